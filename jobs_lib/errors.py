@@ -1,0 +1,55 @@
+"""One error root, few kinds, each with the exit code that `jobs.py` ends with.
+
+A message says what, where and what to do, in one sentence a person can act on.
+"""
+from __future__ import annotations
+
+OK, FAILED, USAGE, LOCK_HELD, CONFIG, HARD_LIMIT, TERMINATED = 0, 1, 2, 75, 78, 124, 143
+
+
+class JobsError(Exception):
+    """The root: something a person has to know, with the exit code it leads to."""
+
+    exit_code = FAILED
+
+
+class UsageError(JobsError):
+    """Wrong words on the command line."""
+
+    exit_code = USAGE
+
+
+class ConfigError(JobsError):
+    """One or more wrong settings; `problems` holds a sentence for each."""
+
+    exit_code = CONFIG
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = list(problems)
+        super().__init__("\n".join(problems))
+
+
+class DatabaseError(JobsError):
+    """The database refused, or could not be reached."""
+
+
+class Busy(DatabaseError):
+    """Another writer held the database for longer than we wait: stop here, the next run goes on."""
+
+
+class Duplicate(DatabaseError):
+    """A row with this unique key is there already."""
+
+
+class ReadOnly(DatabaseError):
+    """A write was tried in a dry run and refused by the database or the port itself."""
+
+
+class LockHeld(JobsError):
+    """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
+
+    exit_code = LOCK_HELD
+
+
+class Stopped(BaseException):
+    """Raised by the hard limit inside whatever hangs; not an Exception, so that no job swallows it."""
