@@ -1,0 +1,336 @@
+"""Cron expressions: what is read, what is refused, and which slot is next, also when the clock changes."""
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from cronsim import CronSim
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs_lib import schedule as cron
+
+UTC = timezone.utc
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+def utc(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def slots(expression: str, zone: str, start: str, end: str) -> list[str]:
+    """All slots from start to end, both included, walked forwards and backwards, as local times."""
+    schedule, place = cron.parse(expression), cron.zone(zone)
+    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (start, end))
+    forwards, backwards = [], []
+    moment = first - MINUTE
+    while (moment := cron.following(schedule, moment, place)) <= last:
+        forwards.append(moment)
+    moment = last
+    while (moment := cron.previous(schedule, moment, place)) >= first:
+        backwards.insert(0, moment)
+        moment -= MINUTE
+    assert forwards == backwards
+    return [slot.astimezone(place).isoformat(" ", "minutes") for slot in forwards]
+
+
+# What is read
+
+@pytest.mark.parametrize("expression, same", [
+    ("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"), ("@monthly", "0 0 1 * *"),
+    ("  */5  *\t* * * ", "*/5 * * * *"),
+    ("0 0 * jan,Dec mon-FRI", "0 0 * 1,12 1-5"),
+    ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"), ("0 0 * * fri-sun", "0 0 * * 0,5,6"),
+    ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *"),
+])
+def test_different_spellings_are_the_same_schedule(expression, same):
+    assert cron.parse(expression)._replace(text="") == cron.parse(same)._replace(text="")
+
+
+@pytest.mark.parametrize("expression, says", [
+    ("", "expected five fields (minute hour day month weekday), found 0"),
+    ("* * * *", "found 4"),
+    ("* * * * * *", "found 6"),
+    ("@reboot", "'@reboot': expected one of @hourly, @daily"),
+    ("60 * * * *", "minute '60': expected 0-59"),
+    ("* 24 * * *", "hour '24': expected 0-23"),
+    ("* * 0 * *", "day '0': expected 1-31"),
+    ("* * * 13 *", "month '13': expected 1-12 or jan-dec"),
+    ("* * * juli *", "month 'juli': expected 1-12 or jan-dec"),
+    ("* * * * 8", "weekday '8': expected 0-7 or sun-sat"),
+    ("* mon * * *", "hour 'mon': expected 0-23"),
+    ("1,,2 * * * *", "minute '': expected 0-59"),
+    ("-5 * * * *", "minute '' in '-5': expected 0-59"),
+    ("1-99 * * * *", "minute '99' in '1-99': expected 0-59"),
+    ("٣ * * * *", "minute '٣': expected 0-59"),
+    ("0005 * * * *", "minute '0005': expected 0-59"),
+    ("* 22-4 * * *", "hour '22-4': expected a range that rises, or two: 22-23,0-4"),
+    ("*/0 * * * *", "minute '*/0': expected a step of 1-59"),
+    ("*/90 * * * *", "minute '*/90': expected a step of 1-59"),
+    ("*/ * * * *", "minute '*/': expected a step of 1-59"),
+    ("5/10 * * * *", "minute '5/10': expected '*' or a range before '/', such as 5-59/10"),
+    ("0 0 30 feb *", "day '30' with month 'feb': expected a day that one of these months has"),
+    ("0 0 31 4,6,9,11 *", "expected a day that one of these months has"),
+    ("0 0 30-31 2 */2", "expected a day that one of these months has"),
+])
+def test_a_mistake_names_its_field_and_what_is_expected(expression, says):
+    with pytest.raises(cron.ScheduleError) as error:
+        cron.parse(expression)
+    assert says in str(error.value)
+
+
+def test_either_of_two_restricted_day_fields_is_enough():         # R8
+    both = cron.parse("0 3 1 * mon")
+    assert both.either_day
+    assert slots("0 3 1 * mon", "UTC", "2026-11-01T00:00Z", "2026-11-09T23:59Z") == [
+        "2026-11-01 03:00+00:00", "2026-11-02 03:00+00:00", "2026-11-09 03:00+00:00"]
+    assert not cron.parse("0 3 1 * *").either_day
+    assert not cron.parse("0 3 * * mon").either_day
+
+
+def test_a_day_field_with_a_star_must_hold_as_well():             # as in Vixie cron
+    assert not cron.parse("0 3 */2 * mon").either_day
+    assert slots("0 3 */2 * mon", "UTC", "2026-11-01T00:00Z", "2026-11-30T23:59Z") == [
+        "2026-11-09 03:00+00:00", "2026-11-23 03:00+00:00"]
+
+
+def test_an_impossible_day_is_fine_beside_a_possible_weekday():
+    assert cron.following(cron.parse("0 0 30 2 mon"), utc("2026-01-01")) == utc("2026-02-02")
+
+
+# Slots in UTC
+
+@pytest.mark.parametrize("expression, now, before, after", [
+    ("*/5 * * * *", "2026-11-24 14:35:00", "2026-11-24 14:35", "2026-11-24 14:40"),    # not after itself
+    ("*/5 * * * *", "2026-11-24 14:34:59", "2026-11-24 14:30", "2026-11-24 14:35"),
+    ("17 3 * * *", "2026-01-01 00:00:00", "2025-12-31 03:17", "2026-01-01 03:17"),
+    ("0 0 29 2 *", "2099-06-01 00:00:00", "2096-02-29 00:00", "2104-02-29 00:00"),      # 2100 is no leap year
+    ("0 0 31 * *", "2026-03-01 00:00:00", "2026-01-31 00:00", "2026-03-31 00:00"),
+    ("59 23 31 12 *", "2026-12-31 23:59:59", "2026-12-31 23:59", "2027-12-31 23:59"),
+    ("0 12 29 2 */7", "2026-01-01 00:00:00", "2004-02-29 12:00", "2032-02-29 12:00"),  # on a Sunday
+])
+def test_the_nearest_slots(expression, now, before, after):
+    schedule = cron.parse(expression)
+    assert cron.previous(schedule, utc(now)) == utc(before)
+    assert cron.following(schedule, utc(now)) == utc(after)
+
+
+def test_the_present_may_be_told_in_any_zone():
+    now = datetime.fromisoformat("2026-11-24T02:00+05:30")
+    assert cron.previous(cron.parse("0 0 * * *"), now) == utc("2026-11-23")
+    assert cron.following(cron.parse("0 0 * * *"), now).tzinfo is UTC
+
+
+# Against an independent library                                  # R13
+
+def part(low: int, high: int) -> st.SearchStrategy[str]:
+    number = st.integers(low, high)
+    pair = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)     # cronsim reads 1-1/2 as 1/2
+    step = st.integers(1, high)
+    return st.one_of(
+        number.map(str),
+        pair.map(lambda ends: f"{ends[0]}-{ends[1]}"),
+        st.tuples(pair, step).map(lambda drawn: f"{drawn[0][0]}-{drawn[0][1]}/{drawn[1]}"),
+        step.map(lambda width: f"*/{width}"))
+
+
+def field(low: int, high: int) -> st.SearchStrategy[str]:
+    return st.one_of(st.just("*"), st.lists(part(low, high), min_size=1, max_size=3).map(",".join))
+
+
+EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7)).map(" ".join)
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1))
+
+
+@settings(max_examples=600, deadline=None)
+@given(EXPRESSIONS, MOMENTS)
+def test_both_directions_agree_with_cronsim(expression, moment):
+    try:
+        schedule = cron.parse(expression)
+    except cron.ScheduleError:
+        assert _never_comes(expression, moment)
+        return
+    now = moment.replace(tzinfo=UTC)
+    assert cron.following(schedule, now) == next(CronSim(expression, now))
+    next_minute = now.replace(second=0, microsecond=0) + MINUTE      # cronsim looks strictly before
+    assert cron.previous(schedule, now) == next(CronSim(expression, next_minute, reverse=True))
+
+
+def _never_comes(expression: str, moment: datetime) -> bool:
+    try:
+        next(CronSim(expression, moment))
+    except Exception:                       # CronSimError when it reads it, StopIteration when it searches
+        return True
+    return False
+
+
+# Clock changes                                                   # R8
+
+BERLIN_SPRING = ("Europe/Berlin", "2026-03-28T12:00Z", "2026-03-29T12:00Z")    # 02:00 -> 03:00 at 01:00 UTC
+BERLIN_AUTUMN = ("Europe/Berlin", "2026-10-24T12:00Z", "2026-10-25T12:00Z")    # 03:00 -> 02:00 at 01:00 UTC
+YORK_SPRING = ("America/New_York", "2026-03-08T00:00Z", "2026-03-08T23:00Z")    # 02:00 -> 03:00 at 07:00 UTC
+YORK_AUTUMN = ("America/New_York", "2026-11-01T00:00Z", "2026-11-01T23:00Z")    # 02:00 -> 01:00 at 06:00 UTC
+HOWE_SPRING = ("Australia/Lord_Howe", "2026-10-03T10:00Z", "2026-10-04T00:00Z")    # 02:00 -> 02:30 at 15:30 UTC
+HOWE_AUTUMN = ("Australia/Lord_Howe", "2026-04-04T10:00Z", "2026-04-05T00:00Z")    # 02:00 -> 01:30 at 15:00 UTC
+APIA = ("Pacific/Apia", "2011-12-29T00:00Z", "2011-12-31T12:00Z")    # 30 December left out
+BEIRUT_SPRING = ("Asia/Beirut", "2026-03-28T12:00Z", "2026-03-29T12:00Z")    # 00:00 -> 01:00 at 22:00 UTC
+ST_JOHNS_AUTUMN = ("America/St_Johns", "2010-11-06T20:00Z", "2010-11-07T12:00Z")    # 00:01 -> 23:01
+
+
+@pytest.mark.parametrize("expression, period, expected", [
+    # A skipped time is due at the first moment after the gap; several of them together.
+    ("17 2 * * *", BERLIN_SPRING, ["2026-03-29 03:00+02:00"]),
+    ("*/20 2 * * *", BERLIN_SPRING, ["2026-03-29 03:00+02:00"]),
+    ("0 2,3 * * *", BERLIN_SPRING, ["2026-03-29 03:00+02:00"]),
+    ("30 1-3 * * *", BERLIN_SPRING, ["2026-03-29 01:30+01:00", "2026-03-29 03:00+02:00",
+                                     "2026-03-29 03:30+02:00"]),
+    ("17 2 * * *", YORK_SPRING, ["2026-03-08 03:00-04:00"]),
+    ("15 2 * * *", HOWE_SPRING, ["2026-10-04 02:30+11:00"]),
+    ("45 2 * * *", HOWE_SPRING, ["2026-10-04 02:45+11:00"]),
+    ("0 12 * * *", APIA, ["2011-12-29 12:00-10:00", "2011-12-31 00:00+14:00", "2011-12-31 12:00+14:00"]),
+    ("0 12 30 12 *", APIA, ["2011-12-31 00:00+14:00"]),
+    ("30 0 29 3 *", BEIRUT_SPRING, ["2026-03-29 01:00+03:00"]),
+    # A repeated time is due the first time only.
+    ("17 2 * * *", BERLIN_AUTUMN, ["2026-10-25 02:17+02:00"]),
+    ("*/30 2 * * *", BERLIN_AUTUMN, ["2026-10-25 02:00+02:00", "2026-10-25 02:30+02:00"]),
+    ("0 */2 * * *", ("Europe/Berlin", "2026-10-24T22:00Z", "2026-10-25T03:00Z"),
+     ["2026-10-25 00:00+02:00", "2026-10-25 02:00+02:00", "2026-10-25 04:00+01:00"]),
+    ("17 1 * * *", YORK_AUTUMN, ["2026-11-01 01:17-04:00"]),
+    ("15 1 * * *", HOWE_AUTUMN, ["2026-04-05 01:15+11:00"]),
+    ("45 1 * * *", HOWE_AUTUMN, ["2026-04-05 01:45+11:00"]),
+    ("30 23 * * *", ST_JOHNS_AUTUMN, ["2010-11-06 23:30-02:30"]),
+    ("0 0 * * *", ST_JOHNS_AUTUMN, ["2010-11-07 00:00-02:30"]),
+    # Every hour: the rhythm of the minutes that really pass.
+    ("17 * 29 3 *", ("Europe/Berlin", "2026-03-28T23:00Z", "2026-03-29T02:00Z"),
+     ["2026-03-29 00:17+01:00", "2026-03-29 01:17+01:00", "2026-03-29 03:17+02:00"]),
+    ("17 * * * *", ("Europe/Berlin", "2026-10-25T00:00Z", "2026-10-25T02:30Z"),
+     ["2026-10-25 02:17+02:00", "2026-10-25 02:17+01:00", "2026-10-25 03:17+01:00"]),
+    ("*/30 * * * *", ("Australia/Lord_Howe", "2026-04-04T14:00Z", "2026-04-04T15:30Z"),
+     ["2026-04-05 01:00+11:00", "2026-04-05 01:30+11:00", "2026-04-05 01:30+10:30",
+      "2026-04-05 02:00+10:30"]),
+])
+def test_slots_around_a_clock_change(expression, period, expected):
+    assert slots(expression, *period) == expected
+
+
+def is_due(schedule: cron.Schedule, local: datetime) -> bool:
+    day, weekday = schedule.days >> local.day & 1, schedule.weekdays >> local.isoweekday() % 7 & 1
+    return bool(schedule.minutes >> local.minute & 1 and schedule.hours >> local.hour & 1
+                and schedule.months >> local.month & 1
+                and (day or weekday if schedule.either_day else day and weekday))
+
+
+def slots_by_definition(schedule: cron.Schedule, zone, start: datetime, minutes: int) -> list[datetime]:
+    """The rule of the module's docstring, minute by minute and local time by local time."""
+    passing = [start + MINUTE * number for number in range(-2 * 1440, minutes + 1)]
+    locals_ = [moment.astimezone(zone).replace(tzinfo=None) for moment in passing]
+    due, clock = [], locals_[0]
+    for moment, local in zip(passing, locals_):
+        if schedule.every_hour:
+            if is_due(schedule, local):
+                due.append(moment)
+        else:                               # `clock` is the next local time that has not been shown yet
+            shown = []
+            while clock <= local:
+                shown.append(clock)
+                clock += MINUTE
+            if any(is_due(schedule, time) for time in shown):
+                due.append(moment)
+    return [moment for moment in due if moment >= start]
+
+
+CHANGES = [("Europe/Berlin", "2026-03-29 01:00"), ("Europe/Berlin", "2026-10-25 01:00"),
+           ("America/New_York", "2026-03-08 07:00"), ("America/New_York", "2026-11-01 06:00"),
+           ("Australia/Lord_Howe", "2026-10-03 15:30"), ("Australia/Lord_Howe", "2026-04-04 15:00"),
+           ("Pacific/Apia", "2011-12-30 10:00"), ("Asia/Beirut", "2026-03-28 22:00"),
+           ("America/St_Johns", "2010-11-07 02:31"), ("Africa/Casablanca", "2026-02-15 02:00")]
+HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2", "1-3", "*/2", "22,23,0"]))
+DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(field(0, 59), HOURS, DAYS, st.sampled_from(CHANGES))
+def test_clock_changes_follow_the_definition(minute, hour, days, change):
+    schedule, zone = cron.parse(f"{minute} {hour} {days}"), cron.zone(change[0])
+    start, minutes = utc(change[1]) - 2 * HOUR, 4 * 60
+    due = slots_by_definition(schedule, zone, start, minutes)
+    for moment in (start + MINUTE * number for number in range(minutes)):
+        before = [slot for slot in due if slot <= moment]
+        after = [slot for slot in due if slot > moment]
+        found = cron.previous(schedule, moment, zone)
+        assert found == before[-1] if before else found < start
+        found = cron.following(schedule, moment, zone)
+        assert found == after[0] if after else found > start + MINUTE * minutes
+
+
+@settings(max_examples=60, deadline=None)
+@given(EXPRESSIONS, MOMENTS, st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"]))
+def test_the_slot_after_the_slot_before_is_not_earlier(expression, moment, name):
+    """Between two neighbours there is nothing, however many years and clock changes lie between them."""
+    try:
+        schedule = cron.parse(expression)
+    except cron.ScheduleError:
+        return
+    now, zone = moment.replace(tzinfo=UTC), cron.zone(name)
+    before, after = cron.previous(schedule, now, zone), cron.following(schedule, now, zone)
+    assert before <= now < after
+    assert cron.following(schedule, before, zone) == after
+    assert cron.previous(schedule, after - MINUTE, zone) == before
+    assert cron.previous(schedule, after, zone) == after
+
+
+# Zones
+
+@pytest.mark.parametrize("name", ["Europe/Nowhere", "Europe", "../etc/passwd", ""])
+def test_an_unknown_zone_says_what_is_expected(name):
+    with pytest.raises(cron.ScheduleError, match="expected UTC or a zone such as Europe/Berlin"):
+        cron.zone(name)
+
+
+def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
+    import zoneinfo
+
+    def missing(name):
+        raise zoneinfo.ZoneInfoNotFoundError(name)
+
+    monkeypatch.setattr(zoneinfo, "ZoneInfo", missing)
+    with pytest.raises(cron.ScheduleError, match="python3 -m pip install tzdata"):
+        cron.zone("Europe/Berlin")
+
+
+def test_utc_loads_nothing_that_an_idle_run_does_not_need():       # R10
+    code = ("import sys; from jobs_lib import schedule; schedule.zone('UTC'); "
+            "schedule.previous(schedule.parse('*/5 * * * *'), schedule.datetime.now(schedule.UTC)); "
+            "print(*sorted(set(sys.modules) & {'zoneinfo', 're', 'typing', 'dataclasses', 'enum'}))")
+    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == []
+
+
+# Words
+
+@pytest.mark.parametrize("expression, words", [
+    ("* * * * *", "every minute"),
+    ("*/5 * * * *", "every 5 minutes"),
+    ("2-59/5 * * * *", "every 5 minutes from minute 2"),
+    ("17 * * * *", "hourly at minute 17"),
+    ("7,40 * * * *", "hourly at the minutes 7 and 40"),
+    ("17 3 * * *", "daily at 03:17"),
+    ("17 3,15 * * *", "daily at 03:17 and 15:17"),
+    ("17 1-23/2 * * *", "every 2 hours at minute 17, from 01:17"),
+    ("17 8-17 * * *", "hourly from 08:17 to 17:17"),
+    ("*/10 8-17 * * 1-5", "every 10 minutes, 08:00 to 17:59, Monday to Friday"),
+    ("17 3 * * 1", "on Mondays at 03:17"),
+    ("17 3 * * 1-5", "Monday to Friday at 03:17"),
+    ("17 3 * * 0,3", "on Sundays and Wednesdays at 03:17"),
+    ("17 3 1 * *", "on day 1 of each month at 03:17"),
+    ("17 3 1,15 jan *", "on days 1 and 15 of January at 03:17"),
+    ("17 3 * 1,7 *", "daily in January and July at 03:17"),
+    ("17 3 1 * mon", "on day 1 of each month or on Mondays at 03:17"),
+    ("17 3 1 7 mon", "on day 1 of July or on Mondays in July at 03:17"),
+    ("17 3 */10 * mon", "on days 1, 11, 21 and 31 of each month, if on Mondays at 03:17"),
+    ("3,7 0,5,9 * * *", "hourly at the minutes 3 and 7, in the hours 0, 5 and 9"),
+])
+def test_words(expression, words):
+    assert cron.words(cron.parse(expression)) == words
