@@ -1,0 +1,86 @@
+"""Addresses: refused or left as they are, and shown with most of the name hidden.
+
+An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321 where the wider
+form only serves injection (spaces, commas, angles, address literals) and wider where real senders are (dots side
+by side, a local part of more than 64 octets, which SRS makes itself).
+"""
+from __future__ import annotations
+
+import re
+
+MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
+
+_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+\Z")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)+"\Z')
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # an underscore is no host name, yet senders use it
+
+
+class AddressError(ValueError):
+    """An address that must not reach the wire; says why."""
+
+
+def check(address: str) -> str:
+    """The address fit for the wire: itself, with a non-ASCII domain in its `xn--` form.
+
+    A non-ASCII local part stays as it is and asks the relay for SMTPUTF8 (RFC 6531). Raises AddressError.
+    """
+    if not isinstance(address, str) or not address:
+        raise AddressError("the address is empty")
+    for sign in address:
+        if not sign.isprintable() or sign.isspace() or sign in "<>,":
+            raise AddressError(f"the address holds {sign!a}, which no address may")
+    local, at, domain = address.rpartition("@")
+    if not (local and at and domain):
+        raise AddressError(f"{address!a} is not of the form name@domain")
+    if not (_ATOM.match(local) or _QUOTED.match(local)):
+        raise AddressError(f"the part of {address!a} before the @ is not a valid name")
+    if not domain.isascii():
+        domain = _idna(domain)
+    if not all(_LABEL.match(label) for label in domain.split(".")):
+        raise AddressError(f"{domain!a} is not a domain name")
+    if len(local.encode()) + 1 + len(domain) > MAX_OCTETS:
+        raise AddressError(f"the address is longer than {MAX_OCTETS} octets")
+    return f"{local}@{domain}"
+
+
+def _idna(domain: str) -> str:
+    """The `xn--` form, only when it means exactly this domain.
+
+    Python's codec is IDNA 2003, which turns `faß` into `fass` and full-width letters into plain ones: another
+    domain. What does not come back as it went in is refused.
+    """
+    try:
+        ascii_form = domain.encode("idna").decode("ascii")
+        same = ascii_form.encode().decode("idna") == domain.lower()
+    except UnicodeError:
+        same = False
+    if not same:
+        raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as xn--...")
+    return ascii_form
+
+
+def split_local(address: str):
+    """(local part without its quotes, domain): what `"a b"@x` and `a` mean (RFC 5322 3.4.1)."""
+    local, _, domain = address.rpartition("@")
+    if local.startswith('"'):
+        local = re.sub(r"\\(.)", r"\1", local[1:-1])
+    return local, domain
+
+
+def join_local(local: str) -> str:
+    """The local part as it is written: quoted when it holds what stands only between quotes."""
+    if _ATOM.match(local):
+        return local
+    return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'
+
+
+def mask(address: str) -> str:
+    """`a***@example.org` for logs and samples; never raises, never holds a control character."""
+    if not address:
+        return "<>"
+    local, at, domain = address.rpartition("@")
+    if not at:
+        local, domain = domain, ""
+    shown = "".join(sign if sign.isprintable() else "?" for sign in domain)
+    first = local[:1] if local[:1].isprintable() else "?"
+    return f"{first}***@{shown}" if at else f"{first}***"

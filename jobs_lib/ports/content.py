@@ -1,0 +1,155 @@
+"""The content of a message: opened with care, read at most twice, streamed the way SMTP wants it.
+
+On the wire every line ends with CRLF, a line that begins with a dot gets a second one, and the message ends with
+CRLF.CRLF (RFC 5321 4.5.2). A lone CR or LF becomes CRLF: a relay may refuse them, because they hide smuggled
+messages.
+"""
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from jobs_lib.ports.mail import FINAL, RETRY
+
+CHUNK = 65536
+SMALL = 4 * CHUNK          # up to this size a message is held in memory and read once
+
+
+class Unsendable(Exception):
+    """The stored message cannot be sent, now (`retry`) or ever (`final`)."""
+
+    def __init__(self, outcome: str, text: str) -> None:
+        super().__init__(text)
+        self.outcome = outcome
+        self.text = text
+
+
+def open_raw(path):
+    """The open stored file and its size; Unsendable when it is missing, empty, unreadable or no regular file."""
+    try:
+        # without O_NONBLOCK a pipe in the spool would hold the run for ever
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError):
+        raise Unsendable(FINAL, "the stored message is missing") from None
+    except ValueError:
+        raise Unsendable(FINAL, "the path of the stored message holds a NUL") from None
+    except OSError as error:
+        raise unreadable(error) from None
+    state = os.fstat(descriptor)
+    if stat.S_ISREG(state.st_mode) and state.st_size:
+        return open(descriptor, "rb", buffering=0), state.st_size
+    os.close(descriptor)
+    if stat.S_ISREG(state.st_mode):
+        raise Unsendable(FINAL, "the stored message is empty")
+    raise Unsendable(FINAL, "the stored message is not a regular file")
+
+
+def unreadable(error: OSError) -> Unsendable:
+    """What a failing read means: a name no file can have is final, rights and disks can be mended."""
+    outcome = FINAL if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO) else RETRY
+    return Unsendable(outcome, f"the stored message cannot be read: {error.strerror}")
+
+
+class Normaliser:
+    """Turns chunks into chunks with CRLF line ends; a CR at a chunk's end waits for the next chunk."""
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self.line_start = True
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The chunk with CRLF only. What comes out never ends between a CR and its LF."""
+        if self.waiting:
+            chunk = b"\r" + chunk
+        self.waiting = chunk.endswith(b"\r")
+        if self.waiting:
+            chunk = chunk[:-1]
+        pairs = chunk.count(b"\r\n")
+        if chunk.count(b"\n") != pairs or chunk.count(b"\r") != pairs:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\n", b"\r\n")
+        if chunk:
+            self.line_start = chunk.endswith(b"\n")
+        return chunk
+
+    def end(self) -> bytes:
+        """What is still owed: the CRLF of a waiting CR or of an unfinished last line."""
+        return b"\r\n" if self.waiting or not self.line_start else b""
+
+
+def stuff(chunk: bytes, at_line_start: bool) -> bytes:
+    """Doubles the dot at the beginning of each line of normalised bytes."""
+    chunk = chunk.replace(b"\r\n.", b"\r\n..")
+    return b"." + chunk if at_line_start and chunk.startswith(b".") else chunk
+
+
+class Content:
+    """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). A context manager.
+
+    size: octets on the wire as SIZE counts them (RFC 1870: CRLF, without the added dots).
+    """
+
+    def __init__(self, message) -> None:
+        self.head = message.head or b""
+        self.file, length = open_raw(message.path)
+        try:
+            self.whole = self._read_small() if length <= SMALL else None
+            self.size = 0
+            self.eight_bit = False
+            for chunk in self._normalised():
+                self.size += len(chunk)
+                self.eight_bit = self.eight_bit or not chunk.isascii()
+        except BaseException:
+            self.file.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def _read(self) -> bytes:
+        try:
+            return self.file.read(CHUNK)
+        except OSError as error:
+            raise unreadable(error) from None
+
+    def _read_small(self) -> bytes:
+        """All of the file, normalised, unless it has grown while we read."""
+        parts = [self.head]
+        total = 0
+        while total <= 2 * SMALL:
+            chunk = self._read()
+            if not chunk:
+                normal = Normaliser()
+                return normal.feed(b"".join(parts)) + normal.end()
+            parts.append(chunk)
+            total += len(chunk)
+        return None
+
+    def _normalised(self):
+        """Head and file as normalised chunks."""
+        if self.whole is not None:
+            yield self.whole
+            return
+        self.file.seek(0)
+        normal = Normaliser()
+        chunk = self.head or self._read()
+        while chunk:
+            yield normal.feed(chunk)
+            chunk = self._read()
+        yield normal.end()
+
+    def blocks(self):
+        """(block, is_last) as they go over the wire; the last one carries the final dot."""
+        waiting = None
+        at_line_start = True
+        for chunk in self._normalised():
+            if not chunk:
+                continue
+            if waiting is not None:
+                yield waiting, False
+            waiting = stuff(chunk, at_line_start)
+            at_line_start = chunk.endswith(b"\n")
+        yield (waiting or b"") + b".\r\n", True

@@ -1,0 +1,90 @@
+"""Postfix's `smtp-sink` as a private relay on a free loopback port; what it took is read from its dump files."""
+from __future__ import annotations
+
+import email
+import os
+import re
+import socket
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.support.require import program
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Sink:
+    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); dump=False makes it fast."""
+
+    def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64) -> None:
+        binary = program("smtp-sink", "postfix")
+        self.folder = tempfile.TemporaryDirectory(prefix="sink-")
+        self.port = free_port()
+        command = [binary, *arguments]
+        if dump:
+            command += ["-d", "dump/m."]
+        if os.geteuid() == 0:                      # smtp-sink refuses to run as root with dump files
+            os.chmod(self.folder.name, 0o777)
+            command += ["-u", "nobody"]
+        self.process = subprocess.Popen([*command, f"127.0.0.1:{self.port}", str(backlog)], cwd=self.folder.name,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(200):
+            if self.process.poll() is not None:
+                raise RuntimeError(self.process.stderr.read().decode())
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise RuntimeError("smtp-sink does not answer")
+
+    def dumps(self) -> list:
+        """The raw dump of each message taken, oldest first."""
+        paths = sorted(Path(self.folder.name).glob("dump/m.*"), key=lambda p: p.stat().st_mtime_ns)
+        return [path.read_bytes() for path in paths]
+
+    def messages(self) -> list:
+        """(sender, recipients, content) of each message taken, the content as it came but with LF line ends."""
+        return [read_dump(dump) for dump in self.dumps()]
+
+    def count(self) -> Counter:
+        """How often each Message-ID was taken."""
+        return Counter(email.message_from_bytes(content)["Message-ID"] for _, _, content in self.messages())
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stderr.close()
+        self.folder.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def read_dump(dump: bytes):
+    """Sender, recipients and content of one dump: X- lines of the sink, an empty line for it, then the message."""
+    lines = dump.split(b"\n")
+    sender, recipients, at = "", [], 0
+    for at, line in enumerate(lines):
+        match = re.match(rb"X-(Mail|Rcpt)-Args: <(.*?)>", line)
+        if match and match[1] == b"Mail":
+            sender = match[2].decode()
+        elif match:
+            recipients.append(match[2].decode())
+        elif line.startswith(b"Received: "):
+            break
+    return sender, recipients, b"\n".join(lines[at:])

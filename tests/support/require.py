@@ -1,0 +1,22 @@
+"""What a test does without a program it needs: skip with a reason, or fail where JOBS_TEST_REQUIRE=1 says so."""
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin", "/sbin"))
+
+
+def missing(reason: str):
+    """Skips the test, or fails it where everything must be there."""
+    if os.environ.get("JOBS_TEST_REQUIRE") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def program(name: str, package: str) -> str:
+    """The path of an installed program; without it the test is skipped or fails."""
+    path = shutil.which(name, path=PLACES)
+    return path or missing(f"{name} is not installed (Debian: apt-get install {package})")
