@@ -121,7 +121,7 @@ def _number(word: str, part: str, field: _Field) -> int:
 
 def words(schedule: Schedule) -> str:
     """In plain English: "every 5 minutes", "daily at 03:17", "Monday to Friday at 08:00"."""
-    from jobs_lib import schedule_words             # only who lists or prints jobs needs it
+    from jobs_lib import schedule_words  # only who lists or prints jobs needs it
     return schedule_words.words(schedule)
 
 
