@@ -1,0 +1,64 @@
+"""CREATE statements for a table of schema/tables.py, in one dialect's words."""
+from __future__ import annotations
+
+from .tables import NO_DEFAULT, VIEW
+
+
+def create_table(db, table) -> list:
+    """The table with its indexes: one statement on MySQL, which cannot take back half of it; several on SQLite."""
+    quote = db.dialect.quote
+    inside = [f"{quote(column.name)} {_type(db, column)}" for column in table.columns]
+    if table.columns[0].type != "id":
+        inside.append(f"PRIMARY KEY ({_list(db, table.key)})")
+    if not db.dialect.transactional_ddl:
+        inside += [f"{'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
+                   f" ({_list(db, index.columns)})" for index in table.indexes]
+    body = ",\n  ".join(inside)
+    statements = [f"CREATE TABLE {quote(db.name(table.name))} (\n  {body}\n) {db.dialect.table_options}".rstrip()]
+    if db.dialect.transactional_ddl:
+        statements += [create_index(db, table, index) for index in table.indexes]
+    return statements
+
+
+def create_index(db, table, index) -> str:
+    """One index by itself; `doctor` prints it too."""
+    quote = db.dialect.quote
+    return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
+            f" ON {quote(db.name(table.name))} ({_list(db, index.columns)})")
+
+
+def add_column(db, table, column) -> str:
+    """One column by itself; `doctor` prints it too."""
+    quote = db.dialect.quote
+    return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {quote(column.name)} {_type(db, column)}"
+
+
+def create_totals(db) -> str:
+    """The view that adds up what was purged and what is still logged: the same before and after any purge."""
+    quote = db.dialect.quote
+    key = "user_id, alias_id, day, direction, status"
+    return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
+            f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
+            f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
+            "  UNION ALL\n"
+            "  SELECT user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status, 1, bytes_used"
+            f" FROM {quote(db.name('message_logs'))}\n"
+            f") AS parts GROUP BY {key}")
+
+
+def _list(db, names) -> str:
+    return ", ".join(map(db.dialect.quote, names))
+
+
+def _type(db, column) -> str:
+    words = db.dialect.types[column.type]
+    if column.type == "id":
+        return words
+    if column.null:
+        return f"{words} NULL"
+    if column.type == "now":
+        return f"{words} NOT NULL {db.dialect.now_default(db)}".rstrip()
+    if column.default is NO_DEFAULT:
+        return f"{words} NOT NULL"
+    value = column.default if isinstance(column.default, int) else f"'{column.default}'"
+    return f"{words} NOT NULL DEFAULT {value}"

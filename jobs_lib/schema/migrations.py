@@ -1,0 +1,105 @@
+"""Numbered migrations made of steps that can be repeated, so that a kill between any two of them does no harm.
+
+MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what is
+still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its newest
+form; later migrations then find nothing to do. Tables that `[tables]` maps belong to the app and are never touched:
+`doctor` compares them.
+"""
+from __future__ import annotations
+
+import os
+
+from ..errors import DatabaseError, Duplicate
+from . import ddl
+from .tables import VIEW, tables
+
+
+def _first(db, own_only: bool) -> list:
+    """Version 1: every table with its indexes, and the view over two of them."""
+    present = db.tables()
+    statements = []
+    for table in tables():
+        name = db.name(table.name)
+        if name in present:
+            _belongs(db, table)
+        elif table.name not in db.name.mapped and not (own_only and table.owner == "app"):
+            statements += ddl.create_table(db, table)
+    if db.name.prefix + VIEW not in present and not own_only:
+        statements.append(ddl.create_totals(db))
+    return statements
+
+
+MIGRATIONS = {1: _first}
+SCHEMA_VERSION = max(MIGRATIONS)
+
+
+def pending(db) -> list:
+    """The numbers of the migrations that this database still needs, in order."""
+    return [number for number in sorted(MIGRATIONS) if number > _version(db)]
+
+
+def plan(db, own_only: bool = False) -> list:
+    """The statements that `migrate` would run, as text."""
+    _refuse_newer(db)
+    return [sql for number in pending(db) for sql in MIGRATIONS[number](db, own_only)]
+
+
+def migrate(db, now, own_only: bool = False) -> list:
+    """Bring the schema up to date and return the statements run; safe to repeat, and to kill anywhere.
+
+    `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself.
+    """
+    _refuse_newer(db)
+    done = []
+    for number in pending(db):
+        if db.dialect.transactional_ddl:
+            with db.transaction():
+                done += _apply(db, number, now, own_only)
+        else:
+            done += _apply(db, number, now, own_only)
+    return done
+
+
+def check(db) -> None:
+    """Raise DatabaseError, in one sentence, unless the schema is the one that this bundle was written for."""
+    version = _version(db)
+    if version > SCHEMA_VERSION:
+        _refuse_newer(db)
+    if version == 0:
+        raise DatabaseError("the database has no tables of this bundle yet: run `jobs.py migrate`")
+    if version < SCHEMA_VERSION:
+        raise DatabaseError(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}:"
+                            " run `jobs.py migrate`")
+
+
+def _apply(db, number: int, now, own_only: bool) -> list:
+    statements = MIGRATIONS[number](db, own_only)
+    for sql in statements:
+        db.execute(sql)
+    try:
+        db.insert("meta", name="database_id", value=os.urandom(16).hex())
+    except Duplicate:
+        pass                             # made before: the id stays for the life of the database
+    db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
+    return statements
+
+
+def _version(db) -> int:
+    if db.name("schema_migrations") not in db.tables():
+        return 0
+    return db.value("SELECT MAX(version) FROM {schema_migrations}") or 0
+
+
+def _refuse_newer(db) -> None:
+    version = _version(db)
+    if version > SCHEMA_VERSION:
+        raise DatabaseError(f"the database is at schema {version}, newer than this bundle knows ({SCHEMA_VERSION}):"
+                            " install the newer bundle again")
+
+
+def _belongs(db, table) -> None:
+    """A table of this name that lacks our columns is somebody else's; the app's own are left to `doctor`."""
+    missing = {column.name for column in table.columns} - db.columns(table.name)
+    if missing and table.owner == "bundle":
+        raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"
+                            f" {sorted(missing)[0]}): set [core] prefix, or [tables] {table.name} = another name")

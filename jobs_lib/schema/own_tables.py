@@ -1,0 +1,184 @@
+"""The tables that this bundle writes, in the notation of schema/tables.py."""
+from __future__ import annotations
+
+TABLES = {
+    "notifications": """
+        Mail to users and operators, waiting or sent; bodies are emptied once sent.
+        id                  id
+        user_id             ref      null
+        kind                word
+        persona             word     = porter
+        to_email            address
+        subject             line     = ''
+        body_text           text     null
+        body_html           text     null
+        dedupe_key          label    null        # names the occurrence: a purged row repeats nothing
+        priority            int      = 1         # 0 urgent, 1 normal, 2 low
+        status              word     = pending   # pending, sending, sent, failed
+        attempts            int      = 0
+        next_attempt_at     time     null        # NULL: now
+        last_error          text     null
+        created_at          now
+        sent_at             time     null
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        uncertain           int      = 0
+        unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
+        index due: status, priority, next_attempt_at   # send_notifications: what is due, urgent first
+        index token: claim_token                 # send_notifications: the rows just claimed
+        index run: claim_run                     # send_notifications: what a dead run held
+        index age: status, created_at            # purging finished ones by age
+        index user: user_id                      # deletion
+        """,
+    "notification_optouts": """
+        Kinds of notices that a user does not want.
+        user_id             ref
+        kind                word
+        key user_id, kind
+        """,
+    "message_stats": """
+        Totals of log rows that were purged.
+        user_id             ref
+        alias_id            ref      = 0         # 0: none
+        day                 date
+        direction           word
+        status              word
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, alias_id, day, direction, status
+        index day: day, user_id                  # rollup_usage: one day of everybody
+        """,
+    "usage_daily": """
+        Bytes and e-mails of each user and UTC day.
+        user_id             ref
+        day                 date
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, day
+        index day: day                           # purging old ones
+        """,
+    "usage_weekly": """
+        Bytes and e-mails of each user and week.
+        user_id             ref
+        week_start          date                 # a Monday
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, week_start
+        index week: week_start                   # purging old ones
+        """,
+    "usage_events": """
+        Thresholds crossed: one row for each cycle, metric and threshold.
+        id                  id
+        user_id             ref
+        cycle_start         date
+        metric              word                 # bandwidth, emails
+        threshold           int                  # percent
+        used                big      = 0
+        limit_value         big      = 0
+        elapsed_percent     int      = 0
+        created_at          now
+        unique once: user_id, cycle_start, metric, threshold   # check_usage_thresholds: an event happens once
+        """,
+    "audit_archives": """
+        Files that audit rows were moved to.
+        id                  id
+        location            line                 # never with credentials
+        row_count           big      = 0
+        first_id            big      null
+        last_id             big      null
+        cutoff              time     null
+        sha256              hash     null
+        status              word     = writing   # writing, verified, purged
+        created_at          now
+        index status: status, created_at         # archive_audit_logs: what a dead run left; old ones
+        """,
+    "account_deletions": """
+        Accounts deleted, without saying whose.
+        id                  id
+        user_ref            hash                 # salted hash
+        requested_at        time     null
+        revoked_at          time     null
+        completed_at        time     null
+        counts              json     null
+        index user: user_ref                     # delete_accounts: go on with this account
+        """,
+    "retired_addresses": """
+        Addresses that are never issued again, as HMACs.
+        address_hash        hash
+        created_at          now
+        key address_hash
+        """,
+    "job_state": """
+        What the operator decided about a job, and since when its slots count.
+        job                 word
+        paused_at           time     null
+        due_after           time     null
+        last_options        json     null
+        key job
+        """,
+    "job_runs": """
+        One row for each run.
+        id                  id
+        run_id              word
+        job                 word
+        slot                time     null        # the scheduled time; NULL: by hand or carried on
+        trigger_type        word     = manual    # scheduled, continue, manual, worker
+        installation        word     = ''
+        lock_name           label    = ''
+        heartbeat_at        time     null
+        lease_until         time     null
+        progress            json     null
+        host                label    = ''
+        pid                 int      null
+        status              word
+        started_at          time
+        finished_at         time     null
+        duration_ms         big      null
+        counts              json     null
+        stop_reason         line     null
+        error               text     null
+        unique slot: job, slot                   # a slot is started once, whoever starts it
+        unique run: run_id                       # the end of a run is written to its own row
+        index latest: job, id                    # a job's last runs
+        index outcome: job, status, id           # a job's running rows, and its last good ones
+        index started: started_at                # purging old ones
+        """,
+    "meta": """
+        Facts about this database.
+        name                word
+        value               line     = ''
+        key name
+        """,
+    "schema_migrations": """
+        Which steps of the schema were made, and when.
+        version             int
+        applied_at          time
+        key version
+        """,
+    "mail_counters": """
+        Mail sent and refused in each span of time: the limiter's memory, shared by all processes.
+        span                word                 # minute, hour, day
+        bucket              big                  # number of the span since 1970
+        recipients          int      = 0
+        failures            int      = 0
+        key span, bucket
+        """,
+    "relay_state": """
+        One row: whether the relay is left alone for now, and why.
+        id                  int
+        paused_until        time     null
+        reason              line     = ''
+        since               time     null
+        key id
+        """,
+    "spool_suspects": """
+        Files that no row named when a sweep saw them: gone only when a later sweep finds them still unnamed.
+        path_hash           hash
+        path                path
+        first_seen_at       time
+        last_seen_at        time
+        key path_hash
+        index seen: last_seen_at                 # forgetting what was not seen again
+        """,
+}

@@ -1,0 +1,59 @@
+"""All tables as data: one source for both engines, the documents and the tests.
+
+A table is a few lines of text (app_tables.py, own_tables.py): what it holds; then its columns as
+`name type [null | = default] [# meaning]`; then `key a, b` (primary key, unless there is an `id`), and
+`index name: a, b # what for` or `unique name: a, b # what for`. A dialect turns the type words into its own.
+Text is only read when somebody asks for a table, so a run pays nothing for it.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from . import app_tables, own_tables
+
+Column = namedtuple("Column", "name type null default about")
+Index = namedtuple("Index", "name unique columns purpose")
+Table = namedtuple("Table", "name owner about columns key indexes")
+
+NAMES = {**app_tables.TABLES, **own_tables.TABLES}      # name -> its text
+VIEW = "message_totals"
+NO_DEFAULT = object()
+
+
+def table(name: str) -> Table:
+    """The table's description; KeyError for a name that is not ours."""
+    lines = [line.strip() for line in NAMES[name].strip().splitlines()]
+    columns: list = []
+    indexes: list = []
+    key: tuple = ("id",)
+    for line in lines[1:]:
+        code, _, about = (part.strip() for part in line.partition("#"))
+        word, _, rest = code.partition(" ")
+        if word in ("index", "unique"):
+            short, _, names = rest.partition(":")
+            indexes.append(Index(f"{name}_{short}", word == "unique", _names(names), about))
+        elif word == "key":
+            key = _names(rest)
+        else:
+            columns.append(_column(word, rest.strip(), about))
+    owner = "app" if name in app_tables.TABLES else "bundle"
+    return Table(name, owner, lines[0], tuple(columns), key, tuple(indexes))
+
+
+def tables() -> list:
+    """All of them, in the order of contract.md."""
+    return [table(name) for name in NAMES]
+
+
+def _names(text: str) -> tuple:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _column(name: str, rest: str, about: str) -> Column:
+    kind, _, option = rest.partition(" ")
+    option = option.strip()
+    default = NO_DEFAULT
+    if option.startswith("="):
+        word = option[1:].strip().strip("'")
+        default = int(word) if word.isdigit() else word
+    return Column(name, kind, option == "null", default, about)

@@ -1,0 +1,30 @@
+"""Fixtures that all tests share."""
+from __future__ import annotations
+
+import pytest
+
+from tests.servers.mariadb import MariaDB
+from tests.support.require import program
+
+ENGINES = ["sqlite", "mariadb"]
+
+
+@pytest.fixture(scope="session")
+def mariadb():
+    """A private MariaDB server for the whole session."""
+    program("mariadbd", "mariadb-server")
+    program("mariadb-install-db", "mariadb-server")
+    with MariaDB() as server:
+        yield server
+
+
+@pytest.fixture(params=ENGINES)
+def engine_url(request, tmp_path):
+    """The URL of a fresh, empty database; each test runs once on each engine."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/jobs.db"
+        return
+    server = request.getfixturevalue("mariadb")
+    url = server.database()
+    yield url
+    server.drop(url)

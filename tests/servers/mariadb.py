@@ -1,0 +1,148 @@
+"""A private MariaDB: a server of our own in a temporary folder, on a socket and on a loopback port.
+
+Its defaults are as unhelpful as a shared host's (Latin-1, another time zone, no strict mode), so that the tests prove
+what our session settings do. Its data is worth nothing, so it never waits for the disk.
+"""
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from tests.support.require import program
+
+USER, PASSWORD = "jobs", "test-pass@word/1"
+ENCODED = "test-pass%40word%2F1"
+PR_SET_PDEATHSIG = 1
+
+HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
+           "--transaction-isolation=REPEATABLE-READ")
+FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=128M",
+        "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2", "--performance-schema=OFF", "--skip-log-bin",
+        "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
+
+
+class MariaDB:
+    """`with MariaDB() as server: url = server.database()`."""
+
+    def __init__(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="mariadb-")        # short: a socket's path ends at 107 characters
+        self.socket = os.path.join(self.folder, "s")
+        self.port = _free_port()
+        self._process: subprocess.Popen | None = None
+        self._number = 0
+
+    def __enter__(self) -> MariaDB:
+        try:
+            self.install()
+            self.start()
+            self.root(f"CREATE USER '{USER}'@'%' IDENTIFIED BY '{PASSWORD}'")
+            self.root(f"GRANT ALL PRIVILEGES ON `test\\_%`.* TO '{USER}'@'%'")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def install(self) -> None:
+        """Make the system tables."""
+        done = subprocess.run([program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
+                               "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+                               *self._as_root()], capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        log = os.path.join(self.folder, "log")
+        self._process = subprocess.Popen(
+            [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}", f"--socket={self.socket}",
+             f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
+             f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+        until = time.monotonic() + 60
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > until:
+                with open(log, encoding="utf-8", errors="replace") as file:
+                    raise RuntimeError("mariadbd did not start:\n" + file.read()[-3000:])
+            time.sleep(0.02)
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """End the server; SIGKILL for a crash. `start` brings it back with its data."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._number += 1
+        name = f"test_{self._number}"
+        self.root(f"CREATE DATABASE `{name}`")
+        return self.url(name)
+
+    def drop(self, url: str) -> None:
+        """Remove a database that `database` made."""
+        self.root(f"DROP DATABASE IF EXISTS `{url.partition('?')[0].rpartition('/')[2]}`")
+
+    def url(self, name: str, tcp: bool = False) -> str:
+        """A database's URL, by socket or by TCP."""
+        if tcp:
+            return f"mysql://{USER}:{ENCODED}@127.0.0.1:{self.port}/{name}"
+        return f"mysql://{USER}:{ENCODED}@localhost/{name}?unix_socket={self.socket}"
+
+    def root(self, sql: str) -> tuple:
+        """Run one statement as the server's root and return its rows."""
+        import pymysql
+
+        connection = pymysql.connect(user="root", unix_socket=self.socket, charset="utf8mb4", autocommit=True)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(sql)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    @property
+    def _data(self) -> str:
+        return os.path.join(self.folder, "data")
+
+    def _answers(self) -> bool:
+        import pymysql
+
+        try:
+            self.root("SELECT 1")
+        except pymysql.MySQLError:
+            return False
+        return True
+
+    @staticmethod
+    def _as_root() -> list:
+        return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _die_with_parent() -> None:
+    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such call)."""
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass
