@@ -1,8 +1,8 @@
 """Addresses: refused or left as they are, and shown with most of the name hidden.
 
-An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321 where the wider
-form only serves injection (spaces, commas, angles, address literals) and wider where real senders are (dots side
-by side, a local part of more than 64 octets, which SRS makes itself).
+An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321 where the
+wider form only serves injection (spaces, commas, angles, address literals), and wider where real senders are
+(dots side by side, a local part of more than 64 octets, which SRS makes itself).
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+\Z")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)+"\Z')
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # an underscore is no host name, yet senders use it
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)\Z")     # senders do use underscores
 
 
 class AddressError(ValueError):

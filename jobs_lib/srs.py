@@ -1,17 +1,18 @@
 """The Sender Rewriting Scheme: a forwarded message bounces to us and finds its way back, for a limited time.
 
-The "guarded" scheme of Mail::SRS, so that any other implementation with the same secret can reverse our addresses:
-`SRS0=HHHH=TT=sender.example=name@ours`, and `SRS1=HHHH=first.example==HHHH=TT=...` for a sender that another host
-had rewritten already, where that host checks the inner part.
+The "guarded" scheme of Mail::SRS, so that any implementation with the same secret can reverse our addresses:
+`SRS0=HHHH=TT=sender.example=name@ours`, and `SRS1=HHHH=first.example==HHHH=TT=...` for a sender that another
+host had rewritten already; that host checks the inner part.
 
-The local part may grow beyond the 64 octets of RFC 5321 4.5.3.1.1. Mail::SRS and postsrsd 1 send it all the same,
-and so do we: receivers take it, and a cut one could never be reversed. Only the 254 octets of a whole address hold.
+The local part may grow beyond the 64 octets of RFC 5321 4.5.3.1.1. Mail::SRS and postsrsd 1 send it all the
+same, and so do we: receivers take it, and a cut one could never be reversed. Only the 254 octets of a whole
+address hold.
 """
 from __future__ import annotations
 
 import re
 
-from jobs_lib.addresses import AddressError, check, join_local, split_local
+from .addresses import AddressError, check, join_local, split_local
 
 MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours

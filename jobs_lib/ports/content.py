@@ -1,7 +1,7 @@
 """The content of a message: opened with care, read at most twice, streamed the way SMTP wants it.
 
-On the wire every line ends with CRLF, a line that begins with a dot gets a second one, and the message ends with
-CRLF.CRLF (RFC 5321 4.5.2). A lone CR or LF becomes CRLF: a relay may refuse them, because they hide smuggled
+On the wire every line ends with CRLF, a line that begins with a dot gets a second one, and the message ends
+with CRLF.CRLF (RFC 5321 4.5.2). A lone CR or LF becomes CRLF: relays refuse them, as they hide smuggled
 messages.
 """
 from __future__ import annotations
@@ -10,14 +10,15 @@ import errno
 import os
 import stat
 
-from jobs_lib.ports.mail import FINAL, RETRY
+from .mail import FINAL, RETRY
 
 CHUNK = 65536
-SMALL = 4 * CHUNK          # up to this size a message is held in memory and read once
+SMALL = 4 * CHUNK          # up to this size a message is held in memory and read just once
+_HOPELESS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO)
 
 
 class Unsendable(Exception):
-    """The stored message cannot be sent, now (`retry`) or ever (`final`)."""
+    """The stored message cannot be sent now (`outcome` retry) or ever (final)."""
 
     def __init__(self, outcome: str, text: str) -> None:
         super().__init__(text)
@@ -26,16 +27,16 @@ class Unsendable(Exception):
 
 
 def open_raw(path):
-    """The open stored file and its size; Unsendable when it is missing, empty, unreadable or no regular file."""
+    """The open stored file and its size; Unsendable when missing, empty, unreadable or no regular file."""
     try:
         # without O_NONBLOCK a pipe in the spool would hold the run for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
         raise Unsendable(FINAL, "the stored message is missing") from None
-    except ValueError:
-        raise Unsendable(FINAL, "the path of the stored message holds a NUL") from None
+    except (ValueError, TypeError):
+        raise Unsendable(FINAL, "the path of the stored message is not a path") from None
     except OSError as error:
-        raise unreadable(error) from None
+        raise _unreadable(error) from None
     state = os.fstat(descriptor)
     if stat.S_ISREG(state.st_mode) and state.st_size:
         return open(descriptor, "rb", buffering=0), state.st_size
@@ -45,9 +46,21 @@ def open_raw(path):
     raise Unsendable(FINAL, "the stored message is not a regular file")
 
 
-def unreadable(error: OSError) -> Unsendable:
-    """What a failing read means: a name no file can have is final, rights and disks can be mended."""
-    outcome = FINAL if error.errno in (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO) else RETRY
+def chunks(file):
+    """The file's bytes from where it stands. Raises Unsendable when reading fails."""
+    while True:
+        try:
+            chunk = file.read(CHUNK)
+        except OSError as error:
+            raise _unreadable(error) from None
+        if not chunk:
+            return
+        yield chunk
+
+
+def _unreadable(error: OSError) -> Unsendable:
+    """Rights and disks can be mended; a name that no file can have cannot."""
+    outcome = FINAL if error.errno in _HOPELESS else RETRY
     return Unsendable(outcome, f"the stored message cannot be read: {error.strerror}")
 
 
@@ -59,7 +72,7 @@ class Normaliser:
         self.line_start = True
 
     def feed(self, chunk: bytes) -> bytes:
-        """The chunk with CRLF only. What comes out never ends between a CR and its LF."""
+        """The chunk with CRLF only; what comes out never ends between a CR and its LF."""
         if self.waiting:
             chunk = b"\r" + chunk
         self.waiting = chunk.endswith(b"\r")
@@ -73,27 +86,21 @@ class Normaliser:
         return chunk
 
     def end(self) -> bytes:
-        """What is still owed: the CRLF of a waiting CR or of an unfinished last line."""
+        """What is still owed: the CRLF of a waiting CR, or of an unfinished last line."""
         return b"\r\n" if self.waiting or not self.line_start else b""
-
-
-def stuff(chunk: bytes, at_line_start: bool) -> bytes:
-    """Doubles the dot at the beginning of each line of normalised bytes."""
-    chunk = chunk.replace(b"\r\n.", b"\r\n..")
-    return b"." + chunk if at_line_start and chunk.startswith(b".") else chunk
 
 
 class Content:
     """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). A context manager.
 
-    size: octets on the wire as SIZE counts them (RFC 1870: CRLF, without the added dots).
+    size: octets as SIZE counts them (RFC 1870: line ends as CRLF, without the doubled dots).
     """
 
     def __init__(self, message) -> None:
         self.head = message.head or b""
         self.file, length = open_raw(message.path)
         try:
-            self.whole = self._read_small() if length <= SMALL else None
+            self.whole = self._read_small(length) if length <= SMALL else None
             self.size = 0
             self.eight_bit = False
             for chunk in self._normalised():
@@ -109,24 +116,16 @@ class Content:
     def __exit__(self, *_):
         self.file.close()
 
-    def _read(self) -> bytes:
+    def _read_small(self, length: int):
+        """All of it, normalised; None when the file has another length by now."""
         try:
-            return self.file.read(CHUNK)
+            data = self.file.read(length + 1)
         except OSError as error:
-            raise unreadable(error) from None
-
-    def _read_small(self) -> bytes:
-        """All of the file, normalised, unless it has grown while we read."""
-        parts = [self.head]
-        total = 0
-        while total <= 2 * SMALL:
-            chunk = self._read()
-            if not chunk:
-                normal = Normaliser()
-                return normal.feed(b"".join(parts)) + normal.end()
-            parts.append(chunk)
-            total += len(chunk)
-        return None
+            raise _unreadable(error) from None
+        if len(data) != length:
+            return None
+        normal = Normaliser()
+        return normal.feed(self.head + data) + normal.end()
 
     def _normalised(self):
         """Head and file as normalised chunks."""
@@ -135,21 +134,26 @@ class Content:
             return
         self.file.seek(0)
         normal = Normaliser()
-        chunk = self.head or self._read()
-        while chunk:
+        yield normal.feed(self.head)
+        for chunk in chunks(self.file):
             yield normal.feed(chunk)
-            chunk = self._read()
         yield normal.end()
 
     def blocks(self):
-        """(block, is_last) as they go over the wire; the last one carries the final dot."""
-        waiting = None
-        at_line_start = True
+        """(bytes, is_last) as they go over the wire; the last ones carry the final dot."""
+        waiting = b""
+        line_start = True
         for chunk in self._normalised():
             if not chunk:
                 continue
-            if waiting is not None:
+            if waiting:
                 yield waiting, False
-            waiting = stuff(chunk, at_line_start)
-            at_line_start = chunk.endswith(b"\n")
-        yield (waiting or b"") + b".\r\n", True
+            waiting = stuff(chunk, line_start)
+            line_start = chunk.endswith(b"\n")
+        yield waiting + b".\r\n", True
+
+
+def stuff(chunk: bytes, line_start: bool) -> bytes:
+    """Doubles the dot at the beginning of each line of normalised bytes."""
+    chunk = chunk.replace(b"\r\n.", b"\r\n..")
+    return b"." + chunk if line_start and chunk.startswith(b".") else chunk

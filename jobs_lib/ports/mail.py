@@ -27,12 +27,26 @@ UNCERTAIN = "uncertain"      # the connection broke after the final dot: deliver
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60
 
-# Replies that speak of the sending account or domain and not of this recipient: each further message would get
-# the same one, so the relay rests. Compared without case, anywhere in the text. A full mailbox of the recipient
-# ("quota exceeded", 5.2.2) must never match, so each pattern names what only a relay says of its customer.
+# Replies that speak of the sending account and not of this recipient: every further message would get the
+# same, so the relay rests. Compared without case, anywhere in the text. A recipient's full mailbox ("quota
+# exceeded", 5.2.2) must never match, so each pattern holds words that only a relay says to its customer.
 DEFAULT_PAUSE_PATTERNS = (
-    "max emails per hour",
-    "max defers and failures per hour",
+    # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
+    "max emails per hour", "max defers and failures per hour",
+    "outgoing mail suspension", "outgoing mail hold",
+    # Postfix: "450 4.7.1 Error: too much mail from 192.0.2.1"
+    "error: too much mail from", "error: too many recipients from",
+    # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
+    "relay access denied", "relay not permitted", "relaying denied",
+    # Mailgun: "421 Domain x is not allowed to send: recipient limit exceeded, try again after ..."
+    "is not allowed to send",
+    # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
+    "throttling failure", "sending paused for this account", "sending suspended for this account",
+    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit exceeded"
+    "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
+    # Microsoft 365, SendGrid, GoDaddy
+    "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
+    "24-hour sending limit",
 )
 
 
@@ -42,7 +56,7 @@ def open_transport(mail, stop=None):
     `stop`: a function that is asked before a connection is made; when it says True the message is given back.
     """
     if mail.transport == "maildir":
-        from jobs_lib.ports.maildir import MaildirTransport
+        from .maildir import MaildirTransport
         return MaildirTransport(mail)
-    from jobs_lib.ports.smtp import SmtpTransport
+    from .smtp import SmtpTransport
     return SmtpTransport(mail, stop)

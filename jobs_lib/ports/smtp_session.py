@@ -1,25 +1,26 @@
 """A session with the relay: connected, encrypted, introduced and signed in before the first message.
 
-`smtplib` gives EHLO and the AUTH mechanisms. Sockets, time limits and the order of commands are ours, because the
-transport has to know in which phase a connection broke.
+`smtplib` gives EHLO and the AUTH mechanisms. Sockets, time limits and the order of commands are ours, because
+the transport has to know in which phase a connection broke.
 """
 from __future__ import annotations
 
 import base64
+import contextlib
 import smtplib
 import socket
 import ssl
 import time
 from collections import namedtuple
 
-from jobs_lib.ports.wire import Lost, Reply, Wire
+from .wire import Lost, Reply, Wire
 
 # Seconds for each phase. From `mail` on they are RFC 5321 4.5.3.2's; a relay that needs longer for the phases
-# before is down, and the run has better things to do. margin: what is kept free between the answer to the final
-# dot and the hard limit, so that the result can still be stored.
+# before is down, and the run has better things to do. margin: what is kept free between the answer to the
+# final dot and the hard limit, so that the result can still be stored.
 Limits = namedtuple("Limits", "connect greeting ehlo tls auth mail rcpt data block dot quit margin")
-LIMITS = Limits(connect=30, greeting=60, ehlo=60, tls=30, auth=60, mail=300, rcpt=300, data=120, block=180, dot=600,
-                quit=2, margin=5)
+LIMITS = Limits(connect=30, greeting=60, ehlo=60, tls=30, auth=60, mail=300, rcpt=300, data=120, block=180,
+                dot=600, quit=2, margin=5)
 
 
 class RelayTrouble(Exception):
@@ -54,6 +55,10 @@ class Session(smtplib.SMTP):
 
     def getreply(self):
         return tuple(self.wire.reply())
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
 
     def expect(self, what: str, answer, *codes: int) -> None:
         """Raises RelayTrouble unless smtplib's (code, text) has one of these codes."""
@@ -157,14 +162,14 @@ def _encrypt(session: Session, mail, limits: Limits, deadline: float) -> None:
 def _sign_in(session: Session, mail, limits: Limits) -> None:
     """AUTH; a password goes in clear only to this very machine."""
     if mail.security == "none" and not _is_loopback(session.sock.getpeername()[0]):
-        raise RelayTrouble("[mail] security = none: the password would go in clear; use starttls or tls")
+        raise RelayTrouble("[mail] security = none would send the password in clear; use starttls or tls")
     methods = session.esmtp_features.get("auth", "").upper().split()
     if not methods:
         raise RelayTrouble("the relay offers no AUTH, but [mail] username is set")
     session.wire.allow(limits.auth)
     password = mail.password or ""
     if "PLAIN" in methods and not (mail.username + password).isascii():
-        # smtplib encodes as ASCII; RFC 4616 says UTF-8
+        # smtplib knows only ASCII; RFC 4616 says UTF-8
         secret = base64.b64encode(f"\0{mail.username}\0{password}".encode()).decode("ascii")
         session.expect("the username or password", session.docmd("AUTH", "PLAIN " + secret), 235)
         return

@@ -1,7 +1,7 @@
 """A socket that speaks SMTP lines, with a limit in time and size on everything the other side does.
 
-A socket's own time limit is per call, so a server that sends one byte a minute holds it for ever. Here each call
-gets what is left of the phase and of the whole message.
+A socket's own time limit is per call, so a server that sends one byte a minute holds it for ever. Here each
+call gets what is left of the phase and of the whole message.
 """
 from __future__ import annotations
 
@@ -104,14 +104,9 @@ class Wire:
             self.ended = not self.buffer
         except OSError as error:
             # nothing to read yet; over TLS a want-read error, which has no errno of the system
-            self.ended = not (isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError")
+            waits = isinstance(error, BlockingIOError) or type(error).__name__ == "SSLWantReadError"
+            self.ended = not waits
         return bool(self.buffer) or self.ended
-
-    def close(self) -> None:
-        try:
-            self.sock.close()
-        except OSError:
-            pass
 
 
 def _words(error: OSError) -> str:

@@ -10,14 +10,15 @@ from jobs_lib.ports.mail import Envelope, Message, open_transport
 from tests.servers.smtp_sink import Sink
 
 ENVELOPE = Envelope("bounces@service.example", "owner@home.example")
-CONTENT = b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: Hello\r\n\r\nText.\r\n"
+CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: Hello\r\n"
+           b"\r\nText.\r\n")
 
 
 def section(**changes):
     """A `[mail]` section as `cfg.section("mail")` gives it."""
-    values = dict(transport="smtp", maildir="", host="127.0.0.1", port=25, security="none", username="", password="",
-                  ca_file="", from_="porter@service.example", domain="service.example", srs_secret="s3cret",
-                  pause_patterns=None)
+    values = {"transport": "smtp", "maildir": "", "host": "127.0.0.1", "port": 25, "security": "none",
+              "username": "", "password": "", "ca_file": "", "from_": "porter@service.example",
+              "domain": "service.example", "srs_secret": "s3cret", "pause_patterns": None}
     return types.SimpleNamespace(**{**values, **changes})
 
 

@@ -1,4 +1,4 @@
-"""Postfix's `smtp-sink` as a private relay on a free loopback port; what it took is read from its dump files."""
+"""Postfix's `smtp-sink` as a private relay on a free loopback port; its dump files say what it took."""
 from __future__ import annotations
 
 import email
@@ -34,8 +34,9 @@ class Sink:
         if os.geteuid() == 0:                      # smtp-sink refuses to run as root with dump files
             os.chmod(self.folder.name, 0o777)
             command += ["-u", "nobody"]
-        self.process = subprocess.Popen([*command, f"127.0.0.1:{self.port}", str(backlog)], cwd=self.folder.name,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        command += [f"127.0.0.1:{self.port}", str(backlog)]
+        self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         self._wait()
 
     def _wait(self) -> None:
@@ -55,7 +56,7 @@ class Sink:
         return [path.read_bytes() for path in paths]
 
     def messages(self) -> list:
-        """(sender, recipients, content) of each message taken, the content as it came but with LF line ends."""
+        """(sender, recipients, content) of each message taken, the content with LF line ends."""
         return [read_dump(dump) for dump in self.dumps()]
 
     def count(self) -> Counter:
@@ -76,10 +77,10 @@ class Sink:
 
 
 def read_dump(dump: bytes):
-    """Sender, recipients and content of one dump: X- lines of the sink, an empty line for it, then the message."""
+    """Sender, recipients and content of one dump: the sink's X- lines, its Received, then the message."""
     lines = dump.split(b"\n")
     sender, recipients, at = "", [], 0
-    for at, line in enumerate(lines):
+    for at, line in enumerate(lines):       # noqa: B007
         match = re.match(rb"X-(Mail|Rcpt)-Args: <(.*?)>", line)
         if match and match[1] == b"Mail":
             sender = match[2].decode()

@@ -1,4 +1,4 @@
-"""What a test does without a program it needs: skip with a reason, or fail where JOBS_TEST_REQUIRE=1 says so."""
+"""What a test does without a program it needs: skip with a reason, or fail under JOBS_TEST_REQUIRE=1."""
 from __future__ import annotations
 
 import os

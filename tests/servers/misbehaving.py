@@ -1,0 +1,210 @@
+"""A relay that does what it is told: refuses, drips, hangs or hangs up at any phase, and records every byte.
+
+    with Relay(RCPT=[b"550 5.1.1 no", OK], QUIT=HANG) as relay: ...
+
+A phase is given one answer for always, or a list that is used up over all connections, after which it is OK.
+Left alone it behaves like Postfix: a nested MAIL gets 503, DATA without a recipient 554.
+"""
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import struct
+import threading
+import time
+from collections import namedtuple
+
+OK = b""                                   # what a well-behaved relay answers
+DROP = "close the connection"
+RESET = "reset the connection"
+HANG = "say nothing for ever"
+Drip = namedtuple("Drip", "reply pause")   # the reply a byte at a time
+Bye = namedtuple("Bye", "reply")           # the reply, then the end of the connection
+Extra = namedtuple("Extra", "reply")       # the usual answer, and more that nobody asked for
+
+USUAL = {"greeting": b"220 relay.example ESMTP", "RSET": b"250 2.0.0 Ok", "MAIL": b"250 2.1.0 Ok",
+         "RCPT": b"250 2.1.5 Ok", "DATA": b"354 End with a dot", "dot": b"250 2.0.0 Ok: queued as 1",
+         "QUIT": b"221 2.0.0 Bye", "STARTTLS": b"220 2.0.0 Ready", "AUTH": b"235 2.7.0 Ok"}
+
+
+class Relay:
+    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT failed."""
+
+    def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
+                 latency: float = 0, eager: bool = False, **answers) -> None:
+        self.extensions, self.latency, self.eager = extensions, latency, eager
+        self.answers = answers
+        self.received = []                 # the bytes of each connection
+        self.contents = []                 # the bytes from DATA to the end of the dot, each time
+        self.accepted = []                 # (sender, recipients, content as the relay keeps it)
+        self.lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.open = []
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                with self.lock:
+                    self.open.append(connection)
+                    self.received.append(bytearray())
+                conversation = Conversation(self, connection, self.received[-1])
+                threading.Thread(target=conversation.run, daemon=True).start()
+
+    def answer(self, phase: str):
+        """What the script says next for this phase."""
+        with self.lock:
+            given = self.answers.get(phase, OK)
+            if isinstance(given, list):
+                return given.pop(0) if given else OK
+            return given
+
+    def commands(self) -> list:
+        """The command words of all connections, in the order they came."""
+        words = []
+        for stream in self.received:
+            text = re.sub(rb"(?s)(DATA\r\n)(?=.*\r\n\.\r\n).*?\r\n\.\r\n", rb"\1", bytes(stream))
+            words += [line.split(b" ")[0].split(b":")[0].decode() for line in text.split(b"\r\n") if line]
+        return words
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self.listener.close()
+        with self.lock:
+            for connection in self.open:
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+                connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+class Gone(Exception):
+    """This connection is over."""
+
+
+class Conversation:
+    """One connection."""
+
+    def __init__(self, relay: Relay, connection, record: bytearray) -> None:
+        self.relay, self.connection, self.record = relay, connection, record
+        self.buffer = b""
+        self.sender, self.recipients = None, []
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def run(self) -> None:
+        with contextlib.suppress(Gone, OSError):
+            self.say("greeting")
+            while True:
+                line = self.read_until(b"\r\n")
+                verb = line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
+                getattr(self, "on_" + verb.lower(), self.on_other)(line, verb)
+        self.connection.close()
+
+    def read_until(self, end: bytes) -> bytes:
+        while end not in self.buffer:
+            data = self.connection.recv(65536)
+            if not data:
+                raise Gone
+            self.record += data
+            self.buffer += data
+            if self.relay.latency and end in self.buffer:
+                time.sleep(self.relay.latency)
+        found, _, self.buffer = self.buffer.partition(end)
+        return found
+
+    def say(self, phase: str, usual: bytes = b""):
+        """Acts as the script says; returns whether the answer was the usual one."""
+        answer = self.relay.answer(phase)
+        usual = usual or USUAL.get(phase, b"250 2.0.0 Ok")
+        if answer == HANG:
+            self.relay.stopping.wait()
+            raise Gone
+        if answer == RESET:
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if answer in (DROP, RESET):
+            raise Gone
+        if isinstance(answer, Drip):
+            for at in range(len(answer.reply)):
+                self.connection.sendall(answer.reply[at:at + 1])
+                time.sleep(answer.pause)
+            return answer.reply[:1] in (b"2", b"3")
+        if isinstance(answer, Extra):
+            self.connection.sendall(usual + b"\r\n" + answer.reply)
+            return True
+        if isinstance(answer, Bye):
+            self.connection.sendall(answer.reply + b"\r\n")
+            self.connection.shutdown(socket.SHUT_WR)
+            raise Gone
+        self.connection.sendall((answer or usual) + b"\r\n")
+        return answer == OK or answer[:1] in (b"2", b"3")
+
+    def on_ehlo(self, line: bytes, verb: str) -> None:
+        lines = ["relay.example", *self.relay.extensions]
+        signs = ["-"] * (len(lines) - 1) + [" "]
+        self.say("EHLO", "\r\n".join(f"250{sign}{word}" for sign, word in zip(signs, lines)).encode())
+
+    def on_mail(self, line: bytes, verb: str) -> None:
+        if self.sender is not None:
+            self.connection.sendall(b"503 5.5.1 nested MAIL command\r\n")
+        elif self.say("MAIL"):
+            self.sender = re.match(rb"MAIL FROM:<(.*?)>", line)[1]
+
+    def on_rcpt(self, line: bytes, verb: str) -> None:
+        if self.sender is None and not self.relay.eager:
+            self.connection.sendall(b"503 5.5.1 need MAIL\r\n")
+        elif self.say("RCPT"):
+            self.recipients.append(re.match(rb"RCPT TO:<(.*?)>", line)[1])
+
+    def on_data(self, line: bytes, verb: str) -> None:
+        if not self.recipients and not self.relay.eager:
+            self.connection.sendall(b"554 5.5.1 no valid recipients\r\n")
+            return
+        if not self.say("DATA"):
+            return
+        if self.relay.answers.get("content"):
+            self.peek(1)
+            self.say("content")
+            raise Gone
+        raw = b""
+        if self.peek(3) != b".\r\n":
+            raw = self.read_until(b"\r\n.\r\n") + b"\r\n"
+        else:
+            self.read_until(b".\r\n")
+        self.relay.contents.append(raw + b".\r\n")
+        taken = (self.sender, self.recipients, re.sub(rb"(?m)^\.", b"", raw))
+        self.sender, self.recipients = None, []
+        if not taken[1]:
+            self.connection.sendall(b"554 5.5.1 no valid recipients\r\n")
+        elif self.say("dot"):
+            self.relay.accepted.append(taken)
+
+    def peek(self, count: int) -> bytes:
+        while len(self.buffer) < count:
+            data = self.connection.recv(65536)
+            if not data:
+                raise Gone
+            self.record += data
+            self.buffer += data
+        if self.relay.latency:
+            time.sleep(self.relay.latency)
+        return self.buffer[:count]
+
+    def on_rset(self, line: bytes, verb: str) -> None:
+        self.sender, self.recipients = None, []
+        self.say("RSET")
+
+    def on_quit(self, line: bytes, verb: str) -> None:
+        self.say("QUIT")
+        raise Gone
+
+    def on_other(self, line: bytes, verb: str) -> None:
+        self.say(verb, USUAL.get(verb, b"502 5.5.2 not known"))
