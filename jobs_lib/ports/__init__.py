@@ -1,0 +1,45 @@
+"""The outside world of one process: clock, database, mail. Built by the command line, given to everything below."""
+from __future__ import annotations
+
+import time
+
+from .. import clock
+
+
+class Ports:
+    """Real ports for a configuration; connections are made when first asked for."""
+
+    def __init__(self, config) -> None:
+        self._config = config
+        self._database = None
+        self.now, self.monotonic, self.sleep = clock.now, time.monotonic, time.sleep
+
+    def database(self, readonly: bool = False):
+        """The one connection of this process; a read-only one is made anew at each call."""
+        if readonly:
+            return self.connect(readonly=True)
+        if self._database is None:
+            self._database = self.connect()
+        return self._database
+
+    def lock_database(self):
+        """A connection of its own, whose end is the lock's end."""
+        return self.connect()
+
+    def connect(self, **how):
+        """A new connection to the configured database."""
+        from .db import connect
+        core = self._config.section("core")
+        return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
+                       base=self._config.folder, **how)
+
+    def mail(self, section):
+        """A mail transport as `[mail]` asks for it."""
+        from .mail import open_transport
+        return open_transport(section)
+
+    def close(self) -> None:
+        """End what was opened."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None

@@ -1,0 +1,100 @@
+"""What a job may touch. Time, sleep and the outside world are given to it, never taken."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from . import history
+from .errors import ReadOnly
+
+PROGRESS_SECONDS = 2.0
+
+
+class Context:
+    """One run, as its job sees it.
+
+    now       aware UTC datetime, fixed for the run       clock()   the same plus the time that has passed
+    options   the job's own options                       section() a shared section's
+    db        the database                                 mail()    a transport, opened on first touch
+    log       events of this run                           limit     at most so many items, or None
+    dry_run   select and count, change nothing             show()    a sample of what a dry run found
+    """
+
+    def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation) -> None:
+        self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
+        self.options = config.job(job)
+        self.db, self.log, self.limit, self.dry_run = db, log, request.limit, request.dry_run
+        self.confirmed, self.installation = request.confirmed, installation
+        self._config, self._ports, self._stops, self._console = config, ports, stops, console
+        self._transport = None
+        self._beaten = stops.started
+        self.progressed: dict = {}
+
+    def section(self, name: str):
+        """A shared section's values, such as `ctx.section("mail").host`."""
+        return self._config.section(name)
+
+    def secret(self, label: str) -> bytes:
+        """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
+        import hmac
+
+        from .folders import secret_key
+        core = self.section("core")
+        return hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), label.encode(), "sha256")
+
+    def mail(self):
+        """The mail transport, opened at the first call, one for the run. A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for mail")
+        if self._transport is None:
+            self._transport = self._ports.mail(self.section("mail"))
+        return self._transport
+
+    def clock(self):
+        """The present second: attempts and limits count from here, not from the run's start."""
+        return self.now + timedelta(seconds=int(self._ports.monotonic() - self._stops.started))
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that nobody sets; deadlines are given in it."""
+        return self._ports.monotonic()
+
+    @property
+    def hard_limit(self) -> float:
+        """When the run is ended at the latest, on the clock of `monotonic()`."""
+        return self._stops.hard
+
+    def seconds_left(self) -> float:
+        """Until the budget is spent."""
+        return self._stops.soft - self._ports.monotonic()
+
+    def should_stop(self) -> bool:
+        """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`."""
+        return self._stops.asked() is not None
+
+    def stop(self, reason: str) -> None:
+        """End the run as `partial` for a reason of the job's own; the next run goes on."""
+        self._stops.because(reason)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""
+        until = min(self._ports.monotonic() + seconds, self._stops.soft)
+        while not self.should_stop() and (left := until - self._ports.monotonic()) > 0:
+            self._ports.sleep(min(left, 0.5))
+
+    def progress(self, done: int, total: int | None = None, **more) -> None:
+        """Report how far the run is: on a terminal at once, into its row every few seconds."""
+        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
+        self._console.progress(self.job.name, done, total)
+        now = self._ports.monotonic()
+        if not self.dry_run and (now - self._beaten >= PROGRESS_SECONDS or done == 0):
+            self._beaten = now
+            history.beat(self.db, self.run_id, self.clock(), self.progressed)
+
+    def show(self, title: str, rows: list[dict], note: str = "") -> None:
+        """In a dry run: what a step would do, with a sample of rows (only the job's declared columns)."""
+        allowed = self.job.sample
+        self._console.sample(title, [{name: row[name] for name in allowed if name in row} for row in rows], note)
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,65 @@
+"""Private folders and files: 0700 and 0600, refusing the web by themselves."""
+from __future__ import annotations
+
+import os
+
+HTACCESS = """\
+<IfModule mod_authz_core.c>
+Require all denied
+</IfModule>
+<IfModule !mod_authz_core.c>
+Order deny,allow
+Deny from all
+</IfModule>
+"""
+
+
+def private(path: str) -> str:
+    """The folder, made 0700 with a `.htaccess` that refuses the web, if it is not there; so are those above it."""
+    if not os.path.isdir(path):
+        above = os.path.dirname(path)
+        if above and not os.path.isdir(above):
+            private(above)
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        write(os.path.join(path, ".htaccess"), HTACCESS)
+    return path
+
+
+def write(path: str, text: str) -> None:
+    """Write a private file so that a reader sees all of it or nothing, also after a power cut."""
+    partial = f"{path}.{os.getpid()}.part"
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def kept(path: str, make) -> str:
+    """The text of a file that is made once: the first of several processes wins, all read the same."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except FileNotFoundError:
+        private(os.path.dirname(path))
+        partial = f"{path}.{os.getpid()}.part"
+        write(partial, make() + "\n")
+        try:
+            os.link(partial, path)          # fails where another process was first; a rename would replace it
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(partial)
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+
+
+def installation(state_dir: str) -> str:
+    """The id of this installation: a copy of the files on another host makes its own."""
+    return kept(os.path.join(state_dir, "installation"), lambda: os.urandom(8).hex())
+
+
+def secret_key(state_dir: str, configured: str) -> str:
+    """`[core] secret_key`, or the one made once into `state_dir/secret`."""
+    return configured or kept(os.path.join(state_dir, "secret"), lambda: os.urandom(32).hex())

@@ -1,0 +1,87 @@
+"""The table `job_runs`: what ran, when, how it ended; and which runs died without a word."""
+from __future__ import annotations
+
+import json
+import os
+import socket
+from datetime import timedelta
+
+from . import clock
+from .errors import Duplicate
+
+HEARTBEAT_SECONDS = 20
+SILENCE = timedelta(minutes=10)         # after its hard limit, a run of another installation counts as dead
+ERROR_LENGTH = 2000
+
+
+def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
+    """Write the run's row. False when its slot was started before, whoever did: `UNIQUE(job, slot)` decides."""
+    now = run["started_at"]
+    try:
+        db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"], trigger_type=trigger,
+                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=socket.gethostname(),
+                  pid=os.getpid(), status="running", started_at=now, lease_until=lease_until)
+    except Duplicate:
+        return False
+    return True
+
+
+def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
+    """Record a run that found the lock held. It has no slot, so its slot stays due."""
+    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger, installation=installation,
+              host=socket.gethostname(), pid=os.getpid(), status="skipped", started_at=run["started_at"],
+              finished_at=run["finished_at"], duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
+
+
+def finish(db, run: dict) -> None:
+    """Store how the run ended. A run that was taken for dead meanwhile is put right."""
+    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms,"
+               " counts = :counts, stop_reason = :stop_reason, error = :error WHERE run_id = :run_id",
+               status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
+               counts=json.dumps(run["counts"]), stop_reason=run["stop_reason"],
+               error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+
+
+def beat(db, run_id: str, now, progress: dict | None) -> None:
+    """Note that the run lives, and how far it is: what a sweep tells of it if it dies."""
+    db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress WHERE run_id = :run_id",
+               now=now, progress=progress and json.dumps(progress), run_id=run_id)
+
+
+def sweep(db, job: str, now, *, installation: str, lock_name: str) -> list[dict]:
+    """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock.
+
+    A `running` row of this installation, or under the same lock in the database, belongs to a dead process,
+    since its lock could be taken. One of another installation is dead when its lease ended long ago.
+    """
+    rows = db.query("SELECT id, run_id, progress, installation, lock_name, started_at, heartbeat_at, lease_until,"
+                    " pid, host FROM {job_runs} WHERE status = 'running' AND job = :job", job=job)
+    dead = [row for row in rows
+            if row["installation"] == installation or row["lock_name"] == lock_name
+            or clock.parse(max(row["lease_until"] or "", row["heartbeat_at"] or row["started_at"])) + SILENCE < now]
+    for row in dead:
+        progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
+        db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
+                   " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
+                   error=f"the process {row['pid']} on {row['host']} ended without a word ({progress})")
+    return dead
+
+
+def last_runs(db, job: str | None = None, limit: int = 20) -> list[dict]:
+    """The latest runs, newest first, with `counts` and `progress` decoded."""
+    rows = db.query("SELECT run_id, job, slot, trigger_type, host, pid, status, started_at, finished_at,"
+                    " duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
+                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
+                    **({"job": job} if job else {}), limit=limit)
+    for row in rows:
+        for column in ("counts", "progress"):
+            row[column] = json.loads(row[column]) if row[column] else {}
+    return rows
+
+
+def usual_seconds(db, job: str) -> float | None:
+    """The median duration of the job's last 10 `ok` runs, or None."""
+    rows = db.query("SELECT duration_ms FROM {job_runs} WHERE job = :job AND status = 'ok'"
+                    " ORDER BY id DESC LIMIT 10", job=job)
+    durations = sorted(row["duration_ms"] or 0 for row in rows)
+    return durations[len(durations) // 2] / 1000 if durations else None

@@ -1,0 +1,38 @@
+"""What a job is: one frozen value that says what it does, when, and with which options.
+
+Plain named tuples, because every tick loads every declaration and `dataclasses` alone would cost more
+than all of them (docs/decisions.md, "Plain named tuples").
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+PRIORITIES = ("critical", "high", "normal", "low")
+
+Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections idempotency "
+                        "sample run")
+Job.__doc__ = """One job.
+
+name         the module's file name: command, lock, log, config section, docs, test
+summary      the first line of the module's docstring; doc: all of it
+schedule     five-field cron expression, in the configured zone
+priority     one of PRIORITIES; `run-due` starts the critical ones first
+budget       duration as text: how long one run may work before it stops between items
+options      {name: Option}: the job's own section in config.ini
+sections     the shared sections it reads (`mail`, `spool`): checked before it starts
+idempotency  one sentence: why running it twice, or killing it, does no harm
+sample       columns that a dry run may show
+run          function of a Context, returns counts ({"deleted": 12})
+"""
+
+
+def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
+            options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = ()):
+    """Describe the function below as a job; nothing is registered, the module's name is its name."""
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority {priority!r}: expected one of {', '.join(PRIORITIES)}")
+
+    def make(run) -> Job:
+        return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
+                   options or {}, sections, idempotency, sample, run)
+    return make

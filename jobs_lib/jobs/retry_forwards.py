@@ -1,0 +1,43 @@
+"""Retry failed forwards on the 1h, 6h, 24h, 48h schedule.
+
+A forward that the web's mail hook could not deliver waits in `failed_emails`, one row a recipient, its raw
+bytes in the spool. Each delay counts from the attempt before, so the attempts come 1, 7, 31 and 79 hours
+after the first failure. A refusal for good (5xx), the last attempt, or an attempt past the seventh day ends
+it: the owner is told once per destination and day. The sender never gets a bounce.
+
+The relay's own trouble (no connection, no login, its quota) uses up nobody's attempt: sending pauses.
+
+Killed at any point: nothing is lost, and at most the one message that was on the wire is sent twice.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
+    options={
+        "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
+                         "Before each attempt, counted from the one before. Their number is the number of attempts."),
+        "give_up_after": Option(kind.duration, "7d", "An attempt on a message older than this is its last."),
+        "max_hops": Option(kind.integer(5, 200), "50", "More Received lines than this are a mail loop."),
+    },
+    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
+                "repeats at most the one message in flight, with the same bytes and Message-ID.",
+    sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
+)
+def job(ctx):
+    """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""
+    from ..recipes import forward_notices, forwards
+
+    if ctx.dry_run:
+        return forwards.preview(ctx)
+    counts = {"sent": 0, "retried": 0, "failed": 0}
+    forwards.drop_sent_files(ctx, counts)
+    trouble = forwards.send_due(ctx, counts)
+    forward_notices.tell_owners(ctx, counts)
+    if trouble:
+        raise trouble
+    return counts

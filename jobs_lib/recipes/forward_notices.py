@@ -1,0 +1,159 @@
+"""Telling an owner, in plain words, which forwards have finally failed: one notice a destination and day.
+
+The rows themselves say who has not been told (`told_at`), so a kill between failing and telling forgets nobody.
+A notice that still waits to be sent takes in the failures that follow; one that has gone out is followed by
+another the day after.
+"""
+from __future__ import annotations
+
+from functools import partial
+from itertools import groupby
+
+from ..addresses import AddressError, check
+from . import notices, spool
+from .headers import header_text, read_headers
+
+KIND = "forward_failed"
+MOST_ROWS = 1000                  # a run tells of so many; the rest is told by the next
+LISTED = 50                       # messages a notice lists; more are counted
+MESSAGE_DAYS = 7                  # as purge_failed_emails keeps them
+
+REASONS = (
+    ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
+    ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
+    ("5.1.2", "The mail server of the address could not be found.", "Check the part of the address after the @."),
+    ("5.2.1", "The mailbox is switched off.", "Ask whoever runs this mailbox, or change this destination."),
+    ("5.2.2", "The mailbox is full.", "Make room in the mailbox."),
+    ("4.2.2", "The mailbox was full at every try.", "Make room in the mailbox."),
+    ("5.3.4", "The message is too large for the other server.", "Ask the sender for a link instead of a file."),
+    ("5.2.3", "The message is too large for the mailbox.", "Ask the sender for a link instead of a file."),
+    ("5.4.6", "The message went round in a circle.", "Look for a rule in the mailbox that forwards back to an alias."),
+    ("5.7", "The other server refused the message by its rules, often as suspected spam.",
+     "Nothing is wrong with your alias. If you expected this message, ask the sender to use another way."),
+    ("4.7", "The other server kept putting the message off by its rules.",
+     "If this goes on, ask whoever runs the mailbox to accept mail from us."),
+)
+NO_ANSWER = ("The other server did not take the message at any try.",
+             "If this goes on, check the mailbox, or choose another destination.")
+REFUSED = ("The other server refused the message.", "Check the mailbox, or choose another destination.")
+
+
+def tell_owners(ctx, counts: dict) -> None:
+    """Queue the notices that are owed. Each is one commit with the marks of the rows it lists."""
+    rows = ctx.db.query("SELECT id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
+                        " last_error, created_at, finished_at FROM {failed_emails} WHERE status = 'failed'"
+                        " AND told_at IS NULL ORDER BY id LIMIT :most", most=MOST_ROWS)
+    if not rows:
+        return
+    folder = ctx.section("spool").dir
+    rows.sort(key=_owner_and_destination)
+    for (user_id, destination), group in groupby(rows, key=_owner_and_destination):
+        told = ctx.db.batch(partial(_tell, ctx, folder, user_id, destination, list(group)))
+        counts["notices"] = counts.get("notices", 0) + told
+
+
+def _owner_and_destination(row: dict) -> tuple:
+    return row["user_id"], row["envelope_to"].lower()
+
+
+def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) -> int:
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'", id=user_id)
+    # Mail that machines send to machines never causes a notice by itself: two of them could answer each other
+    # for ever. Where a notice is written anyway, it lists them too.
+    if user is None or not _can_be_told(ctx, user) or all(_automatic(folder, row) for row in rows):
+        _mark(ctx, rows, None)
+        return 0
+    key = f"forward-failed:{user_id}:{notices.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
+    notice = ctx.db.row("SELECT id, status FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
+    if notice and notice["status"] != "pending":
+        return 0                                # today's has gone out; these wait for tomorrow's
+    if notice:
+        rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, last_error,"
+                            " created_at, finished_at FROM {failed_emails} WHERE notice_id = :id ORDER BY id",
+                            id=notice["id"]) + rows
+    subject, body = write_notice(ctx, folder, user, destination, rows)
+    if notice:
+        ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :body WHERE id = :id",
+                       subject=subject, body=body, id=notice["id"])
+    notice_id = notice["id"] if notice else notices.queue(
+        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, persona="postmaster", to_email=user["email"],
+        subject=subject, body_text=body, dedupe_key=key)
+    _mark(ctx, rows, notice_id)
+    return 0 if notice else 1
+
+
+def _can_be_told(ctx, user: dict) -> bool:
+    try:
+        check(user["email"])
+        return True
+    except AddressError as error:
+        ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
+        return False
+
+
+def _automatic(folder: str, row: dict) -> bool:
+    """Whether the message is a bounce or says that a machine sent it (RFC 3834)."""
+    if not row["envelope_from"]:
+        return True
+    return header_text(_headers(folder, row), "Auto-Submitted").lower() not in ("", "no")
+
+
+def _headers(folder: str, row: dict):
+    try:
+        return read_headers(spool.locate(folder, row["raw_path"]))
+    except spool.SpoolError:
+        return read_headers("")
+
+
+def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
+    ctx.db.execute("UPDATE {failed_emails} SET told_at = :now, notice_id = :notice WHERE id IN (:ids)",
+                   now=ctx.clock(), notice=notice_id, ids=[row["id"] for row in rows])
+
+
+def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict]) -> tuple[str, str]:
+    """(subject, plain text) that tells the owner to whom, from whom, what, why, and what to do."""
+    many = len(rows) > 1
+    subject = (f"{len(rows)} messages could not be forwarded to {destination}" if many
+               else f"A message could not be forwarded to {destination}")
+    aliases = {row["id"]: row["address"] for row in ctx.db.query(
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=sorted({row["alias_id"] for row in rows}))}
+    lines = [f"Hello {notices.one_line(user['name'] or user['email'])},", "",
+             f"{'these messages' if many else 'this message'} came in for you, and we could not forward "
+             f"{'them' if many else 'it'} to", f"{destination}:", ""]
+    advice: list[str] = []
+    for row in rows[:LISTED]:
+        why, what_to_do = in_words(row["last_code"], row["last_error"])
+        if what_to_do not in advice:
+            advice.append(what_to_do)
+        headers = _headers(folder, row)
+        lines += [f"  From:      {header_text(headers, 'From') or notices.one_line(row['envelope_from'] or '(none)')}",
+                  f"  Subject:   {header_text(headers, 'Subject') or '(none)'}",
+                  f"  Sent to:   {aliases.get(row['alias_id'], 'an alias of yours')}",
+                  f"  Received:  {row['created_at'][:16]} UTC",
+                  f"  Tried:     {row['attempts'] + 1} times, the last on {row['finished_at'][:16]} UTC",
+                  f"  Why:       {why}"]
+        if row["last_error"]:
+            said = f"{row['last_code']} {row['last_error']}" if row["last_code"] else row["last_error"]
+            lines.append(f"             The answer was: {notices.one_line(said, 200)}")
+        lines.append("")
+    if len(rows) > LISTED:
+        lines += [f"  ... and {len(rows) - LISTED:,} more.", ""]
+    lines += ["What you can do", *[f"  - {words}" for words in advice],
+              f"  - We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
+              "Write to us in that time", "    if we shall send again.", ""]
+    app_url = ctx.section("core").app_url
+    if app_url:
+        lines += [f"Your aliases and destinations: {app_url.rstrip('/')}/", ""]
+    lines += ["We have not written to the sender."]
+    return notices.one_line(subject, 200), "\n".join(lines) + "\n"
+
+
+def in_words(code: int | None, error: str | None) -> tuple[str, str]:
+    """(why it failed, what the owner can do) for an SMTP reply (RFC 3463 for the enhanced codes)."""
+    words = error or ""
+    for enhanced, why, what_to_do in REASONS:
+        if words.startswith(enhanced) and words[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
+            return why, what_to_do
+    if "stored message is missing" in words:
+        return "Its content is no longer there.", "Ask the sender to send it again."
+    return REFUSED if code and code >= 500 else NO_ANSWER

@@ -1,0 +1,265 @@
+"""Sending failed forwards again: claim, begin, send, settle; one commit a message."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .. import clock, srs
+from ..addresses import mask
+from ..errors import JobsError
+from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Envelope, Message, Result
+from . import spool
+from .headers import loop_reason, trace_head
+from .queue import Queue, Worker
+from .relay import Relay
+
+LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
+LOST_DELAY = timedelta(minutes=15)
+LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
+ERROR_LENGTH = 512
+SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back"}
+COUNTED_AS = {"retry": "retried", "back": "given_back"}
+COLUMNS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at", "last_error")
+
+
+class RelayTrouble(JobsError):
+    """The relay could not be used; no message paid for it."""
+
+
+def queue(ctx) -> Queue:
+    """The table `failed_emails` as a queue, on this job's schedule."""
+    delays = ctx.options.delays
+    return Queue("failed_emails", "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}),
+                 COLUMNS, ctx.options.give_up_after)
+
+
+def send_due(ctx, counts: dict) -> RelayTrouble | None:
+    """Try every due row once, longest due first, until all are done or the run has to stop.
+
+    Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
+    """
+    worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
+    lost = worker.recover()
+    if lost:
+        counts["uncertain"] = lost
+        ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
+    resting = relay.paused(ctx.now)
+    if resting:
+        if worker.count_due():
+            ctx.stop(f"the relay is paused {resting}")
+        return None
+    sending = Sending(ctx, worker, relay, counts)
+    try:
+        sending.all()
+    finally:
+        worker.release()
+    return sending.end()
+
+
+class Sending:
+    """The loop over claimed rows."""
+
+    def __init__(self, ctx, worker: Worker, relay: Relay, counts: dict) -> None:
+        self.ctx, self.worker, self.relay, self.counts = ctx, worker, relay, counts
+        self.mail, self.spool = ctx.section("mail"), ctx.section("spool").dir
+        self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
+        self.loop_key = ctx.secret("loop")
+        self.held: tuple | None = None          # (row, Result, when it was reserved): sent, not yet stored
+        self.done, self.lost, self.trouble = 0, 0, ""
+
+    def all(self) -> None:
+        """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
+        for row in self._rows():
+            if not (self._may_go_on() and self._begin(row)):
+                continue
+            self.held = (row, self._send(row), self.ctx.clock())
+            self._watch(self.held[1])
+            self.done += 1
+            self.ctx.progress(self.done, self.total)
+        self._commit(None)
+
+    def end(self) -> RelayTrouble | None:
+        """Tell the other processes how the relay is, and what is wrong when it does not work."""
+        if self.counts["sent"] and not self.trouble:
+            self.relay.works()
+        if not self.trouble:
+            return None
+        quota = any(words.lower() in self.trouble.lower() for words in self.mail.pause_patterns)
+        until = clock.text(self.relay.pause(self.ctx.clock(), self.trouble, quota))
+        self.ctx.log.warning("relay paused", until=until, reason=self.trouble)
+        if quota:
+            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {self.trouble}")
+            return None
+        where = self.mail.maildir if self.mail.transport == "maildir" else f"{self.mail.host}:{self.mail.port}"
+        return RelayTrouble(f"the relay {where} cannot be used: {self.trouble}. No message has lost an attempt; "
+                            f"the next try is after {until} UTC. Check [mail] in config.ini")
+
+    def _rows(self):
+        self.total = None
+        while self._may_go_on():
+            rows = self.worker.claim(min(50, self.ctx.limit - self.done) if self.ctx.limit else 50)
+            if not rows:
+                return
+            if self.total is None:
+                due = self.worker.count_due()
+                self.total = min(due, self.ctx.limit) if self.ctx.limit else due
+            self.gone = gone(self.ctx.db, rows)
+            yield from rows
+            self._commit(None)
+
+    def _may_go_on(self) -> bool:
+        if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
+            return False
+        if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
+            self.ctx.stop("budget")
+            return False
+        return True
+
+    def _begin(self, row: dict) -> bool:
+        """Store what is in hand and begin this row, once there is room under the relay's limits."""
+        while True:
+            begun, full = self._commit(row)
+            if full is None:
+                return begun
+            limit, seconds = full
+            if seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
+                self.ctx.stop(limit)
+                return False
+            self.ctx.sleep(seconds)
+            if not self._may_go_on():
+                return False
+
+    def _commit(self, row: dict | None) -> tuple[bool, tuple | None]:
+        """One commit: the result in hand, and the start of `row`. (whether it began, the limit that is reached)."""
+        if row is None and self.held is None:
+            return False, None
+        held, settled, begun, full = self.held, None, False, None
+
+        def work():
+            nonlocal settled, begun, full
+            if held:
+                settled = self._settle(*held)
+            if row:
+                begun, full = self._start(row)
+        self.ctx.db.batch(work)
+        self.held = None
+        if held:
+            self._report(held[0], held[1], settled)
+        if row and row["id"] in self.gone:
+            self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
+            self.ctx.log.event("forward", id=row["id"], outcome="cancelled", reason=self.gone[row["id"]])
+        return begun, full
+
+    def _start(self, row: dict) -> tuple[bool, tuple | None]:
+        reason = self.gone.get(row["id"])
+        if reason:
+            self.worker.cancel(row, last_error=f"cancelled: {reason}", told_at=self.ctx.clock())
+            return False, None
+        now = self.ctx.clock()
+        full = self.relay.reserve(now, failed_before=True)
+        if full:
+            return False, full
+        if not self.worker.begin(row):
+            self.relay.give_back(now)
+            return False, None
+        return True, None
+
+    def _send(self, row: dict) -> Result:
+        """Hand the message over. Whatever goes wrong with this one is this one's result."""
+        try:
+            path = spool.locate(self.spool, row["raw_path"])
+            loop = loop_reason(path, self.loop_key, row["envelope_to"], self.ctx.options.max_hops)
+            if loop:
+                return Result(FINAL, None, "5.4.6", loop)
+            sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
+            head = trace_head(self.loop_key, row["envelope_to"])
+            return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, head),
+                                        self.ctx.hard_limit, f"forward-{row['id']}")
+        except (spool.SpoolError, srs.SrsError) as error:
+            return Result(FINAL, None, "", str(error))
+        except Exception as error:              # one bad message must not stop the others
+            self.ctx.log.error("message failed", id=row["id"], error=f"{type(error).__name__}: {error}")
+            return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
+
+    def _watch(self, result: Result) -> None:
+        self.lost = self.lost + 1 if result.outcome == LOST else 0
+        if result.outcome == RELAY or self.lost >= LOST_AGAIN:
+            self.trouble = result.text
+
+    def _settle(self, row: dict, result: Result, reserved):
+        outcome, stored = SETTLED_AS[result.outcome], {}
+        if result.outcome == LOST:
+            if self.worker.is_old(row):
+                outcome = "retry"               # for ever given back, it would never end
+            else:
+                stored["next_attempt_at"] = self.ctx.clock() + LOST_DELAY
+        if outcome == "back":
+            self.relay.give_back(reserved)
+            stored["last_attempt_at"] = row["last_attempt_at"]
+        else:
+            said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
+            stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
+        if outcome in ("retry", "final") and result.code:
+            self.relay.failed(self.ctx.clock())
+        return self.worker.settle(row, outcome, **stored)
+
+    def _report(self, row: dict, result: Result, settled) -> None:
+        name = COUNTED_AS.get(settled.outcome, settled.outcome)
+        self.counts[name] = self.counts.get(name, 0) + 1
+        due = settled.next_attempt_at
+        self.ctx.log.event("forward", "info" if settled.outcome == "sent" else "warning", id=row["id"],
+                           attempt=row["attempt"], outcome=settled.outcome, code=result.code,
+                           enhanced=result.enhanced, to=mask(row["envelope_to"]),
+                           next_attempt_at=due and clock.text(due))
+
+
+def gone(db, rows: list[dict]) -> dict:
+    """{row id: why it is cancelled}: its owner, alias or destination is no more. Read anew at each claim."""
+    def there(table: str, column: str, rule: str = "") -> set:
+        ids = sorted({row[column] for row in rows if row[column]})
+        return {found["id"] for found in db.query(f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
+
+    users, aliases = there("users", "user_id", " AND status <> 'deleted'"), there("aliases", "alias_id")
+    destinations = there("destinations", "destination_id")
+    reasons = {}
+    for row in rows:
+        if row["user_id"] not in users:
+            reasons[row["id"]] = "the account is deleted"
+        elif row["alias_id"] and row["alias_id"] not in aliases:
+            reasons[row["id"]] = "the alias is gone"
+        elif row["destination_id"] and row["destination_id"] not in destinations:
+            reasons[row["id"]] = "the destination is gone"
+    return reasons
+
+
+def preview(ctx) -> dict:
+    """A dry run: what would be sent, with a sample, judged on the state now."""
+    worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
+    due = worker.count_due()
+    rows = worker.due(ctx.limit or 10)
+    cancelled = gone(ctx.db, rows)
+    resting = relay.paused(ctx.now)
+    ctx.show(f"send {due:,} due messages by {ctx.section('mail').transport}",
+             [row for row in rows if row["id"] not in cancelled],
+             f"not now: the relay is paused {resting}" if resting else "")
+    if cancelled:
+        ctx.show("cancel, since owner, alias or destination is gone",
+                 [row for row in rows if row["id"] in cancelled])
+    return {"due": due}
+
+
+def drop_sent_files(ctx, counts: dict) -> None:
+    """Delete the raw files of what was sent in the runs before, unless another row still needs them.
+
+    What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
+    """
+    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job AND status IN ('ok', 'partial')"
+                         " ORDER BY id DESC LIMIT 1", job=ctx.job.name)
+    rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
+                        " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
+                        since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
+    folder = ctx.section("spool").dir
+    for row in rows:
+        if ctx.should_stop():
+            return
+        if spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'") and spool.remove(folder, row["raw_path"]):
+            counts["files"] = counts.get("files", 0) + 1

@@ -1,0 +1,56 @@
+"""The head of a raw message: how often it was relayed, our own mark in it, and what a person would call it."""
+from __future__ import annotations
+
+import hmac
+
+from .notices import one_line
+
+HEAD_BYTES = 256 * 1024                # more header than this is nobody's
+MARK = b"X-Alias-Forwarded"            # put before each message we forward; found again, it has come in a circle
+
+
+def head_of(path: str) -> bytes:
+    """The header lines, up to the empty line, with LF line ends. Raises OSError."""
+    with open(path, "rb") as file:
+        data = file.read(HEAD_BYTES).replace(b"\r\n", b"\n")
+    return data.partition(b"\n\n")[0]
+
+
+def loop_reason(path: str, key: bytes, recipient: str, max_hops: int) -> str:
+    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's to report."""
+    try:
+        head = b"\n" + head_of(path).lower()
+    except OSError:
+        return ""
+    hops = head.count(b"\nreceived:")
+    if hops > max_hops:
+        return f"mail loop: the message was relayed {hops} times"
+    if trace_head(key, recipient).strip().lower() in head.split(b"\n"):
+        return "mail loop: we have forwarded this message to this address before"
+    return ""
+
+
+def trace_head(key: bytes, recipient: str) -> bytes:
+    """Our mark for this recipient. It depends on nothing else, so that each attempt sends the same bytes."""
+    mark = hmac.digest(key, recipient.lower().encode("utf-8", "surrogateescape"), "sha256").hex()[:20]
+    return MARK + b": " + mark.encode() + b"\r\n"
+
+
+def read_headers(path: str):
+    """The head parsed by the standard library, for a notice; an empty one where the file is gone."""
+    from email import message_from_bytes
+    from email.policy import default
+
+    try:
+        return message_from_bytes(head_of(path) + b"\n\n", policy=default)
+    except (OSError, ValueError):
+        return message_from_bytes(b"\n", policy=default)
+
+
+def header_text(headers, name: str, limit: int = 150) -> str:
+    """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
+    try:
+        value = str(headers.get(name, ""))
+    except Exception:                   # the email package raises all kinds of errors on hostile headers
+        return ""
+    return one_line(value, limit)

@@ -1,0 +1,27 @@
+"""Putting a notice into the queue of `notifications`, once."""
+from __future__ import annotations
+
+from hashlib import sha256
+
+NORMAL = 1
+
+
+def queue(db, *, now, user_id: int | None, kind: str, persona: str, to_email: str, subject: str, body_text: str,
+          dedupe_key: str, priority: int = NORMAL) -> int:
+    """Queue one notice and return its id; call it in the transaction that marks what it tells of.
+
+    `dedupe_key` names the occurrence (`alias-expiring:<id>:<expires_at>`): Duplicate when it was queued before.
+    """
+    return db.insert("notifications", user_id=user_id, kind=kind, persona=persona, to_email=to_email,
+                     subject=subject, body_text=body_text, dedupe_key=dedupe_key, priority=priority, created_at=now)
+
+
+def one_line(words: str, limit: int = 150) -> str:
+    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
+    words = " ".join("".join(char if char.isprintable() else " " for char in words).split())
+    return words if len(words) <= limit else words[:limit - 1] + "\u2026"
+
+
+def short_hash(words: str) -> str:
+    """Names something in a key of limited length."""
+    return sha256(words.encode()).hexdigest()[:16]

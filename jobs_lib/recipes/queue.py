@@ -1,0 +1,204 @@
+"""Working off a queue in the database so that a kill at any instruction loses nothing.
+
+Forwards, webhooks and notifications share it. A row goes `pending` -> `sending` -> done or `failed`, or back
+to `pending` with its next due time. Each step is one commit:
+
+    claim     one conditional UPDATE takes a batch for this run (token, run, lease)
+    begin     the row becomes `sending`, its attempt counted and its next due time set
+    (the caller acts on the outside world)
+    settle    the result is stored, in the same commit that begins the next row
+
+A run that dies leaves claims behind, and each names its run: once that run is known to be dead they are free
+at once. A row lost in `sending` is *uncertain*: the other side may have it or not. It is tried once more in the
+next run, after all others, as the same attempt; if that is lost too, it waits for its schedule.
+"""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from datetime import timedelta
+
+from .. import clock
+
+CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
+LEASE_MARGIN = timedelta(minutes=2)
+SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
+
+Queue = namedtuple("Queue", "table done delays first_due columns lifetime")
+Queue.__doc__ = """What the engine knows of one queue.
+
+table      with status, attempts, next_attempt_at, claim_token, claim_run, lease_until, uncertain, ...
+done       the status of success: `sent` or `delivered`
+delays     timedeltas: before each attempt, counted from the one before
+first_due  (SQL, values): when a row with no `next_attempt_at` is due
+columns    what the caller needs of a row, besides the engine's own
+lifetime   a retry after this age is the last, or None
+"""
+
+Settled = namedtuple("Settled", "status outcome next_attempt_at", defaults=(None,))
+
+
+class Worker:
+    """The steps above for one run. Rows are dicts."""
+
+    def __init__(self, ctx, queue: Queue) -> None:
+        self.ctx, self.db, self.queue = ctx, ctx.db, queue
+        self.token = os.urandom(16).hex()
+        self.table = "{" + queue.table + "}"
+
+    # Before the work
+
+    def recover(self) -> int:
+        """Free the claims of dead runs; rows lost in `sending` become uncertain. How many those are."""
+        rows = self.db.query(f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
+                             " WHERE claim_run IS NOT NULL")
+        rows = [row for row in rows if row["claim_run"] != self.ctx.run_id]
+        if not rows:
+            return 0
+        alive = {row["run_id"] for row in self.db.query(
+            "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
+            runs=sorted({row["claim_run"] for row in rows}))}
+        now = clock.text(self.ctx.now)
+        dead = [row for row in rows if row["claim_run"] not in alive or (row["lease_until"] or "") < now]
+        for row in dead:
+            self.db.execute(
+                f"UPDATE {self.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
+                " lease_until = NULL, uncertain = :uncertain, next_attempt_at = CASE WHEN :again = 1 THEN :now"
+                " ELSE next_attempt_at END WHERE id = :id AND claim_run = :run AND status = :status",
+                id=row["id"], run=row["claim_run"], status=row["status"], now=now, **self._after_loss(row))
+        return sum(row["status"] == "sending" for row in dead)
+
+    @staticmethod
+    def _after_loss(row: dict) -> dict:
+        if row["status"] != "sending":
+            return {"uncertain": row["uncertain"], "again": 0}
+        if row["uncertain"] == SURE:
+            return {"uncertain": TRY_AGAIN, "again": 1}
+        return {"uncertain": TRIED_AGAIN, "again": 0}
+
+    # Claims
+
+    def claim(self, most: int = CLAIM) -> list[dict]:
+        """Take a batch of due rows that nobody else has: those on schedule first, uncertain ones last."""
+        for ids in self._due(most):
+            claimed = self.db.batch(lambda ids=ids: self._take(ids))
+            if claimed:
+                rows = self.db.query(f"SELECT {', '.join(self._columns())} FROM {self.table}"
+                                     " WHERE claim_token = :token AND id IN (:ids) AND status = 'pending'",
+                                     token=self.token, ids=ids)
+                by_id = {row["id"]: row for row in rows}
+                return [by_id[id] for id in ids if id in by_id]
+        return []
+
+    def due(self, most: int) -> list[dict]:
+        """The rows that `claim` would take, for a dry run: nothing is changed."""
+        ids = [id for some in self._due(most) for id in some][:most]
+        rows = self.db.query(f"SELECT {', '.join(self._columns())} FROM {self.table} WHERE id IN (:ids)", ids=ids)
+        by_id = {row["id"]: row for row in rows}
+        return [by_id[id] for id in ids]
+
+    def count_due(self) -> int:
+        """How many rows are due now."""
+        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rule}", **values)
+                   for rule, values in self._rules())
+
+    def _due(self, most: int):
+        """Batches of ids, one a rule, computed one after the other so that the later are rarely asked."""
+        # A suspended owner's rows wait where they are. The users are read with the rows, at each claim anew.
+        for rule, values in self._rules():
+            rows = self.db.query(
+                f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND claim_token IS NULL"
+                f" AND NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
+                " AND {users}.status = 'suspended')"
+                f" ORDER BY {'next_attempt_at' if 'first' not in values else 'created_at'}, id LIMIT :most",
+                most=most, **values)
+            if rows:
+                yield [row["id"] for row in rows]
+
+    def _rules(self):
+        first, values = self.queue.first_due
+        # ctx.now is fixed: a row that this run has tried is due later than that, so it gets one attempt a run.
+        return ((f"next_attempt_at <= :now AND uncertain <> {TRY_AGAIN}", {"now": self.ctx.now}),
+                (f"next_attempt_at IS NULL AND {first}", values),
+                (f"next_attempt_at <= :now AND uncertain = {TRY_AGAIN}", {"now": self.ctx.now}))
+
+    def _take(self, ids: list[int]) -> int:
+        return self.db.execute(
+            f"UPDATE {self.table} SET claim_token = :token, claim_run = :run, lease_until = :lease"
+            " WHERE id IN (:ids) AND status = 'pending' AND claim_token IS NULL",
+            token=self.token, run=self.ctx.run_id, ids=ids,
+            lease=self.ctx.clock() + timedelta(seconds=self.ctx.hard_limit - self.ctx.monotonic()) + LEASE_MARGIN)
+
+    def _columns(self) -> list[str]:
+        return ["id", "user_id", "status", "attempts", "next_attempt_at", "created_at", "uncertain",
+                *self.queue.columns]
+
+    def release(self) -> None:
+        """Give back, untouched, what was claimed and not begun."""
+        self.db.execute(f"UPDATE {self.table} SET claim_token = NULL, claim_run = NULL, lease_until = NULL"
+                        " WHERE claim_run = :run AND claim_token = :token AND status = 'pending'",
+                        run=self.ctx.run_id, token=self.token)
+
+    # One row. Each of these is called inside a transaction.
+
+    def begin(self, row: dict) -> bool:
+        """Mark it `sending`. False when it is no longer ours (released, cancelled or deleted meanwhile)."""
+        counts = row["uncertain"] != TRY_AGAIN          # an uncertain one repeats the attempt that was lost
+        now, attempt = self.ctx.clock(), row["attempts"] + counts
+        row["attempt"] = attempt
+        return self.db.execute(
+            f"UPDATE {self.table} SET status = 'sending', attempts = :attempt, last_attempt_at = :now,"
+            " next_attempt_at = :next, uncertain = :uncertain"
+            " WHERE id = :id AND claim_token = :token AND status = 'pending'",
+            id=row["id"], token=self.token, attempt=attempt, now=now, next=self._next(attempt, now),
+            uncertain=row["uncertain"] if counts else TRIED_AGAIN) == 1
+
+    def settle(self, row: dict, outcome: str, **stored) -> Settled:
+        """Store what came of it. outcome: done, retry, final, uncertain, or back (it used no attempt)."""
+        now = self.ctx.clock()
+        result = self._judge(row, outcome, now)
+        finished = result.status != "pending"
+        values = {"status": result.status, "claim_token": None, "claim_run": None, "lease_until": None,
+                  "next_attempt_at": result.next_attempt_at, **stored}
+        if finished:
+            values["finished_at"] = now
+        if outcome == "back":
+            values["attempts"], values["uncertain"] = row["attempts"], row["uncertain"]
+        elif outcome == "uncertain":
+            values["uncertain"] = TRY_AGAIN if row["uncertain"] == SURE else TRIED_AGAIN
+        sets = ", ".join(f"{name} = :{name}" for name in values)
+        self.db.execute(f"UPDATE {self.table} SET {sets} WHERE id = :id AND claim_token = :token",
+                        id=row["id"], token=self.token, **values)
+        return result
+
+    def _judge(self, row: dict, outcome: str, now) -> Settled:
+        if outcome == "done":
+            return Settled(self.queue.done, "sent")
+        if outcome == "final":
+            return Settled("failed", "failed")
+        if outcome == "back":
+            due = row["next_attempt_at"] and clock.parse(row["next_attempt_at"])
+            return Settled("pending", "back", due)
+        if outcome == "uncertain" and row["uncertain"] == SURE:
+            return Settled("pending", "uncertain", max(now, self.ctx.now + timedelta(seconds=1)))
+        if self.is_old(row) or row["attempt"] >= len(self.queue.delays):
+            return Settled("failed", "failed")
+        return Settled("pending", outcome, self._next(row["attempt"], now))
+
+    def is_old(self, row: dict) -> bool:
+        """Whether an attempt now is the row's last, whatever its schedule says."""
+        life = self.queue.lifetime
+        return life is not None and self.ctx.clock() >= clock.parse(row["created_at"]) + life
+
+    def cancel(self, row: dict, **stored) -> bool:
+        """End a row that nobody waits for any more, without an attempt."""
+        sets = ", ".join(f"{name} = :{name}" for name in stored)
+        return self.db.execute(
+            f"UPDATE {self.table} SET status = 'failed', finished_at = :now, claim_token = NULL, claim_run = NULL,"
+            f" lease_until = NULL, next_attempt_at = NULL, {sets}"
+            " WHERE id = :id AND claim_token = :token AND status = 'pending'",
+            id=row["id"], token=self.token, now=self.ctx.clock(), **stored) == 1
+
+    def _next(self, attempt: int, now):
+        delays = self.queue.delays
+        return now + delays[min(attempt, len(delays) - 1)]

@@ -1,0 +1,97 @@
+"""The relay's limits and its pauses: kept in the database, so that all processes together stay under them.
+
+A host discards mail over its hourly limit, sometimes after having said 250, so we count for ourselves:
+rolling windows, in recipients, in buckets. A bucket counts as long as any part of it lies in the window,
+so the true figure is never above the limit.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+
+from .. import clock
+
+Window = namedtuple("Window", "name bucket span")          # seconds
+WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))
+HOUR = WINDOWS[1]
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+QUOTA_PAUSE = timedelta(hours=1)
+
+
+class Relay:
+    """Limits and pauses over one `[mail]` section."""
+
+    def __init__(self, db, mail) -> None:
+        self.db, self.mail = db, mail
+        self.limits = [(window, getattr(mail, f"per_{window.name}")) for window in WINDOWS
+                       if getattr(mail, f"per_{window.name}") is not None]
+
+    def paused(self, now) -> str | None:
+        """`until 12:05 UTC: reason` while the relay rests."""
+        row = self.db.row("SELECT paused_until, reason FROM {relay_state} WHERE id = 1")
+        if row is None or not row["paused_until"] or clock.parse(row["paused_until"]) <= now:
+            return None
+        return f"until {row['paused_until']} UTC: {row['reason']}"
+
+    def pause(self, now, reason: str, quota: bool) -> object:
+        """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour. Until when."""
+        row = self.db.row("SELECT failures, since FROM {relay_state} WHERE id = 1") or {"failures": 0, "since": None}
+        rest = QUOTA_PAUSE if quota else min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
+        self.db.upsert("relay_state", {"id": 1}, {"paused_until": now + rest, "reason": reason[:250],
+                                                  "since": row["since"] or now, "failures": row["failures"] + 1})
+        return now + rest
+
+    def works(self) -> None:
+        """A message went through: the next trouble starts with a short pause again."""
+        self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
+                        " WHERE id = 1 AND failures > 0")
+
+    def reserve(self, now, failed_before: bool, recipients: int = 1) -> tuple[str, float] | None:
+        """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room)."""
+        if not self.limits and self.mail.failures_per_hour is None:
+            return None
+        if self.db.row("SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
+            self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
+        second = int(now.timestamp())
+        if failed_before and self.mail.failures_per_hour is not None:
+            used = self._sum(HOUR, second, "failures")
+            if used >= self.mail.failures_per_hour:
+                return "failures an hour", self._room(HOUR, second)
+        for window, limit in self.limits:
+            if self._sum(window, second, "recipients") + recipients > limit:
+                return f"limit a {window.name}", self._room(window, second)
+        for window, _ in self.limits:
+            self._add(window, second, "recipients", recipients)
+        return None
+
+    def give_back(self, when, recipients: int = 1) -> None:
+        """What was reserved at `when` was not handed over after all."""
+        for window, _ in self.limits:
+            self._add(window, int(when.timestamp()), "recipients", -recipients)
+
+    def failed(self, now) -> None:
+        """Count a refused recipient, where the host limits those."""
+        if self.mail.failures_per_hour is not None:
+            self._add(HOUR, int(now.timestamp()), "failures", 1)
+
+    def forget(self, now) -> None:
+        """Drop the buckets that no window reaches any more."""
+        second = int(now.timestamp())
+        for window in WINDOWS:
+            self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND bucket < :first",
+                            span=window.name, first=(second - window.span) // window.bucket)
+
+    def _sum(self, window: Window, second: int, column: str) -> int:
+        return self.db.value(f"SELECT COALESCE(SUM({column}), 0) FROM {{mail_counters}}"
+                             " WHERE span = :span AND bucket >= :first", span=window.name,
+                             first=(second - window.span) // window.bucket)
+
+    def _room(self, window: Window, second: int) -> float:
+        first = self.db.value("SELECT MIN(bucket) FROM {mail_counters} WHERE span = :span AND bucket >= :first"
+                              " AND (recipients > 0 OR failures > 0)", span=window.name,
+                              first=(second - window.span) // window.bucket)
+        return 0.0 if first is None else float((first + 1) * window.bucket + window.span - second)
+
+    def _add(self, window: Window, second: int, column: str, number: int) -> None:
+        self.db.upsert("mail_counters", {"span": window.name, "bucket": second // window.bucket},
+                       add={column: number})

@@ -1,0 +1,57 @@
+"""Outcomes and samples in words, for a terminal and for cron's mail."""
+from __future__ import annotations
+
+SAMPLE_WIDTH = 100
+VERBS = {"ok": "done", "partial": "stopped early, the next run goes on", "skipped": "not started",
+         "failed": "failed", "timeout": "ended by force", "interrupted": "stopped by a signal, the next run goes on",
+         "vanished": "died"}
+
+
+def outcome_words(result: dict) -> str:
+    """`retry_forwards: done in 1.2 s: 12 sent, 3 retried`."""
+    words = f"{result['job']}: {VERBS.get(result['status'], result['status'])}"
+    if result["status"] not in ("skipped", "failed"):
+        words += f" in {result['duration_ms'] / 1000:.1f} s"
+    why = result["error"] or result["stop_reason"]
+    if why:
+        words += f" ({why})" if result["status"] in ("ok", "partial", "interrupted", "timeout") else f": {why}"
+    counts = counts_words(result["counts"])
+    return f"{words}: {counts}" if counts and result["status"] != "failed" else words
+
+
+def counts_words(counts: dict) -> str:
+    """`12 sent, 3 retried`; what is zero is left out."""
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" if isinstance(value, int) else f"{name} {value}"
+                     for name, value in counts.items() if value)
+
+
+def samples_words(result: dict, samples: list[dict]) -> str:
+    """What a dry run would do: a heading a step, then a small table of rows."""
+    lines = [f"{result['job']}, dry run: nothing is changed"]
+    if result["status"] == "failed":
+        lines.append(f"  could not tell: {result['error']}")
+    for sample in samples:
+        lines += ["", f"  {sample['step']}"]
+        if sample["note"]:
+            lines.append(f"  {sample['note']}")
+        lines += [f"    {line}" for line in table(sample["rows"])]
+    counts = counts_words(result["counts"])
+    lines += ["", f"  would be: {counts}" if counts else "  nothing to do"]
+    return "\n".join(lines)
+
+
+def table(rows: list[dict], widest: int = 34) -> list[str]:
+    """Rows of one shape as lines in columns; long values are cut with an ellipsis."""
+    if not rows:
+        return []
+    names = list(rows[0])
+    cells = [[_cell(row.get(name), widest) for name in names] for row in rows]
+    widths = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
+    return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip()
+            for line in [names, *cells]]
+
+
+def _cell(value, widest: int) -> str:
+    words = "-" if value is None or value == "" else str(value)
+    words = "".join(char if char.isprintable() else " " for char in words)
+    return words if len(words) <= widest else words[:widest - 1] + "\u2026"

@@ -1,0 +1,72 @@
+"""`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
+from __future__ import annotations
+
+import json
+
+from . import due, runner
+from .errors import OK
+from .render.words import outcome_words, samples_words
+
+
+def arguments(parser) -> None:
+    """The options that every job takes."""
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
+    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in this run")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
+                        help="another value for this run, over every file: an option of the job, or SECTION.OPTION")
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON document")
+    parser.add_argument("--scheduled", action="store_true",
+                        help="belong to the latest slot of the schedule; do nothing if it was started before")
+    parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run holds the lock")
+    parser.add_argument("--yes", action="store_true", help="go past a safety stop, once")
+    loud = parser.add_mutually_exclusive_group()
+    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level", help="say what was done")
+    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level", help="say nothing, not even why")
+
+
+def positive(word: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not word.isdecimal() or int(word) < 1:
+        import argparse
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {word!r}")
+    return int(word)
+
+
+def run(job, args, make_session, config_path) -> int:
+    """Run it once as the arguments say, show the outcome, return the exit code."""
+    session = make_session(config_path, args.level, args.set, job)
+    request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
+    if args.scheduled:
+        slot = scheduled_slot(session, job)
+        if slot is None:
+            return OK
+        request = request._replace(trigger="scheduled", slot=slot)
+    result = runner.run(job, session.config, session.ports, request, session.console)
+    if args.json:
+        print(json.dumps({**runner.as_json(result), **({"samples": session.console.samples} if args.dry_run else {})},
+                         ensure_ascii=False, default=str))
+    elif args.dry_run:
+        print(samples_words(result, session.console.samples))
+    show(session.console, result, request, said=args.json or args.dry_run)
+    return runner.exit_code(result, args.fail_if_locked)
+
+
+def scheduled_slot(session, job):
+    """The latest slot, or None where nothing is to be done: paused, switched off, or before the first install."""
+    state = session.ports.database().row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
+                                         job=job.name)
+    now = session.ports.now()
+    if state is None:
+        due.first_seen(session.ports.database(), job.name, now)
+        return None
+    slot = due.latest_slot(session.config, job, now)
+    early = state["due_after"] and slot <= due.clock.parse(state["due_after"])
+    return None if early or state["paused_at"] or not session.config.job(job).enabled else slot
+
+
+def show(console, result: dict, request, said: bool = False) -> None:
+    """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good run."""
+    if result["status"] in ("failed", "timeout") or (result["status"] == "skipped" and request.trigger == "manual" and not said):
+        console.fail(outcome_words(result))
+    elif not said:
+        console.say(outcome_words(result))
