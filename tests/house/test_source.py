@@ -1,0 +1,47 @@
+"""What every file keeps to: a docstring, Python 3.9, clean shell scripts."""
+from __future__ import annotations
+
+import ast
+import re
+import stat
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from tests.house.source import ROOT, modules, tree
+from tests.support.require import missing, program
+
+OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
+SCRIPTS = ("install.sh", ".ci/run")
+
+
+@pytest.mark.parametrize("path", [path for path in OURS if path.read_text(encoding="utf-8").strip()],
+                         ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_is(path):
+    doc = ast.get_docstring(tree(path)) or ""
+    assert doc.partition("\n")[0].strip()
+
+
+def test_the_code_runs_on_python_3_9():
+    if find_spec("vermin") is None:
+        missing("vermin is not installed (requirements-dev.txt)")
+    run = subprocess.run([sys.executable, "-c", "import vermin; vermin.main()", "--target=3.9-", "--no-tips",
+                          "--violations", "jobs.py", "jobs_lib"], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_shell_scripts_are_clean(script):
+    shellcheck = program("shellcheck", "shellcheck")
+    run = subprocess.run([shellcheck, str(ROOT / script)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (ROOT / script).stat().st_mode & stat.S_IXUSR
+    assert b"\r" not in (ROOT / script).read_bytes()
+
+
+def test_the_folder_refuses_the_web_by_itself():         # R65
+    rules = (ROOT / ".htaccess").read_text(encoding="utf-8")
+    assert "Require all denied" in rules                 # Apache 2.4
+    assert re.search(r"Order .*\n\s*Deny from all", rules)

@@ -1,0 +1,111 @@
+"""SQL that the oldest supported engines understand: SQLite 3.26, MariaDB 10.3, MySQL 5.7."""
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.house.source import is_in, modules, tree, where
+
+STATEMENT = re.compile(r"\b(SELECT\s|INSERT\s+(OR\s+\w+\s+)?INTO\b|UPDATE\s+\S+\s+SET\b|DELETE\s+FROM\b"
+                       r"|CREATE\s+\w+|ALTER\s+TABLE\b|DROP\s+\w+\s|REPLACE\s+INTO\b|PRAGMA\s|VACUUM\b"
+                       r"|OPTIMIZE\s+TABLE\b|WHERE\s|ON\s+(CONFLICT|DUPLICATE)\b|ORDER\s+BY\b|RETURNING\b"
+                       r"|FOR\s+UPDATE\b)")
+FORBIDDEN = {
+    "a CTE":                            r"\bWITH\s+(RECURSIVE\s+)?\w+\s*(\([^)]*\)\s*)?AS\s*\(",
+    "a window function":                r"\bOVER\s*(\(|\w+\b)",
+    "RETURNING":                        r"\bRETURNING\b",
+    "SKIP LOCKED, NOWAIT":              r"\bSKIP\s+LOCKED\b|\bNOWAIT\b",
+    "INSERT ... AS new":                r"\)\s*AS\s+\w+\s+ON\s+DUPLICATE\b",
+    "a JSON function":                  r"\bJSON_\w+\s*\(|->>?\s*'",
+    "CHECK":                            r"\bCHECK\s*\(",
+    "DROP COLUMN, RENAME COLUMN":       r"\b(DROP|RENAME)\s+COLUMN\b",
+    "STRICT tables":                    r"\)\s*STRICT\b",
+    "a generated column":               r"\bGENERATED\s+ALWAYS\b|\)\s*(STORED|VIRTUAL|PERSISTENT)\b",
+    "a foreign key":                    r"\bFOREIGN\s+KEY\b|\bREFERENCES\s",
+    "NULLS FIRST, NULLS LAST":          r"\bNULLS\s+(FIRST|LAST)\b",
+    "an aggregate FILTER":              r"\)\s*FILTER\s*\(",
+    "EXCEPT, INTERSECT, FULL JOIN":     r"\b(EXCEPT|INTERSECT|LATERAL|FULL\s+(OUTER\s+)?JOIN)\b",
+    "a function of one engine":         r"\b(IIF|CONCAT|CONCAT_WS|STRING_AGG|GREATEST|LEAST)\s*\(",
+    "a time function of one engine":    r"\b(UNIXEPOCH|JULIANDAY|STRFTIME|DATE_ADD|DATE_SUB|UNIX_TIMESTAMP"
+                                        r"|FROM_UNIXTIME|TIMESTAMPDIFF)\s*\(",
+    "the database's own clock":         r"\b(NOW|UTC_TIMESTAMP|SYSDATE)\s*\(|'now'"
+                                        r"|(?<!DEFAULT )\bCURRENT_TIMESTAMP\b",
+    "VACUUM, OPTIMIZE":                 r"\bVACUUM\b|\bOPTIMIZE\s+TABLE\b",
+}
+OUTSIDE_BRACKETS = {
+    "UPDATE ... FROM":                  r"\bUPDATE\s+\S+\s+SET\b.*\bFROM\b",
+    "UPDATE/DELETE ... LIMIT":          r"\b(UPDATE\s+\S+\s+SET|DELETE\s+FROM)\b.*\bLIMIT\b",
+}
+INNERMOST = re.compile(r"\(([^()]*)\)")
+# Words of one engine that only its own dialect may say.
+DIALECT_WORDS = ("a function of one engine", "a time function of one engine", "UPDATE/DELETE ... LIMIT")
+
+
+def strings(node: ast.AST):
+    """(text, line) of each string that stands alone, is joined or formatted; docstrings are not SQL."""
+    docs = {id(owner.body[0].value) for owner in ast.walk(node)
+            if isinstance(owner, (ast.Module, ast.ClassDef, ast.FunctionDef))
+            and owner.body and isinstance(owner.body[0], ast.Expr)}
+    parts: set[int] = set()
+    for found in ast.walk(node):
+        if id(found) in parts or id(found) in docs:
+            continue
+        if isinstance(found, ast.JoinedStr):
+            parts |= {id(part) for part in ast.walk(found)}
+            text = "".join(part.value if isinstance(part, ast.Constant) else " x " for part in found.values)
+            yield text, found.lineno
+        elif isinstance(found, ast.Constant) and isinstance(found.value, str):
+            yield found.value, found.lineno
+
+
+def mistakes(text: str, allowed: tuple[str, ...] = ()) -> list[str]:
+    if not STATEMENT.search(text):
+        return []
+    found = [what for what, pattern in FORBIDDEN.items() if re.search(pattern, text, re.S)]
+    while INNERMOST.search(text):
+        if re.search(r"\bIN\s*\(\s*SELECT\b[^()]*\bLIMIT\b[^()]*\)", text):
+            found.append("LIMIT inside IN (...)")
+        text = INNERMOST.sub(" ", text)
+    found += [what for what, pattern in OUTSIDE_BRACKETS.items() if re.search(pattern, text, re.S)]
+    return [what for what in found if what not in allowed]
+
+
+@pytest.mark.parametrize("name", sorted(modules()))
+def test_sql_stays_on_the_floor(name):              # R17
+    allowed = DIALECT_WORDS if is_in(name, "jobs_lib.ports.dialects") else ()
+    path = modules()[name]
+    wrong = [f"{where(path, line)}: {what}"
+             for text, line in strings(tree(path)) for what in mistakes(text, allowed)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("sql, what", [
+    ("WITH old AS (SELECT id FROM t) DELETE FROM t", "a CTE"),
+    ("SELECT id, row_number() OVER (ORDER BY id) FROM t", "a window function"),
+    ("INSERT INTO t (a) VALUES (1) RETURNING id", "RETURNING"),
+    ("SELECT id FROM t FOR UPDATE SKIP LOCKED", "SKIP LOCKED, NOWAIT"),
+    ("INSERT INTO t (a) VALUES (1) AS new ON DUPLICATE KEY UPDATE a = new.a", "INSERT ... AS new"),
+    ("UPDATE {t} SET a = u.a FROM u WHERE t.id = u.id", "UPDATE ... FROM"),
+    ("SELECT JSON_EXTRACT(a, '$.b') FROM t", "a JSON function"),
+    ("DELETE FROM {t} WHERE (a < :a OR b IN (:c)) LIMIT 100", "UPDATE/DELETE ... LIMIT"),
+    ("DELETE FROM t WHERE id IN (SELECT id FROM t WHERE (a IN (:b)) LIMIT 100)", "LIMIT inside IN (...)"),
+    ("ALTER TABLE t DROP COLUMN a", "DROP COLUMN, RENAME COLUMN"),
+    ("CREATE TABLE t (a INTEGER) STRICT", "STRICT tables"),
+    ("CREATE TABLE t (a INTEGER CHECK (a > 0))", "CHECK"),
+    ("CREATE TABLE t (a INTEGER REFERENCES u (id))", "a foreign key"),
+    ("SELECT id FROM t WHERE a < NOW()", "the database's own clock"),
+])
+def test_the_net_holds(sql, what):
+    assert what in mistakes(sql)
+
+
+@pytest.mark.parametrize("sql", [
+    "UPDATE {t} SET a = (SELECT max(b) FROM {u}) WHERE id IN (:ids)",
+    "SELECT id FROM {t} WHERE a < :a ORDER BY id LIMIT 100",
+    "INSERT INTO {t} (a) SELECT a FROM {u} WHERE b = :b ON CONFLICT (a) DO UPDATE SET a = excluded.a",
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
+])
+def test_what_is_allowed_passes_the_net(sql):
+    assert mistakes(sql) == []
