@@ -4,63 +4,81 @@ from __future__ import annotations
 import time
 
 from ..errors import DatabaseError
+from ..schema import NAMES
 from . import dialects
 from .dialects import Conflict, Lost
 from .notation import Statement
+from .transaction import Transaction
 
 TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
-PAUSE = 0.1                  # seconds before the second try, doubled before the third
-CACHED = 500                 # translated statements kept; jobs have a few dozen
+PAUSE = 0.1                  # seconds before the second try, twice as long before the third
+CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
-def connect(url, *, prefix="", tables=None, base=".", readonly=False, create=False, timeout=5.0) -> Database:
-    """Open `url` (contract.md, `[core] database`) now, so that what is wrong with it shows here."""
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".", readonly: bool = False,
+            create: bool = False, timeout: float = 5.0) -> Database:
+    """Open `url` (contract.md, `[core] database`) now, so that what is wrong with it is said here.
+
+    prefix    put before the names of our tables, unless `tables` gives one its full name
+    base      the folder that a relative SQLite path counts from
+    readonly  the database itself refuses to write: for dry runs
+    create    a missing SQLite file is made
+    timeout   seconds to wait for another writer
+    """
     dialect = dialects.load(url)
-    names = _Names(prefix, tables or {})
+    names = Names(prefix, tables or {})
     database = Database(dialect, dialect.parse(url, base, timeout), names, readonly, create)
     database.connect()
     return database
 
 
-class _Names:
-    """From our table names to those in the database."""
+class Names:
+    """From the names of our tables to those in the database."""
 
     def __init__(self, prefix: str, mapped: dict) -> None:
-        for name in (*mapped.values(), prefix + "x"):
-            if not (name.isascii() and name.isidentifier()):
-                raise DatabaseError(f"{name!r} cannot be a table's name: expected letters, digits and _")
+        for name in (prefix + "x", *mapped.values()):
+            if not _is_word(name):
+                raise DatabaseError(f"{name!r} cannot be a table: expected ASCII letters, digits and _")
+        for name in mapped:
+            self._known(name)
         self.prefix, self.mapped = prefix, mapped
 
     def __call__(self, table: str) -> str:
-        from ..schema.tables import NAMES
-        if table not in NAMES:
-            raise DatabaseError(f"no table {table!r} in schema/tables.py")
+        """The name in the database; DatabaseError for a table that is not ours."""
+        self._known(table)
         return self.mapped.get(table) or self.prefix + table
+
+    @staticmethod
+    def _known(table: str) -> None:
+        if table not in NAMES:
+            raise DatabaseError(f"there is no table {table!r} in the schema")
+
+
+def _is_word(name: str) -> bool:
+    return name.isascii() and name.isidentifier()
 
 
 class Database:
-    """One connection. `on_statement(sql, values)`, when set, sees each statement before it runs."""
+    """One connection, opened again by itself when it was lost outside a transaction.
 
-    def __init__(self, dialect, target, names, readonly: bool, create: bool) -> None:
-        self.dialect, self.readonly, self.name = dialect, readonly, names
-        self.for_update = dialect.for_update
+    `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
+    """
+
+    def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
+        self.dialect, self.name, self.readonly = dialect, name, readonly
+        self.for_update = "" if readonly else dialect.for_update
         self.on_statement = None
+        self.current: Transaction | None = None         # the open transaction
         self._target, self._create = target, create
         self._raw = None
-        self._cache: dict = {}
         self._closed = False
-        self._transaction: Transaction | None = None
+        self._cache: dict = {}
 
     # Statements
 
-    def query(self, sql: str, /, **values) -> list:
-        """All rows, as dicts. Outside a transaction a lost connection is opened again, once: reading is safe to repeat."""
-        try:
-            return self._run(sql, values, True)
-        except Lost:
-            if self._transaction:
-                raise
-            return self._run(sql, values, True)
+    def query(self, sql: str, /, **values) -> list[dict]:
+        """All rows. Outside a transaction it is asked again, once, when the connection was lost: reading is safe."""
+        return self._run(sql, values, self._fetch, repeatable=True)
 
     def row(self, sql: str, /, **values) -> dict | None:
         """The first row or None."""
@@ -73,34 +91,37 @@ class Database:
         return next(iter(rows[0].values())) if rows else None
 
     def execute(self, sql: str, /, **values) -> int:
-        """Run a statement that changes something; the number of rows it matched, changed or not."""
-        return self._run(sql, values, False)[0]
+        """Run a statement that changes something; how many rows it matched, whether or not they changed."""
+        return self._run(sql, values, lambda cursor: cursor.rowcount)
 
     def insert(self, table: str, /, **values) -> int:
         """Add one row and return its id; Duplicate when a unique key is taken."""
-        return self._run(f"INSERT INTO {{{table}}} {self._columns(values)}", values, False)[1]
+        return self._run(f"INSERT INTO {{{table}}} {self._row(values)}", values, lambda cursor: cursor.lastrowid)
 
     def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict | None = None) -> None:
-        """One row by its key: `values` are set, `add` is added to what is there. `keys` is the whole unique key."""
+        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is added to what it has.
+
+        A row that is not there begins with both; without both, one that is there stays as it is.
+        """
         quote = self.dialect.quote
         updates = [f"{quote(name)} = :{name}" for name in values or ()]
         updates += [f"{quote(name)} = {quote(name)} + :{name}" for name in add or ()]
         row = {**keys, **(values or {}), **(add or {})}
         conflict = self.dialect.conflict(list(keys), updates)
-        self._run(f"INSERT INTO {{{table}}} {self._columns(row)} {conflict}", row, False)
+        self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
 
-    def explain(self, sql: str, /, **values) -> list:
-        """The engine's own plan of a statement, as rows."""
+    def explain(self, sql: str, /, **values) -> list[dict]:
+        """The engine's own plan for a statement."""
         return self.query(self.dialect.explain + sql, **values)
 
-    def _columns(self, values) -> str:
+    def _row(self, values: dict) -> str:
         for name in values:
-            if not (name.isascii() and name.isidentifier()):
-                raise ValueError(f"not a column name: {name!r}")
+            if not _is_word(name):
+                raise ValueError(f"{name!r} cannot be a column")
         names = ", ".join(map(self.dialect.quote, values))
         return f"({names}) VALUES ({', '.join(':' + name for name in values)})"
 
-    def _run(self, sql: str, values: dict, fetch: bool):
+    def _run(self, sql: str, values: dict, take, repeatable: bool = False):
         statement = self._cache.get(sql)
         if statement is None:
             if len(self._cache) >= CACHED:
@@ -109,38 +130,45 @@ class Database:
         text, bound = statement.render(self.dialect, values)
         if self.on_statement:
             self.on_statement(sql, values)
-        return self._send(text, bound, fetch)
-
-    def _send(self, text: str, bound: dict, fetch: bool):
-        if self._transaction and self._transaction.broken:
-            raise self._transaction.broken
-        raw = self._raw or self.connect()
         try:
-            cursor = self.dialect.execute(raw, text, bound)
-            if not fetch:
-                return cursor.rowcount, cursor.lastrowid
-            names = [column[0] for column in cursor.description]
-            return [dict(zip(names, row)) for row in cursor.fetchall()]
+            return self._send(text, bound, take)
+        except Lost as lost:
+            if self.current or (lost.sent and not repeatable):
+                raise
+            return self._send(text, bound, take)
+
+    def _send(self, text: str, bound: dict, take):
+        raw = self._ready()
+        try:
+            return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
             trouble = self.dialect.trouble(error, self._target)
             if isinstance(trouble, Lost):
                 self.invalidate()
-            elif self._transaction and isinstance(trouble, Conflict):
-                self._transaction.broken = trouble
-            raise trouble from None
+            elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
+                self.current.broken = trouble       # the engine has rolled back: what follows would stand alone
+            raise trouble from None                 # the driver's words may hold the values of rows
         except BaseException:
-            # A raised signal in mid-statement: what the server answers next would be taken for the next statement's.
             self.invalidate()
             raise
+
+    @staticmethod
+    def _fetch(cursor) -> list:
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row)) for row in cursor.fetchall()]
 
     # Transactions
 
     def transaction(self) -> Transaction:
-        """`with db.transaction():` commits at the end, rolls back on any exception; it cannot be nested."""
+        """`with db.transaction():` commits at its end, rolls back on any exception, cannot be nested."""
         return Transaction(self)
 
     def batch(self, work):
-        """`work()` in one transaction; all of it again after a deadlock, a lock wait or a lost connection."""
+        """`work()` in one transaction, and its result.
+
+        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most; so `work` reads
+        what it acts on by itself. A connection lost in the COMMIT is no such case: that may have been stored.
+        """
         for attempt in range(1, TRIES + 1):
             try:
                 with self.transaction():
@@ -149,19 +177,20 @@ class Database:
                 if attempt == TRIES:
                     raise
             time.sleep(PAUSE * attempt)
+        return None
 
     # The catalogue
 
-    def tables(self) -> set:
-        """The names of all tables and views, as the database has them."""
+    def tables(self) -> set[str]:
+        """All tables and views, by their names in the database."""
         return {row["name"] for row in self.query(self.dialect.tables)}
 
-    def columns(self, table: str) -> set:
-        """The column names of a table of ours; empty when it is not there."""
+    def columns(self, table: str) -> set[str]:
+        """The columns that a table of ours has in the database; none when it is not there."""
         return {row["name"] for row in self.query(self.dialect.columns, name=self.name(table))}
 
-    def indexes(self, table: str) -> dict:
-        """`{index name: [columns]}` of a table of ours, unique ones included."""
+    def indexes(self, table: str) -> dict[str, list[str]]:
+        """`{index: [columns]}` of a table of ours in the database, unique ones included."""
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
             found.setdefault(row["name"], []).append(row["column_name"])
@@ -169,7 +198,7 @@ class Database:
 
     # The connection
 
-    def connect(self):
+    def connect(self) -> None:
         """Open the connection, when there is none."""
         if self._closed:
             raise DatabaseError("the database connection was closed")
@@ -178,28 +207,44 @@ class Database:
                 self._raw = self.dialect.connect(self._target, self.readonly, self._create)
             except self.dialect.Error as error:
                 raise self.dialect.trouble(error, self._target) from None
+
+    def _ready(self):
+        if self.current and self.current.broken:
+            raise self.current.broken
+        if self._raw is not None and self.dialect.stale(self._raw):
+            self.invalidate()
+            if self.current:
+                raise self.current.broken
+        self.connect()
         return self._raw
 
     def invalidate(self) -> None:
-        """Throw the connection away, with any open transaction: it may be in mid-statement. The next use opens another."""
+        """Throw the connection away, with any open transaction; the next use opens another.
+
+        For an exception that a signal raised: the connection may be in mid-statement, and what the server answers
+        next would be taken for the answer to the next statement.
+        """
         raw, self._raw = self._raw, None
-        if self._transaction and not self._transaction.broken:
-            self._transaction.broken = Lost("the connection was lost within a transaction: nothing of it was stored")
+        if self.current and not self.current.broken:
+            self.current.broken = Lost("the connection was lost within a transaction: nothing of it is stored")
         if raw is not None:
             try:
-                raw.close()
+                self.dialect.close(raw)
             except self.dialect.Error:
-                pass                     # a dead one cannot be closed politely
+                pass                                # a dead one need not be closed politely
 
     def ping(self) -> None:
         """Raise DatabaseError when the connection is dead; never opens another one."""
+        if self._raw is None:
+            raise Lost("the connection to the database is gone")
         try:
             self.dialect.alive(self._raw)
         except self.dialect.Error as error:
+            self.invalidate()
             raise self.dialect.trouble(error, self._target) from None
 
     def interrupt(self) -> None:
-        """Stop the statement in hand, from a signal handler or another thread, where the driver can."""
+        """End the statement in hand with an error, from another thread, where the driver can."""
         if self._raw is not None:
             self.dialect.interrupt(self._raw)
 
@@ -207,45 +252,3 @@ class Database:
         """Close for good; an open transaction is rolled back."""
         self.invalidate()
         self._closed = True
-
-
-class Transaction:
-    """What `with db.transaction()` holds; `broken` is why its statements can no longer count."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self.broken: DatabaseError | None = None
-
-    def __enter__(self) -> None:
-        database = self._database
-        if database._transaction:
-            raise RuntimeError("a transaction is open already")
-        try:
-            database._run(database.dialect.begin(database.readonly), {}, False)
-        except Lost:
-            database._run(database.dialect.begin(database.readonly), {}, False)      # nothing was done yet
-        database._transaction = self
-
-    def __exit__(self, kind, error, trace) -> None:
-        database = self._database
-        try:
-            if error is None and not self.broken:
-                database._run("COMMIT", {}, False)
-                return
-        except DatabaseError:
-            self._roll_back()
-            raise
-        finally:
-            database._transaction = None
-        self._roll_back()
-        if error is None and self.broken:
-            raise self.broken
-
-    def _roll_back(self) -> None:
-        database = self._database
-        database._transaction = None
-        if database._raw is not None and database.dialect.in_transaction(database._raw):
-            try:
-                database._run("ROLLBACK", {}, False)
-            except DatabaseError:
-                database.invalidate()

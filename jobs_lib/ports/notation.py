@@ -12,6 +12,7 @@ from .. import clock
 
 MOST_BOUND = 900             # values of one list: SQLite 3.26 takes 999 in a statement
 LARGEST = 2 ** 63
+LISTS = (list, tuple, set, frozenset)
 
 
 def scan(sql: str) -> list:
@@ -65,8 +66,9 @@ class Statement:
         """`(sql, values)` in the driver's own notation."""
         bound = {}
         lists = False
-        for name, value in values.items():
-            if type(value) in (list, tuple, set, frozenset):
+        for name in self.names:
+            value = values[name]
+            if type(value) in LISTS:
                 lists = True
             else:
                 bound[name] = bindable(value)
@@ -107,6 +109,4 @@ def bindable(value):
         return clock.text(value)
     if isinstance(value, date):
         return value.isoformat()
-    if isinstance(value, (str, int, float)):          # an enum member or the like: its plain value
-        return bindable(kind.__mro__[-2](value))
     raise TypeError(f"a {kind.__name__} cannot be bound to a statement")

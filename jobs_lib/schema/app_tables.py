@@ -128,12 +128,16 @@ TABLES = {
         claim_token         word     null
         claim_run           word     null
         lease_until         time     null
-        uncertain           int      = 0         # times lost after the final dot
+        uncertain           int      = 0         # 1: lost in flight, tried once more; 2: tried once more
+        told_at             time     null        # when the owner was told that it finally failed
+        notice_id           ref      null        # the notice in `notifications` that lists it
         index due: status, next_attempt_at, created_at   # retry_forwards: what is due; never tried ones by created_at
         index token: claim_token                 # retry_forwards: the rows just claimed
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails
+        index untold: status, told_at            # retry_forwards: failures to tell of
+        index notice: notice_id                  # retry_forwards: the rows that a notice lists
         index user: user_id, status              # an account's queue: pages, cancelling, deletion
         index destination: destination_id        # a destination's queue, when it goes
         index alias: alias_id                    # an alias's queue, when it goes

@@ -20,6 +20,20 @@ def create_table(db, table) -> list:
     return statements
 
 
+def missing(db, table) -> list:
+    """What the table in the database lacks of ours, as statements; an index of another name with our columns counts."""
+    there = db.columns(table.name)
+    if not there:
+        return create_table(db, table)
+    indexed = list(db.indexes(table.name).values())
+    statements = [add_column(db, table, column) for column in table.columns if column.name not in there]
+    for index in table.indexes:
+        wanted = list(index.columns)
+        if not any(columns == wanted if index.unique else columns[:len(wanted)] == wanted for columns in indexed):
+            statements.append(create_index(db, table, index))
+    return statements
+
+
 def create_index(db, table, index) -> str:
     """One index by itself; `doctor` prints it too."""
     quote = db.dialect.quote

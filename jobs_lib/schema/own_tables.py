@@ -168,8 +168,9 @@ TABLES = {
         One row: whether the relay is left alone for now, and why.
         id                  int
         paused_until        time     null
-        reason              line     = ''
-        since               time     null
+        reason              line     null
+        since               time     null        # of the trouble that lasts
+        failures            int      = 0         # pauses in a row
         key id
         """,
     "spool_suspects": """

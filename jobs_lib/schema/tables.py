@@ -3,19 +3,18 @@
 A table is a few lines of text (app_tables.py, own_tables.py): what it holds; then its columns as
 `name type [null | = default] [# meaning]`; then `key a, b` (primary key, unless there is an `id`), and
 `index name: a, b # what for` or `unique name: a, b # what for`. A dialect turns the type words into its own.
-Text is only read when somebody asks for a table, so a run pays nothing for it.
+Only who asks for a table reads its text: a run pays nothing for it.
 """
 from __future__ import annotations
 
 from collections import namedtuple
 
-from . import app_tables, own_tables
+from . import NAMES, app_tables
 
 Column = namedtuple("Column", "name type null default about")
 Index = namedtuple("Index", "name unique columns purpose")
 Table = namedtuple("Table", "name owner about columns key indexes")
 
-NAMES = {**app_tables.TABLES, **own_tables.TABLES}      # name -> its text
 VIEW = "message_totals"
 NO_DEFAULT = object()
 

@@ -1,33 +1,48 @@
 """What a dialect is: a module of words for one kind of database, never of rules.
 
-A dialect module has
-    name, Error (the driver's root error), for_update, begin(readonly), explain, transactional_ddl,
-    parse(url, base, timeout) -> target       connect(target, readonly, create) -> a driver connection in autocommit
-    execute(raw, sql, values) -> cursor       mark(name), literal(text), quote(name), conflict(keys) for SQL text
-    trouble(error, target) -> DatabaseError   in_transaction(raw), alive(raw), interrupt(raw)
-    tables(), columns(name), indexes(name)    (sql, values) that read the catalogue
-    types, column defaults and table options for the schema
+Each has `name`, `Error` (the driver's root error), and
+
+    parse(url, base, timeout) -> target       what `connect` needs; raises DatabaseError for a wrong URL
+    connect(target, readonly, create) -> raw  a driver's connection in autocommit
+    execute(raw, sql, values) -> cursor       sql and values in the driver's notation
+    trouble(error, target) -> DatabaseError   the driver's error in our words
+    stale(raw), in_transaction(raw), alive(raw), interrupt(raw), close(raw, target)
+    mark(name), literal(text), quote(name)    the driver's notation
+    begin(readonly), conflict(keys, updates), for_update, explain
+    tables, columns, indexes                  statements that read the catalogue
+    types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
 """
 from __future__ import annotations
 
-from importlib import import_module
-
 from ...errors import Busy, DatabaseError
-
-SCHEMES = {"sqlite": "sqlite", "mysql": "mysql", "mariadb": "mysql"}
 
 
 class Lost(DatabaseError):
-    """The connection is gone, and with it the transaction that was open on it."""
+    """The connection is gone, and the transaction that was open on it.
+
+    `sent` is False when the statement surely never reached the server, so that even a write may be repeated.
+    """
+
+    def __init__(self, words: str, sent: bool = True) -> None:
+        super().__init__(words)
+        self.sent = sent
 
 
 class Conflict(Busy):
-    """A deadlock or a lock wait: this transaction was the one to give way; done again it may well pass."""
+    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may well pass."""
+
+
+class Missing(DatabaseError):
+    """There is no such table."""
 
 
 def load(url: str):
     """The dialect module for a database URL; only that one is imported."""
-    scheme, found, _ = url.partition("://")
-    if not found or scheme not in SCHEMES:
-        raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
-    return import_module(f"{__name__}.{SCHEMES[scheme]}")
+    scheme = url.partition("://")[0]
+    if scheme == "sqlite":
+        from . import sqlite
+        return sqlite
+    if scheme in ("mysql", "mariadb"):
+        from . import mysql
+        return mysql
+    raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")

@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 import sys
 from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
-from . import Conflict, Lost
+from . import Conflict, Lost, Missing
 
 try:
     import pymysql
@@ -22,13 +24,16 @@ Error = pymysql.MySQLError
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False
-create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: a restored dump may lack that user
+create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-quotes = "`"
 
 Target = namedtuple("Target", "user password host port socket database timeout")
 
-_KEY = "CHARACTER SET ascii COLLATE ascii_bin"
+# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we prefer
+# the socket, since many hosts grant `user@localhost` only and listen on no port.
+SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/tmp/mysql.sock")
+
+_KEY = "CHARACTER SET ascii COLLATE ascii_bin"       # exact and short: fits any index, compares byte by byte
 types = {
     "id": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
     "ref": "BIGINT", "int": "INT", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
@@ -39,47 +44,67 @@ types = {
 }
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-        "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")     # || joins text, as everywhere else
-
-
-def _number(text: str):
-    return float(text) if "." in text else int(text)
-
-
-# Times stay text, as SQLite has them; SUM() of whole numbers is a DECIMAL and becomes a whole number again.
-_CONVERT = {**conversions, FIELD_TYPE.DECIMAL: _number, FIELD_TYPE.NEWDECIMAL: _number}
-for _kind in (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.NEWDATE):
-    _CONVERT.pop(_kind, None)
+        "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
+CONNECT_SECONDS = 10
+IDLE_SECONDS = 900           # after this the server ends a connection, and frees the rows of a host that vanished
+SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
 
 def now_default(db) -> str:
-    """`DEFAULT ...` that gives the present second in UTC; CURRENT_TIMESTAMP would follow the writer's own zone."""
-    return "DEFAULT (UTC_TIMESTAMP())"
+    """What gives a row the present second in UTC when its writer does not.
 
+    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other: there the writer
+    must give the time, which is better than to store a wrong one.
+    """
+    version = db.value("SELECT VERSION()")
+    numbers = tuple(int(number) for number in version.partition("-")[0].split(".")[:3])
+    known = "mariadb" in version.lower() or numbers >= (8, 0, 13)
+    return "DEFAULT (UTC_TIMESTAMP())" if known else ""
+
+
+# The connection
 
 def parse(url: str, base: str, timeout: float) -> Target:
-    """`mysql://user:password@host:3306/name?unix_socket=/path`; a password may hold `@`, `/` and `:`."""
-    rest, _, parameters = url.partition("://")[2].rpartition("@")[2].partition("?")
-    login = url.partition("://")[2].rpartition("@")[0]
+    """`mysql://user:password@host:3306/name?unix_socket=/path`; a password may hold `@`, `/` and `:` as they are."""
+    login, _, place = url.partition("://")[2].rpartition("@")
     user, _, password = login.partition(":")
-    host, _, database = rest.partition("/")
-    host, _, port = host.partition(":")
+    place, _, parameters = place.partition("?")
+    server, _, database = place.partition("/")
+    host, _, port = server.partition(":")
     options = dict(parse_qsl(parameters))
-    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306),
-                  options.get("unix_socket"), unquote(database), timeout)
+    path = options.pop("unix_socket", None)
+    if not user or not database or options or not (port or "1").isdigit():
+        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more than"
+                            " ?unix_socket=/path after it")
+    if not path and not port and host in ("", "localhost"):
+        path = next((place for place in SOCKETS if os.path.exists(place)), None)
+    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, unquote(database),
+                  timeout)
 
 
 def connect(target: Target, readonly: bool, create: bool):
-    """A connection in autocommit with our session settings, whatever the server's defaults are."""
-    raw = pymysql.connect(user=target.user, password=target.password, host=target.host, port=target.port,
-                          unix_socket=target.socket, database=target.database, charset="utf8mb4", autocommit=True,
-                          client_flag=CLIENT.FOUND_ROWS, conv=_CONVERT, connect_timeout=10, sql_mode=MODE)
+    """A connection in autocommit with our settings, whatever the server's own are."""
+    try:
+        raw = pymysql.connect(
+            user=target.user, password=target.password, host=target.host, port=target.port, unix_socket=target.socket,
+            database=target.database, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS, conv=_CONVERT,
+            connect_timeout=CONNECT_SECONDS, autocommit=None)
+    except RuntimeError:             # the one thing PyMySQL says this way
+        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a connection by"
+                            f" unix_socket: run `{sys.executable} -m pip install cryptography`") from None
+    wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
-        cursor.execute(f"SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = {max(1, int(target.timeout))}, "
-                       "lock_wait_timeout = 60")
+        cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
+                       f" innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {SCHEMA_WAIT_SECONDS},"
+                       f" wait_timeout = {IDLE_SECONDS}")
+        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps beside them where others insert.
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                        + (", READ ONLY" if readonly else ""))
     return raw
+
+
+def close(raw) -> None:
+    raw.close()
 
 
 def execute(raw, sql: str, values: dict):
@@ -88,8 +113,19 @@ def execute(raw, sql: str, values: dict):
     return cursor
 
 
-def begin(readonly: bool) -> str:
-    return "START TRANSACTION"
+def stale(raw) -> bool:
+    """Whether the server ended the connection while it was idle: there is something to read that nobody asked for."""
+    if raw._sock is None or not select.select([raw._sock], [], [], 0)[0]:
+        return False
+    try:
+        raw.ping(reconnect=False)
+    except Error:
+        return True
+    return False
+
+
+def alive(raw) -> None:
+    raw.ping(reconnect=False)
 
 
 def in_transaction(raw) -> bool:
@@ -97,11 +133,90 @@ def in_transaction(raw) -> bool:
 
 
 def interrupt(raw) -> None:
-    """PyMySQL has nothing for this."""
+    """PyMySQL has nothing for it; a signal ends its waiting at once."""
 
 
-def alive(raw) -> None:
-    raw.ping(reconnect=False)
+# What comes back: times stay text, as SQLite has them; SUM() of whole numbers is a DECIMAL, and a whole number again.
+
+def _number(text: str):
+    return float(text) if "." in text else int(text)
+
+
+_TIMES = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME)
+_CONVERT = {kind: convert for kind, convert in conversions.items() if kind not in _TIMES}
+_CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
+
+
+# Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
+
+UNSENT = {0, 2006}                       # found dead before anything was sent
+LOST = {1053, 1927, 2013, 2055, 4031}    # shutdown, killed, lost while waiting, ended for being idle
+GIVE_WAY = {1020: "changed a row that we had read", 1205: "held rows that we need for too long",
+            1213: "and ours waited for each other"}
+NO_CONNECTION = {1040, 1203, 1226}
+READ_ONLY = {1290, 1792, 1836}
+WITH_VALUES = {1064, 1292, 1366, 1411, 1525}        # their words quote what was stored or sent: personal data
+
+
+def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
+    """The driver's error in our words; never with a password, or with a value of a row."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    words = str(error.args[-1]) if error.args else ""
+    if code in UNSENT:
+        return Lost("the connection to the database server is gone", sent=False)
+    if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
+        return Lost("the connection to the database server was lost")
+    if code in GIVE_WAY:
+        return Conflict(f"another transaction {GIVE_WAY[code]} ({code})")
+    if code == 1062:
+        return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
+    if code in READ_ONLY:
+        return ReadOnly(f"the database {target.database} cannot be written: it is opened for reading ({code})")
+    if code == 1146:
+        return Missing(f"{words}: run `jobs.py migrate`")
+    return _refused(code, target) or _other(code, words, error, target)
+
+
+def _refused(code: int, target: Target) -> DatabaseError | None:
+    """What is wrong with the settings or the server, when we connect."""
+    where = target.socket or f"{target.host}:{target.port}"
+    if code in (1045, 1698):
+        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong name or password"
+                             " in [core] database, or no access from this host")
+    if code == 1049:
+        return DatabaseError(f"the database server {where} has no database {target.database!r}")
+    if code == 1044:
+        return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}: grant it to him")
+    if code == 1130:
+        return DatabaseError(f"the database server {where} accepts no connection from this host")
+    if code in NO_CONNECTION:
+        return Busy(f"the database server {where} has no connection left for us ({code})")
+    return None
+
+
+def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> DatabaseError:
+    if code in (2002, 2003):
+        return _unreachable(getattr(error, "original_exception", None), target)
+    if code == 1054:
+        return DatabaseError(f"{words}: `jobs.py doctor` tells what is missing")
+    if code in WITH_VALUES:
+        words = words.partition("'")[0].strip() + " ..."
+    return DatabaseError(f"database {target.database}: {words} ({code})")
+
+
+def _unreachable(cause, target: Target) -> DatabaseError:
+    if target.socket:
+        return DatabaseError(f"no database server listens on the socket {target.socket}")
+    if isinstance(cause, socket.gaierror):
+        return DatabaseError(f"unknown host {target.host!r} in [core] database")
+    why = "does not answer" if isinstance(cause, socket.timeout) else f"cannot be reached ({cause})"
+    return DatabaseError(f"the database server {target.host}:{target.port} {why}")
+
+
+# SQL
+
+def begin(readonly: bool) -> str:
+    return "START TRANSACTION"
 
 
 def mark(value: str) -> str:
@@ -117,31 +232,12 @@ def quote(identifier: str) -> str:
 
 
 def conflict(keys: list, updates: list) -> str:
-    """What an INSERT does when the row is there."""
+    """What an INSERT does when its row is there already."""
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
-LOST = {2006, 2013, 2055, 1927, 4031, 1053, 0}
-AGAIN = {1020, 1205, 1213}
-
-
-def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
-    """The driver's error as one of ours."""
-    code = error.args[0] if error.args and isinstance(error.args[0], int) else -1
-    words = str(error.args[-1]) if error.args else ""
-    if code in LOST:
-        return Lost(f"lost the connection to the database server ({code})")
-    if code in AGAIN:
-        return Conflict(f"another transaction holds these rows ({code})")
-    if code == 1062:
-        return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
-    if code in (1792, 1290, 1836):
-        return ReadOnly("the database is opened for reading only: nothing was written")
-    return DatabaseError(f"database {target.database}: {words} ({code})")
-
-
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
-columns = ("SELECT column_name AS name FROM information_schema.columns "
-           "WHERE table_schema = DATABASE() AND table_name = :name")
-indexes = ("SELECT index_name AS name, column_name AS column_name FROM information_schema.statistics "
-           "WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")
+columns = ("SELECT column_name AS name FROM information_schema.columns"
+           " WHERE table_schema = DATABASE() AND table_name = :name")
+indexes = ("SELECT index_name AS name, column_name AS column_name FROM information_schema.statistics"
+           " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")

@@ -6,20 +6,21 @@ import sqlite3
 from collections import namedtuple
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
+from . import Missing
 
 name = "sqlite"
 Error = sqlite3.Error
-for_update = ""
+for_update = ""                      # a transaction that will write holds the only write lock from its begin
 explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 create_view = "CREATE VIEW"
 table_options = ""
-quotes = '"'
 
 Target = namedtuple("Target", "path parameters timeout")
+MEMORY = ":memory:"
 
 types = {
-    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",      # never gives an id twice, as InnoDB does not
+    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",       # like InnoDB, it never gives the id of a deleted row again
     "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
     "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
@@ -28,31 +29,52 @@ types = {
 
 
 def now_default(db) -> str:
-    """`DEFAULT ...` that gives the present second in UTC."""
+    """What gives a row the present second in UTC when its writer does not."""
     return "DEFAULT CURRENT_TIMESTAMP"
 
 
+# The connection
+
 def parse(url: str, base: str, timeout: float) -> Target:
-    """`sqlite:///relative.db` counts from `base`, `sqlite:////absolute.db` from the root."""
+    """`sqlite:///relative.db` counts from `base`, `sqlite:////absolute.db` from the root.
+
+    `?vfs=unix-dotfile` chooses another of SQLite's ways to lock, for a file system where the usual one fails.
+    """
     path, _, parameters = url[len("sqlite://"):].partition("?")
-    if len(path) < 2 or path[0] != "/":
+    if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
         raise DatabaseError(f"[core] database = {url}: expected sqlite:///file.db or sqlite:////folder/file.db")
+    if path[1:] == MEMORY:
+        return Target(MEMORY, "", timeout)
     return Target(os.path.join(os.path.abspath(base), path[1:]), parameters, timeout)
 
 
 def connect(target: Target, readonly: bool, create: bool):
     """Open the file in autocommit; only `create` may make it."""
-    path = target.path
-    if not os.path.exists(path):
-        if not create:
-            raise DatabaseError(f"no SQLite file {path}: `jobs.py migrate` creates it, if the path is right")
-        _create(path)
-    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    if target.path == MEMORY:
+        return sqlite3.connect(MEMORY, isolation_level=None)
+    if not os.path.exists(target.path):
+        if readonly or not create:
+            raise DatabaseError(f"no SQLite file {target.path}: `jobs.py migrate` makes it, if the path is right")
+        _create(target.path)
+    quoted = target.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{quoted}?mode={'ro' if readonly else 'rw'}&{target.parameters}".rstrip("&")
-    raw = sqlite3.connect(uri, uri=True, timeout=target.timeout, isolation_level=None)
     if create and not readonly:
-        raw.execute("PRAGMA journal_mode = WAL")
-    raw.execute("PRAGMA query_only = ON" if readonly else "PRAGMA synchronous = NORMAL")
+        _set_journal(uri, target.timeout)
+    raw = _open_to_read(uri, target) if readonly else _open(uri, target.timeout)
+    try:
+        if readonly:
+            raw.execute("PRAGMA query_only = ON")
+            raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")       # not a database? said here, not later
+            return raw
+        # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits since the
+        # last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL waits for
+        # the disk at each commit: 20 times as long on a fast disk, more on a shared one. The classic journal
+        # can be left broken by a power cut under NORMAL, so there it is FULL.
+        wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+    except BaseException:
+        raw.close()
+        raise
     return raw
 
 
@@ -63,16 +85,71 @@ def _create(path: str) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise DatabaseError(f"cannot create the SQLite file {path}: {error.strerror}") from None
+        raise DatabaseError(f"cannot make the SQLite file {path}: {error.strerror}") from None
+
+
+def _open(uri: str, timeout: float, factory=sqlite3.Connection):
+    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=factory)
+
+
+class _Traceless(sqlite3.Connection):
+    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do, by
+    SQLite's own rules: the last connection that may write takes them along."""
+
+    made_wal = ""                    # the URI to open for that, when there was no -wal file before
+
+    def close(self) -> None:
+        super().close()
+        if self.made_wal:
+            try:
+                raw = _open(self.made_wal, 0)
+                raw.execute("PRAGMA query_only = ON")
+                raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+                raw.close()
+            except sqlite3.Error:
+                pass                 # a folder that we may only read: then nothing was made either
+
+
+def _open_to_read(uri: str, target: Target):
+    fresh = not os.path.exists(target.path + "-wal")
+    raw = _open(uri, target.timeout, _Traceless)
+    raw.made_wal = uri.replace("?mode=ro", "?mode=rw", 1) if fresh else ""
+    return raw
+
+
+def _set_journal(uri: str, timeout: float) -> None:
+    """WAL lets readers and the one writer pass each other. It needs shared memory, which some network file systems
+    lack; there the classic journal does. The mode stays in the file, so only who may create it sets it."""
+    raw = _open(uri, timeout)
+    try:
+        if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
+            raw.execute("BEGIN IMMEDIATE")               # the first that needs the shared memory
+            raw.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "is locked" in str(error):
+            return                                       # in use: it keeps the mode that it has
+        raw.close()
+        raw = _open(uri, timeout)
+        raw.execute("PRAGMA locking_mode = EXCLUSIVE")   # a single process needs no shared memory to leave WAL
+        raw.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        raw.close()
+
+
+def close(raw) -> None:
+    raw.close()
 
 
 def execute(raw, sql: str, values: dict):
     return raw.execute(sql, values)
 
 
-def begin(readonly: bool) -> str:
-    """IMMEDIATE takes the write lock at once: a transaction that read first could not get it any more."""
-    return "BEGIN" if readonly else "BEGIN IMMEDIATE"
+def stale(raw) -> bool:
+    return False
+
+
+def alive(raw) -> None:
+    raw.execute("SELECT 1")
 
 
 def in_transaction(raw) -> bool:
@@ -83,8 +160,31 @@ def interrupt(raw) -> None:
     raw.interrupt()
 
 
-def alive(raw) -> None:
-    raw.execute("SELECT 1")
+def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
+    """Python before 3.11 gives no error code, so the words decide."""
+    words = str(error)
+    if "is locked" in words:
+        return Busy(f"{target.path}: another process was writing for more than {target.timeout:g} s")
+    if words.startswith("UNIQUE constraint failed"):
+        return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
+    if "readonly database" in words:
+        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or belongs to another user")
+    if words.startswith("no such table"):
+        return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
+    if words.startswith(("no such column", "table ")):           # "table x has no column named y"
+        return DatabaseError(f"{target.path}: {words}; `jobs.py doctor` tells what is missing")
+    if "not a database" in words:
+        return DatabaseError(f"{target.path} is not an SQLite database")
+    if "unable to open" in words:
+        return DatabaseError(f"cannot open {target.path}: its folder must be readable and writable for this user")
+    return DatabaseError(f"{target.path}: {words}")
+
+
+# SQL
+
+def begin(readonly: bool) -> str:
+    """IMMEDIATE takes the write lock at once: who reads first may find it taken, and cannot wait any more."""
+    return "BEGIN" if readonly else "BEGIN IMMEDIATE"
 
 
 def mark(value: str) -> str:
@@ -100,24 +200,12 @@ def quote(identifier: str) -> str:
 
 
 def conflict(keys: list, updates: list) -> str:
-    """What an INSERT does when the row is there."""
-    target = ", ".join(map(quote, keys))
-    return f"ON CONFLICT ({target}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
-
-
-def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
-    """The driver's error as one of ours. Python before 3.11 gives no error code, so the words decide."""
-    words = str(error)
-    if "is locked" in words:
-        return Busy(f"{target.path} is held by another writer for more than {target.timeout:g} s")
-    if isinstance(error, sqlite3.IntegrityError) and words.startswith("UNIQUE constraint failed"):
-        return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
-    if "readonly database" in words:
-        return ReadOnly(f"{target.path} is opened for reading only: nothing was written")
-    return DatabaseError(f"SQLite, {target.path}: {words}")
+    """What an INSERT does when its row is there already."""
+    columns = ", ".join(map(quote, keys))
+    return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
 
 
 tables = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
 columns = "SELECT name FROM pragma_table_info(:name)"
-indexes = ("SELECT l.name AS name, i.name AS column_name FROM pragma_index_list(:name) l, pragma_index_info(l.name) i "
-           "ORDER BY l.name, i.seqno")
+indexes = ("SELECT l.name AS name, i.name AS column_name FROM pragma_index_list(:name) l, pragma_index_info(l.name) i"
+           " ORDER BY l.name, i.seqno")

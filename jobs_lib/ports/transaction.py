@@ -1,0 +1,68 @@
+"""One transaction: what it does when it begins, ends, or breaks in between."""
+from __future__ import annotations
+
+from ..errors import DatabaseError
+from .dialects import Lost
+
+
+class Transaction:
+    """What `with db.transaction():` holds.
+
+    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are refused, since the
+    engine would run them outside any transaction, and its end raises even if the exception was swallowed.
+    """
+
+    def __init__(self, database) -> None:
+        self._database = database
+        self.broken: DatabaseError | None = None
+
+    def __enter__(self) -> None:
+        database = self._database
+        if database.current:
+            raise RuntimeError("a transaction is open already: they cannot be nested")
+        begin = database.dialect.begin(database.readonly)
+        try:
+            database._run(begin, {}, _nothing, repeatable=True)
+            database.current = self
+        except DatabaseError:
+            raise
+        except BaseException:
+            database.invalidate()            # a signal, perhaps after the BEGIN
+            raise
+
+    def __exit__(self, kind, error, trace) -> None:
+        database = self._database
+        try:
+            if error is None and not self.broken:
+                self._commit()
+            else:
+                self._roll_back()
+        finally:
+            database.current = None
+        if error is None and self.broken:
+            raise self.broken
+
+    def _commit(self) -> None:
+        try:
+            self._database._run("COMMIT", {}, _nothing)
+        except Lost as lost:
+            if lost.sent:
+                raise DatabaseError("the connection was lost while a transaction was being stored, so it may be stored"
+                                    " or not; the next run looks and goes on from there") from None
+            raise
+        except DatabaseError:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        database = self._database
+        database.current = None              # so that a broken one's ROLLBACK is not refused
+        if database._raw is not None and database.dialect.in_transaction(database._raw):
+            try:
+                database._run("ROLLBACK", {}, _nothing)
+            except DatabaseError:
+                database.invalidate()
+
+
+def _nothing(cursor) -> None:
+    return None

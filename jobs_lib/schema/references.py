@@ -1,0 +1,56 @@
+"""Who refers to whom. No foreign keys are declared (the app's tables may not have them), so this is the one list.
+
+Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is deleted:
+"with" (deleted too), "stays" (kept, the column emptied or the row made anonymous), "later" (the retention of its own
+table removes it; until then it names something that is gone).
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+Reference = namedtuple("Reference", "table column target goes")
+
+REFERENCES = tuple(Reference(*line.split()) for line in """
+    aliases                   user_id         users           with
+    aliases                   domain_id       domains         with
+    alias_destinations        alias_id        aliases         with
+    alias_destinations        destination_id  destinations    with
+    destinations              user_id         users           with
+    destination_verifications destination_id  destinations    with
+    domains                   user_id         users           with
+    message_logs              user_id         users           with
+    message_logs              alias_id        aliases         later
+    header_snapshots          message_log_id  message_logs    with
+    header_snapshots          user_id         users           with
+    failed_emails             user_id         users           with
+    failed_emails             alias_id        aliases         later
+    failed_emails             destination_id  destinations    later
+    failed_emails             notice_id       notifications   later
+    overflow_hold             user_id         users           with
+    overflow_hold             alias_id        aliases         later
+    overflow_hold             warning_id      notifications   later
+    spam_quarantine           user_id         users           with
+    spam_quarantine           alias_id        aliases         later
+    audit_logs                user_id         users           stays
+    magic_links               user_id         users           with
+    sessions                  user_id         users           with
+    webhooks                  user_id         users           with
+    webhook_deliveries        webhook_id      webhooks        with
+    webhook_deliveries        user_id         users           with
+    export_requests           user_id         users           with
+    notifications             user_id         users           with
+    notification_optouts      user_id         users           with
+    message_stats             user_id         users           with
+    message_stats             alias_id        aliases         later
+    usage_daily               user_id         users           with
+    usage_weekly              user_id         users           with
+    usage_events              user_id         users           with
+""".strip().splitlines())
+
+# Columns that end in _id and name no row of another table: ids given by others, or by us to something else.
+NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id")}
+
+
+def to(target: str) -> list:
+    """What refers to this table."""
+    return [reference for reference in REFERENCES if reference.target == target]
