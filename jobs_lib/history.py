@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from datetime import timedelta
 
 from . import clock
@@ -19,7 +18,7 @@ def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lea
     now = run["started_at"]
     try:
         db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"], trigger_type=trigger,
-                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=socket.gethostname(),
+                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=os.uname().nodename,
                   pid=os.getpid(), status="running", started_at=now, lease_until=lease_until)
     except Duplicate:
         return False
@@ -29,7 +28,7 @@ def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lea
 def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
     """Record a run that found the lock held. It has no slot, so its slot stays due."""
     db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger, installation=installation,
-              host=socket.gethostname(), pid=os.getpid(), status="skipped", started_at=run["started_at"],
+              host=os.uname().nodename, pid=os.getpid(), status="skipped", started_at=run["started_at"],
               finished_at=run["finished_at"], duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
 
 

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import traceback
 from collections import namedtuple
 from datetime import timedelta
 
@@ -162,6 +161,7 @@ class _Attempt:
         except errors.JobsError as error:
             result.update(status="failed", error=str(error), counts=ctx.progressed)
         except Exception as error:              # a defect in a job must end as its outcome, whatever it is
+            import traceback
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(frame.filename)} line {frame.lineno}"
             result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})", counts=ctx.progressed)

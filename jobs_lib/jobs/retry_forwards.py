@@ -30,14 +30,14 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""
-    from ..recipes import forward_notices, forwards
+    from ..recipes import forwards
 
     if ctx.dry_run:
         return forwards.preview(ctx)
     counts = {"sent": 0, "retried": 0, "failed": 0}
     forwards.drop_sent_files(ctx, counts)
     trouble = forwards.send_due(ctx, counts)
-    forward_notices.tell_owners(ctx, counts)
+    forwards.tell_owners(ctx, counts)
     if trouble:
         raise trouble
     return counts

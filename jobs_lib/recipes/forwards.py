@@ -231,6 +231,13 @@ def gone(db, rows: list[dict]) -> dict:
     return reasons
 
 
+def tell_owners(ctx, counts: dict) -> None:
+    """Queue the notices that are owed for what has finally failed."""
+    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL LIMIT 1"):
+        from . import forward_notices           # most runs owe none and need not load it
+        forward_notices.tell_owners(ctx, counts)
+
+
 def preview(ctx) -> dict:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))

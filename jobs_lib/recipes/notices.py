@@ -1,8 +1,6 @@
 """Putting a notice into the queue of `notifications`, once."""
 from __future__ import annotations
 
-from hashlib import sha256
-
 NORMAL = 1
 
 
@@ -24,4 +22,5 @@ def one_line(words: str, limit: int = 150) -> str:
 
 def short_hash(words: str) -> str:
     """Names something in a key of limited length."""
+    from hashlib import sha256
     return sha256(words.encode()).hexdigest()[:16]
