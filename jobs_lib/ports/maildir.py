@@ -21,7 +21,7 @@ class MaildirTransport:
 
     def __init__(self, mail) -> None:
         self.folder = mail.maildir
-        self.read = None                 # names in cur/ without their flags, once looked up
+        self.read: set | None = None     # names in cur/ without their flags, once looked up
 
     def send(self, envelope, message, deadline: float, item_id) -> Result:
         """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
@@ -44,7 +44,7 @@ class MaildirTransport:
 
     def _store(self, sender: str, recipient: str, head: bytes, file, item_id) -> Result:
         if self.read is None:
-            self._prepare()
+            self.read = self._prepare()
         name = re.sub(r"[^A-Za-z0-9._-]", "_", str(item_id)).lstrip(".") + ".jobs"
         if name in self.read:
             return Result(SENT, None, "", "stored before")
@@ -65,11 +65,11 @@ class MaildirTransport:
         _sync_folder(os.path.join(self.folder, "new"))
         return Result(SENT, None, "", "stored")
 
-    def _prepare(self) -> None:
-        """Makes the folders, for us alone, and looks up what has been read already."""
+    def _prepare(self) -> set:
+        """Makes the folders, for us alone; the names of what a mail reader has taken already."""
         for name in ("", "tmp", "new", "cur"):
             os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
-        self.read = {name.partition(":")[0] for name in os.listdir(os.path.join(self.folder, "cur"))}
+        return {name.partition(":")[0] for name in os.listdir(os.path.join(self.folder, "cur"))}
 
 
 def _private(path: str, flags: int) -> int:

@@ -6,8 +6,8 @@ import time
 from ..addresses import AddressError, check
 from .content import Content, Unsendable
 from .mail import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, Result
-from .replies import BEGINNING, CLOSING, digest, judge, judge_loss, judge_trouble, plain
-from .smtp_session import LIMITS, RelayTrouble, open_session
+from .replies import CLOSING, digest, judge, judge_loss, judge_trouble, plain
+from .smtp_session import LIMITS, RelayTrouble, Session, open_session
 from .smtp_transaction import Transaction, unsendable
 from .wire import Lost
 
@@ -21,7 +21,7 @@ class SmtpTransport:
         self.mail = mail
         self.stop = stop
         self.limits = limits
-        self.session = None
+        self.session: Session | None = None
         patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
         self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
 
@@ -56,43 +56,41 @@ class SmtpTransport:
         if session is not None:
             session.close()
 
-    def _deliver(self, sender: str, recipient: str, content, deadline: float) -> Result:
+    def _deliver(self, sender: str, recipient: str, content: Content, deadline: float) -> Result:
         """Over the open session; once more over a new one when the open one turns out to be dead."""
-        reused = self.session is not None
-        if reused and self.session.wire.has_spoken():
+        session = self.session
+        if session is not None and session.wire.has_spoken():
             self._drop()                  # it said goodbye meanwhile, or is out of step with us
-        elif reused:
-            result = self._try(sender, recipient, content, deadline, reused=True)
-            if result is not None:
+        elif session is not None:
+            result = self._try(session, sender, recipient, content, deadline, reused=True)
+            if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:
                 return result
         if self.stop and self.stop():
             return Result(LOST, None, "", "stopped before a connection was made")
         try:
-            self.session = open_session(self.mail, self.limits, deadline)
+            self.session = session = open_session(self.mail, self.limits, deadline)
         except RelayTrouble as trouble:
             return judge_trouble(trouble)
-        return self._try(sender, recipient, content, deadline, reused=False)
+        return self._try(session, sender, recipient, content, deadline, reused=False)
 
-    def _try(self, sender: str, recipient: str, content, deadline: float, reused: bool):
-        """The Result over the session in hand, or None when it is worth a new connection."""
-        refusal = unsendable(self.session.esmtp_features, sender, recipient, content)
+    def _try(self, session: Session, sender: str, recipient: str, content: Content, deadline: float,
+             reused: bool) -> Result:
+        """The Result over this session; `lost` when the message had not begun and may try another."""
+        refusal = unsendable(session.esmtp_features, sender, recipient, content)
         if refusal is not None:
             return refusal
-        transaction = Transaction(self.session, self.limits, deadline)
-        again = reused and deadline - time.monotonic() > RECONNECT_MINIMUM
+        transaction = Transaction(session, self.limits, deadline)
         try:
             reply = transaction.run(sender, recipient, content)
         except Lost as lost:
             self._drop()
-            if again and transaction.phase in BEGINNING:
-                return None
             return judge_loss(lost, transaction.phase, reused)
         except BaseException:
             self._drop()                  # stopped in mid-command: the connection is out of step
             raise
-        if self.session.spoilt:
+        if session.spoilt:
             self._drop()
-        if reused and reply.code == CLOSING and transaction.phase in ("RSET", "MAIL"):
+        if reused and reply.code == CLOSING and transaction.phase == "MAIL":
             # the end of the old connection, not an answer to this message
-            return None if again else Result(LOST, *digest(reply))
+            return Result(LOST, *digest(reply))
         return judge(reply, transaction.phase, self.pause_patterns)

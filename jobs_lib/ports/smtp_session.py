@@ -35,14 +35,14 @@ class RelayTrouble(Exception):
 class Session(smtplib.SMTP):
     """smtplib's commands over our wire: no command waits longer than the wire allows."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, sock: socket.socket, deadline: float) -> None:
         super().__init__(local_hostname=name)        # without a name smtplib asks DNS for one
-        self.wire = None
+        self.speak_over(sock, deadline)
         self.needs_reset = False                     # the last transaction was refused and may still be open
         self.spoilt = False                          # out of step or told to go: not for another message
 
-    def connect_to(self, sock, deadline: float) -> None:
-        """Speaks over this socket from now on; what an earlier one had said is forgotten (RFC 3207 4.2)."""
+    def speak_over(self, sock: socket.socket, deadline: float) -> None:
+        """This socket from now on; what came over an earlier one is forgotten (RFC 3207 4.2)."""
         self.sock = sock
         self.wire = Wire(sock)
         self.wire.total = deadline
@@ -53,7 +53,7 @@ class Session(smtplib.SMTP):
     def send(self, s) -> None:
         self.wire.write(s.encode(self.command_encoding) if isinstance(s, str) else s)
 
-    def getreply(self):
+    def getreply(self) -> tuple:
         return tuple(self.wire.reply())
 
     def close(self) -> None:
@@ -68,13 +68,14 @@ class Session(smtplib.SMTP):
 
 def open_session(mail, limits: Limits, deadline: float) -> Session:
     """A session ready for MAIL. Raises RelayTrouble with words for the operator."""
-    session = Session(ehlo_name(mail))
+    session = None
     try:
-        session.connect_to(_connect(mail.host, mail.port, limits, deadline), deadline)
+        session = Session(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline), deadline)
         _introduce(session, mail, limits, deadline)
         return session
     except BaseException as error:
-        session.close()
+        if session is not None:
+            session.close()
         trouble = _trouble(error, mail)
         if trouble is None:
             raise
@@ -155,14 +156,15 @@ def _encrypt(session: Session, mail, limits: Limits, deadline: float) -> None:
     except OSError as error:
         raise RelayTrouble(f"[mail] ca_file = {mail.ca_file}: {error.strerror or error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    session.sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))
-    session.connect_to(context.wrap_socket(session.sock, server_hostname=mail.host), deadline)
+    sock = session.wire.sock
+    sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))      # for the whole handshake
+    session.speak_over(context.wrap_socket(sock, server_hostname=mail.host), deadline)
 
 
 def _sign_in(session: Session, mail, limits: Limits) -> None:
     """AUTH; a password goes in clear only to this very machine."""
-    if mail.security == "none" and not _is_loopback(session.sock.getpeername()[0]):
-        raise RelayTrouble("[mail] security = none would send the password in clear; use starttls or tls")
+    if mail.security == "none" and not _is_loopback(session.wire.sock.getpeername()[0]):
+        raise RelayTrouble("[mail] security = none shows the password; set starttls or tls")
     methods = session.esmtp_features.get("auth", "").upper().split()
     if not methods:
         raise RelayTrouble("the relay offers no AUTH, but [mail] username is set")

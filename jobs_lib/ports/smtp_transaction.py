@@ -80,7 +80,7 @@ class Transaction:
                     raise
                 self.session.spoilt = True         # the refusal stands, whatever became of the connection
                 return refusal
-            if reply.code // 100 == (3 if phase == "DATA" else 2):
+            if (reply.code == 354) if phase == "DATA" else (reply.code // 100 == 2):
                 accepted.add(phase)
             elif phase == "RSET":
                 raise Lost("the relay refused RSET")

@@ -5,6 +5,7 @@ call gets what is left of the phase and of the whole message.
 """
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections import namedtuple
@@ -13,6 +14,8 @@ MAX_LINE = 8192            # octets; RFC 5321 4.5.3.1.5 asks for 512
 MAX_LINES = 128            # of one reply
 READ = 16384
 WRITE = 65536
+
+_REPLY = re.compile(rb"[2-5]\d\d(?:[ -]|\Z)")
 
 Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
 
@@ -59,11 +62,11 @@ class Wire:
 
     def reply(self) -> Reply:
         """The next reply, within the phase (RFC 5321 4.2)."""
-        lines = []
+        lines: list[bytes] = []
         code = b""
         while True:
             line = self._line()
-            if len(lines) == MAX_LINES or not line[:3].isdigit() or line[3:4] not in (b" ", b"-", b""):
+            if len(lines) == MAX_LINES or not _REPLY.match(line):
                 raise Lost("the server's answer is not SMTP")
             if code and line[:3] != code:
                 raise Lost("the server gave two codes in one answer")

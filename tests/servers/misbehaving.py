@@ -29,13 +29,17 @@ USUAL = {"greeting": b"220 relay.example ESMTP", "RSET": b"250 2.0.0 Ok", "MAIL"
 
 
 class Relay:
-    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT failed."""
+    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT failed.
+
+    linger: after a Bye read on until the other side closes.
+    """
 
     def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
-                 latency: float = 0, eager: bool = False, **answers) -> None:
-        self.extensions, self.latency, self.eager = extensions, latency, eager
+                 latency: float = 0, eager: bool = False, linger: bool = False, **answers) -> None:
+        self.extensions, self.latency, self.eager, self.linger = extensions, latency, eager, linger
         self.answers = answers
         self.received = []                 # the bytes of each connection
+        self.reads = []                    # the bytes of each single read
         self.contents = []                 # the bytes from DATA to the end of the dot, each time
         self.accepted = []                 # (sender, recipients, content as the relay keeps it)
         self.lock = threading.Lock()
@@ -62,6 +66,13 @@ class Relay:
             if isinstance(given, list):
                 return given.pop(0) if given else OK
             return given
+
+    def say_goodbye(self, reply: bytes) -> None:
+        """Says this on every open connection, unasked, and closes it."""
+        for connection in self.open:
+            with contextlib.suppress(OSError):
+                connection.sendall(reply)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def commands(self) -> list:
         """The command words of all connections, in the order they came."""
@@ -115,16 +126,21 @@ class Conversation:
             if not data:
                 raise Gone
             self.record += data
+            self.relay.reads.append(data)
             self.buffer += data
             if self.relay.latency and end in self.buffer:
                 time.sleep(self.relay.latency)
         found, _, self.buffer = self.buffer.partition(end)
         return found
 
-    def say(self, phase: str, usual: bytes = b""):
-        """Acts as the script says; returns whether the answer was the usual one."""
+    def say(self, phase: str, usual: bytes = b"", first=None) -> bool:
+        """Acts as the script says; whether the answer was a good one, before which `first` was called."""
         answer = self.relay.answer(phase)
         usual = usual or USUAL.get(phase, b"250 2.0.0 Ok")
+        reply = answer if isinstance(answer, bytes) else getattr(answer, "reply", b"")
+        good = isinstance(answer, Extra) or (reply[:1] in (b"2", b"3") or answer == OK)
+        if good and first:
+            first()
         if answer == HANG:
             self.relay.stopping.wait()
             raise Gone
@@ -136,16 +152,17 @@ class Conversation:
             for at in range(len(answer.reply)):
                 self.connection.sendall(answer.reply[at:at + 1])
                 time.sleep(answer.pause)
-            return answer.reply[:1] in (b"2", b"3")
-        if isinstance(answer, Extra):
+        elif isinstance(answer, Extra):
             self.connection.sendall(usual + b"\r\n" + answer.reply)
-            return True
-        if isinstance(answer, Bye):
+        elif isinstance(answer, Bye):
             self.connection.sendall(answer.reply + b"\r\n")
             self.connection.shutdown(socket.SHUT_WR)
+            while self.relay.linger and self.connection.recv(65536):
+                pass                       # closing with unread data would take the reply back
             raise Gone
-        self.connection.sendall((answer or usual) + b"\r\n")
-        return answer == OK or answer[:1] in (b"2", b"3")
+        else:
+            self.connection.sendall((answer or usual) + b"\r\n")
+        return good
 
     def on_ehlo(self, line: bytes, verb: str) -> None:
         lines = ["relay.example", *self.relay.extensions]
@@ -184,8 +201,8 @@ class Conversation:
         self.sender, self.recipients = None, []
         if not taken[1]:
             self.connection.sendall(b"554 5.5.1 no valid recipients\r\n")
-        elif self.say("dot"):
-            self.relay.accepted.append(taken)
+        else:
+            self.say("dot", first=lambda: self.relay.accepted.append(taken))
 
     def peek(self, count: int) -> bytes:
         while len(self.buffer) < count:

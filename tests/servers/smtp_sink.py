@@ -22,21 +22,22 @@ def free_port() -> int:
 
 
 class Sink:
-    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); dump=False makes it fast."""
+    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is fast."""
 
     def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64) -> None:
         binary = program("smtp-sink", "postfix")
         self.folder = tempfile.TemporaryDirectory(prefix="sink-")
         self.port = free_port()
-        command = [binary, *arguments]
+        command = [binary, "-c", *arguments]
         if dump:
             command += ["-d", "dump/m."]
         if os.geteuid() == 0:                      # smtp-sink refuses to run as root with dump files
             os.chmod(self.folder.name, 0o777)
             command += ["-u", "nobody"]
         command += [f"127.0.0.1:{self.port}", str(backlog)]
+        self.counters = tempfile.TemporaryFile()
         self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                                        stdout=self.counters, stderr=subprocess.PIPE)
         self._wait()
 
     def _wait(self) -> None:
@@ -49,6 +50,12 @@ class Sink:
             except OSError:
                 time.sleep(0.02)
         raise RuntimeError("smtp-sink does not answer")
+
+    def sessions(self) -> int:
+        """How many connections have ended, our own first look included."""
+        time.sleep(0.05)
+        self.counters.seek(0)
+        return max(map(int, re.findall(rb"sess=(\d+)", self.counters.read())), default=0)
 
     def dumps(self) -> list:
         """The raw dump of each message taken, oldest first."""
@@ -67,6 +74,7 @@ class Sink:
         self.process.terminate()
         self.process.wait(10)
         self.process.stderr.close()
+        self.counters.close()
         self.folder.cleanup()
 
     def __enter__(self):
@@ -77,15 +85,8 @@ class Sink:
 
 
 def read_dump(dump: bytes):
-    """Sender, recipients and content of one dump: the sink's X- lines, its Received, then the message."""
-    lines = dump.split(b"\n")
-    sender, recipients, at = "", [], 0
-    for at, line in enumerate(lines):       # noqa: B007
-        match = re.match(rb"X-(Mail|Rcpt)-Args: <(.*?)>", line)
-        if match and match[1] == b"Mail":
-            sender = match[2].decode()
-        elif match:
-            recipients.append(match[2].decode())
-        elif line.startswith(b"Received: "):
-            break
-    return sender, recipients, b"\n".join(lines[at:])
+    """Sender, recipients and content of one dump: without the sink's own head lines and its last line end."""
+    head = re.match(rb"((?:X-.*\n)+)Received: .*\n(?:\t.*\n)*", dump)
+    sender = re.search(rb"(?m)^X-Mail-Args: <(.*?)>", head[1])[1].decode()
+    recipients = [match.decode() for match in re.findall(rb"(?m)^X-Rcpt-Args: <(.*?)>", head[1])]
+    return sender, recipients, dump[head.end():-1]

@@ -1,0 +1,102 @@
+"""A connection that breaks: before DATA it costs nothing, after the final dot nobody knows."""
+from __future__ import annotations
+
+import pytest
+
+from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip
+from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+
+BOTH = pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelining", "plain"])
+
+
+@BOTH
+@pytest.mark.parametrize("answer", [DROP, RESET, Bye(b"25"), b"what?"])
+@pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
+def test_lost_before_data_on_a_new_connection_costs_no_attempt(       # R29
+        relay, opened, stored, extensions, phase, answer):
+    server = relay(extensions, **{phase: answer})
+    result = opened(port=server.port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == "lost"
+    assert len(server.received) == 1
+    assert server.accepted == []
+
+
+@BOTH
+@pytest.mark.parametrize("phase, answer", [
+    *((phase, answer) for phase in ("MAIL", "RCPT", "DATA") for answer in (DROP, RESET, HANG, Bye(b"25"), b"what?")),
+    ("MAIL", Bye(b"421 4.4.2 idle")),          # to RCPT and DATA it is an answer to the message
+])
+def test_a_connection_that_died_meanwhile_is_made_anew_once(       # R29
+        relay, opened, stored, extensions, phase, answer):
+    server = relay(extensions, **{phase: [b"", answer]})
+    transport = opened(port=server.port, limits=FAST)
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "sent"]
+    assert len(server.received) == 2
+    assert [content for _, _, content in server.accepted] == [CONTENT, CONTENT]
+
+
+@pytest.mark.parametrize("answer", [DROP, RESET])
+def test_made_anew_only_once(relay, opened, stored, answer):     # R29
+    server = relay(MAIL=[b"", answer, answer, answer])
+    transport = opened(port=server.port, limits=FAST)
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "lost"]
+    assert len(server.received) == 2
+
+
+def test_an_idle_goodbye_is_seen_before_the_next_message(relay, opened, stored):     # R29
+    server = relay()
+    transport = opened(port=server.port)
+    transport.send(ENVELOPE, stored(), soon(), 1)
+    server.say_goodbye(b"421 4.4.2 timeout exceeded\r\n")
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
+    assert server.commands().count("MAIL") == 2
+
+
+@pytest.mark.parametrize("answer", [DROP, RESET, HANG, Bye(b"25"), b"what?", Drip(b"250 2.0.0 Ok\r\n", 0.2)])
+def test_lost_after_the_final_dot_is_uncertain(relay, opened, stored, answer):     # R29
+    server = relay(dot=[answer])
+    transport = opened(port=server.port, limits=FAST)
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["uncertain", "sent"]
+    assert len(server.contents) == 2           # not sent again by itself
+
+
+@pytest.mark.parametrize("answer", [DROP, RESET])
+def test_lost_while_sending_the_content_is_a_failed_attempt(relay, opened, stored, answer):     # R27
+    server = relay(content=answer)
+    transport = opened(port=server.port, limits=FAST)
+    result = transport.send(ENVELOPE, stored(b"x" * 78 + b"\r\n" * 8_000_000), soon(), 1)
+    assert result.outcome == "retry"
+    assert server.accepted == []
+
+
+@pytest.mark.parametrize("reply, outcome", [(b"552 5.3.4 too big", "final"), (b"451 4.3.0 disk full", "retry"),
+                                            (b"250 2.0.0 Ok", "retry"), (b"421 4.3.2 bye", "retry")])
+def test_an_answer_before_the_end_of_the_content_counts(relay, opened, stored, reply, outcome):     # R27
+    server = relay(content=Bye(reply), linger=True)
+    transport = opened(port=server.port)
+    message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
+    result = transport.send(ENVELOPE, message, soon(), 1)
+    assert (result.outcome, result.code) == (outcome, int(reply[:3]))
+
+
+def test_stopped_in_mid_command_the_connection_is_not_used_again(relay, opened, stored):     # R28
+    import signal
+
+    class Alarm(BaseException):
+        pass
+
+    def ring(*_):
+        raise Alarm
+
+    server = relay(RCPT=[HANG])
+    transport = opened(port=server.port)
+    old = signal.signal(signal.SIGALRM, ring)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(Alarm):
+            transport.send(ENVELOPE, stored(), soon(), 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
+    assert len(server.received) == 2
