@@ -11,10 +11,20 @@ Each has `name`, `Error` (the driver's root error), and
     begin(readonly), conflict(keys, updates), for_update, explain
     tables, columns, indexes                  statements that read the catalogue
     types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
+    batches, by_key                           for recipes/walk.py: how rows are deleted in short batches
 """
 from __future__ import annotations
 
+from collections import namedtuple
+
 from ...errors import Busy, DatabaseError
+
+Batches = namedtuple("Batches", "seconds least most pause share")
+Batches.__doc__ = """How many rows are deleted at once.
+
+seconds  how long a batch should hold its locks      least, most  rows in a batch
+pause    seconds after it, at least                  share        of the batch's own time that the pause lasts
+"""
 
 
 class Lost(DatabaseError):

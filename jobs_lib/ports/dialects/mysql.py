@@ -9,7 +9,7 @@ from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
-from . import Conflict, Lost, Missing
+from . import Batches, Conflict, Lost, Missing
 
 try:
     import pymysql
@@ -26,6 +26,8 @@ explain = "EXPLAIN "
 transactional_ddl = False
 create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)    # row locks: few writers meet them
+by_key = ""                          # for a range of the primary key it takes the primary key by itself
 
 Target = namedtuple("Target", "user password host port socket database timeout")
 

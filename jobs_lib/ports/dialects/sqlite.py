@@ -6,7 +6,7 @@ import sqlite3
 from collections import namedtuple
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
-from . import Missing
+from . import Batches, Missing
 
 name = "sqlite"
 Error = sqlite3.Error
@@ -15,6 +15,8 @@ explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 create_view = "CREATE VIEW"
 table_options = ""
+batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)      # every writer waits for it
+by_key = " NOT INDEXED"              # without statistics it takes a time index over a range of ids, all of it each time
 
 Target = namedtuple("Target", "path parameters timeout")
 MEMORY = ":memory:"
