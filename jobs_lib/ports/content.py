@@ -140,16 +140,23 @@ class Content:
         yield normal.end()
 
     def blocks(self):
-        """(bytes, is_last) as they go over the wire; the last ones carry the final dot."""
+        """(bytes, is_last) as they go over the wire; the last ones carry the final dot.
+
+        Raises Unsendable, before the dot, when the file fails or is no longer what was announced.
+        """
         waiting = b""
         line_start = True
+        total = 0
         for chunk in self._normalised():
             if not chunk:
                 continue
+            total += len(chunk)
             if waiting:
                 yield waiting, False
             waiting = stuff(chunk, line_start)
             line_start = chunk.endswith(b"\n")
+        if total != self.size:
+            raise Unsendable(RETRY, "the stored message changed while it was sent")
         yield waiting + b".\r\n", True
 
 

@@ -150,20 +150,26 @@ def _introduce(session: Session, mail, limits: Limits, deadline: float) -> None:
 
 
 def _encrypt(session: Session, mail, limits: Limits, deadline: float) -> None:
-    """TLS 1.2 or later, the certificate verified for `[mail] host` against `ca_file` or the system's roots."""
-    try:
-        context = ssl.create_default_context(cafile=mail.ca_file or None)
-    except OSError as error:
-        raise RelayTrouble(f"[mail] ca_file = {mail.ca_file}: {error.strerror or error}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    """TLS, or RelayTrouble; what came before it is forgotten."""
+    context = tls_context(mail.ca_file)
     sock = session.wire.sock
     sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))      # for the whole handshake
     session.speak_over(context.wrap_socket(sock, server_hostname=mail.host), deadline)
 
 
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificates verified by name against `ca_file` or the system's roots."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file or None)
+    except OSError as error:
+        raise RelayTrouble(f"[mail] ca_file = {ca_file}: {error.strerror or error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
 def _sign_in(session: Session, mail, limits: Limits) -> None:
     """AUTH; a password goes in clear only to this very machine."""
-    if mail.security == "none" and not _is_loopback(session.wire.sock.getpeername()[0]):
+    if mail.security == "none" and not is_loopback(session.wire.sock.getpeername()[0]):
         raise RelayTrouble("[mail] security = none shows the password; set starttls or tls")
     methods = session.esmtp_features.get("auth", "").upper().split()
     if not methods:
@@ -184,5 +190,6 @@ def _sign_in(session: Session, mail, limits: Limits) -> None:
         raise RelayTrouble("the relay takes only ASCII in username and password") from None
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
+    """Whether a connected address is this very machine."""
     return address == "::1" or address.startswith(("127.", "::ffff:127."))

@@ -122,16 +122,19 @@ class Conversation:
 
     def read_until(self, end: bytes) -> bytes:
         while end not in self.buffer:
-            data = self.connection.recv(65536)
-            if not data:
-                raise Gone
-            self.record += data
-            self.relay.reads.append(data)
-            self.buffer += data
+            self.receive()
             if self.relay.latency and end in self.buffer:
                 time.sleep(self.relay.latency)
         found, _, self.buffer = self.buffer.partition(end)
         return found
+
+    def receive(self) -> None:
+        data = self.connection.recv(65536)
+        if not data:
+            raise Gone
+        self.record += data
+        self.relay.reads.append(data)
+        self.buffer += data
 
     def say(self, phase: str, usual: bytes = b"", first=None) -> bool:
         """Acts as the script says; whether the answer was a good one, before which `first` was called."""
@@ -206,11 +209,7 @@ class Conversation:
 
     def peek(self, count: int) -> bytes:
         while len(self.buffer) < count:
-            data = self.connection.recv(65536)
-            if not data:
-                raise Gone
-            self.record += data
-            self.buffer += data
+            self.receive()
         if self.relay.latency:
             time.sleep(self.relay.latency)
         return self.buffer[:count]

@@ -35,7 +35,7 @@ class Sink:
             os.chmod(self.folder.name, 0o777)
             command += ["-u", "nobody"]
         command += [f"127.0.0.1:{self.port}", str(backlog)]
-        self.counters = tempfile.TemporaryFile()
+        self.counters = tempfile.TemporaryFile()       # noqa: SIM115
         self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
                                         stdout=self.counters, stderr=subprocess.PIPE)
         self._wait()
