@@ -70,6 +70,11 @@ class Context:
         """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`."""
         return self._stops.asked() is not None
 
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
+        return self._stops.asked()
+
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""
         self._stops.because(reason)
