@@ -19,6 +19,7 @@ from tests.support.require import program
 USER, PASSWORD = "jobs", "test-pass@word/1"
 ENCODED = "test-pass%40word%2F1"
 PR_SET_PDEATHSIG = 1
+MEMORY_DISK = "/dev/shm"
 
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
            "--transaction-isolation=REPEATABLE-READ")
@@ -31,8 +32,8 @@ class MariaDB:
     """`with MariaDB() as server: url = server.database()`."""
 
     def __init__(self) -> None:
-        self.folder = tempfile.mkdtemp(prefix="mariadb-")        # short: a socket's path ends at 107 characters
-        self.socket = os.path.join(self.folder, "s")
+        self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
+        self.socket = os.path.join(self.folder, "s")             # short: a socket's path ends at 107 characters
         self.port = _free_port()
         self._process: subprocess.Popen | None = None
         self._number = 0
@@ -132,6 +133,15 @@ class MariaDB:
     @staticmethod
     def _as_root() -> list:
         return ["--user=root"] if os.geteuid() == 0 else []
+
+
+def _place() -> str | None:
+    """The memory disk when it has room, where making a table costs a fifth; else the usual temporary folder."""
+    try:
+        room = os.statvfs(MEMORY_DISK)
+    except OSError:
+        return None
+    return MEMORY_DISK if room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK) else None
 
 
 def _free_port() -> int:
