@@ -78,7 +78,7 @@ set_up() {
     folders
     configuration
     database
-    say "" "Crontab: these lines go to your host's cron page, or into \`crontab -e\`." ""
+    printf "\nCrontab: these lines go to your host's cron page, or into \`crontab -e\`.\n\n"
     "$python" jobs.py crontab
 }
 

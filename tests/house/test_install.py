@@ -1,0 +1,152 @@
+"""install.sh on the hosts it will meet: no network, no venv module, no pip, an upload that spoilt the line ends.
+
+It runs with an empty environment, in a folder with a space in its name, called from another folder.
+"""
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.house.source import ROOT
+
+LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "tests", ".venv*", "vendor",
+                                  "var", "demo", "config.ini", ".env")
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A copy of the bundle as an upload leaves it: no run bits."""
+    folder = tmp_path / "my host"
+    shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+    (folder / "install.sh").chmod(0o644)
+    return folder
+
+
+@pytest.fixture
+def install(host, tmp_path):
+    """`sh install.sh ...` with an empty environment; packages come from `tmp_path/wheels` or from nowhere."""
+    def run(*words: str, blocked: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+        shadow = tmp_path / "shadow"
+        shadow.mkdir(exist_ok=True)
+        for module in blocked:
+            (shadow / f"{module}.py").write_text(f"raise ImportError('this Python has no {module}')\n")
+        environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PIP_NO_INDEX": "1",
+                       "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PYTHONPATH": str(shadow), **environment}
+        return subprocess.run(["/bin/sh", str(host / "install.sh"), *words], cwd=tmp_path, env=environment,
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    return run
+
+
+def wheel(folder: Path, name: str, version: str) -> None:
+    """A package with one empty module, as pip takes it."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
+                                       "Tag: py3-none-any\n")
+        file.writestr(f"{info}/RECORD", "")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> None:
+    assert run.returncode == 0, run.stderr
+    assert mode(host / "config.ini") == 0o600
+    assert mode(host / "var") == 0o700
+    assert (host / "var" / "jobs.db").exists()
+    assert f"{host}/jobs.py" in run.stdout.replace("'", "").replace("\\", "")
+
+
+def test_sqlite_needs_no_package(host, install):
+    run = install()
+    assert_host_is_ready(host, run)
+    assert "SQLite needs none" in run.stderr
+
+
+def test_sqlite_needs_neither_venv_nor_pip(host, install):
+    run = install(blocked=("venv", "pip"))
+    assert_host_is_ready(host, run)
+    assert "neither the venv module nor pip" in run.stderr
+    assert not (host / ".venv").exists()
+    assert not (host / "vendor").exists()
+
+
+def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
+    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
+        wheel(tmp_path / "wheels", name, version)
+    run = install(blocked=("venv",))
+    assert_host_is_ready(host, run)
+    assert (host / "vendor" / "pymysql.py").exists()
+    assert run.stderr == ""
+
+
+def test_a_second_run_changes_nothing(host, install, tmp_path):
+    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
+        wheel(tmp_path / "wheels", name, version)
+    assert_host_is_ready(host, install())
+    (host / "config.ini").write_text((host / "config.ini").read_text() + "\n; mine\n")
+    (host / "config.ini").chmod(0o644)
+    shutil.rmtree(tmp_path / "wheels")
+    again = install()
+    assert_host_is_ready(host, again)
+    assert again.stderr == ""
+    assert "up to date" in again.stdout
+    assert "; mine" in (host / "config.ini").read_text()
+
+
+def test_a_broken_configuration_is_told_and_no_crontab_is_printed(host, install):
+    (host / "config.ini").write_text("[mail]\nport = abc\n")
+    run = install()
+    assert run.returncode != 0
+    assert "[mail] port" in run.stderr
+    assert "jobs.py" not in run.stdout
+
+
+def test_the_demo_needs_nothing_but_python(host, install, tmp_path):
+    run = install("demo", "--dir", "shown here", blocked=("venv", "pip"), PYTHON="")
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "shown here").is_dir()
+    assert not (host / "config.ini").exists()
+
+
+@pytest.mark.parametrize("say, told", [("echo 'is Python 3.6' >&2; exit 1", "is Python 3.6"),
+                                       ("echo 'has no sqlite3 module' >&2; exit 1", "has no sqlite3 module")])
+def test_an_unsuitable_python_is_named_with_its_reason(install, tmp_path, say, told):
+    old = tmp_path / "python-old"
+    old.write_text(f"#!/bin/sh\n{say}\n")
+    old.chmod(0o755)
+    run = install("demo", PYTHON=str(old))
+    assert run.returncode == 1
+    assert "needs Python 3.9 or later" in run.stderr
+    assert f"{old} {told}" in run.stderr
+
+
+def test_an_upload_with_crlf_still_runs(host, install):         # R65
+    script = host / "install.sh"
+    script.write_bytes(script.read_bytes().replace(b"\n", b"\r\n"))
+    run = install("help")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("./install.sh ")
+    assert b"\r" not in script.read_bytes().replace(b"'\\r'", b"")
+
+
+def test_a_wrong_word_gets_the_usage(install):
+    run = install("instal")
+    assert run.returncode == 2
+    assert "./install.sh demo" in run.stderr
+
+
+def test_the_script_is_plain_posix_sh_and_may_be_run():
+    assert (ROOT / "install.sh").read_text().startswith("#!/bin/sh\n")
+    assert os.access(ROOT / "install.sh", os.X_OK)
