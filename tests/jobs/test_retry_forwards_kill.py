@@ -1,0 +1,147 @@
+"""Killed at any point, no forward is lost, and at most the one in flight is sent twice."""
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+from collections import Counter
+
+import pytest
+
+from tests.servers.misbehaving import Relay
+from tests.servers.smtp_sink import Sink
+from tests.support.service import ROOT, Service
+
+KILLED = str(ROOT / "tests/support/killed.py")
+TIMES = 20
+MESSAGES = 4
+MOST_KILLS = 50
+
+STATEMENTS = {                      # just before this statement runs: is a message on the wire or on its way?
+    "claim": ("SET claim_token = :token", False),
+    "begin": ("SET status = 'sending'", False),
+    "begun, not committed": ("COMMIT", None),
+    "settle": ("last_code = :last_code", True),
+    "finish": ("SET status = :status, finished_at = :finished_at, duration_ms", False),
+}
+PHASES = ("MAIL", "RCPT", "DATA", "dot")
+
+
+class Counting(Relay):
+    """A relay without PIPELINING that counts what it took, and calls `strike` at a phase."""
+
+    def __init__(self, strike=None, phase: str = "", number: int = 0) -> None:
+        super().__init__(extensions=("8BITMIME",))
+        self.strike, self.phase, self.left = strike, phase, number
+
+    def answer(self, phase: str):
+        """As the real one, after striking when it is time."""
+        if phase == self.phase:
+            self.left -= 1
+            if self.left == 0:
+                self.strike()
+        return super().answer(phase)
+
+    def count(self) -> Counter:
+        """How often each message was taken."""
+        return Counter(next(line for line in content.split(b"\r\n") if line.startswith(b"Message-ID"))
+                       for _, _, content in list(self.accepted))
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    return Service(tmp_path, engine_url)
+
+
+def check_all_sent(service: Service, counted: Counter, messages: int, kills: int) -> None:
+    """Every row is `sent`, every message was taken, repeats are at most the kills."""
+    assert service.statuses() == {"sent": messages}
+    assert len(counted) == messages
+    assert sum(counted.values()) - messages <= kills
+    assert not service.db.query("SELECT id FROM {failed_emails} WHERE claim_run IS NOT NULL")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", STATEMENTS)
+def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
+    statement, in_flight = STATEMENTS[point]
+    with Counting() as relay:
+        service.configure("mail", port=relay.port)
+        for turn in range(TIMES):
+            before, taken = service.statuses().get("sent", 0), sum(relay.count().values())
+            service.forwards(MESSAGES)
+            process = service.start("retry_forwards", launcher=KILLED, JOBS_KILL_AT=statement,
+                                    JOBS_KILL_NUMBER=str(1 + turn % MESSAGES if in_flight is not False else 1))
+            process.communicate(timeout=60)
+            assert process.returncode == -signal.SIGKILL
+            if in_flight:
+                assert service.statuses()["sending"] == 1
+            service.run("retry_forwards")
+            assert service.statuses() == {"sent": before + MESSAGES}
+            assert MESSAGES <= sum(relay.count().values()) - taken <= MESSAGES + bool(in_flight is not False)
+        check_all_sent(service, relay.count(), TIMES * MESSAGES, TIMES)
+    vanished = service.db.value("SELECT COUNT(*) FROM {job_runs} WHERE status = 'vanished'")
+    assert vanished == TIMES
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_kill_on_the_wire_repeats_at_most_that_message(service, phase):     # R22
+    running = []
+    for turn in range(TIMES):
+        service.forwards(MESSAGES)
+        with Counting(lambda: running[-1].kill(), phase, 1 + turn % MESSAGES) as relay:
+            service.configure("mail", port=relay.port)
+            running.append(service.start("retry_forwards"))
+            running[-1].communicate(timeout=60)
+            assert running[-1].returncode == -signal.SIGKILL
+            assert service.statuses()["sending"] == 1
+            outcome = service.job("retry_forwards")
+            assert outcome["counts"]["uncertain"] == 1
+            counted = relay.count()
+            assert len(counted) == MESSAGES
+            assert sum(counted.values()) == MESSAGES + (phase == "dot")      # only a message that was taken comes twice
+    assert service.statuses() == {"sent": TIMES * MESSAGES}
+
+
+@pytest.mark.slow
+def test_two_thousand_messages_survive_thirty_random_kills(service):     # R22
+    total, kills, window = 2000, 0, 0.12
+    service.forwards(total)
+    seed = random.randrange(2 ** 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    with Sink() as sink:
+        service.configure("mail", port=sink.port)
+        while (sent := service.statuses().get("sent", 0)) < total:
+            process = service.start("retry_forwards")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0, window) if kills < MOST_KILLS else 120)
+            process.kill()
+            process.communicate()
+            kills += process.returncode == -signal.SIGKILL
+            # as long as it takes to strike about 50 times, however fast this machine is
+            window *= 0.8 if service.statuses().get("sent", 0) - sent > total / MOST_KILLS else 1.1
+        counted = sink.count()
+    assert kills >= 30
+    check_all_sent(service, counted, total, kills)
+    assert os.listdir(service.spool)            # the files of the last runs go with the next
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lock", ["file", "database", "both"])
+def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path, lock):     # R1
+    service = Service(tmp_path, mariadb.database(), core={"lock": lock})
+    service.forwards(100)
+    with Counting() as relay:
+        relay.latency = 0.02                    # the one that works is busy until all have tried
+        service.configure("mail", port=relay.port)
+        processes = [service.start("retry_forwards", "--json") for _ in range(50)]
+        outs = [process.communicate(timeout=120) for process in processes]
+        counted = relay.count()
+    assert [process.returncode for process in processes] == [0] * 50, outs
+    runs = Counter(row["status"] for row in service.db.query("SELECT status FROM {job_runs}"))
+    assert runs == {"ok": 1, "skipped": 49}
+    check_all_sent(service, counted, 100, 0)
