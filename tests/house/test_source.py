@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from tests.house.source import ROOT, modules, tree
+from tests.house.source import ROOT, modules, tree, where
 from tests.support.require import missing, program
 
 OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
@@ -29,6 +29,15 @@ def test_the_code_runs_on_python_3_9():
     run = subprocess.run([sys.executable, "-c", "import vermin; vermin.main()", "--target=3.9-", "--no-tips",
                           "--violations", "jobs.py", "jobs_lib"], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", sorted(name for name in modules() if name != "jobs_lib.clock"))
+def test_time_is_given_never_taken(name):
+    """Only the clock asks what time it is; `time.monotonic` measures, and may be asked anywhere."""
+    calls = [node for node in ast.walk(tree(modules()[name])) if isinstance(node, ast.Call)
+             and ast.unparse(node.func) in ("time.time", "datetime.now", "datetime.utcnow", "datetime.today",
+                                            "date.today", "datetime.datetime.now", "datetime.date.today")]
+    assert [where(modules()[name], node.lineno) for node in calls] == []
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
