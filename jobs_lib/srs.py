@@ -86,8 +86,10 @@ def _fields(text: str, count: int) -> list:
 
 def _hash(secret: str, *parts: str) -> str:
     """HMAC-SHA1 over the lower-case parts: relays on the way may change the case of all of it."""
-    import base64
+    import base64  # here, as a run with nothing to forward does without
     import hmac
+    if not secret:
+        raise SrsError("[mail] srs_secret is empty, so that anyone could forge our addresses")
     data = "".join(parts).lower().encode()
     return base64.b64encode(hmac.new(secret.encode(), data, "sha1").digest())[:HASH_LENGTH].decode("ascii")
 

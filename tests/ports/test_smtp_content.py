@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jobs_lib.ports import content
@@ -28,6 +28,7 @@ def reference(data: bytes) -> bytes:
     return b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines) + b".\r\n"
 
 
+@settings(max_examples=300, deadline=None)
 @given(PIECES.map(b"".join).filter(bool), PIECES.map(b"".join), st.integers(1, 7), st.booleans())
 @example(b"\r\n.\r\n", b"", 1, False)
 @example(b"a\r", b"\n.", 2, False)

@@ -1,6 +1,7 @@
 """Postfix's `smtp-sink` as a private relay on a free loopback port; its dump files say what it took."""
 from __future__ import annotations
 
+import contextlib
 import email
 import os
 import re
@@ -21,6 +22,18 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def await_port(port: int, process=None) -> None:
+    """Returns once somebody listens there; raises when `process` has ended instead, or after 10 seconds."""
+    for _ in range(400):
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(process.stderr.read().decode())
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            return
+        time.sleep(0.025)
+    raise RuntimeError(f"nobody listens on port {port}")
+
+
 class Sink:
     """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is fast."""
 
@@ -38,18 +51,7 @@ class Sink:
         self.counters = tempfile.TemporaryFile()       # noqa: SIM115
         self.process = subprocess.Popen(command, cwd=self.folder.name, stdin=subprocess.DEVNULL,
                                         stdout=self.counters, stderr=subprocess.PIPE)
-        self._wait()
-
-    def _wait(self) -> None:
-        for _ in range(200):
-            if self.process.poll() is not None:
-                raise RuntimeError(self.process.stderr.read().decode())
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                return
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("smtp-sink does not answer")
+        await_port(self.port, self.process)
 
     def sessions(self) -> int:
         """How many connections have ended, our own first look included."""

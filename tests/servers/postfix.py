@@ -1,0 +1,100 @@
+"""A real, private Postfix in a temporary folder, on loopback only: strict about line ends, discards all mail."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.servers.smtp_sink import await_port, free_port
+from tests.support.require import missing, program
+
+MASTER = """\
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+discard unix - - n - - discard
+error unix - - n - - error
+anvil unix - - n - 1 anvil
+proxymap unix - - n - - proxymap
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+MAIN = """\
+compatibility_level = 3.6
+queue_directory = {folder}/queue
+data_directory = {folder}/data
+maillog_file = {folder}/mail.log
+maillog_file_prefixes = {folder}
+myhostname = relay.example
+mydestination =
+mynetworks = 127.0.0.0/8
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+alias_maps =
+alias_database =
+default_transport = discard
+relay_transport = discard
+smtputf8_enable = yes
+smtpd_forbid_bare_newline = reject
+smtpd_forbid_bare_newline_exclusions =
+smtpd_forbid_unauth_pipelining = yes
+smtpd_recipient_restrictions = {refuse} permit_mynetworks, reject
+message_size_limit = {size}
+"""
+
+
+class Postfix:
+    """A running Postfix. refuse: recipients it answers with 550."""
+
+    def __init__(self, size: int = 100_000, refuse=()) -> None:
+        if os.geteuid() != 0:
+            missing("a private Postfix can be started by root alone")
+        self.binary = program("postfix", "postfix")
+        self.temporary = tempfile.TemporaryDirectory(prefix="postfix-")
+        self.folder = Path(self.temporary.name)
+        os.chmod(self.folder, 0o755)
+        for name in ("queue", "data", "conf"):
+            (self.folder / name).mkdir()
+        subprocess.run(["chown", "postfix", self.folder / "data"], check=True)
+        self.port = free_port()
+        table = self.folder / "conf" / "refused"
+        table.write_text("".join(f"/^{re.escape(address)}$/ 550 5.1.1 No such user\n" for address in refuse))
+        check = f"check_recipient_access regexp:{table}," if refuse else ""
+        main = MAIN.format(folder=self.folder, size=size, refuse=check)
+        (self.folder / "conf" / "main.cf").write_text(main)
+        (self.folder / "conf" / "master.cf").write_text(MASTER.format(port=self.port))
+        self._run("start")
+        await_port(self.port)
+
+    def _run(self, command: str) -> None:
+        subprocess.run([self.binary, "-c", str(self.folder / "conf"), command], check=True,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def log(self) -> str:
+        path = self.folder / "mail.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def delivered(self, count: int) -> list:
+        """The recipients of what was delivered, once there are so many of them or 5 seconds have passed."""
+        for _ in range(100):
+            found = re.findall(r"to=<(.*?)>.*status=sent", self.log())
+            if len(found) >= count:
+                break
+            time.sleep(0.05)
+        return found
+
+    def stop(self) -> None:
+        self._run("stop")
+        self.temporary.cleanup()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
