@@ -21,8 +21,14 @@ def outcome_words(result: dict) -> str:
 
 def counts_words(counts: dict) -> str:
     """`12 sent, 3 retried`; what is zero is left out."""
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" if isinstance(value, int) else f"{name} {value}"
+    return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int) else f"{name} {value}"
                      for name, value in counts.items() if value)
+
+
+def _counted(name: str, value: int) -> str:
+    """`1 file`, `2 files`; a count is named in the plural, or by what was done (`sent`)."""
+    words = name.replace("_", " ")
+    return words[:-1] if value == 1 and words.endswith("s") and not words.endswith("ss") else words
 
 
 def samples_words(result: dict, samples: list[dict]) -> str:

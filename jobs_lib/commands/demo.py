@@ -1,0 +1,170 @@
+"""Build a sample service in a folder, run what is due in it, and show what became of every message.
+
+Nothing leaves the folder: the database is SQLite, mail is delivered into a Maildir, and your own configuration
+is neither read nor touched. The folder stays, to try the commands in; the next demo makes it anew.
+"""
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from types import SimpleNamespace
+
+from .. import catalogue, config, history
+from ..cli import HOME
+from ..console import Console
+from ..errors import FAILED, UsageError
+from ..ports import Ports
+from ..render import sample_words as words
+from ..render.paint import Paint
+from ..sample import folder as demo_folder
+from ..sample import service
+from . import migrate, run_due
+
+TO_TRY = (
+    ("list", "list", "every job: what, when, how it went"),
+    ("test", "test retry_forwards", "what this job would do now, in words; nothing is changed"),
+    ("test", "test retry_forwards --sandbox", "the same for real, on a copy, showing each row that changes"),
+    ("history", "history", "every run, with its counts"),
+)
+
+
+def arguments(parser) -> None:
+    """--dir."""
+    parser.add_argument("--dir", metavar="DIR", default=os.path.join(HOME, "demo"),
+                        help="where the sample service goes: a new or empty folder, or one that a demo made "
+                             "(default: demo, beside jobs.py)")
+
+
+def run(args, make_session, config_path) -> int:
+    """Build, run, show. 0 when every run ended well."""
+    if config_path is not None:
+        raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")             # a terminal that cannot show an umlaut
+    session = build(os.path.abspath(args.dir))
+    try:
+        return Story(session, Paint(sys.stdout)).tell()
+    finally:
+        session.ports.close()
+
+
+def build(folder: str):
+    """The sample service in `folder`, as a session: `migrate`, then rows and messages."""
+    path = demo_folder.make(folder)
+    # The environment is left out: a JOBS_CORE_DATABASE in it would win over the demo's own database.
+    settings = config.load(path, beside=folder, environ={})
+    console = Console(0)
+    console.terminal = False
+    session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, home=HOME, folder=folder)
+    migrate.run(_no_arguments(migrate), lambda *_: session, None)
+    db, now = session.ports.database(), session.ports.now()
+    service.fill(db, settings.section("spool").dir, now)
+    # A first install fires nothing old; here the latest slot of every job shall be due.
+    db.execute("UPDATE {job_state} SET due_after = NULL")
+    return session
+
+
+def _no_arguments(command):
+    """The arguments of a command as if it was called without any."""
+    from argparse import ArgumentParser
+
+    parser = ArgumentParser()
+    command.arguments(parser)
+    return parser.parse_args([])
+
+
+class Story:
+    """One demo, told section by section as it happens."""
+
+    def __init__(self, session, paint) -> None:
+        self.session, self.paint = session, paint
+        self.db, self.config, self.folder = session.ports.database(), session.config, session.folder
+        self.spool, self.mail = self.config.section("spool").dir, self.config.section("mail")
+        self.now = session.ports.now()
+
+    def tell(self) -> int:
+        """Run what is due, by the very code that cron's `jobs.py run-due` runs, and say what came of it."""
+        before, originals = service.snapshot(self.db, self.spool), service.originals(self.db, self.spool)
+        self._say(self._opening(len(before)))
+        budget = self.config.section("core").budget.total_seconds()
+        results, code = run_due.tick(self.config, self.session.ports, budget, self.session.console)
+        after = service.snapshot(self.db, self.spool, before)
+        self._say(["", self.paint("bold", "$ jobs.py run-due"), *words.outcomes(results)])
+        self._say(words.heading(self.paint, "What became of each message"))
+        self._say(words.queue(self.paint, before, after, self.now))
+        self._say(self._delivered(originals))
+        self._say(self._notices())
+        self._say(words.heading(self.paint, "The run history"))
+        self._say(words.history(self.paint, history.last_runs(self.db)))
+        self._say(self._next())
+        return code if results else FAILED
+
+    @staticmethod
+    def _say(lines: list[str]) -> None:
+        print("\n".join(lines), flush=True)
+
+    def _opening(self, number: int) -> list[str]:
+        return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"), "",
+                *words.paragraph(
+                    f"Mail to its aliases goes on to their owners. {number} forwards failed at their first try: some "
+                    "are due to be tried again, some not yet, some are finished. Cron would now run what is due.")]
+
+    def _delivered(self, originals: dict) -> list[str]:
+        found = service.delivered(self.mail.maildir, originals)
+        if not found:
+            return []
+        changed = [number for number, (_, _, identical) in found.items() if not identical]
+        signed = next((number for number, raw in originals.items() if b"DKIM-Signature" in raw), None)
+        lines = words.heading(self.paint, "The delivered messages")
+        lines += words.paragraph(f"{len(found)} files in {shown(os.path.join(self.mail.maildir, 'new'))}, which stands "
+                                 "for the relay.")
+        if changed:
+            return lines + words.paragraph(f"Not what came in, which is a defect: no. {changed}")
+        if signed not in found:
+            return lines
+        lines += words.paragraph("Each is what came in, byte for byte, below a few lines such as these of "
+                                 f"no. {signed}:")
+        path, head, _ = found[signed]
+        return lines + ["", *(f"  {line}" for line in head), "", *words.paragraph(
+            "So its sender's signature (DKIM) still holds, and a bounce would come to us. The whole message: "
+            f"{shown(path)}")]
+
+    def _notices(self) -> list[str]:
+        rows = self.db.query("SELECT persona, to_email, subject, body_text FROM {notifications}"
+                             " WHERE body_text IS NOT NULL ORDER BY id")
+        personas, lines = vars(self.config.section("personas")), []
+        for row in rows:
+            lines += [*words.heading(self.paint, "The notice that waits for its owner"),
+                      *words.notice(self.paint, row, personas[row["persona"]])]
+        return lines
+
+    def _next(self) -> list[str]:
+        jobs = [*python(), shown(os.path.join(HOME, "jobs.py"))]
+        mine = [*jobs, "--config", shown(os.path.join(self.folder, "config.ini"))]
+        there = catalogue.commands()
+        lines = words.heading(self.paint, "What you can do next")
+        lines += words.command_lines(self.paint, [
+            (f"{shlex.join(mine)} {line}", meaning) for command, line, meaning in TO_TRY if command in there])
+        log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
+        return lines + [*words.command_lines(self.paint, [
+            (shlex.join(["less", log]), "the log: one line of JSON for each event"),
+            (shlex.join([shown(os.path.join(HOME, "install.sh"))]),
+             "your own service: makes config.ini and the database, prints the crontab line")])]
+
+
+def shown(path: str) -> str:
+    """The path as it can be typed in the current folder: relative below it, else absolute."""
+    try:
+        relative = os.path.relpath(path)
+    except OSError:                         # the current folder is gone
+        return path
+    return path if relative.startswith(os.pardir) else relative
+
+
+def python() -> list[str]:
+    """`python3` where that is the Python that runs now, else its path."""
+    found = shutil.which("python3")
+    same = found and os.path.realpath(found) == os.path.realpath(sys.executable)
+    return ["python3" if same else sys.executable]

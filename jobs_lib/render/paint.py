@@ -1,0 +1,18 @@
+"""Colours: on a terminal only, never where NO_COLOR is set (https://no-color.org) or TERM is missing or dumb."""
+from __future__ import annotations
+
+import os
+
+STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+class Paint:
+    """`paint("bold", "Words")`; without colours the words stay as they are."""
+
+    def __init__(self, stream, environ=os.environ) -> None:
+        self.colours = (stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
+                        and not environ.get("NO_COLOR"))
+
+    def __call__(self, style: str, words: str) -> str:
+        """The words in a style of `STYLES`; "" is none."""
+        return f"\x1b[{STYLES[style]}m{words}\x1b[0m" if style and words and self.colours else words

@@ -1,0 +1,65 @@
+"""The demo's folder: made anew each time, and never mistaken for one that holds something else."""
+from __future__ import annotations
+
+import os
+import shutil
+
+from .. import folders
+from ..errors import UsageError
+
+MARK = ".jobs-demo"
+MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log")
+CONFIG = """\
+# The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this folder.
+[core]
+database = sqlite:///jobs.db
+state_dir = state
+log_dir = log
+app_url = https://alias.example
+
+[spool]
+dir = spool
+
+[mail]
+# Into a folder instead of to a relay: any mail reader opens a Maildir (mutt -f maildir).
+transport = maildir
+maildir = maildir
+domain = alias.example
+from = notices@alias.example
+
+[personas]
+porter = Porter <porter@alias.example>
+overflow = Overflow desk <overflow@alias.example>
+security = Security <security@alias.example>
+postmaster = Postmaster <postmaster@alias.example>
+"""
+
+
+def make(folder: str) -> str:
+    """An empty demo folder with its config.ini, whose path is returned.
+
+    What a demo before left is deleted, and nothing else. UsageError for a folder that holds other things.
+    """
+    mark = os.path.join(folder, MARK)
+    try:
+        if os.path.lexists(folder) and not os.path.isdir(folder):
+            raise UsageError(f"demo: {folder} is not a folder; name another by --dir")
+        if os.path.isdir(folder) and os.listdir(folder) and not os.path.isfile(mark):
+            raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays as it is; "
+                             "name another by --dir")
+        folders.private(folder)
+        folders.write(mark, "Made by `jobs.py demo`, which deletes and makes it anew each time.\n")
+        for name in MADE:
+            _remove(os.path.join(folder, name))
+        path = os.path.join(folder, "config.ini")
+        folders.write(path, CONFIG)
+    except OSError as error:
+        raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by --dir") from None
+    return path
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
