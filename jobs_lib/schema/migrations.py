@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 
 from ..errors import DatabaseError, Duplicate
-from ..ports.dialects import Missing
 from . import ddl
 from .tables import VIEW, tables
+from .version import SCHEMA_VERSION, check, found, newer
+
+__all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
 
 
 def _first(db, own_only: bool) -> list:
@@ -33,12 +35,12 @@ def _first(db, own_only: bool) -> list:
 
 # A later one is as short as `2: lambda db, own_only: ddl.missing(db, table("failed_emails"))`.
 MIGRATIONS = {1: _first}
-SCHEMA_VERSION = max(MIGRATIONS)
+assert max(MIGRATIONS) == SCHEMA_VERSION
 
 
 def pending(db) -> list:
     """The numbers of the migrations that this database still needs, in order."""
-    return [number for number in sorted(MIGRATIONS) if number > _version(db)]
+    return [number for number in sorted(MIGRATIONS) if number > found(db)]
 
 
 def plan(db, own_only: bool = False) -> list:
@@ -63,18 +65,6 @@ def migrate(db, now, own_only: bool = False) -> list:
     return done
 
 
-def check(db) -> None:
-    """Raise DatabaseError, in one sentence, unless the schema is the one that this bundle was written for."""
-    version = _version(db)
-    if version > SCHEMA_VERSION:
-        _refuse_newer(db)
-    if version == 0:
-        raise DatabaseError("the database has no tables of this bundle yet: run `jobs.py migrate`")
-    if version < SCHEMA_VERSION:
-        raise DatabaseError(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}:"
-                            " run `jobs.py migrate`")
-
-
 def _apply(db, number: int, now, own_only: bool) -> list:
     statements = MIGRATIONS[number](db, own_only)
     for sql in statements:
@@ -91,18 +81,9 @@ def _apply(db, number: int, now, own_only: bool) -> list:
     return statements
 
 
-def _version(db) -> int:
-    try:
-        return db.value("SELECT MAX(version) FROM {schema_migrations}") or 0
-    except Missing:
-        return 0
-
-
 def _refuse_newer(db) -> None:
-    version = _version(db)
-    if version > SCHEMA_VERSION:
-        raise DatabaseError(f"the database is at schema {version}, newer than this bundle knows ({SCHEMA_VERSION}):"
-                            " install the newer bundle again")
+    if found(db) > SCHEMA_VERSION:
+        raise newer(found(db))
 
 
 def _belongs(db, table) -> None:
