@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from tests.servers.mariadb import MariaDB
+from tests.support.bench import Bench
 from tests.support.require import program
 
 ENGINES = ["sqlite", "mariadb"]
@@ -28,3 +29,11 @@ def engine_url(request, tmp_path):
     url = server.database()
     yield url
     server.drop(url)
+
+
+@pytest.fixture
+def bench(tmp_path, engine_url):
+    """One installation with its rows, files and runs, on each engine: tests/support/bench.py."""
+    made = Bench(tmp_path, engine_url)
+    yield made
+    made.db.close()

@@ -1,0 +1,30 @@
+"""Delete finished forwards and their spool files after 7 days.
+
+Finished is what was sent, or has failed for good; the 7 days count from then. What is still queued is never
+touched, however old it is. A failure that its owner has not been told of yet waits for the notice, but for one
+day at most: a notice that cannot be written must not keep people's mail for ever.
+
+A spool file goes with the last row that names it, held and quarantined mail included. Files that no row names
+go too, once two runs at least an hour apart have found them so; with many of them the run stops and says so.
+
+Killed at any point: rows go in small commits and files after them, so at most a file is left without a row,
+never a row without its file.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from ..recipes.retention import PRESENT, Rule, keep, purge
+
+DAY = timedelta(days=1)
+
+job = purge(
+    table="failed_emails", files="raw_path", schedule="37 3 * * *",
+    options={"keep": keep("7d", "How long a forward is kept, with its raw message, after it was sent or has failed.")},
+    rules=(
+        Rule("finished_at", "created_at", {"status": "sent"}),
+        Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT}),
+        Rule("finished_at", "created_at", {"status": "failed", "told_at": None}, later=DAY),
+    ),
+    sample=("id", "status", "envelope_to", "created_at", "finished_at", "size_bytes"),
+)

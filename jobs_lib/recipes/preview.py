@@ -1,0 +1,80 @@
+"""What a purge would do, for a dry run: counted with the same Selection, and nothing written."""
+from __future__ import annotations
+
+import os
+import stat
+
+from . import spool
+
+SAMPLE_ROWS = 5
+WINDOW = 2000                # ids looked at in one query
+
+
+def preview(ctx, chosen, files: str | None, trouble: str | None) -> dict:
+    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop instead."""
+    counts = {"deleted": chosen.count(ctx.db)}
+    if ctx.limit is not None:
+        counts["deleted"] = min(counts["deleted"], ctx.limit)
+    ctx.show(f"delete {counts['deleted']:,} rows of {chosen.table}", _sample(ctx, chosen),
+             f"a run would stop: {trouble}" if trouble else "")
+    if files:
+        if ctx.limit is None:           # else nobody can tell which rows it will be
+            counts.update(_files(ctx, chosen, files))
+        from .sweep import preview as sweep_preview
+        sweep_preview(ctx, counts)
+    return counts
+
+
+def _sample(ctx, chosen) -> list[dict]:
+    """The first rows that would go, oldest first, with addresses masked."""
+    from ..addresses import mask
+    from ..schema.tables import table
+
+    addresses = {column.name for column in table(chosen.table).columns if column.type == "address"}
+    rows: list[dict] = []
+    for arm in chosen.arms:
+        rows += ctx.db.query(f"SELECT {', '.join(ctx.job.sample or ('id',))} FROM {{{chosen.table}}} WHERE {arm.sql}"
+                             f" ORDER BY {arm.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
+    return [{name: mask(value) if name in addresses and value else value for name, value in row.items()}
+            for row in rows[:SAMPLE_ROWS]]
+
+
+def _files(ctx, chosen, column: str) -> dict:
+    """How many files would go with the rows, and their bytes: those that no row names which stays."""
+    table, by_key = f"{{{chosen.table}}}", ctx.db.dialect.by_key
+    stays = f"CASE WHEN {chosen.sql} THEN 0 ELSE 1 END"
+    folder, files, freed, low = ctx.section("spool").dir, 0, 0, 0
+    while not ctx.should_stop():
+        low = ctx.db.value(f"SELECT MIN(id) FROM {table} WHERE id > :low", low=low)
+        if low is None:
+            break
+        paths = {row["path"] for row in ctx.db.query(
+            f"SELECT {column} AS path FROM {table}{by_key} WHERE id BETWEEN :low AND :high AND {chosen.sql}",
+            low=low, high=low + WINDOW - 1, **chosen.values)}
+        for path in paths - _needed(ctx.db, paths, chosen, column, stays, low):
+            status = _status(folder, path)
+            if status is not None:
+                files, freed = files + 1, freed + status.st_size
+        low += WINDOW - 1
+    return {"files": files, "bytes_freed": freed}
+
+
+def _needed(db, paths: set, chosen, column: str, stays: str, low: int) -> set:
+    """Those that a row names which stays, and those that were counted with a row before `low`."""
+    needed, wanted = set(), sorted(paths)
+    for start in range(0, len(wanted), spool.ASKED_AT_ONCE):
+        some = wanted[start:start + spool.ASKED_AT_ONCE]
+        for table in spool.NAMING_TABLES:
+            rule = f" AND ({stays} = 1 OR id < :low)" if table == chosen.table else ""
+            values = {**chosen.values, "low": low} if rule else {}
+            needed |= {row["path"] for row in db.query(
+                f"SELECT {column} AS path FROM {{{table}}} WHERE {column} IN (:some){rule}", some=some, **values)}
+    return needed
+
+
+def _status(folder: str, path: str):
+    try:
+        status = os.lstat(spool.locate(folder, path))
+    except (spool.SpoolError, OSError):
+        return None
+    return status if stat.S_ISREG(status.st_mode) else None

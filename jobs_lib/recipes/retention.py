@@ -1,0 +1,176 @@
+"""Deleting what is old: one engine for every job that only removes rows by their age.
+
+Such a job is an expression: which table, which rows, which column tells the age, which option how long they
+are kept. A row exactly at the limit stays. "off" ends before any SQL. Rows go in short batches (walk.py), the
+files that they named after the commit, when no other row names them (spool.py); what a kill between the two
+leaves behind is swept up later (sweep.py). A limit that was shortened by mistake stops before it empties a table.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+
+from .. import clock
+from ..errors import Busy, JobsError
+from ..job import Job
+from ..options import Option, duration, optional, show_duration
+
+PRESENT = object()              # in a rule's `only`: any value but NULL
+MOST_SHARE, MOST_ROWS = 0.5, 10_000     # what a shortened limit may delete without being confirmed
+FILES_AT_ONCE = 100             # rows a batch, where files go too: a kill leaves no more than the sweep takes unasked
+IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file goes only after it: "
+              "a killed or repeated run finds what is left and goes on.")
+
+Rule = namedtuple("Rule", "age fallback only option later", defaults=(None, {}, "keep", timedelta(0)))
+Rule.__doc__ = """Which rows go, and when.
+
+age       the column that the age counts from         fallback  the column instead, where that one is NULL
+only      {column: value}; None is NULL, PRESENT any  option    the option that says how long they are kept;
+                                                                 None: `age` is itself the time when they go
+later     kept so much longer than the option says
+"""
+
+
+class SafetyStop(JobsError):
+    """Deleting would go too far to be what was meant: nothing was deleted."""
+
+
+def keep(default: str, meaning: str) -> Option:
+    """An option that says how long rows are kept: a duration, or off."""
+    return Option(optional(duration), default, meaning)
+
+
+def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
+          priority: str = "low", budget: str = "4m", sample: tuple = (), idempotency: str = IDEMPOTENT) -> Job:
+    """A job that deletes the rows of a table that any of the rules names.
+
+    `files` is the column with the name of a file in the spool, which goes with the last row that names it.
+    """
+    return Job("", "", "", schedule, priority, budget, True, options or {}, ("spool",) if files else (), idempotency,
+               sample, Purge(table, rules, files))
+
+
+class Purge:
+    """The function of such a job."""
+
+    def __init__(self, table: str, rules: tuple, files: str | None) -> None:
+        self.table, self.rules, self.files = table, rules, files
+
+    def __call__(self, ctx) -> dict:
+        """Delete what is past its time and return how much that was."""
+        limits = {rule.option: getattr(ctx.options, rule.option) for rule in self.rules if rule.option}
+        rules = [rule for rule in self.rules if not rule.option or limits[rule.option] is not None]
+        if not rules:
+            ctx.log.event("purge", table=self.table, reason="off")
+            return {"deleted": 0}
+        from .selection import Selection
+
+        chosen = Selection(self.table, [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0))
+                                         - rule.later) for rule in rules])
+        known = _Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
+        if ctx.dry_run:
+            from .preview import preview
+            return preview(ctx, chosen, self.files, known.trouble(chosen))
+        known.check(chosen)
+        counts = self._delete(ctx, chosen)
+        if not ctx.should_stop():
+            if self.files:
+                from .sweep import sweep
+                ctx.progressed = counts                 # what the run tells if the sweep fails
+                sweep(ctx, counts)
+            known.store()
+        return counts
+
+    def _delete(self, ctx, chosen) -> dict:
+        from .walk import Walk
+
+        counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
+        total = chosen.count(ctx.db)
+        ctx.progress(0, total)
+        walk = Walk(ctx, chosen, self.files, FILES_AT_ONCE if self.files else None)
+        try:
+            for batch in walk.batches() if total else ():
+                counts["deleted"] += batch.rows
+                if batch.files:
+                    drop_files(ctx, batch.files, counts)
+                ctx.progress(counts["deleted"], total, rate=walk.rate())
+        except Busy as error:           # the others come first; what is committed stays so
+            walk.reason = "busy"
+            ctx.log.warning("database busy", error=str(error))
+        if walk.reason in ("busy", "stuck", "limit"):
+            ctx.stop(walk.reason)
+        ctx.log.event("purge", table=self.table, **counts, reason=walk.reason, batches=walk.number, rate=walk.rate(),
+                      before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
+        return counts
+
+
+def drop_files(ctx, paths: list[str], counts: dict) -> None:
+    """Delete the files whose last row is gone. One that cannot be deleted is left for the sweep."""
+    from . import spool
+
+    folder, failed = ctx.section("spool").dir, []
+    for path in sorted(set(paths) - spool.named(ctx.db, set(paths))):
+        try:
+            freed = spool.remove(folder, path)
+        except OSError as error:
+            failed.append((path, error.strerror))
+            continue
+        if freed is not None:
+            counts["files"] += 1
+            counts["bytes_freed"] += freed
+    if failed:
+        counts["not_removed"] = counts.get("not_removed", 0) + len(failed)
+        ctx.log.warning("files not removed", number=len(failed), path=failed[0][0], error=failed[0][1])
+
+
+class _Known:
+    """What the limits were at the last good run: a typing error in one must not empty a table."""
+
+    def __init__(self, ctx, limits: dict) -> None:
+        self.ctx, self.limits = ctx, {name: int(limit.total_seconds()) for name, limit in limits.items()}
+        self.row = ctx.db.row("SELECT last_options FROM {job_state} WHERE job = :job", job=ctx.job.name)
+        self.last: dict = {}
+        if self.row and self.row["last_options"]:
+            import json
+            self.last = json.loads(self.row["last_options"])
+
+    def check(self, chosen) -> None:
+        """SafetyStop, unless all is as it should be or `--yes` says so; from then on the new limits are known."""
+        if self.ctx.confirmed:
+            self.store()
+            return
+        trouble = self.trouble(chosen)
+        if trouble:
+            self.ctx.log.error("purge stopped", table=chosen.table, reason="not confirmed", error=trouble)
+            raise SafetyStop(trouble)
+
+    def trouble(self, chosen) -> str | None:
+        """Why the run must not go on, in a sentence."""
+        shorter = [name for name, seconds in self.limits.items() if seconds < self.last.get(name, 0)]
+        if not shorter:
+            return None
+        going, rows = chosen.count(self.ctx.db), self.ctx.db.value(f"SELECT COUNT(*) FROM {{{chosen.table}}}")
+        if going <= MOST_ROWS or going <= MOST_SHARE * rows:
+            return None
+        job = self.ctx.job.name
+        changes = ", ".join(f"[{job}] {name} is {_words(self.limits[name])}, it was {_words(self.last[name])}"
+                            for name in shorter)
+        return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {chosen.table} would go now. Nothing "
+                f"was deleted. If that is meant, run `jobs.py {job} --yes` once; if not, put the option right")
+
+    def store(self) -> None:
+        """From now on these limits are the known ones."""
+        if all(self.last.get(name) == seconds for name, seconds in self.limits.items()):
+            return
+        import json
+
+        self.last.update(self.limits)
+        text, db, job = json.dumps(self.last), self.ctx.db, self.ctx.job.name
+        if self.row is None:            # never due before this moment, like any job that is seen first
+            db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": self.ctx.now})
+        else:
+            db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text, job=job)
+
+
+def _words(seconds: int) -> str:
+    return show_duration(timedelta(seconds=seconds))

@@ -1,0 +1,52 @@
+"""The rows that a purge is about: one filter, fixed at the start, the same for counting, showing and deleting.
+
+Each rule is one or two *arms*: conditions with one `=` or IS NULL a column and then one range of times, which
+an index serves from end to end. All arms joined by OR are the filter that each DELETE carries, so that a row
+which changed meanwhile is judged again. Never COALESCE: no index would serve it.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from .retention import PRESENT
+
+Arm = namedtuple("Arm", "sql age")
+Arm.__doc__ = "A condition, and the column of times that its rows are ordered by."
+
+
+class Selection:
+    """`rules` is a list of (Rule, the time before which its rows go)."""
+
+    def __init__(self, table: str, rules: list) -> None:
+        self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
+        self.arms: list[Arm] = []
+        self.values: dict = {}
+        parts = []
+        for number, (rule, cutoff) in enumerate(rules):
+            before = f"before{number}"
+            self.values[before] = cutoff
+            only = [self._equal(column, value, f"only{number}_{column}") for column, value in rule.only.items()]
+            arms = [Arm(" AND ".join([*only, f"{rule.age} < :{before}"]), rule.age)]
+            if rule.fallback:
+                arms.append(Arm(" AND ".join([*only, f"{rule.age} IS NULL", f"{rule.fallback} < :{before}"]),
+                                rule.fallback))
+            self.arms += arms
+            parts += arms
+        self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in parts) + ")"
+
+    def count(self, db) -> int:
+        """How many rows that is. Each arm is counted by its index, without the rows of the arms before it."""
+        number = 0
+        for at, arm in enumerate(self.arms):
+            before = " OR ".join(f"({other.sql})" for other in self.arms[:at])
+            others = f" AND CASE WHEN {before} THEN 0 ELSE 1 END = 1" if before else ""
+            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {arm.sql}{others}", **self.values)
+        return number
+
+    def _equal(self, column: str, value, name: str) -> str:
+        if value is None:
+            return f"{column} IS NULL"
+        if value is PRESENT:
+            return f"{column} IS NOT NULL"
+        self.values[name] = value
+        return f"{column} = :{name}"

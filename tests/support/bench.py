@@ -1,0 +1,193 @@
+"""`bench`: one installation in a temporary folder with the real schema, real runs, and a time that is given.
+
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])    what a row leaves out is filled in
+    assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
+    assert bench.ids("sessions") == []
+
+Only the clock and the mail transport are ours: seconds pass when a job sleeps, and `bench.outbox` keeps what was sent.
+"""
+from __future__ import annotations
+
+import itertools
+import json
+from collections import namedtuple
+from datetime import datetime, timedelta, timezone
+from email import message_from_bytes, policy
+from pathlib import Path
+
+from jobs_lib import catalogue, config, runner
+from jobs_lib.console import Console
+from jobs_lib.ports import Ports
+from jobs_lib.ports.mail import SENT, Result
+from jobs_lib.recipes.spool import mark_folder
+from jobs_lib.schema.tables import NO_DEFAULT, table
+from tests.support.databases import migrated
+
+NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
+Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
+
+
+class Bench:
+    """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last outcome."""
+
+    def __init__(self, folder, url: str) -> None:
+        self.folder, self.url, self.now = Path(folder), url, NOW
+        self.db = migrated(url)
+        self.clock, self.outbox = Clock(), Outbox()
+        self.spool_dir = self.folder / "spool"
+        mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        self.result: dict = {}
+        self.samples: list[dict] = []
+        self.statements: list[str] = []         # of the last run, in our notation
+        self.on_statement = None                # called with each of them, just before it runs
+        self._numbers = itertools.count(1)
+        self.config()
+
+    # Time
+
+    def ago(self, **span) -> datetime:
+        """So long before now: `ago(days=7, seconds=1)`."""
+        return self.now - timedelta(**span)
+
+    def ahead(self, **span) -> datetime:
+        """So long after now."""
+        return self.now + timedelta(**span)
+
+    # Rows and files
+
+    def table(self, name: str, rows: list[dict]) -> list[int]:
+        """Insert rows; columns without a default that a row leaves out get something harmless. Their ids."""
+        return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
+
+    def ids(self, name: str, where: str = "1 = 1") -> list[int]:
+        """What is left, in order."""
+        return [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where} ORDER BY id")]
+
+    def rows(self, name: str) -> list[dict]:
+        """All of a table, in order of its first column."""
+        return self.db.query(f"SELECT * FROM {{{name}}} ORDER BY 1")
+
+    def spool(self, name: str, content: bytes = b"Subject: hello\r\n\r\nhello\r\n") -> Path:
+        """A raw message in the spool, as `raw_path` names it."""
+        path = self.spool_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+    def spooled(self) -> list[str]:
+        """The names of all messages in the spool."""
+        return sorted(str(path.relative_to(self.spool_dir)) for path in self.spool_dir.rglob("*")
+                      if path.is_file() and not path.name.startswith("."))
+
+    def _filling(self, name: str) -> dict:
+        number = next(self._numbers)
+        by_type = {"now": self.now, "time": self.now, "ref": 1, "int": 0, "word": "none", "hash": f"{number:064x}",
+                   "address": f"someone{number}@example.org", "path": f"message-{number}.eml",
+                   "date": self.now.date(), "label": f"label-{number}", "line": f"https://example.org/{number}"}
+        return {column.name: by_type[column.type] for column in table(name).columns
+                if not column.null and (column.default is NO_DEFAULT or column.type == "now")
+                and column.type in by_type}
+
+    # Runs
+
+    def config(self, **sections: dict) -> None:
+        """Write config.ini: `config(mail={"per_hour": "off"}, purge_sessions={"idle": "1h"})`."""
+        standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"}, "spool": {"dir": "spool"}}
+        for name, options in sections.items():
+            standard.setdefault(name, {}).update(options)
+        lines = [line for name, options in standard.items()
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
+        (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
+        self._config = config.load(None, beside=str(self.folder), environ={})
+
+    def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False, **options) -> dict:
+        """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure fails the test."""
+        result = self.attempt(job, limit=limit, dry_run=dry_run, yes=yes, **options)
+        assert result["status"] in ("ok", "partial"), result["error"] or result["stop_reason"]
+        return result["counts"]
+
+    def fails(self, job, **how) -> str:
+        """Run a job that has to fail; what it says."""
+        result = self.attempt(job, **how)
+        assert result["status"] == "failed", result
+        return result["error"]
+
+    def attempt(self, job, *, limit=None, dry_run=False, yes=False, slot=None, **options) -> dict:
+        """Run a job; its outcome, whatever that is."""
+        if isinstance(job, str):
+            job = catalogue.load(job)
+        ports = _Ports(self._config.with_overrides([f"{name}={value}" for name, value in options.items()], job), self)
+        console = Console(-1)
+        self.statements = []
+        request = runner.Request("scheduled" if slot else "manual", slot, limit, dry_run, yes, None)
+        try:
+            self.result = runner.run(job, ports.given, ports, request, console)
+        finally:
+            ports.close()
+        self.samples = console.samples
+        return self.result
+
+    def events(self, job: str) -> list[dict]:
+        """The log of a job, a dict a line."""
+        return [json.loads(line) for line in (self.folder / "log" / f"{job}.log").read_text().splitlines()]
+
+
+class Clock:
+    """Seconds pass when somebody sleeps, and `step` more at each look."""
+
+    def __init__(self) -> None:
+        self.seconds, self.step = 1000.0, 0.0
+
+    def monotonic(self) -> float:
+        """The present second."""
+        self.seconds += self.step
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        """Let them pass at once."""
+        self.seconds += seconds
+
+
+class Outbox(list):
+    """A transport that keeps what it is given, as Mail. `answer(envelope)`, if set, returns another Result."""
+
+    answer = None
+
+    def send(self, envelope, message, deadline, item_id) -> Result:
+        """Take the message, or answer something else."""
+        result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
+        if result.outcome == SENT:
+            raw = message.head + Path(message.path).read_bytes()
+            parsed = message_from_bytes(raw, policy=policy.default)
+            body = parsed.get_body(("plain", "html"))
+            self.append(Mail(envelope.sender, envelope.recipient, parsed["Subject"],
+                             body.get_content() if body else "", raw, item_id))
+        return result
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Ports(Ports):
+    """Real ports but for the clock and the mail."""
+
+    def __init__(self, given, bench: Bench) -> None:
+        super().__init__(given)
+        self.given, self._bench = given, bench
+        self.now = lambda: bench.now
+        self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
+
+    def connect(self, **how):
+        """A real connection with an ear on its statements."""
+        db = super().connect(**how)
+        db.on_statement = self._hear
+        return db
+
+    def mail(self, section):
+        """The outbox."""
+        return self._bench.outbox
+
+    def _hear(self, sql: str, values: dict) -> None:
+        self._bench.statements.append(sql)
+        if self._bench.on_statement:
+            self._bench.on_statement(sql, values)
