@@ -29,9 +29,10 @@ FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innod
 
 
 class MariaDB:
-    """`with MariaDB() as server: url = server.database()`."""
+    """`with MariaDB() as server: url = server.database()`; `options` go to the server as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self.options = options
         self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
         self.socket = os.path.join(self.folder, "s")             # short: a socket's path ends at 107 characters
         self.port = _free_port()
@@ -67,7 +68,7 @@ class MariaDB:
         self._process = subprocess.Popen(
             [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}", f"--socket={self.socket}",
              f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
-             f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE],
+             f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE, *self.options],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent)
         until = time.monotonic() + 60
         while not self._answers():

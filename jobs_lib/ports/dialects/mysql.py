@@ -29,7 +29,8 @@ table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLAT
 batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)    # row locks: few writers meet them
 by_key = ""                          # for a range of the primary key it takes the primary key by itself
 
-Target = namedtuple("Target", "user password host port socket database timeout")
+Target = namedtuple("Target", "user password host port socket ca database timeout")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we prefer
 # the socket, since many hosts grant `user@localhost` only and listen on no port.
@@ -67,30 +68,40 @@ def now_default(db) -> str:
 # The connection
 
 def parse(url: str, base: str, timeout: float) -> Target:
-    """`mysql://user:password@host:3306/name?unix_socket=/path`; a password may hold `@`, `/` and `:` as they are."""
+    """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
+
+    After it `?unix_socket=/path`, or `?ssl_ca=/path`: TLS, with the server's certificate and name verified by that
+    CA. Without it a remote connection is encrypted if PyMySQL and the server both offer to, and verifies nothing.
+    """
     login, _, place = url.partition("://")[2].rpartition("@")
     user, _, password = login.partition(":")
     place, _, parameters = place.partition("?")
     server, _, database = place.partition("/")
     host, _, port = server.partition(":")
     options = dict(parse_qsl(parameters))
-    path = options.pop("unix_socket", None)
+    path, ca = options.pop("unix_socket", None), options.pop("ssl_ca", None)
     if not user or not database or options or not (port or "1").isdigit():
         raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more than"
-                            " ?unix_socket=/path after it")
-    if not path and not port and host in ("", "localhost"):
+                            " ?unix_socket=/path or ?ssl_ca=/path after it")
+    if not path and not port and not ca and host in ("", "localhost"):
         path = next((place for place in SOCKETS if os.path.exists(place)), None)
-    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, unquote(database),
-                  timeout)
+    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca,
+                  unquote(database), timeout)
 
 
 def connect(target: Target, readonly: bool, create: bool):
     """A connection in autocommit with our settings, whatever the server's own are."""
+    if target.ca:
+        if not os.path.exists(target.ca):
+            raise DatabaseError(f"[core] database: no file {target.ca}")
+        tls = {"ssl_ca": target.ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    else:
+        tls = {"ssl_disabled": True} if target.socket or target.host in LOOPBACK else {}
     try:
         raw = pymysql.connect(
             user=target.user, password=target.password, host=target.host, port=target.port, unix_socket=target.socket,
             database=target.database, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS, conv=_CONVERT,
-            connect_timeout=CONNECT_SECONDS, autocommit=None)
+            connect_timeout=CONNECT_SECONDS, autocommit=None, **tls)
     except RuntimeError:             # the one thing PyMySQL says this way
         raise DatabaseError("the database server's way to sign in needs the package cryptography, or a connection by"
                             f" unix_socket: run `{sys.executable} -m pip install cryptography`") from None

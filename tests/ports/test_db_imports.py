@@ -1,0 +1,37 @@
+"""What the port costs a run that finds nothing to do: it loads little more than sqlite3 does by itself."""
+from __future__ import annotations
+
+import subprocess
+import sys
+
+LOADED = """
+import sys
+sys.path.insert(0, ".")
+import os, sqlite3
+from jobs_lib import clock, errors
+before = set(sys.modules)
+from jobs_lib.ports.db import connect
+db = connect("sqlite:///" + sys.argv[1], create=True)
+from jobs_lib.schema import NAMES
+db.query("SELECT name FROM sqlite_master WHERE name = :name AND type IN (:types)", name="x", types=["table"])
+print(*sorted(set(sys.modules) - before))
+"""
+
+
+def loaded(code, *arguments):
+    done = subprocess.run([sys.executable, "-I", "-c", code, *arguments], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
+    # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours
+    assert loaded(LOADED, str(tmp_path / "jobs.db")) == {
+        "jobs_lib.ports", "jobs_lib.ports.db", "jobs_lib.ports.notation", "jobs_lib.ports.transaction",
+        "jobs_lib.ports.dialects", "jobs_lib.ports.dialects.sqlite",
+        "jobs_lib.schema", "jobs_lib.schema.app_tables", "jobs_lib.schema.own_tables"}
+
+
+def test_migrating_needs_no_more_than_the_schema(tmp_path):
+    code = LOADED.replace("from jobs_lib.schema import NAMES", "from jobs_lib.schema.migrations import check, migrate\n"
+                          "migrate(db, clock.now()); check(db)")
+    assert {name for name in loaded(code, str(tmp_path / "jobs.db")) if not name.startswith("jobs_lib.")} == set()
