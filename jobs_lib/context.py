@@ -95,9 +95,11 @@ class Context:
             history.beat(self.db, self.run_id, self.clock(), self.progressed)
 
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
-        """In a dry run: what a step would do, with a sample of rows (only the job's declared columns)."""
-        allowed = self.job.sample
-        self._console.sample(title, [{name: row[name] for name in allowed if name in row} for row in rows], note)
+        """In a dry run: what a step would do, with a sample of rows. Only the job's declared columns are shown,
+        addresses masked, and never a secret or a content (samples.py)."""
+        from .samples import sample, text
+
+        self._console.sample(title, [sample(row, self.job.sample) for row in rows], text(note))
 
     def close(self) -> None:
         """Give back what was opened."""

@@ -1,7 +1,7 @@
 """Outcomes and samples in words, for a terminal and for cron's mail."""
 from __future__ import annotations
 
-SAMPLE_WIDTH = 100
+WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
 VERBS = {"ok": "done", "partial": "stopped early, the next run goes on", "skipped": "not started",
          "failed": "failed", "timeout": "ended by force", "interrupted": "stopped by a signal, the next run goes on",
          "vanished": "died"}
@@ -32,28 +32,35 @@ def _counted(name: str, value: int) -> str:
 
 
 def samples_words(result: dict, samples: list[dict]) -> str:
-    """What a dry run would do: a heading a step, then a small table of rows."""
-    lines = [f"{result['job']}, dry run: nothing is changed"]
-    if result["status"] == "failed":
-        lines.append(f"  could not tell: {result['error']}")
+    """What a dry run would do, under a heading of its own."""
+    return "\n".join([f"{result['job']}, dry run: nothing is changed", *dry_lines(result, samples)])
+
+
+def dry_lines(result: dict, samples: list[dict]) -> list[str]:
+    """What a dry run would do: a title a step, then a small table of rows."""
+    lines = []
     for sample in samples:
         lines += ["", f"  {sample['step']}"]
         if sample["note"]:
             lines.append(f"  {sample['note']}")
-        lines += [f"    {line}" for line in table(sample["rows"])]
+        lines += [f"    {line}" for line in table(sample["rows"], width=WIDTH - 4)]
     counts = counts_words(result["counts"])
-    lines += ["", f"  would be: {counts}" if counts else "  nothing to do"]
-    return "\n".join(lines)
+    if result["status"] == "failed":
+        return [*lines, "", f"  it would fail: {result['error']}"]
+    ends = f" ({result['stop_reason']})" if result["stop_reason"] else ""
+    return [*lines, "", f"  would be: {counts}{ends}" if counts else f"  nothing to do{ends}"]
 
 
-def table(rows: list[dict], widest: int = 34) -> list[str]:
-    """Rows of one shape as lines in columns; long values are cut with an ellipsis."""
+def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[str]:
+    """Rows of one shape as lines in columns; long values are cut with an ellipsis, so that `width` is kept."""
     if not rows:
         return []
     names = list(rows[0])
     cells = [[_cell(row.get(name), widest) for name in names] for row in rows]
     widths = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
-    return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip()
+    while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    return ["  ".join(_cell(word, room).ljust(room) for word, room in zip(line, widths)).rstrip()
             for line in [names, *cells]]
 
 
