@@ -150,8 +150,8 @@ class Story:
         log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
         return lines + [*words.command_lines(self.paint, [
             (shlex.join(["less", log]), "the log: one line of JSON for each event"),
-            (shlex.join([shown(os.path.join(HOME, "install.sh"))]),
-             "your own service: makes config.ini and the database, prints the crontab line")])]
+            (shlex.join([os.path.join(os.curdir, shown(os.path.join(HOME, "install.sh")))]),
+             "your own service: config.ini, the database and the line for cron")])]
 
 
 def shown(path: str) -> str:

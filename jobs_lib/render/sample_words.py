@@ -64,7 +64,9 @@ def fate(before: dict, after: dict, now) -> tuple[str, str]:
             return GOOD, "delivered"
         if after["notice_id"]:
             return BAD, "failed: owner told"
-        return BAD, "cancelled" if (after["last_error"] or "").startswith("cancelled") else "failed"
+        if (after["last_error"] or "").startswith("cancelled"):
+            return "dim", "cancelled"
+        return BAD, "failed"
     if after["status"] == "pending":
         if after["owner"] == "suspended":
             return WAITS, "waits for its owner"
@@ -93,7 +95,13 @@ def notice(paint, row: dict, sender: str) -> list[str]:
     letter = [f"From:    {sender}", f"To:      {row['to_email']}", f"Subject: {row['subject']}", "",
               *row["body_text"].rstrip("\n").split("\n")]
     bar = paint("cyan", "|")
-    return [f"  {bar} {line}".rstrip() for line in letter]
+    return [f"  {bar} {line}".rstrip() for long in letter for line in _folded(long, WIDTH - 4)]
+
+
+def _folded(line: str, width: int) -> list[str]:
+    """A long line as a mail reader folds it, each part indented like the first."""
+    indent = line[:len(line) - len(line.lstrip())]
+    return textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent) or [""]
 
 
 def history(paint, rows: list[dict]) -> list[str]:

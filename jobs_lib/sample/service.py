@@ -130,8 +130,8 @@ def snapshot(db, spool: str, before: dict | None = None) -> dict:
     the snapshot `before` that is no longer in the table has the status `deleted`.
     """
     owners = {row["id"]: row["status"] for row in db.query("SELECT id, status FROM {users}")}
-    rows = db.query("SELECT id, user_id, raw_path, status, attempts, next_attempt_at, last_error, created_at, finished_at,"
-                    " notice_id FROM {failed_emails} ORDER BY id")
+    rows = db.query("SELECT id, user_id, raw_path, status, attempts, next_attempt_at, last_error, created_at,"
+                    " finished_at, notice_id FROM {failed_emails} ORDER BY id")
     for row in rows:
         path = os.path.join(spool, row["raw_path"])
         row["owner"], row["is_there"] = owners[row["user_id"]], os.path.exists(path)
