@@ -4,20 +4,33 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import catalogue
+from . import catalogue, settings
+from .console import WIDEST, columns
 from .errors import OK, UsageError
+from .render.layout import pairs, paragraphs
 from .spelling import did_you_mean
 
 USAGE = """\
-usage: jobs.py JOB [options]          run one job now
+usage: jobs.py JOB [options]        run one job now
        jobs.py COMMAND [options]
+
+The work behind an e-mail forwarding service: retries, expiry, clean-up. Cron
+runs what is due by `jobs.py run-due`; every job can be run by hand as well.
 
 {jobs}
 
 {commands}
 
-`jobs.py JOB --help` and `jobs.py COMMAND --help` tell more. Every one takes --config FILE
-(default: config.ini beside jobs.py; also the environment variable JOBS_CONFIG).
+first steps:
+  jobs.py demo                      a sample service, run and shown; needs nothing
+  jobs.py migrate                   create the tables
+  jobs.py config check              is config.ini in order?
+  jobs.py JOB --dry-run             see what a job would do; nothing is changed
+  jobs.py crontab                   the lines for cron
+
+`jobs.py JOB --help` and `jobs.py COMMAND --help` tell more. All of them take
+--config FILE (default: config.ini beside jobs.py, or the environment variable
+JOBS_CONFIG).
 """
 
 
@@ -26,17 +39,20 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
-        wrong = next((word for word in message.split() if word.startswith("--")), "")
-        options = [name for action in self._actions for name in action.option_strings]
-        hint = did_you_mean(wrong, options) if wrong and "unrecognized" in message else ""
-        raise UsageError(f"{self.prog.partition(' ')[2]}: {message}{hint} (`{self.prog} --help` shows what it takes)")
+        name, hint = self.prog.partition(" ")[2], ""
+        if message.startswith("unrecognized arguments: "):
+            word = message.partition(": ")[2].split()[0].partition("=")[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            message = f"{word}: there is no such option" if word.startswith("-") else f"{word!r} is one word too many"
+            hint = did_you_mean(word, known) if word.startswith("--") else ""
+        raise UsageError(f"{name}: {message}{hint} (`{self.prog} --help` shows what it takes)")
 
 
-def dispatch(argv: list[str], make_session) -> int:
+def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     """Find the command or job in the words, parse the rest, run it and return its exit code."""
-    words = list(argv)
-    config_path = _take_config(words)
-    if not words or words[0] in ("-h", "--help", "help"):
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
         print(overview(), end="")
         return OK
     if words[0] == "--version":
@@ -48,46 +64,64 @@ def dispatch(argv: list[str], make_session) -> int:
         raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
     if name in catalogue.commands():
         command = catalogue.command(name)
-        parser = _parser(name, command.__doc__)
+        parser = _parser(name, command.__doc__ or "")
         command.arguments(parser)
-        args = parser.parse_args(rest)
-        return command.run(args, make_session, config_path)
+        return command.run(parser.parse_args(rest), make_session, config_path)
+    if name not in catalogue.names():
+        near = did_you_mean(name, catalogue.names() + catalogue.commands())
+        raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
     job = catalogue.load(name)
     from . import run_job
-    parser = _parser(name, job.doc)
+    parser = _parser(name, _about(job), _options(job))
     run_job.arguments(parser)
     return run_job.run(job, parser.parse_args(rest), make_session, config_path)
 
 
 def overview() -> str:
     """The text of `jobs.py --help`."""
-    jobs = [(job.name, job.summary) for job in catalogue.load_all()]
-    commands = [(name, (catalogue.command(name).__doc__ or "").partition("\n")[0].rstrip("."))
+    broken: list[str] = []
+    jobs = [(job.name, job.summary) for job in catalogue.load_all(broken)]
+    commands = [(name, (catalogue.command(name).__doc__ or "").strip().partition("\n")[0].rstrip("."))
                 for name in catalogue.commands()]
-    return USAGE.format(jobs=_columns("jobs", jobs), commands=_columns("commands", commands))
+    text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", commands))
+    return text + "".join(f"\n{words}\n" for words in broken)
 
 
-def _columns(title: str, rows: list[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in rows) + 2
-    return "\n".join([f"{title}:", *(f"  {name:<{width}}{words}" for name, words in rows)])
+def _listed(title: str, rows: list[tuple[str, str]]) -> str:
+    return "\n".join([f"{title}:", *pairs(rows, _width())])
 
 
-def _parser(name: str, doc: str | None) -> Parser:
-    summary, _, more = (doc or "").strip().partition("\n")
-    return Parser(prog=f"jobs.py {name}", description=f"{summary}\n{more.rstrip()}", allow_abbrev=False,
-                  formatter_class=argparse.RawDescriptionHelpFormatter)
+def _about(job) -> str:
+    """A job's docstring, its schedule in words, and why it may be repeated."""
+    from .schedule import parse, words
+
+    when = f"{words(parse(job.schedule))} ({job.schedule})" if job.enabled else "never, unless enabled = yes"
+    facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),
+             ("repeated", job.idempotency)]
+    return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
 
 
-def _take_config(words: list[str]) -> str | None:
-    """Take `--config FILE` out of the words, wherever it stands."""
-    for position, word in enumerate(words):
-        if word == "--config":
-            if position + 1 == len(words):
-                raise UsageError("--config: expected a file after it")
-            path = words[position + 1]
-            del words[position:position + 2]
-            return path
-        if word.startswith("--config="):
-            del words[position]
-            return word.partition("=")[2]
-    return None
+def _options(job) -> str:
+    """A job's own options with their defaults."""
+    if not job.options:
+        return ""
+    lines = [f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:"]
+    for name, option in job.options.items():
+        lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
+    shared = ", ".join(f"[{name}]" for name in job.sections)
+    lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
+                              + (f" This one reads {shared} too." if shared else "")
+                              + f" `jobs.py config show {job.name}` tells what is set.", _width())]
+    return "\n".join(lines)
+
+
+def _parser(name: str, about: str, more: str = "") -> Parser:
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
+
+    return Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=more or None,
+                  allow_abbrev=False, formatter_class=formatter)
+
+
+def _width() -> int:
+    return min(columns(), WIDEST)

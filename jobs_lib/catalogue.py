@@ -5,7 +5,7 @@ import os
 
 from . import commands as command_modules
 from . import jobs
-from .errors import UsageError
+from .errors import JobsError, UsageError
 from .job import Job
 
 
@@ -15,19 +15,33 @@ def names() -> list[str]:
 
 
 def load(name: str) -> Job:
-    """The job of that name, importing its module alone. UsageError, with the nearest name, if there is none."""
+    """The job of that name, importing its module alone.
+
+    Raises UsageError, with the nearest name, if there is none, and JobsError for a file that cannot be loaded.
+    """
     if name not in names():
         from .spelling import did_you_mean
-        raise UsageError(f"there is no job or command {name!r}{did_you_mean(name, names() + commands())}"
-                         " (`jobs.py list` shows every job)")
-    module = __import__(f"{jobs.__name__}.{name}", fromlist=["job"])
-    doc = (module.__doc__ or "").strip()
-    return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
+        raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` shows every job)")
+    try:
+        module = __import__(f"{jobs.__name__}.{name}", fromlist=["job"])
+        doc = (module.__doc__ or "").strip()
+        return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
+    except Exception as error:              # half an upload can break a file in any way
+        raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload jobs_lib/jobs/"
+                        f"{name}.py again, or remove it") from error
 
 
-def load_all() -> list[Job]:
-    """Every job, by name."""
-    return [load(name) for name in names()]
+def load_all(broken: list[str] | None = None) -> list[Job]:
+    """Every job, by name. With `broken`, a file that cannot be loaded is told there and stops none of the others."""
+    found = []
+    for name in names():
+        try:
+            found.append(load(name))
+        except JobsError as error:
+            if broken is None:
+                raise
+            broken.append(str(error))
+    return found
 
 
 def commands() -> list[str]:
@@ -48,5 +62,5 @@ def _modules(folders) -> list[str]:
         except NotADirectoryError:          # inside a .pyz
             from pkgutil import iter_modules
             files = [module.name + ".py" for module in iter_modules([folder])]
-        found += [file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")]
-    return sorted(found)
+        found += [file[:-3] for file in files if file.endswith(".py") and file[:-3].isidentifier()]
+    return sorted(name for name in found if not name.startswith("_"))

@@ -6,7 +6,7 @@ import sys
 
 from . import config
 from .console import Console
-from .errors import CONFIG, FAILED, ConfigError, JobsError
+from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
 from .ports import Ports
 
 HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))      # the folder with jobs.py
@@ -28,10 +28,14 @@ class Session:
 def main(argv: list[str]) -> int:
     """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on stderr."""
     try:
-        if argv == [TICK]:
-            return _tick()
+        words, config_path = take_config(argv)
+        if words == [TICK]:
+            return _tick(config_path)
         from .arguments import dispatch
-        return dispatch(argv, Session)
+        code = dispatch(words, Session, config_path)
+        if sys.stdout is not None:
+            sys.stdout.flush()               # a closed pipe shows here, not when the interpreter ends
+        return code
     except ConfigError as error:
         print(_listed(error), file=sys.stderr)
         return CONFIG
@@ -44,13 +48,35 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:                  # `jobs.py list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    except OSError as error:                 # a folder that may not be written, a full disk
+        print(f"jobs.py: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
+        return FAILED
 
 
-def _tick() -> int:
+def take_config(argv: list[str]) -> tuple[list[str], str | None]:
+    """(the words without `--config FILE`, wherever it stands, and that file)."""
+    words, path = list(argv), None
+    for position, word in enumerate(argv):
+        if word == "--":
+            break
+        if word == "--config":
+            path = "".join(argv[position + 1:position + 2])
+            del words[position:position + 2]
+            break
+        if word.startswith("--config="):
+            path = word.partition("=")[2]
+            del words[position]
+            break
+    if path == "":
+        raise UsageError("--config: expected a file after it")
+    return words, path
+
+
+def _tick(config_path: str | None) -> int:
     """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost nothing."""
     from .commands import run_due
 
-    session = Session(None)
+    session = Session(config_path)
     budget = session.config.section("core").budget.total_seconds()
     return run_due.tick(session.config, session.ports, budget, session.console)[1]
 

@@ -8,25 +8,39 @@ cheaper (docs/decisions.md, "Reading config.ini").
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 from types import SimpleNamespace
 
-from . import catalogue, settings
+from . import catalogue, options, settings
+from .config_files import read_dotenv, read_ini, shown_name
 from .errors import ConfigError, UsageError
 from .job import Job
 from .options import Option
+
+CONFIG_VARIABLE = "JOBS_CONFIG"
+LONGEST_SHOWN = 60
+
+Written = namedtuple("Written", "text origin place")
+Written.__doc__ = """What is set for an option: as text, by what, and where that stands.
+
+origin  `--set`, `environment`, `.env`, `file` or `default`        place  in words, for a message
+"""
+Sources = namedtuple("Sources", "values environ dotenv problems found")
+Sources.__doc__ = """What was read.
+
+values    {section: {option: (text, line)}} of config.ini          environ   the process's environment
+dotenv    {variable: (text, line)} of .env                         problems  lines and sections that make no sense
+found     whether there is a config.ini
+"""
 
 
 class Config:
     """What was read, and typed values of it. Sections are checked when first asked for."""
 
-    def __init__(self, path: str, values: dict, problems: list[str], environ, dotenv: dict,
-                 overrides: dict | None = None) -> None:
+    def __init__(self, path: str, sources: Sources, overrides: dict | None = None) -> None:
         self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
-        self._values, self._environ, self._dotenv = values, environ, dotenv
-        self._overrides = overrides or {}
+        self.sources, self._overrides = sources, overrides or {}
         self._sections: dict = {}
-        if problems:
-            raise ConfigError(*problems)
 
     def section(self, name: str) -> SimpleNamespace:
         """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in it."""
@@ -38,74 +52,71 @@ class Config:
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs."""
-        mapped = {ours: theirs for ours, (theirs, _) in self._values.get(settings.TABLES, {}).items()}
-        if not mapped:
+        start = variable_name(settings.TABLES, "")
+        set_here = self.sources.values.get(settings.TABLES, {})
+        names = [*set_here, *(name[len(start):].lower() for name in (*self.sources.environ, *self.sources.dotenv)
+                              if name.startswith(start))]
+        if not names:
             return {}
-        from .schema.tables import NAMES
-        from .spelling import did_you_mean
+        from .schema import NAMES
+        known = {name: Option(options.identifier, set_here.get(name, ("",))[0], "") for name in NAMES}
+        typed = self._typed(settings.TABLES, known)
+        return {name: getattr(typed, name) for name in known if getattr(typed, name)}
 
-        wrong = [f"[tables] {name}: we have no such table{did_you_mean(name, NAMES)}"
-                 for name in mapped if name not in NAMES]
-        if wrong:
-            raise ConfigError(*wrong)
-        return mapped
-
-    def written(self, section: str, name: str, option: Option) -> tuple[str, str]:
-        """(value as text, where it came from): `--set`, an environment variable, `.env`, a line, `default`."""
-        variable = variable_name(section, name)
+    def written(self, section: str, name: str, option: Option) -> Written:
+        """What is set for this option: `--set` over environment over `.env` over the file over the default."""
+        variable, sources = variable_name(section, name), self.sources
         if (section, name) in self._overrides:
-            return self._overrides[section, name], "--set"
-        if variable in self._environ:
-            return self._environ[variable], f"environment {variable}"
-        if variable in self._dotenv:
-            return self._dotenv[variable] or "", f".env {variable}"
-        value, line = self._values.get(section, {}).get(name, (None, 0))
-        return (option.default, "default") if value is None else (value, f"{self.path} line {line}")
+            return Written(self._overrides[section, name], "--set", "--set")
+        if variable in sources.environ:
+            return Written(sources.environ[variable].strip(), "environment", f"environment variable {variable}")
+        if variable in sources.dotenv:
+            text, line = sources.dotenv[variable]
+            return Written(text, ".env", f"{self.folder}/.env line {line}")
+        if name in sources.values.get(section, {}):
+            text, line = sources.values[section][name]
+            return Written(text, "file", f"{self.path} line {line}")
+        return Written(option.default, "default", "default")
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        problems: list[str] = []
-        asks = [lambda name=name: self.section(name) for name in sections]
-        asks += [lambda job=job: self.job(job) for job in jobs]
-        for ask in [*asks, self.tables]:
-            try:
-                ask()
-            except ConfigError as error:
-                problems += error.problems
-        if problems:
-            raise ConfigError(*problems)
+        found = [*self.sources.problems, *_problems(self.tables)]
+        for name in sections:
+            found += _problems(lambda name=name: self.section(name))
+        for job in jobs:
+            found += _problems(lambda job=job: self.job(job))
+        if found:
+            raise ConfigError(*dict.fromkeys(found))         # a line that makes no sense is told by each of them
 
     def with_overrides(self, words: list[str], job: Job | None) -> Config:
-        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`."""
-        overrides = {}
+        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises UsageError."""
+        overrides = dict(self._overrides)
         for word in words:
             name, equals, value = word.partition("=")
             section, dot, option = name.strip().partition(".")
             if not dot:
                 section, option = job.name if job else "", section
-            known = settings.job_options(job) if job and section == job.name else settings.SECTIONS.get(section)
-            if not equals or known is None or option not in known:
-                from .spelling import did_you_mean
-                raise UsageError(f"--set {word}: expected OPTION=VALUE, with an option of "
-                                 f"{job.name if job else 'a section'} ({', '.join(known or ())}) or "
-                                 f"SECTION.OPTION{did_you_mean(option, known or settings.SECTIONS)}")
+            known = _options_of(section, job)
+            if not equals or option not in known:
+                raise UsageError(_wrong_override(section, option, known, job))
             overrides[section, option] = value.strip()
-        return Config(self.path, self._values, [], self._environ, self._dotenv, overrides)
+        return Config(self.path, self.sources, overrides)
 
     def _typed(self, section: str, known: dict) -> SimpleNamespace:
         if section in self._sections:
             return self._sections[section]
-        typed, problems = SimpleNamespace(), self._unknown_options(section, known)
+        typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section, known)
         for name, option in known.items():
-            value, origin = self.written(section, name, option)
+            value = self.written(section, name, option)
             try:
-                parsed = option.kind.parse(value)
+                _refuse_lines(value.text, option, known)
+                parsed = option.kind.parse(value.text)
             except ValueError as error:
-                shown = "..." if option.kind.secret else repr(value)
-                problems.append(f"[{section}] {name} = {shown}: {error} ({origin})")
+                problems.append(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
+                                f"({value.place})")
                 continue
-            if option.kind.name == "path" and parsed:
-                parsed = os.path.join(self.folder, parsed)
+            if parsed and option.kind.name.startswith("path"):
+                parsed = os.path.join(self.folder, os.path.expanduser(parsed))
             setattr(typed, name + "_" if name == "from" else name, parsed)
         if problems:
             raise ConfigError(*problems)
@@ -113,71 +124,45 @@ class Config:
         return typed
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
+        sources, start = self.sources, variable_name(section, "")
         unknown = [(name, f"{self.path} line {line}")
-                   for name, (_, line) in self._values.get(section, {}).items() if name not in known]
-        start = variable_name(section, "")
+                   for name, (_, line) in sources.values.get(section, {}).items() if name not in known]
         unknown += [(variable[len(start):].lower(), f"variable {variable}")
-                    for variable in [*self._environ, *self._dotenv]
+                    for variable in (*sources.environ, *sources.dotenv)
                     if variable.startswith(start) and variable[len(start):].lower() not in known
                     and not _of_longer_section(variable, start)]
         if not unknown:
             return []
         from .spelling import did_you_mean
-        return [f"[{section}] {name}: there is no such option{did_you_mean(name, known)} ({origin})"
-                for name, origin in unknown]
+        return [f"[{section}] {shown_name(name)}: there is no such option{did_you_mean(name, known)} ({place})"
+                for name, place in unknown]
 
 
 def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
 
-    Raises ConfigError when a file that was named is missing, cannot be read, or has lines or sections that
-    make no sense. Without a file the defaults hold.
+    Lines and sections that make no sense are told with the first section that is asked for. Without a file
+    the defaults hold; ConfigError when a file that was named is missing.
     """
-    named = path or environ.get("JOBS_CONFIG")
+    named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            values, problems = read_ini(file, path)
-    except FileNotFoundError:
-        if named:
-            raise ConfigError(f"there is no file {path}: name your config.ini by --config or JOBS_CONFIG") from None
-        values, problems = {}, []
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read ({error}): expected a text file in UTF-8") from None
-    known = [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
-    for section in values:
+    problems: list[str] = []
+    values = read_ini(path, problems)
+    if values is None and named:
+        raise ConfigError(f"there is no file {path}: name your config.ini by --config or {CONFIG_VARIABLE}")
+    folder = os.path.dirname(os.path.abspath(path))
+    dotenv = read_dotenv(os.path.join(folder, ".env"), problems)
+    known = known_sections()
+    for section in values or ():
         if section not in known:
             from .spelling import did_you_mean
             problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path})")
-    return Config(path, values, problems, environ, _read_dotenv(os.path.dirname(os.path.abspath(path))))
+    return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
 
 
-def read_ini(lines, path: str) -> tuple[dict, list[str]]:
-    """({section: {option: (value, line number)}}, problems) of an iterable of lines."""
-    values: dict = {}
-    problems: list[str] = []
-    section = option = None
-    for number, line in enumerate(lines, 1):
-        words = line.strip()
-        if not words or words[0] in "#;":
-            continue
-        if line[0] in " \t" and option:                          # a value goes on
-            value, first = values[section][option]
-            values[section][option] = (f"{value}\n{words}", first)
-        elif words[0] == "[" and words[-1] == "]":
-            section, option = words[1:-1].strip(), None
-            values.setdefault(section, {})
-        elif "=" not in words or section is None:
-            expected = "option = value" if section else "a [section] first"
-            problems.append(f"{path} line {number}: {words[:40]!r}: expected {expected}")
-        else:
-            name, _, value = words.partition("=")
-            option = name.strip().lower()
-            if option in values[section]:
-                problems.append(f"[{section}] {option} is set twice ({path} lines "
-                                f"{values[section][option][1]} and {number}): keep one")
-            values[section][option] = (value.strip(), number)
-    return values, problems
+def known_sections() -> list[str]:
+    """Every section that config.ini may have."""
+    return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
 
 
 def variable_name(section: str, option: str) -> str:
@@ -186,18 +171,58 @@ def variable_name(section: str, option: str) -> str:
 
 
 def _of_longer_section(variable: str, start: str) -> bool:
-    """JOBS_CORE_... never belongs to a longer section, but a job's name may begin with a section's."""
-    longer = (variable_name(name, "") for name in [*settings.SECTIONS, *catalogue.names()])
+    """Whether it belongs to a job whose name begins with the section's: JOBS_EXPORT_ACCOUNTS_BUDGET, not [export]."""
+    longer = (variable_name(name, "") for name in known_sections())
     return any(len(other) > len(start) and variable.startswith(other) for other in longer)
 
 
-def _read_dotenv(folder: str) -> dict:
-    path = os.path.join(folder, ".env")
-    if not os.path.exists(path):
-        return {}
+def _problems(ask) -> list[str]:
     try:
-        from dotenv import dotenv_values
-    except ImportError:
-        raise ConfigError(f"{path} is there, but python-dotenv is not: install it (python3 -m pip install "
-                          "python-dotenv), or move its settings into config.ini and delete it") from None
-    return dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+        ask()
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _options_of(section: str, job: Job | None) -> dict:
+    if job and section == job.name:
+        return settings.job_options(job)
+    if section in catalogue.names():
+        return settings.job_options(catalogue.load(section))
+    return settings.SECTIONS.get(section, {})
+
+
+def _wrong_override(section: str, option: str, known: dict, job: Job | None) -> str:
+    from .spelling import did_you_mean
+
+    if not section:
+        return f"--set {shown_name(option)}: expected SECTION.OPTION=VALUE, such as core.budget=2m"
+    name = ("" if job and section == job.name else f"{shown_name(section)}.") + shown_name(option)
+    if not known:
+        near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
+        return f"--set {name}: there is no section [{shown_name(section)}]{near}"
+    if option not in known:
+        return f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has {', '.join(known)})"
+    return f"--set {name}: expected {name}=VALUE"
+
+
+def _refuse_lines(text: str, option: Option, known: dict) -> None:
+    """A line that begins with a space goes on with the value before it, which is rarely meant."""
+    more = text.split("\n")[1:]
+    if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known for line in more)):
+        raise ValueError("goes on in the next line, since that begins with a space; expected one line")
+
+
+def _shown(text: str, option: Option) -> str:
+    """A wrong value as it may be told: nothing of a secret, and no password in what looks like a URL."""
+    if option.kind.mask:
+        return "..."
+    text = text.partition("\n")[0]
+    text = options.hide_password(text) if "@" in text and ":" in text else text
+    return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
+
+
+def _hint(text: str) -> str:
+    if " #" in text or " ;" in text:
+        return "; a comment needs a line of its own"
+    return "; without the quotes" if text[:1] in ("'", '"') and text[-1:] == text[:1] else ""

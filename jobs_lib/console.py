@@ -7,27 +7,35 @@ import time
 
 BAR = 24
 REDRAW_SECONDS = 0.1
+NARROW, WIDEST = 80, 100         # columns: of a terminal that does not tell, and as far as text is read well
 
 
 class Console:
     """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in words."""
 
     def __init__(self, level: int | None = None) -> None:
-        self.terminal = sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-        self.level = (1 if sys.stdout.isatty() else 0) if level is None else level
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):          # one that cannot show an umlaut must not end a run
+                stream.reconfigure(errors="backslashreplace")
+        self.terminal = _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
+        self.level = (1 if _is_terminal(sys.stdout) else 0) if level is None else level
         self._drawn, self._last = False, 0.0
         self.samples: list = []
 
     def say(self, words: str = "") -> None:
         """A line for someone who looks."""
         if self.level > 0:
-            self._wipe()
-            print(words)
+            self.answer(words)
+
+    def answer(self, words: str) -> None:
+        """What was asked for, on stdout, whoever reads it."""
+        self.wipe()
+        print(words)
 
     def fail(self, words: str) -> None:
         """One clear line on stderr: cron mails it."""
+        self.wipe()
         if self.level >= 0:
-            self._wipe()
             print(words, file=sys.stderr)
 
     def progress(self, name: str, done: int, total: int | None) -> None:
@@ -41,15 +49,43 @@ class Console:
             bar = f"[{'#' * full}{'.' * (BAR - full)}] {done:,} of {total:,}"
         else:
             bar = f"{done:,}"
-        sys.stderr.write(f"\r\x1b[K{name} {bar}")
+        sys.stderr.write(f"\r\x1b[K{f'{name} {bar}'[:columns(sys.stderr) - 1]}")
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
-        """Keep what a dry run found; shown at its end, or inside its JSON."""
-        self.samples.append({"step": title, "note": note, "rows": rows})
+        """Keep what a dry run found, its addresses masked; shown at its end, or inside its JSON."""
+        self.samples.append({"step": title, "note": note, "rows": [
+            {name: _masked(value) if isinstance(value, str) else value for name, value in row.items()}
+            for row in rows]})
 
-    def _wipe(self) -> None:
+    def wipe(self) -> None:
+        """Take the bar away, so that what follows begins on an empty line."""
         if self._drawn:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
+
+
+def columns(stream=None) -> int:
+    """How wide the terminal behind a stream is; 80 where there is none. `COLUMNS` wins, as everywhere."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or NARROW
+    except (AttributeError, ValueError, OSError):       # closed, captured, or no terminal
+        return NARROW
+
+
+def _masked(text: str) -> str:
+    """The text with every address in it masked, such as in what a server answered."""
+    if "@" not in text:
+        return text
+    import re
+
+    from .addresses import mask
+    return re.sub(r"""[^\s<>()"',;:]+@[^\s<>()"',;:]+""", lambda found: mask(found[0]), text)
+
+
+def _is_terminal(stream) -> bool:
+    return stream is not None and stream.isatty()

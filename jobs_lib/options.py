@@ -10,28 +10,130 @@ from datetime import timedelta
 
 from .schedule import parse as parse_schedule
 
-Kind = namedtuple("Kind", "name parse show secret")
+Kind = namedtuple("Kind", "name parse show mask lines", defaults=(str, None, False))
+Kind.__doc__ = """A kind of value.
+
+name   in words, for the docs            parse  text -> value; ValueError says what was expected
+show   value -> text                     mask   text -> text fit to be seen; None: nothing is secret in it
+lines  whether it may go on over several lines
+"""
 Option = namedtuple("Option", "kind default meaning")
 Option.__doc__ = "One setting: its kind, its default as text, and what it means in a sentence."
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 BYTES = {"B": 1, "KB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3}
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
+LONGEST_DAYS = 36_500
+STARS = "********"
+ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
 
 
-def _kind(name, parse, show=str, secret=False):
-    return Kind(name, parse, show, secret)
+# Text
 
+def _text(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("expected printable characters only")
+    return value
+
+
+def _path(value: str) -> str:
+    if not value:
+        raise ValueError("expected a path")
+    return _text(value)
+
+
+def hide_password(value: str) -> str:
+    """A URL with everything but its password; where it is no URL, too little is shown rather than too much."""
+    login, at, place = value.rpartition("@")
+    address, mark, query = place.partition("?")
+    if "pass" in query.lower() or "secret" in query.lower():
+        place = f"{address}{mark}{STARS}"
+    if not at:
+        host, colon, port = place.partition("://")[2].partition(":")
+        if colon and host and "/" not in host and not port.partition("/")[0].isdecimal():       # no host: user:password
+            return place[:len(place) - len(port)] + STARS
+    scheme, slashes, login = login.rpartition("://") if login.count("://") == 1 else ("", "", login)
+    user, colon, _ = login.partition(":")
+    if colon:
+        login = f"{user if slashes else ''}:{STARS}"
+    return f"{scheme}{slashes}{login}{at}{place}"
+
+
+def _any(value: str) -> str:
+    return value
+
+
+def _stars(value: str) -> str:
+    return STARS if value else ""
+
+
+text = Kind("text", _text)
+secret = Kind("text", _any, mask=_stars)
+database = Kind("database URL", _any, mask=hide_password)     # its dialect judges it: `config check` asks
+path = Kind("path", _path)                    # the configuration resolves it from its own folder
+
+
+# Names and addresses
+
+def _name(value: str) -> str:
+    if value and not (value.isascii() and ("x" + value).isidentifier()):
+        raise ValueError("expected letters, digits and _")
+    return value
+
+
+def _host(value: str) -> str:
+    labels = value.rstrip(".").split(".")
+    if value.count(":") >= 2 and all(sign in "0123456789abcdefABCDEF:." for sign in value):
+        return value                          # an IPv6 address
+    if all(label.replace("-", "").replace("_", "").isalnum() for label in labels):
+        return value
+    raise ValueError("expected a host name such as mail.example.org, without scheme or port")
+
+
+def _url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest.strip("/") or " " in rest or not value.isprintable():
+        raise ValueError("expected a URL such as https://mail.example.org")
+    return value
+
+
+def _address(value: str) -> str:
+    from .addresses import check
+    try:
+        check(value)
+    except ValueError as error:
+        raise ValueError(f"expected an address such as notices@example.org ({error})") from None
+    return value
+
+
+def _mailbox(value: str) -> str:
+    name, angle, rest = value.rpartition("<")
+    if not angle or not name.strip() or not rest.endswith(">") or not value.isprintable():
+        raise ValueError("expected Name <address>, such as Porter <porter@example.org>")
+    _address(rest[:-1])
+    return value
+
+
+identifier = Kind("letters, digits and _", _name)
+host = Kind("host name", _host)
+url = Kind("URL", _url, mask=hide_password)
+address = Kind("address", _address)
+mailbox = Kind("Name <address>", _mailbox)
+
+
+# Numbers, times, switches
 
 def _duration(value: str) -> timedelta:
     word = value.strip().lower()
-    if word[:-1].isdecimal() and word[-1:] in SECONDS:
-        seconds = int(word[:-1]) * SECONDS[word[-1]]
-        if 0 < seconds <= 100 * 365 * 86400:
-            return timedelta(seconds=seconds)
+    number, unit = word[:-1].rstrip(), word[-1:]
+    if number.isascii() and number.isdecimal() and len(number) < 12 and unit in SECONDS:
+        seconds = int(number) * SECONDS[unit]
         if seconds == 0:
-            raise ValueError("expected more than 0 (0 could mean 'off' or 'everything')")
-    raise ValueError("expected a duration such as 90d, 36h, 15m or 30s")
+            raise ValueError(ZERO)
+        if seconds > LONGEST_DAYS * SECONDS["d"]:
+            raise ValueError(f"expected at most {LONGEST_DAYS}d")
+        return timedelta(seconds=seconds)
+    raise ValueError("expected a duration with its unit, such as 90d, 36h, 15m or 30s")
 
 
 def show_duration(value: timedelta) -> str:
@@ -46,12 +148,12 @@ def show_duration(value: timedelta) -> str:
 def _size(value: str) -> int:
     word = value.strip().upper()
     for unit in ("KB", "MB", "GB", "B"):
-        number = word[:-len(unit)].strip()
-        if word.endswith(unit) and number.isdecimal():
+        number = word[:-len(unit)].rstrip()
+        if word.endswith(unit) and number.isascii() and number.isdecimal() and len(number) < 16:
             if int(number) == 0:
-                break
+                raise ValueError(ZERO)
             return int(number) * BYTES[unit]
-    raise ValueError("expected a size such as 500KB, 25MB or 2GB")
+    raise ValueError("expected a size with its unit, such as 500KB, 25MB or 2GB")
 
 
 def show_size(value: int) -> str:
@@ -69,35 +171,37 @@ def _switch(value: str) -> bool:
     raise ValueError("expected yes or no")
 
 
-def _zone(value: str):
+def _zone(value: str) -> str:
     from .schedule import zone
-    zone(value)
+    try:
+        zone(value)
+    except ValueError as error:
+        from zoneinfo import available_timezones
+
+        from .spelling import did_you_mean
+        words = str(error).removeprefix(f"{value!r}: ")
+        raise ValueError(f"{words}{did_you_mean(value, available_timezones())}") from None
     return value
 
 
-def _schedule(value: str):
-    return parse_schedule(value)
-
-
-text = _kind("text", lambda value: value)
-secret = _kind("text", lambda value: value, secret=True)
-path = _kind("path", lambda value: value)          # the configuration resolves it from its own folder
-switch = _kind("yes or no", _switch, lambda value: "yes" if value else "no")
-duration = _kind("duration", _duration, show_duration)
-size = _kind("size", _size, show_size)
-timezone = _kind("time zone", _zone)
-schedule = _kind("cron expression", _schedule, lambda value: value.text)
+switch = Kind("yes or no", _switch, lambda value: "yes" if value else "no")
+duration = Kind("duration", _duration, show_duration)
+size = Kind("size", _size, show_size)
+timezone = Kind("time zone", _zone)
+schedule = Kind("cron expression", parse_schedule, lambda value: value.text)
 
 
 def integer(low: int, high: int) -> Kind:
     """A whole number within both limits."""
     def parse(value: str) -> int:
         word = value.strip()
-        if word.isdecimal() and word.isascii() and low <= int(word) <= high:
+        if word.isascii() and word.isdecimal() and len(word) < 20 and low <= int(word) <= high:
             return int(word)
         raise ValueError(f"expected a whole number, {low}-{high}")
-    return _kind(f"number {low}-{high}", parse)
+    return Kind(f"whole number, {low}-{high}", parse)
 
+
+# Kinds made of kinds
 
 def choice(*words: str) -> Kind:
     """One of a few words."""
@@ -106,7 +210,7 @@ def choice(*words: str) -> Kind:
             return value.strip().lower()
         from .spelling import did_you_mean
         raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
-    return _kind(" | ".join(words), parse)
+    return Kind(" or ".join(words), parse)
 
 
 def optional(kind: Kind) -> Kind:
@@ -118,14 +222,28 @@ def optional(kind: Kind) -> Kind:
             return kind.parse(value)
         except ValueError as error:
             raise ValueError(f"{error}, or off") from None
-    return _kind(f"{kind.name}, or off", parse, lambda value: "off" if value is None else kind.show(value))
+    return kind._replace(name=f"{kind.name}, or off", parse=parse,
+                         show=lambda value: "off" if value is None else kind.show(value))
+
+
+def or_empty(kind: Kind) -> Kind:
+    """Nothing at all, as "", or a value of the kind."""
+    return kind._replace(name=f"{kind.name}, or empty", parse=lambda value: kind.parse(value) if value else "",
+                         show=lambda value: kind.show(value) if value != "" else "")
 
 
 def several(kind: Kind, least: int = 1) -> Kind:
-    """A list parted by commas, as a tuple."""
+    """A list parted by commas or line ends, as a tuple."""
     def parse(value: str) -> tuple:
-        words = [word.strip() for word in value.split(",") if word.strip()]
+        words = [word.strip() for word in value.replace("\n", ",").split(",") if word.strip()]
         if len(words) < least:
             raise ValueError(f"expected at least {least}, parted by commas: {kind.name}")
-        return tuple(kind.parse(word) for word in words)
-    return _kind(f"list of {kind.name}", parse, lambda values: ", ".join(kind.show(v) for v in values))
+        return tuple(_each(word) for word in words)
+
+    def _each(word: str):
+        try:
+            return kind.parse(word)
+        except ValueError as error:
+            raise ValueError(f"{word[:40]!r}: {error}") from None
+    return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True,
+                         show=lambda values: ", ".join(kind.show(value) for value in values))

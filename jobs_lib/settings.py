@@ -6,16 +6,19 @@ from __future__ import annotations
 
 from . import options as kind
 from .options import Option
+from .ports.mail import DEFAULT_PAUSE_PATTERNS
+
+_LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
 SECTIONS = {
     "core": {
-        "database": Option(kind.secret, "sqlite:///var/jobs.db",
+        "database": Option(kind.database, "sqlite:///var/jobs.db",
                            "sqlite:///relative.db, sqlite:////absolute.db or "
                            "mysql://user:password@host:3306/name (or ...@localhost/name?unix_socket=/path). "
                            "In user and password write % as %25, @ as %40, : as %3A, / as %2F."),
-        "prefix": Option(kind.text, "", "Put before the name of every table, for a database shared with others."),
+        "prefix": Option(kind.identifier, "", "Put before the name of every table, for a database shared with others."),
         "state_dir": Option(kind.path, "var/state", "Locks and this installation's identity; private, never emptied."),
-        "log_dir": Option(kind.path, "var/log", "One file of JSON lines a job."),
+        "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
         "log_size": Option(kind.size, "1MB", "A log file that grows past this is rotated."),
         "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. Europe/Berlin. "
@@ -30,9 +33,9 @@ SECTIONS = {
         "memory": Option(kind.optional(kind.size), "off",
                          "A run stops, and goes on next time, before it uses this much memory: set it under "
                          "your host's limit."),
-        "app_url": Option(kind.text, "", "Base of every link in a mail, e.g. https://mail.example.org."),
+        "app_url": Option(kind.or_empty(kind.url), "", "Base of every link in a mail, e.g. https://mail.example.org."),
         "secret_key": Option(kind.secret, "", "Signs links and sender addresses. Empty: made once and kept in "
-                                              "state_dir/secret. Keep it over a move to another host."),
+                                              "state_dir/secret. Keep it when you move to another host."),
     },
     "spool": {
         "dir": Option(kind.path, "var/spool", "The folder with the raw messages that `raw_path` names."),
@@ -41,38 +44,43 @@ SECTIONS = {
         "transport": Option(kind.choice("smtp", "maildir"), "smtp",
                             "smtp sends by your relay; maildir writes into a local folder, to try things out."),
         "maildir": Option(kind.path, "var/maildir", "The folder for transport = maildir."),
-        "host": Option(kind.text, "localhost", "The relay's name."),
+        "host": Option(kind.host, "localhost", "The relay's name."),
         "port": Option(kind.integer(1, 65535), "587", "587 goes with starttls, 465 with tls, 25 with none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
                            "How the connection is protected. The relay's certificate is always verified by name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.path, "", "A file with the authority that signed the relay's certificate, if "
-                                         "the system does not know it."),
-        "from": Option(kind.text, "", "The address that our own notices come from, e.g. notices@example.org."),
-        "domain": Option(kind.text, "localhost", "The service's own domain: forwards leave with a sender in it."),
+        "ca_file": Option(kind.or_empty(kind.path), "", "A file with the authority that signed the relay's "
+                                                        "certificate, if the system does not know it."),
+        "from": Option(kind.or_empty(kind.address), "", "The address that our own notices come from, "
+                                                        "e.g. notices@example.org."),
+        "domain": Option(kind.host, "localhost", "The service's own domain: forwards leave with a sender in it."),
         "srs_secret": Option(kind.secret, "", "Signs rewritten senders (SRS). Share it with the mail hook that "
                                               "takes the bounces. Empty: derived from secret_key."),
-        "per_minute": Option(kind.optional(kind.integer(1, 10_000_000)), "off",
-                             "Recipients a minute, over all jobs and processes."),
-        "per_hour": Option(kind.optional(kind.integer(1, 10_000_000)), "80",
-                           "Recipients an hour: about 80 % of what your host allows, since it discards what is "
-                           "over its limit, and the web app sends too."),
-        "per_day": Option(kind.optional(kind.integer(1, 10_000_000)), "off", "Recipients a day."),
-        "failures_per_hour": Option(kind.optional(kind.integer(1, 10_000_000)), "off",
-                                    "Failed deliveries an hour, where the host blocks a domain for them (cPanel: "
-                                    "try 4). When they are used up, only messages that failed before wait."),
-        "pause_patterns": Option(kind.several(kind.text), ", ".join((
-            "exceeded the max", "rate limit", "quota exceeded", "sending quota", "daily user sending",
-            "too many messages", "throttl")),
-            "Words in a refusal that mean the relay's own limit: sending pauses, and no message pays for it."),
+        "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs and processes."),
+        "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, since it discards "
+                                         "what is over its limit, and the web app sends too."),
+        "per_day": Option(_LIMIT, "off", "Recipients a day."),
+        "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
+                                                   "(cPanel: try 4). When they are used up, only messages that failed "
+                                                   "before wait."),
+        "pause_patterns": Option(kind.several(kind.text), ", ".join(DEFAULT_PAUSE_PATTERNS),
+                                 "Words in a refusal that mean the relay's own limit: sending pauses, and no message "
+                                 "pays for it. Your list takes the place of the default."),
     },
     "personas": {
-        "porter": Option(kind.text, "Porter <porter@localhost>", "Signs everyday notices."),
-        "overflow": Option(kind.text, "Overflow desk <overflow@localhost>", "Warns about held messages."),
-        "security": Option(kind.text, "Security <security@localhost>", "Writes about access and accounts."),
-        "postmaster": Option(kind.text, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
+        "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
+        "overflow": Option(kind.mailbox, "Overflow desk <overflow@localhost>", "Warns about held messages."),
+        "security": Option(kind.mailbox, "Security <security@localhost>", "Writes about access and accounts."),
+        "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
     },
+}
+MEANINGS = {
+    "core": "What every job needs: where the data is, and how long a run may last.",
+    "spool": "Raw messages on disk.",
+    "mail": "How mail leaves.",
+    "personas": "Who signs what the service writes to its users.",
+    "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
 }
 TABLES = "tables"       # [tables] our_name = their_name: adopting a database that exists
 

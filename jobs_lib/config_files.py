@@ -1,0 +1,100 @@
+"""Reading config.ini and .env: text to values with line numbers, and what makes no sense in them.
+
+Neither quotes what it could not read: it may be half of a password.
+"""
+from __future__ import annotations
+
+import os
+
+SHOWN = 40
+
+
+def read_ini(path: str, problems: list[str]) -> dict | None:
+    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to `problems`.
+
+    `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may stand in a
+    password; a line that begins with a space goes on with the value before it.
+    """
+    text = _text(path, problems)
+    if text is None:
+        return None
+    values: dict = {}
+    section = option = None
+    for number, line in enumerate(text.split("\n"), 1):
+        words = line.strip()
+        if not words or words[0] in "#;":
+            continue
+        if line[0] in " \t" and option:                          # a value goes on
+            value, first = values[section][option]
+            values[section][option] = (f"{value}\n{words}", first)
+        elif words[0] == "[" and words[-1] == "]":
+            section, option = words[1:-1].strip(), None
+            values.setdefault(section, {})
+        elif section is None:
+            problems.append(f"{path} line {number}: expected a [section] first")
+        elif "=" not in words:
+            problems.append(f"{path} line {number}: expected option = value in [{section}]")
+            option = None
+        else:
+            name, _, value = words.partition("=")
+            option = name.strip().lower()
+            if option in values[section]:
+                problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
+                                f"{values[section][option][1]} and {number}): keep one")
+            values[section][option] = (value.strip(), number)
+    return values
+
+
+def read_dotenv(path: str, problems: list[str]) -> dict:
+    """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are left alone."""
+    if not os.path.isfile(path):
+        return {}
+    text = _text(path, problems)
+    if text is None or "JOBS_" not in text:          # the web app's own: nothing in it is for us
+        return {}
+    try:
+        from dotenv.parser import parse_stream
+    except ImportError:
+        import sys
+        problems.append(f"{path} needs python-dotenv, which is not installed: run `{sys.executable} -m pip install "
+                        "python-dotenv`, or move its settings into config.ini")
+        return {}
+    from io import StringIO
+
+    values: dict = {}
+    for binding in parse_stream(StringIO(text)):
+        written = binding.original.string
+        line = binding.original.line + written[:len(written) - len(written.lstrip())].count("\n")
+        if binding.error or (binding.key and binding.value is None and binding.key.startswith("JOBS_")):
+            problems.append(f"{path} line {line}: expected NAME=value; a value with spaces or quotes "
+                            "stands in 'single quotes'")
+        elif binding.key and binding.key.startswith("JOBS_"):
+            if binding.key in values:
+                problems.append(f"{shown_name(binding.key)} is set twice ({path} lines {values[binding.key][1]} and "
+                                f"{line}): keep one")
+            values[binding.key] = (binding.value, line)
+    return values
+
+
+def shown_name(name: str) -> str:
+    """An option's name as it may be told; what cannot be one is left out, since it may be a part of a secret."""
+    return name if name.isidentifier() and len(name) <= SHOWN else "(no name)"
+
+
+def _text(path: str, problems: list[str]) -> str | None:
+    """The file's text with plain line ends, "" when it cannot be read, None when it is not there."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            where = "is in UTF-16"
+        else:
+            where = f"line {error.object[:error.start].count(10) + 1} is not in UTF-8"
+        problems.append(f"{path} {where}: save it as UTF-8")
+    return ""

@@ -1,0 +1,52 @@
+"""Text in columns and paragraphs, as wide as the terminal."""
+from __future__ import annotations
+
+import textwrap
+
+GAP = 2
+
+
+def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
+    """The text's paragraphs folded anew; one with an indented line is a table or a list, and left as it is."""
+    lines: list[str] = []
+    for block in text.strip().split("\n\n"):
+        if lines:
+            lines.append("")
+        if any(line[:1] in (" ", "\t") for line in block.split("\n")):
+            lines += [indent + line for line in block.strip("\n").split("\n")]
+        else:
+            lines += wrapped(block, width, indent, indent)
+    return lines
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """One paragraph as lines; a path or a URL is never broken."""
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False,
+                         break_on_hyphens=False) or [first.rstrip()]
+
+
+def pairs(rows: list[tuple[str, str]], width: int, indent: int = 2) -> list[str]:
+    """(name, meaning) in two columns, the meaning folded within its own."""
+    room = max((len(name) for name, _ in rows), default=0)
+    start = " " * indent
+    rest = start + " " * (room + GAP)
+    return [line for name, meaning in rows
+            for line in wrapped(meaning, width, f"{start}{name:<{room}}{' ' * GAP}", rest)]
+
+
+def columns(rows: list[tuple], heads: tuple, width: int | None = None) -> list[str]:
+    """A table; its last column is cut with an ellipsis where it would pass `width`."""
+    widths = [max(len(str(row[at])) for row in [heads, *rows]) for at in range(len(heads))]
+    lines = ["".join(f"{one_line(word):<{room + GAP}}" for word, room in zip(row, widths)).rstrip()
+             for row in [heads, *rows]]
+    return [cut(line, width) if width else line for line in lines]
+
+
+def cut(line: str, width: int) -> str:
+    """The line, with an ellipsis for what is past `width`."""
+    return line if len(line) <= width else line[:width - 3].rstrip() + "..."
+
+
+def one_line(value: object) -> str:
+    """A value on one line, without control characters."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in str(value)).split())
