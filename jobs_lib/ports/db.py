@@ -15,8 +15,8 @@ PAUSE = 0.1                  # seconds before the second try, twice as long befo
 CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
-def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".", readonly: bool = False,
-            create: bool = False, timeout: float = 5.0) -> Database:
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
+            readonly: bool = False, create: bool = False, timeout: float = 5.0) -> Database:
     """Open `url` (contract.md, `[core] database`) now, so that what is wrong with it is said here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
@@ -77,7 +77,7 @@ class Database:
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:
-        """All rows. Outside a transaction it is asked again, once, when the connection was lost: reading is safe."""
+        """All rows. Outside a transaction a lost connection is opened anew and asked again, once."""
         return self._run(sql, values, self._fetch, repeatable=True)
 
     def row(self, sql: str, /, **values) -> dict | None:
@@ -96,10 +96,11 @@ class Database:
 
     def insert(self, table: str, /, **values) -> int:
         """Add one row and return its id; Duplicate when a unique key is taken."""
-        return self._run(f"INSERT INTO {{{table}}} {self._row(values)}", values, lambda cursor: cursor.lastrowid)
+        sql = f"INSERT INTO {{{table}}} {self._row(values)}"
+        return self._run(sql, values, lambda cursor: cursor.lastrowid)
 
     def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict | None = None) -> None:
-        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is added to what it has.
+        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is added.
 
         A row that is not there begins with both; without both, one that is there stays as it is.
         """
@@ -146,7 +147,7 @@ class Database:
             if isinstance(trouble, Lost):
                 self.invalidate()
             elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
-                self.current.broken = trouble       # the engine has rolled back: what follows would stand alone
+                self.current.broken = trouble       # rolled back already: what follows would stand alone
             raise trouble from None                 # the driver's words may hold the values of rows
         except BaseException:
             self.invalidate()
@@ -166,8 +167,8 @@ class Database:
     def batch(self, work):
         """`work()` in one transaction, and its result.
 
-        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most; so `work` reads
-        what it acts on by itself. A connection lost in the COMMIT is no such case: that may have been stored.
+        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most; so `work`
+        reads by itself what it acts on. A connection lost in the COMMIT is no such case: that may be stored.
         """
         for attempt in range(1, TRIES + 1):
             try:
@@ -221,14 +222,14 @@ class Database:
     def invalidate(self) -> None:
         """Throw the connection away, with any open transaction; the next use opens another.
 
-        For an exception that a signal raised: the connection may be in mid-statement, and what the server answers
-        next would be taken for the answer to the next statement.
+        For an exception that a signal raised: the connection may be in mid-statement, and what the server
+        answers next would be taken for the answer to the next statement.
         """
         raw, self._raw = self._raw, None
         if self.current and not self.current.broken:
-            self.current.broken = Lost("the connection was lost within a transaction: nothing of it is stored")
+            self.current.broken = Lost("the connection was lost in a transaction: nothing of it is stored")
         if raw is not None:
-            try:
+            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.close(raw)
             except self.dialect.Error:
                 pass                                # a dead one need not be closed politely

@@ -1,8 +1,8 @@
 """Our SQL notation: `{table}` is a table of ours, `:name` a bound value; text in quotes is left alone.
 
-A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT IN` both match no row,
-so a selection that came out empty never turns into "all rows". Whole numbers in a list are written out, since SQLite
-before 3.32 binds only 999 values; anything else is bound.
+A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT IN` both
+match no row, so a selection that came out empty never turns into "all rows". Whole numbers in a list are
+written out, since SQLite before 3.32 binds only 999 values; anything else is bound.
 """
 from __future__ import annotations
 

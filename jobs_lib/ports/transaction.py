@@ -8,8 +8,8 @@ from .dialects import Lost
 class Transaction:
     """What `with db.transaction():` holds.
 
-    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are refused, since the
-    engine would run them outside any transaction, and its end raises even if the exception was swallowed.
+    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are refused, as
+    the engine would run them outside any transaction, and its end raises even if the exception was swallowed.
     """
 
     def __init__(self, database) -> None:
@@ -47,8 +47,8 @@ class Transaction:
             self._database._run("COMMIT", {}, _nothing)
         except Lost as lost:
             if lost.sent:
-                raise DatabaseError("the connection was lost while a transaction was being stored, so it may be stored"
-                                    " or not; the next run looks and goes on from there") from None
+                raise DatabaseError("the connection was lost while a transaction was being stored, so it may"
+                                    " be stored or not; the next run looks and goes on from there") from None
             raise
         except DatabaseError:
             self._roll_back()

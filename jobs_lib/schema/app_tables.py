@@ -43,7 +43,7 @@ TABLES = {
         removal_notified_at time     null
         created_at          now
         index user: user_id                      # an account's destinations: pages, export, deletion
-        index verified: verified_at, created_at  # expire_destination_verifications: unverified ones, oldest first
+        index verified: verified_at, created_at  # expire_destination_verifications: unverified, oldest first
         """,
     "alias_destinations": """
         Which alias forwards to which destinations.
@@ -93,7 +93,7 @@ TABLES = {
         status              word                 # delivered, blocked, held, spam, bounced, failed
         bytes_used          big      = 0
         created_at          now
-        index created: created_at, user_id, bytes_used   # purge_message_logs; rollup_usage reads a day from it alone
+        index created: created_at, user_id, bytes_used   # purge_message_logs; rollup_usage needs no more
         index user: user_id, created_at          # one account's log: pages, own retention, export, deletion
         """,
     "header_snapshots": """
@@ -131,7 +131,7 @@ TABLES = {
         uncertain           int      = 0         # 1: lost in flight, tried once more; 2: tried once more
         told_at             time     null        # when the owner was told that it finally failed
         notice_id           ref      null        # the notice in `notifications` that lists it
-        index due: status, next_attempt_at, created_at   # retry_forwards: what is due; never tried ones by created_at
+        index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
         index token: claim_token                 # retry_forwards: the rows just claimed
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
@@ -155,7 +155,7 @@ TABLES = {
         warned_at           time     null
         warning_id          ref      null        # the notice in `notifications` that listed it
         released_at         time     null
-        index held: released_at, held_at         # expire_overflow_hold: unreleased by age, released by release
+        index held: released_at, held_at         # expire_overflow_hold: unreleased by age; released ones
         index warning: warning_id                # which messages a notice listed
         index path: raw_path                     # is this spool file named by any row
         index user: user_id                      # an account's held mail: pages, export, deletion

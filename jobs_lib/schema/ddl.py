@@ -5,7 +5,7 @@ from .tables import NO_DEFAULT, VIEW
 
 
 def create_table(db, table) -> list:
-    """The table with its indexes: one statement on MySQL, which cannot take back half of it; several on SQLite."""
+    """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
     quote = db.dialect.quote
     inside = [f"{quote(column.name)} {_type(db, column)}" for column in table.columns]
     if table.columns[0].type != "id":
@@ -14,14 +14,15 @@ def create_table(db, table) -> list:
         inside += [f"{'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
                    f" ({_list(db, index.columns)})" for index in table.indexes]
     body = ",\n  ".join(inside)
-    statements = [f"CREATE TABLE {quote(db.name(table.name))} (\n  {body}\n) {db.dialect.table_options}".rstrip()]
+    create = f"CREATE TABLE {quote(db.name(table.name))} (\n  {body}\n) {db.dialect.table_options}"
+    statements = [create.rstrip()]
     if db.dialect.transactional_ddl:
         statements += [create_index(db, table, index) for index in table.indexes]
     return statements
 
 
 def missing(db, table) -> list:
-    """What the table in the database lacks of ours, as statements; an index of another name with our columns counts."""
+    """The statements that bring a table up to ours; an index of another name with our columns counts."""
     there = db.columns(table.name)
     if not there:
         return create_table(db, table)
@@ -29,7 +30,8 @@ def missing(db, table) -> list:
     statements = [add_column(db, table, column) for column in table.columns if column.name not in there]
     for index in table.indexes:
         wanted = list(index.columns)
-        if not any(columns == wanted if index.unique else columns[:len(wanted)] == wanted for columns in indexed):
+        serves = [columns for columns in indexed if columns[:len(wanted)] == wanted]
+        if not (wanted in serves if index.unique else serves):
             statements.append(create_index(db, table, index))
     return statements
 

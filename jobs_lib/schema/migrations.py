@@ -1,13 +1,14 @@
-"""Numbered migrations made of steps that can be repeated, so that a kill between any two of them does no harm.
+"""Numbered migrations made of steps that can be repeated: a kill between any two of them does no harm.
 
-MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what is
-still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its newest
-form; later migrations then find nothing to do. Tables that `[tables]` maps belong to the app and are never touched:
-`doctor` compares them.
+MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what
+is still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its
+newest form; later migrations then find nothing to do. An app's table that `[tables]` maps, or that was there
+before, is never touched: `doctor` compares it.
 """
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ..errors import DatabaseError, Duplicate
 from . import ddl
@@ -25,7 +26,7 @@ def _first(db, own_only: bool) -> list:
         name = db.name(table.name)
         if name in present:
             _belongs(db, table)
-        elif table.name not in db.name.mapped and not (own_only and table.owner == "app"):
+        elif table.owner == "bundle" or not (own_only or table.name in db.name.mapped):
             statements += ddl.create_table(db, table)
     logged = not own_only or db.name("message_logs") in present
     if logged and db.name.prefix + VIEW not in present:
@@ -73,10 +74,8 @@ def _apply(db, number: int, now, own_only: bool) -> list:
         except DatabaseError:
             if sql in MIGRATIONS[number](db, own_only):
                 raise                    # else another `migrate` made it at the same moment
-    try:
+    with suppress(Duplicate):            # made before: the id stays for the life of the database
         db.insert("meta", name="database_id", value=os.urandom(16).hex())
-    except Duplicate:
-        pass                             # made before: the id stays for the life of the database
     db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
     return statements
 
@@ -91,4 +90,4 @@ def _belongs(db, table) -> None:
     missing = {column.name for column in table.columns} - db.columns(table.name)
     if missing and table.owner == "bundle":
         raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"
-                            f" {sorted(missing)[0]}): set [core] prefix, or [tables] {table.name} = another name")
+                            f" {sorted(missing)[0]}): set [core] prefix")

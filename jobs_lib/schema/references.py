@@ -1,8 +1,8 @@
-"""Who refers to whom. No foreign keys are declared (the app's tables may not have them), so this is the one list.
+"""Who refers to whom: no foreign keys are declared (the app may have none), so this is the one list.
 
 Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is deleted:
-"with" (deleted too), "stays" (kept, the column emptied or the row made anonymous), "later" (the retention of its own
-table removes it; until then it names something that is gone).
+"with" (deleted too), "stays" (kept and made anonymous), "later" (its own table's retention removes it; until
+then it names something that is gone).
 """
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which schema this bundle was written for, and whether the database has it: one query, asked by every run."""
+"""Which schema this bundle was written for, and whether the database has it: one query in each run."""
 from __future__ import annotations
 
 from ..errors import DatabaseError
@@ -30,5 +30,5 @@ def check(db) -> None:
 
 def newer(version: int) -> DatabaseError:
     """The refusal of a database that a newer bundle has upgraded."""
-    return DatabaseError(f"the database is at schema {version}, newer than this bundle knows ({SCHEMA_VERSION}):"
-                         " install the newer bundle again")
+    return DatabaseError(f"the database is at schema {version}, newer than this bundle knows"
+                         f" ({SCHEMA_VERSION}): install the newer bundle again")

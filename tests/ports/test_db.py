@@ -8,7 +8,7 @@ import pytest
 
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, ReadOnly
 from jobs_lib.ports.db import Lost, connect
-from tests.support.databases import NOW, files, migrated, rows
+from tests.support.databases import NOW, fail, files, migrated, rows, transact
 
 TEXT = "2026-11-24 14:30:05"
 
@@ -41,7 +41,8 @@ def addresses(db):
 def test_rows_come_as_dicts_with_times_as_text(db):
     first = alias(db, "a@example.org", expires_at=NOW + timedelta(days=1))
     assert db.row("SELECT id, address, active, expires_at, domain_id FROM {aliases}") == {
-        "id": first, "address": "a@example.org", "active": 1, "expires_at": "2026-11-25 14:30:05", "domain_id": None}
+        "id": first, "address": "a@example.org", "active": 1, "expires_at": "2026-11-25 14:30:05",
+        "domain_id": None}
 
 
 def test_no_row_is_none_and_an_empty_list(db):
@@ -50,7 +51,8 @@ def test_no_row_is_none_and_an_empty_list(db):
     assert db.value("SELECT id FROM {aliases}") is None
 
 
-@pytest.mark.parametrize("value", ["", "it's", 'a "b" `c` \\ 100% %s :name {x}', "zwölf 📧 \u202e", "line\r\nline\t", "a\0b"])
+@pytest.mark.parametrize("value", ["", "it's", 'a "b" `c` \\ 100% %s :name {x}', "zwölf 📧 \u202e",
+                                   "line\r\nline\t", "a\0b"])
 def test_text_comes_back_as_it_went(db, value):
     db.insert("notifications", kind="k", to_email="a@example.org", body_text=value, created_at=NOW)
     assert db.value("SELECT body_text FROM {notifications} WHERE body_text = :value", value=value) == value
@@ -105,7 +107,8 @@ def test_lists_expand_and_an_empty_one_matches_nothing(db):
 
 
 def test_ten_thousand_ids_fit_into_one_list(db):
-    ids = [alias(db, "a@example.org"), *range(10_000, 20_000)]     # SQLite 3.26 binds 999: whole numbers are not bound
+    # SQLite 3.26 binds 999 values: whole numbers are written out instead
+    ids = [alias(db, "a@example.org"), *range(10_000, 20_000)]
     assert db.execute("UPDATE {aliases} SET active = 0 WHERE id IN (:ids)", ids=ids) == 1
     with pytest.raises(ValueError, match="at most 900"):
         db.query("SELECT id FROM {aliases} WHERE address IN (:who)", who=[str(id) for id in ids])
@@ -126,7 +129,7 @@ def test_matched_rows_are_counted_not_changed_ones(db):
 
 def test_sums_of_whole_numbers_are_whole_numbers(db):
     for size in (1, 2 ** 40):
-        db.insert("message_logs", user_id=1, direction="forward", status="delivered", bytes_used=size, created_at=NOW)
+        db.insert("message_logs", user_id=1, direction="send", status="spam", bytes_used=size, created_at=NOW)
     total = db.value("SELECT SUM(bytes_used) FROM {message_logs}")
     assert (total, type(total)) == (2 ** 40 + 1, int)
     assert db.value("SELECT AVG(user_id * 1.5) FROM {message_logs}") == 1.5
@@ -196,7 +199,7 @@ def test_upsert_of_a_key_alone_leaves_the_row_as_it_is(db):
 
 
 def test_a_created_at_that_is_left_out_is_the_present_second_in_utc(db):
-    # The server's own zone is -05:00 here: a writer that leaves it out must not shift the first retry by hours.
+    # The server's own zone is -05:00: a writer that leaves it out must not shift the first retry by hours.
     db.insert("users", email="a@example.org")
     written = datetime.fromisoformat(db.value("SELECT created_at FROM {users}")).replace(tzinfo=timezone.utc)
     assert abs(written - datetime.now(timezone.utc)) < timedelta(minutes=5)
@@ -208,7 +211,7 @@ def test_each_statement_is_shown_to_the_hook_before_it_runs(db):
     with db.transaction():
         db.execute("UPDATE {aliases} SET active = :on", on=True)
     assert seen[1] == ("UPDATE {aliases} SET active = :on", {"on": True})
-    assert [sql.split()[0] for sql, _ in seen] in (["BEGIN", "UPDATE", "COMMIT"], ["START", "UPDATE", "COMMIT"])
+    assert [sql.split()[0].replace("START", "BEGIN") for sql, _ in seen] == ["BEGIN", "UPDATE", "COMMIT"]
 
 
 def test_unknown_tables_are_refused(db):
@@ -232,9 +235,8 @@ def test_what_is_committed_is_seen_by_a_second_connection(db, other):
 
 @pytest.mark.parametrize("error", [KeyError, KeyboardInterrupt])
 def test_any_exception_rolls_back(db, other, error):
-    with pytest.raises(error), db.transaction():
-        alias(db, "a@example.org")
-        raise error
+    with pytest.raises(error):
+        transact(db, lambda: alias(db, "a@example.org"), fail(error))
     assert addresses(db) == addresses(other) == []
     alias(db, "b@example.org")
     assert addresses(other) == ["b@example.org"]
@@ -256,13 +258,12 @@ def test_a_read_sees_each_commit_of_others_within_a_run(db, other):
 
 
 def test_a_connection_thrown_away_within_a_transaction_stores_nothing_of_it(db, other):
-    with pytest.raises(Lost, match="nothing of it is stored"), db.transaction():
-        alias(db, "a@example.org")
-        db.invalidate()
-        try:
+    def go_on():
+        with pytest.raises(Lost):
             alias(db, "b@example.org")       # would stand alone, outside any transaction
-        except Lost:
-            pass                             # and who swallows that is told at the end
+
+    with pytest.raises(Lost, match="nothing of it is stored"):       # who swallows that is told at the end
+        transact(db, lambda: alias(db, "a@example.org"), db.invalidate, go_on)
     assert addresses(db) == addresses(other) == []
 
 
@@ -284,9 +285,8 @@ def test_ping_never_opens_another_connection(db):
 
 
 def test_a_closed_database_stays_closed(db, other):
-    with pytest.raises(DatabaseError), db.transaction():
-        alias(db, "a@example.org")
-        db.close()
+    with pytest.raises(DatabaseError):
+        transact(db, lambda: alias(db, "a@example.org"), db.close)
     with pytest.raises(DatabaseError, match="closed"):
         db.query("SELECT id FROM {aliases}")
     assert addresses(other) == []
@@ -295,7 +295,8 @@ def test_a_closed_database_stays_closed(db, other):
 
 def test_batch_does_its_work_once_and_gives_its_result(db, other):
     calls = []
-    assert db.batch(lambda: calls.append(1) or alias(db, "a@example.org")) == db.value("SELECT id FROM {aliases}")
+    made = db.batch(lambda: calls.append(1) or alias(db, "a@example.org"))
+    assert made == db.value("SELECT id FROM {aliases}")
     assert len(calls) == 1
     with pytest.raises(ZeroDivisionError):
         db.batch(lambda: alias(db, "b@example.org") / 0)
@@ -308,9 +309,9 @@ def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):
         id = alias(db, "a@example.org")
         with pytest.raises(Busy):
             other.insert("aliases", user_id=2, address="a@example.org", created_at=NOW)
-        with pytest.raises(Busy), other.transaction():
-            other.execute("DELETE FROM {aliases} WHERE address = 'a@example.org'")
-            other.insert("aliases", user_id=2, address="a@example.org", created_at=NOW)
+        with pytest.raises(Busy):
+            transact(other, lambda: alias(other, "b@example.org"), lambda: alias(other, "a@example.org"))
+    assert addresses(db) == ["a@example.org"]
     assert other.execute("DELETE FROM {aliases} WHERE id = :id", id=id) == 1
 
 
@@ -336,8 +337,9 @@ def test_a_short_writer_is_waited_for(db, engine_url):
 
 # Reading only
 
-WRITES = ["INSERT INTO {meta} (name, value) VALUES ('x', 'y')", "UPDATE {meta} SET value = 'z'", "DELETE FROM {meta}",
-          "CREATE TABLE stray (a INT)", "DROP TABLE {meta}", "CREATE INDEX stray ON {meta} (value)"]
+WRITES = ["INSERT INTO {meta} (name, value) VALUES ('x', 'y')", "UPDATE {meta} SET value = 'z'",
+          "DELETE FROM {meta}", "CREATE TABLE stray (a INT)", "DROP TABLE {meta}",
+          "CREATE INDEX stray ON {meta} (value)"]
 
 
 @pytest.mark.parametrize("sql", WRITES)
@@ -393,8 +395,8 @@ def test_prefix_and_mapped_names(engine_url):
         database.close()
 
 
-@pytest.mark.parametrize("names", [{"prefix": "a b"}, {"prefix": "x`"}, {"prefix": "ü"}, {"tables": {"users": 'u"'}},
-                                   {"tables": {"user": "people"}}])
+@pytest.mark.parametrize("names", [{"prefix": "a b"}, {"prefix": "x`"}, {"prefix": "ü"},
+                                   {"tables": {"users": 'u"'}}, {"tables": {"user": "people"}}])
 def test_names_that_cannot_be_are_refused(engine_url, names):
     with pytest.raises(DatabaseError):
         connect(engine_url, create=True, **names)

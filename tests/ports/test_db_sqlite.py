@@ -15,7 +15,7 @@ import pytest
 
 from jobs_lib.errors import Busy, DatabaseError, Stopped
 from jobs_lib.ports.db import connect
-from tests.support.databases import NOW, files, migrated, rows
+from tests.support.databases import NOW, files, migrated, rows, transact
 
 
 @pytest.fixture
@@ -31,13 +31,20 @@ def count(db):
     return db.value("SELECT COUNT(*) FROM {aliases}")
 
 
+def count_to(db, number):
+    """A statement that takes about a second for each ten million."""
+    db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)"
+             " SELECT SUM(i) FROM n", number=number)
+
+
 # The file
 
 @pytest.mark.parametrize("how", [{}, {"readonly": True}, {"readonly": True, "create": True}])
 def test_only_who_may_create_makes_the_file(url, tmp_path, how):
     with pytest.raises(DatabaseError) as caught:
         connect(url, **how)
-    assert str(caught.value) == f"no SQLite file {tmp_path}/jobs.db: `jobs.py migrate` makes it, if the path is right"
+    assert str(caught.value) == (f"no SQLite file {tmp_path}/jobs.db:"
+                                 " `jobs.py migrate` makes it, if the path is right")
     assert os.listdir(tmp_path) == []
     connect(url, create=True).close()
     connect(url).close()
@@ -74,7 +81,8 @@ def test_any_file_name_is_that_file(tmp_path, name):
     assert os.listdir(folder) == ["x.db"]
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:jobs.db", "sqlite://jobs.db", "sqlite:///a.db?mode=rwc"])
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:jobs.db", "sqlite://jobs.db",
+                                 "sqlite:///a.db?mode=rwc"])
 def test_a_url_that_cannot_be_is_shown_what_is_expected(url):
     with pytest.raises(DatabaseError, match=r"\[core\] database.*expected sqlite:///file\.db"):
         connect(url, create=True)
@@ -94,7 +102,7 @@ def test_a_file_that_is_no_database_says_so(url, tmp_path):
 
 
 def test_a_folder_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(DatabaseError, match="cannot make the SQLite file .*No such file or directory"):
+    with pytest.raises(DatabaseError, match=r"cannot make the SQLite file .*No such file or directory"):
         connect(f"sqlite:///{tmp_path}/none/jobs.db", create=True)
 
 
@@ -103,7 +111,7 @@ def test_a_missing_table_or_column_says_what_to_run(url):
     with pytest.raises(DatabaseError, match=r"jobs\.db has no table: users: run `jobs\.py migrate`"):
         db.query("SELECT id FROM {users}")
     db.execute("CREATE TABLE users (id INTEGER)")
-    with pytest.raises(DatabaseError, match=r"no such column: email; `jobs\.py doctor` tells what is missing"):
+    with pytest.raises(DatabaseError, match=r"no such column: email; `jobs\.py doctor` tells what is miss"):
         db.query("SELECT email FROM {users}")
     with pytest.raises(DatabaseError, match=r"no column named email; `jobs\.py doctor`"):
         db.insert("users", email="a@example.org")
@@ -174,7 +182,7 @@ def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, tmp_path):
         begun = time.monotonic()
         with pytest.raises(Busy, match=r"jobs\.db: another process was writing for more than 0\.3 s"):
             attempt()
-        assert 0.2 < time.monotonic() - begun < 2     # a batch does not wait three times: the next run goes on
+        assert 0.2 < time.monotonic() - begun < 0.8   # a batch does not wait thrice: the next run goes on
     assert count(db) == 0                             # reading goes on
     holder.execute("ROLLBACK")
     alias(db, "a@example.org")
@@ -205,14 +213,15 @@ def test_a_transaction_that_read_first_can_still_write(url):
 
 def test_a_transaction_that_sqlite_rolled_back_by_itself_is_refused_from_then_on(url):
     db = migrated(url)
-    with pytest.raises(DatabaseError, match="full"), db.transaction():
-        alias(db, "a@example.org")
-        db.value(f"PRAGMA max_page_count = {db.value('PRAGMA page_count') + 2}")
+    db.value(f"PRAGMA max_page_count = {db.value('PRAGMA page_count') + 2}")
+
+    def fill():
         with pytest.raises(DatabaseError, match="full"):
-            for size in range(100):
-                db.upsert("notifications", {"dedupe_key": str(size)},
-                          {"kind": "k", "to_email": "a", "body_text": "x" * 9000, "created_at": NOW})
-        alias(db, "b@example.org")                    # would be stored at once, alone
+            alias(db, "x" * 90_000)
+
+    with pytest.raises(DatabaseError, match="full"):
+        transact(db, lambda: alias(db, "a@example.org"), fill,
+                 lambda: alias(db, "b@example.org"))      # would be stored at once, alone
     assert count(db) == 0
     db.close()
 
@@ -222,10 +231,8 @@ def test_interrupt_from_another_thread_ends_a_statement(url):
     timer = threading.Timer(0.3, db.interrupt)
     timer.start()
     begun = time.monotonic()
-    with pytest.raises(DatabaseError, match="interrupted"), db.transaction():
-        alias(db, "a@example.org")
-        db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000000)"
-                 " SELECT SUM(i) FROM n")
+    with pytest.raises(DatabaseError, match="interrupted"):
+        transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 500_000_000))
     assert time.monotonic() - begun < 5
     assert count(db) == 0
     db.close()
@@ -239,10 +246,8 @@ def test_a_signal_in_mid_statement_rolls_back(url):
     db = migrated(url)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises(Stopped), db.transaction():
-            alias(db, "a@example.org")
-            db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000)"
-                     " SELECT SUM(i) FROM n")
+        with pytest.raises(Stopped):
+            transact(db, lambda: alias(db, "a@example.org"), lambda: count_to(db, 2_000_000))
     finally:
         signal.signal(signal.SIGALRM, before)
     assert db.value("SELECT 7") == 7
@@ -321,14 +326,15 @@ def test_a_file_that_we_may_only_read_says_so():
     code = ("import os, sys; sys.path.insert(0, '.')\n"
             "from jobs_lib.errors import DatabaseError\nfrom jobs_lib.ports.db import connect\n"
             "import jobs_lib.ports.dialects.sqlite\n"
-            "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"     # root may do anything
+            "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"    # root may do all
             "try: connect(sys.argv[1]).execute(\"UPDATE {meta} SET value = '1'\")\n"
             "except DatabaseError as error: print(error)")
     with tempfile.TemporaryDirectory() as folder:
-        migrated(f"sqlite:///{folder}/jobs.db").close()
+        url = f"sqlite:///{folder}/jobs.db"
+        migrated(url).close()
         os.chmod(f"{folder}/jobs.db", 0o444)
         os.chmod(folder, 0o555)
-        done = subprocess.run([sys.executable, "-c", code, f"sqlite:///{folder}/jobs.db"], capture_output=True, text=True)
+        done = subprocess.run([sys.executable, "-c", code, url], capture_output=True, text=True)
         os.chmod(folder, 0o755)
     assert done.stderr == ""
-    assert "must be readable and writable" in done.stdout or "belongs to another user" in done.stdout
+    assert "must be able to write to its folder" in done.stdout or "is another user's" in done.stdout

@@ -1,4 +1,4 @@
-"""A TCP proxy before a database that cuts the connection right after it passed a chosen word on to the server."""
+"""A TCP proxy before a server that cuts the connection right after it passed a chosen word on."""
 from __future__ import annotations
 
 import socket
@@ -6,7 +6,7 @@ import threading
 
 
 class CutProxy:
-    """`with CutProxy(port, b"COMMIT") as proxy:`; `proxy.cuts` counts what it did. Set `word` to b"" to pass all."""
+    """`with CutProxy(port, b"COMMIT") as proxy:`; `cuts` counts what it did; with `word` b"" all passes."""
 
     def __init__(self, port: int, word: bytes, before: bool = False) -> None:
         self.word, self.cuts = word, 0

@@ -1,10 +1,11 @@
 """A private MariaDB: a server of our own in a temporary folder, on a socket and on a loopback port.
 
-Its defaults are as unhelpful as a shared host's (Latin-1, another time zone, no strict mode), so that the tests prove
-what our session settings do. Its data is worth nothing, so it never waits for the disk.
+Its defaults are as unhelpful as a shared host's (Latin-1, another time zone, no strict mode), so that the
+tests prove what our session settings do. Its data is worth nothing, so it never waits for the disk.
 """
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -24,8 +25,8 @@ MEMORY_DISK = "/dev/shm"
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
            "--transaction-isolation=REPEATABLE-READ")
 FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=128M",
-        "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2", "--performance-schema=OFF", "--skip-log-bin",
-        "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
+        "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2", "--performance-schema=OFF",
+        "--skip-log-bin", "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
 
 
 class MariaDB:
@@ -34,7 +35,7 @@ class MariaDB:
     def __init__(self, *options: str) -> None:
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
-        self.socket = os.path.join(self.folder, "s")             # short: a socket's path ends at 107 characters
+        self.socket = os.path.join(self.folder, "s")     # short: a socket's path ends at 107 characters
         self.port = _free_port()
         self._process: subprocess.Popen | None = None
         self._number = 0
@@ -56,9 +57,10 @@ class MariaDB:
 
     def install(self) -> None:
         """Make the system tables."""
-        done = subprocess.run([program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
-                               "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-                               *self._as_root()], capture_output=True, text=True)
+        done = subprocess.run(
+            [program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
+             "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+             *self._as_root()], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
 
@@ -66,10 +68,11 @@ class MariaDB:
         """Start the server and wait until it answers."""
         log = os.path.join(self.folder, "log")
         self._process = subprocess.Popen(
-            [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}", f"--socket={self.socket}",
-             f"--port={self.port}", "--bind-address=127.0.0.1", f"--pid-file={self.folder}/pid",
-             f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE, *self.options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+            [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
+             f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
+             f"--pid-file={self.folder}/pid", f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE,
+             *self.options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent)
         until = time.monotonic() + 60
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
@@ -137,12 +140,13 @@ class MariaDB:
 
 
 def _place() -> str | None:
-    """The memory disk when it has room, where making a table costs a fifth; else the usual temporary folder."""
+    """The memory disk if it has room: making a table costs a fifth there. Else the usual temporary folder."""
     try:
         room = os.statvfs(MEMORY_DISK)
     except OSError:
         return None
-    return MEMORY_DISK if room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK) else None
+    roomy = room.f_bavail * room.f_frsize > 2 ** 31 and os.access(MEMORY_DISK, os.W_OK)
+    return MEMORY_DISK if roomy else None
 
 
 def _free_port() -> int:
@@ -153,7 +157,5 @@ def _free_port() -> int:
 
 def _die_with_parent() -> None:
     """A killed test run must not leave a server behind (Linux only; elsewhere there is no such call)."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass

@@ -6,8 +6,8 @@ import shutil
 from datetime import datetime, timezone
 
 from jobs_lib.ports.db import Database, connect
+from jobs_lib.schema import NAMES
 from jobs_lib.schema.migrations import migrate
-from jobs_lib.schema.tables import tables
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 
@@ -19,16 +19,30 @@ def migrated(url: str, **how) -> Database:
     return database
 
 
+def transact(database: Database, *steps) -> None:
+    """Do the steps, one after the other, in one transaction."""
+    with database.transaction():
+        for step in steps:
+            step()
+
+
+def fail(error):
+    """A step that raises `error`."""
+    def step():
+        raise error
+    return step
+
+
 def rows(database: Database) -> dict:
     """Every row of every table of ours: `{table: [row, ...]}`, sorted, for a comparison before and after."""
-    return {table.name: sorted(map(str, database.query(f"SELECT * FROM {{{table.name}}}"))) for table in tables()}
+    return {name: sorted(map(str, database.query(f"SELECT * FROM {{{name}}}"))) for name in NAMES}
 
 
 def empty(database: Database) -> None:
     """Remove all rows but those that `migrate` wrote: quicker than a new database on MariaDB."""
-    for table in tables():
-        if table.name not in ("meta", "schema_migrations"):
-            database.execute(f"DELETE FROM {{{table.name}}}")
+    for name in NAMES:
+        if name not in ("meta", "schema_migrations"):
+            database.execute(f"DELETE FROM {{{name}}}")
 
 
 def files(folder) -> dict:

@@ -26,38 +26,41 @@ explain = "EXPLAIN "
 transactional_ddl = False
 create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
-batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)    # row locks: few writers meet them
+# Row locks: few writers meet them.
+batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)
 by_key = ""                          # for a range of the primary key it takes the primary key by itself
 
 Target = namedtuple("Target", "user password host port socket ca database timeout")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we prefer
-# the socket, since many hosts grant `user@localhost` only and listen on no port.
-SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock", "/tmp/mysql.sock")
+# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we
+# prefer the socket, since many hosts grant `user@localhost` only and listen on no port.
+SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock",
+           "/tmp/mysql.sock")
 
 _KEY = "CHARACTER SET ascii COLLATE ascii_bin"       # exact and short: fits any index, compares byte by byte
 types = {
     "id": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
     "ref": "BIGINT", "int": "INT", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
     "word": f"VARCHAR(64) {_KEY}", "hash": f"VARCHAR(64) {_KEY}", "label": f"VARCHAR(190) {_KEY}",
-    "path": f"VARCHAR(500) {_KEY}", "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
-    "text": "MEDIUMTEXT", "json": "MEDIUMTEXT", "blob": "MEDIUMBLOB", "date": "DATE", "time": "DATETIME",
-    "now": "DATETIME",
+    "path": f"VARCHAR(500) {_KEY}",
+    "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
+    "text": "MEDIUMTEXT", "json": "MEDIUMTEXT", "blob": "MEDIUMBLOB",
+    "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
 CONNECT_SECONDS = 10
-IDLE_SECONDS = 900           # after this the server ends a connection, and frees the rows of a host that vanished
+IDLE_SECONDS = 900           # then the server ends a connection, and frees the rows of a host that vanished
 SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
 
 def now_default(db) -> str:
     """What gives a row the present second in UTC when its writer does not.
 
-    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other: there the writer
-    must give the time, which is better than to store a wrong one.
+    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other: there the
+    writer must give the time, which is better than to store a wrong one.
     """
     version = db.value("SELECT VERSION()")
     numbers = tuple(int(number) for number in version.partition("-")[0].split(".")[:3])
@@ -70,8 +73,9 @@ def now_default(db) -> str:
 def parse(url: str, base: str, timeout: float) -> Target:
     """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
 
-    After it `?unix_socket=/path`, or `?ssl_ca=/path`: TLS, with the server's certificate and name verified by that
-    CA. Without it a remote connection is encrypted if PyMySQL and the server both offer to, and verifies nothing.
+    After it `?unix_socket=/path`, or `?ssl_ca=/path`: TLS, with the server's certificate and name verified by
+    that CA. Without it a remote connection is encrypted if both PyMySQL and the server offer it, and verifies
+    nothing.
     """
     login, _, place = url.partition("://")[2].rpartition("@")
     user, _, password = login.partition(":")
@@ -81,8 +85,8 @@ def parse(url: str, base: str, timeout: float) -> Target:
     options = dict(parse_qsl(parameters))
     path, ca = options.pop("unix_socket", None), options.pop("ssl_ca", None)
     if not user or not database or options or not (port or "1").isdigit():
-        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more than"
-                            " ?unix_socket=/path or ?ssl_ca=/path after it")
+        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more"
+                            " after it than ?unix_socket=/path or ?ssl_ca=/path")
     if not path and not port and not ca and host in ("", "localhost"):
         path = next((place for place in SOCKETS if os.path.exists(place)), None)
     return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca,
@@ -99,18 +103,19 @@ def connect(target: Target, readonly: bool, create: bool):
         tls = {"ssl_disabled": True} if target.socket or target.host in LOOPBACK else {}
     try:
         raw = pymysql.connect(
-            user=target.user, password=target.password, host=target.host, port=target.port, unix_socket=target.socket,
-            database=target.database, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS, conv=_CONVERT,
-            connect_timeout=CONNECT_SECONDS, autocommit=None, **tls)
+            user=target.user, password=target.password, database=target.database, host=target.host,
+            port=target.port, unix_socket=target.socket, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS,
+            conv=_CONVERT, connect_timeout=CONNECT_SECONDS, autocommit=None, **tls)
     except RuntimeError:             # the one thing PyMySQL says this way
-        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a connection by"
-                            f" unix_socket: run `{sys.executable} -m pip install cryptography`") from None
+        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a"
+                            " connection by unix_socket:"
+                            f" run `{sys.executable} -m pip install cryptography`") from None
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
                        f" innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {SCHEMA_WAIT_SECONDS},"
                        f" wait_timeout = {IDLE_SECONDS}")
-        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps beside them where others insert.
+        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others insert.
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                        + (", READ ONLY" if readonly else ""))
     return raw
@@ -127,7 +132,7 @@ def execute(raw, sql: str, values: dict):
 
 
 def stale(raw) -> bool:
-    """Whether the server ended the connection while it was idle: there is something to read that nobody asked for."""
+    """Whether the server ended the idle connection: there is something to read that nobody asked for."""
     if raw._sock is None or not select.select([raw._sock], [], [], 0)[0]:
         return False
     try:
@@ -149,7 +154,7 @@ def interrupt(raw) -> None:
     """PyMySQL has nothing for it; a signal ends its waiting at once."""
 
 
-# What comes back: times stay text, as SQLite has them; SUM() of whole numbers is a DECIMAL, and a whole number again.
+# What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number again.
 
 def _number(text: str):
     return float(text) if "." in text else int(text)
@@ -184,7 +189,7 @@ def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     if code == 1062:
         return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
     if code in READ_ONLY:
-        return ReadOnly(f"the database {target.database} cannot be written: it is opened for reading ({code})")
+        return ReadOnly(f"{target.database} cannot be written: it is opened for reading ({code})")
     if code == 1146:
         return Missing(f"{words}: run `jobs.py migrate`")
     return _refused(code, target) or _other(code, words, error, target)
@@ -194,12 +199,13 @@ def _refused(code: int, target: Target) -> DatabaseError | None:
     """What is wrong with the settings or the server, when we connect."""
     where = target.socket or f"{target.host}:{target.port}"
     if code in (1045, 1698):
-        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong name or password"
-                             " in [core] database, or no access from this host")
+        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong name or"
+                             " password in [core] database, or no access from this host")
     if code == 1049:
         return DatabaseError(f"the database server {where} has no database {target.database!r}")
     if code == 1044:
-        return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}: grant it to him")
+        return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}:"
+                             " add him to it at the host")
     if code == 1130:
         return DatabaseError(f"the database server {where} accepts no connection from this host")
     if code in NO_CONNECTION:

@@ -15,14 +15,15 @@ explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 create_view = "CREATE VIEW"
 table_options = ""
-batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)      # every writer waits for it
-by_key = " NOT INDEXED"              # without statistics it takes a time index over a range of ids, all of it each time
+# One write lock for all: every writer waits for it.
+batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
+by_key = " NOT INDEXED"              # without statistics it prefers a time index to a range of ids, all of it
 
 Target = namedtuple("Target", "path parameters timeout")
 MEMORY = ":memory:"
 
 types = {
-    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",       # like InnoDB, it never gives the id of a deleted row again
+    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",       # like InnoDB, never gives a deleted row's id again
     "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
     "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
@@ -44,7 +45,8 @@ def parse(url: str, base: str, timeout: float) -> Target:
     """
     path, _, parameters = url[len("sqlite://"):].partition("?")
     if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
-        raise DatabaseError(f"[core] database = {url}: expected sqlite:///file.db or sqlite:////folder/file.db")
+        raise DatabaseError(f"[core] database = {url}: expected sqlite:///file.db or"
+                            " sqlite:////folder/file.db")
     if path[1:] == MEMORY:
         return Target(MEMORY, "", timeout)
     return Target(os.path.join(os.path.abspath(base), path[1:]), parameters, timeout)
@@ -56,7 +58,8 @@ def connect(target: Target, readonly: bool, create: bool):
         return sqlite3.connect(MEMORY, isolation_level=None)
     if not os.path.exists(target.path):
         if readonly or not create:
-            raise DatabaseError(f"no SQLite file {target.path}: `jobs.py migrate` makes it, if the path is right")
+            raise DatabaseError(f"no SQLite file {target.path}:"
+                                " `jobs.py migrate` makes it, if the path is right")
         _create(target.path)
     quoted = target.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     uri = f"file:{quoted}?mode={'ro' if readonly else 'rw'}&{target.parameters}".rstrip("&")
@@ -68,10 +71,10 @@ def connect(target: Target, readonly: bool, create: bool):
             raw.execute("PRAGMA query_only = ON")
             raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")       # not a database? said here, not later
             return raw
-        # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits since the
-        # last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL waits for
-        # the disk at each commit: 20 times as long on a fast disk, more on a shared one. The classic journal
-        # can be left broken by a power cut under NORMAL, so there it is FULL.
+        # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits since
+        # the last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL
+        # waits for the disk at each commit: 20 times as long on a fast disk, more on a shared one. The
+        # classic journal can be left broken by a power cut under NORMAL, so there it is FULL.
         wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
     except BaseException:
@@ -95,8 +98,8 @@ def _open(uri: str, timeout: float, factory=sqlite3.Connection):
 
 
 class _Traceless(sqlite3.Connection):
-    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do, by
-    SQLite's own rules: the last connection that may write takes them along."""
+    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do,
+    by SQLite's own rules: the last connection that may write takes them along."""
 
     made_wal = ""                    # the URI to open for that, when there was no -wal file before
 
@@ -120,8 +123,8 @@ def _open_to_read(uri: str, target: Target):
 
 
 def _set_journal(uri: str, timeout: float) -> None:
-    """WAL lets readers and the one writer pass each other. It needs shared memory, which some network file systems
-    lack; there the classic journal does. The mode stays in the file, so only who may create it sets it."""
+    """WAL lets readers and the one writer pass each other. It needs shared memory, which some network file
+    systems lack; there the classic journal does. The mode stays in the file, so only `create` sets it."""
     raw = _open(uri, timeout)
     try:
         if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
@@ -132,7 +135,7 @@ def _set_journal(uri: str, timeout: float) -> None:
             return                                       # in use: it keeps the mode that it has
         raw.close()
         raw = _open(uri, timeout)
-        raw.execute("PRAGMA locking_mode = EXCLUSIVE")   # a single process needs no shared memory to leave WAL
+        raw.execute("PRAGMA locking_mode = EXCLUSIVE")   # one process alone needs no shared memory
         raw.execute("PRAGMA journal_mode = DELETE")
     finally:
         raw.close()
@@ -170,7 +173,7 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if words.startswith("UNIQUE constraint failed"):
         return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
     if "readonly database" in words:
-        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or belongs to another user")
+        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or is another user's")
     if words.startswith("no such table"):
         return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
     if words.startswith(("no such column", "table ")):           # "table x has no column named y"
@@ -178,7 +181,7 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if "not a database" in words:
         return DatabaseError(f"{target.path} is not an SQLite database")
     if "unable to open" in words:
-        return DatabaseError(f"cannot open {target.path}: its folder must be readable and writable for this user")
+        return DatabaseError(f"cannot open {target.path}: this user must be able to write to its folder")
     return DatabaseError(f"{target.path}: {words}")
 
 
@@ -207,7 +210,8 @@ def conflict(keys: list, updates: list) -> str:
     return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
 
 
-tables = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!'"
+tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+          " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
-indexes = ("SELECT l.name AS name, i.name AS column_name FROM pragma_index_list(:name) l, pragma_index_info(l.name) i"
-           " ORDER BY l.name, i.seqno")
+indexes = ("SELECT l.name AS name, i.name AS column_name FROM pragma_index_list(:name) l,"
+           " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
