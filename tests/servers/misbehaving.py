@@ -176,13 +176,13 @@ class Conversation:
         if self.sender is not None:
             self.connection.sendall(b"503 5.5.1 nested MAIL command\r\n")
         elif self.say("MAIL"):
-            self.sender = re.match(rb"MAIL FROM:<(.*?)>", line)[1]
+            self.sender = re.match(rb"(?i)MAIL FROM:<(.*?)>", line)[1]
 
     def on_rcpt(self, line: bytes, verb: str) -> None:
         if self.sender is None and not self.relay.eager:
             self.connection.sendall(b"503 5.5.1 need MAIL\r\n")
         elif self.say("RCPT"):
-            self.recipients.append(re.match(rb"RCPT TO:<(.*?)>", line)[1])
+            self.recipients.append(re.match(rb"(?i)RCPT TO:<(.*?)>", line)[1])
 
     def on_data(self, line: bytes, verb: str) -> None:
         if not self.recipients and not self.relay.eager:

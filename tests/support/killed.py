@@ -11,8 +11,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli  # noqa: E402
-from jobs_lib.ports import Ports  # noqa: E402
+from jobs_lib import cli
+from jobs_lib.ports import Ports
 
 AT, LEFT = os.environ["JOBS_KILL_AT"], [int(os.environ["JOBS_KILL_NUMBER"])]
 

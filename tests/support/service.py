@@ -25,7 +25,8 @@ class Service:
         self.spool = self.folder / "spool"
         self.sections = {"core": {"database": url, "state_dir": "state", "log_dir": "log"},
                          "spool": {"dir": "spool"},
-                         "mail": {"host": "127.0.0.1", "security": "none", "domain": "service.example", "per_hour": "off"}}
+                         "mail": {"host": "127.0.0.1", "security": "none", "domain": "service.example",
+                                  "per_hour": "off"}}
         for name, options in sections.items():
             self.sections.setdefault(name, {}).update(options)
         self.configure()

@@ -1,0 +1,130 @@
+"""How fast forwards leave, beside bare smtplib and two mail queues for Django, on one relay in one run.
+
+    python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3] [--no-peers]
+
+Each is timed as a whole process, from its start to its end, over messages of 4 kB; the first line of a round is
+the measure of the others. Ours makes each result durable before the next message begins.
+"""
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from tests.benchmarks.peers import python_with
+from tests.servers.misbehaving import Relay
+from tests.servers.smtp_sink import Sink
+from tests.support.service import ROOT, Service
+
+CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\nSubject: A message\r\n\r\n"
+           + b"A line of a body that has about sixty octets, as mail has it.\r\n" * 60)
+BARE = """
+import smtplib, sys
+port, number = int(sys.argv[1]), int(sys.argv[2])
+content = sys.stdin.buffer.read()
+relay = smtplib.SMTP("127.0.0.1", port, local_hostname="bench.example")
+for at in range(number):
+    relay.sendmail("a@shop.example", ["b@alias.example"], content.replace(b"%s", b"%d" % at))
+relay.quit()
+"""
+DJANGO = """
+import sys, os, time
+kind, folder, port, number, step = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5]
+import django
+from django.conf import settings
+app = {"mailer": "mailer", "post_office": "post_office"}[kind]
+backend = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.EmailBackend"}[kind]
+smtp = "django.core.mail.backends.smtp.EmailBackend"
+settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", app], EMAIL_BACKEND=backend, USE_TZ=True,
+    SECRET_KEY="x", MAILER_EMAIL_BACKEND=smtp, POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": 5000},
+    MAILER_EMAIL_MAX_BATCH=None, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port, DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/db.sqlite3"}},
+    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}], MAILER_LOCK_PATH=folder + "/lock")
+django.setup()
+from django.core.management import call_command
+if step == "fill":
+    call_command("migrate", verbosity=0)
+    from django.core.mail import send_mail
+    from django.db import transaction
+    body = "A line of a body that has about sixty octets, as mail has it.\\n" * 60
+    with transaction.atomic():
+        for at in range(number):
+            send_mail("A message", body, "a@shop.example", ["b@alias.example"])
+else:
+    call_command(*{"mailer": ["send_mail"], "post_office": ["send_queued_mail", "--processes", "1"]}[kind])
+"""
+
+
+def timed(command: list[str], **how) -> float:
+    """Seconds of a whole process."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **how)
+    return time.perf_counter() - began
+
+
+def bare(port: int, number: int) -> float:
+    """smtplib over one connection, no queue, no record."""
+    return timed([sys.executable, "-c", BARE, str(port), str(number)], input=CONTENT)
+
+
+def ours(port: int, number: int, url: str | None = None) -> float:
+    """`jobs.py retry_forwards` over a backlog in SQLite, or in the database at `url`."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(folder, url or f"sqlite:///{folder}/jobs.db")
+        service.configure("mail", port=port)
+        service.forwards(number, CONTENT)
+        began = time.perf_counter()
+        service.run("retry_forwards")
+        seconds = time.perf_counter() - began
+        assert service.statuses() == {"sent": number}
+        service.db.close()
+    return seconds
+
+
+def django(kind: str, port: int, number: int) -> float:
+    """A peer with its own SQLite file; filling it is not counted."""
+    python = python_with("django", "django-mailer", "django-post_office")
+    with tempfile.TemporaryDirectory() as folder:
+        words = [python, "-c", DJANGO, kind, folder, str(port), str(number)]
+        timed([*words, "fill"])
+        return timed([*words, "send"])
+
+
+def compare(title: str, contestants: dict, number: int, rounds: int) -> None:
+    """Each in turn, `rounds` times; the median of the ratios to the first, taken within a round."""
+    print(f"\n{title}: {number:,} messages, {rounds} rounds")
+    seconds: dict = {name: [] for name in contestants}
+    for _ in range(rounds):
+        for name, measure in contestants.items():
+            seconds[name].append(measure(number))
+    first = next(iter(seconds.values()))
+    for name, values in seconds.items():
+        ratio = statistics.median(base / value for base, value in zip(first, values))
+        print(f"  {name:<32} {number / statistics.median(values):8,.0f} /s   {ratio:5.2f} of bare smtplib")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to be installed")
+    args = parser.parse_args()
+    print(f"Python {sys.version.split()[0]}, {ROOT.name}")
+    with Sink(dump=False) as sink:
+        contestants = {"bare smtplib": lambda n: bare(sink.port, n), "retry_forwards, SQLite": lambda n: ours(sink.port, n)}
+        if not args.no_peers:
+            contestants["django-mailer"] = lambda n: django("mailer", sink.port, n)
+            contestants["django-post_office"] = lambda n: django("post_office", sink.port, n)
+        compare("smtp-sink on this machine", contestants, args.messages, args.rounds)
+    with Relay(latency=0.02) as far:
+        compare("a relay 20 ms away, with PIPELINING",
+                {"bare smtplib": lambda n: bare(far.port, n), "retry_forwards, SQLite": lambda n: ours(far.port, n)},
+                max(args.messages // 20, 20), args.rounds)
+
+
+if __name__ == "__main__":
+    main()
