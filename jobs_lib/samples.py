@@ -11,7 +11,7 @@ from .addresses import mask
 
 NOT_SHOWN = "(not shown)"
 SECRET = re.compile(r"secret|token|nonce|password|hash|cipher|payload|body|excerpt|details|_key\b")
-ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:/=?&@]+@[^\s<>()\[\]\"',;:/=?&@]+")
+ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:/@]+@[^\s<>()\[\]\"',;:/@]+")
 LOGIN = re.compile(r"(?<=://)[^\s/@]*@")
 QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#<>\"']*)[?#][^\s<>\"']*", re.IGNORECASE)
 

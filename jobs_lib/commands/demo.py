@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from types import SimpleNamespace
 
@@ -18,10 +17,12 @@ from ..errors import FAILED, UsageError
 from ..ports import Ports
 from ..render import sample_words as words
 from ..render.paint import Paint
+from ..render.typed import jobs, program, shown
 from ..sample import folder as demo_folder
 from ..sample import service
 from . import migrate, run_due
 
+OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
     ("list", "list", "every job: what, when, how it went"),
     ("test", "test retry_forwards", "what this job would do now, in words; nothing is changed"),
@@ -141,30 +142,17 @@ class Story:
         return lines
 
     def _next(self) -> list[str]:
-        jobs = [*python(), shown(os.path.join(HOME, "jobs.py"))]
-        mine = [*jobs, "--config", shown(os.path.join(self.folder, "config.ini"))]
-        there = catalogue.commands()
+        mine, there = os.path.join(self.folder, "config.ini"), catalogue.commands()
         lines = words.heading(self.paint, "What you can do next")
+        over = sorted(name for name in os.environ if name.startswith(OVER_THE_FILE))
+        if over:
+            lines += [*words.paragraph(f"Your environment sets {', '.join(over)}, which goes over the demo's "
+                                       "config.ini: unset it before you try these."), ""]
         lines += words.command_lines(self.paint, [
-            (f"{shlex.join(mine)} {line}", meaning) for command, line, meaning in TO_TRY if command in there])
+            (jobs(HOME, *line.split(), config=mine), meaning) for command, line, meaning in TO_TRY if command in there])
         log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
         return lines + [*words.command_lines(self.paint, [
             (shlex.join(["less", log]), "the log: one line of JSON for each event"),
-            (shlex.join([os.path.join(os.curdir, shown(os.path.join(HOME, "install.sh")))]),
+            (program(os.path.join(HOME, "install.sh")),
              "your own service: config.ini, the database and the line for cron")])]
 
-
-def shown(path: str) -> str:
-    """The path as it can be typed in the current folder: relative below it, else absolute."""
-    try:
-        relative = os.path.relpath(path)
-    except OSError:                         # the current folder is gone
-        return path
-    return path if relative.startswith(os.pardir) else relative
-
-
-def python() -> list[str]:
-    """`python3` where that is the Python that runs now, else its path."""
-    found = shutil.which("python3")
-    same = found and os.path.realpath(found) == os.path.realpath(sys.executable)
-    return ["python3" if same else sys.executable]

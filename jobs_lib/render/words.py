@@ -1,6 +1,9 @@
 """Outcomes and samples in words, for a terminal and for cron's mail."""
 from __future__ import annotations
 
+import re
+
+TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\Z")
 WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
 VERBS = {"ok": "done", "partial": "stopped early, the next run goes on", "skipped": "not started",
          "failed": "failed", "timeout": "ended by force", "interrupted": "stopped by a signal, the next run goes on",
@@ -57,11 +60,22 @@ def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[
         return []
     names = list(rows[0])
     cells = [[_cell(row.get(name), widest) for name in names] for row in rows]
-    widths = [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
-    while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > NARROWEST:
-        widths[widths.index(max(widths))] -= 1
+    widths = _widths(names, cells)
+    if width and _total(widths) > width:
+        cells = [[word[:-3] if TIME.match(word) else word for word in line] for line in cells]      # the seconds
+        widths = _widths(names, cells)
+        while _total(widths) > width and max(widths) > NARROWEST:
+            widths[widths.index(max(widths))] -= 1
     return ["  ".join(_cell(word, room).ljust(room) for word, room in zip(line, widths)).rstrip()
             for line in [names, *cells]]
+
+
+def _widths(names: list[str], cells: list[list[str]]) -> list[int]:
+    return [max(len(name), *(len(line[at]) for line in cells)) for at, name in enumerate(names)]
+
+
+def _total(widths: list[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _cell(value, widest: int) -> str:
