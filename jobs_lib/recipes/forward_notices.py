@@ -6,6 +6,7 @@ another the day after.
 """
 from __future__ import annotations
 
+import textwrap
 from functools import partial
 from itertools import groupby
 
@@ -118,34 +119,42 @@ def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=sorted({row["alias_id"] for row in rows}))}
     lines = [f"Hello {notices.one_line(user['name'] or user['email'])},", "",
-             f"{'these messages' if many else 'this message'} came in for you, and we could not forward "
-             f"{'them' if many else 'it'} to", f"{destination}:", ""]
+             *_folded("", f"{'These messages' if many else 'This message'} came in for you, and we could not forward "
+                          f"{'them' if many else 'it'} to {destination}:"), ""]
     advice: list[str] = []
     for row in rows[:LISTED]:
         why, what_to_do = in_words(row["last_code"], row["last_error"])
         if what_to_do not in advice:
             advice.append(what_to_do)
         headers = _headers(folder, row)
-        lines += [f"  From:      {header_text(headers, 'From') or notices.one_line(row['envelope_from'] or '(none)')}",
-                  f"  Subject:   {header_text(headers, 'Subject') or '(none)'}",
-                  f"  Sent to:   {aliases.get(row['alias_id'], 'an alias of yours')}",
-                  f"  Received:  {row['created_at'][:16]} UTC",
-                  f"  Tried:     {row['attempts'] + 1} times, the last on {row['finished_at'][:16]} UTC",
-                  f"  Why:       {why}"]
-        if row["last_error"]:
-            said = f"{row['last_code']} {row['last_error']}" if row["last_code"] else row["last_error"]
-            lines.append(f"             The answer was: {notices.one_line(said, 200)}")
+        lines += [*_folded("From:", header_text(headers, "From") or notices.one_line(row["envelope_from"] or "(none)")),
+                  *_folded("Subject:", header_text(headers, "Subject") or "(none)"),
+                  *_folded("Sent to:", aliases.get(row["alias_id"], "an alias of yours")),
+                  *_folded("Received:", f"{row['created_at'][:16]} UTC"),
+                  *_folded("Tried:", f"{row['attempts'] + 1} times, the last on {row['finished_at'][:16]} UTC"),
+                  *_folded("Why:", why)]
+        if row["last_error"]:       # with a code it is what the other server said, without one what we found
+            said = (f"The answer was: {row['last_code']} {row['last_error']}" if row["last_code"]
+                    else f"In detail: {row['last_error']}")
+            lines += _folded(" ", notices.one_line(said, 220))
         lines.append("")
     if len(rows) > LISTED:
         lines += [f"  ... and {len(rows) - LISTED:,} more.", ""]
-    lines += ["What you can do", *[f"  - {words}" for words in advice],
-              f"  - We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
-              "Write to us in that time", "    if we shall send again.", ""]
+    advice.append(f"We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
+                  "Write to us in that time if we shall send again.")
+    lines += ["What you can do", *(line for words in advice for line in _folded("-", words, 4)), ""]
     app_url = ctx.section("core").app_url
     if app_url:
         lines += [f"Your aliases and destinations: {app_url.rstrip('/')}/", ""]
     lines += ["We have not written to the sender."]
     return notices.one_line(subject, 200), "\n".join(lines) + "\n"
+
+
+def _folded(label: str, words: str, indent: int = 13) -> list[str]:
+    """Words in lines of at most 72 columns, behind a label and then below their own beginning."""
+    first = f"  {label:<{indent - 2}}" if label else ""
+    return textwrap.wrap(words, 72, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False,
+                         break_on_hyphens=False)
 
 
 def in_words(code: int | None, error: str | None) -> tuple[str, str]:
