@@ -16,6 +16,7 @@ from ..errors import FAILED, OK, DatabaseError
 from ..options import hide_password
 from ..render import trial_words as words
 from ..render.paint import Paint
+from ..render.times import moment
 from ..render.typed import jobs, shown
 from ..render.words import dry_lines, outcome_words
 from ..run_job import positive
@@ -153,7 +154,7 @@ class Trial:
         elif state and state["paused_at"]:
             when += f"paused since {state['paused_at']} UTC: `jobs.py resume {job.name}`"
         else:
-            when += f"next at {words.moment(schedule.following(options.schedule, now, zone), zone, now)}"
+            when += f"next at {moment(schedule.following(options.schedule, now, zone), now, zone)}"
         return {"job": job.name, "summary": job.summary, "when": when, "last": words.last_run(last, zone, now),
                 "options": self._options(), "needs": [database, *self._folders(core)]}
 

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import textwrap
+from datetime import timedelta
 
 from .. import clock
+from . import times
 from .words import outcome_words
 
 WIDTH = 80
@@ -77,11 +79,8 @@ def fate(before: dict, after: dict, now) -> tuple[str, str]:
 
 
 def span(length) -> str:
-    """A timedelta in its largest unit: `40 min`, `5 h`, `9 days`."""
-    minutes = max(0, round(length.total_seconds() / 60))
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+    """`40 min`, `5 h`, `9 d`: to the minute, since the rows were made to the second."""
+    return times.span(timedelta(minutes=round(length.total_seconds() / 60)))
 
 
 def outcomes(results: list[dict]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import textwrap
 
 from .. import clock
+from .times import moment
 from .words import table
 
 WIDTH = 80
@@ -102,16 +103,8 @@ def outbox(mail: list[dict]) -> list[str]:
     return lines + ([f"  ... and {len(mail) - MOST_LINES:,} more"] if len(mail) > MOST_LINES else [])
 
 
-def moment(time, zone, now) -> str:
-    """`today 15:05`, `tomorrow 03:17` or `2026-11-30 03:17`, in the zone of the schedules."""
-    local, today = time.astimezone(zone), now.astimezone(zone).date()
-    days = (local.date() - today).days
-    day = {-1: "yesterday ", 0: "", 1: "tomorrow "}.get(days, f"{local:%Y-%m-%d} ")
-    return f"{day}{local:%H:%M}"
-
-
 def last_run(row: dict | None, zone, now) -> str:
     """`last run ok, at 15:00`."""
     if row is None:
         return "never ran"
-    return f"last run {row['status']}, at {moment(clock.parse(row['started_at']), zone, now)}"
+    return f"last run {row['status']}, at {moment(clock.parse(row['started_at']), now, zone)}"
