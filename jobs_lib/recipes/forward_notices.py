@@ -69,9 +69,9 @@ def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) ->
     if notice and notice["status"] != "pending":
         return 0                                # today's has gone out; these wait for tomorrow's
     if notice:
-        rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, last_error,"
-                            " created_at, finished_at FROM {failed_emails} WHERE notice_id = :id ORDER BY id",
-                            id=notice["id"]) + rows
+        rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
+                            " last_error, created_at, finished_at FROM {failed_emails} WHERE notice_id = :id"
+                            " ORDER BY id", id=notice["id"]) + rows
     subject, body = write_notice(ctx, folder, user, destination, rows)
     if notice:
         ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :body WHERE id = :id",
