@@ -167,12 +167,12 @@ class Sending:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         try:
             path = spool.locate(self.spool, row["raw_path"])
-            loop = loop_reason(path, self.loop_key, row["envelope_to"], self.ctx.options.max_hops)
+            mark = trace_head(self.loop_key, row["envelope_to"])
+            loop = loop_reason(path, mark, self.ctx.options.max_hops)
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)
             sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
-            head = trace_head(self.loop_key, row["envelope_to"])
-            return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, head),
+            return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
                                         self.ctx.hard_limit, f"forward-{row['id']}")
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))

@@ -6,18 +6,26 @@ import hmac
 from .notices import one_line
 
 HEAD_BYTES = 256 * 1024                # more header than this is nobody's
+FIRST_BYTES = 16 * 1024                # nearly always all of it
 MARK = b"X-Alias-Forwarded"            # put before each message we forward; found again, it has come in a circle
 
 
 def head_of(path: str) -> bytes:
     """The header lines, up to the empty line, with LF line ends. Raises OSError."""
-    with open(path, "rb") as file:
-        data = file.read(HEAD_BYTES).replace(b"\r\n", b"\n")
-    return data.partition(b"\n\n")[0]
+    with open(path, "rb", buffering=0) as file:
+        data, wanted = b"", FIRST_BYTES
+        while wanted and b"\n\n" not in data and b"\r\n\r\n" not in data:
+            more = file.read(wanted)
+            data += more
+            wanted = HEAD_BYTES - len(data) if more else 0
+    return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
 
 
-def loop_reason(path: str, key: bytes, recipient: str, max_hops: int) -> str:
-    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's to report."""
+def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
+    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's to report.
+
+    mark: what `trace_head` puts before it.
+    """
     try:
         head = b"\n" + head_of(path).lower()
     except OSError:
@@ -25,7 +33,7 @@ def loop_reason(path: str, key: bytes, recipient: str, max_hops: int) -> str:
     hops = head.count(b"\nreceived:")
     if hops > max_hops:
         return f"mail loop: the message was relayed {hops} times"
-    if trace_head(key, recipient).strip().lower() in head.split(b"\n"):
+    if mark.strip().lower() in head.split(b"\n"):
         return "mail loop: we have forwarded this message to this address before"
     return ""
 

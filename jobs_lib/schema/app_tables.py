@@ -132,13 +132,12 @@ TABLES = {
         told_at             time     null        # when the owner was told that it finally failed
         notice_id           ref      null        # the notice in `notifications` that lists it
         index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
-        index token: claim_token                 # retry_forwards: the rows just claimed
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails
         index untold: status, told_at            # retry_forwards: failures to tell of
         index notice: notice_id                  # retry_forwards: the rows that a notice lists
-        index user: user_id, status              # an account's queue: pages, cancelling, deletion
+        index user: user_id                      # an account's queue: pages, cancelling, deletion
         index destination: destination_id        # a destination's queue, when it goes
         index alias: alias_id                    # an alias's queue, when it goes
         """,
@@ -252,7 +251,6 @@ TABLES = {
         lease_until         time     null
         uncertain           int      = 0
         index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
-        index token: claim_token                 # retry_webhooks: the rows just claimed
         index run: claim_run                     # retry_webhooks: what a dead run held
         index hook: webhook_id, status           # an endpoint's queue, when it is disabled or goes
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age

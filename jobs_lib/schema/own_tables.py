@@ -26,7 +26,6 @@ TABLES = {
         uncertain           int      = 0
         unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
         index due: status, priority, next_attempt_at   # send_notifications: what is due, urgent first
-        index token: claim_token                 # send_notifications: the rows just claimed
         index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion
