@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import config
-from .console import Console
+from .console import Console, folded
 from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
 from .ports import Ports
 
@@ -37,20 +37,22 @@ def main(argv: list[str]) -> int:
             sys.stdout.flush()               # a closed pipe shows here, not when the interpreter ends
         return code
     except ConfigError as error:
-        print(_listed(error), file=sys.stderr)
-        return CONFIG
+        return _say(_listed(error), CONFIG)
     except JobsError as error:
-        print(f"jobs.py: {error}", file=sys.stderr)
-        return error.exit_code
+        return _say(f"jobs.py: {error}", error.exit_code)
     except KeyboardInterrupt:
-        print("jobs.py: stopped by Ctrl-C", file=sys.stderr)
-        return FAILED
+        return _say("jobs.py: stopped by Ctrl-C", FAILED)
     except BrokenPipeError:                  # `jobs.py list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:                 # a folder that may not be written, a full disk
-        print(f"jobs.py: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
-        return FAILED
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
+
+
+def _say(words: str, code: int) -> int:
+    print(folded(words, sys.stderr), file=sys.stderr)
+    return code
 
 
 def take_config(argv: list[str]) -> tuple[list[str], str | None]:

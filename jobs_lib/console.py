@@ -25,18 +25,22 @@ class Console:
     def say(self, words: str = "") -> None:
         """A line for someone who looks."""
         if self.level > 0:
-            self.answer(words)
+            self.tell(words)
 
-    def answer(self, words: str) -> None:
-        """What was asked for, on stdout, whoever reads it."""
+    def tell(self, words: str) -> None:
+        """A sentence that was asked for, on stdout, whoever reads it."""
+        self.answer(folded(words, sys.stdout))
+
+    def answer(self, text: str) -> None:
+        """A table or a document that was asked for, on stdout as it is."""
         self.wipe()
-        print(words)
+        print(text)
 
     def fail(self, words: str) -> None:
         """One clear line on stderr: cron mails it."""
         self.wipe()
         if self.level >= 0:
-            print(words, file=sys.stderr)
+            print(folded(words, sys.stderr), file=sys.stderr)
 
     def progress(self, name: str, done: int, total: int | None) -> None:
         """Draw the bar, on a terminal only, at most ten times a second."""
@@ -53,10 +57,8 @@ class Console:
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
-        """Keep what a dry run found, its addresses masked; shown at its end, or inside its JSON."""
-        self.samples.append({"step": title, "note": note, "rows": [
-            {name: _masked(value) if isinstance(value, str) else value for name, value in row.items()}
-            for row in rows]})
+        """Keep what a dry run found; shown at its end, or inside its JSON."""
+        self.samples.append({"step": title, "note": note, "rows": rows})
 
     def wipe(self) -> None:
         """Take the bar away, so that what follows begins on an empty line."""
@@ -64,6 +66,19 @@ class Console:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
             self._drawn = False
+
+
+def folded(text: str, stream) -> str:
+    """The text with its long lines folded between words, on a terminal only: who reads a pipe wants whole lines."""
+    if not _is_terminal(stream):
+        return text
+    import textwrap
+    width, lines = min(columns(stream), WIDEST), []
+    for line in text.split("\n"):
+        indent = line[:len(line) - len(line.lstrip())]
+        lines.append(line if len(line) <= width else textwrap.fill(
+            line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False))
+    return "\n".join(lines)
 
 
 def columns(stream=None) -> int:
@@ -75,16 +90,6 @@ def columns(stream=None) -> int:
         return os.get_terminal_size((stream or sys.stdout).fileno()).columns or NARROW
     except (AttributeError, ValueError, OSError):       # closed, captured, or no terminal
         return NARROW
-
-
-def _masked(text: str) -> str:
-    """The text with every address in it masked, such as in what a server answered."""
-    if "@" not in text:
-        return text
-    import re
-
-    from .addresses import mask
-    return re.sub(r"""[^\s<>()"',;:]+@[^\s<>()"',;:]+""", lambda found: mask(found[0]), text)
 
 
 def _is_terminal(stream) -> bool:

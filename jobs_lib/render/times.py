@@ -7,9 +7,11 @@ UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def took(milliseconds: int | None) -> str:
-    """How long a run took: `0.3 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
+    """How long a run took: `24 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
     if milliseconds is None:
         return "-"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
     return f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else span(timedelta(milliseconds=milliseconds))
 
 
@@ -25,7 +27,7 @@ def span(length: timedelta) -> str:
 
 
 def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
-    """A time in the zone, as short as it stays clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`, or with the year."""
+    """A time in the zone, as short as it is clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`, or with its year."""
     local, today = time.astimezone(zone), now.astimezone(zone).date()
     days = (local.date() - today).days
     clock = f"{local:%H:%M}"

@@ -1,0 +1,45 @@
+"""Show past runs, newest first: when, how they were started, how they ended, what they did.
+
+A run that is `vanished` died without a word (killed by the host, most often); the run after it went on by itself.
+"""
+from __future__ import annotations
+
+import sys
+
+from .. import catalogue, history, schedule
+from ..errors import OK
+from ..run_job import positive
+from .list import run_object
+
+LIMIT = 20
+
+
+def arguments(parser) -> None:
+    """JOB, --limit and --json."""
+    parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
+    parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N", help=f"so many runs (default: {LIMIT})")
+    parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, times in UTC")
+
+
+def run(args, make_session, config_path) -> int:
+    """Print the table or the JSON."""
+    session = make_session(config_path)
+    name = args.job
+    runs = [run_object(row) for row in history.last_runs(session.ports.database(), name, args.limit)]
+    if name and not runs:
+        catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
+    if args.json:
+        import json
+        session.console.answer(json.dumps(runs, ensure_ascii=False))
+        return OK
+    if not runs:
+        session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py {name or 'run-due'}` makes one.")
+        return OK
+    from ..console import columns
+    from ..render.listing import history as table
+    from ..render.paint import Paint
+
+    zone = session.config.section("core").timezone
+    width = columns() if sys.stdout.isatty() else None
+    session.console.answer(table(runs, schedule.zone(zone), zone, name, width, Paint(sys.stdout)))
+    return OK

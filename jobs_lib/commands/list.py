@@ -1,0 +1,75 @@
+"""Show every job: what it does, when, its next runs, how it last ended.
+
+Works without a database too; then nothing is known of past runs. Times are in `[core] timezone`, in the JSON in UTC.
+"""
+from __future__ import annotations
+
+from .. import catalogue, clock, history, schedule
+from ..errors import OK, ConfigError, DatabaseError
+from ..run_job import positive
+
+
+def arguments(parser) -> None:
+    """--next and --json."""
+    parser.add_argument("--next", type=positive, default=1, metavar="N", help="show the next N runs (default: 1)")
+    parser.add_argument("--json", action="store_true", help="print an array of objects, one a job")
+
+
+def run(args, make_session, config_path) -> int:
+    """Print the list. 0 also when a job's own section is wrong: that is said beside it."""
+    session = make_session(config_path)
+    config, now = session.config, session.ports.now()
+    zone = schedule.zone(config.section("core").timezone)
+    broken: list[str] = []
+    jobs = catalogue.load_all(broken)
+    states, runs, trouble = past(session, jobs)
+    found = [about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next) for job in jobs]
+    if args.json:
+        import json
+        session.console.answer(json.dumps(found, ensure_ascii=False))
+    else:
+        import sys
+
+        from ..render.listing import listing
+        from ..render.paint import Paint
+        session.console.answer(listing(found, now, zone, config.section("core").timezone, [*broken, *trouble],
+                                       Paint(sys.stdout)))
+    return OK
+
+
+def past(session, jobs) -> tuple[dict, dict, list[str]]:
+    """({job: its job_state}, {job: its last run}, why nothing is known of them)."""
+    try:
+        db = session.ports.database()
+        states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+        runs = {job.name: rows[0] for job in jobs if (rows := history.last_runs(db, job.name, 1))}
+        return states, runs, []
+    except DatabaseError as error:
+        return {}, {}, [f"Nothing is known of past runs: {error}"]
+
+
+def about(config, job, state: dict | None, last: dict | None, now, zone, number: int) -> dict:
+    """One job as an object of the JSON. Times are UTC."""
+    paused = state["paused_at"] if state else None
+    found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "", "priority": job.priority,
+             "enabled": job.enabled, "paused_at": paused, "next": [], "last_run": last and run_object(last),
+             "problems": []}
+    try:
+        options = config.job(job)
+    except ConfigError as error:
+        return {**found, "problems": error.problems}
+    times: list[str] = []
+    moment = now
+    while options.enabled and not paused and len(times) < number:
+        moment = schedule.following(options.schedule, moment, zone)
+        times.append(clock.text(moment))
+    return {**found, "schedule": options.schedule.text, "when": schedule.words(options.schedule),
+            "enabled": options.enabled, "next": times}
+
+
+def run_object(row: dict) -> dict:
+    """A run of the table `job_runs`, as `jobs.py JOB --json` tells it, and a little more."""
+    names = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts", "stop_reason",
+             "error")
+    more = ("trigger_type", "progress", "host", "pid")
+    return {**{name: row[name] for name in names}, "dry_run": False, **{name: row[name] for name in more}}

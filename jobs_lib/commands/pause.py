@@ -1,0 +1,54 @@
+"""Pause a job: cron starts it no more, until `resume`. By hand it still runs.
+
+A run that is on its way is left to end. What a paused job would have done waits in the database: nothing is lost.
+"""
+from __future__ import annotations
+
+from .. import catalogue, clock, schedule
+from ..errors import OK
+from ..render.times import moment
+
+
+def arguments(parser) -> None:
+    """JOB and --json."""
+    parser.add_argument("job", metavar="JOB", type=catalogue.load, help="the job's name")
+    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, times in UTC")
+
+
+def run(args, make_session, config_path) -> int:
+    """Note the pause, unless there is one; its first beginning stays."""
+    session = make_session(config_path)
+    db, now, name = session.ports.database(), session.ports.now(), args.job.name
+
+    def work() -> str | None:
+        since = paused_since(db, name)
+        if since is None:
+            db.upsert("job_state", {"job": name}, {"paused_at": now})
+        return since
+
+    since = db.batch(work)
+    if args.json:
+        answer(session, {"job": name, "paused_at": since or clock.text(now), "changed": since is None})
+    elif since is not None:
+        session.console.tell(f"{name} was paused already, since {local(session, clock.parse(since), now)}.")
+    else:
+        session.console.tell(f"{name} is paused: cron starts it no more. By hand it still runs. "
+                             f"`jobs.py resume {name}` ends the pause.")
+    return OK
+
+
+def paused_since(db, name: str) -> str | None:
+    """When the job was paused, or None. Inside a transaction the row is held."""
+    return db.value("SELECT paused_at FROM {job_state} WHERE job = :job" + db.for_update, job=name)
+
+
+def local(session, time, now) -> str:
+    """A time in the configured zone, short."""
+    name = session.config.section("core").timezone
+    return f"{moment(time, now, schedule.zone(name))} ({name})"
+
+
+def answer(session, found: dict) -> None:
+    """Print it as JSON."""
+    import json
+    session.console.answer(json.dumps(found, ensure_ascii=False))

@@ -1,0 +1,86 @@
+"""What `list` and `history` print: jobs and their runs, as wide as the terminal."""
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+
+from .. import clock
+from ..console import WIDEST, columns
+from .layout import cut, one_line, wrapped
+from .times import moment, span, took
+from .words import counts_words
+
+INDENT = "    "
+COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan", "skipped": "dim"}
+STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
+
+
+def listing(jobs: list[dict], now: datetime, zone: tzinfo, zone_name: str, notes: list[str], paint) -> str:
+    """Each job in three lines: its name and schedule, what it does, when next and how last."""
+    width = min(columns(), WIDEST)
+    lines = [line for note in notes for line in [*wrapped(note, width), ""]]
+    room = max((len(job["name"]) for job in jobs), default=0)
+    for job in jobs:
+        name = f"{job['name']:<{room}}"
+        lines += [f"{paint('bold', name)}  {job['when'] or job['schedule']}",
+                  *wrapped(f"{job['summary']}.", width, INDENT, INDENT),
+                  *wrapped(f"{_next(job, now, zone)}; {_last(job['last_run'], now)}", width, INDENT, INDENT)]
+        lines += [line for problem in job["problems"] for line in wrapped(problem, width, INDENT, INDENT)]
+        lines.append("")
+    return "\n".join([*lines, f"It is {now.astimezone(zone):%H:%M} in {zone_name}."])
+
+
+def _next(job: dict, now: datetime, zone: tzinfo) -> str:
+    if job["problems"]:
+        return "Does not run: its configuration is wrong"
+    if not job["enabled"]:
+        return "Switched off (enabled = no)"
+    if job["paused_at"]:
+        return f"Paused since {moment(clock.parse(job['paused_at']), now, zone)}"
+    return "Next " + ", ".join(moment(clock.parse(time), now, zone) for time in job["next"])
+
+
+def _last(run: dict | None, now: datetime) -> str:
+    if run is None:
+        return "no run yet"
+    ago = span(now - clock.parse(run["started_at"]))
+    if run["status"] == "running":
+        return f"running for {ago}" + (f" ({_what(run)})" if _what(run) else "")
+    return f"last {run['status']} {ago} ago" + (f" ({cut(_what(run), WIDEST)})" if _what(run) else "")
+
+
+def _what(run: dict) -> str:
+    """What came of a run, or how far it is: counts, a reason, an error."""
+    if run["status"] == "running":
+        return counts_words(run["progress"])
+    words = [counts_words(run["counts"]), one_line(run["error"] or run["stop_reason"] or "")]
+    return "; ".join(word for word in words if word) or ("nothing to do" if run["status"] == "ok" else "")
+
+
+def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint) -> str:
+    """A line a run, newest first; what does not fit beside it stands below, cut at `width` where there is one."""
+    heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
+    rows = [[_started(run, zone), *([] if job else [run["job"]]),
+             STARTED_BY.get(run["trigger_type"], run["trigger_type"]),
+             run["status"], took(run["duration_ms"])] for run in runs]
+    rooms = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+    lines = [_line(heads, rooms, None, paint) + "  WHAT"]
+    for row, run in zip(rows, runs):
+        line, what = _line(row, rooms, run["status"], paint), _what(run)
+        left = (width or WIDEST) - sum(rooms) - 2 * len(rooms)
+        if what and len(what) > left:
+            lines += [line.rstrip(), INDENT + (cut(what, width - len(INDENT)) if width else what)]
+        else:
+            lines.append(f"{line}  {what}".rstrip())
+    return "\n".join([*lines, "", f"Times are in {zone_name}."])
+
+
+def _started(run: dict, zone: tzinfo) -> str:
+    return f"{clock.parse(run['started_at']).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _line(words: list[str], rooms: list[int], status: str | None, paint) -> str:
+    cells = [f"{word:<{room}}" for word, room in zip(words, rooms)]
+    if status is None:
+        return "  ".join(cells)
+    cells[-2] = paint(COLOURS.get(status, "red"), cells[-2])
+    return "  ".join(cells)
