@@ -31,9 +31,9 @@ def check(address: str) -> str:
             raise AddressError(f"the address holds {sign!a}, which no address may")
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):
-        raise AddressError(f"{address!a} is not of the form name@domain")
+        raise AddressError("the address is not of the form name@domain")
     if not (_ATOM.match(local) or _QUOTED.match(local)):
-        raise AddressError(f"the part of {address!a} before the @ is not a valid name")
+        raise AddressError("the part of the address before the @ is not a valid name")
     if not domain.isascii():
         domain = _idna(domain)
     if not all(_LABEL.match(label) for label in domain.split(".")):

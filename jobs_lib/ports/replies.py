@@ -44,7 +44,8 @@ def judge_loss(lost, phase: str, reused: bool) -> Result:
         outcome = LOST
     else:
         outcome = RETRY
-    return Result(outcome, None, "", plain(f"{lost.text} ({phase})"))
+    where = {"dot": "after the final dot", "content": "while the content was sent"}.get(phase, f"at {phase}")
+    return Result(outcome, None, "", plain(f"{lost.text} {where}"))
 
 
 def judge_trouble(trouble) -> Result:

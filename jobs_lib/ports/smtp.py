@@ -79,7 +79,7 @@ class SmtpTransport:
         refusal = unsendable(session.esmtp_features, sender, recipient, content)
         if refusal is not None:
             return refusal
-        transaction = Transaction(session, self.limits, deadline)
+        transaction = Transaction(session, self.limits, deadline, reused)
         try:
             reply = transaction.run(sender, recipient, content)
         except Lost as lost:

@@ -16,11 +16,12 @@ from collections import namedtuple
 from .wire import Lost, Reply, Wire
 
 # Seconds for each phase. From `mail` on they are RFC 5321 4.5.3.2's; a relay that needs longer for the phases
-# before is down, and the run has better things to do. margin: what is kept free between the answer to the
-# final dot and the hard limit, so that the result can still be stored.
-Limits = namedtuple("Limits", "connect greeting ehlo tls auth mail rcpt data block dot quit margin")
-LIMITS = Limits(connect=30, greeting=60, ehlo=60, tls=30, auth=60, mail=300, rcpt=300, data=120, block=180,
-                dot=600, quit=2, margin=5)
+# before is down, and the run has better things to do. again: for the first answer on a connection used before,
+# which a firewall may have forgotten meanwhile. margin: kept free between the answer to the final dot and the
+# hard limit, so that the result can still be stored.
+Limits = namedtuple("Limits", "connect greeting ehlo tls auth again mail rcpt data block dot quit margin")
+LIMITS = Limits(connect=30, greeting=60, ehlo=60, tls=30, auth=60, again=60, mail=300, rcpt=300, data=120,
+                block=180, dot=600, quit=2, margin=5)
 
 
 class RelayTrouble(Exception):
@@ -107,13 +108,14 @@ def ehlo_name(mail) -> str:
 
 
 def _connect(host: str, port: int, limits: Limits, deadline: float):
-    """A connected socket; all addresses of the host share one limit."""
+    """A connected socket; the addresses of the host share one limit, each that is left its part of the rest."""
     until = min(deadline, time.monotonic() + limits.connect)
     failure = OSError(f"{host} has no address")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM):
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, address) in enumerate(found):
         sock = socket.socket(family, kind, protocol)
         try:
-            sock.settimeout(max(0.001, until - time.monotonic()))
+            sock.settimeout(max(0.001, (until - time.monotonic()) / (len(found) - number)))
             sock.connect(address)
             # a command is one write, so waiting to join it with the next (Nagle) only costs a delayed ACK
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -29,7 +29,8 @@ def unsendable(features, sender: str, recipient: str, content):
 class Transaction:
     """`run` gives the reply that decides; `phase` says what it answered, or where the connection was lost."""
 
-    def __init__(self, session, limits, deadline: float) -> None:
+    def __init__(self, session, limits, deadline: float, reused: bool) -> None:
+        self.reused = reused
         self.session = session
         self.wire = session.wire
         self.limits = limits
@@ -60,6 +61,9 @@ class Transaction:
         if self.session.needs_reset:
             # without it the next MAIL is "nested": the last message's refusal would become this one's
             commands.insert(0, ("RSET", "RSET", limits.mail))
+        if self.reused:
+            phase, line, seconds = commands[0]
+            commands[0] = (phase, line, min(seconds, limits.again))
         return commands
 
     def _begin(self, commands):

@@ -1,6 +1,7 @@
 """Limits in time, held against a relay that drips; limits of the relay, kept without DATA."""
 from __future__ import annotations
 
+import socket
 import time
 
 import pytest
@@ -142,3 +143,20 @@ def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, r
     assert (result.outcome, result.code) == ("final", None)
     assert result.text.isprintable()
     assert server.received == []
+
+
+def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkeypatch):     # R30
+    server = relay()
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)      # accepts nothing: further connects hang
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname()),
+             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    began = time.monotonic()
+    assert opened(port=1, limits=FAST).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    assert 0.4 < time.monotonic() - began < 1
+    for sock in (full, *fillers):
+        sock.close()

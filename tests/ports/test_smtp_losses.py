@@ -100,3 +100,12 @@ def test_stopped_in_mid_command_the_connection_is_not_used_again(relay, opened, 
         signal.signal(signal.SIGALRM, old)
     assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
     assert len(server.received) == 2
+
+
+def test_each_loss_says_in_words_where_it_was(relay, opened, stored):     # R27
+    def text(**answers):
+        return opened(port=relay(**answers).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1).text
+    assert text(RCPT=DROP) == "the server closed the connection at RCPT"
+    assert text(RCPT=HANG) == "no answer in time at RCPT"
+    assert text(dot=HANG) == "no answer in time after the final dot"
+    assert text(MAIL=b"what?") == "the server's answer is not SMTP at MAIL"

@@ -112,13 +112,12 @@ class Conversation:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(self) -> None:
-        with contextlib.suppress(Gone, OSError):
+        with self.connection, contextlib.suppress(Gone, OSError):
             self.say("greeting")
             while True:
                 line = self.read_until(b"\r\n")
                 verb = line.split(b" ")[0].split(b":")[0].upper().decode("ascii", "replace")
                 getattr(self, "on_" + verb.lower(), self.on_other)(line, verb)
-        self.connection.close()
 
     def read_until(self, end: bytes) -> bytes:
         while end not in self.buffer:

@@ -12,7 +12,7 @@ CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r
            b"\r\nText.\r\n")
 
 # short enough that a test of hanging takes half a second, long enough for two slow cores
-FAST = LIMITS._replace(connect=1, greeting=0.5, ehlo=0.5, tls=0.5, auth=0.5, mail=0.5, rcpt=0.5, data=0.5,
+FAST = LIMITS._replace(connect=1, greeting=0.5, ehlo=0.5, tls=0.5, auth=0.5, again=0.3, mail=0.5, rcpt=0.5, data=0.5,
                        block=0.5, dot=0.5, quit=0.5, margin=0)
 
 
