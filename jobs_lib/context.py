@@ -39,7 +39,8 @@ class Context:
 
         from .folders import secret_key
         core = self.section("core")
-        return hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), label.encode(), "sha256")
+        key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
+        return hmac.digest(key.encode(), label.encode(), "sha256")
 
     def mail(self):
         """The mail transport, opened at the first call, one for the run. A dry run has none: ReadOnly."""
@@ -99,7 +100,7 @@ class Context:
         addresses masked, and never a secret or a content (samples.py)."""
         from .samples import sample, text
 
-        self._console.sample(title, [sample(row, self.job.sample) for row in rows], text(note))
+        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows], text(note))
 
     def close(self) -> None:
         """Give back what was opened."""

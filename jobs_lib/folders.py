@@ -60,6 +60,13 @@ def installation(state_dir: str) -> str:
     return kept(os.path.join(state_dir, "installation"), lambda: os.urandom(8).hex())
 
 
-def secret_key(state_dir: str, configured: str) -> str:
-    """`[core] secret_key`, or the one made once into `state_dir/secret`."""
-    return configured or kept(os.path.join(state_dir, "secret"), lambda: os.urandom(32).hex())
+def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
+    """`[core] secret_key`, or the one made once into `state_dir/secret`; with `make` off, a passing one if none is."""
+    path = os.path.join(state_dir, "secret")
+    if configured or make or os.path.exists(path):
+        return configured or kept(path, _key)
+    return _key()
+
+
+def _key() -> str:
+    return os.urandom(32).hex()

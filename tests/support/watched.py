@@ -1,0 +1,57 @@
+"""`python watched.py WORDS`: `jobs.py WORDS` in a process that may connect to nothing, and tells what it tried.
+
+JOBS_WATCHED names the file for the report: a JSON list of `[event, detail]`, of every connection, name look-up and
+file opened to be written or made. JOBS_WATCHED_ALLOWED is the one address (a socket's path, or host:port) that it may
+connect to: the test's database.
+"""
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+from jobs_lib import cli
+
+REPORT, ALLOWED = os.environ["JOBS_WATCHED"], os.environ.get("JOBS_WATCHED_ALLOWED")
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
+           "os.chown", "os.utime", "shutil.rmtree", "subprocess.Popen", "os.system", "os.exec")
+tried: list = []
+
+
+def _spelt(address) -> str:
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
+
+
+def watch(event: str, args: tuple) -> None:
+    """Note what changes the world or reaches out of it; refuse every connection but the one allowed."""
+    if event in ("socket.connect", "socket.sendto"):
+        if _spelt(args[1]) == ALLOWED:
+            return
+        tried.append([event, _spelt(args[1])])
+        raise PermissionError(f"no connection is allowed here: {args[1]}")
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        if ALLOWED is None or str(args[0]) != ALLOWED.partition(":")[0]:
+            tried.append([event, str(args[0])])
+    elif event in CHANGES or (event == "open" and _writes(args)):
+        tried.append([event, str(args[0])])
+
+
+def _writes(args: tuple) -> bool:
+    path, _, flags = args
+    return bool(flags & WRITING) and path != os.devnull
+
+
+@atexit.register
+def report() -> None:
+    """What was tried, at the end of the process."""
+    found = list(tried)                 # without the report itself
+    with open(REPORT, "w", encoding="utf-8") as file:
+        json.dump(found, file)
+
+
+sys.addaudithook(watch)
+sys.exit(cli.main(sys.argv[1:]))

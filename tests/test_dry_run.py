@@ -1,0 +1,220 @@
+"""A dry run changes nothing: every job of the catalogue, on each engine, judged from outside.
+
+Jobs are found by discovery. The whole database and every file of the installation are compared before and after,
+and the process may open no connection but the database's.
+"""
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from jobs_lib import catalogue, clock, history, locks, runner
+from jobs_lib.console import Console
+from jobs_lib.errors import ReadOnly
+from jobs_lib.job import declare
+from jobs_lib.ports.db import connect
+from jobs_lib.sample.service import fill
+from jobs_lib.schema.tables import tables
+from tests.support import databases
+
+WATCHED = str(Path(__file__).parent / "support" / "watched.py")
+JOBS = catalogue.names()
+# state_dir and log_dir are not there yet: a dry run must not make them.
+ELSEWHERE = {"state_dir": "not-there/state", "log_dir": "not-there/log"}
+
+
+@pytest.fixture
+def service(bench):
+    """The sample service with an old row in every other table, on the real clock, with a relay nobody may reach."""
+    bench.now = clock.now()
+    fill(bench.db, str(bench.spool_dir), bench.now)
+    for table in tables():
+        if table.key == ("id",) and not bench.ids(table.name):
+            old = {column.name: bench.ago(days=400) for column in table.columns
+                   if column.type in ("now", "time") and not column.null}
+            bench.table(table.name, [old])
+    bench.config(core=ELSEWHERE, mail={"host": "127.0.0.1", "port": 9, "security": "none"})
+    return bench
+
+
+def files(folder: Path) -> dict:
+    """{relative path: (SHA-256, mode, mtime)} of all below, but SQLite's shared memory."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        state = path.lstat()
+        if path.is_dir():
+            found[path.relative_to(folder)] = (None, state.st_mode, None)
+        elif not path.name.endswith("-shm"):
+            found[path.relative_to(folder)] = (hashlib.sha256(path.read_bytes()).hexdigest(), state.st_mode,
+                                               state.st_mtime_ns)
+    return found
+
+
+def run(service, report: Path, *words: str) -> tuple[str, list]:
+    """(stdout, what it tried) of `jobs.py WORDS` in a process that is watched."""
+    import subprocess
+    import sys
+
+    target = service.db._target
+    allowed = getattr(target, "socket", None) or (
+        f"{target.host}:{target.port}" if hasattr(target, "host") else "")
+    done = subprocess.run(
+        [sys.executable, WATCHED, *words, "--config", str(service.folder / "config.ini")], text=True, timeout=60,
+        capture_output=True, cwd=report.parent,
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "JOBS_WATCHED": str(report),
+             "JOBS_WATCHED_ALLOWED": allowed})
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout, json.loads(report.read_text())
+
+
+@pytest.mark.parametrize("name", JOBS)
+@pytest.mark.parametrize("closed", [False, True], ids=["in use", "closed"])
+def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):            # R11
+    report = tmp_path_factory.mktemp("watched") / "report.json"
+    rows = databases.rows(service.db)
+    if closed:
+        service.db.invalidate()
+    before = files(service.folder)
+    words = run(service, report, name, "--dry-run", "--json")
+    assert files(service.folder) == before
+    assert words[1] == []
+    assert databases.rows(service.db) == rows
+    result = json.loads(words[0])
+    assert result["status"] == "ok", result["error"]
+    assert result["dry_run"] is True
+    # One that finds nothing to do proves nothing: give it rows in jobs_lib/sample/service.py.
+    assert any(result["counts"].values()), f"{name} found nothing to do among the sample rows"
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_trying_a_job_by_hand_changes_nothing(service, name, tmp_path_factory):         # R11
+    report = tmp_path_factory.mktemp("watched") / "report.json"
+    rows, before = databases.rows(service.db), files(service.folder)
+    words, tried = run(service, report, "test", name)
+    assert files(service.folder) == before
+    assert tried == []
+    assert databases.rows(service.db) == rows
+    assert name in words
+
+
+def test_the_watch_holds(service, tmp_path_factory):
+    report = tmp_path_factory.mktemp("watched") / "report.json"
+    with pytest.raises(AssertionError, match="cannot be used"):
+        run(service, report, "retry_forwards")
+    tried = json.loads(report.read_text())
+    assert ["socket.connect", "127.0.0.1:9"] in tried
+    assert any(event == "open" and path.endswith("retry_forwards.lock") for event, path in tried)
+
+
+def dry(service, function, **request):
+    """The outcome of a job made of `function`, as a dry run on the real ports."""
+    job = declare(schedule="@daily", sections=("mail",), idempotency="writes")(function)
+    return service.attempt(job._replace(name="purge_everything"), dry_run=True, **request)
+
+
+WRITES = {
+    "insert": lambda db: db.insert("users", email="a@b.example"),
+    "update": lambda db: db.execute("UPDATE {users} SET name = 'x'"),
+    "delete": lambda db: db.execute("DELETE FROM {users}"),
+    "upsert": lambda db: db.upsert("job_state", {"job": "x"}, {"paused_at": None}),
+    "create": lambda db: db.execute("CREATE TABLE more (id INTEGER)"),
+    "transaction": lambda db: databases.transact(db, lambda: db.insert("users", email="a@b.example")),
+    "batch": lambda db: db.batch(lambda: db.execute("DELETE FROM {failed_emails}")),
+}
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_the_database_itself_refuses_a_write(service, write):                           # R11
+    rows = databases.rows(service.db)
+    refused = []
+
+    def job(ctx):
+        try:
+            WRITES[write](ctx.db)
+        except ReadOnly as error:
+            refused.append(error)
+            raise
+    result = dry(service, job)
+    assert len(refused) == 1
+    assert result["status"] == "failed"
+    assert databases.rows(service.db) == rows
+    assert "more" not in service.db.tables()
+
+
+def test_mail_refuses_too(service):                                                     # R11
+    result = dry(service, lambda ctx: ctx.mail())
+    assert result["status"] == "failed"
+    assert result["error"] == "a dry run opens no connection for mail"
+    assert service.outbox == []
+
+
+def test_a_key_is_not_made_by_a_dry_run(service):                                       # R11
+    assert dry(service, lambda ctx: {"bytes": len(ctx.secret("links"))})["counts"] == {"bytes": 32}
+    assert not (service.folder / "not-there").exists()
+
+
+@contextlib.contextmanager
+def a_run_in_progress(service, lock: str, name: str):
+    """What a real run holds: the job's lock, and its row that says `running`."""
+    service.config(core={**ELSEWHERE, "state_dir": "state", "lock": lock})
+    core = service._config.section("core")
+    held = locks.lock_for(name, core, lambda: connect(service.url), 300)
+    held.acquire("process 1 since now")
+    history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None, "started_at": service.now},
+                  installation="another", lock_name=held.name, trigger="manual", lease_until=service.ahead(minutes=5))
+    try:
+        yield
+    finally:
+        held.release()
+
+
+@pytest.mark.parametrize("lock", ["file", "database", "both"])
+@pytest.mark.parametrize("name", JOBS)
+def test_it_takes_no_lock(service, name, lock):                                         # R11
+    if lock != "file" and service.url.startswith("sqlite:"):
+        lock = "file"                   # SQLite has no other: the same once more, with a writer beside it
+        writer = service.db.transaction()
+    else:
+        writer = contextlib.nullcontext()
+    with a_run_in_progress(service, lock, name), writer:
+        before = files(service.folder)
+        result = runner.run(catalogue.load(name), service._config, ports(service),
+                            runner.Request(dry_run=True), Console(-1))
+        assert result["status"] == "ok", result["error"]
+        assert files(service.folder) == before
+
+
+def ports(service):
+    from jobs_lib.ports import Ports
+    return Ports(service._config)
+
+
+def test_a_sample_shows_declared_columns_with_addresses_masked(service):
+    service.run("retry_forwards", dry_run=True)
+    shown = json.dumps(service.samples)
+    assert "j***@home.example" in shown
+    assert "jane@home.example" not in shown
+    allowed = set(catalogue.load("retry_forwards").sample)
+    assert {name for step in service.samples for row in step["rows"] for name in row} <= allowed
+
+
+def test_a_sample_never_shows_a_secret_even_if_a_job_declares_it(service):
+    def job(ctx):
+        ctx.show("step for jane@home.example", [{
+            "id": 1, "token_hash": "c0ffee", "body_text": "Dear Jane", "payload": "{}", "secret": "whsec_1",
+            "url": "https://user:pass@hook.example/in?key=sesame#frag", "last_error": "550 <jane@home.example> is full",
+            "undeclared": "x"}], "because of jane@home.example")
+        return {}
+    columns = ("id", "token_hash", "body_text", "payload", "secret", "url", "last_error")
+    job = declare(schedule="@daily", idempotency="shows", sample=columns)(job)._replace(name="purge_everything")
+    service.attempt(job, dry_run=True)
+    shown = json.dumps(service.samples)
+    for hidden in ("c0ffee", "Dear Jane", "{}", "whsec_1", "sesame", "frag", "pass@", "jane@", "undeclared"):
+        assert hidden not in shown
+    assert service.samples[0]["rows"][0]["url"] == "https://hook.example/in?..."
+    assert service.samples[0]["rows"][0]["last_error"] == "550 <j***@home.example> is full"
