@@ -44,8 +44,10 @@ def create_index(db, table, index) -> str:
 
 
 def add_column(db, table, column) -> str:
-    """One column by itself; `doctor` prints it too."""
+    """One column by itself; `doctor` prints it too. Rows that are there have NULL where no plain default is."""
     quote = db.dialect.quote
+    if column.default is NO_DEFAULT:
+        column = column._replace(null=True)
     return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {quote(column.name)} {_type(db, column)}"
 
 

@@ -67,17 +67,20 @@ def migrate(db, now, own_only: bool = False) -> list:
 
 
 def _apply(db, number: int, now, own_only: bool) -> list:
-    statements = MIGRATIONS[number](db, own_only)
-    for sql in statements:
+    statements, done = MIGRATIONS[number](db, own_only), []
+    while statements:
+        sql = statements.pop(0)
         try:
             db.execute(sql)
+            done.append(sql)
         except DatabaseError:
-            if sql in MIGRATIONS[number](db, own_only):
+            statements = MIGRATIONS[number](db, own_only)
+            if sql in statements:
                 raise                    # else another `migrate` made it at the same moment
     with suppress(Duplicate):            # made before: the id stays for the life of the database
         db.insert("meta", name="database_id", value=os.urandom(16).hex())
     db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
-    return statements
+    return done
 
 
 def _refuse_newer(db) -> None:

@@ -1,0 +1,336 @@
+"""`migrate` can be repeated, interrupted and run twice at once, on both engines, and never touches what is not ours."""
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from jobs_lib.errors import DatabaseError
+from jobs_lib.ports.db import connect
+from jobs_lib.schema import NAMES, ddl, migrations, version
+from jobs_lib.schema.migrations import check, migrate, pending, plan
+from jobs_lib.schema.tables import VIEW, table, tables
+from tests.support.databases import NOW, files, migrated
+
+
+def shape(db):
+    """All that `migrate` makes: tables and views, columns, indexes."""
+    return {"tables": db.tables(), "columns": {name: db.columns(name) for name in NAMES},
+            "indexes": {name: db.indexes(name) for name in NAMES}}
+
+
+def database_id(db):
+    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
+
+
+@pytest.fixture
+def fresh(request, tmp_path):
+    """`fresh()` gives a new empty database on the engine of `engine`."""
+    made = []
+
+    def new():
+        if request.getfixturevalue("engine") == "sqlite":
+            made.append(f"sqlite:///{tmp_path}/{len(made)}.db")
+        else:
+            made.append(request.getfixturevalue("mariadb").database())
+        return made[-1]
+
+    yield new
+    for url in made:
+        if url.startswith("mysql"):
+            request.getfixturevalue("mariadb").drop(url)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def engine(request):
+    return request.param
+
+
+def in_a_process(url, before_statement, delay=None):
+    """Run `migrate` in a process of its own, which `before_statement(number)` may kill, or we after `delay` seconds.
+
+    True if it came to its end.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            db = connect(url, create=True)
+            seen = []
+
+            def watch(sql, values):
+                before_statement(len(seen))
+                seen.append(sql)
+
+            db.on_statement = watch
+            migrate(db, NOW)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if delay is not None:
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFEXITED(status)
+
+
+# Repeating and killing
+
+def test_it_can_be_repeated(engine_url):
+    # R20
+    db = migrated(engine_url)
+    before, id = shape(db), database_id(db)
+    assert len(id) == 32
+    assert migrate(db, NOW) == []
+    assert shape(db) == before
+    assert database_id(db) == id
+    check(db)
+    db.close()
+
+
+def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
+    # R20, proven by kill: for each statement a process that dies right before it, and then one that goes on
+    whole = migrated(fresh())
+    expected, at = shape(whole), 0
+    whole.close()
+    while True:
+        url = fresh()
+        ended = in_a_process(url, lambda number: number == at and os.kill(os.getpid(), signal.SIGKILL))
+        db = connect(url, create=True)
+        if not ended:
+            assert pending(db) == [1]
+            with pytest.raises(DatabaseError, match=r"run `jobs\.py migrate`"):
+                check(db)
+        migrate(db, NOW)
+        check(db)
+        assert shape(db) == expected
+        assert len(database_id(db)) == 32
+        db.close()
+        if ended:
+            break
+        at += 1
+    assert at > len(NAMES)
+
+
+def test_it_ends_although_each_try_is_killed_after_one_more_step(fresh, engine):
+    # R20: what was made stays made on MySQL; SQLite makes all or nothing, so there each try gets further before it dies
+    url, tries = fresh(), 0
+    while not in_a_process(url, lambda number: number == 3 * tries + 4 and os.kill(os.getpid(), signal.SIGKILL)):
+        tries += 1
+    db = connect(url)
+    check(db)
+    assert tries > 5
+    db.close()
+
+
+def test_kills_at_random_moments_do_no_harm(fresh, engine):
+    # R20
+    whole = migrated(fresh())
+    expected = shape(whole)
+    whole.close()
+    killed = 0
+    for round in range(12):
+        url = fresh()
+        killed += not in_a_process(url, lambda number: None, delay=0.002 * round + 0.004)
+        db = connect(url, create=True)
+        migrate(db, NOW)
+        assert shape(db) == expected
+        db.close()
+    assert killed > 2
+
+
+def test_two_at_once_both_succeed(fresh, engine):
+    url = fresh()
+    connect(url, create=True).close()
+    children = []
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            try:
+                migrate(connect(url, create=True, timeout=20), NOW)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    db = connect(url)
+    check(db)
+    assert db.value("SELECT COUNT(*) FROM {schema_migrations}") == 1
+    db.close()
+
+
+# Versions
+
+def test_a_newer_schema_is_refused_in_one_sentence(engine_url):
+    # R20
+    db = migrated(engine_url)
+    db.insert("schema_migrations", version=99, applied_at=NOW)
+    for use in (check, lambda db: migrate(db, NOW), plan):
+        with pytest.raises(DatabaseError) as caught:
+            use(db)
+        assert str(caught.value) == (f"the database is at schema 99, newer than this bundle knows"
+                                     f" ({version.SCHEMA_VERSION}): install the newer bundle again")
+    db.close()
+
+
+def test_no_schema_or_an_older_one_says_what_to_run(engine_url, monkeypatch):
+    db = connect(engine_url, create=True)
+    with pytest.raises(DatabaseError, match=r"has no tables of this bundle yet: run `jobs\.py migrate`"):
+        check(db)
+    migrate(db, NOW)
+    check(db)
+    monkeypatch.setattr(version, "SCHEMA_VERSION", 2)
+    with pytest.raises(DatabaseError, match=r"is at schema 1, this bundle needs 2: run `jobs\.py migrate`"):
+        check(db)
+    db.close()
+
+
+def test_the_version_is_that_of_the_last_migration():
+    assert max(migrations.MIGRATIONS) == version.SCHEMA_VERSION
+    assert sorted(migrations.MIGRATIONS) == list(range(1, version.SCHEMA_VERSION + 1))
+
+
+OLDER = """
+    Thresholds crossed, as the version before had them.
+    id                  id
+    user_id             ref
+    """
+
+
+def test_a_later_migration_adds_columns_and_indexes_and_survives_kills(fresh, engine, monkeypatch):
+    # R20: the way that the next version will go, rehearsed
+    whole = migrated(fresh())
+    expected = shape(whole)
+    whole.close()
+    url = fresh()
+    with monkeypatch.context() as older:
+        older.setitem(NAMES, "usage_events", OLDER)
+        old = migrated(url)
+        old.insert("usage_events", user_id=7)
+        old.close()
+    monkeypatch.setitem(migrations.MIGRATIONS, 2, lambda db, own_only: ddl.missing(db, table("usage_events")))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 2)
+    monkeypatch.setattr(version, "SCHEMA_VERSION", 2)
+    kills = 0
+    while not in_a_process(url, lambda number: number == kills + 3 and os.kill(os.getpid(), signal.SIGKILL)):
+        kills += 1
+    db = connect(url)
+    check(db)
+    assert kills > 3
+    assert shape(db)["columns"] == expected["columns"]
+    assert shape(db)["indexes"]["usage_events"].keys() == expected["indexes"]["usage_events"].keys()
+    assert db.row("SELECT user_id, used FROM {usage_events}") == {"user_id": 7, "used": 0}
+    assert pending(db) == []
+    db.close()
+    new = migrated(fresh())                  # a new database is made in the newest form at once
+    assert shape(new) == expected
+    assert [row["version"] for row in new.query("SELECT version FROM {schema_migrations} ORDER BY 1")] == [1, 2]
+    new.close()
+
+
+# The plan
+
+def test_the_plan_is_what_would_run_and_changes_nothing(engine_url, tmp_path):
+    # R11
+    connect(engine_url, create=True).close()
+    before = files(tmp_path)
+    dry = connect(engine_url, readonly=True)
+    planned = plan(dry)
+    assert dry.tables() == set()
+    dry.close()
+    assert files(tmp_path) == before
+    db = connect(engine_url)
+    assert migrate(db, NOW) == planned
+    assert plan(db) == []
+    db.close()
+
+
+def test_the_plan_can_be_pasted_into_another_tool(engine_url):
+    # phpMyAdmin is all that many hosts offer
+    db = connect(engine_url, create=True)
+    for sql in plan(db):
+        assert "{" not in sql
+        assert ":" not in sql
+        db.execute(sql)
+    assert plan(db) == []
+    migrate(db, NOW)
+    check(db)
+    db.close()
+
+
+# What is not ours
+
+def test_an_apps_table_that_is_there_is_left_as_it_is(engine_url):
+    db = connect(engine_url, create=True)
+    db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login VARCHAR(50))")
+    migrate(db, NOW)
+    assert db.columns("users") == {"id", "login"}
+    assert db.columns("aliases")
+    lacks = ddl.missing(db, table("users"))          # which `doctor` will print
+    assert any("ADD COLUMN" in sql and "deleted_at" in sql for sql in lacks)
+    for sql in lacks:
+        db.execute(sql)
+    assert ddl.missing(db, table("users")) == []
+    db.close()
+
+
+def test_a_table_of_our_name_that_is_somebody_elses_is_refused(engine_url):
+    db = connect(engine_url, create=True)
+    db.execute("CREATE TABLE notifications (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
+    with pytest.raises(DatabaseError, match=r"notifications is there already and is not ours .* set \[core\] prefix"):
+        migrate(db, NOW)
+    assert db.tables() == {"notifications"}
+    prefixed = migrated(engine_url, prefix="bj_")
+    check(prefixed)
+    assert db.columns("notifications") == {"id", "badge"}
+    for database in (db, prefixed):
+        database.close()
+
+
+def test_a_mapped_table_of_the_app_is_never_made_and_the_view_reads_it(engine_url):
+    theirs = connect(engine_url, create=True)
+    for sql in ddl.create_table(theirs, table("message_logs")):
+        name = theirs.dialect.quote("message_logs")
+        theirs.execute(sql.replace(name, theirs.dialect.quote("mail_log")))
+    db = migrated(engine_url, prefix="bj_", tables={"message_logs": "mail_log", "users": "people"})
+    assert {"mail_log", "bj_aliases", "bj_message_totals"} <= db.tables()
+    assert not {"bj_message_logs", "bj_users", "people"} & db.tables()
+    theirs.execute("INSERT INTO mail_log (user_id, direction, status, bytes_used, created_at)"
+                   " VALUES (1, 'send', 'spam', 5, '2026-01-01 10:00:00')")
+    assert db.value("SELECT bytes_used FROM bj_message_totals") == 5
+    for database in (db, theirs):
+        database.close()
+
+
+def test_a_mapped_table_of_ours_is_made_under_that_name(engine_url):
+    db = migrated(engine_url, tables={"notifications": "outgoing_notices"})
+    assert "outgoing_notices" in db.tables()
+    assert "notifications" not in db.tables()
+    db.close()
+
+
+def test_own_tables_leaves_out_what_the_app_writes(engine_url):
+    db = connect(engine_url, create=True)
+    migrate(db, NOW, own_only=True)
+    check(db)
+    assert db.tables() == {entry.name for entry in tables() if entry.owner == "bundle"}
+    db.close()
+
+
+def test_two_installations_in_one_database_do_not_meet(engine_url):
+    one, other = migrated(engine_url, prefix="a_"), migrated(engine_url, prefix="b_")
+    assert database_id(one) != database_id(other)
+    one.insert("aliases", user_id=1, address="a@example.org")
+    assert other.value("SELECT COUNT(*) FROM {aliases}") == 0
+    assert {f"a_{VIEW}", f"b_{VIEW}"} <= one.tables()
+    for database in (one, other):
+        database.close()
+
+
+def test_a_database_in_a_program_that_is_killed_in_its_first_moment_can_be_migrated(tmp_path):
+    (tmp_path / "jobs.db").touch()               # the file is made first, and may be all there is
+    db = migrated(f"sqlite:///{tmp_path}/jobs.db")
+    check(db)
+    db.close()
