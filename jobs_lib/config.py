@@ -78,6 +78,12 @@ class Config:
             return Written(text, "file", f"{self.path} line {line}")
         return Written(option.default, "default", "default")
 
+    def resolved(self, value, option: Option):
+        """A path counts from the file's folder; other values are left as they are."""
+        if value and option.kind.name.startswith("path"):
+            return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
+        return value
+
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
         found = [*self.sources.problems, *_problems(self.tables)]
@@ -115,9 +121,7 @@ class Config:
                 problems.append(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
                                 f"({value.place})")
                 continue
-            if parsed and option.kind.name.startswith("path"):
-                parsed = os.path.join(self.folder, os.path.expanduser(parsed))
-            setattr(typed, name + "_" if name == "from" else name, parsed)
+            setattr(typed, name + "_" if name == "from" else name, self.resolved(parsed, option))
         if problems:
             raise ConfigError(*problems)
         self._sections[section] = typed

@@ -116,7 +116,7 @@ def _mailbox(value: str) -> str:
 
 identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
-url = Kind("URL", _url, mask=hide_password)
+url = Kind("URL", _url)
 address = Kind("address", _address)
 mailbox = Kind("Name <address>", _mailbox)
 

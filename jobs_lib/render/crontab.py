@@ -36,12 +36,13 @@ Fields.__doc__ = "The five fields of a line, and how many minutes after the sche
 
 def crontab(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool, budget: str) -> str:
     """The text to paste. `same_clock`: cron's time is that of the schedules' zone, all year."""
-    lines = opening(place)
-    if style == "one-line":
-        lines += one_line(place, budget)
-    else:
-        lines += per_job(place, entries, zone, same_clock)
-    return "\n".join(lines) + "\n"
+    lines = body(style, place, entries, zone=zone, same_clock=same_clock, budget=budget)
+    return "\n".join([*opening(place), *lines, ""])
+
+
+def body(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool, budget: str) -> list[str]:
+    """The lines of one style."""
+    return one_line(place, budget) if style == "one-line" else per_job(place, entries, zone, same_clock)
 
 
 def opening(place: Place) -> list[str]:

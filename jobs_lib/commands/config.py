@@ -1,0 +1,88 @@
+"""Show, check or print the configuration: `show` what holds and why, `check` for mistakes, `example` for a new file.
+
+show      each option's value and where it comes from; secrets are masked
+check     everything that is wrong, in all sections and jobs, and what is allowed but rarely meant
+example   config.ini with every option, what it means and its default
+"""
+from __future__ import annotations
+
+from .. import catalogue, settings
+from ..config_check import problems, warnings
+from ..errors import OK, ConfigError, UsageError
+from ..options import hide_password
+from ..spelling import did_you_mean, one_of
+
+ACTIONS = ("show", "check", "example")
+
+
+def arguments(parser) -> None:
+    """ACTION, SECTION and --json."""
+    parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
+    parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or a job's")
+    parser.add_argument("--json", action="store_true", help="show: print one JSON document")
+
+
+def run(args, make_session, config_path) -> int:
+    """Do one of the three."""
+    if args.section and args.action != "show":
+        raise UsageError(f"config {args.action}: {args.section!r} is one word too many")
+    broken: list[str] = []
+    jobs = catalogue.load_all(broken)
+    if args.action == "example":
+        from ..render.config_example import config_ini
+        print(config_ini(jobs), end="")
+        return OK
+    session = make_session(config_path)
+    if args.action == "check":
+        return check(session, jobs, broken)
+    return show(session, jobs, args.section, args.json)
+
+
+def check(session, jobs: list, broken: list[str]) -> int:
+    """ConfigError with every problem; warnings alone are no failure."""
+    wrong = [*broken, *problems(session.config, jobs)]
+    for words in warnings(session.config, jobs):
+        session.console.tell(f"Worth a look: {words}.")
+    if wrong:
+        raise ConfigError(*wrong)
+    session.console.tell(f"{session.config.path} is in order." if session.config.sources.found
+                         else "The configuration is in order.")
+    return OK
+
+
+def show(session, jobs: list, section: str | None, as_json: bool) -> int:
+    """Print what holds, also where something is wrong with it; that ends as ConfigError."""
+    sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
+    if section is not None and section not in sections:
+        raise UsageError(f"config show: there is no section [{section}]{did_you_mean(section, sections)}")
+    config, found = session.config, {}
+    for name, known in sections.items():
+        if section in (None, name):
+            found[name] = {option: _value(config, name, option, declared) for option, declared in known.items()}
+    if section is None and (mapped := config.sources.values.get(settings.TABLES)):
+        found[settings.TABLES] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",
+                                         "default": ""} for ours, (theirs, line) in mapped.items()}
+    if as_json:
+        import json
+        session.console.answer(json.dumps({"path": config.path, "sections": found}, ensure_ascii=False))
+    else:
+        from ..render.config_words import shown
+        session.console.answer(shown(config, found))
+    config.check([job for job in jobs if section in (None, job.name)],
+                 [name for name in settings.SECTIONS if section in (None, name)])
+    return OK
+
+
+def _value(config, section: str, name: str, option) -> dict:
+    """One option: its value as text, masked where it is secret, and where it comes from."""
+    text, origin, place = config.written(section, name, option)
+    if option.kind.lines:
+        text = ", ".join(word for word in (line.strip(" ,") for line in text.split("\n")) if word)
+    return {"value": _fit_to_be_seen(config.resolved(text, option), option), "origin": origin, "place": place,
+            "default": _fit_to_be_seen(option.default, option)}
+
+
+def _fit_to_be_seen(text: str, option) -> str:
+    if option.kind.mask:
+        return option.kind.mask(text)
+    return hide_password(text) if "://" in text else text

@@ -1,0 +1,125 @@
+"""A thorough look at the whole configuration: what is wrong, and what is allowed but rarely meant."""
+from __future__ import annotations
+
+import os
+import stat
+
+from . import settings
+from .config import CONFIG_VARIABLE, Config, known_sections, variable_name
+from .errors import ConfigError, DatabaseError
+from .spelling import did_you_mean
+
+PREFIX = "JOBS_"
+LOCAL = ("localhost", "localhost.localdomain")
+
+
+def problems(config: Config, jobs: list) -> list[str]:
+    """Everything that is wrong, in every section and job."""
+    found: list[str] = []
+    try:
+        config.check(jobs)
+    except ConfigError as error:
+        found += error.problems
+    try:
+        _judge_database(config)
+    except DatabaseError as error:
+        found.append(str(error))
+    except ConfigError:
+        pass                            # told above
+    return found
+
+
+def _judge_database(config: Config) -> None:
+    """The URL as its dialect sees it; nothing is connected."""
+    from .ports import dialects
+
+    url = config.section("core").database
+    dialects.load(url).parse(url, config.folder, 1.0)
+
+
+def warnings(config: Config, jobs: list) -> list[str]:
+    """What is allowed, and worth a thought."""
+    found = []
+    if not config.sources.found:
+        found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
+    return found + _readable(config) + _odd_values(config, jobs) + _strays(config) + _mail(config)
+
+
+def _readable(config: Config) -> list[str]:
+    """Files that others can read although they hold secrets."""
+    found = []
+    for name, secrets in (("config.ini", _secrets(config, "file")), ("env", _secrets(config, ".env"))):
+        path = config.path if name == "config.ini" else os.path.join(config.folder, ".env")
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            continue
+        if secrets and mode & (stat.S_IRGRP | stat.S_IROTH):
+            who = "everyone on this host" if mode & stat.S_IROTH else "your group"
+            found.append(f"{path} holds secrets ({', '.join(secrets)}) and can be read by {who}: chmod 600 {path}")
+    return found
+
+
+def _secrets(config: Config, origin: str) -> list[str]:
+    """The options that hold a secret and are set by this source."""
+    found = []
+    for section, known in settings.SECTIONS.items():
+        for name, option in known.items():
+            written = config.written(section, name, option)
+            if option.kind.mask and written.origin == origin and option.kind.mask(written.text) != written.text:
+                found.append(f"[{section}] {name}")
+    return found
+
+
+def _odd_values(config: Config, jobs: list) -> list[str]:
+    """Quotes and comments that have become a part of a value."""
+    sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
+    found = []
+    for section, known in sections.items():
+        for name, option in known.items():
+            text, origin, place = config.written(section, name, option)
+            if origin != "file":
+                continue
+            if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+                found.append(f"[{section}] {name} stands in quotes, which are a part of it here ({place})")
+            elif (" #" in text or " ;" in text) and not option.kind.mask:
+                found.append(f"[{section}] {name} holds what looks like a comment; one needs a line of its own "
+                             f"({place})")
+    return found
+
+
+def _strays(config: Config) -> list[str]:
+    """JOBS_ variables of no section. (One of a section that has no such option is a problem.)"""
+    starts = [variable_name(section, "") for section in known_sections()]
+    found = []
+    for variable in (*config.sources.environ, *config.sources.dotenv):
+        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not variable.startswith(tuple(starts)):
+            known = [variable_name(section, name) for section, options in settings.SECTIONS.items()
+                     for name in options]
+            where = "environment" if variable in config.sources.environ else ".env"
+            found.append(f"{variable} ({where}) sets no option{did_you_mean(variable, known)}")
+    return found
+
+
+def _mail(config: Config) -> list[str]:
+    """What a relay will hardly take."""
+    try:
+        mail, personas = config.section("mail"), config.section("personas")
+    except ConfigError:
+        return []
+    if mail.transport != "smtp":
+        return []
+    found = []
+    if mail.domain in LOCAL:
+        found.append("[mail] domain = localhost: forwards leave with a sender that no other host can answer; "
+                     "set it to your service's domain")
+    if not mail.from_:
+        found.append("[mail] from is not set: our own notices need an address to come from")
+    local = [name for name, value in vars(personas).items() if value.rpartition("@")[2].rstrip(">") in LOCAL]
+    if local:
+        found.append(f"[personas] {', '.join(local)} at localhost: set addresses in your service's domain")
+    if mail.username and not mail.password:
+        found.append("[mail] username is set, password is not")
+    if mail.security == "none" and mail.host not in (*LOCAL, "127.0.0.1", "::1"):
+        found.append(f"[mail] security = none: mail goes to {mail.host} in clear")
+    return found

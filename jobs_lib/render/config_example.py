@@ -1,0 +1,85 @@
+"""config.ini.example and .env.example: every option with what it means and its default."""
+from __future__ import annotations
+
+from .. import settings
+from ..config import variable_name
+from ..options import Option
+from .layout import wrapped
+
+WIDTH = 80
+LONGEST_LINE = 100           # a default that is longer stands over several lines
+INI_HEAD = """\
+# The configuration of the jobs. Copy this file to config.ini, beside jobs.py, and
+# change what you need: take the # away before an option. What stays commented out
+# has the default that is shown. `jobs.py config check` tells what is wrong.
+#
+# Comments have lines of their own. A value ends with its line, and may hold any
+# sign: % ; # = and quotes are part of it. A line that begins with a space goes on
+# with the list before it.
+#
+# Durations: 90d, 36h, 15m, 30s. Sizes: 500KB, 25MB, 2GB. `off` switches a rule off.
+# Paths count from the folder of this file.
+#
+# A file .env beside it, and environment variables, win over this file:
+# JOBS_MAIL_HOST for [mail] host. This file and .env hold secrets: keep them at
+# mode 0600, and out of the web root.
+"""
+ENV_HEAD = """\
+# Secrets, if you would rather not keep them in config.ini: copy this file to .env,
+# beside it, with mode 0600. Needs python-dotenv (python3 -m pip install python-dotenv).
+#
+# Every option may stand here: JOBS_<SECTION>_<OPTION>. It wins over config.ini, and
+# a variable of the environment wins over both. A value with spaces, quotes or # in it
+# stands in 'single quotes'; nothing is replaced within it.
+"""
+
+
+def config_ini(jobs: list) -> str:
+    """The text of config.ini.example."""
+    parts = [INI_HEAD]
+    for name, known in settings.SECTIONS.items():
+        parts.append(_section(name, settings.MEANINGS[name], known))
+    parts.append(_tables())
+    parts += [_section(job.name, f"{job.summary}.", settings.job_options(job)) for job in jobs]
+    return "\n".join(parts)
+
+
+def env(jobs: list) -> str:
+    """The text of .env.example: the options that hold secrets."""
+    lines = [ENV_HEAD]
+    known = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
+    for section, options in known.items():
+        for name, option in options.items():
+            if option.kind.mask:
+                lines += [*_comment(f"[{section}] {name}: {option.meaning}"),
+                          f"#{variable_name(section, name)}={_quoted(option.default)}", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _section(name: str, meaning: str, known: dict) -> str:
+    lines = [*_comment(meaning), f"[{name}]", ""]
+    for option_name, option in known.items():
+        kind = "" if option.kind.name == "text" else f" ({option.kind.name})"
+        lines += [*_comment(option.meaning + kind), *_default(option_name, option), ""]
+    return "\n".join(lines)
+
+
+def _default(name: str, option: Option) -> list[str]:
+    line = f"{name} = {option.default}".rstrip()
+    if len(line) <= LONGEST_LINE or not option.kind.lines:
+        return [f"#{line}"]
+    words = [f"#    {word.strip()}," for word in option.default.split(",")]
+    return [f"#{name} =", *words[:-1], words[-1].rstrip(",")]
+
+
+def _tables() -> str:
+    meaning = _comment(settings.MEANINGS[settings.TABLES])
+    return "\n".join([*meaning, f"[{settings.TABLES}]", "", "#users = members", ""])
+
+
+def _comment(text: str) -> list[str]:
+    return wrapped(text, WIDTH, "# ", "# ")
+
+
+def _quoted(value: str) -> str:
+    return f"'{value}'" if any(sign in value for sign in " #'\"") else value

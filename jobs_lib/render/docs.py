@@ -1,0 +1,150 @@
+"""docs/jobs.md and docs/configuration.md, from the declarations."""
+from __future__ import annotations
+
+import re
+
+from .. import schedule, settings
+from ..job import PRIORITIES
+from .layout import wrapped
+
+WIDTH = 100
+GENERATED = "<!-- Generated from the declarations in jobs_lib: `python3 -m jobs_lib.render` makes it anew. -->"
+
+JOBS_HEAD = """\
+# What runs when
+
+Every job, what it does, when it is due and what can be set. Times are in `[core] timezone` (default UTC).
+
+- `jobs.py list` shows the same for your installation, with the next and the last run of each.
+- `jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. `jobs.py JOB` runs it.
+- `jobs.py pause JOB` and `jobs.py resume JOB` stop and start what cron does; by hand a paused job still runs.
+- A job is due when the latest time of its schedule has not been started. So cron may come late, rarely or twice:
+  each time is run once, and a job missed for days runs once.
+- Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` besides what is
+  listed here. [configuration.md](configuration.md) tells how values are written.
+"""
+
+CONFIG_HEAD = """\
+# Configuration
+
+Values come from four places. What stands further down wins:
+
+1. the default, as listed here;
+2. `config.ini`, beside `jobs.py` (or the file named by `--config FILE`, or by the environment variable
+   `JOBS_CONFIG`);
+3. `.env`, beside `config.ini`, as `JOBS_<SECTION>_<OPTION>`: `JOBS_MAIL_HOST` for `[mail] host`;
+4. the environment, by the same names;
+
+and for a single run `--set OPTION=VALUE` (of the job) or `--set SECTION.OPTION=VALUE`.
+
+    python3 jobs.py config check      everything that is wrong, at once, and what is rarely meant
+    python3 jobs.py config show       each value, and what set it; secrets are masked
+    python3 jobs.py config example    a new config.ini, every option explained
+
+A mistake in one job's section stops that job alone; one in `[core]`, or a section that does not exist, stops them
+all, since a setting that is silently ignored does more harm.
+
+## How values are written
+
+| kind | examples |
+|---|---|
+| duration | `90d`, `36h`, `15m`, `30s`, `2w` |
+| size | `500KB`, `25MB`, `2GB` |
+| yes or no | `yes`, `no`, `on`, `off`, `true`, `false`, `1`, `0` |
+| list | `1h, 6h, 24h`; it may go on over lines that begin with a space |
+| cron expression | `*/5 * * * *`: minute, hour, day, month, weekday; `17 3 * * mon-fri`; `@daily` |
+| path | counts from the folder of `config.ini`; `~` is your home folder |
+| database URL | `sqlite:///var/jobs.db`, `mysql://user:password@host:3306/name` |
+
+`off` switches a rule off, where a table below says so. `0` is refused: it could mean "off" or "everything".
+
+In `config.ini` a comment has a line of its own and begins with `#` or `;`. A value is everything after the `=`: `%`,
+`;`, `#`, `=` and quotes are part of it, so a password is written as it is. The file is UTF-8; a byte order mark and
+Windows line ends do no harm.
+
+`.env` is read by [python-dotenv](https://pypi.org/project/python-dotenv/), which must be installed if the file is
+used. There a value with spaces, quotes or `#` stands in 'single quotes'. Variables that do not begin with `JOBS_` are
+left alone, so it may be the web app's own file.
+
+Both files hold secrets: mode 0600, and not below the web root. `config check` warns when others can read them.
+"""
+
+TABLES_TEXT = """\
+## [tables]
+
+For a database that exists already. Each line names one of our tables and what it is called there:
+
+    [tables]
+    users = members
+    aliases = mail_aliases
+
+The columns must have our names. Tables that are not mentioned have their own names, after `[core] prefix`.
+"""
+
+
+def jobs_page(jobs: list) -> str:
+    """docs/jobs.md."""
+    lines = [GENERATED, "", *JOBS_HEAD.rstrip("\n").split("\n"), "", *_overview(jobs)]
+    for job in jobs:
+        lines += ["", *_job(job)]
+    return "\n".join(lines) + "\n"
+
+
+def configuration_page(jobs: list) -> str:
+    """docs/configuration.md."""
+    lines = [GENERATED, "", *CONFIG_HEAD.rstrip("\n").split("\n")]
+    for name, known in settings.SECTIONS.items():
+        lines += ["", f"## [{name}]", "", settings.MEANINGS[name], "", *_table(known)]
+    lines += ["", *TABLES_TEXT.rstrip("\n").split("\n"), "", "## Each job's own section", "",
+              "Named like the job. All have these three; what else each has stands in [jobs.md](jobs.md).", "",
+              *_table({name: option._replace(default="the job's own, see jobs.md")
+                       for name, option in settings.JOB_OPTIONS.items()}, code=False), ""]
+    lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in job.options)}"
+              for job in jobs if job.options]
+    return "\n".join(lines) + "\n"
+
+
+def _overview(jobs: list) -> list[str]:
+    rows = ["| job | what | when | priority |", "|---|---|---|---|"]
+    for job in sorted(jobs, key=lambda job: (PRIORITIES.index(job.priority), job.name)):
+        rows.append(f"| [`{job.name}`](#{job.name}) | {_cell(job.summary)} | {_when(job)} | {job.priority} |")
+    return rows
+
+
+def _job(job) -> list[str]:
+    lines = [f"## {job.name}", "", *_doc(job.doc), "",
+             f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most {job.budget} a run.",
+             *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH, "", "  ")]
+    if job.sections:
+        links = ", ".join(f"[`[{name}]`](configuration.md#{name})" for name in job.sections)
+        lines.append(f"- Reads {links} too.")
+    return [*lines, *(["", *_table(job.options)] if job.options else [])]
+
+
+def _doc(doc: str) -> list[str]:
+    """The docstring as Markdown; an indented table or list becomes a code block."""
+    lines: list[str] = []
+    for block in doc.strip().split("\n\n"):
+        indented = any(line.startswith(" ") for line in block.split("\n"))
+        lines += [*([""] if lines else []),
+                  *((f"    {line}" for line in block.split("\n")) if indented else wrapped(block, WIDTH))]
+    return lines
+
+
+def _when(job) -> str:
+    when = schedule.words(schedule.parse(job.schedule))
+    return when if job.enabled else f"off; once enabled, {when}"
+
+
+def _table(known: dict, code: bool = True) -> list[str]:
+    rows = ["| option | default | what it means | kind |", "|---|---|---|---|"]
+    for name, option in known.items():
+        default = _cell(f"`{option.default}`" if code and option.default else option.default or "")
+        kind = _cell(option.kind.name).replace("<", "&lt;")
+        rows.append(f"| `{name}` | {default} | {_cell(option.meaning)} | {kind} |")
+    return rows
+
+
+def _cell(text: str) -> str:
+    """Text within a table of Markdown."""
+    return re.sub(r"\s+", " ", text).replace("|", "\\|")
