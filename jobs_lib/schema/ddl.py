@@ -44,7 +44,7 @@ def create_index(db, table, index) -> str:
 
 
 def add_column(db, table, column) -> str:
-    """One column by itself; `doctor` prints it too. Rows that are there have NULL where no plain default is."""
+    """One column by itself; `doctor` prints it too. Rows that are there get NULL unless it has a default."""
     quote = db.dialect.quote
     if column.default is NO_DEFAULT:
         column = column._replace(null=True)

@@ -48,7 +48,8 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
 """.strip().splitlines())
 
 # Columns that end in _id and name no row of another table: ids given by others, or by us to something else.
-NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id")}
+NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
+                  ("audit_archives", "first_id"), ("audit_archives", "last_id")}
 
 
 def to(target: str) -> list:
