@@ -136,8 +136,8 @@ configuration() {
 
 database() {
     "$python" jobs.py migrate || die "the database is not ready, for the reason above. Mend it and run this again."
-    "$python" jobs.py config check || die "edit config.ini as said above, then run this again."
     say "Database: ready"
+    "$python" jobs.py config check || die "edit config.ini as said above, then run this again."
 }
 
 # --- The tests
