@@ -79,8 +79,9 @@ class Sending:
 
     def end(self) -> RelayTrouble | None:
         """Tell the other processes how the relay is, and what is wrong when it does not work."""
-        if self.counts["sent"] and not self.trouble:
+        if self.counts["sent"]:
             self.relay.works()
+            self.relay.forget(self.ctx.clock())
         if not self.trouble:
             return None
         quota = any(words.lower() in self.trouble.lower() for words in self.mail.pause_patterns)
@@ -176,7 +177,7 @@ class Sending:
                                         self.ctx.hard_limit, f"forward-{row['id']}")
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
-        except Exception as error:              # one bad message must not stop the others
+        except Exception as error:      # noqa: BLE001  (whatever one message does, it must not stop the others)
             self.ctx.log.error("message failed", id=row["id"], error=f"{type(error).__name__}: {error}")
             return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
 
@@ -234,7 +235,8 @@ def gone(db, rows: list[dict]) -> dict:
 def tell_owners(ctx, counts: dict) -> None:
     """Queue the notices that are owed for what has finally failed."""
     if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL LIMIT 1"):
-        from . import forward_notices           # most runs owe none and need not load it
+        from . import forward_notices  # most runs owe none and need not load it
+
         forward_notices.tell_owners(ctx, counts)
 
 
@@ -248,6 +250,9 @@ def preview(ctx) -> dict:
     ctx.show(f"send {due:,} due messages by {ctx.section('mail').transport}",
              [row for row in rows if row["id"] not in cancelled],
              f"not now: the relay is paused {resting}" if resting else "")
+    untold = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL")
+    if untold:
+        ctx.show(f"tell the owners of {untold:,} messages that finally failed", [])
     if cancelled:
         ctx.show("cancel, since owner, alias or destination is gone",
                  [row for row in rows if row["id"] in cancelled])

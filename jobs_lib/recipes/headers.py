@@ -59,6 +59,6 @@ def header_text(headers, name: str, limit: int = 150) -> str:
     """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
     try:
         value = str(headers.get(name, ""))
-    except Exception:                   # the email package raises all kinds of errors on hostile headers
+    except Exception:                   # noqa: BLE001  (the email package raises anything on hostile headers)
         return ""
     return one_line(value, limit)

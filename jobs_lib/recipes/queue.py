@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 from datetime import timedelta
+from functools import partial
 
 from .. import clock
 
@@ -45,6 +46,7 @@ class Worker:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.token = os.urandom(16).hex()
         self.table = "{" + queue.table + "}"
+        self.has_claims = False
 
     # Before the work
 
@@ -81,8 +83,8 @@ class Worker:
     def claim(self, most: int = CLAIM) -> list[dict]:
         """Take a batch of due rows that nobody else has: those on schedule first, uncertain ones last."""
         for ids in self._due(most):
-            claimed = self.db.batch(lambda ids=ids: self._take(ids))
-            if claimed:
+            self.has_claims = True
+            if self.db.batch(partial(self._take, ids)):
                 rows = self.db.query(f"SELECT {', '.join(self._columns())} FROM {self.table}"
                                      " WHERE claim_token = :token AND id IN (:ids) AND status = 'pending'",
                                      token=self.token, ids=ids)
@@ -135,6 +137,8 @@ class Worker:
 
     def release(self) -> None:
         """Give back, untouched, what was claimed and not begun."""
+        if not self.has_claims:
+            return
         self.db.execute(f"UPDATE {self.table} SET claim_token = NULL, claim_run = NULL, lease_until = NULL"
                         " WHERE claim_run = :run AND claim_token = :token AND status = 'pending'",
                         run=self.ctx.run_id, token=self.token)

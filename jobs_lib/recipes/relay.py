@@ -7,7 +7,7 @@ so the true figure is never above the limit.
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .. import clock
 
@@ -33,7 +33,7 @@ class Relay:
             return None
         return f"until {row['paused_until']} UTC: {row['reason']}"
 
-    def pause(self, now, reason: str, quota: bool) -> object:
+    def pause(self, now, reason: str, quota: bool) -> datetime:
         """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour. Until when."""
         row = self.db.row("SELECT failures, since FROM {relay_state} WHERE id = 1") or {"failures": 0, "since": None}
         rest = QUOTA_PAUSE if quota else min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
@@ -56,10 +56,10 @@ class Relay:
         if failed_before and self.mail.failures_per_hour is not None:
             used = self._sum(HOUR, second, "failures")
             if used >= self.mail.failures_per_hour:
-                return "failures an hour", self._room(HOUR, second)
+                return f"[mail] failures_per_hour = {used} is reached", self._room(HOUR, second)
         for window, limit in self.limits:
             if self._sum(window, second, "recipients") + recipients > limit:
-                return f"limit a {window.name}", self._room(window, second)
+                return f"[mail] per_{window.name} = {limit} is reached", self._room(window, second)
         for window, _ in self.limits:
             self._add(window, second, "recipients", recipients)
         return None

@@ -1,0 +1,551 @@
+"""Forwards are tried again on their schedule, end in `sent` or `failed`, and their owner is told of the latter."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib import clock, srs
+from jobs_lib.ports.db import connect
+from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+
+BUSY = Result(RETRY, 451, "4.3.0", "try again later")
+UNKNOWN = Result(FINAL, 550, "5.1.1", "no such user")
+LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: <%d@shop.example>\r\n"
+          b"Subject: Order %d\r\n\r\nThank you.\r\n")
+
+
+@pytest.fixture
+def owner(bench):
+    """User 1 with alias 1 and destination 1."""
+    bench.table("users", [{"id": 1, "email": "jo@home.example", "name": "Jo"}])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "address": "box@alias.example"}])
+    bench.table("destinations", [{"id": 1, "user_id": 1, "email": "jo@home.example"}])
+
+
+@pytest.fixture
+def forward(bench, owner):
+    """Makes a failed forward that is due now: `forward(1, attempts=2)`."""
+    def make(id: int, content: bytes = b"", **values) -> int:
+        bench.spool(f"{id}.eml", content or LETTER % (id, id))
+        return bench.table("failed_emails", [{
+            "id": id, "user_id": 1, "alias_id": 1, "destination_id": 1, "envelope_from": "orders@shop.example",
+            "envelope_to": "jo@home.example", "raw_path": f"{id}.eml", "created_at": bench.ago(hours=1), **values}])[0]
+    return make
+
+
+def row(bench, id: int) -> dict:
+    return bench.db.row("SELECT * FROM {failed_emails} WHERE id = :id", id=id)
+
+
+def answers(bench, *results: Result) -> None:
+    """The relay's answers, one after the other; then it takes everything."""
+    left = list(results)
+    bench.outbox.answer = lambda envelope: left.pop(0) if left else Result(SENT, 250, "2.0.0", "taken")
+
+
+def always(bench, result: Result) -> None:
+    bench.outbox.answer = lambda envelope: result
+
+
+# The schedule
+
+def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):     # R24
+    forward(1, created_at=bench.ago(hours=1))
+    forward(2, created_at=bench.ago(minutes=59, seconds=59))
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0}
+    assert row(bench, 2)["attempts"] == 0
+
+
+def test_attempts_come_1_7_31_and_79_hours_after_the_failure(bench, forward):     # R24
+    forward(1, created_at=bench.now)
+    always(bench, BUSY)
+    tried, start = [], bench.now
+    for minutes in range(0, 100 * 60, 15):
+        bench.now = start + (bench.ahead(minutes=15) - bench.now) * (minutes // 15)
+        if bench.run("retry_forwards").get("retried") or row(bench, 1)["status"] == "failed":
+            tried.append(minutes / 60)
+            if row(bench, 1)["status"] == "failed":
+                break
+    assert tried == [1, 7, 31, 79]
+    assert row(bench, 1)["attempts"] == 4
+
+
+def test_the_schedule_is_an_option(bench, forward):
+    forward(1, created_at=bench.ago(minutes=10))
+    always(bench, BUSY)
+    bench.run("retry_forwards", delays="10m, 20m")
+    assert row(bench, 1)["next_attempt_at"] == clock.text(bench.ahead(minutes=20))
+    bench.now = bench.ahead(minutes=20)
+    assert bench.run("retry_forwards", delays="10m, 20m")["failed"] == 1
+
+
+def test_after_an_outage_each_message_gets_one_attempt_a_run(bench, forward):     # R24
+    forward(1, created_at=bench.ago(days=3))
+    always(bench, BUSY)
+    assert bench.run("retry_forwards")["retried"] == 1
+    assert row(bench, 1)["attempts"] == 1
+    assert bench.run("retry_forwards")["retried"] == 0
+
+
+def test_an_attempt_past_the_seventh_day_is_the_last(bench, forward):
+    forward(1, created_at=bench.ago(days=7))
+    forward(2, created_at=bench.ago(days=6, hours=23))
+    always(bench, BUSY)
+    bench.run("retry_forwards")
+    assert [row(bench, id)["status"] for id in (1, 2)] == ["failed", "pending"]
+
+
+def test_a_clock_set_back_costs_no_attempt(bench, forward):     # R24
+    forward(1)
+    always(bench, BUSY)
+    bench.run("retry_forwards")
+    bench.now = bench.ago(days=1)
+    bench.run("retry_forwards")
+    assert row(bench, 1)["attempts"] == 1
+
+
+def test_the_longest_due_goes_first(bench, forward):
+    forward(1, next_attempt_at=bench.ago(minutes=1), attempts=1)
+    forward(2, next_attempt_at=bench.ago(hours=1), attempts=1)
+    bench.run("retry_forwards")
+    assert [mail.item_id for mail in bench.outbox] == ["forward-2", "forward-1"]
+
+
+# What an answer means
+
+def test_an_accepted_message_is_sent_and_never_again(bench, forward):     # R12 R27
+    forward(1)
+    assert bench.run("retry_forwards")["sent"] == 1
+    sent = row(bench, 1)
+    assert (sent["status"], sent["attempts"], sent["last_code"], sent["last_error"]) == ("sent", 1, 250, None)
+    assert sent["finished_at"] == clock.text(bench.now)
+    bench.run("retry_forwards")
+    assert len(bench.outbox) == 1
+    assert row(bench, 1) == sent
+
+
+def test_a_refusal_for_now_is_stored_and_tried_again(bench, forward):     # R27
+    forward(1)
+    always(bench, BUSY)
+    assert bench.run("retry_forwards") == {"sent": 0, "retried": 1, "failed": 0}
+    kept = row(bench, 1)
+    assert (kept["status"], kept["attempts"], kept["last_code"]) == ("pending", 1, 451)
+    assert kept["last_error"] == "4.3.0 try again later"
+    assert kept["next_attempt_at"] == clock.text(bench.ahead(hours=6))
+
+
+def test_a_refusal_for_good_ends_it(bench, forward):     # R27
+    forward(1)
+    always(bench, UNKNOWN)
+    assert bench.run("retry_forwards")["failed"] == 1
+    assert (row(bench, 1)["status"], row(bench, 1)["last_code"]) == ("failed", 550)
+
+
+def test_a_message_lost_after_the_dot_is_tried_once_more_in_the_next_run_after_all_others(bench, forward):     # R29
+    forward(1)
+    answers(bench, Result(UNCERTAIN, None, "", "the connection broke after the final dot"))
+    assert bench.run("retry_forwards")["uncertain"] == 1
+    assert (row(bench, 1)["status"], row(bench, 1)["uncertain"]) == ("pending", 1)
+    forward(2)
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run("retry_forwards")["sent"] == 2
+    assert [mail.item_id for mail in bench.outbox] == ["forward-2", "forward-1"]
+    assert row(bench, 1)["attempts"] == 1                       # the same attempt, repeated
+
+
+def test_lost_a_second_time_it_waits_for_its_schedule(bench, forward):     # R29
+    forward(1)
+    always(bench, Result(UNCERTAIN, None, "", "the connection broke after the final dot"))
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(minutes=5)
+    bench.run("retry_forwards")
+    assert row(bench, 1)["next_attempt_at"] == clock.text(bench.ahead(hours=6))
+    assert row(bench, 1)["attempts"] == 1
+
+
+# The relay's trouble is nobody's attempt
+
+def test_a_relay_that_cannot_be_used_pauses_and_costs_no_attempt(bench, forward):
+    forward(1), forward(2)
+    before = [row(bench, 1), row(bench, 2)]
+    always(bench, Result(RELAY, None, "", "connection refused"))
+    error = bench.fails("retry_forwards")
+    assert "localhost:587" in error
+    assert "connection refused" in error
+    assert "No message has lost an attempt" in error
+    assert [row(bench, 1), row(bench, 2)] == before
+
+
+def test_while_it_is_paused_nothing_is_tried_and_then_it_goes_on(bench, forward):
+    forward(1)
+    always(bench, Result(RELAY, None, "", "connection refused"))
+    bench.fails("retry_forwards")
+    bench.now = bench.ahead(minutes=4)
+    assert bench.attempt("retry_forwards")["status"] == "partial"
+    assert "the relay is paused until" in bench.result["stop_reason"]
+    bench.now = bench.ahead(minutes=1)
+    bench.outbox.answer = None
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
+def test_pauses_grow_from_5_minutes_to_an_hour_and_start_again_after_a_success(bench, forward):
+    forward(1, created_at=bench.ago(hours=2))
+    always(bench, Result(RELAY, None, "", "connection refused"))
+    pauses = []
+    for _ in range(6):
+        bench.fails("retry_forwards")
+        until = clock.parse(bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1"))
+        pauses.append((until - bench.now).total_seconds() / 60)
+        bench.now = until
+    assert pauses == [5, 10, 20, 40, 60, 60]
+    bench.outbox.answer = None
+    bench.run("retry_forwards")
+    forward(2)
+    always(bench, Result(RELAY, None, "", "connection refused"))
+    bench.fails("retry_forwards")
+    assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(minutes=5))
+
+
+def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forward):     # R27
+    forward(1)
+    always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per hour (100/100)"))
+    assert bench.attempt("retry_forwards")["status"] == "partial"
+    assert row(bench, 1)["attempts"] == 0
+    assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(hours=1))
+
+
+def test_one_connection_lost_before_data_delays_that_message_alone(bench, forward):     # R29
+    forward(1), forward(2)
+    answers(bench, Result(LOST, None, "", "the server closed the connection"))
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "given_back": 1}
+    assert (row(bench, 1)["attempts"], row(bench, 1)["status"]) == (0, "pending")
+    assert row(bench, 1)["next_attempt_at"] == clock.text(bench.ahead(minutes=15))
+
+
+def test_two_in_a_row_are_the_relays_trouble(bench, forward):     # R29
+    forward(1), forward(2), forward(3)
+    always(bench, Result(LOST, None, "", "the server closed the connection"))
+    bench.fails("retry_forwards")
+    assert [row(bench, id)["attempts"] for id in (1, 2, 3)] == [0, 0, 0]
+
+
+def test_a_message_that_always_breaks_the_connection_ends_all_the_same(bench, forward):     # R23
+    forward(1, created_at=bench.ago(days=7))
+    always(bench, Result(LOST, None, "", "the server closed the connection"))
+    assert bench.run("retry_forwards")["failed"] == 1
+
+
+# One bad message stops no other
+
+@pytest.mark.parametrize("raw_path", ["../../etc/passwd", "/etc/passwd", "a\\b", ""])
+def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path):     # R23
+    forward(1, raw_path=raw_path), forward(2)
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 1, "notices": 1}
+    assert "expected a path below the spool folder" in row(bench, 1)["last_error"]
+
+
+def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, forward):     # R23
+    forward(1, attempts=3, next_attempt_at=bench.ago(minutes=1)), forward(2)
+
+    def explode(envelope):
+        if bench.db.value("SELECT status FROM {failed_emails} WHERE id = 1") == "sending":
+            raise UnicodeError("a byte that is no letter")
+        return Result(SENT, 250, "", "taken")
+    bench.outbox.answer = explode
+    assert bench.run("retry_forwards")["sent"] == 1
+    assert row(bench, 1)["status"] == "failed"
+    assert row(bench, 1)["last_error"] == "UnicodeError: a byte that is no letter"
+
+
+def test_loops_end(bench, forward):     # R36
+    forward(1, b"Received: from a by b\r\n" * 51 + LETTER % (1, 1))
+    forward(2, b"Received: from a by b\r\n" * 50 + LETTER % (2, 2))
+    assert bench.run("retry_forwards")["failed"] == 1
+    assert "relayed 51 times" in row(bench, 1)["last_error"]
+    forward(3, bench.outbox[0].raw)                             # came back with our mark
+    bench.run("retry_forwards")
+    assert "we have forwarded this message to this address before" in row(bench, 3)["last_error"]
+
+
+def test_our_mark_for_another_address_is_no_loop(bench, forward):     # R36
+    forward(1)
+    bench.run("retry_forwards")
+    forward(2, bench.outbox[0].raw, envelope_to="other@home.example")
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
+# The envelope and the bytes
+
+def test_the_sender_is_rewritten_to_our_domain_and_back_again(bench, forward):     # R36
+    bench.config(mail={"domain": "service.example", "srs_secret": "s3cret"})
+    forward(1)
+    bench.run("retry_forwards")
+    sender = bench.outbox[0].sender
+    assert sender.startswith("SRS0=")
+    assert sender.endswith("@service.example")
+    assert srs.reverse(sender, "s3cret", bench.now) == "orders@shop.example"
+
+
+def test_the_null_sender_stays_null(bench, forward):     # R36
+    forward(1, envelope_from="")
+    bench.run("retry_forwards")
+    assert bench.outbox[0].sender == ""
+
+
+def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench, forward):     # R26
+    content = b"Subject: \xff\r\n\r\nraw \x00 bytes\r\n.\r\n\n\n"
+    forward(1, content)
+    seen = []
+    bench.outbox.answer = lambda envelope: BUSY
+    send = bench.outbox.send
+
+    def record(envelope, message, deadline, item_id):
+        with open(message.path, "rb") as file:
+            seen.append(message.head + file.read())
+        return send(envelope, message, deadline, item_id)
+    bench.outbox.send = record
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(days=1)
+    bench.run("retry_forwards")
+    assert len(seen) == 2
+    assert seen[0] == seen[1]
+    assert seen[0].endswith(content)
+    assert seen[0].count(b"\r\n", 0, -len(content)) == 1
+
+
+# Whose mail it is
+
+def test_a_suspended_owners_mail_waits(bench, forward):
+    bench.table("users", [{"id": 2, "status": "suspended"}])
+    forward(1, user_id=2), forward(2)
+    assert bench.run("retry_forwards")["sent"] == 1
+    assert row(bench, 1)["status"] == "pending"
+    bench.db.execute("UPDATE {users} SET status = 'active' WHERE id = 2")
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
+@pytest.mark.parametrize("gone", ["users", "aliases", "destinations"])
+def test_mail_of_what_is_gone_is_cancelled_without_a_notice(bench, forward, gone):
+    forward(1)
+    bench.db.execute(f"DELETE FROM {{{gone}}} WHERE id = 1")
+    assert bench.run("retry_forwards")["cancelled"] == 1
+    assert row(bench, 1)["status"] == "failed"
+    assert row(bench, 1)["last_error"].startswith("cancelled: the ")
+    assert (row(bench, 1)["attempts"], bench.outbox, bench.ids("notifications")) == (0, [], [])
+
+
+def test_mail_of_a_deleted_account_is_cancelled(bench, forward):
+    forward(1)
+    bench.db.execute("UPDATE {users} SET status = 'deleted'")
+    assert bench.run("retry_forwards")["cancelled"] == 1
+    assert bench.ids("notifications") == []
+
+
+# Telling the owner
+
+def test_the_owner_is_told_in_plain_words(bench, forward):
+    bench.config(core={"app_url": "https://mail.example.org"})
+    forward(1)
+    always(bench, Result(FINAL, 552, "5.2.2", "mailbox full"))
+    assert bench.run("retry_forwards")["notices"] == 1
+    notice, = bench.rows("notifications")
+    assert (notice["to_email"], notice["kind"]) == ("jo@home.example", "forward_failed")
+    assert notice["persona"] == "postmaster"
+    assert notice["subject"] == "A message could not be forwarded to jo@home.example"
+    for words in ("Hello Jo,", "From:      Shop <orders@shop.example>", "Subject:   Order 1",
+                  "Sent to:   box@alias.example", "Why:       The mailbox is full.", "552 5.2.2 mailbox full",
+                  "Make room in the mailbox.", "https://mail.example.org", "We have not written to the sender."):
+        assert words in notice["body_text"]
+
+
+def test_one_notice_a_destination_and_day_lists_what_failed(bench, forward):
+    forward(1), forward(2)
+    always(bench, UNKNOWN)
+    bench.run("retry_forwards")
+    forward(3)
+    bench.run("retry_forwards")
+    notice, = bench.rows("notifications")
+    assert notice["subject"] == "3 messages could not be forwarded to jo@home.example"
+    assert all(f"Order {id}" in notice["body_text"] for id in (1, 2, 3))
+    assert [row(bench, id)["notice_id"] for id in (1, 2, 3)] == [notice["id"]] * 3
+
+
+def test_what_fails_after_todays_notice_was_sent_is_told_tomorrow(bench, forward):
+    forward(1)
+    always(bench, UNKNOWN)
+    bench.run("retry_forwards")
+    bench.db.execute("UPDATE {notifications} SET status = 'sent'")
+    forward(2)
+    bench.run("retry_forwards")
+    assert len(bench.ids("notifications")) == 1
+    assert row(bench, 2)["told_at"] is None
+    bench.now = bench.ahead(days=1)
+    bench.run("retry_forwards")
+    assert len(bench.ids("notifications")) == 2
+    assert row(bench, 2)["told_at"]
+
+
+def test_another_destination_has_a_notice_of_its_own(bench, forward):
+    forward(1), forward(2, envelope_to="jo@work.example")
+    always(bench, UNKNOWN)
+    assert bench.run("retry_forwards")["notices"] == 2
+
+
+@pytest.mark.parametrize("how", [{"envelope_from": ""},
+                                 {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER % (1, 1)}])
+def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     # R36
+    forward(1, **how)
+    always(bench, UNKNOWN)
+    bench.run("retry_forwards")
+    assert bench.ids("notifications") == []
+    assert row(bench, 1)["told_at"]
+    forward(2)
+    bench.run("retry_forwards")
+    assert len(bench.ids("notifications")) == 1
+
+
+def test_a_senders_words_add_no_line_and_no_header(bench, forward):     # R35
+    forward(1, b"From: =?utf-8?q?a=0d=0ABcc:_x@y.example?= <a@b.example>\r\n"
+               b"Subject: =?utf-8?q?one=0d=0aX-Evil:_yes?=\r\n\r\nhello\r\n")
+    always(bench, UNKNOWN)
+    bench.run("retry_forwards")
+    notice, = bench.rows("notifications")
+    assert "\n" not in notice["subject"]
+    assert "\r" not in notice["body_text"]
+    assert not any(line.startswith(("Bcc", "X-Evil")) for line in notice["body_text"].splitlines())
+
+
+# Limits of the relay
+
+def test_no_more_than_the_limit_an_hour_leaves_in_any_hour(bench, forward):     # R37
+    bench.config(mail={"per_hour": "3"})
+    for id in range(1, 8):
+        forward(id)
+    assert bench.attempt("retry_forwards")["stop_reason"] == "[mail] per_hour = 3 is reached"
+    assert bench.result["counts"]["sent"] == 3
+    bench.now = bench.ahead(minutes=59)
+    assert bench.run("retry_forwards")["sent"] == 0
+    bench.now = bench.ahead(minutes=2)
+    assert bench.run("retry_forwards")["sent"] == 3
+    assert row(bench, 7)["attempts"] == 0
+
+
+def test_a_limit_a_minute_is_waited_for_within_the_run(bench, forward):     # R37
+    bench.config(mail={"per_hour": "off", "per_minute": "2"})
+    for id in range(1, 6):
+        forward(id)
+    assert bench.run("retry_forwards")["sent"] == 5
+    assert bench.clock.seconds - 1000 >= 120
+
+
+def test_what_the_relay_never_took_is_given_back_to_the_limit(bench, forward):     # R37
+    bench.config(mail={"per_hour": "1"})
+    forward(1), forward(2)
+    answers(bench, Result(LOST, None, "", "the server closed the connection"))
+    assert bench.attempt("retry_forwards")["counts"]["sent"] == 1
+
+
+def test_failures_an_hour_can_be_limited_too(bench, forward):     # R37
+    bench.config(mail={"per_hour": "off", "failures_per_hour": "2"})
+    for id in range(1, 5):
+        forward(id)
+    always(bench, BUSY)
+    assert bench.attempt("retry_forwards")["counts"]["retried"] == 2
+    assert bench.result["stop_reason"] == "[mail] failures_per_hour = 2 is reached"
+
+
+# Stopping, and going on
+
+def test_limit_ends_a_run_and_nothing_stays_claimed(bench, forward):
+    for id in range(1, 5):
+        forward(id)
+    assert bench.run("retry_forwards", limit=2)["sent"] == 2
+    assert bench.ids("failed_emails", "claim_token IS NOT NULL OR claim_run IS NOT NULL") == []
+    assert bench.run("retry_forwards")["sent"] == 2
+
+
+def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, forward):     # R30
+    forward(1), forward(2)
+
+    def slow(envelope):
+        bench.clock.seconds += 215                  # of 240 and 30
+        return Result(SENT, 250, "", "taken")
+    bench.outbox.answer = slow
+    assert bench.attempt("retry_forwards")["status"] == "partial"
+    assert (bench.result["counts"]["sent"], bench.result["stop_reason"]) == (1, "budget")
+    assert row(bench, 2)["status"] == "pending"
+    assert row(bench, 2)["claim_token"] is None
+
+
+def test_a_row_taken_away_after_the_claim_is_left_alone(bench, forward):     # R21
+    forward(1), forward(2)
+    rival = connect(bench.url)
+    bench.outbox.answer = lambda envelope: (
+        rival.execute("UPDATE {failed_emails} SET status = 'failed' WHERE id = 2"),
+        Result(SENT, 250, "", "taken"))[1]
+    assert bench.run("retry_forwards")["sent"] == 1
+    assert (row(bench, 2)["status"], row(bench, 2)["attempts"]) == ("failed", 0)
+    rival.close()
+
+
+def test_a_row_that_a_living_run_has_claimed_is_not_touched(bench, forward):     # R21
+    forward(1, claim_token="other", claim_run="other", lease_until=bench.ahead(minutes=1))
+    bench.table("job_runs", [{"run_id": "other", "job": "elsewhere", "status": "running", "started_at": bench.now}])
+    assert bench.run("retry_forwards")["sent"] == 0
+    bench.now = bench.ahead(minutes=1, seconds=1)               # its lease is over
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
+# Files
+
+def test_the_file_of_a_sent_message_goes_with_the_next_run(bench, forward):
+    forward(1)
+    bench.run("retry_forwards")
+    assert bench.spooled() == ["1.eml"]
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run("retry_forwards")["files"] == 1
+    assert bench.spooled() == []
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_a_file_that_another_row_needs_stays(bench, forward, status):
+    forward(1)
+    forward(2, raw_path="1.eml", status=status, created_at=bench.now)
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(minutes=5)
+    assert "files" not in bench.run("retry_forwards")
+    assert "1.eml" in bench.spooled()
+
+
+def test_a_file_that_a_held_message_names_stays(bench, forward):
+    forward(1)
+    bench.table("overflow_hold", [{"raw_path": "1.eml", "held_at": bench.now}])
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(minutes=5)
+    bench.run("retry_forwards")
+    assert bench.spooled() == ["1.eml"]
+
+
+# What is written down
+
+def test_each_message_logs_one_event_with_its_next_attempt(bench, forward):     # R61
+    forward(1), forward(2)
+    answers(bench, BUSY)
+    bench.run("retry_forwards")
+    first, second = [event for event in bench.events("retry_forwards") if event["event"] == "forward"]
+    assert (first["id"], first["attempt"], first["outcome"], first["code"]) == (1, 1, "retry", 451)
+    assert first["next_attempt_at"] == clock.text(bench.ahead(hours=6))
+    assert (second["outcome"], second["to"]) == ("sent", "j***@home.example")
+
+
+def test_an_idle_run_writes_nothing_but_its_own_row(bench, owner):     # R10
+    bench.run("retry_forwards")
+    writes = [sql for sql in bench.statements if not sql.lstrip().upper().startswith("SELECT")]
+    assert len(writes) == 2, writes
+
+
+def test_a_dry_run_shows_what_is_due_with_masked_addresses(bench, forward):     # R11
+    forward(1), forward(2, created_at=bench.now)
+    assert bench.run("retry_forwards", dry_run=True) == {"due": 1}
+    shown, = bench.samples[0]["rows"]
+    assert (shown["id"], shown["envelope_to"]) == (1, "j***@home.example")
+    assert bench.outbox == []
