@@ -43,10 +43,10 @@ def run(job, args, make_session, config_path) -> int:
         request = request._replace(trigger="scheduled", slot=slot)
     result = runner.run(job, session.config, session.ports, request, session.console)
     if args.json:
-        print(json.dumps({**runner.as_json(result), **({"samples": session.console.samples} if args.dry_run else {})},
-                         ensure_ascii=False, default=str))
+        samples = {"samples": session.console.samples} if args.dry_run else {}
+        session.console.answer(json.dumps({**runner.as_json(result), **samples}, ensure_ascii=False, default=str))
     elif args.dry_run:
-        print(samples_words(result, session.console.samples))
+        session.console.answer(samples_words(result, session.console.samples))
     show(session.console, result, request, said=args.json or args.dry_run)
     return runner.exit_code(result, args.fail_if_locked)
 

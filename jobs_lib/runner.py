@@ -28,10 +28,8 @@ def run(job, config, ports, request: Request, console) -> dict:
     Raises ConfigError before anything is touched, and DatabaseError when the database is out of reach. All
     that goes wrong inside the job ends as an outcome.
     """
-    core = config.section("core")
-    options = config.job(job)
-    for section in job.sections:
-        config.section(section)
+    config.check([job], ("core", *job.sections))
+    core, options = config.section("core"), config.job(job)
     budget = options.budget.total_seconds()
     if request.budget is not None:
         budget = min(budget, request.budget)

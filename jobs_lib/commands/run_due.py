@@ -43,8 +43,10 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     except LockHeld:                     # the tick before this one still works; what it leaves is due next time
         return [], 0
     try:
-        found, problems = due.find(config, catalogue.load_all(), ports.database(), ports.now(),
+        broken: list[str] = []                  # one job's spoilt file stops no other
+        found, problems = due.find(config, catalogue.load_all(broken), ports.database(), ports.now(),
                                    lambda job: locks.is_free(locks.lock_for(job.name, core, ports.lock_database, 60)))
+        problems = [*broken, *problems]
         for problem in problems:
             console.fail(f"jobs.py run-due: {problem}")
         results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
