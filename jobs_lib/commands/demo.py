@@ -24,9 +24,10 @@ from . import migrate, run_due
 
 OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
-    ("list", "list", "every job: what, when, how it went"),
-    ("test", "test retry_forwards", "what this job would do now, in words; nothing is changed"),
-    ("test", "test retry_forwards --sandbox", "the same for real, on a copy, showing each row that changes"),
+    ("list", "list", "every job: what it does, when, how it went"),
+    ("replay", "replay forward 16", "queue no. 16 once more, which had failed for good"),
+    ("test", "test retry_forwards", "what that job would do now, row by row; nothing is changed"),
+    ("test", "test retry_forwards --sandbox", "the same for real on a copy, with each row that changes"),
     ("history", "history", "every run, with its counts"),
 )
 

@@ -54,7 +54,7 @@ def _invoice() -> str:
 
 
 def _bounce() -> str:
-    return ("Message-ID: <0815@books.example>\nFrom: MAILER-DAEMON@books.example\nTo: shop@alias.example\n"
+    return ("Message-ID: <0815@books.example>\nFrom: Mail Delivery <MAILER-DAEMON@books.example>\nTo: shop@alias.example\n"
             "Subject: Undelivered mail\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
             "Content-Type: text/plain; charset=us-ascii\n\nYour message to sales@books.example was not delivered.\n")
 

@@ -37,12 +37,20 @@ def watch(event: str, args: tuple) -> None:
         if ALLOWED is None or str(args[0]) != ALLOWED.partition(":")[0]:
             tried.append([event, str(args[0])])
     elif event in CHANGES or (event == "open" and _writes(args)):
-        tried.append([event, str(args[0])])
+        tried.append([event, _where(event, args)])
 
 
 def _writes(args: tuple) -> bool:
     path, _, flags = args
-    return bool(flags & WRITING) and path != os.devnull
+    return bool(flags & WRITING) and path != os.devnull and not isinstance(path, int)       # one that was open before
+
+
+def _where(event: str, args: tuple) -> str:
+    """The path, also of what is named by an open file or below an open folder."""
+    if isinstance(args[0], int):
+        return os.readlink(f"/proc/self/fd/{args[0]}")
+    below = args[1] if event in ("os.remove", "os.rmdir") else -1
+    return os.path.join(os.readlink(f"/proc/self/fd/{below}") if below >= 0 else "", str(args[0]))
 
 
 @atexit.register

@@ -1,0 +1,256 @@
+"""`jobs.py demo`: real runs on a sample service, in its own folder, readable, with nothing but Python."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import dkim
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.sample import signed
+from jobs_lib.sample.messages import MESSAGES, raw
+from jobs_lib.sample.service import ROWS
+
+ROOT = Path(__file__).resolve().parents[2]
+WATCHED = str(ROOT / "tests" / "support" / "watched.py")
+PLAIN = {"PATH": os.defpath}
+
+
+def run(folder: Path, *words: str, code: int = 0, **environment: str):
+    """`jobs.py demo WORDS` with the bare Python, no package, in an empty environment."""
+    done = subprocess.run([sys.executable, "-S", str(ROOT / "jobs.py"), "demo", *words], cwd=folder, text=True,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
+                          env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1", **environment})
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """One demo in the folder `demo` of an empty one: (the folder above, what was printed)."""
+    above = tmp_path_factory.mktemp("above")
+    return above, run(above, "--dir", "demo")
+
+
+@pytest.fixture
+def db(demo):
+    made = connect("sqlite:///jobs.db", base=str(demo[0] / "demo"))
+    yield made
+    made.close()
+
+
+def test_it_ends_well_and_fits_80_columns(demo):
+    done = demo[1]
+    assert done.stderr == ""
+    assert [line for line in done.stdout.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+    assert "\x1b" not in done.stdout
+
+
+def test_it_shows_every_state_and_what_became_of_it(demo, db):
+    lines = demo[1].stdout.splitlines()
+    expected = [row["status"] for row in db.query("SELECT status FROM {failed_emails} ORDER BY id")]
+    assert sorted(set(expected)) == ["failed", "pending", "sent"]
+    for words in ("due: retry 1 of 4        delivered", "due: retry 4 of 4        failed: owner told",
+                  "in 40 min: retry 1 of 4  waits, due in 40 min", "due, owner suspended     waits for its owner",
+                  "due, owner deleted       cancelled", "sent 3 h ago             its file is deleted",
+                  "sent 9 d ago             row and file deleted", "failed 8 d ago           row deleted, file kept",
+                  "failed 2 d ago           kept for now"):
+        assert any(words in line for line in lines), words
+
+
+def test_what_is_due_runs_through_run_due_itself(db):
+    runs = db.query("SELECT job, slot, status, trigger_type FROM {job_runs} ORDER BY id")
+    assert runs[0]["job"] == "retry_forwards"
+    assert {(run["status"], run["trigger_type"]) for run in runs} == {("ok", "scheduled")}
+    assert all(run["slot"] for run in runs)
+
+
+def test_the_owner_is_told_and_the_notice_is_shown(demo, db):
+    notice = db.row("SELECT to_email, subject, body_text, status FROM {notifications}")
+    assert (notice["to_email"], notice["status"]) == ("jane@home.example", "pending")
+    shown = [line[4:] for line in demo[1].stdout.splitlines() if line.startswith("  |")]
+    assert shown[1:] == [f"To:      {notice['to_email']}", f"Subject: {notice['subject']}", "",
+                         *notice["body_text"].rstrip().split("\n")]
+
+
+def test_two_rows_of_one_message_keep_its_file_until_both_are_done(demo, db):
+    assert [row["status"] for row in db.query("SELECT status FROM {failed_emails} WHERE raw_path = 'party.eml'"
+                                              " ORDER BY id")] == ["sent", "pending"]
+    spool = demo[0] / "demo" / "spool"
+    assert (spool / "party.eml").exists()
+    assert (spool / "survey.eml").exists()               # one of its two rows was purged
+    assert not (spool / "recipe.eml").exists()
+
+
+def delivered(demo) -> dict:
+    """{number: bytes} of what is in the Maildir."""
+    new = demo[0] / "demo" / "maildir" / "new"
+    return {int(path.name.split("-")[1].split(".")[0]): path.read_bytes() for path in new.iterdir()}
+
+
+def test_a_signature_still_holds_after_delivery(demo):                     # R26
+    found = [content for content in delivered(demo).values() if b"DKIM-Signature" in content]
+    assert len(found) == 1
+
+    def key(name, timeout=0):
+        assert name == b"mail._domainkey.northwind.example."
+        return signed.PUBLIC_KEY.encode()
+    assert dkim.verify(found[0], dnsfunc=key)
+    assert not dkim.verify(found[0].replace(b"this:  \r\n", b"this: \r\n"), dnsfunc=key)
+
+
+def test_each_delivered_message_ends_with_the_bytes_that_came_in(demo, db):  # R26
+    found = delivered(demo)
+    assert len(found) == 6
+    for number, content in found.items():
+        received = clock.parse(db.value("SELECT created_at FROM {failed_emails} WHERE id = :id", id=number))
+        assert content.endswith(raw(ROWS[number - 1].file, received)), number
+
+
+def test_the_senders_of_what_is_delivered_are_ours_and_nobody_stays_nobody(demo):   # R36
+    senders = [re.match(rb"X-Envelope-From: <(.*)>\r\n", content)[1] for content in delivered(demo).values()]
+    assert senders.count(b"") == 1
+    assert all(re.fullmatch(rb"SRS0=.+@alias\.example", sender) for sender in senders if sender)
+
+
+def test_its_files_are_private(demo):
+    for path in (demo[0] / "demo").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def commands(done) -> list[str]:
+    return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ") and "jobs.py --config" in line]
+
+
+@pytest.mark.parametrize("inside", [".", "demo", "demo/spool"])
+def test_the_commands_it_ends_with_can_be_typed_where_you_are(demo, inside, tmp_path):
+    here = demo[0] / inside
+    done = run(here, "--dir", str(demo[0] / "demo"))
+    assert len(commands(done)) >= 3
+    for command in commands(done):
+        typed = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True, timeout=60,
+                               env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
+        assert typed.returncode == 0, command + typed.stdout + typed.stderr
+    log = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("  less "))
+    assert json.loads((here / log).read_text().splitlines()[0])["event"] == "run started"
+
+
+def test_paths_with_spaces_are_quoted(tmp_path):
+    above = tmp_path / "my folder"
+    above.mkdir()
+    done = run(above, "--dir", "the demo")
+    assert shlex.split(commands(done)[0])[3] == "the demo/config.ini"
+
+
+def test_a_folder_with_other_things_stays_as_it_is(tmp_path):
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "demo" / "thesis.txt").write_text("three years of work")
+    done = run(tmp_path, "--dir", "demo", code=2)
+    assert "is not empty and was not made by the demo" in done.stderr
+    assert [path.name for path in (tmp_path / "demo").iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_text("a file"), lambda path: path.symlink_to("nowhere")],
+                         ids=["file", "dangling link"])
+def test_what_is_no_folder_is_refused(tmp_path, make):
+    make(tmp_path / "demo")
+    assert "is not a folder" in run(tmp_path, "--dir", "demo", code=2).stderr
+
+
+def test_a_folder_of_its_own_is_made_anew_and_only_what_it_made_goes(tmp_path):
+    run(tmp_path, "--dir", "demo")
+    (tmp_path / "demo" / "spool" / "left.eml").write_text("from the demo before")
+    (tmp_path / "demo" / "notes.txt").write_text("my own")
+    done = run(tmp_path, "--dir", "demo")
+    assert "6 sent" in done.stdout
+    assert not (tmp_path / "demo" / "spool" / "left.eml").exists()
+    assert (tmp_path / "demo" / "notes.txt").read_text() == "my own"
+
+
+def test_your_own_configuration_and_environment_are_not_touched(tmp_path):
+    done = run(tmp_path, "--dir", "demo", JOBS_CORE_DATABASE=f"sqlite:///{tmp_path}/mine.db",
+               JOBS_CONFIG=str(tmp_path / "broken.ini"), JOBS_SPOOL_DIR=str(tmp_path / "mine"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo"]
+    assert "Your environment sets JOBS_CORE_DATABASE, JOBS_SPOOL_DIR" in done.stdout.replace("\n", " ")
+
+
+def test_it_takes_no_config(tmp_path):
+    assert "takes no --config" in run(tmp_path, "--config", "x.ini", code=2).stderr
+
+
+def test_nothing_is_connected_to_and_nothing_written_outside_its_folder(tmp_path):
+    report = tmp_path / "report.json"
+    subprocess.run([sys.executable, WATCHED, "demo", "--dir", "demo"], cwd=tmp_path, check=True, timeout=60,
+                   capture_output=True, env={**PLAIN, "JOBS_WATCHED": str(report), "PYTHONDONTWRITEBYTECODE": "1"})
+    tried = json.loads(report.read_text())
+    assert tried
+    mine = str(tmp_path / "demo")
+    assert [entry for entry in tried if not entry[1].startswith(mine)] == []
+
+
+def on_a_terminal(folder: Path, **environment: str) -> str:
+    """What a person sees: the demo's output through a terminal of its own."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"], cwd=folder,
+                               stdin=theirs, stdout=theirs, stderr=theirs,
+                               env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1", **environment})
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):              # the terminal is gone when the process is
+        while part := os.read(ours, 65536):
+            seen += part
+    os.close(ours)
+    assert process.wait(60) == 0
+    return seen.decode()
+
+
+def test_colours_are_for_terminals_that_have_them(tmp_path):
+    assert "\x1b[32mdelivered\x1b[0m" in on_a_terminal(tmp_path, TERM="xterm")
+    assert "\x1b" not in on_a_terminal(tmp_path)
+    assert "\x1b" not in on_a_terminal(tmp_path, TERM="dumb")
+    assert "\x1b" not in on_a_terminal(tmp_path, TERM="xterm", NO_COLOR="1")
+
+
+def test_a_terminal_without_umlauts_is_no_reason_to_fail(tmp_path):
+    done = run(tmp_path, "--dir", "demo", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert "aus K" in done.stdout
+
+
+# The messages
+
+def parsed(name: str):
+    return message_from_bytes(raw(name, clock.now()), policy=policy.default)
+
+
+def test_the_messages_bring_what_real_mail_brings():
+    assert max(map(len, raw("newsletter.eml", clock.now()).split(b"\r\n"))) > 998
+    assert parsed("greetings.eml")["Subject"] == "Grüße aus Köln"
+    assert not raw("greetings.eml", clock.now()).isascii()
+    assert "schöne Grüße" in parsed("greetings.eml").get_content()
+    attachment, = parsed("invoice.eml").iter_attachments()
+    assert attachment.get_content().startswith(b"%PDF")
+    assert len(parsed("loop.eml").get_all("Received")) > 50
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_each_message_is_well_formed(name):
+    content = raw(name, clock.now())
+    assert content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r")
+    message = parsed(name)
+    assert message.defects == []
+    assert [header for header in ("From", "To", "Subject", "Date", "Message-ID") if not message[header]] == []
+
+
+def test_a_message_that_is_not_there():
+    with pytest.raises(ValueError, match=r"no sample message 'lost\.eml'"):
+        raw("lost.eml", clock.now())
