@@ -1,9 +1,13 @@
 """A run that finds nothing to do loads little: no module on its way imports something heavy at its start."""
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
-from tests.house.source import imports, is_in, modules, where
+from tests.house.source import ROOT, imports, is_in, modules, where
 
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
 DOORS = ("jobs", "jobs_lib.cli", "jobs_lib.due", "jobs_lib.commands.run_due",
@@ -37,3 +41,36 @@ def test_nothing_heavy_is_loaded(name):            # R10
     wrong = [f"{where(modules()[name], found.line)}: {found.module}" for found in imports(name)
              if found.at_start and any(is_in(found.module, heavy) for heavy in HEAVY)]
     assert not wrong, "load it inside the function that needs it: " + ", ".join(wrong)
+
+
+@pytest.fixture
+def idle(tmp_path):
+    """A migrated installation with nothing due, and a function that runs Python code on it."""
+    (tmp_path / "config.ini").write_text("[core]\ndatabase = sqlite:///jobs.db\n")
+
+    def run(code: str) -> str:
+        # -S: no site-packages, whose .pth files may import anything.
+        done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True,
+                              env={"PATH": os.environ["PATH"], "JOBS_CONFIG": str(tmp_path / "config.ini")})
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("from jobs_lib.cli import main; raise SystemExit(main(['migrate']))")
+    return run
+
+
+def test_an_idle_run_loads_nothing_heavy(idle):         # R10
+    loaded = idle("import sys; from jobs_lib.cli import main; code = main(['run-due']);"
+                  "print(*sys.modules); sys.exit(code)").split()
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R10
+    def stored() -> dict:
+        files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix != ".db-shm"}
+        return {name: data for name, data in files.items() if data}
+
+    tick = "from jobs_lib.cli import main; raise SystemExit(main(['run-due']))"
+    before = stored()
+    assert idle(tick) == ""
+    assert stored() == before
