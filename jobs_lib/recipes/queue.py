@@ -46,6 +46,8 @@ class Worker:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.token = os.urandom(16).hex()
         self.table = "{" + queue.table + "}"
+        self._owner_may = (f" AND NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
+                           " AND {users}.status = 'suspended')")
         self.has_claims = False
 
     # Before the work
@@ -53,7 +55,7 @@ class Worker:
     def recover(self) -> int:
         """Free the claims of dead runs; rows lost in `sending` become uncertain. How many those are."""
         rows = self.db.query(f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
-                             " WHERE claim_run IS NOT NULL")
+                             " WHERE claim_run > ''")         # not IS NOT NULL, for which SQLite takes no index
         rows = [row for row in rows if row["claim_run"] != self.ctx.run_id]
         if not rows:
             return 0
@@ -100,9 +102,9 @@ class Worker:
         return [by_id[id] for id in ids]
 
     def count_due(self) -> int:
-        """How many rows are due now."""
-        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rule}", **values)
-                   for rule, values in self._rules())
+        """How many rows are due now, those of suspended owners left out."""
+        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rule}"
+                                 + self._owner_may, **values) for rule, values in self._rules())
 
     def _due(self, most: int):
         """Batches of ids, one a rule, computed one after the other so that the later are rarely asked."""
@@ -110,8 +112,7 @@ class Worker:
         for rule, values in self._rules():
             rows = self.db.query(
                 f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND claim_token IS NULL"
-                f" AND NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
-                " AND {users}.status = 'suspended')"
+                f"{self._owner_may}"
                 f" ORDER BY {'next_attempt_at' if 'first' not in values else 'created_at'}, id LIMIT :most",
                 most=most, **values)
             if rows:
