@@ -112,6 +112,8 @@ class Walk:
         end = self.ctx.monotonic()
         self._rested = end + self.pace.after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows
+        if self.db.dialect.after_batch:
+            self.db.query(self.db.dialect.after_batch)
         return batch
 
     def _most(self, wanted: int) -> int:

@@ -11,7 +11,7 @@ Each has `name`, `Error` (the driver's root error), and
     begin(readonly), conflict(keys, updates), for_update, explain
     tables, columns, indexes                  statements that read the catalogue
     types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
-    batches, by_key                           for recipes/walk.py: how rows are deleted in short batches
+    batches, by_key, after_batch              for recipes/walk.py: how rows are deleted in short batches
 """
 from __future__ import annotations
 

@@ -29,6 +29,7 @@ table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLAT
 # Row locks: few writers meet them.
 batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)
 by_key = ""                          # for a range of the primary key it takes the primary key by itself
+after_batch = ""
 
 Target = namedtuple("Target", "user password host port socket ca database timeout")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")

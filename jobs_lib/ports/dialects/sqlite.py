@@ -17,6 +17,7 @@ create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
+after_batch = "PRAGMA wal_checkpoint(PASSIVE)"       # bars nobody, so it is done in the pause and not in a commit
 by_key = " NOT INDEXED"              # without statistics it prefers a time index to a range of ids, all of it
 
 Target = namedtuple("Target", "path parameters timeout")
