@@ -1,0 +1,67 @@
+"""What a run costs that finds nothing to do, beside bare Python and the start of two worker engines, in one run.
+
+    python -m tests.benchmarks.startup [--rounds 25] [--no-peers]
+
+Whole processes, in turn; the median of the ratios to bare Python, taken within a round.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from tests.benchmarks.peers import python_with
+from tests.support.service import ROOT, Service
+
+GOALS = {"run-due, nothing due": 2.5, "retry_forwards by cron, nothing to do": 4.0}
+
+
+def timed(command: list[str], environment: dict) -> float:
+    """Seconds of a whole process."""
+    began = time.perf_counter()
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to be installed")
+    args = parser.parse_args()
+    # The system's own Python, as a host's cron starts it: one in a virtual environment looks for its packages first.
+    python = shutil.which("python3", path="/usr/bin") or sys.executable
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(folder, f"sqlite:///{folder}/jobs.db")
+        environment = {"PATH": os.environ["PATH"], "JOBS_CONFIG": f"{folder}/config.ini"}
+        jobs = str(ROOT / "jobs.py")
+        service.run("run-due")
+        contestants = {"python3 -c pass": [python, "-c", "pass"],
+                       "run-due, nothing due": [python, jobs, "run-due"],
+                       "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
+        if not args.no_peers:
+            peers = os.path.dirname(python_with("rq", "celery"))
+            contestants["rq --version"] = [f"{peers}/rq", "--version"]
+            contestants["celery --version"] = [f"{peers}/celery", "--version"]
+        seconds: dict = {name: [] for name in contestants}
+        for turn in range(args.rounds + 1):
+            for name, command in contestants.items():
+                spent = timed(command, environment)
+                if turn:                                # the first warms the caches
+                    seconds[name].append(spent)
+        service.db.close()
+    first = seconds["python3 -c pass"]
+    print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, {args.rounds} rounds")
+    for name, values in seconds.items():
+        ratio = statistics.median(value / base for value, base in zip(values, first))
+        goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
+        print(f"  {name:<40} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare Python{goal}")
+
+
+if __name__ == "__main__":
+    main()
