@@ -61,7 +61,7 @@ def differences(before: str, after: str, table: str):
         columns = [(row[1], row[5]) for row in raw.execute(f"PRAGMA main.table_info({_quote(table)})")]
         names = [name for name, _ in columns]
         key = [name for name, in_key in columns if in_key] or names
-        for new, old in _pairs(raw, table, names, key):
+        for new, old in _pairs(raw, table, names, key) if names else ():
             whole = new or old
             kind = "changed" if new and old else "added" if new else "deleted"
             yield Change(kind, {name: whole[name] for name in key}, old, new)

@@ -75,6 +75,13 @@ def remove(folder: str, raw_path: str) -> int | None:
         os.close(parent)
 
 
+def need_folder(folder: str) -> None:
+    """JobsError when the folder is not there: that is a mistake in a path or a lost disk, and no message may pay."""
+    if not os.path.isdir(folder):
+        raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if it is the right one, "
+                        "`jobs.py migrate` makes it")
+
+
 def mark_folder(folder: str, database_id: str) -> None:
     """Write down whose files these are: only a folder with the database's own mark is ever swept.
 
