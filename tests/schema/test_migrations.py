@@ -281,7 +281,7 @@ def test_an_apps_table_that_is_there_is_left_as_it_is(engine_url):
 def test_a_table_of_our_name_that_is_somebody_elses_is_refused(engine_url):
     db = connect(engine_url, create=True)
     db.execute("CREATE TABLE notifications (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
-    with pytest.raises(DatabaseError, match=r"notifications is there already and is not ours .*\[core\] pref"):
+    with pytest.raises(DatabaseError, match=r"notifications is there .* not ours .*\[core\] prefix"):
         migrate(db, NOW)
     assert db.tables() == {"notifications"}
     prefixed = migrated(engine_url, prefix="bj_")

@@ -63,7 +63,7 @@ def copy(database_file, target) -> None:
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
     """Many rows in few statements; `values` is a list of tuples."""
-    size = 800 // len(columns)
+    size = max(1, 200 // len(columns))           # SQLite looks for each name among all of a statement
     names = ", ".join(columns)
     with database.transaction():
         for start in range(0, len(values), size):

@@ -1,0 +1,40 @@
+"""Reading an engine's plan: which statements would go through a whole table."""
+from __future__ import annotations
+
+import re
+
+READ_AT_MOST = 1_000             # rows of a whole table, by the engine's own guess: a LIMIT ends it there
+SORTED_AT_MOST = 20_000          # rows that a statement may sort
+EXPLAINED = ("SELECT", "UPDATE", "DELETE")
+
+
+def analyse(database, names) -> None:
+    """Let the engine count its rows, so that it plans as on a database in use."""
+    if database.dialect.name == "sqlite":
+        database.execute("ANALYZE")
+    for name in names if database.dialect.name == "mysql" else ():
+        database.query(f"ANALYZE TABLE {{{name}}}")
+
+
+def troubles(database, sql: str, values: dict, large) -> list[str]:
+    """What is wrong with the plan of a statement on the tables in `large`; empty if an index serves it."""
+    if not sql.lstrip().upper().startswith(EXPLAINED):
+        return []
+    judge = _of_sqlite if database.dialect.name == "sqlite" else _of_mysql
+    return [f"{why}: {sql}" for why in judge(database.explain(sql, **values), large)]
+
+
+def _of_sqlite(plan: list[dict], large) -> list[str]:
+    return [step["detail"] for step in plan
+            if (found := re.match(r"SCAN (?:TABLE )?(\w+)", step["detail"])) and found[1] in large]
+
+
+def _of_mysql(plan: list[dict], large) -> list[str]:
+    wrong = []
+    for step in plan:
+        rows, extra = int(step["rows"] or 0), step["Extra"] or ""
+        if step["table"] in large and step["type"] in ("ALL", "index") and rows > READ_AT_MOST:
+            wrong.append(f"{step['table']}: {step['type']}, {rows} rows")
+        if "filesort" in extra and rows > SORTED_AT_MOST:
+            wrong.append(f"{step['table']}: sorts {rows} rows")
+    return wrong
