@@ -5,6 +5,7 @@ import pytest
 
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
+from tests.support.line import Line
 from tests.support.require import program
 
 ENGINES = ["sqlite", "mariadb"]
@@ -37,3 +38,9 @@ def bench(tmp_path, engine_url):
     made = Bench(tmp_path, engine_url)
     yield made
     made.db.close()
+
+
+@pytest.fixture
+def line(tmp_path):
+    """jobs.py as an operator calls it: tests/support/line.py."""
+    return Line(tmp_path)

@@ -1,0 +1,241 @@
+"""The configuration: typed values from four places, and every problem told at once, with its place, without a secret."""
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import catalogue, config, settings
+from jobs_lib.errors import ConfigError, UsageError
+
+SECRET = "p%s;s#w=r'd\"x"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """`load("[mail]\\nport = 25", JOBS_MAIL_HOST="x")`: a Config of this text and environment."""
+    def make(text: str = "", dotenv: str | None = None, **environ: str) -> config.Config:
+        (tmp_path / "config.ini").write_text(text, encoding="utf-8")
+        if dotenv is not None:
+            (tmp_path / ".env").write_text(dotenv, encoding="utf-8")
+        return config.load(None, beside=str(tmp_path), environ=environ)
+    return make
+
+
+def problems(given: config.Config, *sections: str) -> list[str]:
+    """What is wrong, as a run that needs these sections (or all, and all jobs) is told."""
+    with pytest.raises(ConfigError) as caught:
+        given.check([] if sections else catalogue.load_all(), sections or tuple(settings.SECTIONS))
+    return caught.value.problems
+
+
+# Values
+
+def test_without_a_file_the_defaults_hold(tmp_path):
+    given = config.load(None, beside=str(tmp_path), environ={})
+    assert given.section("mail").port == 587
+    assert given.section("core").budget == timedelta(minutes=4)
+    assert not given.sources.found
+
+
+@pytest.mark.parametrize("section", settings.SECTIONS)
+def test_every_default_is_valid(load, section):
+    assert vars(load().section(section)).keys() == {{"from": "from_"}.get(name, name)
+                                                    for name in settings.SECTIONS[section]}
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_default_of_a_job_is_valid(load, name):
+    job = catalogue.load(name)
+    assert vars(load().job(job)).keys() == settings.job_options(job).keys()
+
+
+def test_an_option_named_like_a_word_of_python_has_an_underscore(load):
+    assert load("[mail]\nfrom = notices@example.org").section("mail").from_ == "notices@example.org"
+
+
+def test_paths_count_from_the_folder_of_the_file(load, tmp_path):
+    given = load("[core]\nstate_dir = there/state\nlog_dir = /var/log/jobs\n[mail]\nca_file =")
+    assert given.section("core").state_dir == str(tmp_path / "there" / "state")
+    assert given.section("core").log_dir == "/var/log/jobs"
+    assert given.section("mail").ca_file == ""
+
+
+def test_a_section_is_judged_only_when_it_is_asked_for(load):
+    given = load("[mail]\nport = abc\n[retry_forwards]\ndelays = never")
+    assert given.section("core").lock == "file"
+    assert problems(given, "mail") == [f"[mail] port = 'abc': expected a whole number, 1-65535 ({given.path} line 2)"]
+
+
+# What wins
+
+def test_each_place_wins_over_those_before_it(load):
+    text, dotenv = "[mail]\nhost = file\n", "JOBS_MAIL_HOST=dotenv\n"
+
+    def host(given) -> tuple:
+        option = settings.SECTIONS["mail"]["host"]
+        return given.section("mail").host, given.written("mail", "host", option).origin
+
+    assert host(load()) == ("localhost", "default")
+    assert host(load(text)) == ("file", "file")
+    assert host(load(text, dotenv)) == ("dotenv", ".env")
+    assert host(load(text, dotenv, JOBS_MAIL_HOST="environment")) == ("environment", "environment")
+    given = load(text, dotenv, JOBS_MAIL_HOST="environment").with_overrides(["mail.host=set"], None)
+    assert host(given) == ("set", "--set")
+
+
+def test_an_empty_variable_empties_the_option(load):
+    assert load("[mail]\nusername = me", JOBS_MAIL_USERNAME="").section("mail").username == ""
+
+
+def test_a_job_whose_name_begins_with_a_sections_keeps_its_variables(load, monkeypatch):
+    monkeypatch.setattr(catalogue, "names", lambda: ["mail_reports"])
+    assert load(JOBS_MAIL_REPORTS_BUDGET="1m").section("mail").port == 587
+
+
+@pytest.mark.parametrize("write", ["[mail]\npassword = {}\n", "[mail]\npassword={}\n", "[mail]\npassword   =   {}   \n"])
+def test_a_password_of_any_signs_survives_the_file(load, write):
+    assert load(write.format(SECRET)).section("mail").password == SECRET
+
+
+@pytest.mark.parametrize("quote", ["'p%s;s#w=r\"d $HOME'", '"p%s;s#w=r\\"d $HOME"'])
+def test_a_password_of_any_signs_survives_dotenv(load, quote):
+    assert load(dotenv=f"JOBS_MAIL_PASSWORD={quote}\n").section("mail").password == 'p%s;s#w=r"d $HOME'
+
+
+def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
+    given = load("[tables]\nusers = members\naliases = mail_aliases", JOBS_TABLES_ALIASES="their_aliases")
+    assert given.tables() == {"users": "members", "aliases": "their_aliases"}
+    assert load().tables() == {}
+
+
+# Problems
+
+def test_all_problems_are_told_together(load):              # R63
+    given = load("""\
+[core]
+budget = 4
+timezone = Europe/Berln
+[mail]
+port = 99999
+hots = relay.example.org
+a line without an equals sign
+[mial]
+port = 25
+[personas]
+porter = porter@example.org
+[tables]
+user = members
+[retry_forwards]
+delays = 1h, soon
+schedule = 61 * * * *
+""", JOBS_MAIL_PER_HOUR="many")
+    path = given.path
+    assert problems(given) == [
+        f"{path} line 7: expected option = value in [mail]",
+        f"[mial]: there is no such section; did you mean 'mail'? ({path})",
+        f"[tables] user: there is no such option; did you mean 'users'? ({path} line 13)",
+        "[core] timezone = 'Europe/Berln': expected UTC or a zone such as Europe/Berlin; "
+        f"did you mean 'Europe/Berlin'? ({path} line 3)",
+        "[core] budget = '4': expected a duration with its unit, such as 90d, 36h, 15m or 30s "
+        f"({path} line 2)",
+        f"[mail] hots: there is no such option; did you mean 'host'? ({path} line 6)",
+        f"[mail] port = '99999': expected a whole number, 1-65535 ({path} line 5)",
+        "[mail] per_hour = 'many': expected a whole number, 1-10000000, or off "
+        "(environment variable JOBS_MAIL_PER_HOUR)",
+        "[personas] porter = 'porter@example.org': expected Name <address>, such as Porter <porter@example.org> "
+        f"({path} line 11)",
+        "[retry_forwards] schedule = '61 * * * *': minute '61': expected 0-59, '*', a range, a list, or a step such "
+        f"as */5 ({path} line 16)",
+        "[retry_forwards] delays = '1h, soon': 'soon': expected a duration with its unit, such as 90d, 36h, 15m or "
+        f"30s ({path} line 15)",
+    ]
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("[mail]\npasword = x", r"\[mail\] pasword: there is no such option; did you mean 'password'\? \(.* line 2\)"),
+    ("[retry_forward]", r"\[retry_forward\]: there is no such section; did you mean 'retry_forwards'\?"),
+    ("port = 25", r"line 1: expected a \[section\] first"),
+    ("[mail]\nport: 25", r"line 2: expected option = value in \[mail\]"),
+    ("[mail]\nport = 25\nPORT = 26", r"\[mail\] port is set twice \(.* lines 2 and 3\): keep one"),
+    ("[mail]\nport = 25\n[core]\n[mail]\nport = 26", r"\[mail\] port is set twice \(.* lines 2 and 5\)"),
+    ("[mail]\nhost = a\n port = 25", r"\[mail\] host = 'a': goes on in the next line, since that begins with a space"),
+    ("[mail]\nport = 25 # submission", r"'25 # submission': .*; a comment needs a line of its own"),
+    ("[mail]\nport = '25'", r"expected a whole number, 1-65535; without the quotes"),
+    ("[core]\nlock = fiel", r"expected file or database or both; did you mean 'file'\?"),
+    ("[core]\nbudget = 0m", r"expected more than 0"),
+    ("[core]\nstate_dir =", r"\[core\] state_dir = '': expected a path"),
+    ("[mail]\nhost = smtp://relay.example.org:25", r"expected a host name such as mail\.example\.org, without scheme"),
+    ("[mail]\nfrom = Notices", r"expected an address such as notices@example\.org"),
+    ("[core]\napp_url = mail.example.org", r"expected a URL such as https://mail\.example\.org"),
+    ("[core]\nprefix = my-", r"expected letters, digits and _"),
+    ("[tables]\nusers = my users", r"\[tables\] users = 'my users': expected letters, digits and _"),
+    ("[retry_forwards]\ndelays =", r"expected at least 1, parted by commas: duration"),
+    ("[retry_forwards]\nschedule = * * *", r"expected five fields \(minute hour day month weekday\), found 3"),
+])
+def test_a_problem_says_what_where_and_what_is_expected(load, text, expected):      # R63
+    found = problems(load(text))
+    assert len(found) == 1
+    assert re.search(expected, found[0]), found
+
+
+def test_an_unknown_variable_of_a_section_is_a_problem(load):      # R63
+    assert problems(load(JOBS_MAIL_PASWORD="x"), "mail") == [
+        "[mail] pasword: there is no such option; did you mean 'password'? (variable JOBS_MAIL_PASWORD)"]
+
+
+def test_a_line_that_makes_no_sense_is_told_to_every_run(load):
+    given = load("[mail]\nnonsense\n")
+    assert problems(given, "core") == [f"{given.path} line 2: expected option = value in [mail]"]
+
+
+@pytest.mark.parametrize("text", [
+    "[mail]\npassword = {}\npassword = other",
+    "[mail]\npassword = x\n{}",                             # half of a wrapped password
+    "[mail]\npassword = x\n {}",
+    "[mail]\npassword: {}",
+    "[mail]\nusername = me\n password = {}",                # one space too many
+    "[retry_forwards]\ndelays = 1h,\n max_hops = {}",
+    "[mail]\nhost = smtp://me:{}@relay.example.org",
+    "[core]\napp_url = ftp://me:{}@example.org",
+    "[mail]\n{} = x",
+    "{}",
+])
+def test_no_problem_tells_a_secret(load, text):             # R63
+    secret = "hunter2/Zq8="
+    given = load(text.format(secret))
+    assert "hunter2" not in "\n".join(problems(given))
+
+
+def test_no_wrong_override_tells_a_secret(load):
+    with pytest.raises(UsageError) as caught:
+        load().with_overrides(["mail.pasword=hunter2"], None)
+    assert str(caught.value).startswith("--set mail.pasword: [mail] has no such option; did you mean 'password'?")
+    assert "hunter2" not in str(caught.value)
+
+
+# --set
+
+def test_set_names_an_option_of_the_job_or_of_any_section(load):
+    job = catalogue.load("retry_forwards")
+    given = load().with_overrides(["delays=1m, 2m", "core.budget=10m", "purge_failed_emails.enabled=no"], job)
+    assert given.job(job).delays == (timedelta(minutes=1), timedelta(minutes=2))
+    assert given.section("core").budget == timedelta(minutes=10)
+    assert not given.job(catalogue.load("purge_failed_emails")).enabled
+
+
+@pytest.mark.parametrize("word, expected", [
+    ("dleays=1h", "--set dleays: [retry_forwards] has no such option; did you mean 'delays'?"),
+    ("mial.port=25", "--set mial.port: there is no section [mial]; did you mean 'mail'?"),
+    ("delays", "--set delays: expected delays=VALUE"),
+    ("mail.port", "--set mail.port: expected mail.port=VALUE"),
+])
+def test_a_wrong_override_is_wrong_usage(load, word, expected):
+    with pytest.raises(UsageError, match="^" + re.escape(expected)):
+        load().with_overrides([word], catalogue.load("retry_forwards"))
+
+
+def test_a_wrong_value_says_that_set_gave_it(load):
+    given = load().with_overrides(["core.budget=soon"], None)
+    assert problems(given, "core")[0].endswith("(--set)")

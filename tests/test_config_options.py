@@ -1,0 +1,113 @@
+"""The kinds of values: what they take, what they refuse and say, and that what is shown can be read again."""
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs_lib import catalogue, settings
+from jobs_lib import options as kind
+from jobs_lib.ports.mail import DEFAULT_PAUSE_PATTERNS
+
+EVERY = [(f"{section}.{name}", option) for section, known in settings.SECTIONS.items()
+         for name, option in known.items()]
+EVERY += [(f"{job.name}.{name}", option) for job in catalogue.load_all()
+          for name, option in settings.job_options(job).items()]
+
+
+@pytest.mark.parametrize("option", [pytest.param(option, id=name) for name, option in EVERY])
+def test_a_default_is_valid_and_shown_as_it_is_written(option):
+    value = option.kind.parse(option.default)
+    assert option.kind.parse(option.kind.show(value)) == value
+    assert option.meaning.endswith(".")
+
+
+@pytest.mark.parametrize("text, value", [
+    ("90d", timedelta(days=90)), ("36h", timedelta(hours=36)), ("15m", timedelta(minutes=15)),
+    ("30s", timedelta(seconds=30)), ("2W", timedelta(weeks=2)), (" 7 d ", timedelta(days=7)),
+])
+def test_durations(text, value):
+    assert kind.duration.parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "90", "d", "1.5h", "-1d", "1h30m", "90 days", "\u0669\u0660d", "9" * 30 + "d"])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="^expected a duration with its unit, such as 90d, 36h, 15m or 30s$"):
+        kind.duration.parse(text)
+
+
+@given(st.integers(1, 36_500 * 86_400))
+def test_a_duration_that_is_shown_is_read_as_the_same(seconds):
+    assert kind.duration.parse(kind.show_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
+
+
+@given(st.integers(1, 10 ** 14))
+def test_a_size_that_is_shown_is_read_as_the_same(size):
+    assert kind.size.parse(kind.show_size(size)) == size
+
+
+@pytest.mark.parametrize("parse, text, said", [
+    (kind.duration.parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything')"),
+    (kind.optional(kind.duration).parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything'), or off"),
+    (kind.duration.parse, "99999d", "expected at most 36500d"),
+    (kind.size.parse, "25", "expected a size with its unit, such as 500KB, 25MB or 2GB"),
+    (kind.size.parse, "0MB", "expected more than 0 (0 could mean 'off' or 'everything')"),
+    (kind.integer(5, 10).parse, "11", "expected a whole number, 5-10"),
+    (kind.integer(5, 10).parse, "7.0", "expected a whole number, 5-10"),
+    (kind.switch.parse, "maybe", "expected yes or no"),
+    (kind.choice("file", "both").parse, "bth", "expected file or both; did you mean 'both'?"),
+    (kind.several(kind.integer(1, 9)).parse, "1, x", "'x': expected a whole number, 1-9"),
+    (kind.several(kind.text, 2).parse, "a", "expected at least 2, parted by commas: text"),
+    (kind.timezone.parse, "Berlin", "expected UTC or a zone such as Europe/Berlin"),
+    (kind.host.parse, "relay.example.org:25", "expected a host name such as mail.example.org, without scheme or port"),
+    (kind.host.parse, "", "expected a host name such as mail.example.org, without scheme or port"),
+    (kind.mailbox.parse, "<a@b.example>", "expected Name <address>, such as Porter <porter@example.org>"),
+    (kind.text.parse, "a\x00b", "expected printable characters only"),
+])
+def test_what_is_refused_says_what_is_expected(parse, text, said):      # R63
+    with pytest.raises(ValueError, match="^" + re.escape(said)):
+        parse(text)
+
+
+@pytest.mark.parametrize("parse, text, value", [
+    (kind.optional(kind.duration).parse, "OFF", None),
+    (kind.size.parse, "25mb", 25 * 1024 ** 2),
+    (kind.switch.parse, "On", True),
+    (kind.switch.parse, "0", False),
+    (kind.several(kind.duration).parse, "1h,\n6h\n24h,", (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))),
+    (kind.or_empty(kind.url).parse, "", ""),
+    (kind.host.parse, "::1", "::1"),
+    (kind.host.parse, "m\u00fcller.example", "m\u00fcller.example"),
+    (kind.mailbox.parse, "The Porter <p@example.org>", "The Porter <p@example.org>"),
+])
+def test_what_is_taken(parse, text, value):
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize("url, shown", [
+    ("mysql://user:hunter2@host:3306/name", "mysql://user:********@host:3306/name"),
+    ("mysql://user:hun@t/e:r?2@host/name?unix_socket=/s", "mysql://user:********@host/name?unix_socket=/s"),
+    ("mysql://user:hun://ter2@host/name", ":********@host/name"),
+    ("mysql://user:hunter2/name", "mysql://user:********"),                 # the host was forgotten
+    ("mysql:/user:hunter2@host/name", ":********@host/name"),
+    ("mysql://user@host/name?password=hunter2", "mysql://user@host/name?********"),
+    ("redis://:hunter2@host", "redis://:********@host"),
+    ("mysql://host:3306/name", "mysql://host:3306/name"),
+    ("sqlite:////home/me@work/jobs.db", "sqlite:////home/me@work/jobs.db"),
+    ("", ""),
+])
+def test_a_database_url_is_shown_without_its_password(url, shown):
+    assert kind.hide_password(url) == shown
+
+
+@given(password=st.text(min_size=6).filter(lambda text: text not in "mysql://user:********@host/name"))
+def test_no_password_is_ever_shown(password):
+    assert password not in kind.hide_password(f"mysql://user:{password}@host/name")
+
+
+def test_the_mail_ports_patterns_can_be_written_as_a_list():
+    option = settings.SECTIONS["mail"]["pause_patterns"]
+    assert option.kind.parse(option.default) == DEFAULT_PAUSE_PATTERNS
