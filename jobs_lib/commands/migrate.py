@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .. import catalogue, due, folders
 from ..errors import FAILED, OK
+from ..recipes import spool
 
 
 def arguments(parser) -> None:
@@ -19,6 +20,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Bring the schema up to date."""
+    from ..recipes.spool import mark_folder
     from ..schema import migrations
 
     session = make_session(config_path)
@@ -29,7 +31,7 @@ def run(args, make_session, config_path) -> int:
         print(f"{len(waiting)} migration(s) to run: `jobs.py migrate`" if waiting else "the schema is up to date")
         return FAILED if waiting else OK
     if not args.dry_run:
-        for path in (core.state_dir, core.log_dir, session.config.section("spool").dir):
+        for path in (core.state_dir, core.log_dir):
             folders.private(path)
     db = session.ports.connect(create=not args.dry_run)
     if args.dry_run:
@@ -38,6 +40,9 @@ def run(args, make_session, config_path) -> int:
         return OK
     now = session.ports.now()
     done = migrations.migrate(db, now, args.own_tables)
+    spool.mark_folder(session.config.section("spool").dir,
+                      db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+    mark_folder(session.config.section("spool").dir, db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:
