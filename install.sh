@@ -144,11 +144,23 @@ database() {
 
 can_apt() { command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
 
-# What the tests talk to: each missing program is named, and installed where we may.
-programs() {
+# What the tests talk to, and the Debian package it comes in; `A::B` is a module of Perl.
+programs='mariadbd=mariadb-server mariadb-install-db=mariadb-server postfix=postfix smtp-sink=postfix cron=cron
+    openssl=openssl shellcheck=shellcheck perl=perl Mail::SRS=libmail-srs-perl postsrsd=postsrsd'
+
+is_there() {
+    case $1 in
+        *::*) perl "-M$1" -e 1 >/dev/null 2>&1 ;;
+        *) command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# Each missing program is named, and installed where we may.
+get_programs() {
     missing=''
-    for pair in mariadbd:mariadb-server smtp-sink:postfix openssl:openssl cron:cron shellcheck:shellcheck; do
-        command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
+    for pair in $programs; do
+        package=${pair#*=}
+        is_there "${pair%=*}" || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
     done
     case $python in
         /usr/bin/python3 | /usr/bin/python3.*) has_venv "$python" || missing="$missing python$version-venv" ;;
@@ -188,7 +200,7 @@ END
 # each requirements-dev.txt.
 test_environment() {
     find_python
-    programs
+    get_programs
     has_venv "$python" || die "$python has no venv module (Debian: apt-get install python$version-venv), and the tests" \
         "need packages. Name a Python that has it: PYTHON=/path/to/python3 $0 test"
     key=$({ cat "$home/requirements.txt" "$home/requirements-dev.txt"; "$python" -c \

@@ -5,6 +5,7 @@ It runs with an empty environment, in a folder with a space in its name, called 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -16,6 +17,8 @@ import pytest
 
 from tests.house.source import ROOT
 
+SCRIPT = (ROOT / "install.sh").read_text(encoding="utf-8")
+PROGRAMS = re.compile(r"^programs='(.*?)'$", re.M | re.S)
 LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "tests", ".venv*", "vendor",
                                   "var", "demo", "config.ini", ".env")
 
@@ -147,6 +150,17 @@ def test_a_wrong_word_gets_the_usage(install):
     assert "./install.sh demo" in run.stderr
 
 
+def test_every_program_that_a_test_needs_is_installed():
+    known = dict(pair.split("=") for pair in re.findall(r"[\w:-]+=[\w.+-]+", PROGRAMS.search(SCRIPT).group(1)))
+    tests = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    asked = {call.groups() for path in tests
+             for call in re.finditer(r'\bprogram\("(.+?)", "(.+?)"\)', path.read_text())}
+    named = {package for path in tests if "benchmarks" not in path.parts
+             for package in re.findall(r"apt-get install ([\w.+-]+)", path.read_text())}
+    assert {(name, package) for name, package in asked if known.get(name) != package} == set()
+    assert named - set(known.values()) == set()
+
+
 def test_the_script_is_plain_posix_sh_and_may_be_run():
-    assert (ROOT / "install.sh").read_text().startswith("#!/bin/sh\n")
+    assert SCRIPT.startswith("#!/bin/sh\n")
     assert os.access(ROOT / "install.sh", os.X_OK)
