@@ -49,7 +49,7 @@ class Sandbox:
         """Refuse what is larger than was asked for, or than there is room; the database is copied twice."""
         needed = 2 * self.size.database + self.size.spool
         about = (f"the copy needs {size_words(needed)} (twice the database, {size_words(self.size.database)}, and "
-                 f"{self.size.files:,} spool files, {size_words(self.size.spool)})")
+                 f"{self.size.files:,} files of the spool, {size_words(self.size.spool)})")
         if needed > self.most:
             raise UsageError(f"--sandbox: {about}, and the limit is {show_size(self.most)}: "
                              f"allow more by --max-size {needed * 11 // 10 // 1024 ** 2 + 1}MB, or look at the dry run")
@@ -106,7 +106,8 @@ class Sandbox:
         core, mapped = self.config.section("core"), self.config.tables()
         found = {}
         for name in NAMES:
-            counts, rows = {"added": 0, "changed": 0, "deleted": 0}, []
+            counts = {"added": 0, "changed": 0, "deleted": 0}
+            rows: list[dict] = []
             for change in copies.differences(self.path("before.db"), self.path("jobs.db"),
                                              mapped.get(name) or core.prefix + name):
                 counts[change.kind] += 1

@@ -73,7 +73,7 @@ class Trial:
     def say(self, *lines: str) -> None:
         """Lines for a person; --json stays silent until its end."""
         if not self.args.json and lines:
-            self.session.console.say("\n".join(lines))
+            self.session.console.answer("\n".join(lines))
 
     def dry(self) -> int:
         """What would be done now; nothing is changed, and nobody is contacted."""
@@ -108,7 +108,7 @@ class Trial:
 
         box = Sandbox(self.session.config, self.args.max_size, self.args.keep)
         size = box.size
-        self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} spool files "
+        self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of the spool "
                  f"({size_words(size.spool)}).", "The real ones stay as they are.")
         console = self.session.console
         with box:
