@@ -22,7 +22,7 @@ runs what is due by `jobs.py run-due`; every job can be run by hand as well.
 {commands}
 
 first steps:
-  jobs.py demo                      a sample service, run and shown; needs nothing
+  jobs.py demo                      a sample service, run and shown
   jobs.py migrate                   create the tables
   jobs.py config check              is config.ini in order?
   jobs.py JOB --dry-run             see what a job would do; nothing is changed
@@ -105,7 +105,7 @@ def _options(job) -> str:
     """A job's own options with their defaults."""
     if not job.options:
         return ""
-    lines = [f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:"]
+    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:", _width())
     for name, option in job.options.items():
         lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)

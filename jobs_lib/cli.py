@@ -57,18 +57,14 @@ def _say(words: str, code: int) -> int:
 
 def take_config(argv: list[str]) -> tuple[list[str], str | None]:
     """(the words without `--config FILE`, wherever it stands, and that file)."""
-    words, path = list(argv), None
-    for position, word in enumerate(argv):
-        if word == "--":
-            break
+    words, path, rest = [], None, iter(argv)
+    for word in rest:
         if word == "--config":
-            path = "".join(argv[position + 1:position + 2])
-            del words[position:position + 2]
-            break
-        if word.startswith("--config="):
+            path = next(rest, "")
+        elif word.startswith("--config="):
             path = word.partition("=")[2]
-            del words[position]
-            break
+        else:
+            words.append(word)
     if path == "":
         raise UsageError("--config: expected a file after it")
     return words, path
