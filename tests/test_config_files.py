@@ -119,8 +119,8 @@ def without_dotenv(tmp_path, text: str) -> subprocess.CompletedProcess:
 def test_without_python_dotenv_one_sentence_tells_what_to_do(tmp_path):
     run = without_dotenv(tmp_path, "JOBS_MAIL_PASSWORD=hunter2\n")
     assert run.returncode == 78
-    assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: run `{sys.executable} "
-                          "-m pip install python-dotenv`, or move its settings into config.ini\n")
+    assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: run "
+                          f"`{sys.executable} -m pip install python-dotenv`, or move its settings into config.ini\n")
 
 
 def test_the_web_apps_own_dotenv_needs_nothing(tmp_path):

@@ -35,7 +35,7 @@ def test_durations(text, value):
 
 @pytest.mark.parametrize("text", ["", "90", "d", "1.5h", "-1d", "1h30m", "90 days", "\u0669\u0660d", "9" * 30 + "d"])
 def test_what_is_no_duration(text):
-    with pytest.raises(ValueError, match="^expected a duration with its unit, such as 90d, 36h, 15m or 30s$"):
+    with pytest.raises(ValueError, match="expected a duration with its unit, such as"):
         kind.duration.parse(text)
 
 
