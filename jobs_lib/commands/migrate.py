@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from .. import catalogue, due, folders
 from ..errors import FAILED, OK
-from ..recipes import spool
 
 
 def arguments(parser) -> None:
@@ -40,8 +39,6 @@ def run(args, make_session, config_path) -> int:
         return OK
     now = session.ports.now()
     done = migrations.migrate(db, now, args.own_tables)
-    spool.mark_folder(session.config.section("spool").dir,
-                      db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
     mark_folder(session.config.section("spool").dir, db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
