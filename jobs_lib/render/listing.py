@@ -57,7 +57,7 @@ def _what(run: dict) -> str:
 
 
 def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint) -> str:
-    """A line a run, newest first; what does not fit beside it stands below, cut at `width` where there is one."""
+    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below, cut."""
     heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
     rows = [[_started(run, zone), *([] if job else [run["job"]]),
              STARTED_BY.get(run["trigger_type"], run["trigger_type"]),
@@ -66,9 +66,8 @@ def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, wid
     lines = [_line(heads, rooms, None, paint) + "  WHAT"]
     for row, run in zip(rows, runs):
         line, what = _line(row, rooms, run["status"], paint), _what(run)
-        left = (width or WIDEST) - sum(rooms) - 2 * len(rooms)
-        if what and len(what) > left:
-            lines += [line.rstrip(), INDENT + (cut(what, width - len(INDENT)) if width else what)]
+        if width and what and len(what) > width - sum(rooms) - 2 * len(rooms):
+            lines += [line.rstrip(), INDENT + cut(what, width - len(INDENT))]
         else:
             lines.append(f"{line}  {what}".rstrip())
     return "\n".join([*lines, "", f"Times are in {zone_name}."])

@@ -1,0 +1,78 @@
+"""`pause` and `resume`: cron leaves a paused job alone, and taking it up again fires nothing old."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.support.service import Service
+
+OTHERS_OFF = {"purge_failed_emails": {"enabled": "no"}}
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    service = Service(tmp_path, engine_url, **OTHERS_OFF)
+    service.db.execute("UPDATE {job_state} SET due_after = NULL")       # its latest slot is due
+    return service
+
+
+def runs(service) -> list[dict]:
+    return json.loads(service.run("history", "--json"))
+
+
+def state(service) -> dict:
+    return service.db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = 'retry_forwards'")
+
+
+def test_a_paused_job_is_not_started_by_cron_but_by_hand(service):
+    service.run("pause", "retry_forwards")
+    service.run("run-due")
+    service.run("retry_forwards", "--scheduled")
+    assert runs(service) == []
+    assert service.job("retry_forwards")["status"] == "ok"
+
+
+def test_resuming_fires_nothing_by_itself(service):         # R7
+    service.run("pause", "retry_forwards")
+    out = service.run("resume", "retry_forwards")
+    assert out.startswith("retry_forwards runs again. It was paused since ")
+    assert " Its next time is " in out
+    service.run("run-due")
+    assert runs(service) == []
+    service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now() - timedelta(minutes=6))
+    service.run("run-due")                                  # five minutes later its next time has come
+    assert len(runs(service)) == 1
+
+
+def test_pausing_twice_keeps_the_first_time_and_tells_it(service):
+    service.run("pause", "retry_forwards")
+    first = clock.now() - timedelta(days=3)
+    service.db.execute("UPDATE {job_state} SET paused_at = :first WHERE job = 'retry_forwards'", first=first)
+    assert service.run("pause", "retry_forwards").startswith("retry_forwards was paused already, since ")
+    assert state(service)["paused_at"] == clock.text(first)
+    told = json.loads(service.run("pause", "retry_forwards", "--json"))
+    assert told == {"job": "retry_forwards", "paused_at": clock.text(first), "changed": False}
+
+
+def test_resuming_what_is_not_paused_changes_nothing(service):
+    assert service.run("resume", "retry_forwards").startswith("retry_forwards is not paused; nothing was changed.")
+    assert state(service) == {"paused_at": None, "due_after": None}
+    service.run("run-due")
+    assert len(runs(service)) == 1
+
+
+def test_a_job_that_was_never_seen_can_be_paused(service):
+    service.db.execute("DELETE FROM {job_state}")
+    service.run("pause", "retry_forwards")
+    service.run("run-due")
+    assert runs(service) == []
+    assert json.loads(service.run("resume", "retry_forwards", "--json"))["changed"] is True
+
+
+def test_resuming_a_job_that_is_switched_off_says_so(service):
+    service.run("pause", "purge_failed_emails")
+    assert "it is switched off: [purge_failed_emails] enabled = no." in service.run("resume", "purge_failed_emails")
+    assert json.loads(service.run("resume", "purge_failed_emails", "--json"))["next"] is None
