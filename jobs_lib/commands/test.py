@@ -125,7 +125,7 @@ class Trial:
         return runner.exit_code(result)
 
     def _changes(self, found: dict) -> None:
-        for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"])),
+        for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"], self.job.sample)),
                              ("Files in the spool that changed", words.spool(found["spool"])),
                              ("Mail that would have gone out", words.outbox(found["outbox"]))):
             self.say("", self.paint("bold", title), *(lines or ["  none"]))

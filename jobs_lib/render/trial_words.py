@@ -10,7 +10,7 @@ from .words import table
 WIDTH = 80
 MOST_ROWS, MOST_LINES = 5, 15    # of a table; of the log, the spool and the outbox: more are counted
 # Kept with every run, whatever it does: a line for all of it is enough.
-BOOKS = ("job_runs", "job_state", "mail_counters")
+BOOKS = ("job_runs", "job_state", "mail_counters", "relay_state", "meta", "spool_suspects")
 COLUMN = 9                   # of the labels
 
 
@@ -48,15 +48,15 @@ def events(lines: list[dict]) -> list[str]:
     return words
 
 
-def changes(paint, found: dict) -> list[str]:
-    """Which rows of which table changed, and how."""
+def changes(paint, found: dict, sample: tuple = ()) -> list[str]:
+    """Which rows of which table changed, and how; of one that is gone, the columns of the job's `sample`."""
     lines = []
     for name, counts in found.items():
         if name in BOOKS:
             continue
         lines.append(f"  {paint('bold', name)}: {_how_many(counts)}")
         for row in counts["rows"][:MOST_ROWS]:
-            lines += _row(row)
+            lines += _row(row, sample)
         more = sum(counts[kind] for kind in ("added", "changed", "deleted")) - MOST_ROWS
         if more > 0:
             lines.append(f"    ... and {more:,} more")
@@ -68,11 +68,13 @@ def _how_many(counts: dict) -> str:
     return ", ".join(f"{counts[kind]:,} {kind}" for kind in ("added", "changed", "deleted") if counts[kind])
 
 
-def _row(row: dict) -> list[str]:
+def _row(row: dict, sample: tuple) -> list[str]:
     """Its key, then a line for each column that is not as it was."""
     lines = [f"    {', '.join(f'{name} {value}' for name, value in row['key'].items())}"]
     if row["change"] == "deleted":
-        return [f"{lines[0]}  deleted"]
+        was = ", ".join(f"{name} {_value(row['columns'][name][0])}" for name in sample if name in row["columns"])
+        return textwrap.wrap(f"{lines[0].strip()}  deleted{f': {was}' if was else ''}", WIDTH, initial_indent="    ",
+                             subsequent_indent="      ", break_on_hyphens=False)
     if row["change"] == "added":
         lines[0] += "  added"
     width = max(map(len, row["columns"]), default=0) + 1

@@ -198,7 +198,7 @@ def test_it_shows_the_files_that_went_and_the_mail_that_would_have_gone_out(serv
 
 def test_it_shows_rows_that_were_deleted(service):
     out, _ = service.test("purge_failed_emails", "--sandbox")
-    assert "  failed_emails: 2 deleted\n    id 14  deleted\n    id 15  deleted\n" in out
+    assert "  failed_emails: 2 deleted\n    id 14  deleted: status sent, envelope_to j***@work.example, " in out
     assert "deleted: recipe.eml" in out
     assert "Mail that would have gone out\n  none" in out
 
@@ -283,6 +283,16 @@ def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
 def demo_session(service):
     from jobs_lib import config
     return config.load(str(service.folder / "config.ini"), beside=str(service.folder), environ={})
+
+
+def test_tables_of_an_app_under_its_own_names_are_compared_too(service):
+    for table in ("failed_emails", "users", "job_runs"):
+        service.db.execute(f"ALTER TABLE {{{table}}} RENAME TO theirs_{table}")
+    service.configure("[spool]", "[tables]\nfailed_emails = theirs_failed_emails\nusers = theirs_users\n"
+                                 "job_runs = theirs_job_runs\n[spool]")
+    found = json.loads(service.test("retry_forwards", "--sandbox", "--json")[0])
+    assert found["sandbox"]["tables"]["failed_emails"]["changed"] == 9
+    assert found["sandbox"]["tables"]["notifications"]["added"] == 1
 
 
 def test_a_database_on_a_server_is_no_case_for_a_sandbox(service):
