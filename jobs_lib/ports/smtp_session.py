@@ -47,9 +47,7 @@ class Session(smtplib.SMTP):
         self.sock = sock
         self.wire = Wire(sock)
         self.wire.total = deadline
-        self.helo_resp = self.ehlo_resp = None
-        self.esmtp_features = {}
-        self.does_esmtp = False
+        self.helo_resp = self.ehlo_resp = None       # so that EHLO is said anew, which clears its features
 
     def send(self, s) -> None:
         self.wire.write(s.encode(self.command_encoding) if isinstance(s, str) else s)

@@ -22,7 +22,7 @@ def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer)
     began = time.monotonic()
     result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == outcome
-    assert 0.4 < time.monotonic() - began < 1.5
+    assert 0.4 < time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "retry"),
@@ -32,24 +32,24 @@ def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase,
     began = time.monotonic()
     transport = opened(port=relay(**{phase: Drip(b"250-x\r\n" * 1000, 0.05)}).port, limits=limits)
     assert transport.send(ENVELOPE, stored(), began + 0.8, 1).outcome == outcome
-    assert 0.7 < time.monotonic() - began < 1.6
+    assert 0.7 < time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("phase", ["greeting", "EHLO", "RCPT", "dot"])
 @pytest.mark.parametrize("answer", [ENDLESS[:-2] * 3, b"250 " + b"x" * 1_000_000], ids=["lines", "one line"])
 def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, answer):     # R30
     began = time.monotonic()
-    result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == {"RCPT": "lost", "dot": "uncertain"}.get(phase, "relay")
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 5
 
 
 def test_after_the_dot_time_is_left_to_store_the_result(relay, opened, stored):     # R30
-    limits = LIMITS._replace(margin=0.7)
+    limits = LIMITS._replace(margin=1.5)
     began = time.monotonic()
-    result = opened(port=relay(dot=HANG).port, limits=limits).send(ENVELOPE, stored(), began + 1.5, 1)
+    result = opened(port=relay(dot=HANG).port, limits=limits).send(ENVELOPE, stored(), began + 3, 1)
     assert result.outcome == "uncertain"
-    assert 0.7 < time.monotonic() - began < 1.2
+    assert 1.4 < time.monotonic() - began < 2.9
     assert (LIMITS.dot, LIMITS.margin, MESSAGE_MINIMUM) == (600, 5, 60)
 
 
@@ -65,7 +65,7 @@ def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30
     began = time.monotonic()
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
     assert opened(port=server.port, limits=FAST).send(ENVELOPE, message, soon(), 1).outcome == "retry"
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 8
 
 
 def test_silence_on_an_old_connection_is_tried_once_more_only_with_time_left(relay, opened, stored):   # R30
@@ -156,7 +156,8 @@ def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkey
              (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
     began = time.monotonic()
-    assert opened(port=1, limits=FAST).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
-    assert 0.4 < time.monotonic() - began < 1
+    limits = FAST._replace(connect=2)
+    assert opened(port=1, limits=limits).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    assert 0.9 < time.monotonic() - began < 1.9
     for sock in (full, *fillers):
         sock.close()

@@ -43,11 +43,22 @@ def refusals():
 def test_a_refusal_never_changes_the_next_messages_outcome(        # R28
         relay, opened, stored, extensions, phase, answer, outcome, eager):
     server = relay(extensions, eager=eager, **{phase: [b"", answer]})
-    transport = opened(port=server.port, limits=FAST)
+    transport = opened(port=server.port)
     outcomes = [transport.send(to, stored(), soon(), 1).outcome for to in (ENVELOPE, ENVELOPE, NEXT)]
     assert outcomes == ["sent", outcome, "sent"]
     assert [taken[1] for taken in server.accepted] == [[b"owner@home.example"], [b"next@home.example"]]
     assert {taken[2] for taken in server.accepted} == {CONTENT}
+
+
+@BOTH
+@pytest.mark.parametrize("phase", ["RCPT", "DATA", "dot"])
+def test_after_a_421_we_hang_up_even_if_the_relay_does_not(relay, opened, stored, extensions, phase):     # R28
+    server = relay(extensions, **{phase: [b"421 4.7.0 not really closing"]})
+    transport = opened(port=server.port)
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "retry"
+    assert transport.session is None
+    assert transport.send(NEXT, stored(), soon(), 2).outcome == "sent"
+    assert len(server.received) == 2
 
 
 @pytest.mark.parametrize("command", ["RCPT", "DATA", "."])
