@@ -26,7 +26,7 @@ class Context:
         self.confirmed, self.installation = request.confirmed, installation
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
         self._transport = None
-        self._beaten = stops.started
+        self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.progressed: dict = {}
 
     def section(self, name: str):
@@ -91,7 +91,7 @@ class Context:
         self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
         self._console.progress(self.job.name, done, total)
         now = self._ports.monotonic()
-        if not self.dry_run and (now - self._beaten >= PROGRESS_SECONDS or done == 0):
+        if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
             self._beaten = now
             history.beat(self.db, self.run_id, self.clock(), self.progressed)
 

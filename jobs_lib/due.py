@@ -13,61 +13,61 @@ from .errors import ConfigError
 from .job import PRIORITIES
 
 Due = namedtuple("Due", "job slot trigger late")
-Due.__doc__ = "A due job: its slot, `scheduled` or `continue` (then without a slot of its own), how late it is."
+Due.__doc__ = """A due job: its slot, `scheduled` or `continue` (then without a slot of its own), and since how
+long it could have run: from the first slot that it missed, so that it grows while others go first."""
 
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
 DAY = timedelta(days=1)
+OFF = "9999-12-31 00:00:00"     # `due_after` while `enabled = no`: to be switched on again fires nothing old
 
 
 def latest_slot(config, job, now):
     """The latest slot of the job's schedule at `now`, as aware UTC."""
-    zone = schedule.zone(config.section("core").timezone)
-    return schedule.previous(config.job(job).schedule, now, zone)
+    return schedule.previous(config.job(job).schedule, now, _zone(config))
 
 
-def find(config, jobs, db, now, lock_is_free) -> tuple[list[Due], list[str]]:
+def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
-    `lock_is_free(job)` tells whether a `running` run is dead.
+    `is_dead(job, row)` tells whether the process behind a `running` row is gone.
     """
-    state = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
-    found, problems = [], []
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+    slots, problems = [], []
     for job in jobs:
-        kept = state.get(job.name)
-        if kept is None:
-            first_seen(db, job.name, now)
-        elif not kept["paused_at"]:
-            try:
-                due = config.job(job).enabled and judge(config, job, db, now, kept["due_after"], lock_is_free)
-            except ConfigError as error:            # one job's mistake stops no other
-                problems += error.problems
-                continue
-            if due:
-                found.append((_order(db, due), due))
-    return [due for _, due in sorted(found, key=lambda pair: pair[0])], problems
+        try:
+            if _counts(config, job, db, now, states.get(job.name)):
+                slots.append((job, latest_slot(config, job, now)))
+        except ConfigError as error:            # one job's mistake stops no other
+            problems += error.problems
+    slots = [(job, slot) for job, slot in slots if not _is_early(slot, states[job.name]["due_after"])]
+    first = _first_runs(db, slots)
+    found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
+    return _ordered(config, db, now, found, states), problems
 
 
-def judge(config, job, db, now, due_after, lock_is_free) -> Due | None:
-    """Whether the job's latest slot is due, is to be carried on, or is done (None)."""
-    slot = latest_slot(config, job, now)
-    if due_after and slot <= clock.parse(due_after):
+def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
+    """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it began with."""
+    if first is None:
+        return Due(job, slot, "scheduled", None)
+    if first["status"] == "ok":
         return None
-    row = db.row("SELECT id, status, finished_at FROM {job_runs} WHERE job = :job AND slot = :slot",
-                 job=job.name, slot=slot)
-    if row is None:
-        return Due(job, slot, "scheduled", now - slot)
-    later = db.query("SELECT id, status, finished_at FROM {job_runs} WHERE job = :job AND id > :id"
-                     " AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id", job=job.name, id=row["id"])
-    runs = [row, *later]
+    later = db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE job = :job AND id > :id"
+                     " AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id",
+                     job=job.name, id=first["id"])
+    runs = [first, *later]
     last = runs[-1]
-    if last["status"] in UNFINISHED or (last["status"] == "running" and lock_is_free(job)):
-        return Due(job, slot, "continue", now - slot)
+    goes_on = last["status"] in UNFINISHED or (last["status"] == "running" and is_dead(job, last))
     if last["status"] == "failed":
         failures = sum(run["status"] == "failed" for run in runs)
-        if failures <= len(RETRIES) and now >= clock.parse(last["finished_at"]) + RETRIES[failures - 1]:
-            return Due(job, slot, "continue", now - slot)
-    return None
+        goes_on = (failures <= len(RETRIES)
+                   and now >= clock.parse(last["finished_at"]) + RETRIES[failures - 1])
+    return Due(job, slot, "continue", None) if goes_on else None
+
+
+def of_slot(job, slot, db, now, is_dead) -> Due | None:
+    """`judge` for one slot alone, whatever its run may be."""
+    return judge(job, slot, db, now, _first_runs(db, [(job, slot)]).get(job.name), is_dead)
 
 
 def first_seen(db, job: str, now) -> None:
@@ -75,9 +75,61 @@ def first_seen(db, job: str, now) -> None:
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
-def _order(db, due: Due) -> tuple:
+COLUMNS = "id, job, status, started_at, finished_at, installation, lock_name, heartbeat_at, lease_until"
+
+
+def _first_runs(db, slots: list) -> dict[str, dict]:
+    """{job: the run that its slot began with}, in one query for all of them."""
+    if not slots:
+        return {}
+    either = " OR ".join(f"(job = :job{at} AND slot = :slot{at})" for at in range(len(slots)))
+    values = {f"job{at}": job.name for at, (job, _) in enumerate(slots)}
+    values.update({f"slot{at}": slot for at, (_, slot) in enumerate(slots)})
+    return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE {either}", **values)}
+
+
+def _counts(config, job, db, now, state: dict | None) -> bool:
+    """Whether the job's slots count at all: it is known, enabled and not paused."""
+    if state is None:
+        first_seen(db, job.name, now)
+    elif state["paused_at"]:
+        return False
+    elif not config.job(job).enabled:
+        if state["due_after"] != OFF:
+            db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
+    elif state["due_after"] == OFF:
+        first_seen(db, job.name, now)
+    else:
+        return True
+    return False
+
+
+def _is_early(slot, due_after: str | None) -> bool:
+    return due_after is not None and slot <= clock.parse(due_after)
+
+
+def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
     """Over a day late first; who hung or died last time after the others; then priority, then lateness."""
-    last = db.value("SELECT status FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
-                    " ORDER BY id DESC LIMIT 1", job=due.job.name)
-    return (due.late <= DAY, last in ("timeout", "vanished", "running"), PRIORITIES.index(due.job.priority),
-            -due.late, due.job.name)
+    pairs = []
+    for due in found:
+        last = db.row("SELECT status, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+                      " ORDER BY id DESC LIMIT 1", job=due.job.name)
+        due = due._replace(late=_lateness(config, due, now, last, states[due.job.name]["due_after"]))
+        died = last is not None and last["status"] in ("timeout", "vanished", "running")
+        pairs.append(((due.late <= DAY, died, PRIORITIES.index(due.job.priority), -due.late, due.job.name), due))
+    return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
+    """Since how long the job could have run. The latest slot alone would never be later than the schedule's step."""
+    if due.trigger == "continue" and last:
+        return now - clock.parse(last["started_at"])
+    since = max(last["started_at"] if last else "", due_after or "")
+    if not since:
+        return now - due.slot
+    missed = schedule.following(config.job(due.job).schedule, clock.parse(since), _zone(config))
+    return now - min(missed, due.slot)
+
+
+def _zone(config):
+    return schedule.zone(config.section("core").timezone)

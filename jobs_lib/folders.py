@@ -47,16 +47,17 @@ def kept(path: str, make) -> str:
         write(partial, make() + "\n")
         try:
             os.link(partial, path)          # fails where another process was first; a rename would replace it
-        except FileExistsError:
-            pass
-        finally:
             os.unlink(partial)
+        except FileExistsError:
+            os.unlink(partial)
+        except OSError:                     # a file system without hard links
+            os.replace(partial, path)
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
 
 
 def installation(state_dir: str) -> str:
-    """The id of this installation: a copy of the files on another host makes its own."""
+    """The id of this installation, by which a run knows the rows of its own kind: never copy it to another host."""
     return kept(os.path.join(state_dir, "installation"), lambda: os.urandom(8).hex())
 
 

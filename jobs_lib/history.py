@@ -6,11 +6,13 @@ import os
 from datetime import timedelta
 
 from . import clock
-from .errors import Duplicate
+from .errors import Busy, DatabaseError, Duplicate
+from .locks import DATABASE
+from .ports.dialects import Lost
 
-HEARTBEAT_SECONDS = 20
-SILENCE = timedelta(minutes=10)         # after its hard limit, a run of another installation counts as dead
+SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
 ERROR_LENGTH = 2000
+FINISH_TRIES = 3                        # each waits as long as the database waits for another writer
 
 
 def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
@@ -18,7 +20,7 @@ def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lea
     now = run["started_at"]
     try:
         db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"], trigger_type=trigger,
-                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=os.uname().nodename,
+                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=host(),
                   pid=os.getpid(), status="running", started_at=now, lease_until=lease_until)
     except Duplicate:
         return False
@@ -27,43 +29,67 @@ def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lea
 
 def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
     """Record a run that found the lock held. It has no slot, so its slot stays due."""
-    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger, installation=installation,
-              host=os.uname().nodename, pid=os.getpid(), status="skipped", started_at=run["started_at"],
-              finished_at=run["finished_at"], duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
+    db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
+              installation=installation, host=host(), pid=os.getpid(), status="skipped",
+              started_at=run["started_at"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
+              stop_reason=run["stop_reason"])
 
 
 def finish(db, run: dict) -> None:
     """Store how the run ended. A run that was taken for dead meanwhile is put right."""
-    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms,"
-               " counts = :counts, stop_reason = :stop_reason, error = :error WHERE run_id = :run_id",
-               status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
-               counts=json.dumps(run["counts"]), stop_reason=run["stop_reason"],
-               error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+    for attempt in range(1, FINISH_TRIES + 1):
+        try:
+            db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at,"
+                       " duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason,"
+                       " error = :error WHERE run_id = :run_id",
+                       status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
+                       counts=json.dumps(run["counts"], default=str), stop_reason=run["stop_reason"],
+                       error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+            return
+        except DatabaseError:           # a run that is done must not end as `vanished` for a moment's trouble
+            if attempt == FINISH_TRIES:
+                raise
 
 
 def beat(db, run_id: str, now, progress: dict | None) -> None:
     """Note that the run lives, and how far it is: what a sweep tells of it if it dies."""
-    db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress WHERE run_id = :run_id",
-               now=now, progress=progress and json.dumps(progress), run_id=run_id)
+    try:
+        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress WHERE run_id = :run_id",
+                   now=now, progress=progress and json.dumps(progress), run_id=run_id)
+    except (Busy, Lost):
+        if db.current:                  # that transaction is lost
+            raise
 
 
-def sweep(db, job: str, now, *, installation: str, lock_name: str) -> list[dict]:
-    """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock.
-
-    A `running` row of this installation, or under the same lock in the database, belongs to a dead process,
-    since its lock could be taken. One of another installation is dead when its lease ended long ago.
-    """
-    rows = db.query("SELECT id, run_id, progress, installation, lock_name, started_at, heartbeat_at, lease_until,"
-                    " pid, host FROM {job_runs} WHERE status = 'running' AND job = :job", job=job)
-    dead = [row for row in rows
-            if row["installation"] == installation or row["lock_name"] == lock_name
-            or clock.parse(max(row["lease_until"] or "", row["heartbeat_at"] or row["started_at"])) + SILENCE < now]
+def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
+    """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock."""
+    rows = db.query("SELECT id, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"
+                    " lease_until, pid, host FROM {job_runs} WHERE status = 'running' AND job = :job", job=job)
+    dead = [row for row in rows if is_dead(row, now, installation, lock)]
     for row in dead:
         progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
                    error=f"the process {row['pid']} on {row['host']} ended without a word ({progress})")
     return dead
+
+
+def is_dead(row: dict, now, installation: str, lock) -> bool:
+    """Whether the process behind a `running` row is gone, asked by who holds the lock, or found it free.
+
+    A run of this installation, or under the same lock in the database, cannot live beside us. Another one
+    (on a host of its own with a lock file of its own) cannot be asked: it counts as dead long after its end.
+    """
+    if row["lock_name"] in lock.names and (row["installation"] == installation
+                                           or row["lock_name"].startswith(DATABASE)):
+        return True
+    last = max(row["lease_until"] or "", row["heartbeat_at"] or row["started_at"])
+    return clock.parse(last) + SILENCE < now
+
+
+def host() -> str:
+    """This machine's name, as far as it fits."""
+    return os.uname().nodename.encode("ascii", "replace").decode()[:100]
 
 
 def last_runs(db, job: str | None = None, limit: int = 20) -> list[dict]:

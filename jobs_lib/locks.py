@@ -2,68 +2,122 @@
 
 Both belong to something that the system ends with the process (an open file, a connection), so a killed run
 leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early or too late.
+
+A lock has `name`, which goes into the run's row, and `names`, all those that its holder has for himself: a row
+that says `running` under one of them belongs to a dead process (history.py).
 """
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import time
 
-from .errors import DatabaseError, LockHeld
+from .errors import ConfigError, DatabaseError, JobsError, LockHeld
 from .folders import private
 
-SUFFIX = ".lock"
+FILE, DATABASE = "file:", "db:"
+LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class FileLock:
     """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing it would race."""
 
     def __init__(self, state_dir: str, name: str) -> None:
-        self.path = os.path.join(state_dir, "locks", name + SUFFIX)
-        self.name = f"file:{name}"
+        self.path = os.path.join(state_dir, "locks", name + ".lock")
+        self.name = FILE + name
+        self.names = (self.name,)
         self._file = -1
 
     def acquire(self, about: str) -> None:
         """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder wrote."""
         private(os.path.dirname(self.path))
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for _ in range(3):
+            self._file = self._open(os.O_RDWR | os.O_CREAT)
+            if not (self._lock() or self._lock(after=LOOK_SECONDS)):
+                holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
+                self._close()
+                raise LockHeld(holder or "another run that is just starting")
+            if self.check():                    # else the file was removed between open and flock
+                os.ftruncate(self._file, 0)
+                os.write(self._file, about.encode() + b"\n")
+                return
+            self._close()
+        raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
+
+    def is_free(self) -> bool:
+        """Whether nobody holds it at this moment. Nothing is written."""
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 300).decode("utf-8", "replace").strip()
-            os.close(file)
-            raise LockHeld(holder or "another run that is just starting") from None
-        os.ftruncate(file, 0)
-        os.write(file, about.encode() + b"\n")
-        self._file = file
+            self._file = self._open(os.O_RDONLY)
+        except FileNotFoundError:
+            return True
+        free = self._lock()
+        self._close()
+        return free
 
     def check(self) -> bool:
-        """A held file lock cannot be lost."""
-        return True
+        """Whether the lock is still ours. Only who removes the file can take it: then a second run may start."""
+        try:
+            mine, there = os.fstat(self._file), os.stat(self.path)
+        except OSError:
+            return False
+        return (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
 
     def release(self) -> None:
         """Give it back; the end of the process does the same."""
         if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+            try:                                # noqa: SIM105  contextlib is not loaded otherwise
+                os.ftruncate(self._file, 0)
+            except OSError:
+                pass                            # what stands in it is told only while it is held
+            self._close()
+
+    def _open(self, flags: int) -> int:
+        try:
+            return os.open(self.path, flags | os.O_CLOEXEC, 0o600)
+        except PermissionError:
+            raise JobsError(f"the lock file {self.path} belongs to another user: run the jobs always as the same one, "
+                            "and give the folder of the lock files to him") from None
+
+    def _lock(self, after: float = 0) -> bool:
+        time.sleep(after)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._close()
+            if error.errno not in NO_LOCKS:
+                raise
+            raise JobsError(f"the file system of {self.path} has no locks: move [core] state_dir to another, or set "
+                            "[core] lock = database") from None
+        return True
+
+    def _close(self) -> None:
+        os.close(self._file)
+        self._file = -1
 
 
 class DatabaseLock:
-    """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host."""
+    """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host.
+
+    `seconds` is the longest that a run may hold it: the server ends the connection of a host that went away.
+    """
 
     def __init__(self, connect, prefix: str, name: str, seconds: float) -> None:
-        self.name, self._scoped = "db:", f"{prefix}/{name}"
+        self.name, self._scoped = DATABASE, f"{prefix}/{name}"
         self._connect, self._seconds, self._db = connect, int(seconds), None
 
-    def acquire(self, about: str) -> None:
-        """Take the lock; LockHeld when another connection has it."""
-        from hashlib import sha256
+    @property
+    def names(self) -> tuple:
+        """The one name, known once it is connected."""
+        return (self.name,)
 
-        db = self._connect()
+    def acquire(self, about: str) -> None:
+        """Take the lock; LockHeld when another connection has it. Who that is stands in `job_runs`."""
+        db = self._connected()
         try:
-            # Lock names are shared by a whole MySQL server and at most 64 characters long.
-            scope = f"{db.value('SELECT DATABASE()')}/{self._scoped}"
-            self.name = "db:" + sha256(scope.encode()).hexdigest()[:40]
-            # The server ends the connection of a host that vanished, and with it the lock.
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
             if db.value("SELECT GET_LOCK(:name, 0)", name=self.name) != 1:
                 raise LockHeld("a run with the database lock")
@@ -71,6 +125,14 @@ class DatabaseLock:
             db.close()
             raise
         self._db = db
+
+    def is_free(self) -> bool:
+        """Whether nobody holds it at this moment."""
+        db = self._connected()
+        try:
+            return db.value("SELECT IS_FREE_LOCK(:name)", name=self.name) == 1
+        finally:
+            db.close()
 
     def check(self) -> bool:
         """Whether the lock is still ours: one round trip, which also keeps its connection alive."""
@@ -86,64 +148,63 @@ class DatabaseLock:
             self._db.close()
             self._db = None
 
+    def _connected(self):
+        from hashlib import sha256
+
+        db = self._connect()
+        if not db.dialect.named_locks:
+            db.close()
+            raise ConfigError("[core] lock: this database has no locks of that kind: expected lock = file, or a "
+                              "mysql:// database")
+        # Lock names are shared by a whole MySQL server and at most 64 characters long.
+        scope = f"{db.value('SELECT DATABASE()')}/{self._scoped}"
+        self.name = DATABASE + sha256(scope.encode()).hexdigest()[:40]
+        return db
+
 
 class BothLocks:
     """The lock file first, which costs nothing, then the database's."""
 
     def __init__(self, file: FileLock, database: DatabaseLock) -> None:
-        self._locks = (file, database)
+        self._file, self._database = file, database
 
     @property
     def name(self) -> str:
         """The database's, which is the wider one."""
-        return self._locks[1].name
+        return self._database.name
+
+    @property
+    def names(self) -> tuple:
+        """Both names."""
+        return self._file.names + self._database.names
 
     def acquire(self, about: str) -> None:
         """Take both or neither."""
-        file, database = self._locks
-        file.acquire(about)
+        self._file.acquire(about)
         try:
-            database.acquire(about)
+            self._database.acquire(about)
         except BaseException:
-            file.release()
+            self._file.release()
             raise
+
+    def is_free(self) -> bool:
+        """Whether nobody holds either."""
+        return self._file.is_free() and self._database.is_free()
 
     def check(self) -> bool:
         """Whether both are still ours."""
-        return all(lock.check() for lock in self._locks)
+        return self._file.check() and self._database.check()
 
     def release(self) -> None:
         """Give both back."""
-        for lock in reversed(self._locks):
-            lock.release()
+        self._database.release()
+        self._file.release()
 
 
-def lock_for(name: str, core, connect, seconds: float):
+def lock_for(name: str, core, connect, seconds: float = 0):
     """The lock that `[core] lock` asks for. `connect` makes the lock's own database connection."""
     file = FileLock(core.state_dir, name)
     if core.lock == "file":
         return file
     database = DatabaseLock(connect, core.prefix, name, seconds)
     return database if core.lock == "database" else BothLocks(file, database)
-
-
-def is_free(lock) -> bool:
-    """Whether nobody holds it at this moment, tried by taking it. Nothing is written into its file."""
-    if isinstance(lock, FileLock):
-        try:
-            file = os.open(lock.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return True
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-    try:
-        lock.acquire("a look")
-    except LockHeld:
-        return False
-    lock.release()
-    return True

@@ -2,16 +2,19 @@
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is one
 `write` to a file opened for appending, so lines of several processes never mix. A log that cannot be
-written never stops a job: its lines go to stderr, once said why.
+written never stops a job: that is said once on stderr, and so is what went wrong; the rest is dropped, since
+cron would mail it.
 """
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import sys
 
 from . import clock
+from .folders import private
 
 MODE = 0o600
 
@@ -26,17 +29,18 @@ class Log:
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
         line = json.dumps({"time": clock.text(self._now()), "level": level, "event": event,
-                           **self._fields, **fields}, ensure_ascii=False, default=str) + "\n"
-        data = line.encode("utf-8", "backslashreplace")
+                           **self._fields, **fields}, default=str) + "\n"
+        data = line.encode("ascii")             # the rest is escaped: no control character reaches a terminal
         try:
             self._open()
-            os.write(self._file, data)
+            self._write(data)
         except OSError as error:
             if not self._broken:
-                print(f"the log {self.path} cannot be written ({error.strerror}): its lines follow here",
-                      file=sys.stderr)
+                print(f"the log {self.path} cannot be written ({error.strerror}): only what went wrong is "
+                      "shown here", file=sys.stderr)
                 self._broken = True
-            sys.stderr.write(data.decode())
+            if level != "info":
+                sys.stderr.write(line)
 
     def warning(self, event: str, **fields) -> None:
         """An event that the operator should see."""
@@ -52,18 +56,26 @@ class Log:
             os.close(self._file)
             self._file = -1
 
+    def _write(self, data: bytes) -> None:
+        """All of it or nothing: on a full disk a part may be taken, and would spoil the line that follows."""
+        written = os.write(self._file, data)
+        if written < len(data):
+            end = os.lseek(self._file, 0, os.SEEK_CUR)
+            if os.fstat(self._file).st_size == end:          # nobody has written behind it
+                os.ftruncate(self._file, end - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     def _open(self) -> None:
         """Open the file at its path, anew when another process has rotated it, and rotate a full one."""
         if self._file >= 0:
-            mine = os.fstat(self._file)
-            try:
-                there = os.stat(self.path)
-                if (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev) and mine.st_size < self._size:
-                    return
-            except FileNotFoundError:
-                pass
+            mine, there = os.fstat(self._file), _stat(self.path)
+            if there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev) and there.st_size < self._size:
+                return
             self.close()
-        if os.path.exists(self.path) and os.path.getsize(self.path) >= self._size:
+        there = _stat(self.path)
+        if there is None:
+            private(os.path.dirname(self.path))
+        elif there.st_size >= self._size:
             self._rotate()
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
 
@@ -72,11 +84,19 @@ class Log:
                        os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.path.exists(self.path) and os.path.getsize(self.path) >= self._size:   # not done by another
+            there = _stat(self.path)
+            if there and there.st_size >= self._size:        # not done by another meanwhile
                 for number in range(self._files - 1, 0, -1):
                     older = f"{self.path}.{number}"
-                    if os.path.exists(older):
+                    if _stat(older):
                         os.replace(older, f"{self.path}.{number + 1}")
                 os.replace(self.path, f"{self.path}.1")
         finally:
             os.close(lock)
+
+
+def _stat(path: str):
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None

@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import json
 
-from . import due, runner
+from . import clock, due, runner
 from .errors import OK
 from .render.words import outcome_words, samples_words
+from .schema import version
 
 
 def arguments(parser) -> None:
@@ -53,20 +54,23 @@ def run(job, args, make_session, config_path) -> int:
 
 def scheduled_slot(session, job):
     """The latest slot, or None where nothing is to be done: paused, switched off, or before the first install."""
-    state = session.ports.database().row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job",
-                                         job=job.name)
-    now = session.ports.now()
+    db, now = session.ports.database(), session.ports.now()
+    version.check(db)
+    state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=job.name)
     if state is None:
-        due.first_seen(session.ports.database(), job.name, now)
+        due.first_seen(db, job.name, now)
+        return None
+    if state["paused_at"] or not session.config.job(job).enabled:
         return None
     slot = due.latest_slot(session.config, job, now)
-    early = state["due_after"] and slot <= due.clock.parse(state["due_after"])
-    return None if early or state["paused_at"] or not session.config.job(job).enabled else slot
+    after = state["due_after"]
+    return slot if after in (None, due.OFF) or slot > clock.parse(after) else None
 
 
 def show(console, result: dict, request, said: bool = False) -> None:
     """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good run."""
-    if result["status"] in ("failed", "timeout") or (result["status"] == "skipped" and request.trigger == "manual" and not said):
+    held = result["status"] == "skipped" and request.trigger == "manual" and not said
+    if held or result["status"] in ("failed", "timeout"):
         console.fail(outcome_words(result))
     elif not said:
         console.say(outcome_words(result))

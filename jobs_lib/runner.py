@@ -2,12 +2,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import namedtuple
 from datetime import timedelta
 
 from . import clock, due, errors, folders, history, locks
 from .context import Context
 from .logs import Log
+from .schema import version
 from .stops import Stops
 
 Request = namedtuple("Request", "trigger slot limit dry_run confirmed budget",
@@ -19,14 +21,17 @@ limit      at most so many items                        dry_run   change nothing
 confirmed  `--yes`: go past a safety stop, once         budget    seconds that `run-due` has left, or None
 """
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT, "interrupted": errors.TERMINATED}
-LOCK_MARGIN = timedelta(minutes=1)
+LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, outlives the hard limit
+SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
+DONE_BEFORE = "this slot was started before"
+HELD = "the lock is held by "
 
 
 def run(job, config, ports, request: Request, console) -> dict:
     """Run the job and return its outcome, a dict as in docs/logs.md.
 
-    Raises ConfigError before anything is touched, and DatabaseError when the database is out of reach. All
-    that goes wrong inside the job ends as an outcome.
+    Raises ConfigError before anything is touched, and DatabaseError when the database is out of reach or has
+    another schema. All that goes wrong inside the job ends as an outcome.
     """
     config.check([job], ("core", *job.sections))
     core, options = config.section("core"), config.job(job)
@@ -37,18 +42,16 @@ def run(job, config, ports, request: Request, console) -> dict:
               "started_at": ports.now(), "finished_at": None, "duration_ms": 0, "counts": {},
               "stop_reason": None, "error": None, "dry_run": request.dry_run}
     attempt = _Attempt(job, config, ports, request, console, core, budget, result)
-    attempt.dry() if request.dry_run else attempt.real()
+    with attempt.stops:
+        attempt.dry() if request.dry_run else attempt.real()
     return result
 
 
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
     """What `jobs.py` ends with for this outcome."""
-    if result["status"] == "skipped" and fail_if_locked and result["stop_reason"] != DONE_BEFORE:
+    if fail_if_locked and result["status"] == "skipped" and result["stop_reason"].startswith(HELD):
         return errors.LOCK_HELD
     return EXIT_CODES.get(result["status"], errors.OK)
-
-
-DONE_BEFORE = "this slot was started before"
 
 
 class _Attempt:
@@ -56,15 +59,22 @@ class _Attempt:
 
     def __init__(self, job, config, ports, request, console, core, budget, result) -> None:
         self.job, self.config, self.ports, self.request = job, config, ports, request
-        self.console, self.core, self.budget, self.result = console, core, budget, result
-        self.grace = core.grace.total_seconds()
-        self.began = ports.monotonic()
+        self.console, self.core, self.result = console, core, result
+        self.longest = budget + core.grace.total_seconds()
+        self.stops = Stops(monotonic=ports.monotonic, budget=budget, grace=core.grace.total_seconds(),
+                           memory=core.memory, last_words=self._last_words)
+        self.installation = ""
+        self.counted: dict = {}
+        self.log = _NoLog() if request.dry_run else self._log()
 
     def dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
-        db = self.ports.database(readonly=True)
+        db = self.stops.database = self.ports.database(readonly=True)
         try:
-            self._call(db, _NoLock(), _NoLog(), "")
+            version.check(db)
+            self._call(db)
+        except errors.Stopped as stopped:
+            self._ended_by_force(stopped)
         finally:
             db.close()
         self._close()
@@ -72,109 +82,161 @@ class _Attempt:
     def real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.private(self.core.state_dir))
-        lock = locks.lock_for(self.job.name, self.core, self.ports.lock_database,
-                              self.budget + self.grace + LOCK_MARGIN.total_seconds())
-        about = f"process {os.getpid()} since {clock.text(self.result['started_at'])} UTC"
+        lock = locks.lock_for(self.job.name, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
+        started = clock.text(self.result["started_at"])
         try:
-            lock.acquire(about)
+            lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
+            self.stops.lock = lock
+            self._under_lock(lock)
         except errors.LockHeld as held:
             self._skip(str(held))
-            return
-        log = self._log()
-        try:
-            self._work(lock, log)
+        except errors.JobsError as error:
+            self.log.error("run not started", error=str(error))
+            raise
+        except errors.Stopped as stopped:       # while it was waiting for the lock or the database
+            self._ended_by_force(stopped)
+            self._close()
         finally:
             lock.release()
-            log.close()
+            self.log.close()
 
     def _skip(self, holder: str) -> None:
-        db = self.ports.database()
-        row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job AND status = 'running'"
-                     " ORDER BY id DESC LIMIT 1", job=self.job.name)
-        if row and not holder.startswith("process"):
-            holder = f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-        self.result.update(status="skipped", stop_reason=f"the lock is held by {holder}")
-        self._close()
-        history.skipped(db, self.result, installation=self.installation, trigger=self.request.trigger)
-        log = self._log()
-        log.event("run skipped", reason=self.result["stop_reason"])
-        log.close()
+        db = self.ports.connect(timeout=SKIP_SECONDS)
+        try:
+            version.check(db)
+            row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job AND status = 'running'"
+                         " ORDER BY id DESC LIMIT 1", job=self.job.name)
+            if row and not holder.startswith("process"):
+                holder = f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+            self._not_started(HELD + holder)
+            history.skipped(db, self.result, installation=self.installation, trigger=self.request.trigger)
+        except errors.Busy:                     # the holder itself writes, perhaps: the log line has to do
+            pass
+        finally:
+            db.close()
 
-    def _work(self, lock, log) -> None:
+    def _not_started(self, why: str) -> None:
+        self.result.update(status="skipped", stop_reason=why)
+        self._close()
+        self.log.event("run skipped", reason=why)
+
+    def _under_lock(self, lock) -> None:
+        try:
+            db = self._database()
+            self.stops.database = db
+            if not self._begin(db, lock):
+                return
+            self._call(db)
+        except errors.Stopped as stopped:
+            self._ended_by_force(stopped)
+        self._close()
+        self._finish()
+
+    def _database(self):
         db = self.ports.database()
+        version.check(db)
+        return db
+
+    def _begin(self, db, lock) -> bool:
+        """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
         result, now = self.result, self.result["started_at"]
-        for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock_name=lock.name):
-            log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
-                      progress=dead["progress"])
-        lease_until = now + timedelta(seconds=self.budget + self.grace) + LOCK_MARGIN
-        if not self._slot_is_ours(db, lock, lease_until):
+        if self.stops.heard:
+            result.update(status="interrupted", stop_reason=self.stops.heard)
+            self._close()
+            return False
+        try:
+            for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
+                self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
+                               progress=dead["progress"])
+            trigger = self._trigger(db)
+            begun = trigger is not None and history.begin(
+                db, result, installation=self.installation, lock_name=lock.name, trigger=trigger,
+                lease_until=now + timedelta(seconds=self.longest + LOCK_MARGIN))
+        except errors.Busy as error:
+            self._not_started(f"the database was busy: {error}")
+            return False
+        if begun:
+            slot = result["slot"] and clock.text(result["slot"])
+            self.log.event("run started", trigger=trigger, slot=slot)
+        else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
             self._close()
-            return
-        log.event("run started", trigger=self.request.trigger, slot=result["slot"] and clock.text(result["slot"]))
-        self._call(db, lock, log, self.installation)
-        self._close()
+        return begun
+
+    def _trigger(self, db) -> str | None:
+        """How this run stands to its slot, judged under the lock, so that it holds. None: the slot is done."""
+        request = self.request
+        if request.slot is None:
+            return request.trigger
+        found = due.of_slot(self.job, request.slot, db, self.result["started_at"], lambda job, row: False)
+        if found is None:
+            return None
+        if found.trigger == "continue":
+            self.result["slot"] = None
+            return "continue"
+        return request.trigger if request.trigger != "continue" else "scheduled"
+
+    def _call(self, db) -> None:
+        result, stops = self.result, self.stops
+        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops,
+                      log=self.log, request=self.request, console=self.console, installation=self.installation)
         try:
-            history.finish(self.ports.database(), result)
-        except errors.DatabaseError as error:
-            result.update(status="failed", error=f"the outcome could not be stored: {error}")
-        log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
-
-    def _slot_is_ours(self, db, lock, lease_until) -> bool:
-        request, result = self.request, self.result
-        trigger = request.trigger
-        if request.slot is not None and trigger == "scheduled" and self._to_be_carried_on(db):
-            trigger = "continue"
-        if trigger == "continue":
-            result["slot"] = None
-        return history.begin(db, result, installation=self.installation, lock_name=lock.name, trigger=trigger,
-                             lease_until=lease_until)
-
-    def _to_be_carried_on(self, db) -> bool:
-        """Whether the slot was started before and ended unfinished. Judged under the lock, so it holds."""
-        found = due.judge(self.config, self.job, db, self.result["started_at"], None, lambda job: True)
-        return found is not None and found.trigger == "continue"
-
-    def _call(self, db, lock, log, installation: str) -> None:
-        result = self.result
-        stops = Stops(monotonic=self.ports.monotonic, budget=self.budget, grace=self.grace,
-                      memory=self.core.memory, lock=lock)
-        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops, log=log,
-                      request=self.request, console=self.console, installation=installation)
-        try:
-            with stops:
-                try:
-                    result["counts"] = self.job.run(ctx) or {}
-                finally:
-                    ctx.close()
-            result["status"] = "ok" if stops.reason is None else "interrupted" if stops.terminated else "partial"
-            result["stop_reason"] = stops.reason
-        except errors.Stopped:
-            db.invalidate()
-            result.update(status="timeout", stop_reason="hard limit", counts=ctx.progressed,
-                          error=f"ended at the hard limit, {self.budget + self.grace:.0f} seconds after its start")
+            try:
+                result["counts"] = self.job.run(ctx) or {}
+            finally:
+                self.counted = ctx.progressed
+                ctx.close()
+            reason = stops.reason
+            result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard else "partial",
+                          stop_reason=reason)
         except errors.Busy as error:
-            result.update(status="partial", stop_reason="busy", counts=ctx.progressed)
-            log.warning("database busy", error=str(error))
+            result.update(status="partial", stop_reason="busy", counts=self.counted)
+            self.log.warning("database busy", error=str(error))
         except errors.JobsError as error:
-            result.update(status="failed", error=str(error), counts=ctx.progressed)
-        except Exception as error:              # a defect in a job must end as its outcome, whatever it is
+            result.update(status="failed", error=str(error), counts=self.counted)
+        except (Exception, SystemExit) as error:    # noqa: BLE001  a defect must end as an outcome, whatever it is
             import traceback
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(frame.filename)} line {frame.lineno}"
-            result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})", counts=ctx.progressed)
-            log.error("exception", traceback=traceback.format_exc())
+            result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})", counts=self.counted)
+            self.log.error("exception", traceback=traceback.format_exc())
+
+    def _ended_by_force(self, stopped) -> None:
+        """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
+        self.stops.calm()
+        if self.stops.database is not None:
+            self.stops.database.invalidate()
+        why = str(stopped)
+        self.result.update(stop_reason=why, counts=self.counted)
+        if why == self.stops.HARD:
+            self.result.update(status="timeout", error=f"ended at the hard limit, {self.longest:.0f} seconds after "
+                                                       "its start")
+        else:
+            self.result.update(status="interrupted")
+
+    def _finish(self) -> None:
+        """Store the outcome, in the row and in the log."""
+        result = self.result
+        try:
+            history.finish(self.ports.database(), result)
+        except (errors.DatabaseError, errors.Stopped) as error:
+            result.update(status="failed", error=f"the outcome could not be stored: {error}")
+        self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
 
     def _close(self) -> None:
-        elapsed = self.ports.monotonic() - self.began
+        elapsed = self.ports.monotonic() - self.stops.started
         self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
         self.result["duration_ms"] = int(elapsed * 1000)
-        if self.result["status"] == "running":
-            self.result["status"] = "ok"
 
     def _log(self) -> Log:
-        return Log(folders.private(self.core.log_dir), self.job.name, size=self.core.log_size,
-                   files=self.core.log_files, now=self.ports.now, job=self.job.name, run_id=self.result["run_id"])
+        return Log(self.core.log_dir, self.job.name, size=self.core.log_size, files=self.core.log_files,
+                   now=self.ports.now, job=self.job.name, run_id=self.result["run_id"])
+
+    def _last_words(self, why: str) -> None:
+        """From the watchdog's thread, just before the process ends."""
+        if self.console.level >= 0:
+            os.write(sys.stderr.fileno(), f"{self.job.name}: {why}\n".encode())
+        self.log.error("run stuck", reason=why)
 
 
 def as_json(result: dict) -> dict:
@@ -183,18 +245,10 @@ def as_json(result: dict) -> dict:
             for key, value in result.items()}
 
 
-class _NoLock:
-    """A dry run takes none."""
-
-    @staticmethod
-    def check() -> bool:
-        return True
-
-
 class _NoLog:
     """A dry run leaves no line."""
 
     def event(self, *_args, **_fields) -> None:
         """Nothing is written."""
 
-    warning = error = event
+    warning = error = close = event

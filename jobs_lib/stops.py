@@ -1,30 +1,68 @@
-"""When a run has to end: its budget, SIGTERM, memory, a lost lock, and the hard limit behind them.
+"""When a run has to end: its budget, a signal, memory, a lost lock, and the hard limit behind them.
 
-The soft reasons are asked for between items (`should_stop`). The hard limit raises `Stopped` inside whatever
-hangs; when even that is stuck in C code, a watchdog thread of the interpreter ends the process.
+The soft reasons are asked for between items (`should_stop`). The hard limit is an alarm that raises `Stopped`
+inside whatever hangs, and again each second until it is heard: a library may swallow one. What is stuck in C
+code hears no alarm; that is the watchdog's case (watchdog.py).
 """
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 
 from .errors import Stopped
+from .watchdog import Watchdog
 
-LAST_RESORT_SECONDS = 10         # from the hard limit until the process ends itself
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+AGAIN_SECONDS = 1.0              # between alarms that nobody heard
 MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the item in hand
 
 
-class Stops:
-    """Soft and hard ends of one run. Use as a context manager around the job's own code."""
+class Signals:
+    """SIGTERM, SIGINT and SIGHUP noted instead of obeyed, as a context manager. `heard` is the name of the first.
 
-    def __init__(self, *, monotonic, budget: float, grace: float, memory: int | None, lock) -> None:
-        self._monotonic, self._memory, self._lock = monotonic, memory, lock
+    Nested, the outer one is told as well: `run-due` must know what one of its runs heard. A signal that was
+    ignored before (nohup, a shell's background job) stays ignored.
+    """
+
+    def __init__(self) -> None:
+        self.heard: str | None = None
+        self._before: dict = {}
+
+    def __enter__(self):
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame) -> None:
+        self.heard = self.heard or signal.Signals(number).name
+        outer = getattr(self._before[number], "__self__", None)
+        if isinstance(outer, Signals):
+            outer._note(number, frame)
+
+
+class Stops(Signals):
+    """Soft and hard ends of one run. Use as a context manager around all of it.
+
+    lock       what must still be ours, once it is taken         database  what the run may hang in
+    last_words(sentence)  called when the process is about to end itself, from another thread
+    """
+
+    HARD = "hard limit"
+
+    def __init__(self, *, monotonic, budget: float, grace: float, memory: int | None, last_words=print) -> None:
+        super().__init__()
+        self._monotonic, self._memory = monotonic, memory
         self.started = monotonic()
         self.soft, self.hard = self.started + budget, self.started + budget + grace
+        self.lock, self.database = None, None
         self.reason: str | None = None
-        self._signalled: str | None = None
-        self._before: dict = {}
+        self._watchdog = Watchdog(self._wake, last_words)
+        self._alarmed, self._others_timer = False, (0.0, 0.0)
 
     def asked(self) -> str | None:
         """The reason to stop, once there is one; it stays."""
@@ -33,43 +71,55 @@ class Stops:
         return self.reason
 
     def _look(self) -> str | None:
-        if self._signalled:
-            return self._signalled
+        if self.heard:
+            return self.heard
         if self._monotonic() >= self.soft:
             return "budget"
         if self._memory and resident_bytes() > self._memory * MEMORY_SHARE:
             return "memory"
-        return None if self._lock.check() else "lock lost"
+        return None if self.lock is None or self.lock.check() else "lock lost"
 
     def because(self, reason: str) -> None:
         """Stop for a reason of the job's own, such as the relay's hourly limit."""
         self.reason = self.reason or reason
 
-    @property
-    def terminated(self) -> bool:
-        """Whether a signal asked for the end."""
-        return self._signalled is not None
-
-    def __enter__(self) -> Stops:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            self._before[number] = signal.signal(number, self._note)
-        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._hard)
+    def __enter__(self):
+        super().__enter__()
+        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
         left = max(0.05, self.hard - self._monotonic())
-        signal.setitimer(signal.ITIMER_REAL, left)
-        faulthandler.dump_traceback_later(left + LAST_RESORT_SECONDS, exit=True)
+        self._others_timer = signal.setitimer(signal.ITIMER_REAL, left, AGAIN_SECONDS)
+        self._watchdog.start(left)
         return self
+
+    def calm(self) -> None:
+        """No more alarms: the end was heard, and what follows stores the outcome. The watchdog stays."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._watchdog.heard()
 
     def __exit__(self, *_) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        faulthandler.cancel_dump_traceback_later()
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._watchdog.stop()
+        super().__exit__()
+        left, again = self._others_timer         # a worker's own alarm around the run
+        if left:
+            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (self._monotonic() - self.started)), again)
 
-    def _note(self, number: int, _frame) -> None:
-        self._signalled = "SIGTERM" if number == signal.SIGTERM else signal.Signals(number).name
+    def _note(self, number: int, frame) -> None:
+        impatient = self.heard == "SIGINT" and number == signal.SIGINT
+        super()._note(number, frame)
+        if impatient:                    # Ctrl-C twice: a person is waiting
+            raise Stopped("SIGINT twice")
 
-    def _hard(self, _number, _frame) -> None:
-        raise Stopped("the hard limit")
+    def _alarm(self, _number, _frame) -> None:
+        if not self._alarmed:                    # the next alarm may come while this one is dealt with
+            self._alarmed = True
+            self._wake()
+        raise Stopped(self.HARD)
+
+    def _wake(self) -> None:
+        """End what the database is doing: a server would go on with it, and SQLite's own code hears no alarm."""
+        if self.database is not None:
+            self.database.interrupt()
 
 
 def resident_bytes() -> int:

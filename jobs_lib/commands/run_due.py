@@ -6,30 +6,32 @@ failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
-from .. import catalogue, due, locks
-from ..errors import FAILED, LockHeld
+from .. import catalogue, due, folders, locks
+from ..errors import CONFIG, FAILED, LockHeld
+from ..schema import version
 
-LEAST_SECONDS = 30.0         # a job with no history is not begun with less
+LEAST_SECONDS = 30.0         # to begin a job with, unless it usually takes less
+FIRST_SHARE = 0.25           # of a small budget, for a job that nothing is known of
 
 
 def arguments(parser) -> None:
     """--budget and --json."""
-    parser.add_argument("--budget", metavar="DURATION", help="how long all of it may work (default: [core] budget)")
+    parser.add_argument("--budget", metavar="DURATION", type=_duration,
+                        help="how long all of it may work (default: [core] budget)")
     parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON document")
 
 
 def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
-    overrides = [f"core.budget={args.budget}"] if args.budget else []
-    session = make_session(config_path, None, overrides)
-    budget = session.config.section("core").budget.total_seconds()
-    results, code = tick(session.config, session.ports, budget, session.console)
+    session = make_session(config_path)
+    budget = args.budget or session.config.section("core").budget
+    results, code = tick(session.config, session.ports, budget.total_seconds(), session.console)
     if args.json:
         import json
 
         from ..runner import as_json
-        print(json.dumps([as_json(result) for result in results], ensure_ascii=False))
-    elif not results:
+        print(json.dumps([as_json(result) for result in results], ensure_ascii=False, default=str))
+    elif not results and not code:
         session.console.say("nothing is due")
     return code
 
@@ -37,45 +39,73 @@ def run(args, make_session, config_path) -> int:
 def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or written."""
     core = config.section("core")
-    lock = locks.FileLock(core.state_dir, "run-due")
+    lock = locks.FileLock(folders.private(core.state_dir), "run-due")
     try:
         lock.acquire("run-due")
     except LockHeld:                     # the tick before this one still works; what it leaves is due next time
         return [], 0
     try:
+        db = ports.database()
+        version.check(db)
         broken: list[str] = []                  # one job's spoilt file stops no other
-        found, problems = due.find(config, catalogue.load_all(broken), ports.database(), ports.now(),
-                                   lambda job: locks.is_free(locks.lock_for(job.name, core, ports.lock_database, 60)))
-        problems = [*broken, *problems]
-        for problem in problems:
+        found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), _judge(core, ports))
+        for problem in broken + problems:
             console.fail(f"jobs.py run-due: {problem}")
         results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
-        return results, code or (FAILED if problems else 0)
+        return results, code or (CONFIG if problems else FAILED if broken else 0)
     finally:
         lock.release()
 
 
+def _judge(core, ports):
+    """is_dead(job, row) for `due.find`."""
+    def is_dead(job, row) -> bool:
+        from .. import history
+        lock = locks.lock_for(job.name, core, ports.lock_database)
+        return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
+    return is_dead
+
+
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int]:
     from .. import history, runner
-    from ..errors import JobsError
+    from ..errors import TERMINATED, DatabaseError, JobsError
     from ..run_job import show
+    from ..stops import Signals
 
-    end, results, code = ports.monotonic() + budget, [], 0
-    for item in found:
-        left = end - ports.monotonic()
-        usual = history.usual_seconds(ports.database(), item.job.name)
-        if results and left < min(LEAST_SECONDS, LEAST_SECONDS if usual is None else usual):
-            continue
-        request = runner.Request(item.trigger, item.slot, None, False, False, max(left, 1.0))
-        try:
-            result = runner.run(item.job, config, ports, request, console)
-        except JobsError as error:              # a broken configuration of one job stops no other
-            console.fail(f"{item.job.name}: {error}")
-            code = code or error.exit_code
-            continue
-        results.append(result)
-        show(console, result, request)
-        code = code or runner.exit_code(result)
-        if result["status"] == "interrupted":
-            break
+    end, code = ports.monotonic() + budget, 0
+    results: list[dict] = []
+    with Signals() as signals:
+        for item in found:
+            if signals.heard:                       # between two jobs, or in one that was just done
+                return results, TERMINATED
+            left = end - ports.monotonic()
+            if results and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
+                continue
+            request = runner.Request(item.trigger, item.slot, None, False, False, max(left, 1.0))
+            try:
+                result = runner.run(item.job, config, ports, request, console)
+            except JobsError as error:              # a broken configuration of one job stops no other
+                console.fail(f"{item.job.name}: {error}")
+                code = code or error.exit_code
+                if isinstance(error, DatabaseError):
+                    break                           # of all the others, too
+                continue
+            results.append(result)
+            show(console, result, request)
+            code = code or runner.exit_code(result)
     return results, code
+
+
+def _least(usual: float | None, budget: float) -> float:
+    """With less time left a job waits for the next tick."""
+    return min(LEAST_SECONDS, budget * FIRST_SHARE if usual is None else usual)
+
+
+def _duration(word: str):
+    from argparse import ArgumentTypeError
+
+    from ..options import duration
+    try:
+        return duration.parse(word)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None

@@ -245,9 +245,13 @@ class Database:
             raise self.dialect.trouble(error, self._target) from None
 
     def interrupt(self) -> None:
-        """End the statement in hand with an error, from another thread, where the driver can."""
-        if self._raw is not None:
-            self.dialect.interrupt(self._raw)
+        """End the statement in hand with an error, and its transaction; from a signal or another thread."""
+        raw = self._raw
+        if raw is not None:
+            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+                self.dialect.interrupt(raw, self._target)
+            except self.dialect.Error:
+                pass                                # it was closed at this very moment, or the server is gone
 
     def close(self) -> None:
         """Close for good; an open transaction is rolled back."""

@@ -6,11 +6,12 @@ Each has `name`, `Error` (the driver's root error), and
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
     trouble(error, target) -> DatabaseError   the driver's error in our words
-    stale(raw), in_transaction(raw), alive(raw), interrupt(raw), close(raw, target)
+    stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     begin(readonly), conflict(keys, updates), for_update, explain
     tables, columns, indexes                  statements that read the catalogue
     types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
+    named_locks                               whether it has locks for locks.py
     batches, by_key, after_batch              for recipes/walk.py: how rows are deleted in short batches
 """
 from __future__ import annotations

@@ -24,6 +24,7 @@ Error = pymysql.MySQLError
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False
+named_locks = True                   # GET_LOCK
 create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them.
@@ -53,6 +54,7 @@ types = {
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
 CONNECT_SECONDS = 10
+KILL_SECONDS = 2             # to sign in only to end our own statement
 IDLE_SECONDS = 900           # then the server ends a connection, and frees the rows of a host that vanished
 SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
@@ -96,21 +98,7 @@ def parse(url: str, base: str, timeout: float) -> Target:
 
 def connect(target: Target, readonly: bool, create: bool):
     """A connection in autocommit with our settings, whatever the server's own are."""
-    if target.ca:
-        if not os.path.exists(target.ca):
-            raise DatabaseError(f"[core] database: no file {target.ca}")
-        tls = {"ssl_ca": target.ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    else:
-        tls = {"ssl_disabled": True} if target.socket or target.host in LOOPBACK else {}
-    try:
-        raw = pymysql.connect(
-            user=target.user, password=target.password, database=target.database, host=target.host,
-            port=target.port, unix_socket=target.socket, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS,
-            conv=_CONVERT, connect_timeout=CONNECT_SECONDS, autocommit=None, **tls)
-    except RuntimeError:             # the one thing PyMySQL says this way
-        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a"
-                            " connection by unix_socket:"
-                            f" run `{sys.executable} -m pip install cryptography`") from None
+    raw = _sign_in(target, CONNECT_SECONDS)
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
@@ -120,6 +108,24 @@ def connect(target: Target, readonly: bool, create: bool):
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                        + (", READ ONLY" if readonly else ""))
     return raw
+
+
+def _sign_in(target: Target, seconds: float):
+    if target.ca:
+        if not os.path.exists(target.ca):
+            raise DatabaseError(f"[core] database: no file {target.ca}")
+        tls = {"ssl_ca": target.ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
+    else:
+        tls = {"ssl_disabled": True} if target.socket or target.host in LOOPBACK else {}
+    try:
+        return pymysql.connect(
+            user=target.user, password=target.password, database=target.database, host=target.host,
+            port=target.port, unix_socket=target.socket, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS,
+            conv=_CONVERT, connect_timeout=seconds, autocommit=None, **tls)
+    except RuntimeError:             # the one thing PyMySQL says this way
+        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a"
+                            " connection by unix_socket:"
+                            f" run `{sys.executable} -m pip install cryptography`") from None
 
 
 def close(raw) -> None:
@@ -151,8 +157,13 @@ def in_transaction(raw) -> bool:
     return raw.open
 
 
-def interrupt(raw) -> None:
-    """PyMySQL has nothing for it; a signal ends its waiting at once."""
+def interrupt(raw, target) -> None:
+    """KILL, by a second connection: a server goes on with a statement whose client is gone, and commits it."""
+    other = _sign_in(target, KILL_SECONDS)
+    try:
+        other.query(f"KILL {raw.thread_id()}")
+    finally:
+        other.close()
 
 
 # What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number again.

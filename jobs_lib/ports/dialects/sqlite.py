@@ -13,6 +13,7 @@ Error = sqlite3.Error
 for_update = ""                      # a transaction that will write holds the only write lock from its begin
 explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
+named_locks = False
 create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
@@ -162,7 +163,7 @@ def in_transaction(raw) -> bool:
     return raw.in_transaction
 
 
-def interrupt(raw) -> None:
+def interrupt(raw, target) -> None:
     raw.interrupt()
 
 

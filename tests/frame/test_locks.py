@@ -1,0 +1,239 @@
+"""What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database can lose."""
+from __future__ import annotations
+
+import os
+import re
+import resource
+import time
+
+import pytest
+
+from jobs_lib.errors import JobsError, LockHeld
+from jobs_lib.locks import FileLock
+from tests.support.site import Site, ended, until
+
+MANY = 50
+WHO = re.compile(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+
+
+@pytest.fixture
+def locked_site(request, site):
+    """A site for each kind of lock."""
+    if request.param == "file":
+        return site
+    made = request.getfixturevalue("maria_site")
+    made.configure(lock=request.param)
+    return made
+
+
+KINDS = pytest.mark.parametrize("locked_site", ["file", "database", "both"], indirect=True)
+
+
+def cpu_seconds() -> float:
+    """What the processes that have ended used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@KINDS
+@pytest.mark.slow
+def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
+    began, spent = time.monotonic(), cpu_seconds()
+    processes = [locked_site.start("dig", "--set", "items=20", "--set", "pause=1000") for _ in range(MANY)]
+    until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 60)
+    worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
+    skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
+    for row in skipped:
+        assert WHO.search(row["stop_reason"]) or "just starting" in row["stop_reason"]
+        assert row["slot"] is None
+    assert any(f"process {worker['pid']} " in row["stop_reason"] for row in skipped)
+    next(process for process in processes if process.pid == worker["pid"]).terminate()
+    results = [ended(process, began) for process in processes]
+    assert sorted(result.code for result in results) == [0] * (MANY - 1) + [143]
+    assert all(result.out == "" for result in results)
+    pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
+    assert [row["user_id"] for row in pids] == [worker["pid"]]
+    # Fifty share two cores here, so what counts is the work of each; the next test looks at the clock.
+    assert (cpu_seconds() - spent) / MANY < 0.5
+
+
+@KINDS
+def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
+    worker = locked_site.start("dig", "--set", "items=100", "--set", "pause=100")
+    locked_site.working("dig")
+    done = locked_site.run("dig")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("dig: not started: the lock is held by process")
+    assert WHO.search(done.err)[1] == str(worker.pid)
+    assert done.seconds < 1
+    assert locked_site.run("dig", "--fail-if-locked").code == 75
+    locked_site.configure("dig", enabled="yes")
+    locked_site.known("dig")
+    quiet = locked_site.run("dig", "--scheduled")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert locked_site.statuses("dig") == ["running", "skipped", "skipped", "skipped"]
+    assert locked_site.events("dig")[-1]["event"] == "run skipped"
+    worker.kill()
+    worker.communicate()
+    assert locked_site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
+
+
+def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R1
+    worker = site.start("hang", "--set", "how=sleep")                        # with an open transaction
+    site.working("hang")
+    time.sleep(0.3)
+    done = site.run("hang")
+    worker.kill()
+    worker.communicate()
+    assert done.code == 0
+    assert WHO.search(done.err)
+    assert done.seconds < 1.5
+
+
+def test_other_jobs_are_not_locked(site):
+    worker = site.start("hang", "--set", "after=no")
+    site.working("hang")
+    assert site.job("dig")["status"] == "ok"
+    worker.kill()
+    worker.communicate()
+
+
+# Two hosts
+
+@pytest.fixture
+def hosts(tmp_path, databases, mariadb):
+    """Two installations on one MariaDB."""
+    url = databases.mariadb(mariadb)
+    made = [Site(tmp_path / name, url) for name in ("one", "two")]
+    yield made
+    for host in made:
+        host.db.close()
+
+
+def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R3
+    one, two = hosts
+    for host in hosts:
+        host.configure(lock="database")
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    row = one.working("dig")
+    done = two.run("dig")
+    assert f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" in done.err
+    worker.kill()
+    worker.communicate()
+    assert two.job("dig", "--set", "items=1")["status"] == "ok"
+    assert [run["status"] for run in one.runs("dig")] == ["vanished", "skipped", "ok"]
+
+
+@pytest.mark.parametrize("kind", ["database", "both"])
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb, kind):        # R3
+    one, two = hosts
+    for host in hosts:
+        host.configure(lock=kind)
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=100", "--json")
+    name = one.working("dig")["lock_name"]
+    until(lambda: one.dug() >= 2)
+    connection = one.db.value("SELECT IS_USED_LOCK(:name)", name=name)
+    before = one.dug()
+    mariadb.root(f"KILL {connection}")
+    result = ended(worker, time.monotonic())
+    assert result.code == 0
+    row, = one.runs("dig")
+    assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
+    assert one.dug() <= before + 2                                           # at most the item in hand
+    assert two.job("dig", "--set", "items=3")["status"] == "ok"
+
+
+def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):        # R2, R6
+    one, two = hosts
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    first = one.working("dig")
+    assert two.job("dig", "--set", "items=1")["status"] == "ok"              # lock = file: they do not see each other
+    assert one.runs("dig")[0]["status"] == "running"
+    worker.kill()
+    worker.communicate()
+    two.job("dig", "--set", "items=1")
+    assert one.runs("dig")[0]["status"] == "running"                         # nobody can tell yet
+    late = "UPDATE {job_runs} SET heartbeat_at = :old, lease_until = :old WHERE id = :id"
+    one.db.execute(late, old="2026-01-01 00:00:00", id=first["id"])
+    two.job("dig", "--set", "items=1")
+    assert one.runs("dig")[0]["status"] == "vanished"
+
+
+def test_the_lock_in_the_database_needs_mysql(site):
+    site.configure(lock="database")
+    done = site.run("dig")
+    assert done.code == 78
+    assert "[core] lock" in done.err
+    assert done.err.count("\n") == 1
+
+
+# The file
+
+@pytest.fixture
+def two_locks(tmp_path):
+    """Two processes' view of one lock file: flock tells open files apart, not processes."""
+    return FileLock(str(tmp_path), "dig"), FileLock(str(tmp_path), "dig")
+
+
+def test_who_holds_a_lock_file_stands_in_it(two_locks):                      # R1
+    one, two = two_locks
+    one.acquire("process 7 on here since then")
+    with pytest.raises(LockHeld, match="process 7 on here since then"):
+        two.acquire("another")
+    assert not two.is_free()
+    one.release()
+    assert two.is_free()
+    two.acquire("another")
+
+
+def test_a_holder_that_has_not_written_yet_is_no_trouble(two_locks):
+    one, two = two_locks
+    one.acquire("")
+    os.truncate(one.path, 0)
+    with pytest.raises(LockHeld, match="just starting"):
+        two.acquire("another")
+
+
+def test_the_holder_before_is_never_told(two_locks):
+    one, two = two_locks
+    one.acquire("the first")
+    one.release()
+    two.acquire("")
+    with pytest.raises(LockHeld) as held:
+        one.acquire("again")
+    assert "the first" not in str(held.value)
+
+
+def test_a_look_by_a_tick_makes_no_run_skip(two_locks):
+    """A tick that looks whether a lock is free has it for an instant."""
+    one, two = two_locks
+    one.acquire("made")
+    one.release()
+    looking = FileLock("", "")
+    looking.path = one.path
+    looking._file = looking._open(os.O_RDONLY)
+    assert looking._lock()
+    from threading import Timer
+    Timer(0.005, looking._close).start()
+    two.acquire("a run")
+
+
+def test_removing_a_held_lock_file_stops_the_run(site):                      # R3
+    """Operators remove lock files; the run under way must not go on beside a second one."""
+    worker = site.start("dig", "--set", "items=200", "--set", "pause=50", "--json")
+    site.working("dig")
+    os.remove(site.folder / "state" / "locks" / "dig.lock")
+    assert ended(worker, 0).code == 0
+    row, = site.runs("dig")
+    assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
+
+
+def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+    lock = FileLock(str(site.folder / "state"), "dig")
+    lock.acquire("")
+    lock.release()
+    monkeypatch.setattr(os, "open", refused)            # the tests may run as root, whom nothing is refused
+    with pytest.raises(JobsError, match="belongs to another user"):
+        lock.acquire("")

@@ -1,0 +1,56 @@
+"""`python launch.py WORDS`: `jobs.py WORDS` with the odd jobs of the tests in place of the real ones.
+
+FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
+FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
+            function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM
+"""
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from jobs_lib import cli, clock, jobs
+
+jobs.__path__[:] = [str(Path(__file__).resolve().parent / "odd_jobs")]
+
+
+def set_clock(text: str) -> None:
+    """Move the clock, as a host's does: it goes on from there."""
+    real, ahead = clock.now, clock.parse(text) - clock.now()
+    clock.now = lambda: real() + ahead
+
+
+def strike_at(how: int, module: str, name: str, when: str, number: str = "1") -> None:
+    """Wrap the function or method so that a signal comes with its call."""
+    owner = importlib.import_module(module)
+    *above, last = name.split(".")
+    for word in above:
+        owner = getattr(owner, word)
+    function, left = getattr(owner, last), [int(number)]
+
+    @functools.wraps(function)
+    def struck(*args, **named):
+        left[0] -= 1
+        if left[0] == 0 and when == "before":
+            os.kill(os.getpid(), how)
+        result = function(*args, **named)
+        if left[0] == 0 and when == "after":
+            os.kill(os.getpid(), how)
+        return result
+    setattr(owner, last, struck)
+
+
+if os.environ.get("FRAME_NOW"):
+    set_clock(os.environ["FRAME_NOW"])
+for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM)):
+    if os.environ.get(name):
+        strike_at(how, *os.environ[name].split(":"))
+
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,15 @@
+"""Log many events quickly."""
+from __future__ import annotations
+
+from jobs_lib import options as kind
+from jobs_lib.job import declare
+from jobs_lib.options import Option
+
+
+@declare(schedule="17 3 * * *", enabled=False, idempotency="It does nothing.",
+         options={"lines": Option(kind.integer(0, 1000000), "100", "How many.")})
+def job(ctx):
+    """Each with its number and some length."""
+    for number in range(ctx.options.lines):
+        ctx.log.event("word", number=number, text="x" * (number % 200))
+    return {"lines": ctx.options.lines}

@@ -1,0 +1,171 @@
+"""`Site`: an installation whose jobs sleep, hang, fail or count (odd_jobs/), run as real processes.
+
+    site.run("dig", "--set", "items=3")      a process to its end: .code .out .err
+    site.start("dig")                        a process at work
+    site.runs("dig")                         its rows in job_runs, oldest first
+    site.events("dig")                       the lines of its log
+    site.dug()                               the items that were done: each row is one
+"""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.schema.migrations import migrate
+from jobs_lib.schema.tables import tables
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCH = ROOT / "tests" / "support" / "launch.py"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
+Ended = namedtuple("Ended", "code out err seconds")
+
+
+class Site:
+    """One folder with config.ini, state and log; `url` may be shared with another site (a second host)."""
+
+    def __init__(self, folder, url: str, **core: str) -> None:
+        self.folder, self.url = Path(folder), url
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sections: dict = {"core": {"database": url, "state_dir": "state", "log_dir": "log", **core}}
+        self.configure()
+        self.db = connect(url)
+
+    def configure(self, section: str = "core", **options: str) -> None:
+        """Write config.ini with these options changed; `None` takes one out."""
+        merged = {**self.sections.get(section, {}), **options}
+        self.sections[section] = {name: value for name, value in merged.items() if value is not None}
+        lines = [line for name, options in self.sections.items()
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
+        (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
+
+    # Processes
+
+    def start(self, *words: str, now: str | None = None, kill: str | None = None,
+              terminate: str | None = None, python=(sys.executable,), launcher=LAUNCH, **how) -> subprocess.Popen:
+        """Start `jobs.py WORDS` and return the process."""
+        given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now, "FRAME_KILL": kill,
+                 "FRAME_TERM": terminate}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        return subprocess.Popen([*python, str(launcher), *words], cwd=self.folder, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                env={**kept, **{name: value for name, value in given.items() if value}}, **how)
+
+    def run(self, *words: str, timeout: float = 60, **how) -> Ended:
+        """Run `jobs.py WORDS` to its end."""
+        began = time.monotonic()
+        process = self.start(*words, **how)
+        return ended(process, began, timeout)
+
+    def job(self, *words: str, code: int = 0, **how) -> dict:
+        """Run a job and return its outcome as `--json` tells it."""
+        done = self.run(*words, "--json", **how)
+        assert done.code == code, done
+        return json.loads(done.out)
+
+    # What is there afterwards
+
+    def runs(self, job: str | None = None) -> list[dict]:
+        """All runs, or those of one job, oldest first."""
+        return self.db.query("SELECT * FROM {job_runs}" + (" WHERE job = :job" if job else "") + " ORDER BY id",
+                             **({"job": job} if job else {}))
+
+    def statuses(self, job: str | None = None) -> list[str]:
+        """How the runs ended, oldest first."""
+        return [row["status"] for row in self.runs(job)]
+
+    def events(self, job: str) -> list[dict]:
+        """The events of a job's log."""
+        path = self.folder / "log" / f"{job}.log"
+        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+
+    def dug(self) -> int:
+        """How many items were done."""
+        return self.db.value("SELECT COUNT(*) FROM {usage_events}")
+
+    def wait(self, sql: str, seconds: float = 20, **values):
+        """Until the query has an answer; that."""
+        return until(lambda: self.db.value(sql, **values), seconds)
+
+    def working(self, job: str, number: int = 1) -> dict:
+        """Wait until a run of the job works; its row."""
+        return until(lambda: ([row for row in self.runs(job) if row["status"] == "running"] or [None])[number - 1])
+
+    def known(self, *jobs: str, since: datetime | None = LONG_AGO, **columns) -> None:
+        """The jobs were installed at that time: later slots count."""
+        for job in jobs:
+            self.db.upsert("job_state", {"job": job}, {"due_after": since, **columns})
+
+    def began(self, job: str, slot: datetime, status: str = "ok", ago: timedelta = timedelta(0), **values) -> None:
+        """A run of the past, begun at its slot unless told otherwise."""
+        started = slot + ago
+        self.db.insert("job_runs", **{
+            "run_id": os.urandom(8).hex(), "job": job, "slot": slot, "trigger_type": "scheduled", "status": status,
+            "started_at": started, "finished_at": started, "duration_ms": 100, **values})
+
+
+def ended(process: subprocess.Popen, began: float, timeout: float = 60) -> Ended:
+    """The end of a process; one that does not end fails the test."""
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return Ended(process.returncode, out, err, time.monotonic() - began)
+
+
+def until(look, seconds: float = 20):
+    """Ask until there is an answer."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = look()
+        if answer:
+            return answer
+        time.sleep(0.02)
+    raise AssertionError("it did not happen in time")
+
+
+def utc(text: str) -> datetime:
+    """`2026-11-24 14:30` in UTC."""
+    return clock.parse(text if len(text) > 16 else text + ":00")
+
+
+class Databases:
+    """Migrated databases: an SQLite file is copied, one on MariaDB is emptied and used again."""
+
+    def __init__(self, folder) -> None:
+        self._template = Path(folder) / "template.db"
+        self._shared = ""
+        self._close(connect(f"sqlite:///{self._template}", create=True))
+
+    @staticmethod
+    def _close(db) -> None:
+        migrate(db, LONG_AGO)
+        db.close()
+
+    def sqlite(self, folder) -> str:
+        """The URL of a new file in the folder."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._template, Path(folder) / "jobs.db")
+        return f"sqlite:///{folder}/jobs.db"
+
+    def mariadb(self, server) -> str:
+        """The URL of the one on the server, empty."""
+        if not self._shared:
+            self._shared = server.database()
+            self._close(connect(self._shared))
+            return self._shared
+        db = connect(self._shared)
+        for table in tables():
+            if table.name not in ("meta", "schema_migrations"):
+                db.execute(f"DELETE FROM {{{table.name}}}")
+        db.close()
+        return self._shared
