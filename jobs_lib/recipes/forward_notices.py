@@ -132,7 +132,7 @@ def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict
                   *_folded("Subject:", header_text(headers, "Subject") or "(none)"),
                   *_folded("Sent to:", aliases.get(row["alias_id"], "an alias of yours")),
                   *_folded("Received:", f"{row['created_at'][:16]} UTC"),
-                  *_folded("Tried:", f"{row['attempts'] + 1} times, the last on {(row['finished_at'] or row['created_at'])[:16]} UTC"),
+                  *_folded("Tried:", f"{row['attempts'] + 1} times, the last on {ended} UTC"),
                   *_folded("Why:", why)]
         if row["last_error"]:       # with a code it is what the other server said, without one what we found
             said = (f"The answer was: {row['last_code']} {row['last_error']}" if row["last_code"]

@@ -54,7 +54,8 @@ def _invoice() -> str:
 
 
 def _bounce() -> str:
-    return ("Message-ID: <0815@books.example>\nFrom: Mail Delivery <MAILER-DAEMON@books.example>\nTo: shop@alias.example\n"
+    return ("Message-ID: <0815@books.example>\nFrom: Mail Delivery <MAILER-DAEMON@books.example>\n"
+            "To: shop@alias.example\n"
             "Subject: Undelivered mail\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
             "Content-Type: text/plain; charset=us-ascii\n\nYour message to sales@books.example was not delivered.\n")
 
