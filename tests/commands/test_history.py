@@ -37,14 +37,14 @@ def test_without_a_run_it_says_how_to_make_one(service):
 def test_runs_are_told_in_words_newest_first(service):
     past(service,
          {"counts": '{"sent": 5, "retried": 1200, "failed": 0}', "duration_ms": 200_400, "trigger_type": "manual"},
-         {"status": "vanished", "duration_ms": None, "error": "the process 7 on host ended without a word"},
+         {"status": "vanished", "duration_ms": None, "error": "the process 7 ended"},
          {"job": "purge_failed_emails"},
          {"status": "partial", "stop_reason": "budget", "counts": '{"sent": 1}', "trigger_type": "continue"})
     assert service.run("history").splitlines() == [
         "STARTED              JOB                  BY       OUTCOME   TOOK        WHAT",
         "2026-11-24 13:00:00  retry_forwards       goes on  partial   20 ms       1 sent; budget",
         "2026-11-24 12:00:00  purge_failed_emails  cron     ok        20 ms       nothing to do",
-        "2026-11-24 11:00:00  retry_forwards       cron     vanished  -           the process 7 on host ended without a word",
+        "2026-11-24 11:00:00  retry_forwards       cron     vanished  -           the process 7 ended",
         "2026-11-24 10:00:00  retry_forwards       hand     ok        3 min 20 s  5 sent, 1,200 retried",
         "",
         "Times are in Europe/Berlin.",

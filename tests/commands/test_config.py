@@ -1,0 +1,184 @@
+"""`config show`, `check`, `example`: what holds and why, what is wrong, a new file."""
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from jobs_lib import catalogue, settings
+
+FINE = """\
+[mail]
+domain = alias.example
+from = notices@alias.example
+[personas]
+porter = Porter <porter@alias.example>
+overflow = Overflow <overflow@alias.example>
+security = Security <security@alias.example>
+postmaster = Postmaster <postmaster@alias.example>
+"""
+
+
+# show
+
+def test_show_tells_every_value_and_what_set_it(line):
+    line.ini("[mail]\nhost = relay.example.org\nport = 25\n[retry_forwards]\ndelays =\n    1h,\n    2h\n")
+    (line.folder / ".env").write_text("\nJOBS_MAIL_PORT=26\nJOBS_MAIL_PASSWORD=hunter2\n")
+    answer = line("config", "show", JOBS_MAIL_USERNAME="me")
+    assert answer.code == 0
+    lines = answer.out.splitlines()
+    for expected in ("  line 2      host = relay.example.org", "  .env 2      port = 26",
+                     "  .env 3      password = ********", "  environment username = me",
+                     "  default     security = starttls", "  line 5      delays = 1h, 2h"):
+        assert expected in lines
+    assert f"state_dir = {line.folder}/var/state" in " ".join(answer.out.split())   # a long path has its own line
+    names = sum(len(known) for known in settings.SECTIONS.values())
+    names += sum(len(settings.job_options(job)) for job in catalogue.load_all())
+    assert sum(bool(re.match(r"  \S.{11}\w+ =", text)) for text in lines) == names
+
+
+def test_show_of_one_section(line):
+    line.ini("[mail]\nhost = relay.example.org\n[spool]\ndir = /spool\n")
+    out = line("config", "show", "spool").out
+    assert "dir = /spool" in out
+    assert "[mail]" not in out
+    assert "schedule = " in line("config", "show", "retry_forwards").out
+
+
+@pytest.mark.parametrize("words", [["config", "show"], ["config", "show", "--json"], ["config", "check"]], ids=" ".join)
+def test_no_secret_is_shown(line, words):
+    line.ini("""\
+[core]
+database = mysql://porter:hunter2@db.example.org/porter
+secret_key = hunter2
+app_url = https://me:hunter2@example.org
+[mail]
+password = hunter2
+srs_secret = hunter2
+port = hunter
+""")
+    answer = line(*words, JOBS_MAIL_PASSWORD="hunter2")
+    assert answer.code == 78
+    assert "hunter2" not in answer.out + answer.err
+    if words[1] == "show":
+        assert "mysql://porter:********@db.example.org/porter" in answer.out
+
+
+def test_show_as_json(line):
+    line.ini("[mail]\nhost = relay.example.org\npassword = hunter2\n[tables]\nusers = members\n")
+    found = line.json("config", "show")
+    assert found["path"] == str(line.folder / "config.ini")
+    mail = found["sections"]["mail"]
+    assert mail["host"] == {"value": "relay.example.org", "origin": "file", "default": "localhost",
+                            "place": f"{line.folder}/config.ini line 2"}
+    assert mail["password"]["value"] == "********"
+    assert mail["port"]["origin"] == "default"
+    assert found["sections"]["tables"]["users"]["value"] == "members"
+    assert set(found["sections"]) == {*settings.SECTIONS, *catalogue.names(), "tables"}
+
+
+def test_show_also_shows_what_is_wrong(line):
+    line.ini("[mail]\nport = x\n")
+    answer = line("config", "show")
+    assert answer.code == 78
+    assert "  line 2      port = x" in answer.out
+    assert "[mail] port = 'x': expected a whole number" in answer.err
+    assert line("config", "show", "core").code == 0
+
+
+# check
+
+def test_a_configuration_in_order_says_so(line):
+    path = line.ini(FINE)
+    assert line("config", "check") == (0, f"{path} is in order.\n", "")
+
+
+def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
+    line.ini("nonsense\n[core]\nbudget = x\n[mail]\nport = x\n[retry_forwards]\nmax_hops = x\n"
+             "[purge_failed_emails]\nkeep = 0d\n[nowhere]\n")
+    answer = line("config", "check")
+    assert answer.code == 78
+    lines = answer.err.splitlines()
+    assert lines[0] == "jobs.py: 6 problems in the configuration:"
+    assert len(lines) == 7
+
+
+@pytest.mark.parametrize("url, said", [
+    ("postgres://me:hunter2@host/name", "[core] database: expected sqlite:///file.db or mysql://user:password@host/name"),
+    ("mysql://me:hunter2@host", "[core] database: expected mysql://user:password@host:3306/name"),
+    ("sqlite://jobs.db", "expected sqlite:///file.db or sqlite:////folder/file.db"),
+])
+def test_check_judges_the_database_url(line, url, said):
+    line.ini(FINE + f"[core]\ndatabase = {url}\n")
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert said in answer.err
+    assert "hunter2" not in answer.err
+
+
+@pytest.mark.parametrize("text, environment, said", [
+    ("[mail]\n", {}, "[mail] from is not set"),
+    ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can answer"),
+    ("[mail]\n", {}, "[personas] porter, overflow, security, postmaster at localhost"),
+    (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
+    (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays stands in quotes"),
+    (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},
+     "[spool] dir holds what looks like a comment; one needs a line of its own"),
+    (FINE.replace("[mail]", "[mail]\nhost = relay.example.org\nsecurity = none"), {},
+     "[mail] security = none: mail goes to relay.example.org in clear"),
+    (FINE.replace("[mail]", "[mail]\nusername = me"), {}, "[mail] username is set, password is not"),
+    ("[mail]\ntransport = maildir\n", {}, None),
+])
+def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
+    line.ini(text)
+    answer = line("config", "check", **environment)
+    warnings = [words for words in answer.out.splitlines() if words.startswith("Worth a look: ")]
+    if said is None:
+        assert warnings == []
+    else:
+        assert any(said in words for words in warnings), answer
+
+
+@pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group"), (0o600, None)])
+@pytest.mark.parametrize("name, text, secret", [
+    ("config.ini", "[mail]\npassword = hunter2\n", "[mail] password"),
+    ("config.ini", "[core]\ndatabase = mysql://me:hunter2@host/name\n", "[core] database"),
+    (".env", "JOBS_MAIL_SRS_SECRET=hunter2\n", "[mail] srs_secret"),
+])
+def test_check_warns_of_secrets_that_others_can_read(line, name, text, secret, mode, who):
+    line.ini(FINE)
+    path = line.folder / name
+    path.write_text(FINE + text if name == "config.ini" else text)
+    path.chmod(mode)
+    out = line("config", "check").out
+    expected = f"{path} holds secrets ({secret}) and can be read by {who}: chmod 600 {path}."
+    assert (expected in out) == (who is not None)
+    assert ("holds secrets" in out) == (who is not None)
+
+
+def test_a_readable_file_without_secrets_is_no_warning(line):
+    line.ini(FINE + "[core]\ndatabase = sqlite:///var/jobs.db\n").chmod(0o644)
+    assert "holds secrets" not in line("config", "check").out
+
+
+# example
+
+def test_the_example_is_valid_and_says_nothing_but_the_defaults(line):
+    text = line("config", "example").out
+    line.ini(text)
+    given = json.loads(line("config", "show", "--json").out)["sections"]
+    assert {option["origin"] for options in given.values() for option in options.values()} == {"default"}
+
+
+def test_every_option_of_the_example_can_be_taken_as_it_stands(line):
+    text = line("config", "example").out
+    active = [re.sub(r"^#(?=[a-z]|    )", "", words) for words in text.splitlines() if words != "#users = members"]
+    line.ini("\n".join(active))
+    assert line("config", "check").code == 0
+    given = line.json("config", "show")["sections"]
+    for options in given.values():
+        for name, option in options.items():
+            assert option["origin"] == "file", name
+            if not option["value"].startswith("/"):          # a path, which is shown in full
+                assert option["value"] == option["default"], name

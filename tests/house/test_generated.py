@@ -1,0 +1,49 @@
+"""Generated files are what the declarations say: `python3 -m jobs_lib.render` makes them anew."""
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from jobs_lib import catalogue, settings
+from jobs_lib.render.__main__ import files
+from tests.house.source import ROOT
+
+FILES = files()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_generated_file_is_up_to_date(name):
+    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name], "run: python3 -m jobs_lib.render"
+
+
+def test_one_command_makes_them_all_and_tells_what_is_old():
+    run = subprocess.run([sys.executable, "-m", "jobs_lib.render", "--check"], cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stdout) == (0, "every generated file is up to date\n")
+
+
+@pytest.mark.parametrize("name", catalogue.names())
+def test_every_job_and_option_is_documented(name):
+    job = catalogue.load(name)
+    page = FILES["docs/jobs.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
+    assert " ".join(job.idempotency.split()) in " ".join(page.split())
+    assert f"`{job.schedule}`" in page
+    for option in job.options:
+        assert f"| `{option}` |" in page
+    assert f" {name} --scheduled\n" in FILES["crontab.txt"]
+    assert f"\n[{name}]\n" in FILES["config.ini.example"]
+
+
+@pytest.mark.parametrize("section", settings.SECTIONS)
+def test_every_section_and_option_is_documented(section):
+    page = FILES["docs/configuration.md"].partition(f"\n## [{section}]\n")[2].partition("\n## ")[0]
+    example = FILES["config.ini.example"].partition(f"\n[{section}]\n")[2].partition("\n[")[0]
+    for name, option in settings.SECTIONS[section].items():
+        assert f"| `{name}` |" in page
+        assert f"\n#{name} =" in example
+        assert " ".join(option.meaning.split()) in " ".join(example.replace("\n#", "").split())
+
+
+def test_no_generated_file_tells_of_this_machine():
+    assert [name for name, text in FILES.items() if str(ROOT) in text or sys.executable in text] == []
