@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from jobs_lib import catalogue
 from tests.support.bench import Bench
 from tests.support.databases import NOW, bulk
 from tests.support.plans import analyse, troubles
@@ -64,7 +65,7 @@ def busy(request, tmp_path_factory):
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-@pytest.mark.parametrize("job", ["retry_forwards", "purge_failed_emails"])
+@pytest.mark.parametrize("job", catalogue.names())
 def test_every_statement_of_a_job_is_served_by_an_index(busy, job, dry_run):
     # R15
     heard = {}
