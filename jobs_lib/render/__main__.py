@@ -9,7 +9,7 @@ import sys
 
 from .. import catalogue, schedule
 from ..settings import SECTIONS
-from . import config_example, crontab, docs
+from . import config_example, crontab, data_model, docs
 
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PLACE = crontab.Place("/usr/bin/python3", "/home/you/jobs/jobs.py", None, "example")
@@ -36,6 +36,7 @@ def files() -> dict[str, str]:
         "crontab.txt": crontab_txt(jobs),
         "docs/jobs.md": docs.jobs_page(jobs),
         "docs/configuration.md": docs.configuration_page(jobs),
+        "docs/data-model.md": data_model.data_model_page(),
     }
 
 
