@@ -144,9 +144,13 @@ database() {
 
 can_apt() { command -v apt-get >/dev/null 2>&1 && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
 
-# What the tests talk to, and the Debian package it comes in; `A::B` is a module of Perl.
-programs='mariadbd=mariadb-server mariadb-install-db=mariadb-server postfix=postfix smtp-sink=postfix cron=cron
-    openssl=openssl shellcheck=shellcheck perl=perl Mail::SRS=libmail-srs-perl postsrsd=postsrsd'
+# What the tests talk to, and the Debian package it comes in: each test says so as program("cron", "cron").
+# Only a module of Perl, `A::B`, stands here.
+programs() {
+    say Mail::SRS=libmail-srs-perl
+    grep -rhoE --include='*.py' --exclude-dir=benchmarks 'program\("[^"]+", "[^"]+"\)' "$home/tests" |
+        sed -E 's/program\("(.*)", "(.*)"\)/\1=\2/'
+}
 
 is_there() {
     case $1 in
@@ -158,7 +162,7 @@ is_there() {
 # Each missing program is named, and installed where we may.
 get_programs() {
     missing=''
-    for pair in $programs; do
+    for pair in $(programs); do
         package=${pair#*=}
         is_there "${pair%=*}" || case " $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
     done
