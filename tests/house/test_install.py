@@ -71,6 +71,7 @@ def assert_host_is_ready(host: Path, run: subprocess.CompletedProcess[str]) -> N
     assert f"{host}/jobs.py" in run.stdout.replace("'", "").replace("\\", "")
 
 
+@pytest.mark.slow
 def test_sqlite_needs_no_package(host, install):
     run = install()
     assert_host_is_ready(host, run)
@@ -94,6 +95,7 @@ def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
     assert run.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_second_run_changes_nothing(host, install, tmp_path):
     for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
         wheel(tmp_path / "wheels", name, version)
@@ -110,7 +112,7 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
 
 def test_a_broken_configuration_is_told_and_no_crontab_is_printed(host, install):
     (host / "config.ini").write_text("[mail]\nport = abc\n")
-    run = install()
+    run = install(blocked=("venv", "pip"))
     assert run.returncode != 0
     assert "[mail] port" in run.stderr
     assert "jobs.py" not in run.stdout
