@@ -26,17 +26,12 @@ def preview(ctx, chosen, files: str | None, trouble: str | None) -> dict:
 
 
 def _sample(ctx, chosen) -> list[dict]:
-    """The first rows that would go, oldest first, with addresses masked."""
-    from ..addresses import mask
-    from ..schema.tables import table
-
-    addresses = {column.name for column in table(chosen.table).columns if column.type == "address"}
+    """The first rows that would go, oldest first."""
     rows: list[dict] = []
     for arm in chosen.arms:
         rows += ctx.db.query(f"SELECT {', '.join(ctx.job.sample or ('id',))} FROM {{{chosen.table}}} WHERE {arm.sql}"
                              f" ORDER BY {arm.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
-    return [{name: mask(value) if name in addresses and value else value for name, value in row.items()}
-            for row in rows[:SAMPLE_ROWS]]
+    return rows[:SAMPLE_ROWS]
 
 
 def _files(ctx, chosen, column: str) -> dict:

@@ -86,9 +86,9 @@ class Purge:
 
         counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
         total = chosen.count(ctx.db)
-        ctx.progress(0, total)
         walk = Walk(ctx, chosen, self.files, FILES_AT_ONCE if self.files else None)
         try:
+            ctx.progress(0, total)
             for batch in walk.batches() if total else ():
                 counts["deleted"] += batch.rows
                 if batch.files:

@@ -13,7 +13,7 @@ from ..errors import JobsError
 from ..folders import kept, private
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
-ASKED_AT_ONCE = 300          # names in one query: few enough for every engine, so that a million take some thousand
+ASKED_AT_ONCE = 600          # names in one query: few enough for every engine, so that a million take some thousand
 MARKER = ".jobs-spool"       # holds the id of the database whose rows name the files of this folder
 
 

@@ -98,9 +98,9 @@ def archiver(url: str) -> dict:
     name, server = url.partition("?")[0].rpartition("/")[2], url.rpartition("=")[2]
     began = time.perf_counter()
     done = subprocess.run(
-        ["pt-archiver", "--source", f"S={server},D={name},t=audit_logs,u={mariadb.USER},p={mariadb.PASSWORD}", "--purge",
-         "--where", WHERE.replace(":cutoff", f"'{CUTOFF}'"), "--bulk-delete", "--limit", "1000", "--commit-each",
-         "--no-check-charset", "--statistics"], capture_output=True, text=True)
+        ["pt-archiver", "--source", f"S={server},D={name},t=audit_logs,u={mariadb.USER},p={mariadb.PASSWORD}",
+         "--purge", "--where", WHERE.replace(":cutoff", f"'{CUTOFF}'"), "--bulk-delete", "--limit", "1000",
+         "--commit-each", "--no-check-charset", "--statistics"], capture_output=True, text=True)
     found = [line.split() for line in done.stdout.splitlines() if line.startswith("DELETE")]
     outcome = {"seconds": time.perf_counter() - began, "deleted": int(found[0][1]) if found else 0}
     if done.returncode:

@@ -40,6 +40,7 @@ class Bench:
         self.samples: list[dict] = []
         self.statements: list[str] = []         # of the last run, in our notation
         self.on_statement = None                # called with each of them, just before it runs
+        self.timeout = 5.0                      # seconds that a run waits for another writer
         self._numbers = itertools.count(1)
         self.config()
 
@@ -57,7 +58,8 @@ class Bench:
 
     def table(self, name: str, rows: list[dict]) -> list[int]:
         """Insert rows; columns without a default that a row leaves out get something harmless. Their ids."""
-        return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
+        with self.db.transaction():
+            return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
 
     def ids(self, name: str, where: str = "1 = 1") -> list[int]:
         """What is left, in order."""
@@ -99,6 +101,10 @@ class Bench:
                  for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
         self._config = config.load(None, beside=str(self.folder), environ={})
+
+    def settings(self, job):
+        """A job's own options, typed."""
+        return self._config.job(catalogue.load(job) if isinstance(job, str) else job)
 
     def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False, **options) -> dict:
         """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure fails the test."""
@@ -179,7 +185,7 @@ class _Ports(Ports):
 
     def connect(self, **how):
         """A real connection with an ear on its statements."""
-        db = super().connect(**how)
+        db = super().connect(timeout=self._bench.timeout, **how)
         db.on_statement = self._hear
         return db
 

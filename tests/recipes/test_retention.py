@@ -1,0 +1,309 @@
+"""How a purge goes about it: which way through the table, how much at once, when it stops, what it tells."""
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+from jobs_lib.ports.db import connect
+from jobs_lib.ports.dialects import Batches
+from jobs_lib.recipes.retention import PRESENT, Rule, keep, purge
+from jobs_lib.recipes.selection import Selection
+from jobs_lib.recipes.walk import LISTED, Pace
+from tests.support.databases import bulk
+
+SESSIONS = purge(table="sessions", schedule="0 0 * * *", sample=("id",),
+                 options={"idle": keep("7d", "How long a session may be idle.")},
+                 rules=(Rule("expires_at", option=None), Rule("last_seen_at", option="idle"))
+                 )._replace(name="purge_sessions")
+LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",), options={"keep": keep("90d", "How long.")},
+             rules=(Rule("created_at"),))._replace(name="purge_logs")
+
+
+def logs(bench, moments: dict) -> None:
+    """Log rows: {id: days ago}."""
+    bulk(bench.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
+         [(id, 1, "forward", "delivered", bench.ago(days=days)) for id, days in moments.items()])
+
+
+def ways(bench) -> list[str]:
+    """How each batch of the last run named its rows: `ids` or `range`."""
+    return ["ids" if " WHERE id IN " in sql else "range" for sql in bench.statements if sql.startswith("DELETE")]
+
+
+# Rules
+
+def test_a_row_goes_when_any_rule_says_so(bench):
+    bench.table("sessions", [
+        {"id": 1, "expires_at": bench.ago(seconds=1)},
+        {"id": 2, "expires_at": bench.ago(seconds=0)},                                  # exactly at the limit stays
+        {"id": 3, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=7, seconds=1)},
+        {"id": 4, "expires_at": bench.ago(days=9), "last_seen_at": bench.ago(days=9)},  # by both, counted once
+        {"id": 5, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=7)},
+    ])
+    assert bench.run(SESSIONS, dry_run=True) == {"deleted": 3}
+    assert bench.run(SESSIONS) == {"deleted": 3}
+    assert bench.ids("sessions") == [2, 5]
+
+
+def test_an_option_that_is_off_leaves_the_other_rules(bench):
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(seconds=1)},
+                             {"id": 2, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=99)}])
+    assert bench.run(SESSIONS, idle="off") == {"deleted": 1}
+    assert bench.ids("sessions") == [2]
+
+
+def test_the_filter_serves_an_index_from_end_to_end():
+    rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
+    chosen = Selection("failed_emails", [(rule, "T")])
+    assert [arm.sql for arm in chosen.arms] == [
+        "status = :only0_status AND told_at IS NOT NULL AND finished_at < :before0",
+        "status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL AND created_at < :before0"]
+    assert chosen.values == {"only0_status": "failed", "before0": "T"}
+    assert "COALESCE" not in chosen.sql
+
+
+def test_the_limit_is_fixed_when_the_run_begins(bench):
+    logs(bench, dict.fromkeys(range(1, 3001), 91))
+    moments = set()
+    bench.on_statement = lambda sql, values: (bench.clock.sleep(5), moments.add(values.get("before0")))
+    bench.run(LOGS)
+    assert moments - {None} == {bench.ago(days=90)}
+
+
+# The way
+
+def test_rows_close_together_go_by_ranges_of_the_key(bench):
+    logs(bench, {id: 91 if id <= 5000 else 1 for id in range(1, 6001)})
+    assert bench.run(LOGS) == {"deleted": 5000}
+    assert set(ways(bench)) == {"range"}
+    assert bench.ids("message_logs") == list(range(5001, 6001))
+
+
+def test_rows_far_apart_go_by_their_ids(bench):
+    logs(bench, {id: 91 if id % 7 == 0 else 1 for id in range(1, 14_001)})
+    assert bench.run(LOGS) == {"deleted": 2000}
+    assert set(ways(bench)) == {"ids"}
+    assert len(bench.ids("message_logs")) == 12_000
+
+
+def test_dense_and_sparse_parts_of_one_table_each_go_their_way(bench):
+    old = {**dict.fromkeys(range(1, 3001), 95), **{id * 50: 94 for id in range(100, 400)},
+           **dict.fromkeys(range(100_000, 102_000), 93)}
+    logs(bench, {**old, **{id * 50 + 1: 1 for id in range(100, 400)}})
+    assert bench.run(LOGS) == {"deleted": len(old)}
+    assert ways(bench)[0] == "range"
+    assert "ids" in ways(bench)
+    assert len(bench.ids("message_logs")) == 300
+
+
+def test_many_rows_of_one_time_and_no_order_between_time_and_key(bench):
+    moments = dict.fromkeys(range(1, 3001), 91)
+    moments.update({id: 200 - id % 50 for id in range(5000, 12_000, 9)})
+    logs(bench, moments)
+    assert bench.run(LOGS) == {"deleted": len(moments)}
+    assert bench.ids("message_logs") == []
+
+
+def test_no_range_reaches_further_than_the_pace_allows(bench):
+    logs(bench, dict.fromkeys(range(1, 40_001), 91))
+    widths = []
+    bench.on_statement = lambda sql, values: widths.append(values["high"] - values["low"] + 1) \
+        if sql.startswith("DELETE") and "high" in values else None
+    bench.run(LOGS)
+    most = bench.db.dialect.batches.most
+    assert max(widths) == most                  # no time passes here, so it grows as far as it may
+    assert widths[0] == 1000
+
+
+def test_a_list_of_ids_stays_short(bench):
+    logs(bench, {id * 10: 91 for id in range(1, 2500)})
+    lengths = []
+    bench.on_statement = lambda sql, values: lengths.append(len(values["ids"])) if "ids" in values else None
+    bench.run(LOGS)
+    assert max(lengths) <= LISTED
+
+
+def test_no_delete_reads_by_the_time_index(bench):      # R16: else each batch would read all that is old, anew
+    logs(bench, dict.fromkeys(range(1, 30_001), 91))
+    if bench.db.dialect.by_key:
+        sql = next(sql for sql in _deletes(bench) if "BETWEEN" in sql)
+        plan = bench.db.explain(sql, low=1, high=1000, before0=bench.ago(days=90))
+        assert "PRIMARY KEY" in str(plan)
+    else:
+        bench.db.query("ANALYZE TABLE {message_logs}")
+        plan = bench.db.explain("DELETE FROM {message_logs} WHERE id BETWEEN 1 AND 1000 AND created_at < :before",
+                                before=bench.ago(days=90))
+        assert plan[0]["key"] == "PRIMARY"
+
+
+def _deletes(bench) -> list[str]:
+    bench.run(LOGS, limit=1000)
+    logs(bench, dict.fromkeys(range(1, 1001), 91))
+    return [sql for sql in bench.statements if sql.startswith("DELETE")]
+
+
+# The pace
+
+FAST = Batches(seconds=0.1, least=100, most=20_000, pause=0.01, share=0.25)
+
+
+def test_a_batch_grows_to_what_the_time_allows_and_no_further():       # R16
+    pace, sizes = Pace(FAST), []
+    for _ in range(10):
+        sizes.append(pace.rows)
+        pace.after(pace.rows, pace.rows / 50_000)       # a database that deletes 50,000 rows a second
+    assert sizes[:4] == [1000, 2000, 4000, 5000]
+    assert set(sizes[3:]) == {5000}
+
+
+@pytest.mark.parametrize("speed, rows", [(1e9, 20_000), (1.0, 100)])
+def test_a_batch_keeps_within_its_bounds(speed, rows):                 # R16
+    pace = Pace(FAST)
+    for _ in range(20):
+        pace.after(pace.rows, pace.rows / speed)
+    assert pace.rows == rows
+
+
+def test_a_slow_batch_halves_the_next():
+    pace = Pace(FAST)
+    pace.after(1000, 60.0)
+    assert pace.rows == 500
+
+
+@pytest.mark.parametrize("seconds, pause", [(0.001, 0.01), (0.04, 0.01), (0.1, 0.025), (4.0, 1.0)])
+def test_the_pause_is_a_share_of_the_batch_and_never_less_than_its_least(seconds, pause):
+    assert Pace(FAST).after(1000, seconds) == pytest.approx(pause)
+
+
+def test_the_engines_have_the_numbers_that_were_measured(bench):       # R16
+    expected = {"sqlite": (0.010, 100, 5_000, 0.005, 1.0), "mysql": (0.100, 100, 20_000, 0.010, 0.25)}
+    assert tuple(bench.db.dialect.batches) == expected[bench.db.dialect.name]
+
+
+def test_there_is_a_pause_between_batches_and_none_after_the_last(bench):
+    logs(bench, dict.fromkeys(range(1, 3001), 91))
+    begin = bench.clock.seconds
+    bench.run(LOGS)
+    batches = len(ways(bench))
+    slept = bench.clock.seconds - begin
+    assert slept == pytest.approx((batches - 1) * bench.db.dialect.batches.pause, abs=bench.db.dialect.batches.pause)
+
+
+# The end
+
+def test_rows_that_are_found_and_never_go_end_it_as_stuck(bench):
+    logs(bench, {1: 91, 2: 91})
+    other = connect(bench.url)
+
+    def tease(sql, _):                          # another program that makes them young before each batch
+        if re.match("BEGIN|START", sql):
+            other.execute("UPDATE {message_logs} SET created_at = :now", now=bench.now)
+        elif sql.startswith("SELECT id, created_at"):
+            other.execute("UPDATE {message_logs} SET created_at = :old", old=bench.ago(days=91))
+    bench.on_statement = tease
+    assert bench.run(LOGS) == {"deleted": 0}
+    other.close()
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "stuck")
+    assert len(ways(bench)) == 2
+
+
+def test_rows_that_changed_after_they_were_found_stay(bench):
+    logs(bench, {1: 91, 2: 91})
+    other = connect(bench.url)
+
+    def renew(sql, _):                          # after they were found, before they go
+        if re.match("BEGIN|START", sql):
+            other.execute("UPDATE {message_logs} SET created_at = :now WHERE id = 1", now=bench.now)
+    bench.on_statement = renew
+    assert bench.run(LOGS) == {"deleted": 1}
+    other.close()
+    assert bench.ids("message_logs") == [1]
+    assert bench.result["status"] == "ok"
+
+
+def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
+    logs(bench, dict.fromkeys(range(1, 4001), 91))
+    bench.timeout = 1.0
+    holder = Holder(bench)
+    bench.on_statement = holder.hear
+    counts = bench.run(LOGS)
+    bench.on_statement = None
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert 0 < counts["deleted"] < 4000
+    assert len(bench.ids("message_logs")) == 4000 - counts["deleted"]
+    assert bench.run(LOGS) == {"deleted": 4000 - counts["deleted"]}
+
+
+class Holder:
+    """Another writer, who takes the last old row before the second batch and lets go when the run has given up."""
+
+    def __init__(self, bench) -> None:
+        self.bench, self.batches, self.thread = bench, 0, None
+        self.holds, self.may_go = threading.Event(), threading.Event()
+
+    def hear(self, sql: str, _values: dict) -> None:
+        """Each statement of the run, just before it is sent."""
+        if re.match("BEGIN|START", sql):
+            self.batches += 1
+            if self.batches == 2:
+                self.thread = threading.Thread(target=self._hold, daemon=True)
+                self.thread.start()
+                assert self.holds.wait(10)
+        elif self.thread and sql.startswith("UPDATE {job_runs}"):
+            self.may_go.set()
+            self.thread.join(10)
+
+    def _hold(self) -> None:
+        db = connect(self.bench.url)
+        with db.transaction():
+            db.execute("UPDATE {message_logs} SET bytes_used = 1 WHERE id > 1000")
+            self.holds.set()
+            self.may_go.wait(60)
+        db.close()
+
+
+def test_sigterm_ends_it_after_the_batch_in_hand(bench):       # R5
+    import os
+    import signal
+
+    logs(bench, dict.fromkeys(range(1, 4001), 91))
+    bench.on_statement = lambda sql, _: os.kill(os.getpid(), signal.SIGTERM) if sql.startswith("DELETE") else None
+    result = bench.attempt(LOGS)
+    assert (result["status"], result["stop_reason"]) == ("interrupted", "SIGTERM")
+    assert result["counts"] == {"deleted": 1000}
+    assert len(bench.ids("message_logs")) == 3000
+
+
+def test_the_log_tells_the_whole_story_in_one_event(bench):
+    logs(bench, dict.fromkeys(range(1, 3001), 91))
+    bench.run(LOGS)
+    event = next(event for event in bench.events("purge_logs") if event["event"] == "purge")
+    told = {name: event[name] for name in ("table", "deleted", "reason", "batches", "before")}
+    assert told == {"table": "message_logs", "deleted": 3000, "reason": "done", "batches": len(ways(bench)),
+                    "before": ["2026-08-26 14:30:05"]}
+    assert event["rate"] > 0
+
+
+def test_progress_tells_done_total_and_rate(bench):
+    logs(bench, dict.fromkeys(range(1, 3001), 91))
+    bench.on_statement = lambda sql, _: bench.clock.sleep(3) if sql.startswith("DELETE") else None
+    bench.run(LOGS)
+    run = bench.rows("job_runs")[0]
+    assert '"total": 3000' in run["progress"]
+    assert '"rate"' in run["progress"]
+
+
+def test_a_rule_without_a_sample_shows_ids(bench):
+    logs(bench, {7: 91})
+    bench.run(LOGS._replace(sample=("id", "created_at")), dry_run=True)
+    assert bench.samples[0]["rows"] == [{"id": 7, "created_at": "2026-08-25 14:30:05"}]
+    assert bench.samples[0]["step"] == "delete 1 rows of message_logs"
+
+
+def test_where_files_go_too_no_batch_is_larger_than_its_cap():
+    pace = Pace(FAST, most=50)
+    assert pace.rows == 50
+    pace.after(50, 0.0)
+    assert pace.rows == 50

@@ -1,0 +1,64 @@
+"""Ten times the rows and files take the same memory: measured on whole processes.  # R18"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.support.databases import bulk
+from tests.support.service import ROOT, Service
+
+JOB = "purge_failed_emails"
+PEAK = str(ROOT / "tests/support/peak.py")
+pytestmark = pytest.mark.slow
+
+
+def service(folder, url, rows: int, files: int) -> Service:
+    """So many old rows, so many of them with files; as many files that no row names, but few enough to be swept."""
+    folder.mkdir()
+    made = Service(folder, url)
+    old = clock.now() - timedelta(days=30)
+    for number in range(files):
+        (made.spool / f"{number}.eml").write_bytes(b"mail")
+    bulk(made.db, "failed_emails",
+         ["user_id", "alias_id", "envelope_to", "raw_path", "status", "created_at", "finished_at"],
+         [(1, 1, "a@b.example", f"{number}.eml", "sent", old, old) for number in range(rows)])
+    made.configure(JOB, budget="10m")
+    return made
+
+
+def peak(service: Service, *words: str) -> int:
+    """KiB."""
+    process = service.start(*words, launcher=PEAK)
+    out, err = process.communicate(timeout=600)
+    assert process.returncode == 0, out + err
+    return int(err.splitlines()[-1])
+
+
+def urls(tmp_path, mariadb, engine: str) -> list[str]:
+    return [f"sqlite:///{tmp_path}/{size}.db" if engine == "sqlite" else mariadb.database() for size in ("one", "ten")]
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("words", [(JOB,), (JOB, "--dry-run")], ids=["run", "dry run"])
+def test_ten_times_the_rows_in_the_same_memory(tmp_path, mariadb, engine, words):      # R18
+    sizes = []
+    for factor, url in zip((1, 10), urls(tmp_path, mariadb, engine)):
+        made = service(tmp_path / str(factor), url, 4000 * factor, 1000 * factor)
+        sizes.append(peak(made, *words))
+        left = made.db.value("SELECT COUNT(*) FROM {failed_emails}")
+        assert left == (0 if words == (JOB,) else 4000 * factor)
+        made.db.close()
+    assert sizes[1] <= sizes[0] * 1.1, sizes
+
+
+def test_ten_times_the_files_are_swept_in_the_same_memory(tmp_path):       # R18
+    sizes = []
+    for factor in (1, 10):
+        made = service(tmp_path / str(factor), f"sqlite:///{tmp_path}/{factor}.db", 0, 3000 * factor)
+        bulk(made.db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status"],
+             [(1, 1, "a@b.example", f"{number}.eml", "pending") for number in range(3000 * factor)])
+        sizes.append(peak(made, JOB))
+        made.db.close()
+    assert sizes[1] <= sizes[0] * 1.1, sizes
