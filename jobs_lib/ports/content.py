@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from .mail import FINAL, RETRY
+from .mail import FINAL, RETRY, Message
 
 CHUNK = 65536
 SMALL = 4 * CHUNK          # up to this size a message is held in memory and read just once
@@ -96,7 +96,7 @@ class Content:
     size: octets as SIZE counts them (RFC 1870: line ends as CRLF, without the doubled dots).
     """
 
-    def __init__(self, message) -> None:
+    def __init__(self, message: Message) -> None:
         self.head = message.head or b""
         self.file, length = open_raw(message.path)
         try:

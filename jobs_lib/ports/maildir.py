@@ -12,7 +12,7 @@ import re
 
 from ..addresses import AddressError, check
 from .content import Unsendable, chunks, open_raw
-from .mail import FINAL, RELAY, SENT, Result
+from .mail import FINAL, RELAY, SENT, Envelope, Message, Result
 from .replies import plain
 
 
@@ -23,7 +23,7 @@ class MaildirTransport:
         self.folder = mail.maildir
         self.read: set | None = None     # names in cur/ without their flags, once looked up
 
-    def send(self, envelope, message, deadline: float, item_id) -> Result:
+    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
         """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
         try:
             sender = check(envelope.sender) if envelope.sender else ""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+from collections import namedtuple
 
 from .mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
 
@@ -12,7 +13,19 @@ BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delive
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
 
 
-def judge(reply, phase: str, pause_patterns) -> Result:
+Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
+
+
+class Lost(Exception):
+    """The connection broke, fell silent beyond its limit (`silent`), or said what is no SMTP."""
+
+    def __init__(self, text: str, silent: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.silent = silent
+
+
+def judge(reply: Reply, phase: str, pause_patterns) -> Result:
     """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it answered."""
     code, enhanced, text = digest(reply)
     kind = code // 100
@@ -32,7 +45,7 @@ def judge(reply, phase: str, pause_patterns) -> Result:
     return Result(outcome, code, enhanced, text)
 
 
-def judge_loss(lost, phase: str, reused: bool) -> Result:
+def judge_loss(lost: Lost, phase: str, reused: bool) -> Result:
     """What a broken connection means for the message in hand.
 
     Silence on a connection that had just been answering is the answer to this message and uses an attempt;
@@ -56,13 +69,13 @@ def judge_trouble(trouble) -> Result:
     return Result(RELAY, code, enhanced, plain(f"{trouble.text}: {text}"))
 
 
-def pauses(text: str, patterns) -> bool:
+def pauses(text: str, patterns: list) -> bool:
     """Whether the text speaks of the sender's quota and not of this recipient; patterns are lower case."""
     lower = text.lower()
     return any(pattern in lower for pattern in patterns)
 
 
-def digest(reply):
+def digest(reply: Reply) -> tuple:
     """(code, enhanced status code or "", the rest of the text made harmless) of a reply."""
     lines = reply.text.decode("utf-8", "replace").split("\n")
     match = _ENHANCED.match(lines[0])

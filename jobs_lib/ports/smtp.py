@@ -5,11 +5,10 @@ import time
 
 from ..addresses import AddressError, check
 from .content import Content, Unsendable
-from .mail import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, Result
-from .replies import CLOSING, digest, judge, judge_loss, judge_trouble, plain
+from .mail import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, Envelope, Message, Result
+from .replies import CLOSING, Lost, digest, judge, judge_loss, judge_trouble, plain
 from .smtp_session import LIMITS, RelayTrouble, Session, open_session
 from .smtp_transaction import Transaction, unsendable
-from .wire import Lost
 
 RECONNECT_MINIMUM = 10       # seconds to the hard limit that a second try over a new connection needs
 
@@ -25,7 +24,7 @@ class SmtpTransport:
         patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
         self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
 
-    def send(self, envelope, message, deadline: float, item_id) -> Result:
+    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
         """One message to one recipient, ended by `deadline` (monotonic seconds) whatever the relay does."""
         try:
             sender = check(envelope.sender) if envelope.sender else ""

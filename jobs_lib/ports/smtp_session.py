@@ -13,7 +13,8 @@ import ssl
 import time
 from collections import namedtuple
 
-from .wire import Lost, Reply, Wire
+from .replies import Lost, Reply
+from .wire import Wire
 
 # Seconds for each phase. From `mail` on they are RFC 5321 4.5.3.2's; a relay that needs longer for the phases
 # before is down, and the run has better things to do. again: for the first answer on a connection used before,
@@ -169,7 +170,8 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
 
 def _sign_in(session: Session, mail, limits: Limits) -> None:
     """AUTH; a password goes in clear only to this very machine."""
-    if mail.security == "none" and not is_loopback(session.wire.sock.getpeername()[0]):
+    sock = session.wire.sock
+    if not isinstance(sock, ssl.SSLSocket) and not is_loopback(sock.getpeername()[0]):
         raise RelayTrouble("[mail] security = none shows the password; set starttls or tls")
     methods = session.esmtp_features.get("auth", "").upper().split()
     if not methods:

@@ -8,11 +8,10 @@ from __future__ import annotations
 import time
 
 from .mail import FINAL, Result
-from .replies import CLOSING
-from .wire import Lost
+from .replies import CLOSING, Lost, Reply
 
 
-def unsendable(features, sender: str, recipient: str, content):
+def unsendable(features: dict, sender: str, recipient: str, content) -> Result | None:
     """The final Result of a message that this relay cannot take, or None. features: of EHLO."""
     limit = features.get("size", "").split(" ")[0]
     if limit.isdecimal() and 0 < int(limit) < content.size:
@@ -38,11 +37,14 @@ class Transaction:
         self.phase = "MAIL"
         self.wire.total = deadline
 
-    def run(self, sender: str, recipient: str, content):
+    def run(self, sender: str, recipient: str, content) -> Reply:
         """Sends the message. Raises Lost, after which, as when it is `spoilt`, the session is of no use."""
         refusal = self._begin(self._commands(sender, recipient, content))
         reply = refusal or self._content(content)
-        self.session.needs_reset = self.phase != "dot" or reply.code // 100 != 2
+        accepted = self.phase == "dot" and reply.code // 100 == 2
+        self.session.needs_reset = not accepted
+        if not accepted and reply.code < 400:
+            self.session.spoilt = True         # neither yes nor no: out of step with us
         return reply
 
     def _commands(self, sender: str, recipient: str, content) -> list:
@@ -66,7 +68,7 @@ class Transaction:
             commands[0] = (phase, line, min(seconds, limits.again))
         return commands
 
-    def _begin(self, commands):
+    def _begin(self, commands: list) -> Reply | None:
         """None when the relay waits for the content, else the first refusal."""
         pipelining = "pipelining" in self.session.esmtp_features
         refusal, accepted = None, set()
@@ -110,7 +112,7 @@ class Transaction:
         except Lost:
             self.session.spoilt = True
 
-    def _content(self, content):
+    def _content(self, content) -> Reply:
         self.phase = "content"
         for block, is_last in content.blocks():
             if self.wire.has_spoken():
@@ -133,7 +135,7 @@ class Transaction:
         self.wire.allow(seconds)
         self.wire.write(lines.encode() + b"\r\n")
 
-    def _answer(self, seconds: float):
+    def _answer(self, seconds: float) -> Reply:
         self.wire.allow(seconds)
         reply = self.wire.reply()
         if reply.code == CLOSING:

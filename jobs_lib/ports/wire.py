@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import socket
 import time
-from collections import namedtuple
+
+from .replies import Lost, Reply
 
 MAX_LINE = 8192            # octets; RFC 5321 4.5.3.1.5 asks for 512
 MAX_LINES = 128            # of one reply
@@ -16,17 +17,6 @@ READ = 16384
 WRITE = 65536
 
 _REPLY = re.compile(rb"[2-5]\d\d(?:[ -]|\Z)")
-
-Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
-
-
-class Lost(Exception):
-    """The connection broke, fell silent beyond its limit, or said what is no SMTP."""
-
-    def __init__(self, text: str, silent: bool = False) -> None:
-        super().__init__(text)
-        self.text = text
-        self.silent = silent
 
 
 class Wire:

@@ -185,3 +185,13 @@ def test_the_stored_text_is_printable_and_short(relay, opened, stored):     # R2
 def test_the_enhanced_code_is_kept_apart(relay, opened, stored, reply, enhanced, text):     # R27
     result = opened(port=relay(RCPT=reply).port).send(ENVELOPE, stored(), soon(), 1)
     assert result == ("final", 550, enhanced, text)
+
+
+@pytest.mark.parametrize("phase, reply", [("MAIL", b"354 what"), ("RCPT", b"350 what"), ("DATA", b"250 what"),
+                                          ("DATA", b"300 what"), ("dot", b"354 go on")])
+def test_an_answer_that_is_neither_yes_nor_no_ends_the_connection(relay, opened, stored, phase, reply):    # R28
+    server = relay(**{phase: [reply]})
+    transport = opened(port=server.port)
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome in ("retry", "uncertain")
+    assert transport.session is None
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
