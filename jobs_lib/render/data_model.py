@@ -47,8 +47,8 @@ GROUPS = (
     ("Written by the jobs", "bundle", True,
      "The app may read all of them. It may add rows to `notifications`, and writes to no other."),
     ("Made for later: the app's", "app", False,
-     "`migrate` makes these as well, so that a later version needs no change to a large table. No job of this version "
-     "touches them. A job that is named here and that `jobs.py list` does not show is yet to come."),
+     """`migrate` makes these as well, so that a later version need not change a large table. No job of this version
+touches them. A job that is named on this page and that `jobs.py list` does not show is yet to come."""),
     ("Made for later: ours", "bundle", False,
      "As above."),
 )

@@ -62,9 +62,9 @@ In `config.ini` a comment has a line of its own and begins with `#` or `;`. A va
 `;`, `#`, `=` and quotes are part of it, so a password is written as it is. The file is UTF-8; a byte order mark and
 Windows line ends do no harm.
 
-`.env` is read by [python-dotenv](https://pypi.org/project/python-dotenv/), which must be installed if the file is
-used. There a value with spaces, quotes or `#` stands in 'single quotes'. Variables that do not begin with `JOBS_` are
-left alone, so it may be the web app's own file.
+`.env` is read by the package python-dotenv, which must be installed if the file is used. There a value with
+spaces, quotes or `#` stands in 'single quotes'. Variables that do not begin with `JOBS_` are left alone, so it may
+be the web app's own file.
 
 Both files hold secrets: mode 0600, and not below the web root. `config check` warns when others can read them.
 """
