@@ -51,10 +51,10 @@ def _check(db, migrations) -> int:
 
 def _settle_in(session, db) -> None:
     """What an installation needs besides its tables. Each step looks what is there: a kill does no harm."""
-    from ..recipes.spool import mark_folder
+    from ..recipes.spool import database_id, mark_folder
 
     folders.installation(session.config.section("core").state_dir)
-    mark_folder(session.config.section("spool").dir, db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+    mark_folder(session.config.section("spool").dir, database_id(db))
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:

@@ -32,7 +32,7 @@ def job(ctx):
     """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""
     from ..recipes import forwards, spool
 
-    spool.need_folder(ctx.section("spool").dir)
+    spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
         return forwards.preview(ctx)
     counts = {"sent": 0, "retried": 0, "failed": 0}

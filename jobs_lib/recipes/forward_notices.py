@@ -21,6 +21,7 @@ MESSAGE_DAYS = 7                  # as purge_failed_emails keeps them
 
 REASONS = (
     ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
+    ("5.1.3", "The address is not a valid one.", "Correct or remove this destination."),
     ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
     ("5.1.2", "The mail server of the address could not be found.", "Check the part of the address after the @."),
     ("5.2.1", "The mailbox is switched off.", "Ask whoever runs this mailbox, or change this destination."),

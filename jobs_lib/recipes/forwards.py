@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock, srs
-from ..addresses import mask
+from ..addresses import AddressError, check, mask
 from ..errors import JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Envelope, Message, Result
 from . import spool
@@ -167,6 +167,7 @@ class Sending:
     def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         try:
+            check(row["envelope_to"])
             path = spool.locate(self.spool, row["raw_path"])
             mark = trace_head(self.loop_key, row["envelope_to"])
             loop = loop_reason(path, mark, self.ctx.options.max_hops)
@@ -175,6 +176,8 @@ class Sending:
             sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
             return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
                                         self.ctx.hard_limit, f"forward-{row['id']}")
+        except AddressError as error:
+            return Result(FINAL, None, "5.1.3", str(error))
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         except Exception as error:      # noqa: BLE001  (whatever one message does, it must not stop the others)

@@ -75,15 +75,27 @@ def remove(folder: str, raw_path: str) -> int | None:
         os.close(parent)
 
 
-def need_folder(folder: str) -> None:
-    """JobsError when the folder is not there: that is a mistake in a path or a lost disk, and no message may pay."""
+def need_folder(db, folder: str) -> None:
+    """JobsError unless this is the folder that `migrate` marked for this database.
+
+    A wrong path or a disk that is not mounted must not make every message look missing: no message may pay for it.
+    """
     if not os.path.isdir(folder):
         raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if it is the right one, "
                         "`jobs.py migrate` makes it")
+    if mark(folder) != database_id(db):
+        raise JobsError(f"[spool] dir = {folder} does not carry the mark of this database ({MARKER}): it is another "
+                        "folder, or its disk is not there. Nothing was tried; if it is the right one, `jobs.py "
+                        "migrate` marks it")
 
 
-def mark_folder(folder: str, database_id: str) -> None:
-    """Write down whose files these are: only a folder with the database's own mark is ever swept.
+def database_id(db) -> str | None:
+    """What `migrate` named this database."""
+    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
+
+
+def mark_folder(folder: str, owner: str) -> None:
+    """Write down which database (its id) owns these files: only a folder with the database's own mark is ever swept.
 
     Makes the folder, private, if it is not there. JobsError, and nothing changed, when it carries the mark of
     another database, or is no folder for a spool at all.
@@ -93,12 +105,12 @@ def mark_folder(folder: str, database_id: str) -> None:
         raise JobsError(f"[spool] dir = {folder} holds {what}: give the raw messages a folder of their own, since "
                         "files there that no message names are removed in time")
     try:
-        marked = kept(os.path.join(private(folder), MARKER), lambda: database_id)
+        marked = kept(os.path.join(private(folder), MARKER), lambda: owner)
     except OSError as error:
         raise JobsError(f"[spool] dir = {folder} cannot be marked as ours: {error.strerror}") from None
-    if marked != database_id:
+    if marked != owner:
         raise JobsError(f"{os.path.join(folder, MARKER)} says that this folder belongs to another database "
-                        f"({marked[:8]}..., ours is {database_id[:8]}...): let [spool] dir name a folder of its own. "
+                        f"({marked[:8]}..., ours is {owner[:8]}...): let [spool] dir name a folder of its own. "
                         "If this database has taken the other's place, delete that file and run `jobs.py migrate`")
 
 

@@ -127,7 +127,7 @@ class Sweep:
                 "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last AND last_seen_at = :now"
                 " AND first_seen_at <= :ago ORDER BY path_hash LIMIT :most",
                 last=last, now=self.ctx.now, ago=self.ctx.now - APART, most=GROUP)
-            if not rows or spool.mark(self.folder) != _database_id(self.db):
+            if not rows or spool.mark(self.folder) != spool.database_id(self.db):
                 return
             last = rows[-1]["path_hash"]
             for path in self._unnamed([row["path"] for row in rows]):
@@ -215,15 +215,11 @@ def _refused(ctx, folder: str) -> str | None:
     """Why this folder must not be swept."""
     if spool.mark(folder) is None:
         return "the folder has no .jobs-spool of this database: run `jobs.py migrate`"
-    if spool.mark(folder) != _database_id(ctx.db):
+    if spool.mark(folder) != spool.database_id(ctx.db):
         return "its .jobs-spool names another database"
     core = ctx.section("core")
     what = spool.foreign(folder, **{"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir})
     return f"it holds {what} too" if what else None
-
-
-def _database_id(db) -> str | None:
-    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
 
 
 def _claim(ctx) -> str | None:

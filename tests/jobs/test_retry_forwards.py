@@ -243,6 +243,19 @@ def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path): 
     assert "expected a path below the spool folder" in row(bench, 1)["last_error"]
 
 
+def test_a_folder_that_is_not_this_databases_spool_costs_no_message(bench, forward):     # R23
+    forward(1)
+    (bench.spool_dir / ".jobs-spool").unlink()                  # an unmounted disk leaves an empty folder behind
+    assert "does not carry the mark of this database" in bench.fails("retry_forwards")
+    assert (row(bench, 1)["status"], row(bench, 1)["attempts"]) == ("pending", 0)
+
+
+def test_an_address_that_is_none_is_refused_for_good(bench, forward):     # R35
+    forward(1, envelope_to="no address")
+    assert bench.run("retry_forwards")["failed"] == 1
+    assert "The address is not a valid one." in bench.rows("notifications")[0]["body_text"]
+
+
 def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, forward):     # R23
     forward(1, attempts=3, next_attempt_at=bench.ago(minutes=1)), forward(2)
 
