@@ -19,8 +19,8 @@ from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
 from tests.support.service import ROOT, Service
 
-CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\nSubject: A message\r\n\r\n"
-           + b"A line of a body that has about sixty octets, as mail has it.\r\n" * 60)
+CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\n"
+           b"Subject: A message\r\n\r\n" + b"A line of a body that has about sixty octets, as mail has it.\r\n" * 60)
 BARE = """
 import smtplib, sys
 port, number = int(sys.argv[1]), int(sys.argv[2])
@@ -40,7 +40,8 @@ backend = {"mailer": "mailer.backend.DbBackend", "post_office": "post_office.Ema
 smtp = "django.core.mail.backends.smtp.EmailBackend"
 settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", app], EMAIL_BACKEND=backend, USE_TZ=True,
     SECRET_KEY="x", MAILER_EMAIL_BACKEND=smtp, POST_OFFICE={"BACKENDS": {"default": smtp}, "BATCH_SIZE": 5000},
-    MAILER_EMAIL_MAX_BATCH=None, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port, DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+    MAILER_EMAIL_MAX_BATCH=None, EMAIL_HOST="127.0.0.1", EMAIL_PORT=port,
+    DEFAULT_AUTO_FIELD="django.db.models.AutoField",
     DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": folder + "/db.sqlite3"}},
     TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}], MAILER_LOCK_PATH=folder + "/lock")
 django.setup()
@@ -115,7 +116,8 @@ def main() -> None:
     args = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {ROOT.name}")
     with Sink(dump=False) as sink:
-        contestants = {"bare smtplib": lambda n: bare(sink.port, n), "retry_forwards, SQLite": lambda n: ours(sink.port, n)}
+        contestants = {"bare smtplib": lambda n: bare(sink.port, n),
+                       "retry_forwards, SQLite": lambda n: ours(sink.port, n)}
         if not args.no_peers:
             contestants["django-mailer"] = lambda n: django("mailer", sink.port, n)
             contestants["django-post_office"] = lambda n: django("post_office", sink.port, n)

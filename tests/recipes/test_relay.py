@@ -28,7 +28,8 @@ print(taken)
 
 
 def limits(**values):
-    return SimpleNamespace(**{"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None, **values})
+    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None}
+    return SimpleNamespace(**{**off, **values})
 
 
 def taken(bench, relay: Relay, moments) -> list[bool]:
