@@ -20,8 +20,8 @@ MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the i
 class Signals:
     """SIGTERM, SIGINT and SIGHUP noted instead of obeyed, as a context manager. `heard` is the name of the first.
 
-    Nested, the outer one is told as well: `run-due` must know what one of its runs heard. A signal that was
-    ignored before (nohup, a shell's background job) stays ignored.
+    Nested, each tells the other: `run-due` must know what one of its runs heard, and the run what came just
+    before it. A signal that was ignored before (nohup, a shell's background job) stays ignored.
     """
 
     def __init__(self) -> None:
@@ -32,6 +32,8 @@ class Signals:
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._note)
+                outer = self._outer(number)
+                self.heard = self.heard or (outer.heard if outer else None)
         return self
 
     def __exit__(self, *_) -> None:
@@ -40,9 +42,13 @@ class Signals:
 
     def _note(self, number: int, frame) -> None:
         self.heard = self.heard or signal.Signals(number).name
-        outer = getattr(self._before[number], "__self__", None)
-        if isinstance(outer, Signals):
+        outer = self._outer(number)
+        if outer:
             outer._note(number, frame)
+
+    def _outer(self, number: int):
+        owner = getattr(self._before[number], "__self__", None)
+        return owner if isinstance(owner, Signals) else None
 
 
 class Stops(Signals):

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import pytest
 
+from jobs_lib import jobs
 from tests.conftest import ENGINES
-from tests.support.site import Databases, Site
+from tests.support.site import ODD_JOBS, Databases, Site, Ticks
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,10 @@ def maria_site(tmp_path, databases, mariadb):
 def any_site(request):
     """One on each engine."""
     return request.getfixturevalue("site" if request.param == "sqlite" else "maria_site")
+
+
+@pytest.fixture
+def ticks(site, monkeypatch):
+    """`run-due` within this process, on SQLite, at times that are given."""
+    monkeypatch.setattr(jobs, "__path__", [str(ODD_JOBS)])
+    return Ticks(site)

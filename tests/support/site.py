@@ -18,13 +18,17 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from jobs_lib import clock
+from jobs_lib import clock, config
+from jobs_lib.commands import run_due
+from jobs_lib.console import Console
+from jobs_lib.ports import Ports
 from jobs_lib.ports.db import connect
 from jobs_lib.schema.migrations import migrate
 from jobs_lib.schema.tables import tables
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
+ODD_JOBS = ROOT / "tests" / "support" / "odd_jobs"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=timezone.utc)
 Ended = namedtuple("Ended", "code out err seconds")
 
@@ -99,6 +103,12 @@ class Site:
         """Wait until a run of the job works; its row."""
         return until(lambda: ([row for row in self.runs(job) if row["status"] == "running"] or [None])[number - 1])
 
+    def enable(self, *jobs: str, since: datetime | None = LONG_AGO, **options: str) -> None:
+        """Switch jobs on, with these options each, installed at that time: later slots count."""
+        for job in jobs:
+            self.configure(job, **{"enabled": "yes", **options})
+        self.known(*jobs, since=since)
+
     def known(self, *jobs: str, since: datetime | None = LONG_AGO, **columns) -> None:
         """The jobs were installed at that time: later slots count."""
         for job in jobs:
@@ -169,3 +179,37 @@ class Databases:
                 db.execute(f"DELETE FROM {{{table.name}}}")
         db.close()
         return self._shared
+
+
+class Ticks:
+    """`run-due` in this process at times that are given: hours of ticks pass in a second.
+
+    `seconds` is the clock of the budget; it moves when a job sleeps.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self.site, self.seconds, self.slept, self.said = site, 1000.0, [], []
+
+    def at(self, moment, budget: float = 240.0) -> list[tuple]:
+        """A tick at that time (`utc` text or datetime): (job, how it ended, slot or None) for each run."""
+        now = utc(moment) if isinstance(moment, str) else moment
+        self.console = Console(0)
+        self.console.fail = self.said.append
+        settings = config.load(None, beside=str(self.site.folder), environ={})
+        ports = Ports(settings)
+        began = self.seconds
+        ports.now = lambda: now + timedelta(seconds=int(self.seconds - began))
+        ports.monotonic, ports.sleep = lambda: self.seconds, self._sleep
+        try:
+            results, self.code = run_due.tick(settings, ports, budget, self.console)
+        finally:
+            ports.close()
+        return [(result["job"], result["status"], result["slot"] and clock.text(result["slot"])[:16])
+                for result in results]
+
+    def names(self, moment, budget: float = 240.0) -> list[str]:
+        """Only which jobs ran, in their order."""
+        return [job for job, _, _ in self.at(moment, budget)]
+
+    def _sleep(self, seconds: float) -> None:
+        self.seconds += seconds
