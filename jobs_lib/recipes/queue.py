@@ -23,6 +23,7 @@ from .. import clock
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
 LEASE_MARGIN = timedelta(minutes=2)
+PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
 
 Queue = namedtuple("Queue", "table done delays first_due columns lifetime")
@@ -54,22 +55,23 @@ class Worker:
 
     def recover(self) -> int:
         """Free the claims of dead runs; rows lost in `sending` become uncertain. How many those are."""
-        rows = self.db.query(f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
-                             " WHERE claim_run > ''")         # not IS NOT NULL, for which SQLite takes no index
-        rows = [row for row in rows if row["claim_run"] != self.ctx.run_id]
+        columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
+        # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost too.
+        rows = (self.db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=self.ctx.run_id)
+                + self.db.query(f"{columns} WHERE status = 'sending' AND claim_run IS NULL"))
         if not rows:
             return 0
         alive = {row["run_id"] for row in self.db.query(
             "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
-            runs=sorted({row["claim_run"] for row in rows}))}
+            runs=sorted({row["claim_run"] or "" for row in rows}))}
         now = clock.text(self.ctx.now)
         dead = [row for row in rows if row["claim_run"] not in alive or (row["lease_until"] or "") < now]
         for row in dead:
             self.db.execute(
                 f"UPDATE {self.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
                 " lease_until = NULL, uncertain = :uncertain, next_attempt_at = CASE WHEN :again = 1 THEN :now"
-                " ELSE next_attempt_at END WHERE id = :id AND claim_run = :run AND status = :status",
-                id=row["id"], run=row["claim_run"], status=row["status"], now=now, **self._after_loss(row))
+                " ELSE next_attempt_at END WHERE id = :id AND COALESCE(claim_run, '') = :run AND status = :status",
+                id=row["id"], run=row["claim_run"] or "", status=row["status"], now=now, **self._after_loss(row))
         return sum(row["status"] == "sending" for row in dead)
 
     @staticmethod
@@ -121,7 +123,8 @@ class Worker:
     def _rules(self):
         first, values = self.queue.first_due
         # ctx.now is fixed: a row that this run has tried is due later than that, so it gets one attempt a run.
-        return ((f"next_attempt_at <= :now AND uncertain <> {TRY_AGAIN}", {"now": self.ctx.now}),
+        return ((f"next_attempt_at <= :now AND (uncertain <> {TRY_AGAIN} OR next_attempt_at <= :long_ago)",
+                 {"now": self.ctx.now, "long_ago": self.ctx.now - PATIENCE}),
                 (f"next_attempt_at IS NULL AND {first}", values),
                 (f"next_attempt_at <= :now AND uncertain = {TRY_AGAIN}", {"now": self.ctx.now}))
 

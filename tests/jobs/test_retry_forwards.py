@@ -152,6 +152,18 @@ def test_a_message_lost_after_the_dot_is_tried_once_more_in_the_next_run_after_a
     assert row(bench, 1)["attempts"] == 1                       # the same attempt, repeated
 
 
+def test_an_uncertain_message_does_not_wait_for_ever_behind_a_backlog(bench, forward):     # R23
+    forward(1, uncertain=1, attempts=1, next_attempt_at=bench.ago(hours=1))
+    forward(2, attempts=1, next_attempt_at=bench.ago(minutes=1))
+    assert bench.run("retry_forwards", limit=1)["sent"] == 1
+    assert row(bench, 1)["status"] == "sent"
+
+
+def test_a_row_that_is_sending_for_nobody_was_lost_in_flight(bench, forward):     # R2
+    forward(1, status="sending", attempts=4, next_attempt_at=bench.ahead(days=1))
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "uncertain": 1}
+
+
 def test_lost_a_second_time_it_waits_for_its_schedule(bench, forward):     # R29
     forward(1)
     always(bench, Result(UNCERTAIN, None, "", "the connection broke after the final dot"))
