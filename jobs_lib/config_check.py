@@ -10,31 +10,38 @@ from .errors import ConfigError, DatabaseError
 from .spelling import did_you_mean
 
 PREFIX = "JOBS_"
+TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 LOCAL = ("localhost", "localhost.localdomain")
 
 
 def problems(config: Config, jobs: list) -> list[str]:
     """Everything that is wrong, in every section and job."""
-    found: list[str] = []
     try:
         config.check(jobs)
     except ConfigError as error:
-        found += error.problems
+        found = list(error.problems)
+    else:
+        found = []
     try:
-        _judge_database(config)
-    except DatabaseError as error:
-        found.append(str(error))
+        core = config.section("core")
     except ConfigError:
-        pass                            # told above
-    return found
+        return found                    # told already
+    return found + _judge_database(core, config)
 
 
-def _judge_database(config: Config) -> None:
-    """The URL as its dialect sees it; nothing is connected."""
+def _judge_database(core, config: Config) -> list[str]:
+    """The URL as its dialect sees it, and whether it can do what is asked of it; nothing is connected."""
     from .ports import dialects
 
-    url = config.section("core").database
-    dialects.load(url).parse(url, config.folder, 1.0)
+    try:
+        dialect = dialects.load(core.database)
+        dialect.parse(core.database, config.folder, 1.0)
+    except DatabaseError as error:
+        return [str(error)]
+    if core.lock != "file" and not dialect.named_locks:
+        place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
+        return [f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected file ({place})"]
+    return []
 
 
 def warnings(config: Config, jobs: list) -> list[str]:
@@ -42,7 +49,8 @@ def warnings(config: Config, jobs: list) -> list[str]:
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
-    return found + _readable(config) + _odd_values(config, jobs) + _strays(config) + _mail(config)
+    return [*found, *_readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
+            *_times(config, jobs)]
 
 
 def _readable(config: Config) -> list[str]:
@@ -120,6 +128,25 @@ def _mail(config: Config) -> list[str]:
         found.append(f"[personas] {', '.join(local)} at localhost: set addresses in your service's domain")
     if mail.username and not mail.password:
         found.append("[mail] username is set, password is not")
+    if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
+        expected = "tls" if mail.port == TLS_PORT else "starttls or none"
+        found.append(f"[mail] port {mail.port} goes with security = {expected}, not {mail.security}")
     if mail.security == "none" and mail.host not in (*LOCAL, "127.0.0.1", "::1"):
         found.append(f"[mail] security = none: mail goes to {mail.host} in clear")
+    return found
+
+
+def _times(config: Config, jobs: list) -> list[str]:
+    """Runs too short for a message: with less than a minute left none is begun."""
+    from .ports.mail import MESSAGE_MINIMUM
+
+    found = []
+    for job in jobs:
+        try:
+            longest = (config.job(job).budget + config.section("core").grace).total_seconds()
+        except ConfigError:
+            continue
+        if "mail" in job.sections and longest <= MESSAGE_MINIMUM:
+            found.append(f"[{job.name}] budget and [core] grace are {longest:.0f} seconds together: it sends nothing, "
+                         f"since no message is begun with less than {MESSAGE_MINIMUM} left")
     return found

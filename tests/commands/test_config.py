@@ -117,6 +117,17 @@ def test_check_judges_the_database_url(line, url, said):
     assert "hunter2" not in answer.err
 
 
+@pytest.mark.parametrize("lock", ["database", "both"])
+def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
+    path = line.ini(f"{FINE}[core]\nlock = {lock}\n")
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert answer.err == (f"jobs.py: [core] lock = '{lock}': this database has no locks of that kind; expected file "
+                          f"({path} line 10)\n")
+    line.ini(f"{FINE}[core]\nlock = {lock}\ndatabase = mysql://me:x@localhost/name\n")
+    assert line("config", "check").code == 0
+
+
 @pytest.mark.parametrize("text, environment, said", [
     ("[mail]\n", {}, "[mail] from is not set"),
     ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can answer"),
@@ -128,6 +139,13 @@ def test_check_judges_the_database_url(line, url, said):
     (FINE.replace("[mail]", "[mail]\nhost = relay.example.org\nsecurity = none"), {},
      "[mail] security = none: mail goes to relay.example.org in clear"),
     (FINE.replace("[mail]", "[mail]\nusername = me"), {}, "[mail] username is set, password is not"),
+    (FINE.replace("[mail]", "[mail]\nport = 465"), {}, "[mail] port 465 goes with security = tls, not starttls"),
+    (FINE.replace("[mail]", "[mail]\nport = 587\nsecurity = tls"), {},
+     "[mail] port 587 goes with security = starttls or none, not tls"),
+    (FINE.replace("[mail]", "[mail]\nport = 465\nsecurity = tls"), {}, None),
+    (FINE + "[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s\n", {},
+     "[retry_forwards] budget and [core] grace are 60 seconds together: it sends nothing"),
+    (FINE + "[core]\ngrace = 10s\n[purge_failed_emails]\nbudget = 50s\n", {}, None),
     ("[mail]\ntransport = maildir\n", {}, None),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
