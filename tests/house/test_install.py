@@ -48,11 +48,11 @@ def install(host, tmp_path):
 
 
 def wheel(folder: Path, name: str, version: str) -> None:
-    """A package with one empty module, as pip takes it."""
+    """A package of one module that only says that it was found, as pip takes it."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
-        file.writestr(f"{name}.py", "")
+        file.writestr(f"{name}.py", f"raise SystemExit('this is {name} {version}')")
         file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
                                        "Tag: py3-none-any\n")
@@ -91,8 +91,10 @@ def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
         wheel(tmp_path / "wheels", name, version)
     run = install(blocked=("venv",))
     assert_host_is_ready(host, run)
-    assert (host / "vendor" / "pymysql.py").exists()
     assert run.stderr == ""
+    found = subprocess.run([sys.executable, "-S", host / "jobs.py", "history"], capture_output=True, text=True,
+                           env={"JOBS_CORE_DATABASE": "mysql://nobody@127.0.0.1/nothing"})
+    assert found.stderr == "this is pymysql 1.1.1\n"
 
 
 @pytest.mark.slow
