@@ -72,7 +72,8 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
     job = catalogue.load(name)
     from . import run_job
-    parser = _parser(name, _about(job), _options(job))
+    asked = "-h" in rest or "--help" in rest             # a run need not fold texts that nobody reads
+    parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
     run_job.arguments(parser)
     return run_job.run(job, parser.parse_args(rest), make_session, config_path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import os
 import sys
 
-from . import config
+from . import catalogue, config
 from .console import Console, folded
 from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
 from .ports import Ports
@@ -31,6 +31,8 @@ def main(argv: list[str]) -> int:
         words, config_path = take_config(argv)
         if words == [TICK]:
             return _tick(config_path)
+        if words[1:] == ["--scheduled"] and words[0] in catalogue.names():
+            return _scheduled(words[0], config_path)
         from .arguments import dispatch
         code = dispatch(words, Session, config_path)
         if sys.stdout is not None:
@@ -77,6 +79,14 @@ def _tick(config_path: str | None) -> int:
     session = Session(config_path)
     budget = session.config.section("core").budget.total_seconds()
     return run_due.tick(session.config, session.ports, budget, session.console)[1]
+
+
+def _scheduled(name: str, config_path: str | None) -> int:
+    """`JOB --scheduled` as cron says it, past argparse too."""
+    from types import SimpleNamespace
+
+    from . import run_job
+    return run_job.run(catalogue.load(name), SimpleNamespace(**run_job.SCHEDULED), Session, config_path)
 
 
 def _listed(error: ConfigError) -> str:

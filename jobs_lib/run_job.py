@@ -8,6 +8,10 @@ from .errors import OK
 from .render.words import outcome_words, samples_words
 from .schema import version
 
+# What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.
+SCHEDULED = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True, "fail_if_locked": False,
+             "yes": False, "level": None}
+
 
 def arguments(parser) -> None:
     """The options that every job takes."""

@@ -1,6 +1,7 @@
 """The command line: help worth reading, the nearest name for a wrong one, exit codes, an upload as FTP makes it."""
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, run_job
 from jobs_lib.settings import job_options
 from tests.support.line import ROOT, Line
 
@@ -135,6 +136,12 @@ def test_a_run_tells_what_is_wrong_in_all_its_sections_at_once(line):       # R6
     assert answer.code == 78
     assert len(answer.err.splitlines()) == 4
     assert "keep" not in answer.err             # another job's mistake
+
+
+def test_a_crontab_line_is_read_as_argparse_would_read_it():
+    parser = argparse.ArgumentParser()
+    run_job.arguments(parser)
+    assert vars(parser.parse_args(["--scheduled"])) == run_job.SCHEDULED
 
 
 # A shell, cron, and what stands in between
