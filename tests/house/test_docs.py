@@ -1,0 +1,241 @@
+"""The documents tell the truth: each command, option, setting, file, column, statement and link in them exists."""
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from datetime import datetime, timezone
+
+import pytest
+
+from jobs_lib import srs
+from jobs_lib.render.data_model import USED
+from jobs_lib.schema import NAMES
+from tests.house import pages
+from tests.house.source import ROOT, modules, tree
+
+by_page = pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+
+# Files that are elsewhere, or come to be: by the operator, his panel, his tools.
+ELSEWHERE = ("config.ini", ".env", ".venv", "vendor", "demo")
+
+
+def code(page) -> list[pages.Code]:
+    return pages.parts(page.read_text(encoding="utf-8"))[0]
+
+
+def blocks(page, language: str | None = None) -> list[str]:
+    """The fenced blocks of a page."""
+    found = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```", page.read_text(encoding="utf-8"))
+    return [text for said, text in found if language is None or said == language]
+
+
+# Commands
+
+@by_page
+def test_every_command_line_is_one_that_the_program_takes(page):
+    wrong = [f"line {piece.line}: jobs.py {' '.join(words)}: {trouble}" for piece in code(page)
+             for words in pages.commands(piece.text) if (trouble := pages.wrong_command(words))]
+    assert wrong == []
+
+
+def test_every_command_that_is_named_has_its_help():
+    named = {words[0] for page in pages.PAGES for piece in code(page) for words in pages.commands(piece.text)}
+    named = sorted(word for word in named if not word.startswith("-") and word != "help")
+    assert len(named) > 10
+    for word in named:
+        run = subprocess.run([sys.executable, "jobs.py", word, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert (run.returncode, run.stderr) == (0, ""), word
+
+
+@by_page
+def test_install_sh_knows_every_word_that_it_is_called_with(page):
+    words = {word for piece in code(page) for word in re.findall(r"install\.sh ([a-z][\w-]*)", piece.text)}
+    known = set(re.findall(r"(?m)^ +([a-z][\w-]*)\)$", (ROOT / "install.sh").read_text(encoding="utf-8")))
+    assert {"demo", "test"} <= known
+    assert words <= known
+
+
+# Options, settings, variables, columns
+
+@by_page
+def test_every_option_setting_variable_and_column_in_a_sentence_exists(page):
+    wrong = [f"line {piece.line}: `{piece.text}`: {trouble}" for piece in code(page)
+             if piece.language is None and (trouble := pages.wrong_span(piece.text))]
+    assert wrong == []
+
+
+@by_page
+def test_every_setting_in_a_block_exists(page):
+    wrong = []
+    for block in [*blocks(page), *re.findall(r"(?m)(?:^    .*\n)+", page.read_text(encoding="utf-8"))]:
+        section = None
+        for line in block.split("\n"):
+            title = re.fullmatch(r"\s*\[([a-z_]+)\]", line)
+            setting = re.fullmatch(r"\s*([a-z_]+) = (.*)", line)
+            if title:
+                section = title[1]
+                wrong.append(pages.wrong_setting(section, "", None))
+            elif setting and section:
+                wrong.append(pages.wrong_setting(section, setting[1], setting[2]))
+    assert [trouble for trouble in wrong if trouble] == []
+
+
+# Files
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> set[str]:
+    """What an installation has in its folder var once it has run: the demo's, for real."""
+    folder = tmp_path_factory.mktemp("docs") / "demo"
+    subprocess.run([sys.executable, "jobs.py", "demo", "--dir", str(folder)], cwd=ROOT, capture_output=True, check=True)
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    return found | {"var", "maildir"} | {f"{name}.1" for name in found if name.endswith(".log")}
+
+
+def file_named(text: str) -> str | None:
+    """The path that a piece of code names below the project's folder, if it names one."""
+    text = re.sub(r"\A(?:\./|/home/you/jobs/)", "", text).rstrip("/")
+    if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*", text) is None or re.search(r"[A-Z]{3,}_?(?![A-Z]*\.md|[A-Z]*\Z)", text):
+        return None
+    known_end = re.search(r"\.(?:py|md|sh|ini|txt|toml|db|log|example|htaccess|env)\Z", text)
+    minutes = re.fullmatch(r"[\d-]+/\d+", text)                      # of a crontab
+    return text if known_end or ("/" in text and not minutes) else None
+
+
+def is_there(path: str, page, made: set[str]) -> bool:
+    first = path.partition("/")[0]
+    return (any((folder / path).exists() for folder in (ROOT, ROOT / "jobs_lib", page.parent)) or first in ELSEWHERE
+            or path.removeprefix("var/") in made or path.replace("state_dir/", "state/") in made)
+
+
+@by_page
+def test_every_file_that_is_named_exists(page, made):
+    wrong = [f"line {piece.line}: {path}" for piece in code(page) if piece.language is None
+             and (path := file_named(piece.text)) and not is_there(path, page, made)]
+    wrong += [f"line {piece.line}: {path}" for piece in code(page) if piece.language
+              for word in re.findall(r"(?:/home/you/jobs/|(?<![\w/.])(?:\./|docs/|jobs_lib/|tests/|var/))[\w./-]*\w",
+                                     piece.text)
+              if (path := file_named(word)) and path != "first.txt" and not is_there(path, page, made)]
+    assert wrong == []
+
+
+# Links
+
+@by_page
+def test_every_link_leads_somewhere(page):
+    wrong = []
+    for target in pages.links(page.read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        if path.startswith(("http://", "https://")):
+            continue
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists():
+            wrong.append(target)
+        elif anchor and there.suffix == ".md" and anchor not in pages.slugs(there.read_text(encoding="utf-8")):
+            wrong.append(f"{target}: no such heading")
+    assert wrong == []
+
+
+def test_every_page_can_be_reached_from_the_readme():
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        waiting += [(page.parent / target.partition("#")[0]).resolve()
+                    for target in pages.links(page.read_text(encoding="utf-8")) if "://" not in target]
+    assert [pages.name(page) for page in pages.PAGES if page not in reached] == []
+
+
+# Words
+
+@by_page
+def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
+    assert pages.forbidden(page.read_text(encoding="utf-8")) == []
+
+
+# Statements and programs
+
+def statements() -> list[str]:
+    text = "\n".join(block for page in pages.PAGES for block in blocks(page))
+    return re.findall(r"(?ms)^((?:SELECT|INSERT|UPDATE|DELETE|DROP)\b.*?);$", text)
+
+
+def test_every_sql_statement_runs(tmp_path):
+    (tmp_path / "config.ini").write_text("[core]\ndatabase = sqlite:///jobs.db\n")
+    subprocess.run([sys.executable, "jobs.py", "--config", str(tmp_path / "config.ini"), "migrate"], cwd=ROOT,
+                   check=True)
+    raw = sqlite3.connect(tmp_path / "jobs.db")
+    found = statements()
+    assert len(found) >= 4
+    for sql in found:
+        sql = sql.replace("UTC_TIMESTAMP()", "datetime('now')")
+        names = re.match(r"DROP TABLE (.*)", sql)            # MySQL drops several at once
+        for one in [f"DROP TABLE {name}" for name in names[1].split(", ")] if names else [sql]:
+            raw.execute(one)
+    raw.close()
+
+
+def test_the_program_for_bounces_finds_the_sender():
+    (program,) = [block for block in blocks(ROOT / "docs" / "mail.md") if "bounce_goes_to" in block]
+    space: dict = {}
+    exec(program, space)
+    address = srs.forward("bob@sender.example", "alias.example", "secret", datetime.now(timezone.utc))
+    assert space["bounce_goes_to"](address, "secret") == "bob@sender.example"
+    assert space["bounce_goes_to"](address, "other") is None
+
+
+def test_the_data_model_knows_which_tables_the_jobs_use():
+    """A table is used when its name stands alone in a string, or in braces in SQL."""
+    import ast
+    used = set()
+    for module, path in modules().items():
+        if module.startswith(("jobs_lib.schema.", "jobs_lib.sample", "jobs_lib.render", "jobs_lib.jobs.__")):
+            continue
+        texts = [node.value for node in ast.walk(tree(path))
+                 if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+        used |= {name for name in NAMES for text in texts if text == name or "{" + name + "}" in text}
+    assert used | {"meta", "schema_migrations"} == set(USED)
+
+
+# The net itself
+
+@pytest.mark.parametrize("text", [
+    "jobs.py retry_forwads", "jobs.py doctor", "python3 jobs.py retry_forwards --dryrun", "jobs.py replay webhook 3",
+    "jobs.py pause nothing", "jobs.py test nothing --sandbox", "jobs.py retry_forwards --set delay=1h",
+    "a && /usr/bin/python3 /home/you/jobs/jobs.py config chek", "jobs.py crontab --style two-line",
+])
+def test_a_wrong_command_is_caught(text):
+    assert [bool(pages.wrong_command(words)) for words in pages.commands(text)] == [True]
+
+
+@pytest.mark.parametrize("text", [
+    "--dryrun", "[mial]", "[mail] hots", "[mail] port = abc", "per_hours = 80", "security = ssl", "JOBS_MAIL_HOTS",
+    "failed_emails.state", "--limit --nope",
+])
+def test_a_wrong_word_in_a_sentence_is_caught(text):
+    assert pages.wrong_span(text)
+
+
+@pytest.mark.parametrize("text", [
+    "see issue 3", "BJ-03 says", "as R22 asks", "fixed in #12", "look at https://pypi.org/x", "in /home/anna/jobs",
+    "see design.md", "cd /root/x",
+])
+def test_a_forbidden_word_is_caught(text):
+    assert pages.forbidden(text)
+
+
+@pytest.mark.parametrize("text, caught", [
+    ("`docs/nothing.md`", True), ("`var/nothing`", True), ("`jobs_lib/no.py`", True),
+    ("`var/log/retry_forwards.log`", False), ("`crontab.txt`", False),
+])
+def test_a_file_that_is_missing_is_caught(text, caught, made):
+    (piece,) = pages.parts(text)[0]
+    assert (not is_there(file_named(piece.text), ROOT / "README.md", made)) is caught
+
+
+def test_a_link_and_its_heading_are_seen():
+    assert pages.links("a [b](c.md#d-e) `[x](y)` [`f`](g.md)") == ["c.md#d-e", "g.md"]
+    assert pages.slugs("# A b\n## The [core] `x`, y\n") == {"a-b", "the-core-x-y"}
