@@ -10,7 +10,7 @@ from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCER
 from . import spool
 from .headers import loop_reason, trace_head
 from .queue import Queue, Worker
-from .relay import Relay
+from .relay import QUOTA_PAUSE, Relay
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
 LOST_DELAY = timedelta(minutes=15)
@@ -191,11 +191,12 @@ class Sending:
 
     def _settle(self, row: dict, result: Result, reserved):
         outcome, stored = SETTLED_AS[result.outcome], {}
-        if result.outcome == LOST:
+        if result.outcome == LOST or (result.outcome == RELAY and result.code):
+            # It may be this message that the relay cannot stand: it goes behind the others, and not for ever.
             if self.worker.is_old(row):
-                outcome = "retry"               # for ever given back, it would never end
+                outcome = "retry"
             else:
-                stored["next_attempt_at"] = self.ctx.clock() + LOST_DELAY
+                stored["next_attempt_at"] = self.ctx.clock() + (LOST_DELAY if result.outcome == LOST else QUOTA_PAUSE)
         if outcome == "back":
             self.relay.give_back(reserved)
             stored["last_attempt_at"] = row["last_attempt_at"]

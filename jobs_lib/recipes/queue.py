@@ -85,42 +85,46 @@ class Worker:
     # Claims
 
     def claim(self, most: int = CLAIM) -> list[dict]:
-        """Take a batch of due rows that nobody else has: those on schedule first, uncertain ones last."""
-        for ids in self._due(most):
+        """Take a batch of due rows that nobody else has, longest due first, uncertain ones last."""
+        while ids := self._due(most):
             self.has_claims = True
             if self.db.batch(partial(self._take, ids)):
-                rows = self.db.query(f"SELECT {', '.join(self._columns())} FROM {self.table}"
-                                     " WHERE claim_token = :token AND id IN (:ids) AND status = 'pending'",
-                                     token=self.token, ids=ids)
-                by_id = {row["id"]: row for row in rows}
-                return [by_id[id] for id in ids if id in by_id]
-        return []
+                return self._rows(ids, " AND claim_token = :token AND status = 'pending'", token=self.token)
+        return []                   # had another taken them all meanwhile, we would have asked again
 
     def due(self, most: int) -> list[dict]:
         """The rows that `claim` would take, for a dry run: nothing is changed."""
-        ids = [id for some in self._due(most) for id in some][:most]
-        rows = self.db.query(f"SELECT {', '.join(self._columns())} FROM {self.table} WHERE id IN (:ids)", ids=ids)
-        by_id = {row["id"]: row for row in rows}
-        return [by_id[id] for id in ids]
+        return self._rows(self._due(most))
+
+    def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
+        columns = ", ".join(["id", "user_id", "status", "attempts", "next_attempt_at", "created_at", "uncertain",
+                             *self.queue.columns])
+        found = {row["id"]: row for row in self.db.query(
+            f"SELECT {columns} FROM {self.table} WHERE id IN (:ids){rule}", ids=ids, **values)}
+        return [found[id] for id in ids if id in found]
 
     def count_due(self) -> int:
         """How many rows are due now, those of suspended owners left out."""
         return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rule}"
                                  + self._owner_may, **values) for rule, values in self._rules())
 
-    def _due(self, most: int):
-        """Batches of ids, one a rule, computed one after the other so that the later are rarely asked."""
+    def _due(self, most: int) -> list[int]:
+        on_schedule, never_tried, uncertain = self._rules()
+        rows = self._select(on_schedule, "next_attempt_at", most)
+        for row in self._select(never_tried, "created_at", most):
+            rows.append({"id": row["id"], "due": clock.text(clock.parse(row["due"]) + self.queue.delays[0])})
+        rows = rows or self._select(uncertain, "next_attempt_at", most)
+        return [row["id"] for row in sorted(rows, key=lambda row: (row["due"], row["id"]))[:most]]
+
+    def _select(self, rule: tuple, due: str, most: int) -> list[dict]:
         # A suspended owner's rows wait where they are. The users are read with the rows, at each claim anew.
-        for rule, values in self._rules():
-            rows = self.db.query(
-                f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND claim_token IS NULL"
-                f"{self._owner_may}"
-                f" ORDER BY {'next_attempt_at' if 'first' not in values else 'created_at'}, id LIMIT :most",
-                most=most, **values)
-            if rows:
-                yield [row["id"] for row in rows]
+        sql, values = rule
+        return self.db.query(f"SELECT id, {due} AS due FROM {self.table} WHERE status = 'pending' AND {sql}"
+                             f" AND claim_token IS NULL{self._owner_may} ORDER BY {due}, id LIMIT :most",
+                             most=most, **values)
 
     def _rules(self):
+        """(SQL, values) of the three kinds of due rows: on schedule, never tried, uncertain."""
         first, values = self.queue.first_due
         # ctx.now is fixed: a row that this run has tried is due later than that, so it gets one attempt a run.
         return ((f"next_attempt_at <= :now AND (uncertain <> {TRY_AGAIN} OR next_attempt_at <= :long_ago)",
@@ -134,10 +138,6 @@ class Worker:
             " WHERE id IN (:ids) AND status = 'pending' AND claim_token IS NULL",
             token=self.token, run=self.ctx.run_id, ids=ids,
             lease=self.ctx.clock() + timedelta(seconds=self.ctx.hard_limit - self.ctx.monotonic()) + LEASE_MARGIN)
-
-    def _columns(self) -> list[str]:
-        return ["id", "user_id", "status", "attempts", "next_attempt_at", "created_at", "uncertain",
-                *self.queue.columns]
 
     def release(self) -> None:
         """Give back, untouched, what was claimed and not begun."""

@@ -89,9 +89,9 @@ def need_folder(db, folder: str) -> None:
                         "migrate` marks it")
 
 
-def database_id(db) -> str | None:
-    """What `migrate` named this database."""
-    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
+def database_id(db) -> str:
+    """What `migrate` named this database; "" before that."""
+    return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
 
 
 def mark_folder(folder: str, owner: str) -> None:

@@ -225,6 +225,20 @@ def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forwar
     assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(hours=1))
 
 
+def test_a_message_whose_own_answer_sounds_like_the_relays_limit_goes_behind_the_others(bench, forward):     # R23
+    forward(1), forward(2, created_at=bench.ago(minutes=59))
+    bench.outbox.answer = lambda envelope: (
+        Result(RELAY, 450, "4.7.1", "rate limit") if row(bench, 1)["status"] == "sending"
+        else Result(SENT, 250, "", "taken"))
+    bench.attempt("retry_forwards")
+    bench.now = bench.ahead(hours=1)
+    bench.attempt("retry_forwards")
+    assert [row(bench, id)["status"] for id in (1, 2)] == ["pending", "sent"]
+    bench.now = bench.ahead(days=7)
+    bench.attempt("retry_forwards")
+    assert row(bench, 1)["status"] == "failed"
+
+
 def test_one_connection_lost_before_data_delays_that_message_alone(bench, forward):     # R29
     forward(1), forward(2)
     answers(bench, Result(LOST, None, "", "the server closed the connection"))
