@@ -40,5 +40,6 @@ def job(ctx):
     trouble = forwards.send_due(ctx, counts)
     forwards.tell_owners(ctx, counts)
     if trouble:
+        ctx.progressed = counts         # what was done before stays told
         raise trouble
     return counts

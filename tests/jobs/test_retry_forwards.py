@@ -252,6 +252,7 @@ def test_two_in_a_row_are_the_relays_trouble(bench, forward):     # R29
     always(bench, Result(LOST, None, "", "the server closed the connection"))
     bench.fails("retry_forwards")
     assert [row(bench, id)["attempts"] for id in (1, 2, 3)] == [0, 0, 0]
+    assert bench.result["counts"] == {"sent": 0, "retried": 0, "failed": 0, "given_back": 2}
 
 
 def test_a_message_that_always_breaks_the_connection_ends_all_the_same(bench, forward):     # R23
