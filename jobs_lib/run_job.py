@@ -9,8 +9,8 @@ from .render.words import outcome_words, samples_words
 from .schema import version
 
 # What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.
-SCHEDULED = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True, "fail_if_locked": False,
-             "yes": False, "level": None}
+SCHEDULED: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True,
+                   "fail_if_locked": False, "yes": False, "level": None}
 
 
 def arguments(parser) -> None:

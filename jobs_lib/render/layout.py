@@ -34,14 +34,6 @@ def pairs(rows: list[tuple[str, str]], width: int, indent: int = 2) -> list[str]
             for line in wrapped(meaning, width, f"{start}{name:<{room}}{' ' * GAP}", rest)]
 
 
-def columns(rows: list[tuple], heads: tuple, width: int | None = None) -> list[str]:
-    """A table; its last column is cut with an ellipsis where it would pass `width`."""
-    widths = [max(len(str(row[at])) for row in [heads, *rows]) for at in range(len(heads))]
-    lines = ["".join(f"{one_line(word):<{room + GAP}}" for word, room in zip(row, widths)).rstrip()
-             for row in [heads, *rows]]
-    return [cut(line, width) if width else line for line in lines]
-
-
 def cut(line: str, width: int) -> str:
     """The line, with an ellipsis for what is past `width`."""
     return line if len(line) <= width else line[:width - 3].rstrip() + "..."
