@@ -90,18 +90,17 @@ def _first_runs(db, slots: list) -> dict[str, dict]:
 
 def _counts(config, job, db, now, state: dict | None) -> bool:
     """Whether the job's slots count at all: it is known, enabled and not paused."""
-    if state is None:
-        first_seen(db, job.name, now)
-    elif state["paused_at"]:
+    enabled, paused = config.job(job).enabled, state is not None and state["paused_at"]
+    if paused:
         return False
-    elif not config.job(job).enabled:
-        if state["due_after"] != OFF:
+    if not enabled:
+        if state is None or state["due_after"] != OFF:
             db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
-    elif state["due_after"] == OFF:
+        return False
+    if state is None or state["due_after"] == OFF:
         first_seen(db, job.name, now)
-    else:
-        return True
-    return False
+        return False
+    return True
 
 
 def _is_early(slot, due_after: str | None) -> bool:

@@ -12,7 +12,7 @@ from .ports.dialects import Lost
 
 SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
 ERROR_LENGTH = 2000
-FINISH_TRIES = 3                        # each waits as long as the database waits for another writer
+FINISH_TRIES, FINISH_PAUSE = 4, 1.0     # a run that is done must not end as `vanished` for a moment's trouble
 
 
 def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
@@ -35,7 +35,7 @@ def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
               stop_reason=run["stop_reason"])
 
 
-def finish(db, run: dict) -> None:
+def finish(db, run: dict, sleep) -> None:
     """Store how the run ended. A run that was taken for dead meanwhile is put right."""
     for attempt in range(1, FINISH_TRIES + 1):
         try:
@@ -46,9 +46,10 @@ def finish(db, run: dict) -> None:
                        counts=json.dumps(run["counts"], default=str), stop_reason=run["stop_reason"],
                        error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
             return
-        except DatabaseError:           # a run that is done must not end as `vanished` for a moment's trouble
+        except DatabaseError:
             if attempt == FINISH_TRIES:
                 raise
+            sleep(FINISH_PAUSE)
 
 
 def beat(db, run_id: str, now, progress: dict | None) -> None:

@@ -218,7 +218,7 @@ class _Attempt:
         """Store the outcome, in the row and in the log."""
         result = self.result
         try:
-            history.finish(self.ports.database(), result)
+            history.finish(self.ports.database(), result, self.ports.sleep)
         except (errors.DatabaseError, errors.Stopped) as error:
             result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))

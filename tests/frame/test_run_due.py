@@ -98,7 +98,7 @@ def test_a_slot_is_carried_on_until_its_work_is_done(site, ticks):           # R
 def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ticks):
     site.enable("fail", schedule="17 3 * * *")
     begin = utc("2026-11-24 03:17")
-    ran = [(minute, run) for minute in range(0, 600) for run in ticks.at(begin + timedelta(minutes=minute))]
+    ran = [(minute, run) for minute in range(600) for run in ticks.at(begin + timedelta(minutes=minute))]
     assert ran == [(0, ("fail", "failed", "2026-11-24 03:17")), (15, ("fail", "failed", None)),
                    (75, ("fail", "failed", None))]
     assert ticks.at(begin + DAY) == [("fail", "failed", "2026-11-25 03:17")]
@@ -224,7 +224,7 @@ def test_the_budget_of_a_tick_is_an_option(site):
 def test_a_failing_job_stops_no_other(site, ticks):                          # R9
     site.enable(*ALL)
     site.enable("fail", how="defect")
-    ran = dict((job, status) for job, status, _ in ticks.at("2026-11-24 14:31"))
+    ran = {job: status for job, status, _ in ticks.at("2026-11-24 14:31")}
     assert ran == {**dict.fromkeys(ALL, "ok"), "fail": "failed"}
     assert ticks.code == 1
     assert len(ticks.said) == 1

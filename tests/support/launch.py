@@ -3,6 +3,7 @@
 FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
 FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
             function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM
+FRAME_BREAK `module:name`: each call of the function says that the database went away
 """
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from jobs_lib import cli, clock, jobs
+from jobs_lib.errors import DatabaseError
 
 jobs.__path__[:] = [str(Path(__file__).resolve().parent / "odd_jobs")]
 
@@ -46,11 +48,20 @@ def strike_at(how: int, module: str, name: str, when: str, number: str = "1") ->
     setattr(owner, last, struck)
 
 
+def break_at(module: str, name: str) -> None:
+    """The function finds no database any more."""
+    def broken(*_, **__):
+        raise DatabaseError("the database went away")
+    setattr(importlib.import_module(module), name, broken)
+
+
 if os.environ.get("FRAME_NOW"):
     set_clock(os.environ["FRAME_NOW"])
 for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM)):
     if os.environ.get(name):
         strike_at(how, *os.environ[name].split(":"))
+if os.environ.get("FRAME_BREAK"):
+    break_at(*os.environ["FRAME_BREAK"].split(":"))
 
 if __name__ == "__main__":
     sys.exit(cli.main(sys.argv[1:]))

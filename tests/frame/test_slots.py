@@ -1,0 +1,117 @@
+"""One slot is started at most once: two crontabs, two hosts, a clock set back, days on which the clock changes."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from tests.support.site import Site, ended, utc
+
+NOW = "2026-11-24 14:31:00"
+
+
+def slots(site, job: str) -> list:
+    """The slots that were started, oldest first."""
+    return [row["slot"] for row in site.runs(job) if row["slot"] is not None]
+
+
+@pytest.fixture
+def hosts(request, tmp_path, databases, mariadb):
+    """Two installations on one MariaDB, by kind of lock."""
+    url = databases.mariadb(mariadb)
+    made = [Site(tmp_path / name, url, lock=request.param) for name in ("one", "two")]
+    for host in made:
+        host.enable("tick_normal", "tick_low")
+    yield made
+    for host in made:
+        host.db.close()
+
+
+def test_two_crontabs_start_a_slot_once(any_site):                           # R6
+    any_site.enable("tick_normal")
+    processes = [any_site.start("tick_normal", "--scheduled", now=NOW) for _ in range(4)]
+    processes += [any_site.start("run-due", now=NOW) for _ in range(4)]
+    results = [ended(process, 0) for process in processes]
+    assert [(result.code, result.out, result.err) for result in results] == [(0, "", "")] * 8
+    assert slots(any_site, "tick_normal") == ["2026-11-24 14:30:00"]
+    assert any_site.statuses("tick_normal").count("ok") == 1
+
+
+@pytest.mark.parametrize("hosts", ["file", "database", "both"], indirect=True)
+def test_two_hosts_start_a_slot_once(hosts):                                 # R6
+    processes = [host.start("run-due", now=NOW) for host in hosts for _ in range(3)]
+    results = [ended(process, 0) for process in processes]
+    assert [(result.code, result.err) for result in results] == [(0, "")] * 6
+    for job in ("tick_normal", "tick_low"):
+        assert slots(hosts[0], job) == ["2026-11-24 14:30:00"]
+        assert hosts[0].statuses(job).count("ok") == 1
+
+
+def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R6
+    site.enable("tick_normal")
+    site.run("tick_normal", "--scheduled", now=NOW)
+    before = (site.runs(), site.events("tick_normal"))
+    done = site.run("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (site.runs(), site.events("tick_normal")) == before
+
+
+def test_fail_if_locked_is_not_about_done_slots(site):
+    site.enable("tick_normal")
+    site.run("tick_normal", "--scheduled", now=NOW)
+    assert site.run("tick_normal", "--scheduled", "--fail-if-locked", now=NOW).code == 0
+
+
+def test_a_clock_set_back_starts_nothing_again(site, ticks):                 # R6
+    site.enable("tick_normal")
+    for minute in range(0, 60, 5):
+        ticks.at(utc("2026-11-24 14:00") + timedelta(minutes=minute))
+    assert len(slots(site, "tick_normal")) == 12
+    for minute in range(0, 60, 5):
+        assert ticks.at(utc("2026-11-24 14:01") + timedelta(minutes=minute)) == []
+    assert ticks.at("2026-11-24 15:00") == [("tick_normal", "ok", "2026-11-24 15:00")]
+
+
+def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R4
+    site.enable("dig", items="3")
+    site.began("dig", utc("2026-11-24 14:30"), "partial")
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs("dig")[-1]["trigger_type"] == "continue"
+    assert slots(site, "dig") == ["2026-11-24 14:30:00"]
+
+
+def test_the_line_of_a_job_that_is_off_does_nothing(site):
+    site.known("dig")
+    site.configure("dig", enabled="no")
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs() == []
+
+
+def test_the_line_of_a_job_fires_nothing_from_before_the_install(site):      # R7
+    site.enable("dig", since=utc("2026-11-24 14:30"))
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs() == []
+    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
+
+
+def test_a_line_alone_works_before_the_first_migrate_knew_the_job(site):     # R7
+    site.configure("dig", enabled="yes")
+    site.run("dig", "--scheduled", now=NOW)
+    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
+
+
+@pytest.mark.parametrize("day, schedule, expected", [
+    # Berlin, 29 March 2026: 02:00 becomes 03:00, so 02:30 does not exist: due at 03:00, which is 01:00 UTC.
+    ("2026-03-28 12:00", "30 2 * * *", ["2026-03-29 01:00", "2026-03-30 00:30"]),
+    # 25 October 2026: 03:00 becomes 02:00, so 02:30 comes twice: the first is 00:30 UTC.
+    ("2026-10-24 12:00", "30 2 * * *", ["2026-10-25 00:30", "2026-10-26 01:30"]),
+])
+@pytest.mark.parametrize("step", [5, 15])
+def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected, step):      # R8
+    site.configure(timezone="Europe/Berlin")
+    site.enable("tick_normal", schedule=schedule, since=utc(day))
+    ran = [slot for minute in range(0, 48 * 60, step)
+           for _, _, slot in ticks.at(utc(day) + timedelta(minutes=minute))]
+    assert ran == expected

@@ -1,0 +1,119 @@
+"""What is wrong with the database or the schema is one line and exit 1, for a single run and for a tick."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"), ("run-due",)],
+                               ids=" ".join)
+
+
+def one_line(done, code: int = 1) -> str:
+    """The line; anything else fails."""
+    assert (done.code, done.out) == (code, ""), done
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("jobs.py: ")
+    return done.err
+
+
+@WAYS
+def test_a_newer_schema_is_refused(any_site, words):                         # R20
+    any_site.enable("dig")
+    any_site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    try:
+        said = one_line(any_site.run(*words))
+        assert "schema 99, newer than this bundle knows" in said
+        assert (any_site.runs(), any_site.dug()) == ([], 0)
+    finally:
+        any_site.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
+
+
+@WAYS
+def test_a_database_without_our_tables_is_refused(site, tmp_path, words):    # R20
+    (tmp_path / "empty.db").touch()
+    site.configure(database=f"sqlite:///{tmp_path}/empty.db")
+    assert "run `jobs.py migrate`" in one_line(site.run(*words))
+
+
+def test_an_older_schema_is_refused_until_migrate(site):                     # R20
+    site.db.execute("DELETE FROM {schema_migrations}")
+    assert "run `jobs.py migrate`" in one_line(site.run("dig"))
+    assert site.run("migrate", "--check").code == 1
+    assert site.run("migrate").code == 0
+    assert site.run("migrate", "--check").code == 0
+    assert site.job("dig")["status"] == "ok"
+
+
+def test_migrate_check_refuses_a_newer_schema(site):                         # R20
+    site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    assert "newer than this bundle" in one_line(site.run("migrate", "--check"))
+
+
+@WAYS
+def test_a_missing_file_is_told_and_not_made(site, tmp_path, words):
+    site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
+    assert "mistyped.db" in one_line(site.run(*words))
+    assert not (tmp_path / "mistyped.db").exists()
+
+
+@WAYS
+def test_a_wrong_password_is_told(maria_site, mariadb, words):
+    maria_site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{mariadb.port}/test_1")
+    said = one_line(maria_site.run(*words))
+    assert "wrong name or password" in said
+    assert "secret-word" not in said
+
+
+@WAYS
+def test_a_server_that_is_down_is_told(site, words):
+    site.configure(database="mysql://jobs:secret-word@127.0.0.1:1/test_1")
+    said = one_line(site.run(*words))
+    assert "127.0.0.1:1" in said
+    assert "secret-word" not in said
+
+
+def test_it_stands_in_the_log_too(site, tmp_path):
+    site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
+    site.run("dig")
+    event = site.events("dig")[-1]
+    assert (event["event"], event["level"]) == ("run not started", "error")
+    assert "mistyped.db" in event["error"]
+
+
+def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
+    """The row stays `running`; the next run calls it vanished."""
+    done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v", breaks="jobs_lib.history:finish")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert "the outcome could not be stored" in done.err
+    assert site.events("dig")[-1]["status"] == "failed"
+    assert site.job("dig")["status"] == "ok"
+    assert site.statuses("dig") == ["vanished", "ok"]
+
+
+def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
+    site.enable("tick_critical", "tick_low")
+    done = site.run("run-due", breaks="jobs_lib.history:sweep")
+    assert done.code == 1
+    assert done.err == "tick_critical: the database went away\n"
+
+
+def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
+    """Between two items: the connection is opened anew. With the lock in it, the run stops."""
+    maria_site.configure(lock="both")
+    worker = maria_site.start("dig", "--set", "items=40", "--set", "pause=100", "--json")
+    maria_site.working("dig")
+    mariadb.stop()
+    mariadb.start()
+    out, err = worker.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert json.loads(out)["status"] in ("partial", "failed")
+    assert maria_site.job("dig", "--set", "items=1")["status"] == "ok"
+    assert maria_site.statuses("dig")[0] in ("partial", "failed", "vanished")
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(site):
+    (site.folder / "state").write_text("a file where the folder should be")
+    for words in (("dig",), ("run-due",)):
+        assert "state" in one_line(site.run(*words))
