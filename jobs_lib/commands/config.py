@@ -1,8 +1,8 @@
 """Show, check or print the configuration: `show` what holds and why, `check` for mistakes, `example` for a new file.
 
-show      each option's value and where it comes from; secrets are masked
-check     everything that is wrong, in all sections and jobs, and what is allowed but rarely meant
-example   config.ini with every option, what it means and its default
+  show      each option's value and where it comes from; secrets are masked
+  check     every mistake in all sections and jobs, and what is rarely meant
+  example   config.ini with every option, what it means and its default
 """
 from __future__ import annotations
 

@@ -187,6 +187,42 @@ def test_the_program_for_bounces_finds_the_sender():
     assert space["bounce_goes_to"](address, "other") is None
 
 
+# What Python, the system or cron say, in their words; and what stands for any reason.
+NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has expired|unable to get local"
+                            r"|WRONG_VERSION|No space left|Disk quota|Traceback|No such file|denied to user"
+                            r"|Hostname mismatch")
+
+
+def said() -> str:
+    """Every text in the program, what is put into it left out."""
+    import ast
+    found = []
+    for path in modules().values():
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.JoinedStr):
+                found.append("\0".join(part.value for part in node.values if isinstance(part, ast.Constant)))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.append(node.value)
+    return " ".join("\0".join(found).split())
+
+
+def test_every_message_that_is_explained_is_one_that_the_program_says():
+    page = ROOT / "docs" / "failures.md"
+    text, everything = page.read_text(encoding="utf-8"), said()
+    messages = [line.strip() for block in blocks(page) for line in block.split("\n") if "problems in" not in line]
+    messages += [found[1] for found in re.finditer(r"(?m)^\| `([^`|]+)`", text)]
+    wrong = []
+    for message in messages:
+        words = message.replace("...", "").split()
+        if len(words) < 5 or message.startswith(("SELECT", "UPDATE")) or NOT_SAID_BY_US.search(message):
+            continue
+        runs = [" ".join(words[at:at + 3]) for at in range(len(words) - 2)]
+        if sum(run in everything for run in runs) < max(1, len(runs) // 8):
+            wrong.append(message)
+    assert len(messages) > 40
+    assert wrong == []
+
+
 def test_the_data_model_knows_which_tables_the_jobs_use():
     """A table is used when its name stands alone in a string, or in braces in SQL."""
     import ast

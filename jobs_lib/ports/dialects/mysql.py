@@ -217,7 +217,7 @@ def _refused(code: int, target: Target) -> DatabaseError | None:
         return DatabaseError(f"the database server {where} has no database {target.database!r}")
     if code == 1044:
         return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}:"
-                             " add him to it at the host")
+                             " give it access at the host")
     if code == 1130:
         return DatabaseError(f"the database server {where} accepts no connection from this host")
     if code in NO_CONNECTION:
