@@ -71,6 +71,9 @@ class Purge:
         if ctx.dry_run:
             from .preview import preview
             return preview(ctx, chosen, self.files, known.trouble(chosen))
+        if self.files:
+            from .spool import need_folder
+            need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
         known.check(chosen)
         counts = self._delete(ctx, chosen)
         if not ctx.should_stop():

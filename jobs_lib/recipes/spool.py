@@ -136,8 +136,7 @@ def mark(folder: str) -> str | None:
 
 def _parts(raw_path: str) -> list[str]:
     parts = raw_path.split("/")
-    if not raw_path or raw_path.startswith("/") or "\\" in raw_path or "\0" in raw_path \
-            or any(part in ("", ".", "..") for part in parts):
+    if "\\" in raw_path or "\0" in raw_path or any(part in ("", ".", "..") for part in parts):   # "" begins "/etc"
         raise SpoolError(f"raw_path {raw_path[:80]!r}: expected a path below the spool folder, without '..'")
     return parts
 

@@ -127,7 +127,7 @@ class Sweep:
                 "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last AND last_seen_at = :now"
                 " AND first_seen_at <= :ago ORDER BY path_hash LIMIT :most",
                 last=last, now=self.ctx.now, ago=self.ctx.now - APART, most=GROUP)
-            if not rows or spool.mark(self.folder) != spool.database_id(self.db):
+            if not rows or not _is_ours(self.db, self.folder):
                 return
             last = rows[-1]["path_hash"]
             for path in self._unnamed([row["path"] for row in rows]):
@@ -213,13 +213,16 @@ def _is_plain(path: str) -> bool:
 
 def _refused(ctx, folder: str) -> str | None:
     """Why this folder must not be swept."""
-    if spool.mark(folder) is None:
-        return "the folder has no .jobs-spool of this database: run `jobs.py migrate`"
-    if spool.mark(folder) != spool.database_id(ctx.db):
-        return "its .jobs-spool names another database"
+    if not _is_ours(ctx.db, folder):
+        return "the folder does not carry the mark of this database (.jobs-spool)"
     core = ctx.section("core")
     what = spool.foreign(folder, **{"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir})
     return f"it holds {what} too" if what else None
+
+
+def _is_ours(db, folder: str) -> bool:
+    owner = spool.mark(folder)
+    return bool(owner) and owner == spool.database_id(db)
 
 
 def _claim(ctx) -> str | None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.recipes import sweep
+from jobs_lib.recipes import spool, sweep
 from tests.support import databases
 
 JOB = "purge_failed_emails"
@@ -108,18 +108,33 @@ def test_a_file_that_gets_a_row_during_the_sweep_stays(swept):
 
 # The database
 
-def test_a_folder_of_another_database_is_never_swept(swept):
+@pytest.mark.parametrize("content", ["0123456789abcdef0123456789abcdef\n", "", None])
+def test_a_folder_with_another_mark_or_none_is_neither_purged_nor_swept(swept, content):
+    mark = swept.spool_dir / ".jobs-spool"
+    mark.unlink() if content is None else mark.write_text(content)
+    swept.table("failed_emails", [{"raw_path": "named.eml", "status": "sent", "finished_at": swept.ago(days=8)}])
+    for _ in range(2):
+        assert "does not carry the mark of this database" in swept.fails(JOB)
+        swept.now += HOUR
+    assert swept.spooled() == ["named.eml", "orphan.eml"]
+    assert len(swept.ids("failed_emails")) == 2         # a row never goes where its file cannot
+
+
+def test_the_sweep_itself_looks_at_the_mark(swept, monkeypatch):
+    monkeypatch.setattr(spool, "need_folder", lambda db, folder: None)
     (swept.spool_dir / ".jobs-spool").write_text("0123456789abcdef0123456789abcdef\n")
     assert twice(swept) == {"deleted": 0, "files": 0, "bytes_freed": 0}
     assert swept.spooled() == ["named.eml", "orphan.eml"]
-    assert "another database" in swept.events(JOB)[-2]["reason"]
+    assert "does not carry the mark" in swept.events(JOB)[-2]["reason"]
 
 
-def test_a_folder_without_a_mark_is_never_swept(swept):
-    (swept.spool_dir / ".jobs-spool").unlink()
-    assert twice(swept) == {"deleted": 0, "files": 0, "bytes_freed": 0}
+def test_without_an_id_in_the_database_no_mark_is_good(swept):
+    swept.db.execute("DELETE FROM {meta} WHERE name = 'database_id'")
+    (swept.spool_dir / ".jobs-spool").write_text("")
+    swept.attempt(JOB)
+    swept.now += HOUR
+    swept.attempt(JOB)
     assert swept.spooled() == ["named.eml", "orphan.eml"]
-    assert "jobs.py migrate" in swept.events(JOB)[-2]["reason"]
 
 
 def test_another_folder_is_never_swept(swept):
@@ -127,7 +142,9 @@ def test_another_folder_is_never_swept(swept):
     other.mkdir()
     (other / "precious.txt").write_text("not ours")
     swept.config(spool={"dir": "other"})
-    twice(swept)
+    swept.fails(JOB)
+    swept.now += HOUR
+    swept.fails(JOB)
     assert (other / "precious.txt").exists()
 
 
@@ -243,6 +260,16 @@ def test_a_file_touched_between_the_sweeps_stays(swept):
     assert swept.spooled() == ["named.eml", "orphan.eml"]
 
 
+def test_a_file_touched_during_the_sweep_stays(swept):
+    swept.run(JOB)
+    swept.now += HOUR
+    later = (swept.now - timedelta(minutes=30)).timestamp()
+    swept.on_statement = lambda sql, _: os.utime(swept.spool_dir / "orphan.eml", (later, later)) \
+        if sql.startswith("SELECT path_hash, path FROM") else None
+    assert "orphans" not in swept.run(JOB)
+    assert swept.spooled() == ["named.eml", "orphan.eml"]
+
+
 def test_an_old_mtime_is_not_enough(bench):
     """`tar` and `cp -p` give a file that was just put there the time of another."""
     bench.now = datetime.now(timezone.utc).replace(microsecond=0)
@@ -263,6 +290,13 @@ def test_links_are_neither_removed_nor_followed(swept):
     assert (outside / "precious.eml").exists()
     assert sorted(name for name in os.listdir(swept.spool_dir) if "link" in name) == [
         "broken-link.eml", "file-link.eml", "folder-link"]
+
+
+def test_links_and_hidden_files_are_not_even_counted(swept):
+    (swept.spool_dir / "link.eml").symlink_to("named.eml")
+    (swept.spool_dir / "folder").symlink_to(swept.spool_dir)
+    (swept.spool_dir / ".hidden.eml").write_text("x")
+    assert sorted(path for path, _ in sweep.files(str(swept.spool_dir))) == ["named.eml", "orphan.eml"]
 
 
 def test_a_folder_swapped_for_a_link_in_mid_sweep_leads_nowhere(swept):
@@ -385,4 +419,4 @@ def test_a_dry_run_tells_that_a_sweep_would_stop(swept):
 def test_a_dry_run_tells_why_a_folder_is_left_out(swept):
     (swept.spool_dir / ".jobs-spool").unlink()
     swept.run(JOB, dry_run=True)
-    assert swept.samples[-1]["note"].startswith("left out: the folder has no .jobs-spool")
+    assert swept.samples[-1]["note"].startswith("left out: the folder does not carry the mark")
