@@ -133,6 +133,8 @@ def _duration(value: str) -> timedelta:
         if seconds > LONGEST_DAYS * SECONDS["d"]:
             raise ValueError(f"expected at most {LONGEST_DAYS}d")
         return timedelta(seconds=seconds)
+    if word == "0":
+        raise ValueError(ZERO)
     raise ValueError("expected a duration with its unit, such as 90d, 36h, 15m or 30s")
 
 

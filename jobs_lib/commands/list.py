@@ -42,10 +42,15 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
     try:
         db = session.ports.database()
         states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
-        runs = {job.name: rows[0] for job in jobs if (rows := history.last_runs(db, job.name, 1))}
+        runs = {job.name: last_worth_telling(rows) for job in jobs if (rows := history.last_runs(db, job.name, 20))}
         return states, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
+
+
+def last_worth_telling(runs: list[dict]) -> dict:
+    """The last run that did not just find another one at work."""
+    return next((run for run in runs if run["status"] != "skipped"), runs[0])
 
 
 def about(config, job, state: dict | None, last: dict | None, now, zone, number: int) -> dict:

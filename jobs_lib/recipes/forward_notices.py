@@ -37,6 +37,7 @@ REASONS = (
 )
 NO_ANSWER = ("The other server did not take the message at any try.",
              "If this goes on, check the mailbox, or choose another destination.")
+NOT_STORED = ("Its content is no longer there.", "Ask the sender to send it again.")
 REFUSED = ("The other server refused the message.", "Check the mailbox, or choose another destination.")
 
 
@@ -133,9 +134,10 @@ def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict
                   *_folded("Subject:", header_text(headers, "Subject") or "(none)"),
                   *_folded("Sent to:", aliases.get(row["alias_id"], "an alias of yours")),
                   *_folded("Received:", f"{row['created_at'][:16]} UTC"),
-                  *_folded("Tried:", f"{row['attempts'] + 1} times, the last on {ended} UTC"),
+                  *_folded("Tried:", f"{_times(row['attempts'] + 1)}, the last on {ended} UTC"),
                   *_folded("Why:", why)]
-        if row["last_error"]:       # with a code it is what the other server said, without one what we found
+        if row["last_error"] and why != NOT_STORED[0]:
+            # with a code it is what the other server said, without one what we found
             said = (f"The answer was: {row['last_code']} {row['last_error']}" if row["last_code"]
                     else f"In detail: {row['last_error']}")
             lines += _folded(" ", notices.one_line(said, 220))
@@ -159,12 +161,16 @@ def _folded(label: str, words: str, indent: int = 13) -> list[str]:
                          break_on_hyphens=False)
 
 
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"
+
+
 def in_words(code: int | None, error: str | None) -> tuple[str, str]:
     """(why it failed, what the owner can do) for an SMTP reply (RFC 3463 for the enhanced codes)."""
     words = error or ""
     for enhanced, why, what_to_do in REASONS:
         if words.startswith(enhanced) and words[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
             return why, what_to_do
-    if "stored message is missing" in words:
-        return "Its content is no longer there.", "Ask the sender to send it again."
+    if words.startswith(("the stored message", "raw_path")):
+        return NOT_STORED
     return REFUSED if code and code >= 500 else NO_ANSWER

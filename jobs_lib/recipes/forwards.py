@@ -16,6 +16,7 @@ LOST_AGAIN = 2                       # connections lost in a row before DATA: th
 LOST_DELAY = timedelta(minutes=15)
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
 ERROR_LENGTH = 512
+LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back"}
 COUNTED_AS = {"retry": "retried", "back": "given_back"}
 COLUMNS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at", "last_error")
@@ -37,6 +38,10 @@ def send_due(ctx, counts: dict) -> RelayTrouble | None:
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
     """
+    longest = ctx.options.budget + ctx.section("core").grace
+    if longest.total_seconds() < MESSAGE_MINIMUM:
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} seconds, and no "
+                        f"message is begun with less than {MESSAGE_MINIMUM}: make the budget longer")
     worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
     lost = worker.recover()
     if lost:
@@ -84,15 +89,19 @@ class Sending:
             self.relay.forget(self.ctx.clock())
         if not self.trouble:
             return None
-        quota = any(words.lower() in self.trouble.lower() for words in self.mail.pause_patterns)
+        quota = self._is_quota(self.trouble)
         until = clock.text(self.relay.pause(self.ctx.clock(), self.trouble, quota))
         self.ctx.log.warning("relay paused", until=until, reason=self.trouble)
         if quota:
             self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {self.trouble}")
             return None
         where = self.mail.maildir if self.mail.transport == "maildir" else f"{self.mail.host}:{self.mail.port}"
-        return RelayTrouble(f"the relay {where} cannot be used: {self.trouble}. No message has lost an attempt; "
-                            f"the next try is after {until} UTC. Check [mail] in config.ini")
+        named = self.trouble if where in self.trouble else f"{where}: {self.trouble}"
+        return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost an attempt; the next "
+                            f"try is after {until} UTC. Check [mail] in config.ini")
+
+    def _is_quota(self, text: str) -> bool:
+        return any(words.lower() in text.lower() for words in self.mail.pause_patterns)
 
     def _rows(self):
         self.total = None
@@ -111,7 +120,8 @@ class Sending:
         if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
             return False
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
-            self.ctx.stop("budget")
+            if self.worker.count_due():
+                self.ctx.stop("budget")
             return False
         return True
 
@@ -187,7 +197,7 @@ class Sending:
     def _watch(self, result: Result) -> None:
         self.lost = self.lost + 1 if result.outcome == LOST else 0
         if result.outcome == RELAY or self.lost >= LOST_AGAIN:
-            self.trouble = result.text
+            self.trouble = f"{result.code} {result.text}" if result.code else result.text
 
     def _settle(self, row: dict, result: Result, reserved):
         outcome, stored = SETTLED_AS[result.outcome], {}
@@ -196,7 +206,8 @@ class Sending:
             if self.worker.is_old(row):
                 outcome = "retry"
             else:
-                stored["next_attempt_at"] = self.ctx.clock() + (LOST_DELAY if result.outcome == LOST else QUOTA_PAUSE)
+                wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
+                stored["next_attempt_at"] = self.ctx.clock() + wait
         if outcome == "back":
             self.relay.give_back(reserved)
             stored["last_attempt_at"] = row["last_attempt_at"]
@@ -247,20 +258,20 @@ def tell_owners(ctx, counts: dict) -> None:
 def preview(ctx) -> dict:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
-    due = worker.count_due()
-    rows = worker.due(ctx.limit or 10)
+    due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
+    rows = worker.due(min(due, LOOKED_AT))
     cancelled = gone(ctx.db, rows)
     resting = relay.paused(ctx.now)
-    ctx.show(f"send {due:,} due messages by {ctx.section('mail').transport}",
-             [row for row in rows if row["id"] not in cancelled],
+    ctx.show(f"send {due - len(cancelled):,} due messages by {ctx.section('mail').transport}",
+             [row for row in rows if row["id"] not in cancelled][:SHOWN],
              f"not now: the relay is paused {resting}" if resting else "")
+    if cancelled:
+        ctx.show(f"cancel {len(cancelled):,}, since their owner, alias or destination is gone",
+                 [row for row in rows if row["id"] in cancelled][:SHOWN])
     untold = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL")
     if untold:
         ctx.show(f"tell the owners of {untold:,} messages that finally failed", [])
-    if cancelled:
-        ctx.show("cancel, since owner, alias or destination is gone",
-                 [row for row in rows if row["id"] in cancelled])
-    return {"due": due}
+    return {"to_send": due - len(cancelled), "to_cancel": len(cancelled), "to_tell": untold}
 
 
 def drop_sent_files(ctx, counts: dict) -> None:

@@ -225,10 +225,11 @@ def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forwar
     assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(hours=1))
 
 
-def test_a_message_whose_own_answer_sounds_like_the_relays_limit_goes_behind_the_others(bench, forward):     # R23
+@pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
+def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward, words):     # R23
     forward(1), forward(2, created_at=bench.ago(minutes=59))
     bench.outbox.answer = lambda envelope: (
-        Result(RELAY, 450, "4.7.1", "rate limit") if row(bench, 1)["status"] == "sending"
+        Result(RELAY, 450, "4.7.1", words) if row(bench, 1)["status"] == "sending"
         else Result(SENT, 250, "", "taken"))
     bench.attempt("retry_forwards")
     bench.now = bench.ahead(hours=1)
@@ -516,6 +517,11 @@ def test_no_message_is_begun_with_less_than_a_minute_to_the_hard_limit(bench, fo
     assert row(bench, 2)["claim_token"] is None
 
 
+def test_a_budget_too_short_for_any_message_is_an_error_and_not_silence(bench, forward):     # R30
+    forward(1)
+    assert "make the budget longer" in bench.fails("retry_forwards", budget="20s")
+
+
 def test_a_row_taken_away_after_the_claim_is_left_alone(bench, forward):     # R21
     forward(1), forward(2)
     rival = connect(bench.url)
@@ -585,7 +591,7 @@ def test_an_idle_run_writes_nothing_but_its_own_row(bench, owner):     # R10
 
 def test_a_dry_run_shows_what_is_due_with_masked_addresses(bench, forward):     # R11
     forward(1), forward(2, created_at=bench.now)
-    assert bench.run("retry_forwards", dry_run=True) == {"due": 1}
+    assert bench.run("retry_forwards", dry_run=True) == {"to_send": 1, "to_cancel": 0, "to_tell": 0}
     shown, = bench.samples[0]["rows"]
     assert (shown["id"], shown["envelope_to"]) == (1, "j***@home.example")
     assert bench.outbox == []
