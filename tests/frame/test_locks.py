@@ -5,6 +5,7 @@ import os
 import re
 import resource
 import time
+from pathlib import Path
 
 import pytest
 
@@ -195,13 +196,10 @@ def test_a_holder_that_has_not_written_yet_is_no_trouble(two_locks):
 
 
 def test_the_holder_before_is_never_told(two_locks):
-    one, two = two_locks
+    one, _ = two_locks
     one.acquire("the first")
     one.release()
-    two.acquire("")
-    with pytest.raises(LockHeld) as held:
-        one.acquire("again")
-    assert "the first" not in str(held.value)
+    assert Path(one.path).read_text() == ""      # also in the instant before the new holder writes
 
 
 def test_a_look_by_a_tick_makes_no_run_skip(two_locks):
@@ -218,11 +216,14 @@ def test_a_look_by_a_tick_makes_no_run_skip(two_locks):
     two.acquire("a run")
 
 
-def test_removing_a_held_lock_file_stops_the_run(site):                      # R3
+@pytest.mark.parametrize("again", [False, True])
+def test_removing_a_held_lock_file_stops_the_run(site, again):               # R3
     """Operators remove lock files; the run under way must not go on beside a second one."""
     worker = site.start("dig", "--set", "items=200", "--set", "pause=50", "--json")
     site.working("dig")
     os.remove(site.folder / "state" / "locks" / "dig.lock")
+    if again:
+        (site.folder / "state" / "locks" / "dig.lock").touch()
     assert ended(worker, 0).code == 0
     row, = site.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")

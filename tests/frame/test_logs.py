@@ -76,6 +76,7 @@ def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
     files = [path for path in tmp_path.iterdir() if path.name.startswith("dig.log")]
     assert len(files) > 10
+    assert all(path.stat().st_size >= 40_000 for path in files if path.name != "dig.log")    # none too early
     found = sorted((line["writer"], line["number"]) for path in files for line in lines(path))
     assert found == [(writer, number) for writer in range(WRITERS) for number in range(LINES)]
 

@@ -168,7 +168,7 @@ def test_a_low_priority_never_starves_longer_than_a_day(site, ticks):        # R
 
 @pytest.mark.parametrize("status", ["timeout", "vanished"])
 def test_who_hung_or_died_goes_last_once(site, ticks, status):               # R9
-    site.enable(*ALL)
+    site.enable(*ALL, since=utc("2026-11-24 14:20"))
     site.began("tick_critical", utc("2026-11-24 14:25"), status)
     assert ticks.names("2026-11-24 14:31") == ["tick_high", "tick_normal", "tick_low", "tick_critical"]
     assert ticks.names("2026-11-24 14:36") == list(ALL)

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from jobs_lib import due
+from jobs_lib.locks import FileLock
 from tests.support.site import Site, ended, utc
 
 NOW = "2026-11-24 14:31:00"
@@ -78,6 +80,33 @@ def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R
     assert site.run("dig", "--scheduled", now=NOW).code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"
     assert slots(site, "dig") == ["2026-11-24 14:30:00"]
+
+
+def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, monkeypatch):         # R6
+    """A tick found it unfinished; before it took the lock, another one was quicker."""
+    site.enable("tick_normal")
+    site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
+    monkeypatch.setattr(due, "find", between(due.find, lambda: site.run("run-due", now=NOW)))
+    monkeypatch.setattr(FileLock, "acquire", other_than("run-due", FileLock.acquire))
+    assert ticks.at(utc(NOW[:16])) == [("tick_normal", "skipped", "2026-11-24 14:30")]
+    assert site.statuses("tick_normal") == ["partial", "ok"]
+
+
+def between(find, event):
+    """`find`, and then the event."""
+    def found(*args):
+        result = find(*args)
+        event()
+        return result
+    return found
+
+
+def other_than(name, acquire):
+    """Another host's tick has another lock file."""
+    def acquired(lock, about):
+        if not lock.path.endswith(f"{name}.lock"):
+            acquire(lock, about)
+    return acquired
 
 
 def test_the_line_of_a_job_that_is_off_does_nothing(site):
