@@ -36,8 +36,8 @@ def run(args, make_session, config_path) -> int:
     db = session.ports.connect(create=True)
     done = migrations.migrate(db, session.ports.now(), args.own_tables)
     _settle_in(session, db)
-    session.console.say(f"{len(done)} statements run: the schema is up to date" if done
-                        else "the schema was up to date already")
+    session.console.answer(f"{len(done)} statements run: the schema is up to date" if done
+                           else "the schema was up to date already")
     return OK
 
 

@@ -37,14 +37,14 @@ def missing(db, table) -> list:
 
 
 def create_index(db, table, index) -> str:
-    """One index by itself; `doctor` prints it too."""
+    """One index by itself."""
     quote = db.dialect.quote
     return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
             f" ON {quote(db.name(table.name))} ({_list(db, index.columns)})")
 
 
 def add_column(db, table, column) -> str:
-    """One column by itself; `doctor` prints it too. Rows that are there get NULL unless it has a default."""
+    """One column by itself. Rows that are there get NULL unless it has a default."""
     quote = db.dialect.quote
     if column.default is NO_DEFAULT:
         column = column._replace(null=True)

@@ -3,7 +3,7 @@
 MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what
 is still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its
 newest form; later migrations then find nothing to do. An app's table that `[tables]` maps, or that was there
-before, is never touched: `doctor` compares it.
+before, is never touched.
 """
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def _first(db, own_only: bool) -> list:
 # A later one is as short as `2: lambda db, own_only: ddl.missing(db, table("failed_emails"))`.
 MIGRATIONS = {1: _first}
 assert max(MIGRATIONS) == SCHEMA_VERSION
+SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for
 
 
 def pending(db) -> list:
@@ -46,24 +47,33 @@ def pending(db) -> list:
 
 def plan(db, own_only: bool = False) -> list:
     """The statements that `migrate` would run, as text."""
-    _refuse_newer(db)
-    return [sql for number in pending(db) for sql in MIGRATIONS[number](db, own_only)]
+    return [sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own)]
 
 
 def migrate(db, now, own_only: bool = False) -> list:
     """Bring the schema up to date and return the statements run; safe to repeat, and to kill anywhere.
 
-    `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself.
+    `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself. What was
+    left out the first time is left out for good. A table that got lost is made again.
     """
-    _refuse_newer(db)
     done = []
-    for number in pending(db):
+    for number, own in _steps(db, own_only):
         if db.dialect.transactional_ddl:
             with db.transaction():
-                done += _apply(db, number, now, own_only)
+                done += _apply(db, number, now, own)
         else:
-            done += _apply(db, number, now, own_only)
+            done += _apply(db, number, now, own)
     return done
+
+
+def _steps(db, own_only: bool) -> list:
+    """(number, whether for our own tables only): the new migrations, then the others, for tables that got lost."""
+    version = found(db)
+    if version > SCHEMA_VERSION:
+        raise newer(version)
+    if version:
+        own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE) == OWN
+    return [(number, own_only) for number in sorted(MIGRATIONS, key=lambda number: (number <= version, number))]
 
 
 def _apply(db, number: int, now, own_only: bool) -> list:
@@ -77,19 +87,16 @@ def _apply(db, number: int, now, own_only: bool) -> list:
             statements = MIGRATIONS[number](db, own_only)
             if sql in statements:
                 raise                    # else another `migrate` made it at the same moment
-    with suppress(Duplicate):            # made before: the id stays for the life of the database
-        db.insert("meta", name="database_id", value=os.urandom(16).hex())
-    db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
+    for name, value in (("database_id", os.urandom(16).hex()), (SCOPE, OWN if own_only else ALL)):
+        with suppress(Duplicate):        # made before: it stays for the life of the database
+            db.insert("meta", name=name, value=value)
+    if number > found(db):
+        db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
     return done
 
 
-def _refuse_newer(db) -> None:
-    if found(db) > SCHEMA_VERSION:
-        raise newer(found(db))
-
-
 def _belongs(db, table) -> None:
-    """A table of this name that lacks our columns is somebody else's; the app's own are left to `doctor`."""
+    """A table of this name that lacks our columns is somebody else's; the app's own are the app's matter."""
     missing = {column.name for column in table.columns} - db.columns(table.name)
     if missing and table.owner == "bundle":
         raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"

@@ -111,9 +111,9 @@ def test_a_missing_table_or_column_says_what_to_run(url):
     with pytest.raises(DatabaseError, match=r"jobs\.db has no table: users: run `jobs\.py migrate`"):
         db.query("SELECT id FROM {users}")
     db.execute("CREATE TABLE users (id INTEGER)")
-    with pytest.raises(DatabaseError, match=r"no such column: email; `jobs\.py doctor` tells what is miss"):
+    with pytest.raises(DatabaseError, match=r"no such column: email: compare the table with docs/data-model\.md"):
         db.query("SELECT email FROM {users}")
-    with pytest.raises(DatabaseError, match=r"no column named email; `jobs\.py doctor`"):
+    with pytest.raises(DatabaseError, match=r"no column named email: compare the table"):
         db.insert("users", email="a@example.org")
 
 
@@ -300,6 +300,7 @@ def test_a_dry_run_leaves_no_trace_even_of_a_file_in_use(url, tmp_path):
     assert before["jobs.db-wal"][0]                   # not yet in the file itself
     dry = connect(url, readonly=True)
     assert len(rows(dry)["aliases"]) == 1
+    assert dry.value("PRAGMA query_only") == 1        # besides the file being opened for reading
     dry.close()
     assert files(tmp_path) == before
     writer.close()

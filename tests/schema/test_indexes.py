@@ -87,7 +87,7 @@ COMING = {
     "notices to send": "SELECT id FROM {notifications} WHERE status = 'pending' AND priority = 1"
                        " AND next_attempt_at <= :past ORDER BY next_attempt_at LIMIT 100",
     "finished notices":
-        "SELECT id FROM {notifications} WHERE status = 'sent' AND created_at < :past ORDER BY created_at LIMIT 9",
+        "SELECT id FROM {notifications} WHERE status = 'sent' AND created_at < :past ORDER BY created_at",
     "an account's forwards":
         "UPDATE {failed_emails} SET status = 'failed' WHERE user_id = 7 AND status = 'pending'",
     "accounts to delete": "SELECT id FROM {users} WHERE status = 'deleted' AND deleted_at < :past",

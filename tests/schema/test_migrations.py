@@ -270,7 +270,7 @@ def test_an_apps_table_that_is_there_is_left_as_it_is(engine_url):
     migrate(db, NOW)
     assert db.columns("users") == {"id", "login"}
     assert db.columns("aliases")
-    lacks = ddl.missing(db, table("users"))          # which `doctor` will print
+    lacks = ddl.missing(db, table("users"))
     assert any("ADD COLUMN" in sql and "deleted_at" in sql for sql in lacks)
     for sql in lacks:
         db.execute(sql)
@@ -335,4 +335,21 @@ def test_a_database_in_a_program_that_is_killed_in_its_first_moment_can_be_migra
     (tmp_path / "jobs.db").touch()               # the file is made first, and may be all there is
     db = migrated(f"sqlite:///{tmp_path}/jobs.db")
     check(db)
+    db.close()
+
+
+def test_a_table_that_got_lost_is_made_again(fresh, engine):
+    db = migrated(fresh())
+    expected = shape(db)
+    db.execute("DROP TABLE {failed_emails}")
+    migrate(db, NOW)
+    assert shape(db) == expected
+    db.close()
+
+
+def test_what_own_tables_left_out_is_left_out_for_good(fresh, engine):
+    db = connect(fresh(), create=True)
+    migrate(db, NOW, own_only=True)
+    assert migrate(db, NOW) == []
+    assert db.name("users") not in db.tables()
     db.close()

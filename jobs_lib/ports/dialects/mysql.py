@@ -158,7 +158,7 @@ def in_transaction(raw) -> bool:
 
 
 def interrupt(raw, target) -> None:
-    """KILL, by a second connection: a server goes on with a statement whose client is gone, and commits it."""
+    """KILL, by a second connection: a server ends, and commits, a statement whose client is gone."""
     other = _sign_in(target, KILL_SECONDS)
     try:
         other.query(f"KILL {raw.thread_id()}")
@@ -229,7 +229,7 @@ def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> 
     if code in (2002, 2003):
         return _unreachable(getattr(error, "original_exception", None), target)
     if code == 1054:
-        return DatabaseError(f"{words}: `jobs.py doctor` tells what is missing")
+        return DatabaseError(f"{words}: compare the table with docs/data-model.md")
     if code in WITH_VALUES:
         words = words.partition("'")[0].strip() + " ..."
     return DatabaseError(f"database {target.database}: {words} ({code})")

@@ -18,7 +18,7 @@ create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
-after_batch = "PRAGMA wal_checkpoint(PASSIVE)"       # bars nobody, so it is done in the pause and not in a commit
+after_batch = "PRAGMA wal_checkpoint(PASSIVE)"       # bars nobody: done in the pause and not in a commit
 by_key = " NOT INDEXED"              # without statistics it prefers a time index to a range of ids, all of it
 
 Target = namedtuple("Target", "path parameters timeout")
@@ -179,7 +179,7 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if words.startswith("no such table"):
         return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
     if words.startswith(("no such column", "table ")):           # "table x has no column named y"
-        return DatabaseError(f"{target.path}: {words}; `jobs.py doctor` tells what is missing")
+        return DatabaseError(f"{target.path}: {words}: compare the table with docs/data-model.md")
     if "not a database" in words:
         return DatabaseError(f"{target.path} is not an SQLite database")
     if "unable to open" in words:
