@@ -44,16 +44,22 @@ def run(job, args, make_session, config_path) -> int:
     if args.scheduled:
         slot = scheduled_slot(session, job)
         if slot is None:
+            if args.json:
+                _answer(session, runner.blank(job, request, session.ports.now(), status="skipped",
+                                              stop_reason="nothing is due"))
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = runner.run(job, session.config, session.ports, request, session.console)
     if args.json:
-        samples = {"samples": session.console.samples} if args.dry_run else {}
-        session.console.answer(json.dumps({**runner.as_json(result), **samples}, ensure_ascii=False, default=str))
+        _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
         session.console.answer(samples_words(result, session.console.samples))
     show(session.console, result, request, said=args.json or args.dry_run)
     return runner.exit_code(result, args.fail_if_locked)
+
+
+def _answer(session, result: dict, **more) -> None:
+    session.console.answer(json.dumps({**runner.as_json(result), **more}, ensure_ascii=False, default=str))
 
 
 def scheduled_slot(session, job):

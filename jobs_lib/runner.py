@@ -38,13 +38,18 @@ def run(job, config, ports, request: Request, console) -> dict:
     budget = options.budget.total_seconds()
     if request.budget is not None:
         budget = min(budget, request.budget)
-    result = {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running", "slot": request.slot,
-              "started_at": ports.now(), "finished_at": None, "duration_ms": 0, "counts": {},
-              "stop_reason": None, "error": None, "dry_run": request.dry_run}
+    result = blank(job, request, ports.now())
     attempt = _Attempt(job, config, ports, request, console, core, budget, result)
     with attempt.stops:
         attempt.dry() if request.dry_run else attempt.real()
     return result
+
+
+def blank(job, request: Request, now, **known) -> dict:
+    """The outcome of a run that has not begun; `known` is what is known of it already."""
+    return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running", "slot": request.slot,
+            "started_at": now, "finished_at": None, "duration_ms": 0, "counts": {}, "stop_reason": None, "error": None,
+            "dry_run": request.dry_run, **known}
 
 
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
