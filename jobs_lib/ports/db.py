@@ -145,12 +145,12 @@ class Database:
         except self.dialect.Error as error:
             trouble = self.dialect.trouble(error, self._target)
             if isinstance(trouble, Lost):
-                self.invalidate()
+                self._drop()
             elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
                 self.current.broken = trouble       # rolled back already: what follows would stand alone
             raise trouble from None                 # the driver's words may hold the values of rows
         except BaseException:
-            self.invalidate()
+            self._drop()
             raise
 
     @staticmethod
@@ -213,18 +213,23 @@ class Database:
         if self.current and self.current.broken:
             raise self.current.broken
         if self._raw is not None and self.dialect.stale(self._raw):
-            self.invalidate()
+            self._drop()
             if self.current:
                 raise self.current.broken
         self.connect()
         return self._raw
 
     def invalidate(self) -> None:
-        """Throw the connection away, with any open transaction; the next use opens another.
+        """Throw the connection away and forget any open transaction; the next use opens another.
 
-        For an exception that a signal raised: the connection may be in mid-statement, and what the server
-        answers next would be taken for the answer to the next statement.
+        For who has caught an exception that a signal raised, outside of all transactions: it may have struck
+        in mid-statement, where the next answer would be taken for another's, or between `with` and its block.
         """
+        self._drop()
+        self.current = None
+
+    def _drop(self) -> None:
+        """Throw the connection away; an open transaction stays, broken, until its block ends."""
         raw, self._raw = self._raw, None
         if self.current and not self.current.broken:
             self.current.broken = Lost("the connection was lost in a transaction: nothing of it is stored")
@@ -241,7 +246,7 @@ class Database:
         try:
             self.dialect.alive(self._raw)
         except self.dialect.Error as error:
-            self.invalidate()
+            self._drop()
             raise self.dialect.trouble(error, self._target) from None
 
     def interrupt(self) -> None:
@@ -255,5 +260,5 @@ class Database:
 
     def close(self) -> None:
         """Close for good; an open transaction is rolled back."""
-        self.invalidate()
+        self._drop()
         self._closed = True

@@ -32,6 +32,8 @@ class Transaction:
 
     def __exit__(self, kind, error, trace) -> None:
         database = self._database
+        if database.current is not self:     # forgotten by `invalidate`
+            self.broken = self.broken or Lost("the connection was thrown away in a transaction")
         try:
             if error is None and not self.broken:
                 self._commit()

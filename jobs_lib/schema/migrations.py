@@ -47,7 +47,8 @@ def pending(db) -> list:
 
 def plan(db, own_only: bool = False) -> list:
     """The statements that `migrate` would run, as text."""
-    return [sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own)]
+    planned = (sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own))
+    return list(dict.fromkeys(planned))      # what the first makes in its newest form, a later one misses too
 
 
 def migrate(db, now, own_only: bool = False) -> list:

@@ -1,6 +1,7 @@
 """A TCP proxy before a server that cuts the connection right after it passed a chosen word on."""
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 
@@ -19,6 +20,8 @@ class CutProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)        # or its thread would wait for ever
         self._listener.close()
 
     def _accept(self) -> None:

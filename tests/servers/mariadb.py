@@ -60,18 +60,20 @@ class MariaDB:
         done = subprocess.run(
             [program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
              "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-             *self._as_root()], capture_output=True, text=True)
+             f"--tmpdir={self.folder}", *self._as_root()], capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
+        # A tmpdir of its own: a server that starts removes all `#sql*` files from it, whosever they are.
         log = os.path.join(self.folder, "log")
         self._process = subprocess.Popen(
             [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
              f"--socket={self.socket}", f"--port={self.port}", "--bind-address=127.0.0.1",
-             f"--pid-file={self.folder}/pid", f"--log-error={log}", *self._as_root(), *FAST, *HOSTILE,
-             *self.options], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+             f"--pid-file={self.folder}/pid", f"--log-error={log}", f"--tmpdir={self.folder}",
+             *self._as_root(), *FAST, *HOSTILE, *self.options],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             preexec_fn=_die_with_parent)
         until = time.monotonic() + 60
         while not self._answers():
