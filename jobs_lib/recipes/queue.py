@@ -119,8 +119,10 @@ class Worker:
     def _select(self, rule: tuple, due: str, most: int) -> list[dict]:
         # A suspended owner's rows wait where they are. The users are read with the rows, at each claim anew.
         sql, values = rule
+        # In the order of the index, without which MariaDB sorts the whole backlog at each claim.
+        order = f"{due}, created_at, id" if due != "created_at" else "created_at, id"
         return self.db.query(f"SELECT id, {due} AS due FROM {self.table} WHERE status = 'pending' AND {sql}"
-                             f" AND claim_token IS NULL{self._owner_may} ORDER BY {due}, id LIMIT :most",
+                             f" AND claim_token IS NULL{self._owner_may} ORDER BY {order} LIMIT :most",
                              most=most, **values)
 
     def _rules(self):
