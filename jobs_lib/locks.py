@@ -18,6 +18,7 @@ from .folders import private
 
 FILE, DATABASE = "file:", "db:"
 LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
+STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -38,7 +39,7 @@ class FileLock:
             if not (self._lock() or self._lock(after=LOOK_SECONDS)):
                 holder = os.read(self._file, 300).decode("utf-8", "replace").strip()
                 self._close()
-                raise LockHeld(holder or "another run that is just starting")
+                raise LockHeld(holder or STARTING)
             if self.check():                    # else the file was removed between open and flock
                 os.ftruncate(self._file, 0)
                 os.write(self._file, about.encode() + b"\n")
@@ -81,7 +82,8 @@ class FileLock:
                             "and give the folder of the lock files to him") from None
 
     def _lock(self, after: float = 0) -> bool:
-        time.sleep(after)
+        if after:
+            time.sleep(after)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -115,12 +117,12 @@ class DatabaseLock:
         return (self.name,)
 
     def acquire(self, about: str) -> None:
-        """Take the lock; LockHeld when another connection has it. Who that is stands in `job_runs`."""
+        """Take the lock; LockHeld when another connection has it. Who that is stands in its row."""
         db = self._connected()
         try:
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
             if db.value("SELECT GET_LOCK(:name, 0)", name=self.name) != 1:
-                raise LockHeld("a run with the database lock")
+                raise LockHeld(STARTING)
         except BaseException:
             db.close()
             raise

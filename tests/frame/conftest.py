@@ -19,7 +19,7 @@ def site(tmp_path, databases):
     """An installation on SQLite."""
     made = Site(tmp_path / "site", databases.sqlite(tmp_path))
     yield made
-    made.db.close()
+    made.close()
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def maria_site(tmp_path, databases, mariadb):
     """An installation on MariaDB."""
     made = Site(tmp_path / "site", databases.mariadb(mariadb))
     yield made
-    made.db.close()
+    made.close()
 
 
 @pytest.fixture(params=ENGINES)

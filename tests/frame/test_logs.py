@@ -67,8 +67,8 @@ def write_many(folder, writer: int) -> None:
 
 
 def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):     # R61
-    fork = multiprocessing.get_context("fork")
-    writers = [fork.Process(target=write_many, args=(tmp_path, number)) for number in range(WRITERS)]
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=write_many, args=(tmp_path, number)) for number in range(WRITERS)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -119,7 +119,7 @@ def fill(folder) -> None:
 
 
 def test_a_full_disk_leaves_whole_lines(tmp_path, capfd):                    # R61
-    writer = multiprocessing.get_context("fork").Process(target=fill, args=(tmp_path,))
+    writer = multiprocessing.get_context("spawn").Process(target=fill, args=(tmp_path,))
     writer.start()
     writer.join(60)
     assert writer.exitcode == 0

@@ -285,7 +285,7 @@ def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R
     sent = time.monotonic()
     worker.terminate()
     done = ended(worker, sent)
-    assert (done.code, done.seconds < 2) == (143, True)
+    assert (done.code, done.seconds < 5) == (143, True)
     assert [(row["job"], row["status"]) for row in site.runs()] == [("dig", "interrupted")]
     assert site.run("run-due", "--budget", "1s").code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"

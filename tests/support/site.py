@@ -42,6 +42,7 @@ class Site:
         self.sections: dict = {"core": {"database": url, "state_dir": "state", "log_dir": "log", **core}}
         self.configure()
         self.db = connect(url)
+        self._started: list[subprocess.Popen] = []
 
     def configure(self, section: str = "core", **options: str) -> None:
         """Write config.ini with these options changed; `None` takes one out."""
@@ -59,9 +60,19 @@ class Site:
         given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now, "FRAME_KILL": kill,
                  "FRAME_TERM": terminate, "FRAME_BREAK": breaks}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        return subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env={**kept, **{name: value for name, value in given.items() if value}}, **how)
+        process = subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env={**kept, **{name: value for name, value in given.items() if value}}, **how)
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what still runs, as after a test that failed half-way."""
+        for process in self._started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
+        self.db.close()
 
     def run(self, *words: str, timeout: float = 60, **how) -> Ended:
         """Run `jobs.py WORDS` to its end."""
