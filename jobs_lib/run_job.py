@@ -41,7 +41,7 @@ def run(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code."""
     session = make_session(config_path, args.level, args.set, job)
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
-    if args.scheduled:
+    if args.scheduled and not args.dry_run:          # what would be done does not depend on the slot
         slot = scheduled_slot(session, job)
         if slot is None:
             if args.json:

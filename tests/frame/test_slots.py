@@ -1,6 +1,7 @@
 """One slot is started at most once: two crontabs, two hosts, a clock set back, days on which the clock changes."""
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -107,6 +108,20 @@ def other_than(name, acquire):
         if not lock.path.endswith(f"{name}.lock"):
             acquire(lock, about)
     return acquired
+
+
+def test_json_is_one_document_also_where_nothing_is_due(site):
+    site.enable("dig", since=utc("2026-11-24 14:30"))
+    answer = json.loads(site.run("dig", "--scheduled", "--json", now=NOW).out)
+    assert (answer["status"], answer["stop_reason"]) == ("skipped", "nothing is due")
+    assert site.runs() == []
+
+
+def test_a_dry_run_of_the_line_writes_nothing_either(site):                  # R11
+    site.configure("dig", enabled="yes")
+    answer = json.loads(site.run("dig", "--scheduled", "--dry-run", "--json", now=NOW).out)
+    assert (answer["status"], answer["counts"]) == ("ok", {"dug": 3})
+    assert site.db.query("SELECT job FROM {job_state}") == []
 
 
 def test_the_line_of_a_job_that_is_off_does_nothing(site):
