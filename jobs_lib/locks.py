@@ -22,6 +22,10 @@ STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
+class NoLocks(JobsError):
+    """The file system of the state folder has no locks."""
+
+
 class FileLock:
     """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing it would race."""
 
@@ -92,7 +96,7 @@ class FileLock:
             self._close()
             if error.errno not in NO_LOCKS:
                 raise
-            raise JobsError(f"the file system of {self.path} has no locks: move [core] state_dir to another, or set "
+            raise NoLocks(f"the file system of {self.path} has no locks: move [core] state_dir to another, or set "
                             "[core] lock = database") from None
         return True
 

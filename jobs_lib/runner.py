@@ -134,6 +134,7 @@ class _Attempt:
             self._call(db)
         except errors.Stopped as stopped:
             self._ended_by_force(stopped)
+        self.stops.calm()
         self._close()
         self._finish()
 
@@ -224,7 +225,7 @@ class _Attempt:
         result = self.result
         try:
             history.finish(self.ports.database(), result, self.ports.sleep)
-        except (errors.DatabaseError, errors.Stopped) as error:
+        except errors.DatabaseError as error:
             result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
 

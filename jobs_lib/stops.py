@@ -68,7 +68,8 @@ class Stops(Signals):
         self.lock, self.database = None, None
         self.reason: str | None = None
         self._watchdog = Watchdog(self._wake, last_words)
-        self._alarmed, self._others_timer = False, (0.0, 0.0)
+        self._alarmed = self._calm = False
+        self._others_timer = (0.0, 0.0)
 
     def asked(self) -> str | None:
         """The reason to stop, once there is one; it stays."""
@@ -98,7 +99,8 @@ class Stops(Signals):
         return self
 
     def calm(self) -> None:
-        """No more alarms: the end was heard, and what follows stores the outcome. The watchdog stays."""
+        """The end was heard, and what follows stores the outcome: no more alarms. The watchdog stays."""
+        self._calm = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._watchdog.heard()
 
@@ -111,7 +113,7 @@ class Stops(Signals):
             signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (self._monotonic() - self.started)), again)
 
     def _note(self, number: int, frame) -> None:
-        impatient = self.heard == "SIGINT" and number == signal.SIGINT
+        impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._calm
         super()._note(number, frame)
         if impatient:                    # Ctrl-C twice: a person is waiting
             raise Stopped("SIGINT twice")

@@ -1,6 +1,8 @@
 """What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database can lose."""
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import re
 import resource
@@ -10,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from jobs_lib.errors import JobsError, LockHeld
-from jobs_lib.locks import FileLock
+from jobs_lib.locks import DatabaseLock, FileLock
+from jobs_lib.ports.db import connect
 from tests.support.site import Site, ended, until
 
 MANY = 50
@@ -239,3 +242,67 @@ def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
     monkeypatch.setattr(os, "open", refused)            # the tests may run as root, whom nothing is refused
     with pytest.raises(JobsError, match="belongs to another user"):
         lock.acquire("")
+
+
+def test_a_file_system_without_locks_is_one_clear_line(two_locks, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(JobsError, match=r"has no locks: .*\[core\] lock = database"):
+        two_locks[0].acquire("")
+
+
+@pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
+def test_a_tick_needs_no_lock_file_where_the_locks_are_in_the_database(site, ticks, monkeypatch, kind, code):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", none)
+    site.configure(lock=kind)
+    if code is None:
+        with pytest.raises(JobsError, match="has no locks"):
+            ticks.at("2026-11-24 14:31")
+    else:
+        assert ticks.at("2026-11-24 14:31") == []
+
+
+# The lock in the database
+
+@pytest.fixture
+def connections(maria_site, mariadb):
+    """Makes connections to one database, or to another one."""
+    other, made = mariadb.database(), []
+
+    def connected(url=maria_site.url):
+        made.append(connect(url))
+        return made[-1]
+    connected.other = lambda: connected(other)
+    yield connected
+    for db in made:
+        db.close()
+    mariadb.drop(other)
+
+
+def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections):      # R3
+    one, two = DatabaseLock(connections, "", "dig", 331), DatabaseLock(connections, "", "dig", 331)
+    one.acquire("")
+    assert one.check()
+    assert not two.is_free()
+    with pytest.raises(LockHeld):
+        two.acquire("")
+    assert one._db.value("SELECT @@SESSION.wait_timeout") == 331             # a host that went away holds it no longer
+    one.release()
+    assert two.is_free()
+    two.acquire("")
+    assert one.name == two.name
+    assert len(two.name) <= 64
+    two.release()
+
+
+def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):
+    held = DatabaseLock(connections, "", "dig", 60)
+    held.acquire("")
+    for other in (DatabaseLock(connections, "", "fail", 60), DatabaseLock(connections, "x_", "dig", 60),
+                  DatabaseLock(connections.other, "", "dig", 60)):
+        other.acquire("")
+        other.release()
+    held.release()
