@@ -7,8 +7,8 @@ day at most: a notice that cannot be written must not keep people's mail for eve
 A spool file goes with the last row that names it, held and quarantined mail included. Files that no row names
 go too, once two runs at least an hour apart have found them so; with many of them the run stops and says so.
 
-Killed at any point: rows go in small commits and files after them, so at most a file is left without a row,
-never a row without its file.
+Killed at any point: rows go in small commits and files after them, so a row never loses its file first, and at
+most a hundred files are left without a row, for a later run to find.
 """
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ def test_a_rule_without_a_sample_shows_ids(bench):
     logs(bench, {7: 91})
     bench.run(LOGS._replace(sample=("id", "created_at")), dry_run=True)
     assert bench.samples[0]["rows"] == [{"id": 7, "created_at": "2026-08-25 14:30:05"}]
-    assert bench.samples[0]["step"] == "delete 1 rows of message_logs"
+    assert bench.samples[0]["step"] == "delete 1 row of message_logs"
 
 
 def test_where_files_go_too_no_batch_is_larger_than_its_cap():
