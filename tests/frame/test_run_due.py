@@ -156,14 +156,14 @@ def test_a_low_priority_never_starves_longer_than_a_day(site, ticks):        # R
     site.enable("tick_low", takes="1")
     site.enable("tick_critical", takes="220")
     begin, started = utc("2026-11-24 00:00"), []
-    for minute in range(0, 3 * 24 * 60, 5):
+    for minute in range(0, 3 * 24 * 60, 15):
         moment = begin + timedelta(minutes=minute)
         if "tick_low" in ticks.names(moment):
             started.append(moment)
     gaps = [later - earlier for earlier, later in zip([begin, *started], started)]
     assert started
-    assert max(gaps) <= DAY + timedelta(minutes=15)
-    assert begin + 3 * DAY - started[-1] <= DAY + timedelta(minutes=15)
+    assert max(gaps) <= DAY + timedelta(minutes=30)
+    assert begin + 3 * DAY - started[-1] <= DAY + timedelta(minutes=30)
 
 
 @pytest.mark.parametrize("status", ["timeout", "vanished"])
