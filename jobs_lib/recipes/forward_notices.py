@@ -144,8 +144,9 @@ def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict
         lines.append("")
     if len(rows) > LISTED:
         lines += [f"  ... and {len(rows) - LISTED:,} more.", ""]
-    advice.append(f"We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
-                  "Write to us in that time if we shall send again.")
+    if any(words != NOT_STORED[1] for words in advice):
+        advice.append(f"We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
+                      "Write to us in that time if we shall send again.")
     lines += ["What you can do", *(line for words in advice for line in _folded("-", words, 4)), ""]
     app_url = ctx.section("core").app_url
     if app_url:

@@ -1,6 +1,7 @@
 """Sending failed forwards again: claim, begin, send, settle; one commit a message."""
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from .. import clock, srs
@@ -17,13 +18,25 @@ LOST_DELAY = timedelta(minutes=15)
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
 ERROR_LENGTH = 512
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
-SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back"}
+UNREADABLE = "unreadable"            # the stored file is there, but not for us: the host's trouble, not a message's
+SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back",
+              UNREADABLE: "back"}
 COUNTED_AS = {"retry": "retried", "back": "given_back"}
 COLUMNS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at", "last_error")
 
 
 class RelayTrouble(JobsError):
     """The relay could not be used; no message paid for it."""
+
+
+class Unreadable(JobsError):
+    """Stored messages that we are not allowed to read."""
+
+
+def masked(words: str) -> str:
+    """Words for the log and for cron's mail, without anybody's address."""
+    from ..samples import text  # only where something is wrong: it would slow every idle run
+    return text(words)
 
 
 def queue(ctx) -> Queue:
@@ -33,7 +46,7 @@ def queue(ctx) -> Queue:
                  COLUMNS, ctx.options.give_up_after)
 
 
-def send_due(ctx, counts: dict) -> RelayTrouble | None:
+def send_due(ctx, counts: dict) -> JobsError | None:
     """Try every due row once, longest due first, until all are done or the run has to stop.
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
@@ -69,7 +82,7 @@ class Sending:
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
         self.held: tuple | None = None          # (row, Result, when it was reserved): sent, not yet stored
-        self.done, self.lost, self.trouble = 0, 0, ""
+        self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
 
     def all(self) -> None:
         """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
@@ -82,13 +95,14 @@ class Sending:
             self.ctx.progress(self.done, self.total)
         self._commit(None)
 
-    def end(self) -> RelayTrouble | None:
+    def end(self) -> JobsError | None:
         """Tell the other processes how the relay is, and what is wrong when it does not work."""
         if self.counts["sent"]:
             self.relay.works()
             self.relay.forget(self.ctx.clock())
         if not self.trouble:
-            return None
+            return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook write its files "
+                              "so that this user can read them") if self.unreadable else None
         quota = self._is_quota(self.trouble)
         until = clock.text(self.relay.pause(self.ctx.clock(), self.trouble, quota))
         self.ctx.log.warning("relay paused", until=until, reason=self.trouble)
@@ -184,6 +198,8 @@ class Sending:
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)
             sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
+            if not os.access(path, os.R_OK) and os.path.lexists(path):
+                return Result(UNREADABLE, None, "", f"{path} may not be read by the user that runs the jobs")
             return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
                                         self.ctx.hard_limit, f"forward-{row['id']}")
         except AddressError as error:
@@ -191,17 +207,19 @@ class Sending:
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         except Exception as error:      # noqa: BLE001  (whatever one message does, it must not stop the others)
-            self.ctx.log.error("message failed", id=row["id"], error=f"{type(error).__name__}: {error}")
+            self.ctx.log.error("message failed", id=row["id"], error=masked(f"{type(error).__name__}: {error}"))
             return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
 
     def _watch(self, result: Result) -> None:
         self.lost = self.lost + 1 if result.outcome == LOST else 0
+        if result.outcome == UNREADABLE:
+            self.unreadable = self.unreadable or result.text
         if result.outcome == RELAY or self.lost >= LOST_AGAIN:
-            self.trouble = f"{result.code} {result.text}" if result.code else result.text
+            self.trouble = masked(f"{result.code} {result.text}" if result.code else result.text)
 
     def _settle(self, row: dict, result: Result, reserved):
         outcome, stored = SETTLED_AS[result.outcome], {}
-        if result.outcome == LOST or (result.outcome == RELAY and result.code):
+        if result.outcome in (LOST, UNREADABLE) or (result.outcome == RELAY and result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not for ever.
             if self.worker.is_old(row):
                 outcome = "retry"

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import hmac
+import os
+import stat
 
 from .notices import one_line
 
@@ -12,7 +14,10 @@ MARK = b"X-Alias-Forwarded"            # put before each message we forward; fou
 
 def head_of(path: str) -> bytes:
     """The header lines, up to the empty line, with LF line ends. Raises OSError."""
-    with open(path, "rb", buffering=0) as file:
+    # Not to wait at a pipe that somebody put there.
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("not a regular file")
         data, wanted = b"", FIRST_BYTES
         while wanted and b"\n\n" not in data and b"\r\n\r\n" not in data:
             more = file.read(wanted)

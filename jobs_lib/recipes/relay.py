@@ -29,7 +29,8 @@ class Relay:
     def paused(self, now) -> str | None:
         """`until 12:05 UTC: reason` while the relay rests."""
         row = self.db.row("SELECT paused_until, reason FROM {relay_state} WHERE id = 1")
-        if row is None or not row["paused_until"] or clock.parse(row["paused_until"]) <= now:
+        until = row and row["paused_until"] and clock.parse(row["paused_until"])
+        if not until or until <= now or until > now + LONGEST_PAUSE:        # later than any pause: the clock was wrong
             return None
         return f"until {row['paused_until']} UTC: {row['reason']}"
 
@@ -78,20 +79,24 @@ class Relay:
         """Drop the buckets that no window reaches any more."""
         second = int(now.timestamp())
         for window in WINDOWS:
-            self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND bucket < :first",
-                            span=window.name, first=(second - window.span) // window.bucket)
+            self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND (bucket < :first OR bucket > :last)",
+                            **_reach(window, second))
 
     def _sum(self, window: Window, second: int, column: str) -> int:
         return self.db.value(f"SELECT COALESCE(SUM({column}), 0) FROM {{mail_counters}}"
-                             " WHERE span = :span AND bucket >= :first", span=window.name,
-                             first=(second - window.span) // window.bucket)
+                             " WHERE span = :span AND bucket BETWEEN :first AND :last", **_reach(window, second))
 
     def _room(self, window: Window, second: int) -> float:
-        first = self.db.value("SELECT MIN(bucket) FROM {mail_counters} WHERE span = :span AND bucket >= :first"
-                              " AND (recipients > 0 OR failures > 0)", span=window.name,
-                              first=(second - window.span) // window.bucket)
+        first = self.db.value("SELECT MIN(bucket) FROM {mail_counters} WHERE span = :span AND bucket BETWEEN :first"
+                              " AND :last AND (recipients > 0 OR failures > 0)", **_reach(window, second))
         return 0.0 if first is None else float((first + 1) * window.bucket + window.span - second)
 
     def _add(self, window: Window, second: int, column: str, number: int) -> None:
         self.db.upsert("mail_counters", {"span": window.name, "bucket": second // window.bucket},
                        add={column: number})
+
+
+def _reach(window: Window, second: int) -> dict:
+    """The buckets that count at this second. Those a whole window ahead were written by a clock that was wrong."""
+    return {"span": window.name, "first": (second - window.span) // window.bucket,
+            "last": (second + window.span) // window.bucket}

@@ -136,7 +136,8 @@ def mark(folder: str) -> str | None:
 
 def _parts(raw_path: str) -> list[str]:
     parts = raw_path.split("/")
-    if "\\" in raw_path or "\0" in raw_path or any(part in ("", ".", "..") for part in parts):   # "" begins "/etc"
+    # An empty part begins "/etc"; a hidden one is our own mark, or "..".
+    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".") for part in parts):
         raise SpoolError(f"raw_path {raw_path[:80]!r}: expected a path below the spool folder, without '..'")
     return parts
 

@@ -1,11 +1,14 @@
 """Forwards are tried again on their schedule, end in `sent` or `failed`, and their owner is told of the latter."""
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from jobs_lib import clock, srs
 from jobs_lib.ports.db import connect
 from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from jobs_lib.recipes.headers import loop_reason
 
 BUSY = Result(RETRY, 451, "4.3.0", "try again later")
 UNKNOWN = Result(FINAL, 550, "5.1.1", "no such user")
@@ -217,6 +220,12 @@ def test_pauses_grow_from_5_minutes_to_an_hour_and_start_again_after_a_success(b
     assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(minutes=5))
 
 
+def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward):     # R24
+    forward(1)
+    bench.db.upsert("relay_state", {"id": 1}, {"paused_until": bench.ahead(days=10), "failures": 1})
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
 def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forward):     # R27
     forward(1)
     always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per hour (100/100)"))
@@ -264,7 +273,7 @@ def test_a_message_that_always_breaks_the_connection_ends_all_the_same(bench, fo
 
 # One bad message stops no other
 
-@pytest.mark.parametrize("raw_path", ["../../etc/passwd", "/etc/passwd", "a\\b", ""])
+@pytest.mark.parametrize("raw_path", ["../../etc/passwd", "/etc/passwd", "a\\b", "", ".jobs-spool"])
 def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path):     # R23
     forward(1, raw_path=raw_path), forward(2)
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 1, "notices": 1}
@@ -282,6 +291,29 @@ def test_an_address_that_is_none_is_refused_for_good(bench, forward):     # R35
     forward(1, envelope_to="no address")
     assert bench.run("retry_forwards")["failed"] == 1
     assert "The address is not a valid one." in bench.rows("notifications")[0]["body_text"]
+
+
+def test_a_pipe_in_the_spool_is_no_message_and_holds_nobody_up(bench, forward):     # R23
+    forward(1), forward(2)
+    (bench.spool_dir / "1.eml").unlink()
+    os.mkfifo(bench.spool_dir / "1.eml")
+    assert loop_reason(str(bench.spool_dir / "1.eml"), b"X: y\r\n", 50) == ""
+
+
+def test_files_that_may_not_be_read_cost_no_attempt_and_are_told(bench, forward, monkeypatch):     # R23
+    forward(1), forward(2)
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("1.eml") and access(path, mode))
+    assert "1.eml may not be read by the user that runs the jobs" in bench.fails("retry_forwards")
+    assert (row(bench, 1)["status"], row(bench, 1)["attempts"]) == ("pending", 0)
+    assert row(bench, 2)["status"] == "sent"
+
+
+def test_no_address_reaches_the_log_or_the_error(bench, forward):     # R61
+    forward(1)
+    always(bench, Result(RELAY, 554, "5.7.1", "<jo@home.example>: Relay access denied"))
+    assert "jo@home.example" not in str(bench.attempt("retry_forwards"))
+    assert "jo@home.example" not in str(bench.events("retry_forwards"))
 
 
 def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, forward):     # R23

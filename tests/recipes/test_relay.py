@@ -81,3 +81,9 @@ def test_old_counts_are_forgotten_and_the_windows_kept(bench):
     taken(bench, relay, [bench.ago(days=2), bench.ago(hours=2), bench.ago(seconds=30)])
     relay.forget(bench.now)
     assert sorted(row["span"] for row in bench.rows("mail_counters")) == ["day", "day", "hour", "minute"]
+
+
+def test_counts_of_a_clock_that_was_ahead_do_not_stop_all_mail(bench):     # R37
+    relay = Relay(bench.db, limits(per_hour=1, per_day=1))
+    taken(bench, relay, [bench.ahead(days=10)])
+    assert taken(bench, relay, [bench.now]) == [True]

@@ -89,7 +89,7 @@ def test_killed_at_random_moments_until_it_is_done(service):        # R2
     chance, kills = random.Random(seed), 0
     for _ in range(60):
         process = service.start(JOB)
-        time.sleep(chance.uniform(0.1, 0.3))
+        time.sleep(chance.uniform(0.03, 0.12))
         if process.poll() is None:
             process.kill()
             kills += 1
