@@ -20,33 +20,42 @@ Result = namedtuple("Result", "outcome code enhanced text")
 SENT = "sent"                # accepted by the relay
 RETRY = "retry"              # refused for now: this message has used an attempt
 FINAL = "final"              # refused for good
-RELAY = "relay"              # connecting, TLS, authentication or quota: no message pays, the relay is paused
-LOST = "lost"                # the connection broke before this message could begin: it has used no attempt
+RELAY = "relay"              # connecting, TLS, authentication, our sender or quota: no message pays, the relay rests
+LOST = "lost"                # broken or silent before this message's content could begin: it has used no attempt
 UNCERTAIN = "uncertain"      # the connection broke after the final dot: delivered or not, nobody knows
 
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60
 
-# Replies that speak of the sending account and not of this recipient: every further message would get the
-# same, so the relay rests. Compared without case, anywhere in the text. A recipient's full mailbox ("quota
-# exceeded", 5.2.2) must never match, so each pattern holds words that only a relay says to its customer.
+# Quota: replies that speak of the sending account's limit and not of this recipient. Every further message would
+# get the same, so the relay rests until it passes, which it does by itself. Compared without case, anywhere in
+# the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must never match, so each pattern holds words that
+# only a relay says to its customer.
 DEFAULT_PAUSE_PATTERNS = (
     # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
     "max emails per hour", "max defers and failures per hour",
-    "outgoing mail suspension", "outgoing mail hold",
     # Postfix: "450 4.7.1 Error: too much mail from 192.0.2.1"
     "error: too much mail from", "error: too many recipients from",
-    # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
-    "relay access denied", "relay not permitted", "relaying denied",
     # Mailgun: "421 Domain x is not allowed to send: recipient limit exceeded, try again after ..."
-    "is not allowed to send",
+    "is not allowed to send: recipient limit exceeded",
     # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
-    "throttling failure", "sending paused for this account", "sending suspended for this account",
+    "throttling failure",
     # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit exceeded"
     "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
     # Microsoft 365, SendGrid, GoDaddy
     "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
     "24-hour sending limit",
+)
+
+# Denied: the account may not send at all until somebody sees to it. No message pays either, but the operator is
+# told, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
+DENIED_PATTERNS = (
+    # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
+    "relay access denied", "relay not permitted", "relaying denied",
+    # cPanel: "Domain x has an outgoing mail suspension. Message discarded."
+    "outgoing mail suspension", "outgoing mail hold",
+    # Amazon SES, and Mailgun for a domain that it has not verified or has closed
+    "sending paused for this account", "sending suspended for this account", "is not allowed to send",
 )
 
 

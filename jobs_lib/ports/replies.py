@@ -4,12 +4,20 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 
-from .mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from ..addresses import mask
+from .mail import DENIED_PATTERNS, FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
 
 MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
 NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
 BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delivered
+
+# Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870 6.1), a parameter
+# that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about the domain, which is ours.
+OF_THE_MESSAGE = (452, 500, 501, 552, 555)
+OF_THE_MESSAGE_ENHANCED = ("4.3.1", "5.2.3", "5.3.4", "5.5.4", "5.6.7")
+OF_THE_DOMAIN_ENHANCED = "5.1.8"
+
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
 
 
@@ -17,24 +25,28 @@ Reply = namedtuple("Reply", "code text")           # text: bytes, the lines join
 
 
 class Lost(Exception):
-    """The connection broke, fell silent beyond its limit (`silent`), or said what is no SMTP."""
+    """The connection broke, fell silent beyond its limit, or said what is no SMTP."""
 
-    def __init__(self, text: str, silent: bool = False) -> None:
+    def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
-        self.silent = silent
 
 
-def judge(reply: Reply, phase: str, pause_patterns) -> Result:
+def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
     """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it answered."""
     code, enhanced, text = digest(reply)
     kind = code // 100
     if kind == 2 and phase == "dot":
         outcome = SENT
-    elif kind in (4, 5) and (code in NOT_LET_IN or pauses(text, pause_patterns)):
+    elif kind in (4, 5) and (code in NOT_LET_IN or speaks_of(text, pause_patterns) or speaks_of(text, DENIED_PATTERNS)):
         outcome = RELAY
     elif code == CLOSING and phase == "MAIL":
         outcome = RELAY                  # a new connection that is sent away before it named a recipient
+    elif kind in (4, 5) and phase == "MAIL" and sender and not _can_be_the_message(code, enhanced):
+        # every message bears a sender in our own domain: the domain is wrong, or the relay not set up for it
+        outcome = RELAY
+        said = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+        text = plain(f"the relay refuses our sender <{mask(sender)}>: {said}")
     elif kind == 5:
         outcome = FINAL
     elif kind == 4:
@@ -45,15 +57,22 @@ def judge(reply: Reply, phase: str, pause_patterns) -> Result:
     return Result(outcome, code, enhanced, text)
 
 
-def judge_loss(lost: Lost, phase: str, reused: bool) -> Result:
-    """What a broken connection means for the message in hand.
+def _can_be_the_message(code: int, enhanced: str) -> bool:
+    """Whether MAIL was refused for what this message is, and not for our sender."""
+    if enhanced == OF_THE_DOMAIN_ENHANCED:
+        return False
+    return code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED
 
-    Silence on a connection that had just been answering is the answer to this message and uses an attempt;
-    otherwise a message that had not begun has used none.
+
+def judge_loss(lost: Lost, phase: str) -> Result:
+    """What a broken or silent connection means for the message in hand.
+
+    Before the content it is the relay's trouble and uses no attempt. A message that the relay falls silent at
+    each time is the caller's to see.
     """
     if phase == "dot":
         outcome = UNCERTAIN
-    elif phase in BEGINNING and (reused or not lost.silent):
+    elif phase in BEGINNING:
         outcome = LOST
     else:
         outcome = RETRY
@@ -69,8 +88,8 @@ def judge_trouble(trouble) -> Result:
     return Result(RELAY, code, enhanced, plain(f"{trouble.text}: {text}"))
 
 
-def pauses(text: str, patterns: list) -> bool:
-    """Whether the text speaks of the sender's quota and not of this recipient; patterns are lower case."""
+def speaks_of(text: str, patterns) -> bool:
+    """Whether one of the patterns, which are lower case, is in the text."""
     lower = text.lower()
     return any(pattern in lower for pattern in patterns)
 

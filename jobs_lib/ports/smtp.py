@@ -5,12 +5,12 @@ import time
 
 from ..addresses import AddressError, check
 from .content import Content, Unsendable
-from .mail import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, Envelope, Message, Result
-from .replies import CLOSING, Lost, digest, judge, judge_loss, judge_trouble, plain
+from .mail import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, RELAY, Envelope, Message, Result
+from .replies import Lost, judge, judge_loss, judge_trouble, plain
 from .smtp_session import LIMITS, RelayTrouble, Session, open_session
 from .smtp_transaction import Transaction, unsendable
 
-RECONNECT_MINIMUM = 10       # seconds to the hard limit that a second try over a new connection needs
+RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
 
 
 class SmtpTransport:
@@ -25,7 +25,11 @@ class SmtpTransport:
         self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
 
     def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
-        """One message to one recipient, ended by `deadline` (monotonic seconds) whatever the relay does."""
+        """One message to one recipient, whatever the relay does.
+
+        deadline: monotonic seconds. Every phase ends a margin before it, so that the result can still be stored.
+        """
+        deadline -= self.limits.margin
         try:
             sender = check(envelope.sender) if envelope.sender else ""
             recipient = check(envelope.recipient)
@@ -66,6 +70,8 @@ class SmtpTransport:
                 return result
         if self.stop and self.stop():
             return Result(LOST, None, "", "stopped before a connection was made")
+        if deadline <= time.monotonic():
+            return Result(LOST, None, "", "no time was left to make a connection")
         try:
             self.session = session = open_session(self.mail, self.limits, deadline)
         except RelayTrouble as trouble:
@@ -83,13 +89,16 @@ class SmtpTransport:
             reply = transaction.run(sender, recipient, content)
         except Lost as lost:
             self._drop()
-            return judge_loss(lost, transaction.phase, reused)
+            return judge_loss(lost, transaction.phase)
         except BaseException:
             self._drop()                  # stopped in mid-command: the connection is out of step
             raise
         if session.spoilt:
             self._drop()
-        if reused and reply.code == CLOSING and transaction.phase == "MAIL":
-            # the end of the old connection, not an answer to this message
-            return Result(LOST, *digest(reply))
-        return judge(reply, transaction.phase, self.pause_patterns)
+        result = judge(reply, transaction.phase, sender, self.pause_patterns)
+        if reused and transaction.phase == "MAIL" and result.outcome == RELAY:
+            # Perhaps only the end of the old connection, such as a limit of messages for each: a new one is asked
+            # before the relay is paused.
+            self._drop()
+            return result._replace(outcome=LOST)
+        return result

@@ -16,12 +16,13 @@ from collections import namedtuple
 from .replies import Lost, Reply
 from .wire import Wire
 
-# Seconds for each phase. From `mail` on they are RFC 5321 4.5.3.2's; a relay that needs longer for the phases
-# before is down, and the run has better things to do. again: for the first answer on a connection used before,
-# which a firewall may have forgotten meanwhile. margin: kept free between the answer to the final dot and the
-# hard limit, so that the result can still be stored.
+# Seconds for each phase. Up to `data` (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5 minutes: those are
+# for a queue runner that can wait, while a run has about 4 minutes for all its messages. A relay that needs longer
+# is down, and nothing is lost by trying later. From `block` on, where giving up costs more, they are the RFC's.
+# again: for the first answer on a connection used before, which a firewall may have forgotten meanwhile.
+# margin: kept free between the end of any phase and the hard limit, so that the result can still be stored.
 Limits = namedtuple("Limits", "connect greeting ehlo tls auth again mail rcpt data block dot quit margin")
-LIMITS = Limits(connect=30, greeting=60, ehlo=60, tls=30, auth=60, again=60, mail=300, rcpt=300, data=120,
+LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mail=60, rcpt=60, data=60,
                 block=180, dot=600, quit=2, margin=5)
 
 

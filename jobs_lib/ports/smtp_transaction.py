@@ -120,7 +120,7 @@ class Transaction:
                 self.session.spoilt = True
                 return self._answer(self.limits.data)
             if is_last and self._dot_seconds() <= 0:
-                raise Lost("no time is left for an answer to the final dot", silent=True)
+                raise Lost("no time is left for an answer to the final dot")
             self.wire.allow(self.limits.block)
             self.wire.write(block)
         # only now: as long as a write fails, its end with the dot was never sent
@@ -128,8 +128,7 @@ class Transaction:
         return self._answer(self._dot_seconds())
 
     def _dot_seconds(self) -> float:
-        """How long to wait for the answer to the dot, with time left to store it before the hard limit."""
-        return min(self.limits.dot, self.deadline - self.limits.margin - time.monotonic())
+        return min(self.limits.dot, self.deadline - time.monotonic())
 
     def _write(self, lines: str, seconds: float) -> None:
         self.wire.allow(seconds)

@@ -35,7 +35,7 @@ class Wire:
     def _left(self) -> float:
         left = self.until - time.monotonic()
         if left <= 0:
-            raise Lost("no answer in time", silent=True)
+            raise Lost("no answer in time")
         return left
 
     def write(self, data: bytes) -> None:
@@ -46,7 +46,7 @@ class Wire:
                 self.sock.settimeout(self._left())
                 view = view[self.sock.send(view[:WRITE]):]
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            raise Lost("the server did not take the data in time", silent=True) from None
+            raise Lost("the server did not take the data in time") from None
         except OSError as error:
             raise Lost(f"the connection broke ({_words(error)})") from None
 
@@ -80,7 +80,7 @@ class Wire:
             self.sock.settimeout(self._left())
             data = b"" if self.ended else self.sock.recv(READ)
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            raise Lost("no answer in time", silent=True) from None
+            raise Lost("no answer in time") from None
         except OSError as error:
             raise Lost(f"the connection broke ({_words(error)})") from None
         if not data:

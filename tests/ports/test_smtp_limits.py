@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from jobs_lib.ports.content import Content
 from jobs_lib.ports.mail import MESSAGE_MINIMUM, Envelope
 from jobs_lib.ports.smtp_session import LIMITS
 from tests.servers.misbehaving import HANG, Drip
@@ -16,8 +17,8 @@ ENDLESS = b"".join(b"250-line %d\r\n" % number for number in range(10_000))
 
 @pytest.mark.parametrize("answer", [HANG, Drip(b"250-x\r\n" * 1000, 0.1), Drip(ENDLESS, 0.001)],
                          ids=["silent", "drips", "drips lines"])
-@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "retry"),
-                                            ("RCPT", "retry"), ("DATA", "retry"), ("dot", "uncertain")])
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
 def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer):     # R30
     began = time.monotonic()
     result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
@@ -25,8 +26,8 @@ def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer)
     assert 0.4 < time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "retry"),
-                                            ("RCPT", "retry"), ("DATA", "retry"), ("dot", "uncertain")])
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
 def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase, outcome):     # R30
     limits = LIMITS._replace(margin=0)
     began = time.monotonic()
@@ -44,20 +45,49 @@ def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, ans
     assert time.monotonic() - began < 5
 
 
-def test_after_the_dot_time_is_left_to_store_the_result(relay, opened, stored):     # R30
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, phase, outcome):     # R30
     limits = LIMITS._replace(margin=1.5)
     began = time.monotonic()
-    result = opened(port=relay(dot=HANG).port, limits=limits).send(ENVELOPE, stored(), began + 3, 1)
-    assert result.outcome == "uncertain"
-    assert 1.4 < time.monotonic() - began < 2.9
+    result = opened(port=relay(**{phase: HANG}).port, limits=limits).send(ENVELOPE, stored(), began + 2.5, 1)
+    assert result.outcome == outcome
+    assert 0.9 < time.monotonic() - began < 2.4
+
+
+def test_tls_that_hangs_leaves_time_to_store_the_result(opened, stored):     # R30
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        transport = opened(port=silent.getsockname()[1], security="tls", limits=LIMITS._replace(margin=1.5))
+        assert transport.send(ENVELOPE, stored(), began + 2.5, 1).outcome == "relay"
+    assert 0.9 < time.monotonic() - began < 2.4
+
+
+def test_before_the_content_no_silence_costs_minutes():     # R30
+    before = ("connect", "greeting", "ehlo", "tls", "auth", "again", "mail", "rcpt", "data")
+    assert max(getattr(LIMITS, phase) for phase in before) <= 60
     assert (LIMITS.dot, LIMITS.margin, MESSAGE_MINIMUM) == (600, 5, 60)
 
 
-def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored):     # R30
+def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored, monkeypatch):     # R30
+    blocks = Content.blocks
+
+    def late(content):
+        for block in blocks(content):
+            time.sleep(0.7)
+            yield block
+    monkeypatch.setattr(Content, "blocks", late)
     server = relay()
-    result = opened(port=server.port).send(ENVELOPE, stored(), soon(4), 1)       # less than the margin
+    transport = opened(port=server.port, limits=LIMITS._replace(margin=1.5))
+    result = transport.send(ENVELOPE, stored(), soon(2), 1)       # the margin begins while the content is read
     assert result.outcome == "retry"
     assert server.contents == []
+
+
+def test_within_the_margin_no_connection_is_made(relay, opened, stored):     # R30
+    server = relay()
+    assert opened(port=server.port).send(ENVELOPE, stored(), soon(4), 1).outcome == "lost"
+    assert server.received == []
 
 
 def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30

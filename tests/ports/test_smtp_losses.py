@@ -1,4 +1,4 @@
-"""A connection that breaks: before DATA it costs nothing, after the final dot nobody knows."""
+"""A connection that breaks: before the content it costs nothing, after the final dot nobody knows."""
 from __future__ import annotations
 
 import pytest
@@ -11,12 +11,13 @@ BOTH = pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipeli
 
 
 @BOTH
-@pytest.mark.parametrize("answer", BREAKS)
+@pytest.mark.parametrize("answer", [HANG, *BREAKS])
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA"])
-def test_lost_before_data_on_a_new_connection_costs_no_attempt(       # R29
+def test_lost_before_the_content_on_a_new_connection_costs_no_attempt(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: answer})
-    result = opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
+    limits = FAST if answer == HANG else None
+    result = opened(port=server.port, limits=limits).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == "lost"
     assert len(server.received) == 1
     assert server.accepted == []

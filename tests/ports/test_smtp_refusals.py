@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.ports.mail import DEFAULT_PAUSE_PATTERNS, Envelope
+from jobs_lib.ports.mail import DEFAULT_PAUSE_PATTERNS, DENIED_PATTERNS, Envelope
+from jobs_lib.ports.replies import speaks_of
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip, Extra
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
@@ -11,6 +12,7 @@ from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
 PLAIN = ("SIZE 0", "8BITMIME")          # what a relay without PIPELINING offers
 BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", *PLAIN), PLAIN], ids=["pipelining", "plain"])
 NEXT = Envelope("bounces@service.example", "next@home.example")
+NOTICE = Envelope("", "owner@home.example")          # whose sender cannot be what MAIL is refused for
 
 
 @BOTH
@@ -23,8 +25,46 @@ NEXT = Envelope("bounces@service.example", "next@home.example")
 def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, phase, reply, outcome):   # R27
     if reply.startswith(b"3") and phase == "dot":
         outcome = "uncertain"
-    result = opened(port=relay(extensions, **{phase: reply}).port).send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=relay(extensions, **{phase: reply}).port).send(NOTICE, stored(), soon(), 1)
     assert (result.outcome, result.code) == (outcome, int(reply[:3]))
+
+
+@BOTH
+@pytest.mark.parametrize("reply", [
+    "553 5.7.1 <x>: Sender address rejected: not owned by user", "550 5.1.8 no such domain", "550 no",
+    "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
+])
+def test_a_refused_sender_is_the_relays_trouble_since_it_is_always_ours(relay, opened, stored, extensions, reply):
+    server = relay(extensions, MAIL=reply.encode())
+    sender = "SRS0=abcd=AB=a.example=joe@service.example"
+    result = opened(port=server.port).send(ENVELOPE._replace(sender=sender), stored(), soon(), 1)
+    assert (result.outcome, result.code) == ("relay", int(reply[:3]))
+    assert result.text == f"the relay refuses our sender <S***@service.example>: {reply}"
+
+
+@BOTH
+@pytest.mark.parametrize("reply, outcome", [
+    (b"552 too big", "final"), (b"552 5.3.4 too big", "final"), (b"554 5.3.4 too big", "final"),
+    (b"550 5.2.3 too big", "final"), (b"452 insufficient storage", "retry"), (b"451 4.3.1 disk full", "retry"),
+    (b"555 5.5.4 unsupported option: SMTPUTF8", "final"), (b"501 5.5.4 BODY", "final"), (b"501 no", "final"),
+    (b"501 5.1.7 bad syntax", "final"), (b"500 line too long", "final"), (b"553 5.6.7 no SMTPUTF8", "final"),
+])
+def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, stored, extensions, reply, outcome):
+    result = opened(port=relay(extensions, MAIL=reply).port).send(ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code) == (outcome, int(reply[:3]))
+    assert "our sender" not in result.text
+
+
+@pytest.mark.parametrize("reply", [b"451 4.7.0 too many messages in this session", b"550 5.7.1 no",
+                                   b"454 Throttling failure"])
+def test_on_an_old_connection_a_refused_sender_is_asked_anew(relay, opened, stored, reply):     # R28
+    server = relay(MAIL=[b"", reply])
+    transport = opened(port=server.port)
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
+    assert len(server.received) == 2
+    server = relay(MAIL=[b"", reply, reply])
+    transport = opened(port=server.port)
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "relay"]
 
 
 def refusals():
@@ -44,7 +84,8 @@ def test_a_refusal_never_changes_the_next_messages_outcome(        # R28
         relay, opened, stored, extensions, phase, answer, outcome, eager):
     server = relay(extensions, eager=eager, **{phase: [b"", answer]})
     transport = opened(port=server.port)
-    outcomes = [transport.send(to, stored(), soon(), 1).outcome for to in (ENVELOPE, ENVELOPE, NEXT)]
+    first = NOTICE if phase == "MAIL" else ENVELOPE
+    outcomes = [transport.send(to, stored(), soon(), 1).outcome for to in (first, first, NEXT)]
     assert outcomes == ["sent", outcome, "sent"]
     assert [taken[1] for taken in server.accepted] == [[b"owner@home.example"], [b"next@home.example"]]
     assert {taken[2] for taken in server.accepted} == {CONTENT}
@@ -80,7 +121,7 @@ def test_content_that_a_relay_asks_for_after_refusing_the_recipient_is_an_empty_
 def test_a_recipient_accepted_after_a_refused_sender_gets_nothing(relay, opened, stored):
     server = relay(eager=True, MAIL=[b"550 5.1.8 no"])
     transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), 1).outcome for _ in range(2)] == ["final", "sent"]
+    assert [transport.send(ENVELOPE, stored(), soon(), 1).outcome for _ in range(2)] == ["relay", "sent"]
     assert server.contents == [CONTENT + b".\r\n"]
     assert len(server.received) == 2
 
@@ -121,7 +162,6 @@ def test_a_rset_that_is_refused_leads_to_a_new_connection(relay, opened, stored)
     b"450 4.7.1 Error: too much mail from 192.0.2.1",
     b"550 Domain example.org has exceeded the max emails per hour (125/100 (125%)) allowed. Message discarded",
     b"550 Domain x has exceeded the max defers and failures per hour (5/5 (100%)) allowed.",
-    b"554 5.7.1 <a@b.example>: Relay access denied",
     b"530 5.7.0 Must issue a STARTTLS command first",
     b"535 5.7.8 Authentication credentials invalid",
 ])
@@ -129,6 +169,19 @@ def test_a_rset_that_is_refused_leads_to_a_new_connection(relay, opened, stored)
 def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, phase, text):     # R27
     result = opened(port=relay(**{phase: text}).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
+
+
+@pytest.mark.parametrize("text", [
+    b"554 5.7.1 <a@b.example>: Relay access denied", b"550 relay not permitted", b"550 5.7.1 Relaying denied",
+    b"550 Domain x has an outgoing mail suspension. Message discarded.",
+    b"554 Message rejected: Sending paused for this account.",
+    b"421 Domain mg.example.org is not allowed to send: Please activate your account",
+])
+@pytest.mark.parametrize("patterns", [None, [], ["hour limit"]])
+def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns, text):     # R27
+    result = opened(port=relay(RCPT=text).port, pause_patterns=patterns).send(ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code) == ("relay", int(text[:3]))
+    assert not speaks_of(result.text, DEFAULT_PAUSE_PATTERNS)
 
 
 @pytest.mark.parametrize("text", [
@@ -150,7 +203,7 @@ def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):
     assert outcome(b"550 Hour Limit Reached", ["hour limit"]) == "relay"
     assert outcome(b"550 max emails per hour", ["hour limit"]) == "final"
     assert outcome(b"550 max emails per hour", []) == "final"
-    assert all(pattern == pattern.lower() for pattern in DEFAULT_PAUSE_PATTERNS)
+    assert all(pattern == pattern.lower() for pattern in DEFAULT_PAUSE_PATTERNS + DENIED_PATTERNS)
 
 
 @pytest.mark.parametrize("phase, answer", [
