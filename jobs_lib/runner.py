@@ -106,8 +106,9 @@ class _Attempt:
             self.log.close()
 
     def _skip(self, holder: str) -> None:
-        db = self.ports.connect(timeout=SKIP_SECONDS)
+        db = None
         try:
+            db = self.ports.connect(timeout=SKIP_SECONDS)
             version.check(db)
             row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job AND status = 'running'"
                          " ORDER BY id DESC LIMIT 1", job=self.job.name)
@@ -116,9 +117,11 @@ class _Attempt:
             self._not_started(HELD + holder)
             history.skipped(db, self.result, installation=self.installation, trigger=self.request.trigger)
         except errors.Busy:                     # the holder itself writes, perhaps: the log line has to do
-            pass
+            if self.result["status"] == "running":
+                self._not_started(HELD + holder)
         finally:
-            db.close()
+            if db is not None:
+                db.close()
 
     def _not_started(self, why: str) -> None:
         self.result.update(status="skipped", stop_reason=why)

@@ -23,7 +23,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
-    session = make_session(config_path)
+    session = make_session(config_path, 0 if args.json else None)
     budget = args.budget or session.config.section("core").budget
     results, code = tick(session.config, session.ports, budget.total_seconds(), session.console)
     if args.json:
@@ -31,8 +31,6 @@ def run(args, make_session, config_path) -> int:
 
         from ..runner import as_json
         print(json.dumps([as_json(result) for result in results], ensure_ascii=False, default=str))
-    elif not results and not code:
-        session.console.say("nothing is due")
     return code
 
 
@@ -43,6 +41,7 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     try:
         lock.acquire("run-due")
     except LockHeld:                     # the tick before this one still works; what it leaves is due next time
+        console.say("another run-due is still at work")
         return [], 0
     except locks.NoLocks:                # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
@@ -54,6 +53,8 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
         found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), _judge(core, ports))
         for problem in broken + problems:
             console.fail(f"jobs.py run-due: {problem}")
+        if not (found or problems or broken):
+            console.say("nothing is due")
         results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
         return results, code or (CONFIG if problems else FAILED if broken else 0)
     finally:

@@ -17,7 +17,6 @@ from .headers import header_text, read_headers
 KIND = "forward_failed"
 MOST_ROWS = 1000                  # a run tells of so many; the rest is told by the next
 LISTED = 50                       # messages a notice lists; more are counted
-MESSAGE_DAYS = 7                  # as purge_failed_emails keeps them
 
 REASONS = (
     ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
@@ -145,7 +144,7 @@ def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict
     if len(rows) > LISTED:
         lines += [f"  ... and {len(rows) - LISTED:,} more.", ""]
     if any(words != NOT_STORED[1] for words in advice):
-        advice.append(f"We keep the {'messages' if many else 'message'} for {MESSAGE_DAYS} days after the last try. "
+        advice.append(f"We keep the {'messages' if many else 'message'} for some days after the last try. "
                       "Write to us in that time if we shall send again.")
     lines += ["What you can do", *(line for words in advice for line in _folded("-", words, 4)), ""]
     app_url = ctx.section("core").app_url

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from .. import clock, srs
 from ..addresses import AddressError, check, mask
-from ..errors import JobsError
+from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Envelope, Message, Result
 from . import spool
 from .headers import loop_reason, trace_head
-from .queue import Queue, Worker
+from .queue import CLAIM, Queue, Worker
 from .relay import QUOTA_PAUSE, Relay
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
@@ -52,7 +52,7 @@ def send_due(ctx, counts: dict) -> JobsError | None:
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
     """
     longest = ctx.options.budget + ctx.section("core").grace
-    if longest.total_seconds() < MESSAGE_MINIMUM:
+    if longest.total_seconds() <= MESSAGE_MINIMUM:
         raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} seconds, and no "
                         f"message is begun with less than {MESSAGE_MINIMUM}: make the budget longer")
     worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
@@ -81,18 +81,24 @@ class Sending:
         self.mail, self.spool = ctx.section("mail"), ctx.section("spool").dir
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
-        self.held: tuple | None = None          # (row, Result, when it was reserved): sent, not yet stored
+        self.held: tuple | None = None          # (row, Result): sent, not yet stored
         self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
+        self.total: int | None = None
+        self.gone: dict = {}
 
     def all(self) -> None:
         """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
-        for row in self._rows():
-            if not (self._may_go_on() and self._begin(row)):
-                continue
-            self.held = (row, self._send(row), self.ctx.clock())
-            self._watch(self.held[1])
-            self.done += 1
-            self.ctx.progress(self.done, self.total)
+        try:
+            for row in self._rows():
+                if not (self._may_go_on() and self._begin(row)):
+                    continue
+                self.held = (row, self._send(row))
+                self._watch(self.held[1])
+                self.done += 1
+                self.ctx.progress(self.done, self.total)
+        except DatabaseError:               # the next row could not be begun: this one was sent all the same
+            self._commit(None)
+            raise
         self._commit(None)
 
     def end(self) -> JobsError | None:
@@ -118,9 +124,8 @@ class Sending:
         return any(words.lower() in text.lower() for words in self.mail.pause_patterns)
 
     def _rows(self):
-        self.total = None
         while self._may_go_on():
-            rows = self.worker.claim(min(50, self.ctx.limit - self.done) if self.ctx.limit else 50)
+            rows = self.worker.claim(min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM)
             if not rows:
                 return
             if self.total is None:
@@ -183,6 +188,7 @@ class Sending:
         full = self.relay.reserve(now, failed_before=True)
         if full:
             return False, full
+        row["reserved"] = now
         if not self.worker.begin(row):
             self.relay.give_back(now)
             return False, None
@@ -217,7 +223,7 @@ class Sending:
         if result.outcome == RELAY or self.lost >= LOST_AGAIN:
             self.trouble = masked(f"{result.code} {result.text}" if result.code else result.text)
 
-    def _settle(self, row: dict, result: Result, reserved):
+    def _settle(self, row: dict, result: Result):
         outcome, stored = SETTLED_AS[result.outcome], {}
         if result.outcome in (LOST, UNREADABLE) or (result.outcome == RELAY and result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not for ever.
@@ -227,7 +233,7 @@ class Sending:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = self.ctx.clock() + wait
         if outcome == "back":
-            self.relay.give_back(reserved)
+            self.relay.give_back(row["reserved"])
             stored["last_attempt_at"] = row["last_attempt_at"]
         else:
             said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
@@ -306,5 +312,11 @@ def drop_sent_files(ctx, counts: dict) -> None:
     for row in rows:
         if ctx.should_stop():
             return
-        if spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'") and spool.remove(folder, row["raw_path"]):
-            counts["files"] = counts.get("files", 0) + 1
+        if not spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+            continue
+        try:
+            removed = spool.remove(folder, row["raw_path"]) is not None
+        except OSError as error:                # no reason to keep mail waiting; the purge tries again
+            ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
+            continue
+        counts["files"] = counts.get("files", 0) + removed

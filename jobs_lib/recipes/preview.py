@@ -15,8 +15,8 @@ def preview(ctx, chosen, files: str | None, trouble: str | None) -> dict:
     counts = {"deleted": chosen.count(ctx.db)}
     if ctx.limit is not None:
         counts["deleted"] = min(counts["deleted"], ctx.limit)
-    ctx.show(f"delete {counts['deleted']:,} row{'s' * (counts['deleted'] != 1)} of {chosen.table}", _sample(ctx, chosen),
-             f"a run would stop: {trouble}" if trouble else "")
+    ctx.show(f"delete {counts['deleted']:,} row{'s' * (counts['deleted'] != 1)} of {chosen.table}",
+             _sample(ctx, chosen), f"a run would stop: {trouble}" if trouble else "")
     if files:
         if ctx.limit is None:           # else nobody can tell which rows it will be
             counts.update(_files(ctx, chosen, files))

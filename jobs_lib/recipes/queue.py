@@ -179,7 +179,7 @@ class Worker:
         sets = ", ".join(f"{name} = :{name}" for name in values)
         self.db.execute(f"UPDATE {self.table} SET {sets} WHERE id = :id AND claim_token = :token",
                         id=row["id"], token=self.token, **values)
-        return result
+        return result._replace(next_attempt_at=values["next_attempt_at"])
 
     def _judge(self, row: dict, outcome: str, now) -> Settled:
         if outcome == "done":

@@ -57,7 +57,7 @@ class Relay:
         if failed_before and self.mail.failures_per_hour is not None:
             used = self._sum(HOUR, second, "failures")
             if used >= self.mail.failures_per_hour:
-                return f"[mail] failures_per_hour = {used} is reached", self._room(HOUR, second)
+                return f"[mail] failures_per_hour = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
         for window, limit in self.limits:
             if self._sum(window, second, "recipients") + recipients > limit:
                 return f"[mail] per_{window.name} = {limit} is reached", self._room(window, second)

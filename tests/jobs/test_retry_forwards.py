@@ -6,6 +6,7 @@ import os
 import pytest
 
 from jobs_lib import clock, srs
+from jobs_lib.errors import Busy
 from jobs_lib.ports.db import connect
 from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
 from jobs_lib.recipes.headers import loop_reason
@@ -255,6 +256,8 @@ def test_one_connection_lost_before_data_delays_that_message_alone(bench, forwar
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "given_back": 1}
     assert (row(bench, 1)["attempts"], row(bench, 1)["status"]) == (0, "pending")
     assert row(bench, 1)["next_attempt_at"] == clock.text(bench.ahead(minutes=15))
+    told = next(event for event in bench.events("retry_forwards") if event.get("id") == 1)
+    assert told["next_attempt_at"] == row(bench, 1)["next_attempt_at"]
 
 
 def test_two_in_a_row_are_the_relays_trouble(bench, forward):     # R29
@@ -601,6 +604,29 @@ def test_a_file_that_a_held_message_names_stays(bench, forward):
     bench.now = bench.ahead(minutes=5)
     bench.run("retry_forwards")
     assert bench.spooled() == ["1.eml"]
+
+
+def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch):
+    forward(1)
+    bench.run("retry_forwards")
+    bench.now = bench.ahead(minutes=5)
+    forward(2)
+
+    def refuse(folder, raw_path):
+        raise PermissionError(13, "Permission denied")
+    monkeypatch.setattr("jobs_lib.recipes.spool.remove", refuse)
+    assert bench.run("retry_forwards")["sent"] == 1
+
+
+def test_what_was_sent_is_stored_although_the_next_could_not_be_begun(bench, forward):     # R22
+    forward(1), forward(2)
+
+    def busy(sql, values):
+        if "SET status = 'sending'" in sql and values["id"] == 2:
+            raise Busy("another writer")
+    bench.on_statement = busy
+    assert bench.attempt("retry_forwards")["stop_reason"] == "busy"
+    assert [row(bench, id)["status"] for id in (1, 2)] == ["sent", "pending"]
 
 
 # What is written down
