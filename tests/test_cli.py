@@ -204,10 +204,19 @@ def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        
         assert upload(name, "--help").code == 0, name
 
 
+@pytest.mark.parametrize("place", ["vendor", ".venv/lib/python{}.{}/site-packages"])
+def test_packages_beside_the_program_are_found(upload, place):
+    folder = upload.folder / place.format(*sys.version_info[:2])
+    folder.mkdir(parents=True)
+    (folder / "pymysql.py").write_text("raise SystemExit('found beside the program')\n")
+    (upload.folder / "config.ini").write_text("[core]\ndatabase = mysql://me:secret@127.0.0.1/x\n")
+    assert "found beside the program" in upload("migrate").err
+
+
 def test_a_spoilt_job_file_is_told_and_stops_no_other(upload):
     upload("migrate")
     job = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"
-    job.write_bytes(job.read_bytes()[:900])
+    job.write_bytes(job.read_bytes() + b"job = purge(\n")       # the upload ended there
     answer = upload("run-due")
     assert answer.code == 1
     assert answer.err.startswith("jobs.py run-due: the job purge_failed_emails cannot be loaded: SyntaxError")

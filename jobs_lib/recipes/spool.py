@@ -10,7 +10,7 @@ import os
 import stat
 
 from ..errors import JobsError
-from ..folders import kept, private
+from ..folders import kept, private, write
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 ASKED_AT_ONCE = 600          # names in one query: few enough for every engine, so that a million take some thousand
@@ -104,14 +104,24 @@ def mark_folder(folder: str, owner: str) -> None:
     if what:
         raise JobsError(f"[spool] dir = {folder} holds {what}: give the raw messages a folder of their own, since "
                         "files there that no message names are removed in time")
+    path = os.path.join(private(folder), MARKER)
     try:
-        marked = kept(os.path.join(private(folder), MARKER), lambda: owner)
+        marked = kept(path, lambda: owner)
+        if marked != owner and not _holds_anything(folder):
+            write(path, owner + "\n")           # a first try with another database left nothing in it
+            marked = owner
     except OSError as error:
         raise JobsError(f"[spool] dir = {folder} cannot be marked as ours: {error.strerror}") from None
     if marked != owner:
-        raise JobsError(f"{os.path.join(folder, MARKER)} says that this folder belongs to another database "
-                        f"({marked[:8]}..., ours is {owner[:8]}...): let [spool] dir name a folder of its own. "
-                        "If this database has taken the other's place, delete that file and run `jobs.py migrate`")
+        raise JobsError(f"{path} says that this folder belongs to another database ({marked[:8]}..., ours is "
+                        f"{owner[:8]}...): let [spool] dir name a folder of its own. If this database has taken the "
+                        "other's place, delete that file and run `jobs.py migrate`")
+
+
+def _holds_anything(folder: str) -> bool:
+    """Whether anything lies there but hidden files of our own."""
+    with os.scandir(folder) as entries:
+        return any(not entry.name.startswith(".") for entry in entries)
 
 
 def foreign(folder: str, **places: str) -> str | None:

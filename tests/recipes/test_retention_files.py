@@ -174,8 +174,15 @@ def test_a_folder_that_is_there_is_marked_and_left_as_it_is(tmp_path):
     assert (tmp_path / "1.eml").read_text() == "mail"
 
 
+def test_an_empty_folder_changes_hands(tmp_path):
+    spool.mark_folder(str(tmp_path), "abc123abc123")            # a first try with SQLite
+    spool.mark_folder(str(tmp_path), "def456def456")
+    assert spool.mark(str(tmp_path)) == "def456def456"
+
+
 def test_the_mark_of_another_database_is_never_overwritten(tmp_path):
     spool.mark_folder(str(tmp_path), "abc123abc123")
+    (tmp_path / "1.eml").write_text("mail")
     with pytest.raises(spool.JobsError, match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
         spool.mark_folder(str(tmp_path), "def456def456")
     assert spool.mark(str(tmp_path)) == "abc123abc123"
