@@ -1,12 +1,19 @@
 """Fixtures that all tests share."""
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.line import Line
 from tests.support.require import program
+
+# Started in the background or by nohup, a test run ignores these, and so would every process that it starts.
+for number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 ENGINES = ["sqlite", "mariadb"]
 
