@@ -45,7 +45,18 @@ class Parser(argparse.ArgumentParser):
             known = [option for action in self._actions for option in action.option_strings]
             message = f"{word}: there is no such option" if word.startswith("-") else f"{word!r} is one word too many"
             hint = did_you_mean(word, known) if word.startswith("--") else ""
+        elif message.endswith(": expected one argument"):       # also said of `--budget -4m`, which has one
+            message = message.replace("expected one argument", "expected a value after it, and none that begins with -")
         raise UsageError(f"{name}: {message}{hint} (`{self.prog} --help` shows what it takes)")
+
+
+def at_most(most: int):
+    """A type for argparse: a whole number from 1 to `most`."""
+    def parse(word: str) -> int:
+        if word.isascii() and word.isdecimal() and len(word) < 20 and 1 <= int(word) <= most:
+            return int(word)
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1-{most}, not {word[:40]!r}")
+    return parse
 
 
 def dispatch(words: list[str], make_session, config_path: str | None) -> int:
@@ -120,8 +131,15 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
     def formatter(prog: str) -> argparse.HelpFormatter:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
 
-    return Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=more or None,
+    epilog = "\n\n".join(part for part in (more, _place(name)) if part)
+    return Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=epilog or None,
                   allow_abbrev=False, formatter_class=formatter)
+
+
+def _place(name: str) -> str:
+    """Where config.ini is, for all that read it."""
+    return "" if name == "demo" else "\n".join(paragraphs(
+        "--config FILE, anywhere in the line, takes another config.ini than the one beside jobs.py.", _width()))
 
 
 def _width() -> int:

@@ -115,7 +115,7 @@ class Config:
         for name, option in known.items():
             value = self.written(section, name, option)
             try:
-                _refuse_lines(value.text, option, known)
+                _refuse_lines(value, option, known)
                 parsed = option.kind.parse(value.text)
             except ValueError as error:
                 problems.append(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
@@ -151,7 +151,8 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
     problems: list[str] = []
-    values = read_ini(path, problems)
+    begins: dict = {}
+    values = read_ini(path, problems, begins)
     if values is None and named:
         raise ConfigError(f"there is no file {path}: name your config.ini by --config or {CONFIG_VARIABLE}")
     folder = os.path.dirname(os.path.abspath(path))
@@ -160,7 +161,8 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     for section in values or ():
         if section not in known:
             from .spelling import did_you_mean
-            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path})")
+            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path} "
+                            f"line {begins[section]})")
     return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
 
 
@@ -210,10 +212,12 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None) -> 
     return f"--set {name}: expected {name}=VALUE"
 
 
-def _refuse_lines(text: str, option: Option, known: dict) -> None:
+def _refuse_lines(value: Written, option: Option, known: dict) -> None:
     """A line that begins with a space goes on with the value before it, which is rarely meant."""
-    more = text.split("\n")[1:]
+    more = value.text.split("\n")[1:]
     if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known for line in more)):
+        if value.origin != "file":
+            raise ValueError("expected one line")
         raise ValueError("goes on in the next line, since that begins with a space; expected one line")
 
 

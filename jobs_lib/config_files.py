@@ -9,8 +9,9 @@ import os
 SHOWN = 40
 
 
-def read_ini(path: str, problems: list[str]) -> dict | None:
-    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to `problems`.
+def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
+    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to `problems`,
+    and to `begins` the line on which each section begins.
 
     `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may stand in a
     password; a line that begins with a space goes on with the value before it.
@@ -30,6 +31,8 @@ def read_ini(path: str, problems: list[str]) -> dict | None:
         elif words[0] == "[" and words[-1] == "]":
             section, option = words[1:-1].strip(), None
             values.setdefault(section, {})
+            if begins is not None:
+                begins.setdefault(section, number)
         elif section is None:
             problems.append(f"{path} line {number}: expected a [section] first")
         elif "=" not in words:

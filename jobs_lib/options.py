@@ -63,13 +63,46 @@ def _any(value: str) -> str:
     return value
 
 
+def _file_url(rest: str) -> None:
+    path, _, parameters = rest.partition("?")
+    if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
+        raise ValueError("expected sqlite:///file.db or sqlite:////folder/file.db")
+
+
+def _server_url(rest: str) -> None:
+    login, _, place = rest.rpartition("@")
+    place, _, parameters = place.partition("?")
+    server, _, name = place.partition("/")
+    _, colon, port = server.partition(":")
+    if not login.partition(":")[0] or not name or "/" in name:
+        raise ValueError("expected mysql://user:password@host:3306/name, the name without a slash")
+    if colon and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
+        raise ValueError("expected a port of 1-65535 in mysql://user:password@host:3306/name")
+    if any(word.partition("=")[0] not in ("unix_socket", "ssl_ca") for word in parameters.split("&") if word):
+        raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path or "
+                         "?ssl_ca=/path")
+
+
+DATABASE_URLS = {"sqlite": _file_url, "mysql": _server_url, "mariadb": _server_url}
+
+
+def _database(value: str) -> str:
+    """The shape alone, told with all other mistakes; its dialect reads it. Nothing of it is quoted."""
+    scheme, slashes, rest = value.partition("://")
+    judge = DATABASE_URLS.get(scheme) if slashes else None
+    if judge is None:
+        raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")
+    judge(rest)
+    return value
+
+
 def _stars(value: str) -> str:
     return STARS if value else ""
 
 
 text = Kind("text", _text)
 secret = Kind("text", _any, mask=_stars)
-database = Kind("database URL", _any, mask=hide_password)     # its dialect judges it: `config check` asks
+database = Kind("database URL", _database, mask=hide_password)
 path = Kind("path", _path)                    # the configuration resolves it from its own folder
 
 

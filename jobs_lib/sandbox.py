@@ -21,6 +21,7 @@ from .recipes.headers import header_text, read_headers
 from .schema import NAMES
 
 FICLONE = 0x40049409        # Linux: share the blocks of a file until one of the two is written to
+PREFIX, MAKER = "jobs-sandbox-", "maker"    # the file that its maker holds locked as long as he lives
 MARGIN = 50 * 1024 ** 2     # bytes that stay free in the temporary folder
 KEPT_ROWS = 1000            # of one table in --json; all are counted
 
@@ -40,7 +41,7 @@ class Sandbox:
         self.config, self.keep, self.most = config, keep, most
         self.original = copies.database_file(core.database, config.folder)
         self.spool, self.state = config.section("spool").dir, core.state_dir
-        self.folder = ""
+        self.folder, self._maker = "", -1
         found = list(_files(self.spool))
         self.size = Size(copies.size(self.original), sum(size for _, size in found), len(found))
         self._check_size()
@@ -63,7 +64,8 @@ class Sandbox:
         # It holds people's mail, so it also goes when the person at the keyboard does.
         self._handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
         try:
-            self.folder = tempfile.mkdtemp(prefix="jobs-sandbox-")      # 0700
+            self.folder = tempfile.mkdtemp(prefix=PREFIX)      # 0700
+            self._maker = _hold(self.path(MAKER))
             self._copy()
         except BaseException:
             self.keep = False
@@ -74,6 +76,10 @@ class Sandbox:
     def __exit__(self, *_) -> None:
         if self.folder and not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+        elif self.folder:
+            os.unlink(self.path(MAKER))         # a copy that is kept is nobody's to remove
+        if self._maker >= 0:
+            os.close(self._maker)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
@@ -136,6 +142,39 @@ class Sandbox:
             mail.append({"item": name.partition(".")[0], "from": sender, "to": recipient,
                          "bytes": os.path.getsize(path), "subject": samples.text(header_text(headers, "Subject"))})
         return mail
+
+
+def _hold(path: str) -> int:
+    """A locked file; it has its name only once it is locked, so that nobody takes its maker for dead."""
+    descriptor = os.open(path + ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.rename(path + ".new", path)
+    return descriptor
+
+
+def remove_left_over() -> int:
+    """Remove the copies whose maker was killed: they hold people's mail. How many there were."""
+    removed, above = 0, tempfile.gettempdir()
+    for name in os.listdir(above):
+        folder = os.path.join(above, name)
+        if not name.startswith(PREFIX):
+            continue
+        try:
+            status = os.lstat(folder)
+            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+                continue
+            descriptor = os.open(os.path.join(folder, MAKER), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:                         # kept on purpose, or just being made or removed
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+            removed += 1
+        except OSError:                         # its maker lives
+            pass
+        finally:
+            os.close(descriptor)
+    return removed
 
 
 def size_words(size: float) -> str:

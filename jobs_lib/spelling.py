@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 MOST = 3
+OTHER_NAMES = {"ssl": "tls"}         # what is near in meaning, not in spelling
 
 
 def did_you_mean(word: str, known) -> str:
@@ -11,6 +12,7 @@ def did_you_mean(word: str, known) -> str:
     plain = {_plain(name): name for name in known}
     wrong = _plain(word)
     near = sorted(name for name in plain if name.startswith(wrong))[:MOST] if len(wrong) >= 3 else []    # `purge`
+    near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
     near = near or get_close_matches(wrong, list(plain), n=1, cutoff=0.65)
     words = [f"'{plain[name]}'" for name in near]
     if not words:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.support.line import ROOT, Line
 
 COMMANDS = catalogue.commands()
 JOBS = catalogue.names()
+JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
 
 
 # Help
@@ -147,7 +149,7 @@ def test_a_crontab_line_is_read_as_argparse_would_read_it():
 # A shell, cron, and what stands in between
 
 def test_a_reader_that_stops_early_is_no_error(line):
-    run = subprocess.run(f"{sys.executable} {ROOT / 'jobs.py'} config example | head -n 1", shell=True,
+    run = subprocess.run(f"{JOBS_PY} config example | head -n 1", shell=True,
                          capture_output=True, text=True, cwd=line.folder)
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.startswith("# ")
@@ -164,7 +166,7 @@ def test_closed_streams_are_no_error(tmp_path):
     line = Line(tmp_path)
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line("migrate")
-    run = subprocess.run(f"{sys.executable} {ROOT / 'jobs.py'} --config config.ini run-due >&- 2>&-", shell=True,
+    run = subprocess.run(f"{JOBS_PY} --config config.ini run-due >&- 2>&-", shell=True,
                          cwd=tmp_path)
     assert run.returncode == 0
 
@@ -239,3 +241,37 @@ def test_no_job_is_named_like_a_command_or_a_section():
 def test_no_option_of_a_job_hides_one_that_every_job_has(name):
     job = catalogue.load(name)
     assert len(job_options(job)) == 3 + len(job.options)
+
+
+def test_a_wrong_database_url_is_a_configuration_error(line):
+    line.ini("[core]\ndatabase = postgres://me:hunter2@x\nbudget = 4\n")
+    answer = line("run-due")
+    assert answer.code == 78
+    assert "2 problems" in answer.err
+    assert "[core] database = ...: expected sqlite:///file.db or mysql://" in answer.err
+
+
+@pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000), (["list", "--next"], 100)])
+@pytest.mark.parametrize("number", ["0", "9" * 5000, "100001"])
+def test_a_number_has_its_limits(line, words, most, number):
+    answer = line(*words, number)
+    assert answer.code == 2
+    assert f"expected a whole number, 1-{most}, not '{number[:40]}'" in answer.err
+
+
+def test_a_value_that_looks_like_an_option_is_told_as_such(line):
+    answer = line("run-due", "--budget", "-4m")
+    assert answer.code == 2
+    assert "--budget: expected a value after it, and none that begins with -" in answer.err
+
+
+def test_a_closed_stdout_is_no_traceback(line):
+    run = subprocess.run(["sh", "-c", 'exec "$0" "$1" list >&-', sys.executable, str(ROOT / "jobs.py")], text=True,
+                         cwd=line.folder, capture_output=True, timeout=60,
+                         env={"PATH": "/usr/bin:/bin", "JOBS_CORE_DATABASE": f"sqlite:///{line.folder}/none.db"})
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
+def test_every_help_tells_where_the_configuration_comes_from(line, name):
+    assert "--config FILE, anywhere in the line" in line(name, "--help").out

@@ -136,7 +136,7 @@ schedule = 61 * * * *
 
 ALL_TOLD = """\
 FILE line 7: expected option = value in [mail]
-[mial]: there is no such section; did you mean 'mail'? (FILE)
+[mial]: there is no such section; did you mean 'mail'? (FILE line 8)
 [tables] user: there is no such option; did you mean 'users'? (FILE line 13)
 [core] timezone = 'Europe/Berln': expected UTC or a zone such as Europe/Berlin; did you mean 'Europe/Berlin'? \
 (FILE line 3)
@@ -154,7 +154,7 @@ FILE line 7: expected option = value in [mail]
 
 @pytest.mark.parametrize("text, expected", [
     ("[mail]\npasword = x", r"\[mail\] pasword: there is no such option; did you mean 'password'\? \(.* line 2\)"),
-    ("[retry_forward]", r"\[retry_forward\]: there is no such section; did you mean 'retry_forwards'\?"),
+    ("[retry_forward]", r"\[retry_forward\]: there is no such section; did you mean 'retry_forwards'\? \(.* line 1\)"),
     ("port = 25", r"line 1: expected a \[section\] first"),
     ("[mail]\nport: 25", r"line 2: expected option = value in \[mail\]"),
     ("[mail]\nport = 25\nPORT = 26", r"\[mail\] port is set twice \(.* lines 2 and 3\): keep one"),
@@ -177,6 +177,17 @@ def test_a_problem_says_what_where_and_what_is_expected(load, text, expected):  
     found = problems(load(text))
     assert len(found) == 1
     assert re.search(expected, found[0]), found
+
+
+def test_a_variable_of_two_lines_gets_no_hint_about_the_file(load):
+    assert problems(load(JOBS_MAIL_PORT="25\n26"), "mail") == [
+        "[mail] port = '25': expected one line (environment variable JOBS_MAIL_PORT)"]
+
+
+def test_a_wrong_database_url_is_among_the_problems(load):
+    found = problems(load("[core]\ndatabase = postgres://me:hunter2@x\nbudget = 4\n"), "core")
+    assert len(found) == 2
+    assert "hunter2" not in "".join(found)
 
 
 def test_an_unknown_variable_of_a_section_is_a_problem(load):      # R63

@@ -111,3 +111,35 @@ def test_no_password_is_ever_shown(password):
 def test_the_mail_ports_patterns_can_be_written_as_a_list():
     option = settings.SECTIONS["mail"]["pause_patterns"]
     assert option.kind.parse(option.default) == DEFAULT_PAUSE_PATTERNS
+
+
+@pytest.mark.parametrize("url, said", [
+    ("postgres://me:hunter2@host/name", "expected sqlite:///file.db or mysql://"),
+    ("hunter2", "expected sqlite:///file.db or mysql://"),
+    ("", "expected sqlite:///file.db or mysql://"),
+    ("sqlite://hunter2.db", "expected sqlite:///file.db or sqlite:////"),
+    ("mysql://me:hunter2@host", "the name without a slash"),
+    ("mysql://me:hunter2@host/a/b", "the name without a slash"),
+    ("mysql://host/name", "expected mysql://user:password@host"),
+    ("mysql://me:hunter2@host:0/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host:65536/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host:port/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host/name?ssl=1", "expected nothing after"),
+])
+def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said):
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        kind.database.parse(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [
+    "sqlite:///jobs.db", "sqlite:////srv/jobs.db?vfs=unix-dotfile", "mysql://me:a@b/c:d?e@host:3306/name",
+    "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem", "mysql://me:@/name",
+])
+def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
+    assert kind.database.parse(url) == url
+
+
+def test_ssl_is_tls():
+    with pytest.raises(ValueError, match="expected none or starttls or tls; did you mean 'tls'"):
+        settings.SECTIONS["mail"]["security"].kind.parse("ssl")

@@ -26,6 +26,8 @@ def run(args, make_session, config_path) -> int:
     """Do one of the three."""
     if args.section and args.action != "show":
         raise UsageError(f"config {args.action}: {args.section!r} is one word too many")
+    if args.json and args.action != "show":
+        raise UsageError(f"config {args.action}: --json goes with show only")
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     if args.action == "example":

@@ -7,17 +7,18 @@ from __future__ import annotations
 import sys
 
 from .. import catalogue, history, schedule
+from ..arguments import at_most
 from ..errors import OK
-from ..run_job import positive
 from .list import run_object
 
-LIMIT = 20
+LIMIT, MOST = 20, 100_000
 
 
 def arguments(parser) -> None:
     """JOB, --limit and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
-    parser.add_argument("--limit", type=positive, default=LIMIT, metavar="N", help=f"so many runs (default: {LIMIT})")
+    parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
+                        help=f"so many runs (default: {LIMIT}, at most {MOST})")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, times in UTC")
 
 
@@ -40,6 +41,6 @@ def run(args, make_session, config_path) -> int:
     from ..render.paint import Paint
 
     zone = session.config.section("core").timezone
-    width = columns() if sys.stdout.isatty() else None
+    width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
     session.console.answer(table(runs, schedule.zone(zone), zone, name, width, Paint(sys.stdout)))
     return OK

@@ -4,14 +4,20 @@ Works without a database too; then nothing is known of past runs. Times are in `
 """
 from __future__ import annotations
 
-from .. import catalogue, clock, history, schedule
+from datetime import timedelta
+
+from .. import catalogue, clock, due, history, schedule
+from ..arguments import at_most
 from ..errors import OK, ConfigError, DatabaseError
-from ..run_job import positive
+
+MOST_NEXT = 100
+OVERDUE = timedelta(minutes=30)      # hosts let cron tick every 15 minutes, and a tick may be at work
 
 
 def arguments(parser) -> None:
     """--next and --json."""
-    parser.add_argument("--next", type=positive, default=1, metavar="N", help="show the next N runs (default: 1)")
+    parser.add_argument("--next", type=at_most(MOST_NEXT), default=1, metavar="N",
+                        help=f"show the next N runs (default: 1, at most {MOST_NEXT})")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a job")
 
 
@@ -23,7 +29,9 @@ def run(args, make_session, config_path) -> int:
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     states, runs, trouble = past(session, jobs)
-    found = [about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next) for job in jobs]
+    since = waiting(session, jobs, states, runs, now, zone) if states else {}
+    found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next),
+              **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
     if args.json:
         import json
         session.console.answer(json.dumps(found, ensure_ascii=False))
@@ -46,6 +54,29 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
         return states, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
+
+
+def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
+    """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first that was missed."""
+    found = {}
+    for job in jobs:
+        state, last = states.get(job.name), runs.get(job.name)
+        try:
+            options = session.config.job(job)
+        except ConfigError:
+            continue                            # told beside the job
+        if state is None or state["paused_at"] or not options.enabled or state["due_after"] == due.OFF:
+            continue
+        slot = schedule.previous(options.schedule, now, zone)
+        if state["due_after"] and slot <= clock.parse(state["due_after"]):
+            continue
+        item = due.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
+        if item is None or item.trigger != "scheduled":
+            continue
+        after = max(last["started_at"] if last else "", state["due_after"] or "")
+        first = min(slot, schedule.following(options.schedule, clock.parse(after), zone)) if after else slot
+        found[job.name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
+    return found
 
 
 def last_worth_telling(runs: list[dict]) -> dict:

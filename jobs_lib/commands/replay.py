@@ -9,6 +9,7 @@ import os
 
 from .. import catalogue, clock
 from ..errors import FAILED, OK
+from ..recipes import forwards as queue
 from ..recipes import spool
 from ..run_job import positive
 from ..spelling import one_of
@@ -87,7 +88,12 @@ def hints(session, db, done: list[int], now) -> list[str]:
     """What else the operator may want to know of the rows that were put back."""
     if not done:
         return []
-    words = [f"The next run of {SENDER} sends {'it' if len(done) == 1 else 'them'}."]
+    rows = db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)", ids=done)
+    gone = queue.gone(db, rows)
+    words = [f"forward {id}: the next run of {SENDER} can only cancel it, since {why}." for id, why in gone.items()]
+    if len(done) > len(gone):
+        which = "the rest" if gone else "it" if len(done) == 1 else "them"
+        words.append(f"The next run of {SENDER} sends {which}.")
     job = catalogue.load(SENDER)
     age = session.config.job(job).give_up_after
     old = db.value("SELECT COUNT(*) FROM {failed_emails} WHERE id IN (:ids) AND created_at <= :oldest", ids=done,

@@ -12,8 +12,9 @@ import sys
 
 from .. import catalogue, history, runner, schedule
 from ..cli import HOME
-from ..errors import FAILED, OK, DatabaseError
+from ..errors import FAILED, OK, DatabaseError, UsageError
 from ..options import hide_password
+from ..ports import copies
 from ..render import trial_words as words
 from ..render.paint import Paint
 from ..render.times import moment
@@ -33,7 +34,7 @@ def arguments(parser) -> None:
     how.add_argument("--sandbox", action="store_true",
                      help="run for real on a private copy (SQLite), and show which rows and files changed")
     parser.add_argument("--keep", action="store_true", help="with --sandbox: leave the copy for you to look at")
-    parser.add_argument("--max-size", metavar="SIZE", type=_size, default=_size(MAX_SIZE),
+    parser.add_argument("--max-size", metavar="SIZE", type=_size,
                         help=f"with --sandbox: copy no more than this (default: {MAX_SIZE})")
     parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
@@ -55,6 +56,8 @@ def _size(word: str) -> int:
 def run(args, make_session, config_path) -> int:
     """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
+    if not args.sandbox and (args.keep or args.max_size):
+        raise UsageError(f"test: {'--keep' if args.keep else '--max-size'} goes with --sandbox only")
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
     trial = Trial(job, args, session, config_path)
     if args.sandbox:
@@ -86,9 +89,10 @@ class Trial:
         result = runner.run(self.job, self.session.config, self.session.ports,
                             self.request._replace(dry_run=True), self.session.console)
         samples = self.session.console.samples
+        copied = self._can_be_copied()
         self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, nobody is contacted)"),
                  *dry_lines(result, samples), "",
-                 self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}",
+                 *([self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}"] if copied else []),
                  self.paint("dim", "  # for real"), f"  {self._typed('--live')}")
         self._end({**about, **runner.as_json(result), "samples": samples})
         missing = any(need["state"] == "missing" for need in about["needs"])
@@ -104,9 +108,11 @@ class Trial:
 
     def sandbox(self, make_session) -> int:
         """The real run on a copy, and what it changed there."""
-        from ..sandbox import Sandbox, size_words
+        from ..sandbox import Sandbox, remove_left_over, size_words
 
-        box = Sandbox(self.session.config, self.args.max_size, self.args.keep)
+        if removed := remove_left_over():
+            self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: killed before the end.")
+        box = Sandbox(self.session.config, self.args.max_size or _size(MAX_SIZE), self.args.keep)
         size = box.size
         self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of the spool "
                  f"({size_words(size.spool)}).", "The real ones stay as they are.")
@@ -197,6 +203,13 @@ class Trial:
             written = self.session.config.written(self.job.name, name, option).text
             found[name] = option.kind.mask(written) if option.kind.mask else written
         return found
+
+    def _can_be_copied(self) -> bool:
+        try:
+            copies.database_file(self.session.config.section("core").database, self.session.config.folder)
+        except UsageError:                      # it is on a server
+            return False
+        return True
 
     def _typed(self, *more: str) -> str:
         limits = ["--limit", str(self.args.limit)] if self.args.limit else []

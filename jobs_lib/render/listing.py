@@ -1,6 +1,7 @@
 """What `list` and `history` print: jobs and their runs, as wide as the terminal."""
 from __future__ import annotations
 
+import json
 from datetime import datetime, tzinfo
 
 from .. import clock
@@ -36,6 +37,9 @@ def _next(job: dict, now: datetime, zone: tzinfo) -> str:
         return "Switched off (enabled = no)"
     if job["paused_at"]:
         return f"Paused since {moment(clock.parse(job['paused_at']), now, zone)}"
+    if job["due_since"]:
+        since = moment(clock.parse(job["due_since"]), now, zone)
+        return f"Overdue since {since} (is cron running?)" if job["overdue"] else f"Due now, since {since}"
     return "Next " + ", ".join(moment(clock.parse(time), now, zone) for time in job["next"])
 
 
@@ -52,8 +56,20 @@ def _what(run: dict) -> str:
     """What came of a run, or how far it is: counts, a reason, an error."""
     if run["status"] == "running":
         return counts_words(run["progress"])
-    words = [counts_words(run["counts"]), one_line(run["error"] or run["stop_reason"] or "")]
+    words = [counts_words(run["counts"]), one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))]
     return "; ".join(word for word in words if word) or ("nothing to do" if run["status"] == "ok" else "")
+
+
+def _progress_in_words(error: str) -> str:
+    """What is told of a run that died holds its last progress as JSON, as the table does."""
+    start, _, rest = error.partition("last progress: {")
+    held, brace, end = rest.rpartition("}")
+    if not brace:
+        return error
+    try:
+        return f"{start}last progress: {counts_words(json.loads('{' + held + '}'))}{end}"
+    except ValueError:
+        return error
 
 
 def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint) -> str:

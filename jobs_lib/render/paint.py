@@ -10,8 +10,8 @@ class Paint:
     """`paint("bold", "Words")`; without colours the words stay as they are."""
 
     def __init__(self, stream, environ=os.environ) -> None:
-        self.colours = (stream.isatty() and environ.get("TERM", "dumb") not in ("", "dumb")
-                        and not environ.get("NO_COLOR"))
+        terminal = stream is not None and stream.isatty()           # None: `>&-`
+        self.colours = terminal and environ.get("TERM", "dumb") not in ("", "dumb") and not environ.get("NO_COLOR")
 
     def __call__(self, style: str, words: str) -> str:
         """The words in a style of `STYLES`; "" is none."""

@@ -105,8 +105,8 @@ def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
 
 
 @pytest.mark.parametrize("url, said", [
-    ("postgres://me:hunter2@host/name", "[core] database: expected sqlite:///file.db or mysql://user:password@host/name"),
-    ("mysql://me:hunter2@host", "[core] database: expected mysql://user:password@host:3306/name"),
+    ("postgres://me:hunter2@host/name", "[core] database = ...: expected sqlite:///file.db or mysql://user:password@host/name"),
+    ("mysql://me:hunter2@host", "[core] database = ...: expected mysql://user:password@host:3306/name"),
     ("sqlite://jobs.db", "expected sqlite:///file.db or sqlite:////folder/file.db"),
 ])
 def test_check_judges_the_database_url(line, url, said):
@@ -200,3 +200,10 @@ def test_every_option_of_the_example_can_be_taken_as_it_stands(line):
             assert option["origin"] == "file", name
             if not option["value"].startswith("/"):          # a path, which is shown in full
                 assert option["value"] == option["default"], name
+
+
+@pytest.mark.parametrize("action", ["check", "example"])
+def test_json_is_refused_where_it_says_nothing(line, action):
+    answer = line("config", action, "--json")
+    assert (answer.code, answer.out) == (2, "")
+    assert f"config {action}: --json goes with show only" in answer.err

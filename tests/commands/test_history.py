@@ -78,3 +78,14 @@ def test_an_error_is_one_line_cut_on_a_terminal_and_whole_in_a_pipe(service, lin
     assert max(map(len, seen)) <= 80
     assert seen[2].startswith("    the relay cannot be used: no route to host, ")
     assert seen[2].endswith("...")
+
+
+def test_the_last_progress_of_a_run_that_died_is_in_words(service):
+    past(service, {"status": "vanished", "error": 'it ended without a word (last progress: {"done": 1, "total": 6})'})
+    assert "it ended without a word (last progress: 1 done, 6 total)" in service.run("history")
+
+
+@pytest.mark.parametrize("error", ["last progress: {half", "last progress: {half}"])
+def test_what_only_looks_like_progress_stays_as_it_is(service, error):
+    past(service, {"status": "failed", "error": error})
+    assert error in service.run("history")

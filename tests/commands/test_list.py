@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import catalogue, clock, schedule
+from jobs_lib import catalogue, clock, due, schedule
 from tests.support.service import Service
 
 JOBS = catalogue.names()
@@ -91,3 +91,31 @@ def test_a_paused_job_says_since_when(service, line):
     found = {job["name"]: job for job in line.json("list")}["retry_forwards"]
     assert clock.now() - clock.parse(found["paused_at"]) < timedelta(minutes=1)
     assert found["next"] == []
+
+
+@pytest.mark.parametrize("minutes, words", [(15, "Due now, since "), (95, "Overdue since ")])
+def test_a_slot_that_was_not_started_is_due_since_then(service, line, minutes, words):
+    slot = clock.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes)
+    service.configure("retry_forwards", schedule=f"{slot.minute} {slot.hour} * * *")
+    service.db.upsert("job_state", {"job": "retry_forwards"}, {"due_after": slot - timedelta(minutes=1)})
+    found = {job["name"]: job for job in line.json("list")}["retry_forwards"]
+    assert (found["due_since"], found["overdue"]) == (clock.text(slot), minutes > 30)
+    assert words in (text := seen(line("list").out, "retry_forwards"))
+    assert ("(is cron running?)" in text) == (minutes > 30)
+    service.db.insert("job_runs", run_id="1", job="retry_forwards", status="ok", slot=slot, started_at=clock.now(),
+                      trigger_type="scheduled", counts="{}")
+    assert "Next " in seen(line("list").out, "retry_forwards")
+
+
+def test_it_is_due_since_the_first_slot_that_was_missed(service, line):
+    missed = clock.now().replace(second=0, microsecond=0) - timedelta(hours=3)
+    service.configure("retry_forwards", schedule="* * * * *")
+    service.db.upsert("job_state", {"job": "retry_forwards"}, {"due_after": missed - timedelta(minutes=1)})
+    assert {job["name"]: job for job in line.json("list")}["retry_forwards"]["due_since"] == clock.text(missed)
+
+
+@pytest.mark.parametrize("state", [{"due_after": due.OFF}, {"paused_at": "2026-01-01 00:00:00", "due_after": None},
+                                   {"due_after": "2999-01-01 00:00:00"}])
+def test_what_does_not_count_is_not_due(service, line, state):
+    service.db.upsert("job_state", {"job": "retry_forwards"}, state)
+    assert {job["name"]: job for job in line.json("list")}["retry_forwards"]["due_since"] is None

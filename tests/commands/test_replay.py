@@ -99,3 +99,14 @@ def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(ser
     out, _ = replay(service, old)
     assert out[2:] == ["Older than [retry_forwards] give_up_after: 1. For it that attempt is the only one.",
                        "retry_forwards is paused: `jobs.py resume retry_forwards`."]
+
+
+def test_what_can_only_be_cancelled_is_said(service):
+    [gone] = service.forwards(1, **FAILED)
+    service.db.execute("UPDATE {users} SET status = 'deleted'")
+    only = f"forward {gone}: the next run of retry_forwards can only cancel it, since the account is deleted."
+    assert replay(service, gone)[0][1:] == [only]
+    service.db.execute("UPDATE {failed_emails} SET status = 'failed'")
+    living = service.owner(email="other@home.example")
+    [sent] = service.forwards(1, **FAILED, **living)
+    assert replay(service, gone, sent)[0][2:] == [only, "The next run of retry_forwards sends the rest."]

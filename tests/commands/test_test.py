@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock, samples, sandbox, settings
+from jobs_lib import clock, config, samples, sandbox, settings
 from jobs_lib.commands import demo
 from jobs_lib.ports import copies
 from jobs_lib.ports.db import connect
 from tests.support import databases
+from tests.support.service import Service
 from tests.test_dry_run import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -383,3 +384,38 @@ def test_text_is_masked(words, shown):
 def test_secrets_and_contents_are_not_shown(column):
     assert samples.value(column, "x") == "(not shown)"
     assert samples.value(column, None) is None
+
+
+@pytest.mark.parametrize("words, said", [(["--keep"], "--keep"), (["--max-size", "2MB"], "--max-size")])
+def test_what_belongs_to_the_sandbox_is_refused_without_it(service, words, said):
+    assert f"{said} goes with --sandbox only" in service.test("retry_forwards", *words, code=2)[1]
+
+
+def test_a_sandbox_is_offered_only_where_there_can_be_one(tmp_path, engine_url):
+    out = Service(tmp_path, engine_url).run("test", "retry_forwards")
+    assert "--live" in out
+    assert ("--sandbox" in out) == engine_url.startswith("sqlite:")
+
+
+def test_a_copy_whose_maker_was_killed_goes_with_the_next_sandbox(service):
+    code = ("import os, sys; from jobs_lib import config, sandbox\n"
+            "given = config.load(sys.argv[1], beside='.')\n"
+            "with sandbox.Sandbox(given, 2 ** 30): os.kill(os.getpid(), 9)")
+    subprocess.run([sys.executable, "-c", code, str(service.folder / "config.ini")], cwd=ROOT,
+                   env={"PATH": os.environ["PATH"], "TMPDIR": str(service.temporary)})
+    assert len(service.left_over()) == 1
+    (service.temporary / "jobs-sandbox-kept").mkdir()
+    out = service.test("retry_forwards", "--sandbox")[0]
+    assert "Removed what 1 sandbox left behind: killed before the end.\n" in out
+    assert service.left_over() == ["jobs-sandbox-kept"]
+    assert "left behind" not in service.test("retry_forwards", "--sandbox")[0]
+
+
+def test_a_copy_in_use_or_kept_is_left_alone(service, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(service.temporary))
+    given = config.load(str(service.folder / "config.ini"), beside=".", environ={})
+    with sandbox.Sandbox(given, 2 ** 30) as box:
+        assert sandbox.remove_left_over() == 0
+        box.keep = True
+    assert sandbox.remove_left_over() == 0
+    assert service.left_over() == [os.path.basename(box.folder)]
