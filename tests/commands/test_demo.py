@@ -129,7 +129,7 @@ def test_its_files_are_private(demo):
 
 
 def commands(done) -> list[str]:
-    return [line.strip() for line in done.stdout.splitlines() if line.startswith("  ") and "jobs.py --config" in line]
+    return [line.strip() for line in done.stdout.splitlines() if re.match(r"  \S.*jobs\.py'? --config", line)]
 
 
 @pytest.mark.parametrize("inside", [".", "demo", "demo/spool"])

@@ -42,6 +42,7 @@ def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
     assert ended(worker, 0).code == 143
 
 
+@pytest.mark.slow
 def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):
     site.enable("tick_critical", "fail")
     assert site.run("run-due").code == 1

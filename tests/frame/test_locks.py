@@ -43,8 +43,8 @@ def cpu_seconds() -> float:
 @pytest.mark.slow
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
     began, spent = time.monotonic(), cpu_seconds()
-    processes = [locked_site.start("dig", "--set", "items=90", "--set", "pause=1000") for _ in range(MANY)]
-    until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 60)
+    processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000") for _ in range(MANY)]
+    until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 150)    # a busy machine
     worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
     skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
     for row in skipped:

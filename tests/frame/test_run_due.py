@@ -151,6 +151,7 @@ def test_what_waits_for_over_a_day_goes_first(site, ticks):                  # R
     assert ticks.names("2026-11-24 14:31") == ["tick_low", "tick_critical", "tick_high", "tick_normal"]
 
 
+@pytest.mark.slow
 def test_a_low_priority_never_starves_longer_than_a_day(site, ticks):        # R9
     """Others take the whole of each tick, every time."""
     site.enable("tick_low", takes="1")

@@ -55,12 +55,14 @@ def assert_timed_out(site, done) -> None:
 
 
 @pytest.mark.parametrize("how", HANGS)
+@pytest.mark.slow
 def test_a_hang_is_ended_at_budget_and_grace(site, how):                     # R4
     done = hung(site, how)
     assert_timed_out(site, done)
     assert 2 <= done.seconds < 8
 
 
+@pytest.mark.slow
 def test_a_statement_of_sqlite_that_never_ends_is_ended(site):               # R4
     done = hung(site, "sqlite")
     assert_timed_out(site, done)
@@ -74,6 +76,7 @@ def test_a_hang_on_mariadb_is_ended(maria_site, how):                        # R
     assert done.seconds < 8
 
 
+@pytest.mark.slow
 def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R4
     maria_site.configure("hang", after="no")
     assert hung(maria_site, "mariadb_write").code == 124
@@ -107,6 +110,7 @@ def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R
     assert site.statuses("hang")[0] == "vanished"
 
 
+@pytest.mark.slow
 def test_the_next_run_works_after_a_timeout(site):                           # R4
     hung(site, "sleep")
     site.configure("hang", how="no")

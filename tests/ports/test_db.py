@@ -309,6 +309,7 @@ def test_batch_does_its_work_once_and_gives_its_result(db, other):
     assert addresses(other) == ["a@example.org"]
 
 
+@pytest.mark.slow
 def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):
     # R16
     with db.transaction():

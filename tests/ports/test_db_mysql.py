@@ -287,6 +287,7 @@ def test_a_connection_lost_in_the_middle_of_a_batch_repeats_it(db, url, mariadb)
         mine.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_crashes_and_comes_back_is_found_again():
     from tests.servers.mariadb import MariaDB
     with MariaDB() as server:
@@ -467,6 +468,16 @@ def test_without_pymysql_one_sentence_tells_the_command():
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == ("a mysql:// database needs PyMySQL, which is not installed: "
                                    f"run `{sys.executable} -m pip install PyMySQL`")
+
+
+def test_a_python_of_another_version_is_told_which_one_has_pymysql(tmp_path):
+    from jobs_lib.ports.dialects import way_to_pymysql
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    (tmp_path / ".venv" / "lib" / "python3.0").mkdir(parents=True)
+    assert way_to_pymysql(str(tmp_path)) == f"`.venv/bin/python jobs.py` in {tmp_path} has it: use that Python"
+    (tmp_path / ".venv" / "lib" / "python{}.{}".format(*sys.version_info)).mkdir()
+    assert way_to_pymysql(str(tmp_path)) == f"run `{sys.executable} -m pip install PyMySQL`"
 
 
 def test_localhost_prefers_the_socket(monkeypatch, tmp_path, mariadb):

@@ -95,6 +95,7 @@ def test_it_can_be_repeated(engine_url):
     db.close()
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
     # R20, proven by kill: for each statement a process that dies right before it, and then one that goes on
     whole = migrated(fresh())
@@ -119,6 +120,7 @@ def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
     assert at > len(NAMES)
 
 
+@pytest.mark.slow
 def test_it_ends_although_each_try_is_killed_after_one_more_step(fresh, engine):
     # R20: what was made stays made on MySQL; SQLite makes all or nothing, so each try gets further there
     url, tries = fresh(), 0
@@ -204,6 +206,7 @@ OLDER = """
     """
 
 
+@pytest.mark.slow
 def test_a_later_migration_adds_columns_and_indexes_and_survives_kills(fresh, engine, monkeypatch):
     # R20: the way that the next version will go, rehearsed
     whole = migrated(fresh())

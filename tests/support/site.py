@@ -106,7 +106,7 @@ class Site:
         """How many items were done."""
         return self.db.value("SELECT COUNT(*) FROM {usage_events}")
 
-    def wait(self, sql: str, seconds: float = 20, **values):
+    def wait(self, sql: str, seconds: float = 60, **values):
         """Until the query has an answer; that."""
         return until(lambda: self.db.value(sql, **values), seconds)
 
@@ -143,8 +143,8 @@ def ended(process: subprocess.Popen, began: float, timeout: float = 60) -> Ended
     return Ended(process.returncode, out, err, time.monotonic() - began)
 
 
-def until(look, seconds: float = 20):
-    """Ask until there is an answer."""
+def until(look, seconds: float = 60):
+    """Ask until there is an answer; what a busy machine needs is allowed for."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         answer = look()

@@ -16,6 +16,8 @@ Each has `name`, `Error` (the driver's root error), and
 """
 from __future__ import annotations
 
+import os
+import sys
 from collections import namedtuple
 
 from ...errors import Busy, DatabaseError
@@ -57,3 +59,12 @@ def load(url: str):
         from . import mysql
         return mysql
     raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
+
+
+def way_to_pymysql(home: str) -> str:
+    """What to run: the Python that install.sh gave it to, if there is one and it is another version than this."""
+    python = os.path.join(home, ".venv", "bin", "python")
+    ours = os.path.join(home, ".venv", "lib", "python{}.{}".format(*sys.version_info))
+    if os.path.exists(python) and not os.path.isdir(ours):
+        return f"`.venv/bin/python jobs.py` in {home} has it: use that Python"
+    return f"run `{sys.executable} -m pip install PyMySQL`"

@@ -9,13 +9,13 @@ from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
-from . import Batches, Conflict, Lost, Missing
+from . import Batches, Conflict, Lost, Missing, way_to_pymysql
 
 try:
     import pymysql
 except ImportError:
     raise DatabaseError("a mysql:// database needs PyMySQL, which is not installed: "
-                        f"run `{sys.executable} -m pip install PyMySQL`") from None
+                        + way_to_pymysql(__file__.rpartition("/jobs_lib/")[0])) from None
 from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
 
