@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.site import ended, until
 
+pytestmark = pytest.mark.slow       # waits for budgets and hangs
+
 SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
 
 

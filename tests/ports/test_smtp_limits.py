@@ -12,6 +12,8 @@ from jobs_lib.ports.smtp_session import LIMITS
 from tests.servers.misbehaving import HANG, Drip
 from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
 
+pytestmark = pytest.mark.slow       # waits for time limits
+
 ENDLESS = b"".join(b"250-line %d\r\n" % number for number in range(10_000))
 
 

@@ -6,6 +6,8 @@ import pytest
 from tests.servers.misbehaving import DROP, HANG, RESET, Bye, Drip
 from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
 
+pytestmark = pytest.mark.slow       # waits for time limits
+
 BREAKS = [DROP, RESET, Bye(b"25"), b"what?"]
 BOTH = pytest.mark.parametrize("extensions", [("PIPELINING",), ()], ids=["pipelining", "plain"])
 

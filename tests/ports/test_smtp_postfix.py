@@ -9,6 +9,8 @@ from jobs_lib.ports.mail import Envelope
 from tests.servers.postfix import Postfix
 from tests.support.mail import CONTENT, ENVELOPE, soon
 
+pytestmark = pytest.mark.slow       # starts a real Postfix
+
 
 @pytest.fixture(scope="module")
 def postfix():
