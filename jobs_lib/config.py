@@ -50,6 +50,10 @@ class Config:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
         return self._typed(job.name, settings.job_options(job))
 
+    def job_named(self, name: str) -> SimpleNamespace:
+        """The same by the job's name."""
+        return self.job(catalogue.load(name))
+
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs."""
         start = variable_name(settings.TABLES, "")

@@ -33,6 +33,10 @@ class Context:
         """A shared section's values, such as `ctx.section("mail").host`."""
         return self._config.section(name)
 
+    def options_of(self, job: str):
+        """Another job's options, for a rule that two jobs have to agree on."""
+        return self._config.job_named(job)
+
     def secret(self, label: str) -> bytes:
         """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
         import hmac

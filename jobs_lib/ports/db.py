@@ -111,6 +111,17 @@ class Database:
         conflict = self.dialect.conflict(list(keys), updates)
         self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
 
+    def add_up(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+        """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its `sums` added to.
+
+        `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite misreads it.
+        """
+        quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
+        # The table's own name, since the columns of the SELECT are in reach too.
+        updates = [f"{quote(name)} = {{{table}}}.{quote(name)} + {self.dialect.proposed(name)}" for name in sums]
+        sql = f"INSERT INTO {{{table}}} ({names}) {select} {self.dialect.conflict(list(keys), updates)}"
+        return self._run(sql, values, lambda cursor: cursor.rowcount)
+
     def explain(self, sql: str, /, **values) -> list[dict]:
         """The engine's own plan for a statement."""
         return self.query(self.dialect.explain + sql, **values)

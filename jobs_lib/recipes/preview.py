@@ -10,9 +10,12 @@ SAMPLE_ROWS = 5
 WINDOW = 2000                # ids looked at in one query
 
 
-def preview(ctx, chosen, files: str | None, trouble: str | None) -> dict:
-    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop instead."""
-    counts = {"deleted": chosen.count(ctx.db)}
+def preview(ctx, chosen, files: str | None, trouble: str | None, more=()) -> dict:
+    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop instead.
+
+    `more` are the Selections of further rows; none of them is in `chosen` too.
+    """
+    counts = {"deleted": chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)}
     if ctx.limit is not None:
         counts["deleted"] = min(counts["deleted"], ctx.limit)
     ctx.show(f"delete {counts['deleted']:,} row{'s' * (counts['deleted'] != 1)} of {chosen.table}",

@@ -21,13 +21,14 @@ FILES_AT_ONCE = 100             # rows a batch, where files go too: a kill leave
 IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file goes only after it: "
               "a killed or repeated run finds what is left and goes on.")
 
-Rule = namedtuple("Rule", "age fallback only option later", defaults=(None, {}, "keep", timedelta(0)))
+Rule = namedtuple("Rule", "age fallback only option later also", defaults=(None, {}, "keep", timedelta(0), None))
 Rule.__doc__ = """Which rows go, and when.
 
 age       the column that the age counts from         fallback  the column instead, where that one is NULL
 only      {column: value}; None is NULL, PRESENT any  option    the option that says how long they are kept;
                                                                  None: `age` is itself the time when they go
 later     kept so much longer than the option says
+also      function of the Context -> (SQL, values): one more condition, judged again inside each DELETE
 """
 
 
@@ -41,20 +42,25 @@ def keep(default: str, meaning: str) -> Option:
 
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
-          priority: str = "low", budget: str = "4m", sample: tuple = (), idempotency: str = IDEMPOTENT) -> Job:
+          priority: str = "low", budget: str = "4m", sections: tuple = (), sample: tuple = (),
+          idempotency: str = IDEMPOTENT, first=None, within=None, more=None) -> Job:
     """A job that deletes the rows of a table that any of the rules names.
 
-    `files` is the column with the name of a file in the spool, which goes with the last row that names it.
+    files   the column with the name of a file in the spool, which goes with the last row that names it
+    first   function of the Context -> counts: what is done before anything is deleted; a dry run calls it too
+    within  function of (db, walk.Rows): keeps in each batch's transaction what must not be lost with the rows
+    more    function of the Context -> Selections of further rows to delete, after those of the rules
     """
-    return Job("", "", "", schedule, priority, budget, True, options or {}, ("spool",) if files else (), idempotency,
-               sample, Purge(table, rules, files))
+    return Job("", "", "", schedule, priority, budget, True, options or {}, (*sections, *(("spool",) if files else ())),
+               idempotency, sample, Purge(table, rules, files, first, within, more))
 
 
 class Purge:
     """The function of such a job."""
 
-    def __init__(self, table: str, rules: tuple, files: str | None) -> None:
+    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None) -> None:
         self.table, self.rules, self.files = table, rules, files
+        self.first, self.within, self.more = first, within, more
 
     def __call__(self, ctx) -> dict:
         """Delete what is past its time and return how much that was."""
@@ -65,17 +71,22 @@ class Purge:
             return {"deleted": 0}
         from .selection import Selection
 
-        chosen = Selection(self.table, [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0))
-                                         - rule.later) for rule in rules])
+        timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0)) - rule.later)
+                 for rule in rules]
+        chosen = Selection(self.table, timed, ctx)
+        # A limit that is too short is seen by age alone, also where rows wait for something else before they go.
+        aged = Selection(self.table, [(rule._replace(also=None), before) for rule, before in timed])
         known = _Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
         if ctx.dry_run:
             from .preview import preview
-            return preview(ctx, chosen, self.files, known.trouble(chosen))
+            told = self.first(ctx) if self.first else {}
+            return {**told, **preview(ctx, chosen, self.files, known.trouble(aged), self._more(ctx))}
         if self.files:
             from .spool import need_folder
             need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
-        known.check(chosen)
-        counts = self._delete(ctx, chosen)
+        known.check(aged)
+        done = self.first(ctx) if self.first else {}
+        counts = {**done, **self._delete(ctx, chosen)}
         if not ctx.should_stop():
             if self.files:
                 from .sweep import sweep
@@ -84,19 +95,22 @@ class Purge:
             known.store()
         return counts
 
+    def _more(self, ctx):
+        return self.more(ctx) if self.more else ()
+
     def _delete(self, ctx, chosen) -> dict:
         from .walk import Walk
 
         counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
         total = chosen.count(ctx.db)
-        walk = Walk(ctx, chosen, self.files, FILES_AT_ONCE if self.files else None)
+        walk = Walk(ctx, self.table, self.files, FILES_AT_ONCE if self.files else None, self.within)
         try:
             ctx.progress(0, total)
-            for batch in walk.batches() if total else ():
+            for batch in self._batches(ctx, walk, chosen if total else None):
                 counts["deleted"] += batch.rows
                 if batch.files:
                     drop_files(ctx, batch.files, counts)
-                ctx.progress(counts["deleted"], total, rate=walk.rate())
+                ctx.progress(counts["deleted"], max(total, counts["deleted"]), rate=walk.rate())
         except Busy as error:           # the others come first; what is committed stays so
             walk.reason = "busy"
             ctx.log.warning("database busy", error=str(error))
@@ -105,6 +119,14 @@ class Purge:
         ctx.log.event("purge", table=self.table, **counts, reason=walk.reason, batches=walk.number, rate=walk.rate(),
                       before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
         return counts
+
+    def _batches(self, ctx, walk, chosen):
+        if chosen:
+            yield from walk.batches(chosen)
+        for others in self._more(ctx):
+            if walk.reason != "done" or ctx.should_stop():
+                return
+            yield from walk.batches(others)
 
 
 def drop_files(ctx, paths: list[str], counts: dict) -> None:

@@ -15,24 +15,22 @@ Arm.__doc__ = "A condition, and the column of times that its rows are ordered by
 
 
 class Selection:
-    """`rules` is a list of (Rule, the time before which its rows go)."""
+    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's `also` asks."""
 
-    def __init__(self, table: str, rules: list) -> None:
+    def __init__(self, table: str, rules: list, ctx=None) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
         self.arms: list[Arm] = []
         self.values: dict = {}
-        parts = []
         for number, (rule, cutoff) in enumerate(rules):
             before = f"before{number}"
             self.values[before] = cutoff
             only = [self._equal(column, value, f"only{number}_{column}") for column, value in rule.only.items()]
-            arms = [Arm(" AND ".join([*only, f"{rule.age} < :{before}"]), rule.age)]
+            more = self._also(rule, ctx)
+            self.arms.append(Arm(" AND ".join([*only, f"{rule.age} < :{before}", *more]), rule.age))
             if rule.fallback:
-                arms.append(Arm(" AND ".join([*only, f"{rule.age} IS NULL", f"{rule.fallback} < :{before}"]),
-                                rule.fallback))
-            self.arms += arms
-            parts += arms
-        self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in parts) + ")"
+                self.arms.append(Arm(" AND ".join([*only, f"{rule.age} IS NULL", f"{rule.fallback} < :{before}",
+                                                   *more]), rule.fallback))
+        self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in self.arms) + ")"
 
     def count(self, db) -> int:
         """How many rows that is. Each arm is counted by its index, without the rows of the arms before it."""
@@ -42,6 +40,13 @@ class Selection:
             others = f" AND CASE WHEN {before} THEN 0 ELSE 1 END = 1" if before else ""
             number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {arm.sql}{others}", **self.values)
         return number
+
+    def _also(self, rule, ctx) -> list[str]:
+        if rule.also is None:
+            return []
+        sql, values = rule.also(ctx)
+        self.values.update(values)
+        return [f"({sql})"]
 
     def _equal(self, column: str, value, name: str) -> str:
         if value is None:

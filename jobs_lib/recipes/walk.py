@@ -9,12 +9,20 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from ..ports.dialects import Conflict
+
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
 LISTED = 900                 # ids in one statement: for more, MariaDB turns the list into a join
 
 Batch = namedtuple("Batch", "rows files")
 Batch.__doc__ = "What one commit deleted: how many rows, and the files that they named."
+Rows = namedtuple("Rows", "source key filter values")
+Rows.__doc__ = """The rows that one batch is about to delete, for who keeps something of them in the same transaction.
+
+source  ` FROM table WHERE ...`, all of the condition         key     the part of it about `id`: ` BETWEEN ...`
+filter  the other part, that of the Selection                 values  of both
+"""
 
 
 class Pace:
@@ -34,22 +42,26 @@ class Pace:
 
 
 class Walk:
-    """One walk over a Selection. `reason` says why it ended: done, stuck, limit, or what stops the run."""
+    """A walk over one Selection after the other, of one table.
 
-    def __init__(self, ctx, chosen, files: str | None = None, most: int | None = None) -> None:
-        self.ctx, self.db, self.chosen, self.files = ctx, ctx.db, chosen, files
-        self.table, self.by_key = f"{{{chosen.table}}}", ctx.db.dialect.by_key
+    `reason` says why it ended: done, stuck, limit, or what stops the run. `within(db, rows)` is called in each
+    batch's transaction just before the DELETE, with rows that are locked and that are just those which will go.
+    """
+
+    def __init__(self, ctx, table: str, files: str | None = None, most: int | None = None, within=None) -> None:
+        self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
+        self.table, self.by_key = f"{{{table}}}", ctx.db.dialect.by_key
         self.pace = Pace(ctx.db.dialect.batches, most)
         self.reason, self.number, self.rows = "done", 0, 0
         self._began = self._rested = ctx.monotonic()
 
-    def batches(self):
+    def batches(self, chosen):
         """Delete, and yield a Batch after each commit, until all arms are empty or there is a reason to stop.
 
         What the caller does with a batch counts as a part of the pause after it.
         """
-        for arm in self.chosen.arms:
-            yield from self._arm(arm)
+        for arm in chosen.arms:
+            yield from self._arm(chosen, arm)
             if self.reason != "done":
                 return
 
@@ -57,19 +69,19 @@ class Walk:
         """Rows a second so far, pauses included."""
         return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))
 
-    def _arm(self, arm):
+    def _arm(self, chosen, arm):
         since, before = None, None
         while self._may_go_on():
             asked = self._most(LISTED)
-            rows = self._oldest(arm, since, asked)
+            rows = self._oldest(chosen, arm, since, asked)
             if not rows:
                 return
             ids = [row["id"] for row in rows]
             if len(ids) == asked and max(ids) - min(ids) < SPARSE * asked:
-                deleted = yield from self._range(min(ids))
+                deleted = yield from self._range(chosen, min(ids))
                 since = None
             else:
-                batch = self._delete("id IN (:ids)", len(ids), ids=ids)
+                batch = self._delete(chosen, " IN (:ids)", len(ids), ids=ids)
                 deleted, since = batch.rows, rows[-1]["age"]
                 yield batch
             if not deleted and ids == before:
@@ -79,33 +91,37 @@ class Walk:
             if len(ids) < asked and deleted:
                 return
 
-    def _range(self, start: int):
+    def _range(self, chosen, start: int):
         """Ranges of the primary key from `start` on, as long as they are worth it. How many rows went."""
         deleted = 0
         while self._may_go_on():
             width = self._most(self.pace.rows)
-            batch = self._delete("id BETWEEN :low AND :high", width, low=start, high=start + width - 1)
+            batch = self._delete(chosen, " BETWEEN :low AND :high", width, low=start, high=start + width - 1)
             start, deleted = start + width, deleted + batch.rows
             yield batch
             if batch.rows * SPARSE < width:
                 break
         return deleted
 
-    def _oldest(self, arm, since, most: int) -> list[dict]:
+    def _oldest(self, chosen, arm, since, most: int) -> list[dict]:
         """The next rows by the arm's time index. Those before `since` are gone: to pass them over takes time too."""
         later = f" AND {arm.age} >= :since" if since is not None else ""
         return self.db.query(f"SELECT id, {arm.age} AS age FROM {self.table} WHERE {arm.sql}{later}"
-                             f" ORDER BY {arm.age} LIMIT :most", **self.chosen.values,
+                             f" ORDER BY {arm.age} LIMIT :most", **chosen.values,
                              **({"since": since} if later else {}), most=most)
 
-    def _delete(self, where: str, width: int, **values) -> Batch:
-        where = f" FROM {self.table}{self.by_key} WHERE {where} AND {self.chosen.sql}"
-        values.update(self.chosen.values)
+    def _delete(self, chosen, key: str, width: int, **values) -> Batch:
+        values.update(chosen.values)
+        rows = Rows(f" FROM {self.table}{self.by_key} WHERE id{key} AND {chosen.sql}", key, chosen.sql, values)
 
         def work() -> Batch:
             names = [row["name"] for row in self.db.query(
-                f"SELECT {self.files} AS name{where}{self.db.for_update}", **values)] if self.files else []
-            return Batch(self.db.execute(f"DELETE{where}", **values), names)
+                f"SELECT {self.files} AS name{rows.source}{self.db.for_update}", **values)] if self.files else []
+            expected = self._keep(rows) if self.within else None
+            deleted = self.db.execute(f"DELETE{rows.source}", **values)
+            if expected not in (None, deleted):     # a row came in meanwhile, of which nothing was kept
+                raise Conflict(f"rows of {chosen.table} changed while they were counted")
+            return Batch(deleted, names)
 
         begin = self.ctx.monotonic()
         batch = self.db.batch(work)
@@ -115,6 +131,13 @@ class Walk:
         if self.db.dialect.after_batch:
             self.db.query(self.db.dialect.after_batch)
         return batch
+
+    def _keep(self, rows: Rows) -> int:
+        """Let `within` see the rows, locked. How many they are."""
+        number = self.db.value(f"SELECT COUNT(*) AS number{rows.source}{self.db.for_update}", **rows.values)
+        if number:
+            self.within(self.db, rows)
+        return number
 
     def _most(self, wanted: int) -> int:
         """At most so many rows now: the pace, and what `--limit` leaves."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from ..errors import DatabaseError, Duplicate
 from . import ddl
-from .tables import VIEW, tables
+from .tables import VIEW, table, tables
 from .version import SCHEMA_VERSION, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
@@ -21,21 +21,26 @@ __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan"
 def _first(db, own_only: bool) -> list:
     """Version 1: every table with its indexes, and the view over two of them."""
     present = db.tables()
-    statements = []
-    for table in tables():
-        name = db.name(table.name)
+    statements, first_time = [], not found(db)
+    for each in tables():
+        name = db.name(each.name)
         if name in present:
-            _belongs(db, table)
-        elif table.owner == "bundle" or not (own_only or table.name in db.name.mapped):
-            statements += ddl.create_table(db, table)
+            if first_time:
+                _belongs(db, each)
+        elif each.owner == "bundle" or not (own_only or each.name in db.name.mapped):
+            statements += ddl.create_table(db, each)
     logged = not own_only or db.name("message_logs") in present
     if logged and db.name.prefix + VIEW not in present:
         statements.append(ddl.create_totals(db))
     return statements
 
 
-# A later one is as short as `2: lambda db, own_only: ddl.missing(db, table("failed_emails"))`.
-MIGRATIONS = {1: _first}
+def _notices_end(db, _own_only: bool) -> list:
+    """Version 2: when a notice was sent or given up."""
+    return ddl.missing(db, table("notifications"))
+
+
+MIGRATIONS = {1: _first, 2: _notices_end}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for
 

@@ -20,6 +20,7 @@ TABLES = {
         last_error          text     null
         created_at          now
         sent_at             time     null
+        finished_at         time     null        # when it was sent, or given up
         claim_token         word     null
         claim_run           word     null
         lease_until         time     null

@@ -8,7 +8,7 @@ Each has `name`, `Error` (the driver's root error), and
     trouble(error, target) -> DatabaseError   the driver's error in our words
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
-    begin(readonly), conflict(keys, updates), for_update, explain
+    begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
     tables, columns, indexes                  statements that read the catalogue
     types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
     named_locks                               whether it has locks for locks.py

@@ -267,6 +267,11 @@ def conflict(keys: list, updates: list) -> str:
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
+def proposed(column: str) -> str:
+    """In such an update: the value that the INSERT brought."""
+    return f"VALUES({quote(column)})"
+
+
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
 columns = ("SELECT column_name AS name FROM information_schema.columns"
            " WHERE table_schema = DATABASE() AND table_name = :name")

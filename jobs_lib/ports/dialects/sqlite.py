@@ -212,6 +212,11 @@ def conflict(keys: list, updates: list) -> str:
     return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
 
 
+def proposed(column: str) -> str:
+    """In such an update: the value that the INSERT brought."""
+    return f"excluded.{quote(column)}"
+
+
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
