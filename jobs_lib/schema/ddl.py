@@ -43,6 +43,12 @@ def create_index(db, table, index) -> str:
             f" ON {quote(db.name(table.name))} ({_list(db, index.columns)})")
 
 
+def drop_index(db, table, name: str) -> list:
+    """The statement that takes away an index of an older version, if it is there; `name` without the prefix."""
+    name = db.name.prefix + name
+    return [db.dialect.drop_index(name, db.name(table.name))] if name in db.indexes(table.name) else []
+
+
 def add_column(db, table, column) -> str:
     """One column by itself. Rows that are there get NULL unless it has a default."""
     quote = db.dialect.quote

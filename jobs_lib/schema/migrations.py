@@ -36,8 +36,9 @@ def _first(db, own_only: bool) -> list:
 
 
 def _notices_end(db, _own_only: bool) -> list:
-    """Version 2: when a notice was sent or given up."""
-    return ddl.missing(db, table("notifications"))
+    """Version 2: how a notice was tried and when it was sent or given up, and its queue in the order it is read."""
+    dropped = ddl.drop_index(db, table("notifications"), "notifications_due")
+    return [*ddl.missing(db, table("notifications")), *dropped]
 
 
 MIGRATIONS = {1: _first, 2: _notices_end}

@@ -17,6 +17,8 @@ TABLES = {
         status              word     = pending   # pending, sending, sent, failed
         attempts            int      = 0
         next_attempt_at     time     null        # NULL: now
+        last_attempt_at     time     null
+        last_code           int      null        # SMTP reply code
         last_error          text     null
         created_at          now
         sent_at             time     null
@@ -26,7 +28,7 @@ TABLES = {
         lease_until         time     null
         uncertain           int      = 0
         unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
-        index due: status, priority, next_attempt_at   # send_notifications: what is due, urgent first
+        index queue: status, priority, next_attempt_at, created_at   # send_notifications: what is due, urgent first
         index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion

@@ -10,7 +10,8 @@ Each has `name`, `Error` (the driver's root error), and
     mark(name), literal(text), quote(name)    the driver's notation
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
     tables, columns, indexes                  statements that read the catalogue
-    types, now_default(db), table_options, create_view, transactional_ddl   for schema/ddl.py
+    types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
+                                              for schema/ddl.py
     named_locks                               whether it has locks for locks.py
     batches, by_key, after_batch              for recipes/walk.py: how rows are deleted in short batches
 """

@@ -267,6 +267,11 @@ def conflict(keys: list, updates: list) -> str:
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
+def drop_index(index: str, table: str) -> str:
+    """The statement that drops an index."""
+    return f"DROP INDEX {quote(index)} ON {quote(table)}"
+
+
 def proposed(column: str) -> str:
     """In such an update: the value that the INSERT brought."""
     return f"VALUES({quote(column)})"

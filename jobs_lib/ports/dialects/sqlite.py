@@ -212,6 +212,11 @@ def conflict(keys: list, updates: list) -> str:
     return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
 
 
+def drop_index(index: str, table: str) -> str:
+    """The statement that drops an index."""
+    return f"DROP INDEX {quote(index)}"
+
+
 def proposed(column: str) -> str:
     """In such an update: the value that the INSERT brought."""
     return f"excluded.{quote(column)}"
