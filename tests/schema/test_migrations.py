@@ -190,7 +190,8 @@ def test_no_schema_or_an_older_one_says_what_to_run(engine_url, monkeypatch):
     check(db)
     ours = version.SCHEMA_VERSION
     monkeypatch.setattr(version, "SCHEMA_VERSION", ours + 1)
-    with pytest.raises(DatabaseError, match=rf"is at schema {ours}, this bundle needs {ours + 1}: run `jobs\.py migrate`"):
+    wrong = rf"is at schema {ours}, this bundle needs {ours + 1}: run `jobs\.py migrate`"
+    with pytest.raises(DatabaseError, match=wrong):
         check(db)
     db.close()
 
