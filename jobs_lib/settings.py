@@ -61,6 +61,8 @@ SECTIONS = {
         "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, since it discards "
                                          "what is over its limit, and the web app sends too."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
+        "urgent_share": Option(kind.integer(0, 90), "10", "Percent of each limit that only urgent notices may use, so "
+                                                          "that they get through while much other mail waits."),
         "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
                                                    "(cPanel: try 4). When they are used up, only messages that failed "
                                                    "before wait."),
@@ -74,6 +76,13 @@ SECTIONS = {
         "security": Option(kind.mailbox, "Security <security@localhost>", "Writes about access and accounts."),
         "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
     },
+}
+SECTIONS["notifications"] = {
+    "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: a file there takes the "
+                                                      "place of ours of the same name."),
+    "unsubscribe_url": Option(kind.or_empty(kind.url), "", "The page of your app that takes an unsubscribe token, "
+                                                           "e.g. https://mail.example.org/unsubscribe. Empty: no "
+                                                           "notice offers to unsubscribe."),
 }
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",

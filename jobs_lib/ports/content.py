@@ -7,10 +7,11 @@ messages.
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 
-from .mail import FINAL, RETRY, Message
+from .mail import FINAL, IN_MEMORY, RETRY, Message
 
 CHUNK = 65536
 SMALL = 4 * CHUNK          # up to this size a message is held in memory and read just once
@@ -24,6 +25,11 @@ class Unsendable(Exception):
         super().__init__(text)
         self.outcome = outcome
         self.text = text
+
+
+def open_message(message: Message):
+    """What comes after its head: the open file and its size, see `open_raw`; nothing for one that is in no file."""
+    return (io.BytesIO(), 0) if message.path is IN_MEMORY else open_raw(message.path)
 
 
 def open_raw(path):
@@ -98,7 +104,7 @@ class Content:
 
     def __init__(self, message: Message) -> None:
         self.head = message.head or b""
-        self.file, length = open_raw(message.path)
+        self.file, length = open_message(message)
         try:
             self.whole = self._read_small(length) if length <= SMALL else None
             self.size = 0

@@ -10,8 +10,10 @@ from collections import namedtuple
 # sender "" is the null reverse-path `<>` (RFC 5321 4.5.5)
 Envelope = namedtuple("Envelope", "sender recipient")
 
-# path: the raw message; head: bytes put before it (our trace header), ending with a line end
+# path: the raw message, or IN_MEMORY when all of it is in the head; head: bytes put before it (our trace header),
+# ending with a line end
 Message = namedtuple("Message", "path head")
+IN_MEMORY = object()
 
 # code: the three digits of the reply, or None when there was none; enhanced: `5.7.1` or ""; text: at most 512
 # printable characters, never empty

@@ -11,7 +11,7 @@ import os
 import re
 
 from ..addresses import AddressError, check
-from .content import Unsendable, chunks, open_raw
+from .content import Unsendable, chunks, open_message
 from .mail import FINAL, RELAY, SENT, Envelope, Message, Result
 from .replies import plain
 
@@ -28,7 +28,7 @@ class MaildirTransport:
         try:
             sender = check(envelope.sender) if envelope.sender else ""
             recipient = check(envelope.recipient)
-            file, _ = open_raw(message.path)
+            file, _ = open_message(message)
             with file:
                 return self._store(sender, recipient, message.head or b"", file, item_id)
         except AddressError as error:

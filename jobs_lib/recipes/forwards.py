@@ -1,42 +1,16 @@
-"""Sending failed forwards again: claim, begin, send, settle; one commit a message."""
+"""Failed forwards as a queue of mail: what a row's message is, and when nobody waits for it any more."""
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 
-from .. import clock, srs
-from ..addresses import AddressError, check, mask
-from ..errors import DatabaseError, JobsError
-from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Envelope, Message, Result
-from . import spool
+from .. import srs
+from ..addresses import check
+from ..ports.mail import FINAL, Envelope, Message, Result
+from . import mailing, spool
 from .headers import loop_reason, trace_head
-from .queue import CLAIM, Queue, Worker
-from .relay import QUOTA_PAUSE, Relay
+from .queue import Queue
 
-LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
-LOST_DELAY = timedelta(minutes=15)
-LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
-ERROR_LENGTH = 512
-LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
-UNREADABLE = "unreadable"            # the stored file is there, but not for us: the host's trouble, not a message's
-SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back",
-              UNREADABLE: "back"}
-COUNTED_AS = {"retry": "retried", "back": "given_back"}
 COLUMNS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at", "last_error")
-
-
-class RelayTrouble(JobsError):
-    """The relay could not be used; no message paid for it."""
-
-
-class Unreadable(JobsError):
-    """Stored messages that we are not allowed to read."""
-
-
-def masked(words: str) -> str:
-    """Words for the log and for cron's mail, without anybody's address."""
-    from ..samples import text  # only where something is wrong: it would slow every idle run
-    return text(words)
 
 
 def queue(ctx) -> Queue:
@@ -46,210 +20,45 @@ def queue(ctx) -> Queue:
                  COLUMNS, ctx.options.give_up_after)
 
 
-def send_due(ctx, counts: dict) -> JobsError | None:
-    """Try every due row once, longest due first, until all are done or the run has to stop.
-
-    Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
-    """
-    longest = ctx.options.budget + ctx.section("core").grace
-    if longest.total_seconds() <= MESSAGE_MINIMUM:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} seconds, and no "
-                        f"message is begun with less than {MESSAGE_MINIMUM}: make the budget longer")
-    worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
-    lost = worker.recover()
-    if lost:
-        counts["uncertain"] = lost
-        ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
-    resting = relay.paused(ctx.now)
-    if resting:
-        if worker.count_due():
-            ctx.stop(f"the relay is paused {resting}")
-        return None
-    sending = Sending(ctx, worker, relay, counts)
-    try:
-        sending.all()
-    finally:
-        worker.release()
-    return sending.end()
+def send_due(ctx, counts: dict):
+    """Try every due row once: mailing.send_due."""
+    return mailing.send_due(ctx, counts, queue(ctx), Forwards(ctx))
 
 
-class Sending:
-    """The loop over claimed rows."""
+class Forwards(mailing.Items):
+    """The raw messages of the spool, byte for byte, each behind our mark."""
 
-    def __init__(self, ctx, worker: Worker, relay: Relay, counts: dict) -> None:
-        self.ctx, self.worker, self.relay, self.counts = ctx, worker, relay, counts
-        self.mail, self.spool = ctx.section("mail"), ctx.section("spool").dir
+    event, to = "forward", "envelope_to"
+
+    def __init__(self, ctx) -> None:
+        self.ctx, self.mail, self.spool = ctx, ctx.section("mail"), ctx.section("spool").dir
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
-        self.held: tuple | None = None          # (row, Result): sent, not yet stored
-        self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
-        self.total: int | None = None
-        self.gone: dict = {}
 
-    def all(self) -> None:
-        """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
+    def gone(self, rows: list[dict]) -> dict:
+        """Its owner, alias or destination is no more."""
+        return gone(self.ctx.db, rows)
+
+    def cancelled(self, row: dict, now) -> dict:
+        """Nobody is told of what was cancelled."""
+        return {"told_at": now}
+
+    def send(self, row: dict) -> Result:
+        """Look at the message once more, rewrite its sender, hand it over."""
+        check(row["envelope_to"])
         try:
-            for row in self._rows():
-                if not (self._may_go_on() and self._begin(row)):
-                    continue
-                self.held = (row, self._send(row))
-                self._watch(self.held[1])
-                self.done += 1
-                self.ctx.progress(self.done, self.total)
-        except DatabaseError:               # the next row could not be begun: this one was sent all the same
-            self._commit(None)
-            raise
-        self._commit(None)
-
-    def end(self) -> JobsError | None:
-        """Tell the other processes how the relay is, and what is wrong when it does not work."""
-        if self.counts["sent"]:
-            self.relay.works()
-            self.relay.forget(self.ctx.clock())
-        if not self.trouble:
-            return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook write its files "
-                              "so that this user can read them") if self.unreadable else None
-        quota = self._is_quota(self.trouble)
-        until = clock.text(self.relay.pause(self.ctx.clock(), self.trouble, quota))
-        self.ctx.log.warning("relay paused", until=until, reason=self.trouble)
-        if quota:
-            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {self.trouble}")
-            return None
-        where = self.mail.maildir if self.mail.transport == "maildir" else f"{self.mail.host}:{self.mail.port}"
-        named = self.trouble if where in self.trouble else f"{where}: {self.trouble}"
-        return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost an attempt; the next "
-                            f"try is after {until} UTC. Check [mail] in config.ini")
-
-    def _is_quota(self, text: str) -> bool:
-        return any(words.lower() in text.lower() for words in self.mail.pause_patterns)
-
-    def _rows(self):
-        while self._may_go_on():
-            rows = self.worker.claim(min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM)
-            if not rows:
-                return
-            if self.total is None:
-                due = self.worker.count_due()
-                self.total = min(due, self.ctx.limit) if self.ctx.limit else due
-            self.gone = gone(self.ctx.db, rows)
-            yield from rows
-            self._commit(None)
-
-    def _may_go_on(self) -> bool:
-        if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
-            return False
-        if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
-            if self.worker.count_due():
-                self.ctx.stop("budget")
-            return False
-        return True
-
-    def _begin(self, row: dict) -> bool:
-        """Store what is in hand and begin this row, once there is room under the relay's limits."""
-        while True:
-            begun, full = self._commit(row)
-            if full is None:
-                return begun
-            limit, seconds = full
-            if seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
-                self.ctx.stop(limit)
-                return False
-            self.ctx.sleep(seconds)
-            if not self._may_go_on():
-                return False
-
-    def _commit(self, row: dict | None) -> tuple[bool, tuple | None]:
-        """One commit: the result in hand, and the start of `row`. (whether it began, the limit that is reached)."""
-        if row is None and self.held is None:
-            return False, None
-        held, settled, begun, full = self.held, None, False, None
-
-        def work():
-            nonlocal settled, begun, full
-            if held:
-                settled = self._settle(*held)
-            if row:
-                begun, full = self._start(row)
-        self.ctx.db.batch(work)
-        self.held = None
-        if held:
-            self._report(held[0], held[1], settled)
-        if row and row["id"] in self.gone:
-            self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
-            self.ctx.log.event("forward", id=row["id"], outcome="cancelled", reason=self.gone[row["id"]])
-        return begun, full
-
-    def _start(self, row: dict) -> tuple[bool, tuple | None]:
-        reason = self.gone.get(row["id"])
-        if reason:
-            self.worker.cancel(row, last_error=f"cancelled: {reason}", told_at=self.ctx.clock())
-            return False, None
-        now = self.ctx.clock()
-        full = self.relay.reserve(now, failed_before=True)
-        if full:
-            return False, full
-        row["reserved"] = now
-        if not self.worker.begin(row):
-            self.relay.give_back(now)
-            return False, None
-        return True, None
-
-    def _send(self, row: dict) -> Result:
-        """Hand the message over. Whatever goes wrong with this one is this one's result."""
-        try:
-            check(row["envelope_to"])
             path = spool.locate(self.spool, row["raw_path"])
             mark = trace_head(self.loop_key, row["envelope_to"])
             loop = loop_reason(path, mark, self.ctx.options.max_hops)
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)
             sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
-            if not os.access(path, os.R_OK) and os.path.lexists(path):
-                return Result(UNREADABLE, None, "", f"{path} may not be read by the user that runs the jobs")
-            return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
-                                        self.ctx.hard_limit, f"forward-{row['id']}")
-        except AddressError as error:
-            return Result(FINAL, None, "5.1.3", str(error))
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
-        except Exception as error:      # noqa: BLE001  (whatever one message does, it must not stop the others)
-            self.ctx.log.error("message failed", id=row["id"], error=masked(f"{type(error).__name__}: {error}"))
-            return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
-
-    def _watch(self, result: Result) -> None:
-        self.lost = self.lost + 1 if result.outcome == LOST else 0
-        if result.outcome == UNREADABLE:
-            self.unreadable = self.unreadable or result.text
-        if result.outcome == RELAY or self.lost >= LOST_AGAIN:
-            self.trouble = masked(f"{result.code} {result.text}" if result.code else result.text)
-
-    def _settle(self, row: dict, result: Result):
-        outcome, stored = SETTLED_AS[result.outcome], {}
-        if result.outcome in (LOST, UNREADABLE) or (result.outcome == RELAY and result.code):
-            # It may be this message that the relay cannot stand: it goes behind the others, and not for ever.
-            if self.worker.is_old(row):
-                outcome = "retry"
-            else:
-                wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
-                stored["next_attempt_at"] = self.ctx.clock() + wait
-        if outcome == "back":
-            self.relay.give_back(row["reserved"])
-            stored["last_attempt_at"] = row["last_attempt_at"]
-        else:
-            said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
-            stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
-        if outcome in ("retry", "final") and result.code:
-            self.relay.failed(self.ctx.clock())
-        return self.worker.settle(row, outcome, **stored)
-
-    def _report(self, row: dict, result: Result, settled) -> None:
-        name = COUNTED_AS.get(settled.outcome, settled.outcome)
-        self.counts[name] = self.counts.get(name, 0) + 1
-        due = settled.next_attempt_at
-        self.ctx.log.event("forward", "info" if settled.outcome == "sent" else "warning", id=row["id"],
-                           attempt=row["attempt"], outcome=settled.outcome, code=result.code,
-                           enhanced=result.enhanced, to=mask(row["envelope_to"]),
-                           next_attempt_at=due and clock.text(due))
+        if not os.access(path, os.R_OK) and os.path.lexists(path):
+            return Result(mailing.UNREADABLE, None, "", f"{path} may not be read by the user that runs the jobs")
+        return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark), self.ctx.hard_limit,
+                                    f"forward-{row['id']}")
 
 
 def gone(db, rows: list[dict]) -> dict:
@@ -280,22 +89,12 @@ def tell_owners(ctx, counts: dict) -> None:
 
 
 def preview(ctx) -> dict:
-    """A dry run: what would be sent, with a sample, judged on the state now."""
-    worker, relay = Worker(ctx, queue(ctx)), Relay(ctx.db, ctx.section("mail"))
-    due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
-    rows = worker.due(min(due, LOOKED_AT))
-    cancelled = gone(ctx.db, rows)
-    resting = relay.paused(ctx.now)
-    ctx.show(f"send {due - len(cancelled):,} due messages by {ctx.section('mail').transport}",
-             [row for row in rows if row["id"] not in cancelled][:SHOWN],
-             f"not now: the relay is paused {resting}" if resting else "")
-    if cancelled:
-        ctx.show(f"cancel {len(cancelled):,}, since their owner, alias or destination is gone",
-                 [row for row in rows if row["id"] in cancelled][:SHOWN])
+    """A dry run: what would be sent, and who would be told of failures."""
+    counts = mailing.preview(ctx, queue(ctx), Forwards(ctx))
     untold = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL")
     if untold:
         ctx.show(f"tell the owners of {untold:,} messages that finally failed", [])
-    return {"to_send": due - len(cancelled), "to_cancel": len(cancelled), "to_tell": untold}
+    return {**counts, "to_tell": untold}
 
 
 def drop_sent_files(ctx, counts: dict) -> None:

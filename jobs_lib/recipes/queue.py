@@ -26,7 +26,7 @@ LEASE_MARGIN = timedelta(minutes=2)
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
 
-Queue = namedtuple("Queue", "table done delays first_due columns lifetime")
+Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks", defaults=((("1 = 1", {}),),))
 Queue.__doc__ = """What the engine knows of one queue.
 
 table      with status, attempts, next_attempt_at, claim_token, claim_run, lease_until, uncertain, ...
@@ -35,6 +35,7 @@ delays     timedeltas: before each attempt, counted from the one before
 first_due  (SQL, values): when a row with no `next_attempt_at` is due
 columns    what the caller needs of a row, besides the engine's own
 lifetime   a retry after this age is the last, or None
+ranks      [(SQL, values)]: rows of the first go before those of the second, and so on; each row is in one of them
 """
 
 Settled = namedtuple("Settled", "status outcome next_attempt_at", defaults=(None,))
@@ -105,25 +106,33 @@ class Worker:
 
     def count_due(self) -> int:
         """How many rows are due now, those of suspended owners left out."""
-        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rule}"
-                                 + self._owner_may, **values) for rule, values in self._rules())
+        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rank} AND {rule}"
+                                 + self._owner_may, **values, **more)
+                   for rank, more in self.queue.ranks for rule, values in self._rules())
 
     def _due(self, most: int) -> list[int]:
         on_schedule, never_tried, uncertain = self._rules()
-        rows = self._select(on_schedule, "next_attempt_at", most)
-        for row in self._select(never_tried, "created_at", most):
-            rows.append({"id": row["id"], "due": clock.text(clock.parse(row["due"]) + self.queue.delays[0])})
-        rows = rows or self._select(uncertain, "next_attempt_at", most)
-        return [row["id"] for row in sorted(rows, key=lambda row: (row["due"], row["id"]))[:most]]
+        ids: list[int] = []
+        for rank in self.queue.ranks:
+            rows = self._select(rank, on_schedule, "next_attempt_at", most)
+            for row in self._select(rank, never_tried, "created_at", most):
+                rows.append({"id": row["id"], "due": clock.text(clock.parse(row["due"]) + self.queue.delays[0])})
+            ids += [row["id"] for row in sorted(rows, key=lambda row: (row["due"], row["id"]))]
+            if len(ids) >= most:
+                break
+        for rank in self.queue.ranks if not ids else ():
+            ids += [row["id"] for row in self._select(rank, uncertain, "next_attempt_at", most)]
+        return ids[:most]
 
-    def _select(self, rule: tuple, due: str, most: int) -> list[dict]:
+    def _select(self, rank: tuple, rule: tuple, due: str, most: int) -> list[dict]:
         # A suspended owner's rows wait where they are. The users are read with the rows, at each claim anew.
+        first, more = rank
         sql, values = rule
         # In the order of the index, without which MariaDB sorts the whole backlog at each claim.
         order = f"{due}, created_at, id" if due != "created_at" else "created_at, id"
-        return self.db.query(f"SELECT id, {due} AS due FROM {self.table} WHERE status = 'pending' AND {sql}"
+        return self.db.query(f"SELECT id, {due} AS due FROM {self.table} WHERE status = 'pending' AND {first} AND {sql}"
                              f" AND claim_token IS NULL{self._owner_may} ORDER BY {order} LIMIT :most",
-                             most=most, **values)
+                             most=most, **values, **more)
 
     def _rules(self):
         """(SQL, values) of the three kinds of due rows: on schedule, never tried, uncertain."""

@@ -47,8 +47,11 @@ class Relay:
         self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
                         " WHERE id = 1 AND failures > 0")
 
-    def reserve(self, now, failed_before: bool, recipients: int = 1) -> tuple[str, float] | None:
-        """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room)."""
+    def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False) -> tuple[str, float] | None:
+        """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room).
+
+        What is not urgent leaves `[mail] urgent_share` of each limit alone.
+        """
         if not self.limits and self.mail.failures_per_hour is None:
             return None
         if self.db.row("SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
@@ -59,8 +62,10 @@ class Relay:
             if used >= self.mail.failures_per_hour:
                 return f"[mail] failures_per_hour = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
         for window, limit in self.limits:
-            if self._sum(window, second, "recipients") + recipients > limit:
-                return f"[mail] per_{window.name} = {limit} is reached", self._room(window, second)
+            kept = 0 if urgent else limit * self.mail.urgent_share // 100
+            if self._sum(window, second, "recipients") + recipients > limit - kept:
+                but = f" but for the {kept} that are kept for urgent mail" if kept else ""
+                return f"[mail] per_{window.name} = {limit} is reached{but}", self._room(window, second)
         for window, _ in self.limits:
             self._add(window, second, "recipients", recipients)
         return None

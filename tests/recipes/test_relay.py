@@ -16,7 +16,8 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from jobs_lib.ports.db import connect
 from jobs_lib.recipes.relay import Relay
-limits = SimpleNamespace(per_minute=None, per_hour=100, per_day=None, failures_per_hour=None)
+limits = SimpleNamespace(per_minute=None, per_hour=100, per_day=None, failures_per_hour=None,
+                         urgent_share=0)
 db = connect(sys.argv[1])
 relay, taken = Relay(db, limits), 0
 start = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)
@@ -28,7 +29,7 @@ print(taken)
 
 
 def limits(**values):
-    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None}
+    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None, "urgent_share": 0}
     return SimpleNamespace(**{**off, **values})
 
 
@@ -52,6 +53,15 @@ def test_no_window_of_that_length_ever_holds_more(bench, name, seconds):     # R
             sent.append(moment)
     assert len(sent) >= 6
     assert all((later - earlier).total_seconds() >= seconds for earlier, later in zip(sent, sent[3:]))
+
+
+def test_a_share_of_each_limit_is_kept_for_urgent_mail(bench):     # R38
+    relay = Relay(bench.db, limits(per_hour=20, per_day=100, urgent_share=10))
+    assert sum(taken(bench, relay, [bench.now] * 30)) == 18
+    which, _ = bench.db.batch(lambda: relay.reserve(bench.now, False))
+    assert which == "[mail] per_hour = 20 is reached but for the 2 that are kept for urgent mail"
+    urgent = [bench.db.batch(lambda: relay.reserve(bench.now, False, urgent=True)) for _ in range(3)]
+    assert [full is None for full in urgent] == [True, True, False]
 
 
 def test_it_says_how_long_until_there_is_room(bench):     # R37

@@ -18,7 +18,7 @@ from pathlib import Path
 from jobs_lib import catalogue, config, runner
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
-from jobs_lib.ports.mail import SENT, Result
+from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
 from tests.support.databases import migrated
@@ -163,7 +163,7 @@ class Outbox(list):
         """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
         if result.outcome == SENT:
-            raw = message.head + Path(message.path).read_bytes()
+            raw = message.head + (b"" if message.path is IN_MEMORY else Path(message.path).read_bytes())
             parsed = message_from_bytes(raw, policy=policy.default)
             body = parsed.get_body(("plain", "html"))
             self.append(Mail(envelope.sender, envelope.recipient, parsed["Subject"],

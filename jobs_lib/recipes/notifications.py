@@ -1,0 +1,97 @@
+"""Notices as a queue of mail: what is sent of a row, in which order, and when nobody is to get it any more."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .. import clock, unsubscribe
+from ..addresses import check
+from ..ports.mail import IN_MEMORY, SENT, Envelope, Message, Result
+from . import mailing, mime
+from .kinds import AFTER_DELETION, LOW, NORMAL, PORTER, URGENT, optional
+from .queue import Queue
+
+COLUMNS = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "priority", "last_attempt_at",
+           "last_error")
+
+
+def queue(ctx) -> Queue:
+    """The table `notifications` as a queue: urgent ones first, then those that have waited too long for their class."""
+    options = ctx.options
+    normal, low = {"since": ctx.now - options.normal_wait}, {"since": ctx.now - options.low_wait}
+    ranks: tuple = ((f"priority = {URGENT}", {}),
+                    (f"priority = {NORMAL} AND created_at <= :since", normal),
+                    (f"priority = {LOW} AND created_at <= :since", low),
+                    (f"priority = {NORMAL} AND created_at > :since", normal),
+                    (f"priority = {LOW} AND created_at > :since", low))
+    return Queue("notifications", "sent", (timedelta(0), *options.delays), ("1 = 1", {}), COLUMNS,
+                 options.give_up_after, ranks)
+
+
+class Notices(mailing.Items):
+    """Rows of `notifications`; the bodies were written by who queued them."""
+
+    event, to = "notice", "to_email"
+
+    def __init__(self, ctx) -> None:
+        self.ctx, self.mail = ctx, ctx.section("mail")
+        self.personas = vars(ctx.section("personas"))
+        self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
+        self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
+
+    def gone(self, rows: list[dict]) -> dict:
+        """Its account is deleted, or its owner does not want this kind."""
+        users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
+        there = {row["id"]: row["status"] for row in self.ctx.db.query(
+            "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
+        unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
+            "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)", ids=users)} if users else set()
+        reasons = {}
+        for row in rows:
+            user = row["user_id"]
+            if user is not None and there.get(user, "deleted") == "deleted" and not (
+                    user in there and row["kind"] in AFTER_DELETION):
+                reasons[row["id"]] = "the account is deleted"
+            elif (user, row["kind"]) in unwanted and optional(row["kind"]):
+                reasons[row["id"]] = "its owner has opted out of this kind"
+        return reasons
+
+    def cancelled(self, row: dict, now) -> dict:
+        """Nobody reads it any more."""
+        return {"body_text": None, "body_html": None}
+
+    def urgent(self, row: dict) -> bool:
+        """By its class, or since it has waited as long as its class may."""
+        wait = self.waits.get(row["priority"], timedelta(0))
+        return row["priority"] <= URGENT or clock.parse(row["created_at"]) + wait <= self.ctx.now
+
+    def failed_before(self, row: dict) -> bool:
+        """Whether this is a repeat."""
+        return row["attempts"] > 0
+
+    def send(self, row: dict) -> Result:
+        """Put the message together and hand it over."""
+        recipient = check(row["to_email"])
+        content, sender = self.message(row, recipient)
+        return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content), self.ctx.hard_limit,
+                                    f"notice-{row['id']}")
+
+    def settled(self, row: dict, result: Result, now) -> dict:
+        """Bodies are emptied once they are sent."""
+        return {"sent_at": now, "body_text": None, "body_html": None} if result.outcome == SENT else {}
+
+    def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
+        """(the message, its envelope sender). The same row gives the same bytes at each attempt."""
+        persona = self.personas.get(row["persona"]) or self.personas[PORTER]
+        author, address = mime.mailbox(persona)
+        created = clock.parse(row["created_at"])
+        name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
+        headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
+                   ("Date", mime.date(created)), ("Message-ID", f"<{name}@{self.mail.domain}>"),
+                   ("Auto-Submitted", "auto-generated")]
+        text, html = row["body_text"] or "", row["body_html"]
+        if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
+            link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL), row["user_id"],
+                                    row["kind"])
+            headers += [("List-Unsubscribe", f"<{link}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
+            text, html = unsubscribe.with_link(text, html, link)
+        return mime.message(headers, text, html, name), self.mail.from_ or address

@@ -1,0 +1,45 @@
+"""The token in an unsubscribe link: who, which kind of notice, and our signature; nothing of it is stored.
+
+The page that takes the POST is the app's (docs/notices.md); it may call `read`, or check the token by itself.
+Source: RFC 8058.
+"""
+from __future__ import annotations
+
+import hmac
+
+LABEL = "unsubscribe"            # of the derived key, Context.secret
+SIGNATURE = 32                   # hex digits: 128 bits
+
+
+def token(key: bytes, user_id: int, kind: str) -> str:
+    """`17.alias_expiring.<signature>`."""
+    return f"{user_id}.{kind}.{_signature(key, user_id, kind)}"
+
+
+def read(key: bytes, text: str) -> tuple[int, str] | None:
+    """(user_id, kind) of a token that we signed, else None."""
+    user, _, rest = text.partition(".")
+    kind, _, signature = rest.rpartition(".")
+    if not (user.isascii() and user.isdigit()) or not kind:
+        return None
+    ours = _signature(key, int(user), kind)
+    return (int(user), kind) if hmac.compare_digest(ours.encode(), signature.encode()) else None
+
+
+def link(url: str, key: bytes, user_id: int, kind: str) -> str:
+    """`url` with the token as its parameter `t`."""
+    return f"{url}{'&' if '?' in url else '?'}t={token(key, user_id, kind)}"
+
+
+def with_link(text: str, html: str | None, link: str) -> tuple[str, str | None]:
+    """Both bodies with a way out at their end, for people whose mail program shows none."""
+    text = f"{text.rstrip()}\n\nNo more notices of this kind: {link}\n"
+    if html is not None:
+        words = f'<p class="signature"><a href="{link.replace("&", "&amp;")}">No more notices of this kind</a></p>\n'
+        at = html.rfind("</div>")
+        html = html[:at] + words + html[at:] if at >= 0 else html + words
+    return text, html
+
+
+def _signature(key: bytes, user_id: int, kind: str) -> str:
+    return hmac.digest(key, f"{user_id}.{kind}".encode(), "sha256").hex()[:SIGNATURE]

@@ -1,0 +1,286 @@
+"""Notices leave once, urgent ones first, within the limits, and only to who wants them."""
+from __future__ import annotations
+
+from email import message_from_bytes, policy
+
+import pytest
+
+from jobs_lib import clock, unsubscribe
+from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, UNCERTAIN, Result
+
+JOB = "send_notifications"
+URL = "https://mail.example.org/unsubscribe"
+
+
+@pytest.fixture
+def owner(bench):
+    """An active account."""
+    bench.table("users", [{"id": 7, "email": "jo@home.example", "name": "Jo", "status": "active"}])
+    bench.config(personas={"porter": "Porter <porter@service.example>"},
+                 mail={"domain": "service.example", "per_hour": "off"})
+    return 7
+
+
+def notice(bench, **values) -> int:
+    given = {"user_id": 7, "kind": "alias_expired", "to_email": "jo@home.example", "subject": "An alias has expired",
+             "body_text": "Hello Jo,\n\nIt has.\n", "dedupe_key": f"key-{len(bench.ids('notifications'))}",
+             "created_at": bench.now}
+    return bench.table("notifications", [{**given, **values}])[0]
+
+
+def row(bench, id: int) -> dict:
+    return next(row for row in bench.rows("notifications") if row["id"] == id)
+
+
+def parsed(bench, number: int = 0):
+    return message_from_bytes(bench.outbox[number].raw, policy=policy.default)
+
+
+def content(part) -> str:
+    return part.get_content().replace("\r\n", "\n")
+
+
+def test_a_notice_is_sent_once_with_both_bodies_and_its_bodies_are_emptied(bench, owner):      # R12
+    id = notice(bench, body_html="<p>It <b>has</b>.</p>")
+    assert bench.run(JOB) == {"sent": 1, "retried": 0, "failed": 0}
+    message = parsed(bench)
+    assert message["From"] == "Porter <porter@service.example>"
+    assert message["To"] == "jo@home.example"
+    assert message["Subject"] == "An alias has expired"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"].datetime == bench.now
+    assert content(message.get_body("plain")) == "Hello Jo,\n\nIt has.\n"
+    assert content(message.get_body("html")).strip() == "<p>It <b>has</b>.</p>"
+    sent = row(bench, id)
+    assert (sent["status"], sent["body_text"], sent["body_html"], sent["attempts"]) == ("sent", None, None, 1)
+    assert sent["sent_at"] == sent["finished_at"] == bench.now.strftime("%Y-%m-%d %H:%M:%S")
+    bench.run(JOB)
+    assert len(bench.outbox) == 1
+
+
+def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
+    notice(bench, body_html="<p>x</p>", subject="Grüße")
+    seen = []
+
+    def refuse(envelope):
+        return Result(RETRY, 451, "4.7.1", "later")
+    bench.outbox.answer = refuse
+    original = bench.outbox.send
+
+    def keep(envelope, message, deadline, item_id):
+        seen.append((envelope, message.head, item_id))
+        return original(envelope, message, deadline, item_id)
+    bench.outbox.send = keep
+    for _ in range(3):
+        bench.run(JOB)
+        bench.now = bench.ahead(hours=2)
+    assert len(seen) == 3
+    assert len(set(seen)) == 1
+    assert b"Message-ID: <notice." in seen[0][1]
+
+
+def test_it_is_signed_by_its_persona_and_bounces_go_to_the_from_address(bench, owner):
+    bench.config(personas={"overflow": "Overflow desk <o@service.example>"}, mail={"from": "bounces@service.example"})
+    notice(bench, persona="overflow")
+    bench.run(JOB)
+    assert parsed(bench)["From"] == "Overflow desk <o@service.example>"
+    assert bench.outbox[0].sender == "bounces@service.example"
+
+
+def test_a_persona_that_is_not_known_is_porters(bench, owner):
+    notice(bench, persona="nobody")
+    bench.run(JOB)
+    assert parsed(bench)["From"] == "Porter <porter@service.example>"
+
+
+@pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example", "=?utf-8?q?=0AX:_y?=",
+                                     "日本語" * 40, "a " * 90, "\u202eabc\x00"])
+def test_no_subject_adds_a_header(bench, owner, subject):       # R35
+    notice(bench, subject=subject)
+    bench.run(JOB)
+    head = bench.outbox[0].raw.partition(b"\r\n\r\n")[0]
+    names = [line.partition(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")]
+    assert names == [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version",
+                     b"Content-Type", b"Content-Transfer-Encoding"]
+    assert max(map(len, bench.outbox[0].raw.split(b"\r\n"))) <= 998
+    words = parsed(bench)["Subject"]
+    assert "\n" not in words
+    assert words[:5] == " ".join("".join(c if c.isprintable() else " " for c in subject).split())[:5]
+
+
+def test_any_text_arrives_as_it_was_written(bench, owner):
+    text = "Zeile mit Ümlaut = und Leerzeichen am Ende \n.\n..\nFrom here\n" + "lang " * 60 + "\n\n日本\n"
+    notice(bench, body_text=text, body_html=f"<p>{text}</p>")
+    bench.run(JOB)
+    assert content(parsed(bench).get_body("plain")) == text
+    assert bench.outbox[0].raw.isascii()
+    assert b"\n" not in bench.outbox[0].raw.replace(b"\r\n", b"")
+
+
+def test_urgent_goes_before_normal_before_low_and_within_a_class_the_oldest(bench, owner):
+    for number, priority in enumerate((2, 1, 0, 1, 0)):
+        notice(bench, priority=priority, subject=f"{number}", created_at=bench.ago(minutes=10 - number))
+    bench.run(JOB)
+    assert [mail.subject for mail in bench.outbox] == ["2", "4", "1", "3", "0"]
+
+
+def test_none_waits_longer_than_its_class(bench, owner):        # R38
+    notice(bench, priority=2, subject="low, a day old", created_at=bench.ago(hours=24))
+    notice(bench, priority=1, subject="normal, six hours old", created_at=bench.ago(hours=6))
+    notice(bench, priority=1, subject="normal")
+    notice(bench, priority=0, subject="urgent")
+    bench.run(JOB)
+    assert [mail.subject for mail in bench.outbox] == ["urgent", "normal, six hours old", "low, a day old", "normal"]
+
+
+def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
+    bench.config(mail={"per_hour": "10", "urgent_share": "20"})
+    for _ in range(12):
+        notice(bench, priority=1)
+    assert bench.run(JOB)["sent"] == 8
+    assert bench.result["stop_reason"] == "[mail] per_hour = 10 is reached but for the 2 that are kept for urgent mail"
+    notice(bench, priority=0, subject="urgent")
+    notice(bench, priority=1, subject="waits as long as it may", created_at=bench.ago(hours=7))
+    assert bench.run(JOB)["sent"] == 2
+    assert [mail.subject for mail in bench.outbox[8:]] == ["urgent", "waits as long as it may"]
+
+
+def test_who_opted_out_gets_none_of_that_kind_but_what_is_required(bench, owner):
+    for kind in ("alias_expired", "overflow_warning", "apps_own"):
+        bench.db.insert("notification_optouts", user_id=7, kind=kind)
+    unwanted = notice(bench, kind="alias_expired")
+    for kind in ("overflow_warning", "alias_expiring", "apps_own"):
+        notice(bench, kind=kind, subject=kind)
+    assert bench.run(JOB)["cancelled"] == 1
+    assert sorted(mail.subject for mail in bench.outbox) == ["alias_expiring", "apps_own", "overflow_warning"]
+    kept = row(bench, unwanted)
+    assert (kept["status"], kept["attempts"], kept["body_text"]) == ("failed", 0, None)
+    assert kept["last_error"] == "cancelled: its owner has opted out of this kind"
+
+
+def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now", now=bench.now)
+    notice(bench, kind="overflow_warning")
+    notice(bench, kind="account_deletion_scheduled", subject="goodbye")
+    notice(bench, kind="account_deletion_scheduled", user_id=99)           # the account is gone for good
+    notice(bench, user_id=None, kind="operator", subject="to nobody's account")
+    assert bench.run(JOB)["cancelled"] == 2
+    assert sorted(mail.subject for mail in bench.outbox) == ["goodbye", "to nobody's account"]
+
+
+def test_a_suspended_owners_notices_wait(bench, owner):
+    bench.db.execute("UPDATE {users} SET status = 'suspended'")
+    notice(bench)
+    assert bench.run(JOB)["sent"] == 0
+    bench.db.execute("UPDATE {users} SET status = 'active'")
+    assert bench.run(JOB)["sent"] == 1
+
+
+def test_one_click_unsubscribe_where_an_owner_may_opt_out(bench, owner):
+    bench.config(notifications={"unsubscribe_url": URL}, core={"secret_key": "k" * 32})
+    notice(bench, kind="alias_expired", body_html="<div><p>x</p></div>")
+    notice(bench, kind="overflow_warning", body_html="<div><p>x</p></div>")
+    bench.run(JOB)
+    optional, required = parsed(bench, 0), parsed(bench, 1)
+    link = optional["List-Unsubscribe"][1:-1]
+    assert link.startswith(URL + "?t=7.alias_expired.")
+    assert optional["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert link in optional.get_body("plain").get_content()
+    assert link in optional.get_body("html").get_content()
+    assert required["List-Unsubscribe"] is None
+    assert "unsubscribe" not in required.as_string()
+
+
+def test_without_the_url_none_is_offered(bench, owner):
+    notice(bench)
+    bench.run(JOB)
+    assert parsed(bench)["List-Unsubscribe"] is None
+
+
+def test_an_unsubscribe_token_is_only_good_as_we_signed_it():
+    key = b"secret"
+    token = unsubscribe.token(key, 7, "alias_expired")
+    assert unsubscribe.read(key, token) == (7, "alias_expired")
+    user, kind, signature = token.split(".")
+    arabic = "\u0667" + token[1:]           # a 7 that int() takes
+    for wrong in (f"8.{kind}.{signature}", f"{user}.alias_expiring.{signature}", token[:-1], token + "0", "", "7..",
+                  "x.y.z", f"{user}.{kind}.", f"-7.{kind}.{signature}", arabic, token.upper(), token + "\u00e9"):
+        assert unsubscribe.read(key, wrong) is None, wrong
+    assert unsubscribe.read(b"another", token) is None
+
+
+def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     # R24
+    id = notice(bench)
+    bench.outbox.answer = lambda envelope: Result(RETRY, 451, "4.3.0", "later")
+    at, moments, start = bench.now, [], bench.now
+    for _ in range(3000):
+        before = row(bench, id)["attempts"]
+        bench.run(JOB)
+        if row(bench, id)["attempts"] > before:
+            moments.append(bench.now - start)
+        if row(bench, id)["status"] == "failed":
+            break
+        due = row(bench, id)["next_attempt_at"]
+        for at in (clock.parse(due) - (clock.parse(due) - bench.now) / 2, clock.parse(due)):
+            bench.now = at
+            if at < clock.parse(due):
+                bench.run(JOB)
+                assert row(bench, id)["attempts"] == before + 1       # never early
+    hours = [round(moment.total_seconds() / 60) for moment in moments]
+    assert hours == [0, 5, 20, 80, 320, 1040, 2480]
+    assert row(bench, id)["last_error"] == "4.3.0 later"
+    assert row(bench, id)["body_text"]                                # what failed can still be read, and replayed
+
+
+def test_a_refusal_for_good_ends_it_and_keeps_the_code(bench, owner):     # R27
+    id = notice(bench)
+    bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.1.1", "no such user")
+    assert bench.run(JOB)["failed"] == 1
+    ended = row(bench, id)
+    assert (ended["status"], ended["last_code"], ended["last_error"]) == ("failed", 550, "5.1.1 no such user")
+    assert ended["finished_at"]
+    assert ended["sent_at"] is None
+
+
+def test_an_address_that_is_none_is_refused_for_good(bench, owner):     # R35
+    id = notice(bench, to_email="two@x.example,three@x.example")
+    assert bench.run(JOB)["failed"] == 1
+    assert row(bench, id)["status"] == "failed"
+    assert bench.outbox == []
+
+
+def test_the_relays_trouble_costs_no_attempt(bench, owner):
+    id = notice(bench)
+    bench.outbox.answer = lambda envelope: Result(RELAY, None, "", "connection refused")
+    assert "the relay cannot be used" in bench.fails(JOB)
+    assert (row(bench, id)["status"], row(bench, id)["attempts"]) == ("pending", 0)
+
+
+def test_lost_before_data_costs_no_attempt_and_after_the_dot_is_repeated_once(bench, owner):     # R29
+    id = notice(bench)
+    bench.outbox.answer = lambda envelope: Result(LOST, None, "", "gone")
+    bench.attempt(JOB)
+    assert row(bench, id)["attempts"] == 0
+    bench.now = bench.ahead(hours=1)
+    bench.outbox.answer = lambda envelope: Result(UNCERTAIN, None, "", "gone after the dot")
+    assert bench.run(JOB)["uncertain"] == 1
+    bench.now = bench.ahead(minutes=5)
+    bench.outbox.answer = None
+    assert bench.run(JOB)["sent"] == 1
+    assert row(bench, id)["attempts"] == 1
+
+
+def test_each_notice_logs_one_event_without_its_address(bench, owner):     # R61
+    id = notice(bench)
+    bench.run(JOB)
+    events = [event for event in bench.events(JOB) if event["event"] == "notice"]
+    assert [(event["id"], event["attempt"], event["outcome"]) for event in events] == [(id, 1, "sent")]
+    assert "jo@home.example" not in str(bench.events(JOB))
+
+
+def test_a_dry_run_says_what_would_go_and_what_not(bench, owner):     # R11
+    bench.db.insert("notification_optouts", user_id=7, kind="alias_expired")
+    notice(bench)
+    notice(bench, kind="overflow_warning")
+    assert bench.run(JOB, dry_run=True) == {"to_send": 1, "to_cancel": 1}
+    assert bench.outbox == []
