@@ -1,4 +1,4 @@
-"""How fast forwards leave, beside bare smtplib and two mail queues for Django, on one relay in one run.
+"""How fast forwards and notices leave, beside bare smtplib and two mail queues for Django, on one relay in one run.
 
     python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3] [--no-peers]
 
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 
+from jobs_lib import clock
 from tests.benchmarks.peers import python_with
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
@@ -85,6 +86,26 @@ def ours(port: int, number: int, url: str | None = None) -> float:
     return seconds
 
 
+def notices(port: int, number: int) -> float:
+    """`jobs.py send_notifications` over a backlog of notices with text and HTML, 4 kB each, in SQLite."""
+    text = "A line of a body that has about sixty octets, as mail has it.\n" * 25
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(folder, f"sqlite:///{folder}/jobs.db")
+        service.configure("mail", port=port)
+        owner = service.owner()["user_id"]
+        with service.db.transaction():
+            for _ in range(number):
+                service.db.insert("notifications", user_id=owner, kind="alias_expired", to_email="owner@home.example",
+                                  subject="A message", body_text=text, body_html=f"<p>{text}</p>",
+                                  created_at=clock.now())
+        began = time.perf_counter()
+        service.run("send_notifications")
+        seconds = time.perf_counter() - began
+        assert service.db.value("SELECT COUNT(*) FROM {notifications} WHERE status = 'sent'") == number
+        service.db.close()
+    return seconds
+
+
 def django(kind: str, port: int, number: int) -> float:
     """A peer with its own SQLite file; filling it is not counted."""
     python = python_with("django", "django-mailer", "django-post_office")
@@ -117,7 +138,8 @@ def main() -> None:
     print(f"Python {sys.version.split()[0]}, {ROOT.name}")
     with Sink(dump=False) as sink:
         contestants = {"bare smtplib": lambda n: bare(sink.port, n),
-                       "retry_forwards, SQLite": lambda n: ours(sink.port, n)}
+                       "retry_forwards, SQLite": lambda n: ours(sink.port, n),
+                       "send_notifications, SQLite": lambda n: notices(sink.port, n)}
         if not args.no_peers:
             contestants["django-mailer"] = lambda n: django("mailer", sink.port, n)
             contestants["django-post_office"] = lambda n: django("post_office", sink.port, n)

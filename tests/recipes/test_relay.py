@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobs_lib import clock
 from jobs_lib.recipes.relay import Relay
-from tests.support.service import ROOT
+from tests.support.service import ROOT, Service
 
 TAKER = """
 import sys
@@ -42,6 +43,23 @@ def test_four_processes_with_100_an_hour_send_100_together(bench):     # R37
     processes = [subprocess.Popen([sys.executable, "-c", TAKER, bench.url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
                  for _ in range(4)]
     assert sum(int(process.communicate(timeout=60)[0]) for process in processes) == 100
+
+
+@pytest.mark.slow
+def test_forwards_and_notices_of_two_hosts_share_one_limit(tmp_path, engine_url):     # R37: processes, not threads
+    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir", "per_hour": "100"})
+    service.forwards(120)
+    with service.db.transaction():
+        for _ in range(120):
+            service.db.insert("notifications", user_id=1, kind="overflow_warning", to_email="owner@home.example",
+                              subject="Held", body_text="x\n", created_at=clock.now())
+    working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
+               for job in ("retry_forwards", "send_notifications") for host in (1, 2)]
+    assert [process.communicate(timeout=120) and process.returncode for process in working] == [0] * 4
+    sent = [service.db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE status = 'sent'")
+            for table in ("failed_emails", "notifications")]
+    assert sum(sent) == 90                      # the last tenth is kept for urgent ones
+    assert len(list((tmp_path / "maildir" / "new").iterdir())) == 90
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("per_minute", 60), ("per_hour", 3600), ("per_day", 86400)])
