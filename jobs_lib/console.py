@@ -4,8 +4,9 @@ from __future__ import annotations
 import os
 import sys
 import time
+from datetime import timedelta
 
-BAR = 24
+BAR, LEAST_BAR = 24, 4           # columns
 REDRAW_SECONDS = 0.1
 NARROW, WIDEST = 80, 100         # columns: of a terminal that does not tell, and as far as text is read well
 
@@ -42,18 +43,25 @@ class Console:
         if self.level >= 0:
             print(folded(words, sys.stderr), file=sys.stderr)
 
-    def progress(self, name: str, done: int, total: int | None) -> None:
-        """Draw the bar, on a terminal only, at most ten times a second."""
+    def progress(self, name: str, done: int, total: int | None, rate: float | None = None,
+                 seconds_left: int | None = None) -> None:
+        """Draw the bar, on a terminal only, at most ten times a second: done, items a second, time left."""
         now = time.monotonic()
         if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done != total):
             return
         self._last, self._drawn = now, True
-        if total:
-            full = BAR * min(done, total) // total
-            bar = f"[{'#' * full}{'.' * (BAR - full)}] {done:,} of {total:,}"
-        else:
-            bar = f"{done:,}"
-        sys.stderr.write(f"\r\x1b[K{f'{name} {bar}'[:columns(sys.stderr) - 1]}")
+        words = [f"{done:,} of {total:,}" if total else f"{done:,}"]
+        if rate:
+            words.append(f"{rate:,} a second")
+        if seconds_left:
+            from .render.times import span
+            words.append(f"{span(timedelta(seconds=seconds_left))} left")
+        line, width = ", ".join(words), columns(sys.stderr) - 1
+        room = min(BAR, width - len(f"{name} [] {line}"))       # the words are worth more than the bar
+        if total and room >= LEAST_BAR:
+            full = room * min(done, total) // total
+            line = f"[{'#' * full}{'.' * (room - full)}] {line}"
+        sys.stderr.write(f"\r\x1b[K{f'{name} {line}'[:width]}")
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:

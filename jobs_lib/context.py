@@ -28,6 +28,7 @@ class Context:
         self._transport = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.progressed: dict = {}
+        self._first: tuple | None = None                        # (when, done) of the first report of this count
 
     def section(self, name: str):
         """A shared section's values, such as `ctx.section("mail").host`."""
@@ -91,13 +92,32 @@ class Context:
             self._ports.sleep(min(left, 0.5))
 
     def progress(self, done: int, total: int | None = None, **more) -> None:
-        """Report how far the run is: on a terminal at once, into its row every few seconds."""
-        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **more}
-        self._console.progress(self.job.name, done, total)
+        """Report how far the run is: on a terminal at once, into its row every few seconds.
+
+        With a total, it tells the items a second and the seconds left, too; `rate=` is the job's own figure.
+        """
         now = self._ports.monotonic()
+        pace = {**self._pace(now, done, total, more.pop("rate", None)), **more}
+        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **pace}
+        self._console.progress(self.job.name, done, total, pace.get("rate"), pace.get("seconds_left"))
         if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
             self._beaten = now
             history.beat(self.db, self.run_id, self.clock(), self.progressed)
+
+    def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
+        """`rate` and `seconds_left`, as far as they can be told."""
+        if total is None:
+            self._first = None
+            return {} if rate is None else {"rate": rate}
+        if self._first is None or done < self._first[1]:
+            self._first = (now, done)
+        began, before = self._first
+        if rate is None and now - began >= 1.0:
+            rate = (done - before) / (now - began)
+            rate = int(rate) if rate >= 10 else round(rate, 1)
+        if not rate:
+            return {}
+        return {"rate": rate, **({"seconds_left": int((total - done) / rate) + 1} if done < total else {})}
 
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
         """In a dry run: what a step would do, with a sample of rows. Only the job's declared columns are shown,

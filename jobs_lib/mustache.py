@@ -6,8 +6,9 @@
     {{^name}} ... {{/name}}   once if it is empty or false
     {{! words }}              nothing
 
-Inside a list the names of the item come first, then those around it. A tag of a section or a comment that has a
-line to itself takes the whole line away. A name that nobody gives is an error, so that a slip is seen at once.
+Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no dict. A tag of a
+section or a comment that has a line to itself takes the whole line away. None is shown as nothing; a name that nobody
+gives is an error, so that a slip is seen at once.
 Source: the mustache(5) manual; partials, lambdas and other delimiters are left out.
 """
 from __future__ import annotations
@@ -58,7 +59,7 @@ def _parse(source: str, name: str) -> list:
             nodes.append(("raw", raw) if raw else ("value", plain))
     _text(open_sections[-1][1], source[at:], name)
     if len(open_sections) > 1:
-        raise TemplateError(f"{name}: {{{{#{open_sections[-1][0]}}}}} is never closed")
+        raise TemplateError(f"{name}: the section {open_sections[-1][0]!r} is never closed")
     return top
 
 
@@ -75,7 +76,8 @@ def _filled(nodes: list, scopes: list, html: bool, name: str):
         if kind == "text":
             yield what
         elif kind in ("value", "raw"):
-            words = str(_find(what, scopes, name))
+            found = _find(what, scopes, name)
+            words = "" if found is None else str(found)
             yield escape(words) if html and kind == "value" else words
         else:
             section, inside = what
@@ -91,8 +93,11 @@ def _filled(nodes: list, scopes: list, html: bool, name: str):
 
 
 def _find(word: str, scopes: list, name: str):
-    for scope in reversed(scopes):
+    if word == ".":
+        return scopes[-1]
+    named = [scope for scope in scopes if isinstance(scope, dict)]
+    for scope in reversed(named):
         if word in scope:
             return scope[word]
-    known = ", ".join(sorted({key for scope in scopes for key in scope}))
+    known = ", ".join(sorted({key for scope in named for key in scope}))
     raise TemplateError(f"{name}: nothing is called {word!r} here; there is {known}")

@@ -7,6 +7,7 @@ import pytest
 
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
+from tests.support.databases import Pool
 from tests.support.line import Line
 from tests.support.require import program
 
@@ -34,9 +35,27 @@ def mariadb():
         yield server
 
 
+@pytest.fixture(scope="session")
+def pool(tmp_path_factory):
+    """Databases with our tables, used again and again."""
+    return Pool(tmp_path_factory.mktemp("pool"))
+
+
 @pytest.fixture(params=ENGINES)
-def engine_url(request, tmp_path):
-    """The URL of a fresh, empty database; each test runs once on each engine."""
+def engine_url(request, tmp_path, pool):
+    """The URL of a database with our tables and no rows; each test runs once on each engine."""
+    if request.param == "sqlite":
+        yield pool.sqlite(tmp_path)
+        return
+    server = request.getfixturevalue("mariadb")
+    url = pool.mariadb(server)
+    yield url
+    pool.give_back(server, url)
+
+
+@pytest.fixture(params=ENGINES)
+def blank_url(request, tmp_path):
+    """The same of one without any table, for who makes them himself."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/jobs.db"
         return

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import pkgutil
 import re
-import textwrap
+import unicodedata
 from collections import namedtuple
 
 from .. import mustache
 from .notices import one_line
 
-WIDTH = 72                        # columns of plain text; a link is never broken
+WIDTH = 72                        # columns of plain text
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")        # below its own beginning a folded line goes on
+WHOLE = re.compile(r"://|@")      # words that are never broken: who copies a link or an address wants all of it
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")
+UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 Letter = namedtuple("Letter", "subject text html")
 
@@ -35,22 +39,63 @@ def write(ctx, kind: str, persona: str, values: dict) -> Letter:
 
 def fold(text: str) -> str:
     """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label and indent."""
-    lines: list[str] = []
-    for line in text.split("\n"):
-        label = LABEL.match(line)
-        indent = len(label.group()) if label else 0
-        lines += textwrap.wrap(line, WIDTH, subsequent_indent=" " * indent, break_long_words=False,
-                               break_on_hyphens=False, drop_whitespace=True) if len(line) > WIDTH else [line]
-    return "\n".join(lines)
+    return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 
 def size(number: int) -> str:
     """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`."""
     for unit, factor in (("MB", 1_000_000), ("kB", 1000)):
-        if number >= factor:
+        if number >= factor * 0.9995:               # 999,500 bytes are 1.0 MB, not 1000 kB
             rounded = number / factor
             return f"{rounded:.1f} {unit}" if rounded < 9.95 and unit == "MB" else f"{rounded:.0f} {unit}"
     return f"{number} bytes"
+
+
+def day(moment) -> str:
+    """`25 November 2026`: no reader takes the month for the day. For an aware UTC datetime."""
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+
+
+def minute(moment) -> str:
+    """`25 November 2026, 14:30 UTC`; the seconds are left out, so it is never later than the moment."""
+    return f"{day(moment)}, {moment:%H:%M} UTC"
+
+
+def span(length) -> str:
+    """A timedelta in the largest unit that divides it: `30 days`, `36 hours`, `1 hour`."""
+    seconds = int(length.total_seconds())
+    unit, factor = next(unit for unit in UNITS if seconds % unit[1] == 0)
+    number = seconds // factor
+    return f"{number} {unit}{'s' * (number != 1)}"
+
+
+def _folded(line: str) -> list[str]:
+    """The line in as many as it takes. Chinese and Japanese have no spaces: a word too long for a line is broken."""
+    if _columns(line) <= WIDTH:
+        return [line]
+    found = LABEL.match(line)
+    now = found.group() if found else ""
+    indent, lines, gap = " " * len(now), [], ""
+    for word in line[len(now):].split():
+        whole = WHOLE.search(word) or _columns(indent + word) <= WIDTH
+        if gap and whole and _columns(now + gap + word) > WIDTH:
+            lines.append(now)
+            now, gap = indent, ""
+        now += gap
+        for piece in [word] if whole else word:
+            if not whole and _columns(now + piece) > WIDTH:
+                lines.append(now.rstrip(" "))
+                now = indent
+            now += piece
+        gap = " "
+    return [*lines, now]
+
+
+def _columns(words: str) -> int:
+    if words.isascii():
+        return len(words)
+    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+               for sign in words)
 
 
 def _plain(value):

@@ -76,7 +76,7 @@ class Purge:
         chosen = Selection(self.table, timed, ctx)
         # A limit that is too short is seen by age alone, also where rows wait for something else before they go.
         aged = Selection(self.table, [(rule._replace(also=None), before) for rule, before in timed])
-        known = _Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
+        known = Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
         if ctx.dry_run:
             from .preview import preview
             told = self.first(ctx) if self.first else {}
@@ -104,29 +104,39 @@ class Purge:
         counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
         total = chosen.count(ctx.db)
         walk = Walk(ctx, self.table, self.files, FILES_AT_ONCE if self.files else None, self.within)
-        try:
-            ctx.progress(0, total)
-            for batch in self._batches(ctx, walk, chosen if total else None):
+        delete(ctx, walk, self._selections(ctx, chosen if total else None), counts, total, chosen.cutoffs)
+        return counts
+
+    def _selections(self, ctx, chosen):
+        if chosen:
+            yield chosen
+        yield from self._more(ctx)
+
+
+def delete(ctx, walk, selections, counts: dict, total: int, cutoffs) -> None:
+    """Let the walk go over one Selection after the other, and add to `counts` what went.
+
+    What ends it early is the run's reason to stop. A Selection that is `counted` has its rows under that name too.
+    """
+    try:
+        ctx.progress(0, total)
+        for chosen in selections:
+            for batch in walk.batches(chosen):
                 counts["deleted"] += batch.rows
+                if chosen.counted:
+                    counts[chosen.counted] += batch.rows
                 if batch.files:
                     drop_files(ctx, batch.files, counts)
                 ctx.progress(counts["deleted"], max(total, counts["deleted"]), rate=walk.rate())
-        except Busy as error:           # the others come first; what is committed stays so
-            walk.reason = "busy"
-            ctx.log.warning("database busy", error=str(error))
-        if walk.reason in ("busy", "stuck", "limit"):
-            ctx.stop(walk.reason)
-        ctx.log.event("purge", table=self.table, **counts, reason=walk.reason, batches=walk.number, rate=walk.rate(),
-                      before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
-        return counts
-
-    def _batches(self, ctx, walk, chosen):
-        if chosen:
-            yield from walk.batches(chosen)
-        for others in self._more(ctx):
             if walk.reason != "done" or ctx.should_stop():
-                return
-            yield from walk.batches(others)
+                break
+    except Busy as error:               # the others come first; what is committed stays so
+        walk.reason = "busy"
+        ctx.log.warning("database busy", error=str(error))
+    if walk.reason in ("busy", "stuck", "limit"):
+        ctx.stop(walk.reason)
+    ctx.log.event("purge", table=walk.table, **counts, reason=walk.reason, batches=walk.number, rate=walk.rate(),
+                  before=sorted({clock.text(moment) for moment in cutoffs}))
 
 
 def drop_files(ctx, paths: list[str], counts: dict) -> None:
@@ -148,11 +158,15 @@ def drop_files(ctx, paths: list[str], counts: dict) -> None:
         ctx.log.warning("files not removed", number=len(failed), path=failed[0][0], error=failed[0][1])
 
 
-class _Known:
-    """What the limits were at the last good run: a typing error in one must not empty a table."""
+class Known:
+    """What the limits were at the last good run: a typing error in one must not empty a table.
 
-    def __init__(self, ctx, limits: dict) -> None:
+    `words` has what a limit is called, where it is not an option of this job: `[other_job] keep`.
+    """
+
+    def __init__(self, ctx, limits: dict, words: dict | None = None) -> None:
         self.ctx, self.limits = ctx, {name: int(limit.total_seconds()) for name, limit in limits.items()}
+        self.words = words or {}
         self.row = ctx.db.row("SELECT last_options FROM {job_state} WHERE job = :job", job=ctx.job.name)
         self.last: dict = {}
         if self.row and self.row["last_options"]:
@@ -178,8 +192,8 @@ class _Known:
         if going <= MOST_ROWS or going <= MOST_SHARE * rows:
             return None
         job = self.ctx.job.name
-        changes = ", ".join(f"[{job}] {name} is {_words(self.limits[name])}, it was {_words(self.last[name])}"
-                            for name in shorter)
+        changes = ", ".join(f"{self.words.get(name) or f'[{job}] {name}'} is {_words(self.limits[name])}, it was "
+                            f"{_words(self.last[name])}" for name in shorter)
         return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {chosen.table} would go now. Nothing "
                 f"was deleted. If that is meant, run `jobs.py {job} --yes` once; if not, put the option right")
 

@@ -15,7 +15,14 @@ Arm.__doc__ = "A condition, and the column of times that its rows are ordered by
 
 
 class Selection:
-    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's `also` asks."""
+    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's `also` asks.
+
+    What else is walked over like this has `arms`, `values`, `sql` and these two:
+    listed   only rows that were read go, by their ids, and never a range of ids
+    counted  the name under which the rows are counted too
+    """
+
+    listed, counted = False, ""
 
     def __init__(self, table: str, rules: list, ctx=None) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]

@@ -38,7 +38,8 @@ class Pace:
         """Learn from a batch of so many rows that held its locks so long; the pause it calls for, in seconds."""
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(max(self._least, min(self._most, self.rows * 2, max(self.rows / 2, aim))))
-        return max(self._batches.pause, seconds * self._batches.share)
+        least = self._batches.pause * min(1.0, rows / self._batches.least)      # a few rows bar nobody for long
+        return max(least, seconds * self._batches.share)
 
 
 class Walk:
@@ -50,7 +51,7 @@ class Walk:
 
     def __init__(self, ctx, table: str, files: str | None = None, most: int | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
-        self.table, self.by_key = f"{{{table}}}", ctx.db.dialect.by_key
+        self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.dialect.by_key
         self.pace = Pace(ctx.db.dialect.batches, most)
         self.reason, self.number, self.rows = "done", 0, 0
         self._began = self._rested = ctx.monotonic()
@@ -77,7 +78,7 @@ class Walk:
             if not rows:
                 return
             ids = [row["id"] for row in rows]
-            if len(ids) == asked and max(ids) - min(ids) < SPARSE * asked:
+            if len(ids) == asked and max(ids) - min(ids) < SPARSE * asked and not chosen.listed:
                 deleted = yield from self._range(chosen, min(ids))
                 since = None
             else:
@@ -106,13 +107,13 @@ class Walk:
     def _oldest(self, chosen, arm, since, most: int) -> list[dict]:
         """The next rows by the arm's time index. Those before `since` are gone: to pass them over takes time too."""
         later = f" AND {arm.age} >= :since" if since is not None else ""
-        return self.db.query(f"SELECT id, {arm.age} AS age FROM {self.table} WHERE {arm.sql}{later}"
+        return self.db.query(f"SELECT id, {arm.age} AS age FROM {self._from} WHERE {arm.sql}{later}"
                              f" ORDER BY {arm.age} LIMIT :most", **chosen.values,
                              **({"since": since} if later else {}), most=most)
 
     def _delete(self, chosen, key: str, width: int, **values) -> Batch:
         values.update(chosen.values)
-        rows = Rows(f" FROM {self.table}{self.by_key} WHERE id{key} AND {chosen.sql}", key, chosen.sql, values)
+        rows = Rows(f" FROM {self._from}{self._by_key} WHERE id{key} AND {chosen.sql}", key, chosen.sql, values)
 
         def work() -> Batch:
             names = [row["name"] for row in self.db.query(

@@ -1,7 +1,9 @@
 """Outcomes and samples in words, for a terminal and for cron's mail."""
 from __future__ import annotations
 
-from .times import took
+from datetime import timedelta
+
+from .times import span, took
 
 WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
 WORDS = {"ok": "done in {took}{why}", "partial": "stopped early after {took}{why}, the next run goes on",
@@ -22,9 +24,20 @@ def outcome_words(result: dict) -> str:
 
 
 def counts_words(counts: dict) -> str:
-    """`12 sent, 3 retried`; what is zero is left out."""
+    """`12 sent, 3 retried`, or `10 of 50 done, 3 a second, 14 s left`; what is zero is left out."""
+    if counts.get("total"):
+        return _progress_words(dict(counts))
     return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int) else f"{name} {value}"
                      for name, value in counts.items() if value)
+
+
+def _progress_words(progress: dict) -> str:
+    words = [f"{progress.pop('done', 0):,} of {progress.pop('total'):,} done"]
+    if rate := progress.pop("rate", None):
+        words.append(f"{rate:,} a second")
+    if left := progress.pop("seconds_left", None):
+        words.append(f"{span(timedelta(seconds=left))} left")
+    return ", ".join([*words, *filter(None, [counts_words(progress)])])
 
 
 def _counted(name: str, value: int) -> str:

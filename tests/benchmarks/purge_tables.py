@@ -1,56 +1,41 @@
-"""The tables of the purge benchmark: rows in the order of their time, and a fresh copy for each contestant."""
+"""The tables of the purge benchmark: filled once, and a fresh copy for each contestant."""
 from __future__ import annotations
 
 import os
 import shutil
 import time
-from datetime import datetime, timedelta, timezone
 
-from jobs_lib import clock
 from jobs_lib.ports.db import connect
+from jobs_lib.schema import NAMES
 from jobs_lib.schema.migrations import migrate
+from tests.benchmarks.purge_cases import NOW, Case
 from tests.support.databases import bulk
 
-NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
-OLD, YOUNG = timedelta(days=730), timedelta(days=300)
-OTHERS_STAY = 1000                      # one row in so many is critical
-DETAILS = "x" * 130
+FILLED_AT_ONCE = 20_000
 
 
-def row(number: int, rows: int) -> tuple:
-    """Rows in the order of their time; the first half is older than the limit."""
-    half = rows // 2
-    if number <= half:
-        moment = NOW - OLD + timedelta(days=300) * (number / half)
-    else:
-        moment = NOW - YOUNG + timedelta(days=290) * ((number - half) / half)
-    severity = "critical" if number % OTHERS_STAY == 0 and number <= half else "info"
-    return number, number * 7919 % 50_000, "someone", "sign-in", severity, "192.0.2.1", DETAILS, clock.text(moment)
-
-
-COLUMNS = ["id", "user_id", "actor", "event", "severity", "ip", "details", "created_at"]
-
-
-def fill(url: str, rows: int, drop_index: str) -> None:
+def fill(url: str, case: Case, rows: int, all_indexes: bool) -> None:
     """Make the tables and the rows."""
     db = connect(url, create=True)
     migrate(db, NOW)
-    if drop_index:
-        db.execute(drop_index)
-    for start in range(1, rows + 1, 20_000):
-        bulk(db, "audit_logs", COLUMNS, [row(number, rows) for number in range(start, min(start + 20_000, rows + 1))])
+    if case.index and not all_indexes:
+        db.execute(f"DROP INDEX {case.index}" + ("" if db.dialect.by_key else f" ON {case.table}"))
+    for start in range(1, rows + 1, FILLED_AT_ONCE):
+        bulk(db, case.table, case.columns,
+             [case.row(number, rows) for number in range(start, min(start + FILLED_AT_ONCE, rows + 1))])
     db.close()
 
 
 class Files:
     """SQLite: one file is filled, each contestant gets a copy."""
 
-    archiver = False
+    name, archiver = "SQLite", False
 
-    def __init__(self, folder: str, rows: int, all_indexes: bool) -> None:
+    def __init__(self, folder: str, case: Case, rows: int, all_indexes: bool) -> None:
         self.folder = folder
-        self.url = f"sqlite:///{folder}/full.db"
-        fill(self.url, rows, "" if all_indexes else "DROP INDEX audit_logs_user")
+        for name in ("full.db", "full.db-wal", "full.db-shm"):
+            self._remove(name)
+        fill(f"sqlite:///{folder}/full.db", case, rows, all_indexes)
 
     def rest(self) -> float:
         """Nothing is left to be done."""
@@ -58,30 +43,39 @@ class Files:
 
     def fresh(self) -> str:
         """The URL of a full table."""
-        path = os.path.join(self.folder, "bench.db")
-        for end in ("", "-wal", "-shm"):
-            if os.path.exists(path + end):
-                os.unlink(path + end)
-        shutil.copyfile(os.path.join(self.folder, "full.db"), path)
+        for name in ("bench.db", "bench.db-wal", "bench.db-shm"):
+            self._remove(name)
+        shutil.copyfile(os.path.join(self.folder, "full.db"), os.path.join(self.folder, "bench.db"))
         os.sync()
-        return f"sqlite:///{path}"
+        return f"sqlite:///{self.folder}/bench.db"
+
+    def close(self) -> None:
+        """The folder goes as a whole."""
+
+    def _remove(self, name: str) -> None:
+        path = os.path.join(self.folder, name)
+        if os.path.exists(path):
+            os.unlink(path)
 
 
 class Server:
-    """MariaDB: the table is filled anew from a copy of it."""
+    """MariaDB: the table is filled anew from a copy of it, all others are emptied."""
 
-    archiver = True
+    name, archiver = "MariaDB", True
 
-    def __init__(self, server, rows: int, all_indexes: bool) -> None:
-        self.server, self.url = server, server.database()
-        fill(self.url, rows, "" if all_indexes else "DROP INDEX audit_logs_user ON audit_logs")
-        self.name = self.url.partition("?")[0].rpartition("/")[2]
-        self._do("CREATE TABLE full_table LIKE audit_logs", "INSERT INTO full_table SELECT * FROM audit_logs")
+    def __init__(self, server, case: Case, rows: int, all_indexes: bool) -> None:
+        self.server, self.case, self.url = server, case, server.database()
+        fill(self.url, case, rows, all_indexes)
+        self.database = self.url.partition("?")[0].rpartition("/")[2]
+        self._do(f"CREATE TABLE full_table LIKE {case.table}", f"INSERT INTO full_table SELECT * FROM {case.table}")
 
     def fresh(self) -> str:
         """The URL of a full table, when the server has come to rest."""
-        self._do("DROP TABLE audit_logs", "CREATE TABLE audit_logs LIKE full_table",
-                 "INSERT INTO audit_logs SELECT * FROM full_table", "ANALYZE TABLE audit_logs")
+        table = self.case.table
+        others = [name for name in NAMES if name not in (table, "meta", "schema_migrations")]
+        self._do(*(f"TRUNCATE TABLE {name}" for name in others), f"DROP TABLE {table}",
+                 f"CREATE TABLE {table} LIKE full_table", f"INSERT INTO {table} SELECT * FROM full_table",
+                 f"ANALYZE TABLE {table}")
         self.rest()
         time.sleep(2)
         return self.url
@@ -89,7 +83,7 @@ class Server:
     def rest(self) -> float:
         """Seconds until InnoDB has cleaned up."""
         began = time.perf_counter()
-        while time.perf_counter() - began < 60:
+        while time.perf_counter() - began < 120:
             status = self.server.root("SELECT variable_value FROM information_schema.global_status"
                                       " WHERE variable_name = 'INNODB_HISTORY_LIST_LENGTH'")
             if int(status[0][0]) == 0:
@@ -97,10 +91,15 @@ class Server:
             time.sleep(0.02)
         return time.perf_counter() - began
 
+    def close(self) -> None:
+        """Make room for the next."""
+        self.server.drop(self.url)
+
     def _do(self, *statements: str) -> None:
         import pymysql
 
-        connection = pymysql.connect(user="root", unix_socket=self.server.socket, database=self.name, autocommit=True)
+        connection = pymysql.connect(user="root", unix_socket=self.server.socket, database=self.database,
+                                     autocommit=True)
         with connection.cursor() as cursor:
             for sql in statements:
                 cursor.execute(sql)

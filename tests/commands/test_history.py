@@ -82,7 +82,12 @@ def test_an_error_is_one_line_cut_on_a_terminal_and_whole_in_a_pipe(service, lin
 
 def test_the_last_progress_of_a_run_that_died_is_in_words(service):
     past(service, {"status": "vanished", "error": 'it ended without a word (last progress: {"done": 1, "total": 6})'})
-    assert "it ended without a word (last progress: 1 done, 6 total)" in service.run("history")
+    assert "it ended without a word (last progress: 1 of 6 done)" in service.run("history")
+
+
+def test_a_run_at_work_tells_rows_done_rate_and_time_left(service):
+    past(service, {"status": "running", "progress": '{"done": 1200, "total": 3000, "rate": 90, "seconds_left": 20}'})
+    assert "1,200 of 3,000 done, 90 a second, 20 s left" in service.run("history")
 
 
 @pytest.mark.parametrize("error", ["last progress: {half", "last progress: {half}"])

@@ -388,10 +388,10 @@ def test_a_dry_run_leaves_no_file_changed(db, engine_url, tmp_path):
 
 # Names
 
-def test_prefix_and_mapped_names(engine_url):
-    plain = migrated(engine_url)
-    prefixed = migrated(engine_url, prefix="bj_")
-    mapped = connect(engine_url, prefix="bj_", tables={"aliases": "aliases"})
+def test_prefix_and_mapped_names(blank_url):
+    plain = migrated(blank_url)
+    prefixed = migrated(blank_url, prefix="bj_")
+    mapped = connect(blank_url, prefix="bj_", tables={"aliases": "aliases"})
     alias(plain, "plain@example.org")
     alias(prefixed, "prefixed@example.org")
     assert addresses(plain) == ["plain@example.org"]
@@ -404,18 +404,18 @@ def test_prefix_and_mapped_names(engine_url):
 
 @pytest.mark.parametrize("names", [{"prefix": "a b"}, {"prefix": "x`"}, {"prefix": "ü"},
                                    {"tables": {"users": 'u"'}}, {"tables": {"user": "people"}}])
-def test_names_that_cannot_be_are_refused(engine_url, names):
+def test_names_that_cannot_be_are_refused(blank_url, names):
     with pytest.raises(DatabaseError):
-        connect(engine_url, create=True, **names)
+        connect(blank_url, create=True, **names)
 
 
-def test_the_catalogue_is_told_by_our_names(engine_url):
-    db = migrated(engine_url, prefix="bj_")
+def test_the_catalogue_is_told_by_our_names(blank_url):
+    db = migrated(blank_url, prefix="bj_")
     assert {"key", "name", "value"} - db.columns("meta") == {"key"}
     assert db.indexes("job_runs")["bj_job_runs_slot"] == ["job", "slot"]
     assert "bj_message_totals" in db.tables()
     db.close()
-    assert connect(engine_url).columns("users") == set()
+    assert connect(blank_url).columns("users") == set()
 
 
 def test_database_errors_do_not_carry_the_drivers_own(db):

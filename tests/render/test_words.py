@@ -79,3 +79,13 @@ def outcome(**changes) -> dict:
 ])
 def test_an_outcome_is_one_line(result, said):
     assert words.outcome_words(result) == said
+
+
+@pytest.mark.parametrize("counts, said", [
+    ({"done": 10, "total": 50}, "10 of 50 done"),
+    ({"done": 0, "total": 50, "rate": 0.5, "seconds_left": 101}, "0 of 50 done, 0.5 a second, 1 min 41 s left"),
+    ({"done": 50, "total": 50, "rate": 2000, "failed": 1}, "50 of 50 done, 2,000 a second, 1 failed"),
+    ({"done": 10}, "10 done"),
+])
+def test_progress_tells_what_is_done_how_fast_and_what_is_left(counts, said):
+    assert words.counts_words(counts) == said

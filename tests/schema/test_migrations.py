@@ -83,9 +83,9 @@ def in_a_process(url, kill_before=None, kill_after=None):
 
 # Repeating and killing
 
-def test_it_can_be_repeated(engine_url):
+def test_it_can_be_repeated(blank_url):
     # R20
-    db = migrated(engine_url)
+    db = migrated(blank_url)
     before, id = shape(db), database_id(db)
     assert len(id) == 32
     assert migrate(db, NOW) == []
@@ -170,9 +170,9 @@ def test_two_at_once_both_succeed(fresh, engine):
 
 # Versions
 
-def test_a_newer_schema_is_refused_in_one_sentence(engine_url):
+def test_a_newer_schema_is_refused_in_one_sentence(blank_url):
     # R20
-    db = migrated(engine_url)
+    db = migrated(blank_url)
     db.insert("schema_migrations", version=99, applied_at=NOW)
     for use in (check, lambda db: migrate(db, NOW), plan):
         with pytest.raises(DatabaseError) as caught:
@@ -182,8 +182,8 @@ def test_a_newer_schema_is_refused_in_one_sentence(engine_url):
     db.close()
 
 
-def test_no_schema_or_an_older_one_says_what_to_run(engine_url, monkeypatch):
-    db = connect(engine_url, create=True)
+def test_no_schema_or_an_older_one_says_what_to_run(blank_url, monkeypatch):
+    db = connect(blank_url, create=True)
     with pytest.raises(DatabaseError, match=r"has no tables of this bundle yet: run `jobs\.py migrate`"):
         check(db)
     migrate(db, NOW)
@@ -244,38 +244,38 @@ def test_a_later_migration_adds_columns_and_survives_kills(fresh, engine, monkey
     new.close()
 
 
-def test_the_plan_of_an_upgrade_is_what_it_adds(engine_url, monkeypatch):
+def test_the_plan_of_an_upgrade_is_what_it_adds(blank_url, monkeypatch):
     # R11
-    at_version_1(engine_url, monkeypatch)
-    dry = connect(engine_url, readonly=True)
+    at_version_1(blank_url, monkeypatch)
+    dry = connect(blank_url, readonly=True)
     planned = plan(dry)
     dry.close()
     assert [sql.split(" ")[0] for sql in planned] == ["ALTER", "ALTER", "ALTER", "CREATE", "DROP"]
-    db = connect(engine_url)
+    db = connect(blank_url)
     assert migrate(db, NOW) == planned
     db.close()
 
 
 # The plan
 
-def test_the_plan_is_what_would_run_and_changes_nothing(engine_url, tmp_path):
+def test_the_plan_is_what_would_run_and_changes_nothing(blank_url, tmp_path):
     # R11
-    connect(engine_url, create=True).close()
+    connect(blank_url, create=True).close()
     before = files(tmp_path)
-    dry = connect(engine_url, readonly=True)
+    dry = connect(blank_url, readonly=True)
     planned = plan(dry)
     assert dry.tables() == set()
     dry.close()
     assert files(tmp_path) == before
-    db = connect(engine_url)
+    db = connect(blank_url)
     assert migrate(db, NOW) == planned
     assert plan(db) == []
     db.close()
 
 
-def test_the_plan_can_be_pasted_into_another_tool(engine_url):
+def test_the_plan_can_be_pasted_into_another_tool(blank_url):
     # phpMyAdmin is all that many hosts offer
-    db = connect(engine_url, create=True)
+    db = connect(blank_url, create=True)
     for sql in plan(db):
         assert "{" not in sql
         assert ":" not in sql
@@ -288,8 +288,8 @@ def test_the_plan_can_be_pasted_into_another_tool(engine_url):
 
 # What is not ours
 
-def test_an_apps_table_that_is_there_is_left_as_it_is(engine_url):
-    db = connect(engine_url, create=True)
+def test_an_apps_table_that_is_there_is_left_as_it_is(blank_url):
+    db = connect(blank_url, create=True)
     db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, login VARCHAR(50))")
     migrate(db, NOW)
     assert db.columns("users") == {"id", "login"}
@@ -302,25 +302,25 @@ def test_an_apps_table_that_is_there_is_left_as_it_is(engine_url):
     db.close()
 
 
-def test_a_table_of_our_name_that_is_somebody_elses_is_refused(engine_url):
-    db = connect(engine_url, create=True)
+def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url):
+    db = connect(blank_url, create=True)
     db.execute("CREATE TABLE notifications (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
     with pytest.raises(DatabaseError, match=r"notifications is there .* not ours .*\[core\] prefix"):
         migrate(db, NOW)
     assert db.tables() == {"notifications"}
-    prefixed = migrated(engine_url, prefix="bj_")
+    prefixed = migrated(blank_url, prefix="bj_")
     check(prefixed)
     assert db.columns("notifications") == {"id", "badge"}
     for database in (db, prefixed):
         database.close()
 
 
-def test_a_mapped_table_of_the_app_is_never_made_and_the_view_reads_it(engine_url):
-    theirs = connect(engine_url, create=True)
+def test_a_mapped_table_of_the_app_is_never_made_and_the_view_reads_it(blank_url):
+    theirs = connect(blank_url, create=True)
     for sql in ddl.create_table(theirs, table("message_logs")):
         name = theirs.dialect.quote("message_logs")
         theirs.execute(sql.replace(name, theirs.dialect.quote("mail_log")))
-    db = migrated(engine_url, prefix="bj_", tables={"message_logs": "mail_log", "users": "people"})
+    db = migrated(blank_url, prefix="bj_", tables={"message_logs": "mail_log", "users": "people"})
     assert {"mail_log", "bj_aliases", "bj_message_totals"} <= db.tables()
     assert not {"bj_message_logs", "bj_users", "people"} & db.tables()
     theirs.execute("INSERT INTO mail_log (user_id, direction, status, bytes_used, created_at)"
@@ -330,23 +330,23 @@ def test_a_mapped_table_of_the_app_is_never_made_and_the_view_reads_it(engine_ur
         database.close()
 
 
-def test_a_mapped_table_of_ours_is_made_under_that_name(engine_url):
-    db = migrated(engine_url, tables={"notifications": "outgoing_notices"})
+def test_a_mapped_table_of_ours_is_made_under_that_name(blank_url):
+    db = migrated(blank_url, tables={"notifications": "outgoing_notices"})
     assert "outgoing_notices" in db.tables()
     assert "notifications" not in db.tables()
     db.close()
 
 
-def test_own_tables_leaves_out_what_the_app_writes(engine_url):
-    db = connect(engine_url, create=True)
+def test_own_tables_leaves_out_what_the_app_writes(blank_url):
+    db = connect(blank_url, create=True)
     migrate(db, NOW, own_only=True)
     check(db)
     assert db.tables() == {entry.name for entry in tables() if entry.owner == "bundle"}
     db.close()
 
 
-def test_two_installations_in_one_database_do_not_meet(engine_url):
-    one, other = migrated(engine_url, prefix="a_"), migrated(engine_url, prefix="b_")
+def test_two_installations_in_one_database_do_not_meet(blank_url):
+    one, other = migrated(blank_url, prefix="a_"), migrated(blank_url, prefix="b_")
     assert database_id(one) != database_id(other)
     one.insert("aliases", user_id=1, address="a@example.org")
     assert other.value("SELECT COUNT(*) FROM {aliases}") == 0
