@@ -17,7 +17,7 @@ from ..options import Option
 
 
 @declare(
-    schedule="*/5 * * * *", priority="critical", sections=("mail", "spool"),
+    schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
     options={
         "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
                          "Before each attempt, counted from the one before. Their number is the number of attempts."),

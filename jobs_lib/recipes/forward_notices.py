@@ -6,15 +6,14 @@ another the day after.
 """
 from __future__ import annotations
 
-import textwrap
 from functools import partial
 from itertools import groupby
 
 from ..addresses import AddressError, check
-from . import notices, spool
+from . import letters, notices, spool
 from .headers import header_text, read_headers
 
-KIND = "forward_failed"
+KIND, PERSONA = "forward_failed", "postmaster"
 MOST_ROWS = 1000                  # a run tells of so many; the rest is told by the next
 LISTED = 50                       # messages a notice lists; more are counted
 
@@ -73,13 +72,14 @@ def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) ->
         rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
                             " last_error, created_at, finished_at FROM {failed_emails} WHERE notice_id = :id"
                             " ORDER BY id", id=notice["id"]) + rows
-    subject, body = write_notice(ctx, folder, user, destination, rows)
+    letter = letters.write(ctx, KIND, PERSONA, {"name": user["name"] or user["email"],
+                                                **_values(ctx, folder, destination, rows)})
     if notice:
-        ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :body WHERE id = :id",
-                       subject=subject, body=body, id=notice["id"])
+        ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
+                       " WHERE id = :id", subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
     notice_id = notice["id"] if notice else notices.queue(
-        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, persona="postmaster", to_email=user["email"],
-        subject=subject, body_text=body, dedupe_key=key)
+        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, persona=PERSONA, to_email=user["email"],
+        subject=letter.subject, body_text=letter.text, body_html=letter.html, dedupe_key=key)
     _mark(ctx, rows, notice_id)
     return 0 if notice else 1
 
@@ -112,53 +112,34 @@ def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
                    now=ctx.clock(), notice=notice_id, ids=[row["id"] for row in rows])
 
 
-def write_notice(ctx, folder: str, user: dict, destination: str, rows: list[dict]) -> tuple[str, str]:
-    """(subject, plain text) that tells the owner to whom, from whom, what, why, and what to do."""
-    many = len(rows) > 1
-    subject = (f"{len(rows)} messages could not be forwarded to {destination}" if many
-               else f"A message could not be forwarded to {destination}")
+def _values(ctx, folder: str, destination: str, rows: list[dict]) -> dict:
+    """What the templates show: to whom, from whom, what, why, and what to do."""
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=sorted({row["alias_id"] for row in rows}))}
-    lines = [f"Hello {notices.one_line(user['name'] or user['email'])},", "",
-             *_folded("", f"{'These messages' if many else 'This message'} came in for you, and we could not forward "
-                          f"{'them' if many else 'it'} to {destination}:"), ""]
+    messages: list[dict] = []
     advice: list[str] = []
     for row in rows[:LISTED]:
         why, what_to_do = in_words(row["last_code"], row["last_error"])
-        ended = (row["finished_at"] or row["created_at"])[:16]
         if what_to_do not in advice:
             advice.append(what_to_do)
         headers = _headers(folder, row)
-        lines += [*_folded("From:", header_text(headers, "From") or notices.one_line(row["envelope_from"] or "(none)")),
-                  *_folded("Subject:", header_text(headers, "Subject") or "(none)"),
-                  *_folded("Sent to:", aliases.get(row["alias_id"], "an alias of yours")),
-                  *_folded("Received:", f"{row['created_at'][:16]} UTC"),
-                  *_folded("Tried:", f"{_times(row['attempts'] + 1)}, the last on {ended} UTC"),
-                  *_folded("Why:", why)]
-        if row["last_error"] and why != NOT_STORED[0]:
-            # with a code it is what the other server said, without one what we found
-            said = (f"The answer was: {row['last_code']} {row['last_error']}" if row["last_code"]
-                    else f"In detail: {row['last_error']}")
-            lines += _folded(" ", notices.one_line(said, 220))
-        lines.append("")
-    if len(rows) > LISTED:
-        lines += [f"  ... and {len(rows) - LISTED:,} more.", ""]
-    if any(words != NOT_STORED[1] for words in advice):
-        advice.append(f"We keep the {'messages' if many else 'message'} for some days after the last try. "
-                      "Write to us in that time if we shall send again.")
-    lines += ["What you can do", *(line for words in advice for line in _folded("-", words, 4)), ""]
-    app_url = ctx.section("core").app_url
-    if app_url:
-        lines += [f"Your aliases and destinations: {app_url.rstrip('/')}/", ""]
-    lines += ["We have not written to the sender."]
-    return notices.one_line(subject, 200), "\n".join(lines) + "\n"
+        messages.append({
+            "from": header_text(headers, "From") or notices.one_line(row["envelope_from"] or "(none)"),
+            "subject": header_text(headers, "Subject") or "(none)",
+            "alias": aliases.get(row["alias_id"], "an alias of yours"), "received": f"{row['created_at'][:16]} UTC",
+            "tried": _times(row["attempts"] + 1), "ended": f"{(row['finished_at'] or row['created_at'])[:16]} UTC",
+            "why": why, "said": _said(row, why)})
+    return {"destination": destination, "many": len(rows) > 1, "number": f"{len(rows):,}", "messages": messages,
+            "more": f"{len(rows) - LISTED:,}" if len(rows) > LISTED else "", "advice": advice,
+            "kept": any(words != NOT_STORED[1] for words in advice)}
 
 
-def _folded(label: str, words: str, indent: int = 13) -> list[str]:
-    """Words in lines of at most 72 columns, behind a label and then below their own beginning."""
-    first = f"  {label:<{indent - 2}}" if label else ""
-    return textwrap.wrap(words, 72, initial_indent=first, subsequent_indent=" " * len(first), break_long_words=False,
-                         break_on_hyphens=False)
+def _said(row: dict, why: str) -> str:
+    """The other server's own words, or what we found, where there is no code."""
+    if not row["last_error"] or why == NOT_STORED[0]:
+        return ""
+    answer = f"the answer was {row['last_code']} " if row["last_code"] else ""
+    return notices.one_line(answer + row["last_error"], 220)
 
 
 def _times(number: int) -> str:
