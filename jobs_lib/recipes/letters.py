@@ -6,6 +6,7 @@ can add neither a line nor a header; HTML escapes them all.
 """
 from __future__ import annotations
 
+import os
 import pkgutil
 import re
 import unicodedata
@@ -25,16 +26,40 @@ Letter = namedtuple("Letter", "subject text html")
 
 
 def write(ctx, kind: str, persona: str, values: dict) -> Letter:
-    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none) and `signature`."""
-    signature = vars(ctx.section("personas"))[persona].rpartition("<")[0].strip().strip('"')
-    known = {"app_url": ctx.section("core").app_url.rstrip("/"), "signature": signature, **_plain(values)}
-    head, _, body = mustache.render(_template(kind + ".txt"), known, html=False, name=kind + ".txt").partition("\n\n")
+    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none) and `signature`.
+
+    A file in `[notifications] templates` takes the place of ours of the same name. One that cannot be used is an
+    error in the log, and the notice is written by ours: its reader waits for it.
+    """
+    folder = ctx.section("notifications").templates
+    known = {"app_url": ctx.section("core").app_url.rstrip("/"),
+             "signature": _signature(vars(ctx.section("personas"))[persona])}
+    if folder:
+        try:
+            return compose(kind, {**known, **values}, folder)
+        except mustache.TemplateError as error:
+            ctx.log.error("template cannot be used", kind=kind, error=str(error), instead="the bundle's own")
+    return compose(kind, {**known, **values})
+
+
+def compose(kind: str, values: dict, folder: str = "") -> Letter:
+    """The letter from templates of `folder`, where it has them, and else from ours. Raises TemplateError."""
+    known = _plain(values)
+
+    def fill(name: str, html: bool, **more) -> str:
+        return mustache.render(_template(name, folder), {**known, **more}, html=html, name=name)
+
+    head, _, body = fill(kind + ".txt", False).partition("\n\n")
+    if not head.startswith("Subject:"):
+        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, then an empty line")
     subject = one_line(head.partition("Subject:")[2], 200)
-    text = mustache.render(_template("layout.txt"), {**known, "body": body.strip("\n")}, html=False, name="layout.txt")
-    inner = mustache.render(_template(kind + ".html"), known, html=True, name=kind + ".html")
-    page = mustache.render(_template("layout.html"), {**known, "subject": subject, "body": inner.strip("\n")},
-                           html=True, name="layout.html")
+    text = fill("layout.txt", False, body=body.strip("\n"))
+    page = fill("layout.html", True, subject=subject, body=fill(kind + ".html", True).strip("\n"))
     return Letter(subject, fold(text), page)
+
+
+def _signature(persona: str) -> str:
+    return persona.rpartition("<")[0].strip().strip('"')
 
 
 def fold(text: str) -> str:
@@ -107,6 +132,14 @@ def _plain(value):
     return one_line(value, 500) if isinstance(value, str) else value
 
 
-def _template(name: str) -> str:
+def _template(name: str, folder: str = "") -> str:
+    if folder:
+        try:
+            with open(os.path.join(folder, name), encoding="utf-8-sig", newline=None) as file:
+                return file.read()
+        except FileNotFoundError:
+            pass
+        except (OSError, UnicodeDecodeError) as error:
+            raise mustache.TemplateError(f"{os.path.join(folder, name)}: cannot be read: {error}") from None
     data = pkgutil.get_data("jobs_lib", "templates/" + name) or b""         # works inside a .pyz too
     return data.decode("utf-8").replace("\r\n", "\n")               # an upload may have made CRLF of the line ends

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobs_lib.job import declare
 from jobs_lib.recipes import letters
 
 TEMPLATES = {
@@ -30,7 +31,7 @@ def templates(monkeypatch):
 
 def write(app_url: str = "https://mail.example.org/", subject: str = "mail", sender: str = "ann@club.example",
           name: str = "Jo"):
-    sections = {"core": SimpleNamespace(app_url=app_url),
+    sections = {"core": SimpleNamespace(app_url=app_url), "notifications": SimpleNamespace(templates=""),
                 "personas": SimpleNamespace(overflow='"Desk, Overflow" <overflow@service.example>')}
     ctx = SimpleNamespace(section=sections.__getitem__)
     return letters.write(ctx, "odd_kind", "overflow",
@@ -135,3 +136,44 @@ def test_moments_in_words():
 ])
 def test_lengths_of_time_in_words(length, said):
     assert letters.span(length) == said
+
+
+# An operator's own templates
+
+@pytest.fixture
+def own(bench, templates):
+    """A folder of the operator's, and the letter that `write` makes with it."""
+    folder = bench.folder / "own"
+    folder.mkdir()
+    bench.config(notifications={"templates": str(folder)})
+    found = []
+
+    def letter() -> letters.Letter:
+        job = declare(schedule="@daily", idempotency="writes a letter")(lambda ctx: found.append(letters.write(
+            ctx, "odd_kind", "overflow", {"name": "Jo", "subject": "mail", "items": []})) or {})
+        bench.run(job._replace(name="write_letter"))
+        return found[-1]
+    return folder, letter, bench
+
+
+def test_a_file_of_the_operators_takes_the_place_of_ours(own):
+    folder, letter, _ = own
+    (folder / "odd_kind.txt").write_text("\ufeffSubject: Mine: {{subject}}\r\n\r\nIn my words.\r\n", newline="")
+    assert letter().subject == "Mine: mail"
+    assert letter().text.startswith("Hello Jo,\n\nIn my words.\n\n-- \n")
+    assert "<h1>mail</h1>" in letter().html            # the other half is still ours
+
+
+@pytest.mark.parametrize(("content", "why"), [
+    (b"Subject: {{nobody}}\n\nx\n", "odd_kind.txt: nothing is called 'nobody' here; there is"),
+    (b"Subject: x {{#items}}\n\nx\n", "odd_kind.txt: the section 'items' is never closed"),
+    (b"Dear reader\n\nx\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
+    (b"Subject: \xff\n\nx\n", "odd_kind.txt: cannot be read: 'utf-8' codec"),
+])
+def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):
+    folder, letter, bench = own
+    (folder / "odd_kind.txt").write_bytes(content)
+    assert letter().subject == "About mail"
+    errors = [event for event in bench.events("write_letter") if event["event"] == "template cannot be used"]
+    assert why in errors[-1]["error"]
+    assert errors[-1]["kind"] == "odd_kind"
