@@ -33,7 +33,7 @@ def write(ctx, kind: str, persona: str, values: dict) -> Letter:
     """
     folder = ctx.section("notifications").templates
     known = {"app_url": ctx.section("core").app_url.rstrip("/"),
-             "signature": _signature(vars(ctx.section("personas"))[persona])}
+             "signature": signature(vars(ctx.section("personas"))[persona])}
     if folder:
         try:
             return compose(kind, {**known, **values}, folder)
@@ -58,7 +58,8 @@ def compose(kind: str, values: dict, folder: str = "") -> Letter:
     return Letter(subject, fold(text), page)
 
 
-def _signature(persona: str) -> str:
+def signature(persona: str) -> str:
+    """The name that a notice is signed with, of `Name <address>`."""
     return persona.rpartition("<")[0].strip().strip('"')
 
 

@@ -80,18 +80,25 @@ class Notices(mailing.Items):
         return {"sent_at": now, "body_text": None, "body_html": None} if result.outcome == SENT else {}
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
-        """(the message, its envelope sender). The same row gives the same bytes at each attempt."""
-        persona = self.personas.get(row["persona"]) or self.personas[PORTER]
-        author, address = mime.mailbox(persona)
-        created = clock.parse(row["created_at"])
-        name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
-        headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
-                   ("Date", mime.date(created)), ("Message-ID", f"<{name}@{self.mail.domain}>"),
-                   ("Auto-Submitted", "auto-generated")]
-        text, html = row["body_text"] or "", row["body_html"]
+        """(the message, its envelope sender)."""
+        link = ""
         if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
             link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL), row["user_id"],
                                     row["kind"])
-            headers += [("List-Unsubscribe", f"<{link}>"), ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
-            text, html = unsubscribe.with_link(text, html, link)
-        return mime.message(headers, text, html, name), self.mail.from_ or address
+        content, author = compose(row, recipient, self.personas, self.mail.domain, link)
+        return content, self.mail.from_ or author
+
+
+def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_link: str = "") -> tuple[bytes, str]:
+    """(the message, its author's address). The same row gives the same bytes at each attempt."""
+    author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
+    created = clock.parse(row["created_at"])
+    name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
+    headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
+               ("Date", mime.date(created)), ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
+    text, html = row["body_text"] or "", row["body_html"]
+    if unsubscribe_link:
+        headers += [("List-Unsubscribe", f"<{unsubscribe_link}>"),
+                    ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
+        text, html = unsubscribe.with_link(text, html, unsubscribe_link)
+    return mime.message(headers, text, html, name), address

@@ -1,0 +1,78 @@
+"""Write a notice as a file, before its readers see it: KIND.eml for a mail program, KIND.html for a browser.
+
+The content is made up; templates, personas and addresses are yours. Without KIND all of them are written. A template
+of your own ([notifications] templates) that cannot be used is told, and then nothing of that kind is written.
+"""
+from __future__ import annotations
+
+import os
+
+from .. import clock, unsubscribe
+from ..errors import FAILED, OK, JobsError
+from ..mustache import TemplateError
+from ..recipes import letters, notifications
+from ..recipes.kinds import KINDS, optional
+from ..recipes.letter_samples import SAMPLES
+from ..spelling import one_of
+
+READER = "jane@home.example"
+
+
+def arguments(parser) -> None:
+    """KIND, --output and --json."""
+    parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of " + ", ".join(SAMPLES))
+    parser.add_argument("--output", metavar="DIR", default="preview",
+                        help="the folder for the files, made if it is missing (default: preview, where you are)")
+    parser.add_argument("--json", action="store_true", help="print the names of the files and what is wrong")
+
+
+def run(args, make_session, config_path) -> int:
+    """Write, and print the text of a single one."""
+    session = make_session(config_path)
+    kinds, folder = [args.kind] if args.kind else list(SAMPLES), os.path.abspath(args.output)
+    found, wrong = {}, {}
+    for kind in kinds:
+        try:
+            found[kind] = _letter(session.config, kind)
+        except TemplateError as error:
+            wrong[kind] = str(error)
+    files = {kind: _write(session, folder, kind, letter) for kind, letter in found.items()}
+    if args.json:
+        import json
+        session.console.answer(json.dumps([{"kind": kind, "files": files.get(kind, []), "error": wrong.get(kind)}
+                                           for kind in kinds], ensure_ascii=False))
+        return FAILED if wrong else OK
+    if args.kind and found:
+        letter = found[args.kind]
+        session.console.tell(f"Subject: {letter.subject}\n\n{letter.text}")
+    for kind, names in files.items():
+        session.console.tell(f"{kind}: {', '.join(os.path.relpath(name) for name in names)}")
+    for words in wrong.values():
+        session.console.fail(words)
+    return FAILED if wrong else OK
+
+
+def _letter(config, kind: str) -> letters.Letter:
+    core, personas = config.section("core"), vars(config.section("personas"))
+    known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
+             "signature": letters.signature(personas[KINDS[kind].persona])}
+    return letters.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
+
+
+def _write(session, folder: str, kind: str, letter) -> list[str]:
+    config = session.config
+    row = {"id": 1, "persona": KINDS[kind].persona, "created_at": clock.text(session.ports.now()),
+           "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
+    url = config.section("notifications").unsubscribe_url
+    link = unsubscribe.link(url, b"a preview: no key of yours", 1, kind) if url and optional(kind) else ""
+    content, _ = notifications.compose(row, READER, vars(config.section("personas")), config.section("mail").domain,
+                                       link)
+    names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for name, data in zip(names, (content, letter.html.encode("utf-8"))):
+            with open(name, "wb") as file:
+                file.write(data)
+    except OSError as error:
+        raise JobsError(f"preview: {folder} cannot be written: {error.strerror}") from None
+    return names

@@ -1,0 +1,27 @@
+"""Made-up values for every kind of notice, as the jobs give them: for `jobs.py preview` and the tests."""
+from __future__ import annotations
+
+SAMPLES: dict = {
+    "forward_failed": {
+        "destination": "jane@home.example", "many": True, "number": "2", "more": "", "kept": True,
+        "messages": [
+            {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711", "alias": "shop@alias.example",
+             "received": "2026-11-21 14:30 UTC", "tried": "5 times", "ended": "2026-11-24 21:30 UTC",
+             "why": "The mailbox is full.", "said": "the answer was 552 5.2.2 Mailbox full"},
+            {"from": "Ann <ann@club.example>", "subject": "Party on Saturday", "alias": "club@alias.example",
+             "received": "2026-11-21 16:02 UTC", "tried": "once", "ended": "2026-11-21 17:02 UTC",
+             "why": "The address does not exist.", "said": ""},
+        ],
+        "advice": ["Make room in the mailbox.", "Check the address, and change or remove this destination."],
+    },
+    "overflow_warning": {
+        "count": 2, "many": True, "kept": "30 days", "first_day": "25 November 2026",
+        "first": "25 November 2026, 14:31 UTC",
+        "messages": [
+            {"sender": "orders@outdoor.example", "subject": "Your order 4711", "alias": "shop@alias.example",
+             "received": "26 October 2026, 09:12 UTC", "size": "48 kB", "gone": "25 November 2026, 14:31 UTC"},
+            {"sender": "ann@club.example", "subject": "Photos of the party", "alias": "club@alias.example",
+             "received": "26 October 2026, 18:40 UTC", "size": "7.4 MB", "gone": "25 November 2026, 18:40 UTC"},
+        ],
+    },
+}

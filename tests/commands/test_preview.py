@@ -1,0 +1,62 @@
+"""`preview`: an operator sees every notice before its readers do."""
+from __future__ import annotations
+
+import json
+from email import message_from_bytes, policy
+from pathlib import Path
+
+import pytest
+
+from jobs_lib.recipes import letters
+from jobs_lib.recipes.kinds import KINDS, optional
+from jobs_lib.recipes.letter_samples import SAMPLES
+
+TEMPLATES = Path(letters.__file__).parents[1] / "templates"
+
+
+def written(kind: str) -> set[str]:
+    return {f"{kind}.txt", f"{kind}.html"}
+
+
+def test_every_kind_that_has_templates_can_be_previewed_and_no_template_is_left_over():
+    assert {path.name for path in TEMPLATES.iterdir()} == {
+        "layout.txt", "layout.html", *(name for kind in SAMPLES for name in written(kind))}
+    assert set(SAMPLES) <= set(KINDS)
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_a_kind_as_mail_and_as_page(line, kind):
+    line.ini("[personas]\nporter = Porter <porter@service.example>\n[notifications]\n"
+             "unsubscribe_url = https://mail.example.org/unsubscribe\n[core]\napp_url = https://mail.example.org\n")
+    answer = line("preview", kind, "--output", "seen", "--json")
+    assert answer.code == 0, answer.err
+    assert json.loads(answer.out)[0]["kind"] == kind
+    message = message_from_bytes((line.folder / "seen" / f"{kind}.eml").read_bytes(), policy=policy.default)
+    text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
+    assert ("List-Unsubscribe" in message) is optional(kind)
+    assert "https://mail.example.org" in text
+    assert all(len(row) <= 72 or "https://" in row for row in text.splitlines())
+    page = (line.folder / "seen" / f"{kind}.html").read_text(encoding="utf-8")
+    assert page.strip().startswith("<!DOCTYPE html>")
+    assert ("<title>" + letters.mustache.escape(message["Subject"])) in page
+    assert page.count("<p") == page.count("</p>")
+    assert page.count("<div") == page.count("</div>") == html.count("</div>")
+    assert not any(word in page for word in ("http://", "src=", "<script", "url("))        # nothing from elsewhere
+
+
+def test_a_single_kind_is_shown_as_text(line):
+    answer = line.on_terminal("preview", "overflow_warning")
+    assert any("Subject: 2 held messages will be deleted" in row for row in answer)
+    assert answer[-1] == "overflow_warning: preview/overflow_warning.eml, preview/overflow_warning.html"
+
+
+def test_a_template_of_ones_own_that_is_broken_is_told(line):
+    (line.folder / "own").mkdir()
+    (line.folder / "own" / "overflow_warning.txt").write_text("Subject: {{nobdy}}\n\nx\n")
+    line.ini("[notifications]\ntemplates = own\n")
+    answer = line("preview", "overflow_warning")
+    assert answer.code == 1
+    assert "overflow_warning.txt: nothing is called 'nobdy' here; there is" in answer.err
+    assert not (line.folder / "preview" / "overflow_warning.eml").exists()
+    assert line("preview").code == 1
+    assert (line.folder / "preview" / "forward_failed.eml").exists()
