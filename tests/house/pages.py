@@ -15,7 +15,8 @@ from tests.house.source import ROOT
 
 Code = namedtuple("Code", "line text language")         # language: None for code within a sentence
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
-PLACEHOLDERS = {"JOB": "retry_forwards", "COMMAND": "list", "ID": "16", "FILE": "config.ini"}
+PLACEHOLDERS = {"JOB": "retry_forwards", "COMMAND": "list", "ID": "16", "FILE": "config.ini",
+                "KIND": "overflow_warning"}
 COMMAND = re.compile(r"(?<![\w-])jobs\.py ((?:'[^']*'|[^`'|&;()<>#])+)")
 ASSIGNED = re.compile(r"([a-z_]+) = ([^']*)\Z")
 NOT_OURS = ("innodb_flush_log_at_trx_commit", "synchronous")          # settings of other programs
