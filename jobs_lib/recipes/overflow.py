@@ -56,9 +56,8 @@ def warn(ctx) -> dict:
 
 
 def _due(ctx) -> tuple[str, dict]:
-    ahead = min(ctx.options.warn_before, ctx.options.keep)      # no message is warned of before it is held
     return ("released_at IS NULL AND warned_at IS NULL AND held_at < :warned_from",
-            {"warned_from": ctx.now - (ctx.options.keep - ahead)})
+            {"warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before})
 
 
 def _key(ctx, user_id: int, rows: list[dict]) -> str:
