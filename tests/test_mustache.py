@@ -65,6 +65,7 @@ def test_html_escapes_values_and_leaves_raw_ones():
     ("{{nobody}}", "letter.txt: nothing is called 'nobody' here; there is empty, items, name, no, none"),
     ("{{#nobody}}{{/nobody}}", "is called 'nobody' here; there is empty, items, name, no, none, plain, rows, tag, yes"),
     ("{{#items}}{{wrod}}{{/items}}", "there is empty, inner, items, name, no, none, plain, rows, tag, word, yes, zero"),
+    ("{{#plain}}{{x}}{{/plain}}", "letter.txt: nothing is called 'x' here"),
     ("{{#yes}}a", "letter.txt: the section 'yes' is never closed"),
     ("{{^no}}{{#yes}}a{{/yes}}", "letter.txt: the section 'no' is never closed"),
     ("a{{/yes}}", "letter.txt: {{/yes}} closes what is not open"),

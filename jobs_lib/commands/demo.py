@@ -10,7 +10,7 @@ import shlex
 import sys
 from types import SimpleNamespace
 
-from .. import catalogue, config, history
+from .. import catalogue, config
 from ..cli import HOME
 from ..console import Console
 from ..errors import FAILED, UsageError
@@ -19,16 +19,16 @@ from ..render import sample_words as words
 from ..render.paint import Paint
 from ..render.typed import jobs, program, shown
 from ..sample import folder as demo_folder
-from ..sample import service
+from ..sample import keeping, records, service
 from . import migrate, run_due
 
+WARNING = "overflow_warning"
 OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
     ("list", "list", "every job: what it does, when, how it went"),
     ("replay", "replay forward 16", "queue no. 16 once more, which had failed for good"),
-    ("test", "test retry_forwards", "what that job would do now, row by row; nothing is changed"),
-    ("test", "test retry_forwards --sandbox", "the same for real on a copy, with each row that changes"),
-    ("history", "history", "every run, with its counts"),
+    ("test", "test purge_message_logs --set keep=14d", "what a shorter retention would delete; nothing is changed"),
+    ("test", "test retry_forwards --sandbox", "a job for real on a copy, with each row that changes"),
 )
 
 
@@ -57,7 +57,7 @@ def build(folder: str):
     path = demo_folder.make(folder)
     # The environment is left out: a JOBS_CORE_DATABASE in it would win over the demo's own database.
     settings = config.load(path, beside=folder, environ={})
-    console = Console(0)
+    console = _Heard(0)
     console.terminal = False
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, home=HOME, folder=folder)
     migrate.run(_no_arguments(migrate), lambda *_: session, None)
@@ -66,6 +66,16 @@ def build(folder: str):
     # A first install fires nothing old; here the latest slot of every job shall be due.
     db.execute("UPDATE {job_state} SET due_after = NULL")
     return session
+
+
+class _Heard(Console):
+    """Keeps what a command answers: the story tells it in its place."""
+
+    heard = ""
+
+    def answer(self, text: str) -> None:
+        """Keep the last of it."""
+        self.heard = text
 
 
 def _no_arguments(command):
@@ -89,65 +99,70 @@ class Story:
     def tell(self) -> int:
         """Run what is due, by the very code that cron's `jobs.py run-due` runs, and say what came of it."""
         before, originals = service.snapshot(self.db, self.spool), service.originals(self.db, self.spool)
-        self._say(self._opening(len(before)))
+        held, totals = keeping.snapshot(self.db, self.spool), records.totals(self.db)
+        self._say(self._opening(len(before), len(held)))
         budget = self.config.section("core").budget.total_seconds()
         results, code = run_due.tick(self.config, self.session.ports, budget, self.session.console)
+        self._say(["", self.paint("bold", "$ jobs.py run-due"), *words.outcomes(self.paint, results)])
         after = service.snapshot(self.db, self.spool, before)
-        self._say(["", self.paint("bold", "$ jobs.py run-due"), *words.outcomes(results)])
-        self._say(words.heading(self.paint, "What became of each message"))
-        self._say(words.queue(self.paint, before, after, self.now))
-        self._say(self._delivered(originals))
-        self._say(self._notices())
-        self._say(words.heading(self.paint, "The run history"))
-        self._say(words.history(self.paint, history.last_runs(self.db)))
-        self._say(self._next())
+        self._section("What became of each forward",
+                      [*words.queue(self.paint, before, after, self.now), *self._delivered(originals)])
+        self._section("What became of held mail",
+                      words.held(self.paint, held, keeping.snapshot(self.db, self.spool, held), self.now))
+        self._notices()
+        self._section("Totals of each user: log rows go, what they add up to stays",
+                      words.totals(self.paint, totals, records.totals(self.db)))
+        self._section("What you can do next", self._next())
         return code if results else FAILED
 
     @staticmethod
     def _say(lines: list[str]) -> None:
         print("\n".join(lines), flush=True)
 
-    def _opening(self, number: int) -> list[str]:
-        return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"), "",
+    def _section(self, title: str, lines: list[str]) -> None:
+        if lines:
+            self._say([*words.heading(self.paint, title), *lines])
+
+    def _opening(self, forwards: int, held: int) -> list[str]:
+        return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"),
+                self.paint("dim", f"(jobs.py migrate: {self.session.console.heard})"), "",
                 *words.paragraph(
-                    f"Mail to its aliases goes on to their owners. {number} forwards failed at their first try: some "
-                    "are due to be tried again, some not yet, some are finished. Cron would now run what is due.")]
+                    f"Mail to its aliases goes on to their owners. {forwards} forwards failed at their first try, "
+                    f"{held} messages are held since their owners were over their limit, and what is kept for a time "
+                    "only has grown old: spam, logs, sessions, links. Cron would now run what is due.")]
 
     def _delivered(self, originals: dict) -> list[str]:
         found = service.delivered(self.mail.maildir, originals)
         if not found:
             return []
         changed = [number for number, (_, _, identical) in found.items() if not identical]
-        signed = next((number for number, raw in originals.items() if b"DKIM-Signature" in raw), None)
-        lines = words.heading(self.paint, "The delivered messages")
-        lines += words.paragraph(f"{len(found)} files in {shown(os.path.join(self.mail.maildir, 'new'))}, which stands "
-                                 "for the relay.")
         if changed:
-            return lines + words.paragraph(f"Not what came in, which is a defect: no. {changed}")
-        if signed not in found:
-            return lines
-        lines += words.paragraph("Each is what came in, byte for byte, below a few lines such as these of "
-                                 f"no. {signed}:")
-        path, head, _ = found[signed]
-        return lines + ["", *(f"  {line}" for line in head), "", *words.paragraph(
-            "So its sender's signature (DKIM) still holds, and a bounce would come to us. The whole message: "
-            f"{shown(path)}")]
+            return ["", *words.paragraph(f"Not what came in, which is a defect: no. {changed}")]
+        path = next(iter(found.values()))[0]
+        return ["", *words.paragraph(
+            f"The {len(found)} delivered ones are files in {shown(os.path.dirname(path))}, which stands for the relay: "
+            "each what came in, byte for byte, below a few lines of ours. So a signature (DKIM) still holds.")]
 
-    def _notices(self) -> list[str]:
-        rows = self.db.query("SELECT persona, to_email, subject, body_text FROM {notifications}"
-                             " WHERE body_text IS NOT NULL ORDER BY id")
-        personas, lines = vars(self.config.section("personas")), []
-        for row in rows:
-            lines += [*words.heading(self.paint, "The notice that waits for its owner"),
-                      *words.notice(self.paint, row, personas[row["persona"]])]
-        return lines
+    def _notices(self) -> None:
+        """All that wait, as files; the warning as its reader will see it."""
+        rows = self.db.query("SELECT id, kind, persona, to_email, subject, body_text, body_html FROM {notifications}"
+                             " WHERE status = 'pending' AND body_text IS NOT NULL ORDER BY id")
+        paths = {row["id"]: shown(demo_folder.notice(self.folder, row)) for row in rows}
+        personas = vars(self.config.section("personas"))
+        for row in [row for row in rows if row["kind"] == WARNING][:1]:
+            self._section("The warning, as its owner will see it", [
+                *words.notice(self.paint, row, personas[row["persona"]]), "",
+                f"  In a browser: {paths[row['id']]}"])
+        if rows:
+            self._section(f"All notices that wait to be sent, as files in {os.path.dirname(paths[rows[0]['id']])}",
+                          words.notices(self.paint, rows, paths))
 
     def _next(self) -> list[str]:
         mine, there = os.path.join(self.folder, "config.ini"), catalogue.commands()
-        lines = words.heading(self.paint, "What you can do next")
+        lines: list[str] = []
         over = sorted(name for name in os.environ if name.startswith(OVER_THE_FILE))
         if over:
-            lines += [*words.paragraph(f"Your environment sets {', '.join(over)}, which goes over the demo's "
+            lines = [*words.paragraph(f"Your environment sets {', '.join(over)}, which goes over the demo's "
                                        "config.ini: unset it before you try these."), ""]
         lines += words.command_lines(self.paint, [
             (jobs(HOME, *line.split(), config=mine), meaning) for command, line, meaning in TO_TRY if command in there])

@@ -22,7 +22,7 @@ NEEDED = (
 )
 
 
-def _not_needed(ctx):
+def _not_needed(ctx) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes it less."""
     needed, job, before = {0}, "", clock.text(ctx.now - ctx.options.keep)      # NOT IN an empty list is never true
     while True:

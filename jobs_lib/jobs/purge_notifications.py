@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from ..recipes.retention import Rule, keep, purge
 
+ANNOUNCES_MAIL = ("EXISTS (SELECT 1 FROM {overflow_hold} WHERE {overflow_hold}.warning_id = {notifications}.id"
+                  " AND {overflow_hold}.released_at IS NULL)")
 
-def _announces_no_mail(_ctx):
-    return ("NOT EXISTS (SELECT 1 FROM {overflow_hold} WHERE {overflow_hold}.warning_id = {notifications}.id"
-            " AND {overflow_hold}.released_at IS NULL)", {})
+
+def _announces_no_mail(_ctx) -> tuple[str, dict]:
+    return f"NOT {ANNOUNCES_MAIL}", {}
 
 
 job = purge(

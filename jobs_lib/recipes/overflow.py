@@ -13,13 +13,14 @@ NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the o
 GIVEN_UP = timedelta(days=7)        # a warning that waits so long to be sent holds nothing back any more
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
 
-TOLD = ("{overflow_hold}.warned_at IS NOT NULL AND (EXISTS (SELECT 1 FROM {notifications} WHERE {notifications}.id ="
-        " {overflow_hold}.warning_id AND {notifications}.status IN ('sent', 'failed') AND COALESCE("
-        "{notifications}.sent_at, {notifications}.finished_at, {notifications}.created_at) <= :told_by)"
-        " OR {overflow_hold}.warned_at <= :given_up AND NOT EXISTS (SELECT 1 FROM {notifications} WHERE"
-        " {notifications}.id = {overflow_hold}.warning_id AND {notifications}.status IN ('sent', 'failed')))")
-UNSENT = ("({overflow_hold}.warning_id IS NULL OR EXISTS (SELECT 1 FROM {notifications} WHERE {notifications}.id ="
-          " {overflow_hold}.warning_id AND {notifications}.status <> 'sent'))")
+# Values, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
+FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at, {notifications}.created_at) FROM"
+            " {notifications} WHERE {notifications}.id = {overflow_hold}.warning_id AND {notifications}.status IN"
+            " ('sent', 'failed'))")
+TOLD = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :told_by OR {{overflow_hold}}.warned_at <="
+        f" :given_up AND {FINISHED} IS NULL)")
+UNSENT = ("({overflow_hold}.warning_id IS NULL OR (SELECT {notifications}.status FROM {notifications} WHERE"
+          " {notifications}.id = {overflow_hold}.warning_id) <> 'sent')")
 
 
 def told(ctx) -> tuple[str, dict]:
@@ -55,9 +56,8 @@ def warn(ctx) -> dict:
 
 
 def _due(ctx) -> tuple[str, dict]:
-    ahead = min(ctx.options.warn_before, ctx.options.keep)      # no message is warned of before it is held
     return ("released_at IS NULL AND warned_at IS NULL AND held_at < :warned_from",
-            {"warned_from": ctx.now - (ctx.options.keep - ahead)})
+            {"warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before})
 
 
 def _key(ctx, user_id: int, rows: list[dict]) -> str:

@@ -1,4 +1,4 @@
-"""What the demo says: each message before and after, the runs, the delivered mail, the notice, what to do next."""
+"""What the demo says: what the jobs did, each message before and after, the totals, the notices, what to do next."""
 from __future__ import annotations
 
 import textwrap
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from .. import clock
 from . import times
-from .words import outcome_words
+from .words import counts_words, outcome_words
 
 WIDTH = 80
 RETRIES = 4
@@ -83,10 +83,66 @@ def span(length) -> str:
     return times.span(timedelta(minutes=round(length.total_seconds() / 60)))
 
 
-def outcomes(results: list[dict]) -> list[str]:
-    """One run a line, or a little more."""
-    return [line for result in results for line in
-            textwrap.wrap(outcome_words(result), WIDTH, initial_indent="  ", subsequent_indent="      ")]
+def outcomes(paint, results: list[dict]) -> list[str]:
+    """What each job did, one a line, or a little more."""
+    width = max((len(result["job"]) for result in results), default=0)
+    lines = [paint("dim", f"  {'job':<{width}}  what it did")]
+    for result in results:
+        words = counts_words(result["counts"]) or "nothing to do"
+        if result["status"] != "ok":
+            words = outcome_words(result).partition(": ")[2]
+        first, *more = textwrap.wrap(words, WIDTH - width - 4)
+        lines += [f"  {result['job']:<{width}}  " + paint("" if result["status"] == "ok" else BAD, first),
+                  *(" " * (width + 6) + line for line in more)]
+    return lines
+
+
+def held(paint, before: dict, after: dict, now) -> list[str]:
+    """The held messages, one a line."""
+    lines = [paint("dim", _columns("no", "subject", "before", "after"))]
+    for number, row in before.items():
+        if row["released_at"]:
+            stood = f"released {_since(row['released_at'], now)} ago"
+        else:
+            stood = f"held {_since(row['held_at'], now)}"
+            stood += f", warned {_since(row['warned_at'], now)}" if row["warned_at"] else ""
+        style, words = _held_fate(row, after[number])
+        lines.append(_columns(str(number), row["subject"], stood, "") + paint(style, words))
+    return lines
+
+
+def _held_fate(before: dict, after: dict) -> tuple[str, str]:
+    if not after["is_kept"]:
+        return "dim", "row deleted, file kept" if after["is_there"] else "row and file deleted"
+    if after["released_at"]:
+        return "dim", "kept for now"
+    if after["warned_at"] and not before["warned_at"]:
+        return BAD, "owner warned"
+    return (WAITS, "waits: 24 h of warning") if after["warned_at"] else ("dim", "kept")
+
+
+def _since(moment: str, now) -> str:
+    return span(now - clock.parse(moment)).replace(" d", "d").replace(" h", "h")
+
+
+def totals(paint, before: list[dict], after: list[dict]) -> list[str]:
+    """E-mails and bytes of each user, as the view `message_totals` tells them: equal before and after."""
+    now = {row["user_id"]: row for row in after}
+    lines = [paint("dim", f"  {'user':<14}{'log rows':<14}{'e-mails':<16}bytes")]
+    for row in before:
+        then = now.get(row["user_id"], {"rows": 0, "emails": 0, "bytes": 0})
+        same = all(row[name] == then[name] for name in ("emails", "bytes"))
+        cells = (f"{row[name]:,} -> {then[name]:,}" for name in ("rows", "emails", "bytes"))
+        lines.append(f"  {row['name']:<14}" + "".join(f"{cell:<{room}}" for cell, room in zip(cells, (14, 16, 26)))
+                     + paint(GOOD if same else BAD, "equal" if same else "NOT EQUAL, a defect"))
+    return lines
+
+
+def notices(paint, rows: list[dict], paths: dict) -> list[str]:
+    """Those that wait: the file that shows each, and what it says."""
+    names = {number: path.rpartition("/")[2] for number, path in paths.items()}
+    width = max(map(len, names.values()))
+    return [f"  {names[row['id']]:<{width}}  " + paint("dim", _cut(row["subject"], WIDTH - width - 4)) for row in rows]
 
 
 def notice(paint, row: dict, sender: str) -> list[str]:
@@ -101,15 +157,6 @@ def _folded(line: str, width: int) -> list[str]:
     """A long line as a mail reader folds it, each part indented like the first."""
     indent = line[:len(line) - len(line.lstrip())]
     return textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent) or [""]
-
-
-def history(paint, rows: list[dict]) -> list[str]:
-    """The table `job_runs`, oldest first."""
-    width = max(len(row["job"]) for row in rows)
-    return [paint("dim", f"  {'job':<{width}}  {'started (UTC)':<19}  {'trigger':<9}  {'outcome':<8}  took"),
-            *(f"  {row['job']:<{width}}  {row['started_at']}  {row['trigger_type']:<9}  "
-              + paint(GOOD if row["status"] == "ok" else BAD, f"{row['status']:<8}")
-              + f"  {row['duration_ms'] or 0} ms" for row in reversed(rows))]
 
 
 def command_lines(paint, commands: list[tuple[str, str]]) -> list[str]:

@@ -7,8 +7,9 @@ import shutil
 from .. import folders
 from ..errors import UsageError
 
-MARK = ".jobs-demo"
-MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log")
+MARK, NOTICES = ".jobs-demo", "notices"
+MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
+        "archive", NOTICES)
 CONFIG = """\
 # The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this folder.
 [core]
@@ -55,6 +56,14 @@ def make(folder: str) -> str:
         folders.write(path, CONFIG)
     except OSError as error:
         raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by --dir") from None
+    return path
+
+
+def notice(folder: str, row: dict) -> str:
+    """Write a row of `notifications` where a browser or a pager opens it; the file's path."""
+    path = os.path.join(folders.private(os.path.join(folder, NOTICES)),
+                        f"{row['id']}-{row['kind']}.{'html' if row['body_html'] else 'txt'}")
+    folders.write(path, row["body_html"] or row["body_text"])
     return path
 
 

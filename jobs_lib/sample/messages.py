@@ -1,6 +1,7 @@
 """The raw messages of the sample service: what real mail brings along, each trouble once."""
 from __future__ import annotations
 
+import os
 from base64 import encodebytes
 from email.utils import format_datetime
 
@@ -24,6 +25,18 @@ def raw(name: str, received) -> bytes:
              f" {format_datetime(received)}\n")
     dated = text if "\nDate: " in text else f"Date: {format_datetime(received)}\n{text}"
     return (trace + dated).replace("\n", "\r\n").encode("utf-8")
+
+
+def store(spool: str, name: str, received) -> int:
+    """Write the message into the spool, once, and return its size; 0 for one that is to be missing."""
+    path = os.path.join(spool, name)
+    if name not in MESSAGES:
+        return 0
+    if not os.path.exists(path):
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(raw(name, received))
+    return os.path.getsize(path)
 
 
 def _sender_domain(text: str) -> str:
@@ -88,6 +101,25 @@ MESSAGES = {
                          "Seat 14, window.\n"),
     "recipe.eml": _plain("Cookery <post@cookery.example>", "club@alias.example", "The recipe you asked for", 12,
                          "Two eggs, flour, milk.\n"),
+    # held, since the account was over its limit
+    "photos.eml": _plain("Photo Lab <lab@photo.example>", "shop@alias.example", "Your photos are ready", 3301,
+                         "48 prints, glossy. Please fetch them this month.\n"),
+    "minutes.eml": _plain("Ann Lee <ann@club.example>", "club@alias.example", "Minutes of the meeting", 32,
+                          "Present: all of us. Decided: lemonade.\n\nAnn\n"),
+    "seeds.eml": _plain("Garden Shop <post@garden.example>", "shop@alias.example", "Spring seeds are here", 18,
+                        "Beans, peas, sunflowers.\n"),
+    "results.eml": _plain("Clinic <desk@clinic.example>", "sam@alias.example", "Your results are ready", 9004,
+                          "Please call us between nine and five.\n"),
+    "walk.eml": _plain("Tom Reed <tom@reed.example>", "club@alias.example", "A walk on Sunday?", 9,
+                       "Ten o'clock, at the bridge?\n\nTom\n"),
+    "keys.eml": _plain("Landlord <house@rent.example>", "bank@alias.example", "Handing over the keys", 71,
+                       "Friday at four.\n"),
+    "deposit.eml": _plain("Landlord <house@rent.example>", "bank@alias.example", "Your deposit", 72,
+                          "It is on its way.\n"),
+    # judged to be spam
+    "pills.eml": _plain("Best Pills <win@pills.example>", "shop@alias.example", "Cheapest pills ever", 1, "Click!\n"),
+    "prize.eml": _plain("Lottery <you@prize.example>", "club@alias.example", "You have won", 2, "Send us your PIN.\n"),
+    "watch.eml": _plain("Watches <sale@watch.example>", "shop@alias.example", "Watches at 90 % off", 3, "Buy!\n"),
     "survey.eml": _plain("Survey <ask@survey.example>", "shop@alias.example", "Two minutes of your time?", 404,
                          "Twelve short questions.\n"),
 }

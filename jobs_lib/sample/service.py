@@ -1,4 +1,4 @@
-"""The sample service itself: three owners, their aliases, and forwards in every state that a row can be in."""
+"""The sample service itself: four owners, their aliases, and forwards in every state that a row can be in."""
 from __future__ import annotations
 
 import os
@@ -8,7 +8,8 @@ from datetime import timedelta
 from .. import clock
 from ..folders import private
 from ..recipes.headers import header_text, read_headers
-from .messages import MESSAGES, raw
+from . import keeping, records
+from .messages import store
 
 HOME, WORK = "jane@home.example", "jane@work.example"
 
@@ -64,14 +65,16 @@ ROWS = (
 
 
 def fill(db, spool: str, now) -> None:
-    """Put owners, aliases, destinations and forwards into the tables, and the raw messages into the spool folder."""
+    """Put rows into every table that a job looks at, and the raw messages into the spool folder."""
     private(spool)
     with db.transaction():
         owners = _owners(db, now)
         aliases, destinations = _addresses(db, now, owners)
         for row in ROWS:
             _forward(db, now, row, owners[row.owner], aliases[row.alias], destinations[row.to],
-                     _store(spool, row.file, now - row.age))
+                     store(spool, row.file, now - row.age))
+        keeping.fill(db, spool, now, owners, aliases)
+        records.fill(db, now, owners, aliases, destinations)
 
 
 def _owners(db, now) -> dict:
@@ -79,6 +82,7 @@ def _owners(db, now) -> dict:
     return {
         "jane": db.insert("users", email="jane@home.example", name="Jane Miller", created_at=since),
         "omar": db.insert("users", email="omar@home.example", name="Omar Haddad", status="suspended", created_at=since),
+        "sam": db.insert("users", email="sam@home.example", name="Sam Okoro", created_at=since, log_retention_days=30),
         "lena": db.insert("users", email="lena@home.example", name="Lena Vogt", status="deleted", created_at=since,
                           deleted_at=now - timedelta(minutes=30)),
     }
@@ -95,19 +99,8 @@ def _addresses(db, now, owners: dict) -> tuple[dict, dict]:
             destinations[row.to] = db.insert("destinations", user_id=user_id, email=row.to, verified_at=since,
                                              created_at=since)
         db.upsert("alias_destinations", {"alias_id": aliases[row.alias], "destination_id": destinations[row.to]})
+    aliases["sam"] = db.insert("aliases", user_id=owners["sam"], address="sam@alias.example", created_at=since)
     return aliases, destinations
-
-
-def _store(spool: str, name: str, received) -> int:
-    """Write the message into the spool, once, and return its size; 0 for one that has been lost."""
-    path = os.path.join(spool, name)
-    if name not in MESSAGES:
-        return 0
-    if not os.path.exists(path):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw(name, received))
-    return os.path.getsize(path)
 
 
 def _forward(db, now, row: Row, user_id: int, alias_id: int, destination_id: int, size: int) -> None:

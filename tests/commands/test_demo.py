@@ -15,8 +15,9 @@ from pathlib import Path
 import dkim
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from jobs_lib.ports.db import connect
+from jobs_lib.render import sample_words
 from jobs_lib.sample import signed
 from jobs_lib.sample.messages import MESSAGES, raw
 from jobs_lib.sample.service import ROWS
@@ -68,19 +69,102 @@ def test_it_shows_every_state_and_what_became_of_it(demo, db):
         assert any(words in line for line in lines), words
 
 
-def test_what_is_due_runs_through_run_due_itself(db):
-    runs = db.query("SELECT job, slot, status, trigger_type FROM {job_runs} ORDER BY id")
-    assert runs[0]["job"] == "retry_forwards"
-    assert {(run["status"], run["trigger_type"]) for run in runs} == {("ok", "scheduled")}
-    assert all(run["slot"] for run in runs)
+def runs(db) -> list[dict]:
+    """Those of the demo, in their order; the sample service has a few of before."""
+    return db.query("SELECT job, slot, status, trigger_type, counts FROM {job_runs} WHERE host <> 'sample' ORDER BY id")
 
 
-def test_the_owner_is_told_and_the_notice_is_shown(demo, db):
-    notice = db.row("SELECT to_email, subject, body_text, status FROM {notifications}")
-    assert (notice["to_email"], notice["status"]) == ("jane@home.example", "pending")
-    shown = [line[4:] for line in demo[1].stdout.splitlines() if line.startswith("  |")]
-    assert shown[1:] == [f"To:      {notice['to_email']}", f"Subject: {notice['subject']}", "",
-                         *notice["body_text"].rstrip().split("\n")]
+def test_every_job_is_due_runs_through_run_due_and_finds_something_to_do(demo, db):
+    found = runs(db)
+    assert found[0]["job"] == "retry_forwards"
+    assert sorted(run["job"] for run in found) == catalogue.names()
+    assert {(run["status"], run["trigger_type"]) for run in found} == {("ok", "scheduled")}
+    assert all(run["slot"] for run in found)
+    assert [run["job"] for run in found if not any(json.loads(run["counts"]).values())] == []
+    for run in found:
+        assert re.search(rf"(?m)^  {run['job']} +[0-9]", demo[1].stdout), run["job"]
+
+
+def section(done, title: str) -> list[str]:
+    """The lines below a heading."""
+    lines = done.stdout.splitlines()
+    start = lines.index(title) + 2
+    end = next((at for at in range(start, len(lines)) if lines[at].startswith("---")), len(lines) + 2)
+    return lines[start:end - 2]
+
+
+def test_the_story_is_short(demo):
+    assert len(demo[1].stdout.splitlines()) <= 130
+
+
+# What the retention jobs did
+
+def test_each_held_message_and_what_became_of_it(demo):
+    told = section(demo[1], "What became of held mail")
+    for words in ("Your photos are ready        held 29d                 owner warned",
+                  "Spring seeds are here        held 31d, warned 1d 1h   row and file deleted",
+                  "Your results are ready       held 30d, warned 20h     waits: 24 h of warning",
+                  "A walk on Sunday?            held 12d                 kept",
+                  "Handing over the keys        released 8d ago          row and file deleted",
+                  "Your deposit                 released 2d ago          kept for now"):
+        assert any(line.endswith(words) for line in told), words
+
+
+def test_the_warning_is_shown_as_its_owner_will_see_it_and_can_be_opened(demo, db):
+    warning = db.row("SELECT to_email, subject, body_text, body_html FROM {notifications}"
+                     " WHERE kind = 'overflow_warning' AND status = 'pending'")
+    lines = section(demo[1], "The warning, as its owner will see it")
+    shown = [line[4:] for line in lines if line.startswith("  |")]
+    assert shown[1:] == [f"To:      {warning['to_email']}", f"Subject: {warning['subject']}", "",
+                         *(line.rstrip() for line in warning["body_text"].rstrip().split("\n"))]
+    page = demo[0] / lines[-1].partition("In a browser: ")[2]
+    assert page.read_text(encoding="utf-8") == warning["body_html"]
+
+
+def test_each_notice_that_waits_is_a_file_to_look_at(demo, db):
+    waiting = db.query("SELECT id, subject, body_text, body_html FROM {notifications} WHERE status = 'pending'")
+    assert len(waiting) >= 2
+    told = section(demo[1], "All notices that wait to be sent, as files in demo/notices")
+    for notice in waiting:
+        line, = [line for line in told if f" {notice['id']}-" in line]
+        assert notice["subject"].startswith(line.split(maxsplit=1)[1].rstrip("."))
+        content = (demo[0] / "demo" / "notices" / line.split()[0]).read_text(encoding="utf-8")
+        assert content == notice["body_html"] or notice["body_text"]
+    assert not list((demo[0] / "demo").rglob("maildir/new/*notice*"))
+
+
+def test_the_totals_of_each_user_are_equal_before_and_after(demo, db):
+    lines = section(demo[1], "Totals of each user: log rows go, what they add up to stays")[1:]
+    owners = db.query("SELECT id, name FROM {users} ORDER BY id")
+    assert len(lines) == len(owners) == 4
+    for line, owner in zip(lines, owners):
+        left = db.value("SELECT COUNT(*) FROM {message_logs} WHERE user_id = :id", id=owner["id"])
+        emails, size = db.query("SELECT SUM(email_count) AS n, SUM(bytes_used) AS b FROM message_totals"
+                                " WHERE user_id = :id", id=owner["id"])[0].values()
+        assert line.split() == [*owner["name"].split(), str(emails), "->", str(left), str(emails), "->", str(emails),
+                                f"{size:,}", "->", f"{size:,}", "equal"]
+        assert left < emails
+
+
+@pytest.mark.parametrize("name", ["rows", "emails", "bytes"])
+def test_totals_that_differ_would_be_seen(name):
+    before = {"user_id": 1, "name": "Jane", "rows": 5, "emails": 9, "bytes": 100}
+    line = sample_words.totals(lambda style, words: words, [before], [{**before, name: 4}])[1]
+    assert line.endswith("equal" if name == "rows" else "NOT EQUAL, a defect")
+
+
+def test_what_is_not_past_its_time_stays(db):
+    assert db.value("SELECT COUNT(*) FROM {spam_quarantine}") == 1
+    assert db.value("SELECT COUNT(*) FROM {sessions}") == 2
+    assert db.value("SELECT COUNT(*) FROM {magic_links}") == 2
+    assert [row["status"] for row in db.query("SELECT status FROM {webhook_deliveries} ORDER BY id")] == [
+        "pending", "delivered", "delivered"]
+    assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE host = 'sample'") == 10
+    assert db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE message_log_id NOT IN"
+                    " (SELECT id FROM {message_logs})") == 0
+
+
+# What the forwards did
 
 
 def test_two_rows_of_one_message_keep_its_file_until_both_are_done(demo, db):

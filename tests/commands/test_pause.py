@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from tests.support.service import Service
 
-OTHERS_OFF = {"purge_failed_emails": {"enabled": "no"}}
+OTHERS_OFF = {name: {"enabled": "no"} for name in catalogue.names() if name != "retry_forwards"}
 
 
 @pytest.fixture

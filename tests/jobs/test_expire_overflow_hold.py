@@ -162,10 +162,11 @@ def test_a_message_goes_24_hours_after_its_warning_was_sent(hold):
         message(hold, 3, timedelta(days=90), warned_at=long_ago, warning_id=2),            # sent a second too late
         message(hold, 4, timedelta(days=90), warning_id=1),                                # not warned of: it is now
         message(hold, 5, timedelta(days=29), warned_at=long_ago, warning_id=1),
+        message(hold, 6, timedelta(days=90), warning_id=1, user_id=9),                     # to be warned of once more
     ])
-    assert hold.run(JOB) == {"notices": 1, "waiting": 2, "deleted": 1, "files": 1, "bytes_freed": 100}
-    assert hold.ids("overflow_hold") == [2, 3, 4, 5]
-    assert hold.spooled() == ["2.eml", "3.eml", "4.eml", "5.eml"]
+    assert hold.run(JOB) == {"notices": 1, "waiting": 3, "deleted": 1, "files": 1, "bytes_freed": 100}
+    assert hold.ids("overflow_hold") == [2, 3, 4, 5, 6]
+    assert hold.spooled() == ["2.eml", "3.eml", "4.eml", "5.eml", "6.eml"]
 
 
 def test_where_the_warning_was_not_sent_a_message_waits_24_hours_or_a_week(hold):

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import due, history
-from jobs_lib.jobs.purge_job_history import KEPT
 from jobs_lib.job import declare
+from jobs_lib.jobs.purge_job_history import KEPT
 
 OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 
@@ -56,6 +56,16 @@ def test_each_job_keeps_its_last_ten_runs_and_its_last_ten_good_ones(bench):
     runs(bench, "another", 300)                                                 # one job does not use up another's
     assert purge(bench) == [*goods[2:], *bad[3:], bench.ids("job_runs", "job = 'another'")[0]]
     assert not {*skipped, *last_skipped} & {*bench.ids("job_runs")}
+
+
+def test_the_condition_names_only_what_is_old_so_jobs_that_run_daily_add_nothing(bench):
+    [old] = runs(bench, "gone", 900)
+    for name in ("send_mail", "retry_mail", "check_mail"):
+        runs(bench, name, *range(100, 0, -1))
+    named = []
+    bench.on_statement = lambda sql, values: named.append(values["needed"]) if sql.startswith("DELETE") else None
+    purge(bench)
+    assert named[0] == [0, old]
 
 
 def test_the_usual_time_of_a_job_is_the_same_afterwards(bench):

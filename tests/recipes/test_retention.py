@@ -3,12 +3,13 @@ from __future__ import annotations
 
 import re
 import threading
+from datetime import timedelta
 
 import pytest
 
 from jobs_lib.ports.db import connect
 from jobs_lib.ports.dialects import Batches
-from jobs_lib.recipes.retention import PRESENT, Rule, keep, purge
+from jobs_lib.recipes.retention import PRESENT, Purge, Rule, keep, purge
 from jobs_lib.recipes.selection import Selection
 from jobs_lib.recipes.walk import LISTED, Pace
 from tests.support.databases import bulk
@@ -73,6 +74,88 @@ def test_the_limit_is_fixed_when_the_run_begins(bench):
     bench.on_statement = lambda sql, values: (bench.clock.sleep(5), moments.add(values.get("before0")))
     bench.run(LOGS)
     assert moments - {None} == {bench.ago(days=90)}
+
+
+# What a job adds: a condition, a step before, something kept of each batch, further rows
+
+def test_one_more_condition_is_judged_again_when_the_row_goes(bench):
+    job = SESSIONS._replace(run=Purge("sessions", (Rule("expires_at", option=None, also=lambda ctx: (
+        "NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {sessions}.user_id AND {users}.status = :word)",
+        {"word": "kept"})),)))
+    bench.table("users", [{"id": 1, "status": "kept"}, {"id": 2}, {"id": 3}])
+    bench.table("sessions", [{"id": id, "user_id": id, "expires_at": bench.ago(days=1)} for id in (1, 2, 3)])
+    assert bench.run(job, dry_run=True) == {"deleted": 2}
+    other = connect(bench.url)
+
+    def change(sql, _):                         # after the rows were found, before they go
+        if re.match("BEGIN|START", sql):
+            other.execute("UPDATE {users} SET status = 'kept' WHERE id = 2")
+    bench.on_statement = change
+    assert bench.run(job) == {"deleted": 1}
+    other.close()
+    assert bench.ids("sessions") == [1, 2]
+
+
+def test_the_step_before_comes_first_and_its_counts_are_told(bench):
+    logs(bench, {1: 91, 2: 1})
+
+    def first(ctx) -> dict:
+        if not ctx.dry_run:
+            ctx.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2", old=bench.ago(days=91))
+        return {"made_old": 1}
+    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), first=first))
+    assert bench.run(job, dry_run=True) == {"made_old": 1, "deleted": 1}
+    assert bench.run(job) == {"made_old": 1, "deleted": 2}
+
+
+def test_what_is_kept_of_a_batch_is_told_just_the_rows_that_go(bench):
+    logs(bench, {**dict.fromkeys(range(1, 2501), 91), **{id: 91 if id % 9 else 1 for id in range(5000, 9000, 8)}})
+    kept = []
+
+    def within(db, rows) -> None:
+        kept.append([row["id"] for row in db.query(f"SELECT id{rows.source}", **rows.values)])
+        same = f"SELECT COUNT(*) FROM {{message_logs}} WHERE id{rows.key} AND {rows.filter}"
+        assert db.value(same, **rows.values) == len(kept[-1])
+    before = bench.ids("message_logs")
+    deleted = bench.run(LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), within=within)))["deleted"]
+    assert set(ways(bench)) == {"range", "ids"}
+    told = [id for ids in kept for id in ids]
+    assert len(told) == len(set(told)) == deleted
+    assert set(before) - set(told) == set(bench.ids("message_logs"))
+
+
+def test_a_batch_whose_rows_changed_while_they_were_kept_is_done_again(bench):
+    logs(bench, {1: 91, 2: 91})
+    calls = []
+
+    def within(db, rows) -> None:
+        calls.append(rows)
+        db.execute("UPDATE {users} SET name = name || 'x'")
+        if len(calls) == 1:                     # as if another program had inserted a row in between
+            db.execute("UPDATE {message_logs} SET created_at = :now WHERE id = 2", now=bench.now)
+    bench.table("users", [{"name": ""}])
+    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), within=within))
+    assert bench.run(job) == {"deleted": 2}
+    assert len(calls) == 2
+    assert bench.rows("users")[0]["name"] == "x"            # what the first attempt did is undone
+
+
+def test_further_rows_go_after_those_of_the_rules_and_a_dry_run_counts_them(bench):
+    logs(bench, {1: 91, 2: 8, 3: 1})
+    ours = bench.ago(days=90)
+
+    def more(ctx):
+        for id in (2, 3):
+            of_one = Rule("created_at", only={"id": id}, also=lambda ctx: ("created_at >= :ours", {"ours": ours}))
+            yield Selection("message_logs", [(of_one, ctx.now - timedelta(hours=12))], ctx)
+    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), more=more))
+    assert bench.run(job, dry_run=True) == {"deleted": 3}
+    assert bench.run(job, limit=1) == {"deleted": 1}
+    assert bench.ids("message_logs") == [2, 3]
+    assert bench.run(job, limit=1) == {"deleted": 1}
+    assert bench.ids("message_logs") == [3]
+    assert bench.run(job, keep="off") == {"deleted": 0}
+    assert bench.run(job) == {"deleted": 1}
 
 
 # The way

@@ -8,6 +8,7 @@ Only the clock and the mail transport are ours: seconds pass when a job sleeps, 
 """
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 from collections import namedtuple
@@ -21,7 +22,7 @@ from jobs_lib.ports import Ports
 from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
-from tests.support.databases import migrated
+from tests.support import databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
@@ -32,7 +33,7 @@ class Bench:
 
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
-        self.db = migrated(url)
+        self.db = databases.migrated(url)
         self.clock, self.outbox = Clock(), Outbox()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
@@ -60,6 +61,11 @@ class Bench:
         """Insert rows; columns without a default that a row leaves out get something harmless. Their ids."""
         with self.db.transaction():
             return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
+
+    def bulk(self, name: str, rows: list[dict]) -> None:
+        """The same for many rows that all have the same columns."""
+        filled = [{**self._filling(name), **row} for row in rows]
+        databases.bulk(self.db, name, list(filled[0]), [tuple(row.values()) for row in filled])
 
     def ids(self, name: str, where: str = "1 = 1") -> list[int]:
         """What is left, in order."""
@@ -132,6 +138,15 @@ class Bench:
             ports.close()
         self.samples = console.samples
         return self.result
+
+    def second_host(self) -> Bench:
+        """Another installation on the same database and spool, with locks, log and clock of its own."""
+        other = copy.copy(self)
+        other.folder = self.folder / "second"
+        other.folder.mkdir()
+        other.clock, other.on_statement = Clock(), None
+        other.config(core={"state_dir": "state"}, spool={"dir": self.spool_dir})
+        return other
 
     def events(self, job: str) -> list[dict]:
         """The log of a job, a dict a line."""

@@ -1,0 +1,37 @@
+"""Delete header snapshots that are past their log's retention.
+
+The encrypted headers of a message are worth no more than its log row, so they are kept no longer: as long as
+`[purge_message_logs] keep` says, or the owner's own retention if that is shorter. Mostly they go with their row.
+Here go those whose row is gone by any other way, and those of rows that are past their time and still there.
+
+If more than half of the snapshots, and more than 10,000, have no log row, the log is probably lost or another
+database's: then nothing goes before it is confirmed.
+
+Killed at any point: rows go in small commits, and the next run looks again and goes on with what is left.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="11 4 * * *", priority="low",
+    options={"keep": Option(kind.or_empty(kind.optional(kind.duration)), "",
+                            "How long headers are kept, counted from their log row. Empty: as `[purge_message_logs] "
+                            "keep`; a longer time than that does not count. `off`: only those without a log row go.")},
+    idempotency="Which rows go is decided by their log rows alone, and each batch is one commit: a killed or repeated "
+                "run finds what is left and goes on.",
+    sample=("id", "message_log_id", "user_id", "created_at"),
+)
+def job(ctx):
+    """Take the shorter of the two retentions, and delete what is past it or has no log row."""
+    from ..recipes import snapshots
+
+    own, logs = ctx.options.keep, ctx.options_of("purge_message_logs").keep
+    if own is None or (own == "" and logs is None):
+        return snapshots.purge(ctx, None, "")
+    if own == "" or (logs is not None and logs <= own):
+        return snapshots.purge(ctx, logs, "[purge_message_logs] keep")
+    return snapshots.purge(ctx, own, "[purge_header_snapshots] keep")

@@ -1,0 +1,317 @@
+"""Header snapshots go when their log row is gone, or past its time; no others ever do."""
+from __future__ import annotations
+
+import re
+import signal
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes import snapshots
+from tests.support.databases import bulk, empty, rows
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+JOB = "purge_header_snapshots"
+LOGS = "purge_message_logs"
+
+
+def pair(bench, id: int, created_at, user_id: int = 1) -> None:
+    """A log row with a snapshot of the same id, which is young itself: the row's age counts."""
+    bench.table("message_logs", [{"id": id, "user_id": user_id, "created_at": created_at}])
+    bench.table("header_snapshots", [{"id": id, "message_log_id": id, "user_id": user_id}])
+
+
+def many(db, logs: int, snapshots: int, created_at) -> None:
+    """So many log rows, and so many snapshots, from id 1 on."""
+    bulk(db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
+         [(id, 1, "send", "spam", created_at) for id in range(1, logs + 1)])
+    bulk(db, "header_snapshots", ["id", "message_log_id", "user_id"],
+         [(id, id, 1) for id in range(1, snapshots + 1)])
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Windows of ten snapshots, and safety stops from eleven on."""
+    monkeypatch.setattr(snapshots, "WINDOW", 10)
+    monkeypatch.setattr(snapshots, "MOST_ROWS", 10)
+    monkeypatch.setattr("jobs_lib.recipes.retention.MOST_ROWS", 10)
+
+
+# Which
+
+def test_what_has_no_log_row_goes_however_young_it_is(bench):
+    pair(bench, 2, bench.ago(days=1))
+    bench.table("header_snapshots", [{"id": 1, "message_log_id": 1}, {"id": 3, "message_log_id": 3},
+                                     {"id": 4, "message_log_id": 3}])
+    assert bench.run(JOB) == {"deleted": 3, "orphans": 3}
+    assert bench.ids("header_snapshots") == [2]
+
+
+def test_what_is_past_the_logs_time_goes_though_the_row_is_there(bench):
+    pair(bench, 1, bench.ago(days=90, seconds=1))
+    pair(bench, 2, bench.ago(days=90))                      # exactly at the limit stays
+    pair(bench, 3, bench.ago(days=1))
+    bench.table("header_snapshots", [{"id": 4, "message_log_id": 1}, {"id": 5, "message_log_id": 2}])
+    assert bench.run(JOB) == {"deleted": 2, "orphans": 0}
+    assert bench.ids("header_snapshots") == [2, 3, 5]
+    assert bench.ids("message_logs") == [1, 2, 3]
+
+
+@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (1, 3), (-7, 3), (90, 90), (500, 90)])
+def test_the_owners_own_retention_counts_for_headers_too(bench, days, kept):
+    bench.table("users", [{"id": 1, "log_retention_days": days}, {"id": 2, "log_retention_days": 40}])
+    pair(bench, 1, bench.ago(days=kept, seconds=1))
+    pair(bench, 2, bench.ago(days=kept))
+    pair(bench, 3, bench.ago(days=40), user_id=2)
+    pair(bench, 4, bench.ago(days=89), user_id=3)           # nobody knows this user
+    assert bench.run(JOB) == {"deleted": 1, "orphans": 0}
+    assert bench.ids("header_snapshots") == [2, 3, 4]
+
+
+def test_more_choices_than_fit_one_condition(bench, monkeypatch):
+    monkeypatch.setattr(snapshots, "CHOICES_AT_ONCE", 3)
+    for days in range(4, 14):
+        bench.table("users", [{"id": days, "log_retention_days": days}])
+        pair(bench, days, bench.ago(days=days, seconds=1), user_id=days)
+        pair(bench, days + 100, bench.ago(days=days), user_id=days)
+    assert bench.run(JOB, dry_run=True) == {"deleted": 10, "orphans": 0}
+    assert bench.run(JOB) == {"deleted": 10, "orphans": 0}
+    assert bench.ids("header_snapshots") == list(range(104, 114))
+
+
+# How long
+
+@pytest.mark.parametrize("headers, logs, gone", [
+    ("", "60d", {50: False, 61: True}),                     # as the logs
+    ("30d", "60d", {29: False, 31: True}),                  # shorter than the logs
+    ("30d", "20d", {19: False, 21: True}),                  # never longer than the logs
+    ("30d", "off", {29: False, 31: True}),                  # said for headers alone
+    ("", "off", {900: False}),
+    ("off", "60d", {900: False}),
+])
+def test_which_of_the_two_times_counts(bench, headers, logs, gone):
+    bench.config(**{LOGS: {"keep": logs}})
+    for days in gone:
+        pair(bench, days, bench.ago(days=days))
+    bench.table("header_snapshots", [{"id": 1000, "message_log_id": 1000}])        # orphans go by any option
+    assert bench.run(JOB, keep=headers) == {"deleted": 1 + sum(gone.values()), "orphans": 1}
+    assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
+
+
+def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench):
+    bench.config(**{LOGS: {"keep": "off"}})
+    bench.table("users", [{"id": 1, "log_retention_days": 5}])
+    pair(bench, 1, bench.ago(days=300))
+    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
+
+
+def test_after_both_jobs_no_snapshot_is_without_its_row(bench):
+    for id in range(1, 40):
+        pair(bench, id, bench.ago(days=70 + id))
+    bench.db.execute("DELETE FROM {message_logs} WHERE id IN (3, 4, 30)")
+    bench.run(LOGS)
+    bench.run(JOB)
+    assert bench.ids("header_snapshots") == bench.ids("message_logs")
+
+
+# How
+
+def test_windows_end_between_any_two_rows(bench, few):
+    bench.table("header_snapshots", [{"message_log_id": id} for id in (5, 5, 9, *range(100, 125), *[200] * 25, 900)])
+    for id in (9, 110, 200):
+        bench.table("message_logs", [{"id": id, "created_at": bench.now}])
+    assert bench.run(JOB, dry_run=True) == {"deleted": 27, "orphans": 27}
+    assert bench.run(JOB) == {"deleted": 27, "orphans": 27}
+    assert sorted(row["message_log_id"] for row in bench.rows("header_snapshots")) == [9, 110, *[200] * 25]
+
+
+def test_rows_go_only_by_ids_that_a_read_has_found(bench):
+    many(bench.db, 0, 3000, None)
+    bench.run(JOB)
+    deletes = [sql for sql in bench.statements if sql.startswith("DELETE FROM {header_snapshots}")]
+    assert len(deletes) > 1
+    assert all(" WHERE id IN (:ids) AND " in sql and "NOT EXISTS" in sql for sql in deletes)
+
+
+def test_a_row_and_its_headers_that_come_meanwhile_are_safe(bench):
+    """Written in one transaction, at each moment of the run, between two that go."""
+    bench.table("header_snapshots", [{"id": id, "message_log_id": id} for id in (1, 9000)])
+    other, came = connect(bench.url, timeout=1), []
+
+    def write(sql, _):
+        if bench.db.dialect.by_key and came and sql.startswith(("SELECT", "DELETE", "COMMIT")) and came[-1] == "in":
+            return                                          # SQLite: the run holds the one write lock
+        if re.match("BEGIN|START", sql):
+            came.append("in")
+        else:
+            came.append(100 + len(came))
+            with other.transaction():
+                other.insert("message_logs", id=came[-1], user_id=1, direction="send", status="spam",
+                             created_at=bench.now)
+                other.insert("header_snapshots", id=came[-1], message_log_id=came[-1], user_id=1)
+        if sql.startswith("COMMIT"):
+            came.append("out")
+    bench.on_statement = write
+    assert bench.run(JOB) == {"deleted": 2, "orphans": 2}
+    other.close()
+    numbers = [number for number in came if isinstance(number, int)]
+    assert len(numbers) > 5
+    assert bench.ids("header_snapshots") == numbers
+
+
+def test_a_row_that_is_restored_before_the_batch_keeps_its_headers(bench):
+    bench.table("header_snapshots", [{"id": 1, "message_log_id": 1}, {"id": 2, "message_log_id": 2}])
+    other = connect(bench.url)
+
+    def restore(sql, _):
+        if re.match("BEGIN|START", sql) and not other.row("SELECT id FROM {message_logs} WHERE id = 1"):
+            other.insert("message_logs", id=1, user_id=1, direction="send", status="spam", created_at=bench.now)
+    bench.on_statement = restore
+    assert bench.run(JOB) == {"deleted": 1, "orphans": 1}
+    other.close()
+    assert bench.ids("header_snapshots") == [1]
+
+
+def test_a_dry_run_counts_the_same_and_changes_nothing(bench):     # R11
+    bench.table("users", [{"id": 2, "log_retention_days": 10}])
+    pair(bench, 1, bench.ago(days=91))
+    pair(bench, 2, bench.ago(days=11), user_id=2)
+    pair(bench, 3, bench.ago(days=1))
+    bench.table("header_snapshots", [{"id": 4, "message_log_id": 4}])
+    before = rows(bench.db)
+    told = bench.run(JOB, dry_run=True)
+    assert told == {"deleted": 3, "orphans": 1}
+    assert rows(bench.db) == before
+    [sample] = bench.samples
+    assert sample["step"] == "delete 3 rows of header_snapshots"
+    assert [row["id"] for row in sample["rows"]] == [4, 1, 2]
+    assert bench.run(JOB) == told
+    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}          # R12
+
+
+def test_a_limit_counts_all_that_goes(bench):
+    for id in range(1, 5):
+        pair(bench, id, bench.ago(days=91))
+    bench.table("header_snapshots", [{"id": id, "message_log_id": id} for id in (8, 9)])
+    for _ in range(2):
+        assert bench.run(JOB, limit=3, dry_run=True) == bench.run(JOB, limit=3)
+    assert bench.ids("header_snapshots") == []
+
+
+def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
+    many(bench.db, 0, 3000, None)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("DELETE") else 0)
+    first = bench.run(JOB, budget="1s")
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
+    assert 0 < first["deleted"] < 3000
+    assert first["orphans"] == first["deleted"]
+    bench.on_statement = None
+    assert bench.run(JOB)["deleted"] == 3000 - first["deleted"]
+    assert bench.result["status"] == "ok"
+
+
+def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
+    many(bench.db, 0, 2000, None)
+    bench.timeout = 1.0
+    other, begun = connect(bench.url), []
+
+    def hold(sql, _):
+        if re.match("BEGIN|START", sql):
+            begun.append(sql)
+            if len(begun) == 2:
+                other.execute(sql)
+                other.execute("UPDATE {header_snapshots} SET user_id = 2 WHERE id = 2000")
+        elif len(begun) > 1 and sql.startswith("UPDATE {job_runs}"):
+            other.execute("ROLLBACK")
+            begun.clear()
+    bench.on_statement = hold
+    counts = bench.run(JOB)
+    other.close()
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "busy")
+    assert len(bench.ids("header_snapshots")) == 2000 - counts["deleted"] < 2000
+    bench.on_statement = None
+    assert bench.run(JOB)["deleted"] == 2000 - counts["deleted"]
+
+
+def test_two_at_once_do_what_one_does(tmp_path, engine_url):       # R12: two hosts, each with its own locks
+    service = Service(tmp_path, engine_url)
+    many(service.db, 50, 2500, clock.now())
+    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
+    outs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    assert [row["id"] for row in service.db.query("SELECT id FROM {header_snapshots} ORDER BY id")] == [*range(1, 51)]
+    service.db.close()
+
+
+def test_the_log_tells_the_whole_story_in_one_event(bench):
+    pair(bench, 1, bench.ago(days=91))
+    bench.run(JOB)
+    [event] = [event for event in bench.events(JOB) if event["event"] == "purge"]
+    assert {name: event[name] for name in ("table", "deleted", "orphans", "reason", "before")} == {
+        "table": "header_snapshots", "deleted": 1, "orphans": 0, "reason": "done", "before": ["2026-08-26 14:30:05"]}
+
+
+# Safety
+
+def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
+    many(bench.db, 10, 21, bench.now)
+    message = ("11 of 21 rows of header_snapshots have no row in message_logs, which looks like a wrong or an empty "
+               "table of logs. Nothing was deleted. If they are to go, run `jobs.py purge_header_snapshots --yes` once")
+    assert bench.fails(JOB) == message
+    assert bench.run(JOB, dry_run=True) == {"deleted": 11, "orphans": 11}
+    assert bench.samples[0]["note"] == f"a run would stop: {message}"
+    assert len(bench.ids("header_snapshots")) == 21
+    assert bench.events(JOB)[1]["event"] == "purge stopped"
+
+
+@pytest.mark.parametrize("logs, orphans", [(11, 11), (0, 10)])
+def test_half_of_them_or_ten_thousand_may_go_unasked(bench, few, logs, orphans):       # R19
+    many(bench.db, logs, logs + orphans, bench.now)
+    assert bench.run(JOB)["orphans"] == orphans
+
+
+def test_yes_holds_for_the_next_runs_until_they_are_gone(bench, few):      # R19
+    many(bench.db, 0, 100, None)
+    assert bench.run(JOB, yes=True, limit=30)["deleted"] == 30
+    assert bench.run(JOB)["deleted"] == 70
+    many(bench.db, 0, 50, None)
+    assert "50 of 50 rows" in bench.fails(JOB)
+
+
+@pytest.mark.parametrize("where, option", [(LOGS, "[purge_message_logs] keep"), (JOB, "[purge_header_snapshots] keep")])
+def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option):       # R19
+    many(bench.db, 20, 20, bench.ago(days=30))
+    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
+    bench.config(**{where: {"keep": "9d"}})
+    assert bench.fails(JOB) == (
+        f"{option} is 9d, it was 90d at the last good run: 20 of 20 rows of header_snapshots would go now. Nothing was "
+        "deleted. If that is meant, run `jobs.py purge_header_snapshots --yes` once; if not, put the option right")
+    assert len(bench.ids("header_snapshots")) == 20
+    assert bench.run(JOB, yes=True)["deleted"] == 20
+    bench.config(**{where: {"keep": "90d"}})
+
+
+def test_the_numbers_are_those_of_every_purge():
+    assert (snapshots.MOST_ROWS, snapshots.MOST_SHARE) == (10_000, 0.5)
+
+
+KILLED = str(ROOT / "tests/support/killed.py")
+POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1), "a batch not committed": ("COMMIT", 1),
+          "in a later batch": ("DELETE FROM {header_snapshots}", 2), "when all is deleted": ("INSERT INTO {job_state}", 1)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point_the_next_run_finishes(tmp_path, engine_url, point):      # R2
+    at, number = POINTS[point]
+    service = Service(tmp_path, engine_url)
+    for _ in REPEATS:
+        empty(service.db)
+        many(service.db, 50, 2000, clock.now())
+        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        assert service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE id <= 50") == 50
+        service.job(JOB)
+        assert service.db.value("SELECT COUNT(*) FROM {header_snapshots}") == 50
+    service.db.close()

@@ -1,0 +1,277 @@
+"""Old log rows go and their totals stay, with each user's own retention; their headers go with them."""
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib.errors import Busy
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes.log_retention import own, shorter
+from tests.support.databases import bulk
+
+JOB = "purge_message_logs"
+COLUMNS = ["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"]
+
+
+def log(id: int, created_at, user_id: int = 1, **values) -> dict:
+    return {"id": id, "user_id": user_id, "direction": "forward", "status": "delivered", "created_at": created_at,
+            **values}
+
+
+def owner(bench, id: int, days) -> None:
+    bench.table("users", [{"id": id, "log_retention_days": days}])
+
+
+def totals(db) -> list[tuple]:
+    """What the view says of everybody."""
+    return [tuple(row.values()) for row in db.query(
+        "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used FROM message_totals"
+        " ORDER BY 1, 2, 3, 4, 5")]
+
+
+def random_rows(bench, chance: random.Random, number: int, days: int = 200) -> None:
+    rows = [(None, chance.randint(1, 4), chance.choice((None, 7, 8)), chance.choice(("forward", "reply", "send")),
+             chance.choice(("delivered", "spam")), chance.randint(0, 2 ** 40),
+             bench.ago(days=chance.randint(0, days), seconds=chance.randint(0, 86_400))) for _ in range(number)]
+    bulk(bench.db, "message_logs", COLUMNS, rows)
+
+
+# Totals
+
+def test_what_goes_is_added_up_by_user_alias_day_direction_and_status(bench):      # R58
+    old, day = bench.ago(days=91), bench.ago(days=91).date().isoformat()
+    bench.table("message_logs", [
+        log(1, old, alias_id=5, bytes_used=10), log(2, old, alias_id=5, bytes_used=20),
+        log(3, old, alias_id=5, status="spam", bytes_used=1), log(4, old, bytes_used=7),
+        log(5, old, user_id=2, alias_id=6, direction="send", bytes_used=3),
+        log(6, old - timedelta(days=1), alias_id=5, bytes_used=40),
+        log(7, bench.ago(days=90), alias_id=5, bytes_used=100),             # exactly at the limit stays
+    ])
+    assert bench.run(JOB) == {"deleted": 6}
+    assert bench.ids("message_logs") == [7]
+    kept = bench.db.query("SELECT * FROM {message_stats} ORDER BY user_id, alias_id, day, status")
+    assert [tuple(row.values()) for row in kept] == [
+        (1, 0, day, "forward", "delivered", 1, 7),
+        (1, 5, (bench.ago(days=92)).date().isoformat(), "forward", "delivered", 1, 40),
+        (1, 5, day, "forward", "delivered", 2, 30),
+        (1, 5, day, "forward", "spam", 1, 1),
+        (2, 6, day, "send", "delivered", 1, 3)]
+
+
+def test_later_rows_of_the_same_day_are_added_to_what_is_there(bench):      # R58
+    for id in (1, 2):
+        bench.table("message_logs", [log(id, bench.ago(days=91), bytes_used=10 ** 12)])
+        bench.run(JOB)
+    [kept] = bench.rows("message_stats")
+    assert (kept["email_count"], kept["bytes_used"]) == (2, 2 * 10 ** 12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_view_tells_the_same_before_and_after_any_purge(bench, seed):       # R58
+    chance = random.Random(seed)
+    for user, days in ((1, None), (2, 5), (3, 30), (4, 200)):
+        owner(bench, user, days)
+    random_rows(bench, chance, 1500)
+    before = totals(bench.db)
+    for keep in ("150d", "90d", "30h"):
+        bench.run(JOB, keep=keep, yes=True, limit=chance.randint(100, 700))
+        assert totals(bench.db) == before
+        bench.run(JOB, keep=keep, yes=True)
+        assert totals(bench.db) == before
+    assert bench.db.value("SELECT MIN(created_at) FROM {message_logs}") >= str(bench.ago(hours=30))[:19]
+
+
+# Headers
+
+def test_the_headers_of_what_goes_go_too_and_no_others(bench):
+    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=89)),
+                                 log(3, bench.ago(days=91))])
+    bench.table("header_snapshots", [{"id": 10, "message_log_id": 1}, {"id": 11, "message_log_id": 1},
+                                     {"id": 20, "message_log_id": 2}, {"id": 30, "message_log_id": 3},
+                                     {"id": 90, "message_log_id": 9}])             # its row is not to be seen yet
+    assert bench.run(JOB) == {"deleted": 2}
+    assert bench.ids("header_snapshots") == [20, 90]
+
+
+def test_headers_go_in_a_range_as_well(bench):
+    bulk(bench.db, "message_logs", COLUMNS,
+         [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91 if id % 3 else 1)) for id in range(1, 3001)])
+    bulk(bench.db, "header_snapshots", ["id", "message_log_id", "user_id"], [(id, id, 1) for id in range(1, 3301)])
+    assert bench.run(JOB) == {"deleted": 2000}
+    assert any("message_log_id BETWEEN" in sql for sql in bench.statements)
+    assert bench.ids("header_snapshots") == [*range(3, 3001, 3), *range(3001, 3301)]
+
+
+# Users' own retention
+
+@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (1, 3), (0, 3), (-5, 3), (90, 90),
+                                        (91, 90), (100_000, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])
+def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, kept):
+    owner(bench, 1, days)
+    owner(bench, 2, None)
+    bench.table("message_logs", [log(1, bench.ago(days=kept, seconds=1)), log(2, bench.ago(days=kept)),
+                                 log(3, bench.ago(days=89, hours=23), user_id=2)])
+    before = totals(bench.db)
+    assert bench.run(JOB, dry_run=True) == {"deleted": 1}
+    assert bench.run(JOB) == {"deleted": 1}
+    assert bench.ids("message_logs") == [2, 3]
+    assert totals(bench.db) == before
+
+
+@pytest.mark.parametrize("keep, gone", [("1d", 24), ("72h", 72), ("100h", 96), ("5d", 96)])
+def test_the_deployments_time_is_the_longest_whatever_it_is(bench, keep, gone):
+    owner(bench, 1, 4)
+    bench.table("message_logs", [log(1, bench.ago(hours=gone, seconds=1)), log(2, bench.ago(hours=gone))])
+    assert bench.run(JOB, keep=keep) == {"deleted": 1}
+    assert bench.ids("message_logs") == [2]
+
+
+def test_no_row_is_counted_twice_that_is_past_both(bench):
+    owner(bench, 1, 5)
+    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=90)), log(3, bench.ago(days=6))])
+    assert bench.run(JOB, dry_run=True) == {"deleted": 3}
+    assert bench.run(JOB) == {"deleted": 3}
+    assert sum(row["email_count"] for row in bench.rows("message_stats")) == 3
+
+
+def test_off_keeps_all_also_of_users_who_chose_a_time(bench):
+    owner(bench, 1, 5)
+    bench.table("message_logs", [log(1, bench.ago(days=900))])
+    assert bench.run(JOB, keep="off") == {"deleted": 0}
+
+
+def test_only_users_with_rows_past_their_time_are_visited(bench):
+    for user in range(1, 1201):                         # more than are read at once
+        bench.db.insert("users", id=user, log_retention_days=7 + user % 3)
+    bench.table("message_logs", [log(1, bench.ago(days=10), user_id=1), log(2, bench.ago(days=1), user_id=2),
+                                 log(3, bench.ago(days=10), user_id=1199)])
+    assert bench.run(JOB) == {"deleted": 2}
+    assert sum(sql.startswith("DELETE FROM {message_logs}") for sql in bench.statements) == 2
+    assert len(bench.statements) < 60
+
+
+def test_an_own_time_goes_in_batches_and_stops_between_them(bench):     # R4
+    owner(bench, 1, 5)
+    owner(bench, 2, 5)
+    bulk(bench.db, "message_logs", COLUMNS,
+         [(id, 1 + id % 2, None, "forward", "delivered", 1, bench.ago(days=6)) for id in range(1, 3001)])
+    before = totals(bench.db)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("DELETE FROM {message_logs}") else 0)
+    first = bench.run(JOB, budget="1s")["deleted"]
+    assert (bench.result["stop_reason"], 0 < first < 3000) == ("budget", True)
+    assert totals(bench.db) == before
+    bench.on_statement = None
+    assert bench.run(JOB)["deleted"] == 3000 - first
+    assert totals(bench.db) == before
+
+
+def test_the_clamps_by_themselves(bench):
+    day = timedelta(days=1)
+    assert [own(days, 90 * day) // day for days in (-9, 0, 3, 4, 89, 90, 10 ** 6)] == [3, 3, 3, 4, 89, 90, 90]
+    assert own(7, day) == day
+    for user, days in enumerate((-4, 0, 4, 4, 6, 7, 90, None), 1):
+        owner(bench, user, days)
+    assert list(shorter(bench.db, timedelta(days=6, hours=1))) == [-4, 0, 4, 6]
+    assert list(shorter(bench.db, 3 * day)) == []
+
+
+# Others who write beside it
+
+@pytest.mark.parametrize("comes, goes", [
+    ("INSERT INTO {message_stats}", None), ("DELETE FROM {header_snapshots}", None),
+    ("INSERT INTO {message_stats}", "DELETE FROM {message_logs}"),
+])
+def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or_not_at_all(bench, comes, goes):
+    # R58: on SQLite nobody else can write meanwhile; on MariaDB a row that was added up is locked
+    bulk(bench.db, "message_logs", COLUMNS,
+         [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91)) for id in range(2, 2001, 2)])
+    other, tried, stored = connect(bench.url, timeout=1), [], []
+
+    def meddle(sql, _):
+        if not tried and sql.startswith(comes):
+            attempt(lambda: other.insert("message_logs", **log(3, bench.ago(days=91))))
+        elif len(tried) == 1 and goes and sql.startswith(goes):
+            attempt(lambda: other.execute("DELETE FROM {message_logs} WHERE id = 3"))
+
+    def attempt(step):
+        tried.append(step)
+        with contextlib.suppress(Busy):
+            step()
+            stored.append(step)
+    bench.on_statement = meddle
+    bench.run(JOB)
+    other.close()
+    assert len(tried) == (2 if goes else 1)
+    assert sum(row["email_count"] for row in bench.rows("message_stats")) == 1000 + (len(stored) == 1)
+    assert bench.ids("message_logs") == []
+
+
+def test_totals_are_exact_beside_a_writer_who_adds_changes_and_deletes_old_rows(bench):    # R58
+    random_rows(bench, random.Random(5), 6000, days=180)
+    writer = Writer(bench)
+    known = bench.db.row("SELECT COUNT(*) AS number, SUM(bytes_used) AS bytes FROM {message_logs}")
+    thread = threading.Thread(target=writer.work, daemon=True)
+    thread.start()
+    runs = 0
+    while (runs < 4 or writer.done < 300) and thread.is_alive():
+        bench.attempt(JOB, keep=f"{150 - 20 * min(runs, 3)}d", yes=True)
+        runs += 1
+    writer.stop.set()
+    thread.join(30)
+    bench.run(JOB, yes=True)
+    assert writer.ended
+    assert min(writer.did.values()) > 20, writer.did
+    held = bench.db.row("SELECT SUM(email_count) AS number, SUM(bytes_used) AS bytes FROM message_totals")
+    assert held == {"number": known["number"] + writer.number, "bytes": known["bytes"] + writer.bytes}
+
+
+class Writer:
+    """Another program. It knows what each of its commits has changed: rows, and bytes."""
+
+    def __init__(self, bench) -> None:
+        self.bench, self.stop, self.number, self.bytes = bench, threading.Event(), 0, 0
+        self.did = {"insert": 0, "update": 0, "delete": 0}
+        self.ended = False                          # and not by an error
+
+    @property
+    def done(self) -> int:
+        """Commits so far."""
+        return sum(self.did.values())
+
+    def work(self) -> None:
+        """Until it is told to stop."""
+        db, chance = connect(self.bench.url), random.Random(9)
+        while not self.stop.is_set():
+            with contextlib.suppress(Busy):
+                self._step(db, chance)
+        db.close()
+        self.ended = True
+
+    def _step(self, db, chance) -> None:
+        kind, last = chance.choice(("insert", "update", "delete")), db.value("SELECT MAX(id) FROM {message_logs}")
+        number = size = 0
+        with db.transaction():
+            if kind == "insert":
+                old = self.bench.ago(days=chance.randint(85, 180))
+                for _ in range(chance.randint(1, 20)):
+                    size += (more := chance.randint(0, 1000))
+                    number += 1
+                    db.insert("message_logs", user_id=chance.randint(1, 4), direction="send", status="spam",
+                              bytes_used=more, created_at=old)
+            else:
+                near = db.row("SELECT id, bytes_used FROM {message_logs} WHERE id >= :id ORDER BY id LIMIT 1"
+                              + db.for_update, id=chance.randint(1, last or 1))
+                if near is None:
+                    return
+                if kind == "update":
+                    size = 7
+                    db.execute("UPDATE {message_logs} SET bytes_used = bytes_used + 7 WHERE id = :id", id=near["id"])
+                else:
+                    number, size = -1, -near["bytes_used"]
+                    db.execute("DELETE FROM {message_logs} WHERE id = :id", id=near["id"])
+        self.number, self.bytes = self.number + number, self.bytes + size
+        self.did[kind] += 1
