@@ -299,7 +299,8 @@ def test_the_numbers_are_those_of_every_purge():
 
 KILLED = str(ROOT / "tests/support/killed.py")
 POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1), "a batch not committed": ("COMMIT", 1),
-          "in a later batch": ("DELETE FROM {header_snapshots}", 2), "when all is deleted": ("INSERT INTO {job_state}", 1)}
+          "in a later batch": ("DELETE FROM {header_snapshots}", 2),
+          "when all is deleted": ("INSERT INTO {job_state}", 1)}
 
 
 @pytest.mark.slow
