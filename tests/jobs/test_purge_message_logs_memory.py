@@ -46,7 +46,8 @@ def test_ten_times_as_much_in_the_same_memory(tmp_path):       # R18
     sizes: dict = {}
     for factor in (1, 10):
         made = service(tmp_path / str(factor), factor)
-        for words in (("purge_message_logs", "--dry-run"), ("purge_message_logs",), ("purge_header_snapshots", "--yes")):
+        for words in (("purge_message_logs", "--dry-run"), ("purge_message_logs",),
+                      ("purge_header_snapshots", "--yes")):
             sizes.setdefault(words, []).append(peak(made, *words))
         assert made.db.value("SELECT COUNT(*) FROM {message_logs}") == 0
         assert made.db.value("SELECT COUNT(*) FROM {header_snapshots}") == 0
