@@ -132,17 +132,22 @@ def read_manifest(blocks) -> dict:
 
 def rows(blocks, tally: Tally):
     """Each row of a file as a dict. Damaged, at the latest at its end, if it is not whole."""
-    rest = b""
+    held: list = []                             # the beginning of a line that goes on, in parts: joined once
+    size = 0
     for part in _expanded(blocks, tally):
         tally.rows_bytes += len(part)
-        *lines, rest = (rest + part).split(b"\n")
-        for text in lines:
-            row = _row(text, len(tally.ids) + 1)
-            tally.row(row)
-            yield row
-        if len(rest) > LONGEST_LINE:
+        held.append(part)
+        size += len(part)
+        if b"\n" in part:
+            *lines, rest = b"".join(held).split(b"\n")
+            held, size = [rest], len(rest)
+            for text in lines:
+                row = _row(text, len(tally.ids) + 1)
+                tally.row(row)
+                yield row
+        elif size > LONGEST_LINE:
             raise Damaged("a line has no end")
-    if rest:
+    if size:
         raise Damaged("its last line is cut off")
 
 
