@@ -1,7 +1,8 @@
 """Look at archives of the audit log: `verify` that they are whole, `show` their rows.
 
-  verify    each FILE against the manifest beside it; without FILE, every archive that the store should hold
-  show      the rows of each FILE, oldest first within a severity; --user, --event, --since, --until choose
+  verify    each FILE against the manifest beside it; without FILE, all archives
+            that the store should hold
+  show      the rows of each FILE; --user, --event, --since and --until choose
 
 Files are local ones, `audit-*.jsonl.gz` or their manifests. Times are in UTC.
 """

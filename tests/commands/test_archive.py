@@ -1,15 +1,17 @@
 """`archive verify` finds whatever is wrong with an archive; `archive show` prints the rows that are asked for."""
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from datetime import timedelta
 
 import pytest
 
 from jobs_lib import clock
 from tests.support.line import Line
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 
 JOB = "archive_audit_logs"
 OLD = clock.now() - timedelta(days=3000)
@@ -110,6 +112,20 @@ def test_without_an_archive_or_a_store_that_is_said(line):
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     assert line("archive", "verify").err == (
         "jobs.py: archive verify: [archive] store is not set: name files, or set it\n")
+
+
+def test_the_few_lines_of_the_documentation_read_it_too(copy, monkeypatch):
+    page = (ROOT / "docs" / "archives.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr("sys.argv", ["x", str(copy[0] / copy[1])])
+    space: dict = {}
+    exec(program, space)
+    assert [row["id"] for row in space["rows"]] == [1, 2, 3, 4, 5]
+    manifest = space["manifest"]
+    assert set(manifest) == set(re.findall(r"`(\w+)`", page.partition("| name | what |")[2].partition("## Reading")[0]))
+    seal = manifest.pop("manifest_sha256")
+    text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert hashlib.sha256(text.encode()).hexdigest() == seal
 
 
 # show
