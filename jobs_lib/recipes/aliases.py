@@ -56,7 +56,8 @@ def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
 
 
 def _preview(ctx, past: dict, counts: dict) -> None:
-    number, sample = ctx.db.value(f"SELECT COUNT(*) FROM {{aliases}} WHERE {PAST}", **past), []
+    number = ctx.db.value(f"SELECT COUNT(*) FROM {{aliases}} WHERE {PAST}", **past)
+    sample: list[dict] = []
     left = number if ctx.limit is None else min(number, ctx.limit)
     counts["expired"] = left
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):

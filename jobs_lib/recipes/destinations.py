@@ -14,15 +14,20 @@ GIVEN_UP = timedelta(days=7)        # a notice that waits so long to be sent hol
 FORGOTTEN = timedelta(days=30)      # a notice so old is written again: removals were off, or an alias used it meanwhile
 IDS_AT_ONCE = 500
 
-USED = "EXISTS (SELECT 1 FROM {alias_destinations} WHERE {alias_destinations}.destination_id = {destinations}.id)"
-AWAITED = ("EXISTS (SELECT 1 FROM {failed_emails} WHERE {failed_emails}.destination_id = {destinations}.id"
+# Values, not EXISTS: that MariaDB may answer by reading the whole of the other table.
+USE = ("(SELECT MIN({alias_destinations}.alias_id) FROM {alias_destinations}"
+        " WHERE {alias_destinations}.destination_id = {destinations}.id)")
+# By its owner too: where most forwards name no destination, an engine would rather read all of them than that index.
+AWAITED = ("(SELECT MIN({failed_emails}.id) FROM {failed_emails} WHERE {failed_emails}.user_id ="
+           " {destinations}.user_id AND {failed_emails}.destination_id = {destinations}.id"
            " AND {failed_emails}.status IN ('pending', 'sending'))")
 # The notice of a removal has the very time with which it marked its rows. It counts from when it was sent, or given
 # up; where it is no longer there, from the mark.
-NOTICE = ("{notifications}.user_id = {destinations}.user_id AND {notifications}.kind = :removal_kind"
-          " AND {notifications}.created_at = {destinations}.removal_notified_at")
-TOO_FRESH = (f"EXISTS (SELECT 1 FROM {{notifications}} WHERE {NOTICE} AND ({{notifications}}.finished_at > :told_by"
-             " OR ({notifications}.status IN ('pending', 'sending') AND {notifications}.created_at > :given_up)))")
+TOO_FRESH = ("(SELECT MIN({notifications}.id) FROM {notifications} WHERE {notifications}.user_id ="
+             " {destinations}.user_id AND {notifications}.kind = :removal_kind"
+             " AND {notifications}.created_at = {destinations}.removal_notified_at"
+             " AND ({notifications}.finished_at > :told_by OR ({notifications}.status IN ('pending', 'sending')"
+             " AND {notifications}.created_at > :given_up)))")
 
 
 def remove(ctx) -> dict:
@@ -37,7 +42,7 @@ def remove(ctx) -> dict:
 def _may_go(ctx) -> tuple[str, dict]:
     """Told of for `warn_before` at least, used by no alias, awaited by no forward; judged in the DELETE itself."""
     sql = ("removal_notified_at <= :told_by AND removal_notified_at >= :forgotten"
-           f" AND NOT {USED} AND NOT {AWAITED} AND NOT {TOO_FRESH}")
+           f" AND {USE} IS NULL AND {AWAITED} IS NULL AND {TOO_FRESH} IS NULL")
     return sql, {"told_by": ctx.now - ctx.options.warn_before, "forgotten": _forgotten(ctx),
                  "given_up": ctx.now - GIVEN_UP, "removal_kind": REMOVAL}
 
@@ -78,7 +83,7 @@ def _forgotten(ctx):
 
 def _due_removal(ctx) -> tuple[str, dict]:
     sql = ("verified_at IS NULL AND created_at < :told_from"
-           f" AND (removal_notified_at IS NULL OR removal_notified_at < :forgotten) AND NOT {USED}")
+           f" AND (removal_notified_at IS NULL OR removal_notified_at < :forgotten) AND {USE} IS NULL")
     return sql, {"told_from": _told_from(ctx), "forgotten": _forgotten(ctx)}
 
 
@@ -87,7 +92,7 @@ def _due_reminder(ctx) -> tuple[str, dict]:
     values = {"remind_from": ctx.now - ctx.options.remind_after}
     if ctx.options.remove_after is None:
         return sql, values
-    return f"{sql} AND (created_at >= :told_from OR {USED})", {**values, "told_from": _told_from(ctx)}
+    return f"{sql} AND (created_at >= :told_from OR {USE} IS NOT NULL)", {**values, "told_from": _told_from(ctx)}
 
 
 def _reminder_key(ctx, user_id: int, rows: list[dict]) -> str:

@@ -37,7 +37,8 @@ priority  of the notice
 
 def remind(ctx, reminder: Reminder, counts: dict) -> None:
     """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`."""
-    due, sample = 0, []
+    due = 0
+    sample: list[dict] = []
     for user_id in _owed(ctx, reminder):
         if ctx.limit is not None and due >= ctx.limit:
             if not ctx.dry_run:
@@ -62,7 +63,9 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
 
     The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
     """
-    seen, last, after = set(), {}, ""
+    seen: set = set()
+    last: dict = {}
+    after = ""
     listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
     while not ctx.should_stop():
         rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {sql}{after} ORDER BY {age}, id LIMIT :page",
@@ -93,7 +96,9 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     """The rows that this owner is to be told of now, oldest first. In a transaction they are locked."""
     sql, values = reminder.due(ctx)
     listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
-    age, found, last, after = reminder.age, [], {}, ""
+    found: list[dict] = []
+    last: dict = {}
+    age, after = reminder.age, ""
     while True:
         rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE user_id = :user_id AND {sql}{after}"
                             f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
