@@ -145,6 +145,22 @@ def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
     assert len(files(disk)) == 2 * len(archives(disk))
 
 
+def test_a_run_that_has_to_end_while_it_reads_back_leaves_it_to_the_next(disk, monkeypatch):        # R4 R57
+    before = old(disk, 1200)
+    real = archive_format._row
+
+    def slow(*args):
+        disk.clock.sleep(0.3)
+        return real(*args)
+    monkeypatch.setattr(archive_format, "_row", slow)
+    assert disk.run(JOB) == STORED
+    assert (disk.result["status"], disk.result["stop_reason"]) == ("partial", "budget")
+    assert disk.rows("audit_logs") == before
+    monkeypatch.undo()
+    assert disk.run(JOB) == {"archived": 1200, "archives": 1, "deleted": 1200, "expired": 0}
+    assert len(files(disk)) == 2
+
+
 def test_a_dry_run_counts_the_same_and_touches_nothing(bench):      # R11
     bench.config(archive={"store": "archives"})
     old(bench, 3)
@@ -226,10 +242,10 @@ def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, sp
 
 
 def test_an_archive_that_is_not_what_was_written_deletes_nothing(disk, monkeypatch):        # R57
-    before = old(disk, 3)
+    before = [old(disk, 1, id=id)[0] for id in (10, 20, 30)]
     real = archive_format.line
-    monkeypatch.setattr(archive_format, "line", lambda row: real({**row, "id": row["id"] + 10}))
-    assert "is not what was written" in disk.fails(JOB)
+    monkeypatch.setattr(archive_format, "line", lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
+    assert "is not what was written: it is another file" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
     monkeypatch.undo()
     disk.run(JOB)
