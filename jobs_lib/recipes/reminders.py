@@ -99,8 +99,10 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     found: list[dict] = []
     last: dict = {}
     age, after = reminder.age, ""
+    # Bare, the condition would make SQLite take its index and read the due rows of all owners for each of them.
+    of_them = f"user_id = :user_id AND CASE WHEN {sql} THEN 1 ELSE 0 END = 1"
     while True:
-        rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE user_id = :user_id AND {sql}{after}"
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
                             f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
                             user_id=user_id, most=reminder.most, **values, **last)
         found += [row for row in rows if reminder.wanted is None or reminder.wanted(ctx, row)]

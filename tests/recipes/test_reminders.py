@@ -266,3 +266,20 @@ def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url,
         assert listed(bench) == [[1, 2], [3, 4], [5, 6]]
         assert told(bench) == list(range(1, 7))
     service.db.close()
+
+
+@pytest.mark.parametrize(("job", "table", "row"), [
+    ("expire_overflow_hold", "overflow_hold", {"alias_id": 1, "held_at": {"days": 29, "hours": 5}}),
+    ("expire_aliases", "aliases", {"expires_at": {"days": -1}}),
+])
+def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):      # R15: or all due rows, for each owner
+    given = {column: bench.ago(**value) if isinstance(value, dict) else value for column, value in row.items()}
+    bench.table("users", [{"id": 7, "email": "jo@home.example", "status": "active"}])
+    bench.table(table, [{"user_id": 7, **given}])
+    heard = {}
+    bench.on_statement = lambda sql, values: heard.setdefault(sql, values)
+    assert bench.run(job)["notices"] == 1
+    asked = [sql for sql in heard if f"FROM {{{table}}} WHERE user_id = :user_id" in sql]
+    assert len(asked) == 1
+    if bench.db.dialect.name == "sqlite":           # MariaDB chooses by what is in the table
+        assert f"{table}_user" in str(bench.db.explain(asked[0], **heard[asked[0]]))
