@@ -272,7 +272,7 @@ def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url,
     ("expire_overflow_hold", "overflow_hold", {"alias_id": 1, "held_at": {"days": 29, "hours": 5}}),
     ("expire_aliases", "aliases", {"expires_at": {"days": -1}}),
 ])
-def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):      # R15: or all due rows, for each owner
+def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):      # R15
     given = {column: bench.ago(**value) if isinstance(value, dict) else value for column, value in row.items()}
     bench.table("users", [{"id": 7, "email": "jo@home.example", "status": "active"}])
     bench.table(table, [{"user_id": 7, **given}])
