@@ -83,8 +83,8 @@ class Config:
         return Written(option.default, "default", "default")
 
     def resolved(self, value, option: Option):
-        """A path counts from the file's folder; other values are left as they are."""
-        if value and option.kind.name.startswith("path"):
+        """A path counts from the file's folder; other values, URLs in place of a path too, are left as they are."""
+        if value and option.kind.name.startswith("path") and "://" not in value:
             return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
         return value
 

@@ -7,6 +7,7 @@ import stat
 from . import settings
 from .config import CONFIG_VARIABLE, Config, known_sections, variable_name
 from .errors import ConfigError, DatabaseError
+from .options import show_duration
 from .spelling import did_you_mean
 
 PREFIX = "JOBS_"
@@ -50,7 +51,7 @@ def warnings(config: Config, jobs: list) -> list[str]:
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
     return [*found, *_readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_times(config, jobs)]
+            *_times(config, jobs), *_archive(config, jobs)]
 
 
 def _readable(config: Config) -> list[str]:
@@ -150,3 +151,18 @@ def _times(config: Config, jobs: list) -> list[str]:
             found.append(f"[{job.name}] budget and [core] grace are {longest:.0f} seconds together: it sends nothing, "
                          f"since no message is begun with less than {MESSAGE_MINIMUM} left")
     return found
+
+
+def _archive(config: Config, jobs: list) -> list[str]:
+    """Audit rows that go for good."""
+    for job in jobs:
+        if "archive" not in job.sections:
+            continue
+        try:
+            options, store = config.job(job), config.section("archive").store
+        except ConfigError:
+            continue
+        if options.enabled and options.keep and not store:
+            kept = show_duration(options.keep)
+            return [f"audit rows are deleted after {kept} without an archive: set [archive] store"]
+    return []

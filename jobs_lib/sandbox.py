@@ -27,8 +27,8 @@ KEPT_ROWS = 1000            # of one table in --json; all are counted
 
 # Every folder that a run may write to, and where it is in the copy. A test looks that no new one is forgotten.
 WRITTEN = {("core", "state_dir"): "state", ("core", "log_dir"): "log", ("spool", "dir"): "spool",
-           ("mail", "maildir"): "outbox"}
-READ = {("mail", "ca_file"), ("notifications", "templates")}
+           ("mail", "maildir"): "outbox", ("archive", "store"): "archives"}
+READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates")}
 
 Size = namedtuple("Size", "database spool files")
 
@@ -104,7 +104,9 @@ class Sandbox:
 
     def settings(self) -> list[str]:
         """What `--set` has to say so that a run stays in the copy."""
-        inside = [f"{section}.{option}={self.path(name)}" for (section, option), name in WRITTEN.items()]
+        # What is not set at all (a store for archives) stays so: the job does something else then.
+        inside = [f"{section}.{option}={self.path(name)}" for (section, option), name in WRITTEN.items()
+                  if getattr(self.config.section(section), option)]
         return [*inside, f"core.database=sqlite:///{self.path('jobs.db')}", "core.lock=file", "mail.transport=maildir"]
 
     def tables(self) -> dict:

@@ -10,6 +10,17 @@ from .ports.mail import DEFAULT_PAUSE_PATTERNS
 
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
+
+def _archive_store(value: str) -> str:
+    if "://" not in value:
+        return kind.path.parse(value)
+    from .ports.archives import parse_url
+    parse_url(value)                # the shape alone, told with all other mistakes
+    return value
+
+
+_STORE = kind.or_empty(kind.Kind("path or ftps URL", _archive_store, mask=kind.hide_password))
+
 SECTIONS = {
     "core": {
         "database": Option(kind.database, "sqlite:///var/jobs.db",
@@ -76,6 +87,15 @@ SECTIONS = {
         "security": Option(kind.mailbox, "Security <security@localhost>", "Writes about access and accounts."),
         "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
     },
+    "archive": {
+        "store": Option(_STORE, "", "Where audit rows are written before they are deleted: a private folder, or "
+                                    "ftps://user:password@host:21/folder (in user and password write % as %25, @ as "
+                                    "%40, : as %3A, / as %2F). Empty: they are deleted without an archive."),
+        "keep": Option(kind.optional(kind.duration), "2555d",
+                       "An archive older than this is removed from the store. off: never."),
+        "ca_file": Option(kind.or_empty(kind.path), "", "A file with the authority that signed the FTPS server's "
+                                                        "certificate, if the system does not know it."),
+    },
 }
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: a file there takes the "
@@ -89,6 +109,7 @@ MEANINGS = {
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
     "personas": "Who signs what the service writes to its users.",
+    "archive": "Where audit rows go before they are deleted.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
 }
 TABLES = "tables"       # [tables] our_name = their_name: adopting a database that exists

@@ -167,7 +167,10 @@ class Story:
         lines += words.command_lines(self.paint, [
             (jobs(HOME, *line.split(), config=mine), meaning) for command, line, meaning in TO_TRY if command in there])
         log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
+        archives = demo_folder.archives(self.folder)
         return lines + [*words.command_lines(self.paint, [
+            *((shlex.join(["zcat", shown(path)]), "the audit rows that were archived before they were deleted")
+              for path in archives[:1]),
             (shlex.join(["less", log]), "the log: one line of JSON for each event"),
             (program(os.path.join(HOME, "install.sh")),
              "your own service: config.ini, the database and the line for cron")])]

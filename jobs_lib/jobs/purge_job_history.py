@@ -1,9 +1,10 @@
 """Delete the history of runs after 90 days, but for what is still needed.
 
 A row that says `running` stays: the sweep of dead runs needs it. Of each job the last ten runs, the last ten
-good ones and the last ten slots stay too, however old they are, and so do the runs that carried the last slot
-on. The row of a slot keeps it from being run twice: a job of each New Year must not run again in spring, not
-even by a clock that is set back. The good runs tell how long the job usually takes, the last ones how it fares.
+good ones and the last ten slots stay too, however old they are, and of the runs that carried the last slot on
+the last and those that failed. The row of a slot keeps it from being run twice: a job of each New Year must not
+run again in spring, not even by a clock that is set back. The good runs tell how long the job usually takes, the
+last ones how it fares.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -15,11 +16,11 @@ from ..recipes.retention import Rule, keep, purge
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 
 # Each is read from the end of an index, however long the history is.
-NEEDED = (
-    "job = :job AND slot IS NOT NULL ORDER BY slot DESC LIMIT :kept",
-    "job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :kept",
-    "job = :job AND status = 'ok' ORDER BY id DESC LIMIT :kept",
-)
+SLOTS = "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept"
+LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept", "status = 'ok' ORDER BY id DESC LIMIT :kept")
+# By these due.judge() tells whether a slot is done: how it ended at last, and how often it failed.
+CARRIED_ON = ("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC LIMIT 1",
+              "id > :slot AND trigger_type = 'continue' AND status = 'failed' ORDER BY id DESC LIMIT :kept")
 
 
 def _not_needed(ctx) -> tuple[str, dict]:
@@ -33,12 +34,14 @@ def _not_needed(ctx) -> tuple[str, dict]:
 
 
 def _needed(db, job: str) -> list[dict]:
-    slots, *others = (db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE {which}", job=job, kept=KEPT)
-                      for which in NEEDED)
-    # due.judge() reads these to tell whether the last slot is done; the failed ones count, however many there are.
-    carried = db.query("SELECT id, started_at FROM {job_runs} WHERE job = :job AND id > :slot"
-                       " AND trigger_type = 'continue'", job=job, slot=slots[0]["id"]) if slots else []
-    return [*slots, *carried, *(row for rows in others for row in rows)]
+    def found(which: str, **values) -> list[dict]:
+        return db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}", job=job, **values)
+
+    rows = found(SLOTS, kept=KEPT)
+    if rows:
+        last = rows[0]["id"]
+        rows += found(CARRIED_ON[0], slot=last) + found(CARRIED_ON[1], slot=last, kept=KEPT)
+    return rows + found(LAST[0], kept=KEPT) + found(LAST[1], kept=KEPT)
 
 
 job = purge(

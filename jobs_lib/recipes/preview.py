@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import stat
 
+from ..schema import tables
 from . import spool
 
 SAMPLE_ROWS = 5
@@ -29,10 +30,11 @@ def preview(ctx, chosen, files: str | None, trouble: str | None, more=()) -> dic
 
 
 def _sample(ctx, chosen) -> list[dict]:
-    """The first rows that would go, oldest first."""
-    rows: list[dict] = []
+    """The first rows that would go, oldest first, by those of the job's sample that this table has."""
+    names = {column.name for column in tables.table(chosen.table).columns}
+    shown, rows = [name for name in ctx.job.sample if name in names] or ["id"], []
     for arm in chosen.arms:
-        rows += ctx.db.query(f"SELECT {', '.join(ctx.job.sample or ('id',))} FROM {{{chosen.table}}} WHERE {arm.sql}"
+        rows += ctx.db.query(f"SELECT {', '.join(shown)} FROM {{{chosen.table}}} WHERE {arm.sql}"
                              f" ORDER BY {arm.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
     return rows[:SAMPLE_ROWS]
 

@@ -24,7 +24,8 @@ kind      of the notice, and of its templates         persona   who signs it
 table     whose rows, with `user_id`                  age       the column of times that orders them, with an index
 columns   what the notice needs of a row              due       function of the Context -> (SQL, values): the rows that
                                                                 are due and not told yet
-told      the column that takes the time              notice    the column that takes the notice's id, or None
+told      the columns that take the time, a tuple     notice    the column that takes the notice's id, or None
+          (or the name of the one)
 key       function of (ctx, user_id, rows) -> dedupe key, which names the occurrence by its first row or by the day
 values    function of (ctx, user, rows) -> what the templates show, besides `name`
 daily     the key names the day: rows that come later wait for tomorrow's notice
@@ -38,84 +39,133 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
     """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`."""
     due = 0
     sample: list[dict] = []
-    for user_id in _owners(ctx, reminder):
+    for user_id in _owed(ctx, reminder):
+        if ctx.limit is not None and due >= ctx.limit:
+            if not ctx.dry_run:
+                ctx.stop("limit")
+            break
         if ctx.dry_run:
-            found = _plan(ctx, reminder, user_id)
+            found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
             if found:
                 due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
         else:
             due += ctx.db.batch(partial(_tell, ctx, reminder, user_id))
+            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     counts["notices"] = counts.get("notices", 0) + due
     if ctx.dry_run and due:
         ctx.show(f"queue {due:,} notice{'s' * (due != 1)}: {reminder.kind}", sample)
 
 
-def _owners(ctx, reminder: Reminder):
-    """Each owner once, in the order of their oldest row. Rows that stay untold stand in nobody's way."""
-    sql, values = reminder.due(ctx)
-    table, seen, last, after = f"{{{reminder.table}}}", set(), None, ""
+# Who
+
+def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (), wanted=None):
+    """The owner of each row of `table` that `sql` names, once each, in the order of their oldest such row.
+
+    The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
+    """
+    seen: set = set()
+    last: dict = {}
+    after = ""
+    listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
     while not ctx.should_stop():
-        rows = ctx.db.query(
-            f"SELECT id, user_id, {reminder.age} AS age FROM {table} WHERE {sql}{after} AND EXISTS (SELECT 1 FROM"
-            f" {{users}} WHERE {{users}}.id = {table}.user_id AND {{users}}.status IN (:statuses))"
-            f" ORDER BY {reminder.age}, id LIMIT :most",
-            **values, **(last or {}), statuses=list(reminder.statuses), most=PAGE)
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {sql}{after} ORDER BY {age}, id LIMIT :page",
+                            **values, **last, page=PAGE)
         for row in rows:
-            if row["user_id"] not in seen:
+            if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
                 seen.add(row["user_id"])
                 yield row["user_id"]
                 if ctx.should_stop():
                     return
         if len(rows) < PAGE:
             return
-        last = {"last_age": rows[-1]["age"], "last_id": rows[-1]["id"]}
-        after = f" AND {reminder.age} >= :last_age AND ({reminder.age} > :last_age OR id > :last_id)"
+        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
+        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
 
 
-def _plan(ctx, reminder: Reminder, user_id: int):
-    """(user, rows, key) of the notice that this owner is owed now, or None. In a transaction it locks the rows."""
+def _owed(ctx, reminder: Reminder):
     sql, values = reminder.due(ctx)
+    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this status.
+    of_these = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id) IN (:statuses)"
+    return owners(ctx, reminder.table, reminder.age, f"{sql} AND {of_these}",
+                  {**values, "statuses": list(reminder.statuses)}, reminder.columns, reminder.wanted)
+
+
+# Of what
+
+def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
+    """The rows that this owner is to be told of now, oldest first. In a transaction they are locked."""
+    sql, values = reminder.due(ctx)
+    listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
+    found: list[dict] = []
+    last: dict = {}
+    age, after = reminder.age, ""
+    # Bare, the condition would make SQLite take its index and read the due rows of all owners for each of them.
+    of_them = f"user_id = :user_id AND CASE WHEN {sql} THEN 1 ELSE 0 END = 1"
+    while True:
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
+                            f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
+                            user_id=user_id, most=reminder.most, **values, **last)
+        found += [row for row in rows if reminder.wanted is None or reminder.wanted(ctx, row)]
+        if len(rows) < reminder.most or len(found) >= reminder.most:
+            return found[:reminder.most]
+        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
+        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
+
+
+def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
+    """(user, rows, key) of the notice that tells this owner of these rows, or None.
+
+    Rows that a notice was named by are left out and, in a run, marked as told, whatever they say themselves.
+    An owner without a usable address is never told; the log says so, and the rows are marked.
+    """
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
     if user is None or user["status"] not in reminder.statuses:
         return None
-    rows = ctx.db.query(f"SELECT {', '.join(dict.fromkeys(['id', reminder.age, *reminder.columns]))} FROM"
-                        f" {{{reminder.table}}} WHERE user_id = :user_id AND {sql} ORDER BY {reminder.age}, id"
-                        f" LIMIT :most{ctx.db.for_update}", user_id=user_id, most=reminder.most, **values)
-    rows = [row for row in rows if reminder.wanted is None or reminder.wanted(ctx, row)]
     while rows:
         key = reminder.key(ctx, user_id, rows)
         before = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key)
         if before is None:
-            return user, rows, key
+            break
         if reminder.daily:
             return None
-        if not ctx.dry_run:
-            _mark(ctx, reminder, rows[:1], before["id"])         # told before, whatever its row says
+        _mark(ctx, reminder, rows[:1], before["id"], ctx.clock())
         rows = rows[1:]
-    return None
-
-
-def _tell(ctx, reminder: Reminder, user_id: int) -> int:
-    found = _plan(ctx, reminder, user_id)
-    if found is None:
-        return 0
-    user, rows, key = found
+    if not rows:
+        return None
     try:
         check(user["email"])
     except AddressError as error:
         ctx.log.warning("owner cannot be told", user_id=user_id, reason=str(error))
-        _mark(ctx, reminder, rows, None)
+        _mark(ctx, reminder, rows, None, ctx.clock())
+        return None
+    return user, rows, key
+
+
+def notify(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
+    """Queue one notice about these rows and mark them, in the caller's transaction. How many notices: 0 or 1."""
+    found = plan(ctx, reminder, user_id, rows)
+    if found is None:
         return 0
+    user, rows, key = found
+    now = ctx.clock()               # the same in the notice and in the rows: who needs to can match them
     letter = letters.write(ctx, reminder.kind, reminder.persona,
                            {"name": user["name"] or user["email"], **reminder.values(ctx, user, rows)})
-    notice_id = notices.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=reminder.kind, persona=reminder.persona,
+    notice_id = notices.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind, persona=reminder.persona,
                               to_email=user["email"], subject=letter.subject, body_text=letter.text,
                               body_html=letter.html, dedupe_key=key, priority=reminder.priority)
-    _mark(ctx, reminder, rows, notice_id)
+    _mark(ctx, reminder, rows, notice_id, now)
     return 1
 
 
-def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None) -> None:
-    notice = f", {reminder.notice} = :notice" if reminder.notice else ""
-    ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {reminder.told} = :now{notice} WHERE id IN (:ids)",
-                   now=ctx.clock(), ids=[row["id"] for row in rows], **({"notice": notice_id} if notice else {}))
+def _tell(ctx, reminder: Reminder, user_id: int) -> int:
+    return notify(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+
+
+def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:
+    told = (reminder.told,) if isinstance(reminder.told, str) else reminder.told or ()
+    changes = [f"{column} = :now" for column in told] + ([f"{reminder.notice} = :notice"] if reminder.notice else [])
+    if ctx.dry_run or not changes:
+        return
+    ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {', '.join(changes)} WHERE id IN (:ids)",
+                   ids=[row["id"] for row in rows], **({"now": now} if told else {}),
+                   **({"notice": notice_id} if reminder.notice else {}))

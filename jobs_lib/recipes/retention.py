@@ -43,24 +43,27 @@ def keep(default: str, meaning: str) -> Option:
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
           priority: str = "low", budget: str = "4m", sections: tuple = (), sample: tuple = (),
-          idempotency: str = IDEMPOTENT, first=None, within=None, more=None) -> Job:
+          idempotency: str = IDEMPOTENT, first=None, within=None, more=None, instead=None) -> Job:
     """A job that deletes the rows of a table that any of the rules names.
 
     files   the column with the name of a file in the spool, which goes with the last row that names it
     first   function of the Context -> counts: what is done before anything is deleted; a dry run calls it too
     within  function of (db, walk.Rows): keeps in each batch's transaction what must not be lost with the rows
     more    function of the Context -> Selections of further rows to delete, after those of the rules
+    instead function of (ctx, the Selection of the rules) -> counts, if it deleted them itself, or None; a dry run
+            calls it too
     """
     return Job("", "", "", schedule, priority, budget, True, options or {}, (*sections, *(("spool",) if files else ())),
-               idempotency, sample, Purge(table, rules, files, first, within, more))
+               idempotency, sample, Purge(table, rules, files, first, within, more, instead))
 
 
 class Purge:
     """The function of such a job."""
 
-    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None) -> None:
+    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None,
+                 instead=None) -> None:
         self.table, self.rules, self.files = table, rules, files
-        self.first, self.within, self.more = first, within, more
+        self.first, self.within, self.more, self.instead = first, within, more, instead
 
     def __call__(self, ctx) -> dict:
         """Delete what is past its time and return how much that was."""
@@ -80,13 +83,14 @@ class Purge:
         if ctx.dry_run:
             from .preview import preview
             told = self.first(ctx) if self.first else {}
+            told = {**told, **(self._instead(ctx, chosen) or {})}
             return {**told, **preview(ctx, chosen, self.files, known.trouble(aged), self._more(ctx))}
         if self.files:
             from .spool import need_folder
             need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
         known.check(aged)
         done = self.first(ctx) if self.first else {}
-        counts = {**done, **self._delete(ctx, chosen)}
+        counts = {**done, **(self._instead(ctx, chosen) or self._delete(ctx, chosen))}
         if not ctx.should_stop():
             if self.files:
                 from .sweep import sweep
@@ -94,6 +98,9 @@ class Purge:
                 sweep(ctx, counts)
             known.store()
         return counts
+
+    def _instead(self, ctx, chosen) -> dict | None:
+        return self.instead(ctx, chosen) if self.instead else None
 
     def _more(self, ctx):
         return self.more(ctx) if self.more else ()

@@ -66,6 +66,14 @@ class Walk:
             if self.reason != "done":
                 return
 
+    def listed(self, chosen, ids):
+        """Delete just these rows, as far as `chosen` still says so, in their order; yield as `batches` does."""
+        at = 0
+        while at < len(ids) and self._may_go_on():
+            some = [int(id) for id in ids[at:at + self._most(LISTED)]]
+            at += len(some)
+            yield self._delete(chosen, " IN (:ids)", len(some), ids=some)
+
     def rate(self) -> int:
         """Rows a second so far, pauses included."""
         return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))

@@ -55,6 +55,27 @@ touches them. A job that is named on this page and that `jobs.py list` does not 
     ("Made for later: ours", "bundle", False,
      "As above."),
 )
+ABOUT_THE_VIEW = """\
+Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
+what is still in `message_logs`. `purge_message_logs` moves rows from one to the other in one commit, so the view
+tells the same before, during and after it.
+
+It is made for looking at everybody. For one user, as on a dashboard, put the user into both halves, so that an index
+serves each:
+
+```sql
+SELECT day, direction, status, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (
+  SELECT day, direction, status, email_count, bytes_used FROM message_stats WHERE user_id = 42
+  UNION ALL
+  SELECT DATE(created_at), direction, status, 1, bytes_used FROM message_logs WHERE user_id = 42
+) AS parts GROUP BY day, direction, status;
+```
+
+With 500,000 rows in each of the two tables and 200 of one user, this takes 0.6 ms on SQLite, and the view with `WHERE
+user_id = 42` 134 ms, 200 times as long. MariaDB 11.8 puts the condition into the view by itself: 2 ms either way. A
+server that does not, such as MySQL 5.7, adds up both tables for each question: tried on MariaDB with that switched off,
+half a minute.
+"""
 SAME_IN_ALL = ("claim_token", "claim_run", "lease_until")
 
 
@@ -109,9 +130,7 @@ def _names(names) -> str:
 
 
 def _view() -> list[str]:
-    return [f"## The view {VIEW}", "",
-            "Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged",
-            "rows plus what is still in `message_logs`."]
+    return [f"## The view {VIEW}", "", *ABOUT_THE_VIEW.rstrip("\n").split("\n")]
 
 
 def _cell(text: str) -> str:

@@ -7,9 +7,9 @@ import shutil
 from .. import folders
 from ..errors import UsageError
 
-MARK, NOTICES = ".jobs-demo", "notices"
+MARK, NOTICES, ARCHIVE = ".jobs-demo", "notices", "archive"
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
-        "archive", NOTICES)
+        ARCHIVE, NOTICES)
 CONFIG = """\
 # The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this folder.
 [core]
@@ -20,6 +20,9 @@ app_url = https://alias.example
 
 [spool]
 dir = spool
+
+[archive]
+store = archive
 
 [mail]
 # Into a folder instead of to a relay: any mail reader opens a Maildir (mutt -f maildir).
@@ -65,6 +68,13 @@ def notice(folder: str, row: dict) -> str:
                         f"{row['id']}-{row['kind']}.{'html' if row['body_html'] else 'txt'}")
     folders.write(path, row["body_html"] or row["body_text"])
     return path
+
+
+def archives(folder: str) -> list[str]:
+    """The files of archived rows."""
+    path = os.path.join(folder, ARCHIVE)
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    return [os.path.join(path, name) for name in names if name.endswith(".jsonl.gz")]
 
 
 def _remove(path: str) -> None:

@@ -17,6 +17,8 @@ porter = Porter <porter@alias.example>
 overflow = Overflow <overflow@alias.example>
 security = Security <security@alias.example>
 postmaster = Postmaster <postmaster@alias.example>
+[archive]
+store = archives
 """
 
 
@@ -123,7 +125,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     answer = line("config", "check")
     assert answer.code == 78
     assert answer.err == (f"jobs.py: [core] lock = '{lock}': this database has no locks of that kind; expected file "
-                          f"({path} line 10)\n")
+                          f"({path} line 12)\n")
     line.ini(f"{FINE}[core]\nlock = {lock}\ndatabase = mysql://me:x@localhost/name\n")
     assert line("config", "check").code == 0
 
@@ -146,7 +148,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     (FINE + "[core]\ngrace = 10s\n[retry_forwards]\nbudget = 50s\n", {},
      "[retry_forwards] budget and [core] grace are 60 seconds together: it sends nothing"),
     (FINE + "[core]\ngrace = 10s\n[purge_failed_emails]\nbudget = 50s\n", {}, None),
-    ("[mail]\ntransport = maildir\n", {}, None),
+    ("[mail]\ntransport = maildir\n[archive]\nstore = archives\n", {}, None),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
     line.ini(text)

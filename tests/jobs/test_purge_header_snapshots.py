@@ -179,14 +179,15 @@ def test_a_dry_run_counts_the_same_and_changes_nothing(bench):     # R11
     pair(bench, 1, bench.ago(days=91))
     pair(bench, 2, bench.ago(days=11), user_id=2)
     pair(bench, 3, bench.ago(days=1))
+    pair(bench, 5, bench.ago(days=91), user_id=2)           # past both times, counted once
     bench.table("header_snapshots", [{"id": 4, "message_log_id": 4}])
     before = rows(bench.db)
     told = bench.run(JOB, dry_run=True)
-    assert told == {"deleted": 3, "orphans": 1}
+    assert told == {"deleted": 4, "orphans": 1}
     assert rows(bench.db) == before
     [sample] = bench.samples
-    assert sample["step"] == "delete 3 rows of header_snapshots"
-    assert [row["id"] for row in sample["rows"]] == [4, 1, 2]
+    assert sample["step"] == "delete 4 rows of header_snapshots"
+    assert [row["id"] for row in sample["rows"]] == [4, 1, 5, 2]
     assert bench.run(JOB) == told
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}          # R12
 
@@ -299,7 +300,8 @@ def test_the_numbers_are_those_of_every_purge():
 
 KILLED = str(ROOT / "tests/support/killed.py")
 POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1), "a batch not committed": ("COMMIT", 1),
-          "in a later batch": ("DELETE FROM {header_snapshots}", 2), "when all is deleted": ("INSERT INTO {job_state}", 1)}
+          "in a later batch": ("DELETE FROM {header_snapshots}", 2),
+          "when all is deleted": ("INSERT INTO {job_state}", 1)}
 
 
 @pytest.mark.slow

@@ -264,6 +264,12 @@ def test_the_pause_is_a_share_of_the_batch_and_never_less_than_its_least(seconds
     assert Pace(FAST).after(1000, seconds) == pytest.approx(pause)
 
 
+def test_a_few_rows_call_for_a_short_pause():
+    """Else a hundred thousand users with one row each would be waited for longer than worked on."""
+    assert Pace(FAST).after(5, 0.001) == pytest.approx(0.010 * 5 / 100)
+    assert Pace(FAST).after(100, 0.001) == pytest.approx(0.010)
+
+
 def test_the_engines_have_the_numbers_that_were_measured(bench):       # R16
     expected = {"sqlite": (0.010, 100, 5_000, 0.005, 1.0), "mysql": (0.100, 100, 20_000, 0.010, 0.25)}
     assert tuple(bench.db.dialect.batches) == expected[bench.db.dialect.name]

@@ -1,4 +1,8 @@
-"""Ten times the rows and files take the same memory: measured on whole processes.  # R18"""
+"""Ten times the rows and files take the same memory: measured on whole processes.  # R18
+
+One job stands for all that `purge(...)` makes: they differ in the words of their statements alone, and this one has
+files too. What else a job adds is measured where it is: totals and further rows in test_purge_message_logs_memory.py.
+"""
 from __future__ import annotations
 
 from datetime import timedelta

@@ -1,4 +1,7 @@
-"""A typing error in a retention must not empty a table, and an honest backlog is not stopped.  # R19"""
+"""A typing error in a retention must not empty a table, and an honest backlog is not stopped.  # R19
+
+How the rule goes, on a plain job; that each job and each of its options keeps to it is in test_retention_contract.py.
+"""
 from __future__ import annotations
 
 import json

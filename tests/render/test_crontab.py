@@ -39,9 +39,9 @@ def accepted(text: str, tmp_path) -> str:
     usage_text = usage.stdout + usage.stderr
     flag = "-T" if re.search(r"-T\b", usage_text) else "-n"
     assert flag == "-T" or "dry run" in usage_text, f"this crontab has no way to only check: {usage_text}"
-    path = tmp_path / "crontab"
+    path = tmp_path / "crontab"             # by its name alone: Debian's crontab cuts a path at 100 letters
     path.write_text(text)
-    run = subprocess.run([command, flag, str(path)], capture_output=True, text=True)
+    run = subprocess.run([command, flag, path.name], cwd=tmp_path, capture_output=True, text=True)
     return "" if run.returncode == 0 else run.stdout + run.stderr
 
 

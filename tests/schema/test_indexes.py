@@ -11,42 +11,91 @@ from tests.support.databases import NOW, bulk
 from tests.support.plans import analyse, troubles
 
 pytestmark = pytest.mark.slow
-
-FORWARDS = 100_000
-OTHERS = 20_000
-LARGE = ("failed_emails", "job_runs", "overflow_hold", "spam_quarantine", "notifications", "users", "aliases")
 PAST = "2026-11-01 00:00:00"
+USERS = 500                             # that have rows; there are more
+DAY = 24 * 60                           # minutes
 
 
-def load(db):
-    """A busy service: most forwards are done, some wait, some failed; years of runs."""
-    def ago(minutes):
-        return (NOW - timedelta(minutes=minutes)).strftime("%Y-%m-%d %H:%M:%S")
+def ago(minutes: float) -> str:
+    return (NOW - timedelta(minutes=minutes)).strftime("%Y-%m-%d %H:%M:%S")
 
-    forwards = []
-    for number in range(FORWARDS):
-        status = ("sent", "sent", "failed", "pending")[number % 4]
-        done = status in ("sent", "failed")
-        minutes = number % 14_000                         # ten days
-        waits = ago(number % 3000 - 2500) if status == "pending" and number % 8 == 3 else None
-        forwards.append((number % 500 + 1, number % 900 + 1, "to@example.org", f"{number}.eml", status,
-                         ago(minutes + 90 if done else minutes % 55), waits, ago(minutes) if done else None,
-                         ago(minutes) if status == "failed" else None))
-    bulk(db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status", "created_at",
-                               "next_attempt_at", "finished_at", "told_at"], forwards)
-    numbers = range(1, OTHERS + 1)
-    bulk(db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at", "duration_ms"],
-         [(f"old{n}", ("retry_forwards", "purge_failed_emails")[n % 2], "ok", ago(n * 5), PAST, 80)
-          for n in numbers])
-    bulk(db, "overflow_hold", ["user_id", "alias_id", "raw_path", "held_at", "warning_id"],
-         [(number % 500, number % 900, f"held{number}.eml", ago(number), number // 9) for number in numbers])
-    bulk(db, "spam_quarantine", ["user_id", "alias_id", "raw_path", "quarantined_at"],
-         [(number % 500, number % 900, f"spam{number}.eml", ago(number)) for number in numbers])
-    bulk(db, "notifications", ["user_id", "kind", "to_email", "dedupe_key", "status", "created_at"],
-         [(number % 500, "k", "a@example.org", f"k{number}", "sent", ago(number)) for number in numbers])
-    bulk(db, "users", ["id", "email", "created_at"], [(n, f"u{n}@example.org", PAST) for n in numbers])
-    bulk(db, "aliases", ["id", "user_id", "address", "created_at"],
-         [(n, n % 500 + 1, f"a{n}@example.org", PAST) for n in numbers])
+
+def forward(n: int) -> tuple:
+    """Most are done, some wait, some failed; the last ten days."""
+    status = ("sent", "sent", "failed", "pending")[n % 4]
+    done = status in ("sent", "failed")
+    minutes = n % 14_000
+    waits = ago(n % 3000 - 2500) if status == "pending" and n % 8 == 3 else None
+    return (n % USERS + 1, n % 900 + 1, "to@example.org", f"{n}.eml", status,
+            ago(minutes + 90 if done else minutes % 55), waits, ago(minutes) if done else None,
+            ago(minutes) if status == "failed" else None)
+
+
+def held(n: int) -> tuple:
+    """A month; most owners were warned in time, some have released theirs."""
+    minutes = n * 18
+    return (n % USERS + 1, n % 900, f"held{n}.eml", ago(minutes),
+            ago(minutes - 29 * DAY) if minutes > 29 * DAY and n % 500 else None, n // 9,
+            ago(minutes - 100) if n % 7 == 0 else None)
+
+
+# {table: (columns, rows to begin with, row of a number)}; the rows are doubled three times. A twentieth or less is past
+# its time, as before a nightly run: for most of a table, an engine rightly reads all of it.
+ROWS = {
+    "failed_emails": ("user_id alias_id envelope_to raw_path status created_at next_attempt_at finished_at told_at",
+                      12_500, forward),
+    "message_logs": ("user_id alias_id direction status bytes_used created_at", 12_500, lambda n: (
+        n % USERS + 1, n % 900, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0], n,
+        ago(n * 10.9))),
+    "header_snapshots": ("message_log_id user_id created_at", 2500, lambda n: (
+        n * 5 if n % 9 else 900_000 + n, n % USERS + 1, ago(n * 54))),
+    "job_runs": ("run_id job status started_at finished_at duration_ms", 2500, lambda n: (
+        f"old{n}", ("retry_forwards", "purge_failed_emails")[n % 2], "ok", ago(n * 54), PAST, 80)),
+    "overflow_hold": ("user_id alias_id raw_path held_at warned_at warning_id released_at", 2500, held),
+    "spam_quarantine": ("user_id alias_id raw_path quarantined_at", 2500, lambda n: (
+        n % USERS + 1, n % 900, f"spam{n}.eml", ago(n * 18))),
+    "notifications": ("user_id kind to_email dedupe_key status created_at", 2500, lambda n: (
+        n % USERS + 1, "k", "a@example.org", f"k{n}", "failed" if n % 50 == 0 else "sent", ago(n * 54))),
+    "audit_logs": ("user_id actor event severity created_at", 2500, lambda n: (
+        n % USERS + 1, "a", "b", "critical" if n % 50 == 0 else "info", ago(n * 220))),
+    "magic_links": ("user_id token_hash expires_at used_at", 2500, lambda n: (
+        n % USERS + 1, f"{n:064x}", ago(n * 18 - 30 * DAY), None if n % 50 else ago(n * 18))),
+    "sessions": ("user_id token_hash last_seen_at expires_at", 2500, lambda n: (
+        n % USERS + 1, f"{n:064x}", ago(n * 18), ago(n * 18 - 31 * DAY))),
+    "webhook_deliveries": ("webhook_id user_id event_id status created_at", 2500, lambda n: (
+        n % 90, n % USERS + 1, f"e{n}", ("delivered", "failed", "delivered", "pending")[n % 4], ago(n * 18))),
+    "destinations": ("user_id email verified_at created_at", 2500, lambda n: (
+        n % USERS + 1, f"d{n}@example.org", None if n % 50 == 0 else PAST, ago(n * 60))),
+    "destination_verifications": ("destination_id token_hash expires_at", 2500, lambda n: (
+        n, f"{n:064x}", ago(n * 18 - 30 * DAY))),
+    "alias_destinations": ("alias_id destination_id", 2500, lambda n: (n % 900, n)),
+    "message_stats": ("user_id alias_id day direction status email_count bytes_used", 2500, lambda n: (
+        n % USERS + 1, n % 90, ago(n * 1440)[:10], "forward", "delivered", 1, n)),
+    "users": ("email log_retention_days created_at", 2500, lambda n: (
+        f"u{n}@example.org", 30 if n % 50 == 0 else None, PAST)),
+    "aliases": ("user_id address active expires_at created_at", 2500, lambda n: (
+        n % USERS + 1, f"a{n}@example.org", n % 9 > 0, ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
+}
+LARGE = tuple(ROWS)
+# What no two rows may have alike, as a doubled row has it: an SQL expression with the number of the doubling.
+UNLIKE = {
+    "failed_emails": {"raw_path": "raw_path || '.%d'"},
+    "job_runs": {"run_id": "run_id || '.%d'"},
+    "notifications": {"dedupe_key": "dedupe_key || '.%d'"},
+    "alias_destinations": {"destination_id": "destination_id + %d00000"},
+    "message_stats": {"alias_id": "alias_id + %d000"},
+    "aliases": {"address": "address || '.%d'"},
+}
+
+
+def load(db) -> None:
+    """A busy service, with years of history: 100,000 forwards and log rows, 20,000 of everything else."""
+    for table, (columns, number, row) in ROWS.items():
+        names = columns.split()
+        bulk(db, table, names, [row(n) for n in range(1, number + 1)])
+        for step in (1, 2, 4):            # whose sums all differ
+            copied = [UNLIKE[table][name] % step if name in UNLIKE.get(table, ()) else name for name in names]
+            db.execute(f"INSERT INTO {{{table}}} ({', '.join(names)}) SELECT {', '.join(copied)} FROM {{{table}}}")
     analyse(db, LARGE)
 
 
@@ -70,8 +119,8 @@ def test_every_statement_of_a_job_is_served_by_an_index(busy, job, dry_run):
     # R15
     heard = {}
     busy.on_statement = lambda sql, values: heard.setdefault(sql, values)
-    busy.attempt(job, limit=200, dry_run=dry_run)
-    assert len(heard) > 5
+    counts = busy.run(job, limit=None if dry_run else 200, dry_run=dry_run)
+    assert any(counts.values()), f"{job} found nothing to do among the rows"
     assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values, LARGE)] == []
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from datetime import datetime, timezone
 
 from jobs_lib.errors import DatabaseError
@@ -26,8 +27,8 @@ def migrated(url: str, **how) -> Database:
 class Pool:
     """Migrated databases without rows, for one test after the other: on MariaDB it costs little to empty one again.
 
-    An SQLite file is a copy of one that was made once. A database on MariaDB in which a test changed more than rows,
-    or left a transaction open, is not used again.
+    An SQLite file is a copy of one that was made once. A database on MariaDB in which a test changed more than rows is
+    not used again; whoever is still connected to it, such as a process that a test killed, is cut off first.
     """
 
     def __init__(self, folder) -> None:
@@ -55,7 +56,11 @@ class Pool:
         """The test is over: the next one finds no row, and ids that begin at 1."""
         database = connect(url)
         try:
-            database.execute("SET SESSION lock_wait_timeout = 1, innodb_lock_wait_timeout = 1")
+            database.execute("SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
+            for other in database.query("SELECT id FROM information_schema.processlist WHERE db = DATABASE()"
+                                        " AND id <> CONNECTION_ID()"):
+                with suppress(DatabaseError):           # it has just left by itself
+                    database.execute(f"KILL {other['id']}")
             for table in _state(database)["tables"]:
                 if table["next_id"] not in (None, 1):
                     database.execute(f"TRUNCATE TABLE `{table['name']}`")
@@ -65,7 +70,7 @@ class Pool:
                 self._free.append(url)
             else:
                 server.drop(url)
-        except DatabaseError:           # somebody is still at work in it: it goes with the server
+        except DatabaseError:           # it cannot be emptied: it goes with the server
             pass
         finally:
             database.close()

@@ -1,7 +1,9 @@
-"""`python peak.py WORDS`: `jobs.py WORDS`, and its peak memory in KiB as the last line on stderr."""
+"""`python peak.py WORDS`: `jobs.py WORDS`, and its peak memory in KiB as the last line on stderr.
+
+VmHWM, and not `ru_maxrss`: that one begins with the size of the process that started this one.
+"""
 from __future__ import annotations
 
-import resource
 import sys
 from pathlib import Path
 
@@ -10,5 +12,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from jobs_lib import cli
 
 code = cli.main(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+status = Path("/proc/self/status").read_text(encoding="ascii")
+print(status.partition("VmHWM:")[2].split()[0], file=sys.stderr)
 sys.exit(code)

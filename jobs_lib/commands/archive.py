@@ -1,0 +1,182 @@
+"""Look at archives of the audit log: `verify` that they are whole, `show` their rows.
+
+  verify    each FILE against the manifest beside it; without FILE, all archives
+            that the store should hold
+  show      the rows of each FILE; --user, --event, --since and --until choose
+
+Files are local ones, `audit-*.jsonl.gz` or their manifests. Times are in UTC.
+"""
+from __future__ import annotations
+
+import os
+
+from ..errors import FAILED, OK, JobsError, UsageError
+from ..ports.archive_folder import FolderStore
+from ..recipes import archive as recipe
+from ..recipes import archive_format as form
+from ..run_job import positive
+from ..spelling import one_of
+
+ACTIONS = ("verify", "show")
+FILTERS = ("user", "event", "since", "until")
+FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
+
+
+def arguments(parser) -> None:
+    """ACTION, FILE..., what to choose, and --json."""
+    parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
+    parser.add_argument("files", metavar="FILE", nargs="*", help="an archive, or its manifest")
+    parser.add_argument("--user", type=positive, metavar="ID", help="show: only rows of this user")
+    parser.add_argument("--event", metavar="NAME", help="show: only this event; `login*`: all that begin so")
+    parser.add_argument("--since", type=_time, metavar="TIME", help="show: from this time on (2025-01-31, or with "
+                                                                    "10:30 behind it, in quotes)")
+    parser.add_argument("--until", type=_time, metavar="TIME", help="show: before this time")
+    parser.add_argument("--json", action="store_true", help="verify: print one JSON document; show: one object a line")
+
+
+def _time(word: str) -> str:
+    """The time as archives write it."""
+    from argparse import ArgumentTypeError
+    from datetime import datetime
+
+    for pattern in FORMATS:
+        try:
+            return f"{datetime.strptime(word.replace('T', ' '), pattern):%Y-%m-%d %H:%M:%S}"    # noqa: DTZ007  UTC
+        except ValueError:
+            continue
+    raise ArgumentTypeError(f"expected a time such as 2025-01-31 or '2025-01-31 10:30', not {word[:40]!r}")
+
+
+def run(args, make_session, config_path) -> int:
+    """Do one of the two; 1 if anything is wrong with an archive."""
+    given = [f"--{name}" for name in FILTERS if getattr(args, name) is not None]
+    if args.action == "verify" and given:
+        raise UsageError(f"archive verify: {given[0]} goes with show only")
+    if args.action == "show" and not args.files:
+        raise UsageError("archive show: expected a FILE after it")
+    session = make_session(config_path)
+    if args.action == "show":
+        return show(session.console, args)
+    found = verify_files(args.files) if args.files else verify_store(session)
+    return tell(session.console, found, args.json)
+
+
+# verify
+
+def verify_files(paths: list[str]):
+    """What is found of each local archive: {"location", "ok", "problem", and its facts}."""
+    for path in paths:
+        yield _judged(path, lambda path=path: _told_of(path))
+
+
+def _told_of(path: str) -> dict:
+    folder, name = _parts(path)
+    return recipe.verify(FolderStore(folder), *recipe.names(name))[0]
+
+
+def _parts(path: str) -> tuple[str, str]:
+    """(folder, name of the rows' file) of an archive that is named by either of its files."""
+    folder, name = os.path.split(os.path.abspath(path))
+    if name.endswith(form.MANIFEST_END):
+        name = name.removesuffix(form.MANIFEST_END) + form.ROWS_END
+    if not os.path.isfile(path):
+        raise form.Damaged("there is no such file")
+    return folder, name
+
+
+def verify_store(session):
+    """The same of every archive that `audit_archives` names, read from the store."""
+    section = session.config.section("archive")
+    if not section.store:
+        raise UsageError("archive verify: [archive] store is not set: name files, or set it")
+    db = session.ports.database()
+    rows = db.query("SELECT location, sha256, row_count FROM {audit_archives}"
+                    " WHERE status IN ('verified', 'purged') ORDER BY id")
+    if not rows:
+        return
+    store = recipe.open_for(db, section)
+    try:
+        for row in rows:
+            yield _judged(row["location"], lambda row=row: _told_in(store, row))
+    finally:
+        store.close()
+
+
+def _told_in(store, row: dict) -> dict:
+    told = recipe.verify(store, *recipe.names(row["location"]))[0]
+    if (told["sha256"], told["row_count"]) != (row["sha256"], row["row_count"]):
+        raise form.Damaged("it is not the one that the table audit_archives names")
+    return told
+
+
+def _judged(location: str, ask) -> dict:
+    found = {"location": location, "ok": True, "problem": None}
+    try:
+        told = ask()
+        return {**found, **{name: told[name] for name in form.Facts._fields}}
+    except JobsError as error:
+        return {**found, "ok": False, "problem": str(error)}
+
+
+def tell(console, found, as_json: bool) -> int:
+    """Print what was found, as soon as it is known; the exit code."""
+    number, bad = 0, []
+    told = []
+    for one in found:
+        number += 1
+        if not one["ok"]:
+            bad.append(one)
+        if as_json:
+            told.append(one)
+        elif one["ok"]:
+            console.tell(f"OK: {one['location']}: {one['row_count']:,} row{'s' * (one['row_count'] != 1)}, "
+                         f"{one['first_time']} to {one['last_time']}")
+        else:
+            console.fail(f"{one['location']}: {one['problem']}")
+    if as_json:
+        import json
+        console.answer(json.dumps({"ok": not bad, "archives": told}, ensure_ascii=False))
+    elif not number:
+        console.tell("There is no archive yet.")
+    return FAILED if bad else OK
+
+
+# show
+
+def show(console, args) -> int:
+    """Print the rows that are asked for, while they are read; the exit code."""
+    import json
+
+    code = OK
+    if not args.json:
+        console.answer(_columns({"created_at": "created_at", "id": "id", "severity": "severity", "event": "event",
+                                 "user_id": "user", "actor": "actor", "ip": "ip", "details": "details"}))
+    for path in args.files:
+        try:
+            folder, name = _parts(path)
+            for row in form.rows(FolderStore(folder).read(name), form.Tally()):
+                if wanted(row, args):
+                    console.answer(json.dumps(row, ensure_ascii=False) if args.json else _columns(row))
+        except JobsError as error:
+            console.fail(f"{path}: {error}")
+            code = FAILED
+    return code
+
+
+def wanted(row: dict, args) -> bool:
+    """Whether a row is one of those asked for."""
+    event = str(row.get("event"))
+    return ((args.user is None or row.get("user_id") == args.user)
+            and (args.event is None or event == args.event
+                 or (args.event.endswith("*") and event.startswith(args.event[:-1])))
+            and (args.since is None or row["created_at"] >= args.since)
+            and (args.until is None or row["created_at"] < args.until))
+
+
+def _columns(row: dict) -> str:
+    """A row as a line; the widths are fixed, since nobody knows yet what is to come."""
+    def cell(name: str) -> str:
+        words = "-" if row.get(name) in (None, "") else str(row[name])
+        return "".join(char if char.isprintable() else " " for char in words)
+    return (f"{cell('created_at'):19}  {cell('id'):>8}  {cell('severity'):8}  {cell('event'):24}  "
+            f"{cell('user_id'):>6}  {cell('actor')}  {cell('ip')}  {cell('details')}")

@@ -1,0 +1,41 @@
+"""Archive and delete audit rows older than a year, critical after 7.
+
+What the operator may need in a dispute is needed for a while and is about people all that time: so a year, and 7
+for what is critical. A row whose severity is none of the three that are known (info, warning, critical) stays.
+
+With `[archive] store` set, rows are written into compressed files first (docs/archives.md), read back from the
+store and compared, and only then deleted: just the rows that were read back, by their ids. Without a store they
+are deleted right away. Archives go in their turn after `[archive] keep`.
+
+Killed at any point: each row is in the table or in exactly one archive that the table audit_archives calls verified.
+A file that was not verified yet is thrown away by the next run, which begins it anew; a verified one is finished.
+"""
+from __future__ import annotations
+
+from ..recipes.retention import Rule, keep, purge
+
+
+def _archived(ctx, chosen):
+    """With a store: archive what is chosen, delete that, and say how much it was."""
+    if not ctx.section("archive").store:
+        return None
+    from ..recipes.archive import archive
+    return archive(ctx, chosen)
+
+
+job = purge(
+    table="audit_logs", schedule="29 4 * * *", sections=("archive", "spool"),
+    options={
+        "keep": keep("365d", "How long a row is kept in the table."),
+        "keep_critical": keep("2555d", "The same for rows whose severity is critical."),
+    },
+    rules=(
+        Rule("created_at", only={"severity": "info"}),
+        Rule("created_at", only={"severity": "warning"}),
+        Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
+    ),
+    instead=_archived,
+    idempotency="A row is deleted only by its id out of a verified archive, or, without a store, by its age; a killed "
+                "or repeated run throws an unverified archive away, finishes a verified one, and goes on.",
+    sample=("id", "event", "severity", "actor", "created_at"),
+)

@@ -1,0 +1,41 @@
+"""Deactivate aliases past their end, and tell their owners.
+
+An alias may have an end (`expires_at`), for a trial or a journey. An active one that is past it is deactivated, with
+a row in the audit log; nothing else about it changes, and its owner can give it another end and switch it on again.
+The owner is told 3 days before, all such aliases in one notice, once for each end: an alias whose end was put off is
+announced again. And once more when it has happened. Where cron was so late that the end has passed unannounced,
+only the second notice is written.
+
+Aliases of suspended and of deleted accounts are deactivated too, without a notice.
+
+Killed at any point: an owner's aliases are deactivated in one commit with their audit rows and the notice, so each
+has exactly one row for each time it ended, and is told of at most once.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="23 * * * *", priority="normal", sections=("personas",),
+    options={
+        "warn_before": Option(kind.optional(kind.duration), "3d",
+                              "How long before an alias ends its owner is told. off: not before."),
+        "notify_expired": Option(kind.switch, "yes", "Tell owners when an alias was deactivated, too."),
+    },
+    idempotency="An alias is deactivated, recorded and told of in one commit, by a condition that is no longer true "
+                "after it: a killed or repeated run finds what is left and goes on.",
+    sample=("id", "user_id", "address", "expires_at"),
+)
+def job(ctx):
+    """First what has ended, then what is about to."""
+    from ..recipes import aliases
+    from ..recipes.reminders import remind
+
+    counts = {"expired": 0, "notices": 0}
+    aliases.expire(ctx, counts)
+    if ctx.options.warn_before is not None and not ctx.should_stop():
+        remind(ctx, aliases.EXPIRING, counts)
+    return counts

@@ -1,0 +1,51 @@
+"""Delete expired verification tokens; see to unverified destinations.
+
+A token that was mailed to prove that a destination is its owner's goes when it has expired. Whoever has left a
+destination unverified for 3 days is reminded, once, at the address of the account: the destination itself is nobody's
+yet. After 30 days such a destination is removed, unless that is switched off, and never without a notice: it is
+written 3 days before, and the 3 days count from when it was sent, however late cron or the mail may be. Where it
+cannot be sent they count from when it was given up, or it no longer holds anything back when it is 7 days old.
+
+A destination that an alias uses is never removed, nor one that a queued forward is on its way to. Destinations of
+accounts that are not active are not told of anything, and so stay.
+
+Killed at any point: a destination is marked in the commit that queues its notice, and goes in one commit with its
+tokens and its audit row.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="47 4 * * *", priority="low", sections=("personas",),
+    options={
+        "remind_after": Option(kind.optional(kind.duration), "3d",
+                               "How long a destination is unverified before its owner is reminded, once."),
+        "remove_after": Option(kind.optional(kind.duration), "30d",
+                               "How long it is unverified before it is removed, if no alias uses it."),
+        "warn_before": Option(kind.duration, "3d",
+                              "How long before that the owner is told; also how old the sent notice has to be."),
+    },
+    idempotency="Tokens go by their own time, notices are queued in the commit that marks what they tell of, and a "
+                "destination goes only when its notice is old enough, judged again in each DELETE: a killed or "
+                "repeated run finds what is left and goes on.",
+    sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
+)
+def job(ctx):
+    """Tokens, reminders, notices of removals, removals."""
+    from ..recipes import destinations
+    from ..recipes.retention import Purge, Rule
+
+    counts = {"tokens": Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)["deleted"],
+              "notices": 0, "removed": 0}
+    if ctx.options.remind_after is not None and not ctx.should_stop():
+        destinations.tell_unverified(ctx, counts)
+    if ctx.options.remove_after is not None and not ctx.should_stop():
+        ctx.progressed = counts             # what a stop for safety leaves to tell
+        gone = destinations.remove(ctx)
+        counts["notices"] += gone["notices"]
+        counts["removed"] = gone["deleted"]
+    return counts

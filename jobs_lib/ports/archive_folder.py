@@ -1,0 +1,100 @@
+"""Archives in a folder: private files, on the disk for good before anybody relies on them."""
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from ..folders import private
+from .archives import BLOCK, PARTIAL, ArchiveError
+
+
+class FolderStore:
+    """A folder, made 0700 where `make` allows it. One that has gone missing is not made anew: a disk that is not
+    mounted looks like that."""
+
+    def __init__(self, folder: str, make: bool = False) -> None:
+        self.place = folder
+        try:
+            if make:
+                private(folder)
+            if not os.path.isdir(folder):
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and there are archives in it: is "
+                                   "its disk mounted?")
+        except OSError as error:
+            raise self._trouble(error) from None
+
+    def location(self, name: str) -> str:
+        """The file's path."""
+        return os.path.join(self.place, name)
+
+    def put(self, name: str, blocks) -> int:
+        """Write a new file, mode 0600; a name that is taken is an error."""
+        path = self.location(name)
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path + PARTIAL)
+            handle = os.open(path + PARTIAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            with open(handle, "wb", buffering=0) as file:
+                size = _write(file, blocks)
+                os.fsync(file.fileno())
+            _name(path + PARTIAL, path)
+            _sync(self.place)
+        except OSError as error:
+            raise self._trouble(error) from None
+        return size
+
+    def read(self, name: str):
+        """The file's bytes."""
+        try:
+            with open(os.open(self.location(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+                while block := file.read(BLOCK):
+                    yield block
+        except FileNotFoundError:
+            raise ArchiveError(f"{name} is not in {self.place}") from None
+        except OSError as error:
+            raise self._trouble(error) from None
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there."""
+        return os.path.isfile(self.location(name))
+
+    def remove(self, name: str) -> None:
+        """Remove the file in both its names."""
+        for path in (self.location(name) + PARTIAL, self.location(name)):
+            try:
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+            except OSError as error:
+                raise self._trouble(error) from None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _trouble(self, error: OSError) -> ArchiveError:
+        return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}")
+
+
+def _write(file, blocks) -> int:
+    size = 0
+    for block in blocks:
+        view = memoryview(block)
+        while view:                             # an unbuffered write may take less than it was given
+            view = view[file.write(view):]
+        size += len(block)
+    return size
+
+
+def _name(partial: str, path: str) -> None:
+    if os.path.lexists(path):                   # names are random: this is somebody else's file
+        raise FileExistsError(17, f"{os.path.basename(path)} is there already")
+    os.rename(partial, path)
+
+
+def _sync(folder: str) -> None:
+    """Make the new name last; a file system that cannot do that for folders has done what it can."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,285 @@
+"""Aliases end when they should, each with one audit row, and their owners are told before and after, once."""
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+from threading import Timer
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes import aliases
+from tests.support.databases import bulk
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+JOB = "expire_aliases"
+NONE = {"expired": 0, "notices": 0}
+
+
+@pytest.fixture
+def owned(bench):
+    """The bench with three owners."""
+    bench.table("users", [{"id": 1, "email": "jo@home.example", "name": "Jo"},
+                          {"id": 2, "email": "su@home.example", "status": "suspended"},
+                          {"id": 3, "email": "de@home.example", "status": "deleted"}])
+    return bench
+
+
+def alias(id: int, expires_at, user_id: int = 1, **values) -> dict:
+    return {"id": id, "user_id": user_id, "address": f"a{id}@alias.example", "expires_at": expires_at, **values}
+
+
+def active(bench) -> list[int]:
+    return bench.ids("aliases", "active = 1")
+
+
+def audited(bench) -> list[int]:
+    """The aliases that have an audit row, one for each."""
+    return sorted(json.loads(row["details"])["alias_id"] for row in bench.rows("audit_logs"))
+
+
+def notices(bench) -> list[tuple]:
+    return [(row["user_id"], row["kind"], row["dedupe_key"]) for row in bench.rows("notifications")]
+
+
+# Ending
+
+def test_an_active_alias_past_its_end_is_deactivated(owned):
+    owned.table("aliases", [
+        alias(1, owned.ago(seconds=1)),
+        alias(2, owned.now),                                    # exactly at the limit stays
+        alias(3, owned.ahead(days=9)),
+        alias(4, None),
+        alias(5, owned.ago(days=9), active=0),
+    ])
+    assert owned.run(JOB, warn_before="off") == {"expired": 1, "notices": 1}
+    assert active(owned) == [2, 3, 4]
+    assert audited(owned) == [1]
+
+
+def test_the_audit_row_says_which_alias_ended_when(owned):
+    owned.table("aliases", [alias(7, owned.ago(hours=2))])
+    owned.run(JOB)
+    [row] = owned.rows("audit_logs")
+    assert (row["user_id"], row["actor"], row["event"], row["severity"]) == (1, "jobs", "alias.expired", "info")
+    assert json.loads(row["details"]) == {"alias_id": 7, "address": "a7@alias.example",
+                                          "expires_at": "2026-11-24 12:30:05"}
+
+
+def test_a_second_run_finds_nothing(owned):        # R12
+    owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ahead(days=1))])
+    assert owned.run(JOB) == {"expired": 1, "notices": 2}
+    assert owned.run(JOB) == NONE
+    assert (audited(owned), len(notices(owned))) == ([1], 2)
+
+
+def test_owners_who_are_not_active_or_gone_hear_nothing_and_their_aliases_end_all_the_same(owned):
+    owned.table("aliases", [alias(1, owned.ago(days=1), 2), alias(2, owned.ago(days=1), 3),
+                            alias(3, owned.ago(days=1), 99), alias(4, owned.ahead(days=1), 2),
+                            alias(5, owned.ahead(days=1), 3), alias(6, owned.ahead(days=1), 99)])
+    assert owned.run(JOB) == {"expired": 3, "notices": 0}
+    assert active(owned) == [4, 5, 6]
+    assert audited(owned) == [1, 2, 3]
+
+
+def test_an_alias_whose_end_is_put_off_meanwhile_stays_on(owned):
+    owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ago(days=1))])
+    other = connect(owned.url)
+
+    def put_off(sql, _):                            # after the owners were found, before the transaction
+        if sql.startswith(("BEGIN", "START")):
+            other.execute("UPDATE {aliases} SET expires_at = :later WHERE id = 1", later=owned.ahead(days=9))
+    owned.on_statement = put_off
+    assert owned.run(JOB) == {"expired": 1, "notices": 1}
+    other.close()
+    assert active(owned) == [1]
+    assert audited(owned) == [2]
+
+
+def test_another_transaction_on_the_row_is_waited_for_and_the_row_judged_again(bench):
+    if not bench.db.for_update:
+        return                                      # SQLite has one writer at a time
+    bench.table("users", [{"id": 1, "email": "jo@home.example"}])
+    bench.table("aliases", [alias(1, bench.ago(days=1)), alias(2, bench.ago(days=1))])
+    other, timers = connect(bench.url), []
+
+    def hold(sql, _):
+        if "FOR UPDATE" in sql and not timers:
+            other.execute("SET autocommit = 0")
+            other.execute("UPDATE {aliases} SET active = 0 WHERE id = 1")
+            timers.append(Timer(0.1, other.execute, ["COMMIT"]))
+            timers[0].start()
+    bench.on_statement = hold
+    assert bench.run(JOB) == {"expired": 1, "notices": 1}
+    timers[0].join()
+    other.close()
+    assert audited(bench) == [2]
+
+
+def test_many_aliases_of_one_owner_go_in_parts_each_with_its_notice(owned, monkeypatch):
+    monkeypatch.setattr(aliases, "MOST", 3)
+    owned.table("aliases", [alias(id, owned.ago(days=8 - id)) for id in range(1, 8)])
+    assert owned.run(JOB, dry_run=True) == {"expired": 7, "notices": 3}
+    assert owned.run(JOB) == {"expired": 7, "notices": 3}
+    assert active(owned) == []
+    assert audited(owned) == list(range(1, 8))
+
+
+def test_a_run_stops_between_owners_and_the_next_goes_on(bench):      # R4
+    bulk(bench.db, "users", ["id", "email", "created_at"],
+         [(id, f"u{id}@home.example", bench.now) for id in range(1, 41)])
+    bulk(bench.db, "aliases", ["id", "user_id", "address", "expires_at", "created_at"],
+         [(id, id % 40 + 1, f"a{id}@alias.example", bench.ago(days=1), bench.now) for id in range(1, 81)])
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.2 if sql.startswith("UPDATE {aliases} SET active") else 0)
+    first = bench.run(JOB, budget="1s")
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
+    assert 0 < first["expired"] < 80
+    assert first["notices"] * 2 == first["expired"] == len(audited(bench))
+    bench.on_statement = None
+    assert bench.run(JOB)["expired"] == 80 - first["expired"]
+    assert len(notices(bench)) == 40
+
+
+def test_limit_caps_the_aliases(owned):
+    owned.table("aliases", [alias(id, owned.ago(days=1)) for id in range(1, 8)])
+    assert owned.run(JOB, limit=3, dry_run=True) == {"expired": 3, "notices": 1}
+    assert owned.run(JOB, limit=3) == {"expired": 3, "notices": 1}
+    assert owned.result["stop_reason"] == "limit"
+    assert len(active(owned)) == 4
+
+
+# The notice after
+
+def test_all_that_ended_is_in_one_notice(owned):
+    owned.table("aliases", [alias(1, owned.ago(hours=1)), alias(2, owned.ago(hours=2))])
+    assert owned.run(JOB) == {"expired": 2, "notices": 1}
+    [row] = owned.rows("notifications")
+    assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
+        "alias_expired", "porter", "jo@home.example", "alias-expired:2:2026-11-24 12:30:05")
+    assert row["subject"] == "2 of your aliases have expired"
+    assert "- a2@alias.example\n  ended 24 November 2026, 12:30 UTC\n- a1@alias.example" in row["body_text"]
+
+
+def test_what_was_told_and_is_switched_on_again_with_its_old_end_is_not_told_again(owned):
+    owned.table("aliases", [alias(1, owned.ago(hours=1))])
+    owned.run(JOB)
+    owned.db.execute("UPDATE {aliases} SET active = 1")
+    owned.table("aliases", [alias(2, owned.ago(minutes=1))])
+    assert owned.run(JOB) == {"expired": 2, "notices": 1}
+    assert "a1@" not in owned.rows("notifications")[-1]["body_text"]
+    assert audited(owned) == [1, 1, 2]
+
+
+def test_the_notice_after_can_be_switched_off(owned):
+    owned.table("aliases", [alias(1, owned.ago(hours=1))])
+    assert owned.run(JOB, notify_expired="no") == {"expired": 1, "notices": 0}
+    assert audited(owned) == [1]
+
+
+# The notice before
+
+def test_three_days_before_its_end_an_alias_is_announced_once(owned):
+    owned.table("aliases", [
+        alias(1, owned.ahead(days=2, hours=23)),
+        alias(2, owned.now),
+        alias(3, owned.ahead(days=3)),                          # exactly at the limit: not yet
+        alias(4, owned.ahead(days=1), active=0),
+        alias(5, owned.ahead(days=1), expiry_notified_at=owned.ago(hours=1)),
+    ])
+    assert owned.run(JOB) == {"expired": 0, "notices": 1}
+    [row] = owned.rows("notifications")
+    assert (row["kind"], row["persona"], row["dedupe_key"]) == (
+        "alias_expiring", "porter", "alias-expiring:2:2026-11-24 14:30:05")
+    assert row["subject"] == "2 of your aliases expire, the first on 24 November 2026"
+    assert owned.ids("aliases", "expiry_notified_at = '2026-11-24 14:30:05'") == [1, 2]
+    assert owned.run(JOB) == NONE
+
+
+@pytest.mark.parametrize("later", [timedelta(days=1), timedelta(days=60)])
+def test_an_alias_whose_end_was_put_off_is_announced_again(owned, later):
+    end = owned.ahead(days=2, hours=23)
+    owned.table("aliases", [alias(1, end)])
+    owned.run(JOB)
+    owned.db.execute("UPDATE {aliases} SET expires_at = :end", end=end + later)
+    runs = {}
+    for hours in range(0, 24 * (4 + later.days), 12):
+        owned.now = end - timedelta(days=3) + timedelta(hours=hours)
+        if owned.run(JOB)["notices"]:
+            runs[hours] = owned.rows("notifications")[-1]["kind"]
+    assert list(runs.values()) == ["alias_expiring", "alias_expired"]
+    assert list(runs) == [later.days * 24 + 12, later.days * 24 + 84]       # the first run in its time
+
+
+def test_a_late_run_still_announces_and_what_has_ended_is_told_as_ended(owned):       # R7
+    owned.table("aliases", [alias(1, owned.ahead(minutes=5)), alias(2, owned.ago(minutes=5))])
+    assert owned.run(JOB) == {"expired": 1, "notices": 2}
+    assert {(row["kind"], row["dedupe_key"][:16]) for row in owned.rows("notifications")} == {
+        ("alias_expired", "alias-expired:2:"), ("alias_expiring", "alias-expiring:1")}
+
+
+def test_the_notice_before_can_be_switched_off_or_moved(owned):
+    owned.table("aliases", [alias(1, owned.ahead(days=6))])
+    assert owned.run(JOB, warn_before="off") == NONE
+    assert owned.run(JOB) == NONE
+    assert owned.run(JOB, warn_before="7d") == {"expired": 0, "notices": 1}
+
+
+# Dry runs, several at once, kills
+
+def test_a_dry_run_shows_both_steps_and_changes_nothing(owned):        # R11
+    owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ahead(days=1)), alias(3, owned.ago(days=1), 2)])
+    told = owned.run(JOB, dry_run=True)
+    assert [(sample["step"], len(sample["rows"])) for sample in owned.samples] == [
+        ("deactivate 2 aliases, with 1 notice", 2), ("queue 1 notice: alias_expiring", 1)]
+    assert owned.samples[0]["rows"][0]["address"] == "a***@alias.example"
+    assert (active(owned), notices(owned)) == ([1, 2, 3], [])
+    assert owned.run(JOB) == told == {"expired": 2, "notices": 2}
+
+
+def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):    # R12: two hosts, each with its own locks
+    now = clock.now()
+    service = Service(tmp_path, engine_url)
+    owned.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in range(10, 40)])
+    owned.table("aliases", [alias(id, now + timedelta(days=(-1, 1)[id % 2]), 10 + (id - 1) // 4)
+                              for id in range(1, 121)])
+    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
+    outs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    assert audited(owned) == list(range(2, 121, 2))
+    assert len(notices(owned)) == len(set(notices(owned))) == 60
+    service.db.close()
+
+
+KILLS = {
+    "before anything": ("UPDATE {aliases} SET active", 1, 0),
+    "deactivated, not recorded": ("INSERT INTO {audit_logs}", 2, 1),
+    "recorded, not told": ("INSERT INTO {notifications}", 2, 1),
+    "told, not committed": ("COMMIT", 2, 1),
+    "announced, not marked": ("UPDATE {aliases} SET expiry_notified_at", 1, 3),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", KILLS)
+def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, point):       # R2
+    at, number, done = KILLS[point]
+    service, now = Service(tmp_path, engine_url), clock.now()
+    for turn in REPEATS:
+        for name in ("aliases", "audit_logs", "notifications", "users"):
+            bench.db.execute(f"DELETE FROM {{{name}}}")
+        first = turn * 10 + 1                       # ids of their own: the keys name them
+        bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in (1, 2, 3)])
+        bench.table("aliases", [alias(first + id, now - timedelta(days=1), id // 2 + 1) for id in range(6)]
+                    + [alias(first + 6, now + timedelta(days=1), 1)])
+        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
+        assert audited(bench) == [first + id for id in range(2 * done)] == bench.ids("aliases", "active = 0")
+        assert len(notices(bench)) == done
+        service.run(JOB)
+        assert audited(bench) == [first + id for id in range(6)]
+        assert sorted(kind for _, kind, _ in notices(bench)) == ["alias_expired"] * 3 + ["alias_expiring"]
+        assert bench.ids("aliases", "expiry_notified_at IS NOT NULL") == [first + 6]
+    service.db.close()
