@@ -109,6 +109,7 @@ MEANINGS = {
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
     "personas": "Who signs what the service writes to its users.",
+    "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
 }

@@ -99,8 +99,8 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     }
 
 
-EXPIRING = Reminder(kind="alias_expiring", persona="porter", table="aliases", age="expires_at", due=_due,
+EXPIRING = Reminder(kind="alias_expiring", table="aliases", age="expires_at", due=_due,
                     columns=("address", "expiry_notified_at"), told="expiry_notified_at", wanted=_wanted,
                     key=partial(_key, "alias-expiring"), values=_values, most=MOST)
-EXPIRED = Reminder(kind="alias_expired", persona="porter", table="aliases", age="expires_at", due=None,
+EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=None,
                    columns=COLUMNS, told=None, key=partial(_key, "alias-expired"), values=_values, most=MOST)

@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock
-from . import audit, letters, notices
+from . import audit, letters
 from .reminders import Reminder, remind
 from .retention import Purge, Rule
 
@@ -119,9 +119,9 @@ def _removal_values(ctx, user: dict, rows: list[dict]) -> dict:
     return {**values, "first_day": letters.day(min(ends))}
 
 
-UNVERIFIED = Reminder(kind="destination_reminder", persona="porter", table="destinations", age="created_at",
+UNVERIFIED = Reminder(kind="destination_reminder", table="destinations", age="created_at",
                       columns=("email",), due=_due_reminder, told="reminded_at", key=_reminder_key,
-                      values=_values, priority=notices.LOW)
-TO_GO = Reminder(kind=REMOVAL, persona="porter", table="destinations", age="created_at", columns=("email",),
+                      values=_values)
+TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=("email",),
                  due=_due_removal, told=("removal_notified_at", "reminded_at"), key=_removal_key,
                  values=_removal_values)

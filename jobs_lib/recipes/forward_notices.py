@@ -13,7 +13,7 @@ from ..addresses import AddressError, check
 from . import letters, notices, spool
 from .headers import header_text, read_headers
 
-KIND, PERSONA = "forward_failed", "postmaster"
+KIND = "forward_failed"
 MOST_ROWS = 1000                  # a run tells of so many; the rest is told by the next
 LISTED = 50                       # messages a notice lists; more are counted
 
@@ -72,14 +72,13 @@ def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) ->
         rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
                             " last_error, created_at, finished_at FROM {failed_emails} WHERE notice_id = :id"
                             " ORDER BY id", id=notice["id"]) + rows
-    letter = letters.write(ctx, KIND, PERSONA, {"name": user["name"] or user["email"],
-                                                **_values(ctx, folder, destination, rows)})
+    letter = letters.write(ctx, KIND, {"name": user["name"] or user["email"],
+                                       **_values(ctx, folder, destination, rows)})
     if notice:
         ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
                        " WHERE id = :id", subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
     notice_id = notice["id"] if notice else notices.queue(
-        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, persona=PERSONA, to_email=user["email"],
-        subject=letter.subject, body_text=letter.text, body_html=letter.html, dedupe_key=key)
+        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=user["email"], letter=letter, dedupe_key=key)
     _mark(ctx, rows, notice_id)
     return 0 if notice else 1
 

@@ -5,8 +5,8 @@ SAMPLES: dict = {
     "forward_failed": {
         "destination": "jane@home.example", "many": True, "number": "2", "more": "", "kept": True,
         "messages": [
-            {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711", "alias": "shop@alias.example",
-             "received": "2026-11-21 14:30 UTC", "tried": "5 times", "ended": "2026-11-24 21:30 UTC",
+            {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
+             "alias": "shop@alias.example", "received": "2026-11-21 14:30 UTC", "tried": "5 times", "ended": "2026-11-24 21:30 UTC",
              "why": "The mailbox is full.", "said": "the answer was 552 5.2.2 Mailbox full"},
             {"from": "Ann <ann@club.example>", "subject": "Party on Saturday", "alias": "club@alias.example",
              "received": "2026-11-21 16:02 UTC", "tried": "once", "ended": "2026-11-21 17:02 UTC",
@@ -23,5 +23,24 @@ SAMPLES: dict = {
             {"sender": "ann@club.example", "subject": "Photos of the party", "alias": "club@alias.example",
              "received": "26 October 2026, 18:40 UTC", "size": "7.4 MB", "gone": "25 November 2026, 18:40 UTC"},
         ],
+    },
+    "alias_expiring": {
+        "count": 2, "many": True, "first_address": "trial@alias.example", "first_day": "26 November 2026",
+        "aliases": [{"address": "trial@alias.example", "ends": "26 November 2026, 09:00 UTC"},
+                    {"address": "journey@alias.example", "ends": "27 November 2026, 12:00 UTC"}],
+    },
+    "alias_expired": {
+        "count": 1, "many": False, "first_address": "trial@alias.example", "first_day": "24 November 2026",
+        "aliases": [{"address": "trial@alias.example", "ends": "24 November 2026, 09:00 UTC"}],
+    },
+    "destination_reminder": {
+        "count": 1, "many": False, "first_email": "jane@cabin.example",
+        "destinations": [{"email": "jane@cabin.example", "added": "21 November 2026"}],
+    },
+    "destination_removal": {
+        "count": 2, "many": True, "first_email": "jane@lake.example", "first_day": "27 November 2026",
+        "destinations": [
+            {"email": "jane@lake.example", "added": "28 October 2026", "removed": "27 November 2026, 14:30 UTC"},
+            {"email": "old@lake.example", "added": "1 September 2026", "removed": "27 November 2026, 14:30 UTC"}],
     },
 }

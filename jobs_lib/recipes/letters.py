@@ -13,6 +13,7 @@ import unicodedata
 from collections import namedtuple
 
 from .. import mustache
+from .kinds import KINDS
 from .notices import one_line
 
 WIDTH = 72                        # columns of plain text
@@ -25,7 +26,7 @@ UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 Letter = namedtuple("Letter", "subject text html")
 
 
-def write(ctx, kind: str, persona: str, values: dict) -> Letter:
+def write(ctx, kind: str, values: dict) -> Letter:
     """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none) and `signature`.
 
     A file in `[notifications] templates` takes the place of ours of the same name. One that cannot be used is an
@@ -33,7 +34,7 @@ def write(ctx, kind: str, persona: str, values: dict) -> Letter:
     """
     folder = ctx.section("notifications").templates
     known = {"app_url": ctx.section("core").app_url.rstrip("/"),
-             "signature": signature(vars(ctx.section("personas"))[persona])}
+             "signature": signature(vars(ctx.section("personas"))[KINDS[kind].persona])}
     if folder:
         try:
             return compose(kind, {**known, **values}, folder)

@@ -1,17 +1,19 @@
 """Putting a notice into the queue of `notifications`, once."""
 from __future__ import annotations
 
-NORMAL, LOW = 1, 2
+from .kinds import KINDS
 
 
-def queue(db, *, now, user_id: int | None, kind: str, persona: str, to_email: str, subject: str, body_text: str,
-          dedupe_key: str, body_html: str | None = None, priority: int = NORMAL) -> int:
+def queue(db, *, now, user_id: int | None, kind: str, to_email: str, letter, dedupe_key: str) -> int:
     """Queue one notice and return its id; call it in the transaction that marks what it tells of.
 
-    `dedupe_key` names the occurrence (`alias-expiring:<id>:<expires_at>`): Duplicate when it was queued before.
+    `letter` has `subject`, `text` and `html`; who signs it and how urgent it is comes from its kind. `dedupe_key`
+    names the occurrence (`alias-expiring:<id>:<expires_at>`): Duplicate when it was queued before.
     """
-    return db.insert("notifications", user_id=user_id, kind=kind, persona=persona, to_email=to_email, subject=subject,
-                     body_text=body_text, body_html=body_html, dedupe_key=dedupe_key, priority=priority, created_at=now)
+    about = KINDS[kind]
+    return db.insert("notifications", user_id=user_id, kind=kind, persona=about.persona, to_email=to_email,
+                     subject=letter.subject, body_text=letter.text, body_html=letter.html, dedupe_key=dedupe_key,
+                     priority=about.priority, created_at=now)
 
 
 def one_line(words: str, limit: int = 150) -> str:

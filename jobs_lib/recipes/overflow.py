@@ -82,6 +82,6 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     }
 
 
-WARNING = Reminder(kind=KIND, persona="overflow", table="overflow_hold", age="held_at", due=_due, told="warned_at",
+WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, told="warned_at",
                    notice="warning_id", daily=True, key=_key, values=_values, statuses=("active", "suspended"),
                    columns=("alias_id", "sender", "subject", "size_bytes"))

@@ -15,12 +15,11 @@ from . import letters, notices
 PAGE = 500                # rows looked at together, to find the owners
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind persona table age columns due told key values notice daily wanted statuses "
-                                  "most priority",
-                      defaults=(None, False, None, ("active",), 500, notices.NORMAL))
+Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted statuses most",
+                      defaults=(None, False, None, ("active",), 500))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
-kind      of the notice, and of its templates         persona   who signs it
+kind      of the notice, and of its templates (kinds.py)
 table     whose rows, with `user_id`                  age       the column of times that orders them, with an index
 columns   what the notice needs of a row              due       function of the Context -> (SQL, values): the rows that
                                                                 are due and not told yet
@@ -31,7 +30,6 @@ values    function of (ctx, user, rows) -> what the templates show, besides `nam
 daily     the key names the day: rows that come later wait for tomorrow's notice
 wanted    function of (ctx, row) -> whether it is to be told, for what SQL cannot say; or None
 statuses  of the owners that are told                 most      rows a notice lists; the others wait for the next
-priority  of the notice
 """
 
 
@@ -148,11 +146,10 @@ def notify(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
         return 0
     user, rows, key = found
     now = ctx.clock()               # the same in the notice and in the rows: who needs to can match them
-    letter = letters.write(ctx, reminder.kind, reminder.persona,
+    letter = letters.write(ctx, reminder.kind,
                            {"name": user["name"] or user["email"], **reminder.values(ctx, user, rows)})
-    notice_id = notices.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind, persona=reminder.persona,
-                              to_email=user["email"], subject=letter.subject, body_text=letter.text,
-                              body_html=letter.html, dedupe_key=key, priority=reminder.priority)
+    notice_id = notices.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind, to_email=user["email"],
+                              letter=letter, dedupe_key=key)
     _mark(ctx, reminder, rows, notice_id, now)
     return 1
 

@@ -26,6 +26,7 @@ def templates(monkeypatch):
         short = name.rpartition("/")[2]
         return own[short].encode() if short in own else real(package, name)
     monkeypatch.setattr(letters.pkgutil, "get_data", get_data)
+    monkeypatch.setitem(letters.KINDS, "odd_kind", letters.KINDS["overflow_warning"])
     return own
 
 
@@ -34,7 +35,7 @@ def write(app_url: str = "https://mail.example.org/", subject: str = "mail", sen
     sections = {"core": SimpleNamespace(app_url=app_url), "notifications": SimpleNamespace(templates=""),
                 "personas": SimpleNamespace(overflow='"Desk, Overflow" <overflow@service.example>')}
     ctx = SimpleNamespace(section=sections.__getitem__)
-    return letters.write(ctx, "odd_kind", "overflow",
+    return letters.write(ctx, "odd_kind",
                          {"name": name, "subject": subject, "items": [{"sender": sender}, {"sender": "b@x.example"}]})
 
 
@@ -150,7 +151,7 @@ def own(bench, templates):
 
     def letter() -> letters.Letter:
         job = declare(schedule="@daily", idempotency="writes a letter")(lambda ctx: found.append(letters.write(
-            ctx, "odd_kind", "overflow", {"name": "Jo", "subject": "mail", "items": []})) or {})
+            ctx, "odd_kind", {"name": "Jo", "subject": "mail", "items": []})) or {})
         bench.run(job._replace(name="write_letter"))
         return found[-1]
     return folder, letter, bench

@@ -28,7 +28,7 @@ def values(ctx, user, rows):
             "destinations": [{"email": row["email"], "added": row["created_at"]} for row in rows]}
 
 
-PLAIN = Reminder(kind="destination_reminder", persona="porter", table="destinations", age="created_at",
+PLAIN = Reminder(kind="destination_reminder", table="destinations", age="created_at",
                  columns=("email",), due=due, told="reminded_at", values=values,
                  key=lambda ctx, user_id, rows: f"test:{rows[0]['id']}")
 DAILY = PLAIN._replace(daily=True, key=lambda ctx, user_id, rows: f"test:{user_id}:{ctx.now:%Y-%m-%d}")
