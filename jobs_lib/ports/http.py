@@ -11,8 +11,8 @@ from collections import namedtuple
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and Connection
 Request = namedtuple("Request", "item_id url headers body")
 
-# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's beginning, printable,
-# at most EXCERPT bytes; text: what went wrong, in words for the endpoint's owner, without the resolved address
+# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's beginning, printable
+# and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's owner, without the resolved address
 Response = namedtuple("Response", "outcome status retry_after excerpt text", defaults=(None, "", "", ""))
 
 ANSWERED = "answered"        # there is a status

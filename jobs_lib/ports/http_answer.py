@@ -66,8 +66,8 @@ class Reader:
         if status in (204, 304):
             return b""
         whole = self.deadline
-        self.deadline = Deadline(min(BODY_SECONDS, max(0.0, whole.left())))
         try:
+            self.deadline = Deadline(min(BODY_SECONDS, whole.left()))
             if headers.get("transfer-encoding", "").lower().endswith("chunked"):
                 return self._chunks()
             length = headers.get("content-length", "")

@@ -5,7 +5,7 @@ import os
 import re
 
 from .http import ANSWERED, FAILED, REFUSED, Request, Response
-from .http_url import UrlError, parse
+from .http_url import parse
 
 
 class FilePoster:
@@ -23,7 +23,7 @@ class FilePoster:
             name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
             with open(os.path.join(self.folder, name), "wb", opener=_private) as file:
                 file.write(data)
-        except UrlError as error:
+        except ValueError as error:         # UrlError, or a header that would be two
             return Response(REFUSED, text=str(error))
         except OSError as error:
             return Response(FAILED, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from typing import Any
 
 from .. import __version__
 from ..errors import JobsError
 from .http import ANSWERED, FAILED, REFUSED, TIMEOUT, Request, Response
 from .http_answer import Reader, excerpt
 from .http_connect import Deadline, Trouble, connect, resolve, secure, words
-from .http_url import UrlError, parse
+from .http_url import parse
 
 WRITE = 65536
 AGENT = f"jobs-webhooks/{__version__}"
@@ -22,7 +23,8 @@ class Poster:
     def __init__(self, webhooks) -> None:
         self.seconds = webhooks.timeout.total_seconds()
         self.allowed = webhooks.allow_networks
-        self._ca_file, self._context, self._lock = webhooks.ca_file, None, threading.Lock()
+        self._ca_file, self._lock = webhooks.ca_file, threading.Lock()
+        self._context: Any = None
         if self._ca_file:
             self.context()              # a file that cannot be read is the operator's to see, not one endpoint's
 
@@ -30,7 +32,7 @@ class Poster:
         """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that the system holds."""
         try:
             return self._post(request, Deadline(self.seconds))
-        except UrlError as error:
+        except ValueError as error:         # UrlError, or a header that would be two
             return Response(REFUSED, text=str(error))
         except Trouble as trouble:
             return Response(trouble.outcome, text=trouble.text)

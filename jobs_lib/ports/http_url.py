@@ -96,7 +96,7 @@ def _six(words: str) -> str:
 def _name(host: str) -> str:
     if not host.isascii():
         try:
-            host = host.encode("idna").decode("ascii")         # IDNA 2003: also turns full-width letters into plain ones
+            host = host.encode("idna").decode("ascii")      # IDNA 2003: full-width letters become plain ones
         except UnicodeError:
             raise UrlError("the URL of this endpoint has a host name that is none") from None
     host = host.lower()
