@@ -70,8 +70,8 @@ def _endpoint(args, session, db, now) -> int:
         import json
         session.console.answer(json.dumps({"kind": args.kind, "replayed": done, "refused": []}))
         return OK
-    session.console.tell(f"endpoint {args.endpoint}: {len(done):,} deliver{'y' if len(done) == 1 else 'ies'} back in the "
-                         "queue, due now")
+    what = "delivery" if len(done) == 1 else "deliveries"
+    session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due now")
     for words in replay_webhooks.hints(session, db, done, now):
         session.console.tell(words)
     return OK

@@ -29,9 +29,10 @@ LATE = 0.5                  # seconds past its limit after which a request is gi
 NAMES = {"sent": "delivered", "retry": "retried"}
 UNKNOWN = {"host": "", "failing_since": None}
 
+# disabled: why the endpoint was; changed: what else of it
+Stored = namedtuple("Stored", "settled changed disabled")
 Flight = namedtuple("Flight", "row endpoint started")
-# ours: the endpoint is not to blame for it
-Result = namedtuple("Result", "row endpoint response seconds ours", defaults=(0.0, False))
+Result = namedtuple("Result", "row endpoint response verdict ours")       # ours: the endpoint is not to blame for it
 
 
 def run(ctx, worker: Worker, counts: dict) -> None:
@@ -163,27 +164,28 @@ class Round:
 
         def work():
             stored[:] = [self._settle(result) for result in results]
-            begun[:] = [row for row in rows if self.worker.begin(row)]
+            off = {result.endpoint["id"] for result, one in zip(results, stored) if one.disabled}
+            begun[:] = [row for row in rows if row["webhook_id"] not in off and self.worker.begin(row)]
         if results or rows:
             self.ctx.db.batch(work)
         for row in begun:
             self._start(row)
-        for result, (settled, changed, asked, disabled) in zip(results, stored):
-            self.known[result.endpoint["id"]].update(changed)
-            if asked or disabled:
-                self.resting.add(result.endpoint["id"])
-            self._report(result, settled)
-            if disabled:
-                self.ctx.log.warning("endpoint disabled", webhook_id=result.endpoint["id"], reason=disabled)
-                self._count("disabled", 1)
-                self._count("cancelled", webhook_endpoints.cancel(self.ctx, result.endpoint["id"],
-                                                                  "the endpoint was disabled"))
+        for result, one in zip(results, stored):
+            self.known[result.endpoint["id"]].update(one.changed)
+            self._report(result, one.settled)
+            if one.disabled:
+                self._off(result.endpoint["id"], one.disabled)
 
-    def _settle(self, result: Result) -> tuple:
-        """(Settled, what has changed of the endpoint, whether it is to rest, why it was disabled). It may be called
-        again after a deadlock, so it changes nothing but rows."""
-        row, endpoint, now, changed, disabled = result.row, result.endpoint, self.ctx.clock(), {}, ""
-        verdict = judge(result.response, now)
+    def _off(self, id: int, reason: str) -> None:
+        self.resting.add(id)
+        self.ctx.log.warning("endpoint disabled", webhook_id=id, reason=reason)
+        self._count("disabled", 1)
+        self._count("cancelled", webhook_endpoints.cancel(self.ctx, id, "the endpoint was disabled"))
+
+    def _settle(self, result: Result) -> Stored:
+        """Store one answer. It may be called again after a deadlock, so it changes nothing but rows."""
+        row, endpoint, _, verdict, _ = result
+        now, changed, disabled = self.ctx.clock(), {}, ""
         until = now + verdict.wait if verdict.wait else None
         stored = {"response_status": result.response.status, "response_excerpt": result.response.excerpt or None,
                   "last_error": verdict.error}
@@ -198,7 +200,7 @@ class Round:
             changed, reason = webhook_endpoints.fails(self.ctx, endpoint)
             reason = "it answered 410 Gone" if verdict.gone else reason
             disabled = reason if reason and webhook_endpoints.disable(self.ctx, endpoint, reason) else ""
-        return settled, changed, bool(until), disabled
+        return Stored(settled, changed, disabled)
 
     def _report(self, result: Result, settled) -> None:
         self.done += 1
@@ -207,9 +209,6 @@ class Round:
         self.ctx.log.event("delivery", "info" if name == "delivered" else "warning", id=result.row["id"],
                            webhook_id=result.row["webhook_id"], attempt=result.row["attempt"], outcome=name,
                            code=code, next_attempt_at=due and clock.text(due))
-        waited = result.response.outcome == TIMEOUT or result.seconds >= DEAD_AFTER
-        if waited and result.response.outcome != ANSWERED and result.endpoint["host"]:
-            self.dead.add(result.endpoint["host"])
         self.ctx.progress(self.done, self.total)
 
     def _count(self, name: str, number: int) -> None:
@@ -267,5 +266,12 @@ class Round:
         return results
 
     def _landed(self, number: int, response: Response, ours: bool = False) -> Result:
+        """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen."""
         row, endpoint, started = self.flying.pop(number)
-        return Result(row, endpoint, response, time.monotonic() - started, ours)
+        verdict = judge(response, self.ctx.clock())
+        if verdict.wait or verdict.gone:
+            self.resting.add(endpoint["id"])
+        waited = response.outcome == TIMEOUT or time.monotonic() - started >= DEAD_AFTER
+        if waited and response.outcome != ANSWERED and endpoint["host"]:
+            self.dead.add(endpoint["host"])
+        return Result(row, endpoint, response, verdict, ours)

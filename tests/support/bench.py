@@ -4,8 +4,8 @@
     assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
     assert bench.ids("sessions") == []
 
-Only the clock, the mail transport and HTTP are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was sent,
-`bench.web` what was posted.
+Only the clock, the mail transport and HTTP are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was
+sent, `bench.web` what was posted.
 """
 from __future__ import annotations
 
