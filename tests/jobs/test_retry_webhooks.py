@@ -456,7 +456,8 @@ def test_a_large_queue_of_one_endpoint_lets_others_pass(bench, hook):
 
 def test_what_a_killed_run_was_sending_comes_last_with_the_same_attempt(bench, hook):     # R22 R23
     lost = delivery(bench, status="sending", attempts=2, claim_token="t", claim_run="dead",
-                    lease_until=bench.ago(hours=1), next_attempt_at=bench.ahead(minutes=5), created_at=bench.ago(hours=5))
+                    lease_until=bench.ago(hours=1), next_attempt_at=bench.ahead(minutes=5),
+                    created_at=bench.ago(hours=5))
     for number in range(12):
         delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
     bench.config(webhooks={"concurrency": 1})
