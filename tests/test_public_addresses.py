@@ -41,7 +41,7 @@ def test_what_is_no_plain_address_is_refused(address):     # R45
 def test_no_ipv4_address_passes_that_python_calls_special(address):     # R45
     if not refusal(str(address)):
         assert address.is_global
-        assert not (address.is_multicast or address.is_reserved or address.is_private)
+        assert not any((address.is_multicast, address.is_reserved, address.is_private))
 
 
 @given(st.one_of(st.ip_addresses(v=6), *(st.ip_addresses(v=6, network=network)
