@@ -116,7 +116,7 @@ def test_many_deliveries_survive_random_kills(service):     # R22
     chance = random.Random(seed)
     with Counting(latency=0.005) as web:
         ids = fill(service, web.port, 40, 5)
-        for _ in range(60):
+        for _ in range(60 + 10 * len(REPEATS)):
             process = service.start("retry_webhooks")
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(chance.uniform(0.1, window) if kills < 5 * len(REPEATS) else 60)
