@@ -143,6 +143,17 @@ class Sandbox:
                          "bytes": os.path.getsize(path), "subject": samples.text(header_text(headers, "Subject"))})
         return mail
 
+    def requests(self) -> list[dict]:
+        """The webhooks that would have gone out: item, where to (without a query), bytes with the head."""
+        folder, found = self.path("requests"), []
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                head = [line.decode("ascii") for line in (file.readline(8192), file.readline(8192))]
+            where = head[1].partition(":")[2].strip() + head[0].split()[1].partition("?")[0]
+            found.append({"item": name.partition(".")[0], "to": where, "bytes": os.path.getsize(path)})
+        return found
+
 
 def _hold(path: str) -> int:
     """A locked file; it has its name only once it is locked, so that nobody takes its maker for dead."""

@@ -71,11 +71,11 @@ def is_own(family, address: str) -> bool:
 
 
 def _binds(family, address: str) -> bool:
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        try:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.bind((address, 0))
-        except OSError:
-            return False
+    except OSError:
+        return False
     return True
 
 

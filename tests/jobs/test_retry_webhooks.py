@@ -200,6 +200,13 @@ def test_a_retry_after_that_is_none_is_ignored(words):     # R23
     assert retry_after(words, clock.now()) is None
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=40), st.from_regex(r"\A[MTWFS][a-z]{2}, [0-9]{1,12} [JFMASOND][a-z]{2} [0-9 :+GMT-]{0,20}\Z")))
+def test_whatever_a_retry_after_says_it_is_some_time_up_to_a_day_or_none(words):     # R23
+    wait = retry_after(words, clock.now())
+    assert wait is None or timedelta(0) <= wait <= timedelta(days=1)
+
+
 def test_the_rest_of_an_endpoint_waits_as_long_as_it_asked_and_pays_nothing(bench, hook):     # R41
     bench.web.answer = answers(503, retry_after="3600")
     ids = [delivery(bench), delivery(bench), delivery(bench, next_attempt_at=bench.ahead(hours=2)),
