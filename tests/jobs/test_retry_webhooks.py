@@ -201,7 +201,8 @@ def test_a_retry_after_that_is_none_is_ignored(words):     # R23
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.one_of(st.text(max_size=40), st.from_regex(r"\A[MTWFS][a-z]{2}, [0-9]{1,12} [JFMASOND][a-z]{2} [0-9 :+GMT-]{0,20}\Z")))
+@given(st.one_of(st.text(max_size=40), st.from_regex(
+    r"\A[MTWFS][a-z]{2}, [0-9]{1,12} [JFMASOND][a-z]{2} [0-9 :+GMT-]{0,20}\Z")))
 def test_whatever_a_retry_after_says_it_is_some_time_up_to_a_day_or_none(words):     # R23
     wait = retry_after(words, clock.now())
     assert wait is None or timedelta(0) <= wait <= timedelta(days=1)
