@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from jobs_lib import clock
+from jobs_lib.ports.db import connect
 from jobs_lib.ports.http import ANSWERED, REFUSED, TIMEOUT, Response
 from jobs_lib.recipes.webhooks import request, retry_after
 from tests.support.databases import bulk
@@ -243,6 +244,18 @@ def test_410_disables_at_once_cancels_its_queue_and_tells_the_owner(bench, hook)
     assert [event["event"] for event in bench.rows("audit_logs")] == ["webhook.disabled"]
 
 
+def test_what_the_app_has_switched_off_meanwhile_causes_no_notice(bench, hook):     # R42
+    def answer(_) -> Response:
+        db = connect(bench.url)
+        db.execute("UPDATE {webhooks} SET active = 0")
+        db.close()
+        return Response(ANSWERED, 410)
+    bench.web.answer = answer
+    delivery(bench)
+    assert bench.run(JOB) == {**NONE, "failed": 1}
+    assert bench.rows("notifications") == []
+
+
 def test_failing_for_5_days_disables_and_tells_once(bench, hook):     # R42
     bench.web.answer = answers(500)
     since = bench.ago(days=5) + timedelta(seconds=1)
@@ -405,6 +418,8 @@ def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44
     began = time.monotonic()
     assert bench.run(JOB)["delivered"] == 40
     dead = sum("dead" in sent.url for sent in bench.web)
+    last = max(at for at, sent in enumerate(bench.web) if "dead" not in sent.url)
+    assert sum("dead" in sent.url for sent in bench.web[:last]) <= 1      # of eight slots they get one meanwhile
     assert 1 <= dead <= 8                         # one round of them, and the others in the next run
     assert time.monotonic() - began < 2
     tried = {sent.url for sent in bench.web if "dead" in sent.url}

@@ -200,7 +200,12 @@ def test_at_most_64_kib_are_read(monkeypatch):     # R43
     read = []
     real = socket.socket.recv
     monkeypatch.setattr(socket.socket, "recv", lambda sock, size: read.append(len(data := real(sock, size))) or data)
-    with Web(lambda connection, _: connection.sendall(OK + b"\r\n" + b"x" * 1_000_000)) as web:
+
+    def answer(connection, _heard) -> None:
+        connection.sendall(OK)                      # read by itself, so that the pieces are no even ones
+        time.sleep(0.05)
+        connection.sendall(b"\r\n" + b"x" * 1_000_000)
+    with Web(answer) as web:
         web._hear = lambda connection: connection.recv_into(bytearray(65536))       # its own reading is not counted
         assert post(f"http://127.0.0.1:{web.port}/").status == 200
     assert sum(read) == MOST == 65536
