@@ -16,7 +16,7 @@ CONTENT_TYPE = "application/json"
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 LONGEST_WAIT = timedelta(hours=24)         # of a Retry-After that is honoured
 ERROR_LENGTH = 512
-ASKED_AT_ONCE = 500
+ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
 LOOKED_AT, SHOWN = 1000, 10                # rows that a dry run judges one by one, and shows
 
