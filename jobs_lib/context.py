@@ -15,6 +15,7 @@ class Context:
     now       aware UTC datetime, fixed for the run       clock()   the same plus the time that has passed
     options   the job's own options                       section() a shared section's
     db        the database                                 mail()    a transport, opened on first touch
+    http()    what sends requests, likewise
     log       events of this run                           limit     at most so many items, or None
     dry_run   select and count, change nothing             show()    a sample of what a dry run found
     """
@@ -25,7 +26,7 @@ class Context:
         self.db, self.log, self.limit, self.dry_run = db, log, request.limit, request.dry_run
         self.confirmed, self.installation = request.confirmed, installation
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
-        self._transport = None
+        self._transport = self._poster = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.progressed: dict = {}
         self._first: tuple | None = None                        # (when, done) of the first report of this count
@@ -54,6 +55,14 @@ class Context:
         if self._transport is None:
             self._transport = self._ports.mail(self.section("mail"))
         return self._transport
+
+    def http(self):
+        """What sends requests, made at the first call, one for the run. A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for HTTP")
+        if self._poster is None:
+            self._poster = self._ports.http(self.section("webhooks"))
+        return self._poster
 
     def clock(self):
         """The present second: attempts and limits count from here, not from the run's start."""
@@ -128,5 +137,6 @@ class Context:
 
     def close(self) -> None:
         """Give back what was opened."""
-        if self._transport is not None:
-            self._transport.close()
+        for opened in (self._transport, self._poster):
+            if opened is not None:
+                opened.close()

@@ -236,6 +236,17 @@ def integer(low: int, high: int) -> Kind:
     return Kind(f"whole number, {low}-{high}", parse)
 
 
+def _network(value: str):
+    import ipaddress
+    try:
+        return ipaddress.ip_network(value.strip())
+    except ValueError:
+        raise ValueError("expected a network such as 10.1.0.0/16, without bits behind its length") from None
+
+
+network = Kind("network", _network)
+
+
 # Kinds made of kinds
 
 def choice(*words: str) -> Kind:

@@ -27,8 +27,8 @@ KEPT_ROWS = 1000            # of one table in --json; all are counted
 
 # Every folder that a run may write to, and where it is in the copy. A test looks that no new one is forgotten.
 WRITTEN = {("core", "state_dir"): "state", ("core", "log_dir"): "log", ("spool", "dir"): "spool",
-           ("mail", "maildir"): "outbox", ("archive", "store"): "archives"}
-READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates")}
+           ("mail", "maildir"): "outbox", ("archive", "store"): "archives", ("webhooks", "outbox"): "requests"}
+READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates"), ("webhooks", "ca_file")}
 
 Size = namedtuple("Size", "database spool files")
 
@@ -144,6 +144,17 @@ class Sandbox:
             mail.append({"item": name.partition(".")[0], "from": sender, "to": recipient,
                          "bytes": os.path.getsize(path), "subject": samples.text(header_text(headers, "Subject"))})
         return mail
+
+    def requests(self) -> list[dict]:
+        """The webhooks that would have gone out: item, where to (without a query), bytes with the head."""
+        folder, found = self.path("requests"), []
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                head = [line.decode("ascii") for line in (file.readline(8192), file.readline(8192))]
+            where = head[1].partition(":")[2].strip() + head[0].split()[1].partition("?")[0]
+            found.append({"item": name.partition(".")[0], "to": where, "bytes": os.path.getsize(path)})
+        return found
 
 
 def _hold(path: str) -> int:

@@ -104,6 +104,18 @@ SECTIONS["notifications"] = {
                                                            "e.g. https://mail.example.org/unsubscribe. Empty: no "
                                                            "notice offers to unsubscribe."),
 }
+SECTIONS["webhooks"] = {
+    "timeout": Option(kind.duration, "15s", "How long one request may take, from the look-up of the name to the end of "
+                                            "the answer."),
+    "concurrency": Option(kind.integer(1, 64), "8", "Requests at once: at most one to an endpoint, two to a host."),
+    "allow_networks": Option(kind.several(kind.network, least=0), "",
+                             "Networks that endpoints may be in although they are not public, e.g. 10.1.0.0/16. "
+                             "Whoever may register an endpoint can then reach whatever listens there. Empty: none."),
+    "ca_file": Option(kind.or_empty(kind.path), "", "A file with further authorities that sign endpoints' "
+                                                    "certificates, besides those that the system knows."),
+    "outbox": Option(kind.or_empty(kind.path), "", "A folder that takes requests as files, to try things out: nothing "
+                                                   "is sent then, and each counts as delivered. Empty: they are sent."),
+}
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
@@ -111,6 +123,7 @@ MEANINGS = {
     "personas": "Who signs what the service writes to its users.",
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
+    "webhooks": "How requests to the endpoints of users leave.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
 }
 TABLES = "tables"       # [tables] our_name = their_name: adopting a database that exists

@@ -68,7 +68,7 @@ def test_version(line):
 
 @pytest.mark.parametrize("words, said", [
     (["retry_forward"], "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?"),
-    (["retry"], "there is no job or command 'retry'; did you mean 'retry_forwards'?"),
+    (["retry"], "there is no job or command 'retry'; did you mean 'retry_forwards' or 'retry_webhooks'?"),
     (["retry-forwards"], "there is no job or command 'retry-forwards'; did you mean 'retry_forwards'?"),
     (["run_due"], "there is no job or command 'run_due'; did you mean 'run-due'?"),
     (["hsitory"], "there is no job or command 'hsitory'; did you mean 'history'?"),
@@ -86,7 +86,7 @@ def test_version(line):
     (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),
     (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
     (["crontab", "--style", "perjob"], "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
-    (["replay", "forwards", "1"], "'forwards': expected forward; did you mean 'forward'?"),
+    (["replay", "forwards", "1"], "'forwards': expected forward or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
 def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):

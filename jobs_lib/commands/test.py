@@ -125,6 +125,7 @@ class Trial:
                 inside.ports.close()
             self._said(result, box.path("log"))
             found = {"tables": box.tables(), "spool": box.files(), "outbox": box.outbox(),
+                     "requests": box.requests(),
                      "folder": box.folder if box.keep else None}
             self._changes(found)
         self._end({**runner.as_json(result), "sandbox": found})
@@ -133,7 +134,9 @@ class Trial:
     def _changes(self, found: dict) -> None:
         for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"], self.job.sample)),
                              ("Files in the spool that changed", words.spool(found["spool"])),
-                             ("Mail that would have gone out", words.outbox(found["outbox"]))):
+                             ("Mail that would have gone out", words.outbox(found["outbox"])),
+                             *([("Webhooks that would have gone out", words.outbox(found["requests"]))]
+                               if "webhooks" in self.job.sections else [])):
             self.say("", self.paint("bold", title), *(lines or ["  none"]))
         self.say("", f"The copy stays in {found['folder']} (jobs.db, before.db, spool, outbox, log). It holds people's "
                  "mail: delete it." if found["folder"] else

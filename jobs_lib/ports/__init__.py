@@ -1,4 +1,4 @@
-"""The outside world of one process: clock, database, mail. Built by the command line, given to everything below."""
+"""The outside world of one process: clock, database, mail, HTTP. Built by the command line, given to all below."""
 from __future__ import annotations
 
 import time
@@ -37,6 +37,11 @@ class Ports:
         """A mail transport as `[mail]` asks for it."""
         from .mail import open_transport
         return open_transport(section)
+
+    def http(self, section):
+        """What sends requests, as `[webhooks]` asks for it."""
+        from .http import open_poster
+        return open_poster(section)
 
     def close(self) -> None:
         """End what was opened."""

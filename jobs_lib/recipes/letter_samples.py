@@ -6,8 +6,8 @@ SAMPLES: dict = {
         "destination": "jane@home.example", "many": True, "number": "2", "more": "", "kept": True,
         "messages": [
             {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
-             "alias": "shop@alias.example", "received": "2026-11-21 14:30 UTC", "tried": "5 times", "ended": "2026-11-24 21:30 UTC",
-             "why": "The mailbox is full.", "said": "the answer was 552 5.2.2 Mailbox full"},
+             "alias": "shop@alias.example", "received": "2026-11-21 14:30 UTC", "tried": "5 times",
+             "ended": "2026-11-24 21:30 UTC", "why": "The mailbox is full.", "said": "the answer was 552 5.2.2 Mailbox full"},
             {"from": "Ann <ann@club.example>", "subject": "Party on Saturday", "alias": "club@alias.example",
              "received": "2026-11-21 16:02 UTC", "tried": "once", "ended": "2026-11-21 17:02 UTC",
              "why": "The address does not exist.", "said": ""},

@@ -85,9 +85,14 @@ class Worker:
 
     # Claims
 
-    def claim(self, most: int = CLAIM) -> list[dict]:
-        """Take a batch of due rows that nobody else has, longest due first, uncertain ones last."""
-        while ids := self._due(most):
+    def claim(self, most: int = CLAIM, only: tuple | None = None, uncertain: bool | None = None) -> list[dict]:
+        """Take a batch of due rows that nobody else has, longest due first, uncertain ones last.
+
+        `only`: (SQL, values) of the rows that are meant, instead of all ranks. `uncertain`: True takes the uncertain
+        ones alone, False all but them: for a caller that parts the queue and keeps them last by itself.
+        """
+        ranks = (only,) if only else self.queue.ranks
+        while ids := self._due(most, ranks, uncertain):
             self.has_claims = True
             if self.db.batch(partial(self._take, ids)):
                 return self._rows(ids, " AND claim_token = :token AND status = 'pending'", token=self.token)
@@ -95,7 +100,19 @@ class Worker:
 
     def due(self, most: int) -> list[dict]:
         """The rows that `claim` would take, for a dry run: nothing is changed."""
-        return self._rows(self._due(most))
+        return self._rows(self._due(most, self.queue.ranks, None))
+
+    def parts(self, column: str, uncertain: bool) -> list:
+        """The values of a column among the due rows, longest due first."""
+        on_schedule, never_tried, lost = self._rules()
+        found: dict = {}
+        for (rule, values), due in ((lost, "next_attempt_at"),) if uncertain else (
+                (on_schedule, "next_attempt_at"), (never_tried, "created_at")):
+            for row in self.db.query(f"SELECT {column} AS part, MIN({due}) AS due FROM {self.table} WHERE status ="
+                                     f" 'pending' AND {rule} AND claim_token IS NULL{self._owner_may}"
+                                     f" GROUP BY {column}", **values):
+                found[row["part"]] = min(row["due"], found.get(row["part"], row["due"]))
+        return sorted(found, key=lambda part: (found[part], part))
 
     def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
         columns = ", ".join(["id", "user_id", "status", "attempts", "next_attempt_at", "created_at", "uncertain",
@@ -110,17 +127,17 @@ class Worker:
                                  + self._owner_may, **values, **more)
                    for rank, more in self.queue.ranks for rule, values in self._rules())
 
-    def _due(self, most: int) -> list[int]:
+    def _due(self, most: int, ranks: tuple, only_uncertain: bool | None) -> list[int]:
         on_schedule, never_tried, uncertain = self._rules()
         ids: list[int] = []
-        for rank in self.queue.ranks:
+        for rank in ranks if not only_uncertain else ():
             rows = self._select(rank, on_schedule, "next_attempt_at", most)
             for row in self._select(rank, never_tried, "created_at", most):
                 rows.append({"id": row["id"], "due": clock.text(clock.parse(row["due"]) + self.queue.delays[0])})
             ids += [row["id"] for row in sorted(rows, key=lambda row: (row["due"], row["id"]))]
             if len(ids) >= most:
                 break
-        for rank in self.queue.ranks if not ids else ():
+        for rank in ranks if not ids and only_uncertain is not False else ():
             ids += [row["id"] for row in self._select(rank, uncertain, "next_attempt_at", most)]
         return ids[:most]
 

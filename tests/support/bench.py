@@ -4,7 +4,8 @@
     assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
     assert bench.ids("sessions") == []
 
-Only the clock and the mail transport are ours: seconds pass when a job sleeps, and `bench.outbox` keeps what was sent.
+Only the clock, the mail transport and HTTP are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was
+sent, `bench.web` what was posted.
 """
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from pathlib import Path
 from jobs_lib import catalogue, config, runner
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
+from jobs_lib.ports.http import ANSWERED, Response
 from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
@@ -34,7 +36,7 @@ class Bench:
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.db = databases.migrated(url)
-        self.clock, self.outbox = Clock(), Outbox()
+        self.clock, self.outbox, self.web = Clock(), Outbox(), Web()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.result: dict = {}
@@ -189,8 +191,22 @@ class Outbox(list):
         """Nothing is open."""
 
 
+class Web(list):
+    """The web: keeps the requests it is given. `answer(request)`, if set, returns another Response, maybe later."""
+
+    answer = None
+
+    def post(self, request) -> Response:
+        """Take the request, and answer."""
+        self.append(request)
+        return self.answer(request) if self.answer else Response(ANSWERED, 204)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
 class _Ports(Ports):
-    """Real ports but for the clock and the mail."""
+    """Real ports but for the clock, the mail and HTTP."""
 
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
@@ -207,6 +223,10 @@ class _Ports(Ports):
     def mail(self, section):
         """The outbox."""
         return self._bench.outbox
+
+    def http(self, section):
+        """The web."""
+        return self._bench.web
 
     def _hear(self, sql: str, values: dict) -> None:
         self._bench.statements.append(sql)

@@ -1,0 +1,37 @@
+"""Retry failed webhook deliveries on the 1m, 5m, 30m, 2h schedule.
+
+An event that the app could not deliver to an endpoint waits in `webhook_deliveries`. Each delay counts from the
+attempt before, the app's own first one included. A request is signed (Standard Webhooks), goes to public addresses
+only and follows no redirect; 2xx is a success. 429 and 503 may say how long to wait. 410 switches the endpoint off at
+once, and so do 5 days without a success: its owner is told once, and what waits for it is cancelled.
+
+Up to 8 requests are in flight, at most one to an endpoint and two to a host. A host that does not answer in time is
+left alone for the rest of the run, so it holds up nobody else for longer than one time limit.
+
+Killed at any point: nothing is lost, and at most the requests in flight are sent twice, with the same id and body.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="* * * * *", priority="high", sections=("webhooks", "personas"),
+    options={
+        "delays": Option(kind.several(kind.duration), "1m, 5m, 30m, 2h",
+                         "Before each repeat, counted from the attempt before; the first attempt is the app's. Their "
+                         "number is the number of repeats."),
+        "disable_after": Option(kind.duration, "5d", "An endpoint that has failed for so long without one success is "
+                                                     "switched off."),
+    },
+    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
+                "repeats at most the requests in flight, with the same id and body, which an endpoint knows them by.",
+    sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
+)
+def job(ctx):
+    """Send what is due."""
+    from ..recipes import webhooks
+
+    return webhooks.preview(ctx) if ctx.dry_run else webhooks.send_due(ctx)

@@ -1,0 +1,33 @@
+"""The HTTP port: one POST to an address that somebody else has chosen, and what came of it.
+
+Whatever the other side does is a `Response`, never an exception, and comes within one hard limit in time. Neither
+`ssl` nor `socket` is loaded before the first request. Proxy variables and `.netrc` are never looked at, redirects
+never followed, and nothing but `http` and `https` is spoken.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+
+# body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and Connection
+Request = namedtuple("Request", "item_id url headers body")
+
+# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's beginning, printable
+# and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's owner, without the resolved address
+Response = namedtuple("Response", "outcome status retry_after excerpt text", defaults=(None, "", "", ""))
+
+ANSWERED = "answered"        # there is a status
+FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
+TIMEOUT = "timeout"          # the limit in time was reached
+REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
+
+EXCERPT = 2048               # bytes of an answer that are kept
+NOT_PUBLIC = "the address of this endpoint is not public"
+
+
+def open_poster(webhooks):
+    """What sends as the `[webhooks]` section asks; JobsError if that cannot work."""
+    if webhooks.outbox:
+        from .http_files import FilePoster
+        return FilePoster(webhooks)
+    from .http_post import Poster
+    return Poster(webhooks)

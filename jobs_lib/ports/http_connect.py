@@ -1,0 +1,127 @@
+"""A connection to an endpoint: its name resolved once, every answer judged, and only what was judged connected to.
+
+Between judging a name and connecting to it a second look-up could give another answer (DNS rebinding). So there is
+one look-up, and the socket is given the address itself. One answer that is not public spoils them all: an honest
+name has no private addresses beside public ones.
+"""
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+
+from .. import public_addresses
+from .http import FAILED, NOT_PUBLIC, REFUSED, TIMEOUT
+
+MOST_ADDRESSES = 4          # of one name that are tried
+CONNECT_SHARE = 3           # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
+BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
+
+
+class Trouble(Exception):
+    """An attempt that ends here: `outcome` and `text` of the Response."""
+
+    def __init__(self, outcome: str, text: str) -> None:
+        super().__init__(text)
+        self.outcome, self.text = outcome, text
+
+
+class Deadline:
+    """One moment that nothing may outlast; a socket is given what is left of it before each operation."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.until = seconds, time.monotonic() + seconds
+
+    def left(self) -> float:
+        """Seconds; Trouble when there are none."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise Trouble(TIMEOUT, f"no answer within {self.seconds:g} seconds")
+        return left
+
+
+def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
+    """The (family, address) of a host, all of them public. The look-up itself cannot be ended: who waits for us is
+    to give up at the deadline, and we go no further."""
+    try:
+        found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except (OSError, UnicodeError) as error:
+        raise Trouble(FAILED, f"the name {target.host} cannot be resolved ({words(error)})") from None
+    deadline.left()
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found
+                                   if family in (socket.AF_INET, socket.AF_INET6)))
+    if not addresses:
+        raise Trouble(FAILED, f"the name {target.host} has no address")
+    for family, address in addresses:
+        if not _may(family, address, allowed):
+            raise Trouble(REFUSED, NOT_PUBLIC)
+    return addresses[:MOST_ADDRESSES]
+
+
+def _may(family, address: tuple, allowed) -> bool:
+    if public_addresses.is_in(address[0], allowed):
+        return True
+    on_a_link = len(address) == 4 and address[3]
+    return not (on_a_link or public_addresses.refusal(address[0]) or is_own(family, address[0]))
+
+
+def is_own(family, address: str) -> bool:
+    """Whether it is one of this host's own: only those can be bound to, and binding sends nothing."""
+    return _binds(family, address) and not _binds(family, BLACK_HOLE[family == socket.AF_INET6])
+
+
+def _binds(family, address: str) -> bool:
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def connect(addresses: list[tuple], allowed, deadline: Deadline):
+    """A socket connected to the first of these addresses that answers."""
+    until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
+    failed = Trouble(FAILED, "no connection")
+    for number, (family, address) in enumerate(addresses):
+        share = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
+        try:
+            return _connected(family, address, allowed, min(share, deadline.left()))
+        except socket.timeout:          # TimeoutError only from Python 3.10 on
+            failed = Trouble(TIMEOUT, f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
+        except OSError as error:
+            failed = Trouble(FAILED, f"no connection ({words(error)})")
+    raise failed
+
+
+def _connected(family, address: tuple, allowed, seconds: float):
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(seconds)
+        sock.connect(address)
+        if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
+            raise Trouble(REFUSED, NOT_PUBLIC)      # one of our own that could not be told before
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def secure(sock, context: ssl.SSLContext, host: str, deadline: Deadline):
+    """The same connection over TLS, the certificate verified for the name, whatever the address is."""
+    try:
+        sock.settimeout(deadline.left())
+        return context.wrap_socket(sock, server_hostname=host)      # the limit is for the handshake as a whole
+    except ssl.SSLCertVerificationError as error:
+        raise Trouble(FAILED, f"the certificate of {host} is not valid ({error.verify_message})") from None
+    except socket.timeout:
+        raise Trouble(TIMEOUT, f"no answer within {deadline.seconds:g} seconds") from None
+    except (OSError, ValueError) as error:          # ValueError: a name that no certificate can be for
+        raise Trouble(FAILED, f"no TLS connection ({words(error)})") from None
+
+
+def words(error: Exception) -> str:
+    """What the system says, without address and number."""
+    reason = getattr(error, "reason", None)         # of ssl: TLSV1_ALERT_PROTOCOL_VERSION
+    said = reason if isinstance(reason, str) else getattr(error, "strerror", None) or type(error).__name__
+    return str(said).lower().replace("_", " ")

@@ -1,0 +1,103 @@
+"""One POST: resolve, connect, secure, write, read, all before one deadline."""
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+from .. import __version__
+from ..errors import JobsError
+from .http import ANSWERED, FAILED, REFUSED, TIMEOUT, Request, Response
+from .http_answer import Reader, excerpt
+from .http_connect import Deadline, Trouble, connect, resolve, secure, words
+from .http_url import parse
+
+WRITE = 65536
+AGENT = f"jobs-webhooks/{__version__}"
+
+
+class Poster:
+    """Sends for one run; may be used from several threads at once."""
+
+    def __init__(self, webhooks) -> None:
+        self.seconds = webhooks.timeout.total_seconds()
+        self.allowed = webhooks.allow_networks
+        self._ca_file, self._lock = webhooks.ca_file, threading.Lock()
+        self._context: Any = None
+        if self._ca_file:
+            self.context()              # a file that cannot be read is the operator's to see, not one endpoint's
+
+    def post(self, request: Request) -> Response:
+        """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that the system holds."""
+        try:
+            return self._post(request, Deadline(self.seconds))
+        except ValueError as error:         # UrlError, or a header that would be two
+            return Response(REFUSED, text=str(error))
+        except Trouble as trouble:
+            return Response(trouble.outcome, text=trouble.text)
+        except socket.timeout:
+            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+        except OSError as error:
+            return Response(FAILED, text=f"the connection broke ({words(error)})")
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def context(self):
+        """What verifies certificates; made once, at the first need, since it reads the system's authorities."""
+        import ssl
+        with self._lock:
+            if self._context is None:
+                try:
+                    context = ssl.create_default_context()
+                    if self._ca_file:
+                        context.load_verify_locations(self._ca_file)
+                except OSError as error:
+                    raise JobsError(f"[webhooks] ca_file = {self._ca_file}: {error.strerror or error}; expected "
+                                    "certificates in PEM") from None
+                self._context = context
+            return self._context
+
+    def _post(self, request: Request, deadline: Deadline) -> Response:
+        target = parse(request.url)
+        sock = connect(resolve(target, self.allowed, deadline), self.allowed, deadline)
+        try:
+            if target.secure:
+                sock = secure(sock, self.context(), target.host, deadline)
+            broken = _write(sock, message(target, request), deadline)
+            try:
+                answer = Reader(sock, deadline).answer()
+            except Trouble as trouble:
+                if broken and trouble.outcome == FAILED:
+                    raise Trouble(FAILED, broken) from None
+                raise
+        finally:
+            with contextlib.suppress(OSError):
+                sock.close()
+        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(answer.body))
+
+
+def message(target, request: Request) -> bytes:
+    """The request as it goes over the wire. ValueError for a header that would be two."""
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
+             *(f"{name}: {value}" for name, value in request.headers), f"Content-Length: {len(request.body)}",
+             "Accept: */*", "Connection: close"]
+    for line in lines:
+        if not (line.isascii() and line.isprintable()):
+            raise ValueError("a header of this delivery holds a control character, or one that is not ASCII")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
+
+
+def _write(sock, data: bytes, deadline: Deadline) -> str:
+    """All of it. Who answers early and closes may be heard all the same: then why the writing ended."""
+    view = memoryview(data)
+    try:
+        while view:
+            sock.settimeout(deadline.left())
+            view = view[sock.send(view[:WRITE]):]
+    except socket.timeout:
+        raise Trouble(TIMEOUT, f"the request was not taken within {deadline.seconds:g} seconds") from None
+    except OSError as error:
+        return f"the connection broke ({words(error)})"
+    return ""

@@ -1,0 +1,111 @@
+"""A URL as its owner wrote it, taken apart and checked; what is not plainly `http` or `https` is refused.
+
+Python's own `urlsplit` drops tabs and line ends without a word, and reads some URLs in another way than browsers do.
+Here whatever two readers may see differently is refused, so that what is judged is what is called.
+"""
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+
+# host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
+Target = namedtuple("Target", "secure host port path header")
+
+SCHEMES = {"http": (False, 80), "https": (True, 443)}
+LONGEST, LONGEST_HOST = 2000, 253
+OPEN_PORTS = 1024           # from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_QUOTED = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~")
+
+
+class UrlError(ValueError):
+    """A URL that we do not call; says why, in words for its owner."""
+
+
+def parse(url: str) -> Target:
+    """Take a URL apart. UrlError for everything that is no address of an endpoint."""
+    if len(url) > LONGEST:
+        raise UrlError(f"the URL of this endpoint is longer than {LONGEST} characters")
+    if not url.isprintable() or " " in url or "\\" in url:
+        raise UrlError("the URL of this endpoint holds a space, a backslash or a control character")
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or scheme.lower() not in SCHEMES:
+        raise UrlError("the URL of this endpoint does not begin with http:// or https://")
+    secure, usual = SCHEMES[scheme.lower()]
+    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
+    authority, path = rest[:end], rest[end:].partition("#")[0]
+    if "@" in authority:
+        raise UrlError("the URL of this endpoint holds a user name")
+    host, port = _host_and_port(authority)
+    number = _port(port, usual)
+    if host.startswith("["):
+        name = _six(host[1:-1])
+        header = f"[{name}]"
+    else:
+        name = header = _name(host)
+    return Target(secure, name, number, _path(path), header if number == usual else f"{header}:{number}")
+
+
+def host_of(url: str) -> str:
+    """The host of a URL in one spelling, or "" when we do not call it."""
+    try:
+        return parse(url).host
+    except UrlError:
+        return ""
+
+
+def shown(url: str) -> str:
+    """A URL as it may be told to its owner: without its query, which may hold a secret."""
+    return url.partition("#")[0].partition("?")[0]
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    if authority.startswith("["):
+        host, bracket, port = authority.partition("]")
+        if not bracket or (port and not port.startswith(":")):
+            raise UrlError("the URL of this endpoint has no host that can be called")
+        return host + bracket, port
+    host, colon, port = authority.partition(":")
+    return host, colon + port
+
+
+def _port(words: str, usual: int) -> int:
+    digits = words[1:]
+    if not digits:                      # none, or an empty one as RFC 3986 allows it
+        return usual
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 6):
+        raise UrlError("the URL of this endpoint has a port that is none")
+    port = int(digits)
+    if port in (80, 443) or OPEN_PORTS <= port < 65536:
+        return port
+    raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and {OPEN_PORTS}-65535")
+
+
+def _six(words: str) -> str:
+    import ipaddress
+    try:
+        address = ipaddress.IPv6Address(words)
+    except ValueError:
+        raise UrlError("the URL of this endpoint has no host that can be called") from None
+    if "%" in words:
+        raise UrlError("the URL of this endpoint has no host that can be called")
+    return str(address)
+
+
+def _name(host: str) -> str:
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")      # IDNA 2003: full-width letters become plain ones
+        except UnicodeError:
+            raise UrlError("the URL of this endpoint has a host name that is none") from None
+    host = host.lower()
+    host = host[:-1] if host.endswith(".") else host
+    if not host or len(host) > LONGEST_HOST or not all(map(_LABEL.match, host.split("."))):
+        raise UrlError("the URL of this endpoint has a host name that is none")
+    return host
+
+
+def _path(path: str) -> str:
+    path = path if path.startswith("/") else "/" + path
+    return "".join(chr(byte) if byte in _QUOTED else f"%{byte:02X}" for byte in path.encode("utf-8", "replace"))

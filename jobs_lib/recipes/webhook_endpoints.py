@@ -1,0 +1,98 @@
+"""What the answers of an endpoint mean for the endpoint itself: failing since when, resting, disabled.
+
+All but `cancel` are called in the transaction that stores the answer.
+"""
+from __future__ import annotations
+
+from .. import clock
+from ..addresses import AddressError, check
+from ..ports.http_url import shown
+from . import audit, letters, notices
+from .kinds import KINDS
+from .webhooks import first_due
+
+KIND = "webhook_disabled"
+CANCEL = 500                    # rows in one commit
+
+
+def works(db, endpoint: dict) -> dict:
+    """A success ends whatever failed before. What has changed of the endpoint."""
+    if not endpoint["failing_since"]:
+        return {}
+    db.execute("UPDATE {webhooks} SET failing_since = NULL WHERE id = :id", id=endpoint["id"])
+    return {"failing_since": None}
+
+
+def fails(ctx, endpoint: dict) -> tuple[dict, str]:
+    """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
+    now, since = ctx.clock(), endpoint["failing_since"]
+    if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
+        since = None                # the app delivered something and did not say so
+    if not since:
+        ctx.db.execute("UPDATE {webhooks} SET failing_since = :now WHERE id = :id", now=now, id=endpoint["id"])
+        return {"failing_since": clock.text(now)}, ""
+    over = clock.parse(since) + ctx.options.disable_after <= now
+    return {}, f"every delivery has failed since {since} UTC" if over else ""
+
+
+def _worked_meanwhile(db, id: int, since: str) -> bool:
+    return db.row("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'delivered' AND"
+                  " (finished_at > :since OR (finished_at IS NULL AND created_at > :since)) LIMIT 1",
+                  id=id, since=since) is not None
+
+
+def rests(ctx, endpoint: dict, waits: tuple, until) -> None:
+    """It asked to be left alone until then: what is due before waits as long, and uses up no attempt."""
+    sql, values = first_due(waits, until)
+    ctx.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = :until WHERE webhook_id = :id"
+                   f" AND status = 'pending' AND (next_attempt_at < :until OR (next_attempt_at IS NULL AND {sql}))",
+                   id=endpoint["id"], until=until, **values)
+
+
+def disable(ctx, endpoint: dict, reason: str) -> bool:
+    """Switch it off and queue the one notice to its owner. False if it was off already."""
+    now = ctx.clock()
+    if ctx.db.execute("UPDATE {webhooks} SET active = 0, disabled_at = :now, disabled_reason = :reason"
+                      " WHERE id = :id AND active = 1", id=endpoint["id"], now=now, reason=reason) != 1:
+        return False
+    audit.record(ctx.db, now=now, user_id=endpoint["user_id"], event="webhook.disabled", severity="warning",
+                 details={"webhook_id": endpoint["id"], "reason": reason})
+    user = ctx.db.row("SELECT email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
+                      id=endpoint["user_id"])
+    if user:
+        _tell(ctx, endpoint, user, reason, now)
+    return True
+
+
+def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
+    try:
+        check(user["email"])
+    except AddressError as error:
+        ctx.log.warning("owner cannot be told", user_id=endpoint["user_id"], reason=str(error))
+        return
+    kind = KINDS[KIND]
+    letter = letters.write(ctx, KIND, kind.persona, {
+        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": reason,
+        "disabled_at": f"{clock.text(now)} UTC"})
+    notices.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, persona=kind.persona,
+                  to_email=user["email"], subject=letter.subject, body_text=letter.text, body_html=letter.html,
+                  dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}", priority=kind.priority)
+
+
+def cancel(ctx, id: int, reason: str) -> int:
+    """End what waits for an endpoint that was disabled, in commits of its own. What a kill leaves, the next run
+    finds due and cancels. How many rows that were."""
+    cancelled = 0
+    while True:
+        rows = ctx.db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'pending'"
+                            " LIMIT :most", id=id, most=CANCEL)
+        if not rows:
+            return cancelled
+        done = ctx.db.execute(
+            "UPDATE {webhook_deliveries} SET status = 'failed', finished_at = :now, next_attempt_at = NULL,"
+            " claim_token = NULL, claim_run = NULL, lease_until = NULL, last_error = :error"
+            " WHERE id IN (:ids) AND status = 'pending'",
+            ids=[row["id"] for row in rows], now=ctx.clock(), error=f"cancelled: {reason}")
+        cancelled += done
+        if not done:
+            return cancelled

@@ -1,0 +1,152 @@
+"""Webhook deliveries as a queue: which are due, what is sent of one, and what an answer means for it."""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+
+from .. import clock
+from ..errors import JobsError
+from ..ports.http import ANSWERED, Request, Response
+from ..ports.http_url import host_of
+from .queue import Queue, Worker
+
+COLUMNS = ("webhook_id", "event_id", "event_type", "payload", "last_attempt_at", "last_error")
+ENDPOINT = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, failing_since")
+CONTENT_TYPE = "application/json"
+GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
+LONGEST_WAIT = timedelta(hours=24)         # of a Retry-After that is honoured
+ERROR_LENGTH = 512
+ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
+MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
+LOOKED_AT, SHOWN = 1000, 10                # rows that a dry run judges one by one, and shows
+
+# outcome: of the queue's engine; wait: what the endpoint asked for, or None; gone: it wants nothing more
+Verdict = namedtuple("Verdict", "outcome error wait gone")
+
+
+def send_due(ctx) -> dict:
+    """Try every due delivery once, until all are done or the run has to stop. Counts."""
+    seconds = ctx.section("webhooks").timeout.total_seconds()
+    longest = (ctx.options.budget + ctx.section("core").grace).total_seconds()
+    if longest <= seconds + MARGIN:
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest:g} seconds, and no request is "
+                        f"begun with less than [webhooks] timeout and {MARGIN:g}: make the budget longer")
+    counts = {"delivered": 0, "retried": 0, "failed": 0}
+    worker = Worker(ctx, queue(ctx))
+    lost = worker.recover()
+    if lost:
+        counts["uncertain"] = lost
+        ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
+    if worker.due(1):
+        from . import webhook_round  # most runs have nothing to send and need not load it
+
+        webhook_round.run(ctx, worker, counts)
+    return counts
+
+
+def queue(ctx) -> Queue:
+    """The table `webhook_deliveries` as a queue. The app's own first attempt counts, and may not have been made."""
+    return Queue("webhook_deliveries", "delivered", delays(ctx), first_due(delays(ctx), ctx.now), COLUMNS, None)
+
+
+def delays(ctx) -> tuple:
+    """Before each attempt, counted from the one before: the first is due at once."""
+    return (timedelta(0), *ctx.options.delays)
+
+
+def first_due(waits: tuple, moment) -> tuple[str, dict]:
+    """(SQL, values): rows without `next_attempt_at` that are due by then, counted from `last_attempt_at`."""
+    rules, values = ["last_attempt_at IS NULL"], {}
+    for attempts, wait in enumerate(waits):
+        values[f"before_{attempts}"] = moment - wait
+        more = ">=" if attempts == len(waits) - 1 else "="
+        rules.append(f"(attempts {more} {attempts} AND last_attempt_at <= :before_{attempts})")
+    return f"({' OR '.join(rules)})", values
+
+
+def endpoints(db, ids: list[int]) -> dict[int, dict]:
+    """{id: the endpoint as it is now, with its `host`}."""
+    found = {}
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)",
+                            ids=ids[start:start + ASKED_AT_ONCE]):
+            found[row["id"]] = {**row, "host": host_of(row["url"])}
+    return found
+
+
+def gone(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
+    """{row id: why it is cancelled}: nobody waits for it any more. `known` are the rows' endpoints, just read."""
+    people = sorted({row["user_id"] for row in rows} | {endpoint["user_id"] for endpoint in known.values()})
+    alive = {row["id"] for row in db.query("SELECT id FROM {users} WHERE id IN (:people) AND status <> 'deleted'",
+                                           people=people)}
+    reasons = {}
+    for row in rows:
+        endpoint = known.get(row["webhook_id"])
+        if row["user_id"] not in alive or (endpoint and endpoint["user_id"] not in alive):
+            reasons[row["id"]] = "the account is deleted"
+        elif endpoint is None:
+            reasons[row["id"]] = "the endpoint is gone"
+        elif not endpoint["active"]:
+            reasons[row["id"]] = "the endpoint is disabled"
+    return reasons
+
+
+def request(row: dict, endpoint: dict, now) -> Request:
+    """What is sent: the same body and id at each attempt, the time and so the signature of this one. ValueError."""
+    from ..webhook_signature import sign
+    if row["payload"] is None:
+        raise ValueError("this delivery has no payload")
+    body = row["payload"].encode("utf-8")
+    secrets = [endpoint["secret"]]
+    expires = endpoint["previous_secret_expires_at"]
+    if endpoint["previous_secret"] and (not expires or clock.parse(expires) > now):
+        secrets.append(endpoint["previous_secret"])
+    seconds = int(now.timestamp())
+    return Request(f"webhook-{row['id']}", endpoint["url"], (
+        ("Content-Type", CONTENT_TYPE), ("webhook-id", row["event_id"]), ("webhook-timestamp", str(seconds)),
+        ("webhook-signature", sign(secrets, row["event_id"], seconds, body))), body)
+
+
+def judge(response: Response, now) -> Verdict:
+    """What an answer means: 2xx is success, all else a failure, a redirect too; 410 is an end."""
+    status = response.status
+    if response.outcome != ANSWERED:
+        return Verdict("retry", response.text[:ERROR_LENGTH], None, False)
+    if 200 <= status < 300:
+        return Verdict("done", None, None, False)
+    if status == GONE:
+        return Verdict("final", "the endpoint answered 410: it wants nothing more", None, True)
+    error = f"the endpoint answered {status}" + (", and redirects are not followed" if status < 400 else "")
+    wait = retry_after(response.retry_after, now) if status in (TOO_MANY, UNAVAILABLE) else None
+    return Verdict("retry", error, wait, False)
+
+
+def retry_after(words: str, now) -> timedelta | None:
+    """What a Retry-After asks for, in seconds or as a date (RFC 9110 10.2.3), at most a day; None if it is neither."""
+    words = words.strip()
+    if words.isascii() and words.isdecimal():
+        return min(timedelta(seconds=int(words[:9])), LONGEST_WAIT) if len(words) < 10 else LONGEST_WAIT
+    if not words:
+        return None
+    from email.utils import parsedate_to_datetime
+    try:
+        moment = parsedate_to_datetime(words)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=clock.UTC)
+        return min(max(moment - now, timedelta(0)), LONGEST_WAIT)
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+
+
+def preview(ctx) -> dict:
+    """A dry run: what would be sent, judged on the state now. No name is resolved and nothing connected to."""
+    worker = Worker(ctx, queue(ctx))
+    due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
+    rows = worker.due(min(due, LOOKED_AT))
+    known = endpoints(ctx.db, sorted({row["webhook_id"] for row in rows}))
+    cancelled = gone(ctx.db, rows, known)
+    ctx.show(f"send {due - len(cancelled):,} due deliveries to {len({row['webhook_id'] for row in rows}):,} endpoints",
+             [row for row in rows if row["id"] not in cancelled][:SHOWN])
+    if cancelled:
+        ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
+                 [row for row in rows if row["id"] in cancelled][:SHOWN])
+    return {"to_send": due - len(cancelled), "to_cancel": len(cancelled)}

@@ -1,0 +1,36 @@
+"""Signing what is sent to an endpoint: Standard Webhooks 1.0, symmetric (`v1`).
+
+The signature is over id, time and body, so that none of them can be changed and nothing can be sent again later.
+While a secret is being changed both sign, so an endpoint may know either.
+"""
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+
+PREFIX = "whsec_"
+
+
+class SecretError(ValueError):
+    """A secret that nothing can be signed with; the words never quote it."""
+
+
+def key(secret: str) -> bytes:
+    """The bytes behind `whsec_` and base64, with or without the `=` at its end. SecretError if there are none."""
+    encoded = secret[len(PREFIX):] if secret.startswith(PREFIX) else secret
+    encoded = encoded.rstrip("=")
+    try:
+        found = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        found = b""
+    if not found:
+        raise SecretError("the secret of this endpoint is not `whsec_` and base64")
+    return found
+
+
+def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
+    """The header `webhook-signature`: a `v1,...` for each of the secrets, parted by spaces."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return " ".join("v1," + base64.b64encode(hmac.digest(key(secret), signed, "sha256")).decode()
+                    for secret in secrets)

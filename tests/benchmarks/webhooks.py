@@ -1,0 +1,91 @@
+"""How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without those.
+
+    python -m tests.benchmarks.webhooks [--deliveries 1000] [--endpoints 100] [--dead 10] [--timeout 15]
+
+Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose server accepts nothing
+("no accept"), or accepts and never answers ("silent"). The first run of a kind meets them unaware; the second knows
+that they have been failing. The goal is 1.3 times the time without the dead ones, and one time limit.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import socket
+import sys
+import tempfile
+import time
+
+from tests.servers.web import Web, silent
+from tests.support.hooks import fill
+from tests.support.service import Service
+
+
+def timed(service: Service) -> float:
+    """Seconds of one run."""
+    began = time.perf_counter()
+    service.run("retry_webhooks")
+    return time.perf_counter() - began
+
+
+@contextlib.contextmanager
+def full():
+    """The port of a listener that takes no connection: every SYN is lost."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def hosts(count: int) -> list[str]:
+    """So many hosts that differ for us and lead to this machine: `127.1`, `127.0.1` and the like, with zeros."""
+    return [f"0{'0' * zeros}177.{'0' * (at + 1)}.1" for zeros in range(count // 8 + 1) for at in range(8)][:count]
+
+
+def run(port: int, dead_port: int | None, args) -> list[float]:
+    """Seconds of the first run, and of a second one with as many deliveries again."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(folder, f"sqlite:///{folder}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8",
+                                                                          "timeout": f"{args.timeout}s"})
+        each, found = args.deliveries // args.endpoints, []
+        for _ in range(2):
+            fill(service, port, args.endpoints - args.dead, each, hosts(args.endpoints))
+            if dead_port:
+                fill(service, dead_port, args.dead, each, [f"0x{'0' * at}7f000001" for at in range(args.dead)])
+                # in among the others, as they would come
+                service.db.execute("UPDATE {webhook_deliveries} SET last_attempt_at = created_at, created_at ="
+                                   " '2026-01-01 00:00:00' WHERE id % 3 = 0 AND status = 'pending'")
+                if found:
+                    service.db.execute("UPDATE {webhooks} SET failing_since = created_at WHERE url LIKE :dead",
+                                       dead=f"%:{dead_port}/%")
+            found.append(timed(service))
+        service.db.close()
+    return found
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("deliveries", 1000), ("endpoints", 100), ("dead", 10), ("timeout", 15)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--latency", type=float, default=0.02, help="seconds that a living endpoint takes")
+    args = parser.parse_args()
+    print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries, {args.endpoints} endpoints, "
+          f"{args.dead} dead, timeout {args.timeout} s, latency {args.latency:g} s")
+
+    def answer(connection, _heard) -> None:
+        time.sleep(args.latency)
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+    with Web(answer) as web, Web(silent) as mute, full() as closed:
+        base = min(run(web.port, None, args))
+        print(f"  without the dead ones   {base:6.1f} s   {args.deliveries * 0.9 / base:6.0f} /s")
+        limit = 1.3 * base + args.timeout
+        for kind, port in (("no accept", closed), ("silent", mute.port)):
+            for when, seconds in zip(("unaware", "aware"), run(web.port, port, args)):
+                print(f"  {kind + ', ' + when:<23} {seconds:6.1f} s   goal {limit:.1f} s: "
+                      f"{'met' if seconds <= limit else 'missed'}")
+
+
+if __name__ == "__main__":
+    main()

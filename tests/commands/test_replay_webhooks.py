@@ -1,0 +1,97 @@
+"""`replay webhook`: finished deliveries go back into the queue as new, by id or all that failed for an endpoint."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.servers.web import Web
+from tests.support.hooks import fill
+from tests.support.service import Service
+
+AGO = clock.now() - timedelta(hours=1)
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
+    fill(made, 1024, endpoints=2, each=3)
+    made.db.execute("UPDATE {webhook_deliveries} SET status = 'failed', attempts = 5, finished_at = :ago,"
+                    " uncertain = 2, last_error = 'the endpoint answered 500', created_at = :ago", ago=AGO)
+    return made
+
+
+def row(service, id: int) -> dict:
+    return service.db.row("SELECT * FROM {webhook_deliveries} WHERE id = :id", id=id)
+
+
+def replay(service, *words, code: int = 0) -> tuple[list[str], list[str]]:
+    """The lines on stdout and stderr."""
+    process = service.start("replay", "webhook", *map(str, words))
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    return out.splitlines(), err.splitlines()
+
+
+def test_failed_and_delivered_ones_are_as_new_and_the_next_run_sends_them_under_the_same_id(service):     # R41
+    service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = 2")
+    out, err = replay(service, 1, 2)
+    assert (out, err) == (["webhook 1: back in the queue, due now", "webhook 2: back in the queue, due now",
+                           "The next run of retry_webhooks sends them."], [])
+    found = row(service, 1)
+    assert [found[name] for name in ("status", "attempts", "finished_at", "uncertain", "claim_token")] == [
+        "pending", 0, None, 0, None]
+    with Web() as web:
+        service.db.execute("UPDATE {webhooks} SET url = :url", url=f"http://127.0.0.1:{web.port}/")
+        assert service.job("retry_webhooks")["counts"]["delivered"] == 2
+        assert sorted(heard.headers["webhook-id"] for heard in web.requests) == sorted(
+            row(service, id)["event_id"] for id in (1, 2))
+
+
+def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service):
+    service.db.execute("UPDATE {webhook_deliveries} SET status = 'pending' WHERE id = 1")
+    service.db.execute("UPDATE {webhook_deliveries} SET payload = NULL WHERE id = 2")
+    out, err = replay(service, 1, 2, 3, 99, 10 ** 30, code=1)
+    assert out[0] == "webhook 3: back in the queue, due now"
+    assert err == ["webhook 1: refused, it is in the queue already (pending)",
+                   "webhook 2: refused, its payload is gone",
+                   "webhook 99: refused, there is no such row (it may have been purged)",
+                   f"webhook {10 ** 30}: refused, there is no such row (it may have been purged)"]
+    document = json.loads(service.run("replay", "webhook", "4", "99", "--json", code=1))
+    assert (document["kind"], document["replayed"], document["refused"][0]["id"]) == ("webhook", [4], 99)
+
+
+def test_all_that_failed_for_an_endpoint_since_a_time(service):
+    mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = 1"
+                                                    " ORDER BY id")]
+    service.db.execute("UPDATE {webhook_deliveries} SET created_at = :old WHERE id = :id", id=mine[0],
+                       old=AGO - timedelta(seconds=1))
+    service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = :id", id=mine[1])
+    out, _ = replay(service, "--endpoint", 1, "--since", clock.text(AGO))
+    assert out == ["endpoint 1: 1 delivery back in the queue, due now", "The next run of retry_webhooks sends it."]
+    assert service.statuses("webhook_deliveries") == {"pending": 1, "failed": 4, "delivered": 1}
+    since = (AGO - timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ")
+    assert replay(service, "--endpoint", 1, "--since", since)[0][0].startswith("endpoint 1: 1 delivery")
+
+
+def test_what_can_only_be_cancelled_is_said(service):
+    service.db.execute("UPDATE {webhooks} SET active = 0 WHERE id = 2")
+    [id] = [each["id"] for each in service.db.query(
+        "SELECT MIN(id) AS id FROM {webhook_deliveries} WHERE webhook_id = 2")]
+    assert replay(service, id)[0][1:] == [
+        f"webhook {id}: the next run of retry_webhooks can only cancel it, since the endpoint is disabled."]
+
+
+@pytest.mark.parametrize("words, said", [
+    (["replay", "webhook"], "say which rows"), (["replay", "webhook", "--endpoint", "1"], "go together"),
+    (["replay", "webhook", "1", "--endpoint", "1", "--since", "2026-11-24"], "say which rows"),
+    (["replay", "forward", "--endpoint", "1", "--since", "2026-11-24"], "is for webhooks"),
+    (["replay", "forward"], "say which rows"),
+    (["replay", "webhook", "--endpoint", "1", "--since", "yesterday"], "expected a time such as")])
+def test_wrong_words_are_told(line, words, said):
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    answer = line(*words)
+    assert answer.code == 2, answer
+    assert said in answer.err

@@ -1,0 +1,517 @@
+"""Webhooks arrive signed, on their schedule, and an endpoint that is dead or gone troubles nobody else."""
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.ports.http import ANSWERED, REFUSED, TIMEOUT, Response
+from jobs_lib.recipes.webhooks import request, retry_after
+from tests.support.databases import bulk
+
+JOB = "retry_webhooks"
+SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four").decode()
+OLD = "whsec_" + base64.b64encode(b"the secret before it...").decode()
+NONE = {"delivered": 0, "retried": 0, "failed": 0}
+
+
+@pytest.fixture
+def hook(bench):
+    """An active account with one endpoint, 1."""
+    bench.table("users", [{"id": 7, "email": "jo@home.example", "name": "Jo", "status": "active"}])
+    return endpoint(bench)
+
+
+def endpoint(bench, **values) -> int:
+    return bench.table("webhooks", [{"user_id": 7, "url": "https://shop.example/hook", "secret": SECRET, **values}])[0]
+
+
+def delivery(bench, webhook_id: int = 1, **values) -> int:
+    """One that the app has tried, and that is due."""
+    first = bench.ago(minutes=1)
+    made = {"user_id": 7, "webhook_id": webhook_id, "event_id": f"evt_{len(bench.ids('webhook_deliveries'))}",
+            "event_type": "mail.received", "payload": '{"from": "jürgen@example.org"}', "attempts": 1,
+            "created_at": first, "last_attempt_at": first}
+    return bench.table("webhook_deliveries", [{**made, **values}])[0]
+
+
+def row(bench, id: int, table: str = "webhook_deliveries") -> dict:
+    return next(row for row in bench.rows(table) if row["id"] == id)
+
+
+def each(bench, cases, **values) -> dict:
+    """{delivery: case}, each to an endpoint of its own, whose URL ends with the number of the case."""
+    return {delivery(bench, endpoint(bench, url=f"https://h{number}.example/{number}"), **values): case
+            for number, case in enumerate(cases)}
+
+
+def answers(*status, **more):
+    """The web answers so, one after the other, and the last for ever."""
+    left = list(status)
+    return lambda _: Response(ANSWERED, left.pop(0) if len(left) > 1 else left[0], **more)
+
+
+def test_a_delivery_arrives_once_and_is_signed(bench, hook):      # R12 R40
+    bench.now = clock.now()                     # the judge looks at the time
+    id = delivery(bench)
+    assert bench.run(JOB) == {**NONE, "delivered": 1}
+    [sent] = bench.web
+    headers = dict(sent.headers)
+    assert sent.url == "https://shop.example/hook"
+    assert sent.body == '{"from": "jürgen@example.org"}'.encode()
+    assert headers["Content-Type"] == "application/json"
+    assert headers["webhook-id"] == "evt_0"
+    assert headers["webhook-timestamp"] == str(int(bench.now.timestamp()))
+    assert Webhook(SECRET).verify(sent.body, headers) == {"from": "jürgen@example.org"}
+    stored = row(bench, id)
+    assert (stored["status"], stored["attempts"], stored["response_status"], stored["last_error"]) == (
+        "delivered", 2, 204, None)
+    assert stored["finished_at"] == clock.text(bench.now)
+    bench.run(JOB)
+    assert len(bench.web) == 1
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(payload=st.text(st.characters(exclude_categories=["Cs"])), raw=st.binary(min_size=1, max_size=64),
+       id=st.from_regex(r"\A[A-Za-z0-9_.-]{1,60}\Z"))
+def test_signatures_verify_for_any_body_and_secret(payload, raw, id):       # R40
+    secret, now = "whsec_" + base64.b64encode(raw).decode(), clock.now()
+    sent = request({"id": 1, "event_id": id, "payload": payload}, {
+        "url": "https://a.example", "secret": secret, "previous_secret": None, "previous_secret_expires_at": None}, now)
+    Webhook(secret).verify(sent.body, dict(sent.headers), json_parse=False)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(sent.body + b"x", dict(sent.headers), json_parse=False)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(OLD).verify(sent.body, dict(sent.headers), json_parse=False)
+
+
+def test_id_and_body_stay_over_repeats_and_the_time_is_the_attempts(bench, hook):      # R40
+    bench.web.answer = answers(500, 500, 204)
+    delivery(bench)
+    for minutes in (0, 5, 30):
+        bench.now += timedelta(minutes=minutes)
+        bench.run(JOB)
+    assert len(bench.web) == 3
+    assert len({sent.body for sent in bench.web}) == len({dict(sent.headers)["webhook-id"] for sent in bench.web}) == 1
+    times = [int(dict(sent.headers)["webhook-timestamp"]) for sent in bench.web]
+    assert [second - first for first, second in zip(times, times[1:])] == [300, 1800]
+    assert len({dict(sent.headers)["webhook-signature"] for sent in bench.web}) == 3
+
+
+def test_the_secret_before_signs_too_until_it_expires(bench, hook):     # R40
+    bench.now = clock.now()
+    for seconds in (1, 0, -1):
+        delivery(bench, endpoint(bench, url=f"https://h{seconds}.example/", previous_secret=OLD,
+                                 previous_secret_expires_at=bench.ahead(seconds=seconds)))
+    bench.run(JOB)
+    for sent in bench.web:
+        headers = dict(sent.headers)
+        Webhook(SECRET).verify(sent.body, headers)
+        signs = sent.url == "https://h1.example/"
+        assert len(headers["webhook-signature"].split()) == 1 + signs
+        if signs:
+            Webhook(OLD).verify(sent.body, headers)
+    assert len(bench.web) == 3
+
+
+def test_repeats_come_after_1_5_30_minutes_and_2_hours(bench, hook):     # R24 R41
+    bench.web.answer = answers(500)
+    start = bench.now - timedelta(minutes=1)                # of the app's own attempt
+    id, moments = delivery(bench), []
+    while row(bench, id)["status"] == "pending":
+        bench.run(JOB)
+        moments.append((bench.now - start).total_seconds() / 60)
+        if row(bench, id)["status"] == "pending":
+            due = clock.parse(row(bench, id)["next_attempt_at"])
+            bench.now = due - timedelta(seconds=1)
+            bench.run(JOB)
+            assert len(bench.web) == len(moments)           # never early
+            bench.now = due
+    assert moments == [1, 6, 36, 156]
+    ended = row(bench, id)
+    assert (ended["status"], ended["attempts"], ended["response_status"], ended["last_error"]) == (
+        "failed", 5, 500, "the endpoint answered 500")
+    assert ended["next_attempt_at"] is None
+    events = [event for event in bench.events(JOB) if event["event"] == "delivery"]
+    assert [(event["attempt"], event["outcome"], event["code"]) for event in events] == [
+        (2, "retried", 500), (3, "retried", 500), (4, "retried", 500), (5, "failed", 500)]
+    assert events[0]["next_attempt_at"] == clock.text(start + timedelta(minutes=6))
+    bench.run(JOB)
+    assert len(bench.web) == 4
+
+
+def test_without_a_next_time_the_delay_counts_from_the_last_attempt(bench, hook):     # R24
+    cases = [(0, None, True), (1, 60, True), (1, 59, False), (2, 300, True), (2, 299, False), (3, 1799, False),
+             (3, 1800, True), (4, 7199, False), (4, 7200, True), (9, 7199, False), (9, 7200, True)]
+    made = {case: delivery(bench, attempts=case[0], last_attempt_at=case[1] and bench.ago(seconds=case[1]))
+            for case in cases}
+    bench.run(JOB)
+    sent = {each.item_id for each in bench.web}
+    assert sent == {f"webhook-{id}" for (_, _, is_due), id in made.items() if is_due}
+
+
+def test_after_missed_runs_each_gets_one_attempt(bench, hook):     # R24
+    bench.web.answer = answers(500)
+    delivery(bench)
+    bench.now = bench.ahead(days=2)
+    assert bench.run(JOB) == {**NONE, "retried": 1}
+    assert len(bench.web) == 1
+
+
+def test_2xx_is_success_and_all_else_a_failure_on_the_schedule(bench, hook):     # R41
+    good = (200, 201, 204, 299)
+    made = each(bench, [*good, 300, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
+    statuses = list(made.values())
+    bench.web.answer = lambda sent: Response(ANSWERED, statuses[int(sent.url.rpartition("/")[2])], excerpt="thanks")
+    assert bench.run(JOB) == {**NONE, "delivered": 4, "retried": 11}
+    for id, status in made.items():
+        stored = row(bench, id)
+        assert (stored["response_status"], stored["response_excerpt"]) == (status, "thanks")
+        assert stored["status"] == ("delivered" if status in good else "pending")
+        if status not in good:
+            assert stored["next_attempt_at"] == clock.text(bench.ahead(minutes=5))
+            assert ("redirects are not followed" in stored["last_error"]) is (status < 400)
+
+
+def test_retry_after_is_waited_for_in_both_forms_up_to_a_day_and_never_early(bench, hook):     # R41
+    asked = {"3600": 3600, "60": 300, "86400": 86400, "86401": 86400, "9" * 30: 86400, "": 300, "soon": 300, "-5": 300,
+             "Tue, 24 Nov 2026 16:30:05 GMT": 7200, "Tuesday, 24-Nov-26 16:30:05 GMT": 7200,
+             "Tue Nov 24 16:30:05 2026": 7200, "Tue, 24 Nov 2020 16:30:05 GMT": 300,
+             "Sat, 24 Nov 2040 16:30:05 GMT": 86400}
+    cases = [(status, words) for status in (429, 503) for words in asked]
+    made = each(bench, cases)
+    bench.web.answer = lambda sent: (lambda case: Response(ANSWERED, case[0], case[1]))(
+        cases[int(sent.url.rpartition("/")[2])])
+    assert bench.run(JOB)["retried"] == len(cases)
+    for id, (_, words) in made.items():
+        assert row(bench, id)["next_attempt_at"] == clock.text(bench.ahead(seconds=asked[words])), words
+
+
+@pytest.mark.parametrize("words", ["1e3", "٣٦٠٠", "3600;", "Tue, 99 Nov 2026 16:30:05 GMT", "\x00", "1, 2", "0x10"])
+def test_a_retry_after_that_is_none_is_ignored(words):     # R23
+    assert retry_after(words, clock.now()) is None
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.one_of(st.text(max_size=40), st.from_regex(
+    r"\A[MTWFS][a-z]{2}, [0-9]{1,12} [JFMASOND][a-z]{2} [0-9 :+GMT-]{0,20}\Z")))
+def test_whatever_a_retry_after_says_it_is_some_time_up_to_a_day_or_none(words):     # R23
+    wait = retry_after(words, clock.now())
+    assert wait is None or timedelta(0) <= wait <= timedelta(days=1)
+
+
+def test_the_rest_of_an_endpoint_waits_as_long_as_it_asked_and_pays_nothing(bench, hook):     # R41
+    bench.web.answer = answers(503, retry_after="3600")
+    ids = [delivery(bench), delivery(bench), delivery(bench, next_attempt_at=bench.ahead(hours=2)),
+           delivery(bench, attempts=4)]
+    bench.run(JOB)
+    assert len(bench.web) == 1
+    stored = [row(bench, id) for id in ids]
+    assert [one["attempts"] for one in stored] == [2, 1, 1, 4]
+    hour = clock.text(bench.ahead(hours=1))
+    # the last one's own schedule is later than that: it stays
+    assert [one["next_attempt_at"] for one in stored] == [hour, hour, clock.text(bench.ahead(hours=2)), None]
+    bench.web.answer = None
+    bench.now = bench.ahead(minutes=59)
+    assert bench.run(JOB) == NONE
+
+
+def test_410_disables_at_once_cancels_its_queue_and_tells_the_owner(bench, hook):     # R41
+    bench.web.answer = answers(410)
+    ids = [delivery(bench) for _ in range(3)] + [delivery(bench, next_attempt_at=bench.ahead(hours=2))]
+    done = delivery(bench, status="delivered", finished_at=bench.ago(hours=1))
+    other = delivery(bench, endpoint(bench, url="https://other.example/"), next_attempt_at=bench.ahead(hours=1))
+    assert bench.run(JOB) == {**NONE, "failed": 1, "disabled": 1, "cancelled": 3}
+    assert [row(bench, id)["status"] for id in ids] == ["failed"] * 4
+    assert {row(bench, id)["last_error"] for id in ids[1:]} == {"cancelled: the endpoint was disabled"}
+    assert (row(bench, done)["status"], row(bench, other)["status"]) == ("delivered", "pending")
+    off = row(bench, hook, "webhooks")
+    assert (off["active"], off["disabled_at"], off["disabled_reason"]) == (
+        0, clock.text(bench.now), "it answered 410 Gone")
+    [notice] = bench.rows("notifications")
+    assert (notice["kind"], notice["to_email"]) == ("webhook_disabled", "jo@home.example")
+    assert "https://shop.example/hook" in notice["body_text"]
+    assert "it answered 410 Gone" in notice["body_html"]
+    assert [event["event"] for event in bench.rows("audit_logs")] == ["webhook.disabled"]
+
+
+def test_what_the_app_has_switched_off_meanwhile_causes_no_notice(bench, hook):     # R42
+    def answer(_) -> Response:
+        db = connect(bench.url)
+        db.execute("UPDATE {webhooks} SET active = 0")
+        db.close()
+        return Response(ANSWERED, 410)
+    bench.web.answer = answer
+    delivery(bench)
+    assert bench.run(JOB) == {**NONE, "failed": 1}
+    assert bench.rows("notifications") == []
+
+
+def test_failing_for_5_days_disables_and_tells_once(bench, hook):     # R42
+    bench.web.answer = answers(500)
+    since = bench.ago(days=5) + timedelta(seconds=1)
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :since, url = :url", since=since,
+                     url="https://shop.example/hook?key=s3same")
+    delivery(bench)
+    delivery(bench, next_attempt_at=bench.ahead(hours=1))
+    assert bench.run(JOB) == {**NONE, "retried": 1}
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run(JOB) == {**NONE, "retried": 1, "disabled": 1, "cancelled": 2}
+    off = row(bench, hook, "webhooks")
+    assert off["disabled_reason"] == f"every delivery has failed since {clock.text(since)} UTC"
+    bench.now = bench.ahead(hours=3)
+    delivery(bench)
+    assert bench.run(JOB) == {**NONE, "cancelled": 1}
+    [notice] = bench.rows("notifications")
+    assert notice["dedupe_key"].startswith("webhook-disabled:1:")
+    assert "s3same" not in str(notice) + str(bench.events(JOB))
+    assert len(bench.web) == 2
+
+
+def test_the_first_failure_is_noted_and_a_success_resets_it(bench, hook):     # R42
+    bench.web.answer = answers(500, 204)
+    delivery(bench)
+    bench.run(JOB)
+    assert row(bench, hook, "webhooks")["failing_since"] == clock.text(bench.now)
+    bench.now = bench.ahead(days=6)
+    assert bench.run(JOB)["delivered"] == 1
+    assert row(bench, hook, "webhooks")["failing_since"] is None
+    assert row(bench, hook, "webhooks")["active"] == 1
+
+
+def test_a_success_of_the_apps_own_resets_it_too(bench, hook):     # R42
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :since", since=bench.ago(days=6))
+    delivery(bench, status="delivered", finished_at=bench.ago(days=1))
+    bench.web.answer = answers(500)
+    delivery(bench)
+    assert "disabled" not in bench.run(JOB)
+    assert row(bench, hook, "webhooks")["failing_since"] == clock.text(bench.now)
+
+
+def test_what_nobody_waits_for_is_cancelled_without_a_notice(bench, hook):
+    bench.table("users", [{"id": 8, "status": "deleted"}])
+    off, theirs = endpoint(bench, active=0), endpoint(bench, user_id=8)
+    reasons = {delivery(bench, off): "the endpoint is disabled", delivery(bench, 99): "the endpoint is gone",
+               delivery(bench, theirs, user_id=8): "the account is deleted",
+               delivery(bench, user_id=55): "the account is deleted"}
+    assert bench.run(JOB) == {**NONE, "cancelled": 4}
+    for id, reason in reasons.items():
+        assert (row(bench, id)["status"], row(bench, id)["last_error"]) == ("failed", f"cancelled: {reason}")
+        assert row(bench, id)["attempts"] == 1
+    assert bench.web == []
+    assert bench.rows("notifications") == []
+
+
+def test_a_suspended_owners_deliveries_wait(bench, hook):
+    bench.db.execute("UPDATE {users} SET status = 'suspended'")
+    delivery(bench)
+    assert bench.run(JOB) == NONE
+    bench.db.execute("UPDATE {users} SET status = 'active'")
+    assert bench.run(JOB)["delivered"] == 1
+
+
+def test_a_refused_address_is_told_to_the_owner_and_tried_again_on_the_schedule(bench, hook):     # R47
+    bench.web.answer = lambda _: Response(REFUSED, text="the address of this endpoint is not public")
+    id = delivery(bench)
+    assert bench.run(JOB)["retried"] == 1
+    stored = row(bench, id)
+    assert (stored["last_error"], stored["response_status"]) == ("the address of this endpoint is not public", None)
+    assert row(bench, hook, "webhooks")["failing_since"]
+
+
+def test_one_bad_delivery_is_its_own_trouble(bench, hook):     # R23
+    def answer(sent):
+        if dict(sent.headers)["webhook-id"] == "evt_bad":
+            raise RuntimeError("whatever")
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    bad = [delivery(bench, event_id="evt_bad"), delivery(bench, payload=None),
+           delivery(bench, endpoint(bench, secret="whsec_no base64!", url="https://other.example"))]
+    good = [delivery(bench) for _ in range(3)]
+    assert bench.run(JOB) == {**NONE, "delivered": 3, "retried": 3}
+    assert [row(bench, id)["status"] for id in good] == ["delivered"] * 3
+    assert [row(bench, id)["last_error"] for id in bad] == [
+        "RuntimeError: whatever", "this delivery has no payload",
+        "the secret of this endpoint is not `whsec_` and base64"]
+    for _ in range(4):
+        bench.now = bench.ahead(hours=3)
+        bench.run(JOB)
+    assert [row(bench, id)["status"] for id in bad] == ["failed"] * 3      # never for ever
+    assert {one["failing_since"] for one in bench.rows("webhooks")} == {None}       # nobody's endpoint is to blame
+
+
+class Busy:
+    """An answer that takes a while, and counts what is in flight at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.lock, self.now, self.most = seconds, threading.Lock(), Counter(), Counter()
+
+    def __call__(self, sent) -> Response:
+        host = sent.url.split("/")[2]
+        names = ("all", host, sent.url)
+        with self.lock:
+            self.now.update(names)
+            for name in names:
+                self.most[name] = max(self.most[name], self.now[name])
+        time.sleep(self.seconds)
+        with self.lock:
+            self.now.subtract(names)
+        return Response(ANSWERED, 204)
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_so_many_at_once_but_one_to_an_endpoint_and_two_to_a_host(bench, hook, concurrency):     # R44
+    bench.config(webhooks={"concurrency": concurrency})
+    bench.db.execute("DELETE FROM {webhooks}")
+    urls = [f"https://{host}.example/{path}" for host in "ab" for path in range(3)] + ["https://c.example/"]
+    for number, url in enumerate(urls):
+        webhook = endpoint(bench, url=url)
+        for _ in range(3 if number else 6):
+            delivery(bench, webhook)
+    bench.web.answer = busy = Busy(0.005)
+    assert bench.run(JOB)["delivered"] == 24
+    assert busy.most["all"] == concurrency
+    assert {busy.most[url] for url in urls} == {1}
+    assert busy.most["a.example"] == min(2, concurrency)
+
+
+def test_a_dead_host_is_tried_once_a_run_and_delays_nobody(bench, hook):     # R44
+    dead = [endpoint(bench, url=f"https://dead.example/{number}") for number in range(3)]
+    lost = [delivery(bench, id) for id in dead for _ in range(4)]
+    good = [delivery(bench) for _ in range(30)]
+    bench.web.answer = lambda sent: Response(TIMEOUT if "dead" in sent.url else ANSWERED, None if "dead" in sent.url
+                                             else 204, text="no answer within 15 seconds")
+    counts = bench.run(JOB)
+    assert counts["delivered"] == 30
+    assert counts["retried"] <= 3                 # what was in flight when it was found dead
+    tried = [id for id in lost if row(bench, id)["attempts"] == 2]
+    assert len(tried) == counts["retried"]
+    assert {row(bench, id)["status"] for id in good} == {"delivered"}
+    untouched = [row(bench, id) for id in lost if id not in tried]
+    assert {(one["status"], one["attempts"], one["claim_token"], one["next_attempt_at"]) for one in untouched} == {
+        ("pending", 1, None, None)}
+
+
+def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44
+    failing = [endpoint(bench, url=f"https://dead{number}.example/", failing_since=bench.ago(hours=1))
+               for number in range(20)]
+    for id in failing:
+        delivery(bench, id, created_at=bench.ago(hours=2), last_attempt_at=bench.ago(hours=2))
+    for _ in range(40):
+        delivery(bench)
+
+    def answer(sent):
+        if "dead" in sent.url:
+            time.sleep(0.1)
+            return Response(TIMEOUT, text="no answer")
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    began = time.monotonic()
+    assert bench.run(JOB)["delivered"] == 40
+    dead = sum("dead" in sent.url for sent in bench.web)
+    last = max(at for at, sent in enumerate(bench.web) if "dead" not in sent.url)
+    assert sum("dead" in sent.url for sent in bench.web[:last]) <= 1      # of eight slots they get one meanwhile
+    assert 1 <= dead <= 8                         # one round of them, and the others in the next run
+    assert time.monotonic() - began < 2
+    tried = {sent.url for sent in bench.web if "dead" in sent.url}
+    bench.run(JOB)
+    again = [sent.url for sent in bench.web[40 + dead:]]
+    assert again
+    assert not tried & set(again)
+
+
+def test_a_look_up_that_hangs_is_given_up(bench, hook):     # R43
+    bench.config(webhooks={"timeout": "1s"})
+    ended = threading.Event()
+    bench.web.answer = lambda _: ended.wait(20) and Response(ANSWERED, 204)
+    id = delivery(bench)
+    began = time.monotonic()
+    assert bench.run(JOB)["retried"] == 1
+    ended.set()
+    assert 1 <= time.monotonic() - began < 3
+    assert row(bench, id)["last_error"] == "no answer within 1 seconds"
+
+
+def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
+    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"})
+    for number in range(5):
+        delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
+
+    def answer(_):
+        bench.clock.seconds += 12
+        return Response(ANSWERED, 204)
+    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"}, webhooks={"concurrency": 1})
+    bench.web.answer = answer
+    counts = bench.run(JOB)
+    assert counts["delivered"] == 2               # at 0 and 12 seconds; at 24, 16 are left, and 20 are needed
+    assert bench.result["stop_reason"] == "budget"
+    assert Counter(one["status"] for one in bench.rows("webhook_deliveries")) == {"delivered": 2, "pending": 3}
+    assert all(one["claim_token"] is None for one in bench.rows("webhook_deliveries"))
+    bench.config(core={"grace": "5s"}, retry_webhooks={"budget": "15s"})
+    assert "make the budget longer" in bench.fails(JOB)
+
+
+def test_the_limit_of_a_run_is_kept(bench, hook):
+    for number in range(6):
+        delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
+    assert bench.run(JOB, limit=4)["delivered"] == 4
+    assert len(bench.web) == 4
+
+
+def test_a_large_queue_of_one_endpoint_lets_others_pass(bench, hook):
+    for _ in range(100):
+        delivery(bench, created_at=bench.ago(hours=3))
+    last = delivery(bench, endpoint(bench, url="https://last.example/"))
+    bench.config(webhooks={"concurrency": 1})
+    bench.run(JOB)
+    at = [sent.item_id for sent in bench.web].index(f"webhook-{last}")
+    assert at <= 20
+
+
+def test_what_a_killed_run_was_sending_comes_last_with_the_same_attempt(bench, hook):     # R22 R23
+    lost = delivery(bench, status="sending", attempts=2, claim_token="t", claim_run="dead",
+                    lease_until=bench.ago(hours=1), next_attempt_at=bench.ahead(minutes=5),
+                    created_at=bench.ago(hours=5))
+    for number in range(12):
+        delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
+    bench.config(webhooks={"concurrency": 1})
+    assert bench.run(JOB) == {**NONE, "delivered": 13, "uncertain": 1}
+    assert bench.web[-1].item_id == f"webhook-{lost}"
+    assert row(bench, lost)["attempts"] == 2
+
+
+def test_the_log_holds_no_query_no_payload_and_no_secret(bench, hook):     # R61
+    bench.db.execute("UPDATE {webhooks} SET url = :url", url="https://shop.example/hook?key=s3same")
+    bench.web.answer = answers(500, excerpt="we know about jürgen")
+    delivery(bench)
+    bench.run(JOB)
+    written = str(bench.events(JOB))
+    assert not any(word in written for word in ("s3same", "jürgen", "whsec", SECRET[6:]))
+
+
+def test_a_dry_run_counts_and_calls_nobody(bench, hook):     # R11
+    delivery(bench)
+    delivery(bench, 99)
+    delivery(bench, next_attempt_at=bench.ahead(hours=1))
+    assert bench.run(JOB, dry_run=True) == {"to_send": 1, "to_cancel": 1}
+    assert bench.web == []
+    assert "payload" not in str(bench.samples)
+
+
+def test_a_thousand_deliveries_take_few_statements_and_each_commits_before_the_next(bench, hook):     # R22
+    bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
+         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now)) for number in range(2, 22)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "created_at"],
+         [(7, number % 20 + 2, f"evt_{number}", "{}", clock.text(bench.now)) for number in range(200)])
+    assert bench.run(JOB)["delivered"] == 200
+    assert len(bench.web) == len({sent.item_id for sent in bench.web}) == 200
+    assert len(bench.statements) < 200 * 6

@@ -1,0 +1,96 @@
+"""A web server on this machine that answers as it is told: properly, or as no server should."""
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections import namedtuple
+
+Heard = namedtuple("Heard", "line headers body")        # headers: {name in lower case: value}
+
+
+class Web:
+    """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may send what it likes.
+
+    `requests` holds what was heard, `connections` counts what came. With `tls`, a server's SSLContext, it speaks TLS.
+    """
+
+    def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None, host: str = "127.0.0.1") -> None:
+        self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.listener = socket.create_server((host, 0), family=family, backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.ending = threading.Event()
+
+    def __enter__(self) -> Web:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.ending.set()
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            if self.tls:
+                connection = self.tls.wrap_socket(connection, server_side=True)
+            heard = self._hear(connection)
+            self.requests.append(heard)
+            if callable(self.answer):
+                self.answer(connection, heard)
+            else:
+                connection.sendall(self.answer)
+        with contextlib.suppress(OSError):
+            connection.close()
+
+    @staticmethod
+    def _hear(connection) -> Heard:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            part = connection.recv(65536)
+            if not part:
+                raise OSError("no request")
+            data += part
+        head, _, body = data.partition(b"\r\n\r\n")
+        line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+        while len(body) < int(headers.get("content-length", 0)):
+            body += connection.recv(65536)
+        return Heard(line, headers, body)
+
+
+def drip(data: bytes, seconds: float = 0.05, first: bytes = b""):
+    """An answer that sends `first` at once and then a byte at a time, for ever."""
+    def answer(connection, _heard) -> None:
+        connection.sendall(first)
+        while True:
+            for at in range(len(data)):
+                connection.sendall(data[at:at + 1])
+                time.sleep(seconds)
+    return answer
+
+
+def flood(data: bytes, first: bytes = b""):
+    """An answer that sends `first` and then `data` as fast as it is taken, for ever."""
+    def answer(connection, _heard) -> None:
+        connection.sendall(first)
+        while True:
+            connection.sendall(data)
+    return answer
+
+
+def silent(_connection, _heard) -> None:
+    """No answer."""
+    time.sleep(20)
