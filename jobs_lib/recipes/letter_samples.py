@@ -7,7 +7,8 @@ SAMPLES: dict = {
         "messages": [
             {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
              "alias": "shop@alias.example", "received": "2026-11-21 14:30 UTC", "tried": "5 times",
-             "ended": "2026-11-24 21:30 UTC", "why": "The mailbox is full.", "said": "the answer was 552 5.2.2 Mailbox full"},
+             "ended": "2026-11-24 21:30 UTC", "why": "The mailbox is full.",
+             "said": "the answer was 552 5.2.2 Mailbox full"},
             {"from": "Ann <ann@club.example>", "subject": "Party on Saturday", "alias": "club@alias.example",
              "received": "2026-11-21 16:02 UTC", "tried": "once", "ended": "2026-11-21 17:02 UTC",
              "why": "The address does not exist.", "said": ""},
@@ -42,5 +43,9 @@ SAMPLES: dict = {
         "destinations": [
             {"email": "jane@lake.example", "added": "28 October 2026", "removed": "27 November 2026, 14:30 UTC"},
             {"email": "old@lake.example", "added": "1 September 2026", "removed": "27 November 2026, 14:30 UTC"}],
+    },
+    "webhook_disabled": {
+        "url": "https://shop.example/hooks/mail", "reason": "it failed for 5 days: the last answer was 503",
+        "disabled_at": "2026-11-24 15:05:00 UTC",
     },
 }

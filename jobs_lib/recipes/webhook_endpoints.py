@@ -8,7 +8,6 @@ from .. import clock
 from ..addresses import AddressError, check
 from ..ports.http_url import shown
 from . import audit, letters, notices
-from .kinds import KINDS
 from .webhooks import first_due
 
 KIND = "webhook_disabled"
@@ -70,13 +69,11 @@ def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
     except AddressError as error:
         ctx.log.warning("owner cannot be told", user_id=endpoint["user_id"], reason=str(error))
         return
-    kind = KINDS[KIND]
-    letter = letters.write(ctx, KIND, kind.persona, {
+    letter = letters.write(ctx, KIND, {
         "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": reason,
         "disabled_at": f"{clock.text(now)} UTC"})
-    notices.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, persona=kind.persona,
-                  to_email=user["email"], subject=letter.subject, body_text=letter.text, body_html=letter.html,
-                  dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}", priority=kind.priority)
+    notices.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, to_email=user["email"], letter=letter,
+                  dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}")
 
 
 def cancel(ctx, id: int, reason: str) -> int:
