@@ -38,6 +38,11 @@ class Ports:
         from .mail import open_transport
         return open_transport(section)
 
+    def dns(self, section):
+        """A resolver as `[dns]` asks for it."""
+        from .dns import open_resolver
+        return open_resolver(section)
+
     def close(self) -> None:
         """End what was opened."""
         if self._database is not None:

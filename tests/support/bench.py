@@ -4,7 +4,8 @@
     assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
     assert bench.ids("sessions") == []
 
-Only the clock and the mail transport are ours: seconds pass when a job sleeps, and `bench.outbox` keeps what was sent.
+Only the clock, the mail transport and the resolver are ours: seconds pass when a job sleeps, `bench.outbox` keeps what
+was sent, and `bench.dns` says what name servers answer.
 """
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from pathlib import Path
 from jobs_lib import catalogue, config, runner
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
@@ -33,7 +35,7 @@ class Bench:
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.db = migrated(url)
-        self.clock, self.outbox = Clock(), Outbox()
+        self.clock, self.outbox, self.dns = Clock(), Outbox(), Zone()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.result: dict = {}
@@ -174,8 +176,36 @@ class Outbox(list):
         """Nothing is open."""
 
 
+class Zone(dict):
+    """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the questions.
+
+    A name of which nothing is known, nor of one below it, is not there; `down` answers everything.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list = []
+        self.down: Answer | None = None
+        self.on_question = None                 # called with each name and type, before the answer
+
+    def look_up(self, name: str, kind: str) -> Answer:
+        """The answer to one question."""
+        self.asked.append((name, kind))
+        if self.on_question:
+            self.on_question(name, kind)
+        found = self.down or self.get((name, kind))
+        if found is None:
+            return Answer(NODATA if any(known.endswith(name) for known, _ in self) else NXDOMAIN)
+        return found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
+
+    def each(self, items, stopped):
+        """One item after the other."""
+        for item, questions in items:
+            yield item, {question: self.look_up(*question) for question in questions}
+
+
 class _Ports(Ports):
-    """Real ports but for the clock and the mail."""
+    """Real ports but for the clock, the mail and the resolver."""
 
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
@@ -192,6 +222,10 @@ class _Ports(Ports):
     def mail(self, section):
         """The outbox."""
         return self._bench.outbox
+
+    def dns(self, section):
+        """What the test put there."""
+        return self._bench.dns
 
     def _hear(self, sql: str, values: dict) -> None:
         self._bench.statements.append(sql)
