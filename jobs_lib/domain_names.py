@@ -14,7 +14,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
 
 
 def ascii_form(name: str) -> str:
-    """`grüße.example` as `xn--gre-6ka8i.example`, in lower case, without a dot at its end.
+    """`grüße.example` as `xn--gre-6ka8l.example`, in lower case, without a dot at its end.
 
     ValueError for what is not the name of a domain below a top-level one.
     """

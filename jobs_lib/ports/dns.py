@@ -22,7 +22,7 @@ FOUND, NXDOMAIN, NODATA, UNKNOWN = "found", "nxdomain", "nodata", "unknown"
 
 PORT = 53
 RESOLV_CONF = "/etc/resolv.conf"
-ROUNDS = 2                       # a packet may get lost: who was silent is asked again
+ROUNDS = 2                       # a packet may get lost, or be forged: who gave no answer is asked again
 ITEM_SHARE = 3                   # all questions about one item together may take so many times `timeout`
 LOOK_SECONDS = 0.2               # between two looks whether the run is to stop, while answers are awaited
 UDP_PAYLOAD = 1232               # what passes unfragmented everywhere (DNS flag day 2020); more comes by TCP
@@ -69,11 +69,11 @@ class Resolver:
             left = end - time.monotonic()
             if server in heard or left <= 0:
                 continue
-            answer, silent = self._ask(server, query, left / (len(plan) - turn))
+            answer, again = self._ask(server, query, left / (len(plan) - turn))
             if answer.outcome != UNKNOWN:
                 return answer
             why = answer.why
-            if not silent:
+            if not again:
                 heard.add(server)
         return Answer(UNKNOWN, why=why)
 
@@ -127,7 +127,7 @@ class Resolver:
                 done.put(error)
 
     def _ask(self, server: tuple, query, seconds: float) -> tuple[Answer, bool]:
-        """(what one name server says, whether it was silent), by UDP and, if that is cut off, by TCP."""
+        """(what one name server says, whether to ask it again), by UDP and, if that is cut off, by TCP."""
         dns, end = self._dns, time.monotonic() + seconds
         address, port = server
         try:
@@ -139,7 +139,7 @@ class Resolver:
         except dns.exception.Timeout:
             return Answer(UNKNOWN, why="the name server did not answer in time"), True
         except (dns.exception.DNSException, OSError, EOFError) as error:
-            return Answer(UNKNOWN, why=f"the name server could not be asked ({type(error).__name__})"), False
+            return Answer(UNKNOWN, why=f"the name server could not be asked ({type(error).__name__})"), True
         return self._read(response, query), False
 
     def _read(self, response, query) -> Answer:
