@@ -55,8 +55,8 @@ server:
     cache-max-ttl: 0
     cache-max-negative-ttl: 0
     infra-host-ttl: 0
-    outbound-msg-retry: 1
-    unknown-server-time-limit: 100
+    outbound-msg-retry: 4
+    unknown-server-time-limit: 400
     qname-minimisation: no
     edns-buffer-size: 1232
     max-udp-size: 512
