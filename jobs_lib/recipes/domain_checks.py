@@ -83,8 +83,7 @@ def _ownership(wanted: Wanted, answers: dict) -> dict:
         return _pass(place, ours)
     fix = f"Add a TXT record at {wanted.name} with exactly this value: {expected}"
     if ours:
-        return _fail(place, ours, "other_token", "There is such a record, with the code of another account or domain.",
-                     fix)
+        return _fail(place, ours, "other_token", "There is such a record, but with another code than this domain's.", fix)
     return _missing(place, answer, "TXT record with our code", fix)
 
 
@@ -211,8 +210,9 @@ def _unknown(place: dict, answer) -> dict:
 
 
 def _missing(place: dict, answer, what: str, fix: str) -> dict:
-    if answer.outcome == NXDOMAIN:
-        return _fail(place, (), "no_name", f"There is nothing at {shown(place['name'])}, so no {what} either.", fix)
+    if answer.outcome == NXDOMAIN and not place["name"].startswith("_") and "._domainkey." not in place["name"]:
+        return _fail(place, (), "no_domain", f"{shown(place['name'])} does not exist in DNS: it is not registered, or "
+                     "has no name servers.", fix)
     return _fail(place, (), "missing", f"There is no {what}.", fix)
 
 

@@ -48,7 +48,7 @@ def txt(*texts):
     (["porter-verify=Abc1234"], "fail", "other_token"),
     (["xporter-verify=Abc123", "Abc123"], "fail", "missing"),
     (NONE, "fail", "missing"),
-    (NXD, "fail", "no_name"),
+    (NXD, "fail", "no_domain"),
     (NOBODY, "unknown", "no_answer"),
 ])
 def test_ownership(answer, state, reason):              # R48, R50
@@ -74,7 +74,7 @@ def test_a_domain_without_a_token_is_nobodys():
     ([(0, ".")], "fail", "null_mx"),
     ([(0, "."), (10, "mx1.service.example")], "fail", "null_mx"),
     (NONE, "fail", "missing"),
-    (NXD, "fail", "no_name"),
+    (NXD, "fail", "no_domain"),
     (NOBODY, "unknown", "no_answer"),
 ])
 def test_mx(records, state, reason):                    # R48, R50
@@ -95,7 +95,7 @@ def test_mx(records, state, reason):                    # R48, R50
     (["v=spf10 include:spf.service.example ~all"], "fail", "missing"),
     (["spf2.0/pra include:spf.service.example"], "fail", "missing"),
     (NONE, "fail", "missing"),
-    (NXD, "fail", "no_name"),
+    (NXD, "fail", "no_domain"),
     (NOBODY, "unknown", "no_answer"),
 ])
 def test_spf(texts, state, reason):                     # R48, R50
@@ -121,7 +121,7 @@ OURS, OTHER = ["Porter._domainkey.service.example."], ["key.other.example"]
     (NONE, [f"v=DKIM1; p={KEY}", "v=DKIM1; p=abc"], "fail", "two_records"),
     (NONE, ["hello"], "fail", "missing"),
     (NONE, NONE, "fail", "missing"),
-    (NXD, NXD, "fail", "no_name"),
+    (NXD, NXD, "fail", "missing"),
     (NOBODY, NONE, "unknown", "no_answer"),
     (NONE, NOBODY, "unknown", "no_answer"),
 ])
@@ -148,7 +148,7 @@ def test_dkim_by_a_key_alone_or_a_cname_alone(changes, texts, state):
     (["v=DMARC1; p=none", "v=DMARC1; p=reject"], "fail", "two_records"),
     (["v=DMARC12; p=none"], "fail", "missing"),
     (NONE, "fail", "missing"),
-    (NXD, "fail", "no_name"),
+    (NXD, "fail", "missing"),
     (NOBODY, "unknown", "no_answer"),
 ])
 def test_dmarc(texts, state, reason):                   # R48, R50
