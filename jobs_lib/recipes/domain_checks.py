@@ -83,7 +83,7 @@ def _ownership(wanted: Wanted, answers: dict) -> dict:
         return _pass(place, ours)
     fix = f"Add a TXT record at {wanted.name} with exactly this value: {expected}"
     if ours:
-        return _fail(place, ours, "other_token", "There is such a record, but with another code than this domain's.", fix)
+        return _fail(place, ours, "other_token", "There is such a record, but with another code than ours.", fix)
     return _missing(place, answer, "TXT record with our code", fix)
 
 
