@@ -154,6 +154,12 @@ class Authority(_Server):
                     raise RuntimeError(f"zone {name} was not loaded")
                 time.sleep(0.01)
 
+    def spoil(self, name: str) -> None:
+        """From now on the zone cannot be read: SERVFAIL, at once."""
+        self.stop()
+        (self.folder / f"{name}.zone").write_text("nonsense\n")
+        self.start()
+
     def _write(self, name: str, records: str) -> None:
         self.serial += 1
         if name not in self.zones:
