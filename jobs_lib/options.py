@@ -152,8 +152,8 @@ def _nameserver(value: str) -> tuple:
     from ipaddress import ip_address
     address, port = value, "53"
     if value.startswith("["):
-        address, _, rest = value[1:].partition("]")
-        port = rest[1:] if rest[:1] == ":" else port if not rest else ""
+        address, bracket, rest = value[1:].partition("]")
+        port = rest[1:] if rest[:1] == ":" else port if bracket and not rest else ""
     elif value.count(":") == 1:
         address, _, port = value.partition(":")
     try:

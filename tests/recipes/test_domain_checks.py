@@ -261,6 +261,11 @@ def test_de_verified_after_three_failures_over_72_hours_and_a_warning():      # 
     assert walked((0, "fail"), (1, "fail"), (72, "fail")) == [(1, "failing"), (72, "failed")]
 
 
+def test_neither_time_nor_number_alone_is_enough():       # R49
+    assert walked((0, "fail"), (72, "fail"), warned_at=NOW - timedelta(days=5)) == []
+    assert walked((0, "fail"), (0.1, "fail"), (0.2, "fail"), (72, "fail")) == [(72, "failing")]
+
+
 def test_one_failure_alone_warns_nobody():              # R49
     assert walked((0, "fail"), (0.25, "fail"), (0.5, "pass"), (24, "fail"), (25, "pass")) == []
 
