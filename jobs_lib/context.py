@@ -15,7 +15,7 @@ class Context:
     now       aware UTC datetime, fixed for the run       clock()   the same plus the time that has passed
     options   the job's own options                       section() a shared section's
     db        the database                                 mail()    a transport, opened on first touch
-    http()    what sends requests, likewise
+    http()    what sends requests, likewise                dns()     a resolver
     log       events of this run                           limit     at most so many items, or None
     dry_run   select and count, change nothing             show()    a sample of what a dry run found
     """
@@ -63,6 +63,12 @@ class Context:
         if self._poster is None:
             self._poster = self._ports.http(self.section("webhooks"))
         return self._poster
+
+    def dns(self):
+        """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run asks no name server")
+        return self._ports.dns(self.section("dns"))
 
     def clock(self):
         """The present second: attempts and limits count from here, not from the run's start."""

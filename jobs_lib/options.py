@@ -147,11 +147,37 @@ def _mailbox(value: str) -> str:
     return value
 
 
+def _nameserver(value: str) -> tuple:
+    """(address, port) of `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
+    from ipaddress import ip_address
+    address, port = value, "53"
+    if value.startswith("["):
+        address, bracket, rest = value[1:].partition("]")
+        port = rest[1:] if rest[:1] == ":" else port if bracket and not rest else ""
+    elif value.count(":") == 1:
+        address, _, port = value.partition(":")
+    try:
+        ip_address(address)
+    except ValueError:
+        raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a name") from None
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
+        raise ValueError("expected a port of 1-65535 behind the address")
+    return address, int(port)
+
+
+def _show_nameserver(value: tuple) -> str:
+    address, port = value
+    if port == 53:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
 url = Kind("URL", _url)
 address = Kind("address", _address)
 mailbox = Kind("Name <address>", _mailbox)
+nameserver = Kind("IP address, with or without :port", _nameserver, _show_nameserver)
 
 
 # Numbers, times, switches

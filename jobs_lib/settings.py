@@ -97,6 +97,25 @@ SECTIONS = {
                                                         "certificate, if the system does not know it."),
     },
 }
+SECTIONS["dns"] = {
+    "nameservers": Option(kind.several(kind.nameserver, least=0), "",
+                          "The resolvers to ask, `address` or `address:port` each. Empty: this machine's own "
+                          "(/etc/resolv.conf)."),
+    "mx_hosts": Option(kind.several(kind.host, least=0), "",
+                       "The mail servers that a domain's MX records have to name, best first. Empty: MX is not "
+                       "checked."),
+    "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to include, e.g. "
+                                                        "spf.example.org. Empty: SPF is not checked."),
+    "dkim_selector": Option(kind.host, "porter", "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
+    "dkim_target": Option(kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead, e.g. "
+                                                        "porter._domainkey.example.org. Empty, and no dkim_key: "
+                                                        "DKIM is not checked."),
+    "dkim_key": Option(kind.text, "", "The public key (p=) that a TXT record may hold at that name instead."),
+    "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the TXT record that "
+                                                            "proves whose it is."),
+    "timeout": Option(kind.duration, "5s", "For one question, all name servers and repeats together."),
+    "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
+}
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: a file there takes the "
                                                       "place of ours of the same name."),
@@ -120,6 +139,7 @@ MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
+    "dns": "Which DNS records a user's own domain needs, and who is asked for them.",
     "personas": "Who signs what the service writes to its users.",
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",

@@ -143,3 +143,22 @@ def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
 def test_ssl_is_tls():
     with pytest.raises(ValueError, match="expected none or starttls or tls; did you mean 'tls'"):
         settings.SECTIONS["mail"]["security"].kind.parse("ssl")
+
+
+@pytest.mark.parametrize("text, value, shown", [
+    ("192.0.2.1", ("192.0.2.1", 53), "192.0.2.1"), ("192.0.2.1:5353", ("192.0.2.1", 5353), "192.0.2.1:5353"),
+    ("2001:db8::1", ("2001:db8::1", 53), "2001:db8::1"), ("[2001:db8::1]:5353", ("2001:db8::1", 5353),
+                                                         "[2001:db8::1]:5353"),
+    ("[2001:db8::1]", ("2001:db8::1", 53), "2001:db8::1"),
+])
+def test_a_name_server_is_an_address_with_or_without_its_port(text, value, shown):
+    option = settings.SECTIONS["dns"]["nameservers"]
+    assert option.kind.parse(text) == (value,)
+    assert option.kind.show((value,)) == shown
+
+
+@pytest.mark.parametrize("text", ["ns.example.org", "192.0.2.1:0", "192.0.2.1:", "192.0.2.1:99999", "[2001:db8::1]x",
+                                  "[2001:db8::1", "192.0.2"])
+def test_what_is_no_name_server_is_told(text):
+    with pytest.raises(ValueError, match="expected"):
+        settings.SECTIONS["dns"]["nameservers"].kind.parse(text)

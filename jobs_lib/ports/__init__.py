@@ -43,6 +43,11 @@ class Ports:
         from .http import open_poster
         return open_poster(section)
 
+    def dns(self, section):
+        """A resolver as `[dns]` asks for it."""
+        from .dns import open_resolver
+        return open_resolver(section)
+
     def close(self) -> None:
         """End what was opened."""
         if self._database is not None:

@@ -39,10 +39,11 @@ TYPES = (
      "`DATETIME`; before MySQL 8.0.13 the writer must give it"),
 )
 # What the jobs of this version read or write. tests/house/test_docs.py compares it with their statements.
-USED = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications", "message_logs",
-        "header_snapshots", "failed_emails", "overflow_hold", "spam_quarantine", "audit_logs",
+USED = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications", "domains",
+        "message_logs", "header_snapshots", "failed_emails", "overflow_hold", "spam_quarantine", "audit_logs",
         "magic_links", "sessions", "webhooks", "webhook_deliveries", "notifications", "notification_optouts",
-        "message_stats", "audit_archives", "job_state", "job_runs", "meta", "schema_migrations", "mail_counters", "relay_state",
+        "message_stats", "audit_archives", "job_state", "job_runs", "meta", "schema_migrations", "mail_counters",
+        "relay_state",
         "spool_suspects")
 GROUPS = (
     ("Written by the web app and the mail hook", "app", True,

@@ -4,8 +4,8 @@
     assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
     assert bench.ids("sessions") == []
 
-Only the clock, the mail transport and HTTP are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was
-sent, `bench.web` what was posted.
+Only the clock and the ends of the ports are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was
+sent, `bench.web` what was posted, and `bench.dns` says what name servers answer.
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pathlib import Path
 from jobs_lib import catalogue, config, runner
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.http import ANSWERED, Response
 from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
@@ -36,7 +37,7 @@ class Bench:
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.db = databases.migrated(url)
-        self.clock, self.outbox, self.web = Clock(), Outbox(), Web()
+        self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.result: dict = {}
@@ -205,8 +206,36 @@ class Web(list):
         """Nothing is open."""
 
 
+class Zone(dict):
+    """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the questions.
+
+    A name of which nothing is known, nor of one below it, is not there; `down` answers everything.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list = []
+        self.down: Answer | None = None
+        self.on_question = None                 # called with each name and type, before the answer
+
+    def look_up(self, name: str, kind: str) -> Answer:
+        """The answer to one question."""
+        self.asked.append((name, kind))
+        if self.on_question:
+            self.on_question(name, kind)
+        found = self.down or self.get((name, kind))
+        if found is None:
+            return Answer(NODATA if any(known.endswith(name) for known, _ in self) else NXDOMAIN)
+        return found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
+
+    def each(self, items, stopped):
+        """One item after the other."""
+        for item, questions in items:
+            yield item, {question: self.look_up(*question) for question in questions}
+
+
 class _Ports(Ports):
-    """Real ports but for the clock, the mail and HTTP."""
+    """Real ports but for the clock, mail, HTTP and the resolver."""
 
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
@@ -227,6 +256,10 @@ class _Ports(Ports):
     def http(self, section):
         """The web."""
         return self._bench.web
+
+    def dns(self, section):
+        """What the test put there."""
+        return self._bench.dns
 
     def _hear(self, sql: str, values: dict) -> None:
         self._bench.statements.append(sql)

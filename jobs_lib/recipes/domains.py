@@ -1,0 +1,206 @@
+"""Which domains are due, asking for their records, and storing what came of it: one commit for each domain."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from functools import partial
+
+from ..domain_names import ascii_form, forms
+from ..errors import JobsError
+from ..spelling import did_you_mean
+from . import audit, domain_checks, domain_notices, domain_rules
+from .domain_checks import CHECKS, FAIL, PASS, UNKNOWN, Wanted, configured
+from .domain_rules import FAILED, FAILING, PENDING, VERIFIED
+
+PAGE = 500                       # domains read together
+SHOWN = 5                        # of them, by a dry run
+EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
+AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
+SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+RESOLVER_DOWN = "resolver down"
+
+COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, recheck_requested_at,"
+           " failing_since, failures, warned_at, verified_at, created_at")
+ACTIVE = " AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')"
+COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
+
+
+def preview(ctx) -> dict:
+    """What a run would look at. Nobody is asked."""
+    first = _due(ctx)
+    number = len(first) if ctx.options.domain else sum(
+        ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
+        for where, _, values in _arms(ctx))
+    number = number if ctx.limit is None else min(number, ctx.limit)
+    if number:
+        ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}", first[:min(number, SHOWN)])
+    return {"due": number}
+
+
+def check_due(ctx, counts: dict) -> None:
+    """Look at every domain that is due, those asked for first, then the oldest."""
+    resolver = None
+    for page in _pages(ctx):
+        if resolver is None:
+            _judge_options(ctx)
+            resolver = ctx.dns()
+        _check(ctx, resolver, page, counts)
+        if ctx.should_stop():
+            break
+
+
+# Which
+
+def _pages(ctx):
+    """Lists of rows, each row once, `--limit` of them at most."""
+    seen: set[int] = set()
+    while not ctx.should_stop():
+        rows = [row for row in _due(ctx) if row["id"] not in seen]
+        if ctx.limit is not None:
+            rows = rows[:ctx.limit - len(seen)]
+        if not rows:
+            return
+        seen.update(row["id"] for row in rows)
+        yield rows
+        if ctx.options.domain:
+            return
+
+
+def _due(ctx) -> list[dict]:
+    if ctx.options.domain:
+        return _named(ctx, ctx.options.domain)
+    asked, *others = (_rows(ctx, where, order, **values) for where, order, values in _arms(ctx))
+    rows = sorted((row for arm in others for row in arm), key=lambda row: (row["next_check_at"] or "", row["id"]))
+    return [*asked, *rows][:PAGE]
+
+
+def _arms(ctx):
+    """(condition, order, values): those that somebody asked for, and by status those that are due. None overlap."""
+    asked = {"asked_until": ctx.now + AHEAD}
+    yield "recheck_requested_at <= :asked_until", "recheck_requested_at, id", asked
+    others = " AND (recheck_requested_at IS NULL OR recheck_requested_at > :asked_until)"
+    for status in (PENDING, VERIFIED, FAILED):
+        if status != FAILED:                # one that failed for good has no next look
+            yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status, **asked}
+        yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
+               {"status": status, "until": ctx.now + EARLY, **asked})
+
+
+def _rows(ctx, where: str, order: str, **values) -> list[dict]:
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{ACTIVE} ORDER BY {order} LIMIT :most",
+                        **values, most=PAGE)
+
+
+def _named(ctx, name: str) -> list[dict]:
+    """The rows of one domain: several accounts may have it."""
+    names = forms(name)
+    rows = _rows(ctx, "name IN (:names)", "id", names=names)
+    if rows:
+        return rows
+    if ctx.db.row("SELECT id FROM {domains} WHERE name IN (:names) LIMIT 1", names=names):
+        raise JobsError(f"--set domain={name}: its account is suspended or deleted, so it is not looked at")
+    near = [row["name"] for row in ctx.db.query(
+        "SELECT name FROM {domains} WHERE name >= :start AND name < :end ORDER BY name LIMIT 200",
+        start=name[:1].lower(), end=name[:1].lower() + "\U0010ffff")]
+    raise JobsError(f"--set domain={name}: there is no such domain{did_you_mean(name, near)}")
+
+
+def _judge_options(ctx) -> None:
+    missing = [check for check in CHECKS if check in ctx.options.require
+               and check not in configured(ctx.section("dns"))]
+    if missing:
+        needed = {"mx": "mx_hosts", "spf": "spf_include", "dkim": "dkim_target or dkim_key"}
+        raise JobsError(f"[check_domains] require names {', '.join(missing)}: set [dns] "
+                        f"{', '.join(needed[check] for check in missing)}, or leave it out of require")
+
+
+# Looking
+
+def _check(ctx, resolver, rows: list[dict], counts: dict) -> None:
+    """Ask for the records of these, and store each result as it comes."""
+    items = []
+    for row in rows:
+        try:
+            wanted = _wanted(ctx, row, ascii_form(row["name"]))
+            items.append(((row, wanted), domain_checks.questions(wanted)))
+        except ValueError:
+            _store(ctx, row, domain_checks.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
+    for (row, wanted), answers in resolver.each(items, ctx.should_stop):
+        _store(ctx, row, domain_checks.judge(wanted, answers), counts)
+        ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
+        if counts["checked"] >= SUSPICIOUS and counts["unknown"] * 2 > counts["checked"]:
+            ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
+            ctx.stop(RESOLVER_DOWN)
+        if ctx.should_stop():
+            return
+
+
+def _wanted(ctx, row: dict, name: str) -> Wanted:
+    return Wanted(name, row["ownership_token"], ctx.section("dns"), ctx.options.require)
+
+
+def _store(ctx, row: dict, results: dict, counts: dict) -> None:
+    verdict = domain_checks.verdict(results)
+    event = ctx.db.batch(partial(_change, ctx, row, results, verdict))
+    if event == "changed":
+        counts["changed"] = counts.get("changed", 0) + 1
+        return
+    counts["checked"] += 1
+    counts["unknown"] += verdict == UNKNOWN
+    if event:
+        counts[COUNTS[event]] += 1
+    why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN), None)
+    ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event, unanswered=why,
+                  wrong={check: result["reason"] for check, result in results.items() if result["state"] == FAIL})
+
+
+def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
+    """In one transaction: judge the row as it stands now, store, tell. The event, or `changed` if it is another."""
+    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}", id=seen["id"])
+    user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=row["user_id"])
+    same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token", "status"))
+    if not same or not user or user["status"] != "active":
+        return "changed"
+    now = ctx.now                           # fixed for the run: a slow one puts no domain off its rhythm
+    change = domain_rules.after(row, verdict, now, ctx.options)
+    values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
+    sets = ", ".join(f"{name} = :{name}" for name in values)
+    matched = ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id AND name = :seen_name"
+                             " AND status = :seen_status AND ownership_token = :seen_token", id=row["id"],
+                             seen_name=row["name"], seen_status=row["status"], seen_token=row["ownership_token"],
+                             **values)
+    if not matched:
+        return "changed"
+    if seen["recheck_requested_at"]:        # one that came in while we were asking stands
+        ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
+                       " AND recheck_requested_at = :seen", id=row["id"], seen=seen["recheck_requested_at"])
+    if change.event:
+        _tell(ctx, user, row, change, results, now)
+    return change.event
+
+
+def _tell(ctx, user: dict, row: dict, change, results: dict, now) -> None:
+    domain_notices.queue(ctx, user, row, change, results, now)
+    if change.event != FAILING:
+        wrong = {check: result["reason"] for check, result in results.items() if result["state"] == FAIL}
+        audit.record(ctx.db, now=now, user_id=user["id"], event=f"domain.{change.event}",
+                     severity="info" if change.event == VERIFIED else "warning",
+                     details={"domain_id": row["id"], "name": row["name"], "was": row["status"], "wrong": wrong})
+
+
+def _merged(row: dict, results: dict, now) -> str:
+    """What is stored: for a record that got no answer, what was known of it before, and since when nobody answers."""
+    try:
+        before = json.loads(row["dns_results"] or "{}")
+    except ValueError:
+        before = {}
+    before = before if isinstance(before, dict) else {}
+    merged = {}
+    for check, result in results.items():
+        known = before.get(check)
+        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (PASS, FAIL):
+            merged[check] = {**known, "required": result["required"], "unanswered": f"{now:%Y-%m-%d %H:%M:%S}",
+                             "unanswered_why": result["problem"]}
+        else:
+            merged[check] = {**result, "checked_at": f"{now:%Y-%m-%d %H:%M:%S}"}
+    return json.dumps(merged, ensure_ascii=False)

@@ -1,0 +1,440 @@
+"""Domains are looked at when they are due; their states follow what is there, and their owners are told once."""
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.ports.dns import UNKNOWN, Answer
+from tests.servers.dns_servers import Authority, BlackHole, Unbound
+from tests.support.databases import bulk
+from tests.support.plans import analyse, troubles
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+JOB = "check_domains"
+NAME, TOKEN = "example.org", "abc123"
+DNS = {"mx_hosts": "mx1.service.example, mx2.service.example", "spf_include": "spf.service.example",
+       "dkim_target": "porter._domainkey.service.example"}
+GOOD = {(NAME, "TXT"): [f"porter-verify={TOKEN}", "v=spf1 include:spf.service.example ~all"],
+        (NAME, "MX"): [(10, "mx1.service.example"), (20, "mx2.service.example")],
+        ("porter._domainkey." + NAME, "CNAME"): ["porter._domainkey.service.example"],
+        ("_dmarc." + NAME, "TXT"): ["v=DMARC1; p=none"]}
+SERVFAIL = Answer(UNKNOWN, why="the name server answered SERVFAIL")
+NOTHING = {"checked": 0, "verified": 0, "warned": 0, "failed": 0, "unknown": 0}
+
+
+@pytest.fixture
+def owned(bench):
+    """An active account, and the records of a domain that has all it needs."""
+    bench.table("users", [{"id": 7, "email": "jo@home.example", "name": "Jo"}])
+    bench.config(dns=DNS, core={"app_url": "https://mail.service.example"})
+    bench.dns.update(GOOD)
+    return bench
+
+
+def domain(bench, **values) -> int:
+    given = {"user_id": 7, "name": NAME, "ownership_token": TOKEN, "created_at": bench.now}
+    return bench.table("domains", [{**given, **values}])[0]
+
+
+def row(bench) -> dict:
+    (found,) = bench.rows("domains")
+    return found
+
+
+def results(bench) -> dict:
+    return json.loads(row(bench)["dns_results"])
+
+
+def kinds(bench) -> list[str]:
+    return [notice["kind"] for notice in bench.rows("notifications")]
+
+
+def look(bench, hours: int = 1) -> dict:
+    """A run so many hours later."""
+    bench.now = bench.ahead(hours=hours)
+    return bench.run(JOB)
+
+
+def test_a_new_domain_with_its_records_is_verified_and_its_owner_told_once(owned):
+    domain(owned)
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "verified": 1}
+    stored = row(owned)
+    assert (stored["status"], stored["verified_at"]) == ("verified", clock.text(owned.now))
+    assert stored["next_check_at"] == clock.text(owned.ahead(hours=24))
+    assert {check: result["state"] for check, result in results(owned).items()} == dict.fromkeys(
+        ("ownership", "mx", "spf", "dkim", "dmarc"), "pass")
+    (notice,) = owned.rows("notifications")
+    assert (notice["kind"], notice["persona"], notice["to_email"]) == ("domain_verified", "porter", "jo@home.example")
+    assert notice["subject"] == "example.org is verified"
+    owned.now = owned.ahead(days=1)
+    assert owned.run(JOB) == {**NOTHING, "checked": 1}
+    assert kinds(owned) == ["domain_verified"]
+    (audit,) = owned.rows("audit_logs")
+    assert (audit["event"], audit["user_id"]) == ("domain.verified", 7)
+
+
+def test_a_pending_domain_stays_pending_and_its_results_say_why(owned):
+    del owned.dns[NAME, "MX"]
+    domain(owned)
+    assert owned.run(JOB) == {**NOTHING, "checked": 1}
+    assert (row(owned)["status"], kinds(owned)) == ("pending", [])
+    mx = results(owned)["mx"]
+    assert (mx["state"], mx["reason"], mx["required"], mx["found"]) == ("fail", "missing", True, [])
+    assert mx["expected"] == "10 mx1.service.example, 20 mx2.service.example"
+    assert mx["expected"] in mx["fix"]
+
+
+def test_what_is_not_due_is_not_looked_at_and_cron_may_be_a_few_seconds_early(owned):
+    domain(owned, next_check_at=owned.ahead(minutes=2))
+    assert owned.run(JOB) == NOTHING
+    assert owned.dns.asked == []
+    owned.now = owned.ahead(seconds=61)
+    assert owned.run(JOB)["checked"] == 1
+
+
+@pytest.mark.parametrize("status", ["suspended", "deleted"])
+def test_an_account_that_is_not_active_is_left_alone(owned, status):
+    owned.db.execute("UPDATE {users} SET status = :status", status=status)
+    domain(owned, recheck_requested_at=owned.now)
+    assert owned.run(JOB) == NOTHING
+    assert "its account is suspended or deleted" in owned.fails(JOB, domain=NAME)
+    assert owned.dns.asked == []
+
+
+def test_after_30_days_a_pending_domain_fails_and_the_notice_says_which_record(owned):
+    owned.dns[NAME, "MX"] = [(5, "mail.other.example")]
+    domain(owned, created_at=owned.ago(days=30))
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "failed": 1}
+    assert (row(owned)["status"], row(owned)["next_check_at"]) == ("failed", None)
+    (notice,) = owned.rows("notifications")
+    assert (notice["kind"], notice["persona"]) == ("domain_failed", "postmaster")
+    assert notice["subject"] == "example.org could not be verified"
+    text = " ".join(notice["body_text"].split())
+    assert "Mail servers (MX)" in text
+    assert "Expected: 10 mx1.service.example, 20 mx2.service.example" in text
+    assert "Found: 5 mail.other.example" in text
+    assert "Proof that it is yours" not in text
+    assert look(owned) == NOTHING
+
+
+def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          # R49
+    domain(owned, status="verified", verified_at=owned.ago(days=90), next_check_at=owned.now)
+    owned.dns[NAME, "MX"] = [(5, "mail.other.example"), (10, "mx1.service.example")]
+    owned.run(JOB)
+    assert kinds(owned) == []
+    look(owned)
+    assert kinds(owned) == ["domain_failing"]
+    notice = owned.rows("notifications")[0]
+    assert notice["subject"] == "Please repair example.org before 27 November 2026, 14:30 UTC"
+    assert "mail.other.example comes before us" in " ".join(notice["body_text"].split())
+    for _ in range(7):
+        look(owned, 10)
+    assert (row(owned)["status"], kinds(owned)) == ("verified", ["domain_failing"])
+    look(owned)
+    assert (row(owned)["status"], row(owned)["verified_at"]) == ("failed", None)
+    assert kinds(owned) == ["domain_failing", "domain_failed"]
+    assert owned.rows("notifications")[1]["subject"] == "example.org is no longer verified"
+    owned.dns[NAME, "MX"] = GOOD[NAME, "MX"]
+    look(owned, 24)
+    assert row(owned)["status"] == "verified"           # it came back by itself
+    assert kinds(owned) == ["domain_failing", "domain_failed", "domain_verified"]
+    assert [entry["event"] for entry in owned.rows("audit_logs")] == ["domain.failed", "domain.verified"]
+
+
+def test_no_answer_changes_nothing(owned):              # R48
+    domain(owned, status="verified", verified_at=owned.ago(days=9), next_check_at=owned.now)
+    owned.run(JOB)
+    before, known = row(owned), results(owned)
+    owned.dns.down = SERVFAIL
+    owned.now = owned.ahead(days=1)
+    for _ in range(5):
+        assert look(owned) == {**NOTHING, "checked": 1, "unknown": 1}
+    after = row(owned)
+    for column in ("status", "failures", "failing_since", "warned_at", "verified_at"):
+        assert after[column] == before[column]
+    for check, result in results(owned).items():        # what was known of it stays, and that nobody answered
+        assert result["state"] == known[check]["state"] == "pass"
+        assert result["checked_at"] == known[check]["checked_at"]
+        assert "SERVFAIL" in result["unanswered_why"]
+    assert kinds(owned) == []
+
+
+def test_a_new_domain_that_gets_no_answer_is_unknown(owned):                    # R48
+    owned.dns.down = SERVFAIL
+    domain(owned, created_at=owned.ago(days=400))
+    owned.run(JOB)
+    assert row(owned)["status"] == "pending"
+    assert {result["state"] for result in results(owned).values()} == {"unknown"}
+
+
+def test_only_what_is_required_decides(owned):
+    del owned.dns["_dmarc." + NAME, "TXT"]
+    domain(owned)
+    owned.run(JOB)
+    assert row(owned)["status"] == "verified"
+    assert results(owned)["dmarc"]["state"] == "fail"
+    text = owned.rows("notifications")[0]["body_text"]
+    assert "Worth doing: DMARC" in text
+    owned.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL")
+    owned.config(dns=DNS, check_domains={"require": "ownership, dmarc"})
+    owned.run(JOB)
+    assert row(owned)["status"] == "pending"
+
+
+def test_a_required_record_that_is_not_configured_stops_the_run_once_there_is_a_domain(owned):
+    owned.config(dns={})
+    assert owned.run(JOB) == NOTHING
+    domain(owned)
+    assert owned.fails(JOB) == ("[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require")
+
+
+# On demand
+
+def test_an_owner_may_ask_for_a_look_at_any_time(owned):
+    domain(owned, status="failed", recheck_requested_at=owned.ago(seconds=5))
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "verified": 1}
+    assert row(owned)["recheck_requested_at"] is None
+
+
+def test_a_request_that_comes_in_while_we_ask_stands(owned):
+    domain(owned, status="failed", recheck_requested_at=owned.ago(seconds=5))
+    owned.dns.on_question = lambda name, kind: owned.db.execute(
+        "UPDATE {domains} SET recheck_requested_at = :now", now=owned.ago(seconds=1))
+    owned.run(JOB)
+    assert row(owned)["recheck_requested_at"] == clock.text(owned.ago(seconds=1))
+    owned.dns.on_question = None
+    owned.run(JOB)
+    assert row(owned)["recheck_requested_at"] is None
+
+
+@pytest.mark.parametrize("word", ["Example.ORG", "example.org."])
+def test_by_hand_one_domain_is_looked_at_whether_or_not_it_is_due(owned, word):
+    domain(owned, status="failed")
+    domain(owned, name="other.example")
+    assert owned.run(JOB, domain=word)["checked"] == 1
+    assert [one["status"] for one in owned.rows("domains")] == ["verified", "pending"]
+
+
+def test_a_name_that_is_not_there_is_told_with_the_nearest(owned):
+    domain(owned)
+    assert owned.fails(JOB, domain="exampel.org") == (
+        "--set domain=exampel.org: there is no such domain; did you mean 'example.org'?")
+
+
+def test_an_internationalised_name_is_asked_for_by_its_ascii_form(owned):
+    read, asked = "grüße.example", "xn--gre-6ka8l.example"
+    owned.dns.update({(asked, kind): records for (name, kind), records in GOOD.items() if name == NAME})
+    domain(owned, name=read)
+    assert owned.run(JOB, domain=asked)["verified"] == 1
+    assert owned.rows("notifications")[0]["subject"] == f"{read} ({asked}) is verified"
+    assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc." + asked}
+
+
+def test_a_name_that_is_none_fails_without_a_question(owned):
+    domain(owned, name="not a name", created_at=owned.ago(days=31))
+    assert owned.run(JOB)["failed"] == 1
+    assert results(owned)["mx"]["reason"] == "not_a_domain"
+    assert owned.dns.asked == []
+
+
+# What changes meanwhile
+
+@pytest.mark.parametrize("change", [
+    "UPDATE {domains} SET ownership_token = 'new'", "UPDATE {domains} SET name = 'new.example'",
+    "UPDATE {domains} SET status = 'failed'", "DELETE FROM {domains}", "UPDATE {users} SET status = 'suspended'"])
+def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change):
+    domain(owned)
+    owned.dns.on_question = lambda name, kind: owned.db.execute(change)
+    counts = owned.run(JOB)
+    assert counts == {**NOTHING, "changed": 1}
+    assert all(one["checked_at"] is None for one in owned.rows("domains"))
+    assert kinds(owned) == []
+
+
+def test_an_owner_whose_address_cannot_be_written_to_stops_nothing(owned):
+    owned.db.execute("UPDATE {users} SET email = 'nobody'")
+    domain(owned)
+    assert owned.run(JOB)["verified"] == 1
+    assert kinds(owned) == []
+
+
+# Many of them
+
+def many(bench, number: int, **values) -> None:
+    columns = ["user_id", "name", "ownership_token", "created_at", "status", "next_check_at"]
+    bulk(bench.db, "domains", columns,
+         [(7, f"d{at}.example", TOKEN, clock.text(bench.ago(days=60)), values.get("status", "verified"),
+           clock.text(bench.ago(minutes=number - at))) for at in range(number)])
+
+
+def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_next_time(owned):       # R51
+    many(owned, 40)
+    owned.dns.down = SERVFAIL
+    assert owned.run(JOB) == {**NOTHING, "checked": 10, "unknown": 10}
+    assert (owned.result["status"], owned.result["stop_reason"]) == ("partial", "resolver down")
+    owned.dns.down, owned.dns.asked = None, []
+    assert owned.run(JOB)["checked"] == 30
+    assert owned.dns.asked[0] == ("d10.example", "TXT")
+
+
+def test_half_of_them_without_an_answer_stops_nothing(owned):                   # R51
+    many(owned, 40)
+    owned.dns.update({(f"d{at}.example", kind): SERVFAIL for at in range(1, 40, 2) for kind in ("TXT", "MX")})
+    assert owned.run(JOB) == {**NOTHING, "checked": 40, "unknown": 20}
+    assert owned.result["status"] == "ok"
+
+
+def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
+    monkeypatch.setattr("jobs_lib.recipes.domains.PAGE", 7)
+    many(owned, 20)
+    domain(owned, recheck_requested_at=owned.now)
+    assert owned.run(JOB, limit=3)["checked"] == 3
+    assert owned.run(JOB)["checked"] == 18
+    assert owned.run(JOB) == NOTHING
+
+
+def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   # R11
+    many(owned, 9)
+    domain(owned, status="failed", recheck_requested_at=owned.now)
+    assert owned.run(JOB, dry_run=True) == {"due": 10}
+    assert owned.run(JOB, dry_run=True, limit=4) == {"due": 4}
+    assert owned.run(JOB, dry_run=True, domain=NAME) == {"due": 1}
+    assert owned.samples[0]["step"] == "look at the records of 1 domain"
+    assert owned.dns.asked == []
+
+
+@pytest.mark.slow
+def test_every_statement_is_served_by_an_index(owned):                          # R15
+    bulk(owned.db, "domains", ["user_id", "name", "ownership_token", "created_at", "status", "next_check_at"],
+         [(7, f"n{at}.example", TOKEN, clock.text(owned.ago(days=60)), ("pending", "verified", "failed")[at % 3],
+           None if at % 3 == 2 else clock.text(owned.ahead(minutes=at))) for at in range(20_000)])
+    domain(owned)
+    domain(owned, status="failed", recheck_requested_at=owned.now)
+    analyse(owned.db, ["domains"])
+    heard: dict = {}
+    owned.on_statement = lambda sql, values: heard.setdefault(sql, values)
+    owned.run(JOB, dry_run=True)
+    owned.run(JOB)
+    owned.run(JOB, domain=NAME)
+    owned.fails(JOB, domain="exampel.org")
+    owned.on_statement = None
+    assert len(heard) > 15
+    assert [why for sql, values in heard.items() for why in troubles(owned.db, sql, values, ["domains"])] == []
+
+
+# Real processes, real servers
+
+ZONE = f"""
+@ TXT "porter-verify={TOKEN}"
+@ TXT "v=spf1 include:spf.service.example ~all"
+@ MX 10 mx1.service.example.
+porter._domainkey CNAME porter._domainkey.service.example.
+_dmarc TXT "v=DMARC1; p=none"
+"""
+
+
+@pytest.fixture(scope="module")
+def authority():
+    with Authority() as server:
+        yield server
+
+
+def serviced(folder, url: str, port: int, number: int = 1, **options) -> Service:
+    """An installation that asks this port, with so many domains d0.example, d1.example ..."""
+    made = Service(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
+    user = made.owner()["user_id"]
+    for at in range(number):
+        made.db.insert("domains", user_id=user, name=f"d{at}.example", ownership_token=TOKEN, created_at=clock.now())
+    return made
+
+
+def again(service) -> None:
+    """All are due."""
+    service.db.execute("UPDATE {domains} SET next_check_at = NULL")
+
+
+def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
+    authority.zone("d0.example", ZONE.replace("@ MX 10 mx1", "@ MX 10 mail.other.example.\n@ MX 20 mx1"))
+    with Unbound(authority) as resolver:
+        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)
+        assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1}
+        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))
+        assert found["mx"]["found"] == ["10 mail.other.example", "20 mx1.service.example"]
+        assert {check: result["reason"] for check, result in found.items() if result["reason"]} == {
+            "mx": "foreign_mx_first"}
+        authority.zone("d0.example", ZONE)
+        again(service)
+        assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "verified": 1}
+        again(service)
+        authority.zone("d0.example", "@ MX 0 .")
+        service.job(JOB)
+        wrong = {"status": "verified", "failures": 1}
+        assert service.db.row("SELECT status, failures FROM {domains}") == wrong
+        authority.spoil("d0.example")       # the last step: Unbound remembers it for seconds
+        again(service)
+        assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "unknown": 1}
+        assert service.db.row("SELECT status, failures FROM {domains}") == wrong
+        assert service.statuses("notifications") == {"pending": 1}
+
+
+def test_a_resolver_that_is_silent_ends_the_run_long_before_its_budget(tmp_path):       # R51
+    with BlackHole() as hole:
+        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 500, timeout="1s")
+        done = service.job(JOB)
+        assert (done["status"], done["stop_reason"]) == ("partial", "resolver down")
+        assert done["counts"] == {**NOTHING, "checked": 10, "unknown": 10}
+        assert done["duration_ms"] < 12_000             # two rounds of eight, three seconds each
+        untouched = service.db.value("SELECT COUNT(*) FROM {domains} WHERE checked_at IS NULL")
+        assert untouched == 490
+
+
+def test_without_a_domain_that_is_due_dnspython_is_not_even_loaded(tmp_path):           # R10
+    service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", 1, 0)
+    path = tmp_path / "without"
+    path.mkdir()
+    (path / "dns.py").write_text("raise SystemExit('loaded')")
+    assert service.job(JOB, PYTHONPATH=str(path))["counts"] == NOTHING
+
+
+POINTS = {"before a result is stored": ("UPDATE {domains} SET status", 3),
+          "between a result and its notice": ("INSERT INTO {notifications}", 3),
+          "before the commit": ("COMMIT", 4)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_path, engine_url, point):     # R2
+    at, number = POINTS[point]
+    for name in range(6):
+        authority.zone(f"d{name}.example", ZONE)
+    with Unbound(authority) as resolver:
+        service = serviced(tmp_path, engine_url, resolver.port, 6, concurrency="2")
+        for _ in REPEATS:
+            service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, checked_at = NULL")
+            service.db.execute("DELETE FROM {notifications}")
+            service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
+                        JOBS_KILL_NUMBER=str(number))
+            verified = service.statuses("domains").get("verified", 0)
+            assert verified < 6
+            assert service.statuses("notifications") == ({"pending": verified} if verified else {})
+            done = service.job(JOB)
+            assert service.statuses("domains") == {"verified": 6}, done["counts"]
+            assert service.statuses("notifications") == {"pending": 6}
+
+
+def test_sigterm_ends_a_run_that_waits_for_a_silent_server(tmp_path):
+    with BlackHole() as hole:
+        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 3, timeout="60s")
+        process = service.start(JOB)
+        until = clock.now() + timedelta(seconds=20)
+        while not hole.asked and clock.now() < until:
+            pass
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+        assert process.returncode == 143
+        assert service.db.value("SELECT COUNT(*) FROM {domains} WHERE checked_at IS NULL") == 3

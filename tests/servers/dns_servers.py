@@ -1,0 +1,220 @@
+"""Private name servers on loopback ports: Knot with the zones, Unbound as the resolver before it, and a silent one.
+
+    with Authority() as authority, Unbound(authority) as resolver:
+        authority.zone("example.org", "@ TXT hello")
+"""
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.support.require import program
+
+KNOT = """\
+server:
+    listen: 127.0.0.1@{port}
+    rundir: {folder}
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+    tcp-idle-timeout: 2
+database:
+    storage: {folder}
+log:
+  - target: stderr
+    any: warning
+template:
+  - id: default
+    storage: {folder}
+    file: "%s.zone"
+    zonefile-load: whole
+    journal-content: none
+    zonefile-sync: -1
+zone:
+"""
+UNBOUND = """\
+server:
+    interface: 127.0.0.1@{port}
+    directory: "{folder}"
+    chroot: ""
+    username: ""
+    pidfile: ""
+    use-syslog: no
+    verbosity: 0
+    do-daemonize: no
+    do-ip6: no
+    num-threads: 1
+    do-not-query-localhost: no
+    module-config: "iterator"
+    access-control: 127.0.0.0/8 {access}
+    cache-max-ttl: 0
+    cache-max-negative-ttl: 0
+    infra-host-ttl: 0
+    outbound-msg-retry: 4
+    unknown-server-time-limit: 400
+    qname-minimisation: no
+    edns-buffer-size: 1232
+    max-udp-size: 512
+stub-zone:
+    name: "."
+    stub-addr: 127.0.0.1@{authority}
+    stub-prime: no
+"""
+SOA = "$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. {serial} 60 60 60 1\n@ NS ns.invalid.\n"
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses now, neither by UDP nor by TCP."""
+    while True:
+        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            try:
+                datagrams.bind(stream.getsockname())
+            except OSError:
+                continue
+            return stream.getsockname()[1]
+
+
+class _Server:
+    """A process in a folder of its own."""
+
+    def __init__(self) -> None:
+        self.temporary = tempfile.TemporaryDirectory(prefix="dns-")
+        self.folder, self.port = Path(self.temporary.name), free_port()
+        self.process: subprocess.Popen | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start it, and wait until it answers anything at all."""
+        self.process = subprocess.Popen(self.command(), cwd=self.folder, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        until = time.monotonic() + 10
+        while not _speaks(self.port):
+            if self.process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"{self.command()[0]}: {self.process.stderr.read().decode()}")
+
+    def stop(self) -> None:
+        """End it; `start` brings it back."""
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait(10)
+            self.process.stderr.close()
+            self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        self.temporary.cleanup()
+
+
+def _speaks(port: int) -> bool:
+    """Whether some answer comes to a question for the root's SOA."""
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        probe.settimeout(0.1)
+        try:
+            probe.connect(("127.0.0.1", port))
+            probe.send(b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x06\x00\x01")
+            return bool(probe.recv(512))
+        except OSError:
+            time.sleep(0.02)
+            return False
+
+
+class Authority(_Server):
+    """Knot: answers for the zones it was given, and for the root, so that a name of no zone does not exist."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.binary = program("knotd", "knot")
+        self.zones: list[str] = []
+        self.serial = 1
+        self._write(".", "")
+
+    def command(self) -> list[str]:
+        return [self.binary, "-c", str(self.folder / "knot.conf")]
+
+    def zone(self, name: str, records: str) -> None:
+        """The zone has these records from now on, a line each: `@ TXT "..."`, `sel._domainkey CNAME ...`."""
+        self._write(name, records)
+        if self.process is not None:
+            self.process.send_signal(signal.SIGHUP)
+            until = time.monotonic() + 10
+            while self._serial_of(name) != self.serial:
+                if time.monotonic() > until:
+                    raise RuntimeError(f"zone {name} was not loaded")
+                time.sleep(0.01)
+
+    def spoil(self, name: str) -> None:
+        """From now on the zone cannot be read: SERVFAIL, at once."""
+        self.stop()
+        (self.folder / f"{name}.zone").write_text("nonsense\n")
+        self.start()
+
+    def _write(self, name: str, records: str) -> None:
+        self.serial += 1
+        if name not in self.zones:
+            self.zones.append(name)
+        (self.folder / f"{name}.zone").write_text(f"$ORIGIN {name.rstrip('.')}.\n{SOA.format(serial=self.serial)}"
+                                                  + re.sub(r"(?m)^\s+", "", records) + "\n")
+        lines = "".join(f"  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n" for zone in self.zones)
+        (self.folder / "knot.conf").write_text(KNOT.format(port=self.port, folder=self.folder) + lines)
+
+    def _serial_of(self, name: str) -> int | None:
+        import dns.message
+        import dns.query
+        query = dns.message.make_query(name.rstrip(".") + ".", "SOA")
+        try:
+            answer = dns.query.udp(query, "127.0.0.1", 0.5, self.port).answer
+        except dns.exception.Timeout:
+            return None
+        return answer[0][0].serial if answer else None
+
+
+class Unbound(_Server):
+    """A resolver that asks `authority`; answers over 512 bytes are cut off, so that they have to come by TCP.
+
+    access: `allow`, or `refuse` to have everything answered by REFUSED.
+    """
+
+    def __init__(self, authority: Authority, access: str = "allow") -> None:
+        super().__init__()
+        self.binary = program("unbound", "unbound")
+        (self.folder / "unbound.conf").write_text(
+            UNBOUND.format(port=self.port, folder=self.folder, authority=authority.port, access=access))
+
+    def command(self) -> list[str]:
+        return [self.binary, "-d", "-p", "-c", str(self.folder / "unbound.conf")]
+
+
+class BlackHole:
+    """A socket that takes every question and never answers. `asked`: how many have come."""
+
+    def __enter__(self):
+        self.socket = socket.socket(type=socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        return self
+
+    @property
+    def asked(self) -> int:
+        number = 0
+        self.socket.setblocking(False)
+        try:
+            while self.socket.recv(4096):
+                number += 1
+        except BlockingIOError:
+            pass
+        return number
+
+    def __exit__(self, *_):
+        self.socket.close()
