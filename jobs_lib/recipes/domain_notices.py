@@ -7,7 +7,6 @@ from ..domain_names import shown
 from . import letters, notices
 from .domain_checks import FAIL, UNKNOWN
 from .domain_rules import FAILED, FAILING, VERIFIED, ends
-from .kinds import KINDS
 
 TITLES = {"ownership": "Proof that it is yours", "mx": "Mail servers (MX)", "spf": "SPF", "dkim": "DKIM",
           "dmarc": "DMARC"}
@@ -24,11 +23,9 @@ def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
         ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
         return
     kind = KIND_OF[change.event]
-    persona, priority, _ = KINDS[kind]
-    letter = letters.write(ctx, kind, persona, {"name": user["name"] or user["email"],
-                                                **values(row, change, results, now, ctx.options)})
-    notices.queue(ctx.db, now=now, user_id=user["id"], kind=kind, persona=persona, to_email=user["email"],
-                  subject=letter.subject, body_text=letter.text, body_html=letter.html, priority=priority,
+    letter = letters.write(ctx, kind, {"name": user["name"] or user["email"],
+                                       **values(row, change, results, now, ctx.options)})
+    notices.queue(ctx.db, now=now, user_id=user["id"], kind=kind, to_email=user["email"], letter=letter,
                   dedupe_key=f"{kind.replace('_', '-')}:{row['id']}:{now:%Y-%m-%d %H:%M:%S}")
 
 
@@ -43,8 +40,8 @@ def values(row: dict, change, results: dict, now, options) -> dict:
     return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong) > 1,
             "was_verified": row["status"] == VERIFIED,
             "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
-            "end": _minute(ends(after, options)) if change.event == FAILING else "",
-            "days": options.give_up_after.days, "checked": _minute(now)}
+            "end": letters.minute(ends(after, options)) if change.event == FAILING else "",
+            "days": options.give_up_after.days, "checked": letters.minute(now)}
 
 
 def _record(name: str, result: dict) -> dict:
@@ -59,8 +56,4 @@ def _whole(words: str) -> str:
 
 
 def _day(text: str | None) -> str:
-    return f"{clock.parse(text):%-d %B %Y}" if text else ""
-
-
-def _minute(moment) -> str:
-    return f"{moment:%-d %B %Y, %H:%M} UTC"
+    return letters.day(clock.parse(text)) if text else ""

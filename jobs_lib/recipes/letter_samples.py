@@ -1,6 +1,16 @@
 """Made-up values for every kind of notice, as the jobs give them: for `jobs.py preview` and the tests."""
 from __future__ import annotations
 
+MX = {"title": "Mail servers (MX)", "problem": "mx.old.example comes before us, so mail goes there.", "type": "MX",
+      "place": "club.example", "expected": "10 mx1.alias.example, 20 mx2.alias.example", "is_there": True,
+      "found": [{"text": "5 mx.old.example"}, {"text": "10 mx1.alias.example"}],
+      "fix": "Remove mx.old.example, or give it a higher number than 10."}
+DMARC = {"title": "DMARC", "problem": "There is no DMARC record.", "type": "TXT", "place": "_dmarc.club.example",
+         "expected": "v=DMARC1; p=none", "is_there": False, "found": [],
+         "fix": "Add a TXT record at _dmarc.club.example: v=DMARC1; p=none"}
+DOMAIN = {"domain": "club.example", "many": False, "since": "22 November 2026", "created": "25 October 2026", "days": 30,
+          "checked": "24 November 2026, 15:05 UTC", "end": "", "records": [], "advice": [], "was_verified": True}
+
 SAMPLES: dict = {
     "forward_failed": {
         "destination": "jane@home.example", "many": True, "number": "2", "more": "", "kept": True,
@@ -48,4 +58,7 @@ SAMPLES: dict = {
         "url": "https://shop.example/hooks/mail", "reason": "it failed for 5 days: the last answer was 503",
         "disabled_at": "2026-11-24 15:05:00 UTC",
     },
+    "domain_verified": {**DOMAIN, "was_verified": False, "advice": [DMARC]},
+    "domain_failing": {**DOMAIN, "records": [MX], "end": "25 November 2026, 15:05 UTC"},
+    "domain_failed": {**DOMAIN, "records": [MX]},
 }

@@ -54,8 +54,9 @@ ROWS = {
     "overflow_hold": ("user_id alias_id raw_path held_at warned_at warning_id released_at", 2500, held),
     "spam_quarantine": ("user_id alias_id raw_path quarantined_at", 2500, lambda n: (
         n % USERS + 1, n % 900, f"spam{n}.eml", ago(n * 18))),
-    "notifications": ("user_id kind to_email dedupe_key status created_at", 2500, lambda n: (
-        n % USERS + 1, "k", "a@example.org", f"k{n}", "failed" if n % 50 == 0 else "sent", ago(n * 54))),
+    "notifications": ("user_id kind to_email dedupe_key status priority created_at", 2500, lambda n: (
+        n % USERS + 1, "k", "a@example.org", f"k{n}", {0: "failed", 7: "pending"}.get(n % 50, "sent"), n % 3,
+        ago(n * 54))),
     "audit_logs": ("user_id actor event severity created_at", 2500, lambda n: (
         n % USERS + 1, "a", "b", "critical" if n % 50 == 0 else "info", ago(n * 220))),
     "magic_links": ("user_id token_hash expires_at used_at", 2500, lambda n: (
@@ -64,6 +65,10 @@ ROWS = {
         n % USERS + 1, f"{n:064x}", ago(n * 18), ago(n * 18 - 31 * DAY))),
     "webhook_deliveries": ("webhook_id user_id event_id status created_at", 2500, lambda n: (
         n % 90, n % USERS + 1, f"e{n}", ("delivered", "failed", "delivered", "pending")[n % 4], ago(n * 18))),
+    "webhooks": ("user_id url secret", 2500, lambda n: (n % USERS + 1, f"https://h{n}.example/", "whsec_c2VjcmV0")),
+    "domains": ("user_id name ownership_token status next_check_at recheck_requested_at created_at", 2500, lambda n: (
+        n % USERS + 1, f"n{n}.example", "t", ("pending", "verified", "failed")[n % 3],
+        None if n % 3 == 2 else ago(n * 0.5 - 1190), ago(5) if n % 500 == 0 else None, PAST)),
     "destinations": ("user_id email verified_at created_at", 2500, lambda n: (
         n % USERS + 1, f"d{n}@example.org", None if n % 50 == 0 else PAST, ago(n * 60))),
     "destination_verifications": ("destination_id token_hash expires_at", 2500, lambda n: (
@@ -106,6 +111,7 @@ def busy(request, tmp_path_factory):
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     url = server.database() if server else f"sqlite:///{folder}/jobs.db"
     bench = Bench(folder, url)
+    bench.config(dns={"mx_hosts": "mx1.service.example"})
     load(bench.db)
     yield bench
     bench.db.close()
