@@ -64,7 +64,7 @@ ROWS = {
     "sessions": ("user_id token_hash last_seen_at expires_at", 2500, lambda n: (
         n % USERS + 1, f"{n:064x}", ago(n * 18), ago(n * 18 - 31 * DAY))),
     "webhook_deliveries": ("webhook_id user_id event_id status created_at", 2500, lambda n: (
-        n % 90, n % USERS + 1, f"e{n}", ("delivered", "failed", "delivered", "pending")[n % 4], ago(n * 18))),
+        n % 90, n % USERS + 1, f"e{n}", {3: "pending", 1: "failed"}.get(n % 20, "delivered"), ago(n * 18))),
     "webhooks": ("user_id url secret", 2500, lambda n: (n % USERS + 1, f"https://h{n}.example/", "whsec_c2VjcmV0")),
     "domains": ("user_id name ownership_token status next_check_at recheck_requested_at created_at", 2500, lambda n: (
         n % USERS + 1, f"n{n}.example", "t", ("pending", "verified", "failed")[n % 3],
