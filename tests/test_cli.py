@@ -86,7 +86,7 @@ def test_version(line):
     (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),
     (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
     (["crontab", "--style", "perjob"], "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
-    (["replay", "forwards", "1"], "'forwards': expected forward or webhook; did you mean 'forward'?"),
+    (["replay", "forwards", "1"], "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
 def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):

@@ -1,8 +1,8 @@
 """Put failed items back into their queue, as if they had never been tried: due now, all attempts ahead.
 
 What was sent can be sent again too: a forward as long as its raw message is still in the spool, a webhook under the
-same id, by which its endpoint knows it. What waits in the queue anyway is refused, and so is what has lost its content.
-The others are put back all the same, in one transaction.
+same id, by which its endpoint knows it; of a notice that was sent nothing is kept. What waits in the queue anyway is
+refused, and so is what has lost its content. The others are put back all the same, in one transaction.
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections import namedtuple
 from .. import catalogue, clock
 from ..errors import FAILED, OK, UsageError
 from ..recipes import forwards as queue
-from ..recipes import replay_webhooks, spool
+from ..recipes import replay_notices, replay_webhooks, spool
 from ..run_job import positive
 from ..spelling import one_of
 
@@ -24,7 +24,7 @@ LARGEST_ID = 2 ** 63 - 1
 def arguments(parser) -> None:
     """KIND, ID... and --json."""
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
-                        help="which queue: rows of failed_emails, or of webhook_deliveries")
+                        help="which queue: rows of failed_emails, webhook_deliveries or notifications")
     parser.add_argument("ids", metavar="ID", type=positive, nargs="*", help="the rows' ids")
     parser.add_argument("--endpoint", metavar="ID", type=positive,
                         help="instead of ids: all failed deliveries to this endpoint, a row of webhooks")
@@ -138,4 +138,5 @@ def hints(session, db, done: list[int], now) -> list[str]:
 # put_back: function of (db, session, ids, now) -> {id: why it was refused}, inside a transaction
 # hints: function of (session, db, ids that were put back, now) -> what else the operator may want to know
 Kind = namedtuple("Kind", "put_back hints")
-KINDS = {"forward": Kind(forwards, hints), "webhook": Kind(replay_webhooks.put_back, replay_webhooks.hints)}
+KINDS = {"forward": Kind(forwards, hints), "notification": Kind(replay_notices.put_back, replay_notices.hints),
+         "webhook": Kind(replay_webhooks.put_back, replay_webhooks.hints)}
