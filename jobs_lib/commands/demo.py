@@ -1,28 +1,34 @@
 """Build a sample service in a folder, run what is due in it, and show what became of every message.
 
-Nothing leaves the folder: the database is SQLite, mail is delivered into a Maildir, and your own configuration
-is neither read nor touched. The folder stays, to try the commands in; the next demo makes it anew.
+Nothing leaves this machine: the database is SQLite, mail is delivered into a Maildir, webhooks go to an endpoint and
+questions to a name server of the demo's own, both on a loopback port and ended with it. Your own configuration is
+neither read nor touched. The folder stays, to try the commands in; the next demo makes it anew.
 """
 from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from types import SimpleNamespace
 
-from .. import catalogue, config
+from .. import catalogue, clock, config
 from ..cli import HOME
 from ..console import Console
-from ..errors import FAILED, UsageError
-from ..ports import Ports
+from ..errors import FAILED, TERMINATED, JobsError, UsageError
+from ..ports import Ports, dns
 from ..render import sample_words as words
 from ..render.paint import Paint
 from ..render.typed import jobs, program, shown
+from ..sample import domains, hooks, keeping, letters, nameserver, records, service
 from ..sample import folder as demo_folder
-from ..sample import keeping, records, service
+from ..sample.receiver import Receiver
 from . import migrate, run_due
 
 WARNING = "overflow_warning"
+LATER = timedelta(minutes=5)     # between the two ticks; the first is told as if it were so long ago
 OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
     ("list", "list", "every job: what it does, when, how it went"),
@@ -45,27 +51,81 @@ def run(args, make_session, config_path) -> int:
         raise UsageError("demo: it makes a config.ini of its own, so it takes no --config")
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="replace")             # a terminal that cannot show an umlaut
-    session = build(os.path.abspath(args.dir))
-    try:
-        return Story(session, Paint(sys.stdout)).tell()
-    finally:
-        session.ports.close()
+    folder = os.path.abspath(args.dir)
+    demo_folder.make(folder)
+    past = _Past()
+    with ExitStack() as stack:
+        stack.enter_context(_ended_in_order())
+        receiver = stack.enter_context(Receiver(hooks.SECRET, past.now, busy_at=(hooks.event_id(1),)))
+        port, missing = _nameserver(stack, folder)
+        session = _filled(folder, demo_folder.configure(folder, port), past.now, receiver.url)
+        stack.callback(session.ports.close)
+        return Story(session, Paint(sys.stdout), past, receiver, missing).tell()
 
 
 def build(folder: str):
-    """The sample service in `folder`, as a session: `migrate`, then rows and messages."""
-    path = demo_folder.make(folder)
+    """The sample service in `folder`, as a session: `migrate`, then rows and messages. No server runs for it."""
+    demo_folder.make(folder)
+    return _filled(folder, demo_folder.configure(folder, None), clock.now, hooks.URL)
+
+
+def _filled(folder: str, path: str, now, hooks_url: str):
     # The environment is left out: a JOBS_CORE_DATABASE in it would win over the demo's own database.
     settings = config.load(path, beside=folder, environ={})
     console = _Heard(0)
     console.terminal = False
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, home=HOME, folder=folder)
+    session.ports.now = now
     migrate.run(_no_arguments(migrate), lambda *_: session, None)
-    db, now = session.ports.database(), session.ports.now()
-    service.fill(db, settings.section("spool").dir, now)
+    db = session.ports.database()
+    service.fill(db, settings.section("spool").dir, now(), hooks_url)
     # A first install fires nothing old; here the latest slot of every job shall be due.
     db.execute("UPDATE {job_state} SET due_after = NULL")
     return session
+
+
+class _Past:
+    """The demo's clock: it stands five minutes back until they are over, so that nothing is in the future then."""
+
+    back = LATER
+
+    def now(self):
+        """What the jobs take for the present."""
+        return clock.now() - self.back
+
+    def over(self) -> None:
+        """The five minutes are over."""
+        self.back = timedelta(0)
+
+
+def _nameserver(stack: ExitStack, folder: str) -> tuple[int | None, str]:
+    """(its port, "") or (None, what is missing for it)."""
+    missing = [] if nameserver.installed() else [nameserver.HINT]
+    try:
+        dns.open_resolver(SimpleNamespace(nameservers=(("127.0.0.1", 0),), timeout=LATER, concurrency=1))
+    except JobsError as error:
+        missing.insert(0, str(error))
+    if not missing:
+        try:
+            server = nameserver.Nameserver(os.path.join(folder, demo_folder.DNS), domains.ZONES)
+            return stack.enter_context(server).port, ""
+        except JobsError as error:
+            missing.append(str(error))
+    return None, "; ".join(missing)
+
+
+@contextmanager
+def _ended_in_order():
+    """A signal that would end the process at once ends it so that the servers are stopped first."""
+    def end(number, frame):
+        raise SystemExit(TERMINATED)
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)
+              if signal.getsignal(number) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Heard(Console):
@@ -90,30 +150,46 @@ def _no_arguments(command):
 class Story:
     """One demo, told section by section as it happens."""
 
-    def __init__(self, session, paint) -> None:
-        self.session, self.paint = session, paint
+    def __init__(self, session, paint, past, receiver, no_domains: str) -> None:
+        self.session, self.paint, self.past, self.receiver = session, paint, past, receiver
         self.db, self.config, self.folder = session.ports.database(), session.config, session.folder
         self.spool, self.mail = self.config.section("spool").dir, self.config.section("mail")
+        self.no_domains = no_domains            # why none are looked at, or ""
         self.now = session.ports.now()
 
     def tell(self) -> int:
         """Run what is due, by the very code that cron's `jobs.py run-due` runs, and say what came of it."""
         before, originals = service.snapshot(self.db, self.spool), service.originals(self.db, self.spool)
         held, totals = keeping.snapshot(self.db, self.spool), records.totals(self.db)
+        events, domain = hooks.snapshot(self.db), domains.snapshot(self.db)
         self._say(self._opening(len(before), len(held)))
-        budget = self.config.section("core").budget.total_seconds()
-        results, code = run_due.tick(self.config, self.session.ports, budget, self.session.console)
-        self._say(["", self.paint("bold", "$ jobs.py run-due"), *words.outcomes(self.paint, results)])
+        self._say(["", self.paint("bold", "$ jobs.py run-due")])
+        results, code = self._tick()
+        self._say(words.outcomes(self.paint, results))
+        if code == TERMINATED:
+            return code
+        self.past.over()
+        self._say(["", self.paint("bold", "$ jobs.py run-due")
+                   + self.paint("dim", "   # five minutes later, for what the first one queued")])
+        more, second = self._tick()
+        self._say(words.outcomes(self.paint, [result for result in more if result["status"] != "ok"
+                                              or any(result["counts"].values())], heading=False))
         after = service.snapshot(self.db, self.spool, before)
         self._section("What became of each forward",
                       [*words.queue(self.paint, before, after, self.now), *self._delivered(originals)])
         self._section("What became of held mail",
                       words.held(self.paint, held, keeping.snapshot(self.db, self.spool, held), self.now))
         self._notices()
+        self._webhooks(events)
+        self._domain(domain)
         self._section("Totals of each user: log rows go, what they add up to stays",
                       words.totals(self.paint, totals, records.totals(self.db)))
         self._section("What you can do next", self._next())
-        return code if results else FAILED
+        return code or second or (0 if results else FAILED)
+
+    def _tick(self) -> tuple[list, int]:
+        budget = self.config.section("core").budget.total_seconds()
+        return run_due.tick(self.config, self.session.ports, budget, self.session.console)
 
     @staticmethod
     def _say(lines: list[str]) -> None:
@@ -144,18 +220,30 @@ class Story:
             "each what came in, byte for byte, below a few lines of ours. So a signature (DKIM) still holds.")]
 
     def _notices(self) -> None:
-        """All that wait, as files; the warning as its reader will see it."""
-        rows = self.db.query("SELECT id, kind, persona, to_email, subject, body_text, body_html FROM {notifications}"
-                             " WHERE status = 'pending' AND body_text IS NOT NULL ORDER BY id")
-        paths = {row["id"]: shown(demo_folder.notice(self.folder, row)) for row in rows}
-        personas = vars(self.config.section("personas"))
-        for row in [row for row in rows if row["kind"] == WARNING][:1]:
-            self._section("The warning, as its owner will see it", [
-                *words.notice(self.paint, row, personas[row["persona"]]), "",
-                f"  In a browser: {paths[row['id']]}"])
-        if rows:
-            self._section(f"All notices that wait to be sent, as files in {os.path.dirname(paths[rows[0]['id']])}",
-                          words.notices(self.paint, rows, paths))
+        """All that were sent, as files; the warning as its reader sees it, from what was delivered."""
+        rows = self.db.query("SELECT id, kind, status FROM {notifications} WHERE finished_at >= :since ORDER BY id",
+                             since=self.now)
+        sent = [{**row, **letter} for row in rows if (letter := letters.delivered(self.mail.maildir, row["id"]))]
+        paths = {row["id"]: shown(demo_folder.notice(self.folder, row)) for row in sent}
+        for row in [row for row in sent if row["kind"] == WARNING][:1]:
+            self._section("The warning, as its owner sees it", [
+                *words.notice(self.paint, row), "", f"  In a browser: {paths[row['id']]}"])
+        if sent:
+            self._section(f"All notices that were sent, as files in {os.path.dirname(paths[sent[0]['id']])}",
+                          words.notices(self.paint, sent, paths, len(rows) - len(sent)))
+
+    def _webhooks(self, before: dict) -> None:
+        came = self.receiver.arrived
+        self._section("What became of webhooks", [
+            *words.webhooks(self.paint, before, hooks.snapshot(self.db), came, self.now),
+            *(["", *words.request(self.paint, came[-1])] if came else [])])
+
+    def _domain(self, before: dict) -> None:
+        if self.no_domains:
+            lines = words.paragraph(f"Not looked at here: {self.no_domains}. All else works without it.")
+        else:
+            lines = words.domain(self.paint, before, domains.snapshot(self.db))
+        self._section("A domain of a user's own", lines)
 
     def _next(self) -> list[str]:
         mine, there = os.path.join(self.folder, "config.ini"), catalogue.commands()

@@ -10,6 +10,8 @@ from .words import counts_words, outcome_words
 
 WIDTH = 80
 RETRIES = 4
+LETTER = 23                      # lines of a notice, with its headers
+WEBHOOK_DELAYS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 SUBJECT, BEFORE = 27, 23         # columns; what became of it takes the rest
 GOOD, BAD, WAITS = "green", "red", "yellow"
 
@@ -83,10 +85,10 @@ def span(length) -> str:
     return times.span(timedelta(minutes=round(length.total_seconds() / 60)))
 
 
-def outcomes(paint, results: list[dict]) -> list[str]:
+def outcomes(paint, results: list[dict], heading: bool = True) -> list[str]:
     """What each job did, one a line, or a little more."""
     width = max((len(result["job"]) for result in results), default=0)
-    lines = [paint("dim", f"  {'job':<{width}}  what it did")]
+    lines = [paint("dim", f"  {'job':<{width}}  what it did")] if heading else []
     for result in results:
         words = counts_words(result["counts"]) or "nothing to do"
         if result["status"] != "ok":
@@ -138,19 +140,77 @@ def totals(paint, before: list[dict], after: list[dict]) -> list[str]:
     return lines
 
 
-def notices(paint, rows: list[dict], paths: dict) -> list[str]:
-    """Those that wait: the file that shows each, and what it says."""
+def notices(paint, rows: list[dict], paths: dict, unsent: int) -> list[str]:
+    """Those that were sent: the file that shows each, and what it says. How many were not."""
     names = {number: path.rpartition("/")[2] for number, path in paths.items()}
     width = max(map(len, names.values()))
-    return [f"  {names[row['id']]:<{width}}  " + paint("dim", _cut(row["subject"], WIDTH - width - 4)) for row in rows]
+    lines = [f"  {names[row['id']]:<{width}}  " + paint("dim", _cut(row["subject"], WIDTH - width - 4)) for row in rows]
+    return [*lines, paint("dim", f"  and {unsent} not sent: its owner does not want this kind")] if unsent else lines
 
 
-def notice(paint, row: dict, sender: str) -> list[str]:
-    """A queued notice, framed, as its reader will see it."""
-    letter = [f"From:    {sender}", f"To:      {row['to_email']}", f"Subject: {row['subject']}", "",
-              *row["body_text"].rstrip("\n").split("\n")]
+def notice(paint, row: dict) -> list[str]:
+    """The beginning of a notice, framed, as its reader sees it."""
+    lines = [f"From:    {row['sender']}", f"To:      {row['to_email']}", f"Subject: {row['subject']}", "",
+             *row["body_text"].rstrip("\n").split("\n")]
+    return _framed(paint, lines[:LETTER] + ["..."] if len(lines) > LETTER else lines)
+
+
+def webhooks(paint, before: dict, after: dict, came: list, now) -> list[str]:
+    """The deliveries that waited, one a line."""
+    lines = [paint("dim", _columns("no", "event, endpoint", "before", "after"))]
+    for number, row in before.items():
+        if row["status"] == "pending":
+            style, words = _webhook_fate(row, after[number], came)
+            event = f"{row['event_type']}, {row['endpoint']}"
+            lines.append(_columns(str(number), event, _webhook_standing(row, now), "") + paint(style, words))
+    return lines
+
+
+def _webhook_standing(row: dict, now) -> str:
+    attempt = f"try {row['attempts'] + 1} of {RETRIES + 1}"
+    due = clock.parse(row["last_attempt_at"]) + WEBHOOK_DELAYS[row["attempts"]] if row["last_attempt_at"] else now
+    if due > now:
+        return f"in {span(due - now)}: {attempt}"
+    return f"due: {attempt}" if row["owner"] == "active" else f"due, owner {row['owner']}"
+
+
+def _webhook_fate(before: dict, after: dict, came: list) -> tuple[str, str]:
+    answers = [one.status for one in came if dict(one.headers).get("webhook-id") == before["event_id"]]
+    if after["status"] == "delivered":
+        return GOOD, "delivered" if len(answers) < 2 else f"{answers[0]}, then delivered"
+    if after["status"] == "failed":
+        switched_off = "disabled" in (after["last_error"] or "")
+        return ("dim", "endpoint switched off") if switched_off else (BAD, "failed")
+    return WAITS, "waits for its owner" if after["owner"] == "suspended" else "waits"
+
+
+def request(paint, arrived) -> list[str]:
+    """A webhook, framed, as it came in (its Host and the like left out), and what its receiver found."""
+    headers = [f"{name}: {_cut(value, 24) if name == 'webhook-signature' else value}" for name, value in arrived.headers
+               if name.startswith("webhook-") or name == "Content-Type"]
+    if arrived.genuine:
+        verdict = "The receiver computed the signature from the secret by itself: genuine."
+    else:
+        verdict = "Its signature does not hold, which is a defect."
+    return [*_framed(paint, [arrived.line, *headers, "", arrived.body.decode()]),
+            "  " + paint(GOOD if arrived.genuine else BAD, verdict)]
+
+
+def domain(paint, before: dict, after: dict) -> list[str]:
+    """A domain and its records, before and after."""
+    lines = [f"  {after['name']}: {before['status']} -> " + paint(GOOD if after["status"] == "verified" else BAD,
+                                                                    after["status"])]
+    for check, result in after["results"].items():
+        stood = before["results"].get(check, {}).get("reason") or "-"
+        found = ", ".join(result["found"]) if result["found"] else "-"
+        lines.append(f"  {check:<9}  {stood} -> " + paint(GOOD if result["state"] == "pass" else BAD,
+                                                         f"{result['state']}  ") + _cut(found, WIDTH - 30))
+    return lines
+
+
+def _framed(paint, lines: list[str]) -> list[str]:
     bar = paint("cyan", "|")
-    return [f"  {bar} {line}".rstrip() for long in letter for line in _folded(long, WIDTH - 4)]
+    return [f"  {bar} {line}".rstrip() for long in lines for line in _folded(long, WIDTH - 4)]
 
 
 def _folded(line: str, width: int) -> list[str]:

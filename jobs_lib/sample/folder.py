@@ -7,11 +7,11 @@ import shutil
 from .. import folders
 from ..errors import UsageError
 
-MARK, NOTICES, ARCHIVE = ".jobs-demo", "notices", "archive"
+MARK, NOTICES, ARCHIVE, DNS = ".jobs-demo", "notices", "archive", "dns"
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
-        ARCHIVE, NOTICES)
+        ARCHIVE, NOTICES, DNS)
 CONFIG = """\
-# The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this folder.
+# The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
 database = sqlite:///jobs.db
 state_dir = state
@@ -36,11 +36,29 @@ porter = Porter <porter@alias.example>
 overflow = Overflow desk <overflow@alias.example>
 security = Security <security@alias.example>
 postmaster = Postmaster <postmaster@alias.example>
+
+[webhooks]
+# The demo's own endpoint, which ended with it. Never name this network for others: whoever may register an endpoint
+# can then reach whatever listens there.
+allow_networks = 127.0.0.0/8
+
+[dns]
+mx_hosts = mx1.alias.example, mx2.alias.example
+spf_include = spf.alias.example
+dkim_target = porter._domainkey.alias.example
+# The demo's own name server, which ended with it.
+nameservers = 127.0.0.1:{port}
 """
+NO_DOMAINS = """
+[check_domains]
+# No name server could be started here: `jobs.py demo` says why.
+enabled = no
+"""
+NOBODY = 9                      # a port for which no name server stands
 
 
-def make(folder: str) -> str:
-    """An empty demo folder with its config.ini, whose path is returned.
+def make(folder: str) -> None:
+    """An empty demo folder.
 
     What a demo before left is deleted, and nothing else. UsageError for a folder that holds other things.
     """
@@ -55,15 +73,19 @@ def make(folder: str) -> str:
         folders.write(mark, "Made by `jobs.py demo`, which deletes and makes it anew each time.\n")
         for name in MADE:
             _remove(os.path.join(folder, name))
-        path = os.path.join(folder, "config.ini")
-        folders.write(path, CONFIG)
     except OSError as error:
         raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by --dir") from None
+
+
+def configure(folder: str, dns_port: int | None) -> str:
+    """Its config.ini, whose path is returned. Without a name server's port no domain is looked at."""
+    path = os.path.join(folder, "config.ini")
+    folders.write(path, CONFIG.format(port=dns_port or NOBODY) + ("" if dns_port else NO_DOMAINS))
     return path
 
 
 def notice(folder: str, row: dict) -> str:
-    """Write a row of `notifications` where a browser or a pager opens it; the file's path."""
+    """Write a notice where a browser or a pager opens it; the file's path."""
     path = os.path.join(folders.private(os.path.join(folder, NOTICES)),
                         f"{row['id']}-{row['kind']}.{'html' if row['body_html'] else 'txt'}")
     folders.write(path, row["body_html"] or row["body_text"])

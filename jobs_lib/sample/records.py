@@ -1,4 +1,4 @@
-"""The sample service's records: logs and headers, audit rows, tokens, sessions, deliveries, notices, past runs.
+"""The sample service's records: logs and headers, audit rows, tokens, sessions, past runs.
 
 Of each there are some past their time, some short of it, and some that stay whatever their age.
 """
@@ -31,11 +31,6 @@ UNVERIFIED = (
     ("jane@old.example", _ago(days=34), _ago(days=31), _ago(days=4), None),
     ("jane@office.example", _ago(days=60), _ago(days=57), None, "club"),
 )
-# status, age, attempts
-DELIVERIES = (("delivered", _ago(days=33), 1), ("failed", _ago(days=31), 5), ("pending", _ago(days=45), 2),
-              ("delivered", _ago(days=29, hours=23), 1), ("delivered", _ago(hours=2), 1))
-# status, age
-NOTICES = (("sent", _ago(days=95)), ("failed", _ago(days=91)), ("sent", _ago(days=20)))
 PAST_RUNS = (*range(95, 91, -1), *range(10, 0, -1))         # days before the latest slot; of each job the last ten stay
 
 
@@ -46,8 +41,6 @@ def fill(db, now, owners: dict, aliases: dict, destinations: dict) -> None:
     _aliases(db, now, owners["jane"], next(iter(destinations.values())))
     _destinations(db, now, owners["jane"], aliases)
     _sign_in(db, now, owners["jane"])
-    _deliveries(db, now, owners["jane"])
-    _notices(db, now, owners["jane"])
     _runs(db, now)
 
 
@@ -119,25 +112,6 @@ def _sign_in(db, now, user_id: int) -> None:
             (_ago(days=80), _ago(minutes=3)))):
         db.insert("sessions", user_id=user_id, token_hash=_hash("session", number), expires_at=now + expires,
                   last_seen_at=now - seen, created_at=now - _ago(days=90) + expires)
-
-
-def _deliveries(db, now, user_id: int) -> None:
-    hook = db.insert("webhooks", user_id=user_id, url="https://hooks.example/mail", secret="whsec_c2FtcGxlLXNlY3JldA==",
-                     created_at=now - timedelta(days=100))
-    for number, (status, age, attempts) in enumerate(DELIVERIES):
-        done = now - age + timedelta(minutes=1) if status != "pending" else None
-        db.insert("webhook_deliveries", webhook_id=hook, user_id=user_id, event_id=f"msg_{number + 1}",
-                  event_type="message.forwarded", payload='{"alias": "shop@alias.example"}', status=status,
-                  attempts=attempts, last_attempt_at=now - age, finished_at=done, created_at=now - age,
-                  response_status={"delivered": 204, "failed": 500}.get(status))
-
-
-def _notices(db, now, user_id: int) -> None:
-    for number, (status, age) in enumerate(NOTICES):
-        sent = now - age if status == "sent" else None
-        db.insert("notifications", user_id=user_id, kind="usage_warning", to_email="jane@home.example", status=status,
-                  subject="You have used 80 % of your mail this month", dedupe_key=f"sample-usage:{number}",
-                  created_at=now - age, sent_at=sent, finished_at=now - age)
 
 
 def _runs(db, now) -> None:

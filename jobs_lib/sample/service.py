@@ -8,7 +8,7 @@ from datetime import timedelta
 from .. import clock
 from ..folders import private
 from ..recipes.headers import header_text, read_headers
-from . import keeping, records
+from . import domains, hooks, keeping, letters, records
 from .messages import store
 
 HOME, WORK = "jane@home.example", "jane@work.example"
@@ -64,8 +64,11 @@ ROWS = (
 )
 
 
-def fill(db, spool: str, now) -> None:
-    """Put rows into every table that a job looks at, and the raw messages into the spool folder."""
+def fill(db, spool: str, now, hooks_url: str = hooks.URL) -> None:
+    """Put rows into every table that a job looks at, and the raw messages into the spool folder.
+
+    hooks_url: what the addresses of its webhook endpoints begin with.
+    """
     private(spool)
     with db.transaction():
         owners = _owners(db, now)
@@ -75,6 +78,9 @@ def fill(db, spool: str, now) -> None:
                      store(spool, row.file, now - row.age))
         keeping.fill(db, spool, now, owners, aliases)
         records.fill(db, now, owners, aliases, destinations)
+        hooks.fill(db, now, owners, hooks_url)
+        letters.fill(db, now, owners)
+        domains.fill(db, now, owners["jane"])
 
 
 def _owners(db, now) -> dict:

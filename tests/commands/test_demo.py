@@ -8,8 +8,11 @@ import os
 import pty
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
+import time
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -17,20 +20,23 @@ import dkim
 import pytest
 
 from jobs_lib import catalogue, clock
+from jobs_lib.errors import JobsError
 from jobs_lib.ports.db import connect
 from jobs_lib.render import sample_words
-from jobs_lib.sample import signed
+from jobs_lib.sample import domains, hooks, letters, nameserver, signed
 from jobs_lib.sample.messages import MESSAGES, raw
+from jobs_lib.sample.receiver import is_genuine
 from jobs_lib.sample.service import ROWS
+from tests.support.require import program
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = str(ROOT / "tests" / "support" / "watched.py")
 PLAIN = {"PATH": os.defpath}
 
 
-def run(folder: Path, *words: str, code: int = 0, **environment: str):
+def run(folder: Path, *words: str, code: int = 0, python=(sys.executable, "-S"), **environment: str):
     """`jobs.py demo WORDS` with the bare Python, no package, in an empty environment."""
-    done = subprocess.run([sys.executable, "-S", str(ROOT / "jobs.py"), "demo", *words], cwd=folder, text=True,
+    done = subprocess.run([*python, str(ROOT / "jobs.py"), "demo", *words], cwd=folder, text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
                           env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1", **environment})
     assert done.returncode == code, done.stdout + done.stderr
@@ -77,13 +83,20 @@ def runs(db) -> list[dict]:
 
 def test_every_job_is_due_runs_through_run_due_and_finds_something_to_do(demo, db):
     found = runs(db)
-    assert found[0]["job"] == "retry_forwards"
-    assert sorted(run["job"] for run in found) == catalogue.names()
+    jobs = [run["job"] for run in found]
+    assert jobs[0] == "retry_forwards"
+    assert sorted(set(jobs)) == [name for name in catalogue.names() if name != "check_domains"]
     assert {(run["status"], run["trigger_type"]) for run in found} == {("ok", "scheduled")}
     assert all(run["slot"] for run in found)
-    assert [run["job"] for run in found if not any(json.loads(run["counts"]).values())] == []
-    for run in found:
-        assert re.search(rf"(?m)^  {run['job']} +[0-9]", demo[1].stdout), run["job"]
+    firsts = [run for at, run in enumerate(found) if run["job"] not in jobs[:at]]
+    assert [run["job"] for run in firsts if not any(json.loads(run["counts"]).values())] == []
+    for job in jobs:
+        assert re.search(rf"(?m)^  {job} +[0-9]", demo[1].stdout), job
+
+
+def test_nothing_lies_in_the_future_when_it_ends(db):
+    now = clock.text(clock.now())
+    assert all(row["finished_at"] <= now for row in db.query("SELECT finished_at FROM {job_runs}"))
 
 
 def section(done, title: str) -> list[str]:
@@ -95,7 +108,7 @@ def section(done, title: str) -> list[str]:
 
 
 def test_the_story_is_short(demo):
-    assert len(demo[1].stdout.splitlines()) <= 136
+    assert len(demo[1].stdout.splitlines()) <= 168
 
 
 # What the retention jobs did
@@ -111,27 +124,164 @@ def test_each_held_message_and_what_became_of_it(demo):
         assert any(line.endswith(words) for line in told), words
 
 
-def test_the_warning_is_shown_as_its_owner_will_see_it_and_can_be_opened(demo, db):
-    warning = db.row("SELECT to_email, subject, body_text, body_html FROM {notifications}"
-                     " WHERE kind = 'overflow_warning' AND status = 'pending'")
-    lines = section(demo[1], "The warning, as its owner will see it")
+def notices(demo) -> dict:
+    """{number: message} of the notices in the Maildir, without the two lines that a transport puts before it."""
+    new = demo[0] / "demo" / "maildir" / "new"
+    return {int(path.stem.partition("-")[2]): message_from_bytes(path.read_bytes(), policy=policy.default)
+            for path in new.glob("notice-*.jobs")}
+
+
+def test_the_warning_is_shown_as_it_was_delivered_and_can_be_opened(demo, db):
+    number = db.value("SELECT id FROM {notifications} WHERE kind = 'overflow_warning' AND finished_at = sent_at"
+                      " ORDER BY id DESC LIMIT 1")
+    message = notices(demo)[number]
+    text, html = (message.get_body((form,)).get_content().replace("\r\n", "\n") for form in ("plain", "html"))
+    lines = section(demo[1], "The warning, as its owner sees it")
     shown = [line[4:] for line in lines if line.startswith("  |")]
-    assert shown[1:] == [f"To:      {warning['to_email']}", f"Subject: {warning['subject']}", "",
-                         *(line.rstrip() for line in warning["body_text"].rstrip().split("\n"))]
+    whole = [f"From:    {message['From']}", f"To:      {message['To']}", f"Subject: {message['Subject']}", "",
+             *(line.rstrip() for line in text.rstrip().split("\n"))]
+    assert shown == [*whole[:sample_words.LETTER], "..."]
+    assert "  Subject:   Minutes of the meeting" in shown
     page = demo[0] / lines[-1].partition("In a browser: ")[2]
-    assert page.read_text(encoding="utf-8") == warning["body_html"]
+    assert page.read_text(encoding="utf-8") == html
 
 
-def test_each_notice_that_waits_is_a_file_to_look_at(demo, db):
-    waiting = db.query("SELECT id, subject, body_text, body_html FROM {notifications} WHERE status = 'pending'")
-    assert len(waiting) >= 2
-    told = section(demo[1], "All notices that wait to be sent, as files in demo/notices")
-    for notice in waiting:
+def test_each_notice_that_was_sent_is_a_file_to_look_at(demo, db):
+    sent = db.query("SELECT id, subject, body_text, body_html FROM {notifications} WHERE status = 'sent'"
+                    " AND subject <> 'A held message will be deleted' AND dedupe_key NOT LIKE 'sample-usage%'")
+    told = section(demo[1], "All notices that were sent, as files in demo/notices")
+    assert sorted(notices(demo)) == [row["id"] for row in sent]
+    assert len(sent) == len(told) - 1 >= 9
+    for notice in sent:
+        assert (notice["body_text"], notice["body_html"]) == (None, None)
         line, = [line for line in told if f" {notice['id']}-" in line]
         assert notice["subject"].startswith(line.split(maxsplit=1)[1].rstrip("."))
         content = (demo[0] / "demo" / "notices" / line.split()[0]).read_text(encoding="utf-8")
-        assert content == (notice["body_html"] or notice["body_text"])
-    assert not list((demo[0] / "demo").rglob("maildir/new/*notice*"))
+        assert ("<html" in content) == line.split()[0].endswith(".html")
+
+
+def test_who_opted_out_gets_none_of_it_and_no_notice_waits(demo, db):
+    assert section(demo[1], "All notices that were sent, as files in demo/notices")[-1] == (
+        "  and 1 not sent: its owner does not want this kind")
+    assert [message["To"] for message in notices(demo).values() if message["To"] != "jane@home.example"] == []
+    assert db.value("SELECT COUNT(*) FROM {notifications} WHERE status NOT IN ('sent', 'failed')") == 0
+    assert {row[2] for row in letters.WAITING} == {0, 1, 2}
+
+
+# Webhooks and domains
+
+def test_each_webhook_and_what_became_of_it(demo, db):
+    told = section(demo[1], "What became of webhooks")
+    for words in ("message.forwarded, shop      due: try 1 of 5          503, then delivered",
+                  "message.held, shop           due: try 3 of 5          delivered",
+                  "message.forwarded, old       due: try 2 of 5          endpoint switched off",
+                  "message.blocked, shop        in 20 min: try 4 of 5    waits",
+                  "message.forwarded, omar      due, owner suspended     waits for its owner"):
+        assert any(line.endswith(words) for line in told), words
+    assert db.value("SELECT attempts FROM {webhook_deliveries} WHERE event_id = :id", id=hooks.event_id(1)) == 2
+
+
+def test_a_webhook_is_shown_as_it_arrived(demo, db):
+    shown = [line[4:] for line in section(demo[1], "What became of webhooks") if line.startswith("  |")]
+    assert shown[0] == "POST /shop HTTP/1.1"
+    headers = dict(line.split(": ", 1) for line in shown[1:shown.index("")])
+    assert list(headers) == ["Content-Type", "webhook-id", "webhook-timestamp", "webhook-signature"]
+    assert re.fullmatch(r"v1,[A-Za-z0-9+/]{18}\.\.\.", headers["webhook-signature"])
+    assert shown[-1] == db.value("SELECT payload FROM {webhook_deliveries} WHERE event_id = :id",
+                                 id=headers["webhook-id"])
+    assert "  The receiver computed the signature from the secret by itself: genuine." in demo[1].stdout
+
+
+@pytest.mark.parametrize("wrong", [{}, {"now": 1_000_301}, {"body": b"{ }"}, {"id": "evt_2"}, {"secret": "whsec_YQ=="}],
+                         ids=["none", "late", "body", "id", "secret"])
+def test_the_receiver_would_notice_a_signature_that_does_not_hold(wrong):
+    # Computed once by `openssl dgst -sha256 -hmac`, over "evt_1.1000000.{}".
+    headers = {"webhook-id": wrong.get("id", "evt_1"), "webhook-timestamp": "1000000",
+               "webhook-signature": "v1,ULMDGPc4gqOtc3vKzsyvfNneG5P9mYn+TPophv80K8Y="}
+    assert is_genuine(wrong.get("secret", hooks.SECRET), headers, wrong.get("body", b"{}"),
+                      wrong.get("now", 1_000_300)) == (not wrong)
+
+
+def test_without_a_name_server_no_domain_is_looked_at_and_it_says_why(demo, db):
+    told = " ".join(section(demo[1], "A domain of a user's own"))
+    assert "Not looked at here: checking domains needs dnspython" in told
+    assert "pip install dnspython" in told
+    assert [row["status"] for row in db.query("SELECT status FROM {domains} ORDER BY id")] == ["pending", "verified"]
+    assert "  check_domains" not in demo[1].stdout
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A demo with all packages and a name server: (the folder above, what was printed)."""
+    program("knotd", "knot")
+    above = tmp_path_factory.mktemp("whole")
+    return above, run(above, "--dir", "demo", python=(sys.executable,))
+
+
+def is_free(port: int) -> bool:
+    with socket.socket(type=socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def nameserver_port(folder: Path) -> int:
+    found = re.search(r"nameservers = 127\.0\.0\.1:([0-9]+)", (folder / "config.ini").read_text())
+    return int(found[1])
+
+
+def test_a_domain_is_verified_by_a_name_server_of_the_demos_own(whole):
+    assert section(whole[1], "A domain of a user's own") == [
+        "  miller.example: pending -> verified",
+        "  ownership  missing -> pass  porter-verify=7f3c9a",
+        "  mx         missing -> pass  10 mx1.alias.example, 20 mx2.alias.example",
+        "  spf        missing -> pass  v=spf1 include:spf.alias.example ~all",
+        "  dkim       missing -> pass  CNAME porter._domainkey.alias.example",
+        "  dmarc      missing -> pass  v=DMARC1; p=none"]
+    assert re.search(r"(?m)^  check_domains +2 checked, 1 verified$", whole[1].stdout)
+    assert "miller.example is verified" in whole[1].stdout
+    assert whole[1].stderr == ""
+    assert len(whole[1].stdout.splitlines()) <= 168
+    assert [line for line in whole[1].stdout.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+    assert is_free(nameserver_port(whole[0] / "demo"))
+    test_its_files_are_private(whole)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_name_server_is_stopped_when_the_demo_is(tmp_path, number):
+    program("knotd", "knot")
+    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"], cwd=tmp_path,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1"})
+    folder = tmp_path / "demo"
+    while not (folder / "jobs.db").exists():
+        assert process.poll() is None
+        time.sleep(0.002)
+    port = nameserver_port(folder)
+    assert not is_free(port)
+    process.send_signal(number)
+    assert process.wait(30) != 0
+    assert is_free(port)
+
+
+@pytest.mark.parametrize("name", ["knotd", "nsd"])
+def test_either_name_server_will_do(tmp_path, monkeypatch, name):
+    if name == "knotd":
+        program("knotd", "knot")
+    monkeypatch.setattr(nameserver, "PROGRAMS", tuple(each for each in nameserver.PROGRAMS if each[0] == name))
+    if not nameserver.installed():
+        pytest.skip("one of the two is enough, and this one is not installed")
+    with nameserver.Nameserver(str(tmp_path / "a \"folder\" of its own"), domains.ZONES) as server:
+        assert not is_free(server.port)
+    assert is_free(server.port)
+
+
+def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(nameserver, "PROGRAMS", (("false", *nameserver.PROGRAMS[0][1:]),))
+    with pytest.raises(JobsError, match="does not start here"):
+        nameserver.Nameserver(str(tmp_path / "dns"), domains.ZONES).__enter__()
 
 
 def test_the_totals_of_each_user_are_equal_before_and_after(demo, db):
@@ -179,7 +329,7 @@ def test_what_is_not_past_its_time_stays(db):
     assert db.value("SELECT COUNT(*) FROM {sessions}") == 2
     assert db.value("SELECT COUNT(*) FROM {magic_links}") == 2
     assert [row["status"] for row in db.query("SELECT status FROM {webhook_deliveries} ORDER BY id")] == [
-        "pending", "delivered", "delivered"]
+        "delivered", "delivered", "failed", "pending", "pending", "delivered", "delivered"]
     assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE host = 'sample'") == 10
     assert db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE message_log_id NOT IN"
                     " (SELECT id FROM {message_logs})") == 0
@@ -200,7 +350,7 @@ def test_two_rows_of_one_message_keep_its_file_until_both_are_done(demo, db):
 def delivered(demo) -> dict:
     """{number: bytes} of what is in the Maildir."""
     new = demo[0] / "demo" / "maildir" / "new"
-    return {int(path.name.split("-")[1].split(".")[0]): path.read_bytes() for path in new.iterdir()}
+    return {int(path.name.split("-")[1].split(".")[0]): path.read_bytes() for path in new.glob("forward-*")}
 
 
 def test_a_signature_still_holds_after_delivery(demo):                     # R26
@@ -293,14 +443,16 @@ def test_it_takes_no_config(tmp_path):
     assert "takes no --config" in run(tmp_path, "--config", "x.ini", code=2).stderr
 
 
-def test_nothing_is_connected_to_and_nothing_written_outside_its_folder(tmp_path):
-    report = tmp_path / "report.json"
+def test_only_loopback_is_connected_to_and_nothing_written_outside_its_folder(tmp_path):
+    report, knot = tmp_path / "report.json", program("knotd", "knot")
     subprocess.run([sys.executable, WATCHED, "demo", "--dir", "demo"], cwd=tmp_path, check=True, timeout=60,
-                   capture_output=True, env={**PLAIN, "JOBS_WATCHED": str(report), "PYTHONDONTWRITEBYTECODE": "1"})
+                   capture_output=True, env={**PLAIN, "JOBS_WATCHED": str(report), "JOBS_WATCHED_ALLOWED": "127.0.0.1",
+                                             "PYTHONDONTWRITEBYTECODE": "1"})
     tried = json.loads(report.read_text())
     assert tried
+    assert ["subprocess.Popen", knot] in tried
     mine = str(tmp_path / "demo")
-    assert [entry for entry in tried if not entry[1].startswith(mine)] == []
+    assert [entry for entry in tried if not entry[1].startswith(mine) and entry[1] != knot] == []
 
 
 def on_a_terminal(folder: Path, **environment: str) -> str:
