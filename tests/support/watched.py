@@ -2,7 +2,7 @@
 
 JOBS_WATCHED names the file for the report: a JSON list of `[event, detail]`, of every connection, name look-up and
 file opened to be written or made. JOBS_WATCHED_ALLOWED is the one address (a socket's path, or host:port) that it may
-connect to: the test's database.
+connect to, the test's database; a host alone allows each of its ports.
 """
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def _spelt(address) -> str:
 def watch(event: str, args: tuple) -> None:
     """Note what changes the world or reaches out of it; refuse every connection but the one allowed."""
     if event in ("socket.connect", "socket.sendto"):
-        if _spelt(args[1]) == ALLOWED:
+        if ALLOWED is not None and ALLOWED in (_spelt(args[1]), _spelt(args[1]).rpartition(":")[0]):
             return
         tried.append([event, _spelt(args[1])])
         raise PermissionError(f"no connection is allowed here: {args[1]}")
     if event in ("socket.getaddrinfo", "socket.gethostbyname"):
-        if ALLOWED is None or str(args[0]) != ALLOWED.partition(":")[0]:
-            tried.append([event, str(args[0])])
+        host = args[0].decode() if isinstance(args[0], bytes) else str(args[0])
+        if ALLOWED is None or host != ALLOWED.partition(":")[0]:
+            tried.append([event, host])
     elif event in CHANGES or (event == "open" and _writes(args)):
         tried.append([event, _where(event, args)])
 
