@@ -10,7 +10,7 @@ from .words import counts_words, outcome_words
 
 WIDTH = 80
 RETRIES = 4
-LETTER = 23                      # lines of a notice, with its headers
+LETTER = 24                      # lines of a notice, with its headers
 WEBHOOK_DELAYS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 SUBJECT, BEFORE = 27, 23         # columns; what became of it takes the rest
 GOOD, BAD, WAITS = "green", "red", "yellow"

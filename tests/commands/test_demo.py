@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -32,6 +33,7 @@ from tests.support.require import program
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = str(ROOT / "tests" / "support" / "watched.py")
 PLAIN = {"PATH": os.defpath}
+F_SETPIPE_SZ = 1031         # fcntl has its name from Python 3.10 on
 
 
 def run(folder: Path, *words: str, code: int = 0, python=(sys.executable, "-S"), **environment: str):
@@ -252,9 +254,12 @@ def test_a_domain_is_verified_by_a_name_server_of_the_demos_own(whole):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_the_name_server_is_stopped_when_the_demo_is(tmp_path, number):
     program("knotd", "knot")
+    ours, theirs = os.pipe()
+    fcntl.fcntl(theirs, F_SETPIPE_SZ, 4096)         # nobody reads: it cannot end before we end it
     process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"], cwd=tmp_path,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                               stdout=theirs, stderr=subprocess.DEVNULL,
                                env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1"})
+    os.close(theirs)
     folder = tmp_path / "demo"
     while not (folder / "jobs.db").exists():
         assert process.poll() is None
@@ -262,8 +267,10 @@ def test_the_name_server_is_stopped_when_the_demo_is(tmp_path, number):
     port = nameserver_port(folder)
     assert not is_free(port)
     process.send_signal(number)
+    os.close(ours)
     assert process.wait(30) != 0
     assert is_free(port)
+    assert not (folder / "dns").exists()
 
 
 @pytest.mark.parametrize("name", ["knotd", "nsd"])
