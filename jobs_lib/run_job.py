@@ -16,7 +16,7 @@ SCHEDULED: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "s
 def arguments(parser) -> None:
     """The options that every job takes."""
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in this run")
+    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in each step of this run")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
                         help="another value for this run, over every file: an option of the job, or SECTION.OPTION")
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON document")

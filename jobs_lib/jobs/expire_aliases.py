@@ -4,7 +4,8 @@ An alias may have an end (`expires_at`), for a trial or a journey. An active one
 a row in the audit log; nothing else about it changes, and its owner can give it another end and switch it on again.
 The owner is told 3 days before, all such aliases in one notice, once for each end: an alias whose end was put off is
 announced again. And once more when it has happened. Where cron was so late that the end has passed unannounced,
-only the second notice is written.
+only the second notice is written, and none at all a week after the end, as on a first run. An app that sets a new end
+also sets `expiry_notified_at` to NULL; without that, a notice that is younger than the new span counts for it too.
 
 Aliases of suspended and of deleted accounts are deactivated too, without a notice.
 

@@ -7,7 +7,7 @@ written 3 days before, and the 3 days count from when it was sent, however late 
 cannot be sent they count from when it was given up, or it no longer holds anything back when it is 7 days old.
 
 A destination that an alias uses is never removed, nor one that a queued forward is on its way to. Destinations of
-accounts that are not active are not told of anything, and so stay.
+accounts that are not active, or whose address no mail can reach, are not told of anything, and so stay.
 
 Killed at any point: a destination is marked in the commit that queues its notice, and goes in one commit with its
 tokens and its audit row.

@@ -4,28 +4,35 @@ The 90 days count from `created_at`. What waits to be sent is never touched, how
 repeated because its row is gone: what was told is marked where it belongs, at the alias, the destination, the
 held message.
 
-One kind is still needed: held mail goes 24 hours after the notice that lists it was *sent*, so that notice stays
-as long as mail that nobody released refers to it, also where the two retentions do not fit each other.
+Two kinds are still needed, also where the retentions do not fit each other. Held mail goes 24 hours after the notice
+that lists it was *sent*, so that notice stays as long as mail that nobody released refers to it. An unverified
+destination goes some days after its notice was sent, so such a notice stays for 60 days at least.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
+from datetime import timedelta
+
 from ..recipes.retention import Rule, keep, purge
 
+REMOVALS = timedelta(days=60)       # longer than a notice of a removal counts (recipes/destinations.py)
 
-def _announces_no_mail(_ctx) -> tuple[str, dict]:
+
+def _announces_nothing(ctx) -> tuple[str, dict]:
     # Not EXISTS: MariaDB would turn that round and read all of the held mail first, for each batch.
     return ("(SELECT MIN(id) FROM {overflow_hold} WHERE {overflow_hold}.warning_id = {notifications}.id"
-            " AND {overflow_hold}.released_at IS NULL) IS NULL"), {}
+            " AND {overflow_hold}.released_at IS NULL) IS NULL"
+            " AND ({notifications}.kind <> 'destination_removal' OR {notifications}.created_at < :removals)"), {
+                "removals": ctx.now - REMOVALS}
 
 
 job = purge(
     table="notifications", schedule="53 2 * * *",
     options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or given up.")},
     rules=(
-        Rule("created_at", only={"status": "sent"}, also=_announces_no_mail),
-        Rule("created_at", only={"status": "failed"}, also=_announces_no_mail),
+        Rule("created_at", only={"status": "sent"}, also=_announces_nothing),
+        Rule("created_at", only={"status": "failed"}, also=_announces_nothing),
     ),
     sample=("id", "kind", "to_email", "status", "created_at", "finished_at"),
 )

@@ -1,15 +1,17 @@
 """Aliases that have an end: switching them off when it has come, and telling their owners before and after."""
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 from .. import clock
 from ..ports.dialects import Conflict
 from . import audit, letters
-from .reminders import SAMPLE_ROWS, Reminder, notify, owners, plan
+from .reminders import SAMPLE_ROWS, Reminder, alone, notify, owners, plan
 
 EVENT = "alias.expired"
 MOST = 500                  # aliases of one owner that are switched off in one transaction, and that a notice lists
+NEWS = timedelta(days=7)    # of an older end nobody is told any more: it was long ago, as on a first run
 PAST = "active = 1 AND expires_at < :ended"
 COLUMNS = ("user_id", "address", "expires_at")
 
@@ -21,17 +23,22 @@ def expire(ctx, counts: dict) -> None:
         _preview(ctx, past, counts)
         return
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        ended = most = MOST
-        while ended == most and not ctx.should_stop():
-            most = MOST if ctx.limit is None else min(MOST, ctx.limit - counts["expired"])
-            if not most:
-                ctx.stop("limit")
-                break
-            ended, told = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
-            counts["expired"] += ended
-            counts["notices"] += told
-            ctx.progress(counts["expired"], notices=counts["notices"])
-            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+        with alone(ctx, user_id, counts):
+            _expire_of(ctx, user_id, past, counts)
+
+
+def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
+    ended = most = MOST
+    while ended == most and not ctx.should_stop():
+        most = MOST if ctx.limit is None else min(MOST, ctx.limit - counts["expired"])
+        if not most:
+            ctx.stop("limit")
+            break
+        ended, told = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
+        counts["expired"] += ended
+        counts["notices"] += told
+        ctx.progress(counts["expired"], notices=counts["notices"])
+        ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
 
 
 def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
@@ -46,7 +53,11 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
     audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
         (user_id, {"alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})
         for row in rows])
-    return changed, notify(ctx, EXPIRED, user_id, rows) if ctx.options.notify_expired else 0
+    return changed, notify(ctx, EXPIRED, user_id, _news(ctx, rows)) if ctx.options.notify_expired else 0
+
+
+def _news(ctx, rows: list[dict]) -> list[dict]:
+    return [row for row in rows if clock.parse(row["expires_at"]) >= ctx.now - NEWS]
 
 
 def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
@@ -66,8 +77,9 @@ def _preview(ctx, past: dict, counts: dict) -> None:
         rows = _ended(ctx, user_id, past, left)
         left -= len(rows)
         sample += rows[:SAMPLE_ROWS - len(sample)]
-        for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
-            counts["notices"] += plan(ctx, EXPIRED, user_id, rows[start:start + MOST]) is not None
+        with alone(ctx, user_id, counts):
+            for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
+                counts["notices"] += plan(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST])) is not None
     ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with {counts['notices']:,}"
              f" notice{'s' * (counts['notices'] != 1)}", sample)
 

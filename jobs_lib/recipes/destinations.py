@@ -22,7 +22,7 @@ AWAITED = ("(SELECT MIN({failed_emails}.id) FROM {failed_emails} WHERE {failed_e
            " {destinations}.user_id AND {failed_emails}.destination_id = {destinations}.id"
            " AND {failed_emails}.status IN ('pending', 'sending'))")
 # The notice of a removal has the very time with which it marked its rows. It counts from when it was sent, or given
-# up; where it is no longer there, from the mark.
+# up; where it is no longer there, from the mark (purge_notifications keeps it for as long as it matters).
 TOO_FRESH = ("(SELECT MIN({notifications}.id) FROM {notifications} WHERE {notifications}.user_id ="
              " {destinations}.user_id AND {notifications}.kind = :removal_kind"
              " AND {notifications}.created_at = {destinations}.removal_notified_at"
@@ -124,4 +124,4 @@ UNVERIFIED = Reminder(kind="destination_reminder", table="destinations", age="cr
                       values=_values)
 TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=("email",),
                  due=_due_removal, told=("removal_notified_at", "reminded_at"), key=_removal_key,
-                 values=_removal_values)
+                 values=_removal_values, must_hear=True)

@@ -7,6 +7,7 @@ queues it: a kill between the two is not possible, and a second run finds nothin
 from __future__ import annotations
 
 from collections import namedtuple
+from contextlib import contextmanager
 from functools import partial
 
 from ..addresses import AddressError, check
@@ -15,8 +16,9 @@ from . import letters, notices
 PAGE = 500                # rows looked at together, to find the owners
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted statuses most",
-                      defaults=(None, False, None, ("active",), 500))
+Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted statuses most "
+                                  "must_hear",
+                      defaults=(None, False, None, ("active",), 500, False))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
 kind      of the notice, and of its templates (kinds.py)
@@ -30,6 +32,7 @@ values    function of (ctx, user, rows) -> what the templates show, besides `nam
 daily     the key names the day: rows that come later wait for tomorrow's notice
 wanted    function of (ctx, row) -> whether it is to be told, for what SQL cannot say; or None
 statuses  of the owners that are told                 most      rows a notice lists; the others wait for the next
+must_hear rows of an owner without a usable address stay untold, for ever if need be; else they are marked all the same
 """
 
 
@@ -42,16 +45,27 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
             if not ctx.dry_run:
                 ctx.stop("limit")
             break
-        if ctx.dry_run:
-            found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
-            if found:
-                due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
-        else:
-            due += ctx.db.batch(partial(_tell, ctx, reminder, user_id))
-            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+        with alone(ctx, user_id, counts):
+            if ctx.dry_run:
+                found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+                if found:
+                    due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
+            else:
+                due += ctx.db.batch(partial(_tell, ctx, reminder, user_id))
+                ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     counts["notices"] = counts.get("notices", 0) + due
     if ctx.dry_run and due:
         ctx.show(f"queue {due:,} notice{'s' * (due != 1)}: {reminder.kind}", sample)
+
+
+@contextmanager
+def alone(ctx, user_id: int, counts: dict):
+    """What one owner's rows cannot be read as, such as a time that is none, stops no other owner's."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        counts["left_out"] = counts.get("left_out", 0) + 1
+        ctx.log.error("owner left out", user_id=user_id, error=f"{type(error).__name__}: {error}")
 
 
 # Who
@@ -114,7 +128,7 @@ def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
     """(user, rows, key) of the notice that tells this owner of these rows, or None.
 
     Rows that a notice was named by are left out and, in a run, marked as told, whatever they say themselves.
-    An owner without a usable address is never told; the log says so, and the rows are marked.
+    An owner without a usable address is never told; the log says so, and the rows are marked unless `must_hear`.
     """
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
     if user is None or user["status"] not in reminder.statuses:
@@ -134,7 +148,8 @@ def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
         check(user["email"])
     except AddressError as error:
         ctx.log.warning("owner cannot be told", user_id=user_id, reason=str(error))
-        _mark(ctx, reminder, rows, None, ctx.clock())
+        if not reminder.must_hear:
+            _mark(ctx, reminder, rows, None, ctx.clock())
         return None
     return user, rows, key
 

@@ -11,7 +11,7 @@ TABLES = {
         bandwidth_limit_bytes  big   null        # NULL: no limit
         email_limit         big      null        # NULL: no limit
         billing_anchor      date     null        # NULL: created_at
-        log_retention_days  int      null        # NULL: the deployment's
+        log_retention_days  int      null        # NULL: the deployment's; 3 at least, so 0 counts as 3
         created_at          now
         deleted_at          time     null
         index email: email                       # sign-in
@@ -26,7 +26,7 @@ TABLES = {
         address             address
         active              flag     = 1
         expires_at          time     null
-        expiry_notified_at  time     null
+        expiry_notified_at  time     null        # when its owner was told of this end: NULL it with a new expires_at
         created_at          now
         unique address: address                  # the mail hook: whose is this recipient
         index user: user_id                      # an account's aliases: pages, export, deletion
@@ -46,7 +46,7 @@ TABLES = {
         index verified: verified_at, created_at  # expire_destination_verifications: unverified, oldest first
         """,
     "alias_destinations": """
-        Which alias forwards to which destinations.
+        Which alias forwards to which destinations. Lock the destination (FOR UPDATE) before you add a row for it.
         alias_id            ref
         destination_id      ref
         key alias_id, destination_id

@@ -283,3 +283,15 @@ def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, p
         assert sorted(kind for _, kind, _ in notices(bench)) == ["alias_expired"] * 3 + ["alias_expiring"]
         assert bench.ids("aliases", "expiry_notified_at IS NOT NULL") == [first + 6]
     service.db.close()
+
+
+def test_of_an_end_that_is_a_week_old_nobody_is_told_any_more(bench):      # as on a first run
+    bench.table("users", [{"id": 1, "email": "jo@home.example", "status": "active"}])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(days=1000)},
+                            {"id": 2, "user_id": 1, "expires_at": bench.ago(days=7, seconds=1)},
+                            {"id": 3, "user_id": 1, "expires_at": bench.ago(days=7)}])
+    assert bench.run("expire_aliases", dry_run=True) == {"expired": 3, "notices": 1}
+    assert bench.run("expire_aliases") == {"expired": 3, "notices": 1}
+    assert len(bench.rows("audit_logs")) == 3
+    [notice] = bench.rows("notifications")
+    assert notice["dedupe_key"].startswith("alias-expired:3:")

@@ -307,3 +307,12 @@ def test_a_kill_leaves_all_or_nothing(tmp_path, engine_url, bench, point):      
         assert bench.ids("destinations") == [first, first + 1]
         assert bench.ids("destination_verifications") == []
     service.db.close()
+
+
+def test_one_whose_owner_no_mail_can_reach_stays(owned):       # never without a notice
+    owned.db.execute("UPDATE {users} SET email = 'no address' WHERE id = 1")
+    owned.table("destinations", [destination(owned, 1, days=40)])
+    for _ in range(3):
+        assert owned.run(JOB)["removed"] == 0
+        owned.now = owned.ahead(days=20)
+    assert owned.ids("destinations") == [1]

@@ -48,3 +48,13 @@ def test_how_long_is_an_option(bench):
     bench.table("notifications", [{"status": "sent", "created_at": bench.ago(days=90, seconds=1)}])
     assert bench.run("purge_notifications", keep="120d") == {"deleted": 0}
     assert bench.run("purge_notifications", keep="36h") == {"deleted": 1}
+
+
+def test_a_notice_of_a_removal_stays_as_long_as_it_counts(bench):
+    bench.table("notifications", [
+        {"id": 1, "kind": "destination_removal", "status": "sent", "created_at": bench.ago(days=60, seconds=1)},
+        {"id": 2, "kind": "destination_removal", "status": "sent", "created_at": bench.ago(days=60)},
+        {"id": 3, "kind": "alias_expired", "status": "sent", "created_at": bench.ago(days=8)},
+    ])
+    assert bench.run("purge_notifications", keep="7d") == {"deleted": 2}
+    assert bench.ids("notifications") == [2]

@@ -283,3 +283,16 @@ def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):   
     assert len(asked) == 1
     if bench.db.dialect.name == "sqlite":           # MariaDB chooses by what is in the table
         assert f"{table}_user" in str(bench.db.explain(asked[0], **heard[asked[0]]))
+
+
+def test_an_owner_whose_rows_cannot_be_read_stops_nobody(bench):       # R23
+    bench.table("users", [{"id": id, "email": f"u{id}@home.example", "status": "active"} for id in (1, 2)])
+    bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(days=1)},
+                            {"id": 2, "user_id": 2, "expires_at": bench.ago(hours=1)}])
+    if bench.db.dialect.name == "sqlite":               # MariaDB takes only times there
+        bench.db.execute("UPDATE {aliases} SET expires_at = '2026-11-20' WHERE id = 1")
+        assert bench.run("expire_aliases") == {"expired": 1, "notices": 1, "left_out": 1}
+        assert [event["user_id"] for event in bench.events("expire_aliases")
+                if event["event"] == "owner left out"] == [1]
+    else:
+        assert bench.run("expire_aliases")["expired"] == 2
