@@ -9,7 +9,8 @@ DMARC = {"title": "DMARC", "problem": "There is no DMARC record.", "type": "TXT"
          "expected": "v=DMARC1; p=none", "is_there": False, "found": [],
          "fix": "Add a TXT record at _dmarc.club.example: v=DMARC1; p=none"}
 DOMAIN = {"domain": "club.example", "many": False, "since": "22 November 2026", "created": "25 October 2026",
-          "days": 30, "checked": "24 November 2026, 15:05 UTC", "end": "", "records": [], "advice": [], "was_verified": True}
+          "days": 30, "checked": "24 November 2026, 15:05 UTC", "end": "", "records": [], "advice": [],
+          "was_verified": True}
 
 SAMPLES: dict = {
     "forward_failed": {
