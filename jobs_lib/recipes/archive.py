@@ -77,7 +77,12 @@ def open_for(db, section):
     """The store, made when no archive is known in it yet."""
     place = place_of(section)
     known = db.query("SELECT location FROM {audit_archives} ORDER BY id DESC LIMIT 100")
-    return open_store(section, make=not any(row["location"].startswith(place + "/") for row in known))
+    return open_store(section, make=not any(is_in(place, row["location"]) for row in known))
+
+
+def is_in(place: str, location: str) -> bool:
+    """Whether an archive was written into the store at that place."""
+    return location.rpartition("/")[0] == place.rstrip("/")
 
 
 def names(location: str) -> tuple[str, str]:
@@ -167,16 +172,17 @@ class _Archiving:
         keep = self.ctx.section("archive").keep
         if keep is None:
             return True
-        rows = self.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old"
-                             " ORDER BY created_at", old=self.ctx.now - keep)
-        self._check_expired(len(rows))
+        old = self.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old"
+                            " ORDER BY created_at", old=self.ctx.now - keep)
+        rows = [row for row in old if self._is_here(row["location"])]
+        if len(rows) < len(old):
+            self.ctx.log.warning("old archives in another store", number=len(old) - len(rows),
+                                 location=next(row["location"] for row in old if row not in rows))
+        self._check_expired(rows)
         for row in rows:
             if self.ctx.should_stop():
                 return False
             name, manifest_name = names(row["location"])
-            if row["location"] != self.store.location(name) and not self.store.has(name):
-                self.ctx.log.warning("old archive in another store", location=row["location"])
-                continue
             self.store.remove(name)
             self.store.remove(manifest_name)
             # The row last: killed in between, it names a file that is gone, and the next run finds that out.
@@ -185,15 +191,20 @@ class _Archiving:
             self.ctx.log.event("archive expired", location=row["location"])
         return True
 
-    def _check_expired(self, going: int) -> None:
+    def _is_here(self, location: str) -> bool:
+        """Whether an archive is in this store: as the table says, or because it was moved here by hand."""
+        return is_in(self.store.place, location) or self.store.has(names(location)[0])
+
+    def _check_expired(self, going: list) -> None:
         """They become old one by one: most of them at once means a typing error in `keep`."""
-        if going <= MOST_EXPIRED or self.ctx.confirmed:
+        if len(going) <= MOST_EXPIRED or self.ctx.confirmed:
             return
-        all_of_them = self.db.value("SELECT COUNT(*) FROM {audit_archives} WHERE status = 'purged'")
-        if going > EXPIRED_SHARE * all_of_them:
+        known = self.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
+        here = {row["id"] for row in known if is_in(self.store.place, row["location"])} | {row["id"] for row in going}
+        if len(going) > EXPIRED_SHARE * len(here):
             from ..options import show_duration
-            raise SafetyStop(f"[archive] keep is {show_duration(self.ctx.section('archive').keep)}: {going:,} of "
-                             f"{all_of_them:,} archives would go now. Nothing was deleted. If that is meant, run "
+            raise SafetyStop(f"[archive] keep is {show_duration(self.ctx.section('archive').keep)}: {len(going):,} of "
+                             f"{len(here):,} archives would go now. Nothing was deleted. If that is meant, run "
                              f"`jobs.py {self.ctx.job.name} --yes` once; if not, put the option right")
 
     # A new archive
@@ -316,15 +327,16 @@ def _preview(ctx, chosen) -> dict:
     if ctx.limit is not None:
         rows = min(rows, ctx.limit)
     files = -(-rows // MOST_ROWS)
-    expired = 0 if section.keep is None else ctx.db.value(
-        "SELECT COUNT(*) FROM {audit_archives} WHERE status = 'purged' AND created_at < :old",
+    place, old = place_of(section), [] if section.keep is None else ctx.db.query(
+        "SELECT location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old",
         old=ctx.now - section.keep)
+    expired = sum(is_in(place, row["location"]) for row in old)
     waiting = {row["status"]: row["location"] for row in ctx.db.query(
         f"SELECT status, location FROM {{audit_archives}} WHERE {UNFINISHED}")}
     notes = [f"first, the rows that are left of {waiting['verified']} are deleted"] if "verified" in waiting else []
     notes += [f"first, the unfinished {waiting['writing']} is discarded"] if "writing" in waiting else []
     ctx.show(f"archive {rows:,} row{'s' * (rows != 1)} in {files:,} file{'s' * (files != 1)} or more, in "
-             f"{place_of(section)}" if rows else "archive nothing", [], "; ".join(notes))
+             f"{place}" if rows else "archive nothing", [], "; ".join(notes))
     if expired:
         ctx.show(f"remove {expired:,} old archive{'s' * (expired != 1)} from the store", [])
     return {"archived": rows, "archives": files, "expired": expired}

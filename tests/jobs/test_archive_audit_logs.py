@@ -258,8 +258,8 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     disk.run(JOB)
     before = old(disk, 3)
     os.rename(disk.folder / "archives", disk.folder / "unmounted")
-    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and there are archives "
-                               "in it: is its disk mounted?")
+    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and archives should "
+                               "be in it: is its disk mounted?")
     assert disk.rows("audit_logs") == before
     os.rename(disk.folder / "unmounted", disk.folder / "archives")
     assert disk.run(JOB)["archived"] == 3
@@ -394,7 +394,28 @@ def test_an_old_archive_in_another_store_stays_named(disk):
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0
     assert len(archives(disk)) == 1
-    assert [event["event"] for event in disk.events(JOB)][-3:-1] == ["old archive in another store", "purge"]
+    assert [event["event"] for event in disk.events(JOB)][-3:-1] == ["old archives in another store", "purge"]
+
+
+def test_many_old_archives_in_another_store_stop_nothing_and_are_not_counted(disk):
+    aged(disk, *range(12))
+    disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=2555, seconds=1))
+    disk.config(archive={"store": "new"})
+    old(disk, 2)
+    assert disk.run(JOB, dry_run=True)["expired"] == 0
+    assert disk.run(JOB) == {"archived": 2, "archives": 1, "deleted": 2, "expired": 0}
+    assert len(archives(disk)) == 13
+    aged(disk, 2555)
+    assert disk.run(JOB, dry_run=True)["expired"] == disk.run(JOB)["expired"] == 1
+
+
+def test_an_old_archive_that_was_moved_by_hand_goes_too(disk):
+    aged(disk, 2555)
+    os.rename(disk.folder / "archives", disk.folder / "moved")
+    disk.config(archive={"store": "moved"})
+    assert disk.run(JOB)["expired"] == 1
+    assert archives(disk) == []
+    assert list((disk.folder / "moved").glob("audit-*")) == []
 
 
 def test_most_archives_at_once_have_to_be_confirmed(disk):
