@@ -100,8 +100,19 @@ def test_which_of_the_two_times_counts(bench, headers, logs, gone):
     assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
 
 
-def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench):
-    bench.config(**{LOGS: {"keep": "off"}})
+@pytest.mark.parametrize("headers, gone", [("", {900: False}), ("30d", {30: False, 31: True}), ("off", {900: False})])
+def test_where_the_job_for_logs_is_switched_off_its_time_does_not_count(bench, headers, gone):
+    bench.config(**{LOGS: {"keep": "20d", "enabled": "no"}})
+    for days in gone:
+        pair(bench, days, bench.ago(days=days))
+    bench.table("header_snapshots", [{"id": 1000, "message_log_id": 1000}])
+    assert bench.run(JOB, keep=headers) == {"deleted": 1 + sum(gone.values()), "orphans": 1}
+    assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
+
+
+@pytest.mark.parametrize("how", [{"keep": "off"}, {"enabled": "no"}])
+def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench, how):
+    bench.config(**{LOGS: how})
     bench.table("users", [{"id": 1, "log_retention_days": 5}])
     pair(bench, 1, bench.ago(days=300))
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
