@@ -37,11 +37,9 @@ class _Enough(Exception):
 
 
 def archive(ctx, chosen) -> dict:
-    """Archive the rows of a Selection and delete them; how many. A dry run counts only, and opens nothing."""
+    """Archive the rows of a Selection and delete them; how many."""
     section = ctx.section("archive")
     refuse_shared(section.store, ctx)
-    if ctx.dry_run:
-        return _preview(ctx, chosen)
     store = open_for(ctx.db, section)
     run = _Archiving(ctx, chosen, store)
     try:
@@ -302,7 +300,7 @@ class _Archiving:
 
     def _delete(self, id: int, ids, cutoff) -> bool:
         """Delete these rows. One that got another time since stays: with an old engine its id may have a new owner."""
-        for batch in self.walk.listed(Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": cutoff}), ids):
+        for batch in self.walk.delete_ids(Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": cutoff}), ids):
             self.counts["deleted"] += batch.rows
             self._tell()
         if self.walk.reason != "done":
@@ -321,9 +319,10 @@ class _Archiving:
         self.ctx.progress(done, max(self.total, done), archived=self.counts["archived"], deleted=self.counts["deleted"])
 
 
-def _preview(ctx, chosen) -> dict:
-    """What a run would do, as far as it can be told without looking into the store."""
+def preview(ctx, chosen) -> dict:
+    """What a run would do, as far as it can be told without looking into the store. Nothing is opened."""
     rows, section = chosen.count(ctx.db), ctx.section("archive")
+    refuse_shared(section.store, ctx)
     if ctx.limit is not None:
         rows = min(rows, ctx.limit)
     files = -(-rows // MOST_ROWS)

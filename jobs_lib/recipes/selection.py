@@ -24,7 +24,7 @@ class Selection:
 
     listed, counted = False, ""
 
-    def __init__(self, table: str, rules: list, ctx=None) -> None:
+    def __init__(self, table: str, rules: list, ctx) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
         self.arms: list[Arm] = []
         self.values: dict = {}

@@ -60,7 +60,7 @@ def test_an_option_that_is_off_leaves_the_other_rules(bench):
 
 def test_the_filter_serves_an_index_from_end_to_end():
     rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
-    chosen = Selection("failed_emails", [(rule, "T")])
+    chosen = Selection("failed_emails", [(rule, "T")], None)
     assert [arm.sql for arm in chosen.arms] == [
         "status = :only0_status AND told_at IS NOT NULL AND finished_at < :before0",
         "status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL AND created_at < :before0"]
