@@ -21,7 +21,7 @@ class _Archive(Purge):
     def show(self, ctx, chosen, trouble: str | None) -> dict:
         archived = {}
         if ctx.section("archive").store:
-            from ..recipes.archive import preview
+            from ..recipes.archive_preview import preview
             archived = preview(ctx, chosen)
         return {**archived, **super().show(ctx, chosen, trouble)}
 

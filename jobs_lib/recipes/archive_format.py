@@ -94,14 +94,14 @@ def _counted(block: bytes, tally: Tally):
         yield block
 
 
-def manifest(facts: Facts, **more) -> bytes:
+def manifest_bytes(facts: Facts, **more) -> bytes:
     """The manifest's text: `more` (file, table, columns, ...), the facts, and its own seal."""
-    told = {"format": FORMAT, "version": VERSION, **more, **facts._asdict()}
-    return (json.dumps({**told, SEAL: _seal(told)}, ensure_ascii=False, indent=2) + "\n").encode()
+    manifest = {"format": FORMAT, "version": VERSION, **more, **facts._asdict()}
+    return (json.dumps({**manifest, SEAL: _seal(manifest)}, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _seal(told: dict) -> str:
-    plain = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+def _seal(manifest: dict) -> str:
+    plain = json.dumps(manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
@@ -182,12 +182,12 @@ def _row(text: bytes, number: int) -> dict:
     return row
 
 
-def check(blocks, told: dict, look=None) -> Tally:
+def check(blocks, manifest: dict, look=None) -> Tally:
     """Read a whole file and compare it with its manifest; Damaged says what differs.
 
     `look()` is called every LOOK_EVERY rows: it may raise to end this.
     """
-    tally, columns = Tally(), told.get("columns")
+    tally, columns = Tally(), manifest.get("columns")
     for number, row in enumerate(rows(blocks, tally)):
         if list(row) != columns:
             raise Damaged(f"line {number + 1} has other columns than the manifest says")
@@ -195,8 +195,8 @@ def check(blocks, told: dict, look=None) -> Tally:
             look()
     found = tally.facts()._asdict()
     for name, value in found.items():
-        if told[name] != value:
-            raise Damaged(f"its {name} is {value}, and the manifest says {told[name]}")
+        if manifest[name] != value:
+            raise Damaged(f"its {name} is {value}, and the manifest says {manifest[name]}")
     if len(set(tally.ids)) != len(tally.ids):
         raise Damaged("a row is in it twice")
     return tally

@@ -49,7 +49,7 @@ def made(rows) -> tuple[bytes, bytes]:
     """(the rows' file, the manifest)."""
     tally = form.Tally()
     data = b"".join(form.compressed(iter(rows), tally))
-    return data, form.manifest(tally.facts(), file="a.jsonl.gz", table="audit_logs", columns=list(ROWS[0]))
+    return data, form.manifest_bytes(tally.facts(), file="a.jsonl.gz", table="audit_logs", columns=list(ROWS[0]))
 
 
 def many(number: int) -> list[dict]:
@@ -85,8 +85,8 @@ def test_the_file_has_neither_a_name_nor_a_time_in_it():
 
 def test_the_manifest_is_as_documented():
     facts = form.Facts(2, 7, 9, "2019-12-31 23:59:59", "2025-01-02 03:04:05", 300, 200, "00ff")
-    text = form.manifest(facts, file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz", table="audit_logs",
-                         columns=["id", "created_at"])
+    text = form.manifest_bytes(facts, file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz", table="audit_logs",
+                               columns=["id", "created_at"])
     assert text.decode() == MANIFEST
     assert form.read_manifest([text])["row_count"] == 2
 
