@@ -156,7 +156,7 @@ def _expanded(blocks, tally: Tally):
             tally.block(block)
             if packer.eof:
                 raise Damaged("something follows after its end")
-            while block:
+            while block and not packer.eof:      # what follows the end stays unused
                 part = packer.decompress(block, BLOCK)
                 block = packer.unconsumed_tail
                 if part:

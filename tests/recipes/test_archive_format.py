@@ -178,3 +178,10 @@ def test_a_bomb_takes_no_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 4 * form.LONGEST_LINE
+
+
+@pytest.mark.parametrize("more", [b"\0", b"more" * 30, "itself"])
+@pytest.mark.timeout(20)
+def test_what_follows_the_end_of_a_large_file_is_seen_and_ends(more):        # once for ever read again
+    data, manifest = made(many(3000))
+    assert is_seen(data + (data if more == "itself" else more), manifest)
