@@ -75,12 +75,12 @@ class Purge:
 
         chosen = Selection(self.table, timed, ctx)
         known = Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
-        if ctx.dry_run:
-            done = self.first(ctx) if self.first else {}
-            return {**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))}
         if self.files:
             from .spool import need_folder
             need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
+        if ctx.dry_run:
+            done = self.first(ctx) if self.first else {}
+            return {**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))}
         known.check(self.table, by_age)
         done = self.first(ctx) if self.first else {}
         counts = {**done, **self.delete(ctx, chosen)}
@@ -202,7 +202,8 @@ class Known:
         changes = ", ".join(f"{self.words.get(name) or f'[{job}] {name}'} is {_words(self.limits[name])}, it was "
                             f"{_words(self.last[name])}" for name in shorter)
         return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {table} would go now. Nothing "
-                f"was deleted. If that is meant, run `jobs.py {job} --yes` once; if not, put the option right")
+                f"was deleted. If that is meant, run `jobs.py {job} --yes` once, with the same --set if there was one; "
+                "if not, put the option right")
 
     def store(self, **numbers: int) -> None:
         """From now on these limits are the known ones, and so are the numbers, by names that no option has."""
