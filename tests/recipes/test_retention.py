@@ -63,8 +63,8 @@ def test_the_filter_serves_an_index_from_end_to_end():
     chosen = Selection("failed_emails", [(rule, "T")], None)
     assert [arm.sql for arm in chosen.arms] == [
         "status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn AND finished_at < :before0",
-        "status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
-        " AND created_at >= :dawn AND created_at < :before0"]
+        ("status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
+         " AND created_at >= :dawn AND created_at < :before0")]
     assert chosen.values == {"only0_status": "failed", "before0": "T", "dawn": "1000-01-01 00:00:00"}
     assert "COALESCE" not in chosen.sql
 
