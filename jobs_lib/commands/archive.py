@@ -12,8 +12,9 @@ import os
 
 from ..errors import FAILED, OK, JobsError, UsageError
 from ..ports.archive_folder import FolderStore
-from ..recipes import archive as recipe
+from ..ports.archives import open_store
 from ..recipes import archive_format as form
+from ..recipes.archive_files import verify
 from ..run_job import positive
 from ..spelling import one_of
 
@@ -66,12 +67,12 @@ def run(args, make_session, config_path) -> int:
 def verify_files(paths: list[str]):
     """What is found of each local archive: {"location", "ok", "problem", and its facts}."""
     for path in paths:
-        yield _judged(path, lambda path=path: _told_of(path))
+        yield _judged(path, lambda path=path: _manifest_of(path))
 
 
-def _told_of(path: str) -> dict:
+def _manifest_of(path: str) -> dict:
     folder, name = _parts(path)
-    return recipe.verify(FolderStore(folder), *recipe.names(name))[0]
+    return verify(FolderStore(folder), name)[0]
 
 
 def _parts(path: str) -> tuple[str, str]:
@@ -94,26 +95,26 @@ def verify_store(session):
                     " WHERE status IN ('verified', 'purged') ORDER BY id")
     if not rows:
         return
-    store = recipe.open_for(db, section)
+    store = open_store(section)             # nothing is made: who only looks must not turn a typing error into a folder
     try:
         for row in rows:
-            yield _judged(row["location"], lambda row=row: _told_in(store, row))
+            yield _judged(row["location"], lambda row=row: _manifest_in(store, row))
     finally:
         store.close()
 
 
-def _told_in(store, row: dict) -> dict:
-    told = recipe.verify(store, *recipe.names(row["location"]))[0]
-    if (told["sha256"], told["row_count"]) != (row["sha256"], row["row_count"]):
+def _manifest_in(store, row: dict) -> dict:
+    manifest = verify(store, row["location"])[0]
+    if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
         raise form.Damaged("it is not the one that the table audit_archives names")
-    return told
+    return manifest
 
 
 def _judged(location: str, ask) -> dict:
     found = {"location": location, "ok": True, "problem": None}
     try:
-        told = ask()
-        return {**found, **{name: told[name] for name in form.Facts._fields}}
+        manifest = ask()
+        return {**found, **{name: manifest[name] for name in form.Facts._fields}}
     except JobsError as error:
         return {**found, "ok": False, "problem": str(error)}
 

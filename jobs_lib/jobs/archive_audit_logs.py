@@ -12,15 +12,24 @@ A file that was not verified yet is thrown away by the next run, which begins it
 """
 from __future__ import annotations
 
-from ..recipes.retention import Rule, keep, purge
+from ..recipes.retention import Purge, Rule, keep, purge
 
 
-def _archived(ctx, chosen):
-    """With a store: archive what is chosen, delete that, and say how much it was."""
-    if not ctx.section("archive").store:
-        return None
-    from ..recipes.archive import archive
-    return archive(ctx, chosen)
+class _Archive(Purge):
+    """With a store, rows go by way of an archive."""
+
+    def show(self, ctx, chosen, trouble: str | None) -> dict:
+        archived = {}
+        if ctx.section("archive").store:
+            from ..recipes.archive_preview import preview
+            archived = preview(ctx, chosen)
+        return {**archived, **super().show(ctx, chosen, trouble)}
+
+    def delete(self, ctx, chosen) -> dict:
+        if not ctx.section("archive").store:
+            return super().delete(ctx, chosen)
+        from ..recipes.archive import archive
+        return archive(ctx, chosen)
 
 
 job = purge(
@@ -34,7 +43,7 @@ job = purge(
         Rule("created_at", only={"severity": "warning"}),
         Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
     ),
-    instead=_archived,
+    by=_Archive,
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, by its age; a killed "
                 "or repeated run throws an unverified archive away, finishes a verified one, and goes on.",
     sample=("id", "event", "severity", "actor", "created_at"),

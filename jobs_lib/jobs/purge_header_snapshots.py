@@ -2,7 +2,8 @@
 
 The encrypted headers of a message are worth no more than its log row, so they are kept no longer: as long as
 `[purge_message_logs] keep` says, or the owner's own retention if that is shorter. Mostly they go with their row.
-Here go those whose row is gone by any other way, and those of rows that are past their time and still there.
+Here go those whose row is gone by any other way, and those of rows that are past their time and still there. Where
+logs are kept for ever (that job's `keep = off`, or `enabled = no`), headers go by this job's own `keep` alone.
 
 If more than half of the snapshots, and more than 10,000, have no log row, the log is probably lost or another
 database's: then nothing goes before it is confirmed.
@@ -20,7 +21,9 @@ from ..options import Option
     schedule="11 4 * * *", priority="low",
     options={"keep": Option(kind.or_empty(kind.optional(kind.duration)), "",
                             "How long headers are kept, counted from their log row. Empty: as `[purge_message_logs] "
-                            "keep`; a longer time than that does not count. `off`: only those without a log row go.")},
+                            "keep`; a longer time than that does not count. `off`: only those without a log row go. "
+                            "Empty is `off` too where that job has `keep = off` or `enabled = no`: logs stay, and so "
+                            "do their headers.")},
     idempotency="Which rows go is decided by their log rows alone, and each batch is one commit: a killed or repeated "
                 "run finds what is left and goes on.",
     sample=("id", "message_log_id", "user_id", "created_at"),
@@ -29,7 +32,8 @@ def job(ctx):
     """Take the shorter of the two retentions, and delete what is past it or has no log row."""
     from ..recipes import snapshots
 
-    own, logs = ctx.options.keep, ctx.options_of("purge_message_logs").keep
+    own, other = ctx.options.keep, ctx.options_of("purge_message_logs")
+    logs = other.keep if other.enabled else None
     if own is None or (own == "" and logs is None):
         return snapshots.purge(ctx, None, "")
     if own == "" or (logs is not None and logs <= own):

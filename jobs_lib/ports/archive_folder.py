@@ -18,7 +18,7 @@ class FolderStore:
             if make:
                 private(folder)
             if not os.path.isdir(folder):
-                raise ArchiveError(f"[archive] store: there is no folder {folder}, and there are archives in it: is "
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives should be in it: is "
                                    "its disk mounted?")
         except OSError as error:
             raise self._trouble(error) from None
@@ -27,7 +27,7 @@ class FolderStore:
         """The file's path."""
         return os.path.join(self.place, name)
 
-    def put(self, name: str, blocks) -> int:
+    def put(self, name: str, blocks) -> None:
         """Write a new file, mode 0600; a name that is taken is an error."""
         path = self.location(name)
         try:
@@ -35,13 +35,12 @@ class FolderStore:
                 os.unlink(path + PARTIAL)
             handle = os.open(path + PARTIAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             with open(handle, "wb", buffering=0) as file:
-                size = _write(file, blocks)
+                _write(file, blocks)
                 os.fsync(file.fileno())
             _name(path + PARTIAL, path)
             _sync(self.place)
         except OSError as error:
             raise self._trouble(error) from None
-        return size
 
     def read(self, name: str):
         """The file's bytes."""
@@ -74,14 +73,11 @@ class FolderStore:
         return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}")
 
 
-def _write(file, blocks) -> int:
-    size = 0
+def _write(file, blocks) -> None:
     for block in blocks:
         view = memoryview(block)
         while view:                             # an unbuffered write may take less than it was given
             view = view[file.write(view):]
-        size += len(block)
-    return size
 
 
 def _name(partial: str, path: str) -> None:

@@ -12,7 +12,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from .archives import BLOCK, PARTIAL, ArchiveError, Place, place_of_url
+from .archives import BLOCK, PARTIAL, ArchiveError, Login, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
 FRESH_SECONDS = 15                          # so long without a word, the connection is tried before it is used
@@ -23,9 +23,9 @@ SHOWN = 200                                 # of a server's words
 class FtpsStore:
     """One connection, opened when it is needed, and anew after any trouble."""
 
-    def __init__(self, place: Place, ca_file: str = "") -> None:
-        self._login, self._ca_file = place, ca_file
-        self.place = place_of_url(place)
+    def __init__(self, login: Login, ca_file: str = "") -> None:
+        self._login, self._ca_file = login, ca_file
+        self.place = place_of_url(login)
         self._ftp: _Session | None = None
         self._used = 0.0
 
@@ -33,21 +33,18 @@ class FtpsStore:
         """The file's URL, without the login."""
         return f"{self.place}/{name}"
 
-    def put(self, name: str, blocks) -> int:
+    def put(self, name: str, blocks) -> None:
         """Send a new file."""
         with _Speaking(self) as ftp:
             ftp.voidcmd("TYPE I")
-            size = 0
             data: Any = ftp.transfercmd(f"STOR {name}{PARTIAL}")
             with data:
                 for block in blocks:
                     data.sendall(block)
-                    size += len(block)
                 with suppress(OSError):          # some servers just close; the 226 and the reading back decide
                     data.unwrap()
             ftp.voidresp()
             ftp.rename(name + PARTIAL, name)
-        return size
 
     def read(self, name: str):
         """Fetch a file."""

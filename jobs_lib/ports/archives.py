@@ -2,7 +2,7 @@
 
     store.place                    where it is, in words and without a login
     store.location(name)           the same with a file's name: what `audit_archives.location` holds
-    store.put(name, blocks)        write under a passing name, made durable, then give it its name; how many bytes
+    store.put(name, blocks)        write under a passing name, made durable, then give it its name
     store.read(name)               its bytes, block by block
     store.has(name)                whether it is there
     store.remove(name)             remove it, and what was left under its passing name; nothing there is no error
@@ -22,7 +22,7 @@ BLOCK = 65536
 PORT = 21
 EXPECTED = "expected ftps://user:password@host:21/folder"
 
-Place = namedtuple("Place", "user password host port folder")
+Login = namedtuple("Login", "user password host port folder")
 
 
 class ArchiveError(JobsError):
@@ -43,21 +43,21 @@ def place_of(section) -> str:
     return place_of_url(parse_url(section.store)) if "://" in section.store else section.store
 
 
-def place_of_url(place: Place) -> str:
+def place_of_url(login: Login) -> str:
     """The URL without its login, and without the usual port."""
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    port = f":{place.port}" if place.port != PORT else ""
-    return f"ftps://{host}{port}/{place.folder}".rstrip("/")
+    host = f"[{login.host}]" if ":" in login.host else login.host
+    port = f":{login.port}" if login.port != PORT else ""
+    return f"ftps://{host}{port}/{login.folder}".rstrip("/")
 
 
-def parse_url(url: str) -> Place:
+def parse_url(url: str) -> Login:
     """The parts of `ftps://user:password@host:21/folder`, decoded. ValueError says what was expected."""
     from urllib.parse import unquote
 
     scheme, _, rest = url.partition("://")
-    login, at, rest = rest.rpartition("@")
+    who, at, rest = rest.rpartition("@")
     server, _, folder = rest.partition("/")
-    user, colon, password = login.partition(":")
+    user, colon, password = who.partition(":")
     host, bracket, port = server.rpartition("]")                # [::1]:21
     if bracket:
         host, port = host.lstrip("["), port.lstrip(":")
@@ -67,9 +67,9 @@ def parse_url(url: str) -> Place:
         raise ValueError(EXPECTED)
     if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
         raise ValueError(f"{EXPECTED}, the port 1-65535")
-    if "?" in rest or "#" in rest or ":" in password or "/" in login:
+    if "?" in rest or "#" in rest or ":" in password or "/" in who:
         raise ValueError(f"{EXPECTED}; in user and password write % as %25, @ as %40, : as %3A, / as %2F")
-    found = Place(unquote(user), unquote(password), host, int(port or PORT), unquote(folder).rstrip("/"))
+    found = Login(unquote(user), unquote(password), host, int(port or PORT), unquote(folder).rstrip("/"))
     if not all(part.isprintable() for part in (found.user, found.password, found.host, found.folder)):
         raise ValueError(f"{EXPECTED}, printable characters only")
     return found

@@ -154,6 +154,8 @@ class Database:
         try:
             return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
+            if self.dialect.forgive(raw, error):
+                return take(self.dialect.execute(raw, text, bound))
             trouble = self.dialect.trouble(error, self._target)
             if isinstance(trouble, Lost):
                 self._drop()

@@ -19,14 +19,19 @@ def preview(ctx, chosen, files: str | None, trouble: str | None, more=()) -> dic
     counts = {"deleted": chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)}
     if ctx.limit is not None:
         counts["deleted"] = min(counts["deleted"], ctx.limit)
-    ctx.show(f"delete {counts['deleted']:,} row{'s' * (counts['deleted'] != 1)} of {chosen.table}",
-             _sample(ctx, chosen), f"a run would stop: {trouble}" if trouble else "")
+    tell(ctx, chosen.table, counts["deleted"], _sample(ctx, chosen), trouble)
     if files:
         if ctx.limit is None:           # else nobody can tell which rows it will be
             counts.update(_files(ctx, chosen, files))
         from .sweep import preview as sweep_preview
         sweep_preview(ctx, counts)
     return counts
+
+
+def tell(ctx, table: str, number: int, rows: list[dict], trouble: str | None) -> None:
+    """Show that so many rows would go, some of them, and why a run would stop instead."""
+    ctx.show(f"delete {number:,} row{'s' * (number != 1)} of {table}", rows,
+             f"a run would stop: {trouble}" if trouble else "")
 
 
 def _sample(ctx, chosen) -> list[dict]:

@@ -63,7 +63,7 @@ def alone(ctx, user_id: int, counts: dict):
     """What one owner's rows cannot be read as, such as a time that is none, stops no other owner's."""
     try:
         yield
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         counts["left_out"] = counts.get("left_out", 0) + 1
         ctx.log.error("owner left out", user_id=user_id, error=f"{type(error).__name__}: {error}")
 

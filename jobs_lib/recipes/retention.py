@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from datetime import timedelta
+from itertools import chain
 
 from .. import clock
 from ..errors import Busy, JobsError
@@ -17,6 +18,7 @@ from ..options import Option, duration, optional, show_duration
 
 PRESENT = object()              # in a rule's `only`: any value but NULL
 MOST_SHARE, MOST_ROWS = 0.5, 10_000     # what a shortened limit may delete without being confirmed
+BUDGET = "4m"                   # of a run: the next one goes on
 FILES_AT_ONCE = 100             # rows a batch, where files go too: a kill leaves no more than the sweep takes unasked
 IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file goes only after it: "
               "a killed or repeated run finds what is left and goes on.")
@@ -41,29 +43,18 @@ def keep(default: str, meaning: str) -> Option:
     return Option(optional(duration), default, meaning)
 
 
-def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
-          priority: str = "low", budget: str = "4m", sections: tuple = (), sample: tuple = (),
-          idempotency: str = IDEMPOTENT, first=None, within=None, more=None, instead=None) -> Job:
-    """A job that deletes the rows of a table that any of the rules names.
+class Purge:
+    """The function of a job that deletes the rows of a table which any of the rules names.
 
     files   the column with the name of a file in the spool, which goes with the last row that names it
     first   function of the Context -> counts: what is done before anything is deleted; a dry run calls it too
     within  function of (db, walk.Rows): keeps in each batch's transaction what must not be lost with the rows
     more    function of the Context -> Selections of further rows to delete, after those of the rules
-    instead function of (ctx, the Selection of the rules) -> counts, if it deleted them itself, or None; a dry run
-            calls it too
     """
-    return Job("", "", "", schedule, priority, budget, True, options or {}, (*sections, *(("spool",) if files else ())),
-               idempotency, sample, Purge(table, rules, files, first, within, more, instead))
 
-
-class Purge:
-    """The function of such a job."""
-
-    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None,
-                 instead=None) -> None:
+    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None) -> None:
         self.table, self.rules, self.files = table, rules, files
-        self.first, self.within, self.more, self.instead = first, within, more, instead
+        self.first, self.within, self.more = first, within, more
 
     def __call__(self, ctx) -> dict:
         """Delete what is past its time and return how much that was."""
@@ -76,21 +67,23 @@ class Purge:
 
         timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0)) - rule.later)
                  for rule in rules]
+
+        def by_age() -> int:
+            # A limit that is too short is seen by age alone, also where rows wait for something else before they go.
+            return Selection(self.table, [(rule._replace(also=None), before) for rule, before in timed],
+                             ctx).count(ctx.db)
+
         chosen = Selection(self.table, timed, ctx)
-        # A limit that is too short is seen by age alone, also where rows wait for something else before they go.
-        aged = Selection(self.table, [(rule._replace(also=None), before) for rule, before in timed])
         known = Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
-        if ctx.dry_run:
-            from .preview import preview
-            told = self.first(ctx) if self.first else {}
-            told = {**told, **(self._instead(ctx, chosen) or {})}
-            return {**told, **preview(ctx, chosen, self.files, known.trouble(aged), self._more(ctx))}
         if self.files:
             from .spool import need_folder
             need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
-        known.check(aged)
+        if ctx.dry_run:
+            done = self.first(ctx) if self.first else {}
+            return {**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))}
+        known.check(self.table, by_age)
         done = self.first(ctx) if self.first else {}
-        counts = {**done, **(self._instead(ctx, chosen) or self._delete(ctx, chosen))}
+        counts = {**done, **self.delete(ctx, chosen)}
         if not ctx.should_stop():
             if self.files:
                 from .sweep import sweep
@@ -99,34 +92,44 @@ class Purge:
             known.store()
         return counts
 
-    def _instead(self, ctx, chosen) -> dict | None:
-        return self.instead(ctx, chosen) if self.instead else None
+    def show(self, ctx, chosen, trouble: str | None) -> dict:
+        """In a dry run: what `delete` would do, and its counts. `trouble`: why a run would stop instead."""
+        from .preview import preview
 
-    def _more(self, ctx):
-        return self.more(ctx) if self.more else ()
+        return preview(ctx, chosen, self.files, trouble, self.more(ctx) if self.more else ())
 
-    def _delete(self, ctx, chosen) -> dict:
+    def delete(self, ctx, chosen) -> dict:
+        """Delete the rows of the Selection, which is that of the rules, and what `more` names. The counts."""
         from .walk import Walk
 
         counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
         total = chosen.count(ctx.db)
         walk = Walk(ctx, self.table, self.files, FILES_AT_ONCE if self.files else None, self.within)
-        delete(ctx, walk, self._selections(ctx, chosen if total else None), counts, total, chosen.cutoffs)
+        selections = chain([chosen] if total else [], self.more(ctx) if self.more else [])
+        delete_all(ctx, walk, selections, counts, total, chosen.cutoffs)
         return counts
 
-    def _selections(self, ctx, chosen):
-        if chosen:
-            yield chosen
-        yield from self._more(ctx)
+
+def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
+          priority: str = "low", sections: tuple = (), sample: tuple = (), idempotency: str = IDEMPOTENT,
+          first=None, within=None, more=None, by: type[Purge] = Purge) -> Job:
+    """A job whose function is a Purge, or a kind of its own that is `by`; the rest is as in Job."""
+    return Job("", "", "", schedule, priority, BUDGET, True, options or {},
+               (*sections, *(("spool",) if files else ())), idempotency, sample,
+               by(table, rules, files, first, within, more))
 
 
-def delete(ctx, walk, selections, counts: dict, total: int, cutoffs) -> None:
+def delete_all(ctx, walk, selections, counts: dict, total: int | None, cutoffs) -> None:
     """Let the walk go over one Selection after the other, and add to `counts` what went.
 
     What ends it early is the run's reason to stop. A Selection that is `counted` has its rows under that name too.
+    `total` is how many that will be at least, if that is known.
     """
+    def tell(**more) -> None:
+        ctx.progress(counts["deleted"], total if total is None else max(total, counts["deleted"]), **more)
+
     try:
-        ctx.progress(0, total)
+        tell()
         for chosen in selections:
             for batch in walk.batches(chosen):
                 counts["deleted"] += batch.rows
@@ -134,7 +137,7 @@ def delete(ctx, walk, selections, counts: dict, total: int, cutoffs) -> None:
                     counts[chosen.counted] += batch.rows
                 if batch.files:
                     drop_files(ctx, batch.files, counts)
-                ctx.progress(counts["deleted"], max(total, counts["deleted"]), rate=walk.rate())
+                tell(rate=walk.rate())
             if walk.reason != "done" or ctx.should_stop():
                 break
     except Busy as error:               # the others come first; what is committed stays so
@@ -180,42 +183,47 @@ class Known:
             import json
             self.last = json.loads(self.row["last_options"])
 
-    def check(self, chosen) -> None:
+    def check(self, table: str, count) -> None:
         """SafetyStop, unless all is as it should be or `--yes` says so; from then on the new limits are known."""
         if self.ctx.confirmed:
             self.store()
-            return
-        trouble = self.trouble(chosen)
-        if trouble:
-            self.ctx.log.error("purge stopped", table=chosen.table, reason="not confirmed", error=trouble)
-            raise SafetyStop(trouble)
+        elif trouble := self.trouble(table, count):
+            refuse(self.ctx, table, trouble)
 
-    def trouble(self, chosen) -> str | None:
-        """Why the run must not go on, in a sentence."""
+    def trouble(self, table: str, count) -> str | None:
+        """Why the run must not go on, in a sentence. `count()` is how many rows would go: asked only if need be."""
         shorter = [name for name, seconds in self.limits.items() if seconds < self.last.get(name, 0)]
         if not shorter:
             return None
-        going, rows = chosen.count(self.ctx.db), self.ctx.db.value(f"SELECT COUNT(*) FROM {{{chosen.table}}}")
+        going, rows = count(), self.ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}")
         if going <= MOST_ROWS or going <= MOST_SHARE * rows:
             return None
         job = self.ctx.job.name
         changes = ", ".join(f"{self.words.get(name) or f'[{job}] {name}'} is {_words(self.limits[name])}, it was "
                             f"{_words(self.last[name])}" for name in shorter)
-        return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {chosen.table} would go now. Nothing "
-                f"was deleted. If that is meant, run `jobs.py {job} --yes` once; if not, put the option right")
+        return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {table} would go now. Nothing "
+                f"was deleted. If that is meant, run `jobs.py {job} --yes` once, with the same --set if there was one; "
+                "if not, put the option right")
 
-    def store(self) -> None:
-        """From now on these limits are the known ones."""
-        if all(self.last.get(name) == seconds for name, seconds in self.limits.items()):
+    def store(self, **numbers: int) -> None:
+        """From now on these limits are the known ones, and so are the numbers, by names that no option has."""
+        new = {**self.limits, **numbers}
+        if all(self.last.get(name) == number for name, number in new.items()):
             return
         import json
 
-        self.last.update(self.limits)
+        self.last.update(new)
         text, db, job = json.dumps(self.last), self.ctx.db, self.ctx.job.name
         if self.row is None:            # never due before this moment, like any job that is seen first
             db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": self.ctx.now})
         else:
             db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text, job=job)
+
+
+def refuse(ctx, table: str, trouble: str) -> None:
+    """Log why the run must not go on, and raise it as SafetyStop."""
+    ctx.log.error("purge stopped", table=table, reason="not confirmed", error=trouble)
+    raise SafetyStop(trouble)
 
 
 def _words(seconds: int) -> str:

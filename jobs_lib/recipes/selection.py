@@ -10,6 +10,9 @@ from collections import namedtuple
 
 from .retention import PRESENT
 
+# An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and stays.
+DAWN = "1000-01-01 00:00:00"
+
 Arm = namedtuple("Arm", "sql age")
 Arm.__doc__ = "A condition, and the column of times that its rows are ordered by."
 
@@ -24,19 +27,19 @@ class Selection:
 
     listed, counted = False, ""
 
-    def __init__(self, table: str, rules: list, ctx=None) -> None:
+    def __init__(self, table: str, rules: list, ctx) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
         self.arms: list[Arm] = []
-        self.values: dict = {}
+        self.values: dict = {"dawn": DAWN}
         for number, (rule, cutoff) in enumerate(rules):
             before = f"before{number}"
             self.values[before] = cutoff
             only = [self._equal(column, value, f"only{number}_{column}") for column, value in rule.only.items()]
             more = self._also(rule, ctx)
-            self.arms.append(Arm(" AND ".join([*only, f"{rule.age} < :{before}", *more]), rule.age))
-            if rule.fallback:
-                self.arms.append(Arm(" AND ".join([*only, f"{rule.age} IS NULL", f"{rule.fallback} < :{before}",
-                                                   *more]), rule.fallback))
+            for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
+                if age:
+                    past = f"{age} >= :dawn AND {age} < :{before}"
+                    self.arms.append(Arm(" AND ".join([*only, *missing, past, *more]), age))
         self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in self.arms) + ")"
 
     def count(self, db) -> int:

@@ -1,8 +1,9 @@
 """Header snapshots that are due to go: their log row is gone, or past the time that headers are kept.
 
-Which they are is told by the log rows alone, so each run reads all of the index by log id, in windows that no
-statement leaves. A snapshot goes by its id, only after a consistent read has found it due: an app writes a row and
-its headers in one transaction, and such a read sees both or neither.
+Which they are is told by the log rows alone, so a run goes over the index by log id, in windows that no statement
+leaves, and deletes what it finds in one before it looks at the next: what is due lies mostly at the beginning, and a
+run that cannot finish has come further all the same. A snapshot goes by its id, only after a consistent read has found
+it due: an app writes a row and its headers in one transaction, and such a read sees both or neither.
 """
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from . import log_retention
-from .retention import MOST_ROWS, MOST_SHARE, Known, SafetyStop, delete
+from .retention import MOST_ROWS, MOST_SHARE, Known, delete_all, refuse
 from .selection import Arm
 from .walk import Walk
 
@@ -18,7 +19,8 @@ TABLE = "header_snapshots"
 WINDOW = 5_000               # snapshots in a window: some milliseconds
 CHOICES_AT_ONCE = 100        # users' own retentions in one condition
 SAMPLE_ROWS = 5
-ORPHANS = "orphans"
+TIME_SHARE = 3               # counting orphans before anything goes takes a third of a run at most, if all looks well
+ORPHANS, CONFIRMED = "orphans", "confirmed_orphans"
 
 Part = namedtuple("Part", "name sql values")
 Part.__doc__ = "One condition for snapshots that go; no snapshot fulfils two. `name`: counted under this name too."
@@ -43,11 +45,14 @@ class Window:
         """How many they are."""
         return db.value(f"SELECT COUNT(*) FROM {{{TABLE}}} WHERE {self.sql}", **self.values)
 
+    def sample(self, ctx) -> list[dict]:
+        """A few of them."""
+        return ctx.db.query(f"SELECT {', '.join(ctx.job.sample)} FROM {{{TABLE}}} WHERE {self.sql}"
+                            " ORDER BY message_log_id LIMIT :most", **self.values, most=SAMPLE_ROWS)
+
 
 class Due:
-    """All that is due, counted once by `count_all` before anything goes."""
-
-    table = TABLE
+    """All that is due, in windows of log ids."""
 
     def __init__(self, ctx, keep: timedelta | None) -> None:
         self.ctx, self.parts, self.cutoffs = ctx, [Part(ORPHANS, _no_log(), {})], []
@@ -57,93 +62,136 @@ class Due:
             self.past = [Part("", _log("{message_logs}.created_at < :before"), {"before": before})]
             self.parts += [*self.past, *_own_parts(ctx, keep, before)]
             self.cutoffs = [before]
-        self.found = [0] * len(self.parts)
 
-    def count_all(self) -> bool:
-        """Look at every snapshot; False if there was no time for that."""
-        for first, last in self._windows():
-            for number, part in enumerate(self.parts):
-                self.found[number] += Window(part, first, last).count(self.ctx.db)
-        return not self.ctx.should_stop()
-
-    def counts(self) -> dict:
-        """What a run would end with."""
-        limit = self.ctx.limit
-        return {name: number if limit is None else min(number, limit)
-                for name, number in (("deleted", sum(self.found)), (ORPHANS, self.found[0]))}
-
-    def count(self, db) -> int:
+    def count_past(self) -> int:
         """How many are past the deployment's retention: for the safety stop."""
-        return sum(number for number, part in zip(self.found, self.parts) if part in self.past)
+        number = 0
+        for first, last in spans(self.ctx):
+            number += sum(Window(part, first, last).count(self.ctx.db) for part in self.past)
+            self.ctx.progress(0)
+        return number
 
-    def windows(self):
-        """What the walk goes over. Orphans first, as their number was judged first."""
-        for number, part in enumerate(self.parts):
-            if self.found[number]:
-                for first, last in self._windows():
-                    yield Window(part, first, last)
+    def windows(self, before_each):
+        """What the walk goes over, after `before_each(last log id)`."""
+        for first, last in spans(self.ctx):
+            before_each(last)
+            for part in self.parts:
+                yield Window(part, first, last)
 
-    def sample(self) -> list[dict]:
-        """A few of them."""
-        columns, rows = ", ".join(self.ctx.job.sample), []
-        for window in self.windows():
-            rows += self.ctx.db.query(f"SELECT {columns} FROM {{{TABLE}}} WHERE {window.sql} ORDER BY message_log_id"
-                                      " LIMIT :most", **window.values, most=SAMPLE_ROWS)
-            if len(rows) >= SAMPLE_ROWS:
+    def show(self, trouble: str | None) -> dict:
+        """Show what a run would delete, and count it as far as `--limit` lets it go."""
+        from .preview import tell
+
+        ctx, counts = self.ctx, {"deleted": 0, ORPHANS: 0}
+        rows: list[dict] = []
+        for window in self.windows(lambda _: ctx.progress(counts["deleted"])):
+            number = window.count(ctx.db)
+            if ctx.limit is not None:
+                number = min(number, ctx.limit - counts["deleted"])
+            counts["deleted"] += number
+            if window.counted:
+                counts[window.counted] += number
+            if number and len(rows) < SAMPLE_ROWS:
+                rows += window.sample(ctx)
+            if counts["deleted"] == ctx.limit:
                 break
-        return rows[:SAMPLE_ROWS]
+        tell(ctx, TABLE, counts["deleted"], rows[:SAMPLE_ROWS], trouble)
+        return counts
 
-    def _windows(self):
-        """(first, last) log id of some thousand snapshots each, up to the last one that is there now."""
-        db = self.ctx.db
-        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}}")
-        end = db.value(f"SELECT MAX(message_log_id) FROM {{{TABLE}}}")
-        while first is not None and first <= end and not self.ctx.should_stop():
-            last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} WHERE message_log_id >= :first_log"
-                            " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, most=WINDOW - 1)
-            last = end if last is None else min(last, end)
-            yield first, last
-            first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} WHERE message_log_id > :last_log",
-                             last_log=last)
+
+class Orphans:
+    """How many there are, counted window by window, always before any of the window is deleted.
+
+    They are too many when they are more than half of the snapshots that were passed, and more than may go unasked. A
+    table so large that counting it takes most of a run is judged by its beginning, and again while the walk goes on.
+    """
+
+    def __init__(self, ctx, unasked: int) -> None:
+        self.ctx, self.unasked = ctx, unasked
+        self.found = self.passed = self.end = 0
+        self.all_seen = False
+        self._spans = spans(ctx)
+
+    def too_many(self) -> bool:
+        """As far as was counted."""
+        return self.found > self.unasked and self.found > MOST_SHARE * self.passed
+
+    def begin(self) -> str | None:
+        """Count all, or what a part of the time allows. Why the run must not go on, in a sentence."""
+        until = self.ctx.monotonic() + self.ctx.seconds_left() / TIME_SHARE
+        self._count(lambda: self.ctx.monotonic() > until and (self.ctx.confirmed or not self.too_many()))
+        return self._words("Nothing was") if self.too_many() else None
+
+    def go_on(self, last: int, deleted: int) -> str | None:
+        """The same as far as that log id, and further as long as they are too many."""
+        if last <= self.end:
+            return None
+        self._count(lambda: self.end >= last and not self.too_many(), deleted)
+        return self._words(f"{deleted:,} rows were") if self.too_many() else None
+
+    def _count(self, enough, deleted: int = 0) -> None:
+        for first, last in self._spans:
+            window, everything = (Window(Part("", sql, {}), first, last) for sql in (_no_log(), "1 = 1"))
+            self.found += window.count(self.ctx.db)
+            self.passed += everything.count(self.ctx.db)
+            self.end = last
+            self.ctx.progress(deleted)
+            if enough():
+                return
+        self.all_seen = not self.ctx.should_stop()
+
+    def _words(self, gone: str) -> str:
+        """A log that was lost, or another database's, makes all headers look forsaken."""
+        return (f"{self.found:,} of {'' if self.all_seen else 'the first '}{self.passed:,} rows of {TABLE} have no row "
+                f"in message_logs, which looks like a wrong or an empty table of logs. {gone} deleted. If they are to "
+                f"go, run `jobs.py {self.ctx.job.name} --yes` once")
+
+
+def spans(ctx):
+    """(first, last) log id of some thousand snapshots each, up to the last one that is there at the beginning."""
+    db = ctx.db
+    first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}}")
+    end = db.value(f"SELECT MAX(message_log_id) FROM {{{TABLE}}}")
+    while first is not None and first <= end and not ctx.should_stop():
+        last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} WHERE message_log_id >= :first_log"
+                        " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, most=WINDOW - 1)
+        last = end if last is None else min(last, end)
+        yield first, last
+        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} WHERE message_log_id > :last_log",
+                         last_log=last)
 
 
 def purge(ctx, keep: timedelta | None, words: str) -> dict:
     """Delete what is due. `keep` None: only what has no log row. `words`: what `keep` is called."""
-    due = Due(ctx, keep)
+    due, counts = Due(ctx, keep), {"deleted": 0, ORPHANS: 0}
     known = Known(ctx, {} if keep is None else {"keep": keep}, {"keep": words})
-    if not due.count_all():
-        return {"deleted": 0, ORPHANS: 0}
-    trouble = _too_many_orphans(due, known)
+    orphans = Orphans(ctx, max(MOST_ROWS, known.last.get(CONFIRMED, 0)))
+    trouble = orphans.begin()
     if ctx.dry_run:
-        counts, trouble = due.counts(), trouble or known.trouble(due)
-        ctx.show(f"delete {counts['deleted']:,} row{'s' * (counts['deleted'] != 1)} of {TABLE}", due.sample(),
-                 f"a run would stop: {trouble}" if trouble else "")
-        return counts
+        return due.show(trouble or known.trouble(TABLE, due.count_past))
     if trouble and not ctx.confirmed:
-        ctx.log.error("purge stopped", table=TABLE, reason="not confirmed", error=trouble)
-        raise SafetyStop(trouble)
-    if trouble:
-        known.limits[ORPHANS] = due.found[0]        # for the next runs too, if this one cannot finish
-    known.check(due)
-    counts = {"deleted": 0, ORPHANS: 0}
-    delete(ctx, Walk(ctx, TABLE), due.windows(), counts, sum(due.found), due.cutoffs)
+        refuse(ctx, TABLE, trouble)
+    known.check(TABLE, due.count_past)
+    if ctx.should_stop():
+        ctx.log.warning("no time to delete: a shorter keep is counted first", table=TABLE)
+    if trouble:                         # for the next runs too, if this one cannot finish
+        known.store(**{CONFIRMED: orphans.found if orphans.all_seen else _all(ctx.db)})
+
+    def judge(last: int) -> None:
+        ctx.progress(counts["deleted"])
+        trouble = None if ctx.confirmed else orphans.go_on(last, counts["deleted"])
+        if trouble:
+            ctx.progressed = counts
+            refuse(ctx, TABLE, trouble)
+
+    delete_all(ctx, Walk(ctx, TABLE), due.windows(judge), counts, None, due.cutoffs)
     if not ctx.should_stop():
-        if ORPHANS in known.last:
-            known.limits[ORPHANS] = 0
-        known.store()
+        known.store(**({CONFIRMED: 0} if CONFIRMED in known.last else {}))
     return counts
 
 
-def _too_many_orphans(due: Due, known: Known) -> str | None:
-    """Why the run must not go on: a log that was lost, or another database's, makes all headers look forsaken."""
-    orphans = due.found[0]
-    if orphans <= max(MOST_ROWS, known.last.get(ORPHANS, 0)):
-        return None
-    rows = due.ctx.db.value(f"SELECT COUNT(*) FROM {{{TABLE}}}")
-    if orphans <= MOST_SHARE * rows:
-        return None
-    return (f"{orphans:,} of {rows:,} rows of {TABLE} have no row in message_logs, which looks like a wrong or an "
-            f"empty table of logs. Nothing was deleted. If they are to go, run `jobs.py {due.ctx.job.name} --yes` once")
+def _all(db) -> int:
+    return db.value(f"SELECT COUNT(*) FROM {{{TABLE}}}")
 
 
 def _no_log() -> str:

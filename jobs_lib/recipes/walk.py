@@ -66,7 +66,7 @@ class Walk:
             if self.reason != "done":
                 return
 
-    def listed(self, chosen, ids):
+    def delete_ids(self, chosen, ids):
         """Delete just these rows, as far as `chosen` still says so, in their order; yield as `batches` does."""
         at = 0
         while at < len(ids) and self._may_go_on():

@@ -90,7 +90,7 @@ def audit_write(db, number: int, rows: int) -> str:
 def audit_job(url: str, folder: str) -> None:
     """Our engine on a plain table."""
     ours(purge(table="audit_logs", rules=(Rule("created_at", only={"severity": "info"}),), schedule="0 0 * * *",
-               options={"keep": keep("365d", "For this comparison.")}, budget="1h")._replace(name="purge_audit"),
+               options={"keep": keep("365d", "For this comparison.")})._replace(name="purge_audit", budget="1h"),
          url, folder)
 
 

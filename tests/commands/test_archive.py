@@ -105,6 +105,13 @@ def test_an_archive_that_was_exchanged_or_is_gone_is_told(service):
         f"{path.name} is not in {service.folder}/archives"]
 
 
+def test_a_mistyped_store_is_told_and_not_made(service):
+    code, out, err = answer(service, "verify", JOBS_ARCHIVE_STORE="archvies")
+    assert (code, out) == (1, "")
+    assert f"there is no folder {service.folder}/archvies, and archives should be in it" in err
+    assert not (service.folder / "archvies").exists()
+
+
 def test_without_an_archive_or_a_store_that_is_said(line):
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n[archive]\nstore = archives\n")
     line("migrate")

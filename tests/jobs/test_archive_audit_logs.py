@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.recipes import archive, archive_format
+from jobs_lib.recipes import archive, archive_files, archive_format, archive_write
 from jobs_lib.recipes.archive_format import read_manifest
 from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
@@ -97,8 +97,8 @@ def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
 
 
 def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):        # R57
-    monkeypatch.setattr(archive, "MOST_ROWS", 400)
-    monkeypatch.setattr(archive, "PAGE_ROWS", 90)
+    monkeypatch.setattr(archive_write, "MOST_ROWS", 400)
+    monkeypatch.setattr(archive_write, "PAGE_ROWS", 90)
     bench.config(archive={"store": "archives"})
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
                    [("login", ("info", "critical")[at % 5 == 0], bench.ago(days=3000, seconds=at // 200))
@@ -113,7 +113,7 @@ def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):
 
 
 def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
-    monkeypatch.setattr(archive, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(archive_write, "MOST_BYTES", 10_000)
     old(disk, 50, details="x" * 900)
     disk.run(JOB)
     assert len(archives(disk)) > 3
@@ -131,7 +131,7 @@ def test_a_limit_caps_the_rows(disk):
 
 
 def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
-    monkeypatch.setattr(archive, "PAGE_ROWS", 100)
+    monkeypatch.setattr(archive_write, "PAGE_ROWS", 100)
     old(disk, 2000)
     disk.on_statement = lambda sql, _: disk.clock.sleep(2 if sql.startswith("SELECT * FROM {audit_logs}") else 0)
     counts = disk.run(JOB, budget="30s")
@@ -191,14 +191,14 @@ def test_a_shortened_limit_stops_before_anything_is_archived(disk):         # R1
 
 def test_a_row_that_changed_after_it_was_archived_goes_too(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive._Archiving._delete
+    real = archive._delete
 
-    def delete(self, id, ids, cutoff):
-        self.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' WHERE id = :id",
-                        id=before[0]["id"])
-        self.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])      # somebody else was quicker
-        return real(self, id, ids, cutoff)
-    monkeypatch.setattr(archive._Archiving, "_delete", delete)
+    def delete(ctx, *args):
+        ctx.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' WHERE id = :id",
+                       id=before[0]["id"])
+        ctx.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])       # somebody else was quicker
+        real(ctx, *args)
+    monkeypatch.setattr(archive, "_delete", delete)
     assert disk.run(JOB)["deleted"] == 2
     assert disk.ids("audit_logs") == []
     assert held(disk) == before
@@ -258,8 +258,8 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     disk.run(JOB)
     before = old(disk, 3)
     os.rename(disk.folder / "archives", disk.folder / "unmounted")
-    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and there are archives "
-                               "in it: is its disk mounted?")
+    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and archives should "
+                               "be in it: is its disk mounted?")
     assert disk.rows("audit_logs") == before
     os.rename(disk.folder / "unmounted", disk.folder / "archives")
     assert disk.run(JOB)["archived"] == 3
@@ -318,12 +318,12 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
 
 def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive._Archiving._expire
+    real = archive.expire
 
-    def late(self):
+    def late(*args):
         someone_else(disk, "writing")
-        return real(self)
-    monkeypatch.setattr(archive._Archiving, "_expire", late)
+        return real(*args)
+    monkeypatch.setattr(archive, "expire", late)
     assert disk.run(JOB) == STORED
     assert disk.result["stop_reason"] == "another run archives"
     assert disk.rows("audit_logs") == before
@@ -332,12 +332,12 @@ def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive.verify
+    real = archive_write.verify
 
     def discarded(*args):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :later", later=disk.ahead(seconds=1))
         return real(*args)
-    monkeypatch.setattr(archive, "verify", discarded)
+    monkeypatch.setattr(archive_write, "verify", discarded)
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
 
@@ -348,7 +348,7 @@ def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R
     databases.bulk(service.db, "audit_logs", ["event", "created_at"],
                    [("login", clock.now() - timedelta(days=400, seconds=at % 50)) for at in range(3000)])
     before = service.db.query("SELECT * FROM {audit_logs}")
-    small = "jobs_lib.recipes.archive:MOST_ROWS=700"
+    small = "jobs_lib.recipes.archive_write:MOST_ROWS=700"
     launcher = str(ROOT / "tests/support/killed_call.py")
     both = [service.start(JOB, "--json", launcher=launcher, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_SMALL=small)
             for host in (1, 2, 3)]
@@ -378,7 +378,7 @@ def test_archives_go_after_their_time_with_both_files(disk):
     assert disk.run(JOB, dry_run=True)["expired"] == 1
     assert disk.run(JOB)["expired"] == 1
     [row] = archives(disk)
-    assert files(disk) == [os.path.basename(row["location"]), archive.names(row["location"])[1]]
+    assert files(disk) == [os.path.basename(row["location"]), archive_files.names(row["location"])[1]]
 
 
 def test_an_old_archive_whose_files_are_gone_leaves_no_row(disk):
@@ -394,7 +394,28 @@ def test_an_old_archive_in_another_store_stays_named(disk):
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0
     assert len(archives(disk)) == 1
-    assert [event["event"] for event in disk.events(JOB)][-3:-1] == ["old archive in another store", "purge"]
+    assert [event["event"] for event in disk.events(JOB)][-3:-1] == ["old archives in another store", "purge"]
+
+
+def test_many_old_archives_in_another_store_stop_nothing_and_are_not_counted(disk):
+    aged(disk, *range(12))
+    disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=2555, seconds=1))
+    disk.config(archive={"store": "new"})
+    old(disk, 2)
+    assert disk.run(JOB, dry_run=True)["expired"] == 0
+    assert disk.run(JOB) == {"archived": 2, "archives": 1, "deleted": 2, "expired": 0}
+    assert len(archives(disk)) == 13
+    aged(disk, 2555)
+    assert disk.run(JOB, dry_run=True)["expired"] == disk.run(JOB)["expired"] == 1
+
+
+def test_an_old_archive_that_was_moved_by_hand_goes_too(disk):
+    aged(disk, 2555)
+    os.rename(disk.folder / "archives", disk.folder / "moved")
+    disk.config(archive={"store": "moved"})
+    assert disk.run(JOB)["expired"] == 1
+    assert archives(disk) == []
+    assert list((disk.folder / "moved").glob("audit-*")) == []
 
 
 def test_most_archives_at_once_have_to_be_confirmed(disk):
@@ -504,7 +525,7 @@ def test_ten_times_the_rows_take_the_same_memory(tmp_path):        # R18
         databases.bulk(service.db, "audit_logs", ["event", "details", "created_at"],
                        [("login", "x" * 200, long_ago)] * number)
         process = service.start(JOB, launcher=str(ROOT / "tests/support/killed_call.py"),
-                                JOBS_SMALL="jobs_lib.recipes.archive:MOST_ROWS=3000")
+                                JOBS_SMALL="jobs_lib.recipes.archive_write:MOST_ROWS=3000")
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0
         assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 0

@@ -1,6 +1,7 @@
 """Header snapshots go when their log row is gone, or past its time; no others ever do."""
 from __future__ import annotations
 
+import json
 import re
 import signal
 
@@ -100,8 +101,19 @@ def test_which_of_the_two_times_counts(bench, headers, logs, gone):
     assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
 
 
-def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench):
-    bench.config(**{LOGS: {"keep": "off"}})
+@pytest.mark.parametrize("headers, gone", [("", {900: False}), ("30d", {30: False, 31: True}), ("off", {900: False})])
+def test_where_the_job_for_logs_is_switched_off_its_time_does_not_count(bench, headers, gone):
+    bench.config(**{LOGS: {"keep": "20d", "enabled": "no"}})
+    for days in gone:
+        pair(bench, days, bench.ago(days=days))
+    bench.table("header_snapshots", [{"id": 1000, "message_log_id": 1000}])
+    assert bench.run(JOB, keep=headers) == {"deleted": 1 + sum(gone.values()), "orphans": 1}
+    assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
+
+
+@pytest.mark.parametrize("how", [{"keep": "off"}, {"enabled": "no"}])
+def test_where_all_logs_are_kept_so_are_the_headers_of_who_chose_a_time(bench, how):
+    bench.config(**{LOGS: how})
     bench.table("users", [{"id": 1, "log_retention_days": 5}])
     pair(bench, 1, bench.ago(days=300))
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
@@ -213,6 +225,35 @@ def test_a_run_stops_between_batches_and_the_next_goes_on(bench):      # R4
     assert bench.result["status"] == "ok"
 
 
+def slow_counts(bench, seconds: float, number: int = 10 ** 6) -> None:
+    """So many counts take so long each."""
+    counts = []
+
+    def slow(sql, _):
+        if sql.startswith("SELECT COUNT(*) FROM {header_snapshots}") and len(counts) < number:
+            counts.append(sql)
+            bench.clock.sleep(seconds)
+    bench.on_statement = slow
+
+
+def test_a_run_too_short_to_read_all_deletes_all_the_same(bench, few):         # R4
+    many(bench.db, 200, 200, bench.ago(days=91))
+    slow_counts(bench, 0.1)                                 # 20 windows, two counts each: longer than the run
+    first = bench.run(JOB, budget="2s")["deleted"]
+    assert bench.result["status"] == "partial"
+    assert 0 < first < 200
+    while bench.result["status"] == "partial":
+        assert bench.run(JOB, budget="2s")["deleted"] > 0
+    assert bench.ids("header_snapshots") == []
+
+
+def test_a_run_that_only_looks_has_a_heartbeat(bench, few):
+    many(bench.db, 200, 200, bench.now)
+    slow_counts(bench, 0.5)
+    assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
+    assert len([sql for sql in bench.statements if sql.startswith("UPDATE {job_runs}")]) > 5
+
+
 def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
     many(bench.db, 0, 2000, None)
     bench.timeout = 1.0
@@ -267,10 +308,42 @@ def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
     assert bench.events(JOB)[1]["event"] == "purge stopped"
 
 
+def test_a_table_too_large_to_count_first_is_judged_again_on_the_way(bench, few):      # R19
+    many(bench.db, 60, 200, bench.now)
+    slow_counts(bench, 0.2, 10)                             # a third of the run: the first five windows
+    error = bench.fails(JOB, budget="6s")
+    assert error.startswith("140 of 200 rows of header_snapshots have no row in message_logs")
+    gone = 200 - len(bench.ids("header_snapshots"))
+    assert 10 < gone <= 60
+    assert f" {gone} rows were deleted. " in error
+    assert bench.result["counts"] == {"deleted": gone, "orphans": gone}
+    assert bench.ids("header_snapshots")[:60] == [*range(1, 61)]
+    bench.on_statement = None
+    assert bench.run(JOB, yes=True)["deleted"] == 140 - gone
+
+
+def test_a_look_that_finds_too_many_goes_on_as_long_as_it_can(bench, few):             # R19
+    many(bench.db, 0, 200, None)
+    slow_counts(bench, 0.2)
+    assert bench.fails(JOB, budget="3s").startswith("80 of the first 80 rows of header_snapshots")
+    assert len(bench.ids("header_snapshots")) == 200
+    slow_counts(bench, 0.2)
+    assert bench.run(JOB, budget="3s", yes=True, limit=50)["deleted"] == 50
+    bench.on_statement = None
+    assert bench.run(JOB)["deleted"] == 150                 # it was confirmed for all
+
+
 @pytest.mark.parametrize("logs, orphans", [(11, 11), (0, 10)])
 def test_half_of_them_or_ten_thousand_may_go_unasked(bench, few, logs, orphans):       # R19
     many(bench.db, logs, logs + orphans, bench.now)
     assert bench.run(JOB)["orphans"] == orphans
+
+
+def test_a_confirmed_number_is_no_limit_of_an_option(bench, few):
+    many(bench.db, 0, 100, None)
+    bench.run(JOB, yes=True, limit=30)
+    known = json.loads(bench.db.value("SELECT last_options FROM {job_state} WHERE job = :job", job=JOB))
+    assert known == {"keep": 90 * 86400, "confirmed_orphans": 100}
 
 
 def test_yes_holds_for_the_next_runs_until_they_are_gone(bench, few):      # R19

@@ -339,3 +339,13 @@ def test_a_file_that_we_may_only_read_says_so():
         os.chmod(folder, 0o755)
     assert done.stderr == ""
     assert "must be able to write to its folder" in done.stdout or "is another user's" in done.stdout
+
+
+def test_text_that_is_no_utf_8_is_read_with_marks(tmp_path):       # R23: one such row must not stop a job
+    db = migrated(f"sqlite:///{tmp_path}/jobs.db")
+    db.execute("INSERT INTO {users} (id, email, name) VALUES (1, 'a@b.example', CAST(x'4772fcdf65' AS TEXT))")
+    db.execute("INSERT INTO {users} (id, email, name) VALUES (2, 'c@d.example', 'Jörg')")
+    with db.transaction():
+        assert [row["name"] for row in db.query("SELECT name FROM {users} ORDER BY id")] == ["Gr\ufffd\ufffde", "Jörg"]
+    assert db.value("SELECT name FROM {users} WHERE id = 1") == "Gr\ufffd\ufffde"
+    db.close()

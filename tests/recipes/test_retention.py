@@ -60,11 +60,12 @@ def test_an_option_that_is_off_leaves_the_other_rules(bench):
 
 def test_the_filter_serves_an_index_from_end_to_end():
     rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
-    chosen = Selection("failed_emails", [(rule, "T")])
+    chosen = Selection("failed_emails", [(rule, "T")], None)
     assert [arm.sql for arm in chosen.arms] == [
-        "status = :only0_status AND told_at IS NOT NULL AND finished_at < :before0",
-        "status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL AND created_at < :before0"]
-    assert chosen.values == {"only0_status": "failed", "before0": "T"}
+        "status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn AND finished_at < :before0",
+        ("status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
+         " AND created_at >= :dawn AND created_at < :before0")]
+    assert chosen.values == {"only0_status": "failed", "before0": "T", "dawn": "1000-01-01 00:00:00"}
     assert "COALESCE" not in chosen.sql
 
 
@@ -400,3 +401,13 @@ def test_where_files_go_too_no_batch_is_larger_than_its_cap():
     assert pace.rows == 50
     pace.after(50, 0.0)
     assert pace.rows == 50
+
+
+@pytest.mark.parametrize("odd", ["''", "'0'", "1764000000"])
+def test_what_is_no_time_is_nobody_s_oldest_and_stops_nobody(bench, odd):       # R23
+    if bench.db.dialect.name != "sqlite":
+        return                                  # MariaDB refuses it
+    logs(bench, {1: 91, 2: 91, 3: 1})
+    bench.db.execute(f"UPDATE {{message_logs}} SET created_at = {odd} WHERE id = 1")
+    assert bench.run("purge_message_logs") == {"deleted": 1}
+    assert bench.ids("message_logs") == [1, 3]

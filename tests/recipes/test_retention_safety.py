@@ -37,7 +37,8 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_it_deletes(benc
     bench.run(LOGS)
     assert bench.fails(LOGS, keep="9d") == (
         "[purge_logs] keep is 9d, it was 90d at the last good run: 20 of 20 rows of message_logs would go now. Nothing "
-        "was deleted. If that is meant, run `jobs.py purge_logs --yes` once; if not, put the option right")
+        "was deleted. If that is meant, run `jobs.py purge_logs --yes` once, with the same --set if there "
+        "was one; if not, put the option right")
     assert len(bench.ids("message_logs")) == 20
     assert bench.events("purge_logs")[-2]["event"] == "purge stopped"
     assert bench.events("purge_logs")[-2]["level"] == "error"

@@ -416,7 +416,6 @@ def test_a_dry_run_tells_that_a_sweep_would_stop(swept):
     assert "a run would stop: 151 of 152 files" in swept.samples[-1]["note"]
 
 
-def test_a_dry_run_tells_why_a_folder_is_left_out(swept):
+def test_a_dry_run_fails_over_a_folder_as_a_run_would(swept):
     (swept.spool_dir / ".jobs-spool").unlink()
-    swept.run(JOB, dry_run=True)
-    assert swept.samples[-1]["note"].startswith("left out: the folder does not carry the mark")
+    assert "does not carry the mark of this database" in swept.fails(JOB, dry_run=True)

@@ -6,6 +6,7 @@ Each has `name`, `Error` (the driver's root error), and
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
     trouble(error, target) -> DatabaseError   the driver's error in our words
+    forgive(raw, error) -> bool               whether the statement is to be tried once more
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain

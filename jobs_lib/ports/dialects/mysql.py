@@ -188,6 +188,11 @@ READ_ONLY = {1290, 1792, 1836}
 WITH_VALUES = {1064, 1292, 1366, 1411, 1525}        # their words quote what was stored or sent: personal data
 
 
+def forgive(raw, error: pymysql.MySQLError) -> bool:
+    """The server sees to it that text is text."""
+    return False
+
+
 def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None

@@ -169,6 +169,17 @@ def interrupt(raw, target) -> None:
     raw.interrupt()
 
 
+def forgive(raw, error: sqlite3.Error) -> bool:
+    """Whether a SELECT may be tried again: text that is no UTF-8, as some apps store it, is read with marks after this.
+
+    Not from the start, since the decoder in C is much faster than any function of ours.
+    """
+    if not str(error).startswith("Could not decode to UTF-8") or raw.text_factory is not str:
+        return False
+    raw.text_factory = lambda data: data.decode("utf-8", "replace")
+    return True
+
+
 def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     """Python before 3.11 gives no error code, so the words decide."""
     words = str(error)

@@ -1,0 +1,55 @@
+"""The two files of an archive and its row in `audit_archives`: names, places, and whether they are whole."""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+
+from ..errors import ConfigError
+from ..ports.archives import open_store, place_of
+from . import archive_format as form
+
+TABLE = "audit_logs"
+UNFINISHED = "status IN ('verified', 'writing')"
+OTHERS = "another run archives"                     # why a run stops
+
+Verified = namedtuple("Verified", "id ids cutoff")
+Verified.__doc__ = "A verified archive whose rows may go: its id in the table, the ids that were read back, its cutoff."
+
+
+def refuse_shared(store: str, ctx) -> None:
+    """ConfigError for a folder that is one of the others, or in it: their files are swept, rotated, replaced."""
+    if "://" in store:
+        return
+    path = os.path.realpath(store)
+    for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir")):
+        other = os.path.realpath(getattr(ctx.section(section), option))
+        if os.path.commonpath([path, other]) == other:
+            raise ConfigError(f"[archive] store = {store}: that is in [{section}] {option}; give archives a folder "
+                              "of their own")
+
+
+def open_for(db, section):
+    """The store, made when no archive is known in it yet."""
+    place = place_of(section)
+    known = db.query("SELECT location FROM {audit_archives} ORDER BY id DESC LIMIT 100")
+    return open_store(section, make=not any(is_in(place, row["location"]) for row in known))
+
+
+def is_in(place: str, location: str) -> bool:
+    """Whether an archive was written into the store at that place."""
+    return location.rpartition("/")[0] == place.rstrip("/")
+
+
+def names(location: str) -> tuple[str, str]:
+    """(the name of the rows' file, that of the manifest) of an archive."""
+    name = location.rpartition("/")[2]
+    return name, name.removesuffix(form.ROWS_END) + form.MANIFEST_END
+
+
+def verify(store, location: str, look=None) -> tuple[dict, form.Tally]:
+    """Read both files from the store and compare them; (the manifest, what was read). Damaged, ArchiveError."""
+    name, manifest_name = names(location)
+    manifest = form.read_manifest(store.read(manifest_name))
+    if manifest.get("file") != name:
+        raise form.Damaged(f"the manifest is that of {manifest.get('file')}")
+    return manifest, form.check(store.read(name), manifest, look)

@@ -1,0 +1,109 @@
+"""Archives of earlier runs: what dead ones left is finished or discarded, and what is too old is removed."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from .. import clock
+from ..ports.archives import ArchiveError
+from . import archive_format as form
+from .archive_files import OTHERS, UNFINISHED, Verified, is_in, names, verify
+from .retention import SafetyStop
+
+MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5               # archives that go at once without being confirmed
+
+
+def unfinished(ctx, store, look):
+    """Discard what dead runs left unverified, and yield each Verified whose rows are not all deleted yet.
+
+    The archive of a run that lives stops this one. `look()` is called while a file is read: it may raise to end this.
+    """
+    for row in ctx.db.query("SELECT id, location, row_count, sha256, cutoff, status, created_at"
+                            f" FROM {{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
+        if _lives(ctx, row["location"]):
+            ctx.stop(OTHERS)
+            return
+        if row["status"] == "writing":
+            _discard(ctx, store, row)
+        else:
+            yield _verified(store, row, look)
+
+
+def _lives(ctx, location: str) -> bool:
+    """Whether the run that made it is still at it. Each run has just looked which of them are dead."""
+    run = [*location.rpartition("/")[2].split("-"), "", ""][2]
+    return run != ctx.run_id and bool(ctx.db.value(
+        "SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run AND status = 'running'", run=run))
+
+
+def _discard(ctx, store, row: dict) -> None:
+    """Remove what there is of an unverified archive, its row last, so that no file is left without one."""
+    db, location = ctx.db, row["location"]
+    # Its time becomes another one, without which it cannot be verified any more: should its run not be dead.
+    later = max(ctx.now, clock.parse(row["created_at"]) + timedelta(seconds=1))
+    if not db.execute("UPDATE {audit_archives} SET created_at = :later WHERE id = :id AND status = 'writing'"
+                      " AND created_at = :seen", later=later, id=row["id"], seen=row["created_at"]):
+        return
+    for name in names(location):
+        store.remove(name)
+    db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'writing'", id=row["id"])
+    ctx.log.warning("unfinished archive discarded", location=location)
+    if not is_in(store.place, location):
+        ctx.log.warning("the store is another now: a part of a file may be left there", location=location)
+
+
+def _verified(store, row: dict, look) -> Verified:
+    """It, read once more."""
+    location = row["location"]
+    if not store.has(names(location)[0]):
+        raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but it is not in "
+                           f"{store.place}: put it back, or set [archive] store to where it is")
+    try:
+        manifest, read = verify(store, location, look)
+        if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
+            raise form.Damaged("it is not the one that was verified")
+    except form.Damaged as error:
+        raise form.Damaged(f"{location} was verified before and is not whole any more: {error}. Put a good copy "
+                           "in its place. Nothing more is archived or deleted until then") from None
+    return Verified(row["id"], read.ids, row["cutoff"])
+
+
+def expire(ctx, store):
+    """Remove the archives in this store that are past `[archive] keep`, and yield the location of each.
+
+    SafetyStop if that is most of them and nobody said `--yes`.
+    """
+    keep = ctx.section("archive").keep
+    if keep is None:
+        return
+    old = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old"
+                       " ORDER BY created_at", old=ctx.now - keep)
+    here: list[dict] = []
+    elsewhere: list[dict] = []
+    for row in old:                 # also what was moved here by hand, though the table has the place from before
+        found = is_in(store.place, row["location"]) or store.has(names(row["location"])[0])
+        (here if found else elsewhere).append(row)
+    if elsewhere:
+        ctx.log.warning("old archives in another store", number=len(elsewhere), location=elsewhere[0]["location"])
+    _check(ctx, store, here)
+    for row in here:
+        if ctx.should_stop():
+            return
+        for name in names(row["location"]):
+            store.remove(name)
+        # The row last: killed in between, it names a file that is gone, and the next run finds that out.
+        ctx.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'", id=row["id"])
+        ctx.log.event("archive expired", location=row["location"])
+        yield row["location"]
+
+
+def _check(ctx, store, going: list[dict]) -> None:
+    """They become old one by one: most of them at once means a typing error in `keep`."""
+    if len(going) <= MOST_EXPIRED or ctx.confirmed:
+        return
+    known = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
+    here = {row["id"] for row in known if is_in(store.place, row["location"])} | {row["id"] for row in going}
+    if len(going) > EXPIRED_SHARE * len(here):
+        from ..options import show_duration
+        raise SafetyStop(f"[archive] keep is {show_duration(ctx.section('archive').keep)}: {len(going):,} of "
+                         f"{len(here):,} archives would go now. Nothing was deleted. If that is meant, run "
+                         f"`jobs.py {ctx.job.name} --yes` once; if not, put the option right")

@@ -1,0 +1,34 @@
+"""What archiving would do, for a dry run: as far as it can be told without looking into the store."""
+from __future__ import annotations
+
+from ..ports.archives import place_of
+from .archive_files import UNFINISHED, is_in, refuse_shared
+from .archive_write import MOST_ROWS
+
+
+def preview(ctx, chosen) -> dict:
+    """Show it, and return the counts of a run but for `deleted`. Nothing is opened."""
+    section = ctx.section("archive")
+    refuse_shared(section.store, ctx)
+    place, rows = place_of(section), chosen.count(ctx.db)
+    if ctx.limit is not None:
+        rows = min(rows, ctx.limit)
+    files = -(-rows // MOST_ROWS)
+    waiting = {row["status"]: row["location"] for row in ctx.db.query(
+        f"SELECT status, location FROM {{audit_archives}} WHERE {UNFINISHED}")}
+    notes = [f"first, the rows that are left of {waiting['verified']} are deleted"] if "verified" in waiting else []
+    notes += [f"first, the unfinished {waiting['writing']} is discarded"] if "writing" in waiting else []
+    ctx.show(f"archive {rows:,} row{'s' * (rows != 1)} in {files:,} file{'s' * (files != 1)} or more, in "
+             f"{place}" if rows else "archive nothing", [], "; ".join(notes))
+    expired = _expired(ctx, place, section.keep)
+    if expired:
+        ctx.show(f"remove {expired:,} old archive{'s' * (expired != 1)} from the store", [])
+    return {"archived": rows, "archives": files, "expired": expired}
+
+
+def _expired(ctx, place: str, keep) -> int:
+    """How many archives would go. Those that were moved to this place by hand cannot be told from here."""
+    if keep is None:
+        return 0
+    return sum(is_in(place, row["location"]) for row in ctx.db.query(
+        "SELECT location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old", old=ctx.now - keep))
