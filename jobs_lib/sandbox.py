@@ -104,9 +104,9 @@ class Sandbox:
 
     def settings(self) -> list[str]:
         """What `--set` has to say so that a run stays in the copy."""
-        # What is not set at all (a store for archives) stays so: the job does something else then.
+        # No store for archives stays none: the job does something else then. No outbox would mean the network.
         inside = [f"{section}.{option}={self.path(name)}" for (section, option), name in WRITTEN.items()
-                  if getattr(self.config.section(section), option)]
+                  if section != "archive" or self.config.section(section).store]
         return [*inside, f"core.database=sqlite:///{self.path('jobs.db')}", "core.lock=file", "mail.transport=maildir"]
 
     def tables(self) -> dict:
