@@ -12,6 +12,8 @@ _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
 
 def _archive_store(value: str) -> str:
+    if value.strip().lower() == "off":          # as everywhere else; a folder of that name is ./off
+        return ""
     if "://" not in value:
         return kind.path.parse(value)
     from .ports.archives import parse_url
@@ -19,7 +21,7 @@ def _archive_store(value: str) -> str:
     return value
 
 
-_STORE = kind.or_empty(kind.Kind("path or ftps URL", _archive_store, mask=kind.hide_password))
+_STORE = kind.or_empty(kind.Kind("path or ftps URL, or off", _archive_store, mask=kind.hide_password))
 
 SECTIONS = {
     "core": {
@@ -90,7 +92,7 @@ SECTIONS = {
     "archive": {
         "store": Option(_STORE, "", "Where audit rows are written before they are deleted: a private folder, or "
                                     "ftps://user:password@host:21/folder (in user and password write % as %25, @ as "
-                                    "%40, : as %3A, / as %2F). Empty: they are deleted without an archive."),
+                                    "%40, : as %3A, / as %2F). Empty or off: they are deleted without an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
         "ca_file": Option(kind.or_empty(kind.path), "", "A file with the authority that signed the FTPS server's "

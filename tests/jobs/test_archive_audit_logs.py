@@ -69,6 +69,13 @@ def test_rows_go_after_a_year_and_critical_ones_after_seven(bench):
     assert archives(bench) == []
 
 
+def test_a_store_that_is_off_is_no_store(disk):
+    old(disk, 2)
+    disk.config(archive={"store": "off"})
+    assert disk.run(JOB) == {"deleted": 2}
+    assert not (disk.folder / "off").exists()
+
+
 def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
     bench.config(archive={"store": "archives"})
     bench.table("audit_logs", [
