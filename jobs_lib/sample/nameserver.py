@@ -17,7 +17,8 @@ HINT = "no name server to ask is installed (Debian: `apt-get install knot`, or n
 SOA = b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00%s\x00\x06\x00\x01"     # a question for a zone's SOA
 ZONE = "$ORIGIN {name}.\n$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n@ NS ns.invalid.\n"
 
-# All paths are relative to the folder that it is started in: any sign may be in the folder's own name.
+# All paths are relative to the folder that it is started in: any sign may be in the folder's own name. That of the
+# socket would be made absolute, and longer than a socket's may be.
 KNOT = """\
 server:
     listen: 127.0.0.1@{port}
@@ -25,6 +26,8 @@ server:
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
+control:
+    listen: "/proc/self/cwd/knot.sock"
 database:
     storage: .
 template:

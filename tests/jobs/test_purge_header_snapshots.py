@@ -361,7 +361,8 @@ def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option
     bench.config(**{where: {"keep": "9d"}})
     assert bench.fails(JOB) == (
         f"{option} is 9d, it was 90d at the last good run: 20 of 20 rows of header_snapshots would go now. Nothing was "
-        "deleted. If that is meant, run `jobs.py purge_header_snapshots --yes` once; if not, put the option right")
+        "deleted. If that is meant, run `jobs.py purge_header_snapshots --yes` once, with the same --set if "
+        "there was one; if not, put the option right")
     assert len(bench.ids("header_snapshots")) == 20
     assert bench.run(JOB, yes=True)["deleted"] == 20
     bench.config(**{where: {"keep": "90d"}})
