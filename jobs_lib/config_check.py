@@ -27,7 +27,7 @@ def problems(config: Config, jobs: list) -> list[str]:
         core = config.section("core")
     except ConfigError:
         return found                    # told already
-    return found + _judge_database(core, config)
+    return found + _judge_database(core, config) + _judge_store(config)
 
 
 def _judge_database(core, config: Config) -> list[str]:
@@ -45,13 +45,24 @@ def _judge_database(core, config: Config) -> list[str]:
     return []
 
 
+def _judge_store(config: Config) -> list[str]:
+    """A folder for archives that is not their own."""
+    from .ports.archives import misplaced
+
+    try:
+        trouble = misplaced(config.section("archive").store, config.section)
+    except ConfigError:
+        return []                       # told already
+    return [trouble] if trouble else []
+
+
 def warnings(config: Config, jobs: list) -> list[str]:
     """What is allowed, and worth a thought."""
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
     return [*found, *_readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_times(config, jobs), *_archive(config, jobs)]
+            *_times(config, jobs), *_archive(config, jobs), *_open_store(config)]
 
 
 def _readable(config: Config) -> list[str]:
@@ -166,3 +177,15 @@ def _archive(config: Config, jobs: list) -> list[str]:
             kept = show_duration(options.keep)
             return [f"audit rows are deleted after {kept} without an archive: set [archive] store"]
     return []
+
+
+def _open_store(config: Config) -> list[str]:
+    """A folder with archives that others can look into."""
+    try:
+        store = config.section("archive").store
+        mode = os.stat(store).st_mode
+    except (ConfigError, OSError):      # no store, one that is not there yet, a URL
+        return []
+    if not stat.S_ISDIR(mode) or not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [f"[archive] store: others can read {store}, and archives hold people's data: chmod 700 {store}"]

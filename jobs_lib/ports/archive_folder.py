@@ -4,7 +4,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-from ..folders import private
+from ..folders import HTACCESS, private
+from ..folders import write as write_whole
 from .archives import BLOCK, PARTIAL, ArchiveError
 
 
@@ -31,6 +32,7 @@ class FolderStore:
         """Write a new file, mode 0600; a name that is taken is an error."""
         path = self.location(name)
         try:
+            self._refuse_web()
             with suppress(FileNotFoundError):
                 os.unlink(path + PARTIAL)
             handle = os.open(path + PARTIAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -68,6 +70,12 @@ class FolderStore:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    def _refuse_web(self) -> None:
+        """Also a folder that somebody else has made."""
+        path = os.path.join(self.place, ".htaccess")
+        if not os.path.lexists(path):
+            write_whole(path, HTACCESS)
 
     def _trouble(self, error: OSError) -> ArchiveError:
         return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}")

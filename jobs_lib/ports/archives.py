@@ -13,6 +13,7 @@ dots and dashes.
 """
 from __future__ import annotations
 
+import os
 from collections import namedtuple
 
 from ..errors import JobsError
@@ -41,6 +42,27 @@ def open_store(section, make: bool = False):
 def place_of(section) -> str:
     """Where the store is, without a login; nothing is opened."""
     return place_of_url(parse_url(section.store)) if "://" in section.store else section.store
+
+
+def misplaced(store: str, section_of) -> str | None:
+    """Why archives must not be in this folder, in a sentence: what is in the others is swept, rotated, replaced.
+
+    `section_of("core")` has a section's values.
+    """
+    if not store or "://" in store:
+        return None
+    path, wrong = os.path.realpath(store), None
+    others = [(f"[{section}] {option}", getattr(section_of(section), option))
+              for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"))]
+    for name, folder in (*others, ("the program's folder", os.path.dirname(os.path.dirname(__file__)))):
+        other = os.path.realpath(folder)
+        both = os.path.commonpath([path, other])
+        if both in (path, other):
+            wrong = f"that {'is' if path == other else 'is in' if both == other else 'holds'} {name} ({folder})"
+            break
+    if path == os.sep:
+        wrong = "that is the root of all folders"
+    return wrong and f"[archive] store = {store}: {wrong}; give archives a folder of their own"
 
 
 def place_of_url(login: Login) -> str:

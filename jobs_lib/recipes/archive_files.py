@@ -1,11 +1,10 @@
 """The two files of an archive and its row in `audit_archives`: names, places, and whether they are whole."""
 from __future__ import annotations
 
-import os
 from collections import namedtuple
 
 from ..errors import ConfigError
-from ..ports.archives import open_store, place_of
+from ..ports.archives import misplaced, open_store, place_of
 from . import archive_format as form
 
 TABLE = "audit_logs"
@@ -17,15 +16,9 @@ Verified.__doc__ = "A verified archive whose rows may go: its id in the table, t
 
 
 def refuse_shared(store: str, ctx) -> None:
-    """ConfigError for a folder that is one of the others, or in it: their files are swept, rotated, replaced."""
-    if "://" in store:
-        return
-    path = os.path.realpath(store)
-    for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir")):
-        other = os.path.realpath(getattr(ctx.section(section), option))
-        if os.path.commonpath([path, other]) == other:
-            raise ConfigError(f"[archive] store = {store}: that is in [{section}] {option}; give archives a folder "
-                              "of their own")
+    """ConfigError for a folder that is not archives' own."""
+    if trouble := misplaced(store, ctx.section):
+        raise ConfigError(trouble)
 
 
 def open_for(db, section):

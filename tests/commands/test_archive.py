@@ -215,6 +215,29 @@ def test_check_says_that_nothing_is_archived(line, text, warned):
             in line("config", "check").out) == warned
 
 
+@pytest.mark.parametrize("store, said", [
+    ("var/spool", "is [spool] dir ({}/var/spool)"), ("var/state/a", "is in [core] state_dir ({}/var/state)"),
+    ("var/log/", "is [core] log_dir ({}/var/log)"), ("var", "holds [spool] dir ({}/var/spool)"),
+    (".", "holds [spool] dir ({}/var/spool)"), ("/", "is the root of all folders"),
+    (f"{ROOT}/jobs_lib/a", f"is in the program's folder ({ROOT}/jobs_lib)"),
+    (f"{ROOT}/jobs_lib", f"is the program's folder ({ROOT}/jobs_lib)"),
+    (str(ROOT), f"holds the program's folder ({ROOT}/jobs_lib)"),
+])
+def test_check_refuses_a_store_that_is_not_the_archives_own(line, store, said):
+    line.ini(f"[archive]\nstore = {store}\n")
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert " ".join(answer.err.split()).count(f"that {said.format(line.folder)}; give archives a folder of their own")
+
+
+def test_check_says_that_others_can_read_the_store(line):
+    line.ini("[archive]\nstore = archives\n")
+    (line.folder / "archives").mkdir()
+    for mode, told in ((0o700, False), (0o750, True), (0o701, True)):
+        (line.folder / "archives").chmod(mode)
+        assert (f"others can read {line.folder}/archives" in line("config", "check").out) == told
+
+
 def test_a_relative_store_counts_from_the_folder_of_config_ini(line):
     line.ini("[archive]\nstore = var/archives\n")
     shown = line.json("config", "show", "archive")["sections"]["archive"]

@@ -272,7 +272,7 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     assert disk.run(JOB)["archived"] == 3
 
 
-@pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log"])
+@pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log", ".", "/", ROOT / "jobs_lib/archives"])
 def test_a_folder_of_another_use_is_refused(disk, store):
     old(disk, 1)
     disk.config(archive={"store": store})

@@ -101,6 +101,16 @@ def test_files_and_folder_are_private(tmp_path):
     assert store.location("a.gz") == f"{tmp_path}/new/archives/a.gz"
 
 
+def test_a_folder_that_was_there_refuses_the_web_too_and_keeps_what_it_says(tmp_path):
+    store = open_store(section(tmp_path))
+    assert not (tmp_path / ".htaccess").exists()            # who only looks changes nothing
+    store.put("a.gz", [DATA])
+    assert "Require all denied" in (tmp_path / ".htaccess").read_text()
+    (tmp_path / ".htaccess").write_text("Deny from all")
+    store.put("b.gz", [DATA])
+    assert (tmp_path / ".htaccess").read_text() == "Deny from all"
+
+
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
     with pytest.raises(ArchiveError, match=r"there is no folder .*: is its disk mounted\?"):
         open_store(section(tmp_path / "archives"))
