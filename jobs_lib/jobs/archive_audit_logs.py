@@ -5,7 +5,8 @@ for what is critical. A row whose severity is none of the three that are known (
 
 With `[archive] store` set, rows are written into compressed files first (docs/archives.md), read back from the
 store and compared, and only then deleted: just the rows that were read back, by their ids. Without a store they
-are deleted right away. Archives go in their turn after `[archive] keep`.
+are deleted right away; not so while an archive waits for the rest of its rows to be deleted, since then the store
+was lost, not given up. Archives go in their turn after `[archive] keep`.
 
 Killed at any point: each row is in the table or in exactly one archive that the table audit_archives calls verified.
 A file that was not verified yet is thrown away by the next run, which begins it anew; a verified one is finished.
@@ -23,10 +24,15 @@ class _Archive(Purge):
         if ctx.section("archive").store:
             from ..recipes.archive_preview import preview
             archived = preview(ctx, chosen)
+        else:
+            from ..recipes.archive_files import lost
+            trouble = trouble or lost(ctx)
         return {**archived, **super().show(ctx, chosen, trouble)}
 
     def delete(self, ctx, chosen) -> dict:
         if not ctx.section("archive").store:
+            from ..recipes.archive_files import go_without
+            go_without(ctx)
             return super().delete(ctx, chosen)
         from ..recipes.archive import archive
         return archive(ctx, chosen)

@@ -21,6 +21,22 @@ def refuse_shared(store: str, ctx) -> None:
         raise ConfigError(trouble)
 
 
+def lost(ctx) -> str | None:
+    """Why rows must not be deleted without a store, in a sentence: an archive is known that its rows still wait for."""
+    location = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
+    return location and (f"[archive] store is not set, but the rows of {location} are not all deleted yet: set "
+                         "[archive] store back to where it is; nothing was deleted")
+
+
+def go_without(ctx) -> None:
+    """Before rows are deleted without a store: ConfigError if one was lost, a warning if there was one at all."""
+    if trouble := lost(ctx):
+        raise ConfigError(trouble)
+    known = ctx.db.value("SELECT COUNT(*) FROM {audit_archives}")
+    if known:
+        ctx.log.warning("archives are known, but no store is set", number=known)
+
+
 def open_for(db, section):
     """The store, made when no archive is known in it yet."""
     place = place_of(section)

@@ -280,6 +280,31 @@ def test_a_folder_of_another_use_is_refused(disk, store):
     assert len(disk.ids("audit_logs")) == 1
 
 
+def test_a_store_that_was_lost_deletes_nothing(disk):        # R57
+    before = old(disk, 3)
+    disk.run(JOB)
+    disk.table("audit_logs", before)
+    disk.db.execute("UPDATE {audit_archives} SET status = 'verified'")
+    disk.config(archive={"store": ""})
+    assert disk.run(JOB, dry_run=True) == {"deleted": 3}
+    assert "a run would stop: [archive] store is not set" in disk.samples[0]["note"]
+    assert disk.fails(JOB) == (f"[archive] store is not set, but the rows of {archives(disk)[0]['location']} are not "
+                               "all deleted yet: set [archive] store back to where it is; nothing was deleted")
+    assert disk.rows("audit_logs") == before
+    disk.config(archive={"store": "archives"})
+    assert disk.run(JOB)["deleted"] == 3
+
+
+def test_a_store_that_was_given_up_is_told_once_a_run(disk):
+    old(disk, 2)
+    disk.run(JOB)
+    old(disk, 2)
+    disk.config(archive={"store": ""})
+    assert disk.run(JOB) == {"deleted": 2}
+    assert [(event["level"], event["number"]) for event in disk.events(JOB)
+            if event["event"] == "archives are known, but no store is set"] == [("warning", 1)]
+
+
 def test_a_store_that_moved_is_no_trouble(disk):
     before = old(disk, 3)
     disk.run(JOB)
