@@ -19,6 +19,13 @@ from ..recipes.retention import Purge, Rule, keep, purge
 class _Archive(Purge):
     """With a store, rows go by way of an archive."""
 
+    def __call__(self, ctx) -> dict:
+        counts = super().__call__(ctx)
+        if "expired" in counts and not ctx.dry_run and not ctx.should_stop():
+            from ..recipes.archive_leftovers import remember
+            remember(ctx)               # last: the engine writes down its own options just before
+        return counts
+
     def show(self, ctx, chosen, trouble: str | None) -> dict:
         archived = {}
         if ctx.section("archive").store:

@@ -4,12 +4,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock
+from ..options import show_duration
 from ..ports.archives import ArchiveError
 from . import archive_format as form
 from .archive_files import OTHERS, UNFINISHED, Verified, is_in, names, verify
-from .retention import SafetyStop
+from .retention import Known, SafetyStop
 
 MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5               # archives that go at once without being confirmed
+KEEP, NEVER = "archive.keep", timedelta(days=999_999)       # what `keep` is known as; `off`, as a number
 
 
 def unfinished(ctx, store, look):
@@ -70,13 +72,13 @@ def _verified(store, row: dict, look) -> Verified:
 def expire(ctx, store):
     """Remove the archives in this store that are past `[archive] keep`, and yield the location of each.
 
-    SafetyStop if that is most of them and nobody said `--yes`.
+    SafetyStop if that is most of them, or some because `keep` became shorter, and nobody said `--yes`.
     """
     keep = ctx.section("archive").keep
     if keep is None:
         return
-    old = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old"
-                       " ORDER BY created_at", old=ctx.now - keep)
+    old = ctx.db.query("SELECT id, location, created_at FROM {audit_archives} WHERE status = 'purged'"
+                       " AND created_at < :old ORDER BY created_at", old=ctx.now - keep)
     here: list[dict] = []
     elsewhere: list[dict] = []
     for row in old:                 # also what was moved here by hand, though the table has the place from before
@@ -98,12 +100,40 @@ def expire(ctx, store):
 
 def _check(ctx, store, going: list[dict]) -> None:
     """They become old one by one: most of them at once means a typing error in `keep`."""
-    if len(going) <= MOST_EXPIRED or ctx.confirmed:
+    if ctx.confirmed:
+        remember(ctx)                   # for the next runs too, if this one cannot finish
+        return
+    if trouble := shortened(ctx, going):
+        raise SafetyStop(trouble)
+    if len(going) <= MOST_EXPIRED:
         return
     known = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
     here = {row["id"] for row in known if is_in(store.place, row["location"])} | {row["id"] for row in going}
     if len(going) > EXPIRED_SHARE * len(here):
-        from ..options import show_duration
         raise SafetyStop(f"[archive] keep is {show_duration(ctx.section('archive').keep)}: {len(going):,} of "
                          f"{len(here):,} archives would go now. Nothing was deleted. If that is meant, run "
                          f"`jobs.py {ctx.job.name} --yes` once; if not, put the option right")
+
+
+def shortened(ctx, going: list[dict]) -> str | None:
+    """Why these must not go unasked, in a sentence: by the `keep` of the last good run, some would have stayed."""
+    known = _known(ctx)
+    now, last = known.limits[KEEP], known.last.get(KEEP, 0)
+    early = sum((ctx.now - clock.parse(row["created_at"])).total_seconds() <= last for row in going)
+    if now >= last or not early:
+        return None
+    before = "off" if last == NEVER.total_seconds() else show_duration(timedelta(seconds=last))
+    return (f"[archive] keep is {show_duration(ctx.section('archive').keep)}, it was {before} at the last good run: "
+            f"{early:,} archive{'s' * (early != 1)} that would have stayed would go now. No archive was removed. If "
+            f"that is meant, run `jobs.py {ctx.job.name} --yes` once, with the same --set if there was one; if not, put "
+            "the option right")
+
+
+def remember(ctx) -> None:
+    """From now on this `keep` is the known one."""
+    _known(ctx).store()
+
+
+def _known(ctx) -> Known:
+    keep = ctx.section("archive").keep
+    return Known(ctx, {KEEP: NEVER if keep is None else keep})

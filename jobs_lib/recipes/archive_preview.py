@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from ..ports.archives import place_of
 from .archive_files import UNFINISHED, is_in, refuse_shared
+from .archive_leftovers import shortened
 from .archive_write import MOST_ROWS
 
 
@@ -22,13 +23,15 @@ def preview(ctx, chosen) -> dict:
              f"{place}" if rows else "archive nothing", [], "; ".join(notes))
     expired = _expired(ctx, place, section.keep)
     if expired:
-        ctx.show(f"remove {expired:,} old archive{'s' * (expired != 1)} from the store", [])
-    return {"archived": rows, "archives": files, "expired": expired}
+        trouble = None if ctx.confirmed else shortened(ctx, expired)
+        ctx.show(f"remove {len(expired):,} old archive{'s' * (len(expired) != 1)} from the store", [],
+                 f"a run would stop: {trouble}" if trouble else "")
+    return {"archived": rows, "archives": files, "expired": len(expired)}
 
 
-def _expired(ctx, place: str, keep) -> int:
-    """How many archives would go. Those that were moved to this place by hand cannot be told from here."""
+def _expired(ctx, place: str, keep) -> list[dict]:
+    """The archives that would go. Those that were moved to this place by hand cannot be told from here."""
     if keep is None:
-        return 0
-    return sum(is_in(place, row["location"]) for row in ctx.db.query(
-        "SELECT location FROM {audit_archives} WHERE status = 'purged' AND created_at < :old", old=ctx.now - keep))
+        return []
+    return [row for row in ctx.db.query("SELECT location, created_at FROM {audit_archives} WHERE status = 'purged'"
+                                        " AND created_at < :old", old=ctx.now - keep) if is_in(place, row["location"])]

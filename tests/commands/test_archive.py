@@ -207,7 +207,8 @@ def test_the_store_shows_no_password_and_a_wrong_one_says_what_is_expected(line)
 
 
 @pytest.mark.parametrize("text, warned", [
-    ("", True), ("[archive]\nstore = Off\n", True), ("[archive]\nstore = archives\n", False), ("[archive_audit_logs]\nenabled = no\n", False),
+    ("", True), ("[archive]\nstore = Off\n", True), ("[archive]\nstore = archives\n", False),
+    ("[archive_audit_logs]\nenabled = no\n", False),
     ("[archive_audit_logs]\nkeep = off\n", False)])
 def test_check_says_that_nothing_is_archived(line, text, warned):
     line.ini(text)

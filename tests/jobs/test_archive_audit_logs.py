@@ -406,7 +406,7 @@ def aged(bench, *days: int) -> None:
 
 def test_archives_go_after_their_time_with_both_files(disk):
     aged(disk, 2554, 2555)
-    assert disk.run(JOB, **{"archive.keep": "off"})["expired"] == 0
+    assert disk.run(JOB, dry_run=True, **{"archive.keep": "off"})["expired"] == 0
     assert disk.run(JOB, dry_run=True)["expired"] == 1
     assert disk.run(JOB)["expired"] == 1
     [row] = archives(disk)
@@ -450,8 +450,31 @@ def test_an_old_archive_that_was_moved_by_hand_goes_too(disk):
     assert list((disk.folder / "moved").glob("audit-*")) == []
 
 
+@pytest.mark.parametrize("before", ["2555d", "off"])
+def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, before):
+    aged(disk, 9, 11)
+    disk.config(archive={"store": "archives", "keep": before})
+    disk.run(JOB)
+    said = (f"[archive] keep is 10d, it was {before} at the last good run: 1 archive that would have stayed would go "
+            "now. No archive was removed.")
+    disk.config(archive={"store": "archives", "keep": "10d"})
+    assert disk.run(JOB, dry_run=True)["expired"] == 1
+    assert f"a run would stop: {said}" in json.dumps(disk.samples)
+    for _ in range(2):
+        assert said in disk.fails(JOB, keep="364d")             # whatever else changes
+    assert len(files(disk)) == 4
+    assert disk.run(JOB, yes=True)["expired"] == 1
+    disk.config(archive={"store": "archives", "keep": "8d"})
+    assert "it was 10d at the last good run: 1 archive" in disk.fails(JOB)
+    disk.config(archive={"store": "archives", "keep": "228h"})
+    assert disk.run(JOB)["expired"] == 0                        # nothing would go: nothing to ask
+    disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=11))
+    assert disk.run(JOB)["expired"] == 1                        # as the known limit has it
+
+
 def test_most_archives_at_once_have_to_be_confirmed(disk):
     aged(disk, *range(12))
+    disk.db.execute("UPDATE {job_state} SET last_options = NULL")           # else it is seen that it became shorter
     assert ("[archive] keep is 1h: 11 of 12 archives would go now. Nothing was deleted."
             in disk.fails(JOB, **{"archive.keep": "1h"}))
     assert len(files(disk)) == 24
