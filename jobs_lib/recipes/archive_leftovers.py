@@ -1,10 +1,12 @@
 """Archives of earlier runs: what dead ones left is finished or discarded, and what is too old is removed."""
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from .. import clock
 from ..options import show_duration
+from ..ports.archive_folder import FolderStore
 from ..ports.archives import ArchiveError
 from . import archive_format as form
 from .archive_files import OTHERS, UNFINISHED, Verified, is_in, names, verify
@@ -49,8 +51,22 @@ def _discard(ctx, store, row: dict) -> None:
         store.remove(name)
     db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'writing'", id=row["id"])
     ctx.log.warning("unfinished archive discarded", location=location)
-    if not is_in(store.place, location):
-        ctx.log.warning("the store is another now: a part of a file may be left there", location=location)
+    if not is_in(store.place, location) and not _removed(location):
+        ctx.log.warning("a part of it may be left behind in another store: delete it",
+                        store=location.rpartition("/")[0], location=location)
+
+
+def _removed(location: str) -> bool:
+    """Remove what was begun in another folder; whether that could be done from here."""
+    folder, name = os.path.split(location)
+    if "://" in location or not (os.path.isdir(folder) and name.startswith("audit-") and name.endswith(form.ROWS_END)):
+        return False
+    try:
+        for each in names(location):
+            FolderStore(folder).remove(each)
+    except ArchiveError:
+        return False
+    return True
 
 
 def _verified(store, row: dict, look) -> Verified:
@@ -125,8 +141,8 @@ def shortened(ctx, going: list[dict]) -> str | None:
     before = "off" if last == NEVER.total_seconds() else show_duration(timedelta(seconds=last))
     return (f"[archive] keep is {show_duration(ctx.section('archive').keep)}, it was {before} at the last good run: "
             f"{early:,} archive{'s' * (early != 1)} that would have stayed would go now. No archive was removed. If "
-            f"that is meant, run `jobs.py {ctx.job.name} --yes` once, with the same --set if there was one; if not, put "
-            "the option right")
+            f"that is meant, run `jobs.py {ctx.job.name} --yes` once, with the same --set if there was one; if not, "
+            "put the option right")
 
 
 def remember(ctx) -> None:

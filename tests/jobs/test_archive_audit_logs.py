@@ -348,6 +348,27 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
     assert held(bench) == before
 
 
+def test_the_unverified_archive_in_another_folder_is_removed_there(disk):
+    id = someone_else(disk, "writing", "vanished")
+    for name in (f"{OTHERS}.part", archive_files.names(OTHERS)[1], "mine.txt"):
+        (disk.folder / "archives" / name).write_bytes(b"half")
+    disk.config(archive={"store": "new"})
+    disk.run(JOB)
+    assert [path.name for path in (disk.folder / "archives").iterdir()] == ["mine.txt"]
+    assert id not in disk.ids("audit_archives")
+    assert "left behind" not in json.dumps(disk.events(JOB))
+
+
+@pytest.mark.parametrize("place", ["ftps://backup.example/audit", "/nowhere/archives"])
+def test_an_unverified_archive_that_cannot_be_reached_is_told(disk, place):
+    id = someone_else(disk, "writing", "vanished")
+    disk.db.execute("UPDATE {audit_archives} SET location = :there", there=f"{place}/{OTHERS}")
+    disk.run(JOB)
+    assert id not in disk.ids("audit_archives")
+    assert [event["store"] for event in disk.events(JOB)
+            if event["event"] == "a part of it may be left behind in another store: delete it"] == [place]
+
+
 def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
     before = old(disk, 3)
     real = archive.expire
