@@ -1,12 +1,24 @@
 """Archives in a folder: private files, on the disk for good before anybody relies on them."""
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 
 from ..folders import HTACCESS, private
 from ..folders import write as write_whole
 from .archives import BLOCK, PARTIAL, ArchiveError
+
+NO_ROOM = "make room there, or name another folder"
+NOT_OURS = "give this user the right to write there, or name another folder"
+A_FILE = "a part of this path is a file: name a folder, or one that can be made"
+ADVICE = {
+    errno.ENOSPC: NO_ROOM, errno.EDQUOT: NO_ROOM, errno.EFBIG: NO_ROOM,
+    errno.EACCES: NOT_OURS, errno.EPERM: NOT_OURS, errno.EROFS: NOT_OURS,
+    errno.EEXIST: A_FILE, errno.ENOTDIR: A_FILE,
+    errno.EISDIR: "a folder stands where a file should be: move it away",
+    errno.ENOENT: "it is not there, and cannot be made there: name another folder",
+}
 
 
 class FolderStore:
@@ -16,11 +28,13 @@ class FolderStore:
     def __init__(self, folder: str, make: bool = False) -> None:
         self.place = folder
         try:
+            if os.path.lexists(folder) and not os.path.isdir(folder):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), folder)
             if make:
                 private(folder)
             if not os.path.isdir(folder):
-                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives should be in it: is "
-                                   "its disk mounted?")
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives should be in it: see "
+                                   "whether its disk is mounted")
         except OSError as error:
             raise self._trouble(error) from None
 
@@ -78,7 +92,9 @@ class FolderStore:
             write_whole(path, HTACCESS)
 
     def _trouble(self, error: OSError) -> ArchiveError:
-        return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}")
+        where = f" ({error.filename})" if error.filename and error.filename != self.place else ""
+        advice = ADVICE.get(error.errno or 0, "see what is wrong with that folder or its disk")
+        return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}{where}: {advice}")
 
 
 def _write(file, blocks) -> None:
@@ -90,7 +106,8 @@ def _write(file, blocks) -> None:
 
 def _name(partial: str, path: str) -> None:
     if os.path.lexists(path):                   # names are random: this is somebody else's file
-        raise FileExistsError(17, f"{os.path.basename(path)} is there already")
+        raise ArchiveError(f"[archive] store {os.path.dirname(path)}: {os.path.basename(path)} is there already, and "
+                           "nobody's file is overwritten: the next run takes another name")
     os.rename(partial, path)
 
 

@@ -11,6 +11,7 @@ from collections import namedtuple
 
 from .. import clock
 from ..errors import Busy
+from ..ports.archives import ArchiveError
 from .archive_files import TABLE, Verified, open_for, refuse_shared
 from .archive_leftovers import expire, unfinished
 from .archive_write import write
@@ -27,8 +28,11 @@ def archive(ctx, chosen) -> dict:
     """Archive the rows of a Selection and delete them; how many."""
     section = ctx.section("archive")
     refuse_shared(section.store, ctx)
-    store, walk = open_for(ctx.db, section), Walk(ctx, TABLE)
-    counts = {"archived": 0, "archives": 0, "deleted": 0, "expired": 0}
+    counts, walk = {"archived": 0, "archives": 0, "deleted": 0, "expired": 0}, Walk(ctx, TABLE)
+    try:
+        store = open_for(ctx.db, section)
+    except ArchiveError as error:
+        raise _told(error, counts) from None
     try:
         _work(ctx, chosen, store, walk, counts)
     except _Enough:
@@ -36,6 +40,9 @@ def archive(ctx, chosen) -> dict:
     except Busy as error:
         ctx.stop("busy")
         ctx.log.warning("database busy", error=str(error))
+    except ArchiveError as error:
+        ctx.progressed = counts
+        raise _told(error, counts) from None
     except Exception:
         ctx.progressed = counts
         raise
@@ -44,6 +51,13 @@ def archive(ctx, chosen) -> dict:
     ctx.log.event("purge", table=TABLE, **counts, reason=ctx.stop_reason or "done", batches=walk.number,
                   rate=walk.rate(), before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
     return counts
+
+
+def _told(error: ArchiveError, counts: dict) -> ArchiveError:
+    """The same, with what it means for the rows."""
+    gone = counts["deleted"]
+    rows = f"Rows deleted: {gone:,}, all of them in an archive" if gone else "No row was deleted"
+    return ArchiveError(f"{error}. {rows}")
 
 
 def _work(ctx, chosen, store, walk, counts: dict) -> None:

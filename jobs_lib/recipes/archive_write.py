@@ -104,7 +104,6 @@ def _call_verified(ctx, location: str, id: int, began, facts: form.Facts) -> Non
             "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, first_id = :first, last_id = :last,"
             " sha256 = :sha256 WHERE id = :id AND status = 'writing' AND created_at = :began", rows=facts.row_count,
             first=facts.first_id, last=facts.last_id, sha256=facts.sha256, id=id, began=began):
-        raise ArchiveError(f"{location} was discarded by another run, which took this one for dead; nothing of it was "
-                           "deleted")
+        raise ArchiveError(f"{location} was discarded by another run, which took this one for dead")
     ctx.log.event("archived", location=location, rows=facts.row_count, first_id=facts.first_id, last_id=facts.last_id,
                   bytes=facts.bytes, sha256=facts.sha256)

@@ -266,10 +266,31 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     before = old(disk, 3)
     os.rename(disk.folder / "archives", disk.folder / "unmounted")
     assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and archives should "
-                               "be in it: is its disk mounted?")
+                               "be in it: see whether its disk is mounted. No row was deleted")
     assert disk.rows("audit_logs") == before
     os.rename(disk.folder / "unmounted", disk.folder / "archives")
     assert disk.run(JOB)["archived"] == 3
+
+
+def test_trouble_with_the_store_says_what_became_of_the_rows(disk, monkeypatch):
+    old(disk, 2)
+    (disk.folder / "archives").write_text("x")
+    assert disk.fails(JOB).endswith("name a folder, or one that can be made. No row was deleted")
+    (disk.folder / "archives").unlink()
+    monkeypatch.setattr(archive_write, "MOST_ROWS", 1)
+    real = archive._delete
+
+    def fill(*args):
+        real(*args)
+        monkeypatch.setattr(os, "rename", full)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr(archive, "_delete", fill)
+    assert disk.fails(JOB) == (
+        f"[archive] store {disk.folder}/archives: No space left on device: make room there, or name another folder. "
+        "Rows deleted: 1, all of them in an archive")
+    assert len(disk.ids("audit_logs")) == 1
 
 
 @pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log", ".", "/", ROOT / "jobs_lib/archives"])

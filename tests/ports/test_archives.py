@@ -1,6 +1,7 @@
 """Both stores keep to the same, a folder and a real FTPS server; what goes wrong is one sentence."""
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -112,7 +113,7 @@ def test_a_folder_that_was_there_refuses_the_web_too_and_keeps_what_it_says(tmp_
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
-    with pytest.raises(ArchiveError, match=r"there is no folder .*: is its disk mounted\?"):
+    with pytest.raises(ArchiveError, match=r"there is no folder .*: see whether its disk is mounted"):
         open_store(section(tmp_path / "archives"))
     assert not (tmp_path / "archives").exists()
 
@@ -125,8 +126,45 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
             "store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); store.put('a.gz', [b'x' * 200_000])")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT, capture_output=True,
                           text=True, preexec_fn=limited)
-    assert done.stderr.splitlines()[-1].endswith(f"ArchiveError: [archive] store {tmp_path}/archives: File too large")
+    assert done.stderr.splitlines()[-1].endswith(
+        f"ArchiveError: [archive] store {tmp_path}/archives: File too large: make room there, or name another folder")
     assert not (tmp_path / "archives/a.gz").exists()
+
+
+@pytest.mark.parametrize("number, said", [
+    (errno.ENOSPC, "No space left on device: make room there"), (errno.EDQUOT, "make room there"),
+    (errno.EACCES, "Permission denied: give this user the right to write there"),
+    (errno.EIO, "error: see what is wrong with that folder or its disk"),
+])
+def test_what_the_system_says_comes_with_what_to_do(tmp_path, monkeypatch, number, said):
+    store = open_store(section(tmp_path))
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ArchiveError) as caught:
+        store.put("a.gz", [DATA])
+    assert f"[archive] store {tmp_path}: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("store, said", [
+    ("file", "Not a directory: a part of this path is a file: name a folder"),
+    ("file/archives", "a part of this path is a file: name a folder"),
+    ("/proc/archives", "No such file or directory: it is not there, and cannot be made there: name another folder"),
+])
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArchiveError) as caught:
+        open_store(section(tmp_path / store), make=True)
+    assert str(caught.value).startswith(f"[archive] store {tmp_path / store}: ")
+    assert said in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "a.gz.part").mkdir()
+    with pytest.raises(ArchiveError, match=r"Is a directory \(.*/a\.gz\.part\): a folder stands where"):
+        open_store(section(tmp_path)).put("a.gz", [DATA])
 
 
 def test_a_name_that_is_taken_is_never_overwritten(tmp_path):
