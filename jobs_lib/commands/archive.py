@@ -20,13 +20,15 @@ from ..spelling import one_of
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
+HEAD = {"created_at": "created_at", "id": "id", "severity": "severity", "event": "event", "user_id": "user",
+        "actor": "actor", "ip": "ip", "details": "details"}
 FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
 def arguments(parser) -> None:
     """ACTION, FILE..., what to choose, and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
-    parser.add_argument("files", metavar="FILE", nargs="*", help="an archive, or its manifest")
+    parser.add_argument("files", metavar="FILE", nargs="*", default=[], help="an archive, or its manifest")
     parser.add_argument("--user", type=positive, metavar="ID", help="show: only rows of this user")
     parser.add_argument("--event", metavar="NAME", help="show: only this event; `login*`: all that begin so")
     parser.add_argument("--since", type=_time, metavar="TIME", help="show: from this time on (2025-01-31, or with "
@@ -80,6 +82,8 @@ def _parts(path: str) -> tuple[str, str]:
     folder, name = os.path.split(os.path.abspath(path))
     if name.endswith(form.MANIFEST_END):
         name = name.removesuffix(form.MANIFEST_END) + form.ROWS_END
+    if os.path.isdir(path):
+        raise form.Damaged("this is a folder: name the files in it")
     if not os.path.isfile(path):
         raise form.Damaged("there is no such file")
     return folder, name
@@ -148,19 +152,22 @@ def show(console, args) -> int:
     """Print the rows that are asked for, while they are read; the exit code."""
     import json
 
-    code = OK
-    if not args.json:
-        console.answer(_columns({"created_at": "created_at", "id": "id", "severity": "severity", "event": "event",
-                                 "user_id": "user", "actor": "actor", "ip": "ip", "details": "details"}))
+    code, number = OK, 0
     for path in args.files:
         try:
             folder, name = _parts(path)
             for row in form.rows(FolderStore(folder).read(name), form.Tally()):
                 if wanted(row, args):
+                    number += 1
+                    if number == 1 and not args.json:
+                        console.answer(_columns(HEAD))
                     console.answer(json.dumps(row, ensure_ascii=False) if args.json else _columns(row))
         except JobsError as error:
             console.fail(f"{path}: {error}")
             code = FAILED
+    if not number and code == OK and not args.json:
+        console.tell("There is no row like that." if any(getattr(args, name) is not None for name in FILTERS)
+                     else "There is no row.")
     return code
 
 

@@ -178,6 +178,23 @@ def test_a_file_that_is_cut_off_shows_what_there_is_and_fails(service, copy):
     assert (code, len(out.splitlines()), err) == (1, 5, f"{folder}/{name}: it is cut off\n")
 
 
+def test_the_head_comes_with_the_first_row_alone(service, copy):
+    folder, name = copy
+    assert answer(service, "show", f"{folder}/none") == (1, "", f"{folder}/none: there is no such file\n")
+    assert answer(service, "show", str(folder / name), "--user", "99") == (0, "There is no row like that.\n", "")
+    assert answer(service, "show", str(folder / name), "--user", "99", "--json") == (0, "", "")
+
+
+@pytest.mark.parametrize("action", ["verify", "show"])
+def test_a_folder_is_told_as_one(service, copy, action):
+    assert answer(service, action, str(copy[0])) == (1, "", f"{copy[0]}: this is a folder: name the files in it\n")
+
+
+def test_a_file_is_not_called_required(service):
+    code, _, err = answer(service)
+    assert (code, "verify|show" in err, "FILE" in err.partition("required")[2]) == (2, True, False)
+
+
 @pytest.mark.parametrize("words, said", [
     (["show"], "archive show: expected a FILE after it"),
     (["verify", "--user", "4"], "archive verify: --user goes with show only"),
