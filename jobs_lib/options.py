@@ -130,6 +130,12 @@ def _url(value: str) -> str:
     return value
 
 
+def _ascii_url(value: str) -> str:
+    if not value.isascii():
+        raise ValueError("expected a URL in ASCII, a name such as grün.example as xn--grn-ioa.example")
+    return _url(value)
+
+
 def _address(value: str) -> str:
     from .addresses import check
     try:
@@ -175,6 +181,7 @@ def _show_nameserver(value: tuple) -> str:
 identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
 url = Kind("URL", _url)
+ascii_url = Kind(url.name + " in ASCII", _ascii_url)
 address = Kind("address", _address)
 mailbox = Kind("Name <address>", _mailbox)
 nameserver = Kind("IP address, with or without :port", _nameserver, _show_nameserver)

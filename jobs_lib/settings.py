@@ -121,9 +121,9 @@ SECTIONS["dns"] = {
 SECTIONS["notifications"] = {
     "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: a file there takes the "
                                                       "place of ours of the same name."),
-    "unsubscribe_url": Option(kind.or_empty(kind.url), "", "The page of your app that takes an unsubscribe token, "
-                                                           "e.g. https://mail.example.org/unsubscribe. Empty: no "
-                                                           "notice offers to unsubscribe."),
+    "unsubscribe_url": Option(kind.or_empty(kind.ascii_url), "",
+                              "The page of your app that takes an unsubscribe token, e.g. "
+                              "https://mail.example.org/unsubscribe. Empty: no notice offers to unsubscribe."),
 }
 SECTIONS["webhooks"] = {
     "timeout": Option(kind.duration, "15s", "How long one request may take, from the look-up of the name to the end of "

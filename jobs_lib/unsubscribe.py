@@ -9,6 +9,7 @@ import hmac
 
 LABEL = "unsubscribe"            # of the derived key, Context.secret
 SIGNATURE = 32                   # hex digits: 128 bits
+LONGEST = 200                    # letters of a token: anybody may send us one
 
 
 def token(key: bytes, user_id: int, kind: str) -> str:
@@ -18,6 +19,8 @@ def token(key: bytes, user_id: int, kind: str) -> str:
 
 def read(key: bytes, text: str) -> tuple[int, str] | None:
     """(user_id, kind) of a token that we signed, else None."""
+    if len(text) > LONGEST or not text.isascii():
+        return None
     user, _, rest = text.partition(".")
     kind, _, signature = rest.rpartition(".")
     if not (user.isascii() and user.isdigit()) or not kind:

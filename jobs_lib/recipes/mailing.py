@@ -12,10 +12,11 @@ from ..addresses import AddressError, mask
 from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Result
 from .queue import CLAIM, Worker
-from .relay import QUOTA_PAUSE, Relay
+from .relay import FAILURES, QUOTA_PAUSE, Relay
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
 LOST_DELAY = timedelta(minutes=15)
+GONE_FOR = 5                         # seconds after which who is gone is asked again
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
 ERROR_LENGTH = 512
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
@@ -44,6 +45,7 @@ class Items:
 
     event = ""                      # what a message is called in the log, and in the name of its item
     to = ""                         # the column with the recipient's address
+    fresh = ""                      # SQL: which rows have not failed before; "": all have
 
     def gone(self, rows: list[dict]) -> dict:
         """{row id: why it is cancelled}, read anew at each claim."""
@@ -106,7 +108,10 @@ class Sending:
         self.held: tuple | None = None          # (row, Result): sent, not yet stored
         self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
         self.total: int | None = None
+        self.failures_full = ""                 # the limit on failures, once it is reached: only fresh ones go on
+        self.claimed: list[dict] = []
         self.gone: dict = {}
+        self.asked_at = ctx.now
 
     def all(self) -> None:
         """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
@@ -125,8 +130,10 @@ class Sending:
 
     def end(self) -> JobsError | None:
         """Tell the other processes how the relay is, and what is wrong when it does not work."""
+        if self.failures_full:
+            self.ctx.stop(self.failures_full)
         if self.counts["sent"]:
-            self.relay.works()
+            self.relay.works(self.ctx.clock())
             self.relay.forget(self.ctx.clock())
         if not self.trouble:
             return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook write its files "
@@ -147,15 +154,23 @@ class Sending:
 
     def _rows(self):
         while self._may_go_on():
+            resting = self.relay.paused(self.ctx.clock())
+            if resting:                         # another process has met the relay's trouble meanwhile
+                self.ctx.stop(f"the relay is paused {resting}")
+                return
             rows = self.worker.claim(min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM)
             if not rows:
                 return
             if self.total is None:
                 due = self.worker.count_due()
                 self.total = min(due, self.ctx.limit) if self.ctx.limit else due
-            self.gone = self.items.gone(rows)
+            self.claimed = rows
+            self._ask_who_is_gone()
             yield from rows
             self._commit(None)
+
+    def _ask_who_is_gone(self) -> None:
+        self.gone, self.asked_at = {**self.items.gone(self.claimed), **_timeless(self.claimed)}, self.ctx.clock()
 
     def _may_go_on(self) -> bool:
         if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
@@ -173,12 +188,22 @@ class Sending:
             if full is None:
                 return begun
             limit, seconds = full
+            if limit.startswith(FAILURES) and self.items.fresh:
+                self._only_fresh(limit)         # this one stays claimed and untouched until the end
+                return False
             if seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
                 self.ctx.stop(limit)
                 return False
             self.ctx.sleep(seconds)
             if not self._may_go_on():
                 return False
+
+    def _only_fresh(self, limit: str) -> None:
+        if not self.failures_full:
+            queue = self.worker.queue
+            self.worker.queue = queue._replace(ranks=[(f"{sql} AND {self.items.fresh}", values)
+                                                      for sql, values in queue.ranks])
+        self.failures_full = limit
 
     def _commit(self, row: dict | None) -> tuple[bool, tuple | None]:
         """One commit: the result in hand, and the start of `row`. (whether it began, the limit that is reached)."""
@@ -202,6 +227,8 @@ class Sending:
         return begun, full
 
     def _start(self, row: dict) -> tuple[bool, tuple | None]:
+        if (self.ctx.clock() - self.asked_at).total_seconds() >= GONE_FOR:
+            self._ask_who_is_gone()
         reason = self.gone.get(row["id"])
         if reason:
             self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.items.cancelled(row, self.ctx.clock()))
@@ -212,9 +239,14 @@ class Sending:
             return False, full
         row["reserved"] = now
         if not self.worker.begin(row):
-            self.relay.give_back(now)
+            self._give_back(row)
             return False, None
         return True, None
+
+    def _give_back(self, row: dict) -> None:
+        self.relay.give_back(row["reserved"])
+        if self.items.failed_before(row):
+            self.relay.succeeded(row["reserved"])
 
     def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
@@ -243,14 +275,20 @@ class Sending:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = self.ctx.clock() + wait
         if outcome == "back":
-            self.relay.give_back(row["reserved"])
+            self._give_back(row)
             stored["last_attempt_at"] = row["last_attempt_at"]
         else:
             said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
             stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
-        if outcome in ("retry", "final") and result.code:
-            self.relay.failed(self.ctx.clock())
+            self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
         return self.worker.settle(row, outcome, **stored, **self.items.settled(row, result, self.ctx.clock()))
+
+    def _count_failure(self, row: dict, failed: bool) -> None:
+        before = self.items.failed_before(row)
+        if failed and not before:
+            self.relay.failed(self.ctx.clock())
+        elif before and not failed:
+            self.relay.succeeded(row["reserved"])
 
     def _report(self, row: dict, result: Result, settled) -> None:
         name = COUNTED_AS.get(settled.outcome, settled.outcome)
@@ -262,12 +300,25 @@ class Sending:
                            next_attempt_at=due and clock.text(due))
 
 
+def _timeless(rows: list[dict]) -> dict:
+    """{row id: why} of those that nobody can tell the age of: one that stopped the run would stop every run."""
+    found = {}
+    for row in rows:
+        try:
+            clock.parse(row["created_at"])
+            if row["next_attempt_at"] is not None:
+                clock.parse(row["next_attempt_at"])
+        except (ValueError, TypeError):
+            found[row["id"]] = "its created_at or next_attempt_at is no time"
+    return found
+
+
 def preview(ctx, queue, items: Items) -> dict:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
     due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
     rows = worker.due(min(due, LOOKED_AT))
-    cancelled = items.gone(rows)
+    cancelled = {**items.gone(rows), **_timeless(rows)}
     resting = relay.paused(ctx.now)
     ctx.show(f"send {due - len(cancelled):,} due messages by {ctx.section('mail').transport}",
              [row for row in rows if row["id"] not in cancelled][:SHOWN],

@@ -1,7 +1,8 @@
 """One notice as a message for the wire: headers, plain text, HTML. The same row always gives the same bytes.
 
 Written by hand and not by the `email` package, which takes longer for one notice than sending it does.
-Text is quoted-printable, so every relay takes it (RFC 2045 6.7), and headers are ASCII (RFC 2047).
+Text is quoted-printable, so every relay takes it (RFC 2045 6.7), and headers are ASCII (RFC 2047) but for addresses
+that are not themselves (RFC 6532).
 """
 from __future__ import annotations
 
@@ -21,11 +22,11 @@ def message(headers: list, text: str, html: str | None, boundary: str) -> bytes:
     """The whole message, lines ended by CRLF. `headers`: (name, value fit for a header), without the MIME ones."""
     lines = [f"{name}: {value}" for name, value in headers] + ["MIME-Version: 1.0"]
     if html is None:
-        return "\r\n".join([*lines, *_part("text/plain", text)]).encode("ascii")
+        return "\r\n".join([*lines, *_part("text/plain", text)]).encode("utf-8", "replace")
     mark = f"=_{boundary}"
     return "\r\n".join([*lines, f'Content-Type: multipart/alternative; boundary="{mark}"', "",
                         f"--{mark}", *_part("text/plain", text), f"--{mark}", *_part("text/html", html),
-                        f"--{mark}--", ""]).encode("ascii")
+                        f"--{mark}--", ""]).encode("utf-8", "replace")
 
 
 def words(value: str) -> str:

@@ -18,11 +18,11 @@ def queue(ctx) -> Queue:
     """The table `notifications` as a queue: urgent ones first, then those that have waited too long for their class."""
     options = ctx.options
     normal, low = {"since": ctx.now - options.normal_wait}, {"since": ctx.now - options.low_wait}
-    ranks: tuple = ((f"priority = {URGENT}", {}),
+    ranks: tuple = ((f"priority <= {URGENT}", {}),
                     (f"priority = {NORMAL} AND created_at <= :since", normal),
-                    (f"priority = {LOW} AND created_at <= :since", low),
+                    (f"priority >= {LOW} AND created_at <= :since", low),
                     (f"priority = {NORMAL} AND created_at > :since", normal),
-                    (f"priority = {LOW} AND created_at > :since", low))
+                    (f"priority >= {LOW} AND created_at > :since", low))
     return Queue("notifications", "sent", (timedelta(0), *options.delays), ("1 = 1", {}), COLUMNS,
                  options.give_up_after, ranks)
 
@@ -30,7 +30,7 @@ def queue(ctx) -> Queue:
 class Notices(mailing.Items):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to = "notice", "to_email"
+    event, to, fresh = "notice", "to_email", "attempts = 0"
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
@@ -61,7 +61,7 @@ class Notices(mailing.Items):
 
     def urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
-        wait = self.waits.get(row["priority"], timedelta(0))
+        wait = self.waits.get(min(row["priority"], LOW), timedelta(0))
         return row["priority"] <= URGENT or clock.parse(row["created_at"]) + wait <= self.ctx.now
 
     def failed_before(self, row: dict) -> bool:
@@ -93,6 +93,7 @@ def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_
     """(the message, its author's address). The same row gives the same bytes at each attempt."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
     created = clock.parse(row["created_at"])
+    domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
     name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
     headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
                ("Date", mime.date(created)), ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]

@@ -133,8 +133,8 @@ class Worker:
         for rank in ranks if not only_uncertain else ():
             rows = self._select(rank, on_schedule, "next_attempt_at", most)
             for row in self._select(rank, never_tried, "created_at", most):
-                rows.append({"id": row["id"], "due": clock.text(clock.parse(row["due"]) + self.queue.delays[0])})
-            ids += [row["id"] for row in sorted(rows, key=lambda row: (row["due"], row["id"]))]
+                rows.append({"id": row["id"], "due": _later(row["due"], self.queue.delays[0])})
+            ids += [row["id"] for row in sorted(rows, key=lambda row: (str(row["due"]), row["id"]))]
             if len(ids) >= most:
                 break
         for rank in ranks if not ids and only_uncertain is not False else ():
@@ -238,3 +238,11 @@ class Worker:
     def _next(self, attempt: int, now):
         delays = self.queue.delays
         return now + delays[min(attempt, len(delays) - 1)]
+
+
+def _later(moment, delay: timedelta) -> str:
+    """So long after a time of the database; what is no time comes last."""
+    try:
+        return clock.text(clock.parse(moment) + delay)
+    except (ValueError, TypeError):
+        return "9999"

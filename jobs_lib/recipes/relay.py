@@ -16,6 +16,7 @@ WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900,
 HOUR = WINDOWS[1]
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 QUOTA_PAUSE = timedelta(hours=1)
+FAILURES = "[mail] failures_per_hour"
 
 
 class Relay:
@@ -42,15 +43,17 @@ class Relay:
                                                   "since": row["since"] or now, "failures": row["failures"] + 1})
         return now + rest
 
-    def works(self) -> None:
-        """A message went through: the next trouble starts with a short pause again."""
+    def works(self, now) -> None:
+        """A message went through: the next trouble starts with a short pause again. A pause that another process has
+        begun meanwhile stays."""
         self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
-                        " WHERE id = 1 AND failures > 0")
+                        " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= :now)", now=now)
 
     def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False) -> tuple[str, float] | None:
         """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room).
 
-        What is not urgent leaves `[mail] urgent_share` of each limit alone.
+        What is not urgent leaves `[mail] urgent_share` of each limit alone. What failed before is counted as failing
+        again, until `succeeded` says better: so processes together stay under the limit of failures.
         """
         if not self.limits and self.mail.failures_per_hour is None:
             return None
@@ -60,7 +63,7 @@ class Relay:
         if failed_before and self.mail.failures_per_hour is not None:
             used = self._sum(HOUR, second, "failures")
             if used >= self.mail.failures_per_hour:
-                return f"[mail] failures_per_hour = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
+                return f"{FAILURES} = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
         for window, limit in self.limits:
             kept = 0 if urgent else limit * self.mail.urgent_share // 100
             if self._sum(window, second, "recipients") + recipients > limit - kept:
@@ -68,6 +71,8 @@ class Relay:
                 return f"[mail] per_{window.name} = {limit} is reached{but}", self._room(window, second)
         for window, _ in self.limits:
             self._add(window, second, "recipients", recipients)
+        if failed_before and self.mail.failures_per_hour is not None:
+            self._add(HOUR, second, "failures", 1)
         return None
 
     def give_back(self, when, recipients: int = 1) -> None:
@@ -75,8 +80,13 @@ class Relay:
         for window, _ in self.limits:
             self._add(window, int(when.timestamp()), "recipients", -recipients)
 
+    def succeeded(self, when) -> None:
+        """What failed before, and was reserved at `when`, has not failed again."""
+        if self.mail.failures_per_hour is not None:
+            self._add(HOUR, int(when.timestamp()), "failures", -1)
+
     def failed(self, now) -> None:
-        """Count a refused recipient, where the host limits those."""
+        """Count a refused recipient that had not failed before, where the host limits those."""
         if self.mail.failures_per_hour is not None:
             self._add(HOUR, int(now.timestamp()), "failures", 1)
 

@@ -6,7 +6,8 @@ from email import message_from_bytes, policy
 import pytest
 
 from jobs_lib import clock, unsubscribe
-from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, UNCERTAIN, Result
+from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from jobs_lib.recipes.relay import Relay
 
 JOB = "send_notifications"
 URL = "https://mail.example.org/unsubscribe"
@@ -207,6 +208,8 @@ def test_an_unsubscribe_token_is_only_good_as_we_signed_it():
                   "x.y.z", f"{user}.{kind}.", f"-7.{kind}.{signature}", arabic, token.upper(), token + "\u00e9"):
         assert unsubscribe.read(key, wrong) is None, wrong
     assert unsubscribe.read(b"another", token) is None
+    for hostile in ("1" * 5000 + ".alias_expired.x", "7.a.\ud800", "7." + "k" * 10 ** 6):
+        assert unsubscribe.read(key, hostile) is None
 
 
 def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     # R24
@@ -284,3 +287,78 @@ def test_a_dry_run_says_what_would_go_and_what_not(bench, owner):     # R11
     notice(bench, kind="overflow_warning")
     assert bench.run(JOB, dry_run=True) == {"to_send": 1, "to_cancel": 1}
     assert bench.outbox == []
+
+
+# What must not stop the others
+
+def test_used_up_failures_hold_back_only_what_failed_before(bench, owner):      # R37
+    bench.config(mail={"failures_per_hour": "1"})
+    bench.outbox.answer = lambda envelope: Result(RETRY, 451, "4.7.1", "later")
+    refused = [notice(bench) for _ in range(3)]
+    bench.run(JOB)                                      # fresh ones never wait: all three have failed once now
+    bench.outbox.answer = None
+    bench.now = bench.ahead(minutes=5)
+    notice(bench, priority=0, subject="fresh and urgent")
+    notice(bench, priority=2, subject="fresh")
+    assert bench.run(JOB)["sent"] == 2
+    assert bench.result["stop_reason"] == "[mail] failures_per_hour = 1 is reached"
+    assert [mail.subject for mail in bench.outbox] == ["fresh and urgent", "fresh"]
+    assert [row(bench, id)["attempts"] for id in refused] == [1, 1, 1]
+    bench.now = bench.ahead(hours=2)
+    assert bench.run(JOB)["sent"] == 3
+
+
+def test_a_pause_that_another_process_begins_is_heard_and_stays(bench, owner):      # R27
+    for _ in range(60):
+        notice(bench)
+
+    def pause(envelope):
+        Relay(bench.db, bench._config.section("mail")).pause(bench.now, "max emails per hour", quota=True)
+        bench.outbox.answer = None
+        return Result(SENT, 250, "", "")
+    bench.outbox.answer = pause
+    assert bench.run(JOB)["sent"] == 50                 # the claim in hand, and no other
+    assert bench.result["stop_reason"].startswith("the relay is paused until")
+    bench.now = bench.ahead(minutes=59)
+    assert bench.run(JOB)["sent"] == 0
+    bench.now = bench.ahead(minutes=2)
+    assert bench.run(JOB)["sent"] == 10
+
+
+def test_who_is_deleted_while_others_are_served_gets_nothing_any_more(bench, owner):        # R56
+    for _ in range(5):
+        notice(bench)
+
+    def slow(envelope):
+        bench.db.execute("UPDATE {users} SET status = 'deleted'")
+        bench.clock.sleep(6)
+        return Result(SENT, 250, "", "")
+    bench.outbox.answer = slow
+    counts = bench.run(JOB)
+    assert (counts["sent"], counts["cancelled"]) == (1, 4)
+
+
+@pytest.mark.parametrize("priority", [-1, 3, 99])
+def test_a_priority_of_the_app_s_own_is_sent_too(bench, owner, priority):
+    notice(bench, priority=priority)
+    assert bench.run(JOB)["sent"] == 1
+
+
+@pytest.mark.parametrize("odd", ["''", "'soon'", "1764000000"])
+def test_a_row_whose_time_is_none_ends_and_stops_nobody(bench, owner, odd):      # R23
+    if bench.db.dialect.name != "sqlite":
+        return                                          # MariaDB refuses it
+    bad = notice(bench, subject="bad")
+    notice(bench, subject="good")
+    bench.db.execute(f"UPDATE {{notifications}} SET created_at = {odd} WHERE id = :id", id=bad)
+    counts = bench.run(JOB)
+    assert (counts["sent"], counts["cancelled"]) == (1, 1)
+    assert row(bench, bad)["last_error"] == "cancelled: its created_at or next_attempt_at is no time"
+
+
+def test_an_address_and_a_domain_that_are_not_ascii(bench, owner):      # R31
+    bench.config(mail={"domain": "gr\u00fcn.example"})
+    notice(bench, to_email="j\u00fcrgen@example.org")
+    assert bench.run(JOB)["sent"] == 1
+    assert "To: j\u00fcrgen@example.org".encode() in bench.outbox[0].raw
+    assert b"@" + "gr\u00fcn.example".encode("idna") + b">" in bench.outbox[0].raw
