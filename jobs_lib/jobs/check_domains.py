@@ -7,7 +7,8 @@ time (`domains.recheck_requested_at`), and so may you (`--set domain=example.org
 
 Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change nothing. A verified
 domain loses its status only when it was found wrong three times over 72 hours, after a warning; one good look, and
-all is forgotten. When over half of the domains get no answer, it is the resolver that is down, and the run stops.
+all is forgotten. When over half of the domains get no answer, of many owners or while a name of our own gets none
+either, it is the resolver that is down, and the run stops.
 
 Killed at any point: each domain's result is one commit, with its notice; the others are still due.
 """

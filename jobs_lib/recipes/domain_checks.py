@@ -47,6 +47,11 @@ def questions(wanted: Wanted) -> list[tuple[str, str]]:
     return [*asked, (f"_dmarc.{name}", "TXT")]
 
 
+def own_name(dns) -> str:
+    """A name of the service itself, which a resolver that works has an answer for; else the root."""
+    return _ascii(next(iter([*dns.mx_hosts, dns.dkim_target, dns.spf_include]), ""))
+
+
 def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
     """{check: result}, from {question: Answer}. Every question that was not asked counts as unanswered."""
     judges = {OWNERSHIP: _ownership, MX: _mx, SPF: _spf, DKIM: _dkim, DMARC: _dmarc}

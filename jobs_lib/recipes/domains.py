@@ -17,6 +17,7 @@ SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
 AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
 SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
 
 COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, recheck_requested_at,"
@@ -38,13 +39,13 @@ def preview(ctx) -> dict:
 
 
 def check_due(ctx, counts: dict) -> None:
-    """Look at every domain that is due, those asked for first, then the oldest."""
-    resolver = None
+    """Look at every domain that is due, those asked for turn by turn with the oldest of the others."""
+    resolver, doubt = None, Doubt(ctx)
     for page in _pages(ctx):
         if resolver is None:
             _judge_options(ctx)
             resolver = ctx.dns()
-        _check(ctx, resolver, page, counts)
+        _check(ctx, resolver, page, counts, doubt)
         if ctx.should_stop():
             break
 
@@ -71,7 +72,9 @@ def _due(ctx) -> list[dict]:
         return _named(ctx, ctx.options.domain)
     asked, *others = (_rows(ctx, where, order, **values) for where, order, values in _arms(ctx))
     rows = sorted((row for arm in others for row in arm), key=lambda row: (row["next_check_at"] or "", row["id"]))
-    return [*asked, *rows][:PAGE]
+    # Turn by turn: whoever asks again and again, for many, takes at most half of what can be done.
+    turns = [row for pair in zip(asked, rows) for row in pair]
+    return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]][:PAGE]
 
 
 def _arms(ctx):
@@ -116,7 +119,7 @@ def _judge_options(ctx) -> None:
 
 # Looking
 
-def _check(ctx, resolver, rows: list[dict], counts: dict) -> None:
+def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
     """Ask for the records of these, and store each result as it comes."""
     items = []
     for row in rows:
@@ -126,25 +129,65 @@ def _check(ctx, resolver, rows: list[dict], counts: dict) -> None:
         except ValueError:
             _store(ctx, row, domain_checks.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
     for (row, wanted), answers in resolver.each(items, ctx.should_stop):
-        _store(ctx, row, domain_checks.judge(wanted, answers), counts)
+        verdict = _store(ctx, row, domain_checks.judge(wanted, answers), counts)
         ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
-        if counts["checked"] >= SUSPICIOUS and counts["unknown"] * 2 > counts["checked"]:
+        if verdict and doubt.is_down(resolver, row["user_id"], verdict):
             ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
             ctx.stop(RESOLVER_DOWN)
         if ctx.should_stop():
             return
 
 
+class Doubt:
+    """Whether it is the resolver that gives no answers, and not the domains of somebody who wants it to look so."""
+
+    def __init__(self, ctx) -> None:
+        self._name = domain_checks.own_name(ctx.section("dns"))
+        self._all, self._fair = _Tally(), _Tally()      # fair: of each owner the first ones alone
+        self._of: dict = {}                             # owner: how many
+        self._ask_from = 0                              # our own name was answered: so many looks until the next time
+
+    def is_down(self, resolver, owner: int, verdict: str) -> bool:
+        """Heard after each look: over half unknown, among many owners or with our own name unknown, too."""
+        self._all.add(verdict)
+        self._of[owner] = self._of.get(owner, 0) + 1
+        if self._of[owner] <= OF_ONE_OWNER:
+            self._fair.add(verdict)
+        if not self._all.suspicious():
+            return False
+        if self._fair.suspicious():
+            return True
+        if self._all.looks < self._ask_from:
+            return False
+        self._ask_from = self._all.looks + SUSPICIOUS
+        return resolver.look_up(self._name, "TXT").outcome == UNKNOWN
+
+
+class _Tally:
+    """Looks, and how many of them got no answer."""
+
+    def __init__(self) -> None:
+        self.looks = self.unknown = 0
+
+    def add(self, verdict: str) -> None:
+        self.looks += 1
+        self.unknown += verdict == UNKNOWN
+
+    def suspicious(self) -> bool:
+        return self.looks >= SUSPICIOUS and self.unknown * 2 > self.looks
+
+
 def _wanted(ctx, row: dict, name: str) -> Wanted:
     return Wanted(name, row["ownership_token"], ctx.section("dns"), ctx.options.require)
 
 
-def _store(ctx, row: dict, results: dict, counts: dict) -> None:
+def _store(ctx, row: dict, results: dict, counts: dict) -> str | None:
+    """The verdict, once it is stored."""
     verdict = domain_checks.verdict(results)
     event = ctx.db.batch(partial(_change, ctx, row, results, verdict))
     if event == "changed":
         counts["changed"] = counts.get("changed", 0) + 1
-        return
+        return None
     counts["checked"] += 1
     counts["unknown"] += verdict == UNKNOWN
     if event:
@@ -152,6 +195,7 @@ def _store(ctx, row: dict, results: dict, counts: dict) -> None:
     why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN), None)
     ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event, unanswered=why,
                   wrong={check: result["reason"] for check, result in results.items() if result["state"] == FAIL})
+    return verdict
 
 
 def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:

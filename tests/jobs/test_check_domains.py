@@ -289,6 +289,38 @@ def test_half_of_them_without_an_answer_stops_nothing(owned):                   
     assert owned.result["status"] == "ok"
 
 
+def test_one_owner_whose_domains_get_no_answer_stops_nobody_elses(owned):       # R51
+    """He asks for a look at each, again and again; his are slow or spoilt on purpose."""
+    owned.table("users", [{"id": 8, "email": "eve@home.example"}])
+    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(25) for kind in ("TXT", "MX")})
+    for at in range(25):
+        domain(owned, user_id=8, name=f"bad{at}.example", recheck_requested_at=owned.ago(hours=1))
+    many(owned, 5)
+    assert owned.run(JOB) == {**NOTHING, "checked": 30, "unknown": 25}
+    assert owned.result["status"] == "ok"
+    assert len([question for question in owned.dns.asked if question == ("mx1.service.example", "TXT")]) == 2
+
+
+def test_no_answer_among_many_owners_is_the_resolver_even_if_it_knows_our_own_name(owned):     # R51
+    bulk(owned.db, "users", ["id", "email"], [(at, f"u{at}@home.example") for at in range(100, 110)])
+    for at in range(20):
+        domain(owned, user_id=100 + at // 2, name=f"bad{at}.example")
+    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(20) for kind in ("TXT", "MX")})
+    assert owned.run(JOB) == {**NOTHING, "checked": 10, "unknown": 10}
+    assert owned.result["stop_reason"] == "resolver down"
+
+
+def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
+    monkeypatch.setattr("jobs_lib.recipes.domains.PAGE", 6)
+    many(owned, 9)
+    for at in range(9):
+        domain(owned, name=f"asked{at}.example", recheck_requested_at=owned.now)
+    owned.run(JOB, limit=6)
+    asked = [name for name, kind in owned.dns.asked if kind == "MX"]
+    assert asked == [f"{who}{at}.example" for at in range(3) for who in ("asked", "d")]
+    assert owned.run(JOB)["checked"] == 12
+
+
 def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
     monkeypatch.setattr("jobs_lib.recipes.domains.PAGE", 7)
     many(owned, 20)
@@ -382,6 +414,7 @@ def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
         assert service.statuses("notifications") == {"pending": 1}
 
 
+@pytest.mark.slow
 def test_a_resolver_that_is_silent_ends_the_run_long_before_its_budget(tmp_path):       # R51
     with BlackHole() as hole:
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", hole.port, 500, timeout="1s")
