@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -17,6 +18,7 @@ SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
 AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
 SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
 OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
 
@@ -71,7 +73,7 @@ def _due(ctx) -> list[dict]:
     if ctx.options.domain:
         return _named(ctx, ctx.options.domain)
     asked, *others = (_rows(ctx, where, order, **values) for where, order, values in _arms(ctx))
-    rows = sorted((row for arm in others for row in arm), key=lambda row: (row["next_check_at"] or "", row["id"]))
+    rows = sorted((row for arm in others for row in arm), key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
     # Turn by turn: whoever asks again and again, for many, takes at most half of what can be done.
     turns = [row for pair in zip(asked, rows) for row in pair]
     return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]][:PAGE]
@@ -123,19 +125,46 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
     """Ask for the records of these, and store each result as it comes."""
     items = []
     for row in rows:
-        try:
-            wanted = _wanted(ctx, row, ascii_form(row["name"]))
-            items.append(((row, wanted), domain_checks.questions(wanted)))
-        except ValueError:
-            _store(ctx, row, domain_checks.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
+        with _alone(ctx, row, counts):
+            try:
+                wanted = _wanted(ctx, row, ascii_form(row["name"]))
+                items.append(((row, wanted), domain_checks.questions(wanted)))
+            except ValueError:
+                _store(ctx, row, domain_checks.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
     for (row, wanted), answers in resolver.each(items, ctx.should_stop):
-        verdict = _store(ctx, row, domain_checks.judge(wanted, answers), counts)
+        verdict = None
+        with _alone(ctx, row, counts):
+            verdict = _store(ctx, row, domain_checks.judge(wanted, answers), counts)
         ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
             ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
             ctx.stop(RESOLVER_DOWN)
         if ctx.should_stop():
             return
+
+
+@contextmanager
+def _alone(ctx, row: dict, counts: dict):
+    """A row that makes no sense, such as with a time that is none, stops no other, and comes before none again."""
+    try:
+        yield
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
+        ctx.log.error("domain left out", domain_id=row["id"], error=f"{type(error).__name__}: {error}")
+        ctx.db.batch(partial(_put_off, ctx, row))
+        counts["left_out"] = counts.get("left_out", 0) + 1
+
+
+def _put_off(ctx, seen: dict) -> None:
+    ctx.db.execute("UPDATE {domains} SET next_check_at = :later WHERE id = :id", id=seen["id"],
+                   later=ctx.now + LEFT_OUT_FOR)
+    _forget_request(ctx, seen)
+
+
+def _forget_request(ctx, seen: dict) -> None:
+    """One that came in while we were asking stands."""
+    if seen["recheck_requested_at"] is not None:
+        ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
+                       " AND recheck_requested_at = :seen", id=seen["id"], seen=seen["recheck_requested_at"])
 
 
 class Doubt:
@@ -215,9 +244,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
                              **values)
     if not matched:
         return "changed"
-    if seen["recheck_requested_at"]:        # one that came in while we were asking stands
-        ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
-                       " AND recheck_requested_at = :seen", id=row["id"], seen=seen["recheck_requested_at"])
+    _forget_request(ctx, seen)
     if change.event:
         _tell(ctx, user, row, change, results, now)
     return change.event
@@ -236,7 +263,7 @@ def _merged(row: dict, results: dict, now) -> str:
     """What is stored: for a record that got no answer, what was known of it before, and since when nobody answers."""
     try:
         before = json.loads(row["dns_results"] or "{}")
-    except ValueError:
+    except (ValueError, TypeError):
         before = {}
     before = before if isinstance(before, dict) else {}
     merged = {}

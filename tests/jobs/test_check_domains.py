@@ -263,6 +263,36 @@ def test_an_owner_whose_address_cannot_be_written_to_stops_nothing(owned):
     assert kinds(owned) == []
 
 
+@pytest.mark.parametrize("values", [
+    {"status": "odd", "recheck_requested_at": "2026-01-01 00:00:00"}, {"created_at": ""}, {"created_at": 5},
+    {"created_at": "", "recheck_requested_at": "2026-01-01 00:00:00"}, {"failures": "x", "status": "verified"},
+    {"failing_since": "soon", "status": "verified"}], ids=str)
+def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owned, values):
+    if owned.db.dialect.name != "sqlite" and values["status" if "status" in values else "created_at"] != "odd":
+        pytest.skip("MariaDB stores no such value")
+    bad = domain(owned, name="bad.example", next_check_at=owned.ago(days=9))
+    domain(owned)
+    owned.db.execute("UPDATE {domains} SET " + ", ".join(f"{name} = :{name}" for name in values) + " WHERE id = :bad",
+                     bad=bad, **values)
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "verified": 1, "left_out": 1}
+    assert [event["domain_id"] for event in owned.events(JOB) if event["event"] == "domain left out"] == [bad]
+    assert owned.run(JOB) == NOTHING                    # it waits a day, and comes before none
+    assert owned.run(JOB, domain="bad.example") == {**NOTHING, "left_out": 1}
+
+
+@pytest.mark.parametrize("when", ["", 5])
+def test_a_date_of_the_next_look_that_is_none_is_mended_by_the_look(owned, when):
+    if owned.db.dialect.name != "sqlite":
+        pytest.skip("MariaDB stores no such value")
+    domain(owned, name="other.example", next_check_at=owned.ago(hours=1))
+    domain(owned)
+    owned.db.execute("UPDATE {domains} SET next_check_at = :when, recheck_requested_at = :when WHERE name = :name",
+                     when=when, name=NAME)
+    owned.db.execute("UPDATE {domains} SET dns_results = 5, recheck_requested_at = NULL WHERE name = :name", name=NAME)
+    assert owned.run(JOB) == {**NOTHING, "checked": 2, "verified": 1}
+    assert owned.run(JOB) == NOTHING
+
+
 # Many of them
 
 def many(bench, number: int, **values) -> None:
