@@ -6,7 +6,9 @@ then stands behind the others.
 
 Dead hosts must not stand in the way. One that kept us waiting for nothing is left alone for the rest of the run.
 Endpoints that have been failing get one slot in eight as long as there are others, and no more of them are begun once
-a host was found dead: so they make a run one time limit longer at most, and the next one goes on with the rest.
+a host was found dead: so they make a run one time limit longer at most, and the next one goes on with the rest. Among
+themselves each owner's comes in turn, and of an owner the one that was tried longest ago: whoever answers again is
+heard, however many dead ones stand beside it.
 """
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ from ..errors import DatabaseError
 from ..ports.http import ANSWERED, FAILED, TIMEOUT, Response
 from . import webhook_endpoints
 from .queue import Worker
-from .webhooks import MARGIN, delays, endpoints, gone, judge, request
+from .webhooks import MARGIN, delays, endpoints, gone, judge, last_tries, request
 
 TURN = 20                   # rows of an endpoint that are claimed together
 PER_HOST = 2
@@ -27,7 +29,7 @@ FAILING_SHARE = 8           # one slot in so many is for endpoints that have bee
 DEAD_AFTER = 1.0            # seconds: whoever gave no answer and took so long for it is dead for this run
 LATE = 0.5                  # seconds past its limit after which a request is given up: its look-up hangs
 NAMES = {"sent": "delivered", "retry": "retried"}
-UNKNOWN = {"host": "", "failing_since": None}
+UNKNOWN = {"host": "", "failing_since": None, "user_id": None}
 
 # disabled: why the endpoint was; changed: what else of it
 Stored = namedtuple("Stored", "settled changed disabled")
@@ -68,7 +70,7 @@ class Round:
         """Send everything that is due and, if `uncertain`, was lost in flight; or else all but that."""
         due = self.worker.parts("webhook_id", uncertain)
         self.known.update(endpoints(self.ctx.db, due))
-        self.failing = [id for id in due if self._endpoint(id)["failing_since"]]
+        self.failing = self._in_turn([id for id in due if self._endpoint(id)["failing_since"]])
         self.plan = [id for id in due if not self._endpoint(id)["failing_since"]]
         results: list = []
         try:
@@ -93,6 +95,17 @@ class Round:
     def _endpoint(self, id: int) -> dict:
         return self.known.get(id) or UNKNOWN
 
+    def _in_turn(self, ids: list) -> list:
+        """The one tried longest ago first, and one of each owner before a second of any."""
+        tried = last_tries(self.ctx.db, ids, self.ctx.now)
+        nth: Counter = Counter()
+        ranked = []
+        for id in sorted(ids, key=lambda id: tried.get(id, "")):        # those not tried stay as they were
+            owner = self._endpoint(id)["user_id"]
+            ranked.append((nth[owner], id))
+            nth[owner] += 1
+        return [id for _, id in sorted(ranked, key=lambda pair: pair[0])]
+
     # Which rows are next
 
     def _next(self, uncertain: bool) -> list:
@@ -116,6 +129,7 @@ class Round:
             endpoint = self._endpoint(id)
             if id in self.resting or endpoint["host"] in self.dead or (endpoint["failing_since"] and self.dead):
                 plan.remove(id)                     # not in this run
+                self.waiting.pop(id, None)          # given back at its end
             elif id not in busy and hosts[endpoint["host"]] < PER_HOST:
                 row = self._row(plan, id, uncertain)
                 if row:
@@ -125,18 +139,20 @@ class Round:
         return chosen
 
     def _row(self, plan: list, id: int, uncertain: bool) -> dict | None:
-        """The next row of an endpoint. When its turn is over it goes to the end, and out when nothing is left."""
+        """The next row of an endpoint, which is out when nothing is left. It keeps its place until its turn is over:
+        so only about as many endpoints as there are slots have rows in memory."""
         rows = self.waiting.setdefault(id, [])
-        if not rows:
-            plan.remove(id)
         while not rows:
             claimed = self.worker.claim(TURN, ("webhook_id = :part", {"part": id}), uncertain)
             if not claimed:
+                plan.remove(id)
                 return None
             rows += self._alive(id, claimed)[::-1]
-        if id not in plan:
+        row = rows.pop()
+        if not rows:
+            plan.remove(id)
             plan.append(id)
-        return rows.pop()
+        return row
 
     def _alive(self, id: int, rows: list) -> list:
         """Those of the rows that somebody waits for; the others are cancelled."""

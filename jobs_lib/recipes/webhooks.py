@@ -16,6 +16,7 @@ CONTENT_TYPE = "application/json"
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 LONGEST_WAIT = timedelta(hours=24)         # of a Retry-After that is honoured
 ERROR_LENGTH = 512
+TRIES_OF = timedelta(days=1)
 ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
 LOOKED_AT, SHOWN = 1000, 10                # rows that a dry run judges one by one, and shows
@@ -71,6 +72,25 @@ def endpoints(db, ids: list[int]) -> dict[int, dict]:
         for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)",
                             ids=ids[start:start + ASKED_AT_ONCE]):
             found[row["id"]] = {**row, "host": host_of(row["url"])}
+    return found
+
+
+def last_tries(db, ids: list[int], now) -> dict[int, str]:
+    """{endpoint: when a run last tried it}, of the last day. What has no `next_attempt_at` after its first attempt was
+    tried by the app alone: that says nothing of whose turn it is."""
+    found: dict[int, str] = {}
+    if not ids:
+        return found
+    since = now - TRIES_OF
+    rows = db.query("SELECT webhook_id, MAX(last_attempt_at) AS at FROM {webhook_deliveries} WHERE status = 'failed'"
+                    " AND next_attempt_at IS NULL AND last_attempt_at >= :since GROUP BY webhook_id", since=since)
+    for start in range(0, len(ids), ASKED_AT_ONCE):
+        rows += db.query("SELECT webhook_id, MAX(last_attempt_at) AS at FROM {webhook_deliveries}"
+                         " WHERE webhook_id IN (:ids) AND status = 'pending' AND last_attempt_at >= :since"
+                         " AND (attempts > 1 OR next_attempt_at IS NOT NULL) GROUP BY webhook_id",
+                         ids=ids[start:start + ASKED_AT_ONCE], since=since)
+    for row in rows:
+        found[row["webhook_id"]] = max(str(row["at"]), found.get(row["webhook_id"], ""))
     return found
 
 

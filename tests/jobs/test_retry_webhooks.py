@@ -515,3 +515,59 @@ def test_a_thousand_deliveries_take_few_statements_and_each_commits_before_the_n
     assert bench.run(JOB)["delivered"] == 200
     assert len(bench.web) == len({sent.item_id for sent in bench.web}) == 200
     assert len(bench.statements) < 200 * 6
+
+
+@pytest.mark.parametrize("attempts", [1, 4])       # 4: the one that is tried ends as failed
+def test_dead_endpoints_with_a_backlog_leave_each_failing_one_its_turn(bench, hook, attempts):     # R44
+    since = bench.ago(hours=1)
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :since", since=since)
+    for number in range(8):                     # of one owner, and longest due
+        dead = endpoint(bench, url=f"https://dead{number}.example/", failing_since=since)
+        bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",
+                                              "last_attempt_at"],
+             [(7, dead, f"evt_{number}_{at}", "{}", attempts, clock.text(bench.ago(hours=9)),
+               clock.text(bench.ago(hours=9))) for at in range(30)])
+    good = delivery(bench)
+
+    def answer(sent):
+        if "dead" in sent.url:
+            time.sleep(0.02)
+            return Response(TIMEOUT, text="no answer")
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    bench.run(JOB)
+    bench.now = bench.ahead(minutes=1)
+    bench.run(JOB)
+    assert row(bench, good)["status"] == "delivered"
+
+
+def test_dead_endpoints_of_one_owner_leave_others_their_turn_at_once(bench, hook):     # R44
+    since = bench.ago(hours=1)
+    bench.table("users", [{"id": 8, "status": "active"}])
+    for number in range(30):
+        delivery(bench, endpoint(bench, url=f"https://dead{number}.example/", failing_since=since),
+                 created_at=bench.ago(hours=9), last_attempt_at=bench.ago(hours=9))
+    good = delivery(bench, endpoint(bench, url="https://good.example/", user_id=8, failing_since=since), user_id=8)
+    bench.web.answer = lambda sent: Response(ANSWERED, 204) if "good" in sent.url else Response(TIMEOUT, text="none")
+    bench.run(JOB)
+    assert row(bench, good)["status"] == "delivered"
+
+
+def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook):
+    bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
+         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now)) for number in range(2, 32)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "created_at"],
+         [(7, number % 30 + 2, f"evt_{number}", "{}", clock.text(bench.now)) for number in range(30 * 21)])
+    bench.config(webhooks={"concurrency": 2})
+    held: list = []
+
+    def answer(sent) -> Response:
+        if int(sent.item_id.rpartition("-")[2]) % 40 == 0:
+            db = connect(bench.url)
+            held.append(db.value("SELECT COUNT(*) FROM {webhook_deliveries} WHERE claim_token IS NOT NULL"))
+            db.close()
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    assert bench.run(JOB)["delivered"] == 630
+    assert len(held) > 10
+    assert max(held) <= 3 * 20
