@@ -1,8 +1,9 @@
 """What one look at its records means for a domain: its state, when to look again, and what to tell.
 
     pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed
-    verified   fail: counted; a warning once it has lasted for an hour; failed after 3 failures over 72 hours, of
-               which the warning has been out for a day. One pass, and all is forgotten
+    verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of another; failed
+               after 3 failures over 72 hours, when a warning of this time has been out for a day. One pass, and all
+               is forgotten but when the last warning was
     failed     pass: verified. One that was verified before is looked at daily for 30 days, others on demand alone
 
 `unknown` changes nothing but the time of the next look.
@@ -57,16 +58,17 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
         return Change({"next_check_at": now + min(options.recheck, AGAIN)}, None)
     failures = row["failures"] + 1
     since = clock.parse(row["failing_since"]) if row["failing_since"] else now
-    warned = clock.parse(row["warned_at"]) if row["warned_at"] else None
-    end = max(since + options.grace, warned + min(WARNED_FOR, options.grace) if warned else since)
-    if failures >= FAILURES and warned and now >= end:
+    before = clock.parse(row["warned_at"]) if row["warned_at"] else None
+    warned = before if before is not None and before >= since else None     # one of an earlier spell was repaired
+    end = max(since + options.grace, warned + min(WARNED_FOR, options.grace)) if warned else None
+    if failures >= FAILURES and end and now >= end:
         return Change({"status": FAILED, "verified_at": None, "failures": failures, "failing_since": since,
                        "next_check_at": now + options.recheck}, FAILED)
+    may_warn = max(since + min(WARN_AFTER, options.grace), before + WARN_EVERY if before else since)
+    next_look = now + min(options.recheck, AGAIN if failures == 1 else options.recheck)
     values = {"failures": failures, "failing_since": since,
-              "next_check_at": now + min(options.recheck, AGAIN if failures == 1 else options.recheck)}
-    if end > now:
-        values["next_check_at"] = min(values["next_check_at"], end)
-    if now - since >= min(WARN_AFTER, options.grace) and (warned is None or now - warned >= WARN_EVERY):
+              "next_check_at": min([next_look, *(when for when in (end, before and may_warn) if when and when > now)])}
+    if now >= may_warn:
         return Change({**values, "warned_at": now}, FAILING)
     return Change(values, None)
 

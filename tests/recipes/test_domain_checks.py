@@ -283,6 +283,19 @@ def test_no_warning_is_repeated_within_30_days():       # R49
     assert not [event for _, event in walked(*looks) if event == "failed"]
 
 
+def test_a_warning_of_an_earlier_time_that_was_repaired_takes_nothing_away():      # R49
+    """The next may be written 30 days after the first; until a day after that the domain keeps its status."""
+    day = 24
+    again = [(hours, "fail") for hours in range(3 * day, 40 * day, day)]
+    assert walked((0, "fail"), (day, "fail"), (2 * day, "pass"), *again) == [(day, "failing"), (31 * day, "failing"), (32 * day, "failed")]
+
+
+def test_a_domain_is_looked_at_as_soon_as_it_may_be_warned_about_again():
+    failing = row("verified", failing_since=NOW - timedelta(days=9), failures=9,
+                  warned_at=NOW - timedelta(days=29, hours=20))
+    assert domain_rules.after(failing, "fail", NOW, OPTIONS).values["next_check_at"] == NOW + timedelta(hours=4)
+
+
 def test_unknown_neither_counts_nor_resets():           # R48, R49
     assert walked((0, "fail"), (24, "unknown"), (48, "unknown"), (72, "unknown"), (96, "unknown")) == []
     assert walked((0, "fail"), (24, "fail"), (48, "unknown"), (72, "fail")) == [(24, "failing"), (72, "failed")]
