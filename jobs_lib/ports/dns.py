@@ -35,13 +35,22 @@ def open_resolver(section, resolv_conf: str = RESOLV_CONF) -> Resolver:
 
 
 def system_nameservers(resolv_conf: str) -> tuple:
-    """(address, port) of each `nameserver` line; none when there is no such file."""
+    """(address, port) of each `nameserver` line with an address; none when there is no such file."""
     try:
         with open(resolv_conf, encoding="utf-8", errors="replace") as file:
             words = [line.split() for line in file]
     except OSError:
         return ()
-    return tuple((line[1], PORT) for line in words if len(line) > 1 and line[0] == "nameserver")
+    return tuple((line[1], PORT) for line in words if line[:1] == ["nameserver"] and _is_address("".join(line[1:2])))
+
+
+def _is_address(word: str) -> bool:
+    import ipaddress
+    try:
+        ipaddress.ip_address(word)
+    except ValueError:
+        return False
+    return True
 
 
 class Resolver:
@@ -91,15 +100,22 @@ class Resolver:
         for pair in items:
             waiting.put(pair)
         number = waiting.qsize()
-        for _ in range(min(self.concurrency, number)):
-            # A daemon: at the end of the process nobody waits for a name server.
-            threading.Thread(target=self._work, args=(waiting, done, over), daemon=True).start()
+        threads = 0
+        try:
+            for _ in range(min(self.concurrency, number)):
+                # A daemon: at the end of the process nobody waits for a name server.
+                threading.Thread(target=self._work, args=(waiting, done, over), daemon=True).start()
+                threads += 1
+        except RuntimeError:                    # no more threads: those that there are, or else this one, do it
+            pass
         try:
             for _ in range(number):
                 found = None
                 while found is None:
                     if stopped():
                         return
+                    if not threads:
+                        self._one(waiting, done, over)
                     try:
                         found = done.get(timeout=LOOK_SECONDS)
                     except Empty:
@@ -112,19 +128,24 @@ class Resolver:
 
     def _work(self, waiting, done, over) -> None:
         """One thread: an item after the other, until none is left or it is over."""
+        while not over.is_set() and self._one(waiting, done, over):
+            pass
+
+    def _one(self, waiting, done, over) -> bool:
+        """Ask for the next item, if there is one."""
         from queue import Empty
 
-        while not over.is_set():
-            try:
-                item, questions = waiting.get_nowait()
-            except Empty:
-                return
-            until = time.monotonic() + ITEM_SHARE * self.timeout
-            try:
-                done.put((item, {(name, kind): self.look_up(name, kind, until) for name, kind in questions
-                                 if not over.is_set()}))
-            except Exception as error:          # noqa: BLE001  a defect: raised where the answers are awaited
-                done.put(error)
+        try:
+            item, questions = waiting.get_nowait()
+        except Empty:
+            return False
+        until = time.monotonic() + ITEM_SHARE * self.timeout
+        try:
+            done.put((item, {(name, kind): self.look_up(name, kind, until) for name, kind in questions
+                             if not over.is_set()}))
+        except Exception as error:              # noqa: BLE001  a defect: raised where the answers are awaited
+            done.put(error)
+        return True
 
     def _ask(self, server: tuple, query, seconds: float) -> tuple[Answer, bool]:
         """(what one name server says, whether to ask it again), by UDP and, if that is cut off, by TCP."""
@@ -140,6 +161,8 @@ class Resolver:
             return Answer(UNKNOWN, why="the name server did not answer in time"), True
         except (dns.exception.DNSException, OSError, EOFError) as error:
             return Answer(UNKNOWN, why=f"the name server could not be asked ({type(error).__name__})"), True
+        except ValueError:                      # dnspython's word for an address that is none
+            return Answer(UNKNOWN, why=f"{address} is no address of a name server"), False
         return self._read(response, query), False
 
     def _read(self, response, query) -> Answer:

@@ -156,6 +156,35 @@ def test_the_systems_name_servers_are_read(tmp_path):
     assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53), ("2001:db8::1", 53))
 
 
+def test_a_name_server_without_an_address_is_not_asked(tmp_path):               # R48
+    (tmp_path / "resolv.conf").write_text("nameserver localhost\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\n")
+    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53), ("fe80::1%eth0", 53))
+    answer = Resolver([("localhost", 53)], 1, 1).look_up("example.org", "TXT")
+    assert answer == Answer(UNKNOWN, why="localhost is no address of a name server")
+
+
+def test_the_good_one_is_asked_after_one_without_an_address(unbound):
+    both = Resolver([("localhost", 53), ("127.0.0.1", unbound.port)], 5, 8)
+    assert both.look_up("example.org", "MX").outcome == FOUND
+
+
+@pytest.mark.parametrize("started", [0, 2])
+def test_without_more_threads_those_that_there_are_do_it(resolver, monkeypatch, started):
+    import threading
+    real, calls = threading.Thread.start, []
+
+    def start(thread):
+        calls.append(thread)
+        if len(calls) > started:
+            raise RuntimeError("can't start new thread")
+        real(thread)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    items = [(number, [(f"{number}.wild.example.org", "TXT")]) for number in range(9)]
+    found = dict(resolver.each(items, lambda: False))
+    assert {answer for answers in found.values() for answer in answers.values()} == {Answer(FOUND, ("any",))}
+    assert (sorted(found), len(calls)) == (list(range(9)), started + 1)
+
+
 def test_the_next_name_server_is_asked(authority, unbound):
     with BlackHole() as hole, Unbound(authority, "refuse") as refuses:
         began = time.monotonic()

@@ -287,7 +287,8 @@ def test_a_warning_of_an_earlier_time_that_was_repaired_takes_nothing_away():   
     """The next may be written 30 days after the first; until a day after that the domain keeps its status."""
     day = 24
     again = [(hours, "fail") for hours in range(3 * day, 40 * day, day)]
-    assert walked((0, "fail"), (day, "fail"), (2 * day, "pass"), *again) == [(day, "failing"), (31 * day, "failing"), (32 * day, "failed")]
+    assert walked((0, "fail"), (day, "fail"), (2 * day, "pass"), *again) == [
+        (day, "failing"), (31 * day, "failing"), (32 * day, "failed")]
 
 
 def test_a_domain_is_looked_at_as_soon_as_it_may_be_warned_about_again():
