@@ -28,5 +28,10 @@ AFTER_DELETION = ("account_deletion_scheduled",)        # the one that a deleted
 
 
 def optional(kind: str) -> bool:
-    """Whether an owner may opt out of it. A kind of the app's own, that we do not know, is sent to all."""
+    """Whether we offer to unsubscribe from it. Of a kind of the app's own we cannot know."""
     return kind in KINDS and KINDS[kind].optional
+
+
+def required(kind: str) -> bool:
+    """Whether it is sent to who has opted out of it, too. A kind of the app's own is not: its opt-out is the app's."""
+    return kind in KINDS and not KINDS[kind].optional

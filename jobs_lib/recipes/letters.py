@@ -51,11 +51,16 @@ def compose(kind: str, values: dict, folder: str = "") -> Letter:
         return mustache.render(_template(name, folder), {**known, **more}, html=html, name=name)
 
     head, _, body = fill(kind + ".txt", False).partition("\n\n")
-    if not head.startswith("Subject:"):
-        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, then an empty line")
     subject = one_line(head.partition("Subject:")[2], 200)
-    text = fill("layout.txt", False, body=body.strip("\n"))
-    page = fill("layout.html", True, subject=subject, body=fill(kind + ".html", True).strip("\n"))
+    if not head.startswith("Subject:") or "\n" in head or not subject:
+        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, then an empty line")
+    inner = {"layout.txt": body.strip("\n"), "layout.html": fill(kind + ".html", True).strip("\n")}
+    text = fill("layout.txt", False, body=inner["layout.txt"])
+    page = fill("layout.html", True, subject=subject, body=inner["layout.html"])
+    for name, whole in (("layout.txt", text), ("layout.html", page)):
+        if inner[name] not in whole or not inner[name]:
+            raise mustache.TemplateError(f"{name} or {kind}{name[6:]}: the notice itself is not in it; expected a "
+                                         "text, and {{{body}}} where it goes")
     return Letter(subject, fold(text), page)
 
 
@@ -135,13 +140,16 @@ def _plain(value):
 
 
 def _template(name: str, folder: str = "") -> str:
-    if folder:
+    path = os.path.join(folder, name)
+    if folder and not os.path.isdir(folder):
+        raise mustache.TemplateError(f"[notifications] templates = {folder}: there is no such folder")
+    if folder and os.path.lexists(path):
         try:
-            with open(os.path.join(folder, name), encoding="utf-8-sig", newline=None) as file:
+            if not os.path.isfile(path):
+                raise OSError("it is no file")
+            with open(path, encoding="utf-8-sig", newline=None) as file:
                 return file.read()
-        except FileNotFoundError:
-            pass
         except (OSError, UnicodeDecodeError) as error:
-            raise mustache.TemplateError(f"{os.path.join(folder, name)}: cannot be read: {error}") from None
+            raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
     data = pkgutil.get_data("jobs_lib", "templates/" + name) or b""         # works inside a .pyz too
     return data.decode("utf-8").replace("\r\n", "\n")               # an upload may have made CRLF of the line ends

@@ -16,6 +16,7 @@ from .relay import FAILURES, QUOTA_PAUSE, Relay
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
 LOST_DELAY = timedelta(minutes=15)
+LONGEST_SCHEDULE = timedelta(days=36_500)
 GONE_FOR = 5                         # seconds after which who is gone is asked again
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
 ERROR_LENGTH = 512
@@ -301,15 +302,17 @@ class Sending:
 
 
 def _timeless(rows: list[dict]) -> dict:
-    """{row id: why} of those that nobody can tell the age of: one that stopped the run would stop every run."""
+    """{row id: why} of those that no schedule can be reckoned for: one that stopped the run would stop every run."""
     found = {}
     for row in rows:
-        try:
-            clock.parse(row["created_at"])
-            if row["next_attempt_at"] is not None:
-                clock.parse(row["next_attempt_at"])
-        except (ValueError, TypeError):
-            found[row["id"]] = "its created_at or next_attempt_at is no time"
+        for column in ("created_at", "next_attempt_at"):
+            try:
+                if row[column] is not None:
+                    clock.parse(row[column]) + LONGEST_SCHEDULE
+            except (ValueError, TypeError, OverflowError):
+                found[row["id"]] = f"its {column} is no time that can be reckoned with"
+        if not isinstance(row["attempts"], int):
+            found[row["id"]] = "its attempts are no number"
     return found
 
 

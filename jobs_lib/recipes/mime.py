@@ -7,7 +7,7 @@ that are not themselves (RFC 6532).
 from __future__ import annotations
 
 import binascii
-from base64 import b64encode
+from base64 import b64encode, encodebytes
 
 from .notices import one_line
 
@@ -15,6 +15,7 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WORD_BYTES = 39                  # of UTF-8 in one encoded word: with its frame not longer than 75 (RFC 2047 2)
 LONGEST_SUBJECT = 200
+LONGEST_LINE = 10_000            # bytes of a body's line that is still quoted
 NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$%&'*+-/=?^_`{|}~")
 
 
@@ -78,5 +79,10 @@ def _folded(value: str) -> str:
 
 def _part(kind: str, content: str) -> list:
     data = content.replace("\r\n", "\n").encode("utf-8", "replace")
-    coded = binascii.b2a_qp(data, istext=True).decode("ascii").replace("\n", "\r\n")
-    return [f"Content-Type: {kind}; charset=utf-8", "Content-Transfer-Encoding: quoted-printable", "", coded]
+    if max(map(len, data.split(b"\n"))) > LONGEST_LINE:
+        # Quoted-printable takes a time that grows with the square of a line's length.
+        how, coded = "base64", encodebytes(data.replace(b"\n", b"\r\n"))
+    else:
+        how, coded = "quoted-printable", binascii.b2a_qp(data, istext=True)
+    lines = coded.decode("ascii").replace("\n", "\r\n")
+    return [f"Content-Type: {kind}; charset=utf-8", f"Content-Transfer-Encoding: {how}", "", lines]

@@ -7,7 +7,7 @@ from .. import clock, unsubscribe
 from ..addresses import check
 from ..ports.mail import IN_MEMORY, SENT, Envelope, Message, Result
 from . import mailing, mime
-from .kinds import AFTER_DELETION, LOW, NORMAL, PORTER, URGENT, optional
+from .kinds import AFTER_DELETION, LOW, NORMAL, PORTER, URGENT, optional, required
 from .queue import Queue
 
 COLUMNS = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "priority", "last_attempt_at",
@@ -51,7 +51,7 @@ class Notices(mailing.Items):
             if user is not None and there.get(user, "deleted") == "deleted" and not (
                     user in there and row["kind"] in AFTER_DELETION):
                 reasons[row["id"]] = "the account is deleted"
-            elif (user, row["kind"]) in unwanted and optional(row["kind"]):
+            elif (user, row["kind"]) in unwanted and not required(row["kind"]):
                 reasons[row["id"]] = "its owner has opted out of this kind"
         return reasons
 
@@ -70,6 +70,8 @@ class Notices(mailing.Items):
 
     def send(self, row: dict) -> Result:
         """Put the message together and hand it over."""
+        for column in ("to_email", "subject", "body_text", "body_html"):
+            row[column] = _words(row[column])
         recipient = check(row["to_email"])
         content, sender = self.message(row, recipient)
         return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content), self.ctx.hard_limit,
@@ -87,6 +89,13 @@ class Notices(mailing.Items):
                                     row["kind"])
         content, author = compose(row, recipient, self.personas, self.mail.domain, link)
         return content, self.mail.from_ or author
+
+
+def _words(value):
+    """Text that an app stored as bytes or as a number is text all the same."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if value is None else str(value)
 
 
 def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_link: str = "") -> tuple[bytes, str]:

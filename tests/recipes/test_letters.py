@@ -1,6 +1,7 @@
 """What a sender wrote changes neither the lines nor the page of a letter; long lines are folded to be read."""
 from __future__ import annotations
 
+import os
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
@@ -170,6 +171,9 @@ def test_a_file_of_the_operators_takes_the_place_of_ours(own):
     (b"Subject: x {{#items}}\n\nx\n", "odd_kind.txt: the section 'items' is never closed"),
     (b"Dear reader\n\nx\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
     (b"Subject: \xff\n\nx\n", "odd_kind.txt: cannot be read: 'utf-8' codec"),
+    (b"Subject: \n\nx\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
+    (b"Subject: x\nno empty line\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
+    (b"Subject: x\n\n", "layout.txt or odd_kind.txt: the notice itself is not in it"),
 ])
 def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):
     folder, letter, bench = own
@@ -178,3 +182,24 @@ def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):
     errors = [event for event in bench.events("write_letter") if event["event"] == "template cannot be used"]
     assert why in errors[-1]["error"]
     assert errors[-1]["kind"] == "odd_kind"
+
+
+def test_a_layout_without_the_notice_is_told(own):
+    folder, letter, bench = own
+    (folder / "layout.html").write_text("<p>only a frame</p>")
+    assert "only a frame" not in letter().html
+    [error] = [event["error"] for event in bench.events("write_letter") if event["event"] == "template cannot be used"]
+    assert error.startswith("layout.html or odd_kind.html: the notice itself is not in it")
+
+
+@pytest.mark.parametrize("odd", ["link", "pipe", "no folder"])
+def test_what_is_no_file_is_told_and_holds_nobody_up(own, odd):
+    folder, letter, bench = own
+    if odd == "link":
+        (folder / "odd_kind.txt").symlink_to("nowhere")
+    elif odd == "pipe":
+        os.mkfifo(folder / "odd_kind.txt")
+    else:
+        folder.rmdir()
+    assert letter().subject == "About mail"
+    assert [event["event"] for event in bench.events("write_letter")].count("template cannot be used") == 1
