@@ -6,24 +6,36 @@ name has no private addresses beside public ones.
 """
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import time
 
 from .. import public_addresses
-from .http import FAILED, NOT_PUBLIC, REFUSED, TIMEOUT
+from .http import FAILED, NOT_PUBLIC, OURS, REFUSED, TIMEOUT
 
 MOST_ADDRESSES = 4          # of one name that are tried
 CONNECT_SHARE = 3           # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
+SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL,
+             errno.EACCES, errno.EPERM}
 
 
 class Trouble(Exception):
-    """An attempt that ends here: `outcome` and `text` of the Response."""
+    """An attempt that ends here: `outcome`, `text` and `reached` of the Response."""
 
-    def __init__(self, outcome: str, text: str) -> None:
+    def __init__(self, outcome: str, text: str, reached: bool | None = True) -> None:
         super().__init__(text)
-        self.outcome, self.text = outcome, text
+        self.outcome, self.text, self.reached = outcome, text, reached
+
+
+def spent(error: Exception) -> Trouble | None:
+    """The trouble, if it is that this host has no file handle or memory left. A look-up has numbers of its own."""
+    numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else SPENT
+    if getattr(error, "errno", None) not in numbers:
+        return None
+    return Trouble(OURS, f"this host could not send ({words(error)})", None)
 
 
 class Deadline:
@@ -46,16 +58,25 @@ def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
     try:
         found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
-        raise Trouble(FAILED, f"the name {target.host} cannot be resolved ({words(error)})") from None
+        text = f"the name {target.host} cannot be resolved ({words(error)})"
+        # An answer that there is no such name shows nothing: it may be remembered by a resolver that is near.
+        raise spent(error) or Trouble(FAILED, text, _answered(error)) from None
     deadline.left()
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found
                                    if family in (socket.AF_INET, socket.AF_INET6)))
     if not addresses:
-        raise Trouble(FAILED, f"the name {target.host} has no address")
+        raise Trouble(FAILED, f"the name {target.host} has no address", None)
     for family, address in addresses:
         if not _may(family, address, allowed):
-            raise Trouble(REFUSED, NOT_PUBLIC)
+            raise Trouble(REFUSED, NOT_PUBLIC, None)
     return addresses[:MOST_ADDRESSES]
+
+
+def _answered(error: Exception) -> bool | None:
+    """False if no name server answered; None if there is no such name, or it is none."""
+    if isinstance(error, socket.gaierror):
+        return False if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM) else None
+    return False if isinstance(error, OSError) else None
 
 
 def _may(family, address: tuple, allowed) -> bool:
@@ -82,7 +103,7 @@ def _binds(family, address: str) -> bool:
 def connect(addresses: list[tuple], allowed, deadline: Deadline):
     """A socket connected to the first of these addresses that answers."""
     until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
-    failed = Trouble(FAILED, "no connection")
+    failed, reached = Trouble(FAILED, "no connection"), False
     for number, (family, address) in enumerate(addresses):
         share = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
         try:
@@ -90,7 +111,11 @@ def connect(addresses: list[tuple], allowed, deadline: Deadline):
         except socket.timeout:          # TimeoutError only from Python 3.10 on
             failed = Trouble(TIMEOUT, f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
         except OSError as error:
+            if trouble := spent(error):
+                raise trouble from None
             failed = Trouble(FAILED, f"no connection ({words(error)})")
+            reached = reached or error.errno not in UNREACHED          # somebody refused it
+    failed.reached = reached
     raise failed
 
 
@@ -100,7 +125,7 @@ def _connected(family, address: tuple, allowed, seconds: float):
         sock.settimeout(seconds)
         sock.connect(address)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
-            raise Trouble(REFUSED, NOT_PUBLIC)      # one of our own that could not be told before
+            raise Trouble(REFUSED, NOT_PUBLIC, None)        # one of our own that could not be told before
         return sock
     except BaseException:
         sock.close()

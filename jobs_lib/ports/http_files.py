@@ -4,8 +4,8 @@ from __future__ import annotations
 import os
 import re
 
-from .http import ANSWERED, FAILED, REFUSED, Request, Response
-from .http_url import parse
+from .http import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
+from .http_url import UrlError, parse
 
 
 class FilePoster:
@@ -23,10 +23,12 @@ class FilePoster:
             name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
             with open(os.path.join(self.folder, name), "wb", opener=_private) as file:
                 file.write(data)
-        except ValueError as error:         # UrlError, or a header that would be two
-            return Response(REFUSED, text=str(error))
+        except UrlError as error:
+            return Response(REFUSED, text=str(error), reached=None)
+        except ValueError as error:         # a header that would be two
+            return Response(UNSENDABLE, text=str(error), reached=None)
         except OSError as error:
-            return Response(FAILED, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")
+            return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")
         return Response(ANSWERED, 200, "", "written into a file, not sent")
 
     def close(self) -> None:

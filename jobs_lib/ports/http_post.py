@@ -8,10 +8,10 @@ from typing import Any
 
 from .. import __version__
 from ..errors import JobsError
-from .http import ANSWERED, FAILED, REFUSED, TIMEOUT, Request, Response
+from .http import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
 from .http_answer import Reader, excerpt
-from .http_connect import Deadline, Trouble, connect, resolve, secure, words
-from .http_url import parse
+from .http_connect import Deadline, Trouble, connect, resolve, secure, spent, words
+from .http_url import UrlError, parse
 
 WRITE = 65536
 AGENT = f"jobs-webhooks/{__version__}"
@@ -32,13 +32,18 @@ class Poster:
         """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that the system holds."""
         try:
             return self._post(request, Deadline(self.seconds))
-        except ValueError as error:         # UrlError, or a header that would be two
-            return Response(REFUSED, text=str(error))
+        except UrlError as error:
+            return Response(REFUSED, text=str(error), reached=None)
+        except ValueError as error:         # a header that would be two
+            return Response(UNSENDABLE, text=str(error), reached=None)
         except Trouble as trouble:
-            return Response(trouble.outcome, text=trouble.text)
+            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached)
         except socket.timeout:
             return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
         except OSError as error:
+            ours = spent(error)
+            if ours:
+                return Response(ours.outcome, text=ours.text, reached=ours.reached)
             return Response(FAILED, text=f"the connection broke ({words(error)})")
 
     def close(self) -> None:
@@ -61,11 +66,12 @@ class Poster:
 
     def _post(self, request: Request, deadline: Deadline) -> Response:
         target = parse(request.url)
+        data = message(target, request)     # before anybody is asked for a name
         sock = connect(resolve(target, self.allowed, deadline), self.allowed, deadline)
         try:
             if target.secure:
                 sock = secure(sock, self.context(), target.host, deadline)
-            broken = _write(sock, message(target, request), deadline)
+            broken = _write(sock, data, deadline)
             try:
                 answer = Reader(sock, deadline).answer()
             except Trouble as trouble:

@@ -9,16 +9,20 @@ Endpoints that have been failing get one slot in eight as long as there are othe
 a host was found dead: so they make a run one time limit longer at most, and the next one goes on with the rest. Among
 themselves each owner's comes in turn, and of an owner the one that was tried longest ago: whoever answers again is
 heard, however many dead ones stand beside it.
+
+Nor is an endpoint blamed for a network of ours that is down. Until somebody was reached, whoever was not is held back;
+when that goes for HOSTS hosts, the run stops and gives their attempts back, and the next one begins with others.
 """
 from __future__ import annotations
 
 import time
 from collections import Counter, namedtuple
+from datetime import timedelta
 from queue import Empty, SimpleQueue
 
 from .. import clock
 from ..errors import DatabaseError
-from ..ports.http import ANSWERED, FAILED, TIMEOUT, Response
+from ..ports.http import ANSWERED, FAILED, OURS, TIMEOUT, UNSENDABLE, Response
 from . import webhook_endpoints
 from .queue import Worker
 from .webhooks import MARGIN, delays, endpoints, gone, judge, last_tries, request
@@ -28,7 +32,9 @@ PER_HOST = 2
 FAILING_SHARE = 8           # one slot in so many is for endpoints that have been failing, while others wait
 DEAD_AFTER = 1.0            # seconds: whoever gave no answer and took so long for it is dead for this run
 LATE = 0.5                  # seconds past its limit after which a request is given up: its look-up hangs
-NAMES = {"sent": "delivered", "retry": "retried"}
+HOSTS = 10                  # so many that were not reached, and nobody that was: our network is down
+AGAIN = timedelta(minutes=1)                # after which what was given back is due
+NAMES = {"sent": "delivered", "retry": "retried", "back": "given_back"}
 UNKNOWN = {"host": "", "failing_since": None, "user_id": None}
 
 # disabled: why the endpoint was; changed: what else of it
@@ -63,6 +69,9 @@ class Round:
         self.failing: list[int] = []                # those of them that have been failing
         self.resting: set = set()                   # endpoints that asked for it, or are disabled
         self.dead: set = set()                      # hosts
+        self.unreached: set = set()                 # hosts that it may not be the fault of
+        self.held: list = []                        # results of those, until we know
+        self.reached = self.down = False            # somebody; our network
         self.done = self.begun = 0
         self.total = worker.count_due()
 
@@ -77,12 +86,34 @@ class Round:
             while True:
                 rows = self._next(uncertain) if self._may_go_on() else []
                 if not (rows or results or self.flying):
-                    return
+                    if not self.held:
+                        return
+                    results, self.held = self.held, []      # too few to tell
                 self._commit(results, rows)
-                results = self._wait() if self.flying else []
+                results = self._told(self._wait()) if self.flying else []
         except DatabaseError:
             self._save(results)
             raise
+
+    def _told(self, results: list) -> list:
+        """The results that can be stored now, those held back among them once we know what they mean."""
+        if any(result.response.reached and result.verdict.outcome != "back" for result in results):
+            self.reached = True
+        if not (self.reached or self.down):
+            self.held += [result for result in results if result.response.reached is False]
+            results = [result for result in results if result.response.reached is not False]
+            if len({result.endpoint["host"] for result in self.held}) < HOSTS:
+                return results
+            self.down = True
+            self.ctx.stop("the network is down")
+            self.ctx.log.warning("network down", hosts=HOSTS, reason=self.held[-1].response.text)
+        results, self.held = self.held + results, []
+        return [self._given_back(result) if self.down and result.response.reached is False else result
+                for result in results]
+
+    @staticmethod
+    def _given_back(result: Result) -> Result:
+        return result._replace(verdict=result.verdict._replace(outcome="back"), ours=True)
 
     def _may_go_on(self) -> bool:
         if not (self.plan or self.failing) or self.ctx.should_stop():
@@ -127,7 +158,8 @@ class Round:
             if len(chosen) >= most:
                 break
             endpoint = self._endpoint(id)
-            if id in self.resting or endpoint["host"] in self.dead or (endpoint["failing_since"] and self.dead):
+            if (id in self.resting or endpoint["host"] in self.dead or endpoint["host"] in self.unreached
+                    or (endpoint["failing_since"] and self.dead)):
                 plan.remove(id)                     # not in this run
                 self.waiting.pop(id, None)          # given back at its end
             elif id not in busy and hosts[endpoint["host"]] < PER_HOST:
@@ -207,6 +239,9 @@ class Round:
                   "last_error": verdict.error}
         if until and row["attempt"] < len(self.waits):
             stored["next_attempt_at"] = max(until, now + self.waits[row["attempt"]])        # never early
+        if verdict.outcome == "back":               # and its others too, so that the next run begins with someone else
+            stored["next_attempt_at"] = now + AGAIN
+            webhook_endpoints.rests(self.ctx, endpoint, self.waits, now + AGAIN)
         settled = self.worker.settle(row, verdict.outcome, **stored)
         if verdict.outcome == "done":
             changed = webhook_endpoints.works(self.ctx.db, endpoint)
@@ -233,6 +268,7 @@ class Round:
 
     def _save(self, results: list) -> None:
         """The database failed. What is in hand, and what comes yet, is stored all the same, if it can be."""
+        results, self.held = results + self.held, []
         while self.flying:
             results = results + self._wait()
         self._commit(results, [])
@@ -249,7 +285,7 @@ class Round:
         try:
             given = request(row, endpoint, self.ctx.clock())
         except ValueError as error:     # of this delivery alone: a secret, or a payload, that is none
-            self.answers.put((number, Response(FAILED, text=str(error)), True))
+            self.answers.put((number, Response(FAILED, text=str(error), reached=None), True, 0))
             return
         try:
             threading.Thread(target=self._send, args=(number, given), daemon=True).start()
@@ -257,11 +293,13 @@ class Round:
             self._send(number, given)
 
     def _send(self, number: int, given) -> None:
-        """In a thread: send, and say what came of it. Nothing else of ours is touched."""
+        """In a thread: send, and say what came of it and how long that took. Nothing else of ours is touched."""
+        began, ours = time.monotonic(), False
         try:
-            self.answers.put((number, self.poster.post(given), False))
+            response = self.poster.post(given)
         except Exception as error:      # noqa: BLE001  (whatever one delivery does, it must not stop the others)
-            self.answers.put((number, Response(FAILED, text=f"{type(error).__name__}: {error}"[:200]), True))
+            response, ours = Response(FAILED, text=f"{type(error).__name__}: {error}"[:200], reached=None), True
+        self.answers.put((number, response, ours, time.monotonic() - began))
 
     def _wait(self) -> list:
         """The results of one request or more, as soon as there are any."""
@@ -270,24 +308,26 @@ class Round:
         try:
             found = self.answers.get(timeout=max(first + limit - time.monotonic(), 0))
             while True:
-                number, response, ours = found
-                if number in self.flying:           # else it was given up, and comes too late
-                    results.append(self._landed(number, response, ours))
+                if found[0] in self.flying:         # else it was given up, and comes too late
+                    results.append(self._landed(*found))
                 found = self.answers.get_nowait()
         except Empty:
             pass
         late = [number for number, flight in self.flying.items() if flight.started + limit <= time.monotonic()]
         for number in late:
-            results.append(self._landed(number, Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")))
+            text = f"no answer within {self.seconds:g} seconds"
+            results.append(self._landed(number, Response(TIMEOUT, text=text, reached=False), False, limit))
         return results
 
-    def _landed(self, number: int, response: Response, ours: bool = False) -> Result:
+    def _landed(self, number: int, response: Response, ours: bool, seconds: float) -> Result:
         """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen."""
-        row, endpoint, started = self.flying.pop(number)
+        row, endpoint, _ = self.flying.pop(number)
         verdict = judge(response, self.ctx.clock())
         if verdict.wait or verdict.gone:
             self.resting.add(endpoint["id"])
-        waited = response.outcome == TIMEOUT or time.monotonic() - started >= DEAD_AFTER
+        if endpoint["host"] and (response.reached is False or response.outcome == OURS):
+            self.unreached.add(endpoint["host"])
+        waited = response.outcome == TIMEOUT or seconds >= DEAD_AFTER
         if waited and response.outcome != ANSWERED and endpoint["host"]:
             self.dead.add(endpoint["host"])
-        return Result(row, endpoint, response, verdict, ours)
+        return Result(row, endpoint, response, verdict, ours or response.outcome in (OURS, UNSENDABLE))

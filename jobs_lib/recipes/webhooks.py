@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from .. import clock
 from ..errors import JobsError
-from ..ports.http import ANSWERED, Request, Response
+from ..ports.http import ANSWERED, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
 from .queue import Queue, Worker
 
@@ -131,7 +131,8 @@ def judge(response: Response, now) -> Verdict:
     """What an answer means: 2xx is success, all else a failure, a redirect too; 410 is an end."""
     status = response.status
     if response.outcome != ANSWERED:
-        return Verdict("retry", response.text[:ERROR_LENGTH], None, False)
+        outcome = {OURS: "back", UNSENDABLE: "final"}.get(response.outcome, "retry")
+        return Verdict(outcome, response.text[:ERROR_LENGTH], None, False)
     if 200 <= status < 300:
         return Verdict("done", None, None, False)
     if status == GONE:

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from jobs_lib import clock
 from jobs_lib.ports.db import connect
-from jobs_lib.ports.http import ANSWERED, REFUSED, TIMEOUT, Response
+from jobs_lib.ports.http import ANSWERED, FAILED, OURS, REFUSED, TIMEOUT, UNSENDABLE, Response
 from jobs_lib.recipes.webhooks import request, retry_after
 from tests.support.databases import bulk
 
@@ -571,3 +571,80 @@ def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook)
     assert bench.run(JOB)["delivered"] == 630
     assert len(held) > 10
     assert max(held) <= 3 * 20
+
+
+def unreached(_) -> Response:
+    return Response(FAILED, text="the name cannot be resolved (temporary failure in name resolution)", reached=False)
+
+
+def test_a_network_that_is_down_is_no_endpoints_fault_and_costs_no_attempt(bench, hook):     # R42
+    lost = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/"), created_at=bench.ago(hours=1))
+            for number in range(30)]
+    more = [delivery(bench, 2), delivery(bench, 2, next_attempt_at=bench.ago(hours=1))]
+    bench.web.answer = unreached
+    counts = bench.run(JOB)
+    assert bench.result["stop_reason"] == "the network is down"
+    assert {**counts, "given_back": 0} == {**NONE, "given_back": 0}
+    assert 10 <= counts["given_back"] == len(bench.web) <= 18          # ten, and what was in flight
+    assert {one["failing_since"] for one in bench.rows("webhooks")} == {None}
+    for one in bench.rows("webhook_deliveries"):
+        assert (one["status"], one["attempts"], one["claim_token"]) == ("pending", 1, None)
+    # an endpoint that was tried waits a minute with all that it has: the next run begins with others
+    assert {row(bench, id)["next_attempt_at"] for id in [lost[0], *more]} == {clock.text(bench.ahead(minutes=1))}
+    tried = {sent.url for sent in bench.web}
+    bench.web.clear()
+    bench.web.answer = None
+    bench.now = bench.ahead(minutes=1)
+    assert bench.run(JOB)["delivered"] == 32
+    assert bench.web[0].url not in tried
+
+
+@pytest.mark.parametrize("reached", ["first", "last", "only a few"])
+def test_hosts_that_are_not_reached_are_to_blame_once_another_one_is_or_when_they_are_few(bench, hook, reached):
+    count = 9 if reached == "only a few" else 14
+    dead = [endpoint(bench, url=f"https://h{number}.example/") for number in range(count)]
+    for id in dead:
+        delivery(bench, id, created_at=bench.ago(hours=1))
+    if reached != "only a few":
+        delivery(bench, created_at=bench.ago(hours=2) if reached == "first" else bench.ago(hours=1))
+        bench.db.execute("UPDATE {webhook_deliveries} SET created_at = :ago WHERE webhook_id > 8",
+                         ago=bench.ago(minutes=50))
+    bench.web.answer = lambda sent: Response(ANSWERED, 500) if "shop" in sent.url else unreached(sent)
+    assert bench.run(JOB)["retried"] == count + (reached != "only a few")
+    assert all(row(bench, id, "webhooks")["failing_since"] for id in dead)
+
+
+def test_a_host_without_a_file_handle_blames_nobody(bench, hook):
+    bench.web.answer = lambda _: Response(OURS, text="this host could not send (too many open files)", reached=None)
+    ids = [delivery(bench) for _ in range(3)]
+    assert bench.run(JOB) == {**NONE, "given_back": 1}
+    assert {row(bench, id)["attempts"] for id in ids} == {1}
+    assert row(bench, hook, "webhooks")["failing_since"] is None
+
+
+def test_a_delivery_that_cannot_be_written_as_a_request_ends_alone(bench, hook):
+    bench.web.answer = lambda sent: (Response(UNSENDABLE, text="a header", reached=None)
+                                     if sent.item_id == "webhook-1" else Response(ANSWERED, 204))
+    bad, good = delivery(bench, created_at=bench.ago(hours=1)), delivery(bench)
+    assert bench.run(JOB) == {**NONE, "failed": 1, "delivered": 1}
+    assert (row(bench, bad)["status"], row(bench, bad)["last_error"]) == ("failed", "a header")
+    assert row(bench, good)["status"] == "delivered"
+    assert row(bench, hook, "webhooks")["failing_since"] is None
+
+
+def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
+    for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"), (1, "https://h1.example/2")):
+        delivery(bench, endpoint(bench, url=url), created_at=bench.ago(hours=hours))
+    bench.config(webhooks={"concurrency": 2})
+
+    def answer(sent) -> Response:
+        time.sleep(0.2 if "h1" in sent.url else 0)
+        return Response(FAILED, text="no connection (connection refused)")
+    bench.web.answer = answer
+    slow = iter([1.3])
+
+    def statement(sql, *_) -> None:
+        if "failing_since = :now" in sql:           # the first answer is stored while the second comes
+            time.sleep(next(slow, 0))
+    bench.on_statement = statement
+    assert bench.run(JOB)["retried"] == 3

@@ -2,7 +2,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -13,7 +15,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from jobs_lib.errors import JobsError
-from jobs_lib.ports.http import ANSWERED, EXCERPT, FAILED, NOT_PUBLIC, REFUSED, TIMEOUT, Request, open_poster
+from jobs_lib.ports.http import (
+    ANSWERED,
+    EXCERPT,
+    FAILED,
+    NOT_PUBLIC,
+    OURS,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Request,
+    open_poster,
+)
 from jobs_lib.ports.http_answer import MOST
 from tests.servers.certificates import Authority
 from tests.servers.web import Web, drip, flood, silent
@@ -92,7 +105,7 @@ def test_a_server_of_the_standard_library_understands_it():
     found = post(f"http://127.0.0.1:{server.server_port}/", headers=[("Expect", "100-continue")])
     server.shutdown()
     server.server_close()
-    assert found == (ANSWERED, 429, "120", "wait", "")
+    assert found == (ANSWERED, 429, "120", "wait", "", True)
 
 
 @pytest.mark.parametrize("answer, excerpt", [
@@ -338,7 +351,7 @@ def test_trouble_is_told_without_the_address(named):     # R47
 def test_a_header_that_would_be_two_is_refused():
     with Web() as web:
         for value in ("a\r\nX-Evil: 1", "a\nb", "ü", "\x00"):
-            assert post(f"http://127.0.0.1:{web.port}/", headers=[("webhook-id", value)]).outcome == REFUSED
+            assert post(f"http://127.0.0.1:{web.port}/", headers=[("webhook-id", value)]).outcome == UNSENDABLE
         assert web.requests == []
 
 
@@ -360,3 +373,43 @@ def test_mixed_answers_are_refused(named):     # R46
             named("mixed.example", *answers)
             assert post(f"http://mixed.example:{web.port}/").text == NOT_PUBLIC
         assert web.connections == 0
+
+
+@pytest.mark.parametrize("error, outcome, reached", [
+    (socket.gaierror(socket.EAI_AGAIN, "temporary failure in name resolution"), FAILED, False),
+    (socket.gaierror(socket.EAI_NONAME, "name or service not known"), FAILED, None),
+    (socket.gaierror(socket.EAI_MEMORY, "memory"), OURS, None),
+    (OSError(errno.EMFILE, "too many open files"), OURS, None)])
+def test_a_look_up_that_fails_says_whose_trouble_it_may_be(monkeypatch, error, outcome, reached):
+    def look(*_):
+        raise error
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    found = post("http://shop.example/")
+    assert (found.outcome, found.reached) == (outcome, reached)
+
+
+@pytest.mark.parametrize("number, outcome, reached", [
+    (errno.ENETUNREACH, FAILED, False), (errno.EHOSTUNREACH, FAILED, False), (errno.EADDRNOTAVAIL, FAILED, False),
+    (errno.ECONNREFUSED, FAILED, True), (errno.ECONNRESET, FAILED, True), (errno.EMFILE, OURS, None)])
+def test_a_connection_that_fails_says_whose_trouble_it_may_be(monkeypatch, number, outcome, reached):
+    def connect(*_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    found = post("http://127.0.0.1:1024/")
+    assert (found.outcome, found.reached) == (outcome, reached)
+    assert "127.0.0.1" not in found.text
+
+
+def test_who_refuses_was_reached_whatever_the_next_address_does(monkeypatch, named):
+    named("two.example", "127.0.0.1", "127.0.0.2")
+
+    def connect(_, address):
+        number = errno.ECONNREFUSED if address[0] == "127.0.0.1" else errno.ENETUNREACH
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert post("http://two.example:1024/").reached is True
+
+
+def test_an_outbox_that_cannot_be_written_is_our_own_trouble(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert post("https://hook.example/", outbox=str(tmp_path / "file")).outcome == OURS
