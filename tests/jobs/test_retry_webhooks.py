@@ -633,7 +633,8 @@ def test_a_delivery_that_cannot_be_written_as_a_request_ends_alone(bench, hook):
 
 
 def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
-    for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"), (1, "https://h1.example/2")):
+    for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"), (1, "https://h1.example/2"),
+                       (1, "https://h1.example/3")):
         delivery(bench, endpoint(bench, url=url), created_at=bench.ago(hours=hours))
     bench.config(webhooks={"concurrency": 2})
 
@@ -647,4 +648,4 @@ def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
         if "failing_since = :now" in sql:           # the first answer is stored while the second comes
             time.sleep(next(slow, 0))
     bench.on_statement = statement
-    assert bench.run(JOB)["retried"] == 3
+    assert bench.run(JOB)["retried"] == 4
