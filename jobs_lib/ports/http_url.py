@@ -16,6 +16,7 @@ LONGEST, LONGEST_HOST = 2000, 253
 OPEN_PORTS = 1024           # from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
+_SHOWN = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?\Z")        # a host and maybe a port
 _QUOTED = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~")
 
 
@@ -56,8 +57,16 @@ def host_of(url: str) -> str:
 
 
 def shown(url: str) -> str:
-    """A URL as it may be told to its owner: without its query, which may hold a secret."""
-    return url.partition("#")[0].partition("?")[0]
+    """A URL as it may be told to its owner: without its query and its user name, which may hold a secret."""
+    before, slashes, rest = url.partition("://")
+    if not slashes:
+        before, rest = "", url
+    rest = rest.partition("#")[0].partition("?")[0]
+    authority, slash, path = rest.partition("/")
+    authority = authority.rpartition("@")[2]
+    if not _SHOWN.match(authority):         # a password with a `/`, `?` or `#` in it: nothing behind the colon
+        authority, slash, path = authority.partition(":")[0], "", ""
+    return before + slashes + authority + slash + path
 
 
 def _host_and_port(authority: str) -> tuple[str, str]:
@@ -94,16 +103,26 @@ def _six(words: str) -> str:
 
 
 def _name(host: str) -> str:
-    if not host.isascii():
-        try:
-            host = host.encode("idna").decode("ascii")      # IDNA 2003: full-width letters become plain ones
-        except UnicodeError:
-            raise UrlError("the URL of this endpoint has a host name that is none") from None
+    host = host if host.isascii() else _ascii(host)
     host = host.lower()
     host = host[:-1] if host.endswith(".") else host
     if not host or len(host) > LONGEST_HOST or not all(map(_LABEL.match, host.split("."))):
         raise UrlError("the URL of this endpoint has a host name that is none")
     return host
+
+
+def _ascii(host: str) -> str:
+    """The `xn--` form, only when it means exactly this host: Python's codec is IDNA 2003, which makes `fass` of `faß`
+    and plain letters of full-width ones. That is another host, with another owner."""
+    import unicodedata
+    try:
+        made = host.encode("idna").decode("ascii")
+        same = made.encode().decode("idna") == unicodedata.normalize("NFC", host).lower()
+    except UnicodeError:
+        same = False
+    if not same:
+        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write it as xn--...")
+    return made
 
 
 def _path(path: str) -> str:

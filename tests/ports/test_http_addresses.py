@@ -44,7 +44,7 @@ def test_no_spelling_of_an_address_that_is_not_public_is_connected_to():     # R
     found = called([{"url": url} for url in urls])
     assert {url: one["tried"] for url, one in zip(urls, found) if one["tried"]} == {}
     assert {one["outcome"] for one in found} <= {"refused", "failed"}
-    refused = [url for url, one in zip(urls, found) if one["text"] == NOT_PUBLIC]
+    refused = [url for url, one in zip(urls, found) if one["text"] == NOT_PUBLIC or "xn--" in one["text"]]
     assert len(refused) > len(urls) * 0.9           # what the system takes for an address; the rest it cannot read
 
 
@@ -92,7 +92,7 @@ def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
             if address:                             # the same spelling gets through where the operator lets it
                 assert trusting.post(request).status == 204, host
                 reached += 1
-        assert reached > 20
+        assert reached > 15
         time.sleep(0.1)
         assert web.connections == reached
 
@@ -129,6 +129,32 @@ def test_a_url_is_taken_apart(url, secure, host, port, path, header):
 def test_a_url_is_shown_without_its_query():     # R61
     assert shown("https://shop.example/hook?key=s3same#x") == "https://shop.example/hook"
     assert shown("https://shop.example/hook#x?key") == "https://shop.example/hook"
+    assert shown("https://shop.example?key=a/b@c") == "https://shop.example"
+
+
+@pytest.mark.parametrize("user", ["jo:s3same@", "s3same@", "jo:s3@same@", "@"])
+def test_a_url_is_shown_without_a_user_name(user):     # R61
+    assert shown(f"https://{user}shop.example:8443/a@b?c") == "https://shop.example:8443/a@b"
+    assert shown(f"{user}shop.example/") == "shop.example/"
+    assert shown(f"https://{user}[2606:4700::1111]:443/a") == "https://[2606:4700::1111]:443/a"
+
+
+@pytest.mark.parametrize("url", ["https://jo:s3same?a@shop.example", "https://jo:s3same/s3same@shop.example",
+                                 "https://jo:s3same#a@b/c", "https://jo?email=a@s3same", "https://jo?s3same/@s3same/x",
+                                 "jo:s3same/a@b"])
+def test_no_url_shows_what_may_be_a_password_or_a_query(url):     # R61
+    assert "s3same" not in shown(url)
+
+
+@pytest.mark.parametrize("host", ["faß.example", "ｓhop.example", "１２７.0.0.1", "shop。example", "ﬁsh.example"])
+def test_a_host_that_python_would_make_another_of_is_refused(host):     # R47
+    with pytest.raises(UrlError, match="write it as xn--"):
+        parse(f"https://{host}/")
+
+
+def test_a_host_beyond_ascii_is_called_by_the_name_that_means_it():
+    for host in ("GRÜSSE.example", "gru\u0308sse.example"):
+        assert parse(f"https://{host}/").host == "xn--grsse-lva.example"
 
 
 def test_the_hosts_own_addresses_are_refused_even_where_they_are_public(monkeypatch):     # R45
