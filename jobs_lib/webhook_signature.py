@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 
 PREFIX = "whsec_"
@@ -30,7 +31,13 @@ def key(secret: str) -> bytes:
 
 
 def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
-    """The header `webhook-signature`: a `v1,...` for each of the secrets, parted by spaces."""
+    """The header `webhook-signature`: a `v1,...` for each of the secrets, parted by spaces.
+
+    The first is the one that counts: SecretError if it is none. An older one that is none is left out.
+    """
     signed = f"{message_id}.{timestamp}.".encode() + body
-    return " ".join("v1," + base64.b64encode(hmac.digest(key(secret), signed, "sha256")).decode()
-                    for secret in secrets)
+    keys = [key(secrets[0])]
+    for secret in secrets[1:]:
+        with contextlib.suppress(SecretError):
+            keys.append(key(secret))
+    return " ".join("v1," + base64.b64encode(hmac.digest(each, signed, "sha256")).decode() for each in keys)

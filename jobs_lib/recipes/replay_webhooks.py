@@ -53,9 +53,18 @@ def failed_since(db, endpoint: int, since: datetime, now) -> list[int]:
             break
         ids = [row["id"] for row in rows]
         last = ids[-1]
-        db.batch(lambda ids=ids: _reset(db, ids, ("failed",), now))
-        done += ids
+        done += db.batch(lambda ids=ids: _still_failed(db, ids, now))
     return done
+
+
+def _still_failed(db, ids: list[int], now) -> list[int]:
+    """Put back those of the rows that nobody has put back or purged meanwhile."""
+    rows = db.query("SELECT id FROM {webhook_deliveries} WHERE id IN (:ids) AND status = 'failed'"
+                    " AND payload IS NOT NULL ORDER BY id" + db.for_update, ids=ids)
+    found = [row["id"] for row in rows]
+    if found:
+        _reset(db, found, ("failed",), now)
+    return found
 
 
 def _reset(db, ids: list[int], finished: tuple, now) -> None:

@@ -8,7 +8,7 @@ from .. import clock
 from ..addresses import AddressError, check
 from ..ports.http_url import shown
 from . import audit, letters, notices
-from .webhooks import first_due
+from .webhooks import first_due, moment
 
 KIND = "webhook_disabled"
 CANCEL = 500                    # rows in one commit
@@ -25,12 +25,15 @@ def works(db, endpoint: dict) -> dict:
 def fails(ctx, endpoint: dict) -> tuple[dict, str]:
     """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
     now, since = ctx.clock(), endpoint["failing_since"]
+    began = moment(since)
+    if began is None:
+        since = None
     if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
         since = None                # the app delivered something and did not say so
-    if not since:
+    if not (since and began):
         ctx.db.execute("UPDATE {webhooks} SET failing_since = :now WHERE id = :id", now=now, id=endpoint["id"])
         return {"failing_since": clock.text(now)}, ""
-    over = clock.parse(since) + ctx.options.disable_after <= now
+    over = began + ctx.options.disable_after <= now
     return {}, f"every delivery has failed since {since} UTC" if over else ""
 
 

@@ -240,6 +240,7 @@ class Round:
         if until and row["attempt"] < len(self.waits):
             stored["next_attempt_at"] = max(until, now + self.waits[row["attempt"]])        # never early
         if verdict.outcome == "back":               # and its others too, so that the next run begins with someone else
+            row = {**row, "next_attempt_at": None}  # which may be no time at all
             stored["next_attempt_at"] = now + AGAIN
             webhook_endpoints.rests(self.ctx, endpoint, self.waits, now + AGAIN)
         settled = self.worker.settle(row, verdict.outcome, **stored)

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes.replay_webhooks import failed_since
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.service import Service
@@ -95,3 +97,22 @@ def test_wrong_words_are_told(line, words, said):
     answer = line(*words)
     assert answer.code == 2, answer
     assert said in answer.err
+
+
+def test_only_what_was_put_back_is_told_as_put_back(service):
+    heard: list = []
+
+    def statement(sql, *_) -> None:
+        heard.append(sql)
+        if len(heard) == 2:                 # another put one back, since we asked which there are
+            db = connect(service.url)
+            db.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 3 WHERE id = 1")
+            db.close()
+    db = connect(service.url)
+    db.on_statement = statement
+    mine = [each["id"] for each in db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = 1")]
+    heard.clear()
+    assert failed_since(db, 1, AGO - timedelta(days=1), clock.now()) == [id for id in mine if id != 1]
+    assert 1 in mine
+    db.close()
+    assert row(service, 1)["attempts"] == 3

@@ -649,3 +649,33 @@ def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
             time.sleep(next(slow, 0))
     bench.on_statement = statement
     assert bench.run(JOB)["retried"] == 4
+
+
+def test_an_old_secret_that_is_none_does_not_block_the_good_one(bench, hook):     # R40
+    bench.now = clock.now()
+    delivery(bench, endpoint(bench, url="https://h1.example/", previous_secret="whsec_no base64!"))
+    assert bench.run(JOB)["delivered"] == 1
+    headers = dict(bench.web[0].headers)
+    Webhook(SECRET).verify(bench.web[0].body, headers)
+    assert len(headers["webhook-signature"].split()) == 1
+
+
+@pytest.mark.parametrize("bad", ["", "soon"])
+def test_a_time_that_is_none_stops_nobody(bench, hook, bad):     # R23
+    if not bench.url.startswith("sqlite"):
+        pytest.skip("only SQLite lets it in")
+    bench.web.answer = lambda sent: Response(ANSWERED, 500 if "bad" in sent.url else 204)
+    ill = endpoint(bench, url="https://bad.example/", previous_secret=OLD)
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :bad, previous_secret_expires_at = :bad WHERE id = :id",
+                     bad=bad, id=ill)
+    odd = [delivery(bench, ill), delivery(bench), delivery(bench), delivery(bench)]
+    for id, column in zip(odd[1:], ("created_at", "next_attempt_at", "last_attempt_at")):
+        bench.db.execute(f"UPDATE {{webhook_deliveries}} SET {column} = :bad WHERE id = :id", bad=bad, id=id)
+    good = delivery(bench, endpoint(bench, url="https://good.example/"))
+    assert bench.run(JOB)["retried"] == 1
+    assert row(bench, good)["status"] == "delivered"
+    assert row(bench, ill, "webhooks")["failing_since"] == clock.text(bench.now)
+    bench.run(JOB, dry_run=True)
+    bench.db.execute("UPDATE {webhook_deliveries} SET status = 'pending', next_attempt_at = 17")
+    bench.web.answer = lambda _: Response(OURS, text="this host could not send", reached=None)
+    assert bench.run(JOB)["given_back"] == 3            # one of each endpoint
