@@ -115,7 +115,7 @@ def test_many_deliveries_survive_random_kills(service):     # R22
     print(f"seed {seed}")
     chance = random.Random(seed)
     with Counting(latency=0.005) as web:
-        ids = fill(service, web.port, 40, 5)
+        ids = fill(service, web.port, 40, 15)
         for _ in range(60 + 10 * len(REPEATS)):
             process = service.start("retry_webhooks")
             with contextlib.suppress(subprocess.TimeoutExpired):
