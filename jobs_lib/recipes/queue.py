@@ -111,7 +111,8 @@ class Worker:
             for row in self.db.query(f"SELECT {column} AS part, MIN({due}) AS due FROM {self.table} WHERE status ="
                                      f" 'pending' AND {rule} AND claim_token IS NULL{self._owner_may}"
                                      f" GROUP BY {column}", **values):
-                found[row["part"]] = min(row["due"], found.get(row["part"], row["due"]))
+                due_at = str(row["due"])                # what is no time must not stop the sorting
+                found[row["part"]] = min(due_at, found.get(row["part"], due_at))
         return sorted(found, key=lambda part: (found[part], part))
 
     def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
@@ -213,8 +214,7 @@ class Worker:
         if outcome == "final":
             return Settled("failed", "failed")
         if outcome == "back":
-            due = row["next_attempt_at"] and clock.parse(row["next_attempt_at"])
-            return Settled("pending", "back", due)
+            return Settled("pending", "back", _moment(row["next_attempt_at"]))
         if outcome == "uncertain" and row["uncertain"] == SURE:
             return Settled("pending", "uncertain", max(now, self.ctx.now + timedelta(seconds=1)))
         if self.is_old(row) or row["attempt"] >= len(self.queue.delays):
@@ -223,8 +223,8 @@ class Worker:
 
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
-        life = self.queue.lifetime
-        return life is not None and self.ctx.clock() >= clock.parse(row["created_at"]) + life
+        life, created = self.queue.lifetime, _moment(row["created_at"])
+        return life is not None and (created is None or self.ctx.clock() - created >= life)
 
     def cancel(self, row: dict, **stored) -> bool:
         """End a row that nobody waits for any more, without an attempt."""
@@ -240,9 +240,15 @@ class Worker:
         return now + delays[min(attempt, len(delays) - 1)]
 
 
-def _later(moment, delay: timedelta) -> str:
-    """So long after a time of the database; what is no time comes last."""
+def _moment(value):
+    """A time of the database; None for none, and for what is none: an app may have written anything."""
     try:
-        return clock.text(clock.parse(moment) + delay)
+        return clock.parse(value) if value else None
     except (ValueError, TypeError):
-        return "9999"
+        return None
+
+
+def _later(value, delay: timedelta) -> str:
+    """So long after a time of the database; what is no time comes last."""
+    moment = _moment(value)
+    return clock.text(moment + delay) if moment else "9999"
