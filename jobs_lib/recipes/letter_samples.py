@@ -62,4 +62,11 @@ SAMPLES: dict = {
     "domain_verified": {**DOMAIN, "was_verified": False, "advice": [DMARC]},
     "domain_failing": {**DOMAIN, "records": [MX], "end": "25 November 2026, 15:05 UTC"},
     "domain_failed": {**DOMAIN, "records": [MX]},
+    "usage_threshold": {
+        "threshold": 80, "all": False, "of_what": "your mail traffic", "of_what_capital": "Your mail traffic",
+        "used": "8.1 GB", "limit": "10 GB", "cycle_end": "3 December 2026",
+    },
+    "export_ready": {"requested": "24 November 2026", "size": "3.4 MB", "expires": "1 December 2026, 15:05 UTC"},
+    "export_failed": {"requested": "24 November 2026"},
+    "account_deletion_scheduled": {"closed": "24 November 2026", "date": "1 December 2026"},
 }
