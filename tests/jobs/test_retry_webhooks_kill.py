@@ -1,10 +1,8 @@
 """Killed at any point, no delivery is lost, and at most those in flight are sent twice."""
 from __future__ import annotations
 
-import contextlib
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 
@@ -111,17 +109,24 @@ def test_a_kill_on_the_wire_repeats_at_most_what_is_in_flight(service):     # R2
 
 @pytest.mark.slow
 def test_many_deliveries_survive_random_kills(service):     # R22
-    kills, window, seed = 0, 0.4, random.randrange(2 ** 32)
+    kills, seed = 0, random.randrange(2 ** 32)
     print(f"seed {seed}")
     chance = random.Random(seed)
+
+    def strike(process) -> None:
+        """Some requests later, however fast this machine is."""
+        enough = sum(web.count().values()) + chance.randint(1, 60)
+        while process.poll() is None and sum(web.count().values()) < enough:
+            time.sleep(0.001)
+        process.kill()
+
     with Counting(latency=0.005) as web:
         ids = fill(service, web.port, 40, 15)
         for _ in range(60 + 10 * len(REPEATS)):
             process = service.start("retry_webhooks")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(chance.uniform(0.1, window) if kills < 5 * len(REPEATS) else 60)
-            process.kill()
-            process.communicate()
+            if kills < 5 * len(REPEATS):
+                strike(process)
+            process.communicate(timeout=120)
             kills += process.returncode == -signal.SIGKILL
             service.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = NULL, last_attempt_at = NULL"
                                " WHERE status = 'pending' AND claim_run IS NULL")     # lost twice: not for minutes
