@@ -45,6 +45,12 @@ class Authority:
 
     def context(self, *names: str, expired: bool = False, self_signed: bool = False) -> ssl.SSLContext:
         """A server context whose certificate is for these names or addresses."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.chain(*names, expired=expired, self_signed=self_signed))
+        return context
+
+    def chain(self, *names: str, expired: bool = False, self_signed: bool = False) -> Path:
+        """A file with such a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, signer = (names[0], key) if self_signed else ("Test root", self.key)
         alternatives = [x509.IPAddress(ipaddress.ip_address(each)) if each[0].isdigit() else x509.DNSName(each)
@@ -55,6 +61,4 @@ class Authority:
         path = self.folder / f"{certificate.serial_number}.pem"
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
+        return path
