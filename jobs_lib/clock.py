@@ -23,3 +23,11 @@ def parse(value: str) -> datetime:
     """The aware UTC datetime behind the database's text."""
     return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
                     int(value[11:13]), int(value[14:16]), int(value[17:19]), tzinfo=UTC)
+
+
+def parse_any(value) -> datetime | None:
+    """The same, or None for NULL and for what is no time: an app may have written anything into its column."""
+    try:
+        return parse(value)
+    except (ValueError, TypeError):
+        return None

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from .. import clock
-from ..addresses import AddressError, check
 from ..domain_names import shown
 from . import letters, notices
 from .domain_checks import FAIL, UNKNOWN
@@ -17,10 +16,7 @@ ELSEWHERE = "a long value: copy it from the domain's page"
 
 def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
     """Queue the notice of an event, in the transaction that makes it. Once: its key names the moment."""
-    try:
-        check(user["email"])
-    except AddressError as error:
-        ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
+    if not notices.reaches(ctx, user):
         return
     kind = KIND_OF[change.event]
     letter = letters.write(ctx, kind, {"name": user["name"] or user["email"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 from functools import partial
 from itertools import groupby
 
-from ..addresses import AddressError, check
 from . import letters, notices, spool
 from .headers import header_text, read_headers
 
@@ -61,7 +60,7 @@ def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) ->
     user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'", id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer each other
     # for ever. Where a notice is written anyway, it lists them too.
-    if user is None or not _can_be_told(ctx, user) or all(_automatic(folder, row) for row in rows):
+    if user is None or not notices.reaches(ctx, user) or all(_automatic(folder, row) for row in rows):
         _mark(ctx, rows, None)
         return 0
     key = f"forward-failed:{user_id}:{notices.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
@@ -81,15 +80,6 @@ def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) ->
         ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=user["email"], letter=letter, dedupe_key=key)
     _mark(ctx, rows, notice_id)
     return 0 if notice else 1
-
-
-def _can_be_told(ctx, user: dict) -> bool:
-    try:
-        check(user["email"])
-        return True
-    except AddressError as error:
-        ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
-        return False
 
 
 def _automatic(folder: str, row: dict) -> bool:

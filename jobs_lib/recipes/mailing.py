@@ -83,10 +83,7 @@ def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
         raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} seconds, and no "
                         f"message is begun with less than {MESSAGE_MINIMUM}: make the budget longer")
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
-    lost = worker.recover()
-    if lost:
-        counts["uncertain"] = lost
-        ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
+    worker.recover(counts)
     resting = relay.paused(ctx.now)
     if resting:
         if worker.count_due():
@@ -155,7 +152,7 @@ class Sending:
 
     def _rows(self):
         while self._may_go_on():
-            resting = self.relay.paused(self.ctx.clock())
+            resting = self.claimed and self.relay.paused(self.ctx.clock())
             if resting:                         # another process has met the relay's trouble meanwhile
                 self.ctx.stop(f"the relay is paused {resting}")
                 return

@@ -1,7 +1,18 @@
 """Putting a notice into the queue of `notifications`, once."""
 from __future__ import annotations
 
+from ..addresses import AddressError, check
 from .kinds import KINDS
+
+
+def reaches(ctx, user: dict) -> bool:
+    """Whether mail can go to the owner (`id`, `email`); if not, the log says why."""
+    try:
+        check(user["email"])
+        return True
+    except AddressError as error:
+        ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
+        return False
 
 
 def queue(db, *, now, user_id: int | None, kind: str, to_email: str, letter, dedupe_key: str) -> int:

@@ -54,14 +54,14 @@ class Worker:
 
     # Before the work
 
-    def recover(self) -> int:
-        """Free the claims of dead runs; rows lost in `sending` become uncertain. How many those are."""
+    def recover(self, counts: dict) -> None:
+        """Free the claims of dead runs; rows lost in `sending` become uncertain, and are logged and counted so."""
         columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
         # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost too.
         rows = (self.db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=self.ctx.run_id)
                 + self.db.query(f"{columns} WHERE status = 'sending' AND claim_run IS NULL"))
         if not rows:
-            return 0
+            return
         alive = {row["run_id"] for row in self.db.query(
             "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
             runs=sorted({row["claim_run"] or "" for row in rows}))}
@@ -73,7 +73,10 @@ class Worker:
                 " lease_until = NULL, uncertain = :uncertain, next_attempt_at = CASE WHEN :again = 1 THEN :now"
                 " ELSE next_attempt_at END WHERE id = :id AND COALESCE(claim_run, '') = :run AND status = :status",
                 id=row["id"], run=row["claim_run"] or "", status=row["status"], now=now, **self._after_loss(row))
-        return sum(row["status"] == "sending" for row in dead)
+        lost = sum(row["status"] == "sending" for row in dead)
+        if lost:
+            counts["uncertain"] = lost
+            self.ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
 
     @staticmethod
     def _after_loss(row: dict) -> dict:
@@ -214,7 +217,7 @@ class Worker:
         if outcome == "final":
             return Settled("failed", "failed")
         if outcome == "back":
-            return Settled("pending", "back", _moment(row["next_attempt_at"]))
+            return Settled("pending", "back", clock.parse_any(row["next_attempt_at"]))
         if outcome == "uncertain" and row["uncertain"] == SURE:
             return Settled("pending", "uncertain", max(now, self.ctx.now + timedelta(seconds=1)))
         if self.is_old(row) or row["attempt"] >= len(self.queue.delays):
@@ -223,7 +226,7 @@ class Worker:
 
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
-        life, created = self.queue.lifetime, _moment(row["created_at"])
+        life, created = self.queue.lifetime, clock.parse_any(row["created_at"])
         return life is not None and (created is None or self.ctx.clock() - created >= life)
 
     def cancel(self, row: dict, **stored) -> bool:
@@ -240,15 +243,7 @@ class Worker:
         return now + delays[min(attempt, len(delays) - 1)]
 
 
-def _moment(value):
-    """A time of the database; None for none, and for what is none: an app may have written anything."""
-    try:
-        return clock.parse(value) if value else None
-    except (ValueError, TypeError):
-        return None
-
-
 def _later(value, delay: timedelta) -> str:
     """So long after a time of the database; what is no time comes last."""
-    moment = _moment(value)
+    moment = clock.parse_any(value)
     return clock.text(moment + delay) if moment else "9999"

@@ -10,7 +10,6 @@ from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
-from ..addresses import AddressError, check
 from . import letters, notices
 
 PAGE = 500                # rows looked at together, to find the owners
@@ -144,10 +143,7 @@ def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
         rows = rows[1:]
     if not rows:
         return None
-    try:
-        check(user["email"])
-    except AddressError as error:
-        ctx.log.warning("owner cannot be told", user_id=user_id, reason=str(error))
+    if not notices.reaches(ctx, user):
         if not reminder.must_hear:
             _mark(ctx, reminder, rows, None, ctx.clock())
         return None

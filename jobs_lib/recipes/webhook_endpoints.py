@@ -5,10 +5,9 @@ All but `cancel` are called in the transaction that stores the answer.
 from __future__ import annotations
 
 from .. import clock
-from ..addresses import AddressError, check
 from ..ports.http_url import shown
 from . import audit, letters, notices
-from .webhooks import first_due, moment
+from .webhooks import first_due
 
 KIND = "webhook_disabled"
 CANCEL = 500                    # rows in one commit
@@ -25,7 +24,7 @@ def works(db, endpoint: dict) -> dict:
 def fails(ctx, endpoint: dict) -> tuple[dict, str]:
     """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
     now, since = ctx.clock(), endpoint["failing_since"]
-    began = moment(since)
+    began = clock.parse_any(since)
     if began is None:
         since = None
     if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
@@ -59,7 +58,7 @@ def disable(ctx, endpoint: dict, reason: str) -> bool:
         return False
     audit.record(ctx.db, now=now, user_id=endpoint["user_id"], event="webhook.disabled", severity="warning",
                  details={"webhook_id": endpoint["id"], "reason": reason})
-    user = ctx.db.row("SELECT email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
                       id=endpoint["user_id"])
     if user:
         _tell(ctx, endpoint, user, reason, now)
@@ -67,10 +66,7 @@ def disable(ctx, endpoint: dict, reason: str) -> bool:
 
 
 def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
-    try:
-        check(user["email"])
-    except AddressError as error:
-        ctx.log.warning("owner cannot be told", user_id=endpoint["user_id"], reason=str(error))
+    if not notices.reaches(ctx, user):
         return
     letter = letters.write(ctx, KIND, {
         "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": reason,

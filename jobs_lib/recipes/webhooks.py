@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from .. import clock
 from ..errors import JobsError
@@ -34,10 +34,7 @@ def send_due(ctx) -> dict:
                         f"begun with less than [webhooks] timeout and {MARGIN:g}: make the budget longer")
     counts = {"delivered": 0, "retried": 0, "failed": 0}
     worker = Worker(ctx, queue(ctx))
-    lost = worker.recover()
-    if lost:
-        counts["uncertain"] = lost
-        ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
+    worker.recover(counts)
     if worker.due(1):
         from . import webhook_round  # most runs have nothing to send and need not load it
 
@@ -111,14 +108,6 @@ def gone(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
     return reasons
 
 
-def moment(value) -> datetime | None:
-    """The time in a column, or None if it holds none: SQLite lets anything in."""
-    try:
-        return clock.parse(value)
-    except (TypeError, ValueError):
-        return None
-
-
 def request(row: dict, endpoint: dict, now) -> Request:
     """What is sent: the same body and id at each attempt, the time and so the signature of this one. ValueError."""
     from ..webhook_signature import sign
@@ -127,7 +116,7 @@ def request(row: dict, endpoint: dict, now) -> Request:
     body = row["payload"].encode("utf-8")
     secrets = [endpoint["secret"]]
     expires = endpoint["previous_secret_expires_at"]
-    if endpoint["previous_secret"] and (not expires or (moment(expires) or now) > now):
+    if endpoint["previous_secret"] and (not expires or (clock.parse_any(expires) or now) > now):
         secrets.append(endpoint["previous_secret"])
     seconds = int(now.timestamp())
     return Request(f"webhook-{row['id']}", endpoint["url"], (

@@ -92,7 +92,7 @@ class Nameserver:
 
     def _start(self, program: str, server: str, zone: str, words: tuple) -> bool:
         """Whether it answers for its zones. It stays in our group, so that Ctrl-C reaches it, too."""
-        self.port = _free_port()
+        self.port = free_port()
         for name, records in self.zones.items():
             write(os.path.join(self.folder, f"{name}.zone"), ZONE.format(name=name) + records)
         write(os.path.join(self.folder, "server.conf"),
@@ -122,7 +122,7 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A loopback port that nobody uses now, neither by UDP nor by TCP."""
     while True:
         with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:

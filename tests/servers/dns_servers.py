@@ -13,6 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from jobs_lib.sample.nameserver import free_port
 from tests.support.require import program
 
 KNOT = """\
@@ -66,18 +67,6 @@ stub-zone:
     stub-prime: no
 """
 SOA = "$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. {serial} 60 60 60 1\n@ NS ns.invalid.\n"
-
-
-def free_port() -> int:
-    """A loopback port that nobody uses now, neither by UDP nor by TCP."""
-    while True:
-        with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            stream.bind(("127.0.0.1", 0))
-            try:
-                datagrams.bind(stream.getsockname())
-            except OSError:
-                continue
-            return stream.getsockname()[1]
 
 
 class _Server:
