@@ -17,7 +17,7 @@ CACHED = 500                 # translated statements kept; a job has a few dozen
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
             readonly: bool = False, create: bool = False, timeout: float = 5.0) -> Database:
-    """Open `url` (contract.md, `[core] database`) now, so that what is wrong with it is said here.
+    """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
     base      the folder that a relative SQLite path counts from

@@ -273,6 +273,10 @@ TABLES = {
         finished_at         time     null
         expires_at          time     null
         error               text     null
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        index run: claim_run                     # export_accounts: what a dead run held
         index queue: status, requested_at        # export_accounts: what waits, oldest first
         index expiry: status, expires_at         # export_accounts: what is past its link
         index token: token_hash                  # find_export(token)

@@ -41,7 +41,15 @@ def _notices_end(db, _own_only: bool) -> list:
     return [*ddl.missing(db, table("notifications")), *dropped]
 
 
-MIGRATIONS = {1: _first, 2: _notices_end}
+def _accounts_and_operation(db, own_only: bool) -> list:
+    """Version 3: columns and indexes that came since. New tables are made by the first step."""
+    return [statement for each in map(table, CHANGED_IN_3)
+            if each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
+            for statement in ddl.missing(db, each)]
+
+
+CHANGED_IN_3 = ("export_requests",)
+MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for
 

@@ -40,7 +40,7 @@ def table(name: str) -> Table:
 
 
 def tables() -> list:
-    """All of them, in the order of contract.md."""
+    """All of them, the app's first."""
     return [table(name) for name in NAMES]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 from ..errors import DatabaseError
 from ..ports.dialects import Missing
 
-SCHEMA_VERSION = 2           # the last of the migrations
+SCHEMA_VERSION = 3           # the last of the migrations
 
 
 def found(db) -> int:
