@@ -210,6 +210,10 @@ class Database:
             found.setdefault(row["name"], []).append(row["column_name"])
         return found
 
+    def unique_indexes(self, table: str) -> set[str]:
+        """Those of `indexes` that let no two rows have the same values."""
+        return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table)) if row["is_unique"]}
+
     # The connection
 
     def connect(self) -> None:

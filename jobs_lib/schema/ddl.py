@@ -1,7 +1,17 @@
 """CREATE statements for a table of schema/tables.py, in one dialect's words."""
 from __future__ import annotations
 
+from collections import namedtuple
+
 from .tables import NO_DEFAULT, VIEW
+
+Difference = namedtuple("Difference", "table kind name purpose statements")
+Difference.__doc__ = """Something of ours that a database lacks.
+
+table  as in schema/tables.py, or None for the view     kind     table, column, index, unique index or view
+name   in the database                                  purpose  what it is for, in words, as far as that is written
+statements  what to run, in this order
+"""
 
 
 def create_table(db, table) -> list:
@@ -23,17 +33,26 @@ def create_table(db, table) -> list:
 
 def missing(db, table) -> list:
     """The statements that bring a table up to ours; an index of another name with our columns counts."""
+    return [sql for difference in differences(db, table) for sql in difference.statements]
+
+
+def differences(db, table) -> list:
+    """What the database lacks of a table, as Difference; what it has besides is none of our business."""
     there = db.columns(table.name)
     if not there:
-        return create_table(db, table)
-    indexed = list(db.indexes(table.name).values())
-    statements = [add_column(db, table, column) for column in table.columns if column.name not in there]
+        return [Difference(table, "table", db.name(table.name), table.about, tuple(create_table(db, table)))]
+    found = [Difference(table, "column", column.name, column.about, (add_column(db, table, column),))
+             for column in table.columns if column.name not in there]
+    indexes = db.indexes(table.name)
+    unique = [indexes[name] for name in db.unique_indexes(table.name)]
     for index in table.indexes:
-        wanted = list(index.columns)
-        serves = [columns for columns in indexed if columns[:len(wanted)] == wanted]
-        if not (wanted in serves if index.unique else serves):
-            statements.append(create_index(db, table, index))
-    return statements
+        wanted, name = list(index.columns), db.name.prefix + index.name
+        if not (wanted in unique if index.unique else any(has[:len(wanted)] == wanted for has in indexes.values())):
+            # One of that name that is not as it should be has to make room.
+            room = (db.dialect.drop_index(name, db.name(table.name)),) if name in indexes else ()
+            found.append(Difference(table, "unique index" if index.unique else "index", name, index.purpose,
+                                    (*room, create_index(db, table, index))))
+    return found
 
 
 def create_index(db, table, index) -> str:

@@ -285,5 +285,7 @@ def proposed(column: str) -> str:
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
 columns = ("SELECT column_name AS name FROM information_schema.columns"
            " WHERE table_schema = DATABASE() AND table_name = :name")
-indexes = ("SELECT index_name AS name, column_name AS column_name FROM information_schema.statistics"
+# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after it.
+indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 AND sub_part IS NULL AS is_unique"
+           " FROM information_schema.statistics"
            " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")

@@ -238,5 +238,5 @@ def proposed(column: str) -> str:
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
-indexes = ("SELECT l.name AS name, i.name AS column_name FROM pragma_index_list(:name) l,"
+indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
