@@ -13,6 +13,7 @@ usage() {
     cat <<END
 ./install.sh              set up this host: packages, private folders, config.ini, database; prints the crontab
 ./install.sh demo [ARGS]  a sample service in a folder of its own, real runs, everything shown; changes nothing else
+./install.sh bundle [ARGS]  get the packages, and make one zip of all that a host without a shell needs
 ./install.sh test [ARGS]  run the tests in an environment of their own; ARGS go to pytest
 ./install.sh test-env     only make that environment, and print the path of its Python
 
@@ -180,6 +181,24 @@ get_programs() {
     fi
 }
 
+# The packages that run on every Python that we do, whichever makes the bundle; then `jobs.py bundle` does the rest.
+bundle() {
+    cd "$home"
+    find_python
+    mkdir -p dist
+    pip=$python
+    if ! "$python" -m pip --version >/dev/null 2>&1; then
+        has_venv "$python" || die "$python has neither pip nor the venv module, and the packages are got by pip" \
+            "(Debian: apt-get install python3-venv)"
+        [ -x dist/pip/bin/python ] || "$python" -m venv dist/pip
+        pip=dist/pip/bin/python
+    fi
+    rm -rf dist/packages
+    pip_install "$pip" -m pip install --target dist/packages --python-version 3.9 --only-binary :all: --no-deps \
+        -r requirements.txt || die "the packages could not be fetched, for the reason above"
+    exec "$python" jobs.py bundle --packages dist/packages "$@"
+}
+
 # Without a question, and without starting a service: the tests start servers of their own.
 apt_install() {
     root=''
@@ -236,6 +255,10 @@ case ${1:-} in
         shift
         find_python
         exec "$python" "$home/jobs.py" demo "$@"
+        ;;
+    bundle)
+        shift
+        bundle "$@"
         ;;
     test)
         shift

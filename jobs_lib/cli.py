@@ -7,9 +7,9 @@ import sys
 from . import catalogue, config
 from .console import Console, folded
 from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
+from .place import HOME
 from .ports import Ports
 
-HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))      # the folder with jobs.py
 TICK = "run-due"
 
 
@@ -22,7 +22,6 @@ class Session:
         if overrides:
             self.config = self.config.with_overrides(overrides, job)
         self.ports = Ports(self.config)
-        self.home = HOME
 
 
 def main(argv: list[str]) -> int:

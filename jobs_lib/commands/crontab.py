@@ -14,6 +14,7 @@ from datetime import timedelta
 from .. import catalogue, schedule
 from ..errors import OK
 from ..options import show_duration
+from ..place import HOME, SCRIPT
 from ..render import crontab
 from ..spelling import one_of
 
@@ -44,10 +45,9 @@ def run(args, make_session, config_path) -> int:
 
 def place(session) -> crontab.Place:
     """Where this installation is. Its Python stays unresolved, since that of a virtual environment is a link."""
-    script = os.path.join(session.home, "jobs.py")
     path = os.path.abspath(session.config.path)
-    elsewhere = path != os.path.join(session.home, "config.ini")
-    return crontab.Place(sys.executable, script, path if elsewhere else None, f"{socket.gethostname()}:{path}")
+    elsewhere = path != os.path.join(HOME, "config.ini")
+    return crontab.Place(sys.executable, SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
 
 
 def same_clock(zone, now) -> bool:

@@ -15,9 +15,9 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from .. import catalogue, clock, config
-from ..cli import HOME
 from ..console import Console
 from ..errors import FAILED, TERMINATED, JobsError, UsageError
+from ..place import HOME
 from ..ports import Ports, dns
 from ..render import sample_words as words
 from ..render.paint import Paint
@@ -74,7 +74,7 @@ def _filled(folder: str, path: str, now, hooks_url: str):
     settings = config.load(path, beside=folder, environ={})
     console = _Heard(0)
     console.terminal = False
-    session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, home=HOME, folder=folder)
+    session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, folder=folder)
     session.ports.now = now
     migrate.run(_no_arguments(migrate), lambda *_: session, None)
     db = session.ports.database()
@@ -253,7 +253,7 @@ class Story:
             lines = [*words.paragraph(f"Your environment sets {', '.join(over)}, which goes over the demo's "
                                        "config.ini: unset it before you try these."), ""]
         lines += words.command_lines(self.paint, [
-            (jobs(HOME, *line.split(), config=mine), meaning) for command, line, meaning in TO_TRY if command in there])
+            (jobs(*line.split(), config=mine), meaning) for command, line, meaning in TO_TRY if command in there])
         log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
         archives = demo_folder.archives(self.folder)
         return lines + [*words.command_lines(self.paint, [

@@ -9,6 +9,7 @@ import os
 
 from .. import catalogue, due, folders
 from ..errors import FAILED, OK
+from ..place import HOME
 
 
 def arguments(parser) -> None:
@@ -68,4 +69,4 @@ def _compile() -> None:
     What cannot be written is left out: it costs time, and nothing else.
     """
     import compileall
-    compileall.compile_dir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), quiet=2)
+    compileall.compile_dir(os.path.join(HOME, "jobs_lib"), quiet=2)

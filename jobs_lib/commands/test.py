@@ -11,7 +11,6 @@ import os
 import sys
 
 from .. import catalogue, history, runner, schedule
-from ..cli import HOME
 from ..errors import FAILED, OK, DatabaseError, UsageError
 from ..options import hide_password
 from ..ports import copies
@@ -217,7 +216,7 @@ class Trial:
     def _typed(self, *more: str) -> str:
         limits = ["--limit", str(self.args.limit)] if self.args.limit else []
         sets = [word for value in self.args.set for word in ("--set", value)]
-        return jobs(HOME, "test", self.job.name, *more, *limits, *sets, config=self.config_path)
+        return jobs("test", self.job.name, *more, *limits, *sets, config=self.config_path)
 
 
 def _folder(need: str, path: str, made: bool) -> dict:

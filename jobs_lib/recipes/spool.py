@@ -11,6 +11,7 @@ import stat
 
 from ..errors import JobsError
 from ..folders import kept, private, write
+from ..place import HOME
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 ASKED_AT_ONCE = 600          # names in one query: few enough for every engine, so that a million take some thousand
@@ -126,8 +127,7 @@ def _holds_anything(folder: str) -> bool:
 
 def foreign(folder: str, **places: str) -> str | None:
     """What else lies in the folder, so that it is no folder for a spool: the program, a home, one of `places`."""
-    places = {"this program": os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-              "a home folder": os.path.expanduser("~"), **places}
+    places = {"this program": HOME, "a home folder": os.path.expanduser("~"), **places}
     folder = os.path.realpath(folder)
     for what, place in places.items():
         if os.path.commonpath([os.path.realpath(place), folder]) == folder:

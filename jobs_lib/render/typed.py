@@ -6,6 +6,8 @@ import shlex
 import shutil
 import sys
 
+from ..place import SCRIPT
+
 
 def shown(path: str) -> str:
     """The path as it can be typed in the current folder: relative below it, else absolute."""
@@ -22,11 +24,11 @@ def program(path: str) -> str:
     return shlex.quote(path if os.sep in path else os.path.join(os.curdir, path))
 
 
-def jobs(home: str, *words: str, config: str | None = None) -> str:
+def jobs(*words: str, config: str | None = None) -> str:
     """`python3 jobs.py --config demo/config.ini list`, with this Python and from this folder."""
     found = shutil.which("python3")
     same = found and os.path.realpath(found) == os.path.realpath(sys.executable)
-    line = ["python3" if same else sys.executable, shown(os.path.join(home, "jobs.py"))]
+    line = ["python3" if same else sys.executable, shown(SCRIPT)]
     if config:
         line += ["--config", shown(config)]
     return shlex.join([*line, *words])

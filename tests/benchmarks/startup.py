@@ -44,6 +44,9 @@ def main() -> None:
         contestants = {"python3 -c pass": [python, "-c", "pass"],
                        "run-due, nothing due": [python, jobs, "run-due"],
                        "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
+        single = f"{folder}/jobs.pyz"
+        subprocess.run([sys.executable, jobs, "bundle", "--output", single], check=True, stdout=subprocess.DEVNULL)
+        contestants["run-due, nothing due, as one file jobs.pyz"] = [python, single, "run-due"]
         if not args.no_peers:
             peers = os.path.dirname(python_with("rq", "celery"))
             contestants["rq --version"] = [f"{peers}/rq", "--version"]
@@ -60,7 +63,7 @@ def main() -> None:
     for name, values in seconds.items():
         ratio = statistics.median(value / base for value, base in zip(values, first))
         goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
-        print(f"  {name:<40} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare Python{goal}")
+        print(f"  {name:<43} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare Python{goal}")
 
 
 if __name__ == "__main__":

@@ -167,3 +167,18 @@ def test_every_program_that_a_test_needs_is_found_by_install_sh():
 def test_the_script_is_plain_posix_sh_and_may_be_run():
     assert SCRIPT.startswith("#!/bin/sh\n")
     assert os.access(ROOT / "install.sh", os.X_OK)
+
+
+def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
+    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
+        wheel(tmp_path / "wheels", name, version)
+    run = install("bundle", "--output", str(tmp_path / "made.zip"))
+    assert run.returncode == 0, run.stderr
+    names = zipfile.ZipFile(tmp_path / "made.zip").namelist()
+    assert {"jobs/vendor/pymysql.py", "jobs/vendor/python_dotenv.py", "jobs/vendor/dnspython.py"} <= set(names)
+
+
+def test_a_bundle_without_the_network_says_what_is_missing(install):
+    run = install("bundle")
+    assert run.returncode == 1
+    assert "the packages could not be fetched" in run.stderr

@@ -1,0 +1,74 @@
+"""Make what is uploaded to a host: this program with its packages inside, as a zip, a folder or one file.
+
+The end of --output says which: NAME.zip holds a folder with everything, NAME.pyz is the program as one file, and any
+other name is a folder to upload as it is. Nothing of this installation's own goes in: no config.ini, no .env, no data.
+The same files make the same bundle, byte for byte.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+
+from .. import __version__, packing
+from ..errors import OK, JobsError
+from ..place import HOME, PACKED
+from ..render.typed import shown
+
+TOP = "jobs"
+
+
+def arguments(parser) -> None:
+    """--output and --packages."""
+    parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a folder "
+                                                         f"(default: dist/jobs-{__version__}.zip)")
+    parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that pip has filled, and "
+                                                          "not from where this Python finds them")
+
+
+def run(args, make_session, config_path) -> int:
+    """Make it, and say what is in it and what to do with it."""
+    if PACKED:
+        raise JobsError("bundle: this is one already, as a single file; a copy of it is enough")
+    console = make_session(None).console
+    output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{__version__}.zip"))
+    files = packing.installation(HOME)
+    vendor, found = packing.packages(args.packages)
+    files.update(vendor)
+    if output.endswith(".pyz"):
+        digest = _write(output, packing.packed(files))
+    else:
+        files[packing.PACKED] = packing.packed(files)
+        digest = _write(output, packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output, files)
+    console.tell(f"{shown(output)}: {digest}")
+    for name, version, pythons in found:
+        console.tell(f"  with {name} {version}, for Python {pythons or 'of any version'}")
+    console.tell(_advice(output))
+    return OK
+
+
+def _write(path: str, data: bytes) -> str:
+    """Put it in place as a whole, since a half one would be uploaded one day."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    draft = path + ".part"
+    with open(draft, "wb") as file:
+        file.write(data)
+    os.chmod(draft, packing.mode(path))
+    os.replace(draft, path)
+    return f"{len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
+
+
+def _fill(folder: str, files: dict) -> str:
+    if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
+        raise JobsError(f"bundle: {folder} is there and not empty: name another folder, or a file that ends in .zip")
+    packing.spread(files, folder)
+    return f"a folder with {len(files):,} files, {sum(map(len, files.values())):,} bytes"
+
+
+def _advice(output: str) -> str:
+    if output.endswith(".pyz"):
+        return ("Upload it with a config.ini beside it, outside of the web root. It is used like jobs.py: `python3 "
+                "jobs.pyz migrate`. Python compiles a file like this anew at each start, so an unpacked bundle starts "
+                "faster.")
+    place = ("Upload it beside public_html and extract it there: that makes the folder jobs." if output.endswith(".zip")
+             else "Upload it beside public_html, hidden files too.")
+    return f"{place} How to go on: docs/install.md in it."

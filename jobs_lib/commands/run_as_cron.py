@@ -1,0 +1,59 @@
+"""Run a job, or run-due, for real, as cron would: nothing but its poor environment, no terminal, in the home folder.
+
+What works by hand and not by cron most often misses something of your own shell: a PATH, a variable, a folder. Here it
+misses it too. Shown are the command, how it ended, and what cron would mail.
+"""
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+
+from .. import catalogue
+from ..errors import FAILED, OK, UsageError
+from ..render import crontab
+from ..spelling import did_you_mean
+from .crontab import place
+
+TICK = "run-due"
+PATH = "/usr/bin:/bin"              # cron's own, on Debian and on most hosts
+
+
+def arguments(parser) -> None:
+    """JOB."""
+    parser.add_argument("job", metavar="JOB|run-due", help="what to run; it does its real work")
+
+
+def run(args, make_session, config_path) -> int:
+    """0 if it ended well and printed nothing, as cron likes it."""
+    known = [*catalogue.names(), TICK]
+    if args.job not in known:
+        raise UsageError(f"run-as-cron: there is no job {args.job!r}{did_you_mean(args.job, known)}")
+    session = make_session(config_path)
+    line = command_of(place(session), args.job)
+    console = session.console
+    console.answer(f"$ {line}")
+    ended = started(line)
+    if ended.returncode < 0:
+        console.tell(f"It was killed by signal {-ended.returncode}.")
+    else:
+        console.tell(f"It ended with {ended.returncode}.")
+    console.tell("Cron would mail this:" if ended.stdout else "Cron would mail nothing.")
+    if ended.stdout:
+        console.answer(ended.stdout.rstrip("\n"))
+    return OK if ended.returncode == 0 and not ended.stdout else FAILED
+
+
+def command_of(where: crontab.Place, job: str) -> str:
+    """What cron gives to the shell: the command of a crontab line, in which a percent sign is escaped no more."""
+    return crontab.command(where, job).replace("\\%", "%")
+
+
+def started(line: str) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; `stdout` has all that it printed."""
+    found = pwd.getpwuid(os.getuid())
+    home = found.pw_dir if os.path.isdir(found.pw_dir) else "/"
+    return subprocess.run(["/bin/sh", "-c", line], cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="backslashreplace",
+                          env={"HOME": home, "LOGNAME": found.pw_name, "USER": found.pw_name, "SHELL": "/bin/sh",
+                               "PATH": PATH})
