@@ -6,6 +6,7 @@ Names are sorted, times are those of no clock, and modes are given, so two bundl
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from importlib import metadata
 from io import BytesIO
@@ -55,7 +56,7 @@ def packages(folder: str | None) -> tuple[dict[str, bytes], list]:
     found: list = []
     missing: list[str] = []
     for name in PACKAGES:
-        distribution = next(iter(metadata.distributions(name=name, **({"path": [folder]} if folder else {}))), None)
+        distribution = next(iter(metadata.distributions(name=name, path=[folder] if folder else sys.path)), None)
         if distribution is None:
             missing.append(name)
             continue
