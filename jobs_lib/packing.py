@@ -60,7 +60,7 @@ def packages(folder: str | None) -> tuple[dict[str, bytes], list]:
         if distribution is None:
             missing.append(name)
             continue
-        found.append((name, distribution.version, distribution.metadata.get("Requires-Python", "")))
+        found.append((name, distribution.version, distribution.metadata["Requires-Python"] or ""))
         for file in distribution.files or ():
             if _belongs(file.parts):
                 files["vendor/" + "/".join(file.parts)] = _read(str(distribution.locate_file(file)))
