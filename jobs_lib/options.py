@@ -136,6 +136,22 @@ def _ascii_url(value: str) -> str:
     return _url(value)
 
 
+def _private_url(value: str) -> str:
+    from .ports.http_url import parse
+    try:
+        parse(_ascii_url(value))
+    except ValueError as error:
+        raise ValueError(str(error).replace("the URL of this endpoint", "the URL")) from None
+    return value
+
+
+def _hide_path(value: str) -> str:
+    """Whose it is, and nothing behind the host: that is as good as a password."""
+    scheme, slashes, rest = value.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    return f"{scheme}{slashes}{host}/{STARS}" if slashes else _stars(value)
+
+
 def _address(value: str) -> str:
     from .addresses import check
     try:
@@ -182,6 +198,7 @@ identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
 url = Kind("URL", _url)
 ascii_url = Kind(url.name + " in ASCII", _ascii_url)
+private_url = Kind(ascii_url.name, _private_url, mask=_hide_path)         # who knows it may use it
 address = Kind("address", _address)
 mailbox = Kind("Name <address>", _mailbox)
 nameserver = Kind("IP address, with or without :port", _nameserver, _show_nameserver)

@@ -1,6 +1,6 @@
 """Every shared option, declared once: parsing, checks, config.ini.example and the docs come from here.
 
-A job's own options stand in its module; the three that every job has are in `JOB_OPTIONS`.
+A job's own options stand in its module; those that every job has are in `JOB_OPTIONS`.
 """
 from __future__ import annotations
 
@@ -137,6 +137,21 @@ SECTIONS["webhooks"] = {
     "outbox": Option(kind.or_empty(kind.path), "", "A folder that takes requests as files, to try things out: nothing "
                                                    "is sent then, and each counts as delivered. Empty: they are sent."),
 }
+SECTIONS["alerts"] = {
+    "email": Option(kind.several(kind.address, least=0), "", "Who is written to when something needs you. Empty: "
+                                                             "nobody."),
+    "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body that Slack, Discord, "
+                                                           "Mattermost and ntfy show. Empty: nothing."),
+    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service such as "
+                                                            "healthchecks tells you when the calls stop, which is how "
+                                                            "you hear that cron has stopped. Empty: nothing."),
+    "timeout": Option(kind.duration, "5s", "How long such a call may take."),
+    "after_failures": Option(kind.integer(1, 1000), "3", "A job that fails so often in a row is told of."),
+    "queue_age": Option(kind.optional(kind.duration), "6h", "What has been due for longer in a queue is told of."),
+    "queue_depth": Option(_LIMIT, "5000", "A queue with more that is due is told of."),
+    "disk_free": Option(kind.optional(kind.size), "200MB", "Less space than this, where we write, is told of."),
+    "remind": Option(kind.optional(kind.duration), "24h", "A trouble that lasts is told of again after this time."),
+}
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
@@ -145,21 +160,30 @@ MEANINGS = {
     "personas": "Who signs what the service writes to its users.",
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
+    "alerts": "What you are told when something needs you, and how.",
     "webhooks": "How requests to the endpoints of users leave.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
 }
 TABLES = "tables"       # [tables] our_name = their_name: adopting a database that exists
 
-# The defaults are the job's own declaration.
+# The defaults of the first three are the job's own declaration.
 JOB_OPTIONS = {
     "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
     "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
     "budget": Option(kind.duration, None, "How long one run works before it leaves the rest to the next."),
+    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "You are told after so many failures in "
+                                                                             "a row. Empty: [alerts] after_failures."),
+    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "You are told when the last success is "
+                                                                                "older. Empty: three times its "
+                                                                                "interval; off: never."),
+    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds and fails, as "
+                                                            "healthchecks expects it. Empty: nothing."),
 }
 
 
 def job_options(job) -> dict:
     """All options of a job's own section, with the declaration's defaults."""
-    common = {name: option._replace(default=value) for (name, option), value in zip(
-        JOB_OPTIONS.items(), (job.schedule, "yes" if job.enabled else "no", job.budget))}
+    declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no", "budget": job.budget}
+    common = {name: option._replace(default=declared.get(name, option.default))
+              for name, option in JOB_OPTIONS.items()}
     return {**common, **job.options}

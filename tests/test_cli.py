@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from jobs_lib import catalogue, run_job
-from jobs_lib.settings import job_options
+from jobs_lib.settings import JOB_OPTIONS, job_options
 from tests.support.line import ROOT, Line
 
 COMMANDS = catalogue.commands()
@@ -240,7 +240,7 @@ def test_no_job_is_named_like_a_command_or_a_section():
 @pytest.mark.parametrize("name", JOBS)
 def test_no_option_of_a_job_hides_one_that_every_job_has(name):
     job = catalogue.load(name)
-    assert len(job_options(job)) == 3 + len(job.options)
+    assert len(job_options(job)) == len(JOB_OPTIONS) + len(job.options)
 
 
 def test_a_wrong_database_url_is_a_configuration_error(line):

@@ -25,6 +25,7 @@ CLAIM = 50                          # rows a batch: few enough to give back, man
 LEASE_MARGIN = timedelta(minutes=2)
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
+NEVER_TRIED = 1                     # which of Worker._rules() is for rows without `next_attempt_at`
 
 Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks", defaults=((("1 = 1", {}),),))
 Queue.__doc__ = """What the engine knows of one queue.
@@ -127,9 +128,21 @@ class Worker:
 
     def count_due(self) -> int:
         """How many rows are due now, those of suspended owners left out."""
-        return sum(self.db.value(f"SELECT COUNT(*) FROM {self.table} WHERE status = 'pending' AND {rank} AND {rule}"
-                                 + self._owner_may, **values, **more)
-                   for rank, more in self.queue.ranks for rule, values in self._rules())
+        return sum(number for number, _ in self._backlog())
+
+    def oldest_due(self) -> tuple[int, str | None]:
+        """(how many rows are due now, since when the oldest is), those of suspended owners left out."""
+        found = list(self._backlog())
+        return sum(number for number, _ in found), min((since for number, since in found if number), default=None)
+
+    def _backlog(self):
+        for at, (rule, values) in enumerate(self._rules()):
+            column, wait = ("created_at", self.queue.delays[0]) if at == NEVER_TRIED else ("next_attempt_at", None)
+            for rank, more in self.queue.ranks:
+                row = self.db.row(f"SELECT COUNT(*) AS number, MIN({column}) AS since FROM {self.table}"
+                                  f" WHERE status = 'pending' AND {rank} AND {rule}{self._owner_may}",
+                                  **values, **more)
+                yield row["number"], _later(row["since"], wait) if wait else str(row["since"])
 
     def _due(self, most: int, ranks: tuple, only_uncertain: bool | None) -> list[int]:
         on_schedule, never_tried, uncertain = self._rules()

@@ -29,11 +29,26 @@ class Relay:
 
     def paused(self, now) -> str | None:
         """`until 12:05 UTC: reason` while the relay rests."""
-        row = self.db.row("SELECT paused_until, reason FROM {relay_state} WHERE id = 1")
+        row = self.pause_now(now)
+        return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
+
+    def pause_now(self, now) -> dict | None:
+        """`paused_until`, `reason`, `since` and `failures` (pauses in a row) while it rests."""
+        row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
         until = row and row["paused_until"] and clock.parse(row["paused_until"])
         if not until or until <= now or until > now + LONGEST_PAUSE:        # later than any pause: the clock was wrong
             return None
-        return f"until {row['paused_until']} UTC: {row['reason']}"
+        return row
+
+    def used(self, now) -> dict[str, tuple[int, int]]:
+        """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""
+        second = int(now.timestamp())
+        return {window.name: (self._sum(window, second, "recipients"), limit) for window, limit in self.limits}
+
+    def count(self, now) -> None:
+        """Count one recipient whom we write to whatever the limits say: the operator, in trouble."""
+        for window, _ in self.limits:
+            self._add(window, int(now.timestamp()), "recipients", 1)
 
     def pause(self, now, reason: str, quota: bool) -> datetime:
         """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour. Until when."""

@@ -96,8 +96,8 @@ def configuration_page(jobs: list) -> str:
     for name, known in settings.SECTIONS.items():
         lines += ["", f"## [{name}]", "", settings.MEANINGS[name], "", *_table(known)]
     lines += ["", *TABLES_TEXT.rstrip("\n").split("\n"), "", "## Each job's own section", "",
-              "Named like the job. All have these three; what else each has stands in [jobs.md](jobs.md).", "",
-              *_table({name: option._replace(default="the job's own, see jobs.md")
+              "Named like the job. All have these; what else each has stands in [jobs.md](jobs.md).", "",
+              *_table({name: option._replace(default="the job's own, see jobs.md" if option.default is None else "")
                        for name, option in settings.JOB_OPTIONS.items()}, code=False), ""]
     lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in job.options)}"
               for job in jobs if job.options]

@@ -59,7 +59,7 @@ KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts":
         "message_stats": "user_id alias_id day direction status", "usage_daily": "user_id day",
         "usage_weekly": "user_id week_start", "retired_addresses": "address_hash", "job_state": "job",
         "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket", "relay_state": "id",
-        "spool_suspects": "path_hash"}
+        "spool_suspects": "path_hash", "alerts": "alert_key"}
 
 UNIQUE = {"aliases": [("address",)], "notifications": [("dedupe_key",)],
           "job_runs": [("job", "slot"), ("run_id",)],

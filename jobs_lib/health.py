@@ -1,0 +1,250 @@
+"""How jobs, queues and the host fare: facts from the database, the configuration and the folders; nothing is written.
+
+    found = health.collect(ports.database(), config, catalogue.load_all(broken), ports.now(), broken)
+    found.jobs["retry_forwards"].failures            troubles.find(found, config) says which of it needs somebody
+
+`check_jobs`, `status`, `report`, `metrics` and `doctor` read it, so that all of them say the same.
+"""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from datetime import timedelta
+
+from . import clock, due, schedule
+from .errors import ConfigError, UsageError
+from .queue_health import queues
+from .recipes.relay import Relay
+
+Health = namedtuple("Health", "now jobs queues host problems")
+Health.__doc__ = """Everything, at `now`.
+
+jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
+host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
+"""
+JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures failing_since "
+                                    "last_error running vanished vanished_at late_since next_at interval")
+JobHealth.__doc__ = """One job. Times are aware UTC or None; rows are of `job_runs`.
+
+when           its schedule in words            interval  between two runs, as schedule and cron allow it
+last           the last run that did not just find another at work
+last_ok_at     start of the last run that did its work, `partial` ones too
+failures       in a row since then, with `failing_since` and `last_error`
+running        the row of a run at work
+vanished       runs of the last day that ended without a word; `vanished_at`: the latest of them
+late_since     the first slot that was missed, once there was no success for three intervals
+next_at        the next slot
+"""
+Host = namedtuple("Host", "relay sent disks last_run_at stopped gap")
+Host.__doc__ = """What all jobs share.
+
+relay    row of `relay_state` while it is paused, or None      sent   {"hour": (recipients, limit), ...}
+disks    [Disk]: where we write, one for each file system      last_run_at  start of the latest run of any job
+stopped  since when nothing was started that should have been, or None
+gap      (from, to) of the last such time that is over, within a day, or None
+"""
+Disk = namedtuple("Disk", "names path free total")           # free and total in bytes, for us
+
+GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished")
+BUSY = "busy"                           # `partial` for this reason did nothing
+DAY = timedelta(days=1)
+LATE_INTERVALS = 3
+TICKS = timedelta(hours=1)              # the longest time between two ticks of cron that is thought to be meant
+GAP = timedelta(hours=1)                # without a run, at least, before cron is said to have stopped
+HEART = "check_jobs"                    # runs in nearly every tick, so its runs tell when there were none
+LOOKED_AT = 20
+RUNS_A_DAY = 320
+RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, stop_reason, error,"
+       " lease_until")
+
+
+def collect(db, config, jobs, now, broken=()) -> Health:
+    """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+    zone = schedule.zone(config.section("core").timezone)
+    gap, found = _gap(db, now), {}
+    problems = [("jobs_lib/jobs", sentence) for sentence in broken]
+    usable = []
+    for job in jobs:
+        try:
+            found[job.name] = _job(db, job, config.job(job), states.get(job.name), now, zone, gap)
+            usable.append(job)
+        except ConfigError as error:
+            problems.append((job.name, "; ".join(error.problems)))
+    return Health(now, found, queues(db, config, usable, now, found), host(db, config, now, gap, problems), problems)
+
+
+# Jobs
+
+def _job(db, job, options, state, now, zone, gap) -> JobHealth:
+    rows = db.query(f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC"
+                    " LIMIT :most", job=job.name, most=LOOKED_AT)
+    good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, job.name)
+    failures, since, error = _failures(db, job.name, rows, good, now)
+    died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
+                    " AND started_at >= :since ORDER BY id DESC", job=job.name, since=now - DAY)
+    paused = state["paused_at"] if state else None
+    counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
+    every = interval(options.schedule, rows, now, zone)
+    running = next((row for row in rows if row["status"] == "running" and not _is_dead(row, now)), None)
+    last_ok = clock.parse_any(good and good["started_at"])
+    after = max(filter(None, (last_ok, clock.parse_any(state and state["due_after"]))), default=None)
+    return JobHealth(
+        job.name, job.priority, options.enabled, clock.parse_any(paused), schedule.words(options.schedule),
+        rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
+        clock.parse_any(died[0]["started_at"]) if died else None,
+        late(options, after, now, zone, every, gap) if counts and after else None,
+        schedule.following(options.schedule, now, zone) if options.enabled and not paused else None, every)
+
+
+def _did_its_work(row: dict) -> bool:
+    return row["status"] in GOOD and row["stop_reason"] != BUSY
+
+
+def _is_dead(row: dict, now) -> bool:
+    """A row that says `running` long after the run's end at the latest; the next run of its job sweeps it."""
+    return row["lease_until"] is not None and clock.parse(row["lease_until"]) < now
+
+
+def _last_good(db, job: str) -> dict | None:
+    found = [row for status in GOOD if (row := db.row(
+        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status = :status"
+        " AND (stop_reason IS NULL OR stop_reason <> :busy) ORDER BY id DESC LIMIT 1",
+        job=job, status=status, busy=BUSY))]
+    return max(found, key=lambda row: row["id"], default=None)
+
+
+def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
+    """(how many in a row, since when, the last error)."""
+    after = good["id"] if good else 0
+    bad = [row for row in rows if row["id"] > after and (row["status"] in BAD or (
+        row["status"] == "running" and _is_dead(row, now)))]
+    if not bad:
+        return 0, None, None
+    number, since = len(bad), bad[-1]["started_at"]
+    if len(rows) == LOOKED_AT and rows[-1]["id"] > after:
+        row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} WHERE job = :job"
+                     " AND id > :after AND status IN (:bad)", job=job, after=after, bad=BAD)
+        number, since = row["number"], str(row["since"])
+    return number, clock.parse(since), bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a word"
+
+
+def interval(when, rows: list[dict], now, zone) -> timedelta:
+    """Between two runs: the schedule's step, or what cron makes of it where it ticks more rarely."""
+    first = schedule.following(when, now, zone)
+    step = schedule.following(when, first, zone) - first
+    slots = [clock.parse(row["started_at"]) for row in rows if row["trigger_type"] == "scheduled"]
+    seen = slots[0] - slots[1] if len(slots) > 1 else step
+    return max(step, min(seen, TICKS))
+
+
+def late(options, after, now, zone, every, gap):
+    """The first slot missed, when there was no success for three intervals, or as long as the job's section says.
+
+    Just after a time without any run nobody is late yet: each job is given its turn first.
+    """
+    first = schedule.following(options.schedule, after, zone)
+    if options.alert_late_after == "":
+        limit = first
+        for _ in range(LATE_INTERVALS - 1):
+            limit = schedule.following(options.schedule, limit, zone)
+        limit = max(limit, after + LATE_INTERVALS * every)
+    elif options.alert_late_after is None:
+        return None
+    else:
+        limit = after + options.alert_late_after
+    if gap and gap[1] > after:
+        limit = max(limit, gap[1] + min(limit - after, DAY))
+    return first if now >= limit else None
+
+
+# The host
+
+def host(db, config, now, gap, problems: list) -> Host:
+    """What all jobs share. A section that cannot be used is added to `problems`."""
+    relay, sent = None, {}
+    try:
+        limits = Relay(db, config.section("mail"))
+        relay, sent = limits.pause_now(now), limits.used(now)
+    except ConfigError as error:
+        problems.append(("mail", "; ".join(error.problems)))
+    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    return Host(relay, sent, disks(config), last, _stopped(db, now), gap)
+
+
+def disks(config) -> list[Disk]:
+    """Space where we write, one for each file system; a folder that is not there yet counts as the one above it."""
+    found: dict = {}
+    for section, option in (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
+                            ("archive", "store"), ("core", "database")):
+        path = _folder(config, section, option)
+        if not path:
+            continue
+        try:
+            device, space = os.stat(path).st_dev, os.statvfs(path)
+        except OSError:
+            continue
+        name = f"[{section}] {option}"
+        if device in found:
+            found[device].names.append(name)
+        else:
+            found[device] = Disk([name], path, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+    return list(found.values())
+
+
+def _folder(config, section: str, option: str) -> str:
+    try:
+        value = getattr(config.section(section), option)
+    except (ConfigError, KeyError, AttributeError):
+        return ""
+    if option == "database":
+        from .ports.copies import database_file
+        try:
+            value = os.path.dirname(database_file(value, config.folder))
+        except UsageError:                  # it is on a server
+            return ""
+    if not value or "://" in value:
+        return ""
+    while not os.path.isdir(value):
+        value, before = os.path.dirname(value), value
+        if value == before:
+            return ""
+    return value
+
+
+def _heartbeats(db, now) -> list:
+    """Starts of the runs of `check_jobs` in the last day and the one before, newest first."""
+    rows = db.query("SELECT started_at, trigger_type FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
+                    job=HEART, most=RUNS_A_DAY)
+    return [clock.parse(row["started_at"]) for row in rows]
+
+
+def _too_long(beats: list) -> timedelta:
+    """Without a beat for longer than this, cron had stopped: thrice the usual time between two, at least GAP."""
+    steps = sorted(later - earlier for later, earlier in zip(beats, beats[1:]))
+    usual = steps[len(steps) // 2] if steps else timedelta(0)
+    return max(GAP, min(usual, TICKS) * 3)
+
+
+def _gap(db, now):
+    beats = _heartbeats(db, now)
+    state = db.row("SELECT due_after, paused_at FROM {job_state} WHERE job = :job", job=HEART)
+    known = clock.parse_any(state and state["due_after"])
+    most = _too_long(beats)
+    for later, earlier in zip(beats, beats[1:]):
+        if later < now - DAY:
+            break
+        begin = max(filter(None, (earlier, known)))         # it may have been paused, or switched off
+        if later - begin > most:
+            return begin, later
+    return None
+
+
+def _stopped(db, now):
+    """Since when nothing was started that should have been: no run of any job for as long as that."""
+    state = db.row("SELECT due_after, paused_at FROM {job_state} WHERE job = :job", job=HEART)
+    if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
+        return None
+    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    since = max(filter(None, (last, clock.parse_any(state["due_after"]))))
+    return since if now - since > _too_long(_heartbeats(db, now)) else None

@@ -1,0 +1,104 @@
+"""How the queues fare: what waits, since when, and what came of the last day."""
+from __future__ import annotations
+
+import json
+from collections import namedtuple
+from datetime import timedelta
+from types import SimpleNamespace
+
+from . import clock
+from .recipes import forwards, notifications, webhooks
+from .recipes.queue import Worker
+
+QueueHealth = namedtuple("QueueHealth", "name job what depth due oldest_due_at uncertain done_last_day "
+                                        "failed_last_day tried_last_day last_done_at stalled_since")
+QueueHealth.__doc__ = """One queue. Times are aware UTC or None.
+
+depth            rows that are not finished               due   those whose time has come
+oldest_due_at    since when the longest waiting is due    uncertain  lost in flight, not yet known to be sent
+done_last_day    finished well by the runs of the last day; `failed_last_day`: for good; `tried_last_day`: all attempts
+last_done_at     start of the last run, within a day, that finished something well
+stalled_since    = oldest_due_at, when that was missed for two intervals and nothing was finished since
+"""
+Kind = namedtuple("Kind", "name job what table done failed")         # done, failed: counts of the job
+KINDS = (
+    Kind("forwards", "retry_forwards", "forwarded mail", "failed_emails", ("sent",), ("failed",)),
+    Kind("notifications", "send_notifications", "notices", "notifications", ("sent",), ("failed",)),
+    Kind("webhooks", "retry_webhooks", "webhook deliveries", "webhook_deliveries", ("delivered",), ("failed",)),
+    Kind("exports", "export_accounts", "exports", "export_requests", ("ready",), ("failed",)),
+    Kind("domains", "check_domains", "domains to look at", "domains", ("checked",), ()),
+)
+ENGINES = {"failed_emails": forwards.queue, "notifications": notifications.queue,
+           "webhook_deliveries": webhooks.queue}
+ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')")
+DAY = timedelta(days=1)
+RUNS_A_DAY = 400
+TRIED = ("retried", "uncertain", "given_back")
+STALLED_INTERVALS = 2
+
+
+def queues(db, config, jobs, now, health: dict) -> dict:
+    """{name: QueueHealth} of the queues whose job is there. `health`: {job: JobHealth}."""
+    by_name = {job.name: job for job in jobs}
+    found = {}
+    for kind in KINDS:
+        if kind.job in by_name:
+            job = by_name[kind.job]
+            found[kind.name] = _queue(db, kind, config.job(job), health[kind.job], now)
+    return found
+
+
+def _queue(db, kind: Kind, options, job, now) -> QueueHealth:
+    if kind.table in ENGINES:
+        view = SimpleNamespace(db=db, now=now, options=options, run_id="")
+        due, oldest = Worker(view, ENGINES[kind.table](view)).oldest_due()
+        depth, uncertain = _unfinished(db, kind.table)
+    elif kind.table == "domains":
+        due, oldest = _domains(db, now)
+        depth, uncertain = due, 0
+    else:
+        due, oldest = _exports(db)
+        depth, uncertain = due, 0
+    done, failed, tried, last = _day(db, kind, now)
+    since = clock.parse_any(oldest)
+    stalled = since is not None and (last is None or last < since) and now - since > STALLED_INTERVALS * job.interval
+    return QueueHealth(kind.name, kind.job, kind.what, depth, due, since, uncertain, done, failed, tried, last,
+                       since if stalled else None)
+
+
+def _unfinished(db, table: str) -> tuple[int, int]:
+    row = db.row(f"SELECT COUNT(*) AS depth, SUM(CASE WHEN uncertain > 0 THEN 1 ELSE 0 END) AS uncertain"
+                 f" FROM {{{table}}} WHERE status IN ('pending', 'sending')")
+    return row["depth"], int(row["uncertain"] or 0)
+
+
+def _exports(db) -> tuple[int, str | None]:
+    row = db.row("SELECT COUNT(*) AS number, MIN(requested_at) AS since FROM {export_requests}"
+                 " WHERE status = 'queued'")
+    return row["number"], row["since"] and str(row["since"])
+
+
+def _domains(db, now) -> tuple[int, str | None]:
+    rows = [db.row("SELECT COUNT(*) AS number, MIN(recheck_requested_at) AS since FROM {domains}"
+                   " WHERE recheck_requested_at <= :now" + ACTIVE, now=now)]
+    rows += [db.row("SELECT COUNT(*) AS number, MIN(next_check_at) AS since FROM {domains} WHERE status = :status"
+                    f" AND next_check_at <= :now AND recheck_requested_at IS NULL{ACTIVE}", status=status, now=now)
+             for status in ("pending", "verified", "failed")]
+    rows += [db.row("SELECT COUNT(*) AS number, MIN(created_at) AS since FROM {domains} WHERE status = :status"
+                    f" AND next_check_at IS NULL AND recheck_requested_at IS NULL{ACTIVE}", status=status)
+             for status in ("pending", "verified")]
+    return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows if row["number"]), default=None)
+
+
+def _day(db, kind: Kind, now) -> tuple:
+    """(finished well, failed for good, attempts, when last something was finished), by the runs of a day."""
+    done = failed = tried = 0
+    last = None
+    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job = :job AND started_at >= :since"
+                        " ORDER BY id DESC LIMIT :most", job=kind.job, since=now - DAY, most=RUNS_A_DAY):
+        counts = json.loads(row["counts"]) if row["counts"] else {}
+        good, bad, again = (sum(counts.get(name, 0) for name in names) for names in (kind.done, kind.failed, TRIED))
+        done, failed, tried = done + good, failed + bad, tried + good + bad + again
+        if good and last is None:
+            last = clock.parse(row["started_at"])
+    return done, failed, tried, last

@@ -1,0 +1,206 @@
+"""Which of what health.py found needs somebody, as a list of troubles, one for each cause.
+
+One trouble explains others: a relay that rests, and the queues behind it; a full disk, and the jobs that could not
+write; a cron that has stopped, and every job that is late. What is explained is not told of by itself.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+
+from . import clock
+from .errors import ConfigError
+from .options import show_size
+from .samples import text as masked
+
+Trouble = namedtuple("Trouble", "key kind subject since what error command")
+Trouble.__doc__ = """One thing that needs somebody.
+
+key      names it, the same as long as it lasts       kind     its heading in docs/alerts.md
+subject  in a few words, with its cause's name         since    aware UTC datetime
+what     one or two sentences                          error    the last error in its own words, or ""
+command  what to run next, without `python3 jobs.py`
+"""
+KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "cron",
+         "database", "channel")
+FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
+RELAY = "the relay cannot be used"              # how the error of a job begins that met it
+MANY = 20                   # attempts of a day, of which none came through
+RELAY_PAUSES = 2            # in a row: one of five minutes is nothing to wake anybody for
+MAIL_QUEUES = ("forwards", "notifications")
+ARCHIVE_JOB = "archive_audit_logs"
+ERROR_LENGTH = 500
+
+
+def find(health, config) -> list[Trouble]:
+    """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
+    alerts = config.section("alerts")
+    found = [*_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health)]
+    failing = _failing(health, config, alerts, bool(found and any(each.kind == "disk" for each in found)),
+                       any(each.kind == "relay" for each in found))
+    found += failing
+    broken = {each.key.partition(":")[2] for each in failing} | _explained(failing)
+    if not health.host.stopped:
+        found += _late(health, broken)
+    found += _vanished(health, config, alerts, broken)
+    late = {each.key.partition(":")[2] for each in found if each.kind == "late"}
+    return found + _queues(health, alerts, broken | late, any(each.kind == "relay" for each in found))
+
+
+def unreachable(error: str, since, now) -> Trouble:
+    """The database is away, so nothing else is known."""
+    return Trouble("database", "database", "the database cannot be reached", since or now,
+                   "No job runs without it. What waits, waits; nothing is lost.", words(error), "doctor")
+
+
+def words(error: str | None) -> str:
+    """An error as it may be told: on one line, not too long, nobody's address in it."""
+    short = " ".join(masked(error or "").split())
+    return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
+
+
+def at(moment) -> str:
+    """`14:05 UTC on 24 Nov`, as it may stand in a subject."""
+    return f"{moment:%H:%M} UTC on {moment.day} {moment:%b}"
+
+
+# What explains others
+
+def _stopped(health) -> list[Trouble]:
+    since = health.host.stopped
+    if not since:
+        return []
+    return [Trouble("cron", "cron", f"no job was started since {at(since)}", since,
+                    "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]
+
+
+def _disks(health, alerts) -> list[Trouble]:
+    least = alerts.disk_free
+    full = [disk for disk in health.host.disks if least is not None and disk.free < least]
+    return [Trouble(f"disk:{disk.names[0]}", "disk", f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
+                    f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of {show_mb(disk.total)}, "
+                    f"less than [alerts] disk_free = {show_size(least)}. When it is full, no job can write.", "",
+                    "doctor") for disk in full]
+
+
+def show_mb(size: int) -> str:
+    """`1.5 GB`, `120 MB`."""
+    return f"{size / 1024 ** 3:.1f} GB" if size >= 1024 ** 3 else f"{size // 1024 ** 2} MB"
+
+
+def _relay(health) -> list[Trouble]:
+    row = health.host.relay
+    if row is None:
+        return []
+    since, until = clock.parse_any(row["since"]) or health.now, clock.parse(row["paused_until"])
+    if row["failures"] < RELAY_PAUSES and until - since < timedelta(hours=1):
+        return []
+    return [Trouble("relay", "relay", f"mail is not going out since {at(since)}", since,
+                    f"The relay took nothing, so sending is paused until {row['paused_until']} UTC, and is tried again "
+                    "then. Forwards and notices wait, and keep their attempts.", words(row["reason"]),
+                    "config show mail")]
+
+
+def _unusable(health) -> list[Trouble]:
+    """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
+    return [Trouble(f"config:{name}", "config", f"{name} cannot be used", health.now,
+                    "What is wrong with it keeps it from running.", words(sentence), "config check")
+            for name, sentence in health.problems]
+
+
+# Jobs
+
+def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
+    jobs = [job for job in health.jobs.values()
+            if job.failures >= _after(config, job.name, alerts) and not _known(job.last_error or "", disk, relay)]
+    groups: dict = {}
+    for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
+        groups.setdefault(_alike(job.last_error or ""), []).append(job)
+    return [_failing_together(group) for group in groups.values()]
+
+
+def _after(config, name: str, alerts) -> int:
+    try:
+        return config.job_named(name).alert_after_failures or alerts.after_failures
+    except ConfigError:
+        return alerts.after_failures
+
+
+def _known(error: str, disk: bool, relay: bool) -> bool:
+    return (disk and any(sign in error.lower() for sign in FULL)) or (relay and error.startswith(RELAY))
+
+
+def _alike(error: str) -> str:
+    """What two jobs with the same cause have in common: the words, without numbers."""
+    return "".join(sign for sign in error if not sign.isdigit())
+
+
+def _failing_together(group: list) -> Trouble:
+    """One trouble for all jobs that fail for the same reason, under the name of the first: the others come and go."""
+    job, others = group[0], [each.name for each in group[1:]]
+    with_ = f" So do {', '.join(others)}, with the same error." if others else ""
+    kind = "archive" if job.name == ARCHIVE_JOB else "failing"
+    return Trouble(f"failing:{job.name}", kind,
+                   f"{job.name} failed {job.failures} times since {at(job.failing_since)}", job.failing_since,
+                   f"{job.name} failed {job.failures} times in a row.{with_}", words(job.last_error),
+                   f"history {job.name}")
+
+
+def _explained(failing: list) -> set:
+    """The jobs that a trouble of another job names."""
+    names = set()
+    for each in failing:
+        _, so, rest = each.what.partition("So do ")
+        if so:
+            names |= {name.strip() for name in rest.partition(", with the same error")[0].split(",")}
+    return names
+
+
+def _late(health, broken: set) -> list[Trouble]:
+    found = []
+    for job in health.jobs.values():
+        if job.late_since and job.name not in broken and not job.failures:
+            last = f"since {job.last_ok_at:%Y-%m-%d %H:%M} UTC" if job.last_ok_at else "yet"
+            found.append(Trouble(f"late:{job.name}", "late", f"{job.name} had no success since {at(job.late_since)}",
+                                 job.late_since, f"{job.name} ({job.when}) has not succeeded {last}, though others "
+                                 "ran. Something keeps it from being started, or it never comes to its end.",
+                                 words(job.last and (job.last["error"] or job.last["stop_reason"])),
+                                 f"history {job.name}"))
+    return found
+
+
+def _vanished(health, config, alerts, broken: set) -> list[Trouble]:
+    return [Trouble(f"vanished:{job.name}", "vanished", f"{job.name} was killed {job.vanished} times within a day",
+                    job.vanished_at, f"The host killed {job.vanished} runs of {job.name} within a day, without a word. "
+                    "Each next run went on where it was, so nothing is lost, but it gets on slowly.", "",
+                    f"history {job.name}")
+            for job in health.jobs.values()
+            if job.vanished >= _after(config, job.name, alerts) and job.name not in broken]
+
+
+# Queues
+
+def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
+    found = []
+    for queue in health.queues.values():
+        if queue.job in broken or (relay and queue.name in MAIL_QUEUES) or health.host.stopped \
+                or health.jobs[queue.job].paused_at:
+            continue
+        since, reasons = queue.oldest_due_at, []
+        if since and alerts.queue_age is not None and health.now - since > alerts.queue_age:
+            reasons.append("the oldest is due for longer than [alerts] queue_age")
+        if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
+            reasons.append("there are more than [alerts] queue_depth")
+        if queue.stalled_since:
+            reasons.append("none was finished since then")
+        if reasons:
+            found.append(Trouble(f"waiting:{queue.name}", "waiting",
+                                 f"{queue.due:,} {queue.what} wait since {at(since)}", since,
+                                 f"{queue.due:,} {queue.what} are due, the oldest since {since:%Y-%m-%d %H:%M} UTC: "
+                                 f"{' and '.join(reasons)}.", "", f"history {queue.job}"))
+        elif queue.tried_last_day >= MANY and not queue.done_last_day:
+            found.append(Trouble(f"undelivered:{queue.name}", "undelivered",
+                                 f"no {queue.what} came through within a day", health.now - timedelta(days=1),
+                                 f"{queue.job} made {queue.tried_last_day:,} attempts within a day, and none came "
+                                 "through.", "", f"history {queue.job}"))
+    return found
