@@ -44,11 +44,11 @@ class Config:
 
     def section(self, name: str) -> SimpleNamespace:
         """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in it."""
-        return self._typed(name, settings.SECTIONS[name])
+        return self.typed(name, settings.SECTIONS[name])
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        return self._typed(job.name, settings.job_options(job))
+        return self.typed(job.name, settings.job_options(job))
 
     def job_named(self, name: str) -> SimpleNamespace:
         """The same by the job's name."""
@@ -56,16 +56,23 @@ class Config:
 
     def tables(self) -> dict:
         """`[tables]`: our table's name to theirs."""
-        start = variable_name(settings.TABLES, "")
-        set_here = self.sources.values.get(settings.TABLES, {})
-        names = [*set_here, *(name[len(start):].lower() for name in (*self.sources.environ, *self.sources.dotenv)
-                              if name.startswith(start))]
-        if not names:
+        if not self._has(settings.TABLES):
             return {}
-        from .schema import NAMES
-        known = {name: Option(options.identifier, set_here.get(name, ("",))[0], "") for name in NAMES}
-        typed = self._typed(settings.TABLES, known)
-        return {name: getattr(typed, name) for name in known if getattr(typed, name)}
+        from .config_names import tables
+        return tables(self)
+
+    def columns(self) -> dict:
+        """`[columns]`: {our table: {our column: theirs}}."""
+        if not self._has(settings.COLUMNS):
+            return {}
+        from .config_names import columns
+        return columns(self)
+
+    def _has(self, section: str) -> bool:
+        """Whether anything is set there: a run pays for the names of a database only where they are others."""
+        start = variable_name(section, "")
+        return bool(self.sources.values.get(section)) or any(
+            name.startswith(start) for name in (*self.sources.environ, *self.sources.dotenv))
 
     def written(self, section: str, name: str, option: Option) -> Written:
         """What is set for this option: `--set` over environment over `.env` over the file over the default."""
@@ -90,7 +97,7 @@ class Config:
 
     def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
         """All problems of these jobs' and shared sections in one ConfigError."""
-        found = [*self.sources.problems, *_problems(self.tables)]
+        found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns)]
         for name in sections:
             found += _problems(lambda name=name: self.section(name))
         for job in jobs:
@@ -112,7 +119,8 @@ class Config:
             overrides[section, option] = value.strip()
         return Config(self.path, self.sources, overrides)
 
-    def _typed(self, section: str, known: dict) -> SimpleNamespace:
+    def typed(self, section: str, known: dict) -> SimpleNamespace:
+        """A section's values by what is `known` of its options. ConfigError lists what is wrong in it."""
         if section in self._sections:
             return self._sections[section]
         typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section, known)
@@ -135,9 +143,10 @@ class Config:
         sources, start = self.sources, variable_name(section, "")
         unknown = [(name, f"{self.path} line {line}")
                    for name, (_, line) in sources.values.get(section, {}).items() if name not in known]
+        variables = {variable_name(section, name) for name in known}
         unknown += [(variable[len(start):].lower(), f"variable {variable}")
                     for variable in (*sources.environ, *sources.dotenv)
-                    if variable.startswith(start) and variable[len(start):].lower() not in known
+                    if variable.startswith(start) and variable not in variables
                     and not _of_longer_section(variable, start)]
         if not unknown:
             return []
@@ -172,12 +181,12 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
 
 def known_sections() -> list[str]:
     """Every section that config.ini may have."""
-    return [*settings.SECTIONS, settings.TABLES, *catalogue.names()]
+    return [*settings.SECTIONS, settings.TABLES, settings.COLUMNS, *catalogue.names()]
 
 
 def variable_name(section: str, option: str) -> str:
-    """`JOBS_MAIL_HOST` for `[mail] host`."""
-    return f"JOBS_{section}_{option}".upper()
+    """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns] users.email`."""
+    return f"JOBS_{section}_{option}".upper().replace(".", "_")
 
 
 def _of_longer_section(variable: str, start: str) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-SHOWN = 40
+SHOWN = 60
 
 
 def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
@@ -81,7 +81,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
 def shown_name(name: str) -> str:
     """An option's name as it may be told; what cannot be one is left out, since it may be a part of a secret."""
-    return name if name.isidentifier() and len(name) <= SHOWN else "(no name)"
+    return name if name.replace(".", "", 1).isidentifier() and len(name) <= SHOWN else "(no name)"
 
 
 def _text(path: str, problems: list[str]) -> str | None:

@@ -17,6 +17,7 @@ from . import folders, samples
 from .errors import TERMINATED, UsageError
 from .options import show_size
 from .ports import copies
+from .ports.names import Names
 from .recipes.headers import header_text, read_headers
 from .schema import NAMES
 
@@ -111,16 +112,18 @@ class Sandbox:
 
     def tables(self) -> dict:
         """{table: {"added", "changed", "deleted": how many, "rows": [...]}} of what is no longer as it was."""
-        core, mapped = self.config.section("core"), self.config.tables()
+        names = Names(self.config.section("core").prefix, self.config.tables(), self.config.columns())
         found = {}
         for name in NAMES:
             counts = {"added": 0, "changed": 0, "deleted": 0}
             rows: list[dict] = []
-            for change in copies.differences(self.path("before.db"), self.path("jobs.db"),
-                                             mapped.get(name) or core.prefix + name):
+            ours = names.ours(name)
+            for change in copies.differences(self.path("before.db"), self.path("jobs.db"), names(name)):
                 counts[change.kind] += 1
                 if len(rows) < KEPT_ROWS:
-                    rows.append(_shown(change))
+                    rows.append(_shown(copies.Change(change.kind, *(
+                        {ours.get(column.lower(), column): value for column, value in side.items()}
+                        for side in change[1:]))))
             if rows:
                 found[name] = {**counts, "rows": rows}
         return found

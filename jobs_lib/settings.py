@@ -163,8 +163,9 @@ MEANINGS = {
     "alerts": "What you are told when something needs you, and how.",
     "webhooks": "How requests to the endpoints of users leave.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
+    "columns": "The same for the columns of tables that your app writes: our_table.our_column = its_column.",
 }
-TABLES = "tables"       # [tables] our_name = their_name: adopting a database that exists
+TABLES, COLUMNS = "tables", "columns"       # [tables] our_name = their_name: adopting a database that exists
 
 # The defaults of the first three are the job's own declaration.
 JOB_OPTIONS = {

@@ -110,6 +110,33 @@ def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
     assert load().tables() == {}
 
 
+def test_the_columns_of_an_app_are_named_by_their_table(load):
+    given = load("[columns]\nusers.email = mail\nusers.name = name\nmessage_logs.bytes_used = Size",
+                 JOBS_COLUMNS_USERS_ID="nr")
+    assert given.columns() == {"users": {"email": "mail", "id": "nr"}, "message_logs": {"bytes_used": "Size"}}
+    assert load().columns() == load("[columns]\nusers.email = email").columns() == {}
+
+
+@pytest.mark.parametrize("text, told", [
+    ("users.emial = mail", r"\[columns\] users\.emial: there is no such option; did you mean 'users\.email'\?"),
+    ("user.email = mail", r"\[columns\] user\.email: there is no such option; did you mean 'users\.email'\?"),
+    ("users.email = e-mail", r"\[columns\] users\.email = 'e-mail': expected letters, digits and _"),
+    ("users.email = mail\nusers.name = MAIL", r"name = MAIL: users\.email and users\.name cannot both have this name"),
+    ("users.email = status", r"users\.email = status: users\.email and users\.status cannot both have this name"),
+    ("notifications.kind = sort", r"notifications\.kind: `migrate` makes this table itself, and its columns have our"),
+])
+def test_a_wrong_name_of_a_column_is_told(load, text, told):
+    found = problems(load(f"[columns]\n{text}"))
+    assert len(found) == 1
+    assert re.search(told + r".*line [23]\)", found[0]), found
+
+
+def test_two_tables_of_ours_cannot_be_one_of_theirs(load):
+    found = problems(load("[tables]\nusers = people\ndomains = people"))
+    assert len(found) == 1
+    assert "domains = people: users and domains cannot both have this name" in found[0]
+
+
 # Problems
 
 def test_all_problems_are_told_together(load):              # R63

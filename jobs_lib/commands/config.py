@@ -61,9 +61,10 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     for name, known in sections.items():
         if section in (None, name):
             found[name] = {option: _value(config, name, option, declared) for option, declared in known.items()}
-    if section is None and (mapped := config.sources.values.get(settings.TABLES)):
-        found[settings.TABLES] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",
-                                         "default": ""} for ours, (theirs, line) in mapped.items()}
+    for name in (settings.TABLES, settings.COLUMNS) if section is None else ():
+        if mapped := config.sources.values.get(name):
+            found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",
+                                  "default": ""} for ours, (theirs, line) in mapped.items()}
     if as_json:
         import json
         session.console.answer(json.dumps({"path": config.path, "sections": found}, ensure_ascii=False))

@@ -31,7 +31,7 @@ class Ports:
         from .db import connect
         core = self._config.section("core")
         return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
-                       base=self._config.folder, **how)
+                       columns=self._config.columns(), base=self._config.folder, **how)
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 import time
 
 from ..errors import DatabaseError
-from ..schema import NAMES
 from . import dialects
 from .dialects import Conflict, Lost
+from .names import Names, is_word
 from .notation import Statement
 from .transaction import Transaction
 
@@ -15,47 +15,22 @@ PAUSE = 0.1                  # seconds before the second try, twice as long befo
 CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
-def connect(url: str, *, prefix: str = "", tables: dict | None = None, base: str = ".",
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None, base: str = ".",
             readonly: bool = False, create: bool = False, timeout: float = 5.0) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
+    columns   {our table: {our column: its name there}}
     base      the folder that a relative SQLite path counts from
     readonly  the database itself refuses to write: for dry runs
     create    a missing SQLite file is made
     timeout   seconds to wait for another writer
     """
     dialect = dialects.load(url)
-    names = Names(prefix, tables or {})
+    names = Names(prefix, tables, columns)
     database = Database(dialect, dialect.parse(url, base, timeout), names, readonly, create)
     database.connect()
     return database
-
-
-class Names:
-    """From the names of our tables to those in the database."""
-
-    def __init__(self, prefix: str, mapped: dict) -> None:
-        for name in (prefix + "x", *mapped.values()):
-            if not _is_word(name):
-                raise DatabaseError(f"{name!r} cannot be a table: expected ASCII letters, digits and _")
-        for name in mapped:
-            self._known(name)
-        self.prefix, self.mapped = prefix, mapped
-
-    def __call__(self, table: str) -> str:
-        """The name in the database; DatabaseError for a table that is not ours."""
-        self._known(table)
-        return self.mapped.get(table) or self.prefix + table
-
-    @staticmethod
-    def _known(table: str) -> None:
-        if table not in NAMES:
-            raise DatabaseError(f"there is no table {table!r} in the schema")
-
-
-def _is_word(name: str) -> bool:
-    return name.isascii() and name.isidentifier()
 
 
 class Database:
@@ -128,7 +103,7 @@ class Database:
 
     def _row(self, values: dict) -> str:
         for name in values:
-            if not _is_word(name):
+            if not is_word(name):
                 raise ValueError(f"{name!r} cannot be a column")
         names = ", ".join(map(self.dialect.quote, values))
         return f"({names}) VALUES ({', '.join(':' + name for name in values)})"
@@ -139,6 +114,8 @@ class Database:
             if len(self._cache) >= CACHED:
                 self._cache.clear()
             statement = self._cache[sql] = Statement(sql, self.dialect, self.name)
+        if statement.star:
+            take = statement.renaming(take)
         text, bound = statement.render(self.dialect, values)
         if self.on_statement:
             self.on_statement(sql, values)
@@ -200,14 +177,18 @@ class Database:
         return {row["name"] for row in self.query(self.dialect.tables)}
 
     def columns(self, table: str) -> set[str]:
-        """The columns that a table of ours has in the database; none when it is not there."""
-        return {row["name"] for row in self.query(self.dialect.columns, name=self.name(table))}
+        """The columns that a table of ours has in the database, by our names; none when it is not there."""
+        ours = self.name.ours(table)
+        found = (row["name"].lower() for row in self.query(self.dialect.columns, name=self.name(table)))
+        return {ours.get(name, name) for name in found}
 
     def indexes(self, table: str) -> dict[str, list[str]]:
-        """`{index: [columns]}` of a table of ours in the database, unique ones included."""
+        """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by our names."""
+        ours = self.name.ours(table)
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
-            found.setdefault(row["name"], []).append(row["column_name"])
+            column = (row["column_name"] or "").lower()         # none of an expression
+            found.setdefault(row["name"], []).append(ours.get(column, column))
         return found
 
     def unique_indexes(self, table: str) -> set[str]:

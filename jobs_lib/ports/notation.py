@@ -41,15 +41,20 @@ def scan(sql: str) -> list:
 
 
 class Statement:
-    """One SQL text, translated for one dialect and one set of table names."""
+    """One SQL text, translated for one dialect and one set of names (names.py)."""
 
-    __slots__ = ("names", "parts", "plain")
+    __slots__ = ("names", "parts", "plain", "star")
 
     def __init__(self, sql: str, dialect, table) -> None:
         self.parts: list = []            # text, value name, text, value name, ..., text
         self.names: list = []
+        self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
         text = ""
-        for kind, piece in scan(sql):
+        pieces = scan(sql)
+        if table.columns and any(kind == "table" and piece in table.columns for kind, piece in pieces):
+            from .columns import translate
+            pieces, self.star = translate(pieces, table, dialect)
+        for kind, piece in pieces:
             if kind == "value":
                 self.parts.append(text)
                 self.names.append(piece)
@@ -58,6 +63,11 @@ class Statement:
                 text += dialect.quote(table(piece)) if kind == "table" else dialect.literal(piece)
         self.parts.append(text)
         self.plain = self._join(dialect, [dialect.mark(name) for name in self.names])
+
+    def renaming(self, take):
+        """The same as `take`, which makes rows of a cursor; their columns get our names."""
+        return lambda cursor: [{self.star.get(name.lower(), name): value for name, value in row.items()}
+                               for row in take(cursor)]
 
     def _join(self, dialect, marks: list) -> str:
         return "".join(part + mark for part, mark in zip(self.parts, [*marks, ""]))

@@ -39,7 +39,7 @@ def config_ini(jobs: list) -> str:
     parts = [INI_HEAD]
     for name, known in settings.SECTIONS.items():
         parts.append(_section(name, settings.MEANINGS[name], known))
-    parts.append(_tables())
+    parts += [_names(settings.TABLES, "users = members"), _names(settings.COLUMNS, "users.email = mail")]
     parts += [_section(job.name, f"{job.summary}.", settings.job_options(job)) for job in jobs]
     return "\n".join(parts)
 
@@ -72,9 +72,8 @@ def _default(name: str, option: Option) -> list[str]:
     return [f"#{name} =", *words[:-1], words[-1].rstrip(",")]
 
 
-def _tables() -> str:
-    meaning = _comment(settings.MEANINGS[settings.TABLES])
-    return "\n".join([*meaning, f"[{settings.TABLES}]", "", "#users = members", ""])
+def _names(section: str, example: str) -> str:
+    return "\n".join([*_comment(settings.MEANINGS[section]), f"[{section}]", "", f"#{example}", ""])
 
 
 def _comment(text: str) -> list[str]:

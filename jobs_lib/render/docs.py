@@ -78,7 +78,18 @@ For a database that exists already. Each line names one of our tables and what i
     users = members
     aliases = mail_aliases
 
-The columns must have our names. Tables that are not mentioned have their own names, after `[core] prefix`.
+Tables that are not mentioned have their own names, after `[core] prefix`.
+
+## [columns]
+
+The same for the columns of tables that your app writes. What is not mentioned has our name:
+
+    [columns]
+    users.email = mail
+    message_logs.bytes_used = size
+
+In the environment the dot is an underscore: `JOBS_COLUMNS_USERS_EMAIL`. [adoption.md](adoption.md) goes through it
+step by step.
 """
 
 

@@ -17,12 +17,12 @@ statements  what to run, in this order
 def create_table(db, table) -> list:
     """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
     quote = db.dialect.quote
-    inside = [f"{quote(column.name)} {_type(db, column)}" for column in table.columns]
+    inside = [f"{_list(db, table, [column.name])} {_type(db, column)}" for column in table.columns]
     if table.columns[0].type != "id":
-        inside.append(f"PRIMARY KEY ({_list(db, table.key)})")
+        inside.append(f"PRIMARY KEY ({_list(db, table, table.key)})")
     if not db.dialect.transactional_ddl:
         inside += [f"{'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
-                   f" ({_list(db, index.columns)})" for index in table.indexes]
+                   f" ({_list(db, table, index.columns)})" for index in table.indexes]
     body = ",\n  ".join(inside)
     create = f"CREATE TABLE {quote(db.name(table.name))} (\n  {body}\n) {db.dialect.table_options}"
     statements = [create.rstrip()]
@@ -59,7 +59,7 @@ def create_index(db, table, index) -> str:
     """One index by itself."""
     quote = db.dialect.quote
     return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
-            f" ON {quote(db.name(table.name))} ({_list(db, index.columns)})")
+            f" ON {quote(db.name(table.name))} ({_list(db, table, index.columns)})")
 
 
 def drop_index(db, table, name: str) -> list:
@@ -73,24 +73,27 @@ def add_column(db, table, column) -> str:
     quote = db.dialect.quote
     if column.default is NO_DEFAULT:
         column = column._replace(null=True)
-    return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {quote(column.name)} {_type(db, column)}"
+    return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}"
 
 
 def create_totals(db) -> str:
     """The view that adds up what was purged and what is still logged: the same before and after any purge."""
     quote = db.dialect.quote
     key = "user_id, alias_id, day, direction, status"
+    user, alias, created, direction, status, size = (quote(db.name.column("message_logs", name)) for name in (
+        "user_id", "alias_id", "created_at", "direction", "status", "bytes_used"))
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            "  SELECT user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status, 1, bytes_used"
+            f"  SELECT {user}, COALESCE({alias}, 0), DATE({created}), {direction}, {status}, 1, {size}"
             f" FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
 
 
-def _list(db, names) -> str:
-    return ", ".join(map(db.dialect.quote, names))
+def _list(db, table, names) -> str:
+    """Columns of a table, by what they are called in the database."""
+    return ", ".join(db.dialect.quote(db.name.column(table.name, name)) for name in names)
 
 
 def _type(db, column) -> str:

@@ -116,9 +116,11 @@ def all_options() -> frozenset:
 
 @cache
 def sections() -> dict:
-    """{section: {option: its declaration}}; any name may stand in [tables]."""
+    """{section: {option: its declaration}}; any name may stand in [tables] and [columns]."""
     jobs = {job.name: settings.job_options(job) for job in catalogue.load_all()}
-    return {**settings.SECTIONS, **jobs, settings.TABLES: dict.fromkeys(NAMES)}
+    columns = [f"{name}.{column.name}" for name in NAMES for column in table(name).columns]
+    return {**settings.SECTIONS, **jobs, settings.TABLES: dict.fromkeys(NAMES),
+            settings.COLUMNS: dict.fromkeys(columns)}
 
 
 def wrong_setting(section: str | None, option: str, value: str | None) -> str:
@@ -126,13 +128,14 @@ def wrong_setting(section: str | None, option: str, value: str | None) -> str:
     known = sections()
     if section is not None and section not in known:
         return f"there is no section [{section}]"
-    places = [known[section]] if section else [options for title, options in known.items() if title != settings.TABLES]
+    names = (settings.TABLES, settings.COLUMNS)
+    places = [known[section]] if section else [options for title, options in known.items() if title not in names]
     if not option:
         return ""
     declared = [options[option] for options in places if option in options]
     if not declared:
         return f"[{section or '...'}] has no option {option}"
-    if value is None or section == settings.TABLES:
+    if value is None or section in names:
         return ""
     return "" if any(_takes(one, value) for one in declared) else f"{option} does not take {value!r}"
 

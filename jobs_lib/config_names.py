@@ -1,0 +1,57 @@
+"""`[tables]` and `[columns]`: what our names are called in the database of an app that exists already."""
+from __future__ import annotations
+
+from . import options, settings
+from .errors import ConfigError
+from .options import Option
+from .schema import NAMES, app_tables
+
+
+def tables(config) -> dict:
+    """{our table: theirs} of `[tables]`. ConfigError lists what is wrong."""
+    found = _read(config, settings.TABLES, list(NAMES))
+    _refuse_twice(config, settings.TABLES, found, {name: theirs for name, theirs in found.items() if theirs})
+    return found
+
+
+def columns(config) -> dict:
+    """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists what is wrong."""
+    from .schema.tables import table
+
+    known = {name: [column.name for column in table(name).columns] for name in NAMES}
+    found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known for column in known[name]])
+    renamed: dict = {}
+    for option, theirs in found.items():
+        name, _, column = option.partition(".")
+        if name not in app_tables.TABLES:
+            raise ConfigError(f"[columns] {option}: `migrate` makes this table itself, and its columns have our names "
+                              f"({_place(config, settings.COLUMNS, option)})")
+        if theirs != column:
+            renamed.setdefault(name, {})[column] = theirs
+    for name, names in renamed.items():
+        all_of_it = {f"{name}.{column}": names.get(column, column) for column in known[name]}
+        _refuse_twice(config, settings.COLUMNS, found, all_of_it)
+    return renamed
+
+
+def _read(config, section: str, known: list) -> dict:
+    """{option: value} of those that are set."""
+    set_here = config.sources.values.get(section, {})
+    typed = config.typed(section, {name: Option(options.identifier, set_here.get(name, ("",))[0], "")
+                                   for name in known})
+    return {name: getattr(typed, name) for name in known if getattr(typed, name)}
+
+
+def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
+    """ConfigError when two of ours would be one of theirs; case does not tell names apart."""
+    seen: dict = {}
+    for ours, theirs in names.items():
+        other = seen.setdefault(theirs.lower(), ours)
+        if other != ours:
+            shown = ours if ours in found else other
+            raise ConfigError(f"[{section}] {shown} = {theirs}: {other} and {ours} cannot both have this name "
+                              f"({_place(config, section, shown)})")
+
+
+def _place(config, section: str, option: str) -> str:
+    return config.written(section, option, Option(options.identifier, "", "")).place
