@@ -3,6 +3,8 @@
 Two styles. one-line: a single line runs whatever is due; right for most hosts, and the only one that needs no change
 when a schedule changes. per-job: a line for each job, for hosts that give every job its own process and time.
 Both at once do no harm: a time that was started is not started again.
+
+--verify compares it with the crontab that is installed, and says what is not started, or goes unheard.
 """
 from __future__ import annotations
 
@@ -11,24 +13,29 @@ import socket
 import sys
 from datetime import timedelta
 
-from .. import catalogue, schedule
-from ..errors import OK
+from .. import catalogue, installed_crontab, schedule
+from ..errors import FAILED, OK, JobsError, UsageError
 from ..options import show_duration
 from ..place import HOME, SCRIPT
-from ..render import crontab
+from ..render import crontab, crontab_check
 from ..spelling import one_of
 
 WEEKS = 53
 
 
 def arguments(parser) -> None:
-    """--style."""
+    """--style, --verify and --installed."""
     parser.add_argument("--style", type=one_of(*crontab.STYLES), default=crontab.STYLES[0],
                         metavar="|".join(crontab.STYLES), help="one line for everything (the default), or one a job")
+    parser.add_argument("--verify", action="store_true", help="compare with what is installed; 1 if something is wrong")
+    parser.add_argument("--installed", metavar="FILE", help="with --verify: a copy of what is installed, where "
+                                                            "`crontab -l` cannot tell; - for stdin")
 
 
 def run(args, make_session, config_path) -> int:
-    """Print it; ConfigError first, if a schedule makes no sense."""
+    """Print it, or compare; ConfigError first, if a schedule makes no sense."""
+    if args.installed and not args.verify:
+        raise UsageError("crontab: --installed goes with --verify")
     session = make_session(config_path)
     config, jobs = session.config, catalogue.load_all()
     config.check(jobs, ("core",))
@@ -37,10 +44,32 @@ def run(args, make_session, config_path) -> int:
     for job in jobs:
         options = config.job(job)
         entries.append(crontab.Entry(job.name, job.summary, options.schedule, options.enabled))
-    session.console.answer(crontab.crontab(
-        args.style, place(session), entries, zone=core.timezone, budget=show_duration(core.budget),
-        same_clock=same_clock(schedule.zone(core.timezone), session.ports.now())).rstrip("\n"))
+    same = same_clock(schedule.zone(core.timezone), session.ports.now())
+    if args.verify:
+        return _verify(session.console, args.installed, place(session), entries, same)
+    session.console.answer(crontab.crontab(args.style, place(session), entries, zone=core.timezone, same_clock=same,
+                                           budget=show_duration(core.budget)).rstrip("\n"))
     return OK
+
+
+def _verify(console, path: str | None, where: crontab.Place, entries: list, same: bool) -> int:
+    found = crontab_check.compare(_installed(path), where, entries, same)
+    for finding in found:
+        console.tell(("WRONG  " if finding.wrong else "ok     ") + finding.words)
+    return FAILED if any(finding.wrong for finding in found) else OK
+
+
+def _installed(path: str | None) -> str:
+    if path == "-":
+        return sys.stdin.read()
+    if path:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    text, why = installed_crontab.read()
+    if text is None:
+        raise JobsError(f"crontab: what is installed cannot be read: {why}. Copy the lines of your host's cron page "
+                        "into a file, and say `--verify --installed FILE`")
+    return text
 
 
 def place(session) -> crontab.Place:

@@ -91,14 +91,19 @@ def per_job(place: Place, entries: list[Entry], zone: str, same_clock: bool) -> 
         if not entry.enabled:
             lines += comment(f"{entry.name}: {entry.summary}. Switched off in config.ini, so it has no line.")
             continue
-        key = _key(place.seed + entry.name if entry.schedule.every_hour else place.seed)
-        fields = fields_after(entry.schedule, key, same_clock)
+        fields = job_fields(place, entry, same_clock)
         lines += [*comment(f"{entry.name}: {entry.summary}. Due {when}{_late(entry, fields, same_clock)}."),
                   f"{fields.text} {command(place, entry.name, '--scheduled')}"]
     return [*lines, "",
             *comment("Makes up for what the lines above missed (the host was down) or did not finish. Most often it "
                      "finds nothing to do."),
             f"{1 + _key(place.seed) % 59} * * * * {command(place, 'run-due')}"]
+
+
+def job_fields(place: Place, entry: Entry, same_clock: bool) -> Fields:
+    """When the line of a job comes."""
+    key = _key(place.seed + entry.name if entry.schedule.every_hour else place.seed)
+    return fields_after(entry.schedule, key, same_clock)
 
 
 def _late(entry: Entry, fields: Fields, same_clock: bool) -> str:

@@ -1,0 +1,85 @@
+"""The crontab of the user that asks, as cron has it: read, never written."""
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections import namedtuple
+
+SECONDS = 5
+FIELDS = 5
+SHELL_WORDS = (">", ">>", "2>", "2>>", "2>&1", "&&", "||", ";", "|", "&", ">&", "<")
+
+Entry = namedtuple("Entry", "number schedule command words")
+Entry.__doc__ = """One line of a crontab that runs something.
+
+number    of the line              schedule  its five fields, or its @word
+command   as cron runs it          words     what stands behind `jobs.py`, without --config FILE; None: another program
+"""
+
+
+def read() -> tuple[str | None, str]:
+    """(the crontab's text, ""), or (None, why it cannot be read)."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["crontab", "-l"], stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS,
+                              encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None, "there is no program `crontab` here"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return None, f"`crontab -l` failed: {error}"
+    if done.returncode == 0:
+        return done.stdout, ""
+    if "no crontab" in done.stderr.lower():
+        return "", ""
+    why = " ".join(done.stderr.split()) or f"it ended with {done.returncode}"
+    return None, f"`crontab -l` failed: {why}"
+
+
+def entries(text: str, script: str) -> list[Entry]:
+    """The lines that run something; `words` of those that run this `script` (its absolute path)."""
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip()
+        if not line or line.startswith("#") or re.match(r"[A-Za-z_]\w*\s*=|[\"']", line):
+            continue
+        parts = line.split(None, 1) if line.startswith("@") else line.split(None, FIELDS)
+        if len(parts) == (2 if line.startswith("@") else FIELDS + 1):
+            found.append(Entry(number, " ".join(parts[:-1]), parts[-1], _words(parts[-1], script)))
+    return found
+
+
+def ours(text: str, script: str) -> list[Entry]:
+    """Only those that run this script."""
+    return [entry for entry in entries(text, script) if entry.words is not None]
+
+
+def _words(command: str, script: str) -> list[str] | None:
+    """What follows the script in a command; what a shell would do with it further on does not count."""
+    command = re.split(r"(?<!\\)%", command)[0].replace("\\%", "%")       # an unescaped one ends the command
+    try:
+        words = shlex.split(command, comments=False)
+    except ValueError:
+        words = command.split()
+    folder, found, rest = os.path.expanduser("~"), None, iter(words)
+    for word in rest:
+        if found is None:
+            if word == "cd":
+                folder = _full(next(rest, "").rstrip(";"), folder)
+            elif word.endswith(os.path.basename(script)) and _full(word, folder) == os.path.realpath(script):
+                found = []
+        elif word.startswith(SHELL_WORDS):
+            break
+        elif word == "--config":
+            next(rest, None)
+        elif not word.startswith("--config="):
+            found.append(word.rstrip(";"))
+            if word.endswith(";"):
+                break
+    return found
+
+
+def _full(path: str, folder: str) -> str:
+    """A path as the shell of a cron line, which stands in this folder, would take it."""
+    return os.path.realpath(os.path.join(folder, os.path.expandvars(os.path.expanduser(path))))

@@ -1,0 +1,107 @@
+"""Whether an installed crontab does what the printed one would: every job is started, by this program, and is heard."""
+from __future__ import annotations
+
+import os
+import shlex
+from collections import namedtuple
+
+from .. import installed_crontab, schedule
+from . import crontab
+
+TICK = "run-due"
+HOUR = 60
+
+Finding = namedtuple("Finding", "wrong words")
+Finding.__doc__ = "What was found, in a sentence; `wrong`: something is not run, or goes unheard."
+
+
+def compare(text: str, place: crontab.Place, jobs: list[crontab.Entry], same_clock: bool) -> list[Finding]:
+    """What is to be said of the crontab `text`; something always is."""
+    lines = installed_crontab.ours(text, place.script)
+    ticks = [line for line in lines if line.words[:1] == [TICK]]
+    own = {line.words[0]: line for line in lines if line.words and line.words[0] != TICK}
+    found = [*_no_line(text, place, lines), *(each for line in lines for each in _about(line, place))]
+    often = [line for line in ticks if _minutes_between(line) is not None]
+    found += [Finding(True, f"line {line.number}: {line.schedule!r} is no schedule that can be read")
+              for line in ticks if line not in often]
+    if often:
+        best = min(often, key=_minutes_between)
+        gap = _minutes_between(best)
+        found.append(Finding(gap > HOUR, f"line {best.number} runs what is due {_every(gap)}"
+                             + (": too rarely, since some jobs are meant to run each hour or more often"
+                                if gap > HOUR else "")))
+        found += [Finding(False, f"line {line.number} does the same again: harmless, and one of the two is enough")
+                  for line in often if line is not best and not own]
+    covered = any(_minutes_between(line) <= HOUR for line in often)
+    if own or (lines and not ticks):
+        found += _jobs(own, place, jobs, same_clock, covered)
+    return found
+
+
+def _no_line(text: str, place: crontab.Place, lines: list) -> list[Finding]:
+    others = [entry for entry in installed_crontab.entries(text, place.script)
+              if entry.words is None and "jobs.py" in entry.command]
+    found = [Finding(False, f"line {entry.number} runs another copy of this program: {entry.command}")
+             for entry in others]
+    if not lines:
+        found.append(Finding(True, f"no line runs {place.script}, so nothing is ever started: put in what "
+                                   "`jobs.py crontab` prints"))
+    return found
+
+
+def _about(line, place: crontab.Place) -> list[Finding]:
+    """What is wrong with the command of a line, whatever it starts."""
+    try:
+        words = shlex.split(line.command)
+    except ValueError:
+        return [Finding(True, f"line {line.number}: a quote in it is never closed")]
+    at = next((at for at, word in enumerate(words) if os.path.basename(word) == os.path.basename(place.script)), 0)
+    python = words[at - 1] if at else place.script
+    found = []
+    if os.path.isabs(python) and not os.access(python, os.X_OK):
+        found.append(Finding(True, f"line {line.number}: there is no program {python}, or it may not be run"))
+    if "/dev/null" in line.command:
+        found.append(Finding(True, f"line {line.number} throws away what it prints, so no trouble is ever mailed: "
+                                   "remove `>/dev/null` and the like; a good run prints nothing"))
+    return found
+
+
+def _jobs(own: dict, place: crontab.Place, jobs: list[crontab.Entry], same_clock: bool, covered: bool) -> list[Finding]:
+    """Of a line for each job. Where run-due comes often enough, it makes up for what they lack."""
+    made_up = "; run-due makes up for it" if covered else ""
+    found = []
+    for job in jobs:
+        line = own.pop(job.name, None)
+        if line is None:
+            if job.enabled:
+                found.append(Finding(not covered, f"{job.name} has no line{made_up}"))
+            continue
+        wanted = crontab.job_fields(place, job, same_clock).text
+        if not job.enabled:
+            found.append(Finding(False, f"line {line.number}: {job.name} is switched off in config.ini, and starts all "
+                                        "the same"))
+        elif line.schedule != wanted:
+            found.append(Finding(not covered, f"line {line.number}: {job.name} starts at {line.schedule!r}, and for "
+                                              f"its schedule {job.schedule.text!r} it should be {wanted!r}{made_up}"))
+        if "--scheduled" not in line.words:
+            found.append(Finding(False, f"line {line.number}: without --scheduled {job.name} runs each time, also if "
+                                        "run-due has just run it"))
+    return found + [Finding(True, f"line {line.number}: there is no job {name!r}") for name, line in own.items()]
+
+
+def _minutes_between(line) -> int | None:
+    """The longest time between two starts within a day, or None for what is no schedule."""
+    try:
+        parsed = schedule.parse(line.schedule)
+    except ValueError:
+        return None
+    if not parsed.every_hour:
+        return 24 * HOUR
+    minutes = [minute for minute in range(HOUR) if parsed.minutes >> minute & 1]
+    return max(after - before for before, after in zip(minutes, [*minutes[1:], minutes[0] + HOUR]))
+
+
+def _every(minutes: int) -> str:
+    if minutes > HOUR:
+        return "less than once an hour"
+    return "every minute" if minutes == 1 else "once an hour" if minutes == HOUR else f"every {minutes} minutes"

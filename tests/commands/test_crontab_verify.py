@@ -1,0 +1,98 @@
+"""`crontab --verify`: what is installed, beside what would be printed."""
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.support.line import ROOT
+
+SCRIPT = ROOT / "jobs.py"
+RUN = f"{sys.executable} {SCRIPT}"
+
+
+@pytest.fixture
+def verify(line):
+    """`verify(lines)`: (exit code, what it says) of an installed crontab."""
+    def judge(text: str) -> tuple[int, str]:
+        (line.folder / "installed").write_text(text)
+        answer = line("crontab", "--verify", "--installed", str(line.folder / "installed"))
+        assert answer.err == ""
+        return answer.code, answer.out
+    return judge
+
+
+@pytest.mark.parametrize("style", ["one-line", "per-job"])
+def test_what_is_printed_is_in_order(line, verify, style):          # R64
+    code, said = verify(line("crontab", "--style", style).out)
+    assert (code, "WRONG" in said) == (0, False), said
+
+
+def test_the_one_line_in_another_hand_is_in_order_too(verify):
+    for schedule, words in (("*/5 * * * *", "every 5 minutes"), ("7,22,37,52 * * * *", "every 15 minutes"),
+                            ("@hourly", "once an hour")):
+        code, said = verify(f"MAILTO=me@example.org\n{schedule} cd {ROOT} && {sys.executable} jobs.py run-due\n")
+        assert (code, said) == (0, f"ok     line 2 runs what is due {words}\n")
+
+
+def test_an_empty_crontab_starts_nothing(verify):
+    code, said = verify("# nothing yet\n")
+    assert code == 1
+    assert f"no line runs {SCRIPT}, so nothing is ever started" in said
+
+
+def test_another_copy_is_named_and_does_not_count(verify):
+    code, said = verify("*/5 * * * * /usr/bin/python3 /home/other/jobs/jobs.py run-due\n")
+    assert code == 1
+    assert "line 1 runs another copy of this program" in said
+
+
+@pytest.mark.parametrize("entry, told", [
+    (f"0 4 * * * {RUN} run-due", "too rarely"),
+    (f"*/5 * * * * /nowhere/python3 {SCRIPT} run-due", "there is no program /nowhere/python3"),
+    (f"*/5 * * * * {RUN} run-due >/dev/null 2>&1", "throws away what it prints"),
+    (f"61 * * * * {RUN} run-due", "is no schedule that can be read"),
+    (f"*/5 * * * * {RUN} run-due\n3 * * * * {RUN} purge_nothing --scheduled", "there is no job 'purge_nothing'"),
+])
+def test_what_would_go_wrong_is_told_with_its_line(verify, entry, told):
+    code, said = verify(entry + "\n")
+    assert code == 1
+    assert told in said
+    assert "line " in said
+
+
+def test_a_second_run_due_is_harmless(verify):
+    code, said = verify(f"*/5 * * * * {RUN} run-due\n*/10 * * * * {RUN} run-due\n")
+    assert code == 0
+    assert "line 2 does the same again: harmless" in said
+
+
+def test_a_job_without_a_line_is_missed_unless_run_due_makes_up_for_it(line, verify):
+    printed = line("crontab", "--style", "per-job").out
+    without = "".join(entry for entry in printed.splitlines(True) if " purge_sessions --scheduled" not in entry)
+    code, said = verify(without)
+    assert code == 0
+    assert "purge_sessions has no line; run-due makes up for it" in said
+    alone = "".join(entry for entry in without.splitlines(True) if not entry.rstrip().endswith("run-due"))
+    code, said = verify(alone)
+    assert code == 1
+    assert "WRONG  purge_sessions has no line\n" in said
+
+
+def test_a_line_from_before_a_schedule_was_changed_is_told(line, verify):
+    printed = line("crontab", "--style", "per-job").out
+    line.ini("[purge_sessions]\nschedule = 11 17 * * *\n[purge_magic_links]\nenabled = no\n")
+    said = verify(printed)[1]
+    assert "for its schedule '11 17 * * *' it should be" in said
+    assert "purge_magic_links is switched off in config.ini, and starts all the same" in said
+
+
+def test_without_crontab_a_file_can_be_compared(line):
+    answer = line("crontab", "--verify", PATH="/nonexistent")
+    assert answer.code == 1
+    assert "there is no program `crontab` here" in answer.err
+    assert "--installed FILE" in answer.err
+
+
+def test_installed_alone_makes_no_sense(line):
+    assert line("crontab", "--installed", "x").code == 2
