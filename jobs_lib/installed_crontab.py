@@ -62,7 +62,8 @@ def _words(command: str, script: str) -> list[str] | None:
         words = shlex.split(command, comments=False)
     except ValueError:
         words = command.split()
-    folder, found, rest = os.path.expanduser("~"), None, iter(words)
+    found: list[str] | None = None
+    folder, rest = os.path.expanduser("~"), iter(words)
     for word in rest:
         if found is None:
             if word == "cd":

@@ -21,18 +21,17 @@ def compare(text: str, place: crontab.Place, jobs: list[crontab.Entry], same_clo
     ticks = [line for line in lines if line.words[:1] == [TICK]]
     own = {line.words[0]: line for line in lines if line.words and line.words[0] != TICK}
     found = [*_no_line(text, place, lines), *(each for line in lines for each in _about(line, place))]
-    often = [line for line in ticks if _minutes_between(line) is not None]
+    gaps = sorted((gap, line.number) for line in ticks if (gap := _minutes_between(line)))
     found += [Finding(True, f"line {line.number}: {line.schedule!r} is no schedule that can be read")
-              for line in ticks if line not in often]
-    if often:
-        best = min(often, key=_minutes_between)
-        gap = _minutes_between(best)
-        found.append(Finding(gap > HOUR, f"line {best.number} runs what is due {_every(gap)}"
+              for line in ticks if line.number not in [number for _, number in gaps]]
+    if gaps:
+        gap, best = gaps[0]
+        found.append(Finding(gap > HOUR, f"line {best} runs what is due {_every(gap)}"
                              + (": too rarely, since some jobs are meant to run each hour or more often"
                                 if gap > HOUR else "")))
-        found += [Finding(False, f"line {line.number} does the same again: harmless, and one of the two is enough")
-                  for line in often if line is not best and not own]
-    covered = any(_minutes_between(line) <= HOUR for line in often)
+        found += [Finding(False, f"line {number} does the same again: harmless, and one of the two is enough")
+                  for _, number in gaps[1:] if not own]
+    covered = bool(gaps) and gaps[0][0] <= HOUR
     if own or (lines and not ticks):
         found += _jobs(own, place, jobs, same_clock, covered)
     return found
