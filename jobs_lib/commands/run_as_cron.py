@@ -21,16 +21,16 @@ PATH = "/usr/bin:/bin"              # cron's own, on Debian and on most hosts
 
 def arguments(parser) -> None:
     """JOB."""
-    parser.add_argument("job", metavar="JOB|run-due", help="what to run; it does its real work")
+    parser.add_argument("what", metavar="JOB|run-due", help="what to run; it does its real work")
 
 
 def run(args, make_session, config_path) -> int:
     """0 if it ended well and printed nothing, as cron likes it."""
     known = [*catalogue.names(), TICK]
-    if args.job not in known:
-        raise UsageError(f"run-as-cron: there is no job {args.job!r}{did_you_mean(args.job, known)}")
+    if args.what not in known:
+        raise UsageError(f"run-as-cron: there is no job {args.what!r}{did_you_mean(args.what, known)}")
     session = make_session(config_path)
-    line = command_of(place(session), args.job)
+    line = command_of(place(session), args.what)
     console = session.console
     console.answer(f"$ {line}")
     ended = started(line)
