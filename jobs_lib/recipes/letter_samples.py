@@ -63,8 +63,13 @@ SAMPLES: dict = {
     "domain_failing": {**DOMAIN, "records": [MX], "end": "25 November 2026, 15:05 UTC"},
     "domain_failed": {**DOMAIN, "records": [MX]},
     "usage_threshold": {
-        "threshold": 80, "all": False, "of_what": "your mail traffic", "of_what_capital": "Your mail traffic",
-        "used": "8.1 GB", "limit": "10 GB", "cycle_end": "3 December 2026",
+        "threshold": 80, "all": False, "of_what": "your mail traffic", "cycle_end": "3 December 2026",
+        "items": [
+            {"threshold": 80, "percent": 81, "all": False, "of_what": "your mail traffic",
+             "of_what_capital": "Your mail traffic", "used": "8.1 GB", "limit": "10 GB"},
+            {"threshold": 70, "percent": 74, "all": False, "of_what": "your e-mail allowance",
+             "of_what_capital": "Your e-mail allowance", "used": "3,720", "limit": "5,000 e-mails"},
+        ],
     },
     "export_ready": {"requested": "24 November 2026", "size": "3.4 MB", "expires": "1 December 2026, 15:05 UTC"},
     "export_failed": {"requested": "24 November 2026"},

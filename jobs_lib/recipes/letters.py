@@ -74,12 +74,12 @@ def fold(text: str) -> str:
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 
-def size(number: int) -> str:
-    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`."""
-    for unit, factor in (("MB", 1_000_000), ("kB", 1000)):
-        if number >= factor * 0.9995:               # 999,500 bytes are 1.0 MB, not 1000 kB
-            rounded = number / factor
-            return f"{rounded:.1f} {unit}" if rounded < 9.95 and unit == "MB" else f"{rounded:.0f} {unit}"
+def size(number: int, base: int = 1000) -> str:
+    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for who counts so."""
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
+            rounded = number / base ** power
+            return f"{rounded:.1f} {unit}" if rounded < 9.95 and power > 1 else f"{rounded:.0f} {unit}"
     return f"{number} bytes"
 
 

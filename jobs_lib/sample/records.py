@@ -14,6 +14,8 @@ _ago = timedelta
 LOGGED = {"jane": (2, 131), "sam": (3, 60), "omar": (9, 120), "lena": (13, 110)}
 STATUSES = ("delivered", "delivered", "delivered", "spam", "delivered", "blocked", "delivered", "bounced")
 
+ALLOWED = 7                      # e-mails in a cycle for Jane, who has had six by its twelfth day
+
 # severity, event, age
 AUDITED = (
     ("info", "account.signed_in", _ago(days=402)), ("info", "alias.created", _ago(days=395)),
@@ -37,6 +39,7 @@ PAST_RUNS = (*range(95, 91, -1), *range(10, 0, -1))         # days before the la
 def fill(db, now, owners: dict, aliases: dict, destinations: dict) -> None:
     """Insert them all; `owners`, `aliases`, `destinations`: {name: id}."""
     _logs(db, now, owners, aliases)
+    _usage(db, now, owners["jane"])
     _audit(db, now, owners)
     _aliases(db, now, owners["jane"], next(iter(destinations.values())))
     _destinations(db, now, owners["jane"], aliases)
@@ -69,6 +72,15 @@ def _logs(db, now, owners: dict, aliases: dict) -> None:
             if number % 3 == 0:
                 _headers(db, log, owners[owner], sent)
     _headers(db, log + 1_000_000, owners["jane"], now - timedelta(days=12))         # its log row is gone
+
+
+def _usage(db, now, user_id: int) -> None:
+    """A small plan of which most is used, twelve days into its cycle; its daily totals as the rollup writes them."""
+    db.execute("UPDATE {users} SET billing_anchor = :anchor, email_limit = :limit WHERE id = :id",
+               anchor=now.date() - timedelta(days=12), limit=ALLOWED, id=user_id)
+    db.add_up("usage_daily", ("user_id", "day"), ("email_count", "bytes_used"),
+              "SELECT user_id, DATE(created_at), COUNT(*), SUM(bytes_used) FROM {message_logs}"
+              " WHERE user_id = :id GROUP BY user_id, DATE(created_at)", id=user_id)
 
 
 def _headers(db, log: int, user_id: int, sent) -> None:

@@ -76,8 +76,12 @@ ROWS = {
     "alias_destinations": ("alias_id destination_id", 2500, lambda n: (n % 900, n)),
     "message_stats": ("user_id alias_id day direction status email_count bytes_used", 2500, lambda n: (
         n % USERS + 1, n % 90, ago(n * 1440)[:10], "forward", "delivered", 1, n)),
-    "users": ("email log_retention_days created_at", 2500, lambda n: (
-        f"u{n}@example.org", 30 if n % 50 == 0 else None, PAST)),
+    "usage_daily": ("user_id day email_count bytes_used", 2500, lambda n: (
+        n % USERS + 1, ago(n // USERS * DAY)[:10], n % 9, n)),
+    "usage_events": ("user_id cycle_start metric threshold", 2500, lambda n: (
+        n % USERS + 1, ago(n // USERS * 30 * DAY)[:10], ("emails", "bandwidth")[n % 2], n % 5)),
+    "users": ("email log_retention_days email_limit billing_anchor created_at", 2500, lambda n: (
+        f"u{n}@example.org", 30 if n % 50 == 0 else None, n % 300, None if n % 9 else ago(n * DAY)[:10], PAST)),
     "aliases": ("user_id address active expires_at created_at", 2500, lambda n: (
         n % USERS + 1, f"a{n}@example.org", n % 9 > 0, ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
 }
@@ -90,6 +94,8 @@ UNLIKE = {
     "alias_destinations": {"destination_id": "destination_id + %d00000"},
     "message_stats": {"alias_id": "alias_id + %d000"},
     "aliases": {"address": "address || '.%d'"},
+    "usage_daily": {"user_id": "user_id + %d * 500"},
+    "usage_events": {"threshold": "threshold + %d * 10"},
 }
 
 

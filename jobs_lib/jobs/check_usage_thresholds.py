@@ -1,0 +1,63 @@
+"""Tell users who have used 60, 70, 80, 100 % of a limit.
+
+What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of `users.billing_anchor` (none:
+of `created_at`); 29, 30 and 31 become the last day of a shorter month. There are two limits, bytes and e-mails, and
+NULL is no limit. The closer the end of the cycle, the less an early share means: 60 % counts only in the first half,
+70 % until 70 % of the cycle have gone, 80 and 100 % always. Of a limit of 0 all is used with the first message.
+
+Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: a limit that is changed meanwhile takes
+none back, and is what the next are judged by. What is new of a user goes into one notice, which names the highest
+threshold of each limit. Users who are suspended get the row and no notice, deleted ones neither. A cycle that ended
+within 48 hours is looked at too, so that its last hours count, without a notice.
+
+It reads the daily totals of `usage_daily`, never the logs: where those are late, so is this.
+
+Killed at any point: the rows of a user and the notice that tells of them are one commit.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+def _threshold(value: str) -> tuple:
+    """(percent, until which percent of the cycle it counts, or None for always) of `60:50` or `80`."""
+    percent, colon, until = (word.strip() for word in value.partition(":"))
+    try:
+        return kind.integer(1, 100).parse(percent), kind.integer(1, 100).parse(until) if colon else None
+    except ValueError as error:
+        raise ValueError(f"expected a percentage such as 80, or 60:50 for 60 % in the first 50 % of the cycle"
+                         f" ({error})") from None
+
+
+def _distinct(value: str) -> tuple:
+    found = _LIST.parse(value)
+    if len({percent for percent, _ in found}) < len(found):
+        raise ValueError("expected each percentage once")
+    return tuple(sorted(found))
+
+
+_LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle", _threshold,
+                               lambda one: str(one[0]) if one[1] is None else f"{one[0]}:{one[1]}"))
+
+
+@declare(
+    schedule="17 * * * *", sections=("personas",),
+    options={
+        "thresholds": Option(_LIST._replace(parse=_distinct), "60:50, 70:70, 80, 100",
+                             "Percent of a limit that are recorded and told; behind a colon, until which percent of "
+                             "the billing cycle. 60:50 counts in its first half only."),
+        "notify": Option(kind.switch, "yes", "Tell users. no: usage_events is all that is written."),
+    },
+    idempotency="A user's events and their notice are one commit, judged in it again with the user's row locked, and "
+                "each event has a unique key: a killed or repeated run finds what is left and goes on.",
+    sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent", "cycle_start"),
+)
+def job(ctx):
+    """Page after page of users who have a limit."""
+    from ..recipes import thresholds
+
+    counts = {"users": 0, "events": 0, "notices": 0}
+    thresholds.check(ctx, counts)
+    return counts

@@ -1,0 +1,410 @@
+"""A threshold is recorded once in a cycle, and its user is told once of the highest."""
+from __future__ import annotations
+
+import signal
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from jobs_lib import catalogue, clock
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes import thresholds
+from tests.support.databases import bulk
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+JOB = "check_usage_thresholds"
+NONE = {"users": 0, "events": 0, "notices": 0}
+GB = 1024 ** 3
+OPTION = catalogue.load(JOB).options["thresholds"]
+
+
+def user(id: int = 1, emails=None, bytes=None, anchor="2026-11-15", **values) -> dict:
+    """By default nine days into its cycle, which is 31 %."""
+    return {"id": id, "email": f"u{id}@home.example", "name": f"U{id}", "email_limit": emails,
+            "bandwidth_limit_bytes": bytes, "billing_anchor": anchor, "created_at": "2026-01-03 10:00:00", **values}
+
+
+def used(emails: int = 0, bytes: int = 0, day="2026-11-20", user_id: int = 1) -> dict:
+    return {"user_id": user_id, "day": day, "email_count": emails, "bytes_used": bytes}
+
+
+def events(bench) -> list[tuple]:
+    return sorted((row["user_id"], row["metric"], row["threshold"]) for row in bench.rows("usage_events"))
+
+
+def crossed(bench, metric="emails") -> list[int]:
+    """The thresholds of this metric."""
+    return sorted(row["threshold"] for row in bench.rows("usage_events") if row["metric"] == metric)
+
+
+def told(bench) -> list[str]:
+    return [row["dedupe_key"] for row in bench.rows("notifications")]
+
+
+def at(bench, *moment) -> None:
+    bench.now = datetime(*moment, tzinfo=timezone.utc)
+
+
+# What counts
+
+def test_a_threshold_is_crossed_when_its_share_is_reached(bench):
+    numbers = {599: [], 600: [60], 699: [60], 700: [60, 70], 799: [60, 70], 800: [60, 70, 80], 999: [60, 70, 80],
+               1000: [60, 70, 80, 100], 5000: [60, 70, 80, 100]}
+    bench.table("users", [user(number, emails=1000) for number in numbers])
+    bench.table("usage_daily", [used(number, user_id=number) for number in numbers])
+    bench.run(JOB)
+    assert events(bench) == [(number, "emails", percent) for number, found in numbers.items() for percent in found]
+
+
+@pytest.mark.parametrize(("now", "found"), [
+    ((2026, 11, 15, 23, 59, 59), [60, 70, 80, 100]),        # of November: a second before its half
+    ((2026, 11, 16, 0, 0, 0), [70, 80, 100]),
+    ((2026, 11, 21, 23, 59, 59), [70, 80, 100]),            # a second before 70 %
+    ((2026, 11, 22, 0, 0, 0), [80, 100]),
+    ((2026, 11, 30, 23, 59, 59), [80, 100])])
+def test_an_early_share_counts_only_early(bench, now, found):
+    at(bench, *now)
+    bench.table("users", [user(emails=1000, anchor="2026-01-01")])
+    bench.table("usage_daily", [used(1000, day="2026-11-02")])
+    bench.run(JOB)
+    assert crossed(bench) == found
+
+
+def test_bytes_and_emails_are_judged_apart(bench):
+    bench.table("users", [user(1, emails=1000, bytes=10 * GB), user(2, emails=1000), user(3, bytes=10 * GB), user(4)])
+    bench.table("usage_daily", [used(800, 6 * GB, user_id=id) for id in (1, 2, 3, 4)])
+    assert bench.run(JOB) == {"users": 3, "events": 8, "notices": 3}
+    assert events(bench) == [(1, "bandwidth", 60), *((1, "emails", percent) for percent in (60, 70, 80)),
+                             *((2, "emails", percent) for percent in (60, 70, 80)), (3, "bandwidth", 60)]
+
+
+def test_only_the_days_of_the_cycle_count(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(1000, day="2026-11-14"), used(40, day="2026-11-15"), used(40, day="2026-11-24"),
+                                used(1000, day="2026-12-15")])
+    bench.run(JOB)
+    assert {row["used"] for row in bench.rows("usage_events")} == {80}
+
+
+def test_users_of_all_anchor_days_have_their_own_cycle(bench):
+    at(bench, 2026, 3, 1, 12, 0, 0)                         # 29, 30 and 31 began on the last day of February
+    bench.table("users", [user(day, emails=10, anchor=f"2024-01-{day:02}") for day in range(1, 32)])
+    for day in range(1, 32):
+        bench.table("usage_daily", [used(10, day="2026-03-01", user_id=day)])
+    bench.run(JOB)
+    starts = {row["user_id"]: row["cycle_start"] for row in bench.rows("usage_events")}
+    assert starts == {1: "2026-03-01", **{day: f"2026-02-{min(day, 28):02}" for day in range(2, 32)}}
+
+
+def test_without_an_anchor_the_day_of_the_account_counts(bench):
+    bench.table("users", [user(emails=10, anchor=None, created_at="2025-06-20 23:59:59")])
+    bench.table("usage_daily", [used(10)])
+    bench.run(JOB)
+    assert {row["cycle_start"] for row in bench.rows("usage_events")} == {"2026-11-20"}
+
+
+def test_of_a_limit_of_nothing_all_is_used_with_the_first_message(bench):
+    bench.table("users", [user(1, emails=0), user(2, emails=0)])
+    bench.table("usage_daily", [used(1, user_id=1), used(0, user_id=2)])
+    assert bench.run(JOB) == {"users": 1, "events": 4, "notices": 1}
+    assert told(bench) == ["usage-threshold:1:2026-11-15:emails:100"]
+
+
+def test_an_event_holds_what_a_dashboard_shows(bench):
+    bench.table("users", [user(bytes=10 * GB)])
+    bench.table("usage_daily", [used(5, 4 * GB), used(5, 3 * GB - 1, day="2026-11-21")])
+    bench.run(JOB)
+    [row] = bench.rows("usage_events")
+    assert row == {"id": 1, "user_id": 1, "cycle_start": "2026-11-15", "metric": "bandwidth", "threshold": 60,
+                   "used": 7 * GB - 1, "limit_value": 10 * GB, "elapsed_percent": 32,
+                   "created_at": clock.text(bench.now)}
+
+
+# Limits that change
+
+def test_a_raised_limit_takes_nothing_back_and_judges_what_comes(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(75)])
+    assert bench.run(JOB)["events"] == 2
+    bench.db.execute("UPDATE {users} SET email_limit = 1000")
+    bench.table("usage_daily", [used(700, day="2026-11-21")])
+    assert bench.run(JOB) == NONE                           # 775 of 1000: 60 and 70 were recorded before
+    bench.table("usage_daily", [used(25, day="2026-11-22")])
+    assert bench.run(JOB) == {"users": 1, "events": 1, "notices": 1}
+    assert [(row["threshold"], row["limit_value"]) for row in bench.rows("usage_events")] == [
+        (60, 100), (70, 100), (80, 1000)]
+
+
+def test_a_lowered_limit_fires_what_is_crossed_now(bench):
+    bench.table("users", [user(emails=1000)])
+    bench.table("usage_daily", [used(600)])
+    bench.run(JOB)
+    bench.db.execute("UPDATE {users} SET email_limit = 600")
+    assert bench.run(JOB) == {"users": 1, "events": 3, "notices": 1}
+    assert told(bench)[-1] == "usage-threshold:1:2026-11-15:emails:100"
+
+
+def test_no_limit_any_more_fires_nothing(bench):
+    bench.table("users", [user(emails=1000)])
+    bench.table("usage_daily", [used(900)])
+    bench.db.execute("UPDATE {users} SET email_limit = NULL")
+    assert bench.run(JOB) == NONE
+
+
+def test_the_next_cycle_begins_anew(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(100), used(80, day="2026-12-16")])
+    bench.run(JOB)
+    at(bench, 2026, 12, 18)
+    assert bench.run(JOB) == {"users": 1, "events": 3, "notices": 1}
+    assert told(bench) == ["usage-threshold:1:2026-11-15:emails:100", "usage-threshold:1:2026-12-15:emails:80"]
+
+
+# A cycle that has ended
+
+@pytest.mark.parametrize(("now", "found"), [
+    ((2026, 11, 15, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 1), [])])
+def test_for_48_hours_a_cycle_that_has_ended_is_recorded_and_nobody_told(bench, now, found):
+    at(bench, *now)
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(100, day="2026-11-14")])
+    assert bench.run(JOB) == {"users": bool(found), "events": len(found), "notices": 0}
+    assert [(row["cycle_start"], row["threshold"], row["elapsed_percent"]) for row in bench.rows("usage_events")] == [
+        ("2026-10-15", percent, 100) for percent in found]
+
+
+# The notice
+
+def test_one_notice_tells_of_both_limits_the_higher_first(bench):
+    bench.table("users", [user(emails=5000, bytes=10 * GB)])
+    bench.table("usage_daily", [used(4100, 7 * GB)])
+    assert bench.run(JOB) == {"users": 1, "events": 5, "notices": 1}
+    [row] = bench.rows("notifications")
+    assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
+        "usage_threshold", "porter", "u1@home.example", "usage-threshold:1:2026-11-15:emails:80")
+    assert row["subject"] == "You have used 80 % of your e-mail allowance in this billing period"
+    assert ("You have used 4,100 of 5,000 e-mails, which is 82 % of your e-mail\nallowance of this billing period.\n\n"
+            "You have used 7.0 GB of 10 GB, which is 70 % of your mail traffic of\nthis billing period.\n\n"
+            "A new billing period begins on 15 December 2026.") in row["body_text"]
+
+
+def test_what_is_used_up_is_said_so(bench):
+    bench.table("users", [user(bytes=5_000_000)])
+    bench.table("usage_daily", [used(9, 5_300_000)])
+    bench.run(JOB)
+    [row] = bench.rows("notifications")
+    assert "Your mail traffic of this billing period is used up: 5.3 MB of 5.0 MB." in row["body_text"]
+    assert "Until then messages may be held" in " ".join(row["body_text"].split())
+
+
+def test_as_usage_grows_each_threshold_is_told_once(bench):
+    bench.table("users", [user(emails=100)])
+    found = []
+    for number in (50, 10, 5, 5, 9, 1, 20, 50):             # 50, 60, 65, 70, 79, 80, 100, 150
+        before = told(bench)
+        bench.db.add_up("usage_daily", ("user_id", "day"), ("email_count",),
+                        "SELECT id, '2026-11-20', :number FROM {users} WHERE id = 1", number=number)
+        bench.run(JOB)
+        found.append([int(key.rpartition(":")[2]) for key in told(bench) if key not in before])
+    assert found == [[], [60], [], [70], [], [80], [100], []]
+
+
+def test_nobody_is_told_of_less_than_before(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(85)])
+    bench.run(JOB, thresholds="80")
+    assert bench.run(JOB, thresholds="50, 80") == {"users": 1, "events": 1, "notices": 0}
+    assert len(told(bench)) == 1
+
+
+def test_suspended_users_get_the_event_only_and_deleted_ones_nothing(bench):
+    bench.table("users", [user(1, emails=100, status="suspended"), user(2, emails=100, status="deleted"),
+                          user(3, emails=100, email="nowhere")])
+    bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3, 4)])
+    assert bench.run(JOB) == {"users": 2, "events": 4, "notices": 0}
+    assert {row[0] for row in events(bench)} == {1, 3}
+    assert [line["user_id"] for line in bench.events(JOB) if line["event"] == "owner cannot be told"] == [3]
+
+
+def test_notices_can_be_switched_off(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(70)])
+    assert bench.run(JOB, notify="no") == {"users": 1, "events": 2, "notices": 0}
+    assert bench.run(JOB) == NONE
+
+
+def test_an_event_that_was_removed_by_hand_comes_back_without_a_second_notice(bench):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(70)])
+    bench.run(JOB)
+    bench.db.execute("DELETE FROM {usage_events}")
+    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 0}
+
+
+# The option
+
+@pytest.mark.parametrize(("value", "found"), [("50", [50]), ("90, 50:31", [90]), ("90, 50:32", [90]),
+                                              ("90, 50 : 33", [50, 90]), ("1,100", [1, 100])])
+def test_thresholds_can_be_chosen(bench, value, found):
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(100)])
+    bench.run(JOB, thresholds=value)                        # 32 % of the cycle have gone
+    assert crossed(bench) == found
+
+
+@pytest.mark.parametrize("value", ["", "0", "101", "60%", "60:0", "60:101", "60:", "60:50:40", "60, 60:50", "sixty"])
+def test_a_threshold_that_is_none_is_refused(value):
+    with pytest.raises(ValueError, match="expected"):
+        OPTION.kind.parse(value)
+
+
+def test_they_are_shown_as_they_are_written():
+    assert OPTION.kind.show(OPTION.kind.parse("100, 80,60 : 50")) == "60:50, 80, 100"
+
+
+# Rows that make no sense, many rows, several at once
+
+def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
+    if bench.db.for_update:
+        return                                              # there a column holds what it is made for
+    bench.table("users", [user(1, emails="many"), user(2, emails=100, anchor="soon"), user(3, emails=100)])
+    bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3)])
+    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "left_out": 2}
+    assert {row[0] for row in events(bench)} == {3}
+
+
+def fill(db, number: int, now) -> int:
+    """So many users, all over 80 % since today; a third of them in a first half. How many events that makes."""
+    bulk(db, "users", ["id", "email", "name", "email_limit", "billing_anchor", "created_at"],
+         [(id, f"u{id}@home.example", f"U{id}", 100, (now - timedelta(days=(9, 21, 27)[id % 3])).date(), now)
+          for id in range(1, number + 1)])
+    bulk(db, "usage_daily", ["user_id", "day", "email_count"], [(id, now.date(), 80) for id in range(1, number + 1)])
+    return sum((1, 3)[id % 3 == 0] for id in range(1, number + 1))
+
+
+def test_all_pages_are_looked_at(bench, monkeypatch):
+    monkeypatch.setattr(thresholds, "PAGE", 7)
+    monkeypatch.setattr(thresholds, "LISTED", 2)
+    made = {"users": 28, "events": fill(bench.db, 28, bench.now), "notices": 28}        # the last page is a full one
+    assert bench.run(JOB, dry_run=True) == made
+    assert bench.run(JOB) == made
+    assert bench.run(JOB) == NONE                           # R12
+
+
+def test_questions_grow_with_cycles_not_with_users(bench):
+    fill(bench.db, 800, bench.now)
+    bench.run(JOB)
+    bench.run(JOB)
+    assert sum("usage_daily" in sql for sql in bench.statements) == 3
+    assert sum("usage_events" in sql for sql in bench.statements) == 3
+
+
+def test_a_run_stops_between_parts_and_the_next_goes_on(bench, monkeypatch):      # R4
+    monkeypatch.setattr(thresholds, "AT_ONCE", 3)
+    made = fill(bench.db, 60, bench.now)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.3 if sql.startswith("INSERT INTO {usage_events}") else 0)
+    first = bench.run(JOB, budget="1s")
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
+    assert 0 < first["users"] < 60
+    bench.on_statement = None
+    assert bench.run(JOB) == {"users": 60 - first["users"], "events": made - first["events"],
+                              "notices": 60 - first["notices"]}
+
+
+def test_limit_caps_the_users(bench):
+    fill(bench.db, 8, bench.now)
+    assert bench.run(JOB, limit=3, dry_run=True)["users"] == 3
+    assert bench.run(JOB, limit=3)["users"] == 3
+    assert bench.result["stop_reason"] == "limit"
+    assert bench.run(JOB)["users"] == 5
+
+
+def test_a_dry_run_shows_events_and_changes_nothing(bench):        # R11
+    bench.table("users", [user(emails=100)])
+    bench.table("usage_daily", [used(70)])
+    assert bench.run(JOB, dry_run=True) == {"users": 1, "events": 2, "notices": 1}
+    [sample] = bench.samples
+    assert sample["step"] == "record 2 events of 1 user, with 1 notice"
+    assert sample["rows"][0] == {"user_id": 1, "metric": "emails", "threshold": 60, "used": 70, "limit_value": 100,
+                                 "elapsed_percent": 32, "cycle_start": "2026-11-15"}
+    assert (events(bench), told(bench)) == ([], [])
+
+
+def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
+    bench.table("users", [user(1, emails=100), user(2, emails=100)])
+    bench.table("usage_daily", [used(70, user_id=1), used(70, user_id=2)])
+    other = connect(bench.url)
+
+    def raise_it(sql, _):                                   # after the users were found, before the transaction
+        if sql.startswith(("BEGIN", "START")):
+            other.execute("UPDATE {users} SET email_limit = 1000 WHERE id = 1")
+    bench.on_statement = raise_it
+    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1}
+    other.close()
+    assert {row[0] for row in events(bench)} == {2}
+
+
+def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):      # R12: two hosts, each with its own locks
+    service = Service(tmp_path, engine_url)
+    made = fill(bench.db, 300, clock.now())
+    both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
+    outs = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outs
+    assert len(events(bench)) == made
+    assert len(told(bench)) == len(set(told(bench))) == 300
+    service.db.close()
+
+
+KILLS = {
+    "before anything": ("FOR UPDATE", 1),
+    "found, not recorded": ("INSERT INTO {usage_events}", 2),
+    "recorded, none told": ("INSERT INTO {notifications}", 1),
+    "recorded, some told": ("INSERT INTO {notifications}", 60),
+    "told, not committed": ("COMMIT", 2),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", KILLS)
+def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, point):      # R2
+    at, number = KILLS[point]
+    if at == "FOR UPDATE" and not bench.db.for_update:
+        at = "BEGIN"
+    service, now = Service(tmp_path, engine_url), clock.now()
+    for _ in REPEATS:
+        for name in ("usage_events", "usage_daily", "notifications", "users"):
+            bench.db.execute(f"DELETE FROM {{{name}}}")
+        made = fill(bench.db, 150, now)
+        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
+        assert len(events(bench)) < made
+        assert {row[0] for row in events(bench)} == {row["user_id"] for row in bench.rows("notifications")}
+        service.run(JOB)
+        assert len(events(bench)) == made
+        assert len(told(bench)) == 150
+    service.db.close()
+
+
+def peak(folder, number: int) -> int:
+    """KiB of a run over so many users, of whom a few hundred are told."""
+    folder.mkdir()
+    service, now = Service(folder, f"sqlite:///{folder}/jobs.db"), clock.now()
+    fill(service.db, 1000, now)
+    for _ in range(number // 1000 - 1):
+        service.db.execute("INSERT INTO {users} (email, name, email_limit, billing_anchor, created_at) SELECT email,"
+                           " name, 100 + :more, billing_anchor, created_at FROM {users} WHERE id <= 1000", more=200)
+    service.db.execute("INSERT INTO {usage_daily} (user_id, day, email_count) SELECT id, :day, 80 FROM {users}"
+                       " WHERE id > 1000", day=now.date())
+    process = service.start(JOB, launcher=str(ROOT / "tests/support/peak.py"))
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert service.db.value("SELECT COUNT(*) FROM {notifications}") == 1000
+    service.db.close()
+    return int(err.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_ten_times_the_users_take_the_same_memory(tmp_path):       # R18
+    once, ten = peak(tmp_path / "once", 6000), peak(tmp_path / "ten", 60_000)
+    assert ten < once * 1.1
