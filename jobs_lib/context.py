@@ -35,6 +35,10 @@ class Context:
         """A shared section's values, such as `ctx.section("mail").host`."""
         return self._config.section(name)
 
+    def reader(self):
+        """A second connection that only reads; who asks for it closes it."""
+        return self._ports.connect(readonly=True)
+
     def options_of(self, job: str):
         """Another job's options, for a rule that two jobs have to agree on."""
         return self._config.job_named(job)

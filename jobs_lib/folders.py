@@ -25,6 +25,22 @@ def private(path: str) -> str:
     return path
 
 
+def shared(path: str, others) -> str | None:
+    """What else is in this folder, or around it, in words; None for a folder of its own.
+
+    `others`: (name, folder) of what must not meet it; this program is always among them.
+    """
+    ours = os.path.realpath(path)
+    if ours == os.sep:
+        return "that is the root of all folders"
+    for name, folder in (*others, ("the program's folder", os.path.dirname(os.path.abspath(__file__)))):
+        other = os.path.realpath(folder)
+        both = os.path.commonpath([ours, other])
+        if both in (ours, other):
+            return f"that {'is' if ours == other else 'is in' if both == other else 'holds'} {name} ({folder})"
+    return None
+
+
 def write(path: str, text: str) -> None:
     """Write a private file so that a reader sees all of it or nothing, also after a power cut."""
     partial = f"{path}.{os.getpid()}.part"

@@ -125,6 +125,14 @@ SECTIONS["notifications"] = {
                               "The page of your app that takes an unsubscribe token, e.g. "
                               "https://mail.example.org/unsubscribe. Empty: no notice offers to unsubscribe."),
 }
+SECTIONS["export"] = {
+    "dir": Option(kind.path, "var/exports", "Where the exports of accounts wait to be downloaded: a private folder of "
+                                            "their own, never below the web root."),
+    "url": Option(kind.or_empty(kind.ascii_url), "",
+                  "The page of your app that gives out an export, e.g. https://mail.example.org/export; the token "
+                  "comes after it, as ?t=... Empty: [core] app_url and /export."),
+    "keep": Option(kind.duration, "7d", "So long a finished export can be downloaded; then its file goes."),
+}
 SECTIONS["webhooks"] = {
     "timeout": Option(kind.duration, "15s", "How long one request may take, from the look-up of the name to the end of "
                                             "the answer."),
@@ -161,6 +169,7 @@ MEANINGS = {
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
     "alerts": "What you are told when something needs you, and how.",
+    "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = its_column.",

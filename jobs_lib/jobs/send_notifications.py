@@ -18,7 +18,7 @@ from ..options import Option
 
 
 @declare(
-    schedule="*/5 * * * *", priority="critical", sections=("mail", "personas", "notifications"),
+    schedule="*/5 * * * *", priority="critical", sections=("mail", "personas", "notifications", "export"),
     options={
         "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h",
                          "Before each repeat, counted from the attempt before. The first attempt is made at once."),

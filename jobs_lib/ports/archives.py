@@ -13,10 +13,10 @@ dots and dashes.
 """
 from __future__ import annotations
 
-import os
 from collections import namedtuple
 
 from ..errors import JobsError
+from ..folders import shared
 
 PARTIAL = ".part"            # at the end of a passing name
 BLOCK = 65536
@@ -51,17 +51,9 @@ def misplaced(store: str, section_of) -> str | None:
     """
     if not store or "://" in store:
         return None
-    path, wrong = os.path.realpath(store), None
-    others = [(f"[{section}] {option}", getattr(section_of(section), option))
-              for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"))]
-    for name, folder in (*others, ("the program's folder", os.path.dirname(os.path.dirname(__file__)))):
-        other = os.path.realpath(folder)
-        both = os.path.commonpath([path, other])
-        if both in (path, other):
-            wrong = f"that {'is' if path == other else 'is in' if both == other else 'holds'} {name} ({folder})"
-            break
-    if path == os.sep:
-        wrong = "that is the root of all folders"
+    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section, option in (
+        ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("export", "dir"))]
+    wrong = shared(store, others)
     return wrong and f"[archive] store = {store}: {wrong}; give archives a folder of their own"
 
 

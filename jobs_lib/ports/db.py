@@ -154,6 +154,14 @@ class Database:
         """`with db.transaction():` commits at its end, rolls back on any exception, cannot be nested."""
         return Transaction(self)
 
+    def snapshot(self) -> Transaction:
+        """`with db.snapshot():` all that is read in it is as of one moment, however long it takes."""
+        return Transaction(self, self.dialect.snapshot)
+
+    def bars_writers(self) -> bool:
+        """Whether nobody can write while a snapshot is open here: then who reads for long does without one."""
+        return self.dialect.bars_writers(self._ready())
+
     def batch(self, work):
         """`work()` in one transaction, and its result.
 

@@ -12,17 +12,17 @@ class Transaction:
     the engine would run them outside any transaction, and its end raises even if the exception was swallowed.
     """
 
-    def __init__(self, database) -> None:
-        self._database = database
+    def __init__(self, database, begin: tuple = ()) -> None:
+        self._database, self._begin = database, begin
         self.broken: DatabaseError | None = None
 
     def __enter__(self) -> None:
         database = self._database
         if database.current:
             raise RuntimeError("a transaction is open already: they cannot be nested")
-        begin = database.dialect.begin(database.readonly)
         try:
-            database._run(begin, {}, _nothing, repeatable=True)
+            for begin in self._begin or (database.dialect.begin(database.readonly),):
+                database._run(begin, {}, _nothing, repeatable=True)
             database.current = self
         except DatabaseError:
             raise

@@ -5,6 +5,7 @@ from collections import namedtuple
 
 URGENT, NORMAL, LOW = 0, 1, 2
 PORTER = "porter"
+EXPORT_READY = "export_ready"           # its link is put in when it is sent
 
 Kind = namedtuple("Kind", "persona priority optional")
 
@@ -20,7 +21,7 @@ KINDS = {
     "domain_failing": Kind("postmaster", NORMAL, False),
     "domain_failed": Kind("postmaster", NORMAL, False),
     "webhook_disabled": Kind("postmaster", NORMAL, False),
-    "export_ready": Kind("security", NORMAL, False),
+    EXPORT_READY: Kind("security", NORMAL, False),
     "export_failed": Kind("security", NORMAL, False),
     "account_deletion_scheduled": Kind("security", URGENT, False),
 }

@@ -72,6 +72,6 @@ SAMPLES: dict = {
         ],
     },
     "export_ready": {"requested": "24 November 2026", "size": "3.4 MB", "expires": "1 December 2026, 15:05 UTC"},
-    "export_failed": {"requested": "24 November 2026"},
+    "export_failed": {"requested": "24 November 2026", "why": ""},
     "account_deletion_scheduled": {"closed": "24 November 2026", "date": "1 December 2026"},
 }

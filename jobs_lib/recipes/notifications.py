@@ -5,13 +5,13 @@ from datetime import timedelta
 
 from .. import clock, unsubscribe
 from ..addresses import check
-from ..ports.mail import IN_MEMORY, SENT, Envelope, Message, Result
+from ..ports.mail import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
 from . import mailing, mime
-from .kinds import AFTER_DELETION, LOW, NORMAL, PORTER, URGENT, optional, required
+from .kinds import AFTER_DELETION, EXPORT_READY, LOW, NORMAL, PORTER, URGENT, optional, required
 from .queue import Queue
 
-COLUMNS = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "priority", "last_attempt_at",
-           "last_error")
+COLUMNS = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key", "priority",
+           "last_attempt_at", "last_error")
 
 
 def queue(ctx) -> Queue:
@@ -39,13 +39,16 @@ class Notices(mailing.Items):
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def gone(self, rows: list[dict]) -> dict:
-        """Its account is deleted, or its owner does not want this kind."""
+        """Its account is deleted, its owner does not want this kind, or the export that it tells of is gone."""
         users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
         there = {row["id"]: row["status"] for row in self.ctx.db.query(
             "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
         unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
             "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)", ids=users)} if users else set()
-        reasons = {}
+        exports, reasons = [row for row in rows if row["kind"] == EXPORT_READY], {}
+        if exports:
+            from .export_link import gone
+            reasons = gone(self.ctx, exports)
         for row in rows:
             user = row["user_id"]
             if user is not None and there.get(user, "deleted") == "deleted" and not (
@@ -73,6 +76,12 @@ class Notices(mailing.Items):
         for column in ("to_email", "subject", "body_text", "body_html"):
             row[column] = _words(row[column])
         recipient = check(row["to_email"])
+        if row["kind"] == EXPORT_READY:
+            from .export_link import NoLink, fill
+            try:
+                fill(self.ctx, row)
+            except NoLink as error:
+                return Result(FINAL, None, "", str(error))
         content, sender = self.message(row, recipient)
         return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content), self.ctx.hard_limit,
                                     f"notice-{row['id']}")

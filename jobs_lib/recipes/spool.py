@@ -95,27 +95,27 @@ def database_id(db) -> str:
     return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
 
 
-def mark_folder(folder: str, owner: str) -> None:
+def mark_folder(folder: str, owner: str, option: str = "[spool] dir", marker: str = MARKER) -> None:
     """Write down which database (its id) owns these files: only a folder with the database's own mark is ever swept.
 
     Makes the folder, private, if it is not there. JobsError, and nothing changed, when it carries the mark of
-    another database, or is no folder for a spool at all.
+    another database, or is no folder for such files at all.
     """
     what = foreign(folder)
     if what:
-        raise JobsError(f"[spool] dir = {folder} holds {what}: give the raw messages a folder of their own, since "
-                        "files there that no message names are removed in time")
-    path = os.path.join(private(folder), MARKER)
+        raise JobsError(f"{option} = {folder} holds {what}: give these files a folder of their own, since those that "
+                        "nothing names any more are removed in time")
+    path = os.path.join(private(folder), marker)
     try:
         marked = kept(path, lambda: owner)
         if marked != owner and not _holds_anything(folder):
             write(path, owner + "\n")           # a first try with another database left nothing in it
             marked = owner
     except OSError as error:
-        raise JobsError(f"[spool] dir = {folder} cannot be marked as ours: {error.strerror}") from None
+        raise JobsError(f"{option} = {folder} cannot be marked as ours: {error.strerror}") from None
     if marked != owner:
         raise JobsError(f"{path} says that this folder belongs to another database ({marked[:8]}..., ours is "
-                        f"{owner[:8]}...): let [spool] dir name a folder of its own. If this database has taken the "
+                        f"{owner[:8]}...): let {option} name a folder of its own. If this database has taken the "
                         "other's place, delete that file and run `jobs.py migrate`")
 
 
@@ -135,10 +135,10 @@ def foreign(folder: str, **places: str) -> str | None:
     return None
 
 
-def mark(folder: str) -> str | None:
+def mark(folder: str, marker: str = MARKER) -> str | None:
     """The database id that the folder is marked with, if it is marked."""
     try:
-        with open(os.path.join(folder, MARKER), encoding="ascii") as file:
+        with open(os.path.join(folder, marker), encoding="ascii") as file:
             return file.read(100).strip()
     except (OSError, ValueError):
         return None

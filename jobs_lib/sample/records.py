@@ -33,6 +33,9 @@ UNVERIFIED = (
     ("jane@old.example", _ago(days=34), _ago(days=31), _ago(days=4), None),
     ("jane@office.example", _ago(days=60), _ago(days=57), None, "club"),
 )
+# owner, status, since it was asked for, until it can no longer be downloaded
+EXPORTS = (("jane", "queued", _ago(minutes=4), None), ("sam", "ready", _ago(days=7, minutes=30), -_ago(minutes=20)),
+           ("omar", "queued", _ago(minutes=50), None), ("jane", "expired", _ago(days=90), -_ago(days=83)))
 PAST_RUNS = (*range(95, 91, -1), *range(10, 0, -1))         # days before the latest slot; of each job the last ten stay
 
 
@@ -44,6 +47,7 @@ def fill(db, now, owners: dict, aliases: dict, destinations: dict) -> None:
     _aliases(db, now, owners["jane"], next(iter(destinations.values())))
     _destinations(db, now, owners["jane"], aliases)
     _sign_in(db, now, owners["jane"])
+    _exports(db, now, owners)
     _runs(db, now)
 
 
@@ -124,6 +128,14 @@ def _sign_in(db, now, user_id: int) -> None:
             (_ago(days=80), _ago(minutes=3)))):
         db.insert("sessions", user_id=user_id, token_hash=_hash("session", number), expires_at=now + expires,
                   last_seen_at=now - seen, created_at=now - _ago(days=90) + expires)
+
+
+def _exports(db, now, owners: dict) -> None:
+    for owner, status, age, left in EXPORTS:
+        done = None if left is None else now - age + _ago(minutes=3)
+        db.insert("export_requests", user_id=owners[owner], status=status, requested_at=now - age, started_at=done,
+                  finished_at=done, expires_at=None if left is None else now + left, attempts=int(left is not None),
+                  progress=100 * (left is not None), file_bytes=None if left is None else 18_211)
 
 
 def _runs(db, now) -> None:

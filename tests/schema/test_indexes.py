@@ -84,6 +84,9 @@ ROWS = {
         f"u{n}@example.org", 30 if n % 50 == 0 else None, n % 300, None if n % 9 else ago(n * DAY)[:10], PAST)),
     "aliases": ("user_id address active expires_at created_at", 2500, lambda n: (
         n % USERS + 1, f"a{n}@example.org", n % 9 > 0, ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
+    "export_requests": ("user_id status requested_at started_at expires_at", 2500, lambda n: (
+        n % USERS + 1, {7: "queued", 9: "ready"}.get(n % 500, ("expired", "failed")[n % 9 == 0]), ago(n * 54),
+        ago(n * 54), ago(n * 54 - 7 * DAY))),
 }
 LARGE = tuple(ROWS)
 # What no two rows may have alike, as a doubled row has it: an SQL expression with the number of the doubling.
@@ -117,7 +120,7 @@ def busy(request, tmp_path_factory):
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     url = server.database() if server else f"sqlite:///{folder}/jobs.db"
     bench = Bench(folder, url)
-    bench.config(dns={"mx_hosts": "mx1.service.example"})
+    bench.config(core={"app_url": "https://app.service.example"}, dns={"mx_hosts": "mx1.service.example"})
     load(bench.db)
     yield bench
     bench.db.close()

@@ -32,7 +32,7 @@ def _of_sqlite(plan: list[dict], large) -> list[str]:
 def _of_mysql(plan: list[dict], large) -> list[str]:
     wrong = []
     for step in plan:
-        rows, extra = int(step["rows"] or 0), step["Extra"] or ""
+        rows, extra = int(str(step["rows"] or 0).partition(" ")[0]), step["Extra"] or ""
         if step["table"] in large and step["type"] in ("ALL", "index") and rows > READ_AT_MOST:
             wrong.append(f"{step['table']}: {step['type']}, {rows} rows")
         if "filesort" in extra and rows > SORTED_AT_MOST:

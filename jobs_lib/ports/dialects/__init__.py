@@ -10,6 +10,8 @@ Each has `name`, `Error` (the driver's root error), and
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
+    snapshot                                  statements that begin a transaction which sees one moment alone
+    bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for schema/ddl.py

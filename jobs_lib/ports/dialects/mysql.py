@@ -255,6 +255,15 @@ def begin(readonly: bool) -> str:
     return "START TRANSACTION"
 
 
+# For this one transaction: under READ COMMITTED each statement would see a moment of its own.
+snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+
+def bars_writers(raw) -> bool:
+    """InnoDB keeps what a reader still sees beside what is new."""
+    return False
+
+
 def mark(value: str) -> str:
     return f"%({value})s"
 

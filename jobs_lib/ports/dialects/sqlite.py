@@ -207,6 +207,15 @@ def begin(readonly: bool) -> str:
     return "BEGIN" if readonly else "BEGIN IMMEDIATE"
 
 
+# BEGIN alone takes nothing yet: the first that is read fixes the moment.
+snapshot = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
+
+
+def bars_writers(raw) -> bool:
+    """Without WAL nobody can commit while somebody reads."""
+    return raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
+
+
 def mark(value: str) -> str:
     return ":" + value
 

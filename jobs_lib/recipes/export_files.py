@@ -1,0 +1,131 @@
+"""The files of exports: their names, their folder, and when one goes.
+
+A name holds the request's number, by which its row is found, and 128 random bits. While it is written it ends with
+`.part`; its row names it before it is there, so whatever a row of that number does not name is nobody's any more.
+"""
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import suppress
+
+from ..errors import ConfigError, JobsError
+from ..folders import HTACCESS, shared, write
+from .spool import database_id, mark, mark_folder
+
+OPTION, MARKER = "[export] dir", ".jobs-exports"
+PART = ".part"
+NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
+UNKNOWN_SECONDS = 3600       # a file of a number that no row has is left alone so long: the database may be another
+
+
+def new_name(request_id: int) -> str:
+    """A name that nobody can guess."""
+    return f"export-{request_id}-{os.urandom(16).hex()}.zip"
+
+
+def folder(ctx) -> str:
+    """The folder, made and marked as this database's. ConfigError, JobsError for one that is not ours alone."""
+    path = ctx.section("export").dir
+    others = [(f"[{section}] {option}", getattr(ctx.section(section), option))
+              for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"),
+                                      ("archive", "store")) if getattr(ctx.section(section), option)]
+    wrong = shared(path, [(name, other) for name, other in others if "://" not in other])
+    if wrong:
+        raise ConfigError(f"{OPTION} = {path}: {wrong}; give exports a folder of their own")
+    try:
+        mark_folder(path, database_id(ctx.db), OPTION, MARKER)
+        htaccess = os.path.join(path, ".htaccess")
+        if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
+            write(htaccess, HTACCESS)
+    except OSError as error:
+        raise JobsError(f"{OPTION} = {path}: {error.strerror}: this user must be able to write there") from None
+    return path
+
+
+def create(path: str):
+    """A new private file to write and to read."""
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600))
+
+
+def publish(path: str) -> None:
+    """Give a finished file its name, made to last."""
+    os.rename(path + PART, path)
+    handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):             # a file system that cannot do that for folders has done what it can
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_files(ctx, rows) -> int:
+    """Remove the files of these requests (`id`, `file_name`), whole or half written. How many were there.
+
+    Take the requests' status away first, so that the app refuses them; delete their rows after. Killed in between,
+    the file is found by its number and removed by the next run of export_accounts.
+    """
+    removed = 0
+    for row in rows:
+        name = row["file_name"]
+        if name and NAME.fullmatch(name) and not name.endswith(PART):
+            removed += sum(_remove(ctx, ending) for ending in (name, name + PART))
+    return removed
+
+
+def sweep(ctx) -> int:
+    """Remove the files that no row needs any more: what a killed run left. How many."""
+    path = ctx.section("export").dir
+    found = {name: int(match[1]) for name in _listed(path) if (match := NAME.fullmatch(name))}
+    if not found or mark(path, MARKER) != (owner := database_id(ctx.db)) or not owner:
+        return 0
+    return sum(_remove(ctx, name) for name in unneeded(ctx, path, found))
+
+
+def unneeded(ctx, path: str, found: dict) -> list[str]:
+    """Those of the files {name: number of the request} that no row needs."""
+    numbers, names = sorted(set(found.values())), []
+    rows: dict = {}
+    for start in range(0, len(numbers), 500):
+        rows.update({row["id"]: row for row in ctx.db.query(
+            "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)",
+            some=numbers[start:start + 500])})
+    for name, number in found.items():
+        row = rows.get(number)
+        if row is None:
+            if ctx.clock().timestamp() - _changed(os.path.join(path, name)) > UNKNOWN_SECONDS:
+                names.append(name)
+        elif row["status"] not in ("running", "ready") or row["file_name"] != name.removesuffix(PART) or (
+                row["status"] == "ready" and name.endswith(PART)):
+            names.append(name)
+    return names
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:                         # not there yet
+        return []
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _remove(ctx, name: str) -> int:
+    """Whether a file of this name was there and is gone."""
+    path = os.path.join(ctx.section("export").dir, name)
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return 0
+        os.unlink(path)
+        return 1
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        ctx.log.warning("file not removed", file=name, error=error.strerror)
+        return 0

@@ -1,0 +1,24 @@
+"""What export_accounts would do, for a dry run."""
+from __future__ import annotations
+
+from . import exports
+
+SHOWN = 10
+
+
+def preview(ctx) -> dict:
+    """Show it, and return the counts. How many rows an account has is not counted."""
+    rows = exports.waiting(ctx)
+    if ctx.limit is not None:
+        rows = rows[:ctx.limit]
+    refused = [row for row in rows if exports.refusal(ctx, exports.owner(ctx, row), row)]
+    made = [row for row in rows if row not in refused]
+    over = ctx.db.query("SELECT id, status, expires_at, file_bytes FROM {export_requests} WHERE status = 'ready'"
+                        " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now,
+                        most=ctx.limit or exports.AT_ONCE)
+    for title, some in (("export {} account{}", made), ("refuse {} request{}", refused),
+                        ("delete {} export{} whose time is over", over)):
+        if some:
+            ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN])
+    return {"exported": len(made), "expired": len(over), "refused": len(refused)}
+

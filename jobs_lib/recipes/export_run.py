@@ -1,0 +1,107 @@
+"""Making exports, one after the other, until none waits or the run has to stop."""
+from __future__ import annotations
+
+import os
+from contextlib import closing, nullcontext, suppress
+from functools import partial
+
+from .. import clock
+from ..errors import Busy, JobsError
+from ..ports.dialects import Lost
+from . import export_files as files
+from . import export_write, exports
+
+STORED_SECONDS = 2.0         # between two commits of the progress
+FAIR_SHARE = 0.5             # of the budget: an attempt that had less time is not counted when the time is up
+
+
+class _Taken(Exception):
+    """The request is no longer this run's."""
+
+
+class _Stop(Exception):
+    """The run has to end in the middle of a file."""
+
+
+def make_all(ctx, counts: dict) -> None:
+    """Make what waits."""
+    row = None
+    while not ctx.should_stop():
+        rows = exports.waiting(ctx, row)
+        if not rows:
+            return
+        _need_link(ctx)
+        folder = files.folder(ctx)
+        for row in rows:
+            if ctx.should_stop():
+                return
+            if ctx.limit is not None and counts["exported"] >= ctx.limit:
+                ctx.stop("limit")
+                return
+            taken = exports.claim(ctx, row, counts)
+            if taken:
+                _make(ctx, taken, os.path.join(folder, taken.file_name), counts)
+
+
+def _need_link(ctx) -> None:
+    from .export_link import url
+    if not url(ctx):
+        raise JobsError("exports are asked for, but there is no page to download them from: set [export] url, or "
+                        "[core] app_url. The requests wait")
+
+
+def _make(ctx, taken, path: str, counts: dict) -> None:
+    """One export. What goes wrong with its rows is its own; a full disk or a lost database is everybody's."""
+    fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
+    put_back, done = partial(exports.put_back, ctx, taken, counts), False
+    try:
+        written = _write(ctx, taken, path)
+        files.publish(path)
+        if not exports.finish(ctx, taken, written):
+            raise _Taken
+        done = True
+        counts["exported"] += 1
+        ctx.log.event("exported", id=taken.row["id"], rows=written.rows, bytes=written.bytes)
+    except _Taken:
+        ctx.log.event("export cancelled", id=taken.row["id"])
+    except _Stop:
+        put_back(f"the run had to stop ({ctx.stop_reason})", fair and ctx.stop_reason in ("budget", "memory"))
+    except (Busy, Lost) as error:
+        put_back(exports.words(error), False)
+        raise
+    except OSError as error:
+        put_back(exports.words(error), False)
+        raise JobsError(f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}. No request has lost an "
+                        "attempt; the next run tries again") from None
+    except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
+        put_back(exports.words(error), True)
+    finally:
+        if not done:
+            _discard(path)
+
+
+def _write(ctx, taken, path: str):
+    stored = ctx.monotonic()
+
+    def look(rows: int, total: int) -> None:
+        nonlocal stored
+        ctx.progress(rows, total)
+        if ctx.should_stop():
+            raise _Stop
+        if ctx.monotonic() - stored >= STORED_SECONDS:
+            stored = ctx.monotonic()
+            if not exports.is_ours(ctx, taken, min(99, 100 * rows // total)):
+                raise _Taken
+
+    with closing(ctx.reader()) as db:
+        # Where a reader would make all writers wait, each page is read as of its own moment, and the README says so.
+        one_moment = not db.bars_writers()
+        with db.snapshot() if one_moment else nullcontext(), files.create(path + files.PART) as file:
+            return export_write.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
+                                      one_moment=one_moment, look=look)
+
+
+def _discard(path: str) -> None:
+    for name in (path, path + files.PART):
+        with suppress(FileNotFoundError):
+            os.unlink(name)

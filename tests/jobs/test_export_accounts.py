@@ -1,0 +1,444 @@
+"""An account's own rows, all of them and no secret, in one zip; one link, for seven days."""
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from email import message_from_bytes, policy
+
+import pytest
+
+import jobs_lib
+from jobs_lib.recipes.export_data import KINDS
+from jobs_lib.recipes.export_files import new_name
+from tests.support.databases import rows as whole_database
+from tests.support.exports import SECRET, account, ask, check, members, rows, table, token, zips
+
+APP = {"app_url": "https://mail.example.org"}
+
+
+@pytest.fixture
+def bench(bench):
+    bench.config(core=APP, export={"dir": "exports"}, mail={"per_hour": "off"})
+    return bench
+
+
+def opens(bench, link_token: str, **later):
+    """What the app finds for a token, so much later."""
+    return jobs_lib.find_export(link_token, str(bench.folder / "config.ini"), bench.ahead(**later))
+
+
+def exported(bench, **values) -> str:
+    """An export of account 7 that was made and told of; the token of its link."""
+    if not bench.ids("users", "id = 7"):
+        account(bench)
+    ask(bench, **values)
+    assert bench.run("export_accounts")["exported"] == 1
+    bench.outbox.clear()
+    bench.run("send_notifications")
+    return next(token(mail) for mail in bench.outbox if "ready" in mail.subject)
+
+
+# What is in it
+
+def test_every_row_of_the_account_and_none_of_another(bench):
+    account(bench)
+    ask(bench)
+    assert bench.run("export_accounts")["exported"] == 1
+    manifest, content = check(zips(bench)[0]), members(zips(bench)[0])
+    assert {name: told["rows"] for name, told in manifest["files"].items() if told["rows"] != 1} == {}
+    assert manifest["one_moment"] is True
+    for kind in KINDS:
+        found = rows(content, kind.name)[0]
+        assert tuple(found) == kind.columns
+        number = {"id": found["id"]} if "id" in found else {}
+        where = " AND ".join(f"{name} = :{name}" for name in number) or "1 = 1"
+        stored = bench.db.row(f"SELECT * FROM {{{kind.table}}} WHERE {where}", **number)
+        if kind.table != "export_requests":         # which has become `ready` since
+            assert found == {name: stored[name] for name in kind.columns}       # R53: exact
+
+
+def test_no_secret_and_no_hash_is_anywhere_in_it(bench):        # R52
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    path = zips(bench)[0]
+    assert [name for name, content in members(path).items() if SECRET.encode() in content] == []
+    request = bench.rows("export_requests")[0]
+    for hidden in (request["token_hash"], request["token_nonce"], request["file_name"]):
+        assert not any(hidden.encode() in content for content in members(path).values())
+    assert SECRET.encode() not in path.read_bytes()
+
+
+def test_pages_lose_and_repeat_no_row(bench, monkeypatch):      # in the order of each index, ties included
+    from jobs_lib.recipes import export_write
+    monkeypatch.setattr(export_write, "PAGE_ROWS", 3)
+    monkeypatch.setattr(export_write, "FIRST_ROWS", 2)
+    account(bench)
+    bench.table("message_logs", [{"user_id": 7, "direction": "send", "created_at": bench.ago(minutes=n // 4)}
+                                 for n in range(11)])
+    bench.table("message_stats", [{"user_id": 7, "alias_id": n // 3, "day": f"2026-07-{n % 3 + 1:02}", "status": "spam",
+                                   "direction": way} for n in range(8) for way in ("forward", "reply")])
+    bench.table("aliases", [{"user_id": 7} for _ in range(7)])
+    bench.db.execute("DELETE FROM {alias_destinations}")
+    bench.table("alias_destinations", [{"alias_id": alias, "destination_id": n} for n in range(3)
+                                       for alias in bench.ids("aliases", "user_id = 7")])
+    ask(bench)
+    bench.run("export_accounts")
+    content = members(zips(bench)[0])
+    assert sorted(row["id"] for row in rows(content, "message_logs")) == bench.ids("message_logs", "user_id = 7")
+    assert len({tuple(row.values()) for row in rows(content, "message_totals")}) == 17
+    assert len({tuple(row.values()) for row in rows(content, "alias_destinations")}) == 24
+    assert table(content, "message_logs")[0][0].isdecimal()
+
+
+def test_rows_that_come_while_it_is_written_are_not_in_it(bench):       # one consistent read
+    account(bench)
+    ask(bench)
+
+    def meanwhile(sql, values):
+        if "FROM {audit_logs}" in sql and "LIMIT" in sql:
+            bench.on_statement = None
+            bench.table("audit_logs", [{"user_id": 7, "event": "late"}])
+            bench.db.execute("DELETE FROM {sessions} WHERE user_id = 7")
+    bench.on_statement = meanwhile
+    bench.run("export_accounts")
+    content = members(zips(bench)[0])
+    assert [row["event"] for row in rows(content, "audit_events")] == ["signed_in"]
+    assert len(rows(content, "sessions")) == 1
+    assert len(bench.ids("audit_logs", "user_id = 7")) == 2
+
+
+# The file
+
+def test_the_file_is_private_has_a_random_name_and_refuses_the_web(bench):      # R52
+    exported(bench)
+    path, folder = zips(bench)[0], bench.folder / "exports"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert "Require all denied" in (folder / ".htaccess").read_text()
+    row = bench.rows("export_requests")[0]
+    assert (path.name, path.stat().st_size) == (row["file_name"], row["file_bytes"])
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == row["sha256"]
+    assert new_name(1) != new_name(1)
+
+
+@pytest.mark.parametrize("place", ["spool", "state/exports", "log", "."])
+def test_a_folder_that_is_not_its_own_is_refused_and_the_request_waits(bench, place):
+    bench.config(core=APP, export={"dir": place})
+    account(bench)
+    ask(bench)
+    assert "give exports a folder of their own" in bench.fails("export_accounts")
+    assert [row["status"] for row in bench.rows("export_requests")] == ["queued"]
+
+
+def test_a_folder_of_another_database_is_neither_used_nor_swept(bench):
+    account(bench)
+    ask(bench)
+    folder = bench.folder / "exports"
+    folder.mkdir()
+    (folder / ".jobs-exports").write_text("another\n")
+    name = new_name(3)
+    (folder / name).write_bytes(b"theirs")
+    os.utime(folder / name, (0, 0))
+    assert "belongs to another database" in bench.fails("export_accounts")
+    assert (folder / name).exists()
+
+
+def test_a_file_that_no_row_needs_goes(bench):
+    exported(bench)
+    folder, mine = bench.folder / "exports", zips(bench)[0].name
+    names = {"of a row that names another": new_name(1), "half of a ready one": mine + ".part",
+             "of no row, old": new_name(99), "of no row, new": new_name(98), "of nobody": "holiday.zip"}
+    for name in names.values():
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (0, 0))
+    fresh = (bench.now.timestamp(),) * 2
+    os.utime(folder / names["of no row, new"], fresh)
+    assert bench.run("export_accounts")["files_removed"] == 3
+    assert {path.name for path in zips(bench)} == {mine, names["of no row, new"], "holiday.zip"}
+
+
+# The link
+
+def test_the_token_opens_the_export_and_stands_in_no_table(bench):      # R54
+    key = exported(bench)
+    found = opens(bench, key)
+    assert found.path == str(zips(bench)[0])
+    assert (found.user_id, found.bytes) == (7, zips(bench)[0].stat().st_size)
+    assert len(key) == 43
+    assert key not in json.dumps(whole_database(bench.db), default=str)
+    assert bench.rows("export_requests")[0]["token_hash"] == hashlib.sha256(key.encode()).hexdigest()
+
+
+def test_the_queued_notice_holds_no_token_either(bench):        # R54
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    notice = bench.rows("notifications")[-1]
+    for body in (notice["body_text"], notice["body_html"]):
+        assert body.count("{export_link}") == 1
+        assert "?t=" not in body
+    bench.run("send_notifications")
+    assert "{export_link}" not in bench.outbox[-1].raw.decode()
+    assert token(bench.outbox[-1]) not in (bench.folder / "log" / "send_notifications.log").read_text()
+
+
+def test_it_is_refused_one_second_after_its_time_although_the_file_is_there(bench):     # R54
+    key = exported(bench)
+    assert opens(bench, key, days=7, seconds=-1)
+    assert opens(bench, key, days=7) is None
+    assert opens(bench, key, days=7, seconds=1) is None
+    assert len(zips(bench)) == 1
+
+
+@pytest.mark.parametrize("other", ["", "x", "A" * 43, "ä" * 43, "\0", "x" * 100_000])
+def test_a_wrong_token_opens_nothing(bench, other):             # R54
+    exported(bench)
+    assert opens(bench, other) is None
+
+
+def test_asking_changes_nothing(bench):                         # R54
+    key = exported(bench)
+    before, files = whole_database(bench.db), zips(bench)
+    assert opens(bench, key)
+    assert opens(bench, key, days=8) is None
+    assert opens(bench, "x" + key[1:]) is None
+    assert (whole_database(bench.db), zips(bench)) == (before, files)
+
+
+def test_a_deleted_account_and_a_missing_file_open_nothing(bench):
+    key = exported(bench)
+    bench.db.execute("UPDATE {users} SET status = 'deleted' WHERE id = 7")
+    assert opens(bench, key) is None
+    bench.db.execute("UPDATE {users} SET status = 'active' WHERE id = 7")
+    assert opens(bench, key)
+    zips(bench)[0].unlink()
+    assert opens(bench, key) is None
+
+
+def test_a_notice_whose_export_is_gone_is_cancelled(bench):
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    bench.now = bench.ahead(days=7)
+    bench.run("send_notifications")
+    notice = bench.rows("notifications")[-1]
+    assert (notice["status"], notice["body_text"]) == ("failed", None)
+    assert notice["last_error"] == "cancelled: its export can no longer be downloaded"
+    assert bench.outbox == []
+
+
+def test_a_notice_of_somebody_else_never_gets_the_link(bench):
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    bench.table("users", [{"id": 8}])
+    bench.db.execute("UPDATE {notifications} SET user_id = 8, to_email = 'foe@example.org' WHERE kind = 'export_ready'")
+    bench.run("send_notifications")
+    assert bench.outbox == []
+
+
+def test_a_notice_after_the_key_was_changed_says_why_it_fails(bench):
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    bench.config(core={**APP, "secret_key": "another" * 5}, export={"dir": "exports"}, mail={"per_hour": "off"})
+    assert bench.run("send_notifications")["failed"] == 1
+    assert "secret_key" in bench.rows("notifications")[-1]["last_error"]
+    assert bench.outbox == []
+
+
+def test_the_page_is_the_one_that_is_set(bench):
+    bench.config(core=APP, export={"dir": "exports", "url": "https://a.example/get?lang=de&x=1"},
+                 mail={"per_hour": "off"})
+    account(bench)
+    ask(bench)
+    bench.run("export_accounts")
+    bench.run("send_notifications")
+    assert "https://a.example/get?lang=de&x=1&t=" in bench.outbox[-1].text
+    html = message_from_bytes(bench.outbox[-1].raw, policy=policy.default).get_body(("html",)).get_content()
+    assert 'href="https://a.example/get?lang=de&amp;x=1&amp;t=' in html
+
+
+def test_without_a_page_requests_wait(bench):
+    bench.config(export={"dir": "exports"})
+    account(bench)
+    ask(bench)
+    assert "set [export] url" in bench.fails("export_accounts")
+    assert [row["status"] for row in bench.rows("export_requests")] == ["queued"]
+
+
+# When it ends
+
+def test_an_export_ends_seven_days_after_it_was_finished(bench):
+    exported(bench)
+    start = bench.now
+    bench.now = bench.ahead(days=7, seconds=-1)
+    assert bench.run("export_accounts")["expired"] == 0
+    bench.now = start + (bench.ahead(seconds=1) - start)
+    assert bench.run("export_accounts")["expired"] == 1
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["file_name"], row["token_hash"], row["token_nonce"]) == ("expired", None, None, None)
+    assert zips(bench) == []
+
+
+def test_a_newer_export_takes_the_place_of_the_older(bench):            # R55
+    first = exported(bench)
+    second = exported(bench)
+    assert [row["status"] for row in bench.rows("export_requests")] == ["expired", "ready"]
+    assert opens(bench, first) is None
+    assert opens(bench, second)
+    assert len(zips(bench)) == 1
+
+
+# Who gets one, and when
+
+def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      # R55
+    exported(bench)
+    exported(bench)
+    ask(bench)
+    ask(bench)
+    assert bench.run("export_accounts")["refused"] == 2
+    assert [row["status"] for row in bench.rows("export_requests")] == ["expired", "ready", "failed", "failed"]
+    assert "per_day" in bench.rows("export_requests")[-1]["error"]
+    bench.outbox.clear()
+    bench.run("send_notifications")
+    assert [mail.subject for mail in bench.outbox] == ["Your data could not be exported"]      # of both, one
+    assert "twice a day" in bench.outbox[0].text
+    assert "25 November 2026, 14:30 UTC" in bench.outbox[0].text
+    bench.now = bench.ahead(days=1)
+    ask(bench)
+    assert bench.run("export_accounts")["exported"] == 1
+
+
+def test_an_account_has_one_running_at_a_time(bench):           # R55
+    account(bench)
+    other = bench.second_host()
+    other.table("job_runs", [{"run_id": "alive", "job": "export_accounts", "status": "running",
+                              "lease_until": bench.ahead(minutes=9), "heartbeat_at": bench.now}])
+    ask(bench, status="running", claim_run="alive", lease_until=bench.ahead(minutes=9))
+    ask(bench)
+    assert bench.run("export_accounts")["exported"] == 0
+    assert [row["status"] for row in bench.rows("export_requests")] == ["running", "queued"]
+
+
+@pytest.mark.parametrize("status, told", [("deleted", 0), ("suspended", 1)])
+def test_who_is_not_active_gets_none(bench, status, told):
+    account(bench, users={"status": status})
+    ask(bench)
+    assert bench.run("export_accounts")["refused"] == 1
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["error"]) == ("failed", f"cancelled: the account is {status}")
+    assert len(bench.ids("notifications", "kind = 'export_failed'")) == told
+
+
+def test_the_longest_waiting_come_first_and_a_limit_leaves_the_rest(bench):
+    account(bench)
+    bench.table("users", [{"id": 8}])
+    ask(bench, 7)
+    ask(bench, 8, requested_at=bench.ago(minutes=9))
+    assert bench.run("export_accounts", limit=1)["exported"] == 1
+    assert [row["status"] for row in bench.rows("export_requests")] == ["queued", "ready"]
+
+
+def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):
+    account(bench)
+    ask(bench)
+
+    def meanwhile(sql, values):
+        if "FROM {audit_logs}" in sql:
+            bench.on_statement = None
+            bench.db.execute("DELETE FROM {export_requests}")
+    bench.on_statement = meanwhile
+    assert bench.run("export_accounts")["exported"] == 0
+    assert zips(bench) == []
+    assert bench.ids("notifications", "kind = 'export_ready'") == []
+
+
+# When something goes wrong
+
+def broken(bench, monkeypatch, error):
+    from jobs_lib.recipes import export_write
+
+    def write(*_, **__):
+        raise error
+    monkeypatch.setattr(export_write, "write", write)
+    account(bench)
+    ask(bench)
+
+
+def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch):
+    broken(bench, monkeypatch, ValueError("odd row of jo@home.example"))
+    for _ in range(2):
+        assert bench.run("export_accounts")["put_off"] == 1
+        assert bench.rows("export_requests")[0]["status"] == "queued"
+    assert bench.run("export_accounts")["failed"] == 1
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["attempts"], row["file_name"]) == ("failed", 3, None)
+    assert "j***@home.example" in row["error"]
+    assert [event["event"] for event in bench.events("export_accounts") if event["level"] == "error"] == [
+        "export failed"]
+    bench.run("send_notifications")
+    assert "We have tried several times" in " ".join(bench.outbox[-1].text.split())
+    assert bench.run("export_accounts")["failed"] == 0
+
+
+def test_a_full_disk_is_no_request_s_fault(bench, monkeypatch):
+    broken(bench, monkeypatch, OSError(28, "No space left on device"))
+    for _ in range(4):
+        assert "No space left on device" in bench.fails("export_accounts")
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["attempts"]) == ("queued", 0)
+
+
+def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):
+    from jobs_lib.recipes import export_write
+    write = export_write.write
+    monkeypatch.setattr(export_write, "write", lambda file, db, user_id, **how: write(
+        file, db, user_id if user_id == 8 else 1 / 0, **how))
+    account(bench)
+    bench.table("users", [{"id": 8}])
+    ask(bench, 7)
+    ask(bench, 8)
+    assert bench.run("export_accounts")["exported"] == 1
+    assert [row["status"] for row in bench.rows("export_requests")] == ["queued", "ready"]
+
+
+def test_progress_stands_in_the_row(bench):
+    account(bench)
+    ask(bench)
+    bench.clock.step, seen = 1.0, []
+    bench.on_statement = lambda sql, values: seen.append(values.get("percent"))
+    bench.run("export_accounts")
+    told = [percent for percent in seen if percent is not None]
+    assert told == sorted(told)
+    assert len(set(told)) > 2
+    assert 0 < told[0] <= told[-1] <= 99
+    assert bench.rows("export_requests")[0]["progress"] == 100
+
+
+@pytest.mark.parametrize("spent, attempts", [(0, 1), (40, 0)])
+def test_an_attempt_counts_only_if_it_had_half_of_the_time(bench, spent, attempts):
+    account(bench)
+    ask(bench)
+
+    def pass_time(sql, values):
+        if "SET status = 'running'" in sql:
+            bench.clock.step = 1.0
+        elif "status = 'queued'" in sql and not bench.clock.step:
+            bench.clock.seconds += spent / 2        # looked for twice
+    bench.on_statement = pass_time
+    assert bench.run("export_accounts", budget="60s")["put_off"] == 1
+    row = bench.rows("export_requests")[-1]
+    assert (row["status"], row["attempts"]) == ("queued", attempts)
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
+    assert zips(bench) == []
+
+
+def test_twice_in_a_row_is_as_once(bench):                      # R12
+    exported(bench)
+    before, files = bench.rows("export_requests"), zips(bench)
+    assert not any(bench.run("export_accounts").values())
+    assert (bench.rows("export_requests"), zips(bench)) == (before, files)
