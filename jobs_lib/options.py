@@ -6,7 +6,7 @@ and where it stood. Durations are `timedelta`, sizes are bytes, `off` is None.
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import timedelta
+from datetime import date, timedelta
 
 from .schedule import parse as parse_schedule
 
@@ -230,6 +230,13 @@ def show_duration(value: timedelta) -> str:
     return f"{seconds}s"
 
 
+def _day(value: str) -> date:
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("expected a day such as 2026-10-31") from None
+
+
 def _size(value: str) -> int:
     word = value.strip().upper()
     for unit in ("KB", "MB", "GB", "B"):
@@ -271,6 +278,7 @@ def _zone(value: str) -> str:
 
 switch = Kind("yes or no", _switch, lambda value: "yes" if value else "no")
 duration = Kind("duration", _duration, show_duration)
+day = Kind("day", _day)
 size = Kind("size", _size, show_size)
 timezone = Kind("time zone", _zone)
 schedule = Kind("cron expression", parse_schedule, lambda value: value.text)

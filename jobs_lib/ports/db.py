@@ -91,9 +91,16 @@ class Database:
 
         `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite misreads it.
         """
-        quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
         # The table's own name, since the columns of the SELECT are in reach too.
-        updates = [f"{quote(name)} = {{{table}}}.{quote(name)} + {self.dialect.proposed(name)}" for name in sums]
+        return self._insert_found(table, keys, sums, select, f"{{{table}}}.%s + ", values)
+
+    def put(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+        """The same, but a row that is there gets the `sums` in place of its own."""
+        return self._insert_found(table, keys, sums, select, "", values)
+
+    def _insert_found(self, table: str, keys: tuple, sums: tuple, select: str, before: str, values: dict) -> int:
+        quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
+        updates = [f"{quote(name)} = {before.replace('%s', quote(name))}{self.dialect.proposed(name)}" for name in sums]
         sql = f"INSERT INTO {{{table}}} ({names}) {select} {self.dialect.conflict(list(keys), updates)}"
         return self._run(sql, values, lambda cursor: cursor.rowcount)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from . import rollup
 from .retention import Rule
 from .selection import Selection
 
@@ -67,6 +68,8 @@ def _owners(db, days: int, before, since):
 def keep_totals(db, rows) -> None:
     """Add the rows (walk.Rows) that are about to go to `message_stats`, and delete their header snapshots.
 
+    Days of rows that rollup_usage has not seen yet become due for it: later they are in no log.
+
     The rows are read with a lock, as they were when they were counted: InnoDB's INSERT ... SELECT would else read
     without one, and may find a row that another program inserts and takes away again before the DELETE comes.
     They are added in the order of the key, so that two runs at once do not wait for each other in a circle.
@@ -74,6 +77,7 @@ def keep_totals(db, rows) -> None:
     db.add_up("message_stats", KEY, ("email_count", "bytes_used"),
               "SELECT user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status, COUNT(*), SUM(bytes_used)"
               f"{rows.source} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
+    rollup.mark_unseen(db, rows)
     # Of these rows and no others: a snapshot whose log row another program is just writing is none of ours.
     db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS (SELECT 1 FROM"
                f" {{message_logs}} WHERE {{message_logs}}.id = {{header_snapshots}}.message_log_id AND {rows.filter})",

@@ -44,6 +44,7 @@ USED = ("users", "aliases", "destinations", "alias_destinations", "destination_v
         "magic_links", "sessions", "webhooks", "webhook_deliveries", "notifications", "notification_optouts",
         "message_stats", "audit_archives", "job_state", "job_runs", "meta", "schema_migrations", "mail_counters",
         "relay_state", "alerts", "export_requests", "usage_daily", "usage_weekly", "usage_events",
+        "rollup_days", "rollup_state",
         "spool_suspects")
 GROUPS = (
     ("Written by the web app and the mail hook", "app", True,

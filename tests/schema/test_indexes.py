@@ -20,6 +20,11 @@ def ago(minutes: float) -> str:
     return (NOW - timedelta(minutes=minutes)).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def monday(minutes: float) -> str:
+    day = NOW.date() - timedelta(minutes=minutes)
+    return (day - timedelta(days=day.weekday())).isoformat()
+
+
 def forward(n: int) -> tuple:
     """Most are done, some wait, some failed; the last ten days."""
     status = ("sent", "sent", "failed", "pending")[n % 4]
@@ -77,7 +82,9 @@ ROWS = {
     "message_stats": ("user_id alias_id day direction status email_count bytes_used", 2500, lambda n: (
         n % USERS + 1, n % 90, ago(n * 1440)[:10], "forward", "delivered", 1, n)),
     "usage_daily": ("user_id day email_count bytes_used", 2500, lambda n: (
-        n % USERS + 1, ago(n // USERS * DAY)[:10], n % 9, n)),
+        n % USERS + 1, ago((n // USERS + (0 if n % 25 else 805)) * DAY)[:10], n % 9, n)),
+    "usage_weekly": ("user_id week_start email_count bytes_used", 2500, lambda n: (
+        n % USERS + 1, monday((n // USERS * 7 + (0 if n % 25 else 805)) * DAY), n % 9, n)),
     "usage_events": ("user_id cycle_start metric threshold", 2500, lambda n: (
         n % USERS + 1, ago(n // USERS * 30 * DAY)[:10], ("emails", "bandwidth")[n % 2], n % 5)),
     "users": ("email log_retention_days email_limit billing_anchor created_at", 2500, lambda n: (
@@ -96,6 +103,7 @@ UNLIKE = {
     "notifications": {"dedupe_key": "dedupe_key || '.%d'"},
     "alias_destinations": {"destination_id": "destination_id + %d00000"},
     "message_stats": {"alias_id": "alias_id + %d000"},
+    "usage_weekly": {"user_id": "user_id + %d * 500"},
     "aliases": {"address": "address || '.%d'"},
     "usage_daily": {"user_id": "user_id + %d * 500"},
     "usage_events": {"threshold": "threshold + %d * 10"},
@@ -110,6 +118,7 @@ def load(db) -> None:
         for step in (1, 2, 4):            # whose sums all differ
             copied = [UNLIKE[table][name] % step if name in UNLIKE.get(table, ()) else name for name in names]
             db.execute(f"INSERT INTO {{{table}}} ({', '.join(names)}) SELECT {', '.join(copied)} FROM {{{table}}}")
+    db.insert("rollup_state", id=1, log_row=99_900)
     analyse(db, LARGE)
 
 
@@ -137,6 +146,21 @@ def test_every_statement_of_a_job_is_served_by_an_index(busy, job, dry_run):
     counts = busy.run(job, limit=None if dry_run else 200, dry_run=dry_run)
     assert any(counts.values()), f"{job} found nothing to do among the rows"
     assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values, LARGE)] == []
+
+
+def test_finding_all_days_of_usage_takes_one_step_in_an_index_for_each(busy):
+    # R15
+    heard = {}
+    busy.on_statement = lambda sql, values: heard.setdefault(sql, values)
+    assert busy.run("rollup_usage", dry_run=True, limit=5, **{"from": "2025-01-01"})["days"] == 5
+    assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values, LARGE)] == []
+    steps = {sql: values for sql, values in heard.items() if sql.endswith("LIMIT 1") and ">= :since" in sql}
+    assert len(steps) == 3
+    plans = str([busy.db.explain(sql, **values) for sql, values in steps.items()])
+    for index in ("message_logs_created", "message_stats_day", "usage_daily_day"):
+        assert index in plans
+    assert "filesort" not in plans
+    assert "TEMP B-TREE" not in plans
 
 
 # What the jobs to come will ask; each was thought of when its index was made.

@@ -57,7 +57,8 @@ PUBLIC = """
 
 KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts": "user_id kind",
         "message_stats": "user_id alias_id day direction status", "usage_daily": "user_id day",
-        "usage_weekly": "user_id week_start", "retired_addresses": "address_hash", "job_state": "job",
+        "usage_weekly": "user_id week_start", "rollup_days": "day", "rollup_state": "id",
+        "retired_addresses": "address_hash", "job_state": "job",
         "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket", "relay_state": "id",
         "spool_suspects": "path_hash", "alerts": "alert_key"}
 

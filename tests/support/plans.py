@@ -5,7 +5,7 @@ import re
 
 READ_AT_MOST = 1_000             # rows of a whole table, by the engine's own guess: a LIMIT ends it there
 SORTED_AT_MOST = 20_000          # rows that a statement may sort
-EXPLAINED = ("SELECT", "UPDATE", "DELETE")
+EXPLAINED = ("SELECT", "UPDATE", "DELETE", "INSERT")
 
 
 def analyse(database, names) -> None:

@@ -1,0 +1,239 @@
+"""Usage of each user by day and week: which days are due, and one of them added up in one commit.
+
+The table `rollup_days` holds what is due: the days of the last 48 hours, those of rows that came in since the last
+run, those that an operator asks for, and those that `purge_message_logs` takes rows from which no run has seen. A
+row goes with the commit that adds its day up, so a killed run loses nothing and a long one goes on where it was.
+"""
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from ..errors import Busy, JobsError
+from .retention import Known
+
+OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
+OVERLAP = 1000                  # ids: a row with a lower one may be committed later
+SCANNED = 20_000                # ids looked at in one query
+SHOWN = 5
+DAY = timedelta(days=1)
+DAWN, DUSK = "1000-01-01", "9999-12-31"             # what is not between them is no day
+NUMBERS = ("email_count", "bytes_used")
+
+# One statement reads both tables at one moment: a purge that moves rows from one to the other moves none away.
+DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL"
+          " SELECT user_id, 1, bytes_used FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day")
+DAYS = "SELECT user_id, email_count, bytes_used FROM {usage_daily} WHERE day >= :week_start AND day < :next_week"
+
+
+def run(ctx) -> dict:
+    """Add up the days that are due, newest first, and delete what is past its time. The counts."""
+    counts = {"days": 0, "user_days": 0, "deleted": 0}
+    first = _first(ctx)
+    known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
+    known.check("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))
+    try:
+        _put_down(ctx.db, _asked(ctx, first), None)
+        for days, seen in _unseen(ctx, first):
+            _put_down(ctx.db, days, seen)
+        _add_up_due(ctx, first, counts)
+        _delete_old(ctx, first, counts)
+    except Busy as error:               # the others come first; what is committed stays so
+        ctx.log.warning("database busy", error=str(error))
+        ctx.stop("busy")
+    if not ctx.should_stop():
+        known.store()
+    return counts
+
+
+def preview(ctx) -> dict:
+    """Show which days a run would add up, with how many users each, and what it would delete. The counts."""
+    from .preview import tell
+
+    first = _first(ctx)
+    days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} WHERE day >= :first", first=first)}
+    days.update(_asked(ctx, first))
+    for more, _ in _unseen(ctx, first):
+        days.update(more)
+    rows: list = []
+    for day in sorted(days, reverse=True)[:ctx.limit]:
+        if ctx.should_stop():
+            break
+        rows.append({"day": day, "users": ctx.db.value(
+            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts", day=day, next_day=_after(day))})
+    ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
+    known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
+    old = {table: _stale(ctx.db, table, column, first) for table, column in TABLES.items()}
+    trouble = known.trouble("usage_daily", lambda: old["usage_daily"])
+    for table, number in old.items():
+        if number:
+            tell(ctx, table, number, [], trouble)
+    return {"days": len(rows), "user_days": sum(row["users"] for row in rows), "deleted": sum(old.values())}
+
+
+def mark_unseen(db, rows) -> None:
+    """The days of those rows (walk.Rows), about to be purged, which no run has seen, are due from now on."""
+    seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
+    values = rows.values
+    if seen is None or max(values.get("ids") or [values["high"]]) <= seen - OVERLAP:
+        return                          # before the first run all days are due anyway
+    for row in db.query(f"SELECT DATE(created_at) AS day{rows.source} AND id > :unseen GROUP BY 1 ORDER BY 1"
+                        f"{db.for_update}", **values, unseen=seen - OVERLAP):
+        if row["day"]:
+            db.upsert("rollup_days", {"day": row["day"]})
+
+
+# Which days are due
+
+TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}       # deleted in this order: a week is whole, or gone
+
+
+def _first(ctx) -> str:
+    """The first day that is kept, a Monday."""
+    return DAWN if ctx.options.keep is None else _monday((ctx.now - ctx.options.keep).date().isoformat())
+
+
+def _asked(ctx, first: str) -> list[str]:
+    """The days that are still open, and those that `--set from` and `to` ask for."""
+    today = ctx.now.date()
+    days = {(ctx.now - age).date().isoformat() for age in (OPEN, DAY, timedelta(0))}
+    since, until = ctx.options.from_, ctx.options.to or today
+    if ctx.options.to and not since:
+        raise JobsError(f"--set to={until}: from which day on? Add --set from=DAY")
+    if since:
+        if since > until:
+            raise JobsError(f"--set from={since}: that is after the last day, {until}")
+        if until.isoformat() < first:
+            raise JobsError(f"--set to={until}: [rollup_usage] keep goes back to {first} only")
+        days.update(_days(ctx.db, max(first, since.isoformat()), _after(until.isoformat())))
+    return [day for day in days if day >= first]
+
+
+def _unseen(ctx, first: str):
+    """(days, up to which id of the log they are known), until there is no more; at first all days there are."""
+    db = ctx.db
+    seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
+    last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
+    if seen is None or last < seen - OVERLAP:           # another log than we knew
+        yield _days(db, first, DUSK), last
+        return
+    low = max(seen - OVERLAP, 0)
+    while low < last and not ctx.should_stop():
+        high = min(low + SCANNED, last)
+        rows = db.query("SELECT DISTINCT DATE(created_at) AS day FROM {message_logs} WHERE id > :low AND id <= :high"
+                        " AND created_at >= :dawn AND created_at < :dusk", low=low, high=high, dawn=DAWN, dusk=DUSK)
+        yield [row["day"] for row in rows if row["day"] and row["day"] >= first], high
+        low = high
+
+
+def _days(db, since: str, before: str) -> list[str]:
+    """All days of which anything is known, one step in an index for each.
+
+    The log first: what is purged meanwhile is found in its totals.
+    """
+    places = (("message_logs", "created_at"), ("message_stats", "day"), ("usage_daily", "day"))
+    return sorted({day for table, column in places for day in _steps(db, table, column, since, before)})
+
+
+def _steps(db, table: str, column: str, since: str, before: str):
+    """Each day in a column that an index begins with, in order."""
+    while found := db.value(f"SELECT {column} FROM {{{table}}} WHERE {column} >= :since AND {column} < :before"
+                            f" ORDER BY {column} LIMIT 1", since=since, before=before):
+        day = found[:10]
+        try:
+            since = _after(day)
+        except ValueError:              # SQLite takes any text for a time: past all that begins like this
+            since = day + "~"
+        else:
+            yield day
+
+
+def _put_down(db, days, seen: int | None) -> None:
+    """These days are due, and in the same commit: the log is known up to this id."""
+    def work() -> None:
+        if seen is not None:
+            db.upsert("rollup_state", {"id": 1}, {"log_row": seen})
+        for day in sorted(days):
+            db.upsert("rollup_days", {"day": day})
+    db.batch(work)
+
+
+# Adding up
+
+def _add_up_due(ctx, first: str, counts: dict) -> None:
+    total = ctx.db.value("SELECT COUNT(*) FROM {rollup_days} WHERE day >= :first", first=first)
+    ctx.progress(0, total)
+    while not ctx.should_stop():
+        day = ctx.db.value("SELECT MAX(day) AS day FROM {rollup_days} WHERE day >= :first", first=first)
+        if day is None:
+            return
+        if ctx.limit is not None and counts["days"] >= ctx.limit:
+            ctx.stop("limit")
+            return
+        users = _paced(ctx, lambda day=day: _add_up(ctx.db, day))
+        if users is not None:
+            counts["days"], counts["user_days"] = counts["days"] + 1, counts["user_days"] + users
+        ctx.progress(counts["days"], max(total, counts["days"]))
+
+
+def _add_up(db, day: str) -> int | None:
+    """Write the day of everybody, and its week. How many users it has; None if another run was faster."""
+    week = _monday(day)
+    # One after the other, since two days of one week would not see each other.
+    db.value(f"SELECT log_row FROM {{rollup_state}} WHERE id = 1{db.for_update}")
+    # Before its rows are read: whoever puts the day down after this read finds it due again.
+    if not db.execute("DELETE FROM {rollup_days} WHERE day = :day", day=day):
+        return None
+    _write(db, "usage_daily", "day", DETAIL, day=day, next_day=_after(day))
+    _write(db, "usage_weekly", "week_start", DAYS, week_start=week, next_week=_after(week, 7))
+    return db.value("SELECT COUNT(*) FROM {usage_daily} WHERE day = :day", day=day)
+
+
+def _write(db, table: str, column: str, detail: str, **values) -> None:
+    """What the detail adds up to; rows without any become 0 and go, and so do those of users who are gone.
+
+    InnoDB reads the users of this DELETE as they are now and locks them until the commit. So whoever deletes an
+    account, whose first step is its status, either finds these rows or makes us delete them.
+    """
+    db.put(table, ("user_id", column), NUMBERS,
+           f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} UNION ALL SELECT user_id, 0, 0"
+           f" FROM {{{table}}} WHERE {column} = :{column}) AS parts WHERE 1 = 1 GROUP BY user_id", **values)
+    db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 OR NOT EXISTS (SELECT 1 FROM"
+               f" {{users}} WHERE {{users}}.id = {{{table}}}.user_id AND {{users}}.status <> 'deleted'))",
+               **{column: values[column]})
+
+
+def _paced(ctx, work):
+    """`work()` in one transaction, and then a pause in which others write."""
+    began = ctx.monotonic()
+    result = ctx.db.batch(work)
+    ctx.sleep((ctx.monotonic() - began) * ctx.db.dialect.batches.share)
+    return result
+
+
+# What is past its time
+
+def _stale(db, table: str, column: str, first: str) -> int:
+    return db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE {column} < :first", first=first)
+
+
+def _delete_old(ctx, first: str, counts: dict) -> None:
+    """Day by day, and no day that is past its time is due any more."""
+    for table, column in TABLES.items():
+        for day in _steps(ctx.db, table, column, DAWN, first):
+            if ctx.should_stop():
+                return
+            sql = f"DELETE FROM {{{table}}} WHERE {column} = :day"
+            counts["deleted"] += _paced(ctx, lambda sql=sql, day=day: ctx.db.execute(sql, day=day))
+            ctx.progress(counts["days"], deleted=counts["deleted"])
+    if not ctx.should_stop():
+        ctx.db.execute("DELETE FROM {rollup_days} WHERE day < :first", first=first)
+
+
+# Days as text, as the database holds them
+
+def _after(day: str, days: int = 1) -> str:
+    return (date.fromisoformat(day) + timedelta(days=days)).isoformat()
+
+
+def _monday(day: str) -> str:
+    return _after(day, -date.fromisoformat(day).weekday())

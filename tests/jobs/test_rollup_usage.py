@@ -1,0 +1,384 @@
+"""Usage by day and week is what log rows and kept totals add up to, whatever was purged, came late or went."""
+from __future__ import annotations
+
+import contextlib
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from jobs_lib.errors import Busy
+from jobs_lib.ports.db import connect
+from tests.support.databases import bulk
+
+JOB, PURGE = "rollup_usage", "purge_message_logs"
+LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
+MIDNIGHT = datetime(2026, 11, 24, tzinfo=timezone.utc)
+
+
+def log(created_at, user_id: int = 1, bytes_used: int = 10, **values) -> dict:
+    return {"user_id": user_id, "direction": "forward", "status": "delivered", "bytes_used": bytes_used,
+            "created_at": created_at, **values}
+
+
+def users(bench, number: int = 3) -> None:
+    bench.table("users", [{"id": id} for id in range(1, number + 1)])
+
+
+def daily(db) -> list[tuple]:
+    return [tuple(row.values()) for row in
+            db.query("SELECT user_id, day, email_count, bytes_used FROM {usage_daily} ORDER BY 1, 2")]
+
+
+def weekly(db) -> list[tuple]:
+    return [tuple(row.values()) for row in
+            db.query("SELECT user_id, week_start, email_count, bytes_used FROM {usage_weekly} ORDER BY 1, 2")]
+
+
+def detail(db, first: str = "") -> list[tuple]:
+    """What `usage_daily` has to say, by the view over log rows and kept totals."""
+    return [(row["user_id"], row["day"], int(row["number"]), int(row["bytes"])) for row in db.query(
+        "SELECT user_id, day, SUM(email_count) AS number, SUM(bytes_used) AS bytes FROM message_totals WHERE user_id IN"
+        " (SELECT id FROM {users} WHERE status <> 'deleted') GROUP BY user_id, day ORDER BY 1, 2")
+        if row["day"] >= first]
+
+
+def by_week(days: list[tuple]) -> list[tuple]:
+    """The same, added up by Monday, with a calendar of its own."""
+    weeks: dict = {}
+    for user, day, number, size in days:
+        year, week, _ = date.fromisoformat(day).isocalendar()
+        monday = date.fromisocalendar(year, week, 1).isoformat()
+        old = weeks.get((user, monday), (0, 0))
+        weeks[user, monday] = (old[0] + number, old[1] + size)
+    return sorted((*key, *sums) for key, sums in weeks.items())
+
+
+def agrees(bench) -> bool:
+    """To the byte."""
+    return daily(bench.db) == detail(bench.db) and weekly(bench.db) == by_week(daily(bench.db))
+
+
+# What is added up
+
+def test_a_day_begins_at_midnight_utc_and_a_week_on_monday(bench):
+    users(bench, 2)
+    bench.table("message_logs", [
+        log(MIDNIGHT, bytes_used=1), log(MIDNIGHT - timedelta(seconds=1), bytes_used=2),
+        log(datetime(2026, 11, 23, tzinfo=timezone.utc), bytes_used=4),                # Monday
+        log(datetime(2026, 11, 22, 23, 59, 59, tzinfo=timezone.utc), bytes_used=8),
+        log(bench.now, user_id=2, bytes_used=2 ** 60)])
+    assert bench.run(JOB) == {"days": 3, "user_days": 4, "deleted": 0}
+    assert daily(bench.db) == [(1, "2026-11-22", 1, 8), (1, "2026-11-23", 2, 6), (1, "2026-11-24", 1, 1),
+                               (2, "2026-11-24", 1, 2 ** 60)]
+    assert weekly(bench.db) == [(1, "2026-11-16", 1, 8), (1, "2026-11-23", 3, 7), (2, "2026-11-23", 1, 2 ** 60)]
+
+
+def test_every_status_and_direction_counts(bench):
+    users(bench)
+    statuses = ("delivered", "blocked", "held", "spam", "bounced", "failed")
+    bench.table("message_logs", [log(bench.now, status=status, direction=direction) for status in statuses
+                                 for direction in ("forward", "reply", "send")])
+    bench.run(JOB)
+    assert daily(bench.db) == [(1, "2026-11-24", 18, 180)]
+
+
+def test_the_first_run_adds_up_all_there_is_newest_first(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age)) for age in (0, 3, 400)])
+    bench.table("message_stats", [{"user_id": 2, "day": "2025-01-31", "direction": "send", "status": "spam",
+                                   "email_count": 7, "bytes_used": 70}])
+    assert bench.run(JOB, limit=4)["days"] == 4                 # three open days, and the next
+    assert bench.result["stop_reason"] == "limit"
+    assert [row[1] for row in daily(bench.db)] == ["2026-11-21", "2026-11-24"]
+    assert bench.run(JOB)["days"] == 3 + 3                      # that one too: it may be among the last thousand rows
+    assert agrees(bench)
+    assert len(daily(bench.db)) == 4
+
+
+def test_later_runs_look_at_the_last_48_hours_alone(bench):
+    users(bench)
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=id % 300)) for id in range(3000)])
+    assert bench.run(JOB)["days"] == 300
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.now)] * 1000)
+    bench.run(JOB)
+    assert bench.run(JOB)["days"] == 3
+    bench.now = bench.ahead(days=5)
+    assert bench.run(JOB)["days"] == 3 + 1                      # and the day of the last thousand rows
+
+
+def test_what_changes_within_48_hours_is_seen(bench):
+    users(bench)
+    old, young = bench.table("message_logs", [log(bench.ago(days=3)), log(bench.ago(hours=48))])
+    bench.run(JOB)
+    bulk(bench.db, "message_logs", LOG, [(2, "send", "spam", 1, bench.now)] * 1100)
+    bench.run(JOB)
+    bench.db.execute("UPDATE {message_logs} SET bytes_used = 99 WHERE id IN (:ids)", ids=[old, young])
+    bench.run(JOB)
+    assert [row[3] for row in daily(bench.db)][:2] == [10, 99]
+    bench.run(JOB, **{"from": "2026-11-21"})                    # what is older, a rebuild sees
+    assert agrees(bench)
+
+
+def test_a_row_that_comes_in_late_is_found_by_its_id(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.now)])
+    bench.run(JOB)
+    bench.table("message_logs", [log(bench.ago(days=60)), log(bench.ahead(days=2))])
+    assert bench.run(JOB)["days"] == 5
+    assert agrees(bench)
+
+
+def test_a_row_that_was_committed_after_one_with_a_higher_id_is_found_too(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.now, id=1), log(bench.now, id=1001)])
+    bench.run(JOB)
+    bench.table("message_logs", [log(bench.ago(days=60), id=2)])
+    bench.run(JOB)
+    assert agrees(bench)
+
+
+@pytest.mark.parametrize("last", [3, None])
+def test_a_log_whose_ids_begin_anew_is_looked_at_as_a_whole(bench, last):
+    users(bench)
+    bench.table("message_logs", [log(bench.now, id=5000)])
+    bench.run(JOB)
+    bench.db.execute("DELETE FROM {message_logs}")
+    if last:
+        bench.table("message_logs", [log(bench.ago(days=60), id=id) for id in range(1, last + 1)])
+    bench.run(JOB)
+    assert agrees(bench)
+
+
+def test_a_late_row_that_is_purged_before_any_run_saw_it_is_counted(bench):       # R58
+    users(bench)
+    bench.table("message_logs", [log(bench.now)])
+    bench.run(JOB)
+    for age in (95, 99, 97):
+        bench.table("message_logs", [log(bench.ago(days=age))])
+    assert bench.run(PURGE) == {"deleted": 3}
+    assert bench.run(JOB)["days"] == 3 + 3
+    assert agrees(bench)
+
+
+def test_what_a_purge_takes_makes_no_day_due_that_a_run_has_seen(bench):
+    users(bench)
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=91 + id % 9)) for id in range(2000)])
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.now)] * 1000)
+    bench.run(JOB)
+    assert bench.run(PURGE) == {"deleted": 2000}
+    assert bench.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
+    bench.run(JOB, **{"from": "2026-08-01"})
+    assert agrees(bench)
+    assert len(daily(bench.db)) == 10
+
+
+def test_rows_without_detail_any_more_go(bench):
+    users(bench)
+    gone, = bench.table("message_logs", [log(bench.ago(days=1))])
+    bench.table("message_logs", [log(bench.ago(days=1), user_id=2), log(bench.now)])
+    bench.run(JOB)
+    bench.db.execute("DELETE FROM {message_logs} WHERE id = :id", id=gone)
+    bench.db.upsert("usage_daily", {"user_id": 3, "day": "2026-11-23"}, {"email_count": 5, "bytes_used": 5})
+    bench.db.upsert("usage_weekly", {"user_id": 3, "week_start": "2026-11-23"}, {"email_count": 5, "bytes_used": 5})
+    bench.run(JOB)
+    assert agrees(bench)
+    assert [row[:2] for row in daily(bench.db)] == [(1, "2026-11-24"), (2, "2026-11-23")]
+
+
+def test_twice_in_a_row_is_the_same_as_once(bench):             # R12
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age), user_id=1 + age % 3) for age in range(20)])
+    bench.run(JOB)
+    once = daily(bench.db), weekly(bench.db)
+    bench.run(JOB)
+    assert (daily(bench.db), weekly(bench.db)) == once
+
+
+def test_a_time_that_is_none_stops_nothing(bench):
+    users(bench)
+    times = ["1000-01-01 00:00:00", "9999-12-31 00:00:00", "0999-12-31 00:00:00"]
+    if bench.url.startswith("sqlite:"):
+        times += ["2026-13-45 10:00:00", "", "soon", "2026"]
+    for text in times:
+        bench.table("message_logs", [log(text)])
+    bench.table("message_logs", [log(bench.now)])
+    bench.run(JOB, keep="off")
+    bench.table("message_logs", [log(text) for text in times])
+    bench.run(JOB, keep="off")
+    assert daily(bench.db) == [(1, "1000-01-01", 2, 20), (1, "2026-11-24", 1, 10)]
+
+
+# A rebuild
+
+def test_a_rebuild_does_the_days_asked_for_alone(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age)) for age in range(60)])
+    bulk(bench.db, "message_logs", LOG, [(2, "send", "spam", 1, bench.now)] * 1000)
+    bench.run(JOB)
+    right = daily(bench.db), weekly(bench.db)
+    bench.db.execute("UPDATE {usage_daily} SET bytes_used = 7")
+    assert bench.run(JOB, **{"from": "2026-10-10", "to": "2026-10-31"})["days"] == 3 + 22
+    wrong = [row[1] for row in daily(bench.db) if row[3] == 7]
+    assert (min(wrong), max(wrong)) == ("2026-09-26", "2026-11-21")
+    assert not any("2026-10-10" <= day <= "2026-10-31" for day in wrong)
+    assert bench.run(JOB, **{"from": "2026-09-01"})["days"] == 60
+    assert (daily(bench.db), weekly(bench.db)) == right
+
+
+@pytest.mark.parametrize("options, words", [
+    ({"to": "2026-10-01"}, "from which day on"), ({"from": "2026-10-02", "to": "2026-10-01"}, "after the last day"),
+    ({"from": "2020-01-01", "to": "2020-02-01"}, "[rollup_usage] keep goes back to 2024-09-09 only"),
+    ({"from": "2026-11-25"}, "after the last day, 2026-11-24")])
+def test_a_range_that_makes_no_sense_is_refused(bench, options, words):
+    assert words in bench.fails(JOB, **options)
+
+
+# Retention
+
+def test_whole_weeks_go_once_they_are_past_keep(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age)) for age in range(40)])
+    bench.run(JOB)
+    assert bench.run(JOB, keep="14d", yes=True)["deleted"] == 40 - 16 + 4       # to the Monday of two weeks ago
+    assert daily(bench.db) == detail(bench.db, "2026-11-09")
+    assert weekly(bench.db) == by_week(daily(bench.db))
+    bench.table("message_logs", [log(bench.ago(days=35))])
+    assert bench.run(JOB, keep="14d") == {"days": 16, "user_days": 16, "deleted": 0}
+    assert bench.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
+
+
+def test_off_keeps_all(bench):
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=5000))])
+    assert bench.run(JOB, keep="off")["deleted"] == 0
+    assert agrees(bench)
+
+
+def test_a_keep_that_is_suddenly_much_shorter_has_to_be_confirmed(bench):       # R19
+    users(bench)
+    bench.run(JOB)
+    bulk(bench.db, "usage_daily", ["user_id", "day"], [(id, "2026-08-01") for id in range(1, 10_102)])
+    assert "--yes" in bench.fails(JOB, keep="30d")
+    assert len(daily(bench.db)) == 10_101
+    assert bench.run(JOB, keep="30d", yes=True)["deleted"] == 10_101
+
+
+# Others who write beside it
+
+def test_users_who_are_deleted_or_gone_have_no_rows(bench):
+    users(bench, 4)
+    bench.table("message_logs", [log(bench.now, user_id=id) for id in range(1, 6)])
+    bench.db.execute("UPDATE {users} SET status = 'deleted' WHERE id = 2")
+    bench.db.execute("UPDATE {users} SET status = 'suspended' WHERE id = 3")
+    bench.run(JOB)
+    assert [row[0] for row in daily(bench.db)] == [1, 3, 4]
+    bench.db.execute("DELETE FROM {users} WHERE id = 4")
+    bench.run(JOB)
+    assert [row[0] for row in daily(bench.db)] == [row[0] for row in weekly(bench.db)] == [1, 3]
+
+
+@pytest.mark.parametrize("at", ["INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}", "INSERT INTO {usage_weekly}",
+                                "DELETE FROM {usage_weekly}", "COMMIT"])
+def test_an_account_that_is_deleted_meanwhile_gets_no_row_back(bench, at):
+    """Whoever deletes it first changes its status: before our check of it, or after our commit."""
+    users(bench, 2)
+    bench.table("message_logs", [log(bench.now), log(bench.now, user_id=2)])
+    bench.run(JOB)
+    other, struck = connect(bench.url, timeout=0.1), []
+
+    def delete_account(sql, _):
+        if sql.startswith(at) and not struck and any("INSERT INTO {usage_daily}" in one for one in bench.statements):
+            struck.append(False)
+            with contextlib.suppress(Busy):
+                erase(other)
+                struck[0] = True
+    bench.on_statement = delete_account
+    bench.run(JOB)
+    bench.on_statement = None
+    if not struck[0]:                   # it had to wait until our commit
+        erase(other)
+    other.close()
+    assert [row[0] for row in daily(bench.db)] == [row[0] for row in weekly(bench.db)] == [1]
+    assert struck == [at == "INSERT INTO {usage_daily}" and not bench.url.startswith("sqlite:")]
+
+
+def erase(db) -> None:
+    """What the app and the deletion of an account do to the second user."""
+    for sql in ("UPDATE {users} SET status = 'deleted' WHERE id = 2", "DELETE FROM {usage_weekly} WHERE user_id = 2",
+                "DELETE FROM {usage_daily} WHERE user_id = 2", "DELETE FROM {message_logs} WHERE user_id = 2",
+                "DELETE FROM {users} WHERE id = 2"):
+        db.execute(sql)
+
+
+@pytest.mark.parametrize("at", ["DELETE FROM {rollup_days}", "INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}",
+                                "INSERT INTO {usage_weekly}", "COMMIT"])
+def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(bench, at):     # R58
+    users(bench)
+    bench.config(purge_message_logs={"keep": "1d"})
+    bench.table("message_logs", [log(bench.ago(days=2))])
+    other, struck = bench.second_host(), []
+    other.config(purge_message_logs={"keep": "1d"})
+    other.timeout, other.db = 0.1, connect(bench.url, timeout=0.1)
+
+    def meddle(sql, values):
+        if sql.startswith(at) and not struck and any(sql.startswith("DELETE FROM {rollup_days}")
+                                                     for sql in bench.statements):
+            struck.append(sql)
+            with contextlib.suppress(Busy):
+                other.table("message_logs", [log(bench.ago(days=2))])
+            other.attempt(PURGE)
+    bench.on_statement = meddle
+    bench.run(JOB)
+    assert struck
+    other.db.close()
+    bench.on_statement = None
+    bench.run(JOB)
+    bench.run(PURGE)
+    bench.run(JOB)
+    assert agrees(bench)
+
+
+def test_stops_between_days_and_goes_on_there(bench):           # R4
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age)) for age in range(30)])
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("INSERT INTO {usage_daily}") else 0)
+    first = bench.run(JOB, budget="2s")["days"]
+    assert (bench.result["stop_reason"], 0 < first < 10) == ("budget", True)
+    assert daily(bench.db) == detail(bench.db, f"2026-11-{25 - first}")
+    bench.on_statement = None
+    assert bench.run(JOB)["days"] == 30                         # all are days of the last thousand rows
+    assert agrees(bench)
+
+
+def test_a_dry_run_tells_the_days_and_the_users_of_each(bench):       # R11
+    users(bench)
+    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40) for user in (1, 2)])
+    counts = bench.run(JOB, dry_run=True)
+    assert counts == {"days": 4, "user_days": 4, "deleted": 0}
+    assert bench.samples[0]["step"] == "add up 4 days"
+    assert bench.samples[0]["rows"][0] == {"day": "2026-11-24", "users": 2}
+    assert daily(bench.db) == []
+    assert {**counts, "days": 4} == bench.run(JOB)
+    counts = bench.run(JOB, dry_run=True, keep="14d")
+    assert counts["deleted"] == 2 + 2
+
+
+# What a reader asks
+
+@pytest.mark.parametrize("table, column", [("usage_daily", "day"), ("usage_weekly", "week_start")])
+def test_a_reader_asks_for_a_range_of_the_primary_key(bench, table, column):       # R15
+    bulk(bench.db, table, ["user_id", column], [(user, f"2026-{month:02}-{day:02}") for user in range(1, 30)
+                                                for month in range(1, 12) for day in (2, 9, 16, 23)])
+    if bench.url.startswith("sqlite:"):
+        bench.db.execute("ANALYZE")
+    else:
+        bench.db.query(f"ANALYZE TABLE {{{table}}}")
+    [step] = bench.db.explain(f"SELECT {column}, email_count, bytes_used FROM {{{table}}} WHERE user_id = :user AND"
+                              f" {column} >= :since AND {column} < :before", user=7, since="2026-10-01",
+                              before="2026-11-01")
+    if bench.url.startswith("sqlite:"):
+        assert "SEARCH" in step["detail"]
+        assert f"sqlite_autoindex_{table}_1 (user_id=? AND {column}>? AND {column}<?)" in step["detail"]
+    else:
+        assert (step["key"], step["type"]) == ("PRIMARY", "range")
+        assert int(step["rows"]) < 10
