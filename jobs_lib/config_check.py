@@ -61,11 +61,11 @@ def warnings(config: Config, jobs: list) -> list[str]:
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
-    return [*found, *_readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
+    return [*found, *readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
             *_times(config, jobs), *_archive(config, jobs), *_open_store(config)]
 
 
-def _readable(config: Config) -> list[str]:
+def readable(config: Config) -> list[str]:
     """Files that others can read although they hold secrets."""
     found = []
     for name, secrets in (("config.ini", _secrets(config, "file")), ("env", _secrets(config, ".env"))):

@@ -62,6 +62,11 @@ def beat(db, run_id: str, now, progress: dict | None) -> None:
             raise
 
 
+def memory_of(row: dict) -> int | None:
+    """The bytes that a run held when it last gave a sign of life, if its row tells."""
+    return None
+
+
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
     """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock."""
     rows = db.query("SELECT id, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"

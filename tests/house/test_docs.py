@@ -239,7 +239,7 @@ def test_the_data_model_knows_which_tables_the_jobs_use():
 # The net itself
 
 @pytest.mark.parametrize("text", [
-    "jobs.py retry_forwads", "jobs.py doctor", "python3 jobs.py retry_forwards --dryrun", "jobs.py replay letter 3",
+    "jobs.py retry_forwads", "jobs.py docter", "python3 jobs.py retry_forwards --dryrun", "jobs.py replay letter 3",
     "jobs.py pause nothing", "jobs.py test nothing --sandbox", "jobs.py retry_forwards --set delay=1h",
     "a && /usr/bin/python3 /home/you/jobs/jobs.py config chek", "jobs.py crontab --style two-line",
 ])

@@ -1,6 +1,6 @@
 """What a dialect is: a module of words for one kind of database, never of rules.
 
-Each has `name`, `Error` (the driver's root error), and
+Each has `name`, `package` (what has to be installed for it), `Error` (the driver's root error), and
 
     parse(url, base, timeout) -> target       what `connect` needs; raises DatabaseError for a wrong URL
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
@@ -63,6 +63,11 @@ def load(url: str):
         from . import mysql
         return mysql
     raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
+
+
+def health(dialect):
+    """The module that judges such a server or file for `jobs.py doctor`: `examine(db, now)` yields findings."""
+    return __import__(dialect.__name__ + "_health", fromlist=["examine"])
 
 
 def way_to_pymysql(home: str) -> str:

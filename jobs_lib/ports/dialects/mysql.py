@@ -20,6 +20,7 @@ from pymysql.constants import CLIENT, FIELD_TYPE
 from pymysql.converters import conversions
 
 name = "mysql"
+package = "PyMySQL"
 Error = pymysql.MySQLError
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "

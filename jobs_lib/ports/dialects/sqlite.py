@@ -9,6 +9,7 @@ from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
 from . import Batches, Missing
 
 name = "sqlite"
+package = ""
 Error = sqlite3.Error
 for_update = ""                      # a transaction that will write holds the only write lock from its begin
 explain = "EXPLAIN QUERY PLAN "

@@ -1,0 +1,47 @@
+"""Look at the host, the configuration, the database, mail, DNS and cron: what is wrong, why it matters, how to mend it.
+
+A line for each area, and below it what was found. Exit code 1 when there is a problem; warnings and notes are none.
+Nothing is sent and nothing is changed: a mail connection ends before its first message, the row and the file that are
+written to see whether that works are taken back. It takes 20 seconds at most, also when nothing answers.
+"""
+from __future__ import annotations
+
+from ..errors import FAILED, OK, ConfigError
+from ..findings import problem
+
+
+def arguments(parser) -> None:
+    """-v, --offline and --json."""
+    parser.add_argument("-v", "--verbose", action="store_true", help="show what is fine, too, and notes in full")
+    parser.add_argument("--offline", action="store_true", help="ask neither the mail relay nor name servers")
+    parser.add_argument("--json", action="store_true", help="print an array of objects: level, area, what, why, mend")
+
+
+def run(args, make_session, config_path) -> int:
+    """Examine and tell; 1 on a problem."""
+    import sys
+
+    from ..cli import HOME
+    from ..console import Console
+    from ..doctor import AREAS, ONLINE, examine
+    from ..doctor.patient import Patient
+
+    trouble, config = [], None
+    try:
+        config = make_session(config_path).config
+    except ConfigError as error:                # the file that was named is not there
+        trouble = [problem(words, "Nothing runs without it.", "Name the right file.")._replace(area="config")
+                   for words in error.problems]
+    patient = Patient(config, HOME)
+    try:
+        found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)])]
+    finally:
+        patient.close()
+    if args.json:
+        import json
+        Console().answer(json.dumps([finding._asdict() for finding in found], ensure_ascii=False))
+    else:
+        from ..render.findings import report
+        from ..render.paint import Paint
+        Console().answer(report(found, args.verbose, Paint(sys.stdout)))
+    return FAILED if any(finding.level == "problem" for finding in found) else OK

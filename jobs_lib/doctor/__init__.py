@@ -1,0 +1,84 @@
+"""What `jobs.py doctor` looks at: one module for each area, each check a generator of findings.
+
+A check takes the Patient and yields Findings. It need not be careful: whatever it raises is a finding too, and one
+that takes too long is ended. So a broken configuration, a dead database and a dead network are told and stop nothing.
+"""
+from __future__ import annotations
+
+import signal
+import time
+
+from ..errors import ConfigError, DatabaseError, JobsError, Stopped
+from ..findings import Finding, note, warning
+from .masks import Masks
+
+AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "runs")
+ONLINE = ("mail", "dns")                 # left out by `--offline`
+FROM_DATABASE = ("cron", "runs")
+ALL_SECONDS, CHECK_SECONDS = 17.0, 6.0   # for everything, and for one check
+AGAIN_SECONDS = 0.5                      # between alarms: a library may swallow one
+
+
+def examine(patient, areas=AREAS) -> list[Finding]:
+    """All findings, area by area, with every secret of the configuration taken out of them."""
+    end, found, masks = time.monotonic() + ALL_SECONDS, [], Masks(patient.config)
+    for area in areas:
+        module = __import__(f"{__name__}.{area}", fromlist=["CHECKS"])
+        here = [finding for check in module.CHECKS for finding in _findings(check, patient, end)]
+        if not here and patient.gave_up and area in FROM_DATABASE:
+            here = [note("Nothing can be told without the database", "What is known of runs stands in it.",
+                         "Mend that first.")]
+        found += [finding._replace(area=area) for finding in here]
+    return [Finding(*map(masks.hidden, finding)) for finding in dict.fromkeys(found)]
+
+
+def _findings(check, patient, end: float) -> list[Finding]:
+    """What the check finds, and how it failed if it did."""
+    found: list[Finding] = []
+    left = min(CHECK_SECONDS, end - time.monotonic())
+    if left <= 0:
+        return [_unfinished(check, "the checks before it took all the time")]
+    try:
+        with _Limit(left):
+            for finding in check(patient):
+                found.append(finding)        # so that what came before an exception is kept
+    except Stopped:
+        patient.recover()
+        found.append(_unfinished(check, f"no answer within {left:.0f} s")._replace(level="problem"))
+    except NothingToAsk as error:
+        if str(error):
+            found.append(_unfinished(check, str(error)))
+    except (ConfigError, DatabaseError, JobsError, OSError) as error:
+        found.append(_unfinished(check, str(error)))
+    except Exception as error:               # noqa: BLE001  a defect of one check must not hide the others
+        found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
+    return found
+
+
+class NothingToAsk(Exception):
+    """There is nothing that this check could look at; its words say why, and are empty where that was told before."""
+
+
+def _unfinished(check, why: str) -> Finding:
+    name = check.__name__.strip("_").replace("_", " ")
+    return warning(f"The check \"{name}\" came to no end: {why}", "What it looks at is not known.",
+                   "Mend what else is found, and run `jobs.py doctor` again.")
+
+
+class _Limit:
+    """An alarm that raises Stopped inside whatever waits."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __enter__(self) -> None:
+        self._before = signal.signal(signal.SIGALRM, self._ring)
+        signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN_SECONDS)
+
+    def __exit__(self, *_) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, self._before)
+
+    @staticmethod
+    def _ring(_number, _frame) -> None:
+        raise Stopped("too slow")

@@ -1,0 +1,122 @@
+"""The configuration: what is wrong, what is rarely meant, and what a host will not stand."""
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+from .. import config_check, settings
+from ..findings import note, ok, problem, run, warning
+from ..options import show_duration
+from . import NothingToAsk
+
+HOSTS_PATIENCE = timedelta(minutes=5)    # after which many hosts kill a process
+SWEPT = {"[spool] dir", "[export] dir"}  # what no row names is removed from these
+SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
+
+
+def mistakes(patient):
+    """All problems of all sections, and what is allowed and rarely meant."""
+    config = patient.config
+    if config is None:
+        raise NothingToAsk
+    wrong = config_check.problems(config, patient.jobs)
+    told = config_check.readable(config)               # doctor/files.py tells of them
+    for words in wrong:
+        yield problem(words, "What needs this section does not run.",
+                      f"Correct it in {config.path}; `jobs.py config check` looks at all of it again.")
+    for words in config_check.warnings(config, patient.jobs):
+        if not config.sources.found and config.path in words:
+            yield note(words, "Most of all [mail] and [core] database have no default that fits you.",
+                       "Copy config.ini.example to config.ini and look through it.")
+        elif words not in told:
+            what, _, why = words.partition(": ")
+            yield warning(what, why or "it is allowed, and rarely meant", f"Look at it in {config.path}.")
+    if not wrong:
+        yield ok(f"{config.path} can be read" if config.sources.found else "the defaults hold")
+
+
+def schedules(patient):
+    """Both day fields restricted: cron takes either of them, which surprises many."""
+    for job in patient.jobs:
+        schedule = patient.job(job).schedule
+        if schedule.either_day:
+            day, _, weekday = schedule.text.split()[2:]
+            yield warning(f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday ({weekday}) are "
+                          "both restricted, and as in cron either one is enough",
+                          "So it comes on more days than it seems: on those of the month and on those of the week.",
+                          "Set one of the two to *. If you mean either, all is well.")
+
+
+def times(patient):
+    """A run that is longer than hosts allow."""
+    core = patient.section("core")
+    longer = [("core", core.budget), *((job.name, options.budget) for job in patient.jobs
+                                       if (options := patient.job(job)).enabled)]
+    longer = [(name, budget) for name, budget in longer if budget + core.grace > HOSTS_PATIENCE]
+    if longer:
+        names = ", ".join(f"[{name}] budget = {show_duration(budget)}" for name, budget in longer)
+        yield warning(f"{names}: with [core] grace = {show_duration(core.grace)} that is over 5 minutes",
+                      "Many hosts kill a process after 5 minutes. Nothing is lost by it, but what was in hand is "
+                      "done again.", "If yours is one of them, stay a minute under its limit: [core] budget = 4m.")
+
+
+def retention(patient):
+    """What is kept for less than a day or more than ten years is mostly a slip of the pen."""
+    for job in patient.jobs:
+        options = patient.job(job)
+        for name in job.options:
+            kept = getattr(options, name)
+            if not (name.startswith("keep") and isinstance(kept, timedelta) and options.enabled):
+                continue
+            if not SHORTEST_KEPT <= kept <= LONGEST_KEPT:
+                much, why = (("over ten years", "The table grows all that time.") if kept > LONGEST_KEPT else
+                             ("under a day", "What a purge has deleted is gone."))
+                yield warning(f"[{job.name}] {name} = {show_duration(kept)} is {much}", why,
+                              f"Look whether that is meant. The default is {job.options[name].default}.")
+
+
+def identity(patient):
+    """What has to be kept with a backup, and where links lead."""
+    core = patient.section("core")
+    if not core.secret_key:
+        yield note(f"[core] secret_key is not set, so it is kept in {os.path.join(core.state_dir, 'secret')}",
+                   "Senders of forwards and links in mails are signed by it.",
+                   "Have that file in your backups, and take it along when you move to another host.")
+    if not core.app_url:
+        yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
+                   run("Set it:", "[core]", "app_url = https://mail.example.org"))
+
+
+def alerts(patient):
+    """Who hears of it when something stops working. An alert that only logs is none."""
+    section = patient.section("alerts")
+    if not (section.email or section.webhook):
+        yield warning("[alerts] email and webhook are not set: nobody hears of it when a job fails or mail stays lying",
+                      "Logs are read by nobody, and cron's mail is lost easily.",
+                      run("Set one of them:", "[alerts]", "email = you@example.org"))
+    if not section.ping_url:
+        yield note("[alerts] ping_url is not set",
+                   "That cron itself has stopped can only be told from outside.",
+                   "Let a service such as Healthchecks wait for a ping from each `run-due`.")
+
+
+def folders(patient):
+    """Folders that may not be one: what is swept from the one would be missing in the other."""
+    places = {"[core] state_dir": patient.section("core").state_dir, "[core] log_dir": patient.section("core").log_dir,
+              "[spool] dir": patient.section("spool").dir}
+    if "export" in settings.SECTIONS:
+        places["[export] dir"] = patient.section("export").dir
+    names = list(places)
+    for at, one in enumerate(names):
+        for other in names[at + 1:]:
+            if not SWEPT & {one, other}:
+                continue
+            first, second = os.path.realpath(places[one]), os.path.realpath(places[other])
+            if first == second or os.path.commonpath([first, second]) in (first, second):
+                how = "are the same folder" if first == second else "lie within one another"
+                yield problem(f"{one} and {other} {how} ({places[one]}, {places[other]})",
+                              "Files that no row names are removed from the one, and may belong to the other.",
+                              "Give each a folder of its own.")
+
+
+CHECKS = (mistakes, schedules, times, retention, identity, alerts, folders)

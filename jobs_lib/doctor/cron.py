@@ -1,0 +1,135 @@
+"""Cron: is it coming, how often does this host really tick, is the crontab in twice?"""
+from __future__ import annotations
+
+import os
+from collections import Counter
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+from .. import clock, due, schedule
+from ..commands.list import past, waiting
+from ..findings import note, ok, problem, run, warning
+from ..installed_crontab import ours
+from ..render.times import span
+from . import NothingToAsk
+
+BY_CRON = "trigger_type IN ('scheduled', 'continue')"
+SOON = timedelta(minutes=30)             # after an installation: hosts let cron tick every 15 minutes
+SILENT = timedelta(minutes=65)           # some hosts let it tick once an hour
+LOOKED_BACK = timedelta(days=2)
+RUNS, LEAST_RUNS = 50, 4
+RARELY, STALLED = 1.5, 3                 # times the usual time between two ticks
+HOUR = timedelta(hours=1)
+
+
+def arriving(patient):
+    """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that it started."""
+    last, since = _last_tick(patient), _known_since(patient) or patient.now
+    mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that are right:",
+               "python3 jobs.py crontab")
+    text, why = patient.crontab()
+    entered = "" if text is None else (" A line is in this user's crontab." if ours(text, _script(patient)) else
+                                       " No line for this jobs.py is in this user's crontab.")
+    if last is None and patient.now - since < SOON:
+        yield note(f"Cron has not come yet.{entered}".rstrip("."), "The jobs run by it.", mend)
+    elif last is None:
+        yield problem(f"Cron has never come since {clock.text(since)} UTC.{entered}".rstrip("."),
+                      f"No job runs by itself. {why.capitalize()}".rstrip(), mend)
+    elif patient.now - last > SILENT:
+        yield problem(f"Cron came last {span(patient.now - last)} ago, at {clock.text(last)} UTC.{entered}".rstrip("."),
+                      "No job runs by itself. What was missed is made up when it comes again.", mend)
+    else:
+        yield ok(f"cron came {span(patient.now - last)} ago")
+
+
+def _script(patient) -> str:
+    return os.path.join(patient.home, "jobs.py")
+
+
+def _last_tick(patient) -> datetime | None:
+    row = patient.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} ORDER BY id DESC LIMIT 1")
+    found = [clock.parse(row["started_at"])] if row else []
+    try:
+        touched = os.stat(os.path.join(patient.state_dir, "locks", "run-due.lock")).st_mtime
+        found.append(datetime.fromtimestamp(touched, clock.UTC))
+    except OSError:
+        pass
+    return max(found, default=None)
+
+
+def _known_since(patient) -> datetime | None:
+    rows = patient.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
+    times = [row["due_after"] for row in rows if row["due_after"] != due.OFF]
+    return clock.parse(min(times)) if times else None
+
+
+def rhythm(patient):
+    """How often it really comes, by the runs of the job that is due most often."""
+    jobs = [(bin(options.schedule.minutes).count("1"), job.name) for job in patient.jobs
+            if (options := patient.job(job)).enabled and options.schedule.every_hour]
+    if not jobs:
+        raise NothingToAsk
+    often, name = max(jobs)
+    wanted = HOUR / often
+    rows = patient.database().query(f"SELECT started_at FROM {{job_runs}} WHERE job = :job AND {BY_CRON}"
+                                    " ORDER BY id DESC LIMIT :runs", job=name, runs=RUNS)
+    starts = sorted(start for row in rows if (start := clock.parse(row["started_at"])) > patient.now - LOOKED_BACK)
+    gaps = [after - before for before, after in zip(starts, starts[1:])]
+    if len(gaps) < LEAST_RUNS:
+        raise NothingToAsk
+    usual = sorted(gaps)[len(gaps) // 2]
+    longest, begin = max(zip(gaps, starts))
+    if usual > wanted * RARELY:
+        yield note(f"Cron really comes every {span(_minutes(usual))} here; {name} would be due every {span(wanted)}",
+                   "Nothing is lost by it; things happen later.",
+                   "If your host allows more, let it come every 5 minutes.")
+    else:
+        yield ok(f"cron comes every {span(_minutes(usual))}")
+    if longest > max(usual * STALLED, HOUR):
+        yield note(f"Cron stayed away for {span(longest)}, from {clock.text(begin)} UTC on",
+                   "What was missed then was made up.", "If it happens often, ask your host why.")
+
+
+def _minutes(length: timedelta) -> timedelta:
+    return timedelta(minutes=max(1, round(length / timedelta(minutes=1))))
+
+
+def late(patient):
+    """Jobs whose time has passed long ago."""
+    session = SimpleNamespace(config=patient.config, ports=SimpleNamespace(database=patient.database))
+    states, runs, _ = past(session, patient.jobs)
+    zone = schedule.zone(patient.section("core").timezone)
+    found = waiting(session, patient.jobs, states, runs, patient.now, zone) if states else {}
+    overdue = {job: state["due_since"] for job, state in found.items() if state["overdue"]}
+    if overdue:
+        yield warning(f"Overdue: {', '.join(f'{job} since {since} UTC' for job, since in sorted(overdue.items()))}",
+                      "Cron comes too rarely, or the jobs before them take all of its time.",
+                      "`jobs.py run-due -v` shows what happens. A per-job crontab has to name each of them.")
+
+
+def twice(patient):
+    """One crontab has each line once, and one installation works on the database."""
+    text, _ = patient.crontab()
+    entries = ours(text or "", _script(patient))
+    lines = Counter(" ".join(entry.words[:1]) for entry in entries)
+    for words, number in lines.items():
+        if number > 1:
+            where = ", ".join(str(entry.number) for entry in entries if entry.words[:1] == [words])
+            yield warning(f"The crontab runs `jobs.py {words}` in {number} lines ({where})",
+                          "One of them finds the other at work; it costs the host's processor time for nothing.",
+                          "Keep one of them (`crontab -e`).")
+    rows = patient.database().query("SELECT installation, host, started_at FROM {job_runs} WHERE started_at > :since"
+                                    f" AND {BY_CRON} AND installation <> ''", since=patient.now - LOOKED_BACK)
+    others = sorted({(row["installation"], row["host"]) for row in rows
+                     if row["installation"] != patient.installation()})
+    if others and patient.installation() and len({row["installation"] for row in rows}) > 1:
+        core, hosts = patient.section("core"), ", ".join(sorted({host for _, host in others}))
+        say = problem if core.lock == "file" else note
+        yield say(f"Another installation has worked on this database in the last two days (on {hosts})",
+                  "With lock files of their own, two runs of a job can be at work at the same time."
+                  if core.lock == "file" else "The lock in the database keeps their runs apart.",
+                  "Remove the cron line of one of them, or set [core] lock = database in both."
+                  if core.lock == "file" else "If that is meant, all is well.")
+
+
+CHECKS = (arriving, rhythm, late, twice)

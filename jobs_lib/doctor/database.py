@@ -1,0 +1,112 @@
+"""The database: does it answer, may we write, is it set as the jobs need it, and what does its schema lack."""
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from ..errors import Busy, DatabaseError
+from ..findings import note, ok, problem, run, warning
+from ..ports import dialects
+from ..schema import compare, version
+from . import NothingToAsk
+from .network import resolve
+
+SLOW = 1.0               # seconds to connect
+SHOWN = 10               # differences told one by one
+
+
+def connection(patient):
+    """It answers."""
+    began = time.monotonic()
+    try:
+        _look_up(patient)
+        patient.database()
+    except DatabaseError as error:
+        yield problem(str(error), "Without its database no job runs.",
+                      f"Correct [core] database in {patient.config.path}, or ask your host whether the server is up.")
+        return
+    took = time.monotonic() - began
+    if took > SLOW:
+        yield warning(f"The database took {took:.1f} seconds to answer", "Each tick of cron waits so long.",
+                      "If a name is looked up for it, write the address or `localhost`. Else ask your host.")
+    else:
+        yield ok("the database answers")
+
+
+def _look_up(patient) -> None:
+    """The server's name first, and apart: a look-up that hangs hears no alarm."""
+    core = patient.section("core")
+    target = dialects.load(core.database).parse(core.database, patient.config.folder, 1.0)
+    if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host, target.port)):
+        patient.give_up()
+        raise DatabaseError(f"[core] database: {trouble}")
+
+
+def health(patient):
+    """The engine's own settings and limits."""
+    db = patient.database()
+    yield from dialects.health(db.dialect).examine(db, patient.clock())
+
+
+def schema(patient):
+    """Its version, and each table, column and index that is missing, with the SQL that makes it."""
+    db = patient.database()
+    found = version.found(db)
+    try:
+        version.check(db)
+    except DatabaseError as error:
+        yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py migrate`." if found <
+                      version.SCHEMA_VERSION else "Install the newer bundle again.")
+        if not found or found > version.SCHEMA_VERSION:
+            return
+    differences = compare.differences(db)
+    for difference in differences[:SHOWN]:
+        yield _missing(difference)
+    if differences[SHOWN:]:
+        yield problem(f"{len(differences) - SHOWN} more tables, columns and indexes are missing",
+                      "Only the first are told one by one.", run(
+                          "Run these, or `jobs.py migrate`:",
+                          *(f"{sql};" for other in differences[SHOWN:] for sql in other.statements)))
+    if not differences:
+        yield ok(f"schema {found}, with every table, column and index")
+
+
+def _missing(difference):
+    where = f" of {difference.table.name}" if difference.table and difference.kind not in ("table", "view") else ""
+    why = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
+           "column": "Statements that name it fail.",
+           "index": "Without it all rows are read each time, which takes minutes once there are many.",
+           "unique index": "Without it the same thing can happen twice."}[difference.kind]
+    purpose = f" It is for: {difference.purpose}." if difference.purpose else ""
+    say = warning if difference.kind == "view" else problem
+    return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
+               run("Run this SQL (phpMyAdmin: the tab SQL):" if difference.kind != "table" else
+                   "Run `jobs.py migrate`, or this SQL:", *(f"{sql};" for sql in difference.statements)))
+
+
+def writing(patient):
+    """This user may write: a row is added, changed and removed, and all of it taken back."""
+    db = patient.database()
+    if not version.found(db):
+        raise NothingToAsk
+    try:
+        with suppress(_TakenBack), db.transaction():
+            db.insert("meta", name="doctor", value="1")
+            db.execute("UPDATE {meta} SET value = '2' WHERE name = 'doctor'")
+            db.execute("DELETE FROM {meta} WHERE name = 'doctor'")
+            raise _TakenBack
+    except Busy as error:
+        yield note(f"Another process is writing just now, so this was not tried: {error}")
+    except DatabaseError as error:
+        yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
+                      "Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), and see "
+                      "that it is not a read-only copy.")
+    else:
+        yield ok("rows can be written")
+
+
+class _TakenBack(Exception):
+    """Rolls the transaction back."""
+
+
+CHECKS = (connection, health, schema, writing)

@@ -1,0 +1,57 @@
+"""DNS, for whoever checks users' domains: name servers answer, and what we ask domains to have makes sense."""
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from ..errors import JobsError
+from ..findings import ok, problem, run, warning
+from ..ports.dns import NXDOMAIN, UNKNOWN, open_resolver
+from . import NothingToAsk
+
+SECONDS = 3
+LOCAL = ("localhost", "localhost.localdomain")
+
+
+def name_servers(patient):
+    """They answer, and know the mail servers that domains have to name."""
+    section, mail = _section(patient), patient.section("mail")
+    names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
+    try:
+        resolver = open_resolver(SimpleNamespace(**{**vars(section), "timeout": timedelta(seconds=SECONDS / 2)}))
+    except JobsError:
+        raise NothingToAsk from None            # no dnspython: told by doctor/host.py
+    if not resolver.nameservers:
+        yield problem("No name server is known here", "Users' domains stay as they are, whatever they set up.",
+                      run("Name one:", "[dns]", "nameservers = 192.0.2.53"))
+        return
+    for name in names or ["."]:
+        answer = resolver.look_up(name, "MX")
+        if answer.outcome == UNKNOWN:
+            yield problem(f"No name server answers for {name}: {answer.why}",
+                          "Users' domains stay as they are, whatever they set up.",
+                          "Set [dns] nameservers to those of your host; some hosts let you ask no others.")
+            return
+        if answer.outcome == NXDOMAIN and name != ".":
+            yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail server, or forwards "
+                          "leave with it as their sender.",
+                          "Correct [dns] mx_hosts or [mail] domain, or add the name.")
+    yield ok("a name server answers")
+
+
+def what_is_checked(patient):
+    """Which records a domain needs."""
+    section = _section(patient)
+    if not (section.mx_hosts or section.spf_include or section.dkim_target or section.dkim_key):
+        yield warning("[dns] mx_hosts, spf_include and dkim_target are not set: only the owner of a domain is checked",
+                      "A domain counts as verified although no mail can reach it.",
+                      "Set what your users are told to put into DNS (docs/domains.md).")
+
+
+def _section(patient):
+    if not patient.enabled("check_domains"):
+        raise NothingToAsk
+    return patient.section("dns")
+
+
+CHECKS = (name_servers, what_is_checked)

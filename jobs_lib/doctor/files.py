@@ -1,0 +1,279 @@
+"""Folders and files: whose they are, who else can read them, whether the web can, locks, room on the disk."""
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import tempfile
+from datetime import datetime, timedelta, timezone
+
+from .. import settings
+from ..config_check import readable
+from ..findings import note, ok, problem, run, warning
+from ..folders import HTACCESS
+from . import NothingToAsk
+from .mounts import NETWORK, file_system
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+# What hosts call the folder whose files the web server hands out. /var/www and /srv/www only hold such folders.
+WEB_ROOTS = re.compile(r"(?:/(?:public_html|htdocs|httpdocs|webroot|wwwroot|public|html|web\d+/web)"
+                       r"|(?<!^/var)(?<!^/srv)/www)(?=/|$)", re.IGNORECASE)
+FRONT_PAGES = ("index.php", "index.html", "wp-config.php")
+MB, GB = 1024 ** 2, 1024 ** 3
+LITTLE, TIGHT = 20 * MB, 200 * MB        # free bytes: work stops soon; worth a look
+FEW_INODES = 1000
+TEST_BYTES = MB
+CLOCK_SECONDS = 5
+
+
+def _folders(patient) -> dict[str, str]:
+    """The folders that hold what is private, by what sets them."""
+    core = patient.section("core")
+    found = {"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir,
+             "[spool] dir": patient.section("spool").dir}
+    if "export" in settings.SECTIONS:
+        found["[export] dir"] = patient.section("export").dir
+    return found
+
+
+def _database_file(patient) -> str | None:
+    """The SQLite file, if that is the database."""
+    _, _, rest = patient.section("core").database.partition(":///")
+    path = os.path.join(patient.config.folder, rest.partition("?")[0])
+    return path if rest and os.path.isfile(path) else None
+
+
+def configuration(patient):
+    """config.ini and .env can be read by nobody else, as soon as they hold a secret."""
+    if patient.config is None:
+        raise NothingToAsk
+    for words in readable(patient.config):
+        what, _, command = words.rpartition(": ")
+        yield problem(what, "On a shared host others have accounts too.", run("Take it from them:", command))
+    path = patient.config.path
+    if not readable(patient.config) and os.path.exists(path):
+        if os.stat(path).st_mode & OTHERS:
+            yield note(f"Others on this host can read {path}, which holds no secret yet",
+                       "A password is soon put into it.", run("Take it from them:", f"chmod 600 {path}"))
+        else:
+            yield ok(f"{path} is private")
+
+
+def private_folders(patient):
+    """The folders are there, are this user's, and nobody else's."""
+    for option, path in _folders(patient).items():
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            if option in ("[core] state_dir", "[spool] dir"):
+                yield problem(f"{option}: there is no folder {path}", "Nothing can run without it.",
+                              "`jobs.py migrate` makes it, if the path is right.")
+            continue
+        if not stat.S_ISDIR(status.st_mode):
+            yield problem(f"{option}: {path} is no folder", "Nothing can be written there.", "Name another one.")
+        elif status.st_uid != os.geteuid() and os.geteuid() != 0:
+            yield problem(f"{option}: {path} belongs to another user ({status.st_uid}, and you are {os.geteuid()})",
+                          "A lock of another user cannot be taken, and his files cannot be written.",
+                          "Run the jobs always as the same user, and give him the folder with all that is in it.")
+        elif status.st_mode & OTHERS:
+            say = warning if option == "[core] log_dir" else problem
+            yield say(f"{option}: others on this host can look into {path} (mode {status.st_mode & 0o777:o})",
+                      "It holds keys, people's messages, or who wrote to whom.",
+                      run("Take it from them:", f"chmod 700 {path}"))
+        elif not os.access(path, os.W_OK | os.X_OK):
+            yield problem(f"{option}: {path} cannot be written", "Locks, logs and files are written there.",
+                          run("Allow it:", f"chmod 700 {path}"))
+        else:
+            yield ok(f"{option} is private: {path}")
+
+
+def secret_files(patient):
+    """The key and the database file are for their owner alone."""
+    key, database = os.path.join(patient.state_dir, "secret"), _database_file(patient)
+    for path, holds in ((key, "the key that signs links and senders"), (database, "everybody's data")):
+        if path and os.path.exists(path) and os.stat(path).st_mode & OTHERS:
+            mode = os.stat(path).st_mode
+            say = problem if mode & stat.S_IRWXO or path == key else note
+            yield say(f"{path} can be read by others on this host (mode {mode & 0o777:o})", f"It holds {holds}.",
+                      run("Take it from them (unless your app reads it as another user of your group):",
+                          f"chmod 600 {path}"))
+
+
+def web_root(patient):
+    """No secret lies where a web server may hand it out."""
+    if patient.config is None:
+        raise NothingToAsk
+    places = {"the program": patient.home, "config.ini": patient.config.folder, **_folders(patient),
+              "the database file": _database_file(patient)}
+    places = {name: path for name, path in places.items() if path and os.path.exists(path)}
+    exposed = {name: path for name, path in places.items() if _below(path)}
+    if exposed:
+        root = _below(next(iter(exposed.values()))) or ""
+        bare = [path for path in exposed.values() if not _refuses(path, root)]
+        guard = (f"There is no .htaccess of ours above {bare[0]}." if bare else
+                 "The .htaccess there is obeyed by Apache alone, and only where the host allows it.")
+        yield problem(f"{', '.join(exposed)} {'lies' if len(exposed) == 1 else 'lie'} below the web root {root}",
+                      f"Whoever guesses a name may fetch passwords and messages. {guard}",
+                      run(f"Move {patient.home} beside {os.path.basename(root)}, and correct the cron line (`jobs.py "
+                          "crontab`). Until then see that this is refused (403 or 404), with your domain:",
+                          f"curl -I https://example.org{_address(exposed, root)}"))
+        return
+    for name, path in places.items():
+        page = next((os.path.join(above, page) for above in _above(path) for page in FRONT_PAGES
+                     if os.path.exists(os.path.join(above, page))), None)
+        if page:
+            yield warning(f"{name} ({path}) lies in a folder with {os.path.basename(page)} ({page})",
+                          "That looks like a web site's folder; its files may be handed out to anybody.",
+                          "If a web server serves that folder, move this one out of it.")
+            return
+    yield ok("nothing private lies below a web root, as far as names tell")
+
+
+def _below(path: str) -> str | None:
+    """The folder above it (or itself) that is a web root by its name."""
+    for each in (os.path.abspath(path), os.path.realpath(path)):
+        found = WEB_ROOTS.search(each)
+        if found:
+            return each[:found.end()]
+    return None
+
+
+def _above(path: str) -> list[str]:
+    found, path = [], os.path.realpath(path)
+    while os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+        found.append(path)
+    return found
+
+
+def _refuses(path: str, root: str) -> bool:
+    """Whether a .htaccess between the path and the root refuses everybody."""
+    for folder in [path, *_above(path)]:
+        try:
+            with open(os.path.join(folder, ".htaccess"), encoding="utf-8", errors="replace") as file:
+                text = file.read().lower()
+        except OSError:
+            text = ""
+        if "require all denied" in text or "deny from all" in text:
+            return True
+        if folder == root:
+            break
+    return False
+
+
+def _address(exposed: dict, root: str) -> str:
+    folder = exposed.get("config.ini") or next(iter(exposed.values()))
+    inside = os.path.relpath(os.path.abspath(folder), root)
+    return ("" if inside == "." else "/" + inside) + ("/config.ini" if "config.ini" in exposed else "/")
+
+
+def locks(patient):
+    """A lock file keeps a second run out, on the file system that it lies on."""
+    core, state = patient.section("core"), patient.state_dir
+    if not os.path.isdir(state):
+        raise NothingToAsk
+    kind = file_system(patient.mounts, state)
+    mend = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = database.")
+    with tempfile.TemporaryFile(dir=state) as one:
+        again = os.open(f"/proc/self/fd/{one.fileno()}", os.O_RDWR) if os.path.exists("/proc/self/fd") else None
+        try:
+            fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if again is not None and _takes(again):
+                yield problem(f"Two locks on one file in {state} are both granted ({kind or 'unknown'} file system)",
+                              "Two runs of a job could work at the same time.", mend)
+                return
+        except OSError as error:
+            say = note if core.lock == "database" else problem
+            yield say(f"The file system of {state} has no locks ({error.strerror})",
+                      "They keep two runs of a job apart.", mend)
+            return
+        finally:
+            if again is not None:
+                os.close(again)
+    if kind in NETWORK and core.lock == "file":
+        yield warning(f"{state} is on a network file system ({kind}), and [core] lock = file",
+                      "There a lock may hold on this host alone, or outlive a killed run.", mend)
+    else:
+        yield ok(f"lock files work in {state}" + (f" ({kind})" if kind else ""))
+    database = _database_file(patient)
+    if database and file_system(patient.mounts, database) in NETWORK:
+        yield problem(f"The SQLite file {database} is on a network file system",
+                      "SQLite needs locks that such a file system does not keep: the file can be spoilt.",
+                      "Move it to a local disk, or use MySQL.")
+
+
+def _takes(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def room(patient):
+    """Bytes and files that still fit on each disk."""
+    places = {**_folders(patient), "the database file": _database_file(patient)}
+    seen: set = set()
+    for name, path in places.items():
+        if not path or not os.path.exists(path) or os.stat(path).st_dev in seen:
+            continue
+        seen.add(os.stat(path).st_dev)
+        disk = os.statvfs(path)
+        free = disk.f_bavail * disk.f_frsize
+        if free < TIGHT:
+            say = problem if free < LITTLE else warning
+            yield say(f"{free // MB} MB are free on the disk of {name} ({path})",
+                      "Full, a run ends with an error, and mail that comes in cannot be kept.",
+                      "Make room: `du -sh *` in your home folder shows what takes it.")
+        elif disk.f_files and disk.f_favail < FEW_INODES:
+            yield warning(f"Only {disk.f_favail} more files fit on the disk of {name} ({path})",
+                          "Each stored message is a file.",
+                          "Remove old files, such as sessions and caches of your app.")
+        else:
+            yield ok(f"{_much(free)} free for {name}")
+
+
+def _much(size: int) -> str:
+    return f"{size / GB:.1f} GB" if size >= GB else f"{size // MB} MB"
+
+
+def a_file(patient):
+    """A file can be written in full and is private, also where an account has a quota; and its time is ours."""
+    state = patient.state_dir
+    if not os.path.isdir(state):
+        raise NothingToAsk
+    try:
+        with tempfile.NamedTemporaryFile(dir=state, prefix="doctor.") as file:
+            file.write(bytes(TEST_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+            status = os.fstat(file.fileno())
+    except OSError as error:
+        yield problem(f"A file of 1 MB cannot be written to {state}: {error.strerror}",
+                      "The disk or this account's quota is used up, or the folder is read-only.",
+                      "Make room, or allow this user to write there.")
+        return
+    if status.st_mode & OTHERS:
+        yield warning(f"Files in {state} get the mode {status.st_mode & 0o777:o}, whatever is asked for",
+                      "The file system keeps no modes, so others may read keys and messages.",
+                      "Move [core] state_dir and [spool] dir to a usual disk.")
+    ahead = datetime.fromtimestamp(status.st_mtime, timezone.utc) - patient.clock()
+    if abs(ahead) > timedelta(seconds=CLOCK_SECONDS):
+        yield warning(f"The clock of the file system of {state} differs from this machine's by "
+                      f"{abs(ahead).total_seconds():.0f} seconds",
+                      "The age of files decides which of them are removed.", "Ask your host to set its clocks.")
+    else:
+        yield ok(f"files can be written to {state}")
+
+
+def refusal(patient):
+    """Each private folder refuses the web by itself, should it ever come below a web root."""
+    for option, path in _folders(patient).items():
+        if os.path.isdir(path) and not _refuses(path, os.sep):
+            yield note(f"{option}: nothing in or above {path} refuses the web",
+                       "It would be open as soon as it lay below a web root.",
+                       run(f"Put a file .htaccess into {path}:", HTACCESS.rstrip()))
+
+
+CHECKS = (configuration, private_folders, secret_files, web_root, refusal, locks, room, a_file)

@@ -1,0 +1,140 @@
+"""The machine and the program on it: Python, packages, whether the upload is whole, what a process may use."""
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import pkgutil
+import resource
+import sys
+from collections import namedtuple
+
+import jobs_lib
+
+from ..errors import DatabaseError, JobsError
+from ..findings import note, ok, problem, run, warning
+from ..ports import dialects
+
+Package = namedtuple("Package", "module name least purpose needed")
+LEAST_MEMORY = 128 * 1024 ** 2           # bytes: a run needs about 30 MB, sending large messages a little more
+LEAST_CPU = 60                           # seconds
+
+
+def python(patient):
+    """Which Python, and as whom."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield ok(f"jobs.py {jobs_lib.__version__}, Python {version} ({sys.executable})")
+    if os.geteuid() == 0:
+        yield note("This is root, who may read and write everything", "What the user of your cron line may do shows "
+                   "only when he asks", "Run `jobs.py doctor` as that user.")
+
+
+def upload(patient):
+    """Every module of the bundle can be loaded, so none was cut off or is of another version."""
+    number = 0
+    for name in sorted(_modules()):
+        number += 1
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            if (error.name or "").startswith("jobs_lib"):       # else a package that not everybody needs
+                yield _broken(name, str(error))
+        except JobsError:                       # the same, said by the module itself
+            pass
+        except Exception as error:                              # noqa: BLE001  half a file may do anything
+            yield _broken(name, f"{type(error).__name__}: {error}")
+    for words in patient.broken:
+        yield problem(words, "This job does not run.", "Upload jobs.py and the whole folder jobs_lib again.")
+    yield ok(f"{number} modules and {len(patient.jobs)} jobs can be loaded")
+
+
+def _modules():
+    for found in pkgutil.walk_packages(jobs_lib.__path__, "jobs_lib."):
+        if not found.name.endswith("__main__") and not found.name.startswith("jobs_lib.jobs."):
+            yield found.name
+
+
+def _broken(name: str, why: str):
+    return problem(f"{name.replace('.', '/')}.py cannot be loaded: {why}",
+                   "The upload was cut off, or holds files of two versions: whatever needs this file fails.",
+                   "Upload jobs.py and the whole folder jobs_lib again.")
+
+
+def packages(patient):
+    """What this installation needs besides Python is there, and new enough."""
+    for package in PACKAGES:
+        if not package.needed(patient):
+            continue
+        mend = run("Install it (without a shell: docs/install.md, Packages without a shell):",
+                   f"{sys.executable} -m pip install {package.name}")
+        version = _version(package.name)
+        if not _is_there(package.module):
+            yield problem(f"{package.name} is not installed", f"It is needed for {package.purpose}.", mend)
+        elif version and _numbers(version) < package.least:
+            least = ".".join(map(str, package.least))
+            yield warning(f"{package.name} {version} is older than {least}", "It was written for that one and later.",
+                          mend.replace("pip install", "pip install --upgrade"))
+        else:
+            yield ok(f"{package.name} {version or 'is there'}")
+
+
+def _needs_driver(patient) -> bool:
+    url = patient.section("core").database
+    try:
+        return dialects.load(url).package == "PyMySQL"
+    except DatabaseError:               # just because it is not there
+        return not patient.is_wrong("core", "database")
+
+
+def _has_dotenv(patient) -> bool:
+    path = os.path.join(patient.config.folder, ".env")
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return "JOBS_" in file.read()
+    except OSError:
+        return False
+
+
+def _checks_domains(patient) -> bool:
+    return patient.enabled("check_domains")
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ImportError:
+        return False
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:             # copied into vendor/ without its description
+        return None
+
+
+def _numbers(version: str) -> tuple:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
+
+
+def limits(patient):
+    """What the host lets one process use, as far as it is told."""
+    seconds = resource.getrlimit(resource.RLIMIT_CPU)[0]
+    if seconds != resource.RLIM_INFINITY:
+        say = warning if seconds < LEAST_CPU else note
+        yield say(f"A process may use {seconds} seconds of processor time here (ulimit -t)",
+                  "Then it is killed. A run mostly waits for others, so this lasts longer than it sounds.",
+                  "Set [core] budget to about that time if runs are killed.")
+    memory = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if memory != resource.RLIM_INFINITY:
+        megabytes = memory // 1024 ** 2
+        mend = run("Let a run stop in time:", "[core]", f"memory = {max(megabytes * 3 // 4, 32)}MB")
+        say = warning if memory < LEAST_MEMORY and patient.section("core").memory is None else note
+        yield say(f"A process may use {megabytes} MB of memory here (ulimit -v)", "A run that needs more fails.", mend)
+
+
+PACKAGES = (Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _needs_driver),
+            Package("dotenv", "python-dotenv", (0, 20), "the settings in .env", _has_dotenv),
+            Package("dns", "dnspython", (2, 2), "check_domains", _checks_domains))
+CHECKS = (python, upload, packages, limits)

@@ -1,0 +1,144 @@
+"""Who is examined: one installation, with whatever of it can be had."""
+from __future__ import annotations
+
+import os
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+from .. import catalogue, clock, settings
+from ..errors import ConfigError, DatabaseError
+from . import NothingToAsk
+
+MOUNTS = "/proc/mounts"
+WAIT_SECONDS = 2.0       # for another writer
+
+
+class Patient:
+    """An installation. What is wrong in its configuration counts as the default here, and is told by doctor/config.py.
+
+    config   None when there is no such file         home     the folder with jobs.py
+    jobs     every job that can be loaded            broken   why others cannot, a sentence each
+    now      the present second in UTC               mounts   /proc/mounts, or what a test puts there
+    crontab  a function that returns the lines of this user's crontab; see installed_crontab.py
+    """
+
+    def __init__(self, config, home: str, *, now=None, mounts: str | None = None, crontab=None) -> None:
+        self.config, self.home, self.now = config, home, now or clock.now()
+        self._began = time.monotonic()
+        self.broken: list[str] = []
+        self.jobs = catalogue.load_all(self.broken)
+        self.mounts = _read(MOUNTS) if mounts is None else mounts
+        self._crontab = crontab
+        self._database = None
+        self.gave_up = False
+
+    def section(self, name: str) -> SimpleNamespace:
+        """A section's values; a wrong one is its default. NothingToAsk without a configuration, or such a section."""
+        if name not in settings.SECTIONS:
+            raise NothingToAsk
+        return self._lenient(name, settings.SECTIONS[name])
+
+    def job(self, job) -> SimpleNamespace:
+        """A job's options, likewise."""
+        return self._lenient(job.name, settings.job_options(job))
+
+    def clock(self):
+        """The present moment, to the fraction of a second that `now` leaves out."""
+        return self.now + timedelta(seconds=time.monotonic() - self._began)
+
+    def enabled(self, name: str) -> bool:
+        """Whether there is such a job and it is switched on."""
+        return any(job.name == name and self.job(job).enabled for job in self.jobs)
+
+    def is_wrong(self, section: str, option: str) -> bool:
+        """Whether what is set there cannot be read."""
+        kind = settings.SECTIONS[section][option].kind
+        try:
+            kind.parse(self._config().written(section, option, settings.SECTIONS[section][option]).text)
+        except ValueError:
+            return True
+        return False
+
+    def _lenient(self, name: str, known: dict) -> SimpleNamespace:
+        config, typed = self._config(), SimpleNamespace()
+        for option, declared in known.items():
+            try:
+                value = declared.kind.parse(config.written(name, option, declared).text)
+            except ValueError:
+                value = declared.kind.parse(declared.default)
+            setattr(typed, option + "_" if option == "from" else option, config.resolved(value, declared))
+        return typed
+
+    def _config(self):
+        if self.config is None:
+            raise NothingToAsk
+        return self.config
+
+    # The database
+
+    def database(self):
+        """The connection, made once. NothingToAsk without words after it has failed once: that was told."""
+        if self.gave_up:
+            raise NothingToAsk
+        if self._database is None:
+            self._database = self.connect()
+        return self._database
+
+    def connect(self):
+        """Connect now; DatabaseError says why not."""
+        from ..ports.db import connect
+
+        core = self.section("core")
+        try:
+            tables = self._config().tables()
+        except ConfigError:
+            tables = {}
+        try:
+            if self.is_wrong("core", "database"):
+                raise DatabaseError("[core] database cannot be read, so the database is not known")
+            return connect(core.database, prefix=core.prefix, tables=tables, base=self._config().folder,
+                           timeout=WAIT_SECONDS)
+        except BaseException:
+            self.give_up()
+            raise
+
+    def give_up(self) -> None:
+        """It was told that the database cannot be reached: the checks that need it are silent."""
+        self.gave_up = True
+
+    def recover(self) -> None:
+        """A check was ended in the middle of whatever it did."""
+        if self._database is not None:
+            self._database.invalidate()
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        if self._database is not None:
+            self._database.close()
+
+    # The host
+
+    def crontab(self):
+        """(the text of this user's crontab or None, why there is none)."""
+        if self._crontab is None:
+            from ..installed_crontab import read
+            self._crontab = read
+        return self._crontab()
+
+    @property
+    def state_dir(self) -> str:
+        """`[core] state_dir`."""
+        return self.section("core").state_dir
+
+    def installation(self) -> str | None:
+        """This installation's id, if it has one yet."""
+        return _read(os.path.join(self.state_dir, "installation")).strip() or None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,92 @@
+"""Runs that died: what took them, time or memory, and the budget that would have spared them."""
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from .. import clock, history
+from ..findings import note, ok, run, warning
+from ..options import show_duration
+
+LOOKED_BACK = timedelta(days=14)
+SHOWN = 5                                # of the last
+ALIKE = 0.25                             # ended after about the same time: within a quarter of the longest
+SHORT = timedelta(seconds=10)            # died sooner: hardly by a limit in time
+LEAST_BUDGET, STEP = 20, 10              # seconds
+LONG_RUN = timedelta(hours=1)            # no process of ours is older
+MB = 1024 ** 2
+
+
+def vanished(patient):
+    """The last runs that ended without a word, most often killed by the host."""
+    rows = _last(patient, "vanished")
+    if not rows:
+        yield ok(f"no run was killed in the last {LOOKED_BACK.days} days")
+        return
+    lived = sorted(_lived(patient, row) for row in rows)
+    names = ", ".join(f"{job} ({number})" if number > 1 else job for job, number in
+                      Counter(row["job"] for row in rows).items())
+    what = f"The last {len(rows)} killed runs" if len(rows) > 1 else "The last killed run"
+    span = f"{lived[0].seconds}-{lived[-1].seconds} s" if lived[0].seconds != lived[-1].seconds else \
+        f"{lived[0].seconds} s"
+    memory = [used for row in rows if (used := history.memory_of(row))]
+    held = f", the largest holding {max(memory) // MB} MB" if memory else ""
+    proposal = _proposal(patient, lived) if len(lived) > 1 else None
+    core = patient.section("core")
+    told = f"{what} ({names}) died after {span}{held}"
+    if proposal and proposal < core.budget.total_seconds():
+        yield warning(told, "They died at about the same time after their start: your host ends processes then. "
+                      "Nothing is lost, but what was in hand is done again.",
+                      run("End before it does (and lower the budget of each job that has a line of its own):", "[core]",
+                          f"budget = {show_duration(timedelta(seconds=proposal))}"))
+    elif memory and lived[-1] > SHORT and core.memory is None:
+        yield warning(told, "Not at the same time: perhaps at a limit of memory, or the host was restarted.",
+                      run("Ask your host for its limit, and let a run stop before it:", "[core]",
+                          f"memory = {max(memory) // MB}MB"))
+    else:
+        yield note(told, "Not at the same time after their start, as at a host's limit: restarts, or a kill by hand.",
+                   "`jobs.py history` shows each; the run after it went on by itself.")
+
+
+def timeouts(patient):
+    """Runs that hung until they were ended by ourselves."""
+    rows = _last(patient, "timeout")
+    if rows:
+        names = ", ".join(f"{job} ({number})" for job, number in Counter(row["job"] for row in rows).items())
+        yield warning(f"Runs that hung and were ended by force: {names}, the last at {rows[0]['started_at']} UTC",
+                      "Something did not answer: the database, the relay, a name server, the disk.",
+                      "`jobs.py history` and the log of the job tell when; docs/failures.md, A run hung.")
+
+
+def _last(patient, status: str) -> list[dict]:
+    """The last runs that ended so, of all jobs, newest first."""
+    db, found = patient.database(), []
+    for job in patient.jobs:
+        found += db.query("SELECT job, pid, host, started_at, heartbeat_at, finished_at, progress FROM {job_runs}"
+                          " WHERE job = :job AND status = :status ORDER BY id DESC LIMIT :shown",
+                          job=job.name, status=status, shown=SHOWN)
+    since = clock.text(patient.now - LOOKED_BACK)
+    return sorted((row for row in found if row["started_at"] > since), key=lambda row: row["started_at"],
+                  reverse=True)[:SHOWN]
+
+
+def _lived(patient, row: dict) -> timedelta:
+    """From the start of its process, which `run-due` may have used for other jobs before, to its last sign of life."""
+    started, last = clock.parse(row["started_at"]), clock.parse(row["heartbeat_at"] or row["started_at"])
+    same = patient.database().query("SELECT started_at, pid, host FROM {job_runs} WHERE started_at > :since AND"
+                                    " started_at <= :started", since=started - LONG_RUN, started=started)
+    began = min(clock.parse(other["started_at"]) for other in same
+                if (other["pid"], other["host"]) == (row["pid"], row["host"]))
+    return max(last - began, timedelta(0))
+
+
+def _proposal(patient, lived: list[timedelta]) -> int | None:
+    """Seconds: the budget that, with its grace, ends before the first of them died; None where they differ."""
+    first, last = lived[0].total_seconds(), lived[-1].total_seconds()
+    if last < SHORT.total_seconds() or last - first > last * ALIKE:
+        return None
+    spare = first - min(patient.section("core").grace.total_seconds(), first / 4)
+    return max(int(spare) // STEP * STEP, LEAST_BUDGET)
+
+
+CHECKS = (vanished, timeouts)

@@ -1,0 +1,39 @@
+"""What a check of `jobs.py doctor` found: one sentence each for what, why it matters, and how to mend it."""
+from __future__ import annotations
+
+from collections import namedtuple
+
+LEVELS = ("ok", "note", "warning", "problem")      # from good to bad; only a problem makes `doctor` exit with 1
+
+Finding = namedtuple("Finding", "level area what why mend")
+Finding.__doc__ = """One finding.
+
+level  one of LEVELS                         area  whose module in doctor/ found it; filled in there
+what   a sentence, without its full stop     why   it matters; "" for what is fine
+mend   what to do; lines after the first that begin with two spaces are to be copied as they are
+"""
+
+
+def ok(what: str) -> Finding:
+    """As it should be."""
+    return Finding("ok", "", what, "", "")
+
+
+def note(what: str, why: str = "", mend: str = "") -> Finding:
+    """Good to know; nothing has to be done."""
+    return Finding("note", "", what, why, mend)
+
+
+def warning(what: str, why: str, mend: str) -> Finding:
+    """It works, and may not for long, or not as it is meant."""
+    return Finding("warning", "", what, why, mend)
+
+
+def problem(what: str, why: str, mend: str) -> Finding:
+    """Something does not work, or is open to others."""
+    return Finding("problem", "", what, why, mend)
+
+
+def run(words: str, *commands: str) -> str:
+    """A `mend` whose commands or statements stand on lines of their own."""
+    return "\n".join([words, *(f"  {line}" for command in commands for line in command.split("\n"))])

@@ -1,0 +1,206 @@
+"""The database area: each thing that may be wrong with it is named, with what mends it."""
+from __future__ import annotations
+
+import sqlite3
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.doctor import database
+from jobs_lib.ports import dialects
+from jobs_lib.ports.db import connect
+from jobs_lib.schema import ddl
+from jobs_lib.schema.tables import table
+from tests.support.databases import migrated
+
+
+def test_a_migrated_database_is_in_order(clinic):
+    assert clinic.found("database") == []
+
+
+def test_a_missing_index_is_named_with_its_create_index(clinic):            # R15
+    clinic.db.execute(ddl.drop_index(clinic.db, table("sessions"), "sessions_expiry")[0])
+    found = clinic.one("database", "The index sessions_expiry of sessions is missing")
+    quote = clinic.db.dialect.quote
+    sql = f"CREATE INDEX {quote('sessions_expiry')} ON {quote('sessions')} ({quote('expires_at')});"
+    assert found.level == "problem"
+    assert found.mend.split("\n")[1:] == [f"  {sql}"]
+    clinic.db.execute(sql)
+    assert clinic.found("database") == []
+
+
+def test_a_missing_column_is_named_with_its_alter_table(clinic):
+    clinic.db.execute("DROP TABLE magic_links")
+    for sql in ddl.create_table(clinic.db, table("magic_links")._replace(
+            columns=tuple(each for each in table("magic_links").columns if each.name != "used_at"), indexes=())):
+        clinic.db.execute(sql)
+    column, *indexes = clinic.found("database")
+    assert column.what == "The column used_at of magic_links is missing"
+    assert "ADD COLUMN" in column.mend
+    assert all(found.what.startswith("The index magic_links_") for found in indexes)
+    for found in (column, *indexes):
+        for line in found.mend.split("\n")[1:]:
+            clinic.db.execute(line)
+    assert clinic.found("database") == []
+
+
+def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(clinic):
+    clinic.db.execute("DROP VIEW message_totals")
+    clinic.db.execute("DROP TABLE usage_events")
+    assert [(found.level, found.what) for found in clinic.found("database")] == [
+        ("problem", "The table usage_events is missing"), ("warning", "The view message_totals is missing")]
+
+
+def test_a_database_without_tables_asks_for_migrate(clinic, request):
+    if "sqlite" in clinic.url:
+        empty = f"sqlite:///{clinic.folder}/empty.db"
+        connect(empty, create=True).close()
+    else:
+        empty = request.getfixturevalue("mariadb").database()
+    clinic.configure("core", database=empty)
+    assert "jobs.py migrate" in clinic.one("database", "no tables of this bundle yet").mend
+
+
+def test_an_older_schema_and_a_newer_one(clinic):
+    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 3")
+    assert clinic.one("database", "the database is at schema 2").level == "problem"
+    clinic.db.insert("schema_migrations", version=99, applied_at=clock.now())
+    assert clinic.one("database", "newer than this bundle knows").mend == "Install the newer bundle again."
+    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
+    clinic.db.insert("schema_migrations", version=3, applied_at=clock.now())
+
+
+def test_what_cannot_be_reached_is_one_problem(clinic):
+    clinic.configure("core", database="mysql://me:hunter2hunter2@127.0.0.1:1/mail" if "mysql" in clinic.url else
+                     "sqlite:///nothing.db")
+    assert clinic.one("database", "127.0.0.1:1" if "mysql" in clinic.url else "no SQLite file").level == "problem"
+
+
+def test_a_wrong_password_is_told_and_not_shown(clinic, request):
+    if "sqlite" in clinic.url:
+        return
+    server = request.getfixturevalue("mariadb")
+    clinic.configure("core", database=f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}")
+    found = clinic.one("database", "refuses the user 'nobody'")
+    assert "hunter2" not in "".join(found)
+
+
+def test_a_row_that_is_locked_by_another_is_no_problem(lite):
+    holder = sqlite3.connect(lite.folder / "jobs.db", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    assert lite.one("database", "another process was writing").level == "note"
+    holder.close()
+
+
+def test_nothing_stays_of_the_row_that_is_written(clinic):
+    clinic.found("database")
+    assert clinic.db.value("SELECT COUNT(*) FROM {meta} WHERE name = 'doctor'") == 0
+
+
+def test_a_user_who_may_only_read_is_told(clinic, request):
+    if "sqlite" in clinic.url:
+        return
+    name = clinic.url.partition("?")[0].rpartition("/")[2]
+    server = request.getfixturevalue("mariadb")
+    server.root("CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY 'hunter2hunter2'")
+    server.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
+    socket = server.socket
+    clinic.configure("core", database=f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}")
+    found = clinic.one("database", "A row cannot be written")
+    assert (found.level, "SELECT, INSERT, UPDATE" in found.mend) == ("problem", True)
+
+
+# MariaDB and MySQL
+
+@pytest.fixture
+def server(request):
+    """(a connection to a migrated database on MariaDB, what its health says that is not ok)."""
+    mariadb = request.getfixturevalue("mariadb")
+    url = mariadb.database()
+    db = migrated(url)
+
+    def told(now=None):
+        return [found for found in dialects.health(db.dialect).examine(db, now or clock.now()) if found.level != "ok"]
+
+    yield db, told
+    db.close()
+    mariadb.drop(url)
+
+
+def test_wrong_isolation_is_told(server):
+    db, told = server
+    assert told() == []
+    db.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    assert [found.what for found in told()] == [
+        "Our connection asks for isolation = READ-COMMITTED, and has REPEATABLE-READ"]
+
+
+def test_a_mode_that_is_not_strict_is_told(server):
+    db, told = server
+    db.execute("SET SESSION sql_mode = ''")
+    assert "strict mode" in told()[0].what
+
+
+def test_a_table_of_another_engine_is_told_with_its_alter_table(server):
+    db, told = server
+    db.execute("ALTER TABLE sessions ENGINE=MyISAM")
+    found, = told()
+    assert found.what == "The table sessions is MyISAM, not InnoDB"
+    db.execute(found.mend.split("\n")[1])
+    assert told() == []
+
+
+@pytest.mark.parametrize("seconds, words", [(-3600, "3600 seconds ahead of"), (3600, "3600 seconds behind"), (2, "")])
+def test_the_servers_clock_is_compared(server, seconds, words):
+    _, told = server
+    found = told(clock.now() + timedelta(seconds=seconds))
+    assert [each.level for each in found] == (["warning"] if words else [])
+    assert not words or words.partition(" ")[2] in found[0].what
+
+
+def test_statement_logging_a_small_packet_and_few_connections_are_told(server):
+    db, _ = server
+    health = dialects.health(db.dialect)
+    fine = {"log_bin": "ON", "binlog_format": "MIXED", "max_allowed_packet": "16777216", "max_user_connections": "0",
+            "max_connections": "100"}
+
+    def told(**changed):
+        values = {**fine, **changed}
+        return [found.what for found in (*health._log(values), *health._limits(db, values)) if found.level != "ok"]
+
+    assert told() == []
+    assert told(binlog_format="STATEMENT") == ["The server's binlog_format is STATEMENT"]
+    assert told(log_bin="OFF", binlog_format="STATEMENT") == []
+    assert told(max_allowed_packet="1048576") == ["max_allowed_packet = 1024 KB"]
+    assert told(max_user_connections="2") == ["This user may have 2 connections at once (max_user_connections)"]
+    assert told(max_connections="1")[0].endswith("of the server's 1 connections are in use")
+
+
+# SQLite
+
+def test_a_journal_that_bars_readers_is_told(lite):
+    lite.db.close()
+    raw = sqlite3.connect(lite.folder / "jobs.db")
+    assert raw.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
+    raw.close()
+    found = lite.one("database", "is DELETE, not WAL")
+    assert (found.level, "jobs.py migrate" in found.mend) == ("warning", True)
+
+
+def test_a_damaged_file_is_told(lite):
+    lite.db.execute("INSERT INTO {meta} (name, value) VALUES ('long', :value)", value="x" * 1500)
+    lite.db.close()
+    path = lite.folder / "jobs.db"
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"sessions_expiry")                    # in the schema or below: a page of an index is spoilt
+    page = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'sessions_expiry'").fetchone()
+    assert at
+    start = (page[0] - 1) * 4096
+    data[start:start + 64] = b"\xff" * 64
+    path.write_bytes(data)
+    assert any("is damaged" in found.what or "malformed" in found.what for found in lite.found("database"))
+
+
+def test_the_checks_are_those_of_the_area():
+    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing"]

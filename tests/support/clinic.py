@@ -1,0 +1,73 @@
+"""`Clinic`: an installation in a temporary folder that `doctor` looks at, one area at a time, in this process.
+
+    clinic.configure("mail", host="127.0.0.1")       write config.ini, with these options changed
+    clinic.found("files")                            the findings of an area that are not `ok`
+    clinic.one("files", "chmod 700")                 the only one with these words in it
+"""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jobs_lib import config, folders
+from jobs_lib.doctor import examine
+from jobs_lib.doctor.patient import Patient
+from jobs_lib.ports.db import connect
+from jobs_lib.recipes.spool import mark_folder
+
+ROOT = Path(__file__).resolve().parents[2]
+FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mail.alias.example",
+                 "secret_key": "a-key-for-the-tests-alone"},
+        "spool": {"dir": "spool"},
+        "mail": {"transport": "maildir", "domain": "alias.example", "from": "notices@alias.example"},
+        "personas": {name: f"{name.title()} <{name}@alias.example>"
+                     for name in ("porter", "overflow", "security", "postmaster")},
+        "archive": {"store": "archive"}, "check_domains": {"enabled": "no"}}
+
+
+class Clinic:
+    """A healthy one, until a test spoils it. `now`, `mounts` and `crontab` are given to the patient."""
+
+    def __init__(self, folder, url: str) -> None:
+        self.folder, self.url = Path(folder), url
+        self.sections = {name: dict(options) for name, options in FINE.items()}
+        self.now, self.mounts, self.crontab, self.home = None, "", ("", ""), str(ROOT)
+        self.configure("core", database=url)
+        for name in ("state", "log", "spool"):
+            folders.private(str(self.folder / name))
+        self.installation = folders.installation(str(self.folder / "state"))
+        self.db = connect(url)
+        mark_folder(str(self.folder / "spool"), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+
+    def configure(self, section: str, **options) -> None:
+        """Write config.ini, private as it should be."""
+        self.sections.setdefault(section, {}).update(options)
+        lines = [line for name, chosen in self.sections.items()
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in chosen.items()))]
+        path = self.folder / "config.ini"
+        path.write_text("\n".join(lines) + "\n")
+        path.chmod(0o600)
+
+    def patient(self) -> Patient:
+        """Whom `doctor` would look at."""
+        read = config.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
+        return Patient(read, self.home, now=self.now, mounts=self.mounts, crontab=lambda: self.crontab)
+
+    def all(self, *areas: str) -> list:
+        """Every finding of these areas, `ok` ones too."""
+        patient = self.patient()
+        try:
+            return examine(patient, areas)
+        finally:
+            patient.close()
+
+    def found(self, *areas: str) -> list:
+        """Those that are not `ok`; that this may be root is left out."""
+        return [found for found in self.all(*areas)
+                if found.level != "ok" and not (os.geteuid() == 0 and found.what.startswith("This is root"))]
+
+    def one(self, area: str, words: str):
+        """The only finding of the area, with these words somewhere in it."""
+        only, = self.found(area)
+        assert words in "\n".join(only), only
+        return only
