@@ -21,10 +21,10 @@ def run(args, make_session, config_path) -> int:
     """Examine and tell; 1 on a problem."""
     import sys
 
-    from ..cli import HOME
     from ..console import Console
     from ..doctor import AREAS, ONLINE, examine
     from ..doctor.patient import Patient
+    from ..place import SCRIPT
 
     trouble, config = [], None
     try:
@@ -32,7 +32,7 @@ def run(args, make_session, config_path) -> int:
     except ConfigError as error:                # the file that was named is not there
         trouble = [problem(words, "Nothing runs without it.", "Name the right file.")._replace(area="config")
                    for words in error.problems]
-    patient = Patient(config, HOME)
+    patient = Patient(config, SCRIPT)
     try:
         found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)])]
     finally:

@@ -28,7 +28,7 @@ def arriving(patient):
     mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that are right:",
                "python3 jobs.py crontab")
     text, why = patient.crontab()
-    entered = "" if text is None else (" A line is in this user's crontab." if ours(text, _script(patient)) else
+    entered = "" if text is None else (" A line is in this user's crontab." if ours(text, patient.script) else
                                        " No line for this jobs.py is in this user's crontab.")
     if last is None and patient.now - since < SOON:
         yield note(f"Cron has not come yet.{entered}".rstrip("."), "The jobs run by it.", mend)
@@ -40,10 +40,6 @@ def arriving(patient):
                       "No job runs by itself. What was missed is made up when it comes again.", mend)
     else:
         yield ok(f"cron came {span(patient.now - last)} ago")
-
-
-def _script(patient) -> str:
-    return os.path.join(patient.home, "jobs.py")
 
 
 def _last_tick(patient) -> datetime | None:
@@ -110,7 +106,7 @@ def late(patient):
 def twice(patient):
     """One crontab has each line once, and one installation works on the database."""
     text, _ = patient.crontab()
-    entries = ours(text or "", _script(patient))
+    entries = ours(text or "", patient.script)
     lines = Counter(" ".join(entry.words[:1]) for entry in entries)
     for words, number in lines.items():
         if number > 1:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -17,14 +18,15 @@ WAIT_SECONDS = 2.0       # for another writer
 class Patient:
     """An installation. What is wrong in its configuration counts as the default here, and is told by doctor/config.py.
 
-    config   None when there is no such file         home     the folder with jobs.py
+    config   None when there is no such file         script   jobs.py, home: its folder
     jobs     every job that can be loaded            broken   why others cannot, a sentence each
     now      the present second in UTC               mounts   /proc/mounts, or what a test puts there
     crontab  a function that returns the lines of this user's crontab; see installed_crontab.py
     """
 
-    def __init__(self, config, home: str, *, now=None, mounts: str | None = None, crontab=None) -> None:
-        self.config, self.home, self.now = config, home, now or clock.now()
+    def __init__(self, config, script: str, *, now=None, mounts: str | None = None, crontab=None) -> None:
+        self.config, self.script, self.home = config, script, os.path.dirname(script)
+        self.now = now or clock.now()
         self._began = time.monotonic()
         self.broken: list[str] = []
         self.jobs = catalogue.load_all(self.broken)
@@ -90,14 +92,13 @@ class Patient:
         from ..ports.db import connect
 
         core = self.section("core")
-        try:
-            tables = self._config().tables()
-        except ConfigError:
-            tables = {}
+        names: dict = {"tables": {}, "columns": {}}
+        with suppress(ConfigError):
+            names = {"tables": self._config().tables(), "columns": self._config().columns()}
         try:
             if self.is_wrong("core", "database"):
                 raise DatabaseError("[core] database cannot be read, so the database is not known")
-            return connect(core.database, prefix=core.prefix, tables=tables, base=self._config().folder,
+            return connect(core.database, prefix=core.prefix, **names, base=self._config().folder,
                            timeout=WAIT_SECONDS)
         except BaseException:
             self.give_up()

@@ -41,7 +41,8 @@ def differences(db, table) -> list:
     there = db.columns(table.name)
     if not there:
         return [Difference(table, "table", db.name(table.name), table.about, tuple(create_table(db, table)))]
-    found = [Difference(table, "column", column.name, column.about, (add_column(db, table, column),))
+    found = [Difference(table, "column", db.name.column(table.name, column.name), column.about,
+                        (add_column(db, table, column),))
              for column in table.columns if column.name not in there]
     indexes = db.indexes(table.name)
     unique = [indexes[name] for name in db.unique_indexes(table.name)]

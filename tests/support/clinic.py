@@ -22,7 +22,8 @@ FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mai
         "mail": {"transport": "maildir", "domain": "alias.example", "from": "notices@alias.example"},
         "personas": {name: f"{name.title()} <{name}@alias.example>"
                      for name in ("porter", "overflow", "security", "postmaster")},
-        "archive": {"store": "archive"}, "check_domains": {"enabled": "no"}}
+        "archive": {"store": "archive"}, "alerts": {"email": "you@alias.example"},
+        "check_domains": {"enabled": "no"}}
 
 
 class Clinic:
@@ -31,7 +32,7 @@ class Clinic:
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url = Path(folder), url
         self.sections = {name: dict(options) for name, options in FINE.items()}
-        self.now, self.mounts, self.crontab, self.home = None, "", ("", ""), str(ROOT)
+        self.now, self.mounts, self.crontab, self.script = None, "", ("", ""), str(ROOT / "jobs.py")
         self.configure("core", database=url)
         for name in ("state", "log", "spool"):
             folders.private(str(self.folder / name))
@@ -51,7 +52,7 @@ class Clinic:
     def patient(self) -> Patient:
         """Whom `doctor` would look at."""
         read = config.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
-        return Patient(read, self.home, now=self.now, mounts=self.mounts, crontab=lambda: self.crontab)
+        return Patient(read, self.script, now=self.now, mounts=self.mounts, crontab=lambda: self.crontab)
 
     def all(self, *areas: str) -> list:
         """Every finding of these areas, `ok` ones too."""
