@@ -41,11 +41,13 @@ def shared(path: str, others) -> str | None:
     return None
 
 
-def write(path: str, text: str) -> None:
-    """Write a private file so that a reader sees all of it or nothing, also after a power cut."""
+def write(path: str, text: str, mode: int = 0o600) -> None:
+    """Write a private file so that a reader sees all of it or nothing, also after a power cut. `mode`: less private."""
     partial = f"{path}.{os.getpid()}.part"
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
+        if mode != 0o600:
+            os.fchmod(handle, mode)         # whatever the umask is: a web server reads it
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

@@ -4,13 +4,15 @@ from __future__ import annotations
 import json
 
 from . import clock, due, runner
-from .errors import OK
+from .errors import FAILED, OK
 from .render.words import outcome_words, samples_words
 from .schema import version
 
 # What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.
 SCHEDULED: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True,
                    "fail_if_locked": False, "yes": False, "level": None}
+
+CHECK = "check_jobs"
 
 
 def arguments(parser) -> None:
@@ -55,7 +57,8 @@ def run(job, args, make_session, config_path) -> int:
     elif args.dry_run:
         session.console.answer(samples_words(result, session.console.samples))
     show(session.console, result, request, said=args.json or args.dry_run)
-    return runner.exit_code(result, args.fail_if_locked)
+    failed = publish([result], session.config, session.ports, session.console)
+    return runner.exit_code(result, args.fail_if_locked) or failed
 
 
 def _answer(session, result: dict, **more) -> None:
@@ -75,6 +78,19 @@ def scheduled_slot(session, job):
     slot = due.latest_slot(session.config, job, now)
     after = state["due_after"]
     return slot if after in (None, due.OFF) or slot > clock.parse(after) else None
+
+
+def publish(results: list[dict], config, ports, console) -> int:
+    """Make the files of [status] anew after a run of check_jobs, which looks at all others. The exit code."""
+    if not any(result["job"] == CHECK and result["status"] != "skipped" and not result["dry_run"]
+               for result in results):
+        return OK
+    from .publish import files
+
+    problems = files(config, ports)
+    for problem in problems:
+        console.fail(problem)
+    return FAILED if problems else OK
 
 
 def show(console, result: dict, request, said: bool = False) -> None:

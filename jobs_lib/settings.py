@@ -160,6 +160,12 @@ SECTIONS["alerts"] = {
     "disk_free": Option(kind.optional(kind.size), "200MB", "Less space than this, where we write, is told of."),
     "remind": Option(kind.optional(kind.duration), "24h", "A trouble that lasts is told of again after this time."),
 }
+SECTIONS["status"] = {
+    "page": Option(kind.or_empty(kind.path), "", "The status page, made anew after each run of check_jobs, such as "
+                                                 "public_html/status.html. It holds nothing private. Empty: none."),
+    "metrics": Option(kind.or_empty(kind.path), "", "A file of metrics for Prometheus, made anew likewise, such as "
+                                                    "/var/lib/prometheus/node-exporter/jobs.prom. Empty: none."),
+}
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
@@ -168,6 +174,7 @@ MEANINGS = {
     "personas": "Who signs what the service writes to its users.",
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
+    "status": "Files that tell how everything stands (docs/status.md).",
     "alerts": "What you are told when something needs you, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",

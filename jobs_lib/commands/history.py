@@ -15,10 +15,12 @@ LIMIT, MOST = 20, 100_000
 
 
 def arguments(parser) -> None:
-    """JOB, --limit and --json."""
+    """JOB, --limit, -v and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"so many runs (default: {LIMIT}, at most {MOST})")
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="on a terminal too, show the whole of what came of a run; elsewhere it always is")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, times in UTC")
 
 
@@ -42,5 +44,6 @@ def run(args, make_session, config_path) -> int:
 
     zone = session.config.section("core").timezone
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, schedule.zone(zone), zone, name, width, Paint(sys.stdout)))
+    session.console.answer(table(runs, schedule.zone(zone), zone, name, width, Paint(sys.stdout),
+                                 args.verbose))
     return OK

@@ -73,7 +73,7 @@ def _judge(core, ports):
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int]:
     from .. import history, runner
     from ..errors import TERMINATED, DatabaseError, JobsError
-    from ..run_job import show
+    from ..run_job import publish, show
     from ..stops import Signals
 
     end, code = ports.monotonic() + budget, 0
@@ -97,7 +97,7 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             results.append(result)
             show(console, result, request)
             code = code or runner.exit_code(result)
-    return results, code
+    return results, code or publish(results, config, ports, console)
 
 
 def _least(usual: float | None, budget: float) -> float:

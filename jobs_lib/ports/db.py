@@ -210,6 +210,11 @@ class Database:
         """Those of `indexes` that let no two rows have the same values."""
         return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table)) if row["is_unique"]}
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each table and its indexes, by its name in the database, as the engine guesses them; of all
+        together, under "", where it keeps no such count."""
+        return {row["name"]: int(row["bytes"] or 0) for row in self.query(self.dialect.sizes)}
+
     # The connection
 
     def connect(self) -> None:

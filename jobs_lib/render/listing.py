@@ -11,6 +11,7 @@ from .times import moment, span, took
 from .words import counts_words
 
 INDENT = "    "
+SHORT = slice(5, 16)         # of `2026-11-24 13:00:00`
 COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan", "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
 
@@ -21,8 +22,8 @@ def listing(jobs: list[dict], now: datetime, zone: tzinfo, zone_name: str, notes
     lines = [line for note in notes for line in [*wrapped(note, width), ""]]
     room = max((len(job["name"]) for job in jobs), default=0)
     for job in jobs:
-        name = f"{job['name']:<{room}}"
-        lines += [f"{paint('bold', name)}  {job['when'] or job['schedule']}",
+        head, *rest = wrapped(job["when"] or job["schedule"], width, f"{job['name']:<{room}}  ", " " * (room + 2))
+        lines += [paint("bold", head[:room]) + head[room:], *rest,
                   *wrapped(f"{job['summary']}.", width, INDENT, INDENT),
                   *wrapped(f"{_next(job, now, zone)}; {_last(job['last_run'], now)}", width, INDENT, INDENT)]
         lines += [line for problem in job["problems"] for line in wrapped(problem, width, INDENT, INDENT)]
@@ -72,21 +73,36 @@ def _progress_in_words(error: str) -> str:
         return error
 
 
-def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint) -> str:
-    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below, cut."""
+def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint,
+            whole: bool = False) -> str:
+    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below: cut, or as `whole`
+    folded; and where even the line does not fit, the year and the seconds go."""
     heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
     rows = [[_started(run, zone), *([] if job else [run["job"]]),
              STARTED_BY.get(run["trigger_type"], run["trigger_type"]),
              run["status"], took(run["duration_ms"])] for run in runs]
-    rooms = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+    if width and _whole(_rooms(heads, rows)) > width:
+        rows = [[row[0][SHORT], *row[1:]] for row in rows]
+    rooms = _rooms(heads, rows)
     lines = [_line(heads, rooms, None, paint) + "  WHAT"]
+    if width and len(lines[0]) > width:
+        lines[0] = lines[0][:-len("  WHAT")]
     for row, run in zip(rows, runs):
         line, what = _line(row, rooms, run["status"], paint), _what(run)
-        if width and what and len(what) > width - sum(rooms) - 2 * len(rooms):
-            lines += [line.rstrip(), INDENT + cut(what, width - len(INDENT))]
+        if width and what and len(what) > width - _whole(rooms) - 2:
+            below = wrapped(what, width, INDENT, INDENT) if whole else [INDENT + cut(what, width - len(INDENT))]
+            lines += [line.rstrip(), *below]
         else:
             lines.append(f"{line}  {what}".rstrip())
     return "\n".join([*lines, "", f"Times are in {zone_name}."])
+
+
+def _rooms(heads: list[str], rows: list[list[str]]) -> list[int]:
+    return [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+
+
+def _whole(rooms: list[int]) -> int:
+    return sum(rooms) + 2 * (len(rooms) - 1)
 
 
 def _started(run: dict, zone: tzinfo) -> str:

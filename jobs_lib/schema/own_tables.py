@@ -157,6 +157,14 @@ TABLES = {
         index outcome: job, status, id           # a job's running rows, and its last good ones
         index started: started_at                # purging old ones
         """,
+    "gauges": """
+        What was measured in each hour of the last 30 days: the charts of the status page.
+        name                word                 # queue.depth.forwards, queue.age.forwards, mail.hour, disk.free
+        at                  time                 # the hour
+        value               big                  # a number, seconds, recipients, bytes
+        key name, at
+        index at: at                             # whether this hour is measured; purging old ones
+        """,
     "meta": """
         Facts about this database.
         name                word

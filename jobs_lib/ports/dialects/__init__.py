@@ -13,6 +13,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     snapshot                                  statements that begin a transaction which sees one moment alone
     bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue
+    sizes                                     one for the bytes of each table, or of all under the name ''
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for schema/ddl.py
     named_locks                               whether it has locks for locks.py

@@ -299,3 +299,5 @@ columns = ("SELECT column_name AS name FROM information_schema.columns"
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 AND sub_part IS NULL AS is_unique"
            " FROM information_schema.statistics"
            " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")
+sizes = ("SELECT table_name AS name, data_length + index_length AS bytes FROM information_schema.tables"
+         " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")

@@ -250,3 +250,4 @@ tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
 columns = "SELECT name FROM pragma_table_info(:name)"
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
+sizes = "SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size"

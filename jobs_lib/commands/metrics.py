@@ -1,0 +1,29 @@
+"""Print how everything stands as OpenMetrics text, for Prometheus.
+
+Meant for the textfile collector of the node exporter: `[status] metrics` has the file made anew after each run of
+check_jobs. It holds names, numbers and times only.
+"""
+from __future__ import annotations
+
+from ..errors import OK
+from ..schema import version
+
+
+def arguments(parser) -> None:
+    """--output."""
+    parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom (default: print it)")
+
+
+def run(args, make_session, config_path) -> int:
+    """Write or print it."""
+    from .. import publish
+
+    session = make_session(config_path)
+    db = session.ports.database()
+    version.check(db)
+    text = publish.metrics(session.config, db, session.ports.now())
+    if args.output:
+        publish.write(args.output, text)
+    else:
+        session.console.answer(text.rstrip("\n"))
+    return OK

@@ -1,0 +1,128 @@
+"""`status`, `report`, `metrics`: what needs somebody, in 80 columns, as a page and as numbers."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import catalogue, clock
+from tests.support.databases import bulk
+from tests.support.past import fill
+from tests.support.service import Service
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    return Service(tmp_path, engine_url)
+
+
+@pytest.fixture
+def troubled(tmp_path, pool, line):
+    """A service in trouble; `line` calls it."""
+    service = Service(tmp_path, pool.sqlite(tmp_path), mail={"per_hour": "80"})
+    fill(service.db, clock.now(), troubled=True)
+    return service
+
+
+def test_a_new_installation_needs_nobody(service):
+    assert service.run("status").startswith("No job has run yet.\n")
+    found = json.loads(service.run("status", "--json"))
+    assert found["troubles"] == []
+    assert {job["state"] for job in found["jobs"]} == {"new"}
+    assert [job["name"] for job in found["jobs"]] == catalogue.names()
+
+
+def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(service):        # R59
+    now = clock.now()
+    service.db.upsert("job_state", {"job": "retry_forwards"}, {"due_after": now - timedelta(days=1)})
+    for number, status in enumerate(("ok", "failed", "failed", "failed")):
+        at = now - timedelta(hours=4 - number)
+        service.db.insert("job_runs", run_id=f"r{number}", job="retry_forwards", status=status, started_at=at,
+                          finished_at=at, duration_ms=20, counts="{}", error="no route to jane@home.example")
+    found = json.loads(service.run("status", "--json", code=1))
+    job = {job["name"]: job for job in found["jobs"]}["retry_forwards"]
+    assert (job["state"], job["failures"], job["last"]["status"]) == ("failing", 3, "failed")
+    assert job["last_ok_at"] == clock.text(now - timedelta(hours=4))
+    assert job["late_since"] > job["last_ok_at"]
+    assert [each["command"] for each in found["troubles"]] == ["python3 jobs.py history retry_forwards"]
+    assert "no route to j***@home.example" in service.run("status", code=1)
+
+
+def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):        # R59
+    now = clock.now()
+    owner = service.owner()
+
+    def webhooks(minutes: int) -> dict:
+        service.db.execute("DELETE FROM {webhook_deliveries}")
+        hook = service.db.insert("webhooks", user_id=owner["user_id"], url="https://h.example/", secret="s",
+                                 created_at=now)
+        at = clock.text(now - timedelta(minutes=minutes))
+        bulk(service.db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status", "next_attempt_at",
+                                                "created_at"],
+             [(hook, owner["user_id"], f"e{number}", "pending", at, at) for number in range(3)])
+        found = json.loads(service.run("status", "--json", code=1 if minutes > 15 else 0))
+        return {queue["name"]: queue for queue in found["queues"]}["webhooks"]
+
+    service.configure("retry_webhooks", schedule="*/5 * * * *")
+    assert webhooks(9)["stalled_since"] is None
+    found = webhooks(16)
+    assert (found["depth"], found["due"]) == (3, 3)
+    assert found["stalled_since"] == found["oldest_due_at"] == clock.text(now - timedelta(minutes=16))
+
+
+def test_what_needs_somebody_stands_first_and_fits_80_columns(troubled, line):
+    seen = line.on_terminal("status")
+    assert max(map(len, seen)) <= 80
+    assert seen[0] == "3 things need you."
+    heads = [seen.index(next(row for row in seen if row.startswith(word))) for word in ("! ", "QUEUE", "JOB", "Mail:")]
+    assert heads == sorted(heads)
+    assert "    -> python3 jobs.py history retry_webhooks" in seen
+    assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
+
+
+def test_status_exits_with_1_only_when_something_needs_somebody(troubled, line):
+    assert line("status").code == line("status", "--json").code == 1
+
+
+def test_history_and_list_fit_80_columns_too(troubled, line):
+    for words in (["history"], ["history", "-v"], ["list", "--next", "9"], ["history", "retry_webhooks", "-v"]):
+        assert max(map(len, line.on_terminal(*words))) <= 80, words
+    whole = " ".join(" ".join(line.on_terminal("history", "retry_webhooks", "--limit", "1", "-v")).split())
+    assert "/home/jane/mail/1.eml" in whole                 # the end of a long error
+    assert "/home/jane/mail/1.eml" not in " ".join(line.on_terminal("history", "retry_webhooks"))
+
+
+def test_without_tables_each_says_what_to_do(line):
+    line.ini("[core]\ndatabase = sqlite:///none.db\n")
+    for word in ("status", "report", "metrics"):
+        answer = line(word)
+        assert (answer.code, answer.out) == (1, "")
+        assert "none.db" in answer.err
+
+
+def test_a_page_is_for_everybody_and_a_private_one_for_its_owner(troubled, line, tmp_path):
+    assert line("report", "--output", "status.html").code == 0
+    assert line("report", "--private", "--output", "private.html").code == 0
+    assert line("metrics", "--output", "jobs.prom").code == 0
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.is_file()}
+    assert (modes["status.html"], modes["private.html"], modes["jobs.prom"]) == (0o644, 0o600, 0o644)
+    assert "relay.provider.example" not in (tmp_path / "status.html").read_text()
+    assert "relay.provider.example" in (tmp_path / "private.html").read_text()
+    assert line("report").out.startswith("<!doctype html>")
+    assert line("metrics").out.endswith("# EOF\n")
+
+
+def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R62
+    page = tmp_path / "status.html"
+    page.write_text("the old one")
+    with page.open() as reader:
+        assert line("report", "--output", "status.html").code == 0
+        assert reader.read() == "the old one"               # who had it open reads it to its end
+    assert page.read_text().endswith("</html>\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_folder_that_is_not_there_is_one_clear_sentence(troubled, line):
+    answer = line("report", "--output", "none/status.html")
+    assert (answer.code, answer.err) == (1, "jobs.py: none/status.html cannot be written: No such file or directory\n")
