@@ -9,6 +9,7 @@ from datetime import timedelta
 from . import clock, due, errors, folders, history, locks
 from .context import Context
 from .logs import Log
+from .ports.dialects import Missing
 from .schema import version
 from .stops import Stops
 
@@ -70,13 +71,14 @@ class _Attempt:
                            memory=core.memory, last_words=self._last_words)
         self.installation = ""
         self.counted: dict = {}
+        self.complete = True            # as far as is known, the app's tables have all that jobs need
         self.log = _NoLog() if request.dry_run else self._log()
 
     def dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
         db = self.stops.database = self.ports.database(readonly=True)
         try:
-            version.check(db)
+            self.complete = version.check(db)
             self._call(db)
         except errors.Stopped as stopped:
             self._ended_by_force(stopped)
@@ -143,7 +145,7 @@ class _Attempt:
 
     def _database(self):
         db = self.ports.database()
-        version.check(db)
+        self.complete = version.check(db)
         return db
 
     def _begin(self, db, lock) -> bool:
@@ -191,6 +193,9 @@ class _Attempt:
                       log=self.log, request=self.request, console=self.console, installation=self.installation)
         try:
             try:
+                if not self.complete:
+                    from .adoption import need
+                    need(db, self.job, store=not self.request.dry_run)
                 result["counts"] = self.job.run(ctx) or {}
             finally:
                 self.counted = ctx.progressed
@@ -203,6 +208,9 @@ class _Attempt:
             self.log.warning("database busy", error=str(error))
         except errors.JobsError as error:
             result.update(status="failed", error=str(error), counts=self.counted)
+            if isinstance(error, Missing) and not self.request.dry_run:
+                from .schema.adoption import forget
+                forget(db)
         except (Exception, SystemExit) as error:    # noqa: BLE001  a defect must end as an outcome, whatever it is
             import traceback
             frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -11,6 +11,8 @@ from .. import catalogue, due, folders
 from ..errors import FAILED, OK
 from ..place import HOME
 
+TO_DO = "Your app's own tables still lack this. Put it into your app's migrations, or run it yourself:"
+
 
 def arguments(parser) -> None:
     """--dry-run, --check, --own-tables."""
@@ -28,8 +30,11 @@ def run(args, make_session, config_path) -> int:
     if args.check:
         return _check(session.ports.connect(), migrations)
     if args.dry_run:
-        for sql in migrations.plan(session.ports.connect(), args.own_tables):
+        db = session.ports.connect()
+        planned = migrations.plan(db, args.own_tables)
+        for sql in planned:
             print(sql.rstrip(";") + ";")
+        _tell_app(db, session.console, planned, "-- ")
         return OK
     core = session.config.section("core")
     for path in (core.state_dir, core.log_dir):
@@ -39,15 +44,34 @@ def run(args, make_session, config_path) -> int:
     _settle_in(session, db)
     session.console.answer(f"{len(done)} statements run: the schema is up to date" if done
                            else "the schema was up to date already")
+    _tell_app(db, session.console)
     return OK
 
 
+def _tell_app(db, console, planned=(), remark: str = "") -> None:
+    """What the app's tables lack. They are the app's: its operator runs it, or its own migrations do."""
+    from ..schema import adoption
+
+    statements = adoption.statements(db, planned)
+    if statements:
+        console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
+
+
 def _check(db, migrations) -> int:
+    from ..schema import adoption
+
     waiting = migrations.pending(db)
     if not waiting:
         migrations.check(db)                # a newer one is no good either
-    print(f"{len(waiting)} migration(s) to run: `jobs.py migrate`" if waiting else "the schema is up to date")
-    return FAILED if waiting else OK
+    if waiting:
+        print(f"{len(waiting)} migration(s) to run: `jobs.py migrate`")
+        return FAILED
+    if missing := adoption.statements(db):
+        print(f"the app's own tables lack something: `jobs.py migrate --own-tables` prints the {len(missing)} "
+              "statement(s) to run")
+        return FAILED
+    print("the schema is up to date")
+    return OK
 
 
 def _settle_in(session, db) -> None:

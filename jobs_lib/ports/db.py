@@ -197,6 +197,15 @@ class Database:
         found = (row["name"].lower() for row in self.query(self.dialect.columns, name=self.name(table)))
         return {ours.get(name, name) for name in found}
 
+    def columns_of(self, tables) -> dict[str, set[str]]:
+        """The same for several tables in one question: {our table: columns}, without those that are not there."""
+        ours = {self.name(table): table for table in tables}
+        found: dict = {}
+        for row in self.query(self.dialect.all_columns, names=list(ours)):
+            table, column = ours[row["table_name"]], row["name"].lower()
+            found.setdefault(table, set()).add(self.name.ours(table).get(column, column))
+        return found
+
     def indexes(self, table: str) -> dict[str, list[str]]:
         """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by our names."""
         ours = self.name.ours(table)

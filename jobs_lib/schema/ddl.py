@@ -13,6 +13,8 @@ name   in the database                                  purpose  what it is for,
 statements  what to run, in this order
 """
 
+TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")   # of message_logs, in the view
+
 
 def create_table(db, table) -> list:
     """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
@@ -81,8 +83,7 @@ def create_totals(db) -> str:
     """The view that adds up what was purged and what is still logged: the same before and after any purge."""
     quote = db.dialect.quote
     key = "user_id, alias_id, day, direction, status"
-    user, alias, created, direction, status, size = (quote(db.name.column("message_logs", name)) for name in (
-        "user_id", "alias_id", "created_at", "direction", "status", "bytes_used"))
+    user, alias, created, direction, status, size = (quote(db.name.column("message_logs", name)) for name in TOTALLED)
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"

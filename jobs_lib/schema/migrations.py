@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 
 from ..errors import DatabaseError, Duplicate
-from . import ddl
+from . import adoption, ddl
 from .tables import VIEW, table, tables
 from .version import SCHEMA_VERSION, check, found, newer
 
@@ -29,10 +29,16 @@ def _first(db, own_only: bool) -> list:
                 _belongs(db, each)
         elif each.owner == "bundle" or not (own_only or each.name in db.name.mapped):
             statements += ddl.create_table(db, each)
-    logged = not own_only or db.name("message_logs") in present
-    if logged and db.name.prefix + VIEW not in present:
+    if db.name.prefix + VIEW not in present and _logged(db, own_only, present):
         statements.append(ddl.create_totals(db))
     return statements
+
+
+def _logged(db, own_only: bool, present: set) -> bool:
+    """Whether the table is there that the view adds up, or is just being made."""
+    if db.name("message_logs") in present:
+        return set(ddl.TOTALLED) <= db.columns("message_logs")
+    return not (own_only or "message_logs" in db.name.mapped)
 
 
 def _notices_end(db, _own_only: bool) -> list:
@@ -78,6 +84,7 @@ def migrate(db, now, own_only: bool = False) -> list:
                 done += _apply(db, number, now, own)
         else:
             done += _apply(db, number, now, own)
+    adoption.note(db)
     return done
 
 

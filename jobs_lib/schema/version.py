@@ -1,10 +1,14 @@
-"""Which schema this bundle was written for, and whether the database has it: one query in each run."""
+"""Which schema this bundle was written for, and whether the database has it: one query in each run.
+
+The same query tells whether the app's own tables were found to have all that the jobs need: then nobody looks again.
+"""
 from __future__ import annotations
 
 from ..errors import DatabaseError
 from ..ports.dialects import Missing
 
 SCHEMA_VERSION = 3           # the last of the migrations
+APP_TABLES = "app_tables"    # in `meta`: what schema/adoption.py found out
 
 
 def found(db) -> int:
@@ -15,17 +19,35 @@ def found(db) -> int:
         return 0
 
 
-def check(db) -> None:
-    """Raise DatabaseError, in one sentence, unless the schema is the one that this bundle was written for."""
-    version = found(db)
+def check(db) -> bool:
+    """Raise DatabaseError, in one sentence, unless the schema is the one that this bundle was written for.
+
+    Whether the app's tables are known to be complete; else `need` of adoption.py tells what a job can do.
+    """
+    try:
+        row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} WHERE name = :name) AS app_tables"
+                     " FROM {schema_migrations}", name=APP_TABLES)
+    except Missing:
+        row = {"version": 0}
+    version = row["version"] or 0
     if version == SCHEMA_VERSION:
-        return
+        return row["app_tables"] == complete(db.name)
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
         raise DatabaseError("the database has no tables of this bundle yet: run `jobs.py migrate`")
     raise DatabaseError(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}:"
                         " run `jobs.py migrate`")
+
+
+def complete(names) -> str:
+    """What is noted of tables that have all: for this schema, under these names."""
+    if not (names.mapped or names.columns):
+        return str(SCHEMA_VERSION)
+    from binascii import crc32
+    told = repr((sorted(names.mapped.items()), sorted((table, sorted(columns.items()))
+                                                      for table, columns in names.columns.items())))
+    return f"{SCHEMA_VERSION}-{crc32(told.encode()):08x}"
 
 
 def newer(version: int) -> DatabaseError:

@@ -105,7 +105,7 @@ def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
         url = fresh()
         ended = in_a_process(url, kill_before=at)
         db = connect(url, create=True)
-        if not ended:
+        if not ended and pending(db):           # else all was made, and only what the app lacks not yet noted
             assert pending(db)[-1:] == [version.SCHEMA_VERSION]
             with pytest.raises(DatabaseError, match=r"run `jobs\.py migrate`"):
                 check(db)

@@ -12,7 +12,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
     snapshot                                  statements that begin a transaction which sees one moment alone
     bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
-    tables, columns, indexes                  statements that read the catalogue
+    tables, columns, all_columns, indexes     statements that read the catalogue
     sizes                                     one for the bytes of each table, or of all under the name ''
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for schema/ddl.py
@@ -51,7 +51,7 @@ class Conflict(Busy):
 
 
 class Missing(DatabaseError):
-    """There is no such table."""
+    """There is no such table, or no such column."""
 
 
 def load(url: str):

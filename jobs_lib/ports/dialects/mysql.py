@@ -235,7 +235,7 @@ def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> 
     if code in (2002, 2003):
         return _unreachable(getattr(error, "original_exception", None), target)
     if code == 1054:
-        return DatabaseError(f"{words}: compare the table with docs/data-model.md")
+        return Missing(f"{words}: compare the table with docs/data-model.md")
     if code in WITH_VALUES:
         words = words.partition("'")[0].strip() + " ..."
     return DatabaseError(f"database {target.database}: {words} ({code})")
@@ -295,6 +295,8 @@ def proposed(column: str) -> str:
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
 columns = ("SELECT column_name AS name FROM information_schema.columns"
            " WHERE table_schema = DATABASE() AND table_name = :name")
+all_columns = ("SELECT table_name AS table_name, column_name AS name FROM information_schema.columns"
+               " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after it.
 indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 AND sub_part IS NULL AS is_unique"
            " FROM information_schema.statistics"

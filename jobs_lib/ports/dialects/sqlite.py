@@ -193,7 +193,7 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if words.startswith("no such table"):
         return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
     if words.startswith(("no such column", "table ")):           # "table x has no column named y"
-        return DatabaseError(f"{target.path}: {words}: compare the table with docs/data-model.md")
+        return Missing(f"{target.path}: {words}: compare the table with docs/data-model.md")
     if "not a database" in words:
         return DatabaseError(f"{target.path} is not an SQLite database")
     if "unable to open" in words:
@@ -248,6 +248,8 @@ def proposed(column: str) -> str:
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
+all_columns = ("SELECT m.name AS table_name, c.name AS name FROM sqlite_master m, pragma_table_info(m.name) c"
+               " WHERE m.name IN (:names) AND m.type IN ('table', 'view')")
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
 sizes = "SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size"

@@ -1,0 +1,94 @@
+"""Which jobs the gaps in an app's tables concern: those refuse before they touch anything, the others run.
+
+What a job works on is read off the source of its module and of the recipes that it reaches. That is only done where
+something is missing: all other runs know from `meta` that nothing is.
+"""
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import Any
+
+from . import jobs, recipes
+from .errors import JobsError
+from .schema import adoption
+from .schema.version import complete
+
+IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILINE | re.DOTALL)
+EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")  # by a list
+SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
+MOST = 4                     # tables named in the sentence
+
+
+class Incomplete(JobsError):
+    """The app's tables lack something that this job needs; nothing was done."""
+
+
+def need(db, job, store: bool = True) -> None:
+    """Raise Incomplete when the job needs what is missing. `store`: what was found out may be written down."""
+    look = adoption.note if store else adoption.lacking
+    first, *names = adoption.noted(db).split() or [""]
+    if first != complete(db.name):
+        names = look(db)
+    elif concerned(job, names):
+        names = look(db)                    # it may be there by now
+    missing = concerned(job, names)
+    if missing:
+        raise Incomplete(f"nothing was done: {_words(db, missing)}. `jobs.py migrate --own-tables` prints the "
+                         "statements that add what is missing")
+
+
+def concerned(job, names: list[str]) -> list[str]:
+    """Those of `names` (a table, or table.column) that the job may touch."""
+    if not names:
+        return []
+    text = "\n".join(_sources(job))
+    if EVERY.search(text):
+        return names
+    found = []
+    for name in names:
+        table, _, column = name.partition(".")
+        if (re.search(rf"\{{{table}\}}|[\"\']{table}[\"\']", text)
+                and (not column or re.search(rf"\b{column}\b", text))):
+            found.append(name)
+    return found
+
+
+def _sources(job) -> list[str]:
+    """The text of the job's module and of every recipe that it reaches."""
+    known = {module.name for module in iter_modules(recipes.__path__)}
+    waiting, texts, seen = [f"{jobs.__name__}.{job.name}"], [], set()
+    spool = SPOOL in job.sections and getattr(job.run, "files", True)
+    while waiting:
+        name = waiting.pop()
+        short = name.rpartition(".")[2]
+        if name in seen or (short == SPOOL and not spool):
+            continue
+        seen.add(name)
+        text = _source(name)
+        texts.append(text)
+        waiting += [f"{recipes.__name__}.{word}" for line in IMPORT.findall(text)
+                    for word in re.findall(r"\w+", line) if word in known]
+    return texts
+
+
+def _source(name: str) -> str:
+    """A module's text; of one that has none to read, what stands for every table."""
+    loader: Any = getattr(find_spec(name), "loader", None)
+    text = loader.get_source(name) if hasattr(loader, "get_source") else None
+    return "tables()" if text is None else text
+
+
+def _words(db, missing: list[str]) -> str:
+    """`the database has no table overflow; members lacks mail, size`."""
+    gone = [db.name(name) for name in missing if "." not in name]
+    parts = [f"the database has no table {', '.join(gone)}"] if gone else []
+    columns: dict = {}
+    for name in missing:
+        table, dot, column = name.partition(".")
+        if dot:
+            columns.setdefault(table, []).append(db.name.column(table, column))
+    parts += [f"the table {db.name(table)} has no {', '.join(names)}" for table, names in columns.items()]
+    more = f", and {len(parts) - MOST} more tables lack something" if len(parts) > MOST else ""
+    return "; ".join(parts[:MOST]) + more
