@@ -16,7 +16,10 @@ from .schema import adoption
 from .schema.version import complete
 
 IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILINE | re.DOTALL)
-EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")  # by a list
+# Who goes over tables by a list may work on each of them.
+EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")
+TABLE = re.compile(r"[{\"'](\w+)[}\"']")
+WORD = re.compile(r"\w+")
 SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence
 
@@ -46,13 +49,8 @@ def concerned(job, names: list[str]) -> list[str]:
     text = "\n".join(_sources(job))
     if EVERY.search(text):
         return names
-    found = []
-    for name in names:
-        table, _, column = name.partition(".")
-        if (re.search(rf"\{{{table}\}}|[\"\']{table}[\"\']", text)
-                and (not column or re.search(rf"\b{column}\b", text))):
-            found.append(name)
-    return found
+    tables, words = set(TABLE.findall(text)), set(WORD.findall(text))
+    return [name for name in names if name.partition(".")[0] in tables and name.rpartition(".")[2] in words]
 
 
 def _sources(job) -> list[str]:
@@ -69,7 +67,7 @@ def _sources(job) -> list[str]:
         text = _source(name)
         texts.append(text)
         waiting += [f"{recipes.__name__}.{word}" for line in IMPORT.findall(text)
-                    for word in re.findall(r"\w+", line) if word in known]
+                    for word in WORD.findall(line) if word in known]
     return texts
 
 

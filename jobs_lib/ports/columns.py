@@ -102,6 +102,7 @@ class _Translation:
 
     def __init__(self, tokens: list, names, dialect) -> None:
         self.tokens, self.names, self.quote = tokens, names, dialect.quote
+        self.exact = dialect.exact
         self.whole = tokens[0].scope
 
     def all(self) -> None:
@@ -125,7 +126,7 @@ class _Translation:
         theirs = self.names.column(table, name) if table else name
         if theirs == name:
             return
-        token.written = self.quote(theirs)
+        token.written = self.exact(theirs)
         if token.clause in BY_ALIAS and prefix:
             token.written = f"{prefix}.{token.written}"
         if (token.clause == "SELECT" and token.depth == token.scope.depth and after in ENDS

@@ -19,8 +19,9 @@ RENAMED = {"users": {"id": "nr", "email": "mail", "name": "status", "status": "n
 
 
 def written(sql: str, columns: dict | None = None) -> str:
-    """The statement as SQLite gets it."""
-    return Statement(sql, sqlite, Names("", MAPPED, RENAMED if columns is None else columns)).plain.replace('"', "")
+    """The statement as SQLite gets it, without the quotes."""
+    names = Names("", MAPPED, RENAMED if columns is None else columns)
+    return Statement(sql, sqlite, names).plain.translate(dict.fromkeys(map(ord, '"[]')))
 
 
 # Ours, an arrow, theirs. An empty line, or a remark, parts two statements.
@@ -135,6 +136,14 @@ def test_the_catalogue_is_read_by_our_names(db):
     assert db.columns("users") == {column.name for column in table("users").columns}
     assert ["status", "deleted_at"] in db.indexes("users").values()
     assert ddl.missing(db, table("users")) == []
+
+
+def test_a_column_that_is_not_there_is_no_text(blank_url):
+    db = connect(blank_url, create=True, columns={"users": {"email": "mail"}})
+    db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY)")
+    with pytest.raises(DatabaseError, match="mail"):
+        db.query("SELECT id FROM {users} WHERE email IS NOT NULL")
+    db.close()
 
 
 def test_a_column_of_theirs_with_one_of_our_names_is_kept_apart(blank_url):

@@ -32,11 +32,16 @@ Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
 
 
 class Bench:
-    """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last outcome."""
+    """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last outcome.
 
-    def __init__(self, folder, url: str) -> None:
+    `tables` and `columns`: how an app calls them that was there before (tests/support/adopted.py).
+    """
+
+    def __init__(self, folder, url: str, tables: dict | None = None, columns: dict | None = None) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
-        self.db = databases.migrated(url)
+        self.db = databases.migrated(url, tables=tables, columns=columns)
+        self._names = {"tables": tables or {}, "columns": {
+            f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours, theirs in renamed.items()}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
         mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
@@ -103,7 +108,8 @@ class Bench:
 
     def config(self, **sections: dict) -> None:
         """Write config.ini: `config(mail={"per_hour": "off"}, purge_sessions={"idle": "1h"})`."""
-        standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"}, "spool": {"dir": "spool"}}
+        standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"}, "spool": {"dir": "spool"},
+                    **{name: dict(names) for name, names in self._names.items() if names}}
         for name, options in sections.items():
             standard.setdefault(name, {}).update(options)
         lines = [line for name, options in standard.items()

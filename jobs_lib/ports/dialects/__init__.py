@@ -9,6 +9,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     forgive(raw, error) -> bool               whether the statement is to be tried once more
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
+    exact(name)                               the same for a column that may not be there: an error, and no text
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
     snapshot                                  statements that begin a transaction which sees one moment alone
     bars_writers(raw) -> bool                 whether such a transaction makes all writers wait

@@ -277,6 +277,9 @@ def quote(identifier: str) -> str:
     return f"`{identifier}`"
 
 
+exact = quote
+
+
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])

@@ -229,6 +229,11 @@ def quote(identifier: str) -> str:
     return f'"{identifier}"'
 
 
+def exact(identifier: str) -> str:
+    """In double quotes a column that is not there would be a text: `"gone" IS NOT NULL` would hold for each row."""
+    return f"[{identifier}]"
+
+
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     columns = ", ".join(map(quote, keys))

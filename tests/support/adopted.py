@@ -1,0 +1,55 @@
+"""The database of an app that was there before: its tables have other names, and so has each of their columns."""
+from __future__ import annotations
+
+from jobs_lib.ports.db import connect
+from jobs_lib.ports.names import Names
+from jobs_lib.ports.notation import Statement
+from jobs_lib.schema import app_tables, ddl
+from jobs_lib.schema.tables import table
+
+TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
+COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns} for name in TABLES}
+
+
+def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
+    """Make the app's tables, all but the tables and `table.column`s that it lacks; the URL.
+
+    `types`: the database's words for some of our kinds of columns, where the app has taken others.
+    """
+    db = connect(url, create=True, tables=TABLES, columns=COLUMNS)
+    before = dict(db.dialect.types)
+    db.dialect.types.update(types or {})
+    for name in TABLES:
+        if name not in lacking:
+            whole = table(name)
+            columns = tuple(column for column in whole.columns if f"{name}.{column.name}" not in lacking)
+            has = {column.name for column in columns}
+            indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
+            for sql in ddl.create_table(db, whole._replace(columns=columns, indexes=indexes)):
+                db.execute(sql)
+    db.dialect.types.update(before)
+    db.close()
+    return url
+
+
+class Listening(Names):
+    """Hears which columns a statement names."""
+
+    def __init__(self) -> None:
+        super().__init__("", TABLES, COLUMNS)
+        self.heard: set = set()
+
+    def column(self, table: str, name: str) -> str:
+        """Keep it."""
+        if table in TABLES:
+            self.heard.add(f"{table}.{name}")
+        return super().column(table, name)
+
+
+def named(statements, dialect) -> set[str]:
+    """`table` and `table.column` of the app's that these statements name."""
+    names = Listening()
+    for sql in statements:
+        Statement(sql, dialect, names)
+    tables = {name for name in TABLES if any("{" + name + "}" in sql for sql in statements)}
+    return names.heard | tables

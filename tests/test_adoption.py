@@ -1,0 +1,213 @@
+"""The database of an app that exists: the jobs do the same under its names, and refuse where it lacks something."""
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from jobs_lib import adoption, catalogue
+from jobs_lib.ports.db import connect
+from jobs_lib.sample import service
+from jobs_lib.schema import NAMES, app_tables
+from jobs_lib.schema.adoption import lacking, statements
+from jobs_lib.schema.migrations import migrate
+from jobs_lib.schema.tables import table
+from tests.conftest import ENGINES
+from tests.support import adopted
+from tests.support.bench import NOW, Bench
+
+KEY = "0123456789abcdef0123456789abcdef"
+OWN_OF_EACH = {"job_runs", "meta", "schema_migrations"}       # random, or about the run itself
+# Names that are drawn at random, and times that were taken from the real clock.
+RANDOM = {"location", "sha256", "claim_token", "claim_run", "dedupe_key"}
+
+
+def filled(made: Bench) -> Bench:
+    """The sample service, with the same key in each installation."""
+    made.config(core={"secret_key": KEY}, dns={"mx_hosts": "mx.alias.example"})
+    service.fill(made.db, str(made.spool_dir), made.now)
+    return made
+
+
+def all_of(made: Bench) -> dict:
+    """{table: its rows}, by our names; without the fraction that seconds may have, and the folder."""
+    return {name: [{column: re.sub(rf"\.000000|{made.folder}", "", value) if isinstance(value, str) else value
+                    for column, value in row.items() if column not in RANDOM} for row in made.rows(name)]
+            for name in NAMES if name not in OWN_OF_EACH}
+
+
+def sent(made: Bench) -> list:
+    """All mail."""
+    return [(mail.sender, mail.recipient, mail.subject) for mail in made.outbox]
+
+
+def runs(made: Bench) -> dict:
+    """{job: its counts} of every job, once and then a day later, and which of the app's names each statement has."""
+    found = {}
+    for day in range(2):
+        for name in catalogue.names():
+            found[name, day] = made.run(name)
+            concerned = set(adoption.concerned(catalogue.load(name), EVERYTHING))
+            assert adopted.named(made.statements, made.db.dialect) <= concerned, name
+        made.now = made.ahead(days=1)
+    return found
+
+
+EVERYTHING = [*app_tables.TABLES,
+              *(f"{name}.{column.name}" for name in app_tables.TABLES for column in table(name).columns)]
+
+
+OTHER_TYPES = {"time": "DATETIME(6)", "now": "DATETIME(6)", "word": "VARCHAR(32)", "ref": "INTEGER", "flag": "SMALLINT",
+               "address": "VARCHAR(190)", "text": "TEXT", "line": "TEXT"}
+
+
+@pytest.fixture(params=ENGINES)
+def fresh(request, tmp_path):
+    """Function of a name: the URL of a database without any table, on each engine."""
+    made: list[str] = []
+
+    def url(name: str) -> str:
+        (tmp_path / name).mkdir()
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path}/{name}/jobs.db"
+        made.append(request.getfixturevalue("mariadb").database())
+        return made[-1]
+    yield url
+    for one in made:
+        request.getfixturevalue("mariadb").drop(one)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("types", [{}, OTHER_TYPES], ids=["our types", "other types"])
+def test_every_job_does_the_same_under_other_names(tmp_path, fresh, types):      # R14
+    ours = filled(Bench(tmp_path / "ours", fresh("ours")))
+    url = adopted.make(fresh("theirs"), types=types)
+    theirs = filled(Bench(tmp_path / "theirs", url, adopted.TABLES, adopted.COLUMNS))
+    assert all_of(theirs) == all_of(ours)
+    assert runs(theirs) == runs(ours)
+    assert all_of(theirs) == all_of(ours)
+    assert sent(theirs) == sent(ours)
+    assert len(ours.outbox) > 5
+    ours.db.close()
+    theirs.db.close()
+
+
+# What is missing
+
+def adopted_bench(folder, url: str, *lacking: str) -> Bench:
+    """An installation on an app's database that lacks these tables and columns."""
+    return Bench(folder, adopted.make(url, lacking), adopted.TABLES, adopted.COLUMNS)
+
+
+def mend(made: Bench) -> None:
+    """Run what `migrate --own-tables` prints."""
+    for sql in statements(made.db):
+        made.db.execute(sql.partition(";")[0])
+
+
+def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"), "header_snapshots.message_log_id", "webhooks")
+    bench.table("message_logs", [{"id": 1, "created_at": bench.ago(days=400)}])
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])
+    for dry_run in (True, False):
+        assert bench.fails("purge_message_logs", dry_run=dry_run) == (
+            "nothing was done: the table app_header_snapshots has no its_message_log_id. "
+            "`jobs.py migrate --own-tables` prints the statements that add what is missing")
+    assert bench.fails("retry_webhooks").startswith("nothing was done: the database has no table app_webhooks. ")
+    assert bench.run("purge_sessions") == {"deleted": 1}                # which has all that it needs
+    assert bench.ids("message_logs") == [1]
+    mend(bench)
+    assert bench.run("purge_message_logs")["deleted"] == 1
+    assert bench.run("retry_webhooks")["delivered"] == 0
+    bench.db.close()
+
+
+def test_what_is_complete_is_looked_at_once(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+
+    def looks() -> int:
+        bench.run("purge_sessions")
+        return sum("pragma_" in sql or "information_schema" in sql for sql in bench.statements)
+    assert looks() == 0                                                 # `migrate` did
+    bench.db.execute("DELETE FROM {meta} WHERE name = 'app_tables'")
+    assert (looks(), looks()) == (1, 0)
+    bench.config(columns={"users.email": "its_name", "users.name": "its_email"})     # other names: another look
+    assert (looks(), looks()) == (1, 0)
+    bench.db.close()
+
+
+def test_a_column_that_goes_later_ends_one_run_and_the_next_one_refuses(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    bench.db.execute("DROP TABLE {sessions}")
+    bench.db.execute("CREATE TABLE app_sessions (its_id INTEGER PRIMARY KEY, its_user_id INTEGER)")
+    assert "app_sessions has no" not in bench.fails("purge_sessions")
+    assert bench.fails("purge_sessions").startswith("nothing was done: the table app_sessions has no its_")
+    bench.db.close()
+
+
+def test_a_view_stands_for_a_table(tmp_path, fresh):
+    url = adopted.make(fresh("app"), ("users",))
+    db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
+    names = [column.name for column in table("users").columns]
+    db.execute(f"CREATE TABLE people ({', '.join(f'{name} VARCHAR(190)' for name in names)})")
+    db.execute(f"CREATE VIEW app_users AS SELECT {', '.join(f'{name} AS its_{name}' for name in names)} FROM people")
+    migrate(db, NOW, own_only=True)
+    assert lacking(db) == []
+    db.close()
+
+
+def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_path, fresh):
+    db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES, columns=adopted.COLUMNS)
+    db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
+    remark = "-- app_sessions needs a whole number that grows with each row: name it by [columns] sessions.id"
+    assert statements(db)[0] == remark
+    assert [sql for sql in statements(db) if "its_id" in sql] == []
+    db.close()
+
+
+def test_the_view_waits_for_the_columns_that_it_adds_up(fresh):
+    url = adopted.make(fresh("app"), ("message_logs.bytes_used",))
+    db = connect(url, create=True, tables=adopted.TABLES, columns=adopted.COLUMNS)
+    migrate(db, NOW, own_only=True)
+    assert "message_totals" not in db.tables()
+    for sql in statements(db):
+        db.execute(sql.rstrip(";"))
+    migrate(db, NOW)
+    assert "message_totals" in db.tables()
+    assert db.query("SELECT * FROM message_totals") == statements(db) == []
+    db.close()
+
+
+# Words
+
+@pytest.fixture
+def app(line, tmp_path):
+    """jobs.py beside an app's database in which two columns and an index are missing."""
+    adopted.make(f"sqlite:///{tmp_path}/jobs.db", ("users.email_limit", "aliases.user_id"))
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n[tables]\n"
+             + "\n".join(f"{ours} = {theirs}" for ours, theirs in adopted.TABLES.items()) + "\n[columns]\n"
+             + "\n".join(f"{name}.{ours} = {theirs}" for name, renamed in adopted.COLUMNS.items()
+                         for ours, theirs in renamed.items()))
+    return line
+
+
+TO_RUN = """
+ALTER TABLE "app_users" ADD COLUMN "its_email_limit" BIGINT NULL;
+ALTER TABLE "app_aliases" ADD COLUMN "its_user_id" BIGINT NULL;   -- your app has to fill it
+CREATE INDEX "aliases_user" ON "app_aliases" ("its_user_id");
+"""
+
+
+def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tmp_path):     # R20
+    assert TO_RUN in app("migrate", "--own-tables", "--dry-run").out
+    made = app("migrate", "--own-tables")
+    assert made.code == 0
+    assert TO_RUN in made.out
+    assert app("migrate", "--check").code == 1
+    db = connect(f"sqlite:///{tmp_path}/jobs.db", tables=adopted.TABLES, columns=adopted.COLUMNS)
+    assert set(adopted.TABLES.values()) < db.tables()
+    for sql in TO_RUN.strip().splitlines():
+        db.execute(sql.partition(";")[0])
+    db.close()
+    assert app("migrate", "--check").code == 0
+    assert app("migrate").out == "the schema was up to date already\n"
