@@ -18,7 +18,7 @@ from .schema.version import complete
 IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILINE | re.DOTALL)
 # Who goes over tables by a list may work on each of them.
 EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")
-TABLE = re.compile(r"[{\"'](\w+)[}\"']")
+TABLE = re.compile(r"(?:[{\"']|^ +)(\w+)(?:[}\"']| +\w+:)", re.MULTILINE)       # in SQL, as a word, in a list's line
 WORD = re.compile(r"\w+")
 SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence

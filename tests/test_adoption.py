@@ -18,13 +18,13 @@ from tests.support.bench import NOW, Bench
 
 KEY = "0123456789abcdef0123456789abcdef"
 OWN_OF_EACH = {"job_runs", "meta", "schema_migrations"}       # random, or about the run itself
-# Names that are drawn at random, and times that were taken from the real clock.
-RANDOM = {"location", "sha256", "claim_token", "claim_run", "dedupe_key"}
+# Drawn at random, or of a file with something random in it.
+RANDOM = {"location", "sha256", "claim_token", "claim_run", "token_hash", "token_nonce", "file_name", "file_bytes"}
 
 
 def filled(made: Bench) -> Bench:
     """The sample service, with the same key in each installation."""
-    made.config(core={"secret_key": KEY}, dns={"mx_hosts": "mx.alias.example"})
+    made.config(core={"secret_key": KEY, "app_url": "https://mail.alias.example"}, dns={"mx_hosts": "mx.alias.example"})
     service.fill(made.db, str(made.spool_dir), made.now)
     return made
 

@@ -51,19 +51,18 @@ def statements(db, planned=()) -> list[str]:
         each = difference.table
         if each is None or each.owner != "app":
             continue
-        if difference.kind == "column" and difference.name == "id":
+        if difference.kind == "column" and difference.name == db.name.column(each.name, "id"):
             found.append(f"-- {db.name(each.name)} needs a whole number that grows with each row: name it by"
                          f" [columns] {each.name}.id")
             continue
         for sql in difference.statements:
             if sql not in planned:
-                found.append(sql.rstrip(";") + ";" + _remark(each, difference))
+                found.append(sql.rstrip(";") + ";" + _remark(db, difference))
     return found
 
 
-def _remark(each, difference) -> str:
-    if difference.kind == "column":
-        column = next(column for column in each.columns if column.name == difference.name)
-        if column.default is NO_DEFAULT and not column.null:
-            return "   -- your app has to fill it"
-    return ""
+def _remark(db, difference) -> str:
+    """Of a column that no writer may leave out."""
+    needed = (db.name.column(difference.table.name, column.name) for column in difference.table.columns
+              if column.default is NO_DEFAULT and not column.null)
+    return "   -- your app has to fill it" if difference.kind == "column" and difference.name in needed else ""
