@@ -42,7 +42,8 @@ TYPES = (
 USED = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications", "domains",
         "message_logs", "header_snapshots", "failed_emails", "overflow_hold", "spam_quarantine", "audit_logs",
         "magic_links", "sessions", "webhooks", "webhook_deliveries", "notifications", "notification_optouts",
-        "message_stats", "audit_archives", "job_state", "job_runs", "meta", "schema_migrations", "mail_counters",
+        "message_stats", "audit_archives", "account_deletions", "retired_addresses",
+        "job_state", "job_runs", "meta", "schema_migrations", "mail_counters",
         "relay_state", "alerts", "gauges", "export_requests", "usage_daily", "usage_weekly", "usage_events",
         "rollup_days", "rollup_state",
         "spool_suspects")

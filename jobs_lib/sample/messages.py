@@ -120,6 +120,7 @@ MESSAGES = {
     "pills.eml": _plain("Best Pills <win@pills.example>", "shop@alias.example", "Cheapest pills ever", 1, "Click!\n"),
     "prize.eml": _plain("Lottery <you@prize.example>", "club@alias.example", "You have won", 2, "Send us your PIN.\n"),
     "watch.eml": _plain("Watches <sale@watch.example>", "shop@alias.example", "Watches at 90 % off", 3, "Buy!\n"),
+    "offer.eml": _plain("Offers <sale@offer.example>", "nils@alias.example", "An offer", 4, "Only today!\n"),
     "survey.eml": _plain("Survey <ask@survey.example>", "shop@alias.example", "Two minutes of your time?", 404,
                          "Twelve short questions.\n"),
 }

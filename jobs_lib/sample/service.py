@@ -1,4 +1,4 @@
-"""The sample service itself: four owners, their aliases, and forwards in every state that a row can be in."""
+"""The sample service itself: five owners, their aliases, and forwards in every state that a row can be in."""
 from __future__ import annotations
 
 import os
@@ -8,7 +8,7 @@ from datetime import timedelta
 from .. import clock
 from ..folders import private
 from ..recipes.headers import header_text, read_headers
-from . import domains, hooks, keeping, letters, records
+from . import closed, domains, hooks, keeping, letters, records
 from .messages import store
 
 HOME, WORK = "jane@home.example", "jane@work.example"
@@ -81,6 +81,7 @@ def fill(db, spool: str, now, hooks_url: str = hooks.URL) -> None:
         hooks.fill(db, now, owners, hooks_url)
         letters.fill(db, now, owners)
         domains.fill(db, now, owners["jane"])
+        closed.fill(db, spool, now, owners)
 
 
 def _owners(db, now) -> dict:
@@ -91,6 +92,8 @@ def _owners(db, now) -> dict:
         "sam": db.insert("users", email="sam@home.example", name="Sam Okoro", created_at=since, log_retention_days=30),
         "lena": db.insert("users", email="lena@home.example", name="Lena Vogt", status="deleted", created_at=since,
                           deleted_at=now - timedelta(minutes=30)),
+        "nils": db.insert("users", email="nils@home.example", name="Nils Berg", status="deleted", created_at=since,
+                          deleted_at=now - timedelta(days=9)),
     }
 
 

@@ -110,10 +110,11 @@ TABLES = {
         Accounts deleted, without saying whose.
         id                  id
         user_ref            hash                 # salted hash
-        requested_at        time     null
+        requested_at        time     null        # users.deleted_at
         revoked_at          time     null
-        completed_at        time     null
-        counts              json     null
+        erase_after         time     null        # when the rows go: what the owner was told, whatever `grace` is then
+        completed_at        time     null        # NULL for good: the account was made active again in time
+        counts              json     null        # rows deleted or changed, by table
         index user: user_ref                     # delete_accounts: go on with this account
         """,
     "retired_addresses": """

@@ -1,8 +1,8 @@
 """Who refers to whom: no foreign keys are declared (the app may have none), so this is the one list.
 
 Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is deleted:
-"with" (deleted too), "stays" (kept and made anonymous), "later" (its own table's retention removes it; until
-then it names something that is gone).
+"with" (deleted too), "stays" (kept and made anonymous), "unset" (kept, and the column becomes NULL), "later" (its
+own table's retention removes it; until then it names something that is gone).
 """
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Reference = namedtuple("Reference", "table column target goes")
 
 REFERENCES = tuple(Reference(*line.split()) for line in """
     aliases                   user_id         users           with
-    aliases                   domain_id       domains         with
+    aliases                   domain_id       domains         unset
     alias_destinations        alias_id        aliases         with
     alias_destinations        destination_id  destinations    with
     destinations              user_id         users           with
@@ -23,8 +23,8 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     header_snapshots          message_log_id  message_logs    with
     header_snapshots          user_id         users           with
     failed_emails             user_id         users           with
-    failed_emails             alias_id        aliases         later
-    failed_emails             destination_id  destinations    later
+    failed_emails             alias_id        aliases         with
+    failed_emails             destination_id  destinations    with
     failed_emails             notice_id       notifications   later
     overflow_hold             user_id         users           with
     overflow_hold             alias_id        aliases         later

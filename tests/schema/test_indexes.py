@@ -87,8 +87,9 @@ ROWS = {
         n % USERS + 1, monday((n // USERS * 7 + (0 if n % 25 else 805)) * DAY), n % 9, n)),
     "usage_events": ("user_id cycle_start metric threshold", 2500, lambda n: (
         n % USERS + 1, ago(n // USERS * 30 * DAY)[:10], ("emails", "bandwidth")[n % 2], n % 5)),
-    "users": ("email log_retention_days email_limit billing_anchor created_at", 2500, lambda n: (
-        f"u{n}@example.org", 30 if n % 50 == 0 else None, n % 300, None if n % 9 else ago(n * DAY)[:10], PAST)),
+    "users": ("email log_retention_days email_limit billing_anchor created_at status deleted_at", 2500, lambda n: (
+        f"u{n}@example.org", 30 if n % 50 == 0 else None, n % 300, None if n % 9 else ago(n * DAY)[:10], PAST,
+        *(("deleted", ago(n % 3 * 9 * DAY)) if n % 500 == 0 else ("active", None)))),
     "aliases": ("user_id address active expires_at created_at", 2500, lambda n: (
         n % USERS + 1, f"a{n}@example.org", n % 9 > 0, ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
     "export_requests": ("user_id status requested_at started_at expires_at", 2500, lambda n: (

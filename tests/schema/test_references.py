@@ -19,7 +19,7 @@ def test_every_reference_is_a_ref_column_to_a_table_with_an_id():
         column = next(column for column in table(reference.table).columns if column.name == reference.column)
         assert column.type == "ref"
         assert table(reference.target).key == ("id",)
-        assert reference.goes in ("with", "stays", "later")
+        assert reference.goes in ("with", "stays", "unset", "later")
 
 
 def test_what_belongs_to_an_account_goes_with_it_or_is_made_anonymous():

@@ -1,0 +1,103 @@
+"""Deleting accounts for good, table by table, oldest deletion first."""
+from __future__ import annotations
+
+from .. import clock
+from . import accounts, audit, deletion_record
+from .cascade import Gone, anonymise, columns, erase, order
+from .reminders import alone
+from .revocation import is_revoked
+
+MOST, SHARE = 50, 0.2           # accounts that go in one run without being confirmed, and their share of all
+CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
+EVENT = "account.deleted"
+
+
+def due(ctx) -> list:
+    """Accounts whose time has come, longest deleted first."""
+    now = clock.text(ctx.now)
+    return [account for account in accounts.deleted(ctx)
+            if is_revoked(account) and (account.deletion["erase_after"] or now) <= now]
+
+
+def trouble(ctx, known, going: list) -> str | None:
+    """Why none of them may go, unless `--yes` says that all are meant: from then on those deleted up to now are."""
+    newest = max((_seconds(account.deleted_at) for account in going), default=0)
+    if ctx.confirmed and newest > known.last.get(CONFIRMED, 0):
+        known.store(**{CONFIRMED: newest})
+    return suspicious(ctx, known, going)
+
+
+def suspicious(ctx, known, going: list) -> str | None:
+    """Why it may be a mistake of the app that so many accounts go, in a sentence."""
+    new = sum(_seconds(account.deleted_at) > known.last.get(CONFIRMED, 0) for account in going)
+    if new <= MOST:
+        return None
+    users = ctx.db.value("SELECT COUNT(*) FROM {users}")
+    if new <= SHARE * users:
+        return None
+    return (f"{new:,} of {users:,} accounts would be deleted for good now. They are shut, and nothing else of them was "
+            "deleted. If that is meant, run `jobs.py delete_accounts --yes` once; if not, set users.status back to "
+            "active (docs/deletion.md)")
+
+
+def _seconds(text: str) -> int:
+    moment = clock.parse_any(text)
+    return int(moment.timestamp()) if moment else 0
+
+
+def erase_all(ctx, going: list, counts: dict, pace) -> bool:
+    """Delete these accounts, one after the other. False when the run is to stop."""
+    for account in going:
+        if ctx.should_stop():
+            return False
+        if ctx.limit is not None and counts["erased"] >= ctx.limit:
+            ctx.stop("limit")
+            return False
+        batches = accounts.Batches(ctx, account.user_id, account.deletion["id"], counts, pace)
+        with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
+            if not (empty(batches) and _end(ctx, account, batches, counts)):
+                return False
+    return True
+
+
+def empty(batches) -> bool:
+    """Delete whatever belongs to the account but its own row. False when the run is to stop."""
+    return all(batches.each(reference.table, "user_id = :user", anonymise) if reference.goes == "stays"
+               else batches.gone(reference.table) for reference in order())
+
+
+def in_flight(batches) -> bool:
+    """Whether a run that lives is just sending something of the account: that goes in the next run."""
+    return any(batches.db.row(f"SELECT id FROM {{{reference.table}}} WHERE user_id = :user LIMIT 1",
+                              user=batches.user_id) for reference in order() if "claim_run" in columns(reference.table))
+
+
+def _end(ctx, account, batches, counts: dict) -> bool:
+    """The user's own row goes, with what came in meanwhile, and the deletion is complete."""
+    if in_flight(batches):
+        counts["waiting"] = counts.get("waiting", 0) + 1
+        return True
+    state_dir = ctx.section("core").state_dir
+
+    def work() -> None:
+        batches.check_status()
+        now, gone = ctx.clock(), Gone({}, [], [])
+        erase(ctx.db, "users", [account.user_id], "status = 'deleted'", {}, gone)
+        batches.keep(gone)
+        complete(ctx, batches.deletion_id, now)
+        # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one too few.
+        deletion_record.append(state_dir, {
+            "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
+            "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
+
+    ctx.db.batch(work)
+    counts["erased"] += 1
+    ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
+    return True
+
+
+def complete(ctx, deletion_id: int, now) -> None:
+    """Mark the deletion as done, with a row in the audit log that names nobody; called in a transaction."""
+    if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id AND completed_at IS NULL",
+                      id=deletion_id, now=now):
+        audit.record(ctx.db, now=now, user_id=None, event=EVENT, details={"deletion": deletion_id})

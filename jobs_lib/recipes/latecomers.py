@@ -1,0 +1,101 @@
+"""Rows of users that are gone: written late by another program, or left by an app that deletes its users by itself.
+
+Each run looks for rows of the accounts that were deleted in the last days: one question a table. Once a day it looks
+at every user that any row names, a page of the index at a time, and goes on there in the next run if need be.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from ..schema import references
+from . import accounts, deletion_record
+from .deletion import complete, empty, in_flight
+from .retention import refuse
+
+RECENT = timedelta(days=3)
+PAGE = 500                          # users in one question
+MOST, SHARE = 10, 0.2               # gone users with rows left that are nobody's mistake, and their share of all users
+DAY, NEXT, CONFIRMED = "gone_day", "gone_from", "gone_confirmed"      # numbers in `job_state`
+
+
+def erase_all(ctx, known, counts: dict, pace) -> bool:
+    """Delete all rows of users that are not there. False when the run is to stop."""
+    return _erase(ctx, _recent(ctx), counts, pace) and _daily(ctx, known, counts, pace)
+
+
+def _recent(ctx) -> list[int]:
+    """Users that were deleted lately, and of whom there are rows."""
+    ids = deletion_record.recent(ctx.section("core").state_dir, ctx.now - RECENT)
+    ids = _gone(ctx, ids)
+    return sorted({row["user_id"] for reference in references.to("users") for row in (ctx.db.query(
+        f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids) if ids else ())})
+
+
+def _gone(ctx, ids: list[int]) -> list[int]:
+    there = {row["id"] for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)", ids=ids)} if ids else set()
+    return [user_id for user_id in ids if user_id not in there]
+
+
+def _daily(ctx, known, counts: dict, pace) -> bool:
+    day = int(ctx.now.timestamp()) // 86400
+    if known.last.get(DAY) == day:
+        return True
+    low, gone = known.last.get(NEXT, 0), []
+    while not ctx.should_stop():
+        high = ctx.db.value("SELECT MAX(id) FROM (SELECT id FROM {users} WHERE id > :low ORDER BY id LIMIT :page)"
+                            " AS page", low=low, page=PAGE)
+        found = [user_id for user_id in named(ctx.db, low, high) if user_id not in gone]
+        gone += found
+        if gone and (trouble := _suspicious(ctx, known, gone)):
+            refuse(ctx, "users", trouble)
+        if not _erase(ctx, found, counts, pace):
+            return False
+        if high is None:
+            known.store(**{DAY: day, NEXT: 0})
+            return True
+        low = high
+    if low:
+        known.store(**{NEXT: low})
+    return False
+
+
+def named(db, low: int, high: int | None) -> list[int]:
+    """Users above `low` and not above `high` that rows name and that are not there."""
+    until = "" if high is None else " AND user_id <= :high"
+    return sorted({row["user_id"] for reference in references.to("users") for row in db.query(
+        f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id > :low{until} AND NOT EXISTS (SELECT 1 FROM"
+        f" {{users}} WHERE {{users}}.id = {{{reference.table}}}.user_id)", low=low, high=high)})
+
+
+def _suspicious(ctx, known, gone: list[int]) -> str | None:
+    if ctx.confirmed:
+        known.store(**{CONFIRMED: max(gone)})
+    new = sum(user_id > known.last.get(CONFIRMED, 0) for user_id in gone)
+    users = ctx.db.value("SELECT COUNT(*) FROM {users}")
+    if users and new <= max(MOST, SHARE * users):
+        return None
+    return (f"{new:,} users that rows name are not in the table users, which has {users:,}. Nothing of theirs was "
+            "deleted. If they are gone, run `jobs.py delete_accounts --yes` once; if not, look at [tables] users")
+
+
+def _erase(ctx, ids: list[int], counts: dict, pace) -> bool:
+    for user_id in ids:
+        if ctx.should_stop():
+            return False
+        batches = accounts.Batches(ctx, user_id, ctx.db.batch(partial(_deletion, ctx, user_id)), counts, pace, False)
+        before = counts["rows"]
+        with accounts.unless_restored(ctx, user_id, counts):
+            if not empty(batches):
+                return False
+            if not in_flight(batches):
+                ctx.db.batch(partial(complete, ctx, batches.deletion_id, ctx.clock()))
+        counts["late_rows"] = counts.get("late_rows", 0) + counts["rows"] - before
+    return True
+
+
+def _deletion(ctx, user_id: int) -> int:
+    """Where these rows are counted: with the account's own deletion, or in a row of their own."""
+    ref = accounts.user_ref(ctx, user_id)
+    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref", ref=ref)
+    return found or ctx.db.insert("account_deletions", user_ref=ref, requested_at=None, counts="{}")

@@ -1,0 +1,122 @@
+"""The first thing that is done to a deleted account: it is shut, and nothing more is sent for it.
+
+Nothing here is beyond repair but the sessions and tokens, which are made anew at the next sign-in: until the grace
+has passed, an operator can make the account active again, and switch on its aliases and endpoints.
+"""
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+from .. import clock
+from ..errors import Duplicate
+from . import accounts, letters, notices
+from .cascade import erase
+from .kinds import AFTER_DELETION
+from .reminders import alone
+
+NOTICE = "account_deletion_scheduled"
+AGAIN = timedelta(hours=1)      # so long what a request or a run that was under way has written is looked for, too
+WHY = "the account is deleted"
+HIS_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
+ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_token = NULL, claim_run = NULL,"
+         " lease_until = NULL, last_error = :error")
+
+
+def revoke_all(ctx, counts: dict, pace) -> bool:
+    """Shut every account that is newly deleted, then end what waits to be sent for them. False: the run is to stop."""
+    _mend_times(ctx)
+    for step in (_shut, _silence):
+        for account in accounts.deleted(ctx):
+            if not _is_new(ctx, account):
+                continue
+            with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
+                if not step(ctx, account, counts, pace):
+                    return False
+    return True
+
+
+def newly(ctx):
+    """The accounts that a run would revoke."""
+    return (account for account in accounts.deleted(ctx) if not is_revoked(account))
+
+
+def is_revoked(account) -> bool:
+    """Whether that was done for this deletion: an account that was active again meanwhile is shut once more."""
+    known = account.deletion
+    return bool(known and known["revoked_at"] and known["requested_at"] == account.deleted_at)
+
+
+def _is_new(ctx, account) -> bool:
+    return not is_revoked(account) or clock.parse(account.deletion["revoked_at"]) >= ctx.now - AGAIN
+
+
+def _mend_times(ctx) -> None:
+    """An app that gave no time has deleted now: the grace begins when it is seen."""
+    while ids := [row["id"] for row in ctx.db.query(
+            "SELECT id FROM {users} WHERE status = 'deleted' AND deleted_at IS NULL LIMIT :most", most=accounts.PAGE)]:
+        ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) AND status = 'deleted'"
+                       " AND deleted_at IS NULL", ids=ids, now=ctx.now)
+
+
+def _shut(ctx, account, counts: dict, pace) -> bool:
+    """Nobody gets in, nothing comes in."""
+    batches = _batches(ctx, account, counts, pace)
+    return (batches.gone("sessions") and batches.gone("magic_links")
+            and batches.each("destination_verifications", HIS_DESTINATIONS, erase)
+            and batches.change("webhooks", "user_id = :user AND active = 1",
+                               "active = 0, disabled_at = :now, disabled_reason = :why", now=ctx.clock(), why=WHY)
+            and batches.change("aliases", "user_id = :user AND active = 1", "active = 0"))
+
+
+def _silence(ctx, account, counts: dict, pace) -> bool:
+    """Nothing goes out but the one notice; then the account counts as revoked."""
+    batches = _batches(ctx, account, counts, pace)
+    how = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
+    for rule in ("user_id = :user", HIS_DESTINATIONS):
+        if not batches.change("failed_emails", f"{rule} AND status = 'pending'", f"{ENDED}, told_at = :now", **how):
+            return False
+    if not (batches.change("webhook_deliveries", "user_id = :user AND status = 'pending'", ENDED, **how)
+            and batches.change("notifications", "user_id = :user AND status = 'pending' AND kind NOT IN (:last)",
+                               f"{ENDED}, body_text = NULL, body_html = NULL", last=list(AFTER_DELETION), **how)
+            and batches.change("export_requests", "user_id = :user AND status IN ('queued', 'ready')",
+                               "status = 'expired', token_hash = NULL, token_nonce = NULL, finished_at = :now",
+                               now=ctx.clock())):
+        return False
+    _mark(ctx, account, batches, counts)
+    return True
+
+
+def _batches(ctx, account, counts: dict, pace):
+    def opened() -> int:
+        return accounts.open_deletion(ctx, account)
+    return accounts.Batches(ctx, account.user_id, ctx.db.batch(opened), counts, pace)
+
+
+def _mark(ctx, account, batches, counts: dict) -> None:
+    due = clock.parse(account.deleted_at) + ctx.options.grace
+    user = {"id": account.user_id, "email": account.email}
+    letter = None
+    if not is_revoked(account) and due > ctx.now and account.email and notices.reaches(ctx, user):
+        letter = letters.write(ctx, NOTICE, {"name": account.name or account.email, "date": letters.day(due),
+                                             "closed": letters.day(clock.parse(account.deleted_at))})
+
+    def work() -> tuple[int, int]:
+        batches.check_status()
+        first = ctx.db.execute(
+            "UPDATE {account_deletions} SET requested_at = :asked, revoked_at = :now, erase_after = :due WHERE id = :id"
+            " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)", id=batches.deletion_id,
+            asked=account.deleted_at, now=ctx.clock(), due=due)
+        told = 0
+        if first and letter:
+            with suppress(Duplicate):           # the owner was told of this very deletion
+                notices.queue(ctx.db, now=ctx.clock(), user_id=account.user_id, kind=NOTICE, to_email=account.email,
+                              letter=letter, dedupe_key=f"account-deletion:{account.user_id}:{account.deleted_at}")
+                told = 1
+        return first, told
+
+    first, told = ctx.db.batch(work)
+    counts["revoked"] += first
+    counts["notices"] += told
+    if first:
+        ctx.log.event("revoked", user_id=account.user_id, erase_after=clock.text(due))

@@ -1,0 +1,73 @@
+"""An account with rows of every kind, and files, all of which hold one word that is found wherever it is."""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+from graphlib import TopologicalSorter
+
+from jobs_lib.schema.references import REFERENCES
+from jobs_lib.schema.tables import table, tables
+
+Account = namedtuple("Account", "id word rows")
+TARGETS = {(reference.table, reference.column): reference.target for reference in REFERENCES}
+FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter", "metric": "emails",
+         "event": "alias.created"}
+STATUS = {"message_logs": "delivered", "domains": "verified", "export_requests": "ready",
+          "webhook_deliveries": "pending", "failed_emails": "pending", "notifications": "pending", "message_stats": "delivered"}
+
+
+def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
+    """Insert it: `each` rows in every table that refers to a user, by way of others, too. `rows`: {table: number}."""
+    order = TopologicalSorter({name: sorted({target for (table, _), target in TARGETS.items() if table == name})
+                               for name in {table for table, _ in TARGETS}}).static_order()
+    made: dict = {}
+    for name in order:
+        number = 1 if name == "users" else each
+        made[name] = [_insert(bench, table(name), at, word, made, user) for at in range(1, number + 1)]
+    return Account(made["users"][0], word, {name: len(rows) for name, rows in made.items()})
+
+
+def found(bench, word: str, leave_out: tuple = ()) -> list[str]:
+    """Where the word still is: in a row of the database, in the name or the content of a file."""
+    places = [f"{entry.name}: {row}" for entry in tables() if entry.name not in leave_out
+              for row in bench.rows(entry.name) if word in str(row)]
+    for path in bench.folder.rglob("*"):
+        if path.is_file() and not path.name.startswith("jobs.db") and (
+                word in path.name or word.encode() in path.read_bytes()):
+            places.append(str(path.relative_to(bench.folder)))
+    return places
+
+
+def _insert(bench, entry, at: int, word: str, made: dict, user: dict) -> int | None:
+    row = {}
+    for column in entry.columns:
+        if column.type != "id":
+            row[column.name] = _value(bench, entry.name, column, at, word, made)
+    if entry.name == "users":
+        row.update(user)
+    if "raw_path" in row:
+        bench.spool(row["raw_path"], f"Subject: {word}\r\n\r\nhello\r\n".encode())
+    bench.table(entry.name, [row])
+    return None if entry.key != ("id",) else max(bench.ids(entry.name))
+
+
+def _value(bench, name: str, column, at: int, word: str, made: dict):
+    target = TARGETS.get((name, column.name))
+    if target:
+        return made[target][min(at, len(made[target])) - 1]
+    if name == "users" and column.name in ("status", "deleted_at", "log_retention_days"):
+        return {"status": "active"}.get(column.name)
+    if column.name == "status":
+        return STATUS[name]
+    if name == "notification_optouts":
+        return f"app_own{at}"
+    if column.name in FIXED:
+        return FIXED[column.name]
+    if column.type in ("time", "now"):
+        return None if column.null else bench.ago(days=3)
+    if column.name.startswith(("claim_", "lease_")):
+        return None
+    text = f"{word}-{name}-{column.name}-{at}"
+    return {"address": f"{text}@old.example", "hash": text[:64], "word": f"{word}{at}", "label": text, "path": text,
+            "line": text, "name": text, "text": text, "json": f'{{"of": "{text}"}}', "blob": text.encode(),
+            "date": (bench.now - timedelta(days=at)).date()}.get(column.type, at)
