@@ -92,7 +92,7 @@ def _owners(db, now) -> dict:
         "sam": db.insert("users", email="sam@home.example", name="Sam Okoro", created_at=since, log_retention_days=30),
         "lena": db.insert("users", email="lena@home.example", name="Lena Vogt", status="deleted", created_at=since,
                           deleted_at=now - timedelta(minutes=30)),
-        "nils": db.insert("users", email="nils@home.example", name="Nils Berg", status="deleted", created_at=since,
+        "nils": db.insert("users", email="nils@home.example", name=records.GONE, status="deleted", created_at=since,
                           deleted_at=now - timedelta(days=9)),
     }
 

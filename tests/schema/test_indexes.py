@@ -90,8 +90,9 @@ ROWS = {
     "users": ("email log_retention_days email_limit billing_anchor created_at status deleted_at", 2500, lambda n: (
         f"u{n}@example.org", 30 if n % 50 == 0 else None, n % 300, None if n % 9 else ago(n * DAY)[:10], PAST,
         *(("deleted", ago(n % 3 * 9 * DAY)) if n % 500 == 0 else ("active", None)))),
-    "aliases": ("user_id address active expires_at created_at", 2500, lambda n: (
-        n % USERS + 1, f"a{n}@example.org", n % 9 > 0, ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
+    "aliases": ("user_id domain_id address active expires_at created_at", 2500, lambda n: (
+        n % USERS + 1, n if n % 3 == 0 else None, f"a{n}@example.org", n % 9 > 0,
+        ago(n * 4 - 3 * DAY) if n % 250 == 0 else None, PAST)),
     "export_requests": ("user_id status requested_at started_at expires_at", 2500, lambda n: (
         n % USERS + 1, {7: "queued", 9: "ready"}.get(n % 500, ("expired", "failed")[n % 9 == 0]), ago(n * 54),
         ago(n * 54), ago(n * 54 - 7 * DAY))),

@@ -13,7 +13,8 @@ TARGETS = {(reference.table, reference.column): reference.target for reference i
 FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter", "metric": "emails",
          "event": "alias.created"}
 STATUS = {"message_logs": "delivered", "domains": "verified", "export_requests": "ready",
-          "webhook_deliveries": "pending", "failed_emails": "pending", "notifications": "pending", "message_stats": "delivered"}
+          "webhook_deliveries": "pending", "failed_emails": "pending", "notifications": "pending",
+          "message_stats": "delivered"}
 
 
 def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
