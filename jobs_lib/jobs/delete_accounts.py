@@ -22,7 +22,7 @@ from ..options import Option
 
 
 @declare(
-    schedule="*/5 * * * *", priority="high", sections=("spool", "personas"),
+    schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
         "grace": Option(kind.duration, "7d", "How long a deleted account is kept, shut, before all it has is deleted. "
                                              "A notice has named the day to its owner, so a change holds for later "

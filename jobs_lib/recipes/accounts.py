@@ -109,7 +109,7 @@ class Batches:
 
     def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
         self.check_status()
-        gone = Gone({}, [], [])
+        gone = Gone({}, [], [], [])
         number = act(self.db, name, parts, rule, values, gone)
         self.keep(gone)
         return number
@@ -121,6 +121,9 @@ class Batches:
         self._count(gone.rows)
         if gone.files:
             self._drop(gone.files)
+        if gone.exports:
+            from .export_files import remove_files
+            self.counts["files"] += remove_files(self.ctx, gone.exports)
 
     def check_status(self) -> None:
         """Restored, unless the account still is what it was when it was chosen. Locks the user's row."""

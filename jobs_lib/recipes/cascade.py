@@ -16,8 +16,10 @@ HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_u
 # What may identify somebody. `details` is the app's own JSON: nobody can tell what in it would.
 ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
-Gone = namedtuple("Gone", "rows files addresses")
-Gone.__doc__ = """What a transaction deleted: {table: rows}, the files that they named, and the aliases' addresses."""
+Gone = namedtuple("Gone", "rows files addresses exports")
+Gone.__doc__ = """What a transaction deletes: {table: rows}, the files in the spool that they named, the addresses of
+aliases, and rows of export_requests (`id`, `file_name`)."""
+KEPT = ("raw_path", "address", "file_name")     # columns of which a Gone tells
 
 
 def order() -> list:
@@ -47,7 +49,7 @@ def erase(db, name: str, ids: list[int], rule: str, values: dict, gone: Gone) ->
 
     Called in a transaction. `gone` is added to.
     """
-    kept = [column for column in ("raw_path", "address") if column in columns(name)]
+    kept = [column for column in KEPT if column in columns(name)]
     rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{db.dialect.by_key} WHERE id IN (:ids)"
                     f" AND {rule}{db.for_update}", ids=ids, **values)
     ids = [row["id"] for row in rows]
@@ -60,6 +62,8 @@ def erase(db, name: str, ids: list[int], rule: str, values: dict, gone: Gone) ->
     gone.files.extend(row["raw_path"] for row in rows if "raw_path" in row)
     if name == "aliases":
         gone.addresses.extend(row["address"] for row in rows)
+    if name == "export_requests":
+        gone.exports.extend(rows)
     return len(ids)
 
 

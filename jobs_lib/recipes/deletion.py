@@ -81,7 +81,7 @@ def _end(ctx, account, batches, counts: dict) -> bool:
 
     def work() -> None:
         batches.check_status()
-        now, gone = ctx.clock(), Gone({}, [], [])
+        now, gone = ctx.clock(), Gone({}, [], [], [])
         erase(ctx.db, "users", [account.user_id], "status = 'deleted'", {}, gone)
         batches.keep(gone)
         complete(ctx, batches.deletion_id, now)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from .. import clock
 from ..errors import Duplicate
 from . import accounts, letters, notices
-from .cascade import erase
+from .cascade import Gone, erase
 from .kinds import AFTER_DELETION
 from .reminders import alone
 
@@ -79,12 +79,19 @@ def _silence(ctx, account, counts: dict, pace) -> bool:
     if not (batches.change("webhook_deliveries", "user_id = :user AND status = 'pending'", ENDED, **how)
             and batches.change("notifications", "user_id = :user AND status = 'pending' AND kind NOT IN (:last)",
                                f"{ENDED}, body_text = NULL, body_html = NULL", last=list(AFTER_DELETION), **how)
-            and batches.change("export_requests", "user_id = :user AND status IN ('queued', 'ready')",
-                               "status = 'expired', token_hash = NULL, token_nonce = NULL, finished_at = :now",
-                               now=ctx.clock())):
+            and batches.each("export_requests", "user_id = :user AND status IN ('queued', 'ready')", _cancel_exports)):
         return False
     _mark(ctx, account, batches, counts)
     return True
+
+
+def _cancel_exports(db, name: str, ids: list, rule: str, values: dict, gone: Gone) -> int:
+    """No link opens them any more, and their files go. One that is being made is given up by the run that makes it."""
+    rows = db.query(f"SELECT id, file_name FROM {{export_requests}} WHERE id IN (:ids) AND {rule}{db.for_update}",
+                    ids=ids, **values)
+    gone.exports.extend(rows)
+    return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, token_nonce = NULL"
+                      " WHERE id IN (:ids)", ids=[row["id"] for row in rows])
 
 
 def _batches(ctx, account, counts: dict, pace):

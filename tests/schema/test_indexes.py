@@ -31,7 +31,7 @@ def forward(n: int) -> tuple:
     done = status in ("sent", "failed")
     minutes = n % 14_000
     waits = ago(n % 3000 - 2500) if status == "pending" and n % 8 == 3 else None
-    return (n % USERS + 1, n % 900 + 1, "to@example.org", f"{n}.eml", status,
+    return (n % USERS + 1, n % 900 + 1, n % 2500 + 1, "to@example.org", f"{n}.eml", status,
             ago(minutes + 90 if done else minutes % 55), waits, ago(minutes) if done else None,
             ago(minutes) if status == "failed" else None)
 
@@ -47,7 +47,7 @@ def held(n: int) -> tuple:
 # {table: (columns, rows to begin with, row of a number)}; the rows are doubled three times. A twentieth or less is past
 # its time, as before a nightly run: for most of a table, an engine rightly reads all of it.
 ROWS = {
-    "failed_emails": ("user_id alias_id envelope_to raw_path status created_at next_attempt_at finished_at told_at",
+    "failed_emails": ("user_id alias_id destination_id envelope_to raw_path status created_at next_attempt_at finished_at told_at",
                       12_500, forward),
     "message_logs": ("user_id alias_id direction status bytes_used created_at", 12_500, lambda n: (
         n % USERS + 1, n % 900, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0], n,
