@@ -47,8 +47,9 @@ def held(n: int) -> tuple:
 # {table: (columns, rows to begin with, row of a number)}; the rows are doubled three times. A twentieth or less is past
 # its time, as before a nightly run: for most of a table, an engine rightly reads all of it.
 ROWS = {
-    "failed_emails": ("user_id alias_id destination_id envelope_to raw_path status created_at next_attempt_at"
-                      " finished_at told_at", 12_500, forward),
+    "failed_emails": (
+        "user_id alias_id destination_id envelope_to raw_path status created_at next_attempt_at finished_at told_at",
+        12_500, forward),
     "message_logs": ("user_id alias_id direction status bytes_used created_at", 12_500, lambda n: (
         n % USERS + 1, n % 900, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0], n,
         ago(n * 10.9))),
