@@ -1,0 +1,71 @@
+"""Killed at any point, a rollup shows whole days and whole weeks, and the next run ends with the right numbers."""
+from __future__ import annotations
+
+import random
+import signal
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.jobs.test_rollup_usage import by_week, daily, detail, weekly
+from tests.support.databases import bulk, empty
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+JOB = "rollup_usage"
+KILLED = str(ROOT / "tests/support/killed.py")
+pytestmark = pytest.mark.slow
+
+POINTS = {                              # just before which statement, and which of its occurrences
+    "the days not put down": ("COMMIT", 2),
+    "the days put down": ("SELECT COUNT(*) FROM {rollup_days}", 1),
+    "a day claimed": ("INSERT INTO {usage_daily}", 2),
+    "a day written": ("DELETE FROM {usage_daily}", 2),
+    "a day written, its week not": ("INSERT INTO {usage_weekly}", 2),
+    "a day and its week not committed": ("COMMIT", 4),
+    "old weeks gone, their days not": ("DELETE FROM {usage_daily} WHERE day = :day", 14),
+    "all done": ("INSERT INTO {job_state}", 1),
+}
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    made = Service(tmp_path, engine_url, rollup_usage={"keep": "30d"})
+    yield made
+    made.db.close()
+
+
+def fill(service) -> None:
+    """Ten days of three users, one of whom is gone; wrong rows of a day without mail, and rows that are too old."""
+    empty(service.db)
+    now, chance = clock.now(), random.Random(1)
+    bulk(service.db, "users", ["id", "email", "created_at"], [(1, "a@b.example", now), (2, "a@b.example", now)])
+    bulk(service.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
+         [(chance.randint(1, 3), "send", "spam", chance.randint(0, 10 ** 6), now - timedelta(days=number % 10))
+          for number in range(300)])
+    bulk(service.db, "usage_daily", ["user_id", "day", "email_count"],
+         [(1, (now - timedelta(days=age)).date(), 5) for age in (20, 60, 61, 62)])
+    bulk(service.db, "usage_weekly", ["user_id", "week_start", "email_count"], [(1, "2020-01-06", 5)])
+
+
+def shown(rows: list) -> list:
+    """Without those that are past their time."""
+    return [row for row in rows if row[1] >= (clock.now() - timedelta(days=45)).date().isoformat()]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point(service, point):             # R2 R58
+    at, number = POINTS[point]
+    for _ in REPEATS:
+        fill(service)
+        before = shown(daily(service.db))
+        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        right, days = detail(service.db), daily(service.db)
+        assert all(row in right or row in before for row in shown(days))
+        assert all(row in by_week(days) for row in shown(weekly(service.db)))
+        assert (days == right) is (point == "all done")
+        assert service.job(JOB)["status"] == "ok"
+        assert daily(service.db) == right
+        assert weekly(service.db) == by_week(right)
+        assert service.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
