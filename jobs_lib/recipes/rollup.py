@@ -59,7 +59,8 @@ def preview(ctx) -> dict:
         if ctx.should_stop():
             break
         rows.append({"day": day, "users": ctx.db.value(
-            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts", day=day, next_day=_after(day))})
+            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS (SELECT 1 FROM {{users}} WHERE"
+            " {users}.id = parts.user_id AND {users}.status <> 'deleted')", day=day, next_day=_after(day))})
     ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
     known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
     old = {table: _stale(ctx.db, table, column, first) for table, column in TABLES.items()}

@@ -352,7 +352,7 @@ def test_stops_between_days_and_goes_on_there(bench):           # R4
 
 def test_a_dry_run_tells_the_days_and_the_users_of_each(bench):       # R11
     users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40) for user in (1, 2)])
+    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40) for user in (1, 2, 9)])
     counts = bench.run(JOB, dry_run=True)
     assert counts == {"days": 4, "user_days": 4, "deleted": 0}
     assert bench.samples[0]["step"] == "add up 4 days"
