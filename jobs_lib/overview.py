@@ -90,7 +90,8 @@ def _state(job) -> str:
 def _queue(queue, now) -> dict:
     age = _seconds(now - queue.oldest_due_at) if queue.oldest_due_at else 0
     return {"name": queue.name, "job": queue.job, "what": queue.what, "depth": queue.depth, "due": queue.due,
-            "oldest_due_at": _text(queue.oldest_due_at), "oldest_due_seconds": age, "uncertain": queue.uncertain,
+            "oldest_due_at": _text(queue.oldest_due_at), "oldest_due_seconds": age,
+            "uncertain_last_day": queue.uncertain_last_day,
             "done_last_day": queue.done_last_day, "failed_last_day": queue.failed_last_day,
             "stalled_since": _text(queue.stalled_since)}
 
@@ -111,9 +112,8 @@ def _tables(db, sizes: dict) -> list[dict]:
     for name in NAMES:
         place = db.name(name)
         if place in present and "id" in db.columns(name):
-            row = db.row(f"SELECT MIN(id) AS first, MAX(id) AS last FROM {{{name}}}")
-            rows = 0 if row["last"] is None else row["last"] - row["first"] + 1
-            found.append({"name": name, "rows": rows, "bytes": sizes.get(place)})
+            first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}") for end in ("MIN", "MAX"))
+            found.append({"name": name, "rows": 0 if last is None else last - first + 1, "bytes": sizes.get(place)})
     return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"]), reverse=True)
 
 

@@ -63,6 +63,8 @@ def metrics(found: dict) -> str:
           of_queues(lambda queue: queue["done_last_day"]))
     gauge("queue_failed_last_day", "Given up by the runs of the last 24 hours.",
           of_queues(lambda queue: queue["failed_last_day"]))
+    gauge("queue_uncertain_last_day", "Lost in flight in the last 24 hours, and tried once more.",
+          of_queues(lambda queue: queue["uncertain_last_day"]))
     gauge("mail_recipients", "Recipients in the running minute, hour and day, as far as limits are set.",
           [({"window": window["name"]}, window["sent"]) for window in found["mail"]["windows"]])
     gauge("mail_limit_recipients", "The limits in [mail].",

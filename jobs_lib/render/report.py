@@ -64,8 +64,9 @@ def _verdict(found: dict) -> str:
 
 def _hero(found: dict, title: str, say: Words) -> str:
     if not found["troubles"]:
-        words = _all_well(found, say)
-        return f'<section class="card hero"><p class="verdict">{escape(title)}</p><p class="soft">{words}</p></section>'
+        style = "hero" if any(job["last"] for job in found["jobs"]) else "hero none"
+        return (f'<section class="card {style}"><p class="verdict">{escape(title)}</p>'
+                f'<p class="soft">{_all_well(found, say)}</p></section>')
     items = "".join(_trouble(trouble, say) for trouble in found["troubles"])
     return (f'<section class="card hero bad"><p class="verdict">{escape(title)}</p>'
             f'<ul class="troubles">{items}</ul></section>')
@@ -75,9 +76,14 @@ def _all_well(found: dict, say: Words) -> str:
     last = max((job["last"]["started_at"] for job in found["jobs"] if job["last"]), default=None)
     if last is None:
         return "No job has run so far. Cron starts them by its line with run-due; jobs.py crontab prints it."
+    words = [f"The last run began {say.moment(last)}."]
+    for state, title in (("failing", "Failed the last time, not yet often enough to need you"), ("paused", "Paused"),
+                         ("off", "Switched off")):
+        names = [job["name"] for job in found["jobs"] if job["state"] == state]
+        if names:
+            words.append(f"{title}: {escape(', '.join(names))}.")
     waiting = sum(queue["depth"] for queue in found["queues"])
-    return (f"Every job runs in time and ends well. The last one began {say.moment(last)}."
-            f" {waiting:,} {'item' if waiting == 1 else 'items'} wait in the queues.")
+    return " ".join([*words, f"{waiting:,} {'item waits' if waiting == 1 else 'items wait'} in the queues."])
 
 
 def _trouble(trouble: dict, say: Words) -> str:

@@ -92,13 +92,15 @@ def _queue(queue: dict, series: dict, say: Words) -> str:
         ("ok", "\u2713 moving") if queue["depth"] else ("none", "\u2713 empty"))
     oldest = f"the oldest due {say.moment(queue['oldest_due_at'])}" if queue["oldest_due_at"] else "nothing is due"
     oldest += f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in 24 hours"
+    if queue["uncertain_last_day"]:
+        oldest += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
     title = queue["what"][:1].upper() + queue["what"][1:]
     return (f'<div class="card"><div class="pair"><h3>{escape(title)}</h3>'
             f'<span class="badge {style}">{state}</span></div>'
             f'<p class="big">{queue["depth"]:,} <small>waiting, {queue["due"]:,} due</small></p>'
             f'<p class="soft">{oldest}</p><div class="halves">'
             + _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", say, lambda value: f"{value:,}")
-            + _trend(series.get(f"queue.age.{queue['name']}"), "Age of the oldest due", say,
+            + _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", say,
                      lambda value: span(timedelta(seconds=value))) + "</div></div>")
 
 
@@ -127,6 +129,8 @@ def _window(window: dict) -> str:
 
 def history(found: dict, say: Words) -> str:
     """All runs of 30 days."""
+    if not any(job["days"] for job in found["jobs"]):
+        return ""
     days = [(name, {key: sum(job["days"].get(name, {}).get(key, 0) for job in found["jobs"])
                     for key in ("ok", "early", "bad")}) for name in found["days"]]
     total = {key: sum(day[key] for _, day in days) for key in ("ok", "early", "bad")}
@@ -152,7 +156,7 @@ def _worst(found: dict, say: Words) -> list[str]:
 def storage(found: dict, say: Words) -> str:
     """Free space and large tables."""
     disks = "".join(_disk(disk) for disk in found["disks"])
-    rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES])
+    rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES] if table["rows"])
     trend = _trend(found["series"].get("disk.free"), "Free space", say, size)
     table = ('<div class="card table sizes"><table><caption class="soft">The largest tables. Rows are counted from the'
              ' first id to the last, so there may be fewer.</caption><thead><tr><th scope="col">Table</th>'

@@ -78,6 +78,14 @@ def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
     assert rest.index("retry_ webhooks") < rest.index("archive_ audit_ logs")      # what fares badly, before the others
 
 
+def test_what_failed_once_or_is_paused_is_told_though_nothing_needs_you(bench):
+    bench.table("job_runs", [{"job": "retry_forwards", "run_id": "r1", "status": "failed", "started_at": bench.now}])
+    bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now}])
+    text = Page(page(bench)).text
+    assert "All is well" in text
+    assert "Failed the last time, not yet often enough to need you: retry_forwards. Paused: purge_sessions." in text
+
+
 def test_a_new_installation_has_a_page_too(bench):
     text = Page(page(bench)).text
     assert "Nothing has run yet" in text

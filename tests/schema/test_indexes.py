@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, publish
 from tests.support.bench import Bench
 from tests.support.databases import NOW, bulk
 from tests.support.plans import analyse, troubles
@@ -164,6 +164,16 @@ def test_finding_all_days_of_usage_takes_one_step_in_an_index_for_each(busy):
         assert index in plans
     assert "filesort" not in plans
     assert "TEMP B-TREE" not in plans
+
+
+def test_what_status_the_page_and_the_metrics_ask_is_served_by_an_index(busy):         # R15
+    heard = {}
+    busy.db.on_statement = lambda sql, values: heard.setdefault(sql, values)
+    publish.page(busy._config, busy.db, busy.now)
+    publish.metrics(busy._config, busy.db, busy.now)
+    busy.db.on_statement = None
+    assert len(heard) > 30
+    assert [why for sql, values in heard.items() for why in troubles(busy.db, sql, values, LARGE)] == []
 
 
 # What the jobs to come will ask; each was thought of when its index was made.

@@ -76,7 +76,8 @@ def _gauges(now, troubled: bool, chance):
     hour = now.replace(minute=0, second=0)
     usual = {"queue.depth.forwards": 14, "queue.age.forwards": 240, "queue.depth.webhooks": 30,
              "queue.age.webhooks": 120, "queue.depth.notifications": 6, "queue.age.notifications": 90,
-             "queue.depth.domains": 4, "queue.age.domains": 300, "mail.hour": 38}
+             "queue.depth.domains": 4, "queue.age.domains": 300,
+             "queue.depth.exports": 1, "queue.age.exports": 40, "mail.hour": 38}
     for name, level in usual.items():
         value = float(level)
         for back in range(DAYS * 24 - 1, -1, -1):
