@@ -12,6 +12,7 @@ from .ports.dialects import Lost
 
 SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
 ERROR_LENGTH = 2000
+MEMORY = "memory_mb"                    # in a run's stored progress: what it held then, to tell why it was killed
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0     # a run that is done must not end as `vanished` for a moment's trouble
 
 
@@ -63,8 +64,11 @@ def beat(db, run_id: str, now, progress: dict | None) -> None:
 
 
 def memory_of(row: dict) -> int | None:
-    """The bytes that a run held when it last gave a sign of life, if its row tells."""
-    return None
+    """The megabytes that a run held when it last told how far it was, if it did."""
+    try:
+        return json.loads(row["progress"] or "{}").get(MEMORY)
+    except ValueError:
+        return None
 
 
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:

@@ -14,7 +14,6 @@ ALIKE = 0.25                             # ended after about the same time: with
 SHORT = timedelta(seconds=10)            # died sooner: hardly by a limit in time
 LEAST_BUDGET, STEP = 20, 10              # seconds
 LONG_RUN = timedelta(hours=1)            # no process of ours is older
-MB = 1024 ** 2
 
 
 def vanished(patient):
@@ -30,7 +29,7 @@ def vanished(patient):
     span = f"{lived[0].seconds}-{lived[-1].seconds} s" if lived[0].seconds != lived[-1].seconds else \
         f"{lived[0].seconds} s"
     memory = [used for row in rows if (used := history.memory_of(row))]
-    held = f", the largest holding {max(memory) // MB} MB" if memory else ""
+    held = f", holding {max(memory)} MB at most" if memory else ""
     proposal = _proposal(patient, lived) if len(lived) > 1 else None
     core = patient.section("core")
     told = f"{what} ({names}) died after {span}{held}"
@@ -42,7 +41,7 @@ def vanished(patient):
     elif memory and lived[-1] > SHORT and core.memory is None:
         yield warning(told, "Not at the same time: perhaps at a limit of memory, or the host was restarted.",
                       run("Ask your host for its limit, and let a run stop before it:", "[core]",
-                          f"memory = {max(memory) // MB}MB"))
+                          f"memory = {max(memory)}MB"))
     else:
         yield note(told, "Not at the same time after their start, as at a host's limit: restarts, or a kill by hand.",
                    "`jobs.py history` shows each; the run after it went on by itself.")

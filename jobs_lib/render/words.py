@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ..history import MEMORY
 from .times import span, took
 
 WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
@@ -25,8 +26,9 @@ def outcome_words(result: dict) -> str:
 
 def counts_words(counts: dict) -> str:
     """`12 sent, 3 retried`, or `10 of 50 done, 3 a second, 14 s left`; what is zero is left out."""
+    counts = {name: value for name, value in counts.items() if name != MEMORY}
     if counts.get("total"):
-        return _progress_words(dict(counts))
+        return _progress_words(counts)
     return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int) else f"{name} {value}"
                      for name, value in counts.items() if value)
 
