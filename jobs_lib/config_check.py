@@ -167,7 +167,7 @@ def _times(config: Config, jobs: list) -> list[str]:
 def _archive(config: Config, jobs: list) -> list[str]:
     """Audit rows that go for good."""
     for job in jobs:
-        if "archive" not in job.sections:
+        if "archive" not in job.sections or "keep" not in job.options:      # an export reads it, and purges nothing
             continue
         try:
             options, store = config.job(job), config.section("archive").store

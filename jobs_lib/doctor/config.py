@@ -65,8 +65,8 @@ def retention(patient):
     for job in patient.jobs:
         options = patient.job(job)
         for name in job.options:
-            kept = getattr(options, name)
-            if not (name.startswith("keep") and isinstance(kept, timedelta) and options.enabled):
+            kept = getattr(options, name) if name.startswith("keep") else None
+            if not isinstance(kept, timedelta) or not options.enabled:
                 continue
             if not SHORTEST_KEPT <= kept <= LONGEST_KEPT:
                 much, why = (("over ten years", "The table grows all that time.") if kept > LONGEST_KEPT else

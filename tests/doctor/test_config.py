@@ -1,0 +1,83 @@
+"""The config area: mistakes, what is rarely meant, and what a host will not stand."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib.doctor import AREAS
+
+
+def test_a_configuration_that_is_complete_is_in_order(lite):
+    assert [found.what for found in lite.found("config")] == ["[alerts] ping_url is not set"]
+
+
+def test_every_mistake_is_a_problem_with_its_place(lite):                  # R63
+    lite.configure("mail", port="abc")
+    lite.configure("purge_sessions", idle="soon")
+    lite.configure("mial", host="x")
+    found = [each.what for each in lite.found("config") if each.level == "problem"]
+    assert len(found) == 3
+    assert all(f"{lite.folder}/config.ini line" in each for each in found)
+    assert any("[mail] port = 'abc': expected a whole number, 1-65535" in each for each in found)
+    assert any("did you mean" in each and "[mial]" in each for each in found)
+
+
+def test_a_mistake_in_one_section_stops_no_other_check(lite):
+    lite.configure("core", budget="soon", timezone="Mars/Olympus")
+    assert not [found for area in AREAS if area not in ("config", "cron", "mail") for found in lite.found(area)]
+
+
+def test_both_day_fields_restricted_are_warned_of(lite):                   # R8
+    lite.configure("purge_sessions", schedule="0 3 1 * mon")
+    found = next(found for found in lite.found("config") if "schedule" in found.what)
+    assert found.level == "warning"
+    assert found.what == ("[purge_sessions] schedule = 0 3 1 * mon: day of month (1) and weekday (mon) are both "
+                          "restricted, and as in cron either one is enough")
+
+
+@pytest.mark.parametrize("schedule", ["0 3 * * mon", "0 3 1 * *", "@monthly", "0 3 */2 * mon"])
+def test_one_day_field_alone_is_no_trap(lite, schedule):                   # R8
+    lite.configure("purge_sessions", schedule=schedule)
+    assert not any("schedule" in found.what for found in lite.found("config"))
+
+
+@pytest.mark.parametrize("section, budget, warned", [
+    ("core", "4m", False), ("core", "270s", False), ("core", "271s", True), ("purge_sessions", "10m", True)])
+def test_a_run_longer_than_hosts_allow_is_warned_of(lite, section, budget, warned):
+    lite.configure(section, budget=budget)
+    found = [found.what for found in lite.found("config") if "over 5 minutes" in found.what]
+    assert [f"[{section}] budget" in words for words in found] == ([True] if warned else [])
+
+
+@pytest.mark.parametrize("kept, words", [("23h", "under a day"), ("1d", ""), ("3660d", ""), ("3661d", "over ten years")])
+def test_a_retention_that_looks_like_a_slip_is_warned_of(lite, kept, words):
+    lite.configure("purge_message_logs", keep=kept)
+    found = [found.what for found in lite.found("config") if "keep =" in found.what]
+    assert [words in each for each in found] == ([True] if words else [])
+
+
+def test_a_key_that_is_not_set_has_to_be_in_the_backup(lite):
+    lite.sections["core"].pop("secret_key")
+    lite.configure("core")
+    found = next(found for found in lite.found("config") if "secret_key" in found.what)
+    assert (found.level, f"{lite.folder}/state/secret" in found.what) == ("note", True)
+
+
+def test_an_alert_that_reaches_nobody_is_warned_of(lite):
+    lite.configure("alerts", email="")
+    found = next(found for found in lite.found("config") if "nobody hears" in found.what)
+    assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [alerts]", "  email = you@example.org"])
+
+
+@pytest.mark.parametrize("other, how", [("spool", "are the same folder"), ("spool/logs", "lie within one another")])
+def test_a_spool_folder_that_is_another_ones_too_is_a_problem(lite, other, how):
+    lite.configure("core", log_dir=other)
+    found = next(found for found in lite.found("config") if how in found.what)
+    assert (found.level, "[core] log_dir and [spool] dir" in found.what) == ("problem", True)
+
+
+def test_worth_a_look_is_told_once(lite):
+    lite.configure("mail", transport="smtp", domain="localhost", password="hunter2hunter2", username="me")
+    (lite.folder / "config.ini").chmod(0o644)
+    words = [found.what for found in lite.found("config", "files")]
+    assert sum("[mail] domain = localhost" in each for each in words) == 1
+    assert sum("can be read by everyone" in each for each in words) == 1

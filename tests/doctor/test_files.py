@@ -1,0 +1,172 @@
+"""The files area: modes, web roots, network file systems, room."""
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from jobs_lib.doctor import files
+from jobs_lib.doctor.mounts import file_system
+from tests.support.clinic import ROOT
+
+
+def test_private_files_are_in_order(lite):
+    assert lite.found("files") == []
+
+
+@pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group")])
+def test_a_config_with_a_secret_that_others_can_read_is_a_problem(lite, mode, who):         # R65
+    path = lite.folder / "config.ini"
+    lite.configure("mail", password="hunter2hunter2")
+    path.chmod(mode)
+    found = lite.one("files", who)
+    assert (found.level, found.mend.split("\n")[1]) == ("problem", f"  chmod 600 {path}")
+    assert "hunter2" not in "".join(found)
+    path.chmod(0o600)
+    assert lite.found("files") == []
+
+
+def test_without_a_secret_it_is_a_note(lite):
+    lite.sections["core"].pop("secret_key")
+    lite.configure("core")
+    (lite.folder / "config.ini").chmod(0o644)
+    assert lite.one("files", "holds no secret yet").level == "note"
+
+
+@pytest.mark.parametrize("name, level", [("state", "problem"), ("spool", "problem"), ("log", "warning")])
+def test_a_folder_that_others_can_look_into_comes_with_its_chmod(lite, name, level):
+    (lite.folder / name).chmod(0o755)
+    found = lite.one("files", "mode 755")
+    assert (found.level, found.mend.split("\n")[1]) == (level, f"  chmod 700 {lite.folder / name}")
+
+
+def test_a_key_and_a_database_that_others_can_read_are_problems(lite):
+    (lite.folder / "state" / "secret").write_text("key")
+    for name in ("state/secret", "jobs.db"):
+        (lite.folder / name).chmod(0o644)
+    assert [found.mend.split("\n")[1] for found in lite.found("files")] == [
+        f"  chmod 600 {lite.folder}/state/secret", f"  chmod 600 {lite.folder}/jobs.db"]
+
+
+def test_a_missing_folder_and_one_that_is_none(lite):
+    shutil.rmtree(lite.folder / "spool")
+    assert "jobs.py migrate" in lite.one("files", "[spool] dir: there is no folder").mend
+    (lite.folder / "spool").write_text("")
+    assert lite.one("files", "is no folder").level == "problem"
+
+
+# The web
+
+@pytest.mark.parametrize("name", ["public_html", "www", "htdocs", "httpdocs", "Public", "html"])
+def test_secrets_under_a_web_root_are_refused(lite, name):                  # R65
+    root = lite.folder / name
+    root.mkdir(mode=0o700)
+    shutil.move(lite.folder / "state", root / "state")
+    lite.configure("core", state_dir=f"{name}/state")
+    found = next(found for found in lite.found("files") if "web root" in found.what)
+    assert (found.level, f"[core] state_dir lies below the web root {root}") == ("problem", found.what)
+    assert "obeyed by Apache alone" in found.why                # our folders have a .htaccess
+    assert "  curl -I https://example.org/state/" in found.mend.split("\n")
+
+
+def test_a_whole_installation_under_a_web_root_names_all_that_lies_there(lite):             # R65
+    root = lite.folder / "public_html"
+    root.mkdir(mode=0o700)
+    for name in ("state", "log", "spool", "jobs.db", "config.ini"):
+        shutil.move(lite.folder / name, root / name)
+    shutil.rmtree(root / "spool")
+    lite.folder = root
+    lite.configure("core", database="sqlite:///jobs.db")
+    os.mkdir(root / "spool", 0o700)                             # without a .htaccess
+    lite.script = str(root / "jobs.py")
+    found = next(found for found in lite.found("files") if "web root" in found.what)
+    assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] dir, the database file lie "
+                          f"below the web root {root}")
+    assert f"no .htaccess of ours above {root}" in found.why
+    assert "  curl -I https://example.org/config.ini" in found.mend.split("\n")
+
+
+def test_a_link_into_a_web_root_counts(lite):                               # R65
+    root = lite.folder / "htdocs"
+    root.mkdir()
+    shutil.move(lite.folder / "state", root / "state")
+    (lite.folder / "state").symlink_to(root / "state")
+    assert any("below the web root" in found.what for found in lite.found("files"))
+
+
+@pytest.mark.parametrize("path, root", [
+    ("/home/you/public_html/jobs", "/home/you/public_html"), ("/home/you/jobs", None),
+    ("/var/www/html/jobs", "/var/www/html"), ("/var/www/jobs", None), ("/var/www/vhosts/example.org/jobs", None),
+    ("/var/www/vhosts/example.org/httpdocs/x", "/var/www/vhosts/example.org/httpdocs"),
+    ("/home/you/www", "/home/you/www"), ("/srv/www/htdocs", "/srv/www/htdocs"), ("/home/you/wwwold/jobs", None),
+    ("/var/www/clients/client1/web1/web/x", "/var/www/clients/client1/web1/web"), ("/home/public_htmls/x", None),
+])
+def test_web_roots_are_known_by_their_names(path, root):
+    assert files._below(path) == root
+
+
+def test_a_front_page_above_is_a_hint(lite):
+    (lite.folder / "index.php").write_text("<?php")
+    assert lite.one("files", "index.php").level == "warning"
+
+
+# Locks, room, modes
+
+def mounts(lite, kind: str) -> str:
+    return f"/dev/sda1 / ext4 rw 0 0\nnas:/home {lite.folder} {kind} rw 0 0\n"
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "nfs", "cifs", "fuse.sshfs"])
+def test_a_network_file_system_is_told(lite, kind):
+    lite.mounts = mounts(lite, kind)
+    locks, database = lite.found("files")
+    assert (locks.level, database.level) == ("warning", "problem")
+    assert f"network file system ({kind})" in locks.what
+    assert "[core] lock = database" in locks.mend
+    assert "use MySQL" in database.mend
+
+
+def test_a_local_one_is_in_order(lite):
+    lite.mounts = mounts(lite, "xfs")
+    assert lite.found("files") == []
+
+
+def test_the_innermost_mount_counts():
+    text = "/dev/sda1 / ext4 rw 0 0\nnas:/a /home nfs4 rw 0 0\n/dev/sdb1 /home/you\\040two xfs rw 0 0\nnone /ho tmpfs 0"
+    assert [file_system(text, path) for path in ("/home/you two/jobs", "/home/other", "/etc", "/homework")] == [
+        "xfs", "nfs4", "ext4", "ext4"]
+    assert file_system("", "/home") == ""
+
+
+def test_a_disk_that_is_nearly_full_is_told(lite, monkeypatch):
+    """On a disk of a few megabytes, if one may be mounted here; else by where the limits lie."""
+    free = os.statvfs(lite.folder)
+    monkeypatch.setattr(files, "TIGHT", free.f_bavail * free.f_frsize * 2)
+    assert lite.one("files", "MB are free on the disk").level == "warning"
+    monkeypatch.setattr(files, "LITTLE", free.f_bavail * free.f_frsize * 2)
+    assert lite.one("files", "MB are free on the disk").level == "problem"
+
+
+def test_nothing_stays_of_what_is_written(lite):
+    before = sorted(os.listdir(lite.folder / "state"))
+    assert before == [".htaccess", "installation"]
+    lite.found("files")
+    assert sorted(os.listdir(lite.folder / "state")) == before
+
+
+def test_the_clock_of_the_file_system_is_compared(lite):
+    from datetime import timedelta
+
+    from jobs_lib import clock
+    lite.now = clock.now() + timedelta(seconds=90)
+    assert lite.one("files", "differs from this machine's by").level == "warning"
+
+
+def test_a_folder_that_does_not_refuse_the_web_is_noted(lite):              # R65
+    (lite.folder / "spool" / ".htaccess").unlink()
+    assert "Require all denied" in lite.one("files", "refuses the web").mend
+
+
+def test_the_bundle_refuses_the_web_by_itself():                            # R65
+    assert files._refuses(str(ROOT), os.sep)
