@@ -123,7 +123,8 @@ class Context:
         self._console.progress(self.job.name, done, total, pace.get("rate"), pace.get("seconds_left"))
         if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
             self._beaten = now
-            history.beat(self.db, self.run_id, self.clock(), {**self.progressed, history.MEMORY: resident_bytes() // MB})
+            history.beat(self.db, self.run_id, self.clock(),
+                         {**self.progressed, history.MEMORY: resident_bytes() // MB})
 
     def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
         """`rate` and `seconds_left`, as far as they can be told."""

@@ -19,7 +19,7 @@ SILENT = timedelta(minutes=65)           # some hosts let it tick once an hour
 LOOKED_BACK = timedelta(days=2)
 RUNS, LEAST_RUNS = 50, 4
 RARELY, STALLED = 1.5, 3                 # times the usual time between two ticks
-HOUR = timedelta(hours=1)
+HOUR, USUAL = timedelta(hours=1), timedelta(minutes=5)     # the line of `jobs.py crontab` comes so often
 
 
 def arriving(patient):
@@ -60,30 +60,31 @@ def _known_since(patient) -> datetime | None:
 
 
 def rhythm(patient):
-    """How often it really comes, by the runs of the job that is due most often."""
-    jobs = [(bin(options.schedule.minutes).count("1"), job.name) for job in patient.jobs
-            if (options := patient.job(job)).enabled and options.schedule.every_hour]
-    if not jobs:
-        raise NothingToAsk
-    often, name = max(jobs)
-    wanted = HOUR / often
-    rows = patient.database().query(f"SELECT started_at FROM {{job_runs}} WHERE job = :job AND {BY_CRON}"
-                                    " ORDER BY id DESC LIMIT :runs", job=name, runs=RUNS)
-    starts = sorted(start for row in rows if (start := clock.parse(row["started_at"])) > patient.now - LOOKED_BACK)
+    """How often it really comes, by the runs of a job that is due at least every 5 minutes."""
+    jobs = [job.name for job in patient.jobs if (options := patient.job(job)).enabled and options.schedule.every_hour
+            and HOUR / bin(options.schedule.minutes).count("1") <= USUAL]
+    starts = max((_starts(patient, job) for job in jobs), key=len, default=[])
     gaps = [after - before for before, after in zip(starts, starts[1:])]
     if len(gaps) < LEAST_RUNS:
         raise NothingToAsk
     usual = sorted(gaps)[len(gaps) // 2]
     longest, begin = max(zip(gaps, starts))
-    if usual > wanted * RARELY:
-        yield note(f"Cron really comes every {span(_minutes(usual))} here; {name} would be due every {span(wanted)}",
+    if usual > USUAL * RARELY:
+        yield note(f"Cron really comes every {span(_minutes(usual))} here, not every {span(USUAL)}",
                    "Nothing is lost by it; things happen later.",
-                   "If your host allows more, let it come every 5 minutes.")
+                   f"If your host allows more, let it come every {span(USUAL)}.")
     else:
         yield ok(f"cron comes every {span(_minutes(usual))}")
     if longest > max(usual * STALLED, HOUR):
         yield note(f"Cron stayed away for {span(longest)}, from {clock.text(begin)} UTC on",
                    "What was missed then was made up.", "If it happens often, ask your host why.")
+
+
+def _starts(patient, job: str) -> list[datetime]:
+    """When cron started the job, of late."""
+    rows = patient.database().query(f"SELECT started_at FROM {{job_runs}} WHERE job = :job AND {BY_CRON}"
+                                    " ORDER BY id DESC LIMIT :runs", job=job, runs=RUNS)
+    return sorted(start for row in rows if (start := clock.parse(row["started_at"])) > patient.now - LOOKED_BACK)
 
 
 def _minutes(length: timedelta) -> timedelta:

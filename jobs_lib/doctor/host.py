@@ -19,6 +19,7 @@ from ..ports import dialects
 Package = namedtuple("Package", "module name least purpose needed")
 LEAST_MEMORY = 128 * 1024 ** 2           # bytes: a run needs about 30 MB, sending large messages a little more
 LEAST_CPU = 60                           # seconds
+AGAIN = "Upload jobs.py and the whole folder jobs_lib again."
 
 
 def python(patient):
@@ -31,10 +32,11 @@ def python(patient):
 
 
 def upload(patient):
-    """Every module of the bundle can be loaded, so none was cut off or is of another version."""
-    number = 0
-    for name in sorted(_modules()):
-        number += 1
+    """Every module of the bundle is whole and can be loaded, so none is of another version."""
+    cut, names = _cut_off(), sorted(_modules())
+    for path in cut:
+        yield problem(f"{path} is cut off", "What needs this file fails, or does half of its work.", AGAIN)
+    for name in names:
         try:
             importlib.import_module(name)
         except ImportError as error:
@@ -45,8 +47,22 @@ def upload(patient):
         except Exception as error:                              # noqa: BLE001  half a file may do anything
             yield _broken(name, f"{type(error).__name__}: {error}")
     for words in patient.broken:
-        yield problem(words, "This job does not run.", "Upload jobs.py and the whole folder jobs_lib again.")
-    yield ok(f"{number} modules and {len(patient.jobs)} jobs can be loaded")
+        yield problem(words, "This job does not run.", AGAIN)
+    yield ok(f"{len(names)} modules and {len(patient.jobs)} jobs can be loaded")
+
+
+def _cut_off() -> list[str]:
+    """The files that do not end with a line end, as all of ours do. Within a .pyz there is nothing to look at."""
+    found = []
+    for folder, _, files in os.walk(jobs_lib.__path__[0]):
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            if name.endswith(".py") and os.path.getsize(path):
+                with open(path, "rb") as file:
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() not in (b"\n", b"\r"):
+                        found.append(path)
+    return found
 
 
 def _modules():
@@ -58,7 +74,7 @@ def _modules():
 def _broken(name: str, why: str):
     return problem(f"{name.replace('.', '/')}.py cannot be loaded: {why}",
                    "The upload was cut off, or holds files of two versions: whatever needs this file fails.",
-                   "Upload jobs.py and the whole folder jobs_lib again.")
+                   AGAIN)
 
 
 def packages(patient):

@@ -48,7 +48,8 @@ def test_a_run_longer_than_hosts_allow_is_warned_of(lite, section, budget, warne
     assert [f"[{section}] budget" in words for words in found] == ([True] if warned else [])
 
 
-@pytest.mark.parametrize("kept, words", [("23h", "under a day"), ("1d", ""), ("3660d", ""), ("3661d", "over ten years")])
+@pytest.mark.parametrize("kept, words", [("23h", "under a day"), ("1d", ""), ("3660d", ""),
+                                         ("3661d", "over ten years")])
 def test_a_retention_that_looks_like_a_slip_is_warned_of(lite, kept, words):
     lite.configure("purge_message_logs", keep=kept)
     found = [found.what for found in lite.found("config") if "keep =" in found.what]

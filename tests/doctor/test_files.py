@@ -81,8 +81,8 @@ def test_a_whole_installation_under_a_web_root_names_all_that_lies_there(lite): 
     os.mkdir(root / "spool", 0o700)                             # without a .htaccess
     lite.script = str(root / "jobs.py")
     found = next(found for found in lite.found("files") if "web root" in found.what)
-    assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] dir, the database file lie "
-                          f"below the web root {root}")
+    assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] dir, the database file "
+                          f"lie below the web root {root}")
     assert f"no .htaccess of ours above {root}" in found.why
     assert "  curl -I https://example.org/config.ini" in found.mend.split("\n")
 
