@@ -26,7 +26,7 @@ def arriving(patient):
     """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that it started."""
     last, since = _last_tick(patient), _known_since(patient) or patient.now
     mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that are right:",
-               "python3 jobs.py crontab")
+               "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
     text, why = patient.crontab()
     entered = "" if text is None else (" A line is in this user's crontab." if ours(text, patient.script) else
                                        " No line for this jobs.py is in this user's crontab.")

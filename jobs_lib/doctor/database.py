@@ -13,6 +13,11 @@ from .network import resolve
 
 SLOW = 1.0               # seconds to connect
 SHOWN = 10               # differences told one by one
+WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
+       "column": "Statements that name it fail.",
+       "index": "Without it all rows are read each time, which takes minutes once there are many.",
+       "unique index": "Without it the same thing can happen twice."}
+MEND = "Run this SQL (phpMyAdmin: the tab SQL):"
 
 
 def connection(patient):
@@ -60,28 +65,31 @@ def schema(patient):
         if not found or found > version.SCHEMA_VERSION:
             return
     differences = compare.differences(db)
-    for difference in differences[:SHOWN]:
+    ours = [other for other in differences if other.kind == "table" and other.table.owner == "bundle"]
+    others = [other for other in differences if other not in ours]
+    if ours:
+        names = ", ".join(other.name for other in ours)
+        yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}", WHY["table"],
+                      "Run `jobs.py migrate`: it makes what got lost.")
+    for difference in others[:SHOWN]:
         yield _missing(difference)
-    if differences[SHOWN:]:
-        yield problem(f"{len(differences) - SHOWN} more tables, columns and indexes are missing",
+    if others[SHOWN:]:
+        yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are told one by one.", run(
-                          "Run these, or `jobs.py migrate`:",
-                          *(f"{sql};" for other in differences[SHOWN:] for sql in other.statements)))
+                          MEND, *(f"{sql};" for other in others[SHOWN:] for sql in other.statements)))
     if not differences:
         yield ok(f"schema {found}, with every table, column and index")
 
 
 def _missing(difference):
     where = f" of {difference.table.name}" if difference.table and difference.kind not in ("table", "view") else ""
-    why = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
-           "column": "Statements that name it fail.",
-           "index": "Without it all rows are read each time, which takes minutes once there are many.",
-           "unique index": "Without it the same thing can happen twice."}[difference.kind]
     purpose = f" It is for: {difference.purpose}." if difference.purpose else ""
     say = warning if difference.kind == "view" else problem
-    return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
-               run("Run this SQL (phpMyAdmin: the tab SQL):" if difference.kind != "table" else
-                   "Run `jobs.py migrate`, or this SQL:", *(f"{sql};" for sql in difference.statements)))
+    mapped = {"table": "If your app calls it otherwise, name it in [tables]. Else: ",
+              "column": "If your app calls it otherwise, name it in [columns]. Else: "}
+    named = mapped.get(difference.kind, "") if difference.table and difference.table.owner == "app" else ""
+    return say(f"The {difference.kind} {difference.name}{where} is missing", WHY[difference.kind] + purpose,
+               run(f"{named}{MEND}", *(f"{sql};" for sql in difference.statements)))
 
 
 def writing(patient):

@@ -54,7 +54,7 @@ def configuration(patient):
     path = patient.config.path
     if not readable(patient.config) and os.path.exists(path):
         if os.stat(path).st_mode & OTHERS:
-            yield note(f"Others on this host can read {path}, which holds no secret yet",
+            yield note(f"Others on this host can read {path}, which holds no secret that is known",
                        "A password is soon put into it.", run("Take it from them:", f"chmod 600 {path}"))
         else:
             yield ok(f"{path} is private")

@@ -49,7 +49,16 @@ def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(clinic):
     clinic.db.execute("DROP VIEW message_totals")
     clinic.db.execute("DROP TABLE usage_events")
     assert [(found.level, found.what) for found in clinic.found("database")] == [
-        ("problem", "The table usage_events is missing"), ("warning", "The view message_totals is missing")]
+        ("problem", "A table is missing: usage_events"), ("warning", "The view message_totals is missing")]
+
+
+def test_an_apps_table_may_have_another_name(clinic):
+    clinic.db.execute("DROP TABLE magic_links")
+    found = clinic.one("database", "The table magic_links is missing")
+    assert "name it in [tables]" in found.mend
+    for sql in found.mend.partition("\n")[2].split(";\n"):
+        clinic.db.execute(sql.strip().rstrip(";"))
+    assert clinic.found("database") == []
 
 
 def test_a_database_without_tables_asks_for_migrate(clinic, request):

@@ -31,7 +31,7 @@ def test_without_a_secret_it_is_a_note(lite):
     lite.sections["core"].pop("secret_key")
     lite.configure("core")
     (lite.folder / "config.ini").chmod(0o644)
-    assert lite.one("files", "holds no secret yet").level == "note"
+    assert lite.one("files", "holds no secret that is known").level == "note"
 
 
 @pytest.mark.parametrize("name, level", [("state", "problem"), ("spool", "problem"), ("log", "warning")])
