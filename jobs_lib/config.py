@@ -50,6 +50,11 @@ class Config:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
         return self.typed(job.name, settings.job_options(job))
 
+    @staticmethod
+    def jobs(broken: list[str] | None = None) -> list[Job]:
+        """Every job of the catalogue: catalogue.load_all."""
+        return catalogue.load_all(broken)
+
     def job_named(self, name: str) -> SimpleNamespace:
         """The same by the job's name."""
         return self.job(catalogue.load(name))

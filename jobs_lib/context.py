@@ -45,6 +45,11 @@ class Context:
         """Another job's options, for a rule that two jobs have to agree on."""
         return self._config.job_named(job)
 
+    @property
+    def config(self):
+        """The whole configuration, for who looks at everything."""
+        return self._config
+
     def secret(self, label: str) -> bytes:
         """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
         import hmac
@@ -69,6 +74,13 @@ class Context:
         if self._poster is None:
             self._poster = self._ports.http(self.section("webhooks"))
         return self._poster
+
+    def trusted_http(self):
+        """The same for URLs that the operator has chosen: they may lead to any address, this host included."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for HTTP")
+        from .ports.http import trusted
+        return self._ports.http(trusted(self.section("webhooks"), self.section("alerts").timeout))
 
     def dns(self):
         """A resolver (ports/dns.py). A dry run has none: ReadOnly."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from . import clock, schedule
 from .errors import ConfigError
-from .job import PRIORITIES
+from .job import LAST, PRIORITIES
 
 Due = namedtuple("Due", "job slot trigger late")
 Due.__doc__ = """A due job: its slot, `scheduled` or `continue` (then without a slot of its own), and since how
@@ -115,7 +115,8 @@ def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
                       " ORDER BY id DESC LIMIT 1", job=due.job.name)
         due = due._replace(late=_lateness(config, due, now, last, states[due.job.name]["due_after"]))
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
-        pairs.append(((due.late <= DAY, died, PRIORITIES.index(due.job.priority), -due.late, due.job.name), due))
+        pairs.append(((due.job.priority == LAST, due.late <= DAY, died, PRIORITIES.index(due.job.priority), -due.late,
+                       due.job.name), due))
     return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
 
 

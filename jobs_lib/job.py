@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-PRIORITIES = ("critical", "high", "normal", "low")
+PRIORITIES = ("critical", "high", "normal", "low", "last")
+LAST = "last"           # after all others of a tick, and also when they have used up its time: it judges them
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections idempotency "
                         "sample run")

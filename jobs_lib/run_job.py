@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 
 from . import clock, due, runner
-from .errors import FAILED, OK
+from .errors import FAILED, OK, Busy, DatabaseError
 from .render.words import outcome_words, samples_words
 from .schema import version
 
@@ -42,6 +42,16 @@ def positive(word: str) -> int:
 def run(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code."""
     session = make_session(config_path, args.level, args.set, job)
+    try:
+        return _run(job, args, session)
+    except DatabaseError as error:
+        if not args.dry_run and not isinstance(error, Busy):
+            from .recipes import alert_away
+            alert_away.tell(session.config, session.ports, error)
+        raise
+
+
+def _run(job, args, session) -> int:
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
     if args.scheduled and not args.dry_run:          # what would be done does not depend on the slot
         slot = scheduled_slot(session, job)

@@ -72,6 +72,7 @@ class _Attempt:
         self.installation = ""
         self.counted: dict = {}
         self.complete = True            # as far as is known, the app's tables have all that jobs need
+        self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
 
     def dry(self) -> None:
@@ -169,6 +170,7 @@ class _Attempt:
         if begun:
             slot = result["slot"] and clock.text(result["slot"])
             self.log.event("run started", trigger=trigger, slot=slot)
+            self._ping(started=True)
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
             self._close()
@@ -239,6 +241,19 @@ class _Attempt:
         except errors.DatabaseError as error:
             result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
+        self._ping()
+
+    def _ping(self, started: bool = False) -> None:
+        """Tell the service that `ping_url` names. It never changes how the run ends."""
+        if not self.ping_url:
+            return
+        from . import pings
+        from .render.words import outcome_words
+        what = pings.START if started else pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
+        body = "" if started else pings.log_tail(self.log, outcome_words(self.result))
+        error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"], body)
+        if error:
+            self.log.warning("ping failed", error=error)
 
     def _close(self) -> None:
         elapsed = self.ports.monotonic() - self.stops.started

@@ -22,7 +22,7 @@ what     one or two sentences                          error    the last error i
 command  what to run next, without `python3 jobs.py`
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "cron",
-         "database", "channel")
+         "database", "away", "gap", "channel")
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 RELAY = "the relay cannot be used"              # how the error of a job begins that met it
 MANY = 20                   # attempts of a day, of which none came through

@@ -6,12 +6,14 @@ failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
-from .. import catalogue, due, folders, locks
-from ..errors import CONFIG, FAILED, LockHeld
+from .. import catalogue, due, folders, locks, settings
+from ..errors import CONFIG, FAILED, TERMINATED, Busy, DatabaseError, LockHeld
+from ..job import LAST
 from ..schema import version
 
 LEAST_SECONDS = 30.0         # to begin a job with, unless it usually takes less
 FIRST_SHARE = 0.25           # of a small budget, for a job that nothing is known of
+LAST_SECONDS = 20.0          # that a job of priority `last` may take when the others have used up the budget
 
 
 def arguments(parser) -> None:
@@ -47,18 +49,49 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
         if core.lock != "database":
             raise
     try:
-        db = ports.database()
-        version.check(db)
-        broken: list[str] = []                  # one job's spoilt file stops no other
-        found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), _judge(core, ports))
-        for problem in broken + problems:
-            console.fail(f"jobs.py run-due: {problem}")
-        if not (found or problems or broken):
-            console.say("nothing is due")
-        results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
-        return results, code or (CONFIG if problems else FAILED if broken else 0)
+        results, code = _tick(config, ports, budget, console)
+        _ping(config, ports, console, results, code)
+        return results, code
+    except DatabaseError as error:
+        if not isinstance(error, Busy):
+            from ..recipes import alert_away
+            alert_away.tell(config, ports, error)
+        _ping(config, ports, console, [], FAILED, str(error))
+        raise
     finally:
         lock.release()
+
+
+def _tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
+    """What `tick` does under its lock."""
+    core, db = config.section("core"), ports.database()
+    version.check(db)
+    broken: list[str] = []                  # one job's spoilt file stops no other
+    found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), _judge(core, ports))
+    for problem in broken + problems:
+        console.fail(f"jobs.py run-due: {problem}")
+    if not (found or problems or broken):
+        console.say("nothing is due")
+    results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
+    return results, code or (CONFIG if problems else FAILED if broken else 0)
+
+
+def _ping(config, ports, console, results: list, code: int, error: str = "") -> None:
+    """Tell the service outside that cron still starts us, and whether the last job could look at all others.
+
+    A job that fails is told of by that last one; here it would be told twice.
+    """
+    url = config.written("alerts", "ping_url", settings.SECTIONS["alerts"]["ping_url"]).text
+    if not url or code == TERMINATED:
+        return
+    from .. import pings
+
+    blind = [result["error"] or result["status"] for result in results
+             if result["status"] in ("failed", "timeout") and catalogue.load(result["job"]).priority == LAST]
+    error = error or "; ".join(blind)
+    said = pings.call(config, ports, url, pings.FAIL if error else pings.SUCCESS, body=error)
+    if said:
+        console.say(f"jobs.py run-due: [alerts] ping_url: {said}")
 
 
 def _judge(core, ports):
@@ -72,7 +105,7 @@ def _judge(core, ports):
 
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int]:
     from .. import history, runner
-    from ..errors import TERMINATED, DatabaseError, JobsError
+    from ..errors import JobsError
     from ..run_job import publish, show
     from ..stops import Signals
 
@@ -83,15 +116,20 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             if signals.heard:                       # between two jobs, or in one that was just done
                 return results, TERMINATED
             left = end - ports.monotonic()
-            if results and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
+            last = item.job.priority == LAST
+            if results and not last and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
                 continue
-            request = runner.Request(item.trigger, item.slot, None, False, False, max(left, 1.0))
+            request = runner.Request(item.trigger, item.slot, None, False, False,
+                                     max(left, LAST_SECONDS if last else 1.0))
             try:
                 result = runner.run(item.job, config, ports, request, console)
             except JobsError as error:              # a broken configuration of one job stops no other
                 console.fail(f"{item.job.name}: {error}")
                 code = code or error.exit_code
                 if isinstance(error, DatabaseError):
+                    if not isinstance(error, Busy):
+                        from ..recipes import alert_away
+                        alert_away.tell(config, ports, error)
                     break                           # of all the others, too
                 continue
             results.append(result)

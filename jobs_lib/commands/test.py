@@ -135,7 +135,7 @@ class Trial:
                              ("Files in the spool that changed", words.spool(found["spool"])),
                              ("Mail that would have gone out", words.outbox(found["outbox"])),
                              *([("Webhooks that would have gone out", words.outbox(found["requests"]))]
-                               if "webhooks" in self.job.sections else [])):
+                               if {"webhooks", "alerts"} & set(self.job.sections) else [])):
             self.say("", self.paint("bold", title), *(lines or ["  none"]))
         self.say("", f"The copy stays in {found['folder']} (jobs.db, before.db, spool, outbox, log). It holds people's "
                  "mail: delete it." if found["folder"] else

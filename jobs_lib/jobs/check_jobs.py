@@ -1,0 +1,41 @@
+"""Tell the operator by e-mail and webhook what needs somebody.
+
+It looks at every job, queue, disk and at the relay, last of all in each tick: jobs that fail again and again, are late
+or were killed often, queues that stand still, mail that rests, a disk that is nearly full, audit rows that cannot be
+archived. One alert for each trouble, a reminder a day while it lasts, and a word when it is over. What has one cause
+is one alert. Alerts go straight out, not by the queue of notices, and count in the relay's limits without being held
+back by them.
+
+A channel that does not work is told of by the other one. `--set try=yes` sends a test.
+
+Killed at any point: an alert is sent first and recorded then, each channel by itself, so none is lost, and one may
+come twice.
+"""
+from __future__ import annotations
+
+from .. import options as kind
+from ..job import declare
+from ..options import Option
+
+
+@declare(
+    schedule="*/5 * * * *", priority="last", budget="1m", sections=("alerts",),
+    options={
+        "try": Option(kind.switch, "no", "For --set try=yes: send a test alert by each channel, and do nothing else."),
+    },
+    idempotency="What each channel has told of a trouble stands in its row, so a second run tells nothing again; a "
+                "killed one may repeat the one alert that it had just sent.",
+    sample=("state", "kind", "subject", "since", "last_error"),
+)
+def job(ctx):
+    """Look at everything, and tell what was not told yet."""
+    from ..recipes import alerting
+
+    if ctx.dry_run:
+        return alerting.preview(ctx)
+    counts: dict = {}
+    if getattr(ctx.options, "try"):
+        alerting.test(ctx, counts)
+    else:
+        alerting.check(ctx, counts)
+    return counts

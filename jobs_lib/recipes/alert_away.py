@@ -1,0 +1,95 @@
+"""Alerts without a database: a file in `state_dir` remembers since when it is away, and that somebody was told.
+
+And what is told when all is back: how long the database was away, or that cron had stopped.
+"""
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from functools import partial
+
+from .. import clock, folders, troubles
+from ..errors import ConfigError, DatabaseError
+from . import alert_words
+from .alert_channels import attempt, configured, send_email, send_webhook
+
+FILE = "database-away.json"
+SECONDS = 20.0
+
+
+def tell(config, ports, error: DatabaseError) -> None:
+    """Tell of a database that cannot be used: at once, and then once each `[alerts] remind`. Never raises."""
+    try:
+        core, alerts = config.section("core"), config.section("alerts")
+        known, now = _read(core.state_dir), ports.now()
+        since = clock.parse_any(known.get("since")) or now
+        told = clock.parse_any(known.get("told_at"))
+        if told and (alerts.remind is None or now - told < alerts.remind):
+            return
+        _write(core.state_dir, since, told, error)
+        alert = alert_words.urgent(troubles.unreachable(str(error), since, now))
+        sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
+        if "" in sent:
+            _write(core.state_dir, since, now, error)
+    except (ConfigError, OSError):          # what is wrong with these is told by the line that cron mails
+        pass
+
+
+def _send(channel: str, alert, config, ports, now) -> str:
+    alerts = config.section("alerts")
+    if channel == "webhook":
+        from ..ports.http import trusted
+        return send_webhook(alert, alerts, ports.http(trusted(config.section("webhooks"), alerts.timeout)))
+    mail = config.section("mail")
+    transport = ports.mail(mail)
+    try:
+        return send_email(alert, alerts, mail, transport, ports.monotonic() + SECONDS, now)
+    finally:
+        transport.close()
+
+
+def returned(state_dir: str, health) -> list:
+    """What is over, and is told of once: the time without a database, or else the time without cron."""
+    known, now, found = _read(state_dir), health.now, []
+    since = clock.parse_any(known.get("since"))
+    if since:
+        found.append(_past("away", since, "the database was away",
+                           f"It could not be used from {clock.text(since)} to {clock.text(now)} UTC. It is back. Jobs "
+                           "that were missed meanwhile run now, each once.", known.get("error", "")))
+    gap = health.host.gap
+    if gap:
+        told = since is not None and gap[0] <= since <= gap[1]
+        begin, end = (clock.text(moment) for moment in gap)
+        found.append(_past("gap", gap[0], "no job was started",
+                           f"No job was started from {begin} to {end} UTC"
+                           f"{', while the database was away' if told else ': cron or the host had stopped'}. Jobs "
+                           "that were missed meanwhile run now, each once.", ""))
+        if told:
+            found = found[1:]           # one cause, one alert
+    return found
+
+
+def forget(state_dir: str) -> None:
+    """The row that tells of it is stored: the file may go."""
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(state_dir, FILE))
+
+
+def _past(kind: str, since, subject: str, what: str, error: str):
+    return troubles.Trouble(f"{kind}:{clock.text(since)}", kind, f"{subject} for a while from {troubles.at(since)}",
+                            since, what, troubles.words(error), "history")
+
+
+def _read(state_dir: str) -> dict:
+    try:
+        with open(os.path.join(state_dir, FILE), encoding="utf-8") as file:
+            found = json.load(file)
+        return found if isinstance(found, dict) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _write(state_dir: str, since, told, error) -> None:
+    folders.write(os.path.join(folders.private(state_dir), FILE), json.dumps(
+        {"since": clock.text(since), "told_at": told and clock.text(told), "error": troubles.words(str(error))}))

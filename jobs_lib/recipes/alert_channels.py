@@ -1,0 +1,69 @@
+"""The ways to the operator: e-mail and a webhook. Each says what went wrong, or "" when the alert is on its way.
+
+The operator's own URL is trusted: it may lead to an address that is not public.
+"""
+from __future__ import annotations
+
+import os
+
+from ..addresses import check
+from ..errors import ConfigError, JobsError
+from ..ports.http import ANSWERED, Request
+from ..ports.mail import IN_MEMORY, SENT, UNCERTAIN, Envelope, Message
+from .mime import date, message, words
+
+EMAIL_SECONDS = 40.0            # for one recipient
+AGAIN = "The message may have arrived: the connection broke at its end."
+
+
+def configured(alerts) -> list[str]:
+    """The channels that are set up."""
+    return [name for name, value in (("email", alerts.email), ("webhook", alerts.webhook)) if value]
+
+
+def send_email(alert, alerts, mail, transport, deadline: float, now, counted=None) -> str:
+    """To each address. One that takes it is enough; `counted()` is called for each."""
+    errors, taken = [], 0
+    for recipient in alerts.email:
+        result = transport.send(*_mail(alert, recipient, mail, now), deadline, f"alert-{now:%Y%m%d%H%M%S}-{taken}")
+        if result.outcome in (SENT, UNCERTAIN):         # told twice a minute would be worse than told late
+            taken += 1
+            if counted:
+                counted()
+        else:
+            where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
+            errors.append(f"{where}: {result.code or ''} {result.text}".replace(":  ", ": "))
+    return "" if taken else "; ".join(dict.fromkeys(errors))
+
+
+def _mail(alert, recipient: str, mail, now) -> tuple:
+    sender = check(mail.from_ or recipient)
+    name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
+    domain = check(f"x@{mail.domain}").rpartition("@")[2]
+    headers = [("From", f"jobs.py <{sender}>"), ("To", recipient), ("Subject", words(alert.subject)),
+               ("Date", date(now)), ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated"),
+               ("X-Priority", "1")]
+    return Envelope(sender, recipient), Message(IN_MEMORY, message(headers, alert.text, None, name))
+
+
+def send_webhook(alert, alerts, poster) -> str:
+    """One POST; anything but 2xx is a failure."""
+    request = Request("alert", alerts.webhook, [("Content-Type", "application/json")], alert.document)
+    return refused(poster.post(request))
+
+
+def refused(response) -> str:
+    """What was wrong with an answer, or ""."""
+    if response.outcome != ANSWERED:
+        return response.text.replace("this endpoint", "the webhook")
+    return "" if 200 <= response.status < 300 else f"it answered {response.status} {response.excerpt[:100]}".rstrip()
+
+
+def attempt(send) -> str:
+    """What `send()` says, or what is wrong with the sections that it needs."""
+    try:
+        return send()
+    except ConfigError as error:
+        return "; ".join(error.problems)
+    except (JobsError, OSError, ValueError) as error:       # a file of certificates, an address
+        return str(error)

@@ -1,0 +1,90 @@
+"""An alert in words, for somebody who is woken by it: what happened, since when, the last error, what to run next."""
+from __future__ import annotations
+
+import json
+import os
+import textwrap
+from collections import namedtuple
+
+from .. import clock
+from ..history import host
+
+Alert = namedtuple("Alert", "subject text document")         # document: what a webhook is sent, as bytes
+
+WIDTH = 76
+HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
+LATER = "You are told once, again each {remind} while it lasts, and when it is over."
+TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
+
+
+def alert(sent: list, remind: str) -> Alert:
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending, `remind`: `24h` or `off`."""
+    return _alert(_subject(sent), "\n\n".join(map(_item, sent)), [_object(each) for each in sent], remind)
+
+
+def trial() -> Alert:
+    """What `--set try=yes` sends."""
+    return _alert("this is a test", TRY, [], "")
+
+
+def urgent(trouble) -> Alert:
+    """One trouble, without a row of `alerts`: there is no database."""
+    row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
+           "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
+    from .alert_rows import Pending
+    return alert([Pending("new", row)], "24h")
+
+
+def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
+    subject = f"[jobs] {subject}"
+    foot = [f"{host()}, {HOME}"]
+    if remind and remind != "off":
+        foot.insert(0, LATER.format(remind=remind))
+    text = "\n".join([text, "", "-- ", *foot, ""])
+    short = f"{subject}\n{text}"
+    document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject, "message": text,
+                "host": host(), "folder": HOME, "troubles": troubles}
+    return Alert(subject, text, json.dumps(document).encode("ascii"))
+
+
+def _subject(sent: list) -> str:
+    first, more = sent[0], len(sent) - 1
+    words = {"new": "", "once": "", "still": "still: ", "over": "over: "}[first.state] + first.row["subject"]
+    return f"{words} (and {more} more)" if more else words
+
+
+def _item(each) -> str:
+    row = each.row
+    lines = [*textwrap.wrap(f"{HEADS[each.state]}{_sentence(row['subject'])}", WIDTH), ""]
+    if each.state == "over":
+        over = row["resolved_at"]
+        lines += [_fact("since", _time(row["since"])), _fact("over", f"by {_time(over)}" if over else "now")]
+    else:
+        lines += [*textwrap.wrap(row["what"] or "", WIDTH), "", _fact("since", _time(row["since"]))]
+    if row["last_error"]:
+        lines.append(_fact("last error", row["last_error"]))
+    if each.state != "over" and row["command"]:
+        lines.append(_fact("run next", f"python3 jobs.py {row['command']}"))
+    return "\n".join([*lines, _fact("more", f"docs/alerts.md#{row['kind']}")])
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper() if words[:1].isalpha() and '_' not in words.split(' ')[0] else words[:1]}{words[1:]}."
+
+
+def _fact(name: str, words: str) -> str:
+    return textwrap.fill(words, WIDTH, initial_indent=f"  {name:<10}  ", subsequent_indent=" " * 14,
+                         break_long_words=False, break_on_hyphens=False)
+
+
+def _time(moment) -> str:
+    return f"{clock.text(moment)} UTC"
+
+
+def _object(each) -> dict:
+    row = each.row
+    return {"state": each.state, "name": row["alert_key"], "kind": row["kind"], "subject": row["subject"],
+            "since": clock.text(row["since"]), "what": row["what"], "last_error": row["last_error"],
+            "command": row["command"] and f"python3 jobs.py {row['command']}"}

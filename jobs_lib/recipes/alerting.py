@@ -1,0 +1,126 @@
+"""One look at everything, and one message to each channel about what it has not told yet."""
+from __future__ import annotations
+
+from functools import partial
+
+from .. import clock, health, troubles
+from ..errors import JobsError
+from ..options import show_duration
+from . import alert_away, alert_rows, alert_words
+from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
+from .relay import Relay
+
+LEAST_SECONDS = 5.0
+SHOWN = 50
+
+
+def check(ctx, counts: dict) -> None:
+    """Look, record, tell. JobsError when no channel works."""
+    found = _look(ctx, counts)
+    rows = alert_rows.load(ctx.db)
+    before = {key: row["resolved_at"] for key, row in rows.items()}
+    alert_rows.store(ctx.db, alert_rows.judge(rows, found, ctx.now))
+    alert_away.forget(ctx.section("core").state_dir)
+    _log(ctx, rows, before)
+    alert_rows.forget(ctx.db, rows, ctx.now)
+    counts["troubles"] = _open(rows)
+    _tell(ctx, rows, counts)
+
+
+def preview(ctx) -> dict:
+    """A dry run: which alerts would be sent, and by what."""
+    counts: dict = {}
+    found = _look(ctx, counts)
+    rows, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
+    alert_rows.judge(rows, found, ctx.now)
+    counts.update(troubles=_open(rows), to_tell=0)
+    for channel in configured(alerts):
+        sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
+        counts["to_tell"] += len(sent)
+        if sent:
+            ctx.show(f"tell of {len(sent)} by {channel}", [_shown(each.state, each.row) for each in sent[:SHOWN]])
+    if counts["troubles"] and not counts["to_tell"]:
+        note = "told before" if configured(alerts) else "nobody is told: set [alerts] email or webhook"
+        ctx.show(f"{counts['troubles']} troubles", [_shown("open", row) for row in rows.values() if _is_open(row)],
+                 note)
+    return counts
+
+
+def test(ctx, counts: dict) -> None:
+    """Send a test by each channel, and say what came of it."""
+    channels = configured(ctx.section("alerts"))
+    if not channels:
+        raise JobsError("nobody is told of anything: set [alerts] email or webhook")
+    errors = [f"{channel}: {error}" for channel in channels if (error := _send(ctx, channel, alert_words.trial()))]
+    counts["sent"] = len(channels) - len(errors)
+    if errors:
+        raise JobsError("; ".join(errors))
+
+
+def _look(ctx, counts: dict) -> list:
+    broken: list[str] = []
+    looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
+    counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
+    return [*alert_away.returned(ctx.section("core").state_dir, looked), *troubles.find(looked, ctx.config)]
+
+
+def _open(rows: dict) -> int:
+    return sum(map(_is_open, rows.values()))
+
+
+def _is_open(row: dict) -> bool:
+    return row["resolved_at"] is None
+
+
+def _shown(state: str, row: dict) -> dict:
+    return {"state": state, "kind": row["kind"], "subject": row["subject"], "since": clock.text(row["since"]),
+            "last_error": row["last_error"]}
+
+
+def _log(ctx, rows: dict, before: dict) -> None:
+    """What began and what ended, whether or not anybody is told."""
+    for key, row in rows.items():
+        if _is_open(row) and before.get(key, ctx.now) is not None:
+            ctx.log.warning("trouble", trouble=key, subject=row["subject"], error=row["last_error"])
+        elif not _is_open(row) and key in before and before[key] is None:
+            ctx.log.event("trouble over", trouble=key, subject=row["subject"])
+
+
+def _tell(ctx, rows: dict, counts: dict) -> None:
+    alerts, errors = ctx.section("alerts"), {}
+    channels = configured(alerts)
+    for channel in channels + channels[:1]:         # the first once more: it tells of what the second could not
+        sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
+        if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
+            continue
+        remind = "off" if alerts.remind is None else show_duration(alerts.remind)
+        error = _send(ctx, channel, alert_words.alert(sent, remind))
+        if error:
+            errors[channel] = troubles.words(error)
+            ctx.log.warning("alert not sent", channel=channel, error=errors[channel])
+            alert_rows.broken(ctx.db, rows, channel, errors[channel], ctx.clock())
+            continue
+        alert_rows.told(ctx.db, rows, channel, sent, ctx.clock())
+        counts["sent"] = counts.get("sent", 0) + 1
+        ctx.log.event("alert sent", channel=channel, troubles=[each.row["alert_key"] for each in sent])
+    for channel in alert_rows.CHANNELS:
+        if channel not in channels and _is_open(rows.get(alert_rows.key_of(channel), {"resolved_at": ctx.now})):
+            alert_rows.told(ctx.db, rows, channel, [], ctx.clock())         # nobody wants it any more
+    if errors and len(errors) == len(channels):
+        ctx.progressed = counts
+        raise JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name, error in errors.items()))
+
+
+def _send(ctx, channel: str, alert) -> str:
+    return attempt(partial({"email": _email, "webhook": _webhook}[channel], ctx, alert))
+
+
+def _email(ctx, alert) -> str:
+    mail, now = ctx.section("mail"), ctx.clock()
+    deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
+    counted = partial(Relay(ctx.db, mail).count, now)       # an alert counts, and no limit holds it back
+    return send_email(alert, ctx.section("alerts"), mail, ctx.mail(), deadline, now, counted)
+
+
+def _webhook(ctx, alert) -> str:
+    return send_webhook(alert, ctx.section("alerts"), ctx.trusted_http())

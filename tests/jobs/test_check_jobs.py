@@ -1,0 +1,433 @@
+"""One alert for each trouble, a reminder a day, a word when it is over; never twenty for one cause."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs_lib import catalogue, troubles
+from jobs_lib.ports.http import ANSWERED, FAILED, Response
+from jobs_lib.ports.mail import FINAL, RELAY, Result
+
+JOB, OPERATOR, HOOK = "check_jobs", "op@example.org", "https://hook.example/secret"
+MINUTES = timedelta(minutes=5)
+
+
+@pytest.fixture
+def bench(bench):
+    """One with both channels, whose disk is never full."""
+    setup(bench)
+    return bench
+
+
+def setup(bench, **sections) -> None:
+    """That configuration, with these options over it."""
+    usual = {"alerts": {"email": OPERATOR, "webhook": HOOK, "disk_free": "off"}, "mail": {"from": "jobs@example.org"}}
+    bench.config(**{**sections, **{name: {**usual[name], **sections.get(name, {})} for name in usual}})
+
+
+def ended(bench, job: str, status: str = "failed", error: str | None = "it broke", ago=MINUTES, **values) -> None:
+    """A run of the past."""
+    at = bench.now - ago
+    bench.table("job_runs", [{"job": job, "run_id": f"{job}{at:%d%H%M%S}{status}", "status": status, "started_at": at,
+                              "finished_at": at, "duration_ms": 9, "trigger_type": "scheduled",
+                              "error": error if status in ("failed", "vanished") else None, **values}])
+
+
+def fails(bench, job: str, times: int = 3, **how) -> None:
+    """So many failures in a row, five minutes apart, the last one five minutes ago."""
+    for number in range(times, 0, -1):
+        ended(bench, job, ago=number * MINUTES, **how)
+
+
+def later(bench, **span) -> None:
+    """Time passes while cron goes on."""
+    end = bench.now + timedelta(**span)
+    while bench.now + timedelta(minutes=30) < end:
+        bench.now += timedelta(minutes=30)
+        ended(bench, JOB, "ok", ago=timedelta(0))
+    bench.now = end
+
+
+def told(bench) -> list[str]:
+    """The subjects that both channels were sent since the last look, which have to be the same."""
+    mails = [mail.subject for mail in bench.outbox]
+    calls = [json.loads(request.body)["title"] for request in bench.web]
+    bench.outbox.clear()
+    bench.web.clear()
+    assert mails == calls
+    return mails
+
+
+def check(bench) -> list[str]:
+    """A run, and what it told."""
+    bench.run(JOB)
+    return told(bench)
+
+
+# One alert for each trouble
+
+def test_three_failures_in_a_row_are_told_of_once(bench):        # R60
+    fails(bench, "retry_forwards")
+    assert check(bench) == ["[jobs] retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    for _ in range(5):
+        later(bench, minutes=5)
+        ended(bench, "retry_forwards", ago=timedelta(0))
+        assert check(bench) == []
+
+
+def test_two_failures_are_not(bench):
+    fails(bench, "retry_forwards", times=2)
+    assert check(bench) == []
+
+
+def test_a_success_ends_the_row(bench):
+    fails(bench, "retry_forwards", times=2)
+    ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=3))
+    ended(bench, "retry_forwards", ago=timedelta(minutes=1))
+    assert check(bench) == []
+
+
+def test_a_run_that_only_found_the_database_busy_is_no_success(bench):
+    fails(bench, "retry_forwards", times=3)
+    ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1), stop_reason="busy")
+    assert len(check(bench)) == 1
+
+
+@pytest.mark.parametrize("threshold, alerts", [("4", 0), ("2", 1)])
+def test_a_job_may_have_a_threshold_of_its_own(bench, threshold, alerts):
+    setup(bench, retry_forwards={"alert_after_failures": threshold})
+    fails(bench, "retry_forwards", times=int(threshold) - (1 - alerts))
+    assert len(check(bench)) == alerts
+
+
+def test_several_new_ones_are_one_message(bench):
+    fails(bench, "retry_forwards", error="one thing")
+    fails(bench, "purge_sessions", error="another")
+    assert [subject.endswith("(and 1 more)") for subject in check(bench)] == [True]
+
+
+def test_what_lasts_is_told_of_again_after_a_day(bench):         # R60
+    fails(bench, "retry_forwards")
+    check(bench)
+    later(bench, hours=23, minutes=59)
+    assert check(bench) == []
+    later(bench, minutes=1)
+    assert check(bench) == ["[jobs] still: retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    later(bench, minutes=5)
+    assert check(bench) == []
+
+
+def test_what_is_over_is_told_of_once_when_it_has_stayed_away(bench):        # R60
+    fails(bench, "retry_forwards")
+    check(bench)
+    later(bench, minutes=5)
+    ended(bench, "retry_forwards", "ok", ago=timedelta(0))
+    assert check(bench) == []
+    later(bench, minutes=29)
+    assert check(bench) == []
+    later(bench, minutes=1)
+    assert check(bench) == ["[jobs] over: retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    later(bench, minutes=5)
+    assert check(bench) == []
+
+
+def test_what_was_never_told_of_ends_without_a_word(bench):
+    setup(bench, alerts={"email": "", "webhook": ""})
+    fails(bench, "retry_forwards")
+    check(bench)
+    setup(bench, alerts={"email": OPERATOR, "webhook": HOOK})
+    ended(bench, "retry_forwards", "ok", ago=timedelta(0))
+    check(bench)
+    later(bench, minutes=30)
+    assert check(bench) == []
+    assert [row["resolved_at"] is not None for row in bench.rows("alerts")] == [True]
+
+
+# One cause, one alert
+
+def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
+    for job in ("retry_forwards", "send_notifications"):
+        fails(bench, job, error="the relay cannot be used: mail.example.org:587: Connection refused")
+    bench.table("failed_emails", [{"created_at": bench.ago(hours=20)}])
+    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "Connection refused",
+                                 "since": bench.ago(minutes=40), "failures": 3}])
+    assert check(bench) == ["[jobs] mail is not going out since 13:50 UTC on 24 Nov"]
+
+
+def test_a_first_short_pause_of_the_relay_is_nothing_to_wake_anybody_for(bench):
+    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=4), "reason": "refused",
+                                 "since": bench.ago(minutes=1), "failures": 1}])
+    assert check(bench) == []
+
+
+def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
+    for number, job in enumerate(("purge_sessions", "retry_forwards", "rollup_usage", "purge_magic_links")):
+        if job in catalogue.names():
+            fails(bench, job, error=f"no such folder (try {number})")
+    bench.run(JOB)
+    mail, = bench.outbox
+    assert "more)" not in mail.subject
+    assert "with the same error" in " ".join(mail.text.split())
+    assert len(bench.rows("alerts")) == 1
+
+
+def test_a_full_disk_explains_the_jobs_that_could_not_write(bench):
+    setup(bench, alerts={"disk_free": "10000GB"})
+    fails(bench, "retry_forwards", error="OSError: [Errno 28] No space left on device (spool.py line 9)")
+    subject, = check(bench)
+    assert subject.startswith("[jobs] the disk is nearly full: ")
+    assert len(bench.rows("alerts")) == 1
+
+
+def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(bench):         # R60
+    for job in catalogue.names():
+        bench.table("job_state", [{"job": job, "due_after": bench.ago(days=90)}])
+        ended(bench, job, "ok", ago=timedelta(minutes=1))
+    assert check(bench) == []
+    bench.now += timedelta(days=4)
+    assert check(bench) == ["[jobs] no job was started for a while from 14:30 UTC on 24 Nov"]
+    for job in ("retry_forwards", "retry_webhooks", "send_notifications"):       # the others have a day to be run
+        ended(bench, job, "ok", ago=timedelta(0))
+    for _ in range(2):
+        later(bench, minutes=2)
+        assert check(bench) == []
+
+
+# What is watched
+
+def test_a_job_without_success_for_three_intervals_is_late(bench):           # R59
+    bench.table("job_state", [{"job": job, "due_after": bench.ago(days=9)} for job in ("purge_sessions", JOB)])
+    ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
+    ended(bench, JOB, "ok")
+    subject, = check(bench)
+    assert subject.startswith("[jobs] purge_sessions had no success since ")
+
+
+@pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"}, {"alert_late_after": "5d"}])
+def test_one_that_need_not_be_in_time_is_not(bench, options):
+    setup(bench, purge_sessions=options)
+    bench.table("job_state", [{"job": "purge_sessions", "due_after": bench.ago(days=9)}])
+    ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
+    assert check(bench) == []
+
+
+def test_a_paused_job_is_not_late(bench):
+    bench.table("job_state", [{"job": "purge_sessions", "due_after": bench.ago(days=9),
+                               "paused_at": bench.ago(days=8)}])
+    ended(bench, "purge_sessions", "ok", ago=timedelta(days=9))
+    assert check(bench) == []
+
+
+def test_one_that_is_killed_again_and_again_is_told_of(bench):
+    for hour in (9, 6, 3):
+        ended(bench, "retry_forwards", "vanished", ago=timedelta(hours=hour))
+        ended(bench, "retry_forwards", "ok", ago=timedelta(hours=hour - 1))
+    subject, = check(bench)
+    assert subject.startswith("[jobs] retry_forwards was killed 3 times within a day")
+
+
+@pytest.mark.parametrize("age, alerts", [({"hours": 6}, 0), ({"hours": 6, "seconds": 1}, 1)])
+def test_what_is_due_for_too_long_is_told_of(bench, age, alerts):            # R59
+    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(**age)}])
+    ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1), counts='{"sent": 80}')
+    assert len(check(bench)) == alerts
+
+
+def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R59
+    ended(bench, "retry_forwards", "ok", ago=timedelta(minutes=1), counts='{"sent": 0}')
+    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(minutes=10)}])
+    assert check(bench) == []
+    later(bench, seconds=1)
+    subject, = check(bench)
+    assert subject == "[jobs] 1 forwarded mail wait since 14:20 UTC on 24 Nov"
+
+
+def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
+    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=3)}])
+    ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=5), counts='{"sent": 80}')
+    assert check(bench) == []
+
+
+def test_mail_of_a_suspended_owner_waits_for_nobody(bench):
+    user, = bench.table("users", [{"status": "suspended"}])
+    bench.table("failed_emails", [{"user_id": user, "created_at": bench.ago(days=9)}])
+    assert check(bench) == []
+
+
+def test_a_deep_queue_is_told_of(bench):
+    setup(bench, alerts={"queue_depth": "2"})
+    bench.table("notifications", [{"created_at": bench.ago(minutes=1)} for _ in range(3)])
+    subject, = check(bench)
+    assert subject.startswith("[jobs] 3 notices wait since ")
+
+
+def test_a_day_of_attempts_without_one_that_came_through_is_told_of(bench):
+    ended(bench, "retry_webhooks", "ok", counts='{"delivered": 0, "retried": 15, "failed": 5}')
+    assert check(bench) == ["[jobs] no webhook deliveries came through within a day"]
+
+
+def test_a_section_that_is_wrong_is_told_of(bench):
+    setup(bench, purge_sessions={"idle": "for ever"})
+    assert check(bench) == ["[jobs] purge_sessions cannot be used"]
+
+
+# The channels
+
+def broken_mail(envelope) -> Result:
+    return Result(RELAY, None, "", "127.0.0.1:25: Connection refused")
+
+
+def test_broken_mail_is_told_of_by_the_webhook_and_by_mail_once_it_works_again(bench):       # R60
+    bench.outbox.answer = broken_mail
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    said = [json.loads(request.body) for request in bench.web]
+    assert [each["name"] for each in said[0]["troubles"]] == ["failing:retry_forwards", "channel:email"]
+    assert "Connection refused" in said[0]["troubles"][1]["last_error"]
+    for _ in range(3):
+        later(bench, minutes=5)
+        bench.run(JOB)
+    assert len(bench.web) == 1
+    bench.outbox.answer = None
+    later(bench, minutes=5)
+    bench.run(JOB)
+    mail, = bench.outbox
+    assert mail.subject == "[jobs] retry_forwards failed 3 times since 14:15 UTC on 24 Nov (and 1 more)"
+    assert "OVER: Alerts by e-mail do not arrive." in mail.text
+    later(bench, minutes=5)
+    bench.run(JOB)
+    assert len(bench.outbox) == 1
+    assert json.loads(bench.web[-1].body)["title"] == "[jobs] over: alerts by e-mail do not arrive"
+    assert len(bench.web) == 2
+
+
+def test_a_broken_webhook_is_told_of_by_mail_in_the_same_run(bench):         # R60
+    bench.web.answer = lambda request: Response(ANSWERED, 500, "", "no")
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    assert [mail.subject for mail in bench.outbox][1] == "[jobs] alerts by the webhook do not arrive"
+    assert "it answered 500" in bench.outbox[1].text
+
+
+def test_with_all_channels_broken_the_run_fails_and_nothing_is_lost(bench):  # R60
+    bench.outbox.answer = broken_mail
+    bench.web.answer = lambda request: Response(FAILED, text="no connection")
+    fails(bench, "retry_forwards")
+    assert bench.fails(JOB).startswith("no alert could be sent: email: ")
+    bench.outbox.answer = bench.web.answer = None
+    bench.web.clear()
+    later(bench, minutes=5)
+    bench.run(JOB)
+    assert "retry_forwards" in bench.outbox[0].subject
+    assert "retry_forwards" in json.loads(bench.web[0].body)["title"]
+
+
+def test_no_limit_holds_an_alert_back_and_it_counts(bench):
+    setup(bench, mail={"per_hour": "2"}, alerts={"webhook": ""})
+    hour = int(bench.now.timestamp()) // 60
+    bench.table("mail_counters", [{"span": "hour", "bucket": hour, "recipients": 2}])
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    assert len(bench.outbox) == 1
+    assert [row["recipients"] for row in bench.rows("mail_counters")] == [3]
+
+
+def test_each_address_is_written_to_and_one_that_takes_it_is_enough(bench):
+    setup(bench, alerts={"email": "gone@example.org, op@example.org", "webhook": ""})
+    bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.1.1", "gone") if "gone" in envelope.recipient else \
+        Result("sent", 250, "2.0.0", "taken")
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    later(bench, minutes=5)
+    bench.run(JOB)
+    assert [mail.recipient for mail in bench.outbox] == [OPERATOR]
+
+
+def test_a_mail_section_that_is_wrong_does_not_keep_the_webhook_from_telling(bench):
+    setup(bench, mail={"port": "abc"})
+    bench.run(JOB)
+    assert {each["name"] for each in json.loads(bench.web[0].body)["troubles"]} >= {"config:mail", "channel:email"}
+
+
+def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
+    bench.outbox.answer = broken_mail
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    setup(bench, alerts={"email": ""})
+    later(bench, minutes=5)
+    bench.run(JOB)
+    assert [row["resolved_at"] for row in bench.rows("alerts") if row["kind"] == "channel"] != [None]
+
+
+def test_a_test_alert_goes_out_by_each_channel(bench):
+    assert bench.run(JOB, **{"try": "yes"}) == {"sent": 2}
+    assert told(bench) == ["[jobs] this is a test"]
+    bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
+    assert bench.fails(JOB, **{"try": "yes"}) == "webhook: it answered 404 no such hook"
+    setup(bench, alerts={"email": "", "webhook": ""})
+    assert "set [alerts] email or webhook" in bench.fails(JOB, **{"try": "yes"})
+
+
+def test_without_a_channel_it_is_in_the_log_and_in_the_table(bench):
+    setup(bench, alerts={"email": "", "webhook": ""})
+    fails(bench, "retry_forwards")
+    assert bench.run(JOB)["troubles"] == 1
+    assert [row["alert_key"] for row in bench.rows("alerts")] == ["failing:retry_forwards"]
+    logged = [event["trouble"] for event in bench.events(JOB) if event["event"] == "trouble"]
+    assert logged == ["failing:retry_forwards"]
+
+
+# Words
+
+def test_a_dry_run_shows_what_would_be_sent(bench):
+    fails(bench, "retry_forwards")
+    counts = bench.run(JOB, dry_run=True)
+    assert (counts["troubles"], counts["to_tell"]) == (1, 2)
+    assert [sample["step"] for sample in bench.samples] == ["tell of 1 by email", "tell of 1 by webhook"]
+    assert bench.rows("alerts") == []
+
+
+def test_nobodys_address_is_in_an_alert(bench):                  # R61
+    fails(bench, "retry_forwards", error="550 <jane@home.example> is full, see https://x.example/?key=sesame")
+    bench.run(JOB)
+    sent = bench.outbox[0].raw + bench.web[0].body
+    assert b"jane@" not in sent
+    assert b"sesame" not in sent
+    assert b"j***@home.example" in sent
+
+
+def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):
+    fails(bench, "retry_forwards", error="word " * 200)
+    bench.run(JOB)
+    mail, = bench.outbox
+    text = mail.text
+    assert all(len(line) < 79 for line in text.splitlines())
+    assert "since       2026-11-24 14:15:05 UTC" in text
+    assert "last error  word word" in text
+    assert "python3 jobs.py history retry_forwards" in text
+    assert "docs/alerts.md#failing" in text
+    assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
+
+
+def test_each_kind_of_trouble_has_its_heading_in_the_docs():
+    page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
+    assert [kind for kind in troubles.KINDS if f"\n### {kind}\n" not in page] == []
+
+
+def test_troubles_that_are_over_are_forgotten_after_a_month(bench):
+    bench.table("alerts", [{"alert_key": f"a{days}", "kind": "failing", "since": bench.ago(days=40),
+                            "first_seen_at": bench.ago(days=40), "resolved_at": bench.ago(days=days)}
+                           for days in (29, 30, 31)])
+    bench.run(JOB)
+    assert [row["alert_key"] for row in bench.rows("alerts")] == ["a29"]
+
+
+def test_a_run_that_finds_nothing_new_writes_nothing_of_its_own(bench):
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    later(bench, minutes=5)
+    bench.run(JOB)
+    assert [sql for sql in bench.statements if not sql.startswith("SELECT") and "job_runs" not in sql] == []

@@ -1,0 +1,126 @@
+"""Killed at any point, no alert is lost, and the one that had just gone out comes twice at most; real channels."""
+from __future__ import annotations
+
+import json
+import signal
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock
+from tests.servers.misbehaving import Relay
+from tests.servers.smtp_sink import free_port
+from tests.servers.web import Web
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+pytestmark = pytest.mark.slow
+JOB = "check_jobs"
+KILLED, CALLED = (str(ROOT / "tests/support" / name) for name in ("killed.py", "killed_call.py"))
+TELL = "jobs_lib.recipes.alert_rows:told"
+
+
+@pytest.fixture
+def hook():
+    with Web() as web:
+        yield web
+
+
+@pytest.fixture
+def relay():
+    with Relay() as running:
+        yield running
+
+
+@pytest.fixture
+def service(tmp_path, engine_url, hook, relay):
+    made = Service(tmp_path, engine_url, alerts={"email": "op@example.org", "disk_free": "off",
+                                                 "webhook": f"http://127.0.0.1:{hook.port}/in"})
+    made.configure("mail", port=relay.port, **{"from": "jobs@service.example"})
+    yield made
+    made.db.close()
+
+
+def fails(service, job: str) -> None:
+    for number in (3, 2, 1):
+        at = clock.now() - timedelta(minutes=number)
+        service.db.insert("job_runs", run_id=f"{job}{number}", job=job, status="failed", started_at=at,
+                          finished_at=at, error=f"{job} broke")
+
+
+def named(hook) -> list[str]:
+    """The troubles that the webhook was told of, in order."""
+    return [each["name"] for heard in hook.requests for each in json.loads(heard.body)["troubles"]]
+
+
+POINTS = {                  # where: (launcher, environment, how often each channel is told in the end)
+    "before the rows": (KILLED, {"JOBS_KILL_AT": "INSERT INTO {alerts}", "JOBS_KILL_NUMBER": "1"}, (1, 1)),
+    "mail sent, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "1"}, (2, 1)),
+    "webhook told, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "2"}, (1, 2)),
+    "at the end": (CALLED, {"JOBS_KILL_CALL": "jobs_lib.history:finish"}, (1, 1)),
+}
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, point):         # R2 R60
+    launcher, where, told = POINTS[point]
+    fails(service, "purge_sessions")
+    for _ in REPEATS:
+        service.db.execute("DELETE FROM {alerts}")
+        relay.accepted.clear()
+        hook.requests.clear()
+        service.run(JOB, code=-signal.SIGKILL, launcher=launcher, **where)
+        service.run(JOB)
+        assert (len(relay.accepted), len(hook.requests)) == told
+        assert set(named(hook)) == {"failing:purge_sessions"}
+        row = service.db.row("SELECT email_told_at, webhook_told_at FROM {alerts}")
+        assert None not in row.values()             # so it is never told again
+
+
+def test_a_relay_that_is_down_is_told_of_by_the_webhook(service, hook):      # R60
+    service.configure("mail", port=free_port())
+    fails(service, "purge_sessions")
+    for _ in range(2):
+        service.run(JOB)
+    assert named(hook) == ["failing:purge_sessions", "channel:email"]
+    assert "refused" in json.loads(hook.requests[0].body)["troubles"][1]["last_error"]
+
+
+def test_a_relay_that_refuses_the_alert_is_told_of_by_the_webhook(service, hook):            # R60
+    with Relay(RCPT=b"550 5.7.1 you are blocked") as blocked:
+        service.configure("mail", port=blocked.port)
+        fails(service, "purge_sessions")
+        service.run(JOB)
+    assert "you are blocked" in json.loads(hook.requests[0].body)["troubles"][1]["last_error"]
+
+
+def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service, hook, relay):
+    if not service.url.startswith("sqlite"):
+        service.configure(database="mysql://jobs:secret-word@127.0.0.1:1/none")
+    else:
+        service.configure(database=f"sqlite:///{service.folder}/away.db")
+    for words in (("run-due",), ("retry_forwards", "--scheduled")):
+        process = service.start(*words)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out, err.count("\n")) == (1, "", 1), err
+    assert named(hook) == ["database"]
+    assert len(relay.accepted) == 1
+    assert b"secret-word" not in hook.requests[0].body
+    file = service.folder / "state" / "database-away.json"
+    known = json.loads(file.read_text())
+    file.write_text(json.dumps({**known, "told_at": clock.text(clock.now() - timedelta(hours=24))}))
+    service.start("run-due").communicate(timeout=60)
+    assert named(hook) == ["database"] * 2
+
+    service.configure(database=service.url)
+    service.run(JOB, code=-signal.SIGKILL, launcher=CALLED, JOBS_KILL_CALL=TELL, JOBS_KILL_NUMBER="1")
+    service.run(JOB)
+    away = [name for name in named(hook) if name.startswith("away:")]
+    assert len(away) == 1
+    assert not file.exists()
+
+
+def test_a_dry_run_without_a_database_tells_nobody(service, hook):
+    service.configure(database=f"sqlite:///{service.folder}/away.db")
+    service.run("retry_forwards", "--dry-run", code=1)
+    assert hook.requests == []

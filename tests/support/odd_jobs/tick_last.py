@@ -1,0 +1,14 @@
+"""A job of priority last that takes as long as it is told."""
+from __future__ import annotations
+
+from jobs_lib import options as kind
+from jobs_lib.job import declare
+from jobs_lib.options import Option
+
+
+@declare(schedule="*/5 * * * *", priority="last", enabled=False, idempotency="It does nothing.",
+         options={"takes": Option(kind.integer(0, 1000), "0", "Seconds, waited between items.")})
+def job(ctx):
+    """Wait, and say whether all of it was waited."""
+    ctx.sleep(ctx.options.takes)
+    return {"ticks": 1}
