@@ -44,7 +44,9 @@ def find(health, config) -> list[Trouble]:
         found += _late(health, broken)
     found += _vanished(health, config, alerts, broken)
     late = {each.key.partition(":")[2] for each in found if each.kind == "late"}
-    return found + _queues(health, alerts, broken | late, any(each.kind == "relay" for each in found))
+    found += _queues(health, alerts, broken | late, any(each.kind == "relay" for each in found))
+    return found + [Trouble(row["alert_key"], row["kind"], row["subject"], clock.parse(row["since"]), row["what"],
+                            row["last_error"] or "", row["command"]) for row in health.channels]
 
 
 def unreachable(error: str, since, now) -> Trouble:

@@ -6,7 +6,7 @@ archived. One alert for each trouble, a reminder a day while it lasts, and a wor
 is one alert. Alerts go straight out, not by the queue of notices, and count in the relay's limits without being held
 back by them.
 
-A channel that does not work is told of by the other one. `--set try=yes` sends a test.
+A channel that does not work is told of by the other one, and by `jobs.py status`. `--set try=yes` sends a test.
 
 Killed at any point: an alert is sent first and recorded then, each channel by itself, so none is lost, and one may
 come twice.

@@ -6,7 +6,7 @@ from functools import partial
 from .. import clock, health, troubles
 from ..errors import JobsError
 from ..options import show_duration
-from . import alert_away, alert_rows, alert_words
+from . import alert_away, alert_rows, alert_words, gauges
 from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
 from .relay import Relay
 
@@ -16,7 +16,7 @@ SHOWN = 50
 
 def check(ctx, counts: dict) -> None:
     """Look, record, tell. JobsError when no channel works."""
-    found = _look(ctx, counts)
+    looked, found = _look(ctx, counts)
     rows = alert_rows.load(ctx.db)
     before = {key: row["resolved_at"] for key, row in rows.items()}
     alert_rows.store(ctx.db, alert_rows.judge(rows, found, ctx.now))
@@ -24,13 +24,17 @@ def check(ctx, counts: dict) -> None:
     _log(ctx, rows, before)
     alert_rows.forget(ctx.db, rows, ctx.now)
     counts["troubles"] = _open(rows)
-    _tell(ctx, rows, counts)
+    error = _tell(ctx, rows, counts)
+    gauges.record(ctx.db, looked)
+    if error:
+        ctx.progressed = counts
+        raise error
 
 
 def preview(ctx) -> dict:
     """A dry run: which alerts would be sent, and by what."""
     counts: dict = {}
-    found = _look(ctx, counts)
+    _, found = _look(ctx, counts)
     rows, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
     alert_rows.judge(rows, found, ctx.now)
     counts.update(troubles=_open(rows), to_tell=0)
@@ -57,11 +61,12 @@ def test(ctx, counts: dict) -> None:
         raise JobsError("; ".join(errors))
 
 
-def _look(ctx, counts: dict) -> list:
+def _look(ctx, counts: dict) -> tuple:
     broken: list[str] = []
     looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    return [*alert_away.returned(ctx.section("core").state_dir, looked), *troubles.find(looked, ctx.config)]
+    found = [*alert_away.returned(ctx.section("core").state_dir, looked), *troubles.find(looked, ctx.config)]
+    return looked, [each for each in found if each.kind != alert_rows.CHANNEL]      # those it finds out by itself
 
 
 def _open(rows: dict) -> int:
@@ -86,7 +91,7 @@ def _log(ctx, rows: dict, before: dict) -> None:
             ctx.log.event("trouble over", trouble=key, subject=row["subject"])
 
 
-def _tell(ctx, rows: dict, counts: dict) -> None:
+def _tell(ctx, rows: dict, counts: dict) -> JobsError | None:
     alerts, errors = ctx.section("alerts"), {}
     channels = configured(alerts)
     for channel in channels + channels[:1]:         # the first once more: it tells of what the second could not
@@ -107,8 +112,8 @@ def _tell(ctx, rows: dict, counts: dict) -> None:
         if channel not in channels and _is_open(rows.get(alert_rows.key_of(channel), {"resolved_at": ctx.now})):
             alert_rows.told(ctx.db, rows, channel, [], ctx.clock())         # nobody wants it any more
     if errors and len(errors) == len(channels):
-        ctx.progressed = counts
-        raise JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name, error in errors.items()))
+        return JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name, error in errors.items()))
+    return None
 
 
 def _send(ctx, channel: str, alert) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, troubles
+from jobs_lib import catalogue, health, troubles
 from jobs_lib.ports.http import ANSWERED, FAILED, Response
 from jobs_lib.ports.mail import FINAL, RELAY, Result
 
@@ -431,3 +431,18 @@ def test_a_run_that_finds_nothing_new_writes_nothing_of_its_own(bench):
     later(bench, minutes=5)
     bench.run(JOB)
     assert [sql for sql in bench.statements if not sql.startswith("SELECT") and "job_runs" not in sql] == []
+
+
+def test_a_measure_of_the_queues_is_kept_each_hour(bench):
+    for _ in range(3):
+        bench.run(JOB)
+        later(bench, minutes=20)
+    assert len({row["at"] for row in bench.rows("gauges")}) == 2
+
+
+def test_who_asks_for_the_state_is_told_of_a_broken_channel(bench):          # R60
+    bench.outbox.answer = broken_mail
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    found = troubles.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now), bench._config)
+    assert [each.key for each in found] == ["failing:retry_forwards", "channel:email"]
