@@ -19,7 +19,7 @@ from ..options import Option
 
 
 @declare(
-    schedule="*/5 * * * *", priority="normal", sections=("export", "spool", "archive", "personas"),
+    schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
         "per_day": Option(kind.integer(1, 100), "2", "Exports of one account within 24 hours; a request above that is "
                                                      "refused, and its owner told when to ask again."),

@@ -2,8 +2,10 @@
 
 A spreadsheet takes a cell for a formula if it begins with one of a few signs, whoever wrote it: the subject of a
 message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front, which a spreadsheet takes for "this is
-text" (OWASP, CSV Injection). Numbers stay numbers, so that `-3` can be added up. All text stands in quotes: with
-another separator, as in many countries, a comma or semicolon in it would else begin a cell of its own.
+text" (OWASP, CSV Injection). Numbers stay numbers, so that `-3` can be added up. All text stands in quotes.
+
+Who opens the file with another separator, as spreadsheets in many countries do by themselves, gets a cell wherever a
+text has a semicolon, a tab or the end of a line: a sign behind one of these gets its apostrophe, too.
 """
 from __future__ import annotations
 
@@ -11,9 +13,12 @@ import base64
 import csv
 import json
 import math
-import unicodedata
+import re
 
-STARTS = frozenset("=+-@\t\r\n\0\uff1d\uff0b\uff0d\uff20")         # the last four: the same signs, full width
+SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"       # the same signs in full width among them
+BLANK = "\\s\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"    # what a program may strip first
+STARTS = re.compile(f"[\t\r\n\0]|[{BLANK}]*[{SIGNS}]")
+BEHIND = re.compile(f"([\t\r\n;,|\"])(?=[{BLANK}]*[{SIGNS}])")
 NOUGHT = "\ufffd"            # in place of NUL, which ends a text for many programs
 
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
@@ -41,10 +46,10 @@ def cells(rows: list[dict], columns: tuple):
 def cell(value):
     """A value as a cell that no spreadsheet runs."""
     if value.__class__ is str:
-        # In nearly all cells the first letter tells: no more is done for a plain one.
-        if value and (value[0] in STARTS or not value[0].isalnum() or "\0" in value):
-            return _harmless(value)
-        return value
+        # In nearly all cells the first letter tells, and the rest is looked through once.
+        if value[:1].isalnum() and not BEHIND.search(value) and "\0" not in value:
+            return value
+        return _harmless(value)
     if value is None:
         return ""
     if value.__class__ is int or (isinstance(value, float) and math.isfinite(value)):
@@ -53,14 +58,8 @@ def cell(value):
 
 
 def _harmless(text: str) -> str:
-    first = next((sign for sign in text if not _is_blank(sign)), "")
-    text = text.replace("\0", NOUGHT)
-    return "'" + text if first in STARTS else text
-
-
-def _is_blank(sign: str) -> bool:
-    """What a program may strip before it looks at the first sign: spaces, marks of direction, a byte order mark."""
-    return sign not in STARTS and (sign.isspace() or unicodedata.category(sign) in ("Cf", "Cc"))
+    start = "'" if STARTS.match(text) else ""
+    return start + BEHIND.sub(r"\1'", text).replace("\0", NOUGHT)
 
 
 def _plain(value):

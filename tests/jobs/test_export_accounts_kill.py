@@ -1,0 +1,169 @@
+"""Killed at any point, nothing can be downloaded that is not whole, and the next run finishes the work."""
+from __future__ import annotations
+
+import hmac
+import json
+import shutil
+import signal
+import time
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock, export_token, find_export
+from tests.support.databases import bulk
+from tests.support.exports import check
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT, Service
+
+pytestmark = pytest.mark.slow
+
+JOB = "export_accounts"
+BY_SQL, BY_CALL = (str(ROOT / f"tests/support/{name}.py") for name in ("killed", "killed_call"))
+ROWS, KEY = 2500, "k" * 40
+
+STATEMENTS = {                                  # just before it runs
+    "before it is claimed": ("SET status = 'running'", 1),
+    "before the first row is read": ("FROM {users} WHERE id = :user ORDER BY", 1),
+    "between two pages": ("FROM {message_logs} WHERE user_id = :user AND", 2),
+    "before it is `ready`": ("SET status = 'ready'", 1),
+    "before its owner is told": ("INSERT INTO {notifications}", 1),
+    "before the older one goes": ("SET file_name = NULL", 1),
+}
+CALLS = {                                       # before or after that call
+    "in the middle of a file": ("jobs_lib.recipes.export_cells:_encode", ROWS // 2, "before"),
+    "while a CSV is put in": ("jobs_lib.recipes.export_write:_Zip._take", 7, "before"),
+    "before it is read back": ("jobs_lib.recipes.export_write:_read_back", 1, "before"),
+    "before it has its name": ("jobs_lib.recipes.export_files:publish", 1, "before"),
+    "after it has its name": ("jobs_lib.recipes.export_files:publish", 1, "after"),
+    "after it is stored as `ready`": ("jobs_lib.recipes.exports:forget_files", 1, "before"),
+}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "mariadb"])
+def service(request, tmp_path_factory):
+    """One for all points: `fill` begins anew."""
+    folder = tmp_path_factory.mktemp("exporting")
+    server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
+    url = server.database() if server else f"sqlite:///{folder}/jobs.db"
+    yield from made(folder, url)
+    if server:
+        server.drop(url)
+
+
+@pytest.fixture(scope="module")
+def on_disk(tmp_path_factory):
+    """What happens within a file is the same on both engines."""
+    folder = tmp_path_factory.mktemp("on-disk")
+    yield from made(folder, f"sqlite:///{folder}/jobs.db")
+
+
+def made(folder, url: str):
+    """An account with many rows, and its first export, kept aside to be laid back."""
+    service = Service(folder, url, core={"app_url": "https://mail.example.org", "secret_key": KEY},
+                      export={"dir": "exports"})
+    now, user = clock.now(), service.owner()["user_id"]
+    bulk(service.db, "message_logs", ["user_id", "direction", "status", "created_at"],
+         [(user, "forward", "delivered", now - timedelta(seconds=number // 3)) for number in range(ROWS)])
+    service.db.insert("export_requests", user_id=user, requested_at=now)
+    service.job(JOB)
+    service.first = service.db.row("SELECT * FROM {export_requests}")
+    next(service.folder.glob("exports/export-*")).rename(service.folder / "first.zip")
+    yield service
+    service.db.close()
+
+
+def fill(service) -> None:
+    """A live export from the day before yesterday, and a request."""
+    for table in ("export_requests", "notifications"):
+        service.db.execute(f"DELETE FROM {{{table}}}")
+    for path in service.folder.glob("exports/export-*"):
+        path.unlink()
+    old = clock.now() - timedelta(days=2)
+    service.db.insert("export_requests", **{**service.first, "started_at": old, "finished_at": old})
+    shutil.copy(service.folder / "first.zip", service.folder / "exports" / service.first["file_name"])
+    service.db.insert("export_requests", user_id=service.first["user_id"], requested_at=clock.now())
+
+
+def downloads(service) -> list:
+    """Every export that can be downloaded now, by the tokens that its owner may have; each is whole."""
+    key, found = hmac.digest(KEY.encode(), export_token.LABEL.encode(), "sha256"), []
+    for row in service.db.query("SELECT id, token_nonce FROM {export_requests} WHERE token_nonce IS NOT NULL"):
+        token = export_token.make(key, row["id"], row["token_nonce"])
+        export = find_export(token, str(service.folder / "config.ini"))
+        if export:
+            check(export.path)
+            found.append(export.request_id)
+    return found
+
+
+def finish(service) -> None:
+    """After the kill at most one whole export is live; after the next run exactly the new one is, told of once."""
+    second = service.db.value("SELECT MAX(id) FROM {export_requests}")
+    assert len(downloads(service)) == 1
+    result = service.job(JOB)
+    assert result["status"] == "ok"
+    assert downloads(service) == [second]
+    rows = service.db.query("SELECT status, file_name FROM {export_requests} ORDER BY id")
+    assert [row["status"] for row in rows] == ["expired", "ready"]
+    assert [path.name for path in service.folder.glob("exports/export-*")] == [rows[1]["file_name"]]
+    assert [row["dedupe_key"] for row in service.db.query("SELECT dedupe_key FROM {notifications} ORDER BY id")] == [
+        f"export-ready:{second}"]
+
+
+@pytest.mark.parametrize("point", STATEMENTS)
+def test_killed_at_a_statement(service, point):         # R52, proven by kill, on both engines
+    at, number = STATEMENTS[point]
+    for _ in REPEATS:
+        fill(service)
+        service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        finish(service)
+
+
+@pytest.mark.parametrize("point", CALLS)
+def test_killed_within_a_file(on_disk, point):          # R52, proven by kill
+    call, number, when = CALLS[point]
+    for _ in REPEATS:
+        fill(on_disk)
+        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call, JOBS_KILL_NUMBER=str(number),
+                    JOBS_KILL_WHEN=when)
+        finish(on_disk)
+
+
+def test_killed_three_times_it_has_failed_and_its_owner_is_told(on_disk):
+    fill(on_disk)
+    for _ in range(3):
+        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT="SET status = 'ready'",
+                    JOBS_KILL_NUMBER="1")
+    assert on_disk.job(JOB)["counts"]["failed"] == 1
+    assert on_disk.statuses("export_requests") == {"ready": 1, "failed": 1}
+    assert [row["kind"] for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
+    assert len(list(on_disk.folder.glob("exports/export-*"))) == 1
+
+
+def test_twice_at_once_is_as_once(service):             # R12
+    fill(service)
+    runs = [service.start(JOB, "--json") for _ in range(3)]
+    outcomes = [json.loads(run.communicate(timeout=60)[0]) for run in runs]
+    assert sum(one["counts"].get("exported", 0) for one in outcomes) == 1
+    assert service.statuses("export_requests") == {"expired": 1, "ready": 1}
+
+
+def test_sigterm_gives_the_attempt_back(on_disk):
+    fill(on_disk)
+    now, user = clock.now(), on_disk.first["user_id"]
+    bulk(on_disk.db, "message_logs", ["user_id", "direction", "status", "created_at"],
+         [(user, "send", "spam", now)] * 20_000)
+    run = on_disk.start(JOB, "--json")
+    end = time.monotonic() + 60
+    while not list(on_disk.folder.glob("exports/*.part")):          # by what is seen, never by the clock
+        assert run.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.005)
+    run.send_signal(signal.SIGTERM)
+    out, err = run.communicate(timeout=60)
+    assert json.loads(out)["status"] == "interrupted", out + err
+    row = on_disk.db.query("SELECT * FROM {export_requests} ORDER BY id")[1]
+    assert (row["status"], row["attempts"], row["file_name"], row["claim_run"]) == ("queued", 0, None, None)
+    assert not list(on_disk.folder.glob("exports/*.part"))
+    assert len(downloads(on_disk)) == 1
