@@ -16,6 +16,7 @@ from hashlib import sha256
 
 from ..clock import parse
 from ..errors import JobsError
+from ..schema.tables import table
 from ..schema.version import SCHEMA_VERSION
 from . import export_readme
 from .export_cells import cells, csv_writer, json_line
@@ -86,6 +87,8 @@ def _pages(db, kind, user_id: int):
     if kind.through:
         yield from _of_parents(db, kind, user_id)
         return
+    long = [column.name for column in table(kind.table).columns
+            if column.type in ("text", "json") and column.name in kind.columns]
     names, order = ", ".join(kind.columns), ", ".join(kind.order)
     more, most = "", FIRST_ROWS
     values: dict = {}
@@ -98,7 +101,7 @@ def _pages(db, kind, user_id: int):
             return
         more = f" AND {kind.order[0]} >= :after0 AND ({_after(kind.order)})"
         values = {f"after{at}": rows[-1][name] for at, name in enumerate(kind.order)}
-        most = _fitting(rows)
+        most = _fitting(rows, long)
 
 
 def _after(order: tuple, at: int = 0) -> str:
@@ -109,20 +112,20 @@ def _after(order: tuple, at: int = 0) -> str:
     return rule
 
 
-def _fitting(rows: list[dict]) -> int:
-    """How many rows to read next: as many as a page should hold, by the largest of these."""
-    largest = max(sum(len(value) for value in row.values() if isinstance(value, str)) for row in rows)
+def _fitting(rows: list[dict], long: list[str]) -> int:
+    """How many rows to read next: as many as a page should hold, by the largest of these in its `long` columns."""
+    largest = max(sum(len(str(row[name] or "")) for name in long) for row in rows) if long else 0
     return max(1, min(PAGE_ROWS, 4 * len(rows), PAGE_BYTES // (largest + 1)))
 
 
 def _of_parents(db, kind, user_id: int):
     """Rows that name no owner, page by page of the rows that they belong to."""
     column, parent = kind.through
-    table = next(each.table for each in KINDS if each.name == parent)
+    parents = next(each.table for each in KINDS if each.name == parent)
     last = 0
     while True:
         ids = [row["id"] for row in db.query(
-            f"SELECT id FROM {{{table}}} WHERE user_id = :user AND id > :last ORDER BY id LIMIT :most",
+            f"SELECT id FROM {{{parents}}} WHERE user_id = :user AND id > :last ORDER BY id LIMIT :most",
             user=user_id, last=last, most=FIRST_ROWS)]
         if not ids:
             return
@@ -178,8 +181,8 @@ class _Zip:
                 one, two = _Hashed(member), _Hashed(deflated)
                 exact = io.TextIOWrapper(io.BufferedWriter(one, BLOCK), "utf-8", newline="")
                 # With a byte order mark, without which Excel takes UTF-8 for something else.
-                table = io.TextIOWrapper(io.BufferedWriter(two, BLOCK), "utf-8-sig", newline="")
-                lines = csv_writer(table)
+                sheet = io.TextIOWrapper(io.BufferedWriter(two, BLOCK), "utf-8-sig", newline="")
+                lines = csv_writer(sheet)
                 lines.writerow(kind.columns)
                 exact.write("[")
                 for page in pages:
@@ -188,7 +191,7 @@ class _Zip:
                     rows += len(page)
                 exact.write("\n]\n")
                 exact.flush()
-                table.flush()
+                sheet.flush()
             deflated.finish()
             self._take(f"csv/{kind.name}.csv", aside, deflated, two)
         return [Part(f"json/{kind.name}.json", kind.about, rows, one.size, one.sha256.hexdigest()),

@@ -242,6 +242,29 @@ def test_any_exception_rolls_back(db, other, error):
     assert addresses(other) == ["b@example.org"]
 
 
+def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url):
+    reader = connect(engine_url, readonly=True)
+    alias(db, "before@example.org")
+    with reader.snapshot():
+        alias(db, "after@example.org")
+        with db.transaction():
+            db.execute("DELETE FROM {aliases} WHERE address = 'before@example.org'")
+        assert addresses(reader) == ["before@example.org"]
+        assert addresses(reader) == ["before@example.org"]
+        assert addresses(other) == ["after@example.org"]
+        with pytest.raises(ReadOnly):
+            reader.execute("DELETE FROM {aliases}")
+    assert addresses(reader) == ["after@example.org"]
+    reader.close()
+
+
+def test_it_is_known_whether_a_snapshot_bars_writers(db, engine_url):
+    assert not db.bars_writers()
+    if db.dialect.name == "sqlite":
+        db.query("PRAGMA journal_mode = DELETE")
+        assert db.bars_writers()
+
+
 def test_transactions_cannot_be_nested(db):
     with db.transaction():
         alias(db, "a@example.org")

@@ -1,0 +1,154 @@
+"""How fast an account is exported, beside bare csv and json into a zip of the same compression, and how much memory.
+
+    python -m tests.benchmarks.export [--rows 1000000 10000000] [--engines sqlite mariadb]
+
+Each is timed as a whole process, one after the other, on the same rows of `message_logs`. "Read and write" is a loop
+over the driver's own cursor, once for the JSON and once for the CSV. "Only write" gets its rows for nothing: a page of
+them, again and again. The goal is half of that speed, and memory that is flat within 10 %.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+
+from jobs_lib import clock
+from jobs_lib.ports.db import connect
+from tests.servers.mariadb import MariaDB
+from tests.support.databases import bulk
+from tests.support.service import ROOT, Service
+
+COLUMNS = ("id", "alias_id", "direction", "status", "bytes_used", "created_at")
+SQL = f"SELECT {', '.join(COLUMNS)} FROM message_logs WHERE user_id = 1 ORDER BY created_at, id"
+PAGE, FILLED_AT_ONCE = 1000, 50_000
+
+
+def fill(service: Service, rows: int) -> None:
+    """One account with so many log rows."""
+    now = clock.now()
+    service.db.insert("users", id=1, email="owner@home.example", created_at=now)
+    for start in range(0, rows, FILLED_AT_ONCE):
+        bulk(service.db, "message_logs", ["user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
+             [(1, n % 40, ("forward", "reply")[n % 9 == 0], ("delivered", "spam")[n % 11 == 0], n * 7919 % 100_000,
+               now - timedelta(seconds=rows - n)) for n in range(start, min(start + FILLED_AT_ONCE, rows))])
+
+
+def ours(service: Service) -> tuple[float, int]:
+    """(seconds, KiB at most) of one export."""
+    for path in service.folder.glob("exports/export-*"):
+        path.unlink()
+    service.db.execute("DELETE FROM {export_requests}")
+    service.db.execute("DELETE FROM {notifications}")
+    service.db.insert("export_requests", user_id=1, requested_at=clock.now())
+    began = time.perf_counter()
+    process = service.start("export_accounts", "--set", "budget=60m", launcher=str(ROOT / "tests/support/peak.py"))
+    out, err = process.communicate()
+    seconds = time.perf_counter() - began
+    assert process.returncode == 0, out + err
+    assert service.statuses("export_requests") == {"ready": 1}, out + err
+    return seconds, int(err.splitlines()[-1])
+
+
+def bare(service: Service, how: str, rows: int) -> float:
+    """Seconds of a process that does it without us."""
+    began = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "tests.benchmarks.export", "--bare", how, service.url,
+                    str(service.folder / "bare.zip"), str(rows)], check=True, cwd=ROOT)
+    return time.perf_counter() - began
+
+
+def write_bare(how: str, url: str, path: str, rows: int) -> None:
+    """The loop that anybody would write first."""
+    db = connect(url)
+    raw = db._raw
+
+    def found():
+        if how == "write":
+            cursor = raw.cursor()
+            cursor.execute(f"{SQL} LIMIT {PAGE}")
+            page = cursor.fetchall()
+            for _ in range(rows // PAGE):
+                yield from page
+        else:
+            cursor = raw.cursor(*_unbuffered(url))
+            cursor.execute(SQL)
+            while page := cursor.fetchmany(PAGE):
+                yield from page
+
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        with archive.open("rows.json", "w", force_zip64=True) as member:
+            file = io.TextIOWrapper(member, "utf-8")
+            file.write("[")
+            for number, row in enumerate(found()):
+                file.write(",\n" if number else "\n")
+                file.write(json.dumps(dict(zip(COLUMNS, row))))
+            file.write("\n]\n")
+            file.flush()
+        with archive.open("rows.csv", "w", force_zip64=True) as member:
+            file = io.TextIOWrapper(member, "utf-8", newline="")
+            csv.writer(file).writerows(found())
+            file.flush()
+
+
+def _unbuffered(url: str) -> tuple:
+    if url.startswith("sqlite"):
+        return ()
+    from pymysql.cursors import SSCursor
+    return (SSCursor,)
+
+
+def measure(name: str, url: str, rows: int) -> int:
+    """Print the figures of one engine and number of rows; KiB of ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        service = Service(folder, url, core={"app_url": "https://mail.example.org"}, export={"dir": "exports"})
+        fill(service, rows)
+        loop, only = bare(service, "loop", rows), bare(service, "write", rows)
+        seconds, memory = ours(service)
+        size = next(Path(folder).glob("exports/export-*")).stat().st_size
+        service.db.close()
+    print(f"{name}, {rows:,} rows, a zip of {size / 1e6:.0f} MB")
+    for words, spent in (("bare: only write", only), ("bare: read and write", loop), ("export_accounts", seconds)):
+        print(f"  {words:<22} {spent:7.1f} s  {rows / spent:9,.0f} rows/s  {only / spent:5.2f} of only writing"
+              f"  {loop / spent:5.2f} of read and write")
+    print(f"  memory of export_accounts: {memory / 1024:.1f} MiB", flush=True)
+    return memory
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--engines", nargs="+", default=["sqlite", "mariadb"])
+    parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.bare:
+        how, url, path, rows = args.bare
+        write_bare(how, url, path, int(rows))
+        return
+    print(f"Python {sys.version.split()[0]}")
+    for engine in args.engines:
+        memory = [_with_engine(engine, rows) for rows in args.rows]
+        if len(memory) > 1:
+            growth = max(memory) / min(memory) - 1
+            print(f"  {args.rows[-1] // args.rows[0]} times the rows: memory differs by {growth:.1%} (goal: 10 %): "
+                  f"{'met' if growth <= 0.1 else 'missed'}")
+
+
+def _with_engine(engine: str, rows: int) -> int:
+    if engine == "sqlite":
+        with tempfile.TemporaryDirectory() as folder:
+            return measure("SQLite", f"sqlite:///{folder}/jobs.db", rows)
+    with MariaDB() as server:
+        return measure("MariaDB", server.database(), rows)
+
+
+if __name__ == "__main__":
+    main()
