@@ -22,7 +22,7 @@ from ..ports import Ports, dns
 from ..render import sample_words as words
 from ..render.paint import Paint
 from ..render.typed import jobs, program, shown
-from ..sample import domains, hooks, keeping, letters, nameserver, records, service
+from ..sample import domains, exports, hooks, keeping, letters, nameserver, records, service
 from ..sample import folder as demo_folder
 from ..sample.receiver import Receiver
 from . import migrate, run_due
@@ -182,6 +182,7 @@ class Story:
         self._notices()
         self._webhooks(events)
         self._domain(domain)
+        self._export()
         self._section("Totals of each user: log rows go, what they add up to stays",
                       words.totals(self.paint, totals, records.totals(self.db)))
         self._section("What you can do next", self._next())
@@ -244,6 +245,13 @@ class Story:
         else:
             lines = words.domain(self.paint, before, domains.snapshot(self.db))
         self._section("A domain of a user's own", lines)
+
+    def _export(self) -> None:
+        """The one that was asked for, by the link in its notice."""
+        found = exports.opened(self.db, self.config, self.mail.maildir, self.session.ports.now())
+        if found:
+            self._section("An account's own data, as its owner opens it", words.export(self.paint, {
+                **found, "path": shown(found["path"])}))
 
     def _next(self) -> list[str]:
         mine, there = os.path.join(self.folder, "config.ini"), catalogue.commands()

@@ -5,7 +5,7 @@ from textwrap import fill
 
 WIDTH = 76
 HEAD = """\
-This is what our service has stored about you, as of {moment} UTC{moments}.
+What our service has stored about you, as of {moment} UTC{moments}.
 
 json/   each kind of data as one JSON file: exact, for programs
 csv/    the same as tables, for a spreadsheet
@@ -15,8 +15,8 @@ manifest.json   how many rows each file has, its size and its SHA-256
 """
 TAIL = """\
 - All times are UTC. `id` numbers a row; `alias_id` and the like name the row of that number in another file.
-- In the CSV files a text that a spreadsheet would take for a formula has an apostrophe (') in front. The JSON files \
-have it as it is. They are UTF-8.
+- In the CSV files there is an apostrophe (') wherever a spreadsheet could take a text for a formula. The JSON files \
+have each text as it is. All are UTF-8.
 - Not in here: your mail itself, which we do not keep (what is held or quarantined for a while can be read in the \
 app); the encrypted headers, which can be read only there; passwords, tokens and keys, since whoever finds this file \
 could sign in with them; and the bookkeeping of our own programs.

@@ -11,6 +11,7 @@ from .words import counts_words, outcome_words
 WIDTH = 80
 RETRIES = 4
 LETTER = 24                      # lines of a notice, with its headers
+MEMBERS = 3                      # of an export
 WEBHOOK_DELAYS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
 SUBJECT, BEFORE = 27, 23         # columns; what became of it takes the rest
 GOOD, BAD, WAITS = "green", "red", "yellow"
@@ -206,6 +207,17 @@ def domain(paint, before: dict, after: dict) -> list[str]:
         lines.append(f"  {check:<9}  {stood} -> " + paint(GOOD if result["state"] == "pass" else BAD,
                                                          f"{result['state']}  ") + _cut(found, WIDTH - 30))
     return lines
+
+
+def export(paint, found: dict) -> list[str]:
+    """What is in the zip, and how its README begins."""
+    largest = sorted((one for one in found["files"] if one[0].startswith("csv/")), key=lambda one: -one[1])[:MEMBERS]
+    shown = [*largest, *(one for one in found["files"] if "/" not in one[0])]
+    members = ", ".join(f"{name} ({size:,} bytes)" for name, size in shown)
+    page, _, token = found["link"].partition("?t=")
+    return [f"  {page}?t={token[:6]}...  " + paint("dim", "works for seven days"), f"  {found['path']}",
+            *paragraph(f"{members} and {len(found['files']) - len(shown)} more", "    "),
+            *_framed(paint, found["readme"].split("\n")[:1])]
 
 
 def _framed(paint, lines: list[str]) -> list[str]:

@@ -9,7 +9,7 @@ from ..errors import UsageError
 
 MARK, NOTICES, ARCHIVE, DNS = ".jobs-demo", "notices", "archive", "dns"
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
-        ARCHIVE, NOTICES, DNS)
+        ARCHIVE, NOTICES, DNS, "exports")
 CONFIG = """\
 # The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
@@ -23,6 +23,9 @@ dir = spool
 
 [archive]
 store = archive
+
+[export]
+dir = exports
 
 [mail]
 # Into a folder instead of to a relay: any mail reader opens a Maildir (mutt -f maildir).

@@ -35,7 +35,7 @@ UNVERIFIED = (
 )
 # owner, status, since it was asked for, until it can no longer be downloaded
 EXPORTS = (("jane", "queued", _ago(minutes=4), None), ("sam", "ready", _ago(days=7, minutes=30), -_ago(minutes=20)),
-           ("omar", "queued", _ago(minutes=50), None), ("jane", "expired", _ago(days=90), -_ago(days=83)))
+           ("lena", "queued", _ago(minutes=50), None), ("jane", "expired", _ago(days=90), -_ago(days=83)))
 GONE = "Nils Berg"
 PAST_RUNS = (*range(95, 91, -1), *range(10, 0, -1))         # days before the latest slot; of each job the last ten stay
 
