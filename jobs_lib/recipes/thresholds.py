@@ -14,7 +14,7 @@ from . import billing, letters, notices
 from .reminders import SAMPLE_ROWS, alone
 from .walk import LISTED
 
-PAGE = 5000                         # users at once: few enough for any memory, enough for many in each question
+PAGE = 2000                         # users at once: few for SQLite's page cache, enough for many in each question
 AT_ONCE = 50                        # users in one commit, with their notices
 ENDED = timedelta(hours=48)         # so long the last hours of a cycle may take to be counted
 KIND = "usage_threshold"
@@ -118,13 +118,13 @@ def _crossing(ctx, period: Period, users: dict, counts: dict) -> dict:
     """{user id: usage, as {metric: used}} of those who have an event to come."""
     used = {row["user_id"]: row for row in
             ctx.db.query(USED, ids=list(users), start=period.cycle.start, end=period.cycle.end)}
-    known = _known(ctx.db, period, used)
-    found = {}
+    over = {}
     for user_id, usage in used.items():
         with alone(ctx, user_id, counts):
-            if _new(period, users[user_id], usage, known):
-                found[user_id] = usage
-    return found
+            if _new(period, users[user_id], usage, set()):
+                over[user_id] = usage
+    known = _known(ctx.db, period, over) if over else set()
+    return {user_id: usage for user_id, usage in over.items() if _new(period, users[user_id], usage, known)}
 
 
 def _known(db, period: Period, ids) -> set:
