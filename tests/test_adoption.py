@@ -214,3 +214,44 @@ def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tm
     db.close()
     assert app("migrate", "--check").code == 0
     assert app("migrate").out == "the schema was up to date already\n"
+
+
+# What the app has declared besides
+
+def test_a_foreign_key_of_the_apps_stops_a_purge_with_a_sentence(tmp_path, mariadb):
+    bench = adopted_bench(tmp_path, mariadb.database())
+    bench.db.execute("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY (session_id)"
+                     " REFERENCES app_sessions (its_id))")
+    bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
+    bench.db.execute("INSERT INTO devices VALUES (2)")
+    told = bench.fails("purge_sessions")
+    assert told.startswith("a foreign key keeps these rows: `")
+    assert "CONSTRAINT `of_session`" in told
+    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job "
+                         "off")
+    assert bench.ids("sessions") == [1, 2]
+    bench.db.execute("DELETE FROM devices")
+    assert bench.run("purge_sessions") == {"deleted": 2}
+    url = bench.url
+    bench.db.close()
+    mariadb.drop(url)
+
+
+def test_an_apps_own_trigger_sees_each_row_that_goes(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    bench.db.execute("CREATE TABLE ended (session_id INTEGER)")
+    bench.db.execute("CREATE TRIGGER ends AFTER DELETE ON app_sessions FOR EACH ROW BEGIN"
+                     " INSERT INTO ended VALUES (OLD.its_id); END")
+    bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
+    assert bench.run("purge_sessions") == {"deleted": 2}
+    assert [row["session_id"] for row in bench.db.query("SELECT session_id FROM ended ORDER BY session_id")] == [1, 2]
+    bench.db.close()
+
+
+def test_times_with_fractions_of_a_second_are_compared_as_they_are(tmp_path, fresh):
+    bench = Bench(tmp_path, adopted.make(fresh("app"), types=OTHER_TYPES), adopted.TABLES, adopted.COLUMNS)
+    bench.table("sessions", [{"id": 1, "expires_at": "2026-11-24 14:30:04.999999"},
+                             {"id": 2, "expires_at": "2026-11-24 14:30:05.000001"}])
+    assert bench.run("purge_sessions") == {"deleted": 1}
+    assert bench.ids("sessions") == [2]
+    bench.db.close()

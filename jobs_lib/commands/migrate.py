@@ -24,7 +24,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Bring the schema up to date."""
-    from ..schema import migrations
+    from ..schema import adoption, migrations
 
     session = make_session(config_path)
     if args.check:
@@ -34,7 +34,7 @@ def run(args, make_session, config_path) -> int:
         planned = migrations.plan(db, args.own_tables)
         for sql in planned:
             print(sql.rstrip(";") + ";")
-        _tell_app(db, session.console, planned, "-- ")
+        _tell_app(adoption.statements(db, planned), session.console, "-- ")
         return OK
     core = session.config.section("core")
     for path in (core.state_dir, core.log_dir):
@@ -42,17 +42,16 @@ def run(args, make_session, config_path) -> int:
     db = session.ports.connect(create=True)
     done = migrations.migrate(db, session.ports.now(), args.own_tables)
     _settle_in(session, db)
-    session.console.answer(f"{len(done)} statements run: the schema is up to date" if done
-                           else "the schema was up to date already")
-    _tell_app(db, session.console)
+    lacks = adoption.statements(db)
+    ours = "our own tables" if lacks else "the schema"
+    session.console.answer(f"{len(done)} statements run: {ours} {'are' if lacks else 'is'} up to date" if done
+                           else f"{ours} {'were' if lacks else 'was'} up to date already")
+    _tell_app(lacks, session.console)
     return OK
 
 
-def _tell_app(db, console, planned=(), remark: str = "") -> None:
+def _tell_app(statements: list, console, remark: str = "") -> None:
     """What the app's tables lack. They are the app's: its operator runs it, or its own migrations do."""
-    from ..schema import adoption
-
-    statements = adoption.statements(db, planned)
     if statements:
         console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
 

@@ -11,7 +11,7 @@ HEAD = """\
 Every table that `jobs.py migrate` makes, what its columns mean, and what each index is for.
 
 The web app, the mail hook and the jobs share one database. Your app may already have some of these tables: then
-`[tables]` in `config.ini` says what they are called there ([configuration.md](configuration.md#tables)), and
+`[tables]` and `[columns]` in `config.ini` say what is called how there ([adoption.md](adoption.md)), and
 `jobs.py migrate --own-tables` leaves out those that the app writes. How the mail hook fills `failed_emails` stands
 in [mail.md](mail.md#what-the-mail-hook-writes).
 

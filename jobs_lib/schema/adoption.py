@@ -45,8 +45,12 @@ def forget(db) -> None:
 
 
 def statements(db, planned=()) -> list[str]:
-    """What the app's tables need, indexes too, each statement as a line or more, with remarks; but for `planned`."""
-    found = []
+    """What the app's tables need, indexes too, each statement as a line or more, with remarks; but for `planned`.
+
+    Last the tables that the app has not at all, which a job needs if only empty.
+    """
+    found: list[str] = []
+    whole: list[str] = []
     for difference in compare.differences(db):
         each = difference.table
         if each is None or each.owner != "app":
@@ -57,8 +61,8 @@ def statements(db, planned=()) -> list[str]:
             continue
         for sql in difference.statements:
             if sql not in planned:
-                found.append(sql.rstrip(";") + ";" + _remark(db, difference))
-    return found
+                (whole if difference.kind == "table" else found).append(sql + ";" + _remark(db, difference))
+    return found + whole
 
 
 def _remark(db, difference) -> str:

@@ -236,6 +236,9 @@ def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> 
         return _unreachable(getattr(error, "original_exception", None), target)
     if code == 1054:
         return Missing(f"{words}: compare the table with docs/data-model.md")
+    if code == 1451:
+        return DatabaseError(f"a foreign key keeps these rows: {words.partition('(')[2].rstrip(')')}). Nothing of this"
+                             " batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")
     if code in WITH_VALUES:
         words = words.partition("'")[0].strip() + " ..."
     return DatabaseError(f"database {target.database}: {words} ({code})")
