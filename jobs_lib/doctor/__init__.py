@@ -29,7 +29,7 @@ def examine(patient, areas=AREAS) -> list[Finding]:
             here = [note("Nothing can be told without the database", "What is known of runs stands in it.",
                          "Mend that first.")]
         found += [finding._replace(area=area) for finding in here]
-    return [Finding(*map(masks.hidden, finding)) for finding in dict.fromkeys(found)]
+    return [Finding(level, area, *map(masks.hidden, words)) for level, area, *words in dict.fromkeys(found)]
 
 
 def _findings(check, patient, end: float) -> list[Finding]:
@@ -61,8 +61,8 @@ class NothingToAsk(Exception):
 
 def _unfinished(check, why: str) -> Finding:
     name = check.__name__.strip("_").replace("_", " ")
-    return warning(f"The check \"{name}\" came to no end: {why}", "What it looks at is not known.",
-                   "Mend what else is found, and run `jobs.py doctor` again.")
+    return warning(f"The check \"{name}\" came to no end: {why}", "What it looks at is not known. Something may hang: "
+                   "a server, a disk.", "Mend what else is found, and run `jobs.py doctor` again.")
 
 
 class _Limit:

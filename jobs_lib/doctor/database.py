@@ -1,12 +1,14 @@
 """The database: does it answer, may we write, is it set as the jobs need it, and what does its schema lack."""
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 
-from ..errors import Busy, DatabaseError
+from ..errors import Busy, DatabaseError, JobsError, Stopped
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
+from ..recipes.spool import need_folder
 from ..schema import compare, version
 from . import NothingToAsk
 from .network import resolve
@@ -27,8 +29,15 @@ def connection(patient):
         _look_up(patient)
         patient.database()
     except DatabaseError as error:
-        yield problem(str(error), "Without its database no job runs.",
-                      f"Correct [core] database in {patient.config.path}, or ask your host whether the server is up.")
+        mend = f"Correct [core] database in {patient.config.path}, or ask your host whether the server is up."
+        yield problem(str(error), "Without its database no job runs.", "Run it, or correct [core] database." if
+                      "jobs.py migrate" in str(error) else mend)
+        return
+    except Stopped:                          # the limit of each check
+        yield problem(f"The database server has not answered within {time.monotonic() - began:.0f} s",
+                      "Without its database no job runs, and each tick of cron hangs for a while.",
+                      f"Look at host and port in [core] database ({patient.config.path}); a firewall may swallow "
+                      "what is sent to it. Else ask your host.")
         return
     took = time.monotonic() - began
     if took > SLOW:
@@ -113,8 +122,22 @@ def writing(patient):
         yield ok("rows can be written")
 
 
+def spool(patient):
+    """The spool folder belongs to this database: else nothing is ever removed from it."""
+    db, folder = patient.database(), patient.section("spool").dir
+    if not version.found(db) or not os.path.isdir(folder):
+        raise NothingToAsk
+    try:
+        need_folder(db, folder)
+    except JobsError as error:
+        yield problem(str(error), "Its files are not removed, and jobs that send or purge them stop.",
+                      "docs/failures.md, The spool folder.")
+    else:
+        yield ok("the spool folder belongs to this database")
+
+
 class _TakenBack(Exception):
     """Rolls the transaction back."""
 
 
-CHECKS = (connection, health, schema, writing)
+CHECKS = (connection, health, schema, writing, spool)

@@ -37,6 +37,14 @@ def _folders(patient) -> dict[str, str]:
     return found
 
 
+def _places(patient) -> dict[str, str]:
+    """These, the archives and the database file, as far as they are there."""
+    store, database = patient.section("archive").store, _database_file(patient)
+    found = {**_folders(patient), **({} if "://" in store else {"[archive] store": store}),
+             **({"the database file": database} if database else {})}
+    return {name: path for name, path in found.items() if path and os.path.exists(path)}
+
+
 def _database_file(patient) -> str | None:
     """The SQLite file, if that is the database."""
     _, _, rest = patient.section("core").database.partition(":///")
@@ -104,9 +112,7 @@ def web_root(patient):
     """No secret lies where a web server may hand it out."""
     if patient.config is None:
         raise NothingToAsk
-    places = {"the program": patient.home, "config.ini": patient.config.folder, **_folders(patient),
-              "the database file": _database_file(patient)}
-    places = {name: path for name, path in places.items() if path and os.path.exists(path)}
+    places = {"the program": patient.home, "config.ini": patient.config.folder, **_places(patient)}
     exposed = {name: path for name, path in places.items() if _below(path)}
     if exposed:
         root = _below(next(iter(exposed.values()))) or ""
@@ -213,10 +219,9 @@ def _takes(handle: int) -> bool:
 
 def room(patient):
     """Bytes and files that still fit on each disk."""
-    places = {**_folders(patient), "the database file": _database_file(patient)}
     seen: set = set()
-    for name, path in places.items():
-        if not path or not os.path.exists(path) or os.stat(path).st_dev in seen:
+    for name, path in _places(patient).items():
+        if os.stat(path).st_dev in seen:
             continue
         seen.add(os.stat(path).st_dev)
         disk = os.statvfs(path)

@@ -1,12 +1,13 @@
 """The database area: each thing that may be wrong with it is named, with what mends it."""
 from __future__ import annotations
 
+import socket
 import sqlite3
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import clock, doctor
 from jobs_lib.doctor import database
 from jobs_lib.ports import dialects
 from jobs_lib.ports.db import connect
@@ -95,6 +96,13 @@ def test_a_wrong_password_is_told_and_not_shown(clinic, request):
     assert "hunter2" not in "".join(found)
 
 
+def test_a_server_that_says_nothing_is_told_and_costs_a_few_seconds(lite, monkeypatch):
+    monkeypatch.setattr(doctor, "CHECK_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        lite.configure("core", database=f"mysql://me:hunter2hunter2@127.0.0.1:{silent.getsockname()[1]}/mail")
+        assert lite.one("database", "The database server has not answered within 1 s").level == "problem"
+
+
 def test_a_row_that_is_locked_by_another_is_no_problem(lite):
     holder = sqlite3.connect(lite.folder / "jobs.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
@@ -118,6 +126,11 @@ def test_a_user_who_may_only_read_is_told(clinic, request):
     clinic.configure("core", database=f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}")
     found = clinic.one("database", "A row cannot be written")
     assert (found.level, "SELECT, INSERT, UPDATE" in found.mend) == ("problem", True)
+
+
+def test_a_spool_folder_of_another_database_is_told(lite):
+    (lite.folder / "spool" / ".jobs-spool").write_text("another\n")
+    assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).mend
 
 
 # MariaDB and MySQL
@@ -212,4 +225,4 @@ def test_a_damaged_file_is_told(lite):
 
 
 def test_the_checks_are_those_of_the_area():
-    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing"]
+    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing", "spool"]
