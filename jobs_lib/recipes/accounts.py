@@ -55,9 +55,15 @@ def deleted(ctx):
 
 
 def open_deletion(ctx, account: Account) -> int:
-    """The id of the row of account_deletions that counts what is done to this account; made if there is none."""
-    if account.deletion:
-        return account.deletion["id"]
+    """The id of the row of account_deletions that counts what is done to this account; made if there is none.
+
+    Called in a transaction.
+    """
+    ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}", id=account.user_id)
+    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref AND completed_at IS NULL",
+                         ref=account.ref)
+    if found:
+        return found
     return ctx.db.insert("account_deletions", user_ref=account.ref, requested_at=account.deleted_at, counts="{}")
 
 

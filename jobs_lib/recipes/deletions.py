@@ -33,10 +33,12 @@ def run(ctx) -> dict:
 
 def _preview(ctx, known) -> dict:
     """What a run would do, with nothing written; an account that is both shut and deleted counts twice."""
+    again = {}
     if ctx.options.reapply:
         back = reapply.returned(ctx)
-        ctx.show(f"delete again {len(back):,} accounts that a backup has brought back",
+        ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has brought back",
                  [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]])
+        again = {"to_reapply": len(back)}
     new, going = [], []
     for account in deleted(ctx):
         if not revocation.is_revoked(account):
@@ -51,7 +53,7 @@ def _preview(ctx, known) -> dict:
     ids = [account.user_id for account in going]
     rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids)
                for reference in references.to("users")) if ids else 0
-    return {"to_revoke": len(new), "to_erase": len(going), "rows": rows + len(going)}
+    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows": rows + len(going)}
 
 
 def _due(ctx, account) -> str:

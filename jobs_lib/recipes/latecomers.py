@@ -1,7 +1,7 @@
 """Rows of users that are gone: written late by another program, or left by an app that deletes its users by itself.
 
 Each run looks for rows of the accounts that were deleted in the last days: one question a table. Once a day it looks
-at every user that any row names, a page of the index at a time, and goes on there in the next run if need be.
+at every user that any row names, a page of users at a time.
 """
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .retention import refuse
 RECENT = timedelta(days=3)
 PAGE = 500                          # users in one question
 MOST, SHARE = 10, 0.2               # gone users with rows left that are nobody's mistake, and their share of all users
-DAY, NEXT, CONFIRMED = "gone_day", "gone_from", "gone_confirmed"      # numbers in `job_state`
+DAY, CONFIRMED = "gone_day", "gone_confirmed"       # numbers in `job_state`
 
 
 def erase_all(ctx, known, counts: dict, pace) -> bool:
@@ -41,23 +41,21 @@ def _daily(ctx, known, counts: dict, pace) -> bool:
     day = int(ctx.now.timestamp()) // 86400
     if known.last.get(DAY) == day:
         return True
-    low, gone = known.last.get(NEXT, 0), []
-    while not ctx.should_stop():
+    gone: list[int] = []
+    low = 0
+    while low is not None:
+        if ctx.should_stop():
+            return False
         high = ctx.db.value("SELECT MAX(id) FROM (SELECT id FROM {users} WHERE id > :low ORDER BY id LIMIT :page)"
                             " AS page", low=low, page=PAGE)
-        found = [user_id for user_id in named(ctx.db, low, high) if user_id not in gone]
-        gone += found
-        if gone and (trouble := _suspicious(ctx, known, gone)):
-            refuse(ctx, "users", trouble)
-        if not _erase(ctx, found, counts, pace):
-            return False
-        if high is None:
-            known.store(**{DAY: day, NEXT: 0})
-            return True
+        gone += named(ctx.db, low, high)
         low = high
-    if low:
-        known.store(**{NEXT: low})
-    return False
+    if gone and (trouble := _suspicious(ctx, known, gone)):
+        refuse(ctx, "users", trouble)
+    if not _erase(ctx, gone, counts, pace):
+        return False
+    known.store(**{DAY: day})
+    return True
 
 
 def named(db, low: int, high: int | None) -> list[int]:

@@ -2,12 +2,26 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
-from jobs_lib.schema.references import REFERENCES
+from jobs_lib import clock, is_retired, retired
+from jobs_lib.recipes import cascade
+from jobs_lib.schema.references import REFERENCES, to
 from tests.support.account import everything, found
 
 JOB = "delete_accounts"
+GRACE = timedelta(days=7)
 
+
+def user(bench, status: str = "deleted", **row) -> int:
+    return bench.table("users", [{"status": status, "email": "jane@old.example", "name": "Jane", **row}])[0]
+
+
+def deletions(bench) -> list[dict]:
+    return [{**row, "counts": json.loads(row["counts"])} for row in bench.rows("account_deletions")]
+
+
+# All of it
 
 def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(bench):
     # R56
@@ -23,6 +37,431 @@ def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(benc
         name: number - jane.rows[name] + anonymous.get(name, 0) for name, number in before.items()}
     assert found(bench, "jane") == []
     assert len(found(bench, "sam")) > 50
-    (row,) = bench.rows("account_deletions")
-    assert json.loads(row["counts"]) == jane.rows
-    assert row["completed_at"] is not None
+    (deletion,) = deletions(bench)
+    assert deletion["counts"] == jane.rows
+    assert deletion["completed_at"] == clock.text(bench.now)
+
+
+def test_a_second_run_finds_nothing_to_do(bench):
+    # R12
+    everything(bench, "jane", status="deleted", deleted_at=bench.ago(days=8))
+    bench.run(JOB)
+    after = {name: bench.rows(name) for name in ("account_deletions", "audit_logs", "retired_addresses")}
+    assert not any(bench.run(JOB).values())
+    assert {name: bench.rows(name) for name in after} == after
+
+
+def test_a_run_that_finds_nothing_asks_little_and_writes_nothing(bench):
+    user(bench, "active")
+    bench.run(JOB)                                                          # the day's look at all users
+    bench.run(JOB)
+    about = [sql for sql in bench.statements if "job_runs" not in sql]
+    assert len(about) <= 10
+    assert [sql for sql in about if not sql.startswith("SELECT")] == []
+
+
+# Shut at once
+
+def test_a_newly_deleted_account_is_shut_and_keeps_its_rows(bench):
+    # R56
+    jane = everything(bench, "jane", status="deleted", deleted_at=bench.ago(minutes=1))
+    sam = everything(bench, "sam")
+    counts = bench.run(JOB)
+    assert (counts["revoked"], counts["erased"], counts["notices"]) == (1, 0, 1)
+    for name in ("sessions", "magic_links"):
+        assert {row["user_id"] for row in bench.rows(name)} == {sam.id}
+    assert len(bench.rows("destination_verifications")) == sam.rows["destination_verifications"]
+    for name in ("aliases", "webhooks"):
+        assert {(row["user_id"], row["active"]) for row in bench.rows(name)} == {(jane.id, 0), (sam.id, 1)}
+    for name in ("failed_emails", "webhook_deliveries"):
+        assert {(row["user_id"], row["status"]) for row in bench.rows(name)} == {
+            (jane.id, "failed"), (sam.id, "pending")}
+    assert {(row["user_id"], row["status"], row["token_hash"] is None) for row in bench.rows("export_requests")} == {
+        (jane.id, "expired", True), (sam.id, "ready", False)}
+    assert [row["kind"] for row in bench.rows("notifications")
+            if row["user_id"] == jane.id and row["status"] == "pending"] == ["account_deletion_scheduled"]
+    (deletion,) = deletions(bench)
+    assert deletion["requested_at"] == clock.text(bench.ago(minutes=1))
+    assert deletion["revoked_at"] == clock.text(bench.now)
+    assert deletion["erase_after"] == clock.text(bench.ago(minutes=1) + GRACE)
+    assert deletion["counts"] == {"sessions": 3, "magic_links": 3, "destination_verifications": 3}
+
+
+def test_all_are_shut_before_anything_slow(bench):
+    # R56: sessions of the last go before the first account is deleted, or its queue is looked at
+    old = everything(bench, "old", status="deleted", deleted_at=bench.ago(days=30))
+    new = everything(bench, "new", status="deleted", deleted_at=bench.ago(minutes=1))
+    gone = []
+
+    def hear(sql, values):
+        if sql.startswith("DELETE") or sql.startswith("UPDATE {failed_emails}"):
+            gone.append((sql.split("{")[1].split("}")[0], {row["user_id"] for row in bench.rows("sessions")}))
+    bench.on_statement = hear
+    bench.run(JOB)
+    slow = [sessions for name, sessions in gone if name in ("failed_emails", "message_logs", "users")]
+    assert slow
+    assert not any(sessions & {old.id, new.id} for sessions in slow)
+
+
+def test_its_one_notice_names_the_day_and_is_sent(bench):
+    user(bench, deleted_at=bench.ago(minutes=30))
+    bench.run(JOB)
+    bench.run(JOB)
+    bench.run("send_notifications")
+    (mail,) = bench.outbox
+    assert mail.recipient == "jane@old.example"
+    assert mail.subject == "Your account will be deleted on 1 December 2026"
+
+
+def test_the_day_that_was_named_is_kept_when_the_option_changes(bench):
+    jane = user(bench, deleted_at=bench.ago(days=6))
+    bench.run(JOB)
+    bench.config(delete_accounts={"grace": "1h"})
+    bench.run(JOB)
+    assert bench.ids("users") == [jane]
+    bench.now = bench.ahead(days=1, seconds=1)
+    bench.run(JOB)
+    assert bench.ids("users") == []
+
+
+def test_it_goes_when_the_grace_has_passed_and_not_before(bench):
+    user(bench, id=1, deleted_at=bench.ago(days=7, seconds=1))
+    user(bench, id=2, deleted_at=bench.ago(days=7) + timedelta(seconds=1))
+    user(bench, id=3, deleted_at=None)                                      # the app gave no time: it is now
+    user(bench, id=4, status="suspended", deleted_at=bench.ago(days=30))
+    bench.run(JOB)
+    assert bench.ids("users") == [2, 3, 4]
+    assert bench.rows("users")[1]["deleted_at"] == clock.text(bench.now)
+
+
+def test_nobody_is_told_of_a_day_that_has_passed_or_without_an_address(bench):
+    user(bench, id=1, deleted_at=bench.ago(days=400))
+    user(bench, id=2, deleted_at=bench.ago(days=1), email="")
+    user(bench, id=3, deleted_at=bench.ago(days=1), email="no address")
+    counts = bench.run(JOB)
+    assert (counts["revoked"], counts["erased"], counts["notices"]) == (3, 1, 0)
+    assert bench.ids("notifications") == []
+
+
+def test_what_a_request_under_way_has_written_goes_in_the_next_run(bench):
+    jane = user(bench, deleted_at=bench.ago(minutes=1))
+    bench.run(JOB)
+    bench.table("sessions", [{"user_id": jane}])
+    bench.table("aliases", [{"user_id": jane, "active": 1}])
+    bench.now = bench.ahead(minutes=5)
+    bench.run(JOB)
+    assert bench.ids("sessions") == []
+    assert bench.rows("aliases")[0]["active"] == 0
+
+
+def test_forwards_of_others_to_its_destinations_are_cancelled_too(bench):
+    jane, sam = user(bench, deleted_at=bench.ago(minutes=1)), user(bench, "active")
+    (home,) = bench.table("destinations", [{"user_id": jane}])
+    bench.table("failed_emails", [{"id": 1, "user_id": sam, "destination_id": home, "status": "pending"},
+                                  {"id": 2, "user_id": sam, "destination_id": home + 1, "status": "pending"}])
+    bench.run(JOB)
+    assert [row["status"] for row in bench.rows("failed_emails")] == ["failed", "pending"]
+
+
+def test_an_account_made_active_again_is_left_alone_and_can_be_deleted_again(bench):
+    jane = user(bench, deleted_at=bench.ago(days=3))
+    bench.run(JOB)
+    bench.db.execute("UPDATE {users} SET status = 'active', deleted_at = NULL")
+    bench.now = bench.ahead(days=30)
+    bench.run(JOB)
+    assert bench.ids("users") == [jane]
+    bench.table("sessions", [{"user_id": jane}])
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now", now=bench.now)
+    counts = bench.run(JOB)
+    assert (counts["revoked"], counts["notices"], bench.ids("sessions")) == (1, 1, [])
+    (deletion,) = deletions(bench)
+    assert deletion["erase_after"] == clock.text(bench.now + GRACE)
+
+
+def test_an_account_made_active_in_the_middle_loses_nothing_more(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("aliases", [{"user_id": jane}])
+    bench.table("domains", [{"user_id": jane}])
+
+    def restore(sql, values):
+        if "FROM {domains}" in sql and "LIMIT :most" in sql:
+            bench.db.execute("UPDATE {users} SET status = 'active'")
+    bench.on_statement = restore
+    counts = bench.run(JOB)
+    assert counts["restored"] == 1
+    assert len(bench.ids("domains")) == 1
+    assert deletions(bench)[0]["completed_at"] is None
+
+
+# What goes with it and what stays
+
+def test_what_of_others_refers_to_it(bench):
+    jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
+    (domain,) = bench.table("domains", [{"user_id": jane}])
+    (home,) = bench.table("destinations", [{"user_id": jane}])
+    (alias,) = bench.table("aliases", [{"user_id": sam, "domain_id": domain, "address": "sam@janes.example"}])
+    bench.table("alias_destinations", [{"alias_id": alias, "destination_id": home}])
+    bench.table("failed_emails", [{"user_id": sam, "alias_id": alias, "destination_id": home, "status": "pending"}])
+    bench.run(JOB)
+    assert [(row["id"], row["domain_id"]) for row in bench.rows("aliases")] == [(alias, None)]
+    assert bench.rows("alias_destinations") == []
+    assert bench.rows("failed_emails") == []
+    assert bench.rows("retired_addresses") == []
+
+
+def test_audit_rows_stay_without_anything_that_says_whose_they_were(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "account.signed_in", "ip": "192.0.2.1",
+                                "severity": "warning", "details": '{"email": "jane@old.example"}',
+                                "created_at": bench.ago(days=20)}])
+    bench.run(JOB)
+    old, new = bench.rows("audit_logs")
+    assert (old["user_id"], old["actor"], old["ip"], old["details"]) == (None, "", "", None)
+    assert (old["event"], old["severity"], old["created_at"]) == (
+        "account.signed_in", "warning", clock.text(bench.ago(days=20)))
+    assert (new["user_id"], new["event"]) == (None, "account.deleted")
+    assert json.loads(new["details"]) == {"deletion": deletions(bench)[0]["id"]}
+
+
+def test_a_file_goes_with_the_last_row_that_names_it(bench):
+    jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
+    bench.spool("mine.eml")
+    bench.spool("both.eml")
+    bench.table("failed_emails", [{"user_id": jane, "raw_path": "both.eml"}, {"user_id": sam, "raw_path": "both.eml"}])
+    bench.table("overflow_hold", [{"user_id": jane, "raw_path": "mine.eml"}])
+    bench.table("spam_quarantine", [{"user_id": jane, "raw_path": "mine.eml"},
+                                    {"user_id": jane, "raw_path": "../config.ini"}])
+    counts = bench.run(JOB)
+    assert bench.spooled() == ["both.eml"]
+    assert counts["files"] == 1
+    assert (bench.folder / "config.ini").exists()
+
+
+def test_nothing_is_deleted_when_the_spool_is_another_folder(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("sessions", [{"user_id": jane}])
+    bench.table("overflow_hold", [{"user_id": jane, "raw_path": "mine.eml"}])
+    (bench.spool_dir / ".jobs-spool").unlink()
+    assert "does not carry the mark" in bench.fails(JOB)
+    assert len(bench.ids("overflow_hold")) == 1
+    assert bench.ids("sessions") == []
+
+
+def test_its_exports_go_with_their_files(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    name = f"export-1-{'a' * 32}.zip"
+    (bench.folder / "exports").mkdir()
+    (bench.folder / "exports" / name).write_bytes(b"zip")
+    bench.config(export={"dir": "exports"})
+    bench.table("export_requests", [{"id": 1, "user_id": jane, "status": "ready", "file_name": name}])
+    bench.run(JOB)
+    assert not (bench.folder / "exports" / name).exists()
+    assert bench.ids("export_requests") == []
+
+
+def test_what_a_run_that_lives_is_sending_goes_in_the_next_run(bench):
+    # R22
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("failed_emails", [{"user_id": jane, "status": "sending", "claim_token": "t", "claim_run": "r",
+                                   "lease_until": bench.ahead(minutes=3)}])
+    assert bench.run(JOB)["waiting"] == 1
+    assert (len(bench.ids("failed_emails")), bench.ids("users")) == (1, [jane])
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run(JOB)["erased"] == 1
+    assert (bench.ids("failed_emails"), bench.ids("users")) == ([], [])
+
+
+def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.table("aliases", [{"user_id": jane, "address": "shop@alias.example"}])
+    bench.table("destinations", [{"user_id": jane, "email": "home@jane.example"}])
+    bench.run(JOB)
+    config = str(bench.folder / "config.ini")
+    assert is_retired("shop@alias.example", config)
+    assert is_retired(" Shop@Alias.example", config)
+    assert not is_retired("home@jane.example", config)
+    assert not is_retired("jane@old.example", config)
+    assert "shop" not in str(bench.rows("retired_addresses"))
+
+
+def test_the_hash_is_the_one_that_the_document_gives_for_php():
+    import hashlib
+    import hmac
+    key = hmac.new(b"the secret", b"retired-address", hashlib.sha256).digest()
+    assert retired.address_hash(key, "A@b.example") == hmac.new(key, b"a@b.example", hashlib.sha256).hexdigest()
+
+
+# Order, batches, stops
+
+def test_oldest_first_and_a_limit_counts_accounts(bench):
+    for number, days in enumerate((8, 30, 9), 1):
+        user(bench, id=number, deleted_at=bench.ago(days=days))
+    assert bench.run(JOB, limit=1)["erased"] == 1
+    assert bench.result["status"] == "partial"
+    assert bench.ids("users") == [1, 3]
+    bench.run(JOB, limit=1)
+    assert bench.ids("users") == [1]
+
+
+def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
+    # R4, R16
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(3000)])
+    bench.bulk("message_stats", [{"user_id": jane, "alias_id": n // 2, "day": "2026-01-01", "status": "spam",
+                                  "direction": ("reply", "send")[n % 2]} for n in range(3000)])
+    bench.clock.step = 0.9
+    for _ in range(40):
+        bench.run(JOB)
+        if bench.result["status"] == "ok":
+            break
+    assert bench.result["status"] == "ok"
+    bench.clock.step = 0
+    assert (bench.rows("message_logs"), bench.rows("message_stats"), bench.ids("users")) == ([], [], [])
+    assert deletions(bench)[0]["counts"] == {"message_logs": 3000, "message_stats": 3000, "users": 1}
+
+
+def test_no_batch_is_large(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(4000)])
+    largest = []
+    bench.on_statement = lambda sql, values: largest.append(len(values["ids"])) if (
+        sql.startswith("DELETE FROM {message_logs}")) else None
+    bench.run(JOB)
+    assert max(largest) <= 900
+    assert sum(largest) == 4000
+
+
+# Mistakes
+
+def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
+    for number in range(1, 61):
+        user(bench, id=number, deleted_at=bench.ago(days=8))
+    bench.table("sessions", [{"user_id": 1}])
+    for number in range(61, 101):
+        user(bench, "active", id=number)
+    error = bench.fails(JOB)
+    assert "60 of 100 accounts would be deleted for good now" in error
+    assert "jobs.py delete_accounts --yes" in error
+    assert bench.ids("sessions") == []
+    assert len(bench.ids("users")) == 100
+    bench.run(JOB, limit=10, yes=True)
+    bench.run(JOB)                                                          # said once, it holds for them
+    assert bench.ids("users") == list(range(61, 101))
+
+
+def test_fifty_or_a_fifth_are_no_reason_to_stop(bench):
+    for number in range(1, 51):
+        user(bench, id=number, deleted_at=bench.ago(days=8))
+    assert bench.run(JOB)["erased"] == 50
+    for number in range(1, 261):
+        user(bench, "deleted" if number <= 52 else "active", id=number, deleted_at=bench.ago(days=8))
+    assert bench.run(JOB)["erased"] == 52
+
+
+# Late rows
+
+def test_rows_that_come_in_after_it_is_gone_go_too(bench):
+    user(bench, "active")
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.run(JOB)
+    bench.table("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(2)])
+    bench.table("usage_daily", [{"user_id": jane}])
+    bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "x"}])
+    bench.now = bench.ahead(minutes=5)
+    assert bench.run(JOB)["late_rows"] == 4
+    assert (bench.rows("message_logs"), bench.rows("usage_daily")) == ([], [])
+    assert {row["user_id"] for row in bench.rows("audit_logs")} == {None}
+    (deletion,) = deletions(bench)
+    assert deletion["counts"] == {"users": 1, "message_logs": 2, "usage_daily": 1, "audit_logs": 1}
+
+
+def test_rows_of_a_user_whose_own_row_the_app_has_deleted_go_within_a_day(bench):
+    sam = user(bench, "active")
+    bench.run(JOB)
+    bench.table("aliases", [{"user_id": sam}, {"user_id": 90}])
+    bench.table("notification_optouts", [{"user_id": 91}])
+    bench.table("audit_logs", [{"user_id": None, "event": "x"}])
+    bench.table("message_logs", [{"user_id": 0, "direction": "forward", "status": "blocked"}])     # 0 is nobody
+    bench.run(JOB)
+    assert len(bench.ids("aliases")) == 2
+    bench.now = bench.ahead(days=1)
+    assert bench.run(JOB)["late_rows"] == 2
+    assert [row["user_id"] for row in bench.rows("aliases")] == [sam]
+    assert (bench.rows("notification_optouts"), len(bench.rows("message_logs"))) == ([], 1)
+    assert len(deletions(bench)) == 2
+
+
+def test_a_table_users_that_lacks_them_deletes_nothing(bench):
+    bench.table("aliases", [{"user_id": number} for number in range(1, 30)])
+    assert "look at [tables] users" in bench.fails(JOB)
+    user(bench, "active")
+    assert "28 users that rows name are not in the table users" in bench.fails(JOB)
+    assert len(bench.ids("aliases")) == 29
+    bench.run(JOB, yes=True)
+    assert bench.ids("aliases") == [1]
+
+
+# After a backup was put back
+
+def test_a_restored_account_is_deleted_again_at_once_and_nobody_is_told(bench):
+    # R56
+    made = bench.ago(days=100)
+    jane = user(bench, deleted_at=bench.ago(days=8), created_at=made)
+    bench.run(JOB)
+    record = bench.folder / "state" / "deletions.jsonl"
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert "jane" not in record.read_text()
+    user(bench, "active", id=jane, created_at=made, deleted_at=None)        # as the backup has it
+    bench.table("aliases", [{"user_id": jane}])
+    bench.run(JOB)
+    assert bench.ids("users") == [jane]
+    assert bench.run(JOB, dry_run=True, reapply="yes")["to_reapply"] == 1
+    counts = bench.run(JOB, reapply="yes")
+    assert (counts["reapplied"], counts["erased"], counts["notices"]) == (1, 1, 0)
+    assert (bench.ids("users"), bench.ids("aliases")) == ([], [])
+    assert bench.run(JOB, reapply="yes")["reapplied"] == 0
+
+
+def test_an_account_that_was_given_the_same_id_is_another_one(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8), created_at=bench.ago(days=100))
+    bench.run(JOB)
+    user(bench, "active", id=jane, created_at=bench.ago(days=99))
+    assert bench.run(JOB, reapply="yes")["reapplied"] == 0
+    assert bench.ids("users") == [jane]
+
+
+def test_half_a_line_of_the_record_costs_no_other(bench):
+    record = bench.folder / "state" / "deletions.jsonl"
+    record.parent.mkdir(exist_ok=True)
+    record.write_text('{"user_id": 7, "compl')
+    jane = user(bench, deleted_at=bench.ago(days=8), created_at=bench.ago(days=9))
+    bench.run(JOB)
+    user(bench, "active", id=jane, created_at=bench.ago(days=9))
+    assert bench.run(JOB, reapply="yes")["reapplied"] == 1
+
+
+# The order
+
+def test_no_row_goes_before_those_that_refer_to_it():
+    order = [reference.table for reference in cascade.order()]
+    assert sorted(order) == sorted({reference.table for reference in to("users")})
+    for reference in REFERENCES:
+        if reference.goes == "with" and {reference.table, reference.target} <= set(order):
+            assert order.index(reference.table) < order.index(reference.target), reference
+
+
+def test_each_table_that_refers_to_something_that_goes_is_reached():
+    reached = {"users"}
+    while more := {reference.table for reference in REFERENCES
+                   if reference.target in reached and reference.goes in ("with", "stays")} - reached:
+        reached |= more
+    assert {reference.table for reference in REFERENCES} <= reached
+
+
+def test_a_user_ref_tells_nobody_which_user(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    bench.run(JOB)
+    (deletion,) = deletions(bench)
+    assert len(deletion["user_ref"]) == 64
+    import hashlib
+    assert deletion["user_ref"] != hashlib.sha256(str(jane).encode()).hexdigest()

@@ -58,6 +58,8 @@ def _value(bench, name: str, column, at: int, word: str, made: dict):
         return made[target][min(at, len(made[target])) - 1]
     if name == "users" and column.name in ("status", "deleted_at", "log_retention_days"):
         return {"status": "active"}.get(column.name)
+    if column.type == "flag":
+        return 1
     if column.name == "status":
         return STATUS[name]
     if name == "notification_optouts":

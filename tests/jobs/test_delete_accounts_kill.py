@@ -1,0 +1,121 @@
+"""Killed at any table, the next runs delete what is left of an account, and its counts are exact."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.recipes import cascade
+from tests.support.account import everything, found
+from tests.support.databases import empty
+from tests.support.repeats import REPEATS
+from tests.support.service import ROOT
+
+JOB = "delete_accounts"
+CALL = str(ROOT / "tests/support/killed_call.py")
+TABLES = [reference.table for reference in cascade.order()]
+pytestmark = pytest.mark.slow
+
+
+def run(bench, launcher: str = str(ROOT / "jobs.py"), **environment: str) -> subprocess.CompletedProcess:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return subprocess.run([sys.executable, launcher, JOB, "--json"], cwd=bench.folder, capture_output=True, text=True,
+                          timeout=60, check=False, env={**kept, "JOBS_CONFIG": str(bench.folder / "config.ini"),
+                                                        **environment})
+
+
+def struck(bench, at: str, number: int = 1) -> bool:
+    """Run in a process of its own until just before that statement, if its turn comes. Whether it was killed."""
+    child = os.fork()
+    if child == 0:                      # the job opens a connection of its own
+        left = [number]
+
+        def strike(sql, _values):
+            left[0] -= at in sql
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+        try:
+            bench.on_statement = strike
+            os._exit(bench.attempt(JOB)["status"] != "ok")
+        finally:
+            os._exit(70)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def account(bench):
+    bench.now = clock.now()
+    return everything(bench, "jane", each=2, status="deleted", deleted_at=bench.ago(days=8))
+
+
+def judge(bench, jane) -> None:
+    done = run(bench)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["status"] == "ok"
+    assert found(bench, "jane") == []
+    assert bench.ids("users") == []
+    (deletion,) = bench.rows("account_deletions")
+    assert json.loads(deletion["counts"]) == jane.rows
+    assert deletion["completed_at"] is not None
+    assert [row["event"] for row in bench.rows("audit_logs")].count("account.deleted") == 1
+
+
+def test_killed_at_each_table_in_turn(bench):
+    # R56
+    jane = account(bench)
+    shut = ("sessions", "magic_links", "destination_verifications")
+    strikes = ["INSERT INTO {account_deletions}", *(f"DELETE FROM {{{name}}}" for name in shut), "UPDATE {webhooks}",
+               "UPDATE {aliases}", "UPDATE {failed_emails}", "UPDATE {account_deletions} SET requested_at",
+               *(f"{'UPDATE' if name == 'audit_logs' else 'DELETE FROM'} {{{name}}}" for name in TABLES
+                 if name not in shut),
+               "DELETE FROM {users}", "UPDATE {account_deletions} SET completed_at"]
+    assert [at for at in strikes if not struck(bench, at)] == []
+    judge(bench, jane)
+
+
+def test_killed_between_a_batch_and_its_commit(bench):
+    # R56, R58: files are gone and rows come back; neither a row nor a count is lost or doubled
+    chance, kills = random.Random(56), 0
+    for _ in REPEATS:
+        empty(bench.db)
+        jane = account(bench)
+        while struck(bench, "COMMIT", chance.randint(3, 9)):
+            kills += 1
+        judge(bench, jane)
+    assert kills > 3
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_as_it_writes_the_record(bench, when):
+    # R56: it is on the disk before the account is gone, so a restored backup can never be without it
+    jane = account(bench)
+    assert run(bench, CALL, JOBS_KILL_CALL="jobs_lib.recipes.deletion_record:append",
+               JOBS_KILL_WHEN=when).returncode == -signal.SIGKILL
+    assert bench.ids("users") == [jane.id]
+    judge(bench, jane)
+    lines = (bench.folder / "state" / "deletions.jsonl").read_text().splitlines()
+    assert {json.loads(line)["user_id"] for line in lines} == {jane.id}
+
+
+def test_two_runs_at_once_count_each_row_once(bench):
+    # R12: on two hosts, neither of which sees the other's lock
+    jane = account(bench)
+    bench.config(core={"secret_key": "shared"})
+    second, once = bench.second_host(), []
+    second.config(core={"state_dir": "state", "secret_key": "shared"}, spool={"dir": bench.spool_dir})
+
+    def meanwhile(sql, values):
+        if "FROM {domains}" in sql and not bench.db.current and not once:
+            once.append(second.run(JOB))
+    bench.on_statement = meanwhile
+    bench.attempt(JOB)
+    bench.on_statement = None
+    assert once
+    judge(bench, jane)
