@@ -94,7 +94,7 @@ def test_all_are_shut_before_anything_slow(bench):
     gone = []
 
     def hear(sql, values):
-        if sql.startswith("DELETE") or sql.startswith("UPDATE {failed_emails}"):
+        if sql.startswith(("DELETE", "UPDATE {failed_emails}")):
             gone.append((sql.split("{")[1].split("}")[0], {row["user_id"] for row in bench.rows("sessions")}))
     bench.on_statement = hear
     bench.run(JOB)
