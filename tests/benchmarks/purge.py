@@ -1,12 +1,13 @@
 """Deleting the old half of a table in several ways, with a writer beside each: rows a second, and the writer's waits.
 
-    python -m tests.benchmarks.purge [--case plain] [--case stats] [--case archive] [--engine sqlite]
+    python -m tests.benchmarks.purge [--case plain] [--case stats] [--case archive] [--case account] [--engine sqlite]
                                      [--engine mariadb] [--rows 1000000] [--rows 5000000] [--rounds 3]
 
     plain      audit rows of 200 bytes, one in a thousand of the old ones critical, so that it stays; beside one
                DELETE, a LIMIT in a loop, and pt-archiver
     stats      message logs, with all their indexes, whose totals are kept; beside one INSERT ... SELECT of all totals
                and one DELETE in one transaction. After it: how long one user's totals take to be read
+    account    message logs, every second one of which goes with its account, by delete_accounts; beside one DELETE
     archive    the audit rows, first written to a folder; beside a gzip of JSON lines in one go and one DELETE
 
 The writer inserts new rows and updates rows that stay, 200 times a second. MariaDB is a private server with the

@@ -1,4 +1,4 @@
-"""The three cases of the purge benchmark: what is in the table, who deletes its old half, and who writes beside them.
+"""The cases of the purge benchmark: what is in the table, who deletes its old half, and who writes beside them.
 
 Each contestant is a function of (url, folder) that runs in a process of its own. Ours goes through the runner, as
 `jobs.py` would run it. Rows are in the order of their time; the first half is older than the limit.
@@ -185,6 +185,45 @@ def totals_kept(db, deleted: int, outcome: dict) -> None:
     outcome["query_ms"] = statistics.median(took)
 
 
+# One account with half of all message logs, every second row of the table.
+
+ACCOUNT, OTHERS = 1, 100
+ACCOUNT_WHERE = f"user_id = {ACCOUNT}"
+
+
+def account_row(number: int, rows: int) -> tuple:
+    """A message, of the account or of one of the others."""
+    user = ACCOUNT if number % 2 else 2 + number // 2 % OTHERS
+    return (number, user, user, "forward", STATUSES[number * 31 % 20], 4000 + number % 9000,
+            moment(number, rows, 390, 85, 299))
+
+
+def account_write(db, number: int, rows: int) -> str:
+    """Update a row of another account, or insert one."""
+    if number % 2:
+        db.execute("UPDATE {message_logs} SET status = 'bounced' WHERE id = :id",
+                   id=2 + number * 7919 % (rows // 2) // 2 * 2)
+        return "update"
+    db.insert("message_logs", user_id=2 + number % OTHERS, alias_id=2, direction="forward", status="delivered",
+              bytes_used=4000, created_at=NOW)
+    return "insert"
+
+
+def account_job(url: str, folder: str) -> None:
+    """Our job: all tables of an account that was deleted eight days ago."""
+    db = connect(url, timeout=60.0)
+    for user in range(1, OTHERS + 2):
+        db.insert("users", id=user, email="someone@home.example", status="deleted" if user == ACCOUNT else "active",
+                  deleted_at=NOW - timedelta(days=8) if user == ACCOUNT else None, created_at=NOW - timedelta(days=400))
+    db.close()
+    ours(catalogue.load("delete_accounts"), url, folder, "[delete_accounts]\nbudget = 1h\n")
+
+
+def one_delete_of_it(url: str, folder: str) -> None:
+    """Its log rows in one statement."""
+    connect(url, timeout=60.0).execute(f"DELETE FROM {{message_logs}} WHERE {ACCOUNT_WHERE}")
+
+
 def unchecked(db, deleted: int, outcome: dict) -> None:
     """Nothing more to look at."""
 
@@ -200,6 +239,10 @@ CASES = {
                   columns=["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
                   cutoff=LOGS_CUTOFF, index=None, write=log_write, old=lambda rows: rows // 2, check=totals_kept,
                   peers=False, contestants={"nothing": nothing, "one transaction": one_transaction, "ours": log_job}),
+    "account": Case("deleted with their account", table="message_logs", row=account_row, where=ACCOUNT_WHERE,
+                    columns=["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
+                    cutoff=LOGS_CUTOFF, index=None, write=account_write, old=lambda rows: rows // 2, check=unchecked,
+                    peers=False, contestants={"nothing": nothing, "one DELETE": one_delete_of_it, "ours": account_job}),
     "archive": Case("archived, then deleted", **AUDIT, peers=False, contestants={
         "nothing": nothing, "a dump, one DELETE": dump, "ours": archive_job}),
 }

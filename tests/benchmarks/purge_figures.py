@@ -35,7 +35,7 @@ def ratio(rates: dict, name: str, other: str) -> float:
 def show(engine: str, name: str, case: Case, rows: int, found: dict) -> None:
     """A table, and the goals."""
     base, rounds = [*case.contestants][1], max(map(len, found.values()))
-    print(f"\n{engine}, {name}: the older half of {rows:,} rows {case.title}, median of {rounds}")
+    print(f"\n{engine}, {name}: half of {rows:,} rows {case.title}, median of {rounds}")
     print(f"  {'':<24}{'rows/s':>9}{'of ' + base:>22}{'clean':>7}{'MB':>6}"
           "    update p99 / max ms    insert p99 / max ms")
     took, clean = rates(found), rates(found, "clean")
