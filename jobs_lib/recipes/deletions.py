@@ -53,7 +53,8 @@ def _preview(ctx, known) -> dict:
     ids = [account.user_id for account in going]
     rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids)
                for reference in references.to("users")) if ids else 0
-    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows": rows + len(going)}
+    late = latecomers.preview(ctx, known)
+    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows": rows + len(going), "users_gone": late}
 
 
 def _due(ctx, account) -> str:

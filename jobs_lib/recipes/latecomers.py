@@ -41,21 +41,39 @@ def _daily(ctx, known, counts: dict, pace) -> bool:
     day = int(ctx.now.timestamp()) // 86400
     if known.last.get(DAY) == day:
         return True
-    gone: list[int] = []
-    low = 0
-    while low is not None:
-        if ctx.should_stop():
-            return False
-        high = ctx.db.value("SELECT MAX(id) FROM (SELECT id FROM {users} WHERE id > :low ORDER BY id LIMIT :page)"
-                            " AS page", low=low, page=PAGE)
-        gone += named(ctx.db, low, high)
-        low = high
+    gone = _all(ctx)
+    if gone is None:
+        return False
     if gone and (trouble := _suspicious(ctx, known, gone)):
         refuse(ctx, "users", trouble)
     if not _erase(ctx, gone, counts, pace):
         return False
     known.store(**{DAY: day})
     return True
+
+
+def preview(ctx, known) -> int:
+    """Show of how many users who are gone there are rows."""
+    gone = _all(ctx) or []
+    if gone:
+        trouble = _suspicious(ctx, known, gone)
+        ctx.show(f"delete what is left of users who are gone: {len(gone):,}", [],
+                 f"a run would stop before: {trouble}" if trouble else "")
+    return len(gone)
+
+
+def _all(ctx) -> list[int] | None:
+    """All users who are gone and whom rows name; None when the run is to stop."""
+    gone: list[int] = []
+    low = 0
+    while low is not None:
+        if ctx.should_stop():
+            return None
+        high = ctx.db.value("SELECT MAX(id) FROM (SELECT id FROM {users} WHERE id > :low ORDER BY id LIMIT :page)"
+                            " AS page", low=low, page=PAGE)
+        gone += named(ctx.db, low, high)
+        low = high
+    return gone
 
 
 def named(db, low: int, high: int | None) -> list[int]:
@@ -68,7 +86,7 @@ def named(db, low: int, high: int | None) -> list[int]:
 
 
 def _suspicious(ctx, known, gone: list[int]) -> str | None:
-    if ctx.confirmed:
+    if ctx.confirmed and not ctx.dry_run:
         known.store(**{CONFIRMED: max(gone)})
     new = sum(user_id > known.last.get(CONFIRMED, 0) for user_id in gone)
     users = ctx.db.value("SELECT COUNT(*) FROM {users}")
