@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from . import retention, spool
-from .cascade import HELD, Gone, columns, erase, next_key
+from .cascade import HELD, Gone, columns, erase, is_queue, next_key
 from .retention import FILES_AT_ONCE
 from .walk import LISTED, Pace
 
@@ -22,6 +22,10 @@ None."""
 
 class Restored(Exception):
     """The account was made active again: nothing more of it may be touched."""
+
+
+class InFlight(Exception):
+    """A run that lives is just sending something of the account: the next run goes on with it."""
 
 
 def pace(ctx) -> Pace:
@@ -83,7 +87,7 @@ class Batches:
         """Delete all rows of a table that name the user. False when the run is to stop."""
         if next_key(name) != "id":
             return self.each(name, "user_id = :user", _erase_keyed)
-        held = f" AND {HELD}" if "claim_run" in columns(name) else ""
+        held = f" AND {HELD}" if is_queue(name) else ""
         return self.each(name, f"user_id = :user{held}", erase)
 
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
@@ -174,9 +178,11 @@ def _erase_keyed(db, name: str, parts: list, rule: str, values: dict, gone: Gone
 
 @contextmanager
 def unless_restored(ctx, user_id: int, counts: dict):
-    """What follows is left where it is once the account turns out to be active again."""
+    """What follows is left where it is once the account turns out to be active again, or in use by a run."""
     try:
         yield
+    except InFlight:
+        counts["waiting"] = counts.get("waiting", 0) + 1
     except Restored:
         counts["restored"] = counts.get("restored", 0) + 1
         ctx.log.warning("account changed meanwhile", user_id=user_id, what="it is not deleted any more: left alone")

@@ -23,13 +23,19 @@ KEPT = ("raw_path", "address", "file_name")     # columns of which a Gone tells
 
 
 def order() -> list:
-    """The references to `users`: each comes before those of the tables that its own rows refer to."""
+    """The references to `users`: queues first, and each before those of the tables that its own rows refer to."""
     from graphlib import TopologicalSorter
 
     mine = {reference.table: reference for reference in references.to("users")}
     before = {name: sorted({other.table for other in references.to(name) if other.goes == "with"} & set(mine))
               for name in mine}
-    return [mine[name] for name in TopologicalSorter(before).static_order()]
+    names = sorted(TopologicalSorter(before).static_order(), key=lambda name: not is_queue(name))
+    return [mine[name] for name in names]
+
+
+def is_queue(name: str) -> bool:
+    """Whether its rows are claimed by the runs that work on them."""
+    return "claim_run" in columns(name)
 
 
 @cache

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from .. import clock
 from . import accounts, audit, deletion_record
-from .cascade import Gone, anonymise, columns, erase, order
+from .cascade import Gone, anonymise, erase, is_queue, order
 from .reminders import alone
 from .revocation import is_revoked
 
@@ -61,22 +61,22 @@ def erase_all(ctx, going: list, counts: dict, pace) -> bool:
 
 
 def empty(batches) -> bool:
-    """Delete whatever belongs to the account but its own row. False when the run is to stop."""
-    return all(batches.each(reference.table, "user_id = :user", anonymise) if reference.goes == "stays"
-               else batches.gone(reference.table) for reference in order())
+    """Delete whatever belongs to the account but its own row. False when the run is to stop.
 
-
-def in_flight(batches) -> bool:
-    """Whether a run that lives is just sending something of the account: that goes in the next run."""
-    return any(batches.db.row(f"SELECT id FROM {{{reference.table}}} WHERE user_id = :user LIMIT 1",
-                              user=batches.user_id) for reference in order() if "claim_run" in columns(reference.table))
+    InFlight when a run that lives is just sending something of it. The queues come first, so all else is still there.
+    """
+    for reference in order():
+        name = reference.table
+        if not (batches.each(name, "user_id = :user", anonymise) if reference.goes == "stays" else batches.gone(name)):
+            return False
+        if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user LIMIT 1",
+                                             user=batches.user_id):
+            raise accounts.InFlight
+    return True
 
 
 def _end(ctx, account, batches, counts: dict) -> bool:
     """The user's own row goes, with what came in meanwhile, and the deletion is complete."""
-    if in_flight(batches):
-        counts["waiting"] = counts.get("waiting", 0) + 1
-        return True
     state_dir = ctx.section("core").state_dir
 
     def work() -> None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from ..schema import references
 from . import accounts, deletion_record
-from .deletion import complete, empty, in_flight
+from .deletion import complete, empty
 from .retention import refuse
 
 RECENT = timedelta(days=3)
@@ -105,8 +105,7 @@ def _erase(ctx, ids: list[int], counts: dict, pace) -> bool:
         with accounts.unless_restored(ctx, user_id, counts):
             if not empty(batches):
                 return False
-            if not in_flight(batches):
-                ctx.db.batch(partial(complete, ctx, batches.deletion_id, ctx.clock()))
+            ctx.db.batch(partial(complete, ctx, batches.deletion_id, ctx.clock()))
         counts["late_rows"] = counts.get("late_rows", 0) + counts["rows"] - before
     return True
 

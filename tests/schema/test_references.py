@@ -22,6 +22,23 @@ def test_every_reference_is_a_ref_column_to_a_table_with_an_id():
         assert reference.goes in ("with", "stays", "unset", "later")
 
 
+def test_a_column_that_is_emptied_may_be_empty():
+    # R56
+    unset = [reference for reference in REFERENCES if reference.goes == "unset"]
+    assert unset
+    for reference in unset:
+        assert next(column for column in table(reference.table).columns if column.name == reference.column).null
+
+
+def test_whatever_refers_to_something_that_goes_is_reached_by_a_deletion():
+    # R56: from the user on, by all that goes with it
+    reached = {"users"}
+    while more := {reference.table for reference in REFERENCES
+                   if reference.target in reached and reference.goes in ("with", "stays")} - reached:
+        reached |= more
+    assert {reference.table for reference in REFERENCES} == reached - {"users"}
+
+
 def test_what_belongs_to_an_account_goes_with_it_or_is_made_anonymous():
     # R56
     assert {reference.table for reference in to("users") if reference.goes == "stays"} == {"audit_logs"}
