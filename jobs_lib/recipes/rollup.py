@@ -120,9 +120,9 @@ def _unseen(ctx, first: str):
     low = max(seen - OVERLAP, 0)
     while low < last and not ctx.should_stop():
         high = min(low + SCANNED, last)
-        rows = db.query("SELECT DISTINCT DATE(created_at) AS day FROM {message_logs} WHERE id > :low AND id <= :high"
-                        " AND created_at >= :dawn AND created_at < :dusk", low=low, high=high, dawn=DAWN, dusk=DUSK)
-        yield [row["day"] for row in rows if row["day"] and row["day"] >= first], high
+        rows = db.query(f"SELECT DISTINCT DATE(created_at) AS day FROM {{message_logs}}{db.dialect.by_key}"
+                        " WHERE id > :low AND id <= :high", low=low, high=high)
+        yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], high
         low = high
 
 
