@@ -46,14 +46,16 @@ def _judge_database(core, config: Config) -> list[str]:
 
 
 def _judge_store(config: Config) -> list[str]:
-    """A folder for archives that is not their own."""
+    """A folder for archives, or for exports, that is not their own."""
     from .ports.archives import misplaced
+    from .recipes import export_files
 
     try:
-        trouble = misplaced(config.section("archive").store, config.section)
+        troubles = (misplaced(config.section("archive").store, config.section),
+                    export_files.misplaced(config.section))
     except ConfigError:
         return []                       # told already
-    return [trouble] if trouble else []
+    return [trouble for trouble in troubles if trouble]
 
 
 def warnings(config: Config, jobs: list) -> list[str]:

@@ -25,15 +25,20 @@ def new_name(request_id: int) -> str:
     return f"export-{request_id}-{os.urandom(16).hex()}.zip"
 
 
+def misplaced(section_of) -> str | None:
+    """Why exports must not be in the folder that is set, in a sentence: what is in others is swept or rotated."""
+    path = section_of("export").dir
+    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section, option in (
+        ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"))]
+    wrong = shared(path, [(name, other) for name, other in others if other and "://" not in other])
+    return wrong and f"{OPTION} = {path}: {wrong}; give exports a folder of their own"
+
+
 def folder(ctx) -> str:
     """The folder, made and marked as this database's. ConfigError, JobsError for one that is not ours alone."""
     path = ctx.section("export").dir
-    others = [(f"[{section}] {option}", getattr(ctx.section(section), option))
-              for section, option in (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"),
-                                      ("archive", "store")) if getattr(ctx.section(section), option)]
-    wrong = shared(path, [(name, other) for name, other in others if "://" not in other])
-    if wrong:
-        raise ConfigError(f"{OPTION} = {path}: {wrong}; give exports a folder of their own")
+    if trouble := misplaced(ctx.section):
+        raise ConfigError(trouble)
     try:
         mark_folder(path, database_id(ctx.db), OPTION, MARKER)
         htaccess = os.path.join(path, ".htaccess")

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from . import exports
+from .export_link import url
 
 SHOWN = 10
 
@@ -16,9 +17,10 @@ def preview(ctx) -> dict:
     over = ctx.db.query("SELECT id, status, expires_at, file_bytes FROM {export_requests} WHERE status = 'ready'"
                         " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now,
                         most=ctx.limit or exports.AT_ONCE)
-    for title, some in (("export {} account{}", made), ("refuse {} request{}", refused),
-                        ("delete {} export{} whose time is over", over)):
+    no_page = "" if url(ctx) else "a run would fail: set [export] url, or [core] app_url"
+    for title, some, note in (("export {} account{}", made, no_page), ("refuse {} request{}", refused, ""),
+                              ("delete {} export{} whose time is over", over, "")):
         if some:
-            ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN])
+            ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
     return {"exported": len(made), "expired": len(over), "refused": len(refused)}
 

@@ -480,6 +480,17 @@ def test_an_attempt_counts_only_if_it_had_half_of_the_time(bench, spent, attempt
     assert zips(bench) == []
 
 
+def test_a_dry_run_says_what_waits_and_what_is_missing(bench):
+    bench.config(export={"dir": "exports"})
+    account(bench)
+    ask(bench)
+    ask(bench, user_id=99)
+    assert bench.run("export_accounts", dry_run=True) == {"exported": 1, "expired": 0, "refused": 1}
+    assert [(step["step"], bool(step["note"])) for step in bench.samples] == [
+        ("export 1 account", True), ("refuse 1 request", False)]
+    assert not (bench.folder / "exports").exists()
+
+
 def test_twice_in_a_row_is_as_once(bench):                      # R12
     exported(bench)
     before, files = bench.rows("export_requests"), zips(bench)
