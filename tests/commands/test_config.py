@@ -160,6 +160,18 @@ def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
         assert any(said in words for words in warnings), answer
 
 
+@pytest.mark.parametrize("text, said", [
+    ("[archive]\nstore = var/spool/old\n", "[archive] store = {}/var/spool/old: that is in [spool] dir"),
+    ("[export]\ndir = var\n", "[export] dir = {}/var: that holds [spool] dir"),
+    ("[export]\ndir = files\n[archive]\nstore = files\n", "[export] dir = {0}/files: that is [archive] store"),
+])
+def test_check_refuses_a_folder_that_something_else_sweeps(line, text, said):
+    line.ini(text)
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert said.format(line.folder) in answer.err
+
+
 @pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group"), (0o600, None)])
 @pytest.mark.parametrize("name, text, secret", [
     ("config.ini", "[mail]\npassword = hunter2\n", "[mail] password"),
