@@ -183,11 +183,7 @@ MEANINGS = {
 }
 TABLES, COLUMNS = "tables", "columns"       # [tables] our_name = their_name: adopting a database that exists
 
-# The defaults of the first three are the job's own declaration.
-JOB_OPTIONS = {
-    "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
-    "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
-    "budget": Option(kind.duration, None, "How long one run works before it leaves the rest to the next."),
+JOB_ALERTS = {
     "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "You are told after so many failures in "
                                                                              "a row. Empty: [alerts] after_failures."),
     "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "You are told when the last success is "
@@ -195,6 +191,13 @@ JOB_OPTIONS = {
                                                                                 "interval; off: never."),
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds and fails, as "
                                                             "healthchecks expects it. Empty: nothing."),
+}
+# The defaults of the first three are the job's own declaration.
+JOB_OPTIONS = {
+    "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
+    "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
+    "budget": Option(kind.duration, None, "How long one run works before it leaves the rest to the next."),
+    **JOB_ALERTS,
 }
 
 

@@ -197,8 +197,8 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             reasons.append("none was finished since then")
         if reasons:
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.due:,} {queue.what} wait since {at(since)}", since,
-                                 f"{queue.due:,} {queue.what} are due, the oldest since {since:%Y-%m-%d %H:%M} UTC: "
+                                 f"{queue.what} overdue since {at(since)}: {queue.due:,}", since,
+                                 f"{queue.due:,} due, the oldest since {since:%Y-%m-%d %H:%M} UTC: "
                                  f"{' and '.join(reasons)}.", "", f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:
             found.append(Trouble(f"undelivered:{queue.name}", "undelivered",

@@ -15,12 +15,12 @@ WIDTH = 76
 HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
-LATER = "You are told once, again each {remind} while it lasts, and when it is over."
+LATER = "You are told once, again after {remind} while it lasts, and when it is over."
 TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
 
 
 def alert(sent: list, remind: str) -> Alert:
-    """One message of all that a channel has to tell. `sent`: alert_rows.Pending, `remind`: `24h` or `off`."""
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending, `remind`: `24 hours` or `off`."""
     return _alert(_subject(sent), "\n\n".join(map(_item, sent)), [_object(each) for each in sent], remind)
 
 
@@ -34,7 +34,7 @@ def urgent(trouble) -> Alert:
     row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
            "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
     from .alert_rows import Pending
-    return alert([Pending("new", row)], "24h")
+    return alert([Pending("new", row)], "24 hours")
 
 
 def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:

@@ -5,7 +5,6 @@ from functools import partial
 
 from .. import clock, health, troubles
 from ..errors import JobsError
-from ..options import show_duration
 from . import alert_away, alert_rows, alert_words, gauges
 from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
 from .relay import Relay
@@ -98,7 +97,7 @@ def _tell(ctx, rows: dict, counts: dict) -> JobsError | None:
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
-        remind = "off" if alerts.remind is None else show_duration(alerts.remind)
+        remind = "off" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
         error = _send(ctx, channel, alert_words.alert(sent, remind))
         if error:
             errors[channel] = troubles.words(error)

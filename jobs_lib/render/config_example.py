@@ -34,26 +34,42 @@ ENV_HEAD = """\
 """
 
 
+ALSO = "The sections that follow are the jobs'. In each of them these options may stand, too:"
+
+
 def config_ini(jobs: list) -> str:
     """The text of config.ini.example."""
     parts = [INI_HEAD]
     for name, known in settings.SECTIONS.items():
         parts.append(_section(name, settings.MEANINGS[name], known))
     parts += [_names(settings.TABLES, "users = members"), _names(settings.COLUMNS, "users.email = mail")]
-    parts += [_section(job.name, f"{job.summary}.", settings.job_options(job)) for job in jobs]
+    parts.append(_also())
+    parts += [_section(job.name, f"{job.summary}.", _own(job)) for job in jobs]
     return "\n".join(parts)
 
 
 def env(jobs: list) -> str:
     """The text of .env.example: the options that hold secrets."""
     lines = [ENV_HEAD]
-    known = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
+    known = {**settings.SECTIONS, **{job.name: _own(job) for job in jobs}}
     for section, options in known.items():
         for name, option in options.items():
             if option.kind.mask:
                 lines += [*_comment(f"[{section}] {name}: {option.meaning}"),
                           f"#{variable_name(section, name)}={_quoted(option.default)}", ""]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _own(job) -> dict:
+    """The options of a job's section but for those that are shown once for all jobs."""
+    return {name: option for name, option in settings.job_options(job).items() if name not in settings.JOB_ALERTS}
+
+
+def _also() -> str:
+    lines = _comment(ALSO)
+    for name, option in settings.JOB_ALERTS.items():
+        lines += ["#", *_comment(f"{name}: {option.meaning} ({option.kind.name})")]
+    return "\n".join([*lines, ""])
 
 
 def _section(name: str, meaning: str, known: dict) -> str:
