@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock
+from jobs_lib import catalogue, clock, publish
 from tests.support.databases import bulk
 from tests.support.past import fill
 from tests.support.service import Service
@@ -121,6 +122,24 @@ def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R6
         assert reader.read() == "the old one"               # who had it open reads it to its end
     assert page.read_text().endswith("</html>\n")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_who_reads_while_it_is_replaced_sees_the_whole_of_one(tmp_path):         # R62
+    path, seen = tmp_path / "jobs.prom", set()
+    texts = [f"{letter * 200_000}\n" for letter in "ab"]
+    publish.write(str(path), texts[0])
+
+    def replace() -> None:
+        for number in range(20):
+            publish.write(str(path), texts[number % 2])
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    while writer.is_alive():
+        seen.add(path.read_text())
+    writer.join()
+    assert seen <= set(texts)
+    assert len(seen) == 2
 
 
 def test_a_folder_that_is_not_there_is_one_clear_sentence(troubled, line):
