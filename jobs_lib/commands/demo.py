@@ -32,6 +32,7 @@ LATER = timedelta(minutes=5)     # between the two ticks; the first is told as i
 OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
     ("list", "list", "every job: what it does, when, how it went"),
+    ("status", "status", "what needs you, what waits, how every job fares"),
     ("replay", "replay forward 16", "queue no. 16 once more, which had failed for good"),
     ("test", "test purge_message_logs --set keep=14d", "what a shorter retention would delete; nothing is changed"),
     ("test", "test retry_forwards --sandbox", "a job for real on a copy, with each row that changes"),
@@ -185,6 +186,8 @@ class Story:
         self._export()
         self._section("Totals of each user: log rows go, what they add up to stays",
                       words.totals(self.paint, totals, records.totals(self.db)))
+        page = shown(os.path.join(self.folder, demo_folder.PAGE))
+        self._section("How it all stands", words.paragraph(f"For your browser, and fit to be published: {page}"))
         self._section("What you can do next", self._next())
         return code or second or (0 if results else FAILED)
 

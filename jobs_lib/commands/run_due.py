@@ -135,7 +135,8 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             results.append(result)
             show(console, result, request)
             code = code or runner.exit_code(result)
-    return results, code or publish(results, config, ports, console)
+    unwritten = publish(results, config, ports, console)
+    return results, code or unwritten
 
 
 def _least(usual: float | None, budget: float) -> float:

@@ -35,7 +35,8 @@ def _troubles(found: dict, width: int, paint) -> list[str]:
         return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet."]
     lines = [paint("bold", "1 thing needs you." if len(troubles) == 1 else f"{len(troubles)} things need you.")]
     for each in troubles:
-        first, *rest = wrapped(f"{each['subject']} (for {span(timedelta(seconds=each['seconds']))})", width, "! ", "  ")
+        lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
+        first, *rest = wrapped(each["subject"] + lasts, width, "! ", "  ")
         lines += ["", paint("red", first), *(paint("red", line) for line in rest),
                   *wrapped(each["what"], width, INDENT, INDENT)]
         if each["error"]:

@@ -7,9 +7,9 @@ import shutil
 from .. import folders
 from ..errors import UsageError
 
-MARK, NOTICES, ARCHIVE, DNS = ".jobs-demo", "notices", "archive", "dns"
+MARK, NOTICES, ARCHIVE, DNS, PAGE = ".jobs-demo", "notices", "archive", "dns", "status.html"
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
-        ARCHIVE, NOTICES, DNS, "exports")
+        ARCHIVE, NOTICES, DNS, PAGE, "exports")
 CONFIG = """\
 # The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
@@ -44,6 +44,9 @@ postmaster = Postmaster <postmaster@alias.example>
 # The demo's own endpoint, which ended with it. Never name this network for others: whoever may register an endpoint
 # can then reach whatever listens there.
 allow_networks = 127.0.0.0/8
+
+[status]
+page = status.html
 
 [dns]
 mx_hosts = mx1.alias.example, mx2.alias.example

@@ -142,6 +142,32 @@ def test_who_reads_while_it_is_replaced_sees_the_whole_of_one(tmp_path):        
     assert len(seen) == 2
 
 
+def test_each_run_of_check_jobs_makes_the_files_anew(service):
+    service.configure("status", page="status.html", metrics="jobs.prom")
+    service.run("check_jobs", "--dry-run")
+    assert not (service.folder / "status.html").exists()
+    service.run("check_jobs")
+    assert "check_<wbr>jobs" in (service.folder / "status.html").read_text()
+    assert 'jobs_runs_last_day{job="check_jobs",status="ok"} 1' in (service.folder / "jobs.prom").read_text()
+    assert {row["name"] for row in service.db.query("SELECT name FROM {gauges}")} >= {"queue.depth.forwards"}
+
+
+def test_a_tick_makes_them_though_a_job_could_not_run(service):
+    service.configure("status", page="status.html")
+    service.configure("mail", port="none")
+    for job in ("retry_forwards", "check_jobs"):
+        service.db.upsert("job_state", {"job": job}, {"due_after": clock.now() - timedelta(days=1)})
+    service.run("run-due", code=78)
+    assert " need you" in (service.folder / "status.html").read_text()
+
+
+def test_files_that_cannot_be_written_are_told_in_one_line(service):
+    service.configure("status", page="none/status.html")
+    process = service.start("check_jobs")
+    assert process.communicate(timeout=60)[1].startswith("[status] ")
+    assert process.returncode == 1
+
+
 def test_a_folder_that_is_not_there_is_one_clear_sentence(troubled, line):
     answer = line("report", "--output", "none/status.html")
     assert (answer.code, answer.err) == (1, "jobs.py: none/status.html cannot be written: No such file or directory\n")
