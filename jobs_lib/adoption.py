@@ -20,6 +20,7 @@ IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILI
 EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")
 TABLE = re.compile(r"(?:[{\"']|^ +)(\w+)(?:[}\"']| +\w+:)", re.MULTILINE)       # in SQL, as a word, in a list's line
 WORD = re.compile(r"\w+")
+BESIDE = ("health", "queue_health", "downloads")     # what else works on the app's tables for a job
 SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence
 
@@ -55,7 +56,8 @@ def concerned(job, names: list[str]) -> list[str]:
 
 def _sources(job) -> list[str]:
     """The text of the job's module and of every recipe that it reaches."""
-    known = {module.name for module in iter_modules(recipes.__path__)}
+    known = {module.name: f"{recipes.__name__}.{module.name}" for module in iter_modules(recipes.__path__)}
+    known.update({name: f"{__package__}.{name}" for name in BESIDE})
     waiting, texts, seen = [f"{jobs.__name__}.{job.name}"], [], set()
     spool = SPOOL in job.sections and getattr(job.run, "files", True)
     while waiting:
@@ -66,7 +68,7 @@ def _sources(job) -> list[str]:
         seen.add(name)
         text = _source(name)
         texts.append(text)
-        waiting += [f"{recipes.__name__}.{word}" for line in IMPORT.findall(text)
+        waiting += [known[word] for line in IMPORT.findall(text)
                     for word in WORD.findall(line) if word in known]
     return texts
 

@@ -17,7 +17,7 @@ from tests.support import adopted
 from tests.support.bench import NOW, Bench
 
 KEY = "0123456789abcdef0123456789abcdef"
-OWN_OF_EACH = {"job_runs", "meta", "schema_migrations"}       # random, or about the run itself
+OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}     # random, or about the run or the disk itself
 # Drawn at random, or of a file with something random in it.
 RANDOM = {"location", "sha256", "claim_token", "claim_run", "token_hash", "token_nonce", "file_name", "file_bytes"}
 

@@ -51,11 +51,16 @@ def deleted(ctx):
             "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
             " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id", refs=sorted(refs.values()))}
         for row in rows:
-            yield Account(row["id"], row["deleted_at"], row["created_at"], row["name"], row["email"],
+            yield Account(row["id"], _second(row["deleted_at"]), row["created_at"], row["name"], row["email"],
                           refs[row["id"]], known.get(refs[row["id"]]))
         if len(rows) < PAGE:
             return
         last, at = rows[-1]["id"], rows[-1]["deleted_at"]
+
+
+def _second(moment):
+    """Without a fraction, as our own column keeps it: an app's may be DATETIME(6)."""
+    return moment[:19] if isinstance(moment, str) else moment
 
 
 def open_deletion(ctx, account: Account) -> int:
