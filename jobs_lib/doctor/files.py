@@ -177,7 +177,7 @@ def _address(exposed: dict, root: str) -> str:
 def locks(patient):
     """A lock file keeps a second run out, on the file system that it lies on."""
     core, state = patient.section("core"), patient.state_dir
-    if not os.path.isdir(state):
+    if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
     kind = file_system(patient.mounts, state)
     mend = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = database.")
@@ -246,7 +246,7 @@ def _much(size: int) -> str:
 def a_file(patient):
     """A file can be written in full and is private, also where an account has a quota; and its time is ours."""
     state = patient.state_dir
-    if not os.path.isdir(state):
+    if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
     try:
         with tempfile.NamedTemporaryFile(dir=state, prefix="doctor.") as file:
