@@ -51,7 +51,7 @@ def find(health, config) -> list[Trouble]:
 
 def unreachable(error: str, since, now) -> Trouble:
     """The database is away, so nothing else is known."""
-    return Trouble("database", "database", "the database cannot be reached", since or now,
+    return Trouble("database", "database", "the database cannot be used", since or now,
                    "No job runs without it. What waits, waits; nothing is lost.", words(error), "doctor")
 
 

@@ -65,7 +65,9 @@ def _look(ctx, counts: dict) -> tuple:
     looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
     found = [*alert_away.returned(ctx.section("core").state_dir, looked), *troubles.find(looked, ctx.config)]
-    return looked, [each for each in found if each.kind != alert_rows.CHANNEL]      # those it finds out by itself
+    # Broken channels it finds out by itself, and of itself there is nothing to tell: it runs.
+    own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
+    return looked, [each for each in found if each.kind != alert_rows.CHANNEL and each.key not in own]
 
 
 def _open(rows: dict) -> int:
