@@ -66,6 +66,7 @@ def test_offline_asks_no_relay(healthy, line):
     assert (answer.code, "mail " in answer.out) == (0, False)
 
 
+@pytest.mark.slow
 def test_with_everything_broken_it_still_ends_in_time_and_shows_no_secret(tmp_path, line):
     line.ini(f"""\
 [core]

@@ -43,6 +43,7 @@ def host_of(line, **environment):
     return re.sub(r"\n +", " ", out.partition("\nconfig")[0])
 
 
+@pytest.mark.slow
 def test_half_an_upload_is_told(upload):                                    # R65
     assert "problem" not in host_of(upload)
     path = upload.script.parent / "jobs_lib" / "recipes" / "preview.py"
@@ -55,12 +56,14 @@ def test_half_an_upload_is_told(upload):                                    # R6
         assert words in told
 
 
+@pytest.mark.slow
 def test_windows_line_ends_do_no_harm(upload):                              # R65
     for path in upload.script.parent.rglob("*.py"):
         path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert "problem" not in host_of(upload)
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_told_with_how_to_get_it(upload):
     upload.ini("[core]\ndatabase = mysql://me:hunter2hunter2@localhost/mail\n[mail]\ntransport = maildir\n")
     (upload.folder / ".env").write_text("JOBS_MAIL_PORT=25\n")
