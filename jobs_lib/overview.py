@@ -12,7 +12,7 @@ from . import __version__, catalogue, clock, health, troubles
 from .recipes import gauges, run_days
 from .schema import NAMES
 
-DAY = timedelta(days=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
          "[spool] dir": "raw messages", "[export] dir": "exports", "[archive] store": "archive"}
 PRIVATE = {"troubles": ("what", "error"), "jobs": ("error",)}
@@ -43,7 +43,7 @@ def with_past(document: dict, db, now) -> dict:
 def with_last_day(document: dict, db, now) -> dict:
     """The same with the runs of the last day: `{job: {status: number}}`."""
     numbers: dict = {}
-    for (job, status), runs in run_days.outcomes(db, now - DAY, now).items():
+    for (job, status), runs in run_days.outcomes(db, now - DAY, now + SECOND).items():      # this second's, too
         numbers.setdefault(job, {})[status] = runs
     return {**document, "runs": numbers}
 

@@ -61,6 +61,12 @@ def test_the_values_are_those_of_the_service(troubled, text):
     assert found["jobs_relay_paused",] == 1
 
 
+def test_a_run_of_this_very_second_counts(bench):
+    bench.table("job_runs", [{"job": "check_jobs", "run_id": "r1", "status": "ok", "started_at": bench.now}])
+    found = values(publish.metrics(bench._config, bench.db, bench.now))
+    assert found["jobs_runs_last_day", ("job", "check_jobs"), ("status", "ok")] == 1
+
+
 def test_they_show_nothing_of_the_outside_world(troubled, text):       # R61
     assert [secret for secret in (*SECRETS, str(troubled.folder), "@") if secret in text] == []
 
