@@ -4,6 +4,8 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import pytest
+
 from jobs_lib import clock, is_retired, retired
 from jobs_lib.ports.mail import SENT, Result
 from jobs_lib.recipes import cascade
@@ -374,6 +376,7 @@ def test_no_batch_is_large(bench):
 
 # Mistakes
 
+@pytest.mark.slow
 def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     for number in range(1, 61):
         user(bench, id=number, deleted_at=bench.ago(days=8))
@@ -390,6 +393,7 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     assert bench.ids("users") == list(range(61, 101))
 
 
+@pytest.mark.slow
 def test_fifty_or_a_fifth_are_no_reason_to_stop(bench):
     for number in range(1, 51):
         user(bench, id=number, deleted_at=bench.ago(days=8))
