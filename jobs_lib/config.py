@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from . import catalogue, options, settings
 from .config_files import read_dotenv, read_ini, shown_name
 from .errors import ConfigError, UsageError
-from .job import Job
+from .job import CRON, SHARD, Job
 from .options import Option
 
 CONFIG_VARIABLE = "JOBS_CONFIG"
@@ -48,7 +48,15 @@ class Config:
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        return self.typed(job.name, settings.job_options(job))
+        return self.typed(job.name.partition(SHARD)[0], settings.job_options(job))
+
+    def mode(self, job: Job) -> str:
+        """Who runs it: cron, rq or celery."""
+        return self.job(job).mode or self.section("core").mode
+
+    def shards(self, job: Job) -> int:
+        """By how many workers at once its queue is worked."""
+        return self.section("worker").shards if job.sharded and self.mode(job) != CRON else 1
 
     @staticmethod
     def jobs(broken: list[str] | None = None) -> list[Job]:

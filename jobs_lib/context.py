@@ -20,13 +20,15 @@ class Context:
     http()    what sends requests, likewise                dns()     a resolver
     log       events of this run                           limit     at most so many items, or None
     dry_run   select and count, change nothing             show()    a sample of what a dry run found
+    shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
     """
 
-    def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation) -> None:
+    def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation,
+                 shard=(0, 1)) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
         self.db, self.log, self.limit, self.dry_run = db, log, request.limit, request.dry_run
-        self.confirmed, self.installation = request.confirmed, installation
+        self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
         self._transport = self._poster = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once

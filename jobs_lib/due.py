@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, schedule
+from . import clock, schedule, shards
 from .errors import ConfigError
 from .job import LAST, PRIORITIES
 
@@ -37,10 +37,11 @@ def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
     for job in jobs:
         try:
             if _counts(config, job, db, now, states.get(job.name)):
-                slots.append((job, latest_slot(config, job, now)))
+                slot = latest_slot(config, job, now)
+                slots += [(job._replace(name=name), slot) for name in shards.names(job.name, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
-    slots = [(job, slot) for job, slot in slots if not _is_early(slot, states[job.name]["due_after"])]
+    slots = [(job, slot) for job, slot in slots if not _is_early(slot, states[shards.whole(job.name)]["due_after"])]
     first = _first_runs(db, slots)
     found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
     return _ordered(config, db, now, found, states), problems
@@ -63,6 +64,15 @@ def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
         goes_on = (failures <= len(RETRIES)
                    and now >= clock.parse(last["finished_at"]) + RETRIES[failures - 1])
     return Due(job, slot, "continue", None) if goes_on else None
+
+
+def dead(core, ports):
+    """is_dead(job, row) for `find`: asks the job's lock."""
+    def is_dead(job, row) -> bool:
+        from . import folders, history, locks
+        lock = locks.lock_for(job.name, core, ports.lock_database)
+        return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
+    return is_dead
 
 
 def of_slot(job, slot, db, now, is_dead) -> Due | None:
@@ -113,7 +123,7 @@ def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
     for due in found:
         last = db.row("SELECT status, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
                       " ORDER BY id DESC LIMIT 1", job=due.job.name)
-        due = due._replace(late=_lateness(config, due, now, last, states[due.job.name]["due_after"]))
+        due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]))
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
         pairs.append(((due.job.priority == LAST, due.late <= DAY, died, PRIORITIES.index(due.job.priority), -due.late,
                        due.job.name), due))

@@ -9,9 +9,10 @@ from collections import namedtuple
 
 PRIORITIES = ("critical", "high", "normal", "low", "last")
 LAST = "last"           # after all others of a tick, and also when they have used up its time: it judges them
+CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections idempotency "
-                        "sample run")
+                        "sample run sharded", defaults=(False,))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -24,16 +25,19 @@ sections     the shared sections it reads (`mail`, `spool`): checked before it s
 idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
+sharded      whether several workers may share its queue (docs/workers.md)
 """
+SHARD = "#"         # between a job's name and the number of a shard: `retry_forwards#2`
 
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
-            options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = ()):
+            options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
+            sharded: bool = False):
     """Describe the function below as a job; nothing is registered, the module's name is its name."""
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority!r}: expected one of {', '.join(PRIORITIES)}")
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run)
+                   options or {}, sections, idempotency, sample, run, sharded)
     return make

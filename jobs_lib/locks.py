@@ -168,43 +168,46 @@ class DatabaseLock:
         return db
 
 
-class BothLocks:
-    """The lock file first, which costs nothing, then the database's."""
+class AllLocks:
+    """Several locks as one, taken in this order. `named`: the one whose name stands in the run's row."""
 
-    def __init__(self, file: FileLock, database: DatabaseLock) -> None:
-        self._file, self._database = file, database
+    def __init__(self, locks: list, named) -> None:
+        self._locks, self._named = locks, named
 
     @property
     def name(self) -> str:
-        """The database's, which is the wider one."""
-        return self._database.name
+        """Of the one that says most."""
+        return self._named.name
 
     @property
     def names(self) -> tuple:
-        """Both names."""
-        return self._file.names + self._database.names
+        """Those of all."""
+        return tuple(name for lock in self._locks for name in lock.names)
 
     def acquire(self, about: str) -> None:
-        """Take both or neither."""
-        self._file.acquire(about)
+        """Take all or none."""
+        taken: list = []
         try:
-            self._database.acquire(about)
+            for lock in self._locks:
+                lock.acquire(about)
+                taken.append(lock)
         except BaseException:
-            self._file.release()
+            for lock in reversed(taken):
+                lock.release()
             raise
 
     def is_free(self) -> bool:
-        """Whether nobody holds either."""
-        return self._file.is_free() and self._database.is_free()
+        """Whether nobody holds any of them."""
+        return all(lock.is_free() for lock in self._locks)
 
     def check(self) -> bool:
-        """Whether both are still ours."""
-        return self._file.check() and self._database.check()
+        """Whether all are still ours."""
+        return all(lock.check() for lock in self._locks)
 
     def release(self) -> None:
-        """Give both back."""
-        self._database.release()
-        self._file.release()
+        """Give them back."""
+        for lock in reversed(self._locks):
+            lock.release()
 
 
 def lock_for(name: str, core, connect, seconds: float = 0):
@@ -213,4 +216,11 @@ def lock_for(name: str, core, connect, seconds: float = 0):
     if core.lock == "file":
         return file
     database = DatabaseLock(connect, core.prefix, name, seconds)
-    return database if core.lock == "database" else BothLocks(file, database)
+    # The lock file first, which costs nothing; the database's is the wider one.
+    return database if core.lock == "database" else AllLocks([file, database], database)
+
+
+def locks_for(names: list[str], core, connect, seconds: float = 0):
+    """One lock for several names: of a run that does the work of all shards."""
+    locks = [lock_for(name, core, connect, seconds) for name in names]
+    return AllLocks(locks, locks[0]) if locks[1:] else locks[0]

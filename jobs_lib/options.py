@@ -161,6 +161,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _broker(value: str) -> str:
+    if value.partition("://")[0] not in ("redis", "rediss", "unix", "amqp", "amqps") or "://" not in value:
+        raise ValueError("expected redis://host:6379/0, rediss://..., unix:///path, amqp://user:password@host:5672//")
+    return _text(value)
+
+
 def _mailbox(value: str) -> str:
     name, angle, rest = value.rpartition("<")
     if not angle or not name.strip() or not rest.endswith(">") or not value.isprintable():
@@ -194,6 +200,7 @@ def _show_nameserver(value: tuple) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+broker = Kind("broker URL", _broker, mask=hide_password)
 identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
 url = Kind("URL", _url)

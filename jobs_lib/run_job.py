@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import json
 
-from . import clock, due, runner
+from . import clock, due, runner, shards
 from .errors import FAILED, OK, Busy, DatabaseError
+from .job import CRON
 from .render.words import outcome_words, samples_words
 from .schema import version
 
@@ -60,6 +61,10 @@ def _run(job, args, session) -> int:
                 _answer(session, runner.blank(job, request, session.ports.now(), status="skipped",
                                               stop_reason="nothing is due"))
             return OK
+        if session.config.mode(job) != CRON:
+            from . import workers
+            if workers.hand_over(session.config, workers.parts(session.config, job), session.console):
+                return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = runner.run(job, session.config, session.ports, request, session.console)
     if args.json:
@@ -79,9 +84,9 @@ def scheduled_slot(session, job):
     """The latest slot, or None where nothing is to be done: paused, switched off, or before the first install."""
     db, now = session.ports.database(), session.ports.now()
     version.check(db)
-    state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=job.name)
+    state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=shards.whole(job.name))
     if state is None:
-        due.first_seen(db, job.name, now)
+        due.first_seen(db, shards.whole(job.name), now)
         return None
     if state["paused_at"] or not session.config.job(job).enabled:
         return None

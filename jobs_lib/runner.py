@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, due, errors, folders, history, locks
+from . import clock, due, errors, folders, history, locks, shards
 from .context import Context
 from .logs import Log
 from .ports.dialects import Missing
@@ -26,6 +26,7 @@ LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, o
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 HELD = "the lock is held by "
+WORKER = "worker"
 
 
 def run(job, config, ports, request: Request, console) -> dict:
@@ -74,6 +75,9 @@ class _Attempt:
         self.complete = True            # as far as is known, the app's tables have all that jobs need
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
+        # A worker has its own part of a shared queue; whoever else runs the job has all of it, and no worker beside.
+        self.shards = config.shards(job)
+        self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
 
     def dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
@@ -90,7 +94,8 @@ class _Attempt:
     def real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.private(self.core.state_dir))
-        lock = locks.lock_for(self.job.name, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
+        names = [self.job.name] if self.shard[1] > 1 else shards.names(self.job.name, self.shards)
+        lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])
         try:
             lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
@@ -157,7 +162,7 @@ class _Attempt:
             self._close()
             return False
         try:
-            for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
+            for dead in history.sweep(db, self._names(), now, installation=self.installation, lock=lock):
                 self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                                progress=dead["progress"])
             trigger = self._trigger(db)
@@ -176,6 +181,11 @@ class _Attempt:
             self._close()
         return begun
 
+    def _names(self) -> list[str]:
+        """Whose dead runs this one may find: of a shard its own; of the whole job also of shards that went for good."""
+        name = self.job.name
+        return shards.names(name, shards.MOST) if self.job.sharded and name == shards.whole(name) else [name]
+
     def _trigger(self, db) -> str | None:
         """How this run stands to its slot, judged under the lock, so that it holds. None: the slot is done."""
         request = self.request
@@ -192,7 +202,8 @@ class _Attempt:
     def _call(self, db) -> None:
         result, stops = self.result, self.stops
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops,
-                      log=self.log, request=self.request, console=self.console, installation=self.installation)
+                      log=self.log, request=self.request, console=self.console, installation=self.installation,
+                      shard=self.shard)
         try:
             try:
                 if not self.complete:

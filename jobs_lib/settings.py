@@ -5,6 +5,8 @@ A job's own options stand in its module; those that every job has are in `JOB_OP
 from __future__ import annotations
 
 from . import options as kind
+from . import shards
+from .job import CRON, MODES
 from .options import Option
 from .ports.mail import DEFAULT_PAUSE_PATTERNS
 
@@ -39,7 +41,8 @@ SECTIONS = {
         "lock": Option(kind.choice("file", "database", "both"), "file",
                        "What keeps two runs of a job apart: a lock file; for two hosts on one MySQL database, "
                        "or a home folder on NFS, the database; or both."),
-        "mode": Option(kind.choice("cron"), "cron", "Who runs the jobs."),
+        "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the workers of RQ or Celery "
+                                                "(docs/workers.md)."),
         "budget": Option(kind.duration, "4m", "How long one `run-due` may work. Stay a minute under the time "
                                               "after which your host kills a process."),
         "grace": Option(kind.duration, "30s", "A run that hangs this long past its budget is ended."),
@@ -166,6 +169,20 @@ SECTIONS["status"] = {
     "metrics": Option(kind.or_empty(kind.path), "", "A file of metrics for Prometheus, made anew likewise, such as "
                                                     "/var/lib/prometheus/node-exporter/jobs.prom. Empty: none."),
 }
+SECTIONS["worker"] = {
+    "redis": Option(kind.broker, "redis://localhost:6379/0",
+                    "RQ's Redis: redis://user:password@host:6379/0, rediss://... or unix:///path/redis.sock."),
+    "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
+                     "Celery's broker: amqp://user:password@host:5672// for RabbitMQ, or redis://..."),
+    "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: jobs_critical, "
+                                              "jobs_high, jobs_normal, jobs_low."),
+    "shards": Option(kind.integer(1, shards.MOST), "1",
+                     "By so many workers at once each of the large queues is worked: forwards, notices, webhooks, "
+                     "domains and exports."),
+    "fallback": Option(kind.choice("cron", "wait"), "cron",
+                       "What run-due does with the jobs of workers when the broker cannot be reached: cron runs them "
+                       "itself, wait leaves them for later."),
+}
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
@@ -178,6 +195,7 @@ MEANINGS = {
     "alerts": "What you are told when something needs you, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
+    "worker": "Where the workers of RQ or Celery get their work from, for who has outgrown cron.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = its_column.",
 }
@@ -189,6 +207,7 @@ JOB_ALERTS = {
     "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "You are told when the last success is "
                                                                                 "older. Empty: three times its "
                                                                                 "interval; off: never."),
+    "mode": Option(kind.or_empty(kind.choice(*MODES)), "", "Who runs this job. Empty: [core] mode."),
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds and fails, as "
                                                             "healthchecks expects it. Empty: nothing."),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import catalogue, due, folders, locks, settings
 from ..errors import CONFIG, FAILED, TERMINATED, Busy, DatabaseError, LockHeld
-from ..job import LAST
+from ..job import CRON, LAST
 from ..schema import version
 
 LEAST_SECONDS = 30.0         # to begin a job with, unless it usually takes less
@@ -67,11 +67,12 @@ def _tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     core, db = config.section("core"), ports.database()
     version.check(db)
     broken: list[str] = []                  # one job's spoilt file stops no other
-    found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), _judge(core, ports))
+    found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), due.dead(core, ports))
     for problem in broken + problems:
         console.fail(f"jobs.py run-due: {problem}")
     if not (found or problems or broken):
         console.say("nothing is due")
+    found = _without_workers(found, config, console)
     results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
     return results, code or (CONFIG if problems else FAILED if broken else 0)
 
@@ -94,13 +95,16 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
         console.say(f"jobs.py run-due: [alerts] ping_url: {said}")
 
 
-def _judge(core, ports):
-    """is_dead(job, row) for `due.find`."""
-    def is_dead(job, row) -> bool:
-        from .. import history
-        lock = locks.lock_for(job.name, core, ports.lock_database)
-        return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
-    return is_dead
+def _without_workers(found, config, console) -> list:
+    """What is left for this process, once the workers of RQ or Celery have got what is due of theirs."""
+    theirs = [item for item in found if config.mode(item.job) != CRON]
+    if not theirs:
+        return found
+    from .. import shards, workers
+    if workers.hand_over(config, [item.job for item in theirs], console):
+        return [item for item in found if item not in theirs]
+    # A run that is no worker's does the work of all shards.
+    return [item for item in found if item.job.name == shards.whole(item.job.name)]
 
 
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int]:

@@ -34,6 +34,7 @@ from ..options import Option
     idempotency="A domain's result, its next date and its notice are one commit, made only if the domain is still the "
                 "one that was asked about; a killed run has changed nothing of the others.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
+    sharded=True,
 )
 def job(ctx):
     """Ask, judge, store, tell."""

@@ -27,6 +27,7 @@ from ..options import Option
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
                 "repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
+    sharded=True,
 )
 def job(ctx):
     """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""

@@ -29,6 +29,7 @@ from ..options import Option
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
                 "repeats at most the requests in flight, with the same id and body, which an endpoint knows them by.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
+    sharded=True,
 )
 def job(ctx):
     """Send what is due."""

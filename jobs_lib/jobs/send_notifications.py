@@ -29,6 +29,7 @@ from ..options import Option
     idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
                 "repeats at most the one notice in flight, with the same bytes and Message-ID.",
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
+    sharded=True,
 )
 def job(ctx):
     """Send what is due."""

@@ -92,6 +92,9 @@ def _arms(ctx):
 
 
 def _rows(ctx, where: str, order: str, **values) -> list[dict]:
+    which, count = ctx.shard
+    if count > 1:                       # nobody claims a domain, so each worker has its own
+        where, values = f"{where} AND id % :shards = :shard", {**values, "shards": count, "shard": which}
     return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{ACTIVE} ORDER BY {order} LIMIT :most",
                         **values, most=PAGE)
 

@@ -23,6 +23,7 @@ from queue import Empty, SimpleQueue
 from .. import clock
 from ..errors import DatabaseError
 from ..ports.http import ANSWERED, FAILED, OURS, TIMEOUT, UNSENDABLE, Response
+from ..shards import is_mine
 from . import webhook_endpoints
 from .queue import Worker
 from .webhooks import MARGIN, delays, endpoints, gone, judge, last_tries, request
@@ -79,6 +80,8 @@ class Round:
         """Send everything that is due and, if `uncertain`, was lost in flight; or else all but that."""
         due = self.worker.parts("webhook_id", uncertain)
         self.known.update(endpoints(self.ctx.db, due))
+        # One worker has all endpoints of a host, so that the limits for a host and an endpoint hold across workers.
+        due = [id for id in due if is_mine(self.ctx.shard, self._endpoint(id)["host"])]
         self.failing = self._in_turn([id for id in due if self._endpoint(id)["failing_since"]])
         self.plan = [id for id in due if not self._endpoint(id)["failing_since"]]
         results: list = []

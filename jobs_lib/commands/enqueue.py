@@ -1,0 +1,23 @@
+"""Give a job to the workers of RQ or Celery, to be run now, whatever its schedule says."""
+from __future__ import annotations
+
+from .. import catalogue, workers
+from ..errors import OK, UsageError
+from ..job import CRON
+
+
+def arguments(parser) -> None:
+    """JOB."""
+    parser.add_argument("job", metavar="JOB", help="a job whose mode is rq or celery")
+
+
+def run(args, make_session, config_path) -> int:
+    """Enqueue it, every shard of it; BrokerAway says why that cannot be done."""
+    session = make_session(config_path)
+    job = catalogue.load(args.job)
+    if session.config.mode(job) == CRON:
+        raise UsageError(f"enqueue: {job.name} is run by cron: set [core] mode, or [{job.name}] mode, to rq or celery; "
+                         f"`jobs.py {job.name}` runs it here and now")
+    for name in workers.enqueue(session.config, workers.parts(session.config, job), False):
+        session.console.say(f"{name}: enqueued")
+    return OK

@@ -1,0 +1,54 @@
+"""Start the engine's own worker (RQ or Celery) over the queues of the jobs, or its own scheduler.
+
+A worker takes the most urgent queue first and runs one job after the other, each by the same runner as under cron: same
+locks, slots, limits, history. --scheduler starts what puts in each minute what is due; a crontab line with run-due does
+the same. Both run until they are stopped, by SIGTERM most often: see docs/workers.md for systemd and supervisor.
+"""
+from __future__ import annotations
+
+from .. import catalogue, workers
+from ..arguments import at_most
+from ..errors import UsageError
+from ..job import CRON, MODES, PRIORITIES
+from ..spelling import one_of
+
+MOST_PROCESSES = 64
+
+
+def arguments(parser) -> None:
+    """--engine, --priorities, --processes, --burst, --scheduler."""
+    parser.add_argument("--engine", type=one_of(*MODES[1:]), metavar="|".join(MODES[1:]),
+                        help="which, if the configuration names both")
+    parser.add_argument("--priorities", metavar="LIST", default=",".join(PRIORITIES),
+                        help=f"only the queues of these (default: {','.join(PRIORITIES)})")
+    parser.add_argument("--processes", type=at_most(MOST_PROCESSES), default=1, metavar="N",
+                        help="Celery: so many runs at once; with RQ start as many workers (default: 1)")
+    parser.add_argument("--burst", action="store_true", help="RQ: end when nothing waits any more")
+    parser.add_argument("--scheduler", action="store_true", help="start the engine's scheduler, not a worker")
+
+
+def run(args, make_session, config_path) -> int:
+    """Until it is stopped."""
+    session = make_session(config_path)
+    config = session.config
+    jobs = catalogue.load_all()
+    config.check(jobs)
+    mode = args.engine or _only_engine(config, jobs)
+    engine, queues = workers.engine(mode), workers.queues(config)
+    if args.scheduler:
+        return engine.scheduler(config, queues[0])
+    wanted = [word.strip() for word in args.priorities.split(",")]
+    for word in wanted:
+        one_of(*PRIORITIES)(word)
+    chosen = [queue for queue, priority in zip(queues, PRIORITIES) if priority in wanted]
+    session.console.say(f"{mode}: waiting for {', '.join(chosen)}; Ctrl-C ends it after the run in hand")
+    return engine.worker(config, chosen, args.burst, args.processes)
+
+
+def _only_engine(config, jobs) -> str:
+    found = {config.mode(job) for job in jobs} - {CRON}
+    if len(found) != 1:
+        why = "the configuration names both rq and celery: say --engine" if found else (
+            "every job is run by cron: set [core] mode = rq or celery, or the mode of a job")
+        raise UsageError(f"worker: {why}")
+    return found.pop()

@@ -1,0 +1,81 @@
+"""Which jobs are for workers, and giving them what is due. Which engine that is, only adapters/ knows."""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from . import adapters, catalogue, due, shards
+from .errors import JobsError
+from .job import CRON, PRIORITIES
+
+MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
+EXPIRES = 600                   # seconds that a message of the schedule is worth: then it is due again anyway
+
+Message = namedtuple("Message", "name scheduled queue seconds")
+Message.__doc__ = """What an adapter puts into a queue.
+
+name     of a job or of one shard of it         scheduled   whether it runs only if its slot is still due
+queue    by the job's priority                  seconds     after which the engine may end it by force
+"""
+
+
+class BrokerAway(JobsError):
+    """The broker cannot be reached, or takes nothing. Nothing is lost by it: what is due stays due."""
+
+
+def engine(mode: str):
+    """The adapter of an engine. JobsError, with the command that mends it, if its package is missing.
+
+    It has `enqueue(config, [Message])`, `worker(config, queues, burst, processes)` and `scheduler(config, queue)`.
+    """
+    try:
+        return __import__(f"{adapters.__name__}.{mode}", fromlist=["enqueue"])
+    except ImportError as error:
+        package = "celery" if mode == "celery" else "rq"
+        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): run `python3 -m pip install "
+                        f"{package}`, or set [core] mode = cron") from error
+
+
+def queues(config) -> list[str]:
+    """The names of the queues, most urgent first."""
+    return [f"{config.section('worker').queues}_{priority}" for priority in PRIORITIES]
+
+
+def message(config, job, scheduled: bool) -> Message:
+    """What stands for a run of this job, or of this shard."""
+    longest = config.job(job).budget + config.section("core").grace
+    return Message(job.name, scheduled, f"{config.section('worker').queues}_{job.priority}",
+                   int(longest.total_seconds()) + MARGIN)
+
+
+def parts(config, job) -> list:
+    """The shards of a job, each as a job; the job itself where there is one."""
+    return [job._replace(name=name) for name in shards.names(job.name, config.shards(job))]
+
+
+def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
+    """Give them to their engines. Their names. Raises BrokerAway; what it could not give stays due."""
+    by_mode: dict = {}
+    for job in jobs:
+        by_mode.setdefault(config.mode(job), []).append(message(config, job, scheduled))
+    for mode, messages in by_mode.items():
+        engine(mode).enqueue(config, messages)
+    return [job.name for job in jobs]
+
+
+def hand_over(config, jobs: list, console) -> bool:
+    """Give to the workers what cron has found due. False where the broker is away and cron is to run it itself."""
+    try:
+        enqueue(config, jobs, True)
+    except BrokerAway as error:
+        waits = config.section("worker").fallback == "wait"
+        console.fail(f"jobs.py: {str(error).rstrip('.')}. The jobs of workers "
+                     + ("wait until it is there again" if waits else "are run by cron meanwhile"))
+        return waits
+    return True
+
+
+def enqueue_due(config, ports) -> list[str]:
+    """Give to the workers what is due of their jobs: what the engine's own scheduler asks for."""
+    found, _ = due.find(config, [job for job in catalogue.load_all([]) if config.mode(job) != CRON], ports.database(),
+                        ports.now(), due.dead(config.section("core"), ports))
+    return enqueue(config, [item.job for item in found], True)
