@@ -1,0 +1,121 @@
+"""A private Redis and a private RabbitMQ, each with its data in a temporary folder. Both can die and come back."""
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from jobs_lib.sample.nameserver import free_port
+from tests.support.require import missing, program
+
+
+class _Server:
+    """`with Redis(folder) as broker:`; `url` for RQ and Celery; `stop()`, `start()`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Come up, with what was stored before; returns when it answers."""
+        with open(self.folder / "out", "ab") as out:
+            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=out, start_new_session=True)
+        until = time.monotonic() + 90
+        while time.monotonic() < until and self.process.poll() is None:
+            if self.answers():
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{type(self).__name__} did not start:\n" + (self.folder / "out").read_text()[-2000:])
+
+    def stop(self) -> None:
+        """SIGKILL, as a host would."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def environment(self) -> dict:
+        return dict(os.environ)
+
+
+class Redis(_Server):
+    """What RQ needs, and Celery can use. Each command is on the disk before it is answered."""
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        return [program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)]
+
+    def answers(self) -> bool:
+        from redis import Redis as Client
+        from redis.exceptions import RedisError
+        try:
+            return bool(Client(port=self.port).ping())
+        except RedisError:
+            return False
+
+    def fill(self, full: bool) -> None:
+        """Let it refuse every write for want of memory, or no more."""
+        from redis import Redis as Client
+        Client(port=self.port).config_set("maxmemory", "1mb" if full else "0")
+
+
+class RabbitMQ(_Server):
+    """Celery's usual broker. It takes some ten seconds to start."""
+
+    LIBRARY = Path("/usr/lib/rabbitmq/bin")
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.others = [free_port(), free_port()]
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@127.0.0.1:{self.port}//"
+
+    def __exit__(self, *about: object) -> None:
+        super().__exit__(*about)
+        subprocess.run([program("epmd", "erlang-base"), "-port", str(self.others[1]), "-kill"],
+                       stdout=subprocess.DEVNULL)      # Erlang's registry of names, which outlives the server
+
+    def command(self) -> list[str]:
+        return [self._program("rabbitmq-server")]
+
+    def _program(self, name: str) -> str:
+        # Not the one in /usr/sbin, which is a wrapper that runs the machine's own server.
+        path = self.LIBRARY / name
+        return str(path) if path.exists() else missing(f"{path} is not there (Debian: apt-get install rabbitmq-server)")
+
+    def environment(self) -> dict:
+        (self.folder / "plugins").write_text("[].")
+        distribution, epmd = map(str, self.others)
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "RABBITMQ_NODENAME": f"jobs{self.port}@localhost",
+                "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_NODE_PORT": str(self.port),
+                "RABBITMQ_DIST_PORT": distribution, "ERL_EPMD_PORT": epmd, "ERL_EPMD_ADDRESS": "127.0.0.1",
+                "RABBITMQ_MNESIA_BASE": str(self.folder / "data"), "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+                "RABBITMQ_CONFIG_FILE": str(self.folder / "none"), "RABBITMQ_PID_FILE": str(self.folder / "pid")}
+
+    def answers(self) -> bool:
+        from amqp import Connection
+        try:
+            with Connection(f"127.0.0.1:{self.port}", connect_timeout=2, read_timeout=2):
+                return True
+        except OSError:
+            return False
+
+    def fill(self, full: bool) -> None:
+        """Let it take no more messages for want of memory, or take them again."""
+        subprocess.run([self._program("rabbitmqctl"), "-q", "set_vm_memory_high_watermark", "0" if full else "0.6"],
+                       env=self.environment(), check=True, stdout=subprocess.DEVNULL)
