@@ -11,7 +11,7 @@ from .. import catalogue, runner, workers
 from ..cli import Session
 from ..errors import JobsError
 from ..render.words import outcome_words
-from ..run_job import scheduled_slot
+from ..run_job import publish, scheduled_slot
 
 
 class RunFailed(JobsError):
@@ -29,6 +29,7 @@ def perform(name: str, scheduled: bool, config_path: str | None) -> dict:
         if scheduled and slot is None:
             return {}
         result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot), session.console)
+        publish([result], session.config, session.ports, session.console)
     finally:
         session.ports.close()
     if result["status"] in runner.EXIT_CODES:
