@@ -17,7 +17,7 @@ PACKAGES = ("PyMySQL", "python-dotenv", "dnspython")
 NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt", "requirements.txt")
 WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "docs")
 PROGRAMS = ("jobs.py", "install.sh")
-SUFFIXES = (".py", ".txt", ".html", ".md", ".png", ".sh", ".example", ".htaccess", "LICENSE")
+SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess", "LICENSE")
 PACKED = "jobs.pyz"
 EPOCH = (1980, 1, 1, 0, 0, 0)           # the earliest that a zip can say
 

@@ -67,6 +67,12 @@ def test_a_zip_has_all_of_it_in_one_folder(archive):                # R65
     assert [name for name in names if "__pycache__" in name or "tests/" in name or name.endswith(".pyc")] == []
 
 
+def test_every_file_of_the_program_goes_in(archive, source):         # R65
+    ours = {str(path.relative_to(source)) for path in (source / "jobs_lib").rglob("*")
+            if path.is_file() and path.suffix != ".pyc"}
+    assert ours <= {name.partition("/")[2] for name in zipfile.ZipFile(archive).namelist()}
+
+
 def test_nothing_of_the_installation_goes_in(archive, bundle):
     with zipfile.ZipFile(archive) as made:
         names = made.namelist()
