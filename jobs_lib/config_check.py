@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import timedelta
 
 from . import settings
 from .config import CONFIG_VARIABLE, Config, known_sections, variable_name
@@ -13,6 +14,7 @@ from .spelling import did_you_mean
 PREFIX = "JOBS_"
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 LOCAL = ("localhost", "localhost.localdomain")
+SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
 
 
 def problems(config: Config, jobs: list) -> list[str]:
@@ -64,7 +66,7 @@ def warnings(config: Config, jobs: list) -> list[str]:
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
     return [*found, *readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_times(config, jobs), *_archive(config, jobs), *_open_store(config)]
+            *_times(config, jobs), *_archive(config, jobs), *_open_store(config), *_no_folder(config)]
 
 
 def readable(config: Config) -> list[str]:
@@ -164,6 +166,40 @@ def _times(config: Config, jobs: list) -> list[str]:
             found.append(f"[{job.name}] budget and [core] grace are {longest:.0f} seconds together: it sends nothing, "
                          f"since no message is begun with less than {MESSAGE_MINIMUM} left")
     return found
+
+
+def odd_options(job, options) -> list[tuple[str, str, str]]:
+    """(what, why it matters, how to mend it) of a job's options that are rarely meant so; none where it is off.
+
+    Both day fields restricted: cron takes either of them. Kept for less than a day, or for more than ten years.
+    """
+    found = []
+    schedule = options.schedule
+    if options.enabled and schedule.either_day:
+        day, _, weekday = schedule.text.split()[2:]
+        what = (f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday ({weekday}) are both "
+                "restricted, and as in cron either one is enough")
+        found.append((what, "So it comes on more days than it seems: on those of the month and on those of the week",
+                      "Set one of the two to *. If you mean either, all is well."))
+    for name in job.options:
+        kept = getattr(options, name) if name.startswith("keep") else None
+        if not isinstance(kept, timedelta) or not options.enabled or SHORTEST_KEPT <= kept <= LONGEST_KEPT:
+            continue
+        much, why = (("over ten years", "The table grows all that time") if kept > LONGEST_KEPT else
+                     ("under a day", "What a purge has deleted is gone"))
+        found.append((f"[{job.name}] {name} = {show_duration(kept)} is {much}", why,
+                      f"Look whether that is meant. The default is {job.options[name].default}."))
+    return found
+
+
+def _no_folder(config: Config) -> list[str]:
+    """A file of [status] that would never be written: its folder is not made for it."""
+    try:
+        wanted = config.section("status")
+    except ConfigError:
+        return []
+    return [f"[status] {name} = {path}: there is no folder {os.path.dirname(path)}, so the file cannot be written"
+            for name, path in vars(wanted).items() if path and not os.path.isdir(os.path.dirname(path))]
 
 
 def _archive(config: Config, jobs: list) -> list[str]:

@@ -16,12 +16,12 @@ from .errors import ConfigError, UsageError
 from .queue_health import queues
 from .recipes.relay import Relay
 
-Health = namedtuple("Health", "now jobs queues host problems channels")
+Health = namedtuple("Health", "now jobs queues host problems channels zone")
 Health.__doc__ = """Everything, at `now`.
 
 jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
 host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
-channels  rows of `alerts` about ways to the operator that do not work
+channels  rows of `alerts` about ways to the operator that do not work      zone  `[core] timezone`, for words
 """
 JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures failing_since "
                                     "last_error running vanished vanished_at late_since next_at interval")
@@ -75,7 +75,7 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command FROM {alerts}"
                                " WHERE kind = 'channel' AND resolved_at IS NULL ORDER BY alert_key")
     return Health(now, found, queues(db, config, usable, now, found), host(db, config, now, gap, problems), problems,
-                  broken_channels)
+                  broken_channels, zone)
 
 
 # Jobs

@@ -61,9 +61,15 @@ def words(error: str | None) -> str:
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
 
 
-def at(moment) -> str:
-    """`14:05 UTC on 24 Nov`, as it may stand in a subject."""
-    return f"{moment:%H:%M} UTC on {moment.day} {moment:%b}"
+def at(moment, zone) -> str:
+    """`14:05 UTC on 24 Nov`, as it may stand in a subject; in the operator's zone, by its short name."""
+    local = moment.astimezone(zone)
+    return f"{local:%H:%M %Z} on {local.day} {local:%b}"
+
+
+def full(moment, zone) -> str:
+    """`2026-11-24 14:05:10 UTC`, likewise."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 # What explains others
@@ -72,7 +78,7 @@ def _stopped(health) -> list[Trouble]:
     since = health.host.stopped
     if not since:
         return []
-    return [Trouble("cron", "cron", f"no job was started since {at(since)}", since,
+    return [Trouble("cron", "cron", f"no job was started since {at(since, health.zone)}", since,
                     "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]
 
 
@@ -97,10 +103,10 @@ def _relay(health) -> list[Trouble]:
     since, until = clock.parse_any(row["since"]) or health.now, clock.parse(row["paused_until"])
     if row["failures"] < RELAY_PAUSES and until - since < timedelta(hours=1):
         return []
-    return [Trouble("relay", "relay", f"mail is not going out since {at(since)}", since,
-                    f"The relay took nothing, so sending is paused until {row['paused_until']} UTC, and is tried again "
-                    "then. Forwards and notices wait, and keep their attempts.", words(row["reason"]),
-                    "config show mail")]
+    return [Trouble("relay", "relay", f"mail is not going out since {at(since, health.zone)}", since,
+                    f"The relay took nothing, so sending is paused until {full(until, health.zone)}, and is tried "
+                    "again then. Forwards and notices wait, and keep their attempts.", words(row["reason"]),
+                    "doctor")]
 
 
 def _unusable(health) -> list[Trouble]:
@@ -118,7 +124,7 @@ def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
         groups.setdefault(_alike(job.last_error or ""), []).append(job)
-    return [_failing_together(group) for group in groups.values()]
+    return [_failing_together(group, health.zone) for group in groups.values()]
 
 
 def _after(config, name: str, alerts) -> int:
@@ -137,13 +143,13 @@ def _alike(error: str) -> str:
     return "".join(sign for sign in error if not sign.isdigit())
 
 
-def _failing_together(group: list) -> Trouble:
+def _failing_together(group: list, zone) -> Trouble:
     """One trouble for all jobs that fail for the same reason, under the name of the first: the others come and go."""
     job, others = group[0], [each.name for each in group[1:]]
     with_ = f" So do {', '.join(others)}, with the same error." if others else ""
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
     return Trouble(f"failing:{job.name}", kind,
-                   f"{job.name} failed {job.failures} times since {at(job.failing_since)}", job.failing_since,
+                   f"{job.name} failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
                    f"{job.name} failed {job.failures} times in a row.{with_}", words(job.last_error),
                    f"history {job.name}")
 
@@ -162,10 +168,11 @@ def _late(health, broken: set) -> list[Trouble]:
     found = []
     for job in health.jobs.values():
         if job.late_since and job.name not in broken and not job.failures:
-            last = f"since {job.last_ok_at:%Y-%m-%d %H:%M} UTC" if job.last_ok_at else "yet"
-            found.append(Trouble(f"late:{job.name}", "late", f"{job.name} had no success since {at(job.late_since)}",
-                                 job.late_since, f"{job.name} ({job.when}) has not succeeded {last}, though others "
-                                 "ran. Something keeps it from being started, or it never comes to its end.",
+            last = f"since {full(job.last_ok_at, health.zone)}" if job.last_ok_at else "yet"
+            found.append(Trouble(f"late:{job.name}", "late",
+                                 f"{job.name} had no success since {at(job.late_since, health.zone)}", job.late_since,
+                                 f"{job.name} ({job.when}) has not succeeded {last}, though others ran. Something "
+                                 "keeps it from being started, or it never comes to its end.",
                                  words(job.last and (job.last["error"] or job.last["stop_reason"])),
                                  f"history {job.name}"))
     return found
@@ -193,12 +200,12 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             reasons.append("the oldest is due for longer than [alerts] queue_age")
         if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
             reasons.append("there are more than [alerts] queue_depth")
-        if queue.stalled_since:
+        if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):   # a pause is no standstill
             reasons.append("none was finished since then")
         if reasons:
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.what} overdue since {at(since)}: {queue.due:,}", since,
-                                 f"{queue.due:,} due, the oldest since {since:%Y-%m-%d %H:%M} UTC: "
+                                 f"{queue.what} overdue since {at(since, health.zone)}: {queue.due:,}", since,
+                                 f"{queue.due:,} due, the oldest since {full(since, health.zone)}: "
                                  f"{' and '.join(reasons)}.", "", f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:
             found.append(Trouble(f"undelivered:{queue.name}", "undelivered",

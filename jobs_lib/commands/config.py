@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .. import catalogue, settings
-from ..config_check import problems, warnings
+from ..config_check import odd_options, problems, warnings
 from ..errors import OK, ConfigError, UsageError
 from ..options import hide_password
 from ..spelling import did_you_mean, one_of
@@ -43,13 +43,23 @@ def run(args, make_session, config_path) -> int:
 def check(session, jobs: list, broken: list[str]) -> int:
     """ConfigError with every problem; warnings alone are no failure."""
     wrong = [*broken, *problems(session.config, jobs)]
-    for words in warnings(session.config, jobs):
+    for words in [*warnings(session.config, jobs), *_odd_options(session.config, jobs)]:
         session.console.tell(f"Worth a look: {words}.")
     if wrong:
         raise ConfigError(*wrong)
     session.console.tell(f"{session.config.path} is in order." if session.config.sources.found
                          else "The configuration is in order.")
     return OK
+
+
+def _odd_options(config, jobs: list) -> list[str]:
+    found = []
+    for job in jobs:
+        try:
+            found += [f"{what}. {why}" for what, why, _ in odd_options(job, config.job(job))]
+        except ConfigError:
+            continue                    # it is among the problems
+    return found
 
 
 def show(session, jobs: list, section: str | None, as_json: bool) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.util import find_spec
 
 from .. import catalogue, history, runner, schedule
 from ..errors import FAILED, OK, DatabaseError, UsageError
@@ -196,6 +197,10 @@ class Trial:
                               "state": "missing" if lost else "there",
                               "words": f"there is no file [mail] ca_file = {mail.ca_file}" if lost
                               else "not contacted by a dry run"})
+        if "dns" in self.job.sections:
+            there = find_spec("dns") is not None
+            found.append({"need": "package", "what": "dnspython", "state": "there" if there else "missing",
+                          "words": "there" if there else f"not installed: {sys.executable} -m pip install dnspython"})
         return [*found, _folder("state", core.state_dir, made=True), _folder("log", core.log_dir, made=True)]
 
     def _options(self) -> dict:

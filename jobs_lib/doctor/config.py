@@ -5,13 +5,13 @@ import os
 from datetime import timedelta
 
 from .. import config_check, settings
+from ..config import CONFIG_VARIABLE
 from ..findings import note, ok, problem, run, warning
 from ..options import show_duration
 from . import NothingToAsk
 
 HOSTS_PATIENCE = timedelta(minutes=5)    # after which many hosts kill a process
 SWEPT = {"[spool] dir", "[export] dir"}  # what no row names is removed from these
-SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
 
 
 def mistakes(patient):
@@ -26,8 +26,9 @@ def mistakes(patient):
                       f"Correct it in {config.path}; `jobs.py config check` looks at all of it again.")
     for words in config_check.warnings(config, patient.jobs):
         if not config.sources.found and config.path in words:
-            yield note(words, "Most of all [mail] and [core] database have no default that fits you.",
-                       "Copy config.ini.example to config.ini and look through it.")
+            say = note if _set_otherwise(config) else warning
+            yield say(words, "Most of all [mail] and [core] database have no default that fits you.",
+                      "Copy config.ini.example to config.ini and look through it.")
         elif words not in told:
             what, _, why = words.partition(": ")
             yield warning(what, why or "it is allowed, and rarely meant", f"Look at it in {config.path}.")
@@ -35,16 +36,17 @@ def mistakes(patient):
         yield ok(f"{config.path} can be read" if config.sources.found else "the defaults hold")
 
 
-def schedules(patient):
-    """Both day fields restricted: cron takes either of them, which surprises many."""
+def _set_otherwise(config) -> bool:
+    """Whether .env or the environment sets something: then a config.ini is not missed."""
+    return any(name.startswith(config_check.PREFIX) and name != CONFIG_VARIABLE
+               for name in (*config.sources.environ, *config.sources.dotenv))
+
+
+def odd_jobs(patient):
+    """What a job's section says and is rarely meant: the same that `config check` tells of."""
     for job in patient.jobs:
-        schedule = patient.job(job).schedule
-        if schedule.either_day:
-            day, _, weekday = schedule.text.split()[2:]
-            yield warning(f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday ({weekday}) are "
-                          "both restricted, and as in cron either one is enough",
-                          "So it comes on more days than it seems: on those of the month and on those of the week.",
-                          "Set one of the two to *. If you mean either, all is well.")
+        for what, why, mend in config_check.odd_options(job, patient.job(job)):
+            yield warning(what, why, mend)
 
 
 def times(patient):
@@ -58,21 +60,6 @@ def times(patient):
         yield warning(f"{names}: with [core] grace = {show_duration(core.grace)} that is over 5 minutes",
                       "Many hosts kill a process after 5 minutes. Nothing is lost by it, but what was in hand is "
                       "done again.", "If yours is one of them, stay a minute under its limit: [core] budget = 4m.")
-
-
-def retention(patient):
-    """What is kept for less than a day or more than ten years is mostly a slip of the pen."""
-    for job in patient.jobs:
-        options = patient.job(job)
-        for name in job.options:
-            kept = getattr(options, name) if name.startswith("keep") else None
-            if not isinstance(kept, timedelta) or not options.enabled:
-                continue
-            if not SHORTEST_KEPT <= kept <= LONGEST_KEPT:
-                much, why = (("over ten years", "The table grows all that time.") if kept > LONGEST_KEPT else
-                             ("under a day", "What a purge has deleted is gone."))
-                yield warning(f"[{job.name}] {name} = {show_duration(kept)} is {much}", why,
-                              f"Look whether that is meant. The default is {job.options[name].default}.")
 
 
 def identity(patient):
@@ -119,4 +106,4 @@ def folders(patient):
                               "Give each a folder of its own.")
 
 
-CHECKS = (mistakes, schedules, times, retention, identity, alerts, folders)
+CHECKS = (mistakes, odd_jobs, times, identity, alerts, folders)

@@ -5,6 +5,7 @@ import os
 import time
 from contextlib import suppress
 
+from ..adoption import concerned
 from ..errors import Busy, DatabaseError, JobsError, Stopped
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
@@ -81,7 +82,7 @@ def schema(patient):
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}", WHY["table"],
                       "Run `jobs.py migrate`: it makes what got lost.")
     for difference in others[:SHOWN]:
-        yield _missing(difference)
+        yield _missing(difference, _needed(patient, difference))
     if others[SHOWN:]:
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are told one by one.", run(
@@ -90,14 +91,21 @@ def schema(patient):
         yield ok(f"schema {found}, with every table, column and index")
 
 
-def _missing(difference):
+def _needed(patient, difference) -> bool:
+    """Whether a job that is switched on works on the table."""
+    return difference.table is None or any(concerned(job, [difference.table.name]) for job in patient.jobs
+                                           if patient.job(job).enabled)
+
+
+def _missing(difference, needed: bool):
     where = f" of {difference.table.name}" if difference.table and difference.kind not in ("table", "view") else ""
     purpose = f" It is for: {difference.purpose}." if difference.purpose else ""
-    say = warning if difference.kind == "view" else problem
+    say = note if not needed else warning if difference.kind == "view" else problem
+    why = WHY[difference.kind] if needed else "No job that is switched on works on it, so nothing fails."
     mapped = {"table": "If your app calls it otherwise, name it in [tables]. Else: ",
               "column": "If your app calls it otherwise, name it in [columns]. Else: "}
     named = mapped.get(difference.kind, "") if difference.table and difference.table.owner == "app" else ""
-    return say(f"The {difference.kind} {difference.name}{where} is missing", WHY[difference.kind] + purpose,
+    return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
                run(f"{named}{MEND}", *(f"{sql};" for sql in difference.statements)))
 
 

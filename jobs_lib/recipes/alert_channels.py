@@ -32,7 +32,8 @@ def send_email(alert, alerts, mail, transport, deadline: float, now, counted=Non
                 counted()
         else:
             where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
-            errors.append(f"{where}: {result.code or ''} {result.text}".replace(":  ", ": "))
+            said = f"{result.code or ''} {result.text}".strip()
+            errors.append(said if said.startswith(where) else f"{where}: {said}")       # it names itself, most often
     return "" if taken else "; ".join(dict.fromkeys(errors))
 
 

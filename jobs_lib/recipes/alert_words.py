@@ -8,6 +8,7 @@ from collections import namedtuple
 
 from .. import clock
 from ..history import host
+from ..troubles import full
 
 Alert = namedtuple("Alert", "subject text document")         # document: what a webhook is sent, as bytes
 
@@ -19,9 +20,10 @@ LATER = "You are told once, again after {remind} while it lasts, and when it is 
 TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
 
 
-def alert(sent: list, remind: str) -> Alert:
+def alert(sent: list, remind: str, zone) -> Alert:
     """One message of all that a channel has to tell. `sent`: alert_rows.Pending, `remind`: `24 hours` or `off`."""
-    return _alert(_subject(sent), "\n\n".join(map(_item, sent)), [_object(each) for each in sent], remind)
+    text = "\n\n".join(_item(each, zone) for each in sent)
+    return _alert(_subject(sent), text, [_object(each) for each in sent], remind)
 
 
 def trial() -> Alert:
@@ -29,12 +31,12 @@ def trial() -> Alert:
     return _alert("this is a test", TRY, [], "")
 
 
-def urgent(trouble) -> Alert:
+def urgent(trouble, zone) -> Alert:
     """One trouble, without a row of `alerts`: there is no database."""
     row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
            "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
     from .alert_rows import Pending
-    return alert([Pending("new", row)], "24 hours")
+    return alert([Pending("new", row)], "24 hours", zone)
 
 
 def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
@@ -55,14 +57,15 @@ def _subject(sent: list) -> str:
     return f"{words} (and {more} more)" if more else words
 
 
-def _item(each) -> str:
+def _item(each, zone) -> str:
     row = each.row
     lines = [*textwrap.wrap(f"{HEADS[each.state]}{_sentence(row['subject'])}", WIDTH), ""]
     if each.state == "over":
         over = row["resolved_at"]
-        lines += [_fact("since", _time(row["since"])), _fact("over", f"by {_time(over)}" if over else "now")]
+        lines += [_fact("since", full(row["since"], zone)),
+                  _fact("over", f"by {full(over, zone)}" if over else "now")]
     else:
-        lines += [*textwrap.wrap(row["what"] or "", WIDTH), "", _fact("since", _time(row["since"]))]
+        lines += [*textwrap.wrap(row["what"] or "", WIDTH), "", _fact("since", full(row["since"], zone))]
     if row["last_error"]:
         lines.append(_fact("last error", row["last_error"]))
     if each.state != "over" and row["command"]:
@@ -77,10 +80,6 @@ def _sentence(words: str) -> str:
 def _fact(name: str, words: str) -> str:
     return textwrap.fill(words, WIDTH, initial_indent=f"  {name:<10}  ", subsequent_indent=" " * 14,
                          break_long_words=False, break_on_hyphens=False)
-
-
-def _time(moment) -> str:
-    return f"{clock.text(moment)} UTC"
 
 
 def _object(each) -> dict:

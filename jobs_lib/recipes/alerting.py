@@ -23,7 +23,7 @@ def check(ctx, counts: dict) -> None:
     _log(ctx, rows, before)
     alert_rows.forget(ctx.db, rows, ctx.now)
     counts["troubles"] = _open(rows)
-    error = _tell(ctx, rows, counts)
+    error = _tell(ctx, rows, counts, looked.zone)
     gauges.record(ctx.db, looked)
     if error:
         ctx.progressed = counts
@@ -92,7 +92,7 @@ def _log(ctx, rows: dict, before: dict) -> None:
             ctx.log.event("trouble over", trouble=key, subject=row["subject"])
 
 
-def _tell(ctx, rows: dict, counts: dict) -> JobsError | None:
+def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
     alerts, errors = ctx.section("alerts"), {}
     channels = configured(alerts)
     for channel in channels + channels[:1]:         # the first once more: it tells of what the second could not
@@ -100,7 +100,7 @@ def _tell(ctx, rows: dict, counts: dict) -> JobsError | None:
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
         remind = "off" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
-        error = _send(ctx, channel, alert_words.alert(sent, remind))
+        error = _send(ctx, channel, alert_words.alert(sent, remind, zone))
         if error:
             errors[channel] = troubles.words(error)
             ctx.log.warning("alert not sent", channel=channel, error=errors[channel])

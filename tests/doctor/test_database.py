@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, doctor
+from jobs_lib import catalogue, clock, doctor
 from jobs_lib.doctor import database
 from jobs_lib.ports import dialects
 from jobs_lib.ports.db import connect
@@ -51,6 +51,15 @@ def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(clinic):
     clinic.db.execute("DROP TABLE usage_events")
     assert [(found.level, found.what) for found in clinic.found("database")] == [
         ("problem", "A table is missing: usage_events"), ("warning", "The view message_totals is missing")]
+
+
+@pytest.mark.parametrize("others, level", [("yes", "problem"), ("no", "note")])
+def test_a_table_that_no_job_works_on_is_no_problem(lite, others, level):
+    for job in catalogue.names():
+        lite.configure(job, enabled=others)
+    lite.configure("purge_sessions", enabled="yes")
+    lite.db.execute("DROP TABLE magic_links")
+    assert lite.one("database", "The table magic_links is missing").level == level
 
 
 def test_an_apps_table_may_have_another_name(clinic):

@@ -77,6 +77,15 @@ def test_a_missing_package_is_told_with_how_to_get_it(upload):
     assert "hunter2" not in out
 
 
+@pytest.mark.slow
+def test_a_trial_of_check_domains_tells_that_dnspython_is_missing(upload):
+    upload.ini("[mail]\ntransport = maildir\n")
+    bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config", str(upload.folder / "config.ini"),
+                           "test", "check_domains"], capture_output=True, text=True)
+    assert bare.returncode == 1
+    assert "dnspython: not installed:" in " ".join(bare.stdout.split()), bare.stdout
+
+
 def test_limits_of_the_process_are_told(lite, monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda what: (100 * 1024 ** 2 if what == resource.RLIMIT_AS else 30, 0))
     time_found, memory = lite.found("host")

@@ -157,6 +157,15 @@ def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
     assert check(bench) == ["[jobs] mail is not going out since 13:50 UTC on 24 Nov"]
 
 
+def test_a_queue_behind_a_relay_that_rests_for_the_first_time_does_not_stand_still(bench):
+    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=1)}])
+    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=2), "reason": "Connection refused",
+                                 "since": bench.ago(minutes=3), "failures": 1}])
+    assert check(bench) == []
+    later(bench, minutes=3)                                             # it rests no more
+    assert len(check(bench)) == 1
+
+
 def test_a_first_short_pause_of_the_relay_is_nothing_to_wake_anybody_for(bench):
     bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=4), "reason": "refused",
                                  "since": bench.ago(minutes=1), "failures": 1}])
@@ -412,6 +421,17 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):
     assert "python3 jobs.py history retry_forwards" in text
     assert "docs/alerts.md#failing" in text
     assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
+
+
+def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
+    setup(bench, core={"timezone": "Europe/Berlin"})
+    fails(bench, "retry_forwards")
+    bench.run(JOB)
+    mail, = bench.outbox
+    assert mail.subject == "[jobs] retry_forwards failed 3 times since 15:15 CET on 24 Nov"
+    assert "since       2026-11-24 15:15:05 CET" in mail.text
+    assert "UTC" not in mail.text
+    assert json.loads(bench.web[0].body)["troubles"][0]["since"] == "2026-11-24 14:15:05"      # for programs
 
 
 def test_each_kind_of_trouble_has_its_heading_in_the_docs():
