@@ -101,7 +101,7 @@ def late(patient):
     if overdue:
         yield warning(f"Overdue: {', '.join(f'{job} since {since} UTC' for job, since in sorted(overdue.items()))}",
                       "Cron comes too rarely, or the jobs before them take all of its time.",
-                      "`jobs.py run-due -v` shows what happens. A per-job crontab has to name each of them.")
+                      "`jobs.py history` shows what ran instead. A per-job crontab has to name each of them.")
 
 
 def twice(patient):

@@ -39,24 +39,11 @@ TYPES = (
      "`DATETIME`; before MySQL 8.0.13 the writer must give it"),
 )
 # What the jobs of this version read or write. tests/house/test_docs.py compares it with their statements.
-USED = ("users", "aliases", "destinations", "alias_destinations", "destination_verifications", "domains",
-        "message_logs", "header_snapshots", "failed_emails", "overflow_hold", "spam_quarantine", "audit_logs",
-        "magic_links", "sessions", "webhooks", "webhook_deliveries", "notifications", "notification_optouts",
-        "message_stats", "audit_archives", "account_deletions", "retired_addresses",
-        "job_state", "job_runs", "meta", "schema_migrations", "mail_counters",
-        "relay_state", "alerts", "gauges", "export_requests", "usage_daily", "usage_weekly", "usage_events",
-        "rollup_days", "rollup_state",
-        "spool_suspects")
 GROUPS = (
-    ("Written by the web app and the mail hook", "app", True,
-     "The jobs of this version work on these."),
-    ("Written by the jobs", "bundle", True,
-     "The app may read all of them. It may add rows to `notifications`, and writes to no other."),
-    ("Made for later: the app's", "app", False,
-     """`migrate` makes these as well, so that a later version need not change a large table. No job of this version
-touches them. A job that is named on this page and that `jobs.py list` does not show is yet to come."""),
-    ("Made for later: ours", "bundle", False,
-     "As above."),
+    ("Written by the web app and the mail hook", "app",
+     "The jobs work on these."),
+    ("Written by the jobs", "bundle",
+     "The app may read all of them. It may add rows to `notifications` and `notification_optouts`, and writes to no other."),
 )
 ABOUT_THE_VIEW = """\
 Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
@@ -87,10 +74,10 @@ def data_model_page() -> str:
     lines = [GENERATED, "", *HEAD.rstrip("\n").split("\n"), "", "## Kinds of columns", "",
              "| kind | what it holds | SQLite | MySQL, MariaDB |", "|---|---|---|---|",
              *(f"| {' | '.join(row)} |" for row in TYPES)]
-    for title, owner, used, about in GROUPS:
+    for title, owner, about in GROUPS:
         lines += ["", f"## {title}", "", about]
         for table in tables():
-            if table.owner == owner and (table.name in USED) is used:
+            if table.owner == owner:
                 lines += ["", *_table(table)]
     return "\n".join([*lines, "", *_view()]) + "\n"
 

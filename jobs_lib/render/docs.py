@@ -1,4 +1,4 @@
-"""docs/jobs.md and docs/configuration.md, from the declarations."""
+"""docs/jobs.md, docs/idempotency.md and docs/configuration.md, from the declarations."""
 from __future__ import annotations
 
 import re
@@ -22,6 +22,24 @@ Every job, what it does, when it is due and what can be set. Times are in `[core
   each time is run once, and a job missed for days runs once.
 - Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` besides what is
   listed here. [configuration.md](configuration.md) tells how values are written.
+"""
+
+TWICE_HEAD = """\
+# May it run twice?
+
+Yes: every job, at any time, by cron or by hand, after a kill or not. This page has what each job declares about itself.
+[guarantees.md](guarantees.md) goes through the steps and says what a kill between two of them leaves.
+
+For all of them:
+
+- **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and ends. The lock ends
+  with its process, however that ends.
+- **Twice in a row** the second run finds nothing left to do.
+- **Killed**: what was committed stays, the rest is undone by the database. The next run notices the dead one, records it
+  as `vanished`, and goes on.
+
+| job | why a repeated or killed run does no harm |
+|---|---|
 """
 
 CONFIG_HEAD = """\
@@ -99,6 +117,12 @@ def jobs_page(jobs: list) -> str:
     for job in jobs:
         lines += ["", *_job(job)]
     return "\n".join(lines) + "\n"
+
+
+def idempotency_page(jobs: list) -> str:
+    """docs/idempotency.md."""
+    rows = [f"| [`{job.name}`](jobs.md#{job.name}) | {_cell(job.idempotency)} |" for job in jobs]
+    return "\n".join([GENERATED, "", TWICE_HEAD + "\n".join(rows)]) + "\n"
 
 
 def configuration_page(jobs: list) -> str:

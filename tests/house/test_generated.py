@@ -31,6 +31,7 @@ def test_every_job_and_option_is_documented(name):
     assert f"`{job.schedule}`" in page
     for option in job.options:
         assert f"| `{option}` |" in page
+    assert f"](jobs.md#{name}) | {' '.join(job.idempotency.split())} |" in FILES["docs/idempotency.md"]
     assert f" {name} --scheduled\n" in FILES["crontab.txt"]
     assert f"\n[{name}]\n" in FILES["config.ini.example"]
 

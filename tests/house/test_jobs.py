@@ -5,10 +5,12 @@ import ast
 
 import pytest
 
+from jobs_lib import catalogue, schedule
 from tests.house.source import ROOT, modules, tree
 
 JOBS = sorted(name.rpartition(".")[2] for name in modules() if name.startswith("jobs_lib.jobs."))
 
+DECLARED = catalogue.load_all()
 VERBS = ("purge", "expire", "retry", "send", "check", "rollup", "export", "delete", "archive")
 
 
@@ -39,3 +41,41 @@ def test_a_job_is_named_verb_first_and_says_what_it_does_in_a_line(name):
     assert name.partition("_")[0] in VERBS
     first = (ast.get_docstring(tree(modules()[f"jobs_lib.jobs.{name}"])) or "").partition("\n")[0]
     assert 0 < len(first) < 72
+
+
+# When they run: what docs/cron.md says under "How the load is spread"
+
+def minutes(job) -> list[tuple[int, int]]:
+    """(hour, minute) of each start of a job within a day; an hourly one has hour -1."""
+    parsed = schedule.parse(job.schedule)
+    hours = [-1] if parsed.every_hour else [hour for hour in range(24) if parsed.hours >> hour & 1]
+    return [(hour, minute) for hour in hours for minute in range(60) if parsed.minutes >> minute & 1]
+
+
+RARE = {job.name: minutes(job) for job in DECLARED if len(minutes(job)) == 1}
+
+
+def test_what_runs_hourly_or_daily_has_a_minute_of_its_own_and_never_minute_0():
+    starts = [start for found in RARE.values() for start in found]
+    assert len(RARE) > 12
+    assert sorted(set(starts)) == sorted(starts)
+    assert [name for name, ((_, minute),) in RARE.items() if minute == 0] == []
+
+
+def test_nothing_that_runs_daily_begins_in_the_hour_of_midnight():
+    assert [name for name, ((hour, _),) in RARE.items() if hour == 0] == []
+
+
+def test_what_sends_mail_is_urgent_and_what_purges_is_not():
+    priorities = {job.name: job.priority for job in DECLARED}
+    assert {priorities[name] for name in ("retry_forwards", "send_notifications")} == {"critical"}
+    assert {priority for name, priority in priorities.items() if name.startswith("purge_")} == {"low"}
+
+
+@pytest.mark.parametrize("job", DECLARED, ids=lambda job: job.name)
+def test_each_job_stands_in_the_docs_with_its_schedule_and_purpose(job):
+    row = next(line for line in (ROOT / "docs" / "jobs.md").read_text("utf-8").split("\n")
+               if line.startswith(f"| [`{job.name}`]"))
+    assert job.summary in row
+    assert schedule.words(schedule.parse(job.schedule)) in row
+    assert f"`{job.name}`" in (ROOT / "README.md").read_text("utf-8")
