@@ -35,8 +35,8 @@ For all of them:
 - **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and ends. The lock ends
   with its process, however that ends.
 - **Twice in a row** the second run finds nothing left to do.
-- **Killed**: what was committed stays, the rest is undone by the database. The next run notices the dead one, records it
-  as `vanished`, and goes on.
+- **Killed**: what was committed stays, the rest is undone by the database. The next run notices the dead one, records
+  it as `vanished`, and goes on.
 
 | job | why a repeated or killed run does no harm |
 |---|---|

@@ -221,8 +221,8 @@ def test_the_program_for_bounces_finds_the_sender():
 
 # What Python, the system or cron say, in their words; and what stands for any reason.
 NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has expired|unable to get local"
-                            r"|disk I/O error|WRONG_VERSION|No space left|Disk quota|Traceback|No such file|denied to user"
-                            r"|Hostname mismatch")
+                            r"|disk I/O error|WRONG_VERSION|No space left|Disk quota|Traceback|No such file"
+                            r"|denied to user|Hostname mismatch")
 
 
 def said() -> str:
