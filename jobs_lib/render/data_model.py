@@ -43,8 +43,7 @@ GROUPS = (
     ("Written by the web app and the mail hook", "app",
      "The jobs work on these."),
     ("Written by the jobs", "bundle",
-     "The app may read all of them. It may add rows to `notifications` and `notification_optouts`, and writes to no "
-     "other."),
+     "The app may read them all. It may add rows to `notifications` and `notification_optouts`, and to no other."),
 )
 ABOUT_THE_VIEW = """\
 Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
