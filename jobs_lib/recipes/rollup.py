@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from .. import clock
 from ..errors import Busy, JobsError
 from .retention import Known
 
 OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
-OVERLAP = 1000                  # ids: a row with a lower one may be committed later
+SETTLES = timedelta(minutes=30)  # so long after a row with a higher id one with a lower may be committed
 SCANNED = 20_000                # ids looked at in one query
 SHOWN = 5
 DAY = timedelta(days=1)
-DAWN, DUSK = "1000-01-01", "9999-12-31"             # what is not between them is no day
+DAWN, DUSK = "1000-01-01", "9999-12-27"             # what is not between them is no day: its week has no end
 NUMBERS = ("email_count", "bytes_used")
 
 # One statement reads both tables at one moment: a purge that moves rows from one to the other moves none away.
@@ -32,9 +33,9 @@ def run(ctx) -> dict:
     known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
     known.check("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))
     try:
-        _put_down(ctx.db, _asked(ctx, first), None)
-        for days, seen in _unseen(ctx, first):
-            _put_down(ctx.db, days, seen)
+        _put_down(ctx.db, _asked(ctx, first), {})
+        for days, state in _unseen(ctx, first):
+            _put_down(ctx.db, days, state)
         _add_up_due(ctx, first, counts)
         _delete_old(ctx, first, counts)
     except Busy as error:               # the others come first; what is committed stays so
@@ -75,10 +76,10 @@ def mark_unseen(db, rows) -> None:
     """The days of those rows (walk.Rows), about to be purged, which no run has seen, are due from now on."""
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
     values = rows.values
-    if seen is None or max(values.get("ids") or [values["high"]]) <= seen - OVERLAP:
+    if seen is None or max(values.get("ids") or [values["high"]]) <= seen:
         return                          # before the first run all days are due anyway
     for row in db.query(f"SELECT DATE(created_at) AS day{rows.source} AND id > :unseen GROUP BY 1 ORDER BY 1"
-                        f"{db.for_update}", **values, unseen=seen - OVERLAP):
+                        f"{db.for_update}", **values, unseen=seen):
         if row["day"]:
             db.upsert("rollup_days", {"day": row["day"]})
 
@@ -105,24 +106,35 @@ def _asked(ctx, first: str) -> list[str]:
             raise JobsError(f"--set from={since}: that is after the last day, {until}")
         if until.isoformat() < first:
             raise JobsError(f"--set to={until}: [rollup_usage] keep goes back to {first} only")
-        days.update(_days(ctx.db, max(first, since.isoformat()), _after(until.isoformat())))
+        before = DUSK if until.isoformat() >= DUSK else _after(until.isoformat())
+        days.update(_days(ctx.db, max(first, since.isoformat()), before))
     return [day for day in days if day >= first]
 
 
 def _unseen(ctx, first: str):
-    """(days, up to which id of the log they are known), until there is no more; at first all days there are."""
+    """(days, what `rollup_state` says once they are put down), until there is no more; at first all days there are.
+
+    A row gets its id before its commit, so one may turn up below those that were looked at. Therefore rows are looked
+    at again until the log has been seen to end behind them for a while: `newest` is where it ended at `noted_at`.
+    """
     db = ctx.db
-    seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
+    state = db.row("SELECT log_row, newest, noted_at FROM {rollup_state} WHERE id = 1")
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
-    if seen is None or last < seen - OVERLAP:           # another log than we knew
-        yield _days(db, first, DUSK), last
+    noted = {"newest": last, "noted_at": ctx.now}
+    if not state or not state["noted_at"] or last < state["log_row"]:       # the first run, or another log
+        yield _days(db, first, DUSK), {"log_row": last, **noted}
         return
-    low = max(seen - OVERLAP, 0)
+    low = settled = state["log_row"]
+    if abs(ctx.now - clock.parse(state["noted_at"])) >= SETTLES:            # a clock may have been wrong, too
+        settled = state["newest"]
+    else:
+        noted = {}
     while low < last and not ctx.should_stop():
         high = min(low + SCANNED, last)
         rows = db.query(f"SELECT DISTINCT DATE(created_at) AS day FROM {{message_logs}}{db.dialect.by_key}"
                         " WHERE id > :low AND id <= :high", low=low, high=high)
-        yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], high
+        yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], {
+            "log_row": min(high, settled), **noted}
         low = high
 
 
@@ -148,11 +160,10 @@ def _steps(db, table: str, column: str, since: str, before: str):
             yield day
 
 
-def _put_down(db, days, seen: int | None) -> None:
-    """These days are due, and in the same commit: the log is known up to this id."""
+def _put_down(db, days, state: dict) -> None:
+    """These days are due, and in the same commit: how far the log is known."""
     def work() -> None:
-        if seen is not None:
-            db.upsert("rollup_state", {"id": 1}, {"log_row": seen})
+        db.upsert("rollup_state", {"id": 1}, state)     # there from now on: what is purged is put down as well
         for day in sorted(days):
             db.upsert("rollup_days", {"day": day})
     db.batch(work)

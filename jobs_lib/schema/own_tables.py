@@ -78,6 +78,8 @@ TABLES = {
         One row: up to which log row the days of usage are known.
         id                  int
         log_row             big      = 0         # its id; days of later rows are looked for in message_logs
+        newest              big      = 0         # the highest id of the log at `noted_at`: known for good 30 minutes on
+        noted_at            time     null        # NULL: no run has looked for all days
         key id
         """,
     "usage_events": """

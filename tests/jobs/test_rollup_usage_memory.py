@@ -25,7 +25,7 @@ def service(folder, factor: int) -> Service:
                                                            for id in range(1, USERS + 1)])
     bulk(made.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],
          [(id, id, "send" * 16, "spam" * 16, now) for id in range(1, USERS + 1)])
-    made.db.insert("rollup_state", id=1, log_row=0)
+    made.db.insert("rollup_state", id=1, noted_at=now)
     with made.db.transaction():
         for number in range(1, 8 * 20 * factor):
             made.db.execute("INSERT INTO {message_logs} (user_id, direction, status, created_at) SELECT user_id,"

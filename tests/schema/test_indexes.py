@@ -121,7 +121,7 @@ def load(db) -> None:
         for step in (1, 2, 4):            # whose sums all differ
             copied = [UNLIKE[table][name] % step if name in UNLIKE.get(table, ()) else name for name in names]
             db.execute(f"INSERT INTO {{{table}}} ({', '.join(names)}) SELECT {', '.join(copied)} FROM {{{table}}}")
-    db.insert("rollup_state", id=1, log_row=99_900)
+    db.insert("rollup_state", id=1, log_row=99_900, newest=99_950, noted_at=NOW - timedelta(hours=1))
     analyse(db, LARGE)
 
 
