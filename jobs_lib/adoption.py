@@ -1,17 +1,19 @@
 """Which jobs the gaps in an app's tables concern: those refuse before they touch anything, the others run.
 
-What a job works on is read off the source of its module and of the recipes that it reaches. That is only done where
-something is missing: all other runs know from `meta` that nothing is.
+What a job works on is read off the source of its module and of all that it reaches in jobs_lib/ and its recipes. That
+is only done where something is missing: all other runs know from `meta` that nothing is.
 """
 from __future__ import annotations
 
 import re
+import sys
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
 
 from . import jobs, recipes
 from .errors import JobsError
+from .job import LAST
 from .schema import adoption
 from .schema.version import complete
 
@@ -20,7 +22,6 @@ IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILI
 EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")
 TABLE = re.compile(r"(?:[{\"']|^ +)(\w+)(?:[}\"']| +\w+:)", re.MULTILINE)       # in SQL, as a word, in a list's line
 WORD = re.compile(r"\w+")
-BESIDE = ("health", "queue_health", "downloads")     # what else works on the app's tables for a job
 SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence
 
@@ -39,13 +40,13 @@ def need(db, job, store: bool = True) -> None:
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)
     if missing:
-        raise Incomplete(f"nothing was done: {_words(db, missing)}. `jobs.py migrate --own-tables` prints the "
+        raise Incomplete(f"nothing was done: {words(db.name, missing)}. `jobs.py migrate --own-tables` prints the "
                          "statements that add what is missing")
 
 
 def concerned(job, names: list[str]) -> list[str]:
     """Those of `names` (a table, or table.column) that the job may touch."""
-    if not names:
+    if not names or job.priority == LAST:         # which looks at all others, and leaves out what is not there
         return []
     text = "\n".join(_sources(job))
     if EVERY.search(text):
@@ -55,9 +56,9 @@ def concerned(job, names: list[str]) -> list[str]:
 
 
 def _sources(job) -> list[str]:
-    """The text of the job's module and of every recipe that it reaches."""
-    known = {module.name: f"{recipes.__name__}.{module.name}" for module in iter_modules(recipes.__path__)}
-    known.update({name: f"{__package__}.{name}" for name in BESIDE})
+    """The text of the job's module and of everything that it reaches."""
+    known = {module.name: f"{package.__name__}.{module.name}" for package in (sys.modules[__package__], recipes)
+             for module in iter_modules(package.__path__) if not module.ispkg}
     waiting, texts, seen = [f"{jobs.__name__}.{job.name}"], [], set()
     spool = SPOOL in job.sections and getattr(job.run, "files", True)
     while waiting:
@@ -80,15 +81,15 @@ def _source(name: str) -> str:
     return "tables()" if text is None else text
 
 
-def _words(db, missing: list[str]) -> str:
+def words(names, missing: list[str]) -> str:
     """`the database has no table overflow; members lacks mail, size`."""
-    gone = [db.name(name) for name in missing if "." not in name]
+    gone = [names(name) for name in missing if "." not in name]
     parts = [f"the database has no table {', '.join(gone)}"] if gone else []
     columns: dict = {}
     for name in missing:
         table, dot, column = name.partition(".")
         if dot:
-            columns.setdefault(table, []).append(db.name.column(table, column))
-    parts += [f"the table {db.name(table)} has no {', '.join(names)}" for table, names in columns.items()]
+            columns.setdefault(table, []).append(names.column(table, column))
+    parts += [f"the table {names(table)} has no {', '.join(found)}" for table, found in columns.items()]
     more = f", and {len(parts) - MOST} more tables lack something" if len(parts) > MOST else ""
     return "; ".join(parts[:MOST]) + more

@@ -33,6 +33,14 @@ class DatabaseError(JobsError):
     """The database refused, or could not be reached."""
 
 
+class Unfit(DatabaseError):
+    """The database answers, and has another schema than this bundle needs; `command` tells what to run."""
+
+    def __init__(self, words: str, command: str = "migrate") -> None:
+        super().__init__(words)
+        self.command = command
+
+
 class Busy(DatabaseError):
     """Another writer held the database for longer than we wait: stop here, the next run goes on."""
 

@@ -15,13 +15,15 @@ from . import clock, due, schedule
 from .errors import ConfigError, UsageError
 from .queue_health import queues
 from .recipes.relay import Relay
+from .schema import version
 
-Health = namedtuple("Health", "now jobs queues host problems channels zone")
+Health = namedtuple("Health", "now jobs queues host problems channels zone blocked")
 Health.__doc__ = """Everything, at `now`.
 
 jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
 host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
 channels  rows of `alerts` about ways to the operator that do not work      zone  `[core] timezone`, for words
+blocked   {job: what it refuses for}: the app's tables lack something, and its queue is not among `queues`
 """
 JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures failing_since "
                                     "last_error running vanished vanished_at late_since next_at interval")
@@ -63,7 +65,8 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
     zone = schedule.zone(config.section("core").timezone)
-    gap, found = _gap(db, now), {}
+    beats, heart = _heartbeats(db), states.get(HEART)
+    gap, found = _gap(beats, heart, now), {}
     problems = [("jobs_lib/jobs", sentence) for sentence in broken]
     usable = []
     for job in jobs:
@@ -74,8 +77,22 @@ def collect(db, config, jobs, now, broken=()) -> Health:
             problems.append((job.name, "; ".join(error.problems)))
     broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command FROM {alerts}"
                                " WHERE kind = 'channel' AND resolved_at IS NULL ORDER BY alert_key")
-    return Health(now, found, queues(db, config, usable, now, found), host(db, config, now, gap, problems), problems,
-                  broken_channels, zone)
+    blocked = _blocked(db, usable)
+    able = [job for job in usable if job.name not in blocked]
+    relay, sent = _mail(db, config, now, problems)
+    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    return Health(now, found, queues(db, config, able, now, found),
+                  Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
+                  broken_channels, zone, blocked)
+
+
+def _blocked(db, jobs) -> dict[str, str]:
+    if version.check(db):
+        return {}
+    from . import adoption
+    from .schema.adoption import lacking
+    lacks = lacking(db)
+    return {job.name: adoption.words(db.name, missing) for job in jobs if (missing := adoption.concerned(job, lacks))}
 
 
 # Jobs
@@ -164,16 +181,14 @@ def late(options, after, now, zone, every, gap):
 
 # The host
 
-def host(db, config, now, gap, problems: list) -> Host:
-    """What all jobs share. A section that cannot be used is added to `problems`."""
-    relay, sent = None, {}
+def _mail(db, config, now, problems: list) -> tuple:
+    """(the pause of the relay, what was sent). A section that cannot be used is added to `problems`."""
     try:
         limits = Relay(db, config.section("mail"))
-        relay, sent = limits.pause_now(now), limits.used(now)
+        return limits.pause_now(now), limits.used(now)
     except ConfigError as error:
         problems.append(("mail", "; ".join(error.problems)))
-    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
-    return Host(relay, sent, disks(config), last, _stopped(db, now), gap)
+        return None, {}
 
 
 def disks(config) -> list[Disk]:
@@ -216,9 +231,9 @@ def _folder(config, section: str, option: str) -> str:
     return value
 
 
-def _heartbeats(db, now) -> list:
-    """Starts of the runs of `check_jobs` in the last day and the one before, newest first."""
-    rows = db.query("SELECT started_at, trigger_type FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
+def _heartbeats(db) -> list:
+    """Starts of the runs of `check_jobs` of a day and more, newest first."""
+    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
                     job=HEART, most=RUNS_A_DAY)
     return [clock.parse(row["started_at"]) for row in rows]
 
@@ -230,9 +245,7 @@ def _too_long(beats: list) -> timedelta:
     return max(GAP, min(usual, TICKS) * 3)
 
 
-def _gap(db, now):
-    beats = _heartbeats(db, now)
-    state = db.row("SELECT due_after, paused_at FROM {job_state} WHERE job = :job", job=HEART)
+def _gap(beats: list, state, now):
     known = clock.parse_any(state and state["due_after"])
     most = _too_long(beats)
     for later, earlier in zip(beats, beats[1:]):
@@ -244,11 +257,9 @@ def _gap(db, now):
     return None
 
 
-def _stopped(db, now):
+def _stopped(beats: list, state, last, now):
     """Since when nothing was started that should have been: no run of any job for as long as that."""
-    state = db.row("SELECT due_after, paused_at FROM {job_state} WHERE job = :job", job=HEART)
     if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
         return None
-    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     since = max(filter(None, (last, clock.parse_any(state["due_after"]))))
-    return since if now - since > _too_long(_heartbeats(db, now)) else None
+    return since if now - since > _too_long(beats) else None

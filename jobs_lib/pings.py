@@ -10,34 +10,21 @@ from .samples import text as masked
 
 START, SUCCESS, FAIL = "/start", "", "/fail"
 LONGEST = 10_000                # bytes of a body
-MARGIN = 0.5                    # seconds past the time-out, for a look-up that cannot be ended
 
 
 def call(config, ports, url: str, what: str = SUCCESS, run_id: str = "", body: str = "") -> str:
     """What went wrong with the call, or ""."""
-    import threading
-
     from .errors import JobsError
-    from .ports.http import ANSWERED, Request, trusted
+    from .ports.http import Request, post_in_time, refusal, trusted
 
-    said: list[str] = []
     request = Request("ping", _with(url, what, run_id), [("Content-Type", "text/plain; charset=utf-8")],
                       masked(body).encode("utf-8", "replace")[-LONGEST:])
-
-    def send() -> None:
-        response = poster.post(request)
-        good = response.outcome == ANSWERED and 200 <= response.status < 300
-        said.append("" if good else response.text or f"it answered {response.status}")
-
     try:
         timeout = config.section("alerts").timeout
         poster = ports.http(trusted(config.section("webhooks"), timeout))
-        thread = threading.Thread(target=send, daemon=True)
-        thread.start()
+        return masked(refusal(post_in_time(poster, request, timeout)))
     except (JobsError, OSError, RuntimeError) as error:     # a section that is wrong; no thread to be had
         return str(error)
-    thread.join(timeout.total_seconds() + MARGIN)
-    return said[0] if said else f"no answer within {timeout.total_seconds():g} seconds"
 
 
 def log_tail(log, words: str) -> str:

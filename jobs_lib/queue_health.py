@@ -25,7 +25,7 @@ KINDS = (
     Kind("forwards", "retry_forwards", "forwarded mail", "failed_emails", ("sent",), ("failed",)),
     Kind("notifications", "send_notifications", "notices", "notifications", ("sent",), ("failed",)),
     Kind("webhooks", "retry_webhooks", "webhook deliveries", "webhook_deliveries", ("delivered",), ("failed",)),
-    Kind("exports", "export_accounts", "exports", "export_requests", ("ready",), ("failed",)),
+    Kind("exports", "export_accounts", "exports", "export_requests", ("exported",), ("failed",)),
     Kind("domains", "check_domains", "domains to look at", "domains", ("checked",), ()),
 )
 ENGINES = {"failed_emails": forwards.queue, "notifications": notifications.queue,
@@ -33,7 +33,7 @@ ENGINES = {"failed_emails": forwards.queue, "notifications": notifications.queue
 ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')")
 DAY = timedelta(days=1)
 RUNS_A_DAY = 400
-TRIED = ("retried", "uncertain", "given_back")
+TRIED = ("retried", "uncertain", "given_back", "put_off")
 STALLED_INTERVALS = 2
 
 

@@ -9,20 +9,21 @@ from collections import namedtuple
 from datetime import timedelta
 
 from . import clock
-from .errors import ConfigError
-from .options import show_size
+from .errors import ConfigError, Unfit
+from .options import show_duration, show_size
 from .samples import text as masked
 
-Trouble = namedtuple("Trouble", "key kind subject since what error command")
+Trouble = namedtuple("Trouble", "key kind subject since what error command explains", defaults=((),))
 Trouble.__doc__ = """One thing that needs somebody.
 
 key      names it, the same as long as it lasts       kind     its heading in docs/alerts.md
 subject  in a few words, with its cause's name         since    aware UTC datetime
 what     one or two sentences                          error    the last error in its own words, or ""
 command  what to run next, without `python3 jobs.py`
+explains  the jobs of which nothing else is told
 """
-KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "cron",
-         "database", "away", "gap", "channel")
+KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "tables",
+         "cron", "database", "away", "gap", "channel")
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 RELAY = "the relay cannot be used"              # how the error of a job begins that met it
 MANY = 20                   # attempts of a day, of which none came through
@@ -35,24 +36,24 @@ ERROR_LENGTH = 500
 def find(health, config) -> list[Trouble]:
     """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
-    found = [*_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health)]
-    failing = _failing(health, config, alerts, bool(found and any(each.kind == "disk" for each in found)),
-                       any(each.kind == "relay" for each in found))
-    found += failing
-    broken = {each.key.partition(":")[2] for each in failing} | _explained(failing)
+    found = [*_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health), *_tables(health)]
+    disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
+    found += _failing(health, config, alerts, disk, relay)
     if not health.host.stopped:
-        found += _late(health, broken)
-    found += _vanished(health, config, alerts, broken)
-    late = {each.key.partition(":")[2] for each in found if each.kind == "late"}
-    found += _queues(health, alerts, broken | late, any(each.kind == "relay" for each in found))
+        found += _late(health, _explained(found))
+    found += _vanished(health, config, alerts, _explained(found))
+    found += _queues(health, alerts, _explained(found), relay)
     return found + [Trouble(row["alert_key"], row["kind"], row["subject"], clock.parse(row["since"]), row["what"],
                             row["last_error"] or "", row["command"]) for row in health.channels]
 
 
-def unreachable(error: str, since, now) -> Trouble:
-    """The database is away, so nothing else is known."""
-    return Trouble("database", "database", "the database cannot be used", since or now,
-                   "No job runs without it. What waits, waits; nothing is lost.", words(error), "doctor")
+def unreachable(error, since, now) -> Trouble:
+    """The database is away or has another schema, as this DatabaseError says, so nothing else is known."""
+    unfit = isinstance(error, Unfit)
+    return Trouble("database", "database",
+                   "the database and this bundle do not fit" if unfit else "the database cannot be used", since or now,
+                   "Until then no job runs. What waits, waits; nothing is lost.", words(str(error)),
+                   error.command if unfit else "doctor")
 
 
 def words(error: str | None) -> str:
@@ -70,6 +71,12 @@ def at(moment, zone) -> str:
 def full(moment, zone) -> str:
     """`2026-11-24 14:05:10 UTC`, likewise."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
+
+
+def from_to(begin, end, zone) -> str:
+    """`14:05 to 15:20 UTC on 24 Nov`."""
+    first, last = begin.astimezone(zone), end.astimezone(zone)
+    return f"{f'{first:%H:%M}' if first.date() == last.date() else at(begin, zone)} to {at(end, zone)}"
 
 
 # What explains others
@@ -116,14 +123,32 @@ def _unusable(health) -> list[Trouble]:
             for name, sentence in health.problems]
 
 
+def _tables(health) -> list[Trouble]:
+    """Jobs that refuse, since the app's own tables lack something; not those that are switched off or paused."""
+    idle = [job for job in health.jobs.values() if job.name in health.blocked and job.enabled and not job.paused_at]
+    if not idle:
+        return []
+    names = [job.name for job in idle]
+    lack = "; ".join(dict.fromkeys(health.blocked[name] for name in names))
+    return [Trouble("tables", "tables", f"your app's tables lack what {names[0]} needs" if len(names) == 1 else
+                    f"your app's tables lack what {len(names)} jobs need", health.now,
+                    f"Nothing is done by {', '.join(names)}. Add what is missing, or switch them off.", words(lack),
+                    "migrate --own-tables --dry-run", tuple(names))]
+
+
 # Jobs
+
+def _explained(found: list) -> set:
+    return {name for each in found for name in each.explains}
+
 
 def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
     jobs = [job for job in health.jobs.values()
-            if job.failures >= _after(config, job.name, alerts) and not _known(job.last_error or "", disk, relay)]
+            if job.failures >= _after(config, job.name, alerts) and job.name not in health.blocked
+            and not _known(job.last_error or "", disk, relay)]
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
-        groups.setdefault(_alike(job.last_error or ""), []).append(job)
+        groups.setdefault(alike(job.last_error), []).append(job)
     return [_failing_together(group, health.zone) for group in groups.values()]
 
 
@@ -138,30 +163,21 @@ def _known(error: str, disk: bool, relay: bool) -> bool:
     return (disk and any(sign in error.lower() for sign in FULL)) or (relay and error.startswith(RELAY))
 
 
-def _alike(error: str) -> str:
+def alike(error: str | None) -> str:
     """What two jobs with the same cause have in common: the words, without numbers."""
-    return "".join(sign for sign in error if not sign.isdigit())
+    return "".join(sign for sign in error or "" if not sign.isdigit())
 
 
 def _failing_together(group: list, zone) -> Trouble:
     """One trouble for all jobs that fail for the same reason, under the name of the first: the others come and go."""
     job, others = group[0], [each.name for each in group[1:]]
-    with_ = f" So do {', '.join(others)}, with the same error." if others else ""
+    good = f"Its last good run began {full(job.last_ok_at, zone)}." if job.last_ok_at else "It never ran well."
+    with_ = f" With the same error: {', '.join(others)}." if others else ""
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
     return Trouble(f"failing:{job.name}", kind,
                    f"{job.name} failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
-                   f"{job.name} failed {job.failures} times in a row.{with_}", words(job.last_error),
-                   f"history {job.name}")
-
-
-def _explained(failing: list) -> set:
-    """The jobs that a trouble of another job names."""
-    names = set()
-    for each in failing:
-        _, so, rest = each.what.partition("So do ")
-        if so:
-            names |= {name.strip() for name in rest.partition(", with the same error")[0].split(",")}
-    return names
+                   f"{good}{with_} It is tried again at each of its times.", words(job.last_error),
+                   f"history {job.name}", (job.name, *others))
 
 
 def _late(health, broken: set) -> list[Trouble]:
@@ -172,10 +188,14 @@ def _late(health, broken: set) -> list[Trouble]:
             found.append(Trouble(f"late:{job.name}", "late",
                                  f"{job.name} had no success since {at(job.late_since, health.zone)}", job.late_since,
                                  f"{job.name} ({job.when}) has not succeeded {last}, though others ran. Something "
-                                 "keeps it from being started, or it never comes to its end.",
-                                 words(job.last and (job.last["error"] or job.last["stop_reason"])),
-                                 f"history {job.name}"))
+                                 "keeps it from being started, or it never comes to its end.", _last_words(job),
+                                 f"history {job.name}", (job.name,)))
     return found
+
+
+def _last_words(job) -> str:
+    """How its last run ended, when that was not well."""
+    return words(job.last and (job.last["error"] or job.last["stop_reason"]))
 
 
 def _vanished(health, config, alerts, broken: set) -> list[Trouble]:
@@ -197,16 +217,17 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             continue
         since, reasons = queue.oldest_due_at, []
         if since and alerts.queue_age is not None and health.now - since > alerts.queue_age:
-            reasons.append("the oldest is due for longer than [alerts] queue_age")
+            reasons.append(f"that is longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
         if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
-            reasons.append("there are more than [alerts] queue_depth")
+            reasons.append(f"they are more than [alerts] queue_depth = {alerts.queue_depth:,}")
         if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):   # a pause is no standstill
             reasons.append("none was finished since then")
         if reasons:
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
                                  f"{queue.what} overdue since {at(since, health.zone)}: {queue.due:,}", since,
                                  f"{queue.due:,} due, the oldest since {full(since, health.zone)}: "
-                                 f"{' and '.join(reasons)}.", "", f"history {queue.job}"))
+                                 f"{', and '.join(reasons)}.", _last_words(health.jobs[queue.job]),
+                                 f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:
             found.append(Trouble(f"undelivered:{queue.name}", "undelivered",
                                  f"no {queue.what} came through within a day", health.now - timedelta(days=1),

@@ -1,11 +1,12 @@
 """The database of an app that exists: the jobs do the same under its names, and refuse where it lacks something."""
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from jobs_lib import adoption, catalogue
+from jobs_lib import adoption, catalogue, overview, publish
 from jobs_lib.ports.db import connect
 from jobs_lib.sample import service
 from jobs_lib.schema import NAMES, app_tables
@@ -86,7 +87,7 @@ def test_every_job_does_the_same_under_other_names_and_types(tmp_path, fresh):  
     counts, said = runs(theirs)
     assert counts == runs(ours)[0]
     for name, statements_of_it in said.items():         # whom a gap would concern is known beforehand
-        concerned = adoption.concerned(catalogue.load(name), EVERYTHING)
+        concerned = EVERYTHING if name == "check_jobs" else adoption.concerned(catalogue.load(name), EVERYTHING)
         assert adopted.named(statements_of_it, theirs.db.dialect) <= set(concerned), name
     assert all_of(theirs) == all_of(ours)
     assert sent(theirs) == sent(ours)
@@ -122,6 +123,28 @@ def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
     mend(bench)
     assert bench.run("purge_message_logs")["deleted"] == 1
     assert bench.run("retry_webhooks")["delivered"] == 0
+    bench.db.close()
+
+
+@pytest.mark.parametrize("lacks", [("export_requests", "domains.recheck_requested_at"), tuple(app_tables.TABLES)],
+                         ids=["some", "all"])
+def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, lacks):       # R59 R60
+    bench = adopted_bench(tmp_path, fresh("app"), *lacks)
+    bench.config(purge_sessions={"enabled": "no"}, alerts={"webhook": "http://hook.example/x", "disk_free": "off"})
+    counts = bench.run("check_jobs")
+    some = len(lacks) == 2
+    assert counts["queues"] == (2 if some else 0)       # notices hold links of exports
+    told, = (json.loads(request.body) for request in bench.web)         # one alert, and not one for each job
+    trouble, = told["troubles"]
+    assert trouble["name"] == "tables"
+    assert trouble["command"] == "python3 jobs.py migrate --own-tables --dry-run"
+    assert "no table app_export_requests" in trouble["last_error"] or not some
+    assert "purge_sessions" not in trouble["what"]                      # it is switched off
+    for make in (publish.page, publish.metrics):
+        assert make(bench._config, bench.db, bench.now)
+    assert [each["key"] for each in overview.collect(bench._config, bench.db, bench.now)["troubles"]] == ["tables"]
+    mend(bench)
+    assert bench.run("check_jobs")["queues"] == 5
     bench.db.close()
 
 

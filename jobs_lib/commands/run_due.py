@@ -128,13 +128,12 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             try:
                 result = runner.run(item.job, config, ports, request, console)
             except JobsError as error:              # a broken configuration of one job stops no other
+                if isinstance(error, DatabaseError) and not isinstance(error, Busy):
+                    raise                           # `tick` tells of it
                 console.fail(f"{item.job.name}: {error}")
                 code = code or error.exit_code
-                if isinstance(error, DatabaseError):
-                    if not isinstance(error, Busy):
-                        from ..recipes import alert_away
-                        alert_away.tell(config, ports, error)
-                    break                           # of all the others, too
+                if isinstance(error, Busy):
+                    break                           # for all the others, too
                 continue
             results.append(result)
             show(console, result, request)

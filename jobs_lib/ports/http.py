@@ -27,6 +27,7 @@ REFUSED = "refused"          # by us: a URL that we do not call, or an address t
 
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
+MARGIN = 0.5                 # seconds past the time-out, for a look-up that cannot be ended
 
 
 def trusted(webhooks, timeout):
@@ -35,6 +36,31 @@ def trusted(webhooks, timeout):
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
     return SimpleNamespace(timeout=timeout, allow_networks=everywhere, ca_file=webhooks.ca_file,
                            outbox=webhooks.outbox)
+
+
+def post_in_time(poster, request: Request, timeout) -> Response:
+    """`poster.post`, left to itself when a look-up of the name hangs past `timeout`. RuntimeError without threads."""
+    import threading
+
+    found: list[Response] = []
+
+    def post() -> None:
+        try:
+            found.append(poster.post(request))
+        except Exception as error:      # noqa: BLE001  nobody else would hear of it
+            found.append(Response(FAILED, text=str(error)))
+
+    thread = threading.Thread(target=post, daemon=True)
+    thread.start()
+    thread.join(timeout.total_seconds() + MARGIN)
+    return found[0] if found else Response(TIMEOUT, text=f"no answer within {timeout.total_seconds():g} seconds")
+
+
+def refusal(response: Response) -> str:
+    """What was wrong with an answer: anything but 2xx, or none. "" when it is well."""
+    if response.outcome != ANSWERED:
+        return response.text
+    return "" if 200 <= response.status < 300 else f"it answered {response.status} {response.excerpt[:100]}".rstrip()
 
 
 def open_poster(webhooks):

@@ -28,7 +28,7 @@ def tell(config, ports, error: DatabaseError) -> None:
         if told and (alerts.remind is None or now - told < alerts.remind):
             return
         _write(core.state_dir, since, told, error)
-        alert = alert_words.urgent(troubles.unreachable(str(error), since, now), schedule.zone(core.timezone))
+        alert = alert_words.urgent(troubles.unreachable(error, since, now), schedule.zone(core.timezone))
         sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
         if "" in sent:
             _write(core.state_dir, since, now, error)
@@ -51,22 +51,16 @@ def _send(channel: str, alert, config, ports, now) -> str:
 
 def returned(state_dir: str, health) -> list:
     """What is over, and is told of once: the time without a database, or else the time without cron."""
-    known, now, zone, found = _read(state_dir), health.now, health.zone, []
+    known, gap, zone, found = _read(state_dir), health.host.gap, health.zone, []
     since = clock.parse_any(known.get("since"))
-    if since:
-        found.append(_past("away", since, zone, "the database was away",
-                           f"It could not be used from {troubles.full(since, zone)} to {troubles.full(now, zone)}. It "
-                           "is back. Jobs that were missed meanwhile run now, each once.", known.get("error", "")))
-    gap = health.host.gap
     if gap:
-        told = since is not None and gap[0] <= since <= gap[1]
-        begin, end = (troubles.full(moment, zone) for moment in gap)
-        found.append(_past("gap", gap[0], zone, "no job was started",
-                           f"No job was started from {begin} to {end}"
-                           f"{', while the database was away' if told else ': cron or the host had stopped'}. Jobs "
-                           "that were missed meanwhile run now, each once.", ""))
-        if told:
-            found = found[1:]           # one cause, one alert
+        found.append(_past("gap", gap, zone, "no job was started", "Cron or the host had stopped", ""))
+    if since:
+        away = _past("away", (since, health.now), zone, "no job could use the database", "It can be used again",
+                     known.get("error", ""))
+        if gap and gap[0] <= since <= gap[1]:           # one cause, one alert: the next run finds the gap told
+            away = away._replace(key=found.pop().key)
+        found.append(away)
     return found
 
 
@@ -76,9 +70,10 @@ def forget(state_dir: str) -> None:
         os.unlink(os.path.join(state_dir, FILE))
 
 
-def _past(kind: str, since, zone, subject: str, what: str, error: str):
-    subject = f"{subject} for a while from {troubles.at(since, zone)}"
-    return troubles.Trouble(f"{kind}:{clock.text(since)}", kind, subject, since, what, troubles.words(error), "history")
+def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
+    return troubles.Trouble(f"{kind}:{clock.text(span[0])}", kind, f"{subject} from {troubles.from_to(*span, zone)}",
+                            span[0], f"{why}. Jobs that were missed meanwhile run now, each once.",
+                            troubles.words(error), "history")
 
 
 def _read(state_dir: str) -> dict:

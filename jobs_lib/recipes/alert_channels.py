@@ -8,7 +8,7 @@ import os
 
 from ..addresses import check
 from ..errors import ConfigError, JobsError
-from ..ports.http import ANSWERED, Request
+from ..ports.http import Request, post_in_time, refusal
 from ..ports.mail import IN_MEMORY, SENT, UNCERTAIN, Envelope, Message
 from .mime import date, message, words
 
@@ -50,14 +50,7 @@ def _mail(alert, recipient: str, mail, now) -> tuple:
 def send_webhook(alert, alerts, poster) -> str:
     """One POST; anything but 2xx is a failure."""
     request = Request("alert", alerts.webhook, [("Content-Type", "application/json")], alert.document)
-    return refused(poster.post(request))
-
-
-def refused(response) -> str:
-    """What was wrong with an answer, or ""."""
-    if response.outcome != ANSWERED:
-        return response.text.replace("this endpoint", "the webhook")
-    return "" if 200 <= response.status < 300 else f"it answered {response.status} {response.excerpt[:100]}".rstrip()
+    return refusal(post_in_time(poster, request, alerts.timeout))
 
 
 def attempt(send) -> str:
@@ -66,5 +59,5 @@ def attempt(send) -> str:
         return send()
     except ConfigError as error:
         return "; ".join(error.problems)
-    except (JobsError, OSError, ValueError) as error:       # a file of certificates, an address
+    except (JobsError, OSError, ValueError, RuntimeError) as error:     # certificates, an address, no thread
         return str(error)

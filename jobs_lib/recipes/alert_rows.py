@@ -10,6 +10,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from .. import clock
+from ..troubles import alike
 
 Pending = namedtuple("Pending", "state row")
 Pending.__doc__ = "What a channel has to tell of a row: `new`, `once`, `still` or `over`."
@@ -17,6 +18,7 @@ Pending.__doc__ = "What a channel has to tell of a row: `new`, `once`, `still` o
 CHANNELS = ("email", "webhook")
 ONCE = ("gap", "away")              # told of when they are over already, and never again
 CHANNEL = "channel"
+FAILURES = ("failing", "archive")    # which are one where the error is one
 SETTLE = timedelta(minutes=30)      # so long a trouble stays away before it is over
 LONGEST_SETTLE = timedelta(days=1)
 DAY = timedelta(days=1)
@@ -38,6 +40,7 @@ def load(db) -> dict[str, dict]:
 def judge(rows: dict, found: list, now) -> dict[str, dict]:
     """{key: what is to change in its row}, and `rows` changed so. Rows of channels are changed when one is tried."""
     changes: dict = {}
+    found = _as_known(rows, found)
     for trouble in found:
         row = rows.get(trouble.key)
         told = dict(zip(TOLD, (trouble.kind, trouble.subject, trouble.what, trouble.error or None, trouble.command)))
@@ -57,6 +60,16 @@ def judge(rows: dict, found: list, now) -> dict[str, dict]:
         elif now - row["cleared_at"] >= min(SETTLE * 2 ** min(row["returns"], 10), LONGEST_SETTLE):
             _note(changes, rows, key, {"resolved_at": now})
     return changes
+
+
+def _as_known(rows: dict, found: list) -> list:
+    """The same, each failure under the name by which it was told of: the first job to meet it may be well again."""
+    taken = {trouble.key for trouble in found}
+    known = {(row["kind"], alike(row["last_error"])): key for key, row in rows.items()
+             if not row["resolved_at"] and row["kind"] in FAILURES and key not in taken}
+    return [trouble if trouble.kind not in FAILURES or (trouble.key in rows and not rows[trouble.key]["resolved_at"])
+            else trouble._replace(key=known.pop((trouble.kind, alike(trouble.error)), trouble.key))
+            for trouble in found]
 
 
 def _anew(row: dict | None, now) -> dict:

@@ -16,14 +16,15 @@ WIDTH = 76
 HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
-LATER = "You are told once, again after {remind} while it lasts, and when it is over."
+LATER = "You are told again after {remind} while it lasts, and when it is over."
 TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
 
 
 def alert(sent: list, remind: str, zone) -> Alert:
-    """One message of all that a channel has to tell. `sent`: alert_rows.Pending, `remind`: `24 hours` or `off`."""
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: `24 hours`, "" for never."""
     text = "\n\n".join(_item(each, zone) for each in sent)
-    return _alert(_subject(sent), text, [_object(each) for each in sent], remind)
+    lasts = remind if any(each.state in ("new", "still") for each in sent) else ""
+    return _alert(_subject(sent), text, [_object(each) for each in sent], lasts)
 
 
 def trial() -> Alert:
@@ -42,7 +43,7 @@ def urgent(trouble, zone) -> Alert:
 def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
     subject = f"[jobs] {subject}"
     foot = [f"{host()}, {HOME}"]
-    if remind and remind != "off":
+    if remind:
         foot.insert(0, LATER.format(remind=remind))
     text = "\n".join([text, "", "-- ", *foot, ""])
     short = f"{subject}\n{text}"
@@ -61,7 +62,7 @@ def _item(each, zone) -> str:
     row = each.row
     lines = [*textwrap.wrap(f"{HEADS[each.state]}{_sentence(row['subject'])}", WIDTH), ""]
     if each.state == "over":
-        over = row["resolved_at"]
+        over = row["cleared_at"] or row["resolved_at"]
         lines += [_fact("since", full(row["since"], zone)),
                   _fact("over", f"by {full(over, zone)}" if over else "now")]
     else:

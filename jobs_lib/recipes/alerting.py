@@ -99,7 +99,7 @@ def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
-        remind = "off" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
+        remind = "" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
         error = _send(ctx, channel, alert_words.alert(sent, remind, zone))
         if error:
             errors[channel] = troubles.words(error)

@@ -4,7 +4,7 @@ The same query tells whether the app's own tables were found to have all that th
 """
 from __future__ import annotations
 
-from ..errors import DatabaseError
+from ..errors import Unfit
 from ..ports.dialects import Missing
 
 SCHEMA_VERSION = 3           # the last of the migrations
@@ -20,7 +20,7 @@ def found(db) -> int:
 
 
 def check(db) -> bool:
-    """Raise DatabaseError, in one sentence, unless the schema is the one that this bundle was written for.
+    """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
     Whether the app's tables are known to be complete; else `need` of adoption.py tells what a job can do.
     """
@@ -35,9 +35,8 @@ def check(db) -> bool:
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
-        raise DatabaseError("the database has no tables of this bundle yet: run `jobs.py migrate`")
-    raise DatabaseError(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}:"
-                        " run `jobs.py migrate`")
+        raise Unfit("the database has no tables of this bundle yet: run `jobs.py migrate`")
+    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run `jobs.py migrate`")
 
 
 def complete(names) -> str:
@@ -50,7 +49,7 @@ def complete(names) -> str:
     return f"{SCHEMA_VERSION}-{crc32(told.encode()):08x}"
 
 
-def newer(version: int) -> DatabaseError:
+def newer(version: int) -> Unfit:
     """The refusal of a database that a newer bundle has upgraded."""
-    return DatabaseError(f"the database is at schema {version}, newer than this bundle knows"
-                         f" ({SCHEMA_VERSION}): install the newer bundle again")
+    return Unfit(f"the database is at schema {version}, newer than this bundle knows ({SCHEMA_VERSION}): install the"
+                 " newer bundle again", command="doctor")

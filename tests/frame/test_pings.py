@@ -2,10 +2,18 @@
 from __future__ import annotations
 
 import json
+import socket
+from threading import Event
+from time import monotonic
 from uuid import UUID
 
 import pytest
 
+from jobs_lib import config, pings
+from jobs_lib.ports import Ports
+from jobs_lib.ports.http import trusted
+from jobs_lib.recipes import alert_words
+from jobs_lib.recipes.alert_channels import send_webhook
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web, silent
 from tests.support.site import utc
@@ -81,6 +89,22 @@ def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
         "no answer within 1 seconds"] * 2
 
 
+@pytest.mark.parametrize("way", ["ping", "webhook"])
+def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way):
+    site.configure("alerts", timeout="1s", webhook="http://hook.example/x")
+    released, configured = Event(), config.load(str(site.folder / "config.ini"), beside=str(site.folder))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
+    alerts, ports, began = configured.section("alerts"), Ports(configured), monotonic()
+    if way == "ping":
+        said = pings.call(configured, ports, "http://ping.example/x")
+    else:
+        poster = ports.http(trusted(configured.section("webhooks"), alerts.timeout))
+        said = send_webhook(alert_words.trial(), alerts, poster)
+    assert said == "no answer within 1 seconds"
+    assert monotonic() - began < 3
+    released.set()
+
+
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"nonsense\r\n\r\n", b""])
 def test_a_service_that_is_broken_harms_nothing(site, answer):
     with Web(answer) as web:
@@ -113,6 +137,15 @@ def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert calls(outside) == ["/ping/abc/fail"]
     assert b"mistyped.db" in outside.requests[0].body
+
+
+def test_a_tick_whose_database_goes_away_between_two_jobs_calls_as_a_failure(site, outside):
+    site.enable("tick_critical", "tick_low")
+    site.configure("alerts", ping_url=url(outside))
+    assert site.run("run-due", breaks="jobs_lib.history:usual_seconds").code == 1        # asked for the second job
+    assert site.statuses("tick_critical") == ["ok"]
+    assert calls(outside) == ["/ping/abc/fail"]
+    assert outside.requests[0].body == b"the database went away"
 
 
 def test_a_job_that_fails_is_not_the_tick_s_failure(site, outside):

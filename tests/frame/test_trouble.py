@@ -96,7 +96,7 @@ def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
     site.enable("tick_critical", "tick_low")
     done = site.run("run-due", breaks="jobs_lib.history:sweep")
     assert done.code == 1
-    assert done.err == "tick_critical: the database went away\n"
+    assert done.err == "jobs.py: the database went away\n"
 
 
 def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):

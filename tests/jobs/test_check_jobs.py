@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, health, troubles
+from jobs_lib import catalogue, health, queue_health, troubles
 from jobs_lib.ports.http import ANSWERED, FAILED, Response
 from jobs_lib.ports.mail import FINAL, RELAY, Result
 
@@ -179,7 +179,7 @@ def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
     bench.run(JOB)
     mail, = bench.outbox
     assert "more)" not in mail.subject
-    assert "with the same error" in " ".join(mail.text.split())
+    assert "With the same error: purge_sessions, retry_forwards, rollup_usage." in " ".join(mail.text.split())
     assert len(bench.rows("alerts")) == 1
 
 
@@ -197,7 +197,7 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
         ended(bench, job, "ok", ago=timedelta(minutes=1))
     assert check(bench) == []
     bench.now += timedelta(days=4)
-    assert check(bench) == ["[jobs] no job was started for a while from 14:30 UTC on 24 Nov"]
+    assert check(bench) == ["[jobs] no job was started from 14:30 UTC on 24 Nov to 14:30 UTC on 28 Nov"]
     for job in ("retry_forwards", "retry_webhooks", "send_notifications"):       # the others have a day to be run
         ended(bench, job, "ok", ago=timedelta(0))
     for _ in range(2):
@@ -258,6 +258,11 @@ def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
     bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=3)}])
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=5), counts='{"sent": 80}')
     assert check(bench) == []
+
+
+@pytest.mark.parametrize("kind", queue_health.KINDS, ids=lambda kind: kind.name)
+def test_what_a_queue_counts_its_job_counts(bench, kind):        # R59
+    assert set(kind.done + kind.failed) <= bench.run(kind.job).keys()
 
 
 def test_mail_of_a_suspended_owner_waits_for_nobody(bench):

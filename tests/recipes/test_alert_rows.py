@@ -24,6 +24,17 @@ def heard(is_there, days: float = 3) -> list[tuple[timedelta, str]]:
     return found
 
 
+def test_a_failure_that_another_job_goes_on_with_is_told_of_no_second_time():        # R60
+    rows: dict = {}
+    first, second = (Trouble(f"failing:{job}", "failing", f"{job} failed", NOW, "", f"no folder, try {number}", "history")
+                     for number, job in enumerate("xy"))
+    alert_rows.judge(rows, [first], NOW)
+    alert_rows.judge(rows, [second], NOW + TICK)
+    assert {key: row["subject"] for key, row in rows.items()} == {"failing:x": "y failed"}
+    alert_rows.judge(rows, [second._replace(error="something else")], NOW + 2 * TICK)
+    assert list(rows) == ["failing:x", "failing:y"]
+
+
 def hours(number: float) -> timedelta:
     return timedelta(hours=number)
 
