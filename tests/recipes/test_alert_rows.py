@@ -26,7 +26,7 @@ def heard(is_there, days: float = 3) -> list[tuple[timedelta, str]]:
 
 def test_a_failure_that_another_job_goes_on_with_is_told_of_no_second_time():        # R60
     rows: dict = {}
-    first, second = (Trouble(f"failing:{job}", "failing", f"{job} failed", NOW, "", f"no folder, try {number}", "history")
+    first, second = (Trouble(f"failing:{job}", "failing", f"{job} failed", NOW, "", f"no folder, {number}", "history")
                      for number, job in enumerate("xy"))
     alert_rows.judge(rows, [first], NOW)
     alert_rows.judge(rows, [second], NOW + TICK)
