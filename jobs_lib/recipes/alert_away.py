@@ -71,8 +71,9 @@ def forget(state_dir: str) -> None:
 
 
 def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
-    return troubles.Trouble(f"{kind}:{clock.text(span[0])}", kind, f"{subject} from {troubles.from_to(*span, zone)}",
-                            span[0], f"{why}. Jobs that were missed meanwhile run now, each once.",
+    begin, end = span
+    return troubles.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} from {troubles.from_to(begin, end, zone)}",
+                            begin, f"{why}. Jobs that were missed meanwhile run now, each once.",
                             troubles.words(error), "history")
 
 
