@@ -159,6 +159,18 @@ def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
 
 # Statements and programs
 
+def test_every_event_that_is_logged_stands_in_the_page_about_logs():
+    import ast
+    logged = {node.args[0].value for path in modules().values() for node in ast.walk(tree(path))
+              if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+              and node.func.attr in ("event", "warning", "error")
+              and ast.unparse(node.func.value).rpartition(".")[2] == "log"
+              and node.args and isinstance(node.args[0], ast.Constant)}
+    page = (ROOT / "docs" / "logs.md").read_text(encoding="utf-8")
+    assert len(logged) > 40
+    assert sorted(event for event in logged if f"`{event}`" not in page) == []
+
+
 ADDING = ROOT / "docs" / "add-a-job.md"
 
 
