@@ -19,7 +19,8 @@ Every job, what it does, when it is due and what can be set. Times are in `[core
 - `jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. `jobs.py JOB` runs it.
 - `jobs.py pause JOB` and `jobs.py resume JOB` stop and start what cron does; by hand a paused job still runs.
 - A job is due when the latest time of its schedule has not been started. So cron may come late, rarely or twice:
-  each time is run once, and a job missed for days runs once.
+  each time is run once, and a job missed for days runs once. Why none does harm when it runs twice or is killed:
+  [idempotency.md](idempotency.md).
 - Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` besides what is
   listed here. [configuration.md](configuration.md) tells how values are written.
 """
