@@ -92,7 +92,10 @@ def _minutes(length: timedelta) -> timedelta:
 
 
 def late(patient):
-    """Jobs whose time has passed long ago."""
+    """Jobs whose time has passed long ago, though cron comes."""
+    last = _last_tick(patient)
+    if last is None or patient.now - last > SILENT:
+        raise NothingToAsk                      # one cause, told above
     session = SimpleNamespace(config=patient.config, ports=SimpleNamespace(database=patient.database))
     states, runs, _ = past(session, patient.jobs)
     zone = schedule.zone(patient.section("core").timezone)

@@ -64,21 +64,22 @@ def _jobs(found: dict, say: _Times, width: int, paint) -> list[str]:
     lines = _table(["JOB", "LAST", "BEGAN", "NEXT"], rows, "llll", lambda row: COLOURS.get(row[1], "red")
                    if row[1] != "-" else "", paint)
     told = " ".join(f"{each['subject']} {each['what']}" for each in found["troubles"])
+    stopped = any(each["kind"] == "cron" for each in found["troubles"])         # then that is why they are late
     for at in range(len(found["jobs"]), 0, -1):             # from below: what is said of a job stands under it
         job = found["jobs"][at - 1]
         if job["name"] not in told:
-            lines[at + 1:at + 1] = [INDENT + cut(words, width - len(INDENT)) for words in _notes(job, say)]
+            lines[at + 1:at + 1] = [INDENT + cut(words, width - len(INDENT)) for words in _notes(job, say, stopped)]
     return lines
 
 
-def _notes(job: dict, say: _Times) -> list[str]:
+def _notes(job: dict, say: _Times, stopped: bool) -> list[str]:
     notes = []
     if job["failures"]:
         good = f"last good run {say.at(job['last_ok_at'])}" if job["last_ok_at"] else "no good run yet"
         notes.append(f"{job['failures']:,} failed in a row, {good}")
         if job["error"]:
             notes.append(" ".join(job["error"].split()))
-    if job["late_since"]:
+    if job["late_since"] and not stopped:
         notes.append(f"late: due since {say.at(job['late_since'])}")
     return notes
 

@@ -37,10 +37,11 @@ def await_port(port: int, process=None) -> None:
 class Sink:
     """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is fast."""
 
-    def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64) -> None:
+    def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64,
+                 port: int = 0) -> None:
         binary = program("smtp-sink", "postfix")
         self.folder = tempfile.TemporaryDirectory(prefix="sink-")
-        self.port = free_port()
+        self.port = port or free_port()
         command = [binary, "-c", *arguments]
         if dump:
             command += ["-d", "dump/m."]
