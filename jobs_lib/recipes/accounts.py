@@ -7,6 +7,7 @@ from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
+from .. import clock
 from . import retention, spool
 from .cascade import HELD, Gone, columns, erase, is_queue, next_key
 from .retention import FILES_AT_ONCE
@@ -14,10 +15,12 @@ from .walk import LISTED, Pace
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
+FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
+TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"     # NULL, MySQL's 0000-00-00
 
 Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
 Account.__doc__ = """A user whose status is `deleted`, and the row of account_deletions that is about this deletion, or
-None."""
+None. `deleted_at` is None for what is no time."""
 
 
 class Restored(Exception):
@@ -44,23 +47,29 @@ def deleted(ctx):
     while True:
         rows = ctx.db.query(
             "SELECT id, name, email, deleted_at, created_at FROM {users} WHERE status = 'deleted' AND deleted_at >= :at"
-            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most", at=at or "1000-01-01 00:00:00",
-            last=last, most=PAGE)
+            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most", at=at or FIRST, last=last,
+            most=PAGE)
         refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
         known = {row["user_ref"]: row for row in ctx.db.query(
             "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
             " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id", refs=sorted(refs.values()))}
         for row in rows:
-            yield Account(row["id"], _second(row["deleted_at"]), row["created_at"], row["name"], row["email"],
+            yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"], row["email"],
                           refs[row["id"]], known.get(refs[row["id"]]))
         if len(rows) < PAGE:
             return
         last, at = rows[-1]["id"], rows[-1]["deleted_at"]
 
 
-def _second(moment):
+def _time(moment) -> str | None:
     """Without a fraction, as our own column keeps it: an app's may be DATETIME(6)."""
-    return moment[:19] if isinstance(moment, str) else moment
+    return str(moment)[:19] if clock.parse_any(moment) else None
+
+
+def timeless(ctx, after: int = 0) -> list[dict]:
+    """The next users, by id, that are `deleted` without a time. (Text that is no time: see `deleted`.)"""
+    return ctx.db.query(f"SELECT id, deleted_at FROM {{users}} WHERE {TIMELESS} AND id > :last ORDER BY id LIMIT :most",
+                        last=after, most=PAGE)
 
 
 def open_deletion(ctx, account: Account) -> int:

@@ -1,10 +1,12 @@
 """One run of `delete_accounts`: shut what is new, delete what is due, then what came in late."""
 from __future__ import annotations
 
+from itertools import chain
+
 from .. import clock
 from ..schema import references
 from . import deletion, latecomers, reapply, revocation
-from .accounts import deleted, pace
+from .accounts import Account, deleted, pace, timeless
 from .preview import SAMPLE_ROWS
 from .retention import Known, refuse
 
@@ -40,7 +42,7 @@ def _preview(ctx, known) -> dict:
                  [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]])
         again = {"to_reapply": len(back)}
     new, going = [], []
-    for account in deleted(ctx):
+    for account in chain(_timeless(ctx), deleted(ctx)):
         if not revocation.is_revoked(account):
             new.append(account)
         if (account.deletion["erase_after"] if revocation.is_revoked(account) else _due(ctx, account)) <= clock.text(
@@ -54,14 +56,22 @@ def _preview(ctx, known) -> dict:
     rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids)
                for reference in references.to("users")) if ids else 0
     late = latecomers.preview(ctx, known)
-    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows": rows + len(going), "users_gone": late}
+    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows_to_erase": rows + len(going),
+            "users_gone": late}
+
+
+def _timeless(ctx):
+    """Accounts that a run would give the present time."""
+    last = 0
+    while rows := timeless(ctx, last):
+        yield from (Account(row["id"], None, None, None, None, None, None) for row in rows)
+        last = rows[-1]["id"]
 
 
 def _due(ctx, account) -> str:
-    deleted_at = clock.parse_any(account.deleted_at)
-    return clock.text(deleted_at + ctx.options.grace) if deleted_at else "9999"
+    return clock.text((clock.parse_any(account.deleted_at) or ctx.now) + ctx.options.grace)
 
 
 def _sample(chosen: list) -> list[dict]:
-    return [{"id": account.user_id, "status": "deleted", "deleted_at": account.deleted_at}
+    return [{"id": account.user_id, "status": "deleted", "deleted_at": account.deleted_at or "now"}
             for account in chosen[:SAMPLE_ROWS]]

@@ -28,6 +28,8 @@ def revoke_all(ctx, counts: dict, pace) -> bool:
     _mend_times(ctx)
     for step in (_shut, _silence):
         for account in accounts.deleted(ctx):
+            if not account.deleted_at:
+                account = _timed(ctx, account)
             if not _is_new(ctx, account):
                 continue
             with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
@@ -53,10 +55,18 @@ def _is_new(ctx, account) -> bool:
 
 def _mend_times(ctx) -> None:
     """An app that gave no time has deleted now: the grace begins when it is seen."""
-    while ids := [row["id"] for row in ctx.db.query(
-            "SELECT id FROM {users} WHERE status = 'deleted' AND deleted_at IS NULL LIMIT :most", most=accounts.PAGE)]:
-        ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) AND status = 'deleted'"
-                       " AND deleted_at IS NULL", ids=ids, now=ctx.now)
+    while ids := [row["id"] for row in accounts.timeless(ctx)]:
+        ctx.db.execute(f"UPDATE {{users}} SET deleted_at = :now WHERE id IN (:ids) AND {accounts.TIMELESS}",
+                       ids=ids, now=ctx.now)
+
+
+def _timed(ctx, account):
+    """The same for one that gave what is no time: `2026-11-24`, `2026-02-30 10:00:00`."""
+    now = clock.text(ctx.now)
+    ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'", id=account.user_id,
+                   now=now)
+    ctx.log.warning("no time of deletion", user_id=account.user_id, what="users.deleted_at is no time: it is now")
+    return account._replace(deleted_at=now)
 
 
 def _shut(ctx, account, counts: dict, pace) -> bool:

@@ -137,6 +137,41 @@ def test_it_goes_when_the_grace_has_passed_and_not_before(bench):
     assert bench.rows("users")[1]["deleted_at"] == clock.text(bench.now)
 
 
+NO_TIMES = {"none": None, "zeros": "0000-00-00 00:00:00", "a number": 1700000000, "empty": "", "a day": "2026-11-24",
+            "no such day": "2026-02-30 10:00:00", "a word": "garbage"}
+
+
+@pytest.mark.parametrize("written", NO_TIMES.values(), ids=NO_TIMES)
+def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
+    if written is not None and not bench.url.startswith("sqlite"):          # which takes anything into any column
+        return
+    jane = user(bench, deleted_at=written)
+    user(bench, deleted_at=bench.ago(days=1))
+    bench.table("sessions", [{"user_id": jane}])
+    assert bench.run(JOB, dry_run=True)["to_revoke"] == 2
+    counts = bench.run(JOB)
+    assert (counts["revoked"], counts.get("failed", 0), bench.ids("sessions")) == (2, 0, [])
+    assert bench.rows("users")[0]["deleted_at"] == clock.text(bench.now)
+    bench.now += GRACE - timedelta(seconds=1)
+    bench.run(JOB)
+    assert bench.ids("users") == [jane]
+    bench.now += timedelta(seconds=1)
+    assert bench.run(JOB, dry_run=True)["to_erase"] == 1
+    bench.run(JOB)
+    assert bench.ids("users") == []
+
+
+def test_a_zero_date_of_mysql_is_no_time(bench):
+    if bench.url.startswith("sqlite"):
+        return
+    jane = user(bench)
+    db = bench.db
+    db.execute("SET SESSION sql_mode = ''")
+    db.execute("UPDATE {users} SET deleted_at = '0000-00-00 00:00:00' WHERE id = :id", id=jane)
+    assert bench.run(JOB)["revoked"] == 1
+    assert bench.rows("users")[0]["deleted_at"] == clock.text(bench.now)
+
+
 def test_nobody_is_told_of_a_day_that_has_passed_or_without_an_address(bench):
     user(bench, id=1, deleted_at=bench.ago(days=400))
     user(bench, id=2, deleted_at=bench.ago(days=1), email="")
