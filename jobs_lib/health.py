@@ -11,7 +11,7 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, due, schedule
+from . import clock, due, schedule, shards
 from .errors import ConfigError, UsageError
 from .queue_health import queues
 from .recipes.relay import Relay
@@ -71,7 +71,9 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     usable = []
     for job in jobs:
         try:
-            found[job.name] = _job(db, job, config.job(job), states.get(job.name), now, zone, gap)
+            parts = [_job(db, name, job.priority, config.job(job), states.get(job.name), now, zone, gap)
+                     for name in shards.names(job.name, config.shards(job))]
+            found[job.name] = parts[0] if len(parts) == 1 else _together(parts)
             usable.append(job)
         except ConfigError as error:
             problems.append((job.name, "; ".join(error.problems)))
@@ -97,13 +99,13 @@ def _blocked(db, jobs) -> dict[str, str]:
 
 # Jobs
 
-def _job(db, job, options, state, now, zone, gap) -> JobHealth:
+def _job(db, name, priority, options, state, now, zone, gap) -> JobHealth:
     rows = db.query(f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC"
-                    " LIMIT :most", job=job.name, most=LOOKED_AT)
-    good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, job.name)
-    failures, since, error = _failures(db, job.name, rows, good, now)
+                    " LIMIT :most", job=name, most=LOOKED_AT)
+    good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
+    failures, since, error = _failures(db, name, rows, good, now)
     died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
-                    " AND started_at >= :since ORDER BY id DESC", job=job.name, since=now - DAY)
+                    " AND started_at >= :since ORDER BY id DESC", job=name, since=now - DAY)
     paused = state["paused_at"] if state else None
     counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
     every = interval(options.schedule, rows, now, zone)
@@ -111,11 +113,24 @@ def _job(db, job, options, state, now, zone, gap) -> JobHealth:
     last_ok = clock.parse_any(good and good["started_at"])
     after = max(filter(None, (last_ok, clock.parse_any(state and state["due_after"]))), default=None)
     return JobHealth(
-        job.name, job.priority, options.enabled, clock.parse_any(paused), schedule.words(options.schedule),
+        name, priority, options.enabled, clock.parse_any(paused), schedule.words(options.schedule),
         rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
         clock.parse_any(died[0]["started_at"]) if died else None,
         late(options, after, now, zone, every, gap) if counts and after else None,
         schedule.following(options.schedule, now, zone) if options.enabled and not paused else None, every)
+
+
+def _together(parts: list[JobHealth]) -> JobHealth:
+    """A job whose queue several workers share fares as the worst of its shards does."""
+    worst = max(parts, key=lambda part: part.failures)
+    died = [part.vanished_at for part in parts if part.vanished_at]
+    return parts[0]._replace(
+        last=max((part.last for part in parts if part.last), key=lambda row: row["id"], default=None),
+        last_ok_at=None if any(part.last_ok_at is None for part in parts) else min(part.last_ok_at for part in parts),
+        failures=worst.failures, failing_since=worst.failing_since, last_error=worst.last_error,
+        running=next((part.running for part in parts if part.running), None),
+        vanished=sum(part.vanished for part in parts), vanished_at=max(died, default=None),
+        late_since=min((part.late_since for part in parts if part.late_since), default=None))
 
 
 def _did_its_work(row: dict) -> bool:

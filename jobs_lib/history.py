@@ -5,7 +5,7 @@ import json
 import os
 from datetime import timedelta
 
-from . import clock
+from . import clock, shards
 from .errors import Busy, DatabaseError, Duplicate
 from .locks import DATABASE
 from .ports.dialects import Lost
@@ -102,12 +102,12 @@ def host() -> str:
     return os.uname().nodename.encode("ascii", "replace").decode()[:100]
 
 
-def last_runs(db, job: str | None = None, limit: int = 20) -> list[dict]:
-    """The latest runs, newest first, with `counts` and `progress` decoded."""
+def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> list[dict]:
+    """The latest runs, newest first, with `counts` and `progress` decoded. `count`: of so many shards of the job."""
     rows = db.query("SELECT run_id, job, slot, trigger_type, host, pid, status, started_at, finished_at,"
                     " duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
-                    + (" WHERE job = :job" if job else "") + " ORDER BY id DESC LIMIT :limit",
-                    **({"job": job} if job else {}), limit=limit)
+                    + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
+                    **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
     for row in rows:
         for column in ("counts", "progress"):
             row[column] = json.loads(row[column]) if row[column] else {}

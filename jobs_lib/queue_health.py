@@ -6,7 +6,7 @@ from collections import namedtuple
 from datetime import timedelta
 from types import SimpleNamespace
 
-from . import clock
+from . import clock, shards
 from .recipes import forwards, notifications, webhooks
 from .recipes.queue import Worker
 
@@ -44,11 +44,12 @@ def queues(db, config, jobs, now, health: dict) -> dict:
     for kind in KINDS:
         if kind.job in by_name:
             job = by_name[kind.job]
-            found[kind.name] = _queue(db, kind, config.job(job), health[kind.job], now)
+            found[kind.name] = _queue(db, kind, config.job(job), health[kind.job], now,
+                                      shards.names(kind.job, config.shards(job)))
     return found
 
 
-def _queue(db, kind: Kind, options, job, now) -> QueueHealth:
+def _queue(db, kind: Kind, options, job, now, names: list[str]) -> QueueHealth:
     if kind.table in ENGINES:
         view = SimpleNamespace(db=db, now=now, options=options, run_id="")
         due, oldest = Worker(view, ENGINES[kind.table](view)).oldest_due()
@@ -59,7 +60,7 @@ def _queue(db, kind: Kind, options, job, now) -> QueueHealth:
     else:
         due, oldest = _exports(db)
         depth = due
-    done, failed, tried, lost, last = _day(db, kind, now)
+    done, failed, tried, lost, last = _day(db, kind, now, names)
     since = clock.parse_any(oldest)
     stalled = since is not None and (last is None or last < since) and now - since > STALLED_INTERVALS * job.interval
     return QueueHealth(kind.name, kind.job, kind.what, depth, due, since, lost, done, failed, tried, last,
@@ -90,13 +91,13 @@ def _domains(db, now) -> tuple[int, str | None]:
     return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows if row["number"]), default=None)
 
 
-def _day(db, kind: Kind, now) -> tuple:
+def _day(db, kind: Kind, now, names: list[str]) -> tuple:
     """(finished well, failed for good, attempts, lost in flight, when last something was finished), by the runs of a
     day."""
     done = failed = tried = lost = 0
     last = None
-    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job = :job AND started_at >= :since"
-                        " ORDER BY id DESC LIMIT :most", job=kind.job, since=now - DAY, most=RUNS_A_DAY):
+    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) AND started_at >= :since"
+                        " ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, most=RUNS_A_DAY * len(names)):
         counts = json.loads(row["counts"]) if row["counts"] else {}
         good, bad, again = (sum(counts.get(name, 0) for name in names) for names in (kind.done, kind.failed, TRIED))
         done, failed, tried = done + good, failed + bad, tried + good + bad + again

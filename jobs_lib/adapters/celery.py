@@ -5,8 +5,6 @@ started meanwhile ends at once.
 """
 from __future__ import annotations
 
-import os
-
 from celery import Celery
 from kombu.exceptions import OperationalError
 
@@ -14,28 +12,39 @@ from ..workers import EXPIRES, BrokerAway, Message
 from . import run
 
 PERFORM, TICK = "jobs.perform", "jobs.tick"
-CONNECT_SECONDS = 3
-MINUTE = 60.0
+CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
+MINUTE = 60
 
 
 def enqueue(config, messages: list[Message]) -> None:
     """Put these into their queues. BrokerAway if the broker is not there, or takes nothing."""
     app = _app(config)
+    # A broker that is full answers nothing at all: not to the message, not to a farewell.
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options, "read_timeout": ANSWER_SECONDS,
+                                         "write_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
+    connection = app.connection_for_write()
     try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
-            for message in messages:
-                app.send_task(PERFORM, args=(message.name, message.scheduled, config.path), queue=message.queue,
-                              connection=connection, retry=False, time_limit=message.seconds,
-                              expires=EXPIRES if message.scheduled else None)
-    except (OperationalError, OSError, *app.connection_for_write().connection_errors) as error:
-        raise BrokerAway(f"[worker] broker: {error}") from error
+        connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
+        for message in messages:
+            app.send_task(PERFORM, args=(message.name, message.scheduled, config.path), queue=message.queue,
+                          connection=connection, retry=False, time_limit=message.seconds,
+                          expires=EXPIRES if message.scheduled else None)
+        connection.release()
+    except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
+        connection.collect()
+        raise BrokerAway(f"[worker] broker: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
+        return f"no answer within {ANSWER_SECONDS} seconds: it may be out of memory or disk, and take nothing"
+    return str(error) or type(error).__name__
 
 
 def worker(config, queues: list[str], burst: bool, processes: int) -> int:
     """Celery's own worker over these queues, with so many processes. Returns when it is stopped."""
     app = _app(config)
-    app.worker_main(["worker", "--queues", ",".join(queues), "--concurrency", str(processes), "--pool", "prefork",
+    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes), "--pool", "prefork",
                      "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
     return 0
 
@@ -44,9 +53,9 @@ def scheduler(config, queue: str) -> int:
     """Celery beat: each minute it has a worker look for what is due."""
     app = _app(config)
     app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE, "args": (config.path,),
-                                       "options": {"queue": queue, "expires": MINUTE}}}
-    app.conf.beat_schedule_filename = os.path.join(config.section("core").state_dir, "celerybeat")
-    app.start(["beat", "--loglevel", "WARNING", "--pidfile", ""])
+                                       "options": {"queue": queue, "expires": EXPIRES}}}
+    # What is due stands in the database: beat has nothing to remember.
+    app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler", "celery.beat:Scheduler"])
     return 0
 
 

@@ -27,8 +27,8 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session = make_session(config_path)
-    name = args.job
-    runs = [run_object(row) for row in history.last_runs(session.ports.database(), name, args.limit)]
+    name, count = args.job, session.config.section("worker").shards
+    runs = [run_object(row) for row in history.last_runs(session.ports.database(), name, args.limit, count)]
     if name and not runs:
         catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
     if args.json:
@@ -43,7 +43,8 @@ def run(args, make_session, config_path) -> int:
     from ..render.paint import Paint
 
     zone = session.config.section("core").timezone
+    one = name if len({row["job"] for row in runs}) == 1 else None
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, schedule.zone(zone), zone, name, width, Paint(sys.stdout),
+    session.console.answer(table(runs, schedule.zone(zone), zone, name and one, width, Paint(sys.stdout),
                                  args.verbose))
     return OK

@@ -50,7 +50,8 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
     try:
         db = session.ports.database()
         states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
-        runs = {job.name: last_worth_telling(rows) for job in jobs if (rows := history.last_runs(db, job.name, 20))}
+        runs = {job.name: last_worth_telling(rows) for job in jobs
+                if (rows := history.last_runs(db, job.name, 20, _shards(session.config, job)))}
         return states, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]
@@ -77,6 +78,13 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         first = min(slot, schedule.following(options.schedule, clock.parse(after), zone)) if after else slot
         found[job.name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
     return found
+
+
+def _shards(config, job) -> int:
+    try:
+        return config.shards(job)
+    except ConfigError:                     # told beside the job
+        return 1
 
 
 def last_worth_telling(runs: list[dict]) -> dict:

@@ -96,8 +96,11 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
 
 
 def _without_workers(found, config, console) -> list:
-    """What is left for this process, once the workers of RQ or Celery have got what is due of theirs."""
-    theirs = [item for item in found if config.mode(item.job) != CRON]
+    """What is left for this process, once the workers of RQ or Celery have got what is due of theirs.
+
+    The job that looks at all others is run here in any mode: it has to tell when no worker is at work.
+    """
+    theirs = [item for item in found if config.mode(item.job) != CRON and item.job.priority != LAST]
     if not theirs:
         return found
     from .. import shards, workers

@@ -27,6 +27,7 @@ from ..options import Option
     idempotency="A request is claimed by one conditional update and is `ready` only by the commit that follows its "
                 "finished file; a killed or repeated run begins an unfinished one anew and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
+    sharded=True,
 )
 def job(ctx):
     """Expire what is over, then make what waits."""

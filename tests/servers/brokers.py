@@ -84,10 +84,16 @@ class RabbitMQ(_Server):
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
+    def __enter__(self):
+        # Erlang's registry of names: the server starts one if there is none, which would outlive it.
+        self.names = subprocess.Popen([program("epmd", "erlang-base"), "-port", str(self.others[1]),
+                                       "-address", "127.0.0.1"], stdin=subprocess.DEVNULL)
+        return super().__enter__()
+
     def __exit__(self, *about: object) -> None:
         super().__exit__(*about)
-        subprocess.run([program("epmd", "erlang-base"), "-port", str(self.others[1]), "-kill"],
-                       stdout=subprocess.DEVNULL)      # Erlang's registry of names, which outlives the server
+        self.names.kill()
+        self.names.wait()
 
     def command(self) -> list[str]:
         return [self._program("rabbitmq-server")]

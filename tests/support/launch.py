@@ -4,6 +4,7 @@ FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
 FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
             function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM
 FRAME_BREAK `module:name`: each call of the function says that the database went away
+FRAME_SMALL `module:NAME=number`: this constant is so small
 """
 from __future__ import annotations
 
@@ -62,6 +63,9 @@ for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM)
         strike_at(how, *os.environ[name].split(":"))
 if os.environ.get("FRAME_BREAK"):
     break_at(*os.environ["FRAME_BREAK"].split(":"))
+if os.environ.get("FRAME_SMALL"):
+    place, _, number = os.environ["FRAME_SMALL"].partition("=")
+    setattr(importlib.import_module(place.partition(":")[0]), place.partition(":")[2], int(number))
 
 if __name__ == "__main__":
     sys.exit(cli.main(sys.argv[1:]))

@@ -1,0 +1,102 @@
+"""Each engine with a broker of its own, and installations whose jobs its workers run."""
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.servers.brokers import RabbitMQ, Redis
+from tests.support.site import Databases, Site
+
+NUMBERS = itertools.count()
+
+
+class Engine:
+    """An engine of `[core] mode` and the broker that it uses."""
+
+    def __init__(self, mode: str, broker) -> None:
+        self.mode, self.broker = mode, broker
+        self.option = "redis" if mode == "rq" else "broker"
+        self.queues = f"q{os.getpid()}_{next(NUMBERS)}"             # of this test alone
+
+    def configure(self, site, url: str = "", **worker) -> None:
+        """Let workers run the jobs of this installation."""
+        site.configure(mode=self.mode)
+        site.configure("worker", **{self.option: url or self.broker.url, "queues": self.queues, **worker})
+
+
+@pytest.fixture(scope="session")
+def redis(tmp_path_factory):
+    """A private Redis for the whole session."""
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(tmp_path_factory):
+    """A private RabbitMQ for the whole session."""
+    with RabbitMQ(tmp_path_factory.mktemp("rabbitmq")) as server:
+        yield server
+
+
+@pytest.fixture(params=["rq", "celery-redis", "celery-rabbitmq"])
+def engine(request):
+    """Each of them: the contract of an adapter (docs/workers.md)."""
+    mode, _, broker = request.param.partition("-")
+    return Engine(mode, request.getfixturevalue(broker or "redis"))
+
+
+@pytest.fixture(params=["rq", "celery"])
+def mode(request, redis):
+    """Each of them with Redis, for what does not depend on the broker."""
+    return Engine(request.param, redis)
+
+
+@pytest.fixture
+def rq(redis):
+    """RQ alone, for what is the same in all of them."""
+    return Engine("rq", redis)
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory):
+    """Where migrated databases come from."""
+    return Databases(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture
+def site(tmp_path, databases, mariadb):
+    """An installation of odd jobs on MariaDB."""
+    made = Site(tmp_path / "site", databases.mariadb(mariadb))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def crew():
+    """`crew(installation, *words)` starts a worker, in a process group of its own; all end with the test."""
+    started: list[subprocess.Popen] = []
+
+    def start(installation, *words: str, **how) -> subprocess.Popen:
+        if isinstance(installation, Site):
+            how["start_new_session"] = True
+        started.append(installation.start("worker", *words, **how))
+        return started[-1]
+    yield start
+    for process in started:
+        end(process, signal.SIGKILL)
+
+
+def end(process: subprocess.Popen, how: int) -> tuple[str, str]:
+    """Send a signal to a worker and all that it has started, and wait for the worker's end."""
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    if process.poll() is None:
+        for pid in (process.pid, *map(int, children.split())):
+            try:
+                os.kill(pid, how)
+            except ProcessLookupError:
+                pass
+    return process.communicate(timeout=60)

@@ -1,0 +1,184 @@
+"""What every engine has to do: RQ, Celery with Redis, Celery with RabbitMQ. An engine of your own joins the list."""
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.adapters.conftest import end
+from tests.servers.smtp_sink import free_port
+from tests.support.site import until
+
+pytestmark = pytest.mark.slow
+
+
+def slots(site, job: str) -> int:
+    """How many slots of the job were started."""
+    return sum(row["slot"] is not None for row in site.runs(job))
+
+
+def ended(site, job: str, number: int = 1) -> list[str]:
+    """Wait until so many runs of the job are over; how all ended."""
+    until(lambda: sum(row["status"] != "running" for row in site.runs(job)) >= number)
+    return site.statuses(job)
+
+
+def test_workers_run_what_is_due_once(site, engine, crew):                   # R6
+    engine.configure(site)
+    site.enable("dig", "tick_critical")
+    for _ in range(3):                                      # messages for the same slot, again and again
+        assert site.run("run-due")[:3] == (0, "", "")
+    assert site.runs() == []
+    crew(site)
+    crew(site)
+    assert ended(site, "dig") == ["ok"]
+    assert ended(site, "tick_critical") == ["ok"]
+    assert {row["trigger_type"] for row in site.runs()} == {"worker"}
+    assert site.run("enqueue", "tick_critical").code == 0
+    assert ended(site, "tick_critical", 2) == ["ok", "ok"]  # so the messages before it are through
+    assert (slots(site, "dig"), slots(site, "tick_critical"), len(site.runs("dig")), site.dug()) == (1, 1, 1, 3)
+
+
+def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
+    site.enable("dig", "tick_normal")
+    mode.configure(site)
+    site.configure(mode="cron")
+    site.configure("dig", mode=mode.mode)
+    assert site.run("run-due").code == 0
+    assert (site.statuses("tick_normal"), site.statuses("dig")) == (["ok"], [])
+    site.configure("dig", mode="cron")                      # back, with a message still in the queue
+    assert site.run("run-due").code == 0
+    assert [(row["status"], row["trigger_type"]) for row in site.runs("dig")] == [("ok", "scheduled")]
+    site.configure(mode=mode.mode)                        # all of them
+    site.configure("dig", mode=None)
+    assert site.run("enqueue", "tick_normal").code == 0
+    crew(site)
+    assert ended(site, "tick_normal", 2) == ["ok", "ok"]
+    assert (slots(site, "dig"), slots(site, "tick_normal"), len(site.runs("dig"))) == (1, 1, 1)
+
+
+def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
+    """Both know the same slot: the message was sent before `mode` was set back, and crontab lines come at once."""
+    site.enable("dig", "tick_normal", "tick_low")
+    mode.configure(site)
+    site.run("run-due")
+    site.configure(mode="cron")
+    site.configure("dig", mode=mode.mode)                 # `worker` needs one
+    crew(site)
+    crew(site)
+    until(lambda: site.runs())
+    for process in [site.start("run-due") for _ in range(3)]:
+        process.communicate(timeout=60)
+    for job in ("dig", "tick_normal", "tick_low"):
+        assert ended(site, job).count("ok") == 1
+        assert slots(site, job) == 1
+
+
+def test_a_killed_worker_is_seen_and_the_job_goes_on(site, engine, crew):    # R2
+    engine.configure(site)
+    site.enable("dig", items="30", pause="20")
+    site.run("run-due")
+    first = crew(site)
+    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    row = site.working("dig")
+    assert row["pid"] != first.pid                          # a process of its own
+    end(first, signal.SIGKILL)
+    until(lambda: not os.path.exists(f"/proc/{row['pid']}"))
+    assert 0 < site.dug() < 30
+    assert site.run("run-due").code == 0
+    crew(site)
+    until(lambda: "ok" in site.statuses("dig"))
+    assert site.statuses("dig") == ["vanished", "ok"]
+    assert [row["trigger_type"] for row in site.runs("dig")] == ["worker", "continue"]
+    assert (site.dug(), slots(site, "dig")) == (30, 1)
+
+
+def test_a_killed_run_does_not_take_its_worker_along(site, mode, crew):    # R2
+    mode.configure(site)
+    site.enable("dig", items="30", pause="20")
+    site.run("run-due")
+    crew(site)
+    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    os.kill(site.working("dig")["pid"], signal.SIGKILL)
+    until(lambda: site.db.value("SELECT id FROM {job_runs} WHERE status = 'running'") is None
+          or site.run("run-due").code == 0 and "ok" in site.statuses("dig"))
+    assert site.statuses("dig") == ["vanished", "ok"]
+    assert (site.dug(), slots(site, "dig")) == (30, 1)
+
+
+def test_a_stopped_worker_finishes_the_item_in_hand(site, engine, crew):     # R5
+    engine.configure(site)
+    site.enable("dig", items="100", pause="50")
+    site.run("run-due")
+    first = crew(site)
+    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    began = time.monotonic()
+    end(first, signal.SIGTERM)                              # to all its processes, as systemd does
+    assert time.monotonic() - began < 20
+    row = site.runs("dig")[0]
+    assert row["status"] == "interrupted"
+    assert f'"dug": {site.dug()}' in row["counts"]
+
+
+def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R1
+    site.enable("tick_normal")
+    engine.configure(site, url=engine.broker.url.replace(str(engine.broker.port), str(free_port())))
+    asked = site.run("enqueue", "tick_normal")
+    assert (asked.code, asked.out) == (1, "")
+    assert asked.err.startswith(f"jobs.py: [worker] {engine.option}: ")
+    site.configure("worker", fallback="wait")
+    waits = site.run("run-due")
+    assert "The jobs of workers wait until it is there again" in waits.err
+    assert site.runs() == []
+    site.configure("worker", fallback="cron")
+    instead = site.run("run-due")
+    assert "The jobs of workers are run by cron meanwhile" in instead.err
+    assert (site.statuses(), slots(site, "tick_normal")) == (["ok"], 1)
+    assert max(asked.seconds, waits.seconds, instead.seconds) < 15
+
+
+def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R1
+    site.enable("tick_normal")
+    engine.configure(site)
+    engine.broker.fill(True)
+    try:
+        told = site.run("run-due")
+    finally:
+        engine.broker.fill(False)
+    assert f"jobs.py: [worker] {engine.option}: " in told.err
+    assert "memory" in told.err
+    assert told.seconds < 15
+    assert site.statuses() == ["ok"]
+
+
+def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R1
+    engine.configure(site)
+    site.enable("dig", items="40", pause="25")
+    site.run("run-due")
+    first = crew(site)
+    site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
+    engine.broker.stop()
+    try:
+        assert ended(site, "dig") == ["ok"]
+    finally:
+        engine.broker.start()
+    site.run("run-due")
+    site.enable("tick_normal")
+    site.run("run-due")
+    if engine.mode == "rq":                                 # its worker has ended, with clear words
+        assert "jobs.py: [worker] redis: " in first.communicate(timeout=60)[1]
+        crew(site)
+    assert ended(site, "tick_normal") == ["ok"]             # Celery's worker has found the broker again
+    assert (site.dug(), slots(site, "dig"), len(site.runs("dig"))) == (40, 1, 1)
+
+
+def test_the_engines_own_scheduler_gives_out_what_is_due(site, mode, crew):
+    mode.configure(site)
+    site.enable("dig", "tick_last")
+    crew(site, "--scheduler", small=f"jobs_lib.adapters.{mode.mode}:MINUTE=1")
+    crew(site)
+    assert ended(site, "dig") == ["ok"]
+    assert ended(site, "tick_last") == ["ok"]
+    assert {row["trigger_type"] for row in site.runs()} == {"worker"}
