@@ -86,7 +86,7 @@ def test_webhooks_arrive_once_within_their_limits(service, crew):            # R
 
 def test_the_relays_limit_holds_for_all_workers(service, crew):
     with Sink() as sink:
-        service.configure("mail", port=sink.port, per_hour=20, urgent_share="0%")
+        service.configure("mail", port=sink.port, per_hour=20, urgent_share="0")
         service.forwards(40)
         service.run("enqueue", "retry_forwards")
         for _ in range(SHARDS):
@@ -127,10 +127,10 @@ def test_a_run_by_hand_does_all_shards_and_no_worker_beside_it(service, crew):
 
 def test_a_shard_that_fails_is_seen_as_its_job(service):
     now = clock.now()
-    for shard, status in (("retry_forwards", "ok"), ("retry_forwards#1", "ok"), *[("retry_forwards#2", "failed")] * 3):
-        service.db.insert("job_runs", run_id=shard + status, job=shard, trigger_type="worker", status=status,
+    runs = (("retry_forwards", "ok"), ("retry_forwards#1", "ok"), *[("retry_forwards#2", "failed")] * 3)
+    for number, (shard, status) in enumerate(runs):
+        service.db.insert("job_runs", run_id=str(number), job=shard, trigger_type="worker", status=status,
                           started_at=now, finished_at=now, error="the disk is on fire" if status == "failed" else None)
-    service.db.execute("UPDATE {job_runs} SET run_id = id")
     found = health.collect(service.db, config.load(str(service.folder / "config.ini"), environ={}), load_all(), now)
     job = found.jobs["retry_forwards"]
     assert (job.failures, job.last_error) == (3, "the disk is on fire")
