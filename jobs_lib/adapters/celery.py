@@ -44,8 +44,8 @@ def _words(error: BaseException) -> str:
 def worker(config, queues: list[str], burst: bool, processes: int) -> int:
     """Celery's own worker over these queues, with so many processes. Returns when it is stopped."""
     app = _app(config)
-    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes), "--pool", "prefork",
-                     "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
+    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes),
+                     "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
     return 0
 
 

@@ -24,6 +24,7 @@ def enqueue(config, messages: list[Message]) -> None:
 
     with _clear_words():
         redis = _redis(config, socket_timeout=ANSWER_SECONDS)
+        redis.ping()
         queues = {message.queue: Queue(message.queue, connection=redis) for message in messages}
         waiting = {id.rpartition("--")[0] for queue in queues.values() for id in queue.get_job_ids()}
         for message in messages:
@@ -39,8 +40,8 @@ def enqueue(config, messages: list[Message]) -> None:
 def worker(config, queues: list[str], burst: bool, _processes: int) -> int:
     """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or, `burst`, is idle.
 
-    It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends well in its own process,
-    and who started the worker starts it again.
+    It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends well in its own
+    process, and who started the worker starts it again.
     """
     from rq import Worker
     with _clear_words():

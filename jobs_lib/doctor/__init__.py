@@ -12,8 +12,8 @@ from ..errors import ConfigError, DatabaseError, JobsError, Stopped
 from ..findings import Finding, note, warning
 from .masks import Masks
 
-AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "runs")
-ONLINE = ("mail", "dns")                 # left out by `--offline`
+AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")
+ONLINE = ("mail", "dns", "workers")                 # left out by `--offline`
 FROM_DATABASE = ("cron", "runs")
 ALL_SECONDS, CHECK_SECONDS = 17.0, 6.0   # for everything, and for one check
 AGAIN_SECONDS = 0.5                      # between alarms: a library may swallow one

@@ -1,6 +1,7 @@
 """Each engine with a broker of its own, and installations whose jobs its workers run."""
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -95,8 +96,6 @@ def end(process: subprocess.Popen, how: int) -> tuple[str, str]:
     children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
     if process.poll() is None:
         for pid in (process.pid, *map(int, children.split())):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, how)
-            except ProcessLookupError:
-                pass
     return process.communicate(timeout=60)
