@@ -19,9 +19,9 @@ def broker(patient):
             workers.engine(mode).enqueue(config, [])
             yield ok(f"the broker of mode = {mode} is there")
         except workers.BrokerAway as error:
-            what = "runs their jobs itself" if config.section("worker").fallback == CRON else "leaves their jobs waiting"
+            what = "runs their jobs itself" if config.section("worker").fallback == CRON else "lets their jobs wait"
             yield problem(f"The workers' broker cannot be used: {error}", f"Meanwhile `run-due` {what}.",
-                          run("Start it, or mend [worker] in config.ini. To do without workers:", "[core]", "mode = cron"))
+                          run("Start it, or mend [worker] in config.ini. Or do without:", "[core]", "mode = cron"))
         except JobsError as error:
             yield problem(str(error), "No job of that mode runs.", "docs/workers.md, Step by step, has the commands.")
 

@@ -1,6 +1,6 @@
 """How throughput grows with the number of workers: webhooks and forwards whose other side answers after 50 ms.
 
-    python -m tests.benchmarks.workers [--engines rq celery-rabbitmq] [--workers 1 2 4] [--webhooks 1600] [--forwards 600]
+    python -m tests.benchmarks.workers [--engines rq celery-rabbitmq] [--workers 1 2 4] [--webhooks 1600]
 
 MariaDB, private brokers, real worker processes. Timed is from the moment at which the work is given to the workers,
 which wait for it, until the last item is done and stored. `--concurrency` is [webhooks] concurrency: how many requests
