@@ -31,8 +31,8 @@ def find(token: str, config=None, now=None) -> Export | None:
     db = Ports(config).connect(readonly=True)
     try:
         row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, token_hash, expires_at FROM {export_requests}"
-                     " WHERE token_hash = :hash AND status = 'ready' AND expires_at > :now AND NOT EXISTS (SELECT 1"
-                     " FROM {users} WHERE {users}.id = {export_requests}.user_id AND {users}.status = 'deleted')",
+                     " WHERE token_hash = :hash AND status = 'ready' AND expires_at > :now AND EXISTS (SELECT 1"
+                     " FROM {users} WHERE {users}.id = {export_requests}.user_id AND {users}.status <> 'deleted')",
                      hash=hashed, now=now or clock.now())
     finally:
         db.close()

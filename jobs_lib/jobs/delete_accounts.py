@@ -35,6 +35,29 @@ from ..options import Option
     sample=("id", "status", "deleted_at", "erase_after"),
 )
 def job(ctx):
-    """Revocation of all comes first."""
-    from ..recipes import deletions
-    return deletions.run(ctx)
+    """Shut what is new, delete what is due, then what came in late."""
+    from ..recipes import accounts, deletion, deletion_record, latecomers, revocation
+    from ..recipes.retention import Known, SafetyStop, refuse
+
+    known = Known(ctx, {})
+    if ctx.dry_run:
+        from ..recipes.deletion_preview import preview
+        return preview(ctx, known)
+    counts = {"revoked": 0, "erased": 0, "notices": 0, "rows": 0, "files": 0, "bytes_freed": 0}
+    pace = accounts.pace(ctx)
+    if ctx.options.reapply:
+        deletion_record.reapply(ctx, counts)
+    if not revocation.revoke_all(ctx, counts, pace):
+        return counts
+    going = deletion.due(ctx)
+    # What is suspicious stops the run at its end only: late rows have nothing to do with it.
+    trouble = deletion.trouble(ctx, known, going)
+    try:
+        if trouble or deletion.erase_all(ctx, known, going, counts, pace):
+            latecomers.erase_all(ctx, known, counts, pace)
+    except SafetyStop as error:             # `--yes` is for all that a run has told of: so it tells of all
+        trouble = f"{trouble}. {error}" if trouble else str(error)
+    if trouble:
+        ctx.progressed = counts
+        refuse(ctx, "users", trouble)
+    return counts

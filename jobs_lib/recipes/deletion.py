@@ -45,7 +45,7 @@ def _seconds(text: str) -> int:
     return int(moment.timestamp()) if moment else 0
 
 
-def erase_all(ctx, going: list, counts: dict, pace) -> bool:
+def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
     """Delete these accounts, one after the other. False when the run is to stop."""
     for account in going:
         if ctx.should_stop():
@@ -57,6 +57,8 @@ def erase_all(ctx, going: list, counts: dict, pace) -> bool:
         with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
             if not (empty(batches) and _end(ctx, account, batches, counts)):
                 return False
+    if known.last.get(CONFIRMED):           # what was meant is done: the next ones are asked for again
+        known.store(**{CONFIRMED: 0})
     return True
 
 
@@ -77,8 +79,6 @@ def empty(batches) -> bool:
 
 def _end(ctx, account, batches, counts: dict) -> bool:
     """The user's own row goes, with what came in meanwhile, and the deletion is complete."""
-    state_dir = ctx.section("core").state_dir
-
     def work() -> None:
         batches.check_status()
         now, gone = ctx.clock(), Gone({}, [], [], [])
@@ -86,7 +86,7 @@ def _end(ctx, account, batches, counts: dict) -> bool:
         batches.keep(gone)
         complete(ctx, batches.deletion_id, now)
         # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one too few.
-        deletion_record.append(state_dir, {
+        deletion_record.append(ctx, {
             "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
             "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
 

@@ -65,7 +65,7 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
     except _Taken:
         ctx.log.event("export cancelled", id=taken.row["id"])
     except _Stop:
-        put_back(f"the run had to stop ({ctx.stop_reason})", fair and ctx.stop_reason in ("budget", "memory"))
+        put_back(_stopped(ctx), fair and ctx.stop_reason in ("budget", "memory"))
     except (Busy, Lost) as error:
         put_back(exports.words(error), False)
         raise
@@ -78,6 +78,15 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
     finally:
         if not done:
             _discard(path)
+
+
+def _stopped(ctx) -> str:
+    far = "{done:,} of {total:,} rows were written".format(**ctx.progressed)
+    if ctx.stop_reason == "budget":
+        left = ctx.progressed.get("seconds_left")
+        return f"the time was up when {far}" + (f", some {left // 60 + 1} minutes before the end" if left else "") + (
+            ": let [export_accounts] budget be more")
+    return f"the run had to stop ({ctx.stop_reason}) when {far}"
 
 
 def _write(ctx, taken, path: str):

@@ -1,33 +1,35 @@
 """Rows of users that are gone: written late by another program, or left by an app that deletes its users by itself.
 
 Each run looks for rows of the accounts that were deleted in the last days: one question a table. Once a day it looks
-at every user that any row names, a page of users at a time.
+at every user that any row names, a page of users at a time. Of whom it knows no deletion the rows go only when a later
+look does not find him either: while a backup is put back, users are missing for a while.
 """
 from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
 
+from .. import clock
 from ..schema import references
 from . import accounts, deletion_record
 from .deletion import complete, empty
-from .retention import refuse
+from .retention import SafetyStop
 
 RECENT = timedelta(days=3)
+CERTAIN = timedelta(hours=12)       # between two looks that do not find a user
 PAGE = 500                          # users in one question
 MOST, SHARE = 10, 0.2               # gone users with rows left that are nobody's mistake, and their share of all users
 DAY, CONFIRMED = "gone_day", "gone_confirmed"       # numbers in `job_state`
 
 
 def erase_all(ctx, known, counts: dict, pace) -> bool:
-    """Delete all rows of users that are not there. False when the run is to stop."""
-    return _erase(ctx, _recent(ctx), counts, pace) and _daily(ctx, known, counts, pace)
+    """Delete all rows of users that are not there. False when the run is to stop; SafetyStop where they are many."""
+    return _erase(ctx, _recent(ctx), counts, pace, 0) and _daily(ctx, known, counts, pace)
 
 
 def _recent(ctx) -> list[int]:
     """Users that were deleted lately, and of whom there are rows."""
-    ids = deletion_record.recent(ctx.section("core").state_dir, ctx.now - RECENT)
-    ids = _gone(ctx, ids)
+    ids = _gone(ctx, deletion_record.recent(ctx, ctx.now - RECENT))
     return sorted({row["user_id"] for reference in references.to("users") for row in (ctx.db.query(
         f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids) if ids else ())})
 
@@ -49,10 +51,10 @@ def _daily(ctx, known, counts: dict, pace) -> bool:
     if gone is None:
         return False
     if gone and (trouble := _suspicious(ctx, known, gone)):
-        refuse(ctx, "users", trouble)
-    if not _erase(ctx, gone, counts, pace):
+        raise SafetyStop(trouble)
+    if not _erase(ctx, gone, counts, pace, known.last.get(CONFIRMED, 0)):
         return False
-    known.store(**{DAY: day})
+    known.store(**{DAY: day, CONFIRMED: 0})     # what was meant is done: the next ones are asked for again
     return True
 
 
@@ -61,8 +63,8 @@ def preview(ctx, known) -> int:
     gone = _all(ctx) or []
     if gone:
         trouble = _suspicious(ctx, known, gone)
-        ctx.show(f"delete what is left of users who are gone: {len(gone):,}", [],
-                 f"a run would stop before: {trouble}" if trouble else "")
+        ctx.show(f"delete what is left of users who are gone: {len(gone):,}", [], f"a run would stop before: {trouble}"
+                 if trouble else "those whose deletion is not known go when they are missing tomorrow, too")
     return len(gone)
 
 
@@ -92,17 +94,21 @@ def _suspicious(ctx, known, gone: list[int]) -> str | None:
         known.store(**{CONFIRMED: max(gone)})
     new = sum(user_id > known.last.get(CONFIRMED, 0) for user_id in gone)
     users = ctx.db.value("SELECT COUNT(*) FROM {users}")
-    if users and new <= max(MOST, SHARE * users):
+    if not new or (users and new <= max(MOST, SHARE * users)):      # all are confirmed, or few
         return None
     return (f"{new:,} users that rows name are not in the table users, which has {users:,}. Nothing of theirs was "
             "deleted. If they are gone, run `jobs.py delete_accounts --yes` once; if not, look at [tables] users")
 
 
-def _erase(ctx, ids: list[int], counts: dict, pace) -> bool:
+def _erase(ctx, ids: list[int], counts: dict, pace, confirmed: int) -> bool:
+    """Of users up to the one that is confirmed, and of those who are gone for certain."""
     for user_id in ids:
         if ctx.should_stop():
             return False
-        batches = accounts.Batches(ctx, user_id, ctx.db.batch(partial(_deletion, ctx, user_id)), counts, pace, False)
+        deletion, certain = ctx.db.batch(partial(_deletion, ctx, user_id))
+        if not certain and user_id > confirmed:
+            continue
+        batches = accounts.Batches(ctx, user_id, deletion, counts, pace, False)
         before = counts["rows"]
         with accounts.unless_restored(ctx, user_id, counts):
             if not empty(batches):
@@ -112,8 +118,13 @@ def _erase(ctx, ids: list[int], counts: dict, pace) -> bool:
     return True
 
 
-def _deletion(ctx, user_id: int) -> int:
-    """Where these rows are counted: with the account's own deletion, or in a row of their own."""
+def _deletion(ctx, user_id: int) -> tuple[int, bool]:
+    """Where these rows are counted, with the account's own deletion or in a row of their own; and whether that row
+    tells of a deletion, or of a look that did not find the user a while ago."""
     ref = accounts.user_ref(ctx, user_id)
-    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref", ref=ref)
-    return found or ctx.db.insert("account_deletions", user_ref=ref, requested_at=None, counts="{}")
+    rows = ctx.db.query("SELECT id, requested_at, completed_at FROM {account_deletions} WHERE user_ref = :ref"
+                        " ORDER BY id", ref=ref)
+    if not rows:
+        return ctx.db.insert("account_deletions", user_ref=ref, requested_at=ctx.now, counts="{}"), False
+    last = rows[-1]
+    return last["id"], bool(last["completed_at"]) or (last["requested_at"] or "") <= clock.text(ctx.now - CERTAIN)

@@ -38,11 +38,6 @@ def revoke_all(ctx, counts: dict, pace) -> bool:
     return True
 
 
-def newly(ctx):
-    """The accounts that a run would revoke."""
-    return (account for account in accounts.deleted(ctx) if not is_revoked(account))
-
-
 def is_revoked(account) -> bool:
     """Whether that was done for this deletion: an account that was active again meanwhile is shut once more."""
     known = account.deletion

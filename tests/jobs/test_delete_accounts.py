@@ -1,16 +1,19 @@
 """Deleted accounts are shut at once, and go with all they have after the grace."""
 from __future__ import annotations
 
+import hmac
 import json
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, is_retired, retired
-from jobs_lib.ports.mail import SENT, Result
+from jobs_lib import clock, find_export, is_retired, retired
+from jobs_lib.ports.mail import RETRY, SENT, Result
 from jobs_lib.recipes import cascade
+from jobs_lib.recipes.export_data import KINDS
 from jobs_lib.schema.references import REFERENCES, to
 from tests.support.account import everything, found
+from tests.support.exports import check, members, token, zips
 
 JOB = "delete_accounts"
 GRACE = timedelta(days=7)
@@ -43,6 +46,50 @@ def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(benc
     (deletion,) = deletions(bench)
     assert deletion["counts"] == jane.rows
     assert deletion["completed_at"] == clock.text(bench.now)
+
+
+def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
+    # R52, R54, R56: each table that refers to a user has marked rows; all jobs that send something have met them
+    jane, boris = everything(bench, "jane"), everything(bench, "boris")
+    bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
+                 mail={"domain": "service.example", "per_hour": "off"})
+    bench.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, token_nonce = NULL")
+    bench.table("export_requests", [{"user_id": jane.id, "requested_at": bench.now}])
+    bench.outbox.answer = lambda envelope: Result(RETRY, 452, "4.2.2", f"<{envelope.recipient}> is full") if (
+        "failed_emails" in envelope.recipient) else Result(SENT, 250, "2.0.0", f"{envelope.recipient} is fine")
+    for job in ("export_accounts", "send_notifications", "retry_forwards", "retry_webhooks", "rollup_usage",
+                "check_usage_thresholds"):
+        bench.run(job)
+    assert "is full" in str(bench.rows("failed_emails"))
+    link = next(token(mail) for mail in bench.outbox if "ready" in mail.subject)
+    (path,) = zips(bench)
+    told = check(path)["files"]
+    whole = b"".join(members(path).values())
+    assert [kind.name for kind in KINDS if told[f"json/{kind.name}.json"]["rows"] < jane.rows[kind.table]] == []
+    assert b"jane-aliases-address-3" in whole
+    assert b"boris" not in whole
+    config = str(bench.folder / "config.ini")
+    assert find_export(link, config, bench.ahead(days=7, seconds=-1))
+    assert find_export(link, config, bench.ahead(days=7, seconds=1)) is None
+    assert path.exists()
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id", at=bench.now, id=jane.id)
+    assert find_export(link, config, bench.now) is None
+    for days in (0, 1, 7):
+        bench.now = bench.ahead(days=days)
+        for job in (JOB, "export_accounts", "send_notifications", "retry_forwards", "retry_webhooks", "rollup_usage"):
+            bench.run(job)
+    assert bench.ids("users") == [boris.id]
+    for mark in ("jane", link, path.name):
+        assert found(bench, mark) == []
+    assert len(found(bench, "boris")) > 50
+    if bench.url.startswith("sqlite"):                                      # nor in its free pages
+        bench.db.query("PRAGMA wal_checkpoint(TRUNCATE)")
+        content = (bench.folder / "jobs.db").read_bytes()
+        assert (b"jane" in content, b"boris" in content) == (False, True)
+    secret = (bench.folder / "state" / "secret").read_text().strip()
+    key = hmac.digest(secret.encode(), b"retired-address", "sha256")
+    hashes = {row["address_hash"] for row in bench.rows("retired_addresses")}
+    assert hashes == {retired.address_hash(key, f"jane-aliases-address-{number}@old.example") for number in (1, 2, 3)}
 
 
 def test_a_second_run_finds_nothing_to_do(bench):
@@ -285,22 +332,6 @@ def test_nothing_is_deleted_when_the_spool_is_another_folder(bench):
     assert bench.ids("sessions") == []
 
 
-def test_an_export_that_was_made_goes_with_its_file_and_its_link(bench):
-    # R56: made by the job itself
-    jane = everything(bench, "jane")
-    bench.config(export={"dir": "exports", "url": "https://old.example/export"})
-    bench.db.execute("UPDATE {export_requests} SET status = 'expired'")
-    bench.table("export_requests", [{"user_id": jane.id, "status": "queued"}])
-    assert bench.run("export_accounts")["exported"] == 1
-    assert len(list((bench.folder / "exports").glob("*.zip"))) == 1
-    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at", at=bench.now)
-    bench.run(JOB)
-    assert list((bench.folder / "exports").glob("*.zip*")) == []
-    bench.now = bench.ahead(days=8)
-    bench.run(JOB)
-    assert found(bench, "jane") == []
-
-
 def test_its_exports_go_with_their_files(bench):
     jane = user(bench, deleted_at=bench.ago(days=8))
     name = f"export-1-{'a' * 32}.zip"
@@ -426,6 +457,9 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     bench.run(JOB, limit=10, yes=True)
     bench.run(JOB)                                                          # said once, it holds for them
     assert bench.ids("users") == list(range(61, 101))
+    bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=9)}
+                         for number in range(101, 161)])
+    assert "60 of 100 accounts" in bench.fails(JOB)                         # and for no others, though longer deleted
 
 
 @pytest.mark.slow
@@ -455,7 +489,7 @@ def test_rows_that_come_in_after_it_is_gone_go_too(bench):
     assert deletion["counts"] == {"users": 1, "message_logs": 2, "usage_daily": 1, "audit_logs": 1}
 
 
-def test_rows_of_a_user_whose_own_row_the_app_has_deleted_go_within_a_day(bench):
+def test_rows_of_a_user_whose_own_row_the_app_has_deleted_go_when_two_days_do_not_find_him(bench):
     sam = user(bench, "active")
     bench.run(JOB)
     bench.table("aliases", [{"user_id": sam}, {"user_id": 90}])
@@ -463,7 +497,10 @@ def test_rows_of_a_user_whose_own_row_the_app_has_deleted_go_within_a_day(bench)
     bench.table("audit_logs", [{"user_id": None, "event": "x"}])
     bench.table("message_logs", [{"user_id": 0, "direction": "forward", "status": "blocked"}])     # 0 is nobody
     bench.run(JOB)
-    assert len(bench.ids("aliases")) == 2
+    for hours in (24, 2, 9):                                                # seen first, looked at, another day
+        bench.now = bench.ahead(hours=hours)
+        bench.run(JOB)
+        assert len(bench.ids("aliases")) == 2
     bench.now = bench.ahead(days=1)
     assert bench.run(JOB)["late_rows"] == 2
     assert [row["user_id"] for row in bench.rows("aliases")] == [sam]
@@ -479,6 +516,35 @@ def test_a_table_users_that_lacks_them_deletes_nothing(bench):
     assert len(bench.ids("aliases")) == 29
     bench.run(JOB, yes=True)
     assert bench.ids("aliases") == [1]
+    bench.now = bench.ahead(days=1)                                         # and not for those of another day
+    bench.table("aliases", [{"user_id": number} for number in range(2, 20)])
+    assert "18 users that rows name" in bench.fails(JOB)
+
+
+def test_users_who_are_missing_while_a_backup_is_put_back_lose_nothing(bench):
+    for number in range(1, 41):
+        user(bench, "active", id=number)
+        bench.table("aliases", [{"user_id": number}])
+    bench.db.execute("DELETE FROM {users} WHERE id > 34")                   # so far it has come
+    bench.run(JOB)
+    for number in range(35, 41):
+        user(bench, "active", id=number)
+    for _ in range(3):
+        bench.now = bench.ahead(days=1)
+        bench.run(JOB)
+    assert len(bench.ids("aliases")) == 40
+
+
+@pytest.mark.slow
+def test_a_run_tells_of_all_that_yes_would_confirm(bench):
+    bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=8)}
+                         for number in range(1, 61)])
+    bench.table("aliases", [{"user_id": number} for number in range(101, 120)])
+    error = bench.fails(JOB)
+    assert "60 of 60 accounts would be deleted" in error
+    assert "19 users that rows name are not in the table users" in error
+    bench.run(JOB, yes=True)
+    assert (bench.ids("users"), bench.ids("aliases")) == ([], [])
 
 
 # After a backup was put back
@@ -508,6 +574,34 @@ def test_an_account_that_was_given_the_same_id_is_another_one(bench):
     user(bench, "active", id=jane, created_at=bench.ago(days=99))
     assert bench.run(JOB, reapply="yes")["reapplied"] == 0
     assert bench.ids("users") == [jane]
+
+
+def test_the_record_of_another_database_deletes_nothing_and_says_so(bench):
+    made = bench.ago(days=100)
+    jane = user(bench, deleted_at=bench.ago(days=8), created_at=made)
+    bench.run(JOB)
+    record = bench.folder / "state" / "deletions.jsonl"
+    ours = record.read_text()
+    record.write_text(ours.replace(json.loads(ours)["database"], "another"))
+    bench.table("aliases", [{"user_id": jane}])                             # no late row by that file
+    bench.run(JOB)
+    assert len(bench.ids("aliases")) == 1
+    user(bench, "active", id=jane, created_at=made)
+    assert "is about another database" in bench.fails(JOB, reapply="yes")
+    assert bench.ids("users") == [jane]
+    with record.open("a") as file:
+        file.write(ours)
+    assert bench.run(JOB, reapply="yes")["erased"] == 1
+
+
+def test_no_account_is_gone_that_could_not_be_written_down(bench):
+    jane = user(bench, deleted_at=bench.ago(days=8))
+    record = bench.folder / "state" / "deletions.jsonl"
+    record.mkdir(parents=True)
+    assert "no account is deleted for good before" in bench.fails(JOB)
+    assert (bench.ids("users"), deletions(bench)[0]["completed_at"]) == ([jane], None)
+    record.rmdir()
+    assert bench.run(JOB)["erased"] == 1
 
 
 def test_half_a_line_of_the_record_costs_no_other(bench):

@@ -7,11 +7,13 @@ import random
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from jobs_lib import clock
 from jobs_lib.recipes import cascade
+from jobs_lib.schema.references import REFERENCES
 from tests.support.account import everything, found
 from tests.support.databases import empty
 from tests.support.repeats import REPEATS
@@ -20,14 +22,26 @@ from tests.support.service import ROOT
 JOB = "delete_accounts"
 CALL = str(ROOT / "tests/support/killed_call.py")
 TABLES = [reference.table for reference in cascade.order()]
+BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts", "rollup_usage",
+          "check_usage_thresholds", "purge_message_logs")
+STAYS = ("aliases", "destinations", "domains", "webhooks", "header_snapshots", "spam_quarantine", "overflow_hold")
+LATE = {"message_logs": {"direction": "forward", "status": "spam", "created_at": "2025-01-01 00:00:00"},
+        "sessions": {}, "notifications": {"kind": "app_own", "to_email": "jane@old.example"},
+        "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"}, "export_requests": {}}
 pytestmark = pytest.mark.slow
 
 
-def run(bench, launcher: str = str(ROOT / "jobs.py"), **environment: str) -> subprocess.CompletedProcess:
+def start(bench, job: str = JOB, launcher: str = str(ROOT / "jobs.py"), **environment: str) -> subprocess.Popen:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.run([sys.executable, launcher, JOB, "--json"], cwd=bench.folder, capture_output=True, text=True,
-                          timeout=60, check=False, env={**kept, "JOBS_CONFIG": str(bench.folder / "config.ini"),
-                                                        **environment})
+    return subprocess.Popen([sys.executable, launcher, job, "--json"], cwd=bench.folder, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env={
+                                **kept, "JOBS_CONFIG": str(bench.folder / "config.ini"), **environment})
+
+
+def run(bench, **how: str) -> subprocess.CompletedProcess:
+    started = start(bench, **how)
+    out, err = started.communicate(timeout=60)
+    return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
 def struck(bench, at: str, number: int = 1) -> bool:
@@ -96,7 +110,7 @@ def test_killed_between_a_batch_and_its_commit(bench):
 def test_killed_as_it_writes_the_record(bench, when):
     # R56: it is on the disk before the account is gone, so a restored backup can never be without it
     jane = account(bench)
-    assert run(bench, CALL, JOBS_KILL_CALL="jobs_lib.recipes.deletion_record:append",
+    assert run(bench, launcher=CALL, JOBS_KILL_CALL="jobs_lib.recipes.deletion_record:append",
                JOBS_KILL_WHEN=when).returncode == -signal.SIGKILL
     assert bench.ids("users") == [jane.id]
     judge(bench, jane)
@@ -119,3 +133,30 @@ def test_two_runs_at_once_count_each_row_once(bench):
     bench.on_statement = None
     assert once
     judge(bench, jane)
+
+
+def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
+    # R12, R22, R56
+    jane, boris = account(bench), everything(bench, "boris", each=2)
+    bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
+                 mail={"transport": "maildir", "maildir": "out", "domain": "service.example"})
+    before = {name: len(bench.rows(name)) for name in STAYS}
+    runs = [start(bench, job) for job in (*BESIDE, JOB)]
+    written = 0
+    while any(each.poll() is None for each in runs):
+        for name, row in LATE.items():
+            bench.table(name, [{"user_id": jane.id, **row}])
+        written += 1
+        time.sleep(0.02)
+    for each in runs:
+        out, err = each.communicate()
+        assert json.loads(out)["status"] in ("ok", "partial"), out + err
+    for _ in range(2):
+        bench.run(JOB)
+        bench.now = bench.ahead(minutes=10)                                 # what a run has held is free by then
+    assert bench.ids("users") == [boris.id]
+    for name in {reference.table for reference in REFERENCES if reference.target == "users"}:
+        assert {row["user_id"] for row in bench.rows(name)} <= {boris.id, None}, name
+    assert found(bench, "jane") == []                                       # nor in the mail that went out
+    assert {name: before[name] - len(bench.rows(name)) for name in STAYS} == {name: jane.rows[name] for name in STAYS}
+    assert written > 3

@@ -79,6 +79,7 @@ def connect(target: Target, readonly: bool, create: bool):
         # the last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL
         # waits for the disk at each commit: 20 times as long on a fast disk, more on a shared one. The
         # classic journal can be left broken by a power cut under NORMAL, so there it is FULL.
+        raw.execute("PRAGMA secure_delete = ON")     # as most builds do anyway: what is deleted is overwritten
         wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
     except BaseException:

@@ -1,43 +1,20 @@
-"""One run of `delete_accounts`: shut what is new, delete what is due, then what came in late."""
+"""What delete_accounts would do, for a dry run."""
 from __future__ import annotations
 
 from itertools import chain
 
 from .. import clock
 from ..schema import references
-from . import deletion, latecomers, reapply, revocation
-from .accounts import Account, deleted, pace, timeless
+from . import deletion, deletion_record, latecomers, revocation
+from .accounts import Account, deleted, timeless
 from .preview import SAMPLE_ROWS
-from .retention import Known, refuse
 
 
-def run(ctx) -> dict:
-    """Its counts."""
-    counts = {"revoked": 0, "erased": 0, "notices": 0, "rows": 0, "files": 0, "bytes_freed": 0}
-    known = Known(ctx, {})
-    if ctx.dry_run:
-        return _preview(ctx, known)
-    speed = pace(ctx)
-    if ctx.options.reapply:
-        reapply.mark(ctx, counts)
-    if not revocation.revoke_all(ctx, counts, speed):
-        return counts
-    going = deletion.due(ctx)
-    # What is suspicious stops the run at its end only: late rows have nothing to do with it.
-    trouble = deletion.trouble(ctx, known, going)
-    if trouble or deletion.erase_all(ctx, going, counts, speed):
-        latecomers.erase_all(ctx, known, counts, speed)
-    if trouble:
-        ctx.progressed = counts
-        refuse(ctx, "users", trouble)
-    return counts
-
-
-def _preview(ctx, known) -> dict:
-    """What a run would do, with nothing written; an account that is both shut and deleted counts twice."""
+def preview(ctx, known) -> dict:
+    """Show it, and return the counts; an account that is both shut and deleted counts twice."""
     again = {}
     if ctx.options.reapply:
-        back = reapply.returned(ctx)
+        back = deletion_record.returned(ctx)
         ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has brought back",
                  [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]])
         again = {"to_reapply": len(back)}
