@@ -82,7 +82,7 @@ def packages(patient):
     for package in PACKAGES:
         if not package.needed(patient):
             continue
-        mend = run("Install it (without a shell: docs/install.md, Packages without a shell):",
+        mend = run("Install it (without a shell: docs/install.md, The bundle):",
                    f"{sys.executable} -m pip install {package.name}")
         version = _version(package.name)
         if not _is_there(package.module):

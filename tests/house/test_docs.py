@@ -159,6 +159,17 @@ def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
 
 # Statements and programs
 
+def test_every_heading_that_the_program_names_is_there():
+    named = re.findall(r'docs/([a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', said())
+    wrong = []
+    for page, words in named:
+        titles = re.findall(r"(?m)^#+ (.*)$", (ROOT / "docs" / page).read_text(encoding="utf-8"))
+        if not any(words.startswith(title) or title.startswith(words) for title in titles):
+            wrong.append(f"{page}, {words}")
+    assert len(named) > 8
+    assert wrong == []
+
+
 def test_every_event_that_is_logged_stands_in_the_page_about_logs():
     import ast
     logged = {node.args[0].value for path in modules().values() for node in ast.walk(tree(path))
