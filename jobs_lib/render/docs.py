@@ -15,9 +15,10 @@ JOBS_HEAD = """\
 
 Every job, what it does, when it is due and what can be set. Times are in `[core] timezone` (default UTC).
 
-- `jobs.py list` shows the same for your installation, with the next and the last run of each.
-- `jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. `jobs.py JOB` runs it.
-- `jobs.py pause JOB` and `jobs.py resume JOB` stop and start what cron does; by hand a paused job still runs.
+- `python3 jobs.py list` shows the same for your installation, with the next and the last run of each.
+- `python3 jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. Without `--dry-run` it runs.
+- `python3 jobs.py pause JOB` and `python3 jobs.py resume JOB` stop and start what cron does; by hand a paused job
+  still runs.
 - A job is due when the latest time of its schedule has not been started. So cron may come late, rarely or twice:
   each time is run once, and a job missed for days runs once. Why none does harm when it runs twice or is killed:
   [idempotency.md](idempotency.md).
