@@ -68,12 +68,11 @@ def _about(line, place: crontab.Place) -> list[Finding]:
 def _jobs(own: dict, place: crontab.Place, jobs: list[crontab.Entry], same_clock: bool, covered: bool) -> list[Finding]:
     """Of a line for each job. Where run-due comes often enough, it makes up for what they lack."""
     made_up = "; run-due makes up for it" if covered else ""
-    found = []
+    found, without = [], []
     for job in jobs:
         line = own.pop(job.name, None)
         if line is None:
-            if job.enabled:
-                found.append(Finding(not covered, f"{job.name} has no line{made_up}"))
+            without += [job.name] if job.enabled else []
             continue
         wanted = crontab.job_fields(place, job, same_clock).text
         if not job.enabled:
@@ -85,6 +84,9 @@ def _jobs(own: dict, place: crontab.Place, jobs: list[crontab.Entry], same_clock
         if "--scheduled" not in line.words:
             found.append(Finding(False, f"line {line.number}: without --scheduled {job.name} runs each time, also if "
                                         "run-due has just run it"))
+    if without:
+        has = f"{without[0]} has" if len(without) == 1 else f"{len(without)} jobs ({', '.join(without)}) have"
+        found.append(Finding(not covered, f"{has} no line{made_up}"))
     return found + [Finding(True, f"line {line.number}: there is no job {name!r}") for name, line in own.items()]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 
 from jobs_lib import catalogue, clock, config, publish
 from jobs_lib.ports import Ports
-from tests.support.databases import bulk
+from tests.support.databases import bulk, migrated
 from tests.support.past import fill
 from tests.support.service import Service
 
@@ -21,12 +22,21 @@ def service(tmp_path, engine_url):
     return Service(tmp_path, engine_url)
 
 
+@pytest.fixture(scope="module")
+def trouble(tmp_path_factory):
+    """A database of a service in trouble, to be copied."""
+    path = tmp_path_factory.mktemp("trouble") / "jobs.db"
+    db = migrated(f"sqlite:///{path}")
+    fill(db, clock.now(), troubled=True)
+    db.close()
+    return path
+
+
 @pytest.fixture
-def troubled(tmp_path, pool, line):
+def troubled(tmp_path, trouble, line):
     """A service in trouble; `line` calls it."""
-    service = Service(tmp_path, pool.sqlite(tmp_path), mail={"per_hour": "80"})
-    fill(service.db, clock.now(), troubled=True)
-    return service
+    shutil.copy(trouble, tmp_path / "jobs.db")
+    return Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
 
 
 def test_a_new_installation_needs_nobody(service):

@@ -18,10 +18,10 @@ BAD = """<!doctype html>
 LIGHT, DARK = "rgb(244, 245, 247)", "rgb(15, 18, 22)"
 
 
-@pytest.fixture(scope="module")
-def seen(tmp_path_factory):
-    """Everything that the browser saw of four pages."""
-    folder = tmp_path_factory.mktemp("pages")
+@pytest.fixture
+def seen(tmp_path):
+    """Everything that the browser saw of four pages, and of one that is bad: in one test, since this takes seconds."""
+    folder = tmp_path
     for name in NAMES:
         (folder / f"{name}.ini").write_text(f"[core]\ndatabase = sqlite:///{name}.db\n")
         db = connect(f"sqlite:///{folder}/{name}.db", create=True)
@@ -35,32 +35,14 @@ def seen(tmp_path_factory):
     return look([folder / f"{name}.html" for name in (*NAMES, "bad")])
 
 
-@pytest.fixture(scope="module")
-def pages(seen):
-    """Those of the product."""
-    found = [each for each in seen if each.page != "bad.html"]
-    assert {(each.page, each.width) for each in found} == {(f"{name}.html", width) for name in NAMES
-                                                          for width in (1280, 375)}
-    return found
-
-
-def test_it_needs_no_sideways_scrolling(pages):
-    assert [each for each in pages if each.scroll_width > each.width_inside] == []
-
-
-def test_the_browser_has_nothing_to_complain_of(pages):
+def test_a_browser_finds_no_fault_in_the_pages_on_a_desk_and_on_a_phone_by_day_and_by_night(seen):
+    pages = [each for each in seen if each.page != "bad.html"]
+    assert {(each.page, each.width) for each in pages} == {(f"{name}.html", width) for name in NAMES
+                                                           for width in (1280, 375)}
+    assert [each for each in pages if each.scroll_width > each.width_inside] == []          # nothing sideways
     assert {line for each in pages for line in each.console} == set()
-
-
-def test_it_is_light_by_day_and_dark_by_night(pages):
     assert {each.background for each in pages if not each.dark} == {LIGHT}
     assert {each.background for each in pages if each.dark} == {DARK}
-
-
-def test_all_text_can_be_read(pages):
     assert {words for each in pages for words in each.faint} == set()
-
-
-def test_a_bad_page_is_seen_to_be_bad(seen):
-    bad = [each for each in seen if each.page == "bad.html"]
+    bad = [each for each in seen if each.page == "bad.html"]                                # and it finds faults
     assert all(each.scroll_width > each.width_inside and each.faint and each.console for each in bad)
