@@ -90,7 +90,7 @@ def _trouble(trouble: dict, say: Words) -> str:
     words = "".join(f'<span class="error">{escape(trouble[name])}</span>' for name in ("what", "error")
                     if say.private and trouble[name])
     command = f'<div><code>{escape(trouble["command"])}</code></div>' if trouble["command"] else ""
-    more = f'<div class="soft">What it means: docs/alerts.md#{escape(trouble["kind"])}</div>'       # also without a shell
+    more = f'<div class="soft">What it means: docs/alerts.md#{escape(trouble["kind"])}</div>'
     lasts = (f'<span class="soft">for {span(timedelta(seconds=trouble["seconds"]))}</span>' if trouble["seconds"]
              else "")                                   # of a wrong setting or a full disk it is not known
     return f'<li><strong>{escape(trouble["subject"])}</strong>{lasts}{words}{command}{more}</li>'
