@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections import namedtuple
+from functools import lru_cache
 from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import Any
@@ -16,6 +18,7 @@ from .errors import JobsError
 from .job import LAST
 from .schema import adoption
 from .schema.version import complete
+from .shards import whole
 
 IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILINE | re.DOTALL)
 # Who goes over tables by a list may work on each of them.
@@ -24,6 +27,8 @@ TABLE = re.compile(r"(?:[{\"']|^ +)(\w+)(?:[}\"']| +\w+:)", re.MULTILINE)       
 WORD = re.compile(r"\w+")
 SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence
+
+Read = namedtuple("Read", "imports tables words every")          # of a module's text; every: of all tables
 
 
 class Incomplete(JobsError):
@@ -48,37 +53,44 @@ def concerned(job, names: list[str]) -> list[str]:
     """Those of `names` (a table, or table.column) that the job may touch."""
     if not names or job.priority == LAST:         # which looks at all others, and leaves out what is not there
         return []
-    text = "\n".join(_sources(job))
-    if EVERY.search(text):
-        return names
-    tables, words = set(TABLE.findall(text)), set(WORD.findall(text))
-    return [name for name in names if name.partition(".")[0] in tables and name.rpartition(".")[2] in words]
+    tables, said = set(), set()
+    for module in _reached(job):
+        read = _read(module)
+        if read.every:
+            return names
+        tables |= read.tables
+        said |= read.words
+    return [name for name in names if name.partition(".")[0] in tables and name.rpartition(".")[2] in said]
 
 
-def _sources(job) -> list[str]:
-    """The text of the job's module and of everything that it reaches."""
-    known = {module.name: f"{package.__name__}.{module.name}" for package in (sys.modules[__package__], recipes)
-             for module in iter_modules(package.__path__) if not module.ispkg}
-    waiting, texts, seen = [f"{jobs.__name__}.{job.name}"], [], set()
+def _reached(job) -> set[str]:
+    """The job's module and everything that it reaches."""
     spool = SPOOL in job.sections and getattr(job.run, "files", True)
+    waiting, seen = [f"{jobs.__name__}.{whole(job.name)}"], set()
     while waiting:
         name = waiting.pop()
-        short = name.rpartition(".")[2]
-        if name in seen or (short == SPOOL and not spool):
-            continue
-        seen.add(name)
-        text = _source(name)
-        texts.append(text)
-        waiting += [known[word] for line in IMPORT.findall(text)
-                    for word in WORD.findall(line) if word in known]
-    return texts
+        if name not in seen and (spool or name != _modules().get(SPOOL)):
+            seen.add(name)
+            waiting += _read(name).imports
+    return seen
 
 
-def _source(name: str) -> str:
-    """A module's text; of one that has none to read, what stands for every table."""
+@lru_cache(None)
+def _modules() -> dict[str, str]:
+    """{short name: module} of what a job may reach."""
+    return {module.name: f"{package.__name__}.{module.name}" for package in (sys.modules[__package__], recipes)
+            for module in iter_modules(package.__path__) if not module.ispkg}
+
+
+@lru_cache(None)
+def _read(name: str) -> Read:
+    """What is in a module; one that has no text to read stands for every table."""
     loader: Any = getattr(find_spec(name), "loader", None)
     text = loader.get_source(name) if hasattr(loader, "get_source") else None
-    return "tables()" if text is None else text
+    if text is None:
+        return Read([], set(), set(), True)
+    return Read([_modules()[word] for line in IMPORT.findall(text) for word in WORD.findall(line)
+                 if word in _modules()], set(TABLE.findall(text)), set(WORD.findall(text)), bool(EVERY.search(text)))
 
 
 def words(names, missing: list[str]) -> str:
