@@ -16,9 +16,9 @@ def tables(config) -> dict:
 
 def columns(config) -> dict:
     """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists what is wrong."""
-    from .schema.tables import table
+    from .schema.tables import column_names
 
-    known = {name: [column.name for column in table(name).columns] for name in NAMES}
+    known = {name: column_names(name) for name in NAMES}
     found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known for column in known[name]])
     renamed: dict = {}
     for option, theirs in found.items():

@@ -134,11 +134,13 @@ def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -
     """Since how long the job could have run. The latest slot alone would never be later than the schedule's step."""
     if due.trigger == "continue" and last:
         return now - clock.parse(last["started_at"])
+    return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after, _zone(config))
+
+
+def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
+    """The first slot since the last run's start that was not started; `slot` is the latest."""
     since = max(last["started_at"] if last else "", due_after or "")
-    if not since:
-        return now - due.slot
-    missed = schedule.following(config.job(due.job).schedule, clock.parse(since), _zone(config))
-    return now - min(missed, due.slot)
+    return min(schedule.following(when, clock.parse(since), zone), slot) if since else slot
 
 
 def _zone(config):

@@ -74,8 +74,7 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         item = due.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
         if item is None or item.trigger != "scheduled":
             continue
-        after = max(last["started_at"] if last else "", state["due_after"] or "")
-        first = min(slot, schedule.following(options.schedule, clock.parse(after), zone)) if after else slot
+        first = due.first_missed(options.schedule, slot, last, state["due_after"], zone)
         found[job.name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
     return found
 

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 
 from ..errors import DatabaseError
-from ..schema.tables import table as described
+from ..schema.tables import column_names
 
 TOKEN = re.compile(r"\w+|\"[^\"]*\"|`[^`]*`|\s+|.", re.DOTALL)
 CLAUSES = ("SELECT", "FROM", "JOIN", "ON", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "SET", "INTO", "UNION")
@@ -173,4 +173,4 @@ def _plain(text: str) -> str:
 
 @lru_cache(None)
 def _columns(table: str) -> frozenset:
-    return frozenset(column.name for column in described(table).columns)
+    return frozenset(column_names(table))

@@ -39,6 +39,12 @@ def table(name: str) -> Table:
     return Table(name, owner, lines[0], tuple(columns), key, tuple(indexes))
 
 
+def column_names(name: str) -> list[str]:
+    """The names of the table's columns alone: a run on renamed ones asks for many tables."""
+    words = (line.split(None, 1)[0] for line in NAMES[name].strip().splitlines()[1:])
+    return [word for word in words if word not in ("index", "unique", "key")]
+
+
 def tables() -> list:
     """All of them, the app's first."""
     return [table(name) for name in NAMES]
