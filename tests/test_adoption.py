@@ -182,6 +182,21 @@ def test_a_view_stands_for_a_table(tmp_path, fresh):
     db.close()
 
 
+def test_a_job_deletes_and_changes_rows_through_a_view_of_one_table(tmp_path, mariadb):
+    bench = adopted_bench(tmp_path, mariadb.database(), "sessions")
+    bench.db.execute("CREATE TABLE signins (no BIGINT AUTO_INCREMENT PRIMARY KEY, who BIGINT, kind INT, made DATETIME,"
+                     " seen DATETIME, ends DATETIME)")
+    bench.db.execute("CREATE VIEW app_sessions AS SELECT no AS its_id, who AS its_user_id, seen AS its_last_seen_at,"
+                     " CONCAT('t', kind) AS its_token_hash, made AS its_created_at, ends AS its_expires_at FROM signins")
+    bench.db.execute("INSERT INTO signins (ends) VALUES ('2026-11-23 00:00:00'), ('2026-12-23 00:00:00')")
+    assert bench.run("purge_sessions") == {"deleted": 1}
+    assert bench.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = 2", now=bench.now) == 1
+    assert bench.db.query("SELECT no, seen FROM signins") == [{"no": 2, "seen": "2026-11-24 14:30:05"}]
+    url = bench.url
+    bench.db.close()
+    mariadb.drop(url)
+
+
 def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_path, fresh):
     db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES, columns=adopted.COLUMNS)
     db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
@@ -202,6 +217,22 @@ def test_the_view_waits_for_the_columns_that_it_adds_up(fresh):
     assert "message_totals" in db.tables()
     assert db.query("SELECT * FROM message_totals") == statements(db) == []
     db.close()
+
+
+def test_the_view_is_made_anew_for_other_names(fresh):            # R20
+    url = adopted.make(fresh("app"))
+
+    def migrated(renamed: dict) -> list:
+        db = connect(url, tables=adopted.TABLES, columns=renamed)
+        done = migrate(db, NOW, own_only=True)
+        db.close()
+        return done
+    migrated(adopted.COLUMNS)
+    assert migrated(adopted.COLUMNS) == []
+    log = adopted.COLUMNS["message_logs"]
+    other = {**adopted.COLUMNS, "message_logs": {**log, "bytes_used": log["id"], "id": log["bytes_used"]}}
+    assert [sql.split()[0] for sql in migrated(other)] == ["DROP", "CREATE"]
+    assert migrated(other) == []
 
 
 # Words

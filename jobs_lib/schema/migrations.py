@@ -29,9 +29,25 @@ def _first(db, own_only: bool) -> list:
                 _belongs(db, each)
         elif each.owner == "bundle" or not (own_only or each.name in db.name.mapped):
             statements += ddl.create_table(db, each)
-    if db.name.prefix + VIEW not in present and _logged(db, own_only, present):
-        statements.append(ddl.create_totals(db))
-    return statements
+    return statements + _totals(db, own_only, present)
+
+
+def _totals(db, own_only: bool, present: set) -> list:
+    """The view; anew, when it was made under other names of what it adds up."""
+    view, create = db.name.prefix + VIEW, ddl.create_totals(db)
+    if not _logged(db, own_only, present):
+        return []
+    if view not in present:
+        return [create]
+    made_of = db.value("SELECT value FROM {meta} WHERE name = :name", name=VIEW) if db.name("meta") in present else None
+    if made_of == _mark(create) or (made_of is None and not (db.name.mapped or db.name.columns)):
+        return []
+    return [f"DROP VIEW {db.dialect.quote(view)}", create]
+
+
+def _mark(sql: str) -> str:
+    from binascii import crc32
+    return f"{crc32(sql.encode()):08x}"
 
 
 def _logged(db, own_only: bool, present: set) -> bool:
@@ -112,6 +128,8 @@ def _apply(db, number: int, now, own_only: bool) -> list:
     for name, value in (("database_id", os.urandom(16).hex()), (SCOPE, OWN if own_only else ALL)):
         with suppress(Duplicate):        # made before: it stays for the life of the database
             db.insert("meta", name=name, value=value)
+    if number == 1:
+        db.upsert("meta", {"name": VIEW}, {"value": _mark(ddl.create_totals(db))})
     if number > found(db):
         db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
     return done
