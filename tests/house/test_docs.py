@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from datetime import datetime, timezone
+from functools import cache
 
 import pytest
 
@@ -248,6 +249,7 @@ NOT_SAID_BY_US = re.compile(r"Connection refused|Name or service|certificate has
                             r"|denied to user|Hostname mismatch")
 
 
+@cache
 def said() -> str:
     """Every text in the program, what is put into it left out."""
     import ast
