@@ -35,7 +35,7 @@ Yes: every job, at any time, by cron or by hand, after a kill or not. This page 
 For all of them:
 
 - **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and ends. The lock ends
-  with its process, however that ends.
+  with its process, however that ends. Workers may share a queue by shards: then each has a lock, and claims its rows.
 - **Twice in a row** the second run finds nothing left to do.
 - **Killed**: what was committed stays, the rest is undone by the database. The next run notices the dead one, records
   it as `vanished`, and goes on.
