@@ -121,7 +121,7 @@ def _unseen(ctx, first: str):
     state = db.row("SELECT log_row, newest, noted_at FROM {rollup_state} WHERE id = 1")
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
     noted = {"newest": last, "noted_at": ctx.now}
-    if not state or not state["noted_at"] or last < state["log_row"]:       # the first run, or another log
+    if not state or not state["noted_at"] or last < state["log_row"]:       # first run; another log, or its end is gone
         yield _days(db, first, DUSK), {"log_row": last, **noted}
         return
     low = settled = state["log_row"]

@@ -8,13 +8,14 @@ _ago = timedelta
 
 # status, age
 KEPT = (("sent", _ago(days=95)), ("failed", _ago(days=91)), ("sent", _ago(days=20)))
-# kind, persona, priority, owner, age, subject, text. All but the first of Sam's kind are the app's own.
+USED = "You have used 80 % of your e-mail allowance in this billing period"
+# kind, persona, priority, owner, age, subject, text. Who had used how much was told by a job, the rest by the app.
 WAITING = (
     ("newsletter", "porter", 2, "jane", _ago(hours=2), "What is new in November", "You can now bring a domain."),
-    ("usage_threshold", "porter", 1, "jane", _ago(minutes=9), "You have used 80 % of your mail this month",
-     "That is 810 of 1,000 messages."),
-    ("usage_threshold", "porter", 1, "sam", _ago(minutes=8), "You have used 50 % of your mail this month",
-     "That is 500 of 1,000 messages."),
+    ("usage_threshold", "porter", 1, "jane", _ago(minutes=9), USED,
+     "You have used 810 of 1,000 e-mails, which is 81 % of your e-mail\nallowance of this billing period."),
+    ("usage_threshold", "porter", 1, "sam", _ago(minutes=8), USED,
+     "You have used 4,000 of 5,000 e-mails, which is 80 % of your e-mail\nallowance of this billing period."),
     ("new_sign_in", "security", 0, "jane", _ago(minutes=1), "A new sign-in to your account",
      "Was it you? Then there is nothing to do."),
 )
@@ -25,7 +26,7 @@ def fill(db, now, owners: dict) -> None:
     for number, (status, age) in enumerate(KEPT):
         sent = now - age if status == "sent" else None
         db.insert("notifications", user_id=owners["jane"], kind="usage_threshold", to_email="jane@home.example",
-                  status=status, subject="You have used 80 % of your mail this month",
+                  status=status, subject=USED,
                   dedupe_key=f"sample-usage:{number}", created_at=now - age, sent_at=sent, finished_at=now - age)
     for kind, persona, priority, owner, age, subject, text in WAITING:
         db.insert("notifications", user_id=owners[owner], kind=kind, persona=persona, priority=priority,
