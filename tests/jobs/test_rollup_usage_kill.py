@@ -69,3 +69,15 @@ def test_killed_at_a_point(service, point):             # R2 R58
         assert daily(service.db) == right
         assert weekly(service.db) == by_week(right)
         assert service.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
+
+
+def test_two_at_once_beside_a_purge_do_what_one_does(service):        # R12 R58: three hosts, each with its own locks
+    for _ in REPEATS:
+        fill(service)
+        runs = [service.start(*words, JOBS_CORE_STATE_DIR=f"state{host}") for host, words in enumerate((
+            (JOB,), (JOB,), ("purge_message_logs", "--yes", "--set", "keep=3d")))]
+        outs = [process.communicate(timeout=60) for process in runs]
+        assert [process.returncode for process in runs] == [0, 0, 0], outs
+        assert service.job(JOB)["status"] == "ok"
+        assert daily(service.db) == detail(service.db)
+        assert weekly(service.db) == by_week(daily(service.db))

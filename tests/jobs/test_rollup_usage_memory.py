@@ -18,7 +18,7 @@ USERS = 100
 
 
 def service(folder, factor: int) -> Service:
-    """Twenty days or more, of which none was seen; wide ones, so that those of the small one fill the caches."""
+    """Ten days or more, of which none was seen; wide ones, so that those of the small one fill the caches."""
     folder.mkdir()
     made, now = Service(folder, f"sqlite:///{folder}/jobs.db"), clock.now()
     bulk(made.db, "users", ["id", "email", "created_at"], [(id, f"u{id}@home.example", now)
@@ -27,7 +27,7 @@ def service(folder, factor: int) -> Service:
          [(id, id, "send" * 16, "spam" * 16, now) for id in range(1, USERS + 1)])
     made.db.insert("rollup_state", id=1, noted_at=now)
     with made.db.transaction():
-        for number in range(1, 8 * 20 * factor):
+        for number in range(1, 8 * 10 * factor):
             made.db.execute("INSERT INTO {message_logs} (user_id, direction, status, created_at) SELECT user_id,"
                             " direction, status, :when FROM {message_logs} WHERE id <= :users", users=USERS,
                             when=now - timedelta(days=number // 8))
