@@ -23,8 +23,26 @@ class _Stop(Exception):
     """The run has to end in the middle of a file."""
 
 
+class _NoRoom(JobsError):
+    """The file of one export could not be written."""
+
+
 def make_all(ctx, counts: dict) -> None:
-    """Make what waits."""
+    """Make what waits. One export that finds no room stops no smaller one: only the second shows that all is full."""
+    full = None
+    for taken, path in _claimed(ctx, counts):
+        try:
+            _make(ctx, taken, path, counts)
+        except _NoRoom as error:
+            if full:
+                raise
+            full = error
+    if full:
+        raise full
+
+
+def _claimed(ctx, counts: dict):
+    """Each request that this run is to fulfil, and the path of its file."""
     row = None
     while not ctx.should_stop():
         rows = exports.waiting(ctx, row)
@@ -40,7 +58,7 @@ def make_all(ctx, counts: dict) -> None:
                 return
             taken = exports.claim(ctx, row, counts)
             if taken:
-                _make(ctx, taken, os.path.join(folder, taken.file_name), counts)
+                yield taken, os.path.join(folder, taken.file_name)
 
 
 def _need_link(ctx) -> None:
@@ -71,8 +89,8 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
         raise
     except OSError as error:
         put_back(exports.words(error), False)
-        raise JobsError(f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}. No request has lost an "
-                        "attempt; the next run tries again") from None
+        raise _NoRoom(f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}. No request has lost an "
+                      "attempt; the next run tries again") from None
     except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
         put_back(exports.words(error), True)
     finally:

@@ -139,7 +139,7 @@ def _of_parents(db, kind, user_id: int):
 # The zip
 
 class _Hashed(io.RawIOBase):
-    """Passes bytes on, and knows how many they were and what they add up to."""
+    """Passes bytes on, and knows how many they were and what they add up to. Without a `target` they are dropped."""
 
     def __init__(self, target) -> None:
         self.target, self.size, self.sha256 = target, 0, sha256()
@@ -150,7 +150,8 @@ class _Hashed(io.RawIOBase):
     def write(self, data) -> int:
         self.size += len(data)
         self.sha256.update(data)
-        self.target.write(data)
+        if self.target:
+            self.target.write(data)
         return len(data)
 
 
@@ -183,15 +184,19 @@ class _Zip:
                 # With a byte order mark, without which Excel takes UTF-8 for something else.
                 sheet = io.TextIOWrapper(io.BufferedWriter(two, BLOCK), "utf-8-sig", newline="")
                 lines = csv_writer(sheet)
-                lines.writerow(kind.columns)
-                exact.write("[")
-                for page in pages:
-                    exact.write((",\n" if rows else "\n") + ",\n".join(map(json_line, page)))
-                    lines.writerows(cells(page, kind.columns))
-                    rows += len(page)
-                exact.write("\n]\n")
-                exact.flush()
-                sheet.flush()
+                try:
+                    lines.writerow(kind.columns)
+                    exact.write("[")
+                    for page in pages:
+                        exact.write((",\n" if rows else "\n") + ",\n".join(map(json_line, page)))
+                        lines.writerows(cells(page, kind.columns))
+                        rows += len(page)
+                    exact.write("\n]\n")
+                    exact.flush()
+                    sheet.flush()
+                except BaseException:
+                    one.target = two.target = None      # what both still hold would be written when they are closed
+                    raise
             deflated.finish()
             self._take(f"csv/{kind.name}.csv", aside, deflated, two)
         return [Part(f"json/{kind.name}.json", kind.about, rows, one.size, one.sha256.hexdigest()),

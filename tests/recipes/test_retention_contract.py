@@ -210,7 +210,8 @@ def test_off_ends_before_any_sql(bench, job):
     assert bench.run(job, **dict.fromkeys(options(job), "off")) == {"deleted": 0}
     assert left(bench, job) == before
     untouched = {job.run.table, "job_state", "meta"} - {"job_runs"}         # each run has a row in that one
-    assert not any(f"{{{name}}}" in sql for sql in bench.statements for name in untouched)
+    asked = [sql for sql in bench.statements if "{schema_migrations}" not in sql]      # which version the tables have
+    assert not any(f"{{{name}}}" in sql for sql in asked for name in untouched)
     assert not any(sql.startswith("DELETE") for sql in bench.statements)
     assert bench.events(job.name)[1]["reason"] == "off"
 
