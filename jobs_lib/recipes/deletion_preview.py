@@ -6,7 +6,7 @@ from itertools import chain
 from .. import clock
 from ..schema import references
 from . import deletion, deletion_record, latecomers, revocation
-from .accounts import Account, deleted, timeless
+from .accounts import PAGE, Account, deleted, timeless
 from .preview import SAMPLE_ROWS
 
 
@@ -30,8 +30,9 @@ def preview(ctx, known) -> dict:
     ctx.show(f"delete {len(going):,} account{'s' * (len(going) != 1)} for good", _sample(going),
              f"a run would stop before: {trouble}" if trouble else "")
     ids = [account.user_id for account in going]
-    rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids)
-               for reference in references.to("users")) if ids else 0
+    rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
+                            ids=ids[start:start + PAGE])
+               for start in range(0, len(ids), PAGE) for reference in references.to("users"))
     late = latecomers.preview(ctx, known)
     return {**again, "to_revoke": len(new), "to_erase": len(going), "rows_to_erase": rows + len(going),
             "users_gone": late}

@@ -30,8 +30,9 @@ def erase_all(ctx, known, counts: dict, pace) -> bool:
 def _recent(ctx) -> list[int]:
     """Users that were deleted lately, and of whom there are rows."""
     ids = _gone(ctx, deletion_record.recent(ctx, ctx.now - RECENT))
-    return sorted({row["user_id"] for reference in references.to("users") for row in (ctx.db.query(
-        f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)", ids=ids) if ids else ())})
+    return sorted({row["user_id"] for start in range(0, len(ids), PAGE) for reference in references.to("users")
+                   for row in ctx.db.query(f"SELECT DISTINCT user_id FROM {{{reference.table}}}"
+                                           " WHERE user_id IN (:ids)", ids=ids[start:start + PAGE])})
 
 
 def _gone(ctx, ids: list[int]) -> list[int]:
