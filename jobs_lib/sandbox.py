@@ -29,7 +29,8 @@ KEPT_ROWS = 1000            # of one table in --json; all are counted
 # Every folder that a run may write to, and where it is in the copy. A test looks that no new one is forgotten.
 WRITTEN = {("core", "state_dir"): "state", ("core", "log_dir"): "log", ("spool", "dir"): "spool",
            ("mail", "maildir"): "outbox", ("archive", "store"): "archives", ("webhooks", "outbox"): "requests",
-           ("export", "dir"): "exports"}
+           ("export", "dir"): "exports", ("status", "page"): "page/status.html",
+           ("status", "metrics"): "page/jobs.prom"}
 READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates"), ("webhooks", "ca_file")}
 
 Size = namedtuple("Size", "database spool files")

@@ -28,7 +28,7 @@ from ..options import Option
                                              "A notice has named the day to its owner, so a change holds for later "
                                              "deletions only."),
         "reapply": Option(kind.switch, "no", "Once, after a backup was put back: delete again what was deleted since. "
-                                             "Give it by hand: --set reapply=yes"),
+                                             "Give it by hand: --set reapply=yes."),
     },
     idempotency="What is to be done is read from the rows that are left, each batch is one commit with its count, and "
                 "the account's own row goes last: a killed or repeated run finds what is left and goes on.",
