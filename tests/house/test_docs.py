@@ -160,7 +160,10 @@ def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
 
 # Statements and programs
 
-def test_every_heading_that_the_program_names_is_there():
+def test_every_page_and_heading_that_the_program_names_is_there():
+    pages_named = set(re.findall(r"docs/([a-z-]+\.md)", said()))
+    assert len(pages_named) > 10
+    assert [page for page in pages_named if not (ROOT / "docs" / page).exists()] == []
     named = re.findall(r'docs/([a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', said())
     wrong = []
     for page, words in named:
