@@ -45,13 +45,17 @@ def write(path: str, text: str, mode: int = 0o600) -> None:
     """Write a private file so that a reader sees all of it or nothing, also after a power cut. `mode`: less private."""
     partial = f"{path}.{os.getpid()}.part"
     handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        if mode != 0o600:
-            os.fchmod(handle, mode)         # whatever the umask is: a web server reads it
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if mode != 0o600:
+                os.fchmod(handle, mode)     # whatever the umask is: a web server reads it
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except BaseException:                   # a full disk, the end of the time: a half file is of no use
+        os.unlink(partial)
+        raise
 
 
 def kept(path: str, make) -> str:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock, config, publish
+from jobs_lib.errors import JobsError
 from jobs_lib.ports import Ports
 from tests.support.databases import bulk, migrated
 from tests.support.past import fill
@@ -162,6 +163,13 @@ def test_a_draft_that_a_killed_run_left_is_removed_and_one_in_the_making_stays(t
     os.utime(old, (time.time() - publish.LEFT_SECONDS - 9,) * 2)
     publish.write(str(tmp_path / "status.html"), "whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["status.html", "status.html.18.part"]
+
+
+def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path):
+    (tmp_path / "status.html").mkdir()
+    with pytest.raises(JobsError, match="status.html cannot be written: "):
+        publish.write(str(tmp_path / "status.html"), "whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["status.html"]
 
 
 def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
