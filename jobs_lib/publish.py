@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import suppress
 from glob import escape, glob
 
@@ -11,7 +10,7 @@ from .errors import ConfigError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
 SECONDS = 20.0                   # for all files of [status]: they are made after the run, outside of its budget
-LEFT_SECONDS = 3600              # a draft as old as this was left by a run that was killed
+LEFT_SECONDS = 3600              # a draft so much older than the file itself was left by a run that was killed
 
 
 def page(config, db, now, private: bool = False) -> str:
@@ -39,7 +38,7 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
         raise JobsError(f"{path} cannot be written: there is no folder {folder}; make it, or name another file")
     for draft in glob(f"{escape(path)}.*.part"):
         with suppress(OSError):
-            if time.time() - os.stat(draft).st_mtime > LEFT_SECONDS:
+            if os.stat(path).st_mtime - os.stat(draft).st_mtime > LEFT_SECONDS:
                 os.unlink(draft)
     try:
         folders.write(path, text, mode)
