@@ -24,7 +24,8 @@ DAY, CONFIRMED = "gone_day", "gone_confirmed"       # numbers in `job_state`
 
 def erase_all(ctx, known, counts: dict, pace) -> bool:
     """Delete all rows of users that are not there. False when the run is to stop; SafetyStop where they are many."""
-    return _erase(ctx, _recent(ctx), counts, pace, 0) and _daily(ctx, known, counts, pace)
+    recent = _recent(ctx)           # the record knows for certain
+    return _erase(ctx, recent, counts, pace, max(recent, default=0)) and _daily(ctx, known, counts, pace)
 
 
 def _recent(ctx) -> list[int]:
