@@ -23,8 +23,11 @@ Health.__doc__ = """Everything, at `now`.
 jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
 host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
 channels  rows of `alerts` about ways to the operator that do not work      zone  `[core] timezone`, for words
-blocked   {job: what it refuses for}: the app's tables lack something, and its queue is not among `queues`
+blocked   Blocked: which jobs refuse, since the app's tables lack something
 """
+Blocked = namedtuple("Blocked", "jobs idle lack")
+Blocked.__doc__ = """`jobs`: all that refuse, and so no queue of theirs is told; `idle`: those of them that are switched
+on; `lack`: what these need, in words."""
 JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures failing_since "
                                     "last_error running vanished vanished_at late_since next_at interval")
 JobHealth.__doc__ = """One job. Times are aware UTC or None; rows are of `job_runs`.
@@ -79,8 +82,8 @@ def collect(db, config, jobs, now, broken=()) -> Health:
             problems.append((job.name, "; ".join(error.problems)))
     broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command FROM {alerts}"
                                " WHERE kind = 'channel' AND resolved_at IS NULL ORDER BY alert_key")
-    blocked = _blocked(db, usable)
-    able = [job for job in usable if job.name not in blocked]
+    blocked = _blocked(db, usable, found)
+    able = [job for job in usable if job.name not in blocked.jobs]
     relay, sent = _mail(db, config, now, problems)
     last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     return Health(now, found, queues(db, config, able, now, found),
@@ -88,13 +91,16 @@ def collect(db, config, jobs, now, broken=()) -> Health:
                   broken_channels, zone, blocked)
 
 
-def _blocked(db, jobs) -> dict[str, str]:
+def _blocked(db, jobs, health: dict) -> Blocked:
     if version.check(db):
-        return {}
+        return Blocked((), (), "")
     from . import adoption
     from .schema.adoption import lacking
     lacks = lacking(db)
-    return {job.name: adoption.words(db.name, missing) for job in jobs if (missing := adoption.concerned(job, lacks))}
+    missing = {job.name: gaps for job in jobs if (gaps := adoption.concerned(job, lacks))}
+    idle = [name for name in missing if health[name].enabled and not health[name].paused_at]
+    needed = {gap for name in idle for gap in missing[name]}
+    return Blocked(tuple(missing), tuple(idle), adoption.words(db.name, [gap for gap in lacks if gap in needed]))
 
 
 # Jobs

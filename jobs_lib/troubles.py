@@ -52,7 +52,7 @@ def unreachable(error, since, now) -> Trouble:
     unfit = isinstance(error, Unfit)
     return Trouble("database", "database",
                    "the database and this bundle do not fit" if unfit else "the database cannot be used", since or now,
-                   "Until then no job runs. What waits, waits; nothing is lost.", words(str(error)),
+                   "No job runs until this is mended. What waits, waits; nothing is lost.", words(str(error)),
                    error.command if unfit else "doctor")
 
 
@@ -125,15 +125,13 @@ def _unusable(health) -> list[Trouble]:
 
 def _tables(health) -> list[Trouble]:
     """Jobs that refuse, since the app's own tables lack something; not those that are switched off or paused."""
-    idle = [job for job in health.jobs.values() if job.name in health.blocked and job.enabled and not job.paused_at]
-    if not idle:
+    names = health.blocked.idle
+    if not names:
         return []
-    names = [job.name for job in idle]
-    lack = "; ".join(dict.fromkeys(health.blocked[name] for name in names))
-    return [Trouble("tables", "tables", f"your app's tables lack what {names[0]} needs" if len(names) == 1 else
-                    f"your app's tables lack what {len(names)} jobs need", health.now,
-                    f"Nothing is done by {', '.join(names)}. Add what is missing, or switch them off.", words(lack),
-                    "migrate --own-tables --dry-run", tuple(names))]
+    who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
+    return [Trouble("tables", "tables", f"your app's tables lack what {who}", health.now,
+                    f"Nothing is done by {', '.join(names)}. Add what is missing, or switch them off.",
+                    words(health.blocked.lack), "migrate --own-tables --dry-run", names)]
 
 
 # Jobs
@@ -144,7 +142,7 @@ def _explained(found: list) -> set:
 
 def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
     jobs = [job for job in health.jobs.values()
-            if job.failures >= _after(config, job.name, alerts) and job.name not in health.blocked
+            if job.failures >= _after(config, job.name, alerts) and job.name not in health.blocked.jobs
             and not _known(job.last_error or "", disk, relay)]
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
@@ -176,7 +174,7 @@ def _failing_together(group: list, zone) -> Trouble:
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
     return Trouble(f"failing:{job.name}", kind,
                    f"{job.name} failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
-                   f"{good}{with_} It is tried again at each of its times.", words(job.last_error),
+                   f"{good}{with_}", words(job.last_error),
                    f"history {job.name}", (job.name, *others))
 
 

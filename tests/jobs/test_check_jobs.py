@@ -260,9 +260,9 @@ def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
     assert check(bench) == []
 
 
-@pytest.mark.parametrize("kind", queue_health.KINDS, ids=lambda kind: kind.name)
-def test_what_a_queue_counts_its_job_counts(bench, kind):        # R59
-    assert set(kind.done + kind.failed) <= bench.run(kind.job).keys()
+def test_what_a_queue_counts_its_job_counts(bench):              # R59
+    for kind in queue_health.KINDS:
+        assert set(kind.done + kind.failed) <= bench.run(kind.job).keys()
 
 
 def test_mail_of_a_suspended_owner_waits_for_nobody(bench):
