@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .. import workers
-from ..errors import JobsError
+from ..errors import ConfigError, JobsError
 from ..findings import ok, problem, run
 from ..job import CRON
 from . import NothingToAsk
@@ -11,7 +11,10 @@ from . import NothingToAsk
 def broker(patient):
     """Each engine that a job is to be run by is asked; nothing is put into a queue."""
     config = patient.config
-    modes = sorted({config.mode(job) for job in patient.jobs} - {CRON}) if config else []
+    try:
+        modes = sorted({config.mode(job) for job in patient.jobs} - {CRON}) if config else []
+    except ConfigError:
+        raise NothingToAsk from None            # told by doctor/config.py
     if not modes:
         raise NothingToAsk
     for mode in modes:
