@@ -119,7 +119,8 @@ class Config:
             raise ConfigError(*dict.fromkeys(found))         # a line that makes no sense is told by each of them
 
     def with_overrides(self, words: list[str], job: Job | None) -> Config:
-        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises UsageError."""
+        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises UsageError,
+        and ConfigError for a value that cannot be."""
         overrides = dict(self._overrides)
         for word in words:
             name, equals, value = word.partition("=")
@@ -130,27 +131,38 @@ class Config:
             if not equals or option not in known:
                 raise UsageError(_wrong_override(section, option, known, job))
             overrides[section, option] = value.strip()
-        return Config(self.path, self.sources, overrides)
+        changed = Config(self.path, self.sources, overrides)
+        wrong = [words for section, option in overrides for words in _problems(
+            lambda section=section, option=option: changed._value(section, option, _options_of(section, job)))]
+        if wrong:                                   # whether or not the job reads it
+            raise ConfigError(*wrong)
+        return changed
 
     def typed(self, section: str, known: dict) -> SimpleNamespace:
         """A section's values by what is `known` of its options. ConfigError lists what is wrong in it."""
         if section in self._sections:
             return self._sections[section]
         typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section, known)
-        for name, option in known.items():
-            value = self.written(section, name, option)
+        for name in known:
             try:
-                _refuse_lines(value, option, known)
-                parsed = option.kind.parse(value.text)
-            except ValueError as error:
-                problems.append(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
-                                f"({value.place})")
-                continue
-            setattr(typed, name + "_" if name == "from" else name, self.resolved(parsed, option))
+                setattr(typed, name + "_" if name == "from" else name, self._value(section, name, known))
+            except ConfigError as error:
+                problems += error.problems
         if problems:
             raise ConfigError(*problems)
         self._sections[section] = typed
         return typed
+
+    def _value(self, section: str, name: str, known: dict):
+        """One option's value; ConfigError when what is set makes no sense."""
+        option = known[name]
+        value = self.written(section, name, option)
+        try:
+            _refuse_lines(value, option, known)
+            return self.resolved(option.kind.parse(value.text), option)
+        except ValueError as error:
+            raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
+                              f"({value.place})") from None
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         sources, start = self.sources, variable_name(section, "")

@@ -29,7 +29,7 @@ def problems(config: Config, jobs: list) -> list[str]:
         core = config.section("core")
     except ConfigError:
         return found                    # told already
-    return found + _judge_database(core, config) + _judge_store(config)
+    return found + _judge_database(core, config) + _judge_store(config) + _judge_status(config)
 
 
 def _judge_database(core, config: Config) -> list[str]:
@@ -60,13 +60,28 @@ def _judge_store(config: Config) -> list[str]:
     return [trouble for trouble in troubles if trouble]
 
 
+def _judge_status(config: Config) -> list[str]:
+    """A page, or metrics, that would replace something else."""
+    from .publish import refusal
+
+    try:
+        wanted = vars(config.section("status"))
+    except ConfigError:
+        return []                       # told already
+    if wanted["page"] and wanted["page"] == wanted["metrics"]:
+        return [f"[status] page and metrics are the same file ({wanted['page']}): name two"]
+    return [f"[status] {what} = {path}: {why}" for what, path in wanted.items()
+            if path and (why := refusal(config, what, path))]
+
+
 def warnings(config: Config, jobs: list) -> list[str]:
     """What is allowed, and worth a thought."""
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
     return [*found, *readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_times(config, jobs), *_archive(config, jobs), *_open_store(config), *_no_folder(config)]
+            *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs), *_open_store(config),
+            *_no_folder(config)]
 
 
 def readable(config: Config) -> list[str]:
@@ -150,6 +165,21 @@ def _mail(config: Config) -> list[str]:
     if mail.security == "none" and mail.host not in (*LOCAL, "127.0.0.1", "::1"):
         found.append(f"[mail] security = none: mail goes to {mail.host} in clear")
     return found
+
+
+def _domains(config: Config, jobs: list) -> list[str]:
+    """Records that domains have to have, while nobody said which."""
+    from .recipes.domain_checks import unset
+
+    for job in jobs:
+        if job.name == "check_domains":
+            try:
+                options, dns = config.job(job), config.section("dns")
+            except ConfigError:
+                return []
+            if options.enabled and (missing := unset(options.require, dns)):
+                return [f"{missing}: until then each domain that a user adds makes it fail"]
+    return []
 
 
 def _times(config: Config, jobs: list) -> list[str]:

@@ -21,6 +21,7 @@ def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict
         return None
     values: dict = {}
     section = option = None
+    stray: list[int] = []
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip()
         if not words or words[0] in "#;":
@@ -34,7 +35,7 @@ def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict
             if begins is not None:
                 begins.setdefault(section, number)
         elif section is None:
-            problems.append(f"{path} line {number}: expected a [section] first")
+            stray.append(number)
         elif "=" not in words:
             problems.append(f"{path} line {number}: expected option = value in [{section}]")
             option = None
@@ -45,6 +46,9 @@ def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict
                 problems.append(f"[{section}] {shown_name(option)} is set twice ({path} lines "
                                 f"{values[section][option][1]} and {number}): keep one")
             values[section][option] = (value.strip(), number)
+    if stray:                                       # once, of a whole page that was pasted, too
+        more = f", {len(stray)} such lines" if len(stray) > 1 else ""
+        problems.append(f"{path} line {stray[0]}: expected a [section] first{more}")
     return values
 
 

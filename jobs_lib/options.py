@@ -349,12 +349,14 @@ def several(kind: Kind, least: int = 1) -> Kind:
         words = [word.strip() for word in value.replace("\n", ",").split(",") if word.strip()]
         if len(words) < least:
             raise ValueError(f"expected at least {least}, parted by commas: {kind.name}")
-        return tuple(_each(word) for word in words)
+        return tuple(_each(word, len(words) > 1) for word in words)
 
-    def _each(word: str):
+    def _each(word: str, one_of_many: bool):
         try:
             return kind.parse(word)
         except ValueError as error:
+            if not one_of_many:
+                raise
             raise ValueError(f"{word[:40]!r}: {error}") from None
     return kind._replace(name=f"list: {kind.name}", parse=parse, lines=True,
                          show=lambda values: ", ".join(kind.show(value) for value in values))

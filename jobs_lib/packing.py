@@ -65,7 +65,7 @@ def packages(folder: str | None) -> tuple[dict[str, bytes], list]:
             if _belongs(file.parts):
                 files["vendor/" + "/".join(file.parts)] = _read(str(distribution.locate_file(file)))
     if missing:
-        raise JobsError(f"{' and '.join(missing)}: not found {'in ' + folder if folder else 'by this Python'}. "
+        raise JobsError(f"{', '.join(missing)}: not found {'in ' + folder if folder else 'by this Python'}. "
                         "`./install.sh bundle` gets the packages first")
     return files, found
 

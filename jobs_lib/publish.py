@@ -6,10 +6,15 @@ from contextlib import suppress
 from glob import escape, glob
 
 from . import folders, schedule
-from .errors import ConfigError, JobsError, Stopped
+from .errors import ConfigError, DatabaseError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
 SECONDS = 20.0                   # for all files of [status]: they are made after the run, outside of its budget
+SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"), "metrics": (b"# TYPE jobs_build_info gauge", b"")}
+SIGN_BYTES = 4096                # at the beginning of a file, in which its signs stand
+PRIVATE_FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
+                   ("archive", "store"))
+BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
 LEFT_SECONDS = 3600              # a draft so much older than the file itself was left by a run that was killed
 
 
@@ -46,6 +51,69 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
         raise JobsError(f"{path} cannot be written: {error.strerror or error}") from None
 
 
+def refusal(config, what: str, path: str) -> str | None:
+    """Why this file may not become the `page` or the `metrics`, in words: what is replaced is gone.
+
+    It lies in a folder of ours, or is the configuration or the database; or there is a file that we did not make.
+    """
+    real = os.path.realpath(path)
+    for name, place in _taken(config):
+        other = os.path.realpath(place)
+        if real == other or real.startswith(other.rstrip(os.sep) + os.sep):
+            return f"that {'is' if real == other else 'is in'} {name} ({place}); name a file elsewhere"
+    if not os.path.exists(path):
+        return None
+    if not os.path.isfile(path):
+        return "that is no file; name one"
+    begins, holds = SIGNS[what]
+    try:
+        with open(path, "rb") as file:
+            head = file.read(SIGN_BYTES)
+    except OSError as error:
+        return f"there is such a file, which cannot be read: {error.strerror}; name another"
+    if head and not (head.startswith(begins) and holds in head):
+        ours = "status page" if what == "page" else "file of metrics"
+        return f"there is such a file already, and it is no {ours} of ours; remove it, or name another"
+    return None
+
+
+def replace(config, what: str, path: str, text: str, mode: int = PUBLIC) -> None:
+    """`write`, unless the file is not ours to replace."""
+    if why := refusal(config, what, path):
+        raise JobsError(f"{path} is not written: {why}")
+    write(path, text, mode)
+
+
+def _taken(config) -> list[tuple[str, str]]:
+    """(name, path) of what no page may replace, nor be put into."""
+    from . import settings
+
+    found = [("config.ini", config.path), (".env", os.path.join(config.folder, ".env"))]
+    for section, option in (*PRIVATE_FOLDERS, ("core", "database")):
+        try:
+            value = getattr(config.section(section), option)
+        except ConfigError:                 # it is told elsewhere, and keeps no page back
+            value = settings.SECTIONS[section][option].default
+        if option == "database":
+            file = database_file(value, config.folder)
+            found += [("[core] database", file + suffix) for suffix in BESIDE_SQLITE if file]
+        elif value and "://" not in value:
+            found.append((f"[{section}] {option}", value))
+    return found
+
+
+def database_file(url: str, folder: str) -> str:
+    """The file of an SQLite database, or "" for one on a server."""
+    from .ports import dialects
+
+    if not url.startswith("sqlite:"):
+        return ""
+    try:
+        return dialects.load(url).parse(url, folder, 1.0).path
+    except DatabaseError:                   # a URL that makes no sense, told by who connects
+        return ""
+
+
 def files(config, ports, seconds: float = SECONDS) -> list[str]:
     """Make the files that [status] names anew. What went wrong, a sentence each; nothing is raised."""
     from .stops import Stops
@@ -54,10 +122,10 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
     with Stops(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as stops:
         try:
             wanted = config.section("status")
-            for path, make in ((wanted.page, page), (wanted.metrics, metrics)):
+            for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
                 if path:
                     stops.database = ports.database()
-                    write(path, make(config, stops.database, ports.now()))
+                    replace(config, what, path, make(config, stops.database, ports.now()))
         except ConfigError as error:
             problems += error.problems
         except Stopped:

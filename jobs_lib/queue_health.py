@@ -43,9 +43,10 @@ def queues(db, config, jobs, now, health: dict) -> dict:
     found = {}
     for kind in KINDS:
         if kind.job in by_name:
-            job = by_name[kind.job]
-            found[kind.name] = _queue(db, kind, config.job(job), health[kind.job], now,
-                                      shards.names(kind.job, config.shards(job)))
+            job, options = by_name[kind.job], config.job(by_name[kind.job])
+            if options.enabled or kind.name != "domains":       # nobody waits for a look that is not meant to be
+                found[kind.name] = _queue(db, kind, options, health[kind.job], now,
+                                          shards.names(kind.job, config.shards(job)))
     return found
 
 

@@ -273,6 +273,8 @@ def test_a_wrong_override_is_wrong_usage(load, word, expected):
         load().with_overrides([word], catalogue.load("retry_forwards"))
 
 
-def test_a_wrong_value_says_that_set_gave_it(load):
-    given = load().with_overrides(["core.budget=soon"], None)
-    assert problems(given, "core")[0].endswith("(--set)")
+def test_a_wrong_value_says_that_set_gave_it_whether_or_not_the_job_reads_it(load):
+    with pytest.raises(ConfigError) as caught:
+        load().with_overrides(["core.budget=soon", "mail.port=99999"], catalogue.load("rollup_usage"))
+    assert len(caught.value.problems) == 2
+    assert all(words.endswith("(--set)") for words in caught.value.problems)

@@ -7,7 +7,7 @@ written to see whether that works are taken back. It takes 20 seconds at most, a
 from __future__ import annotations
 
 from ..errors import FAILED, OK, ConfigError
-from ..findings import problem
+from ..findings import note, problem
 
 
 def arguments(parser) -> None:
@@ -32,6 +32,9 @@ def run(args, make_session, config_path) -> int:
     except ConfigError as error:                # the file that was named is not there
         trouble = [problem(words, "Nothing runs without it.", "Name the right file.")._replace(area="config")
                    for words in error.problems]
+    if args.offline:
+        trouble += [note("Left out (--offline)", "It is asked of others.", "Run it without --offline.")
+                    ._replace(area=area) for area in ONLINE]
     patient = Patient(config, SCRIPT)
     try:
         found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)])]

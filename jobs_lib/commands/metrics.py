@@ -11,7 +11,8 @@ from ..schema import version
 
 def arguments(parser) -> None:
     """--output."""
-    parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom (default: print it)")
+    parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom (default, or -: "
+                                                            "print it)")
 
 
 def run(args, make_session, config_path) -> int:
@@ -22,8 +23,8 @@ def run(args, make_session, config_path) -> int:
     db = session.ports.database()
     version.check(db)
     text = publish.metrics(session.config, db, session.ports.now())
-    if args.output:
-        publish.write(args.output, text)
+    if args.output not in (None, "-"):
+        publish.replace(session.config, "metrics", args.output, text)
     else:
         session.console.answer(text.rstrip("\n"))
     return OK

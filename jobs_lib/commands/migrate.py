@@ -30,7 +30,7 @@ def run(args, make_session, config_path) -> int:
     if args.check:
         return _check(session.ports.connect(), migrations)
     if args.dry_run:
-        db = session.ports.connect()
+        db = _to_be_read(session)
         planned = migrations.plan(db, args.own_tables)
         for sql in planned:
             print(sql.rstrip(";") + ";")
@@ -48,6 +48,19 @@ def run(args, make_session, config_path) -> int:
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)
     return OK
+
+
+def _to_be_read(session):
+    """The database; before the first `migrate` of an SQLite file, an empty one in its place."""
+    from ..ports.db import connect
+    from ..publish import database_file
+
+    config = session.config
+    core = config.section("core")
+    file = database_file(core.database, config.folder)
+    if not file or os.path.exists(file):
+        return session.ports.connect()
+    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(), columns=config.columns())
 
 
 def _tell_app(statements: list, console, remark: str = "") -> None:

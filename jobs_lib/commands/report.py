@@ -11,7 +11,7 @@ from ..schema import version
 
 def arguments(parser) -> None:
     """--output and --private."""
-    parser.add_argument("--output", metavar="FILE", help="replace this file (default: print the page)")
+    parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print the page)")
     parser.add_argument("--private", action="store_true",
                         help="with error messages; the file is then readable by you alone")
 
@@ -24,8 +24,8 @@ def run(args, make_session, config_path) -> int:
     db = session.ports.database()
     version.check(db)
     text = publish.page(session.config, db, session.ports.now(), args.private)
-    if args.output:
-        publish.write(args.output, text, publish.PRIVATE if args.private else publish.PUBLIC)
+    if args.output not in (None, "-"):
+        publish.replace(session.config, "page", args.output, text, publish.PRIVATE if args.private else publish.PUBLIC)
     else:
         session.console.answer(text.rstrip("\n"))
     return OK

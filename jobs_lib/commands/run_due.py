@@ -49,8 +49,8 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
         if core.lock != "database":
             raise
     try:
-        results, code = _tick(config, ports, budget, console)
-        _ping(config, ports, console, results, code)
+        results, code, problems = _tick(config, ports, budget, console)
+        _ping(config, ports, console, results, code, "; ".join(problems))
         return results, code
     except DatabaseError as error:
         if not isinstance(error, Busy):
@@ -62,8 +62,8 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
         lock.release()
 
 
-def _tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
-    """What `tick` does under its lock."""
+def _tick(config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
+    """What `tick` does under its lock, and what kept a job from being started at all."""
     core, db = config.section("core"), ports.database()
     version.check(db)
     broken: list[str] = []                  # one job's spoilt file stops no other
@@ -73,14 +73,15 @@ def _tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     if not (found or problems or broken):
         console.say("nothing is due")
     found = _without_workers(found, config, console)
-    results, code = _run_all(found, config, ports, budget, console) if found else ([], 0)
-    return results, code or (CONFIG if problems else FAILED if broken else 0)
+    results, code, refused = _run_all(found, config, ports, budget, console) if found else ([], 0, [])
+    return results, code or (CONFIG if problems else FAILED if broken else 0), broken + problems + refused
 
 
 def _ping(config, ports, console, results: list, code: int, error: str = "") -> None:
     """Tell the service outside that cron still starts us, and whether the last job could look at all others.
 
-    A job that fails is told of by that last one; here it would be told twice.
+    A job that fails is told of by that last one; here it would be told twice. One that could not be started, such as
+    for its schedule, may be that last one: `error`.
     """
     url = config.written("alerts", "ping_url", settings.SECTIONS["alerts"]["ping_url"]).text
     if not url or code == TERMINATED:
@@ -89,7 +90,7 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
 
     blind = [result["error"] or result["status"] for result in results
              if result["status"] in ("failed", "timeout") and catalogue.load(result["job"]).priority == LAST]
-    error = error or "; ".join(blind)
+    error = "; ".join([error, *blind] if error else blind)
     said = pings.call(config, ports, url, pings.FAIL if error else pings.SUCCESS, body=error)
     if said:
         console.say(f"jobs.py run-due: [alerts] ping_url: {said}")
@@ -110,7 +111,7 @@ def _without_workers(found, config, console) -> list:
     return [item for item in found if item.job.name == shards.whole(item.job.name)]
 
 
-def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int]:
+def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
     from .. import history, runner
     from ..errors import JobsError
     from ..run_job import publish, show
@@ -118,10 +119,11 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
 
     end, code = ports.monotonic() + budget, 0
     results: list[dict] = []
+    refused: list[str] = []
     with Signals() as signals:
         for item in found:
             if signals.heard:                       # between two jobs, or in one that was just done
-                return results, TERMINATED
+                return results, TERMINATED, refused
             left = end - ports.monotonic()
             last = item.job.priority == LAST
             if results and not last and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
@@ -134,6 +136,7 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
                 if isinstance(error, DatabaseError) and not isinstance(error, Busy):
                     raise                           # `tick` tells of it
                 console.fail(f"{item.job.name}: {error}")
+                refused.append(f"{item.job.name}: {error}")
                 code = code or error.exit_code
                 if isinstance(error, Busy):
                     break                           # for all the others, too
@@ -142,7 +145,7 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             show(console, result, request)
             code = code or runner.exit_code(result)
     unwritten = publish(results, config, ports, console)
-    return results, code or unwritten
+    return results, code or unwritten, refused
 
 
 def _least(usual: float | None, budget: float) -> float:

@@ -32,7 +32,7 @@ def job(ctx):
     from ..recipes import alerting
 
     if ctx.dry_run:
-        return alerting.preview(ctx)
+        return alerting.preview_test(ctx) if getattr(ctx.options, "try") else alerting.preview(ctx)
     counts: dict = {}
     if getattr(ctx.options, "try"):
         alerting.test(ctx, counts)

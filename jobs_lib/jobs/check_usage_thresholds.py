@@ -3,7 +3,8 @@
 What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of `users.billing_anchor` (none:
 of `created_at`); 29, 30 and 31 become the last day of a shorter month. There are two limits, bytes and e-mails, and
 NULL is no limit. The closer the end of the cycle, the less an early share means: 60 % counts only in the first half,
-70 % until 70 % of the cycle have gone, 80 and 100 % always. Of a limit of 0 all is used with the first message.
+70 % until 70 % of the cycle have gone, 80 and 100 % always. Of a limit of 0, or
+below, all is used with the first message.
 
 Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: a limit that is changed meanwhile takes
 none back, and is what the next are judged by. What is new of a user goes into one notice, which names the highest

@@ -28,7 +28,8 @@ from ..options import Option
                        "pages show. Days before that are not added up, even if there are logs of them."),
         "from": Option(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this day on, whether or "
                                                     "not anything came in."),
-        "to": Option(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty: today."),
+        "to": Option(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, or a day to "
+                                                  "come: today."),
     },
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: done twice or killed "
                 "half-way, it is the same.",

@@ -11,6 +11,7 @@ from .relay import Relay
 
 LEAST_SECONDS = 5.0
 SHOWN = 50
+NOBODY = "nobody is told of anything: set [alerts] email or webhook"
 
 
 def check(ctx, counts: dict) -> None:
@@ -49,11 +50,20 @@ def preview(ctx) -> dict:
     return counts
 
 
+def preview_test(ctx) -> dict:
+    """A dry run of the test: by what it would be sent."""
+    channels = configured(ctx.section("alerts"))
+    if not channels:
+        raise JobsError(NOBODY)
+    ctx.show(f"send a test alert by {' and '.join(channels)}", [])
+    return {"to_tell": len(channels)}
+
+
 def test(ctx, counts: dict) -> None:
     """Send a test by each channel, and say what came of it."""
     channels = configured(ctx.section("alerts"))
     if not channels:
-        raise JobsError("nobody is told of anything: set [alerts] email or webhook")
+        raise JobsError(NOBODY)
     errors = [f"{channel}: {error}" for channel in channels if (error := _send(ctx, channel, alert_words.trial()))]
     counts["sent"] = len(channels) - len(errors)
     if errors:

@@ -34,6 +34,18 @@ def configured(dns) -> tuple:
     return tuple(check for check in CHECKS if there[check])
 
 
+NEEDED = {MX: "mx_hosts", SPF: "spf_include", DKIM: "dkim_target or dkim_key"}
+
+
+def unset(required, dns) -> str:
+    """What `[dns]` has to say for the checks that [check_domains] require names, in a sentence; "" when it does."""
+    missing = [check for check in CHECKS if check in required and check not in configured(dns)]
+    if not missing:
+        return ""
+    return (f"[check_domains] require names {', '.join(missing)}: set [dns] "
+            f"{', '.join(NEEDED[check] for check in missing)}, or leave it out of require")
+
+
 def questions(wanted: Wanted) -> list[tuple[str, str]]:
     """What has to be asked: (name, type) each."""
     dns, name = wanted.dns, wanted.name

@@ -10,7 +10,7 @@ from ..domain_names import ascii_form, forms
 from ..errors import JobsError
 from ..spelling import did_you_mean
 from . import audit, domain_checks, domain_notices, domain_rules
-from .domain_checks import CHECKS, FAIL, PASS, UNKNOWN, Wanted, configured
+from .domain_checks import FAIL, PASS, UNKNOWN, Wanted, unset
 from .domain_rules import FAILED, FAILING, PENDING, VERIFIED
 
 PAGE = 500                       # domains read together
@@ -114,12 +114,8 @@ def _named(ctx, name: str) -> list[dict]:
 
 
 def _judge_options(ctx) -> None:
-    missing = [check for check in CHECKS if check in ctx.options.require
-               and check not in configured(ctx.section("dns"))]
-    if missing:
-        needed = {"mx": "mx_hosts", "spf": "spf_include", "dkim": "dkim_target or dkim_key"}
-        raise JobsError(f"[check_domains] require names {', '.join(missing)}: set [dns] "
-                        f"{', '.join(needed[check] for check in missing)}, or leave it out of require")
+    if missing := unset(ctx.options.require, ctx.section("dns")):
+        raise JobsError(missing)
 
 
 # Looking

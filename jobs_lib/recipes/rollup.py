@@ -98,7 +98,7 @@ def _asked(ctx, first: str) -> list[str]:
     """The days that are still open, and those that `--set from` and `to` ask for."""
     today = ctx.now.date()
     days = {(ctx.now - age).date().isoformat() for age in (OPEN, DAY, timedelta(0))}
-    since, until = ctx.options.from_, ctx.options.to or today
+    since, until = ctx.options.from_, min(ctx.options.to or today, today)
     if ctx.options.to and not since:
         raise JobsError(f"--set to={until}: from which day on? Add --set from=DAY")
     if since:

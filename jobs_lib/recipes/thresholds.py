@@ -27,7 +27,8 @@ elapsed  whole percent of it that have gone       counting  the percentages that
 is_over  it has ended: nobody is told any more
 """
 
-USERS = ("SELECT id, SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, email_limit"
+USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
+         " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, email_limit"
          " FROM {users} WHERE id > :last AND status <> 'deleted'"
          " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL) ORDER BY id LIMIT :page")
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails FROM {usage_daily}"
@@ -105,13 +106,23 @@ def _page(ctx, last: int, periods: dict, counts: dict) -> tuple[list, int, int]:
     found: dict = {}
     for user in page:
         with alone(ctx, user["id"], counts):        # an app may have written anything into its columns
-            if user["anchor"] not in periods:
-                raise ValueError("billing_anchor is no date")
+            _judge(ctx.db, user, periods)
             for period in periods[user["anchor"]]:
                 found.setdefault(period, []).append(user)
     groups = [(period, {user["id"]: user for user in part})
               for period, users in found.items() for part in _parts(users, LISTED)]
     return groups, len(page), page[-1]["id"] if page else last
+
+
+def _judge(db, user: dict, periods: dict) -> None:
+    """ValueError for what no cycle, or no share, can be told by."""
+    name = db.name.column
+    if user["anchor"] not in periods:
+        raise ValueError(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is no day")
+    for metric in METRICS:
+        limit = user[metric.limit]
+        if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
+            raise ValueError(f"{name('users', metric.limit)} = {limit[:40]!r} is no number")
 
 
 def _crossing(ctx, period: Period, users: dict, counts: dict) -> dict:

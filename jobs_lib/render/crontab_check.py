@@ -17,10 +17,12 @@ Finding.__doc__ = "What was found, in a sentence; `wrong`: something is not run,
 
 def compare(text: str, place: crontab.Place, jobs: list[crontab.Entry], same_clock: bool) -> list[Finding]:
     """What is to be said of the crontab `text`; something always is."""
-    lines = installed_crontab.ours(text, place.script)
+    everything = installed_crontab.ours(text, place.script)
+    lines = [line for line in everything if _same_installation(line, place)]
     ticks = [line for line in lines if line.words[:1] == [TICK]]
     own = {line.words[0]: line for line in lines if line.words and line.words[0] != TICK}
-    found = [*_no_line(text, place, lines), *(each for line in lines for each in _about(line, place))]
+    found = [*_no_line(text, place, lines), *_others(everything, place, bool(lines)),
+             *(each for line in lines for each in _about(line, place))]
     gaps = sorted((gap, line.number) for line in ticks if (gap := _minutes_between(line)))
     found += [Finding(True, f"line {line.number}: {line.schedule!r} is no schedule that can be read")
               for line in ticks if line.number not in [number for _, number in gaps]]
@@ -37,13 +39,31 @@ def compare(text: str, place: crontab.Place, jobs: list[crontab.Entry], same_clo
     return found
 
 
+def _config(place: crontab.Place) -> str:
+    return os.path.realpath(place.config or os.path.join(os.path.dirname(place.script), "config.ini"))
+
+
+def _same_installation(line, place: crontab.Place) -> bool:
+    """Whether it runs the config.ini that is looked at."""
+    return _config(place) == os.path.realpath(line.config or os.path.join(os.path.dirname(place.script), "config.ini"))
+
+
+def _others(lines: list, place: crontab.Place, some: bool) -> list[Finding]:
+    """Lines of this program for another config.ini; meant where there are two installations, if each has its own."""
+    return [Finding(not some, f"line {line.number} is for another configuration ("
+                              + (line.config or "no --config, so the config.ini beside jobs.py")
+                              + f"), and not for {_config(place)}")
+            for line in lines if not _same_installation(line, place)]
+
+
 def _no_line(text: str, place: crontab.Place, lines: list) -> list[Finding]:
     others = [entry for entry in installed_crontab.entries(text, place.script)
               if entry.words is None and "jobs.py" in entry.command]
     found = [Finding(False, f"line {entry.number} runs another copy of this program: {entry.command}")
              for entry in others]
     if not lines:
-        found.append(Finding(True, f"no line runs {place.script}, so nothing is ever started: put in what "
+        runs = place.script + (f" with --config {place.config}" if place.config else "")
+        found.append(Finding(True, f"no line runs {runs}, so nothing is ever started: put in what "
                                    "`jobs.py crontab` prints"))
     return found
 
@@ -78,6 +98,9 @@ def _jobs(own: dict, place: crontab.Place, jobs: list[crontab.Entry], same_clock
         if not job.enabled:
             found.append(Finding(False, f"line {line.number}: {job.name} is switched off in config.ini, and starts all "
                                         "the same"))
+        elif not _can_be_read(line):
+            found.append(Finding(True, f"line {line.number}: {line.schedule!r} is no schedule that can be read; for "
+                                       f"{job.name} it should be {wanted!r}"))
         elif line.schedule != wanted:
             found.append(Finding(not covered, f"line {line.number}: {job.name} starts at {line.schedule!r}, and for "
                                               f"its schedule {job.schedule.text!r} it should be {wanted!r}{made_up}"))
@@ -88,6 +111,14 @@ def _jobs(own: dict, place: crontab.Place, jobs: list[crontab.Entry], same_clock
         has = f"{without[0]} has" if len(without) == 1 else f"{len(without)} jobs ({', '.join(without)}) have"
         found.append(Finding(not covered, f"{has} no line{made_up}"))
     return found + [Finding(True, f"line {line.number}: there is no job {name!r}") for name, line in own.items()]
+
+
+def _can_be_read(line) -> bool:
+    try:
+        schedule.parse(line.schedule)
+    except ValueError:
+        return False
+    return True
 
 
 def _minutes_between(line) -> int | None:

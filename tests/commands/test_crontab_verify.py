@@ -35,6 +35,28 @@ def test_the_one_line_in_another_hand_is_in_order_too(verify):
         assert (code, said) == (0, f"ok     line 2 runs what is due {words}\n")
 
 
+@pytest.mark.parametrize("entry", [
+    "{run} run-due", "{run} --config {folder}/other.ini run-due", "JOBS_CONFIG={folder}/other.ini {run} run-due"])
+def test_a_line_for_another_configuration_starts_nothing_of_this_one(line, verify, entry):
+    line.ini("[core]\n")
+    code, said = verify("*/5 * * * * " + entry.format(run=RUN, folder=line.folder) + "\n")
+    assert code == 1
+    assert f"and not for {line.folder}/config.ini" in said
+    assert f"no line runs {SCRIPT} with --config {line.folder}/config.ini" in said
+
+
+@pytest.mark.parametrize("entry", [
+    "*/5 * * * * {run} run-due --config={folder}/config.ini",
+    "*/5 * * * * cd {folder} && {run} --config config.ini run-due",
+    "JOBS_CONFIG={folder}/config.ini\n*/5 * * * * {run} run-due",
+    "*/5 * * * * JOBS_CONFIG={folder}/config.ini {run} run-due",
+    "*/5 * * * * {run} --config {folder}/config.ini run-due\n*/5 * * * * {run} run-due"])
+def test_a_configuration_may_be_named_in_any_way(line, verify, entry):
+    line.ini("[core]\n")
+    code, said = verify(entry.format(run=RUN, folder=line.folder) + "\n")
+    assert (code, "runs what is due every 5 minutes" in said) == (0, True), said
+
+
 def test_an_empty_crontab_starts_nothing(verify):
     code, said = verify("# nothing yet\n")
     assert code == 1
@@ -80,11 +102,18 @@ def test_a_job_without_a_line_is_missed_unless_run_due_makes_up_for_it(line, ver
 
 
 def test_a_line_from_before_a_schedule_was_changed_is_told(line, verify):
+    line.ini("[core]\n")
     printed = line("crontab", "--style", "per-job").out
     line.ini("[purge_sessions]\nschedule = 11 17 * * *\n[purge_magic_links]\nenabled = no\n")
     said = verify(printed)[1]
     assert "for its schedule '11 17 * * *' it should be" in said
     assert "purge_magic_links is switched off in config.ini, and starts all the same" in said
+
+
+def test_a_schedule_that_cron_refuses_is_wrong_in_any_line(verify):
+    code, said = verify(f"*/5 * * * * {RUN} run-due\n61 * * * * {RUN} purge_sessions --scheduled\n")
+    assert code == 1
+    assert "WRONG  line 2: '61 * * * *' is no schedule that can be read" in said
 
 
 def test_without_crontab_a_file_can_be_compared(line):

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock, config, publish
+from jobs_lib import catalogue, clock, config, config_check, publish
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import Ports
 from tests.support.databases import bulk, migrated
@@ -130,12 +130,54 @@ def test_a_page_is_for_everybody_and_a_private_one_for_its_owner(troubled, line,
 
 def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R62
     page = tmp_path / "status.html"
-    page.write_text("the old one")
+    earlier = line("report").out
+    page.write_text(earlier)
     with page.open() as reader:
         assert line("report", "--output", "status.html").code == 0
-        assert reader.read() == "the old one"               # who had it open reads it to its end
+        assert reader.read() == earlier               # who had it open reads it to its end
     assert page.read_text().endswith("</html>\n")
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+@pytest.mark.parametrize("option, path, why", [
+    ("page", "service.db", "that is [core] database"), ("metrics", "state/secret", "that is in [core] state_dir"),
+    ("page", "config.ini", "that is config.ini"), ("page", ".env", "that is .env"),
+    ("metrics", "spool/jobs.prom", "that is in [spool] dir"), ("page", "index.html", "is no status page of ours"),
+    ("metrics", "index.html", "is no file of metrics of ours"), ("page", ".", "that is no file")])
+def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why):
+    (tmp_path / "config.ini").write_text(
+        "[core]\ndatabase = sqlite:///service.db\nstate_dir = state\n[spool]\ndir = spool\n"
+        f"[status]\n{option} = {path}\n")
+    for name in ("service.db", "state/secret", ".env", "index.html"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>")
+    settings = config.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
+    assert why in (publish.refusal(settings, option, str(tmp_path / path)) or "")
+    assert [words for words in config_check.problems(settings, []) if why in words and f"[status] {option}" in words]
+
+
+def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
+    ini = (tmp_path / "config.ini").read_bytes()
+    for words in (("check_jobs", "--set", "status.page=config.ini"), ("report", "--output", "config.ini")):
+        answer = line(*words)
+        assert (answer.code, "that is config.ini" in answer.err) == (1, True), answer
+    assert line("metrics", "--output", "jobs.db").code == 1
+    assert (tmp_path / "config.ini").read_bytes() == ini
+    assert troubled.db.value("SELECT MAX(version) FROM {schema_migrations}")
+
+
+def test_a_page_of_an_earlier_version_is_replaced_and_an_empty_file_is(troubled, line, tmp_path):
+    head = "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>All is well - background jobs</title>\n"
+    for text in (head, ""):
+        (tmp_path / "status.html").write_text(text)
+        assert line("report", "--output", "status.html").code == 0
+        assert (tmp_path / "status.html").read_text().endswith("</html>\n")
+
+
+def test_a_dash_prints_it(troubled, line, tmp_path):
+    for command in ("report", "metrics"):
+        assert len(line(command, "--output", "-").out) > 1000
+    assert not (tmp_path / "-").exists()
 
 
 def test_who_reads_while_it_is_replaced_sees_the_whole_of_one(tmp_path):         # R62

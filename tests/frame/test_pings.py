@@ -155,6 +155,14 @@ def test_a_job_that_fails_is_not_the_tick_s_failure(site, outside):
     assert calls(outside) == ["/ping/abc"]
 
 
+def test_a_job_that_cannot_be_started_makes_the_tick_fail(site, outside):
+    site.configure("tick_last", schedule="every monday")
+    site.configure("alerts", ping_url=url(outside))
+    assert site.run("run-due").code == 78
+    assert calls(outside) == ["/ping/abc/fail"]
+    assert b"every monday" in outside.requests[0].body
+
+
 def test_a_tick_that_finds_another_at_work_does_not_call(site, outside):
     site.configure("alerts", ping_url=url(outside))
     site.enable("dig", items="50", pause="100")

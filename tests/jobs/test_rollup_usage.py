@@ -277,6 +277,7 @@ def test_a_rebuild_does_the_days_asked_for_alone(bench):
 
 @pytest.mark.parametrize("options, words", [
     ({"to": "2026-10-01"}, "from which day on"), ({"from": "2026-10-02", "to": "2026-10-01"}, "after the last day"),
+    ({"from": "2027-10-02", "to": "9999-12-31"}, "after the last day"),
     ({"from": "2020-01-01", "to": "2020-02-01"}, "[rollup_usage] keep goes back to 2024-09-09 only"),
     ({"from": "2026-11-25"}, "after the last day, 2026-11-24")])
 def test_a_range_that_makes_no_sense_is_refused(bench, options, words):
