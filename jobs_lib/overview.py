@@ -6,9 +6,11 @@ Facts and judgement come from health.py and troubles.py; here they become plain 
 """
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 
 from . import __version__, catalogue, clock, health, troubles
+from .place import program
 from .recipes import gauges, run_days
 from .schema import NAMES
 
@@ -24,7 +26,7 @@ def collect(config, db, now) -> dict:
     jobs = catalogue.load_all(broken)
     found = health.collect(db, config, jobs, now, broken)
     return {"generated_at": clock.text(now), "version": __version__,
-            "troubles": [_trouble(each, now) for each in troubles.find(found, config)],
+            "troubles": [_trouble(each, now, program(config.path)) for each in troubles.find(found, config)],
             "jobs": [_job(job, found.jobs.get(job.name)) for job in jobs],
             "queues": [_queue(queue, now) for queue in found.queues.values()],
             "mail": _mail(found.host), "disks": [_disk(disk) for disk in found.host.disks],
@@ -50,14 +52,23 @@ def with_last_day(document: dict, db, now) -> dict:
 
 def public(document: dict) -> dict:
     """The same without a word of the outside world: no error, no reason, no path."""
-    return {**document, "mail": {**document["mail"], "reason": None},
+    bare = {**document, "mail": {**document["mail"], "reason": None},
             **{part: [{**each, **dict.fromkeys(names)} for each in document[part]] for part, names in PRIVATE.items()}}
+    return {**bare, "troubles": [{**each, "command": _without_path(each["command"])} for each in bare["troubles"]]}
 
 
-def _trouble(each, now) -> dict:
+def _without_path(command: str | None) -> str | None:
+    if not command or " --config " not in command:
+        return command
+    words = shlex.split(command)
+    at = words.index("--config")
+    return shlex.join(words[:at] + words[at + 2:])
+
+
+def _trouble(each, now, start: str) -> dict:
     return {"key": each.key, "kind": each.kind, "subject": each.subject, "since": clock.text(each.since),
             "seconds": _seconds(now - each.since), "what": each.what, "error": each.error or None,
-            "command": f"python3 jobs.py {each.command}" if each.command else None}
+            "command": f"{start} {each.command}" if each.command else None}
 
 
 def _job(job, found) -> dict:

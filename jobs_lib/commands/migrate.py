@@ -78,6 +78,9 @@ def _check(db, migrations) -> int:
     if waiting:
         print(f"{len(waiting)} migration(s) to run: `jobs.py migrate`")
         return FAILED
+    if planned := migrations.plan(db):      # such as for another name in [tables]
+        print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
+        return FAILED
     if missing := adoption.statements(db):
         print(f"the app's own tables lack something: `jobs.py migrate --own-tables` prints the {len(missing)} "
               "statement(s) to run")

@@ -10,6 +10,7 @@ import time
 
 from ..errors import ConfigError, DatabaseError, JobsError, Stopped
 from ..findings import Finding, note, warning
+from ..ports.dialects import Missing
 from .masks import Masks
 
 AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")
@@ -25,6 +26,9 @@ def examine(patient, areas=AREAS) -> list[Finding]:
     for area in areas:
         module = __import__(f"{__name__}.{area}", fromlist=["CHECKS"])
         here = [finding for check in module.CHECKS for finding in _findings(check, patient, end)]
+        if not here and patient.lacks and area in FROM_DATABASE:
+            here = [note("Nothing can be told without the tables that are missing", "What is known of runs stands in "
+                         "them.", "Mend that first.")]
         if not here and patient.gave_up and area in FROM_DATABASE:
             here = [note("Nothing can be told without the database", "What is known of runs stands in it.",
                          "Mend that first.")]
@@ -48,6 +52,8 @@ def _findings(check, patient, end: float) -> list[Finding]:
     except NothingToAsk as error:
         if str(error):
             found.append(_unfinished(check, str(error)))
+    except Missing:                          # the schema's check tells which table, and how to mend it
+        patient.lacks = True
     except (ConfigError, DatabaseError, JobsError, OSError) as error:
         found.append(_unfinished(check, str(error)))
     except Exception as error:               # noqa: BLE001  a defect of one check must not hide the others

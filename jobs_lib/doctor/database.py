@@ -9,8 +9,9 @@ from ..adoption import concerned
 from ..errors import Busy, DatabaseError, JobsError, Stopped
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
+from ..ports.dialects import Missing
 from ..recipes.spool import need_folder
-from ..schema import compare, version
+from ..schema import compare, migrations, version
 from . import NothingToAsk
 from .network import resolve
 
@@ -69,25 +70,33 @@ def schema(patient):
     found = version.found(db)
     try:
         version.check(db)
+    except Missing:                          # one of our own, which is told with the others
+        pass
     except DatabaseError as error:
         yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py migrate`." if found <
                       version.SCHEMA_VERSION else "Install the newer bundle again.")
         if not found or found > version.SCHEMA_VERSION:
             return
-    differences = compare.differences(db)
+    strangers = migrations.strangers(db)
+    for name in strangers:
+        yield problem(migrations.stranger(db, name), "Jobs that work on it fail, or write into what is not theirs.",
+                      f"Correct [tables] {name} in {patient.config.path}.")
+    differences = [each for each in compare.differences(db) if not (each.table and each.table.name in strangers)]
     ours = [other for other in differences if other.kind == "table" and other.table.owner == "bundle"]
     others = [other for other in differences if other not in ours]
     if ours:
         names = ", ".join(other.name for other in ours)
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}", WHY["table"],
-                      "Run `jobs.py migrate`: it makes what got lost.")
+                      ("If it has another name, correct [tables]. Else: run" if any(
+                          other.table.name in db.name.mapped for other in ours) else "Run")
+                      + " `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
         yield _missing(difference, _needed(patient, difference))
     if others[SHOWN:]:
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are told one by one.", run(
                           MEND, *(f"{sql};" for other in others[SHOWN:] for sql in other.statements)))
-    if not differences:
+    if not (differences or strangers):
         yield ok(f"schema {found}, with every table, column and index")
 
 
@@ -122,10 +131,11 @@ def writing(patient):
             raise _TakenBack
     except Busy as error:
         yield note(f"Another process is writing just now, so this was not tried: {error}")
+    except Missing:                          # told with the schema
+        raise NothingToAsk from None
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
-                      "Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), and see "
-                      "that it is not a read-only copy.")
+                      dialects.health(db.dialect).MAY_WRITE)
     else:
         yield ok("rows can be written")
 
@@ -137,6 +147,8 @@ def spool(patient):
         raise NothingToAsk
     try:
         need_folder(db, folder)
+    except Missing:
+        raise NothingToAsk from None
     except JobsError as error:
         yield problem(str(error), "Its files are not removed, and jobs that send or purge them stop.",
                       "docs/failures.md, The spool folder.")

@@ -19,8 +19,11 @@ def name_servers(patient):
     names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
     try:
         resolver = open_resolver(SimpleNamespace(**{**vars(section), "timeout": timedelta(seconds=SECONDS / 2)}))
-    except JobsError:
-        raise NothingToAsk from None            # no dnspython: told by doctor/host.py
+    except JobsError as error:                  # no dnspython, which doctor/host.py has told, but not how bad it is
+        if not patient.is_set("dns") and patient.database().row("SELECT id FROM {domains} LIMIT 1"):
+            yield problem(f"Users have domains of their own: {error}", "None of them is looked at.",
+                          "Install it (without a shell: docs/install.md, The bundle).")
+        return
     if not resolver.nameservers:
         yield problem("No name server is known here", "Users' domains stay as they are, whatever they set up.",
                       run("Name one:", "[dns]", "nameservers = 192.0.2.53"))

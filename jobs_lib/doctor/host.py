@@ -16,7 +16,8 @@ from ..errors import DatabaseError, JobsError
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
 
-Package = namedtuple("Package", "module name least purpose needed")
+Package = namedtuple("Package", "module name least purpose needed surely")
+Package.__doc__ = "`needed`: whether this installation may need it; `surely`: whether it does, so that it is a problem."
 LEAST_MEMORY = 128 * 1024 ** 2           # bytes: a run needs about 30 MB, sending large messages a little more
 LEAST_CPU = 60                           # seconds
 AGAIN = "Upload jobs.py and the whole folder jobs_lib again."
@@ -86,7 +87,8 @@ def packages(patient):
                    f"{sys.executable} -m pip install {package.name}")
         version = _version(package.name)
         if not _is_there(package.module):
-            yield problem(f"{package.name} is not installed", f"It is needed for {package.purpose}.", mend)
+            say = problem if package.surely(patient) else note
+            yield say(f"{package.name} is not installed", f"It is needed for {package.purpose}.", mend)
         elif version and _numbers(version) < package.least:
             least = ".".join(map(str, package.least))
             yield warning(f"{package.name} {version} is older than {least}", "It was written for that one and later.",
@@ -114,6 +116,11 @@ def _has_dotenv(patient) -> bool:
 
 def _checks_domains(patient) -> bool:
     return patient.enabled("check_domains")
+
+
+def _asks_dns(patient) -> bool:
+    """Domains may be there too: doctor/dns.py looks, since the database may not answer."""
+    return patient.is_set("dns")
 
 
 def _is_there(module: str) -> bool:
@@ -150,7 +157,8 @@ def limits(patient):
         yield say(f"A process may use {megabytes} MB of memory here (ulimit -v)", "A run that needs more fails.", mend)
 
 
-PACKAGES = (Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _needs_driver),
-            Package("dotenv", "python-dotenv", (0, 20), "the settings in .env", _has_dotenv),
-            Package("dns", "dnspython", (2, 2), "check_domains", _checks_domains))
+PACKAGES = (Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _needs_driver, _needs_driver),
+            Package("dotenv", "python-dotenv", (0, 20), "the settings in .env", _has_dotenv, _has_dotenv),
+            Package("dns", "dnspython", (2, 2), "check_domains, once users have domains of their own", _checks_domains,
+                    _asks_dns))
 CHECKS = (python, upload, packages, limits)

@@ -34,6 +34,7 @@ class Patient:
         self._crontab = crontab
         self._database = None
         self.gave_up = False
+        self.lacks = False                  # a table or column that a check needs is not there
 
     def section(self, name: str) -> SimpleNamespace:
         """A section's values; a wrong one is its default. NothingToAsk without a configuration, or such a section."""
@@ -52,6 +53,11 @@ class Patient:
     def enabled(self, name: str) -> bool:
         """Whether there is such a job and it is switched on."""
         return any(job.name == name and self.job(job).enabled for job in self.jobs)
+
+    def is_set(self, section: str) -> bool:
+        """Whether anything of a shared section is set anywhere."""
+        return any(self._config().written(section, name, option).origin != "default"
+                   for name, option in settings.SECTIONS[section].items())
 
     def is_wrong(self, section: str, option: str) -> bool:
         """Whether what is set there cannot be read."""

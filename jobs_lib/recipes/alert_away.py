@@ -11,6 +11,7 @@ from functools import partial
 
 from .. import clock, folders, schedule, troubles
 from ..errors import ConfigError, DatabaseError
+from ..place import program
 from . import alert_words
 from .alert_channels import attempt, configured, send_email, send_webhook
 
@@ -28,7 +29,8 @@ def tell(config, ports, error: DatabaseError) -> None:
         if told and (alerts.remind is None or now - told < alerts.remind):
             return
         _write(core.state_dir, since, told, error)
-        alert = alert_words.urgent(troubles.unreachable(error, since, now), schedule.zone(core.timezone))
+        alert = alert_words.urgent(troubles.unreachable(error, since, now), schedule.zone(core.timezone),
+                                   program(config.path))
         sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
         if "" in sent:
             _write(core.state_dir, since, now, error)

@@ -15,16 +15,20 @@ Alert = namedtuple("Alert", "subject text document")         # document: what a 
 WIDTH = 76
 HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+START = "python3 jobs.py"
 LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
 LATER = "You are told again after {remind} while it lasts, and when it is over."
 TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
 
 
-def alert(sent: list, remind: str, zone) -> Alert:
-    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: `24 hours`, "" for never."""
-    text = "\n\n".join(_item(each, zone) for each in sent)
+def alert(sent: list, remind: str, zone, start: str = START) -> Alert:
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: `24 hours`, "" for never.
+
+    `start`: what a command line of this installation begins with (place.program).
+    """
+    text = "\n\n".join(_item(each, zone, start) for each in sent)
     lasts = remind if any(each.state in ("new", "still") for each in sent) else ""
-    return _alert(_subject(sent), text, [_object(each) for each in sent], lasts)
+    return _alert(_subject(sent), text, [_object(each, start) for each in sent], lasts)
 
 
 def trial() -> Alert:
@@ -32,12 +36,12 @@ def trial() -> Alert:
     return _alert("this is a test", TRY, [], "")
 
 
-def urgent(trouble, zone) -> Alert:
+def urgent(trouble, zone, start: str = START) -> Alert:
     """One trouble, without a row of `alerts`: there is no database."""
     row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
            "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
     from .alert_rows import Pending
-    return alert([Pending("new", row)], "24 hours", zone)
+    return alert([Pending("new", row)], "24 hours", zone, start)
 
 
 def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
@@ -58,7 +62,7 @@ def _subject(sent: list) -> str:
     return f"{words} (and {more} more)" if more else words
 
 
-def _item(each, zone) -> str:
+def _item(each, zone, start: str) -> str:
     row = each.row
     lines = [*textwrap.wrap(f"{HEADS[each.state]}{_sentence(row['subject'])}", WIDTH), ""]
     if each.state == "over":
@@ -70,7 +74,7 @@ def _item(each, zone) -> str:
     if row["last_error"]:
         lines.append(_fact("last error", row["last_error"]))
     if each.state != "over" and row["command"]:
-        lines.append(_fact("run next", f"python3 jobs.py {row['command']}"))
+        lines.append(f"  {'run next':<10}  {start} {row['command']}")       # not folded, so that it can be copied
     return "\n".join([*lines, _fact("more", f"docs/alerts.md#{row['kind']}")])
 
 
@@ -83,8 +87,8 @@ def _fact(name: str, words: str) -> str:
                          break_long_words=False, break_on_hyphens=False)
 
 
-def _object(each) -> dict:
+def _object(each, start: str) -> dict:
     row = each.row
     return {"state": each.state, "name": row["alert_key"], "kind": row["kind"], "subject": row["subject"],
             "since": clock.text(row["since"]), "what": row["what"], "last_error": row["last_error"],
-            "command": row["command"] and f"python3 jobs.py {row['command']}"}
+            "command": row["command"] and f"{start} {row['command']}"}

@@ -5,6 +5,7 @@ from functools import partial
 
 from .. import clock, health, troubles
 from ..errors import JobsError
+from ..place import program
 from . import alert_away, alert_rows, alert_words, gauges
 from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
 from .relay import Relay
@@ -110,7 +111,7 @@ def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
         remind = "" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
-        error = _send(ctx, channel, alert_words.alert(sent, remind, zone))
+        error = _send(ctx, channel, alert_words.alert(sent, remind, zone, program(ctx.config.path)))
         if error:
             errors[channel] = troubles.words(error)
             ctx.log.warning("alert not sent", channel=channel, error=errors[channel])

@@ -109,6 +109,9 @@ def _steps(db, own_only: bool) -> list:
     version = found(db)
     if version > SCHEMA_VERSION:
         raise newer(version)
+    if version == SCHEMA_VERSION:               # before, one of ours lacks what is yet to come
+        for name in strangers(db):
+            raise DatabaseError(stranger(db, name))
     if version:
         own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE) == OWN
     return [(number, own_only) for number in sorted(MIGRATIONS, key=lambda number: (number <= version, number))]
@@ -135,9 +138,28 @@ def _apply(db, number: int, now, own_only: bool) -> list:
     return done
 
 
+def strangers(db) -> list[str]:
+    """Those of our own tables that `[tables]` gives the name of somebody else's: it lacks columns of ours."""
+    return [name for name in db.name.mapped if _lacking(db, table(name))]
+
+
+def stranger(db, name: str) -> str:
+    """What is to be said of one of them."""
+    return (f"the table {db.name(name)}, which [tables] {name} names, is there already and is not ours (it has no "
+            f"{_lacking(db, table(name))[0]}): take that line out, or give ours another name")
+
+
+def _lacking(db, each) -> list[str]:
+    there = db.columns(each.name)
+    if each.owner != "bundle" or not there:
+        return []
+    return sorted({column.name for column in each.columns} - there)
+
+
 def _belongs(db, table) -> None:
     """A table of this name that lacks our columns is somebody else's; the app's own are the app's matter."""
-    missing = {column.name for column in table.columns} - db.columns(table.name)
-    if missing and table.owner == "bundle":
+    if table.name in db.name.mapped and _lacking(db, table):
+        raise DatabaseError(stranger(db, table.name))
+    if missing := _lacking(db, table):
         raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"
-                            f" {sorted(missing)[0]}): set [core] prefix")
+                            f" {missing[0]}): set [core] prefix")

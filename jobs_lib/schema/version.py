@@ -28,7 +28,10 @@ def check(db) -> bool:
         row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} WHERE name = :name) AS app_tables"
                      " FROM {schema_migrations}", name=APP_TABLES)
     except Missing:
-        row = {"version": 0}
+        row = {"version": found(db)}
+        if row["version"] == SCHEMA_VERSION:
+            raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in config.ini, or run "
+                          "`jobs.py migrate`") from None
     version = row["version"] or 0
     if version == SCHEMA_VERSION:
         return row["app_tables"] == complete(db.name)

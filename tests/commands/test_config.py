@@ -19,6 +19,8 @@ security = Security <security@alias.example>
 postmaster = Postmaster <postmaster@alias.example>
 [archive]
 store = archives
+[dns]
+mx_hosts = mx.alias.example
 """
 
 
@@ -125,7 +127,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     answer = line("config", "check")
     assert answer.code == 78
     assert answer.err == (f"jobs.py: [core] lock = '{lock}': this database has no locks of that kind; expected file "
-                          f"({path} line 12)\n")
+                          f"({path} line 14)\n")
     line.ini(f"{FINE}[core]\nlock = {lock}\ndatabase = mysql://me:x@localhost/name\n")
     assert line("config", "check").code == 0
 
@@ -155,7 +157,8 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     (FINE + "[status]\npage = nowhere/status.html\n", {}, "/nowhere, so the file cannot be written"),
     (FINE + "[status]\npage = status.html\n", {}, None),
     (FINE + "[core]\ngrace = 10s\n[purge_failed_emails]\nbudget = 50s\n", {}, None),
-    ("[mail]\ntransport = maildir\n[archive]\nstore = archives\n", {}, None),
+    ("[mail]\ntransport = maildir\n[archive]\nstore = archives\n[check_domains]\nenabled = no\n", {}, None),
+    ("[mail]\n", {}, "[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require"),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
     line.ini(text)

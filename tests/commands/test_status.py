@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock, config, config_check, publish
+from jobs_lib import catalogue, clock, config, config_check, overview, publish
 from jobs_lib.errors import JobsError
 from jobs_lib.ports import Ports
 from tests.support.databases import bulk, migrated
@@ -60,7 +60,9 @@ def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(ser
     assert (job["state"], job["failures"], job["last"]["status"]) == ("failing", 3, "failed")
     assert job["last_ok_at"] == clock.text(now - timedelta(hours=4))
     assert job["late_since"] > job["last_ok_at"]
-    assert [each["command"] for each in found["troubles"]] == ["python3 jobs.py history retry_forwards"]
+    assert [each["command"] for each in found["troubles"]] == [
+        f"python3 jobs.py --config {service.folder}/config.ini history retry_forwards"]
+    assert overview.public(found)["troubles"][0]["command"] == "python3 jobs.py history retry_forwards"
     assert "no route to j***@home.example" in service.run("status", code=1)
 
 
@@ -88,11 +90,11 @@ def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):      
 
 def test_what_needs_somebody_stands_first_and_fits_80_columns(troubled, line):
     seen = line.on_terminal("status")
-    assert max(map(len, seen)) <= 80
+    assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80     # a command is to be copied
     assert seen[0] == "3 things need you."
     heads = [seen.index(next(row for row in seen if row.startswith(word))) for word in ("! ", "QUEUE", "JOB", "Mail:")]
     assert heads == sorted(heads)
-    assert "    -> python3 jobs.py history retry_webhooks" in seen
+    assert f"    -> python3 jobs.py --config {line.folder}/config.ini history retry_webhooks" in seen
     assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
 
 

@@ -1,6 +1,7 @@
 """The database area: each thing that may be wrong with it is named, with what mends it."""
 from __future__ import annotations
 
+import os
 import socket
 import sqlite3
 from datetime import timedelta
@@ -79,6 +80,29 @@ def test_a_database_without_tables_asks_for_migrate(clinic, request):
         empty = request.getfixturevalue("mariadb").database()
     clinic.configure("core", database=empty)
     assert "jobs.py migrate" in clinic.one("database", "no tables of this bundle yet").mend
+
+
+@pytest.mark.parametrize("ours, areas", [("meta", ("database", "runs")), ("job_runs", ("database", "cron", "runs")),
+                                         ("usage_daily", ("database", "runs"))])
+def test_a_wrong_name_for_a_table_of_ours_is_told_once(lite, ours, areas):
+    lite.configure("tables", **{ours: "elsewhere"})
+    told = [found for found in lite.found(*areas) if found.level != "note"]
+    assert [found.what for found in told] == ["A table is missing: elsewhere"]
+    assert told[0].mend.startswith("If it has another name, correct [tables]")
+
+
+def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
+    lite.db.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY, words TEXT)")
+    lite.configure("tables", alerts="theirs")
+    found = lite.one("database", "the table theirs, which [tables] alerts names, is there already and is not ours")
+    assert found.mend.startswith("Correct [tables] alerts in ")
+
+
+def test_a_file_that_may_only_be_read_is_told_as_one(lite):
+    if os.geteuid() == 0:               # who may write all the same
+        return
+    os.chmod(lite.folder / "jobs.db", 0o400)
+    assert "chmod u+w" in lite.one("database", "A row cannot be written").mend
 
 
 def test_an_older_schema_and_a_newer_one(clinic):

@@ -65,7 +65,8 @@ def test_windows_line_ends_do_no_harm(upload):                              # R6
 
 @pytest.mark.slow
 def test_a_missing_package_is_told_with_how_to_get_it(upload):
-    upload.ini("[core]\ndatabase = mysql://me:hunter2hunter2@localhost/mail\n[mail]\ntransport = maildir\n")
+    upload.ini("[core]\ndatabase = mysql://me:hunter2hunter2@localhost/mail\n[mail]\ntransport = maildir\n"
+               "[dns]\nmx_hosts = mx.alias.example\n")
     (upload.folder / ".env").write_text("JOBS_MAIL_PORT=25\n")
     bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config", str(upload.folder / "config.ini"),
                            "doctor", "--offline"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})

@@ -315,6 +315,18 @@ def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url):
         database.close()
 
 
+def test_a_table_of_somebody_elses_that_is_mapped_later_is_refused(blank_url):
+    migrated(blank_url).close()
+    db = connect(blank_url, tables={"alerts": "theirs"})
+    assert plan(db)[0].startswith("CREATE TABLE")           # no such table yet: ours would be made under that name
+    db.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY, words VARCHAR(50))")
+    for look in (plan, lambda db: migrate(db, NOW)):
+        with pytest.raises(DatabaseError, match=r"theirs, which \[tables\] alerts names, is there .* not ours"):
+            look(db)
+    assert db.columns("alerts") == {"id", "words"}
+    db.close()
+
+
 def test_a_mapped_table_of_the_app_is_never_made_and_the_view_reads_it(blank_url):
     theirs = connect(blank_url, create=True)
     for sql in ddl.create_table(theirs, table("message_logs")):

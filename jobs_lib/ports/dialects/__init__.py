@@ -68,7 +68,10 @@ def load(url: str):
 
 
 def health(dialect):
-    """The module that judges such a server or file for `jobs.py doctor`: `examine(db, now)` yields findings."""
+    """The module that judges such a server or file for `jobs.py doctor`: `examine(db, now)` yields findings.
+
+    Its MAY_WRITE says how to mend that nothing can be written.
+    """
     return __import__(dialect.__name__ + "_health", fromlist=["examine"])
 
 

@@ -10,6 +10,8 @@ CLOCK_SECONDS = 5
 PACKET = 4 * 1024 ** 2                   # bytes: a notice with both of its bodies, the payload of a webhook
 CONNECTIONS = 4                          # at the least: a run, its lock, the reading of an export, your app
 CROWDED = 0.8                            # of the server's connections
+MAY_WRITE = ("Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), and see that it is "
+             "not a read-only copy.")
 VARIABLES = ("transaction_isolation", "tx_isolation", "sql_mode", "time_zone", "character_set_client", "log_bin",
              "binlog_format", "max_allowed_packet", "max_connections", "max_user_connections", "timestamp")
 

@@ -8,6 +8,8 @@ from ...findings import ok, problem, run, warning
 FLOOR = (3, 26)
 LARGEST_CHECKED = 64 * 1024 ** 2         # bytes: what is read through in a moment
 LARGE_LOG = 64 * 1024 ** 2               # bytes in the -wal file; the engine starts anew at 4 MB
+MAY_WRITE = ("Let this user write the file and the folder that it is in (`chmod u+w`, or `chown`), and see that "
+             "neither is on a disk that is mounted for reading alone.")
 SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
 
 
