@@ -423,7 +423,7 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):
     assert all(len(line) < 79 for line in text.splitlines() if "run next" not in line)
     assert "since       2026-11-24 14:15:05 UTC" in text
     assert "last error  word word" in text
-    assert f"  run next    python3 jobs.py --config {bench.folder}/config.ini history retry_forwards\n" in text
+    assert f"  run next    python3 jobs.py --config {bench.folder}/config.ini history retry_forwards" in text
     assert "docs/alerts.md#failing" in text
     assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
 
