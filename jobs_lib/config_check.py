@@ -248,12 +248,21 @@ def _archive(config: Config, jobs: list) -> list[str]:
 
 
 def _open_store(config: Config) -> list[str]:
-    """A folder with archives that others can look into."""
+    """A folder with archives or exports that others can look into."""
+    return _open_folder(config, "archive", "store", "archives") + open_exports(config)
+
+
+def open_exports(config: Config) -> list[str]:
+    """A folder with exports that others can look into; an empty one is made private by the first export."""
+    return _open_folder(config, "export", "dir", "exports")
+
+
+def _open_folder(config: Config, section: str, option: str, what: str) -> list[str]:
     try:
-        store = config.section("archive").store
-        mode = os.stat(store).st_mode
-    except (ConfigError, OSError):      # no store, one that is not there yet, a URL
+        path = getattr(config.section(section), option)
+        mode = os.stat(path).st_mode
+    except (ConfigError, OSError):      # none, one that is not there yet, a URL
         return []
     if not stat.S_ISDIR(mode) or not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
-    return [f"[archive] store: others can read {store}, and archives hold people's data: chmod 700 {store}"]
+    return [f"[{section}] {option}: others can read {path}, and {what} hold people's data: chmod 700 {path}"]

@@ -31,7 +31,8 @@ from ..options import Option
 )
 def job(ctx):
     """Expire what is over, then make what waits."""
-    from ..recipes import exports
+    from ..recipes import export_files as files
+    from ..recipes import export_places, exports
 
     if ctx.dry_run:
         from ..recipes.export_preview import preview
@@ -40,6 +41,8 @@ def job(ctx):
     try:
         exports.recover(ctx, counts)
         exports.expire(ctx, counts)
+        files.check(ctx)
+        export_places.look(ctx, counts)
         if exports.waiting(ctx):
             from ..recipes.export_run import make_all
             make_all(ctx, counts)

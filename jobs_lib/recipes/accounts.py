@@ -146,8 +146,8 @@ class Batches:
         if gone.files:
             self._drop(gone.files)
         if gone.exports:
-            from .export_files import remove_files
-            self.counts["files"] += remove_files(self.ctx, gone.exports)
+            from .exports import forget_files
+            self.counts["files"] += forget_files(self.ctx, gone.exports, self.counts)
 
     def check_status(self) -> None:
         """Restored, unless the account still is what it was when it was chosen. Locks the user's row."""

@@ -18,8 +18,8 @@ ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
 Gone = namedtuple("Gone", "rows files addresses exports")
 Gone.__doc__ = """What a transaction deletes: {table: rows}, the files in the spool that they named, the addresses of
-aliases, and rows of export_requests (`id`, `file_name`)."""
-KEPT = ("raw_path", "address", "file_name")     # columns of which a Gone tells
+aliases, and rows of export_requests (`id`, `file_name`, `file_bytes`)."""
+KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns of which a Gone tells
 
 
 def order() -> list:

@@ -5,6 +5,7 @@ A name holds the request's number, by which its row is found, and 128 random bit
 """
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from .spool import database_id, mark, mark_folder
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
 NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 UNKNOWN_SECONDS = 3600       # a file of a number that no row has is left alone so long: the database may be another
 
 
@@ -34,19 +36,44 @@ def misplaced(section_of) -> str | None:
     return wrong and f"{OPTION} = {path}: {wrong}; give exports a folder of their own"
 
 
-def folder(ctx) -> str:
-    """The folder, made and marked as this database's. ConfigError, JobsError for one that is not ours alone."""
-    path = ctx.section("export").dir
+def check(ctx) -> None:
+    """ConfigError for a folder that cannot be for exports."""
     if trouble := misplaced(ctx.section):
         raise ConfigError(trouble)
+
+
+def folder(ctx) -> str:
+    """The folder, made and marked as this database's, and remembered. JobsError for one that is not ours alone."""
+    from .export_places import remember
+
+    path = ctx.section("export").dir
+    check(ctx)
     try:
         mark_folder(path, database_id(ctx.db), OPTION, MARKER)
         htaccess = os.path.join(path, ".htaccess")
         if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
             write(htaccess, HTACCESS)
+        # Private, unless others' files are in it: those may have to be read by somebody.
+        if stat.S_IMODE(os.stat(path).st_mode) & OTHERS and all(
+                name.startswith(".") or NAME.fullmatch(name) for name in os.listdir(path)):
+            os.chmod(path, 0o700)
+        remember(ctx, path)
     except OSError as error:
-        raise JobsError(f"{OPTION} = {path}: {error.strerror}: this user must be able to write there") from None
+        raise JobsError(f"{OPTION} = {path}: {_why(path, error)}") from None
     return path
+
+
+def _why(path: str, error: OSError) -> str:
+    """Why this folder cannot be used, in words."""
+    at = path
+    while not os.path.lexists(at):
+        at = os.path.dirname(at)
+    if not os.path.isdir(at):
+        return f"{at} is no folder" + (", but a link to what is not there" if not os.path.exists(at) else "")
+    if error.errno == errno.ENOENT:
+        return f"no folder can be made in {at}"
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return f"{error.strerror}{': this user must be able to write there' if denied else ''}"
 
 
 def create(path: str):
@@ -65,27 +92,44 @@ def publish(path: str) -> None:
         os.close(handle)
 
 
-def remove_files(ctx, rows) -> int:
-    """Remove the files of these requests (`id`, `file_name`), whole or half written. How many were there.
+def remove_files(ctx, rows) -> tuple[int, list[int]]:
+    """Remove the files of these requests (`id`, `file_name`, `file_bytes`), whole or half written.
 
+    How many were there, and the ids of the requests of which no file is left for certain: not of those whose finished
+    file was not found, or could not be removed, which the log names. Their names stay in their rows.
     Take the requests' status away first, so that the app refuses them; delete their rows after. Killed in between,
     the file is found by its number and removed by the next run of export_accounts.
     """
-    removed = 0
+    from .export_places import all_of
+
+    removed, settled, places = 0, [], None
     for row in rows:
-        name = row["file_name"]
-        if name and NAME.fullmatch(name) and not name.endswith(PART):
-            removed += sum(_remove(ctx, ending) for ending in (name, name + PART))
-    return removed
+        name, here = row["file_name"] or "", 0
+        ours = NAME.fullmatch(name) and not name.endswith(PART)
+        if ours:
+            places = places or all_of(ctx)
+            here = sum(_remove(ctx, path, ending) for path in places for ending in (name, name + PART))
+        removed += here
+        if here or not ours or not row["file_bytes"]:
+            settled.append(row["id"])
+        else:
+            ctx.log.warning("export not found", id=row["id"], file=name, folder=ctx.section("export").dir,
+                            what="it may lie elsewhere: look for it, and remove it")
+    return removed, settled
 
 
 def sweep(ctx) -> int:
     """Remove the files that no row needs any more: what a killed run left. How many."""
-    path = ctx.section("export").dir
-    found = {name: int(match[1]) for name in _listed(path) if (match := NAME.fullmatch(name))}
+    from .export_places import all_of
+
+    return sum(_swept(ctx, path) for path in all_of(ctx))
+
+
+def _swept(ctx, path: str) -> int:
+    found = {name: int(match[1]) for name in listed(path) if (match := NAME.fullmatch(name))}
     if not found or mark(path, MARKER) != (owner := database_id(ctx.db)) or not owner:
         return 0
-    return sum(_remove(ctx, name) for name in unneeded(ctx, path, found))
+    return sum(_remove(ctx, path, name) for name in unneeded(ctx, path, found))
 
 
 def unneeded(ctx, path: str, found: dict) -> list[str]:
@@ -107,7 +151,8 @@ def unneeded(ctx, path: str, found: dict) -> list[str]:
     return names
 
 
-def _listed(path: str) -> list[str]:
+def listed(path: str) -> list[str]:
+    """The names in this folder; none if it cannot be read."""
     try:
         return os.listdir(path)
     except OSError:                         # not there yet
@@ -121,9 +166,9 @@ def _changed(path: str) -> float:
         return float("inf")
 
 
-def _remove(ctx, name: str) -> int:
+def _remove(ctx, folder: str, name: str) -> int:
     """Whether a file of this name was there and is gone."""
-    path = os.path.join(ctx.section("export").dir, name)
+    path = os.path.join(folder, name)
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return 0

@@ -21,7 +21,15 @@ def failed(ctx, user: dict | None, row: dict) -> None:
 
 def refused(ctx, user: dict | None, row: dict, why: str) -> None:
     """It is not made, for a reason that the owner can read. Of many in a day, one is told."""
-    _tell_once(ctx, user, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", {"requested": _day(row), "why": why})
+    _tell_once(ctx, user, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", {
+        "requested": _day(row), "why": f"It was not made. {why}"})
+
+
+def lost(ctx, user: dict | None, row: dict) -> None:
+    """It was made, and somebody has removed its file."""
+    _tell_once(ctx, user, f"export-lost:{row['id']}", {"requested": _day(row), "why": (
+        "It was made, but its file was lost, so its link does not work any more. That is our fault. You can ask for "
+        "another one at any time.")})
 
 
 def _tell_once(ctx, user: dict | None, key: str, values: dict) -> None:

@@ -1,6 +1,7 @@
 """What export_accounts would do, for a dry run."""
 from __future__ import annotations
 
+from . import export_files as files
 from . import exports
 from .export_link import url
 
@@ -17,8 +18,9 @@ def preview(ctx) -> dict:
     over = ctx.db.query("SELECT id, status, expires_at, file_bytes FROM {export_requests} WHERE status = 'ready'"
                         " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now,
                         most=ctx.limit or exports.AT_ONCE)
-    no_page = "" if url(ctx) else "a run would fail: set [export] url, or [core] app_url"
-    for title, some, note in (("export {} account{}", made, no_page), ("refuse {} request{}", refused, ""),
+    trouble = files.misplaced(ctx.section) or ("" if url(ctx) else "set [export] url, or [core] app_url")
+    would = trouble and f"a run would fail: {trouble}"
+    for title, some, note in (("export {} account{}", made, would), ("refuse {} request{}", refused, ""),
                               ("delete {} export{} whose time is over", over, "")):
         if some:
             ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)

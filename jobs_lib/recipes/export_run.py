@@ -75,7 +75,7 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
     try:
         written = _write(ctx, taken, path)
         files.publish(path)
-        if not exports.finish(ctx, taken, written):
+        if not exports.finish(ctx, taken, written, counts):
             raise _Taken
         done = True
         counts["exported"] += 1
@@ -88,9 +88,9 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
         put_back(exports.words(error), False)
         raise
     except OSError as error:
-        put_back(exports.words(error), False)
-        raise _NoRoom(f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}. No request has lost an "
-                      "attempt; the next run tries again") from None
+        said = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
+        put_back(said, False)
+        raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
     except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
         put_back(exports.words(error), True)
     finally:

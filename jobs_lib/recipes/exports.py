@@ -77,28 +77,31 @@ def expire(ctx, counts: dict) -> None:
     """Downloads end at their time: first for the app, then the file goes."""
     left = ctx.limit
     while not ctx.should_stop() and left != 0:
-        rows = ctx.db.query("SELECT id, file_name FROM {export_requests} WHERE status = 'ready' AND expires_at <= :now"
-                            " ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=min(AT_ONCE, left or AT_ONCE))
+        rows = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE status = 'ready'"
+                            " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=min(AT_ONCE, left or AT_ONCE))
         if not rows:
             return
-        end(ctx, rows)
+        end(ctx, rows, counts)
         counts["expired"] += len(rows)
         left = None if left is None else left - len(rows)
 
 
-def end(ctx, rows: list[dict]) -> None:
+def end(ctx, rows: list[dict], counts: dict) -> None:
     """These finished exports cannot be downloaded any more."""
     ids = [row["id"] for row in rows]
     ctx.db.execute(f"UPDATE {{export_requests}} SET status = 'expired', {NO_TOKEN} WHERE id IN (:ids)"
                    " AND status = 'ready'", ids=ids)
-    forget_files(ctx, rows)
+    forget_files(ctx, rows, counts)
 
 
-def forget_files(ctx, rows: list[dict]) -> None:
-    """The files of requests that are over go, then their names."""
-    files.remove_files(ctx, rows)
+def forget_files(ctx, rows: list[dict], counts: dict) -> int:
+    """The files of requests that are over go, then their names. How many files; those that are not found count."""
+    removed, settled = files.remove_files(ctx, rows)
+    if len(settled) < len(rows):
+        counts["files_not_found"] = counts.get("files_not_found", 0) + len(rows) - len(settled)
     ctx.db.execute("UPDATE {export_requests} SET file_name = NULL WHERE id IN (:ids) AND status = 'expired'",
-                   ids=[row["id"] for row in rows])
+                   ids=settled)
+    return removed
 
 
 # The next one
@@ -180,12 +183,12 @@ def is_ours(ctx, taken: Claim, percent: int) -> bool:
                           " AND status = 'running'", percent=percent, id=taken.row["id"], token=taken.token) == 1
 
 
-def finish(ctx, taken: Claim, written) -> bool:
+def finish(ctx, taken: Claim, written, counts: dict) -> bool:
     """It can be downloaded, and no older one of the account any more; its owner is told. One commit."""
     older = ctx.db.batch(partial(_finish, ctx, taken, written))
     if older is None:
         return False
-    forget_files(ctx, older)
+    forget_files(ctx, older, counts)
     return True
 
 
@@ -203,8 +206,8 @@ def _finish(ctx, taken: Claim, written) -> list[dict] | None:
             bytes=written.bytes, sha256=written.sha256, hash=export_token.hashed(token), nonce=nonce, now=now,
             expires=expires, id=row["id"], token=taken.token):
         return None
-    older = ctx.db.query("SELECT id, file_name FROM {export_requests} WHERE user_id = :user AND status = 'ready'"
-                         " AND id <> :id", user=row["user_id"], id=row["id"])
+    older = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE user_id = :user"
+                         " AND status = 'ready' AND id <> :id", user=row["user_id"], id=row["id"])
     if older:
         ctx.db.execute(f"UPDATE {{export_requests}} SET status = 'expired', {NO_TOKEN} WHERE id IN (:ids)",
                        ids=[each["id"] for each in older])

@@ -92,8 +92,8 @@ def _silence(ctx, account, counts: dict, pace) -> bool:
 
 def _cancel_exports(db, name: str, ids: list, rule: str, values: dict, gone: Gone) -> int:
     """No link opens them any more, and their files go. One that is being made is given up by the run that makes it."""
-    rows = db.query(f"SELECT id, file_name FROM {{export_requests}} WHERE id IN (:ids) AND {rule}{db.for_update}",
-                    ids=ids, **values)
+    rows = db.query(f"SELECT id, file_name, file_bytes FROM {{export_requests}} WHERE id IN (:ids) AND {rule}"
+                    f"{db.for_update}", ids=ids, **values)
     gone.exports.extend(rows)
     return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, token_nonce = NULL"
                       " WHERE id IN (:ids)", ids=[row["id"] for row in rows])

@@ -7,6 +7,7 @@ from ..history import MEMORY
 from .times import span, took
 
 WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
+THINGS = {"bytes", "files", "rows", "users"}     # a count may say what became of them: `files_removed`
 WORDS = {"ok": "done in {took}{why}", "partial": "stopped early after {took}{why}, the next run goes on",
          "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
          "timeout": "ended by force in {took}{why}", "skipped": "not started{because}", "failed": "failed{because}",
@@ -43,8 +44,11 @@ def _progress_words(progress: dict) -> str:
 
 
 def _counted(name: str, value: int) -> str:
-    """`1 file`, `2 files`; a count is named in the plural, or by what was done (`sent`)."""
+    """`1 file`, `2 files`, `1 file removed`; a count is named in the plural, or by what was done (`sent`)."""
     words = name.replace("_", " ")
+    things, _, rest = words.partition(" ")
+    if value == 1 and rest and things in THINGS:
+        return f"{things[:-1]} {rest}"
     return words[:-1] if value == 1 and words.endswith("s") and not words.endswith("ss") else words
 
 

@@ -5,18 +5,24 @@ import hashlib
 import json
 import os
 import resource
+import shutil
+import signal
 import stat
+import subprocess
+import sys
 from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
 
 import jobs_lib
+from jobs_lib import config, config_check
 from jobs_lib.recipes.export_data import KINDS
 from jobs_lib.recipes.export_files import new_name
 from tests.support.databases import rows as whole_database
 from tests.support.exports import SECRET, account, ask, check, members, rows, table, token, zips
 
+HOME = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden" / "export_accounts"
 APP = {"app_url": "https://mail.example.org"}
 
@@ -202,6 +208,95 @@ def test_a_file_that_no_row_needs_goes(bench):
     os.utime(folder / names["of no row, new"], fresh)
     assert bench.run("export_accounts")["files_removed"] == 3
     assert {path.name for path in zips(bench)} == {mine, names["of no row, new"], "holiday.zip"}
+
+
+def test_a_file_in_a_folder_that_was_set_before_goes_too(bench):
+    exported(bench)
+    name = zips(bench)[0].name
+    bench.config(core=APP, export={"dir": "elsewhere"})
+    assert bench.run("export_accounts")["not_in_folder"] == 1
+    assert bench.rows("export_requests")[0]["status"] == "ready"
+    assert (bench.folder / "exports" / name).exists()
+    bench.now = bench.ahead(days=7)
+    assert bench.run("export_accounts")["expired"] == 1
+    assert zips(bench) == []
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["file_name"]) == ("expired", None)
+
+
+def test_a_copy_of_the_state_never_reaches_the_files_of_the_original(bench):
+    exported(bench)
+    shutil.copytree(bench.folder / "state", bench.folder / "copied")
+    bench.config(core={**APP, "state_dir": "copied"}, export={"dir": "elsewhere"})
+    bench.now = bench.ahead(days=7)
+    assert bench.run("export_accounts")["files_not_found"] == 1
+    assert len(zips(bench)) == 1
+
+
+def test_a_file_that_is_not_found_is_counted_and_goes_when_it_is_there_again(bench):
+    exported(bench)
+    exports, away = bench.folder / "exports", bench.folder / "away"
+    exports.rename(away)
+    bench.now = bench.ahead(days=7)
+    assert bench.run("export_accounts")["files_not_found"] == 1
+    row = bench.rows("export_requests")[0]
+    assert row["status"] == "expired"
+    assert row["file_name"]
+    assert [event["file"] for event in bench.events("export_accounts") if event["event"] == "export not found"] == [
+        row["file_name"]]
+    away.rename(exports)
+    assert bench.run("export_accounts")["files_removed"] == 1
+    assert zips(bench) == []
+
+
+def test_an_export_whose_file_somebody_has_removed_has_failed_and_its_owner_is_told(bench):
+    exported(bench)
+    zips(bench)[0].unlink()
+    assert bench.run("export_accounts")["failed"] == 1
+    row = bench.rows("export_requests")[0]
+    assert (row["status"], row["file_name"], row["token_hash"]) == ("failed", None, None)
+    assert row["error"] == "its file was removed by somebody else"
+    bench.run("send_notifications")
+    assert "its file was lost" in " ".join(bench.outbox[-1].text.split())
+    assert not any(bench.run("export_accounts").values())
+
+
+def test_a_disk_that_is_not_there_costs_nobody_an_export(bench):
+    exported(bench)
+    (bench.folder / "exports").rename(bench.folder / "away")
+    assert bench.run("export_accounts")["not_in_folder"] == 1
+    assert bench.rows("export_requests")[0]["status"] == "ready"
+
+
+def test_a_wrong_folder_is_told_of_although_nothing_waits(bench):
+    bench.config(core=APP, export={"dir": "spool/exports"})
+    assert "give exports a folder of their own" in bench.fails("export_accounts")
+
+
+@pytest.mark.parametrize(("make", "said"), [
+    (lambda path: path.write_text("x"), "{path} is no folder"),
+    (lambda path: path.symlink_to("nowhere"), "{path} is no folder, but a link to what is not there")],
+    ids=["a file", "a dangling link"])
+def test_what_is_no_folder_is_called_so(bench, make, said):
+    account(bench)
+    ask(bench)
+    path = bench.folder / "exports"
+    make(path)
+    assert bench.fails("export_accounts").endswith(f"[export] dir = {path}: " + said.format(path=path))
+
+
+def test_a_folder_that_holds_nothing_else_is_made_private(bench):
+    folder = bench.folder / "exports"
+    folder.mkdir()
+    folder.chmod(0o755)
+    exported(bench)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (folder / "holiday.jpg").write_text("of somebody else")
+    folder.chmod(0o755)
+    exported(bench)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o755
+    assert [words for words in config_check.warnings(config.load(None, beside=str(bench.folder)), [])
+            if words.endswith(f"chmod 700 {folder}")]
 
 
 # The link
@@ -452,6 +547,28 @@ def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
         ("queued", 0), ("ready", 1), ("queued", 0), ("queued", 0)]              # at the second it stops
     assert len(zips(bench)) == 1
     assert bench.run("export_accounts")["exported"] == 3
+
+
+def test_a_disk_that_is_full_in_the_middle_is_told_of_in_one_sentence(bench):
+    if bench.url.startswith("sqlite"):                  # whose own file the limit would meet first
+        return
+    account(bench)
+    ask(bench)
+    bench.bulk("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "event_id": f"e{at}", "status": "failed",
+                                       "payload": json.dumps(os.urandom(600).hex())} for at in range(300)])
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024,) * 2)
+    # In this mode Python tells of what goes wrong while something is thrown away, as 3.13 always does.
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "ignore", "jobs.py", "--config", bench.folder / "config.ini",
+         "export_accounts"], cwd=HOME, preexec_fn=limit, restore_signals=False, text=True, capture_output=True,
+        timeout=60, check=False)
+    row, said = bench.rows("export_requests")[0], f"[export] dir = {bench.folder / 'exports'}: File too large"
+    assert (row["status"], row["attempts"], row["error"], zips(bench)) == ("queued", 0, said, [])
+    assert ended.stderr == (f"export_accounts: failed: {said}. No request has lost an attempt; the next run tries "
+                            "again\n")
 
 
 def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):
