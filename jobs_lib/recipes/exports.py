@@ -78,7 +78,8 @@ def expire(ctx, counts: dict) -> None:
     left = ctx.limit
     while not ctx.should_stop() and left != 0:
         rows = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE status = 'ready'"
-                            " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=min(AT_ONCE, left or AT_ONCE))
+                            " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most", now=ctx.now,
+                            most=min(AT_ONCE, left or AT_ONCE))
         if not rows:
             return
         end(ctx, rows, counts)
