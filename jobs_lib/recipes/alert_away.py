@@ -29,8 +29,8 @@ def tell(config, ports, error: DatabaseError) -> None:
         if told and (alerts.remind is None or now - told < alerts.remind):
             return
         _write(core.state_dir, since, told, error)
-        alert = alert_words.urgent(troubles.unreachable(error, since, now), schedule.zone(core.timezone),
-                                   program(config.path))
+        alert = alert_words.urgent(troubles.unreachable(error, since, now), alerts.remind,
+                                   schedule.zone(core.timezone), program(config.path))
         sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
         if "" in sent:
             _write(core.state_dir, since, now, error)

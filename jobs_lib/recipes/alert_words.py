@@ -21,14 +21,15 @@ LATER = "You are told again after {remind} while it lasts, and when it is over."
 TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
 
 
-def alert(sent: list, remind: str, zone, start: str = START) -> Alert:
-    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: `24 hours`, "" for never.
+def alert(sent: list, remind, zone, start: str = START) -> Alert:
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: a timedelta, or None.
 
     `start`: what a command line of this installation begins with (place.program).
     """
     text = "\n\n".join(_item(each, zone, start) for each in sent)
-    lasts = remind if any(each.state in ("new", "still") for each in sent) else ""
-    return _alert(_subject(sent), text, [_object(each, start) for each in sent], lasts)
+    lasts = remind and any(each.state in ("new", "still") for each in sent)
+    return _alert(_subject(sent), text, [_object(each, start) for each in sent],
+                  f"{remind.total_seconds() / 3600:g} hours" if lasts else "")
 
 
 def trial() -> Alert:
@@ -36,12 +37,12 @@ def trial() -> Alert:
     return _alert("this is a test", TRY, [], "")
 
 
-def urgent(trouble, zone, start: str = START) -> Alert:
+def urgent(trouble, remind, zone, start: str = START) -> Alert:
     """One trouble, without a row of `alerts`: there is no database."""
     row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
            "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
     from .alert_rows import Pending
-    return alert([Pending("new", row)], "24 hours", zone, start)
+    return alert([Pending("new", row)], remind, zone, start)
 
 
 def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:

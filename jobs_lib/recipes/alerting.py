@@ -110,8 +110,7 @@ def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
-        remind = "" if alerts.remind is None else f"{alerts.remind.total_seconds() / 3600:g} hours"
-        error = _send(ctx, channel, alert_words.alert(sent, remind, zone, program(ctx.config.path)))
+        error = _send(ctx, channel, alert_words.alert(sent, alerts.remind, zone, program(ctx.config.path)))
         if error:
             errors[channel] = troubles.words(error)
             ctx.log.warning("alert not sent", channel=channel, error=errors[channel])
