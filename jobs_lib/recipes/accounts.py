@@ -15,6 +15,7 @@ from .walk import LISTED, Pace
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
+GENTLE = 3                          # times the pause of a purge: after seven days nobody is in a hurry
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
 TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"     # NULL, MySQL's 0000-00-00
 
@@ -128,7 +129,7 @@ class Batches:
             pause = self.pace.after(len(parts), self.ctx.monotonic() - begin)
             self.counts["rows"] += done
             self.ctx.progress(self.counts["rows"], accounts=self.counts["erased"])
-            self.ctx.sleep(pause)
+            self.ctx.sleep(GENTLE * pause)
         return False
 
     def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
