@@ -32,12 +32,11 @@ def run(args, make_session, config_path) -> int:
     except ConfigError as error:                # the file that was named is not there
         trouble = [problem(words, "Nothing runs without it.", "Name the right file.")._replace(area="config")
                    for words in error.problems]
-    if args.offline:
-        trouble += [note("Left out (--offline)", "It is asked of others.", "Run it without --offline.")
-                    ._replace(area=area) for area in ONLINE]
+    left_out = [note("Left out (--offline)", "Others would have to be asked.", "Run it without --offline.")
+                ._replace(area=area) for area in ONLINE if args.offline]
     patient = Patient(config, SCRIPT)
     try:
-        found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)])]
+        found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)]), *left_out]
     finally:
         patient.close()
     if args.json:

@@ -121,6 +121,20 @@ def test_check_judges_the_database_url(line, url, said):
     assert "hunter2" not in answer.err
 
 
+def test_a_file_without_any_section_is_told_in_one_line(line):
+    line.ini("".join(f"<p>line {number}</p>\n" for number in range(130)))
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert answer.err == f"jobs.py: {line.folder}/config.ini line 1: expected a [section] first, 130 such lines\n"
+
+
+def test_what_migrate_would_run_can_be_read_before_there_is_a_file(line):
+    line.ini("[core]\ndatabase = sqlite:///new.db\nprefix = bj_\n")
+    answer = line("migrate", "--dry-run")
+    assert (answer.code, answer.out.count('CREATE TABLE "bj_') > 30) == (0, True)
+    assert not (line.folder / "new.db").exists()
+
+
 @pytest.mark.parametrize("lock", ["database", "both"])
 def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     path = line.ini(f"{FINE}[core]\nlock = {lock}\n")

@@ -379,6 +379,8 @@ def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
 
 
 def test_a_test_alert_goes_out_by_each_channel(bench):
+    assert bench.run(JOB, dry_run=True, **{"try": "yes"}) == {"to_tell": 2}
+    assert bench.outbox == []
     assert bench.run(JOB, **{"try": "yes"}) == {"sent": 2}
     assert told(bench) == ["[jobs] this is a test"]
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")

@@ -159,3 +159,11 @@ def test_both_engines_tell_the_same(bench, troubled):
 
     assert told(bench) == told(troubled)
     assert overview.public(told(bench))["jobs"] == [{**job, "error": None} for job in told(troubled)["jobs"]]
+
+
+def test_domains_are_no_queue_while_nobody_looks_at_them(bench):
+    def queues() -> list:
+        return [queue["name"] for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]]
+    assert "domains" in queues()
+    bench.config(check_domains={"enabled": "no"})
+    assert "domains" not in queues()
