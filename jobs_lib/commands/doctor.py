@@ -36,7 +36,8 @@ def run(args, make_session, config_path) -> int:
                 ._replace(area=area) for area in ONLINE if args.offline]
     patient = Patient(config, SCRIPT)
     try:
-        found = [*trouble, *examine(patient, [area for area in AREAS if not (args.offline and area in ONLINE)]), *left_out]
+        areas = [area for area in AREAS if not (args.offline and area in ONLINE)]
+        found = [*trouble, *examine(patient, areas), *left_out]
     finally:
         patient.close()
     if args.json:
