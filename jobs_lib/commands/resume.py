@@ -1,18 +1,33 @@
-"""Resume a paused job: it runs again from the next time of its schedule on.
+"""Resume a paused job: it runs again from the next time of its schedule on. `resume mail` ends a pause of the relay.
 
 Nothing is fired at once for the times that passed while it was paused. To run it now: `jobs.py JOB`.
+
+When the relay cannot be used, all mail rests, up to an hour. Once you have mended it, `resume mail` lets the next run
+try at once.
 """
 from __future__ import annotations
 
-from .. import clock, schedule
+from .. import catalogue, clock, schedule
 from ..errors import OK
-from .pause import answer, arguments, local, paused_since  # noqa: F401  the same arguments
+from ..recipes.relay import Relay
+from .pause import answer, local, paused_since
+
+MAIL = "mail"
+
+
+def arguments(parser) -> None:
+    """JOB or mail, and --json."""
+    parser.add_argument("what", metavar="JOB|mail", type=lambda word: word if word == MAIL else catalogue.load(word),
+                        help="the job's name, or mail")
+    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, times in UTC")
 
 
 def run(args, make_session, config_path) -> int:
     """End the pause; slots up to now are never due (`due_after`)."""
     session = make_session(config_path)
-    job, now = args.job, session.ports.now()
+    if args.what == MAIL:
+        return _mail(session, args.json)
+    job, now = args.what, session.ports.now()
     db, options = session.ports.database(), session.config.job(job)
 
     def work() -> str | None:
@@ -36,4 +51,17 @@ def run(args, make_session, config_path) -> int:
     else:
         words += f" But it is switched off: [{job.name}] enabled = no."
     session.console.tell(words)
+    return OK
+
+
+def _mail(session, as_json: bool) -> int:
+    relay, now = Relay(session.ports.database(), session.config.section("mail")), session.ports.now()
+    paused = relay.paused(now)
+    changed = relay.lift() and paused is not None
+    if as_json:
+        answer(session, {"mail": "goes out", "changed": changed})
+    elif changed:
+        session.console.tell(f"Mail rested {paused}. The next run tries again; `jobs.py retry_forwards -v` does at once.")
+    else:
+        session.console.tell("Mail does not rest; nothing was changed.")
     return OK

@@ -58,6 +58,11 @@ class Relay:
                                                   "since": row["since"] or now, "failures": row["failures"] + 1})
         return now + rest
 
+    def lift(self) -> bool:
+        """End a pause before its time, for who has mended what was wrong. Whether there was one."""
+        return self.db.execute("UPDATE {relay_state} SET paused_until = NULL WHERE id = 1"
+                               " AND paused_until IS NOT NULL") == 1
+
     def works(self, now) -> None:
         """A message went through: the next trouble starts with a short pause again. A pause that another process has
         begun meanwhile stays."""

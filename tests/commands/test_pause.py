@@ -76,3 +76,17 @@ def test_resuming_a_job_that_is_switched_off_says_so(service):
     service.run("pause", "purge_failed_emails")
     assert "it is switched off: [purge_failed_emails] enabled = no." in service.run("resume", "purge_failed_emails")
     assert json.loads(service.run("resume", "purge_failed_emails", "--json"))["next"] is None
+
+
+def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
+    service.configure("mail", transport="maildir", maildir="maildir")
+    service.forwards(1)
+    service.db.insert("relay_state", id=1, paused_until=clock.now() + timedelta(minutes=40), since=clock.now(),
+                      reason="no answer in time", failures=4)
+    assert service.job("retry_forwards")["counts"].get("sent", 0) == 0
+    said = service.run("resume", "mail")
+    assert said.startswith("Mail rested until ")
+    assert "no answer in time" in said
+    assert service.job("retry_forwards")["counts"]["sent"] == 1
+    assert json.loads(service.run("resume", "mail", "--json"))["changed"] is False
+    assert service.run("resume", "mail") == "Mail does not rest; nothing was changed.\n"
