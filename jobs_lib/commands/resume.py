@@ -61,7 +61,7 @@ def _mail(session, as_json: bool) -> int:
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:
-        session.console.tell(f"Mail rested {paused}. The next run tries again; `jobs.py retry_forwards -v` does at once.")
+        session.console.tell(f"Mail rested {paused}. The next run tries again: `jobs.py retry_forwards -v`")
     else:
         session.console.tell("Mail does not rest; nothing was changed.")
     return OK
