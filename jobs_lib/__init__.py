@@ -14,7 +14,8 @@ def is_retired(address: str, config: str | None = None) -> bool:
     """Whether this address was an alias of an account that was deleted: ask before an alias is created.
 
     config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises jobs_lib.errors.JobsError
-    where the configuration, the key or the database is not there, so that no address is taken for free by mistake.
+    for what is no address, and where the configuration, the key or the database is not there, so that none is taken
+    for free by mistake.
     """
     from .for_apps import is_retired as asked
     return asked(address, config)

@@ -5,7 +5,7 @@ import hmac
 import os
 
 from . import config, retired
-from .errors import ConfigError
+from .errors import ConfigError, JobsError
 from .folders import secret_key
 from .ports import Ports
 
@@ -14,6 +14,8 @@ HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))      # the fo
 
 def is_retired(address: str, config_path: str | None = None) -> bool:
     """As `jobs_lib.is_retired`."""
+    if not isinstance(address, str) or not address.strip():
+        raise JobsError(f"is_retired was asked about {address!r}: expected an address")
     known = config.load(config_path, beside=HOME)
     core = known.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):

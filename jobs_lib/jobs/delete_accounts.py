@@ -17,6 +17,7 @@ comes last, so the next run finds the account and goes on.
 from __future__ import annotations
 
 from .. import options as kind
+from ..errors import JobsError
 from ..job import declare
 from ..options import Option
 
@@ -45,8 +46,7 @@ def job(ctx):
         return preview(ctx, known)
     counts = {"revoked": 0, "erased": 0, "notices": 0, "rows": 0, "files": 0, "bytes_freed": 0}
     pace = accounts.pace(ctx)
-    if ctx.options.reapply:
-        deletion_record.reapply(ctx, counts)
+    unread = deletion_record.reapply(ctx, counts) if ctx.options.reapply else ""
     if not revocation.revoke_all(ctx, counts, pace):
         return counts
     going = deletion.due(ctx)
@@ -59,5 +59,8 @@ def job(ctx):
         trouble = f"{trouble}. {error}" if trouble else str(error)
     if trouble:
         ctx.progressed = counts
-        refuse(ctx, "users", trouble)
+        refuse(ctx, "users", f"{trouble}. {unread}" if unread else trouble)
+    if unread:
+        ctx.progressed = counts
+        raise JobsError(unread)
     return counts

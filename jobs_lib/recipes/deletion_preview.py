@@ -14,9 +14,10 @@ def preview(ctx, known) -> dict:
     """Show it, and return the counts; an account that is both shut and deleted counts twice."""
     again = {}
     if ctx.options.reapply:
-        back = deletion_record.returned(ctx)
+        back, unread = deletion_record.returned(ctx)
         ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has brought back",
-                 [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]])
+                 [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]],
+                 f"a run would fail at its end: {unread:,} of the file's lines cannot be read" if unread else "")
         again = {"to_reapply": len(back)}
     new, going = [], []
     for account in chain(_timeless(ctx), deleted(ctx)):

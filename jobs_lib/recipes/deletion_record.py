@@ -42,9 +42,9 @@ def _path(ctx) -> str:
 
 
 def _entries(ctx, tail: int | None = None):
-    """Each entry, oldest first, or those in the last `tail` octets; what is no entry is passed over.
+    """Each entry, oldest first, or those in the last `tail` octets; None for a line that is none.
 
-    `database`, `user_id`, `user_ref`, `created_at` of the account, `deleted_at`, `completed_at`.
+    JobsError where the file cannot be read; none is there before the first deletion. `database`, `user_id`, `user_ref`, `created_at` of the account, `deleted_at`, `completed_at`.
     """
     try:
         with open(_path(ctx), "rb") as file:
@@ -54,11 +54,12 @@ def _entries(ctx, tail: int | None = None):
             else:
                 file.seek(0)
             for line in file:
-                entry = _entry(line)
-                if entry:
-                    yield entry
+                if line.strip():
+                    yield _entry(line)
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise JobsError(f"{_path(ctx)} cannot be read: {error.strerror}") from None
 
 
 def _entry(line: bytes) -> dict | None:
@@ -74,16 +75,20 @@ def recent(ctx, since) -> list[int]:
     """The ids of users of this database that were gone for good since then."""
     owner = database_id(ctx.db)
     return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
-                   if entry["database"] == owner and clock.parse(entry["completed_at"]) >= since})
+                   if entry and entry["database"] == owner and clock.parse(entry["completed_at"]) >= since})
 
 
 # After a backup was put back
 
-def reapply(ctx, counts: dict) -> None:
-    """Give the users that were gone for good the status `deleted` again. The run then does the rest."""
+def reapply(ctx, counts: dict) -> str:
+    """Give the users that were gone for good the status `deleted` again. The run then does the rest.
+
+    Returns what the run has to fail with at its end, "" if all of the file was understood.
+    """
     again = 0
     over = ctx.now - ctx.options.grace          # no second grace
-    for entry in returned(ctx):
+    entries, unread = returned(ctx)
+    for entry in entries:
         before = clock.parse_any(entry["deleted_at"]) or over
         again += ctx.db.execute(
             "UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id AND created_at = :made"
@@ -91,17 +96,29 @@ def reapply(ctx, counts: dict) -> None:
             made=entry["created_at"], at=min(before, over))
     counts["reapplied"] = again
     ctx.log.event("reapplied", accounts=again)
+    if unread:
+        ctx.log.warning("deletions not read", lines=unread, file=_path(ctx))
+        return (f"{_path(ctx)}: {unread:,} line{'s' * (unread != 1)} could not be read, so an account may be back that "
+                "was deleted. All others were deleted again. Look for a whole copy of that file")
+    return ""
 
 
-def returned(ctx) -> list[dict]:
-    """The entries of the file whose user is there, and is the same: made at the same second.
+def returned(ctx) -> tuple[list[dict], int]:
+    """The entries of the file whose user is there, and is the same: made at the same second; and how many lines are
+    no entries.
 
-    JobsError where the file is there and knows nothing of this database: nobody is to believe that all is done.
+    JobsError where there is no file, or it knows nothing of this database: nobody is to believe that all is done.
     """
-    owner, others = database_id(ctx.db), 0
+    if not os.path.lexists(_path(ctx)):
+        raise JobsError(f"there is no {_path(ctx)}, which says what was deleted: nothing was deleted again. Put it "
+                        "there, the newest that there is. (None was made if no account was ever deleted.)")
+    owner, others, unread = database_id(ctx.db), 0, 0
     found: list[dict] = []
     page: list[dict] = []
     for entry in _entries(ctx):
+        if entry is None:
+            unread += 1
+            continue
         if entry["database"] != owner:
             others += 1
             continue
@@ -113,7 +130,7 @@ def returned(ctx) -> list[dict]:
         raise JobsError(f"{_path(ctx)} is about another database: nothing was deleted again. Put the file of this "
                         "database there, the newest that there is")
     found += _there(ctx, page)
-    return list({entry["user_id"]: entry for entry in found}.values())
+    return list({entry["user_id"]: entry for entry in found}.values()), unread
 
 
 def _there(ctx, page: list[dict]) -> list[dict]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock, find_export, is_retired, retired
+from jobs_lib.errors import JobsError
 from jobs_lib.ports.mail import RETRY, SENT, Result
 from jobs_lib.recipes import cascade, deletion
 from jobs_lib.recipes.export_data import KINDS
@@ -417,6 +418,9 @@ def test_it_is_retired_whatever_its_letters_and_no_other_address_is(bench):
     assert is_retired(" Shop@Alias.example", config)
     assert not is_retired("home@jane.example", config)
     assert not is_retired("jane@old.example", config)
+    for nothing in (None, " ", 7):
+        with pytest.raises(JobsError, match="expected an address"):
+            is_retired(nothing, config)
     assert "shop" not in str(bench.rows("retired_addresses"))
 
 
@@ -657,7 +661,19 @@ def test_half_a_line_of_the_record_costs_no_other(bench):
     jane = user(bench, deleted_at=bench.ago(days=8), created_at=bench.ago(days=9))
     bench.run(JOB)
     user(bench, "active", id=jane, created_at=bench.ago(days=9))
-    assert bench.run(JOB, reapply="yes")["reapplied"] == 1
+    with record.open("a") as file:
+        file.write("garbage\n\n")
+    assert bench.run(JOB, reapply="yes", dry_run=True)["to_reapply"] == 1
+    assert "2 lines could not be read" in bench.fails(JOB, reapply="yes")
+    assert bench.ids("users") == []
+    assert bench.events(JOB)[-1]["error"].startswith(str(record))
+
+
+def test_without_the_record_nothing_counts_as_done(bench):
+    record = bench.folder / "state" / "deletions.jsonl"
+    assert f"there is no {record}" in bench.fails(JOB, reapply="yes")
+    record.mkdir(parents=True)
+    assert bench.fails(JOB, reapply="yes") == f"{record} cannot be read: Is a directory"
 
 
 # The order
