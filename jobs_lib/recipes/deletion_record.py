@@ -44,7 +44,8 @@ def _path(ctx) -> str:
 def _entries(ctx, tail: int | None = None):
     """Each entry, oldest first, or those in the last `tail` octets; None for a line that is none.
 
-    JobsError where the file cannot be read; none is there before the first deletion. `database`, `user_id`, `user_ref`, `created_at` of the account, `deleted_at`, `completed_at`.
+    JobsError where the file cannot be read; none is there before the first deletion.
+    `database`, `user_id`, `user_ref`, `created_at` of the account, `deleted_at`, `completed_at`.
     """
     try:
         with open(_path(ctx), "rb") as file:
