@@ -137,7 +137,7 @@ def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, l
     told, = (json.loads(request.body) for request in bench.web)         # one alert, and not one for each job
     trouble, = told["troubles"]
     assert trouble["name"] == "tables"
-    assert trouble["command"].endswith(" migrate --own-tables --dry-run")
+    assert trouble["command"] == f"python3 jobs.py --config {bench.folder}/config.ini migrate --own-tables --dry-run"
     assert "no table app_export_requests" in trouble["last_error"] or not some
     assert "purge_sessions" not in trouble["what"]                      # it is switched off
     for make in (publish.page, publish.metrics):

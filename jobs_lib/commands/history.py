@@ -27,8 +27,9 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session = make_session(config_path)
-    name, count = args.job, session.config.section("worker").shards
-    runs = [run_object(row) for row in history.last_runs(session.ports.database(), name, args.limit, count)]
+    name, db = args.job, session.ports.database()           # first: all that is wrong with [core] is told
+    count = session.config.section("worker").shards
+    runs = [run_object(row) for row in history.last_runs(db, name, args.limit, count)]
     if name and not runs:
         catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
     if args.json:
