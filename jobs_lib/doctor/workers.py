@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from .. import workers
-from ..errors import ConfigError, JobsError
+from ..errors import JobsError
 from ..findings import ok, problem, run
 from ..job import CRON
 from . import NothingToAsk
@@ -10,11 +10,8 @@ from . import NothingToAsk
 
 def broker(patient):
     """Each engine that a job is to be run by is asked; nothing is put into a queue."""
-    config = patient.config
-    try:
-        modes = sorted({config.mode(job) for job in patient.jobs} - {CRON}) if config else []
-    except ConfigError:
-        raise NothingToAsk from None            # told by doctor/config.py
+    config, usual = patient.config, patient.section("core").mode
+    modes = sorted({patient.job(job).mode or usual for job in patient.jobs} - {CRON})
     if not modes:
         raise NothingToAsk
     for mode in modes:
@@ -22,7 +19,7 @@ def broker(patient):
             workers.engine(mode).enqueue(config, [])
             yield ok(f"the broker of mode = {mode} is there")
         except workers.BrokerAway as error:
-            what = "runs their jobs itself" if config.section("worker").fallback == CRON else "lets their jobs wait"
+            what = "runs their jobs itself" if patient.section("worker").fallback == CRON else "lets their jobs wait"
             yield problem(f"The workers' broker cannot be used: {error}", f"Meanwhile `run-due` {what}.",
                           run("Start it, or mend [worker] in config.ini. Or do without:", "[core]", "mode = cron"))
         except JobsError as error:

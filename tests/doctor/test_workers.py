@@ -1,0 +1,23 @@
+"""The doctor asks the broker, and only where a job is run by workers."""
+from __future__ import annotations
+
+import pytest
+
+from tests.servers.smtp_sink import free_port
+
+
+def test_without_workers_nothing_is_asked(lite):
+    assert lite.found("workers") == []
+
+
+@pytest.mark.parametrize("mode, option, url", [("rq", "redis", "redis://127.0.0.1:{}/0"),
+                                               ("celery", "broker", "amqp://guest:hunter2@127.0.0.1:{}//")])
+def test_a_broker_that_is_away_is_a_problem_with_its_way_out(lite, mode, option, url):
+    lite.configure("retry_webhooks", mode=mode)
+    lite.configure("worker", **{option: url.format(free_port())})
+    (found,) = lite.found("workers")
+    assert found.level == "problem"
+    assert f"[worker] {option}: " in found.what
+    assert "hunter2" not in str(found)
+    assert "`run-due` runs their jobs itself" in found.why
+    assert "mode = cron" in found.mend
