@@ -121,6 +121,22 @@ def test_a_stopped_worker_finishes_the_item_in_hand(site, engine, crew):     # R
     assert f'"dug": {site.dug()}' in row["counts"]
 
 
+@pytest.mark.parametrize("how, outcome", [("sleep", "timeout"), ("code_that_holds_all", "vanished")])
+def test_a_hang_is_ended_by_our_own_limit(site, mode, crew, how, outcome):   # R4
+    """The engine's limit comes later, and is for what nothing else ends."""
+    mode.configure(site)
+    site.configure(grace="1s")
+    site.enable("hang", how=how, budget="1s", schedule="0 3 * * *")
+    site.run("run-due")
+    crew(site)
+    row = until(lambda: site.runs("hang"))[0]
+    until(lambda: not os.path.exists(f"/proc/{row['pid']}") or site.statuses("hang") == [outcome])
+    site.configure("hang", how="no")
+    if outcome == "vanished":
+        site.job("hang", code=1)
+    assert (site.statuses("hang")[0], site.dug()) == (outcome, 0)
+
+
 def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R1
     site.enable("tick_normal")
     engine.configure(site, url=engine.broker.url.replace(str(engine.broker.port), str(free_port())))
