@@ -12,6 +12,7 @@ from .. import clock, folders
 from . import export_files as files
 from .spool import database_id, mark
 
+AT_ONCE = 200                # owners told in one run
 NAME = "export-folders"      # in state_dir: whose it is, and a folder a line
 
 
@@ -61,9 +62,11 @@ def look(ctx, counts: dict) -> None:
         counts["not_in_folder"] = len(away)
         ctx.log.warning("exports are not in their folder", exports=len(away), folder=path,
                         what="their links open nothing: move the files there")
-    for row in gone:
-        if row not in away:
-            ctx.db.batch(partial(_lost, ctx, row, counts))
+    stay = {row["id"] for row in away}
+    for row in [row for row in gone if row["id"] not in stay][:AT_ONCE]:
+        if ctx.should_stop():
+            return
+        ctx.db.batch(partial(_lost, ctx, row, counts))
 
 
 def _lost(ctx, row: dict, counts: dict) -> None:
