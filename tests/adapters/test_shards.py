@@ -131,7 +131,8 @@ def test_a_shard_that_fails_is_seen_as_its_job(service):
     for number, (shard, status) in enumerate(runs):
         service.db.insert("job_runs", run_id=str(number), job=shard, trigger_type="worker", status=status,
                           started_at=now, finished_at=now, error="the disk is on fire" if status == "failed" else None)
-    found = health.collect(service.db, config.load(str(service.folder / "config.ini"), environ={}), load_all(), now)
+    settings = config.load(None, beside=str(service.folder), environ={})
+    found = health.collect(service.db, settings, load_all(), now)
     job = found.jobs["retry_forwards"]
     assert (job.failures, job.last_error) == (3, "the disk is on fire")
     assert "retry_forwards#2" in service.run("history", "retry_forwards")

@@ -99,6 +99,7 @@ class RabbitMQ(_Server):
         return [self._program("rabbitmq-server")]
 
     def _program(self, name: str) -> str:
+        program("rabbitmq-server", "rabbitmq-server")
         # Not the one in /usr/sbin, which is a wrapper that runs the machine's own server.
         path = self.LIBRARY / name
         return str(path) if path.exists() else missing(f"{path} is not there (Debian: apt-get install rabbitmq-server)")
