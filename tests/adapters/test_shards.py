@@ -111,6 +111,21 @@ def test_one_notice_for_an_owner_whoever_gives_up(service, crew):            # R
     assert service.db.value("SELECT COUNT(*) FROM {notifications} WHERE kind = 'forward_failed'") == 1
 
 
+def test_exports_are_shared_with_one_live_for_each_account(service, crew):    # R55
+    service.configure(app_url="https://app.example")
+    service.configure("export", dir="exports")
+    owners = [service.owner(email=f"owner{number}@home.example")["user_id"] for number in range(5)]
+    for owner in owners * 2:
+        service.db.insert("export_requests", user_id=owner, status="queued", requested_at=clock.now())
+    service.run("enqueue", "export_accounts")
+    for _ in range(SHARDS):
+        crew(service, "--burst")
+    assert set(over(service, "export_accounts").values()) == {"ok"}
+    assert service.statuses("export_requests").get("queued", 0) <= 5        # a second one may wait for the first
+    ready = service.db.query("SELECT user_id FROM {export_requests} WHERE status = 'ready' ORDER BY user_id")
+    assert [row["user_id"] for row in ready] == owners
+
+
 def test_a_run_by_hand_does_all_shards_and_no_worker_beside_it(service, crew):
     with Endpoints() as web:
         ids = fill(service, web.port, 16, 6)
