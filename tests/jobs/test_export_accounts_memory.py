@@ -10,7 +10,7 @@ from tests.support.databases import bulk
 from tests.support.service import ROOT, Service
 
 PEAK = str(ROOT / "tests/support/peak.py")
-ROWS, MOST_KB = 1500, 16 * 1024
+ROWS, MOST_KB = 3000, 16 * 1024
 pytestmark = pytest.mark.slow
 
 
