@@ -71,11 +71,14 @@ def memory_of(row: dict) -> int | None:
         return None
 
 
-def sweep(db, jobs: list[str], now, *, installation: str, lock) -> list[dict]:
-    """Mark the dead runs of these names `vanished` and return them. Called by whoever holds the job's lock."""
-    rows = db.query("SELECT id, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"
-                    " lease_until, pid, host FROM {job_runs} WHERE status = 'running' AND job IN (:jobs)", jobs=jobs)
-    dead = [row for row in rows if is_dead(row, now, installation, lock)]
+def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
+    """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock.
+
+    Those of its shards too, whose workers may never come again; a shard looks for its own alone.
+    """
+    rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"
+                    " lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
+    dead = [row for row in rows if job in (row["job"], shards.whole(row["job"])) and is_dead(row, now, installation, lock)]
     for row in dead:
         progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"

@@ -162,7 +162,7 @@ class _Attempt:
             self._close()
             return False
         try:
-            for dead in history.sweep(db, self._names(), now, installation=self.installation, lock=lock):
+            for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
                 self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                                progress=dead["progress"])
             trigger = self._trigger(db)
@@ -180,11 +180,6 @@ class _Attempt:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
             self._close()
         return begun
-
-    def _names(self) -> list[str]:
-        """Whose dead runs this one may find: of a shard its own; of the whole job also of shards that went for good."""
-        name = self.job.name
-        return shards.names(name, shards.MOST) if self.job.sharded and name == shards.whole(name) else [name]
 
     def _trigger(self, db) -> str | None:
         """How this run stands to its slot, judged under the lock, so that it holds. None: the slot is done."""

@@ -70,7 +70,7 @@ def _accounts_and_operation(db, own_only: bool) -> list:
             for statement in ddl.missing(db, each)]
 
 
-CHANGED_IN_3 = ("export_requests", "account_deletions")
+CHANGED_IN_3 = ("job_runs", "export_requests", "account_deletions")
 MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for

@@ -157,8 +157,9 @@ TABLES = {
         unique slot: job, slot                   # a slot is started once, whoever starts it
         unique run: run_id                       # the end of a run is written to its own row
         index latest: job, id                    # a job's last runs
-        index outcome: job, status, id           # a job's running rows, and its last good ones
+        index outcome: job, status, id           # a job's last good runs
         index started: started_at                # purging old ones
+        index running: status                    # which run now, or died: few at any time
         """,
     "gauges": """
         What was measured in each hour of the last 30 days: the charts of the status page.

@@ -56,7 +56,9 @@ ROWS = {
     "header_snapshots": ("message_log_id user_id created_at", 2500, lambda n: (
         n * 5 if n % 9 else 900_000 + n, n % USERS + 1, ago(n * 54))),
     "job_runs": ("run_id job status started_at finished_at duration_ms", 2500, lambda n: (
-        f"old{n}", ("retry_forwards", "purge_failed_emails")[n % 2], "ok", ago(n * 54), PAST, 80)),
+        f"old{n}", ("retry_forwards", "purge_failed_emails")[n % 2],
+        {1: "partial", 2: "skipped", 3: "failed", 4: "vanished", 5: "timeout"}.get(n % 40, "ok"), ago(n * 54), PAST,
+        80)),
     "overflow_hold": ("user_id alias_id raw_path held_at warned_at warning_id released_at", 2500, held),
     "spam_quarantine": ("user_id alias_id raw_path quarantined_at", 2500, lambda n: (
         n % USERS + 1, n % 900, f"spam{n}.eml", ago(n * 18))),
