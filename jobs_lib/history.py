@@ -78,7 +78,8 @@ def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
     """
     rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"
                     " lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
-    dead = [row for row in rows if job in (row["job"], shards.whole(row["job"])) and is_dead(row, now, installation, lock)]
+    own = [row for row in rows if job in (row["job"], shards.whole(row["job"]))]
+    dead = [row for row in own if is_dead(row, now, installation, lock)]
     for row in dead:
         progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
