@@ -12,7 +12,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from . import clock, due, schedule, shards
-from .errors import ConfigError, UsageError
+from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
 from .schema import version
@@ -238,11 +238,8 @@ def _folder(config, section: str, option: str) -> str:
     except (ConfigError, KeyError, AttributeError):
         return ""
     if option == "database":
-        from .ports.copies import database_file
-        try:
-            value = os.path.dirname(database_file(value, config.folder))
-        except UsageError:                  # it is on a server
-            return ""
+        from .ports.dialects import file_of
+        value = os.path.dirname(file_of(value, config.folder))
     if not value or "://" in value:
         return ""
     while not os.path.isdir(value):

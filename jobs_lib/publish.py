@@ -6,7 +6,7 @@ from contextlib import suppress
 from glob import escape, glob
 
 from . import folders, schedule
-from .errors import ConfigError, DatabaseError, JobsError, Stopped
+from .errors import ConfigError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
 SECONDS = 20.0                   # for all files of [status]: they are made after the run, outside of its budget
@@ -87,6 +87,7 @@ def replace(config, what: str, path: str, text: str, mode: int = PUBLIC) -> None
 def _taken(config) -> list[tuple[str, str]]:
     """(name, path) of what no page may replace, nor be put into."""
     from . import settings
+    from .ports.dialects import file_of
 
     found = [("config.ini", config.path), (".env", os.path.join(config.folder, ".env"))]
     for section, option in (*PRIVATE_FOLDERS, ("core", "database")):
@@ -95,23 +96,11 @@ def _taken(config) -> list[tuple[str, str]]:
         except ConfigError:                 # it is told elsewhere, and keeps no page back
             value = settings.SECTIONS[section][option].default
         if option == "database":
-            file = database_file(value, config.folder)
+            file = file_of(value, config.folder)
             found += [("[core] database", file + suffix) for suffix in BESIDE_SQLITE if file]
         elif value and "://" not in value:
             found.append((f"[{section}] {option}", value))
     return found
-
-
-def database_file(url: str, folder: str) -> str:
-    """The file of an SQLite database, or "" for one on a server."""
-    from .ports import dialects
-
-    if not url.startswith("sqlite:"):
-        return ""
-    try:
-        return dialects.load(url).parse(url, folder, 1.0).path
-    except DatabaseError:                   # a URL that makes no sense, told by who connects
-        return ""
 
 
 def files(config, ports, seconds: float = SECONDS) -> list[str]:

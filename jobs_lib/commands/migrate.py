@@ -53,11 +53,11 @@ def run(args, make_session, config_path) -> int:
 def _to_be_read(session):
     """The database; before the first `migrate` of an SQLite file, an empty one in its place."""
     from ..ports.db import connect
-    from ..publish import database_file
+    from ..ports.dialects import file_of
 
     config = session.config
     core = config.section("core")
-    file = database_file(core.database, config.folder)
+    file = file_of(core.database, config.folder)
     if not file or os.path.exists(file):
         return session.ports.connect()
     return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(), columns=config.columns())

@@ -12,6 +12,7 @@ from .. import settings
 from ..config_check import readable
 from ..findings import note, ok, problem, run, warning
 from ..folders import HTACCESS
+from ..ports import dialects
 from . import NothingToAsk
 from .mounts import NETWORK, file_system
 
@@ -47,9 +48,8 @@ def _places(patient) -> dict[str, str]:
 
 def _database_file(patient) -> str | None:
     """The SQLite file, if that is the database."""
-    _, _, rest = patient.section("core").database.partition(":///")
-    path = os.path.join(patient.config.folder, rest.partition("?")[0])
-    return path if rest and os.path.isfile(path) else None
+    path = dialects.file_of(patient.section("core").database, patient.config.folder)
+    return path if os.path.isfile(path) else None
 
 
 def configuration(patient):

@@ -17,9 +17,9 @@ ONLY_SQLITE = ("a sandbox is a copy of an SQLite file, and this database is on a
 
 def database_file(url: str, base: str) -> str:
     """The path of the SQLite file behind `[core] database`; UsageError when it is not one."""
-    if not url.startswith("sqlite:"):
+    path = dialects.file_of(url, base)
+    if not path:
         raise UsageError(ONLY_SQLITE)
-    path = dialects.load(url).parse(url, base, 5.0).path
     if not os.path.isfile(path):
         raise DatabaseError(f"no SQLite file {path}: `jobs.py migrate` makes it, if the path is right")
     return path

@@ -137,5 +137,5 @@ def test_packages_that_are_missing_are_named(source, tmp_path):
     made = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--packages", tmp_path], text=True,
                           capture_output=True)
     assert made.returncode == 1
-    assert "PyMySQL and python-dotenv and dnspython: not found in" in made.stderr
+    assert "PyMySQL, python-dotenv, dnspython: not found in" in made.stderr
     assert "./install.sh bundle" in made.stderr

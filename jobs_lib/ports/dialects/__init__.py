@@ -67,6 +67,16 @@ def load(url: str):
     raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
 
 
+def file_of(url: str, base: str) -> str:
+    """The file of an SQLite database, whether it is there or not; "" for one on a server or in no file."""
+    if url.partition(":")[0] != "sqlite":
+        return ""
+    try:
+        return load(url).parse(url, base, 1.0).path
+    except DatabaseError:                   # a URL that makes no sense, told by who connects
+        return ""
+
+
 def health(dialect):
     """The module that judges such a server or file for `jobs.py doctor`: `examine(db, now)` yields findings.
 
