@@ -161,9 +161,15 @@ def _address(value: str) -> str:
     return value
 
 
+def _redis(value: str) -> str:
+    if value.partition("://")[0] not in ("redis", "rediss", "unix") or "://" not in value:
+        raise ValueError("expected redis://host:6379/0, rediss://... or unix:///path/redis.sock")
+    return _text(value)
+
+
 def _broker(value: str) -> str:
-    if value.partition("://")[0] not in ("redis", "rediss", "unix", "amqp", "amqps") or "://" not in value:
-        raise ValueError("expected redis://host:6379/0, rediss://..., unix:///path, amqp://user:password@host:5672//")
+    if value.partition("://")[0] not in ("amqp", "amqps", "redis", "rediss") or "://" not in value:
+        raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or redis://host:6379/0")
     return _text(value)
 
 
@@ -200,6 +206,7 @@ def _show_nameserver(value: tuple) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+redis = Kind("Redis URL", _redis, mask=hide_password)
 broker = Kind("broker URL", _broker, mask=hide_password)
 identifier = Kind("letters, digits and _", _name)
 host = Kind("host name", _host)
@@ -322,6 +329,16 @@ def choice(*words: str) -> Kind:
         from .spelling import did_you_mean
         raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
     return Kind(" or ".join(words), parse)
+
+
+def at_least(least: str) -> Kind:
+    """A duration that is not shorter than this one."""
+    def parse(value: str) -> timedelta:
+        found = _duration(value)
+        if found < _duration(least):
+            raise ValueError(f"expected at least {least}")
+        return found
+    return Kind(f"duration, at least {least}", parse, show_duration)
 
 
 def optional(kind: Kind) -> Kind:

@@ -170,12 +170,12 @@ SECTIONS["status"] = {
                                                     "/var/lib/prometheus/node-exporter/jobs.prom. Empty: none."),
 }
 SECTIONS["worker"] = {
-    "redis": Option(kind.broker, "redis://localhost:6379/0",
+    "redis": Option(kind.redis, "redis://localhost:6379/0",
                     "RQ's Redis: redis://user:password@host:6379/0, rediss://... or unix:///path/redis.sock."),
     "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
                      "Celery's broker: amqp://user:password@host:5672// for RabbitMQ, or redis://..."),
     "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: jobs_critical, "
-                                              "jobs_high, jobs_normal, jobs_low."),
+                                              "jobs_high and so on. Two installations on one broker need two names."),
     "shards": Option(kind.integer(1, shards.MOST), "1",
                      "By so many workers at once each of the large queues is worked: forwards, notices, webhooks, "
                      "domains and exports."),

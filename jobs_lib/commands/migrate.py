@@ -44,7 +44,8 @@ def run(args, make_session, config_path) -> int:
     _settle_in(session, db)
     lacks = adoption.statements(db)
     ours = "our own tables" if lacks else "the schema"
-    session.console.answer(f"{len(done)} statements run: {ours} {'are' if lacks else 'is'} up to date" if done
+    made = f"{len(done)} statement{'s' * (len(done) != 1)} run"
+    session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)
     return OK

@@ -17,15 +17,16 @@ LAST_SECONDS = 20.0          # that a job of priority `last` may take when the o
 
 
 def arguments(parser) -> None:
-    """--budget and --json."""
+    """--budget, --json and -v."""
     parser.add_argument("--budget", metavar="DURATION", type=_duration,
                         help="how long all of it may work (default: [core] budget)")
     parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON document")
+    parser.add_argument("-v", "--verbose", action="store_const", const=1, dest="level", help="say what was done")
 
 
 def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
-    session = make_session(config_path, 0 if args.json else None)
+    session = make_session(config_path, 0 if args.json else args.level)
     budget = args.budget or session.config.section("core").budget
     results, code = tick(session.config, session.ports, budget.total_seconds(), session.console)
     if args.json:

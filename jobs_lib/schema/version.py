@@ -33,13 +33,14 @@ def check(db) -> bool:
             raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in config.ini, or run "
                           "`jobs.py migrate`") from None
     version = row["version"] or 0
+    command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"      # an app that has tables keeps its own
     if version == SCHEMA_VERSION:
         return row["app_tables"] == complete(db.name)
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
-        raise Unfit("the database has no tables of this bundle yet: run `jobs.py migrate`")
-    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run `jobs.py migrate`")
+        raise Unfit(f"the database has no tables of this bundle yet: run {command}")
+    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run {command}")
 
 
 def complete(names) -> str:
