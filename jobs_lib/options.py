@@ -331,16 +331,6 @@ def choice(*words: str) -> Kind:
     return Kind(" or ".join(words), parse)
 
 
-def at_least(least: str) -> Kind:
-    """A duration that is not shorter than this one."""
-    def parse(value: str) -> timedelta:
-        found = _duration(value)
-        if found < _duration(least):
-            raise ValueError(f"expected at least {least}")
-        return found
-    return Kind(f"duration, at least {least}", parse, show_duration)
-
-
 def optional(kind: Kind) -> Kind:
     """`off` (None) or a value of the kind."""
     def parse(value: str):

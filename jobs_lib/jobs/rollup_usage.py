@@ -23,7 +23,7 @@ from ..options import Option
 @declare(
     schedule="9 * * * *",
     options={
-        "keep": Option(kind.optional(kind.at_least("62d")), "800d",
+        "keep": Option(kind.optional(kind.duration), "800d",
                        "How long usage is kept, in whole weeks; at least as long as a billing cycle and what your "
                        "pages show. Days before that are not added up, even if there are logs of them."),
         "from": Option(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this day on, whether or "
