@@ -93,7 +93,7 @@ def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, rela
             with tempfile.TemporaryDirectory() as folder:
                 service = Service(folder, server.database(), mail={"port": relay_port},
                                   webhooks={"allow_networks": "127.0.0.0/8", "concurrency": args.concurrency})
-                service.configure("worker", redis=broker.url, broker=broker.url, shards=number,
+                service.configure("worker", **{"redis" if engine == "rq" else "broker": broker.url}, shards=number,
                                   queues=f"q{os.urandom(4).hex()}")
                 service.configure(mode=mode)
                 if kind == "webhooks":
