@@ -38,7 +38,7 @@ def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
         try:
             if _counts(config, job, db, now, states.get(job.name)):
                 slot = latest_slot(config, job, now)
-                slots += [(job._replace(name=name), slot) for name in shards.names(job.name, config.shards(job))]
+                slots += [(part, slot) for part in shards.parts(job, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
     slots = [(job, slot) for job, slot in slots if not _is_early(slot, states[shards.whole(job.name)]["due_after"])]

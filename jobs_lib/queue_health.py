@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 from . import clock, shards
 from .recipes import forwards, notifications, webhooks
+from .recipes.domains import ACTIVE
 from .recipes.queue import Worker
 
 QueueHealth = namedtuple("QueueHealth", "name job what depth due oldest_due_at uncertain_last_day "
@@ -30,7 +31,6 @@ KINDS = (
 )
 ENGINES = {"failed_emails": forwards.queue, "notifications": notifications.queue,
            "webhook_deliveries": webhooks.queue}
-ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')")
 DAY = timedelta(days=1)
 RUNS_A_DAY = 400
 TRIED = ("retried", "uncertain", "given_back", "put_off")

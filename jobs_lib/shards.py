@@ -26,6 +26,11 @@ def names(job: str, count: int) -> list[str]:
     return [job, *(f"{job}{SHARD}{each}" for each in range(1, count))]
 
 
+def parts(job, count: int) -> list:
+    """The shards of a job, each as a job under its own name; the job itself where there is one."""
+    return [job._replace(name=name) for name in names(job.name, count)]
+
+
 def is_mine(shard: tuple, key: str) -> bool:
     """Whether all that has this key, such as a host, is this shard's: (which, of how many)."""
     which, count = shard

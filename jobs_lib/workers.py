@@ -49,7 +49,7 @@ def message(config, job, scheduled: bool) -> Message:
 
 def parts(config, job) -> list:
     """The shards of a job, each as a job; the job itself where there is one."""
-    return [job._replace(name=name) for name in shards.names(job.name, config.shards(job))]
+    return shards.parts(job, config.shards(job))
 
 
 def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
