@@ -7,7 +7,7 @@ from __future__ import annotations
 from ..errors import Unfit
 from ..ports.dialects import Missing
 
-SCHEMA_VERSION = 3           # the last of the migrations
+SCHEMA_VERSION = 4           # the last of the migrations
 APP_TABLES = "app_tables"    # in `meta`: what schema/adoption.py found out
 
 
