@@ -14,6 +14,7 @@ from .spelling import did_you_mean
 PREFIX = "JOBS_"
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
 LOCAL = ("localhost", "localhost.localdomain")
+LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
 SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
 
 
@@ -80,8 +81,8 @@ def warnings(config: Config, jobs: list) -> list[str]:
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
     return [*found, *readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs), *_open_store(config),
-            *_no_folder(config)]
+            *_database(config), *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs),
+            *_open_store(config), *_no_folder(config)]
 
 
 def readable(config: Config) -> list[str]:
@@ -140,6 +141,23 @@ def _strays(config: Config) -> list[str]:
     return found
 
 
+def _database(config: Config) -> list[str]:
+    """A server elsewhere that is not verified, or reads all in clear, since the URL says so."""
+    from .ports import dialects
+
+    try:
+        url = config.section("core").database
+        target = dialects.load(url).parse(url, config.folder, 1.0)
+    except (ConfigError, DatabaseError):
+        return []
+    host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
+    if tls not in ("off", "on") or target.socket or target.host in LOOPBACK:
+        return []
+    how = ("passwords and people's data cross the network in clear" if tls == "off" else
+           "the server is not verified, so anyone in between can read along")
+    return [f"[core] database: ?tls={tls} to {host}: {how}; put ?ssl_ca=/path/to/ca.pem in its place"]
+
+
 def _mail(config: Config) -> list[str]:
     """What a relay will hardly take."""
     try:
@@ -162,7 +180,7 @@ def _mail(config: Config) -> list[str]:
     if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
         expected = "tls" if mail.port == TLS_PORT else "starttls or none"
         found.append(f"[mail] port {mail.port} goes with security = {expected}, not {mail.security}")
-    if mail.security == "none" and mail.host not in (*LOCAL, "127.0.0.1", "::1"):
+    if mail.security == "none" and mail.host not in LOOPBACK:
         found.append(f"[mail] security = none: mail goes to {mail.host} in clear")
     return found
 

@@ -78,11 +78,15 @@ def _server_url(rest: str) -> None:
         raise ValueError("expected mysql://user:password@host:3306/name, the name without a slash")
     if colon and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
         raise ValueError("expected a port of 1-65535 in mysql://user:password@host:3306/name")
-    if any(word.partition("=")[0] not in ("unix_socket", "ssl_ca") for word in parameters.split("&") if word):
-        raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path or "
-                         "?ssl_ca=/path")
+    options = dict(word.partition("=")[::2] for word in parameters.split("&") if word)
+    if not {"unix_socket", "ssl_ca", "tls"} >= options.keys() or options.get("tls", "on") not in TLS:
+        raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path, "
+                         f"?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if options.get("tls") == "ca" and not options.get("ssl_ca"):
+        raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that signed the certificate")
 
 
+TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
 DATABASE_URLS = {"sqlite": _file_url, "mysql": _server_url, "mariadb": _server_url}
 
 

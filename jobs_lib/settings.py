@@ -29,7 +29,9 @@ SECTIONS = {
     "core": {
         "database": Option(kind.database, "sqlite:///var/jobs.db",
                            "sqlite:///relative.db, sqlite:////absolute.db or "
-                           "mysql://user:password@host:3306/name (or ...@localhost/name?unix_socket=/path). "
+                           "mysql://user:password@host:3306/name (or ...@localhost/name?unix_socket=/path). A server "
+                           "on another host has to prove itself by TLS: ?ssl_ca=/path/to/ca.pem names its authority, "
+                           "?tls=off or ?tls=on does without (docs/security.md). "
                            "In user and password write % as %25, @ as %40, : as %3A, / as %2F."),
         "prefix": Option(kind.identifier, "", "Put before the name of every table, for a database shared with others."),
         "state_dir": Option(kind.path, "var/state", "Locks and this installation's identity; private, never emptied."),

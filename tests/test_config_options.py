@@ -125,6 +125,8 @@ def test_the_mail_ports_patterns_can_be_written_as_a_list():
     ("mysql://me:hunter2@host:65536/name", "a port of 1-65535"),
     ("mysql://me:hunter2@host:port/name", "a port of 1-65535"),
     ("mysql://me:hunter2@host/name?ssl=1", "expected nothing after"),
+    ("mysql://me:hunter2@host/name?tls=maybe", "?tls=off|on|ca|verify"),
+    ("mysql://me:hunter2@host/name?tls=ca", "expected &ssl_ca=/path with ?tls=ca"),
 ])
 def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said):
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
@@ -134,7 +136,8 @@ def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said)
 
 @pytest.mark.parametrize("url", [
     "sqlite:///jobs.db", "sqlite:////srv/jobs.db?vfs=unix-dotfile", "mysql://me:a@b/c:d?e@host:3306/name",
-    "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem", "mysql://me:@/name",
+    "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem",
+    "mysql://me:x@host/name?tls=off", "mysql://me:x@host/name?ssl_ca=/etc/ca.pem&tls=ca", "mysql://me:@/name",
 ])
 def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
     assert kind.database.parse(url) == url

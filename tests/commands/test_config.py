@@ -172,6 +172,12 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     (FINE + "[status]\npage = status.html\n", {}, None),
     (FINE + "[core]\ngrace = 10s\n[purge_failed_emails]\nbudget = 50s\n", {}, None),
     ("[mail]\ntransport = maildir\n[archive]\nstore = archives\n[check_domains]\nenabled = no\n", {}, None),
+    (FINE + "[core]\ndatabase = mysql://me@db.example.org/name\n", {}, None),
+    (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=off\n", {},          # R71
+     "[core] database: ?tls=off to db.example.org: passwords and people's data cross the network in clear"),
+    (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=on\n", {},
+     "?tls=on to db.example.org: the server is not verified"),
+    (FINE + "[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off\n", {}, None),
     ("[mail]\n", {}, "[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require"),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):

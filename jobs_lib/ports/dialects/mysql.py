@@ -4,11 +4,11 @@ from __future__ import annotations
 import os
 import select
 import socket
-import sys
 from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
+from ...options import TLS
 from . import Batches, Conflict, Lost, Missing, way_to_pymysql
 
 try:
@@ -16,8 +16,10 @@ try:
 except ImportError:
     raise DatabaseError("a mysql:// database needs PyMySQL, which is not installed: "
                         + way_to_pymysql(__file__.rpartition("/jobs_lib/")[0])) from None
-from pymysql.constants import CLIENT, FIELD_TYPE
+from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
+
+from .mysql_sign_in import sign_in
 
 name = "mysql"
 package = "PyMySQL"
@@ -33,13 +35,13 @@ batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25
 by_key = ""                          # for a range of the primary key it takes the primary key by itself
 after_batch = ""
 
-Target = namedtuple("Target", "user password host port socket ca database timeout")
+Target = namedtuple("Target", "user password host port socket ca tls database timeout")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we
-# prefer the socket, since many hosts grant `user@localhost` only and listen on no port.
-SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock",
-           "/tmp/mysql.sock")
+# prefer the socket, since many hosts grant `user@localhost` only and listen on no port. Never one in a folder
+# where anybody may make one.
+SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
 
 _KEY = "CHARACTER SET ascii COLLATE ascii_bin"       # exact and short: fits any index, compares byte by byte
 types = {
@@ -77,9 +79,9 @@ def now_default(db) -> str:
 def parse(url: str, base: str, timeout: float) -> Target:
     """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
 
-    After it `?unix_socket=/path`, or `?ssl_ca=/path`: TLS, with the server's certificate and name verified by
-    that CA. Without it a remote connection is encrypted if both PyMySQL and the server offer it, and verifies
-    nothing.
+    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate and its name, by
+    that CA or the system's), ca (by that CA, whatever its name), on (encrypted, nothing verified) or off. Elsewhere
+    than on this machine, and with a CA, it is verify unless something else is said; here it is off.
     """
     login, _, place = url.partition("://")[2].rpartition("@")
     user, _, password = login.partition(":")
@@ -87,19 +89,23 @@ def parse(url: str, base: str, timeout: float) -> Target:
     server, _, database = place.partition("/")
     host, _, port = server.partition(":")
     options = dict(parse_qsl(parameters))
-    path, ca = options.pop("unix_socket", None), options.pop("ssl_ca", None)
-    if not user or not database or options or not (port or "1").isdigit():
+    path, ca, tls = (options.pop(word, None) for word in ("unix_socket", "ssl_ca", "tls"))
+    if not user or not database or options or not (port or "1").isdigit() or (tls and tls not in TLS):
         raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more"
-                            " after it than ?unix_socket=/path or ?ssl_ca=/path")
-    if not path and not port and not ca and host in ("", "localhost"):
+                            f" after it than ?unix_socket=/path, ?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if not path and not port and not ca and not tls and host in ("", "localhost"):
         path = next((place for place in SOCKETS if os.path.exists(place)), None)
-    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca,
+    if path:
+        ca, tls = None, "off"
+    elif not tls:
+        tls = "off" if (host or "localhost") in LOOPBACK and not ca else "verify"
+    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca, tls,
                   unquote(database), timeout)
 
 
 def connect(target: Target, readonly: bool, create: bool):
     """A connection in autocommit with our settings, whatever the server's own are."""
-    raw = _sign_in(target, CONNECT_SECONDS)
+    raw = sign_in(target, CONNECT_SECONDS, _CONVERT)
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
@@ -109,24 +115,6 @@ def connect(target: Target, readonly: bool, create: bool):
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                        + (", READ ONLY" if readonly else ""))
     return raw
-
-
-def _sign_in(target: Target, seconds: float):
-    if target.ca:
-        if not os.path.exists(target.ca):
-            raise DatabaseError(f"[core] database: no file {target.ca}")
-        tls = {"ssl_ca": target.ca, "ssl_verify_cert": True, "ssl_verify_identity": True}
-    else:
-        tls = {"ssl_disabled": True} if target.socket or target.host in LOOPBACK else {}
-    try:
-        return pymysql.connect(
-            user=target.user, password=target.password, database=target.database, host=target.host,
-            port=target.port, unix_socket=target.socket, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS,
-            conv=_CONVERT, connect_timeout=seconds, autocommit=None, **tls)
-    except RuntimeError:             # the one thing PyMySQL says this way
-        raise DatabaseError("the database server's way to sign in needs the package cryptography, or a"
-                            " connection by unix_socket:"
-                            f" run `{sys.executable} -m pip install cryptography`") from None
 
 
 def close(raw) -> None:
@@ -160,7 +148,7 @@ def in_transaction(raw) -> bool:
 
 def interrupt(raw, target) -> None:
     """KILL, by a second connection: a server ends, and commits, a statement whose client is gone."""
-    other = _sign_in(target, KILL_SECONDS)
+    other = sign_in(target, KILL_SECONDS, _CONVERT)
     try:
         other.query(f"KILL {raw.thread_id()}")
     finally:

@@ -109,10 +109,12 @@ def _encryption(db):
     ciphers = [row["Value"] for row in db.query("SHOW SESSION STATUS WHERE Variable_name = 'Ssl_cipher'")]
     if not any(ciphers):
         yield warning(f"The connection to {target.host} is not encrypted", "The password and people's data cross the "
-                      "network in clear.", "Add ?ssl_ca=/path/to/ca.pem to [core] database (docs/install.md).")
-    elif not target.ca:
-        yield note(f"The connection to {target.host} is encrypted, and the server is not verified",
-                   "Whoever can stand in between can read along.", "Add ?ssl_ca=/path/to/ca.pem to [core] database.")
+                      "network in clear.", "Put ?ssl_ca=/path/to/ca.pem in place of ?tls=off in [core] database "
+                      "(docs/install.md).")
+    elif target.tls == "on":
+        yield note(f"The connection to {target.host} is encrypted, and the server is not verified (?tls=on)",
+                   "Anyone in between can read along.",
+                   "Put ?ssl_ca=/path/to/ca.pem in its place in [core] database.")
 
 
 def _tables(db):
