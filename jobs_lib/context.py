@@ -126,6 +126,10 @@ class Context:
         while not self.should_stop() and (left := until - self._ports.monotonic()) > 0:
             self._ports.sleep(min(left, 0.5))
 
+    def wait(self, seconds: float) -> None:
+        """Wait, whatever asks the run to stop: for what has to be stored before it may."""
+        self._ports.sleep(seconds)
+
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is: on a terminal at once, into its row every few seconds.
 

@@ -11,7 +11,7 @@ from .. import clock
 from ..addresses import AddressError, mask
 from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Result
-from .queue import CLAIM, Worker
+from .queue import CLAIM, Worker, until_stored
 from .relay import FAILURES, QUOTA_PAUSE, Relay
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
@@ -122,9 +122,9 @@ class Sending:
                 self.done += 1
                 self.ctx.progress(self.done, self.total)
         except DatabaseError:               # the next row could not be begun: this one was sent all the same
-            self._commit(None)
+            self._store_held()
             raise
-        self._commit(None)
+        self._store_held()
 
     def end(self) -> JobsError | None:
         """Tell the other processes how the relay is, and what is wrong when it does not work."""
@@ -165,7 +165,7 @@ class Sending:
             self.claimed = rows
             self._ask_who_is_gone()
             yield from rows
-            self._commit(None)
+            self._store_held()
 
     def _ask_who_is_gone(self) -> None:
         self.gone, self.asked_at = {**self.items.gone(self.claimed), **_timeless(self.claimed)}, self.ctx.clock()
@@ -203,26 +203,28 @@ class Sending:
                                                       for sql, values in queue.ranks])
         self.failures_full = limit
 
-    def _commit(self, row: dict | None) -> tuple[bool, tuple | None]:
+    def _commit(self, row: dict) -> tuple[bool, tuple | None]:
         """One commit: the result in hand, and the start of `row`. (whether it began, the limit that is reached)."""
-        if row is None and self.held is None:
-            return False, None
-        held, settled, begun, full = self.held, None, False, None
+        held = self.held
 
         def work():
-            nonlocal settled, begun, full
-            if held:
-                settled = self._settle(*held)
-            if row:
-                begun, full = self._start(row)
-        self.ctx.db.batch(work)
-        self.held = None
-        if held:
-            self._report(held[0], held[1], settled)
-        if row and row["id"] in self.gone:
+            return self._settle(*held) if held else None, *self._start(row)
+        settled, begun, full = self.ctx.db.batch(work)
+        self._done_with_held(settled)
+        if row["id"] in self.gone:
             self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
             self.ctx.log.event(self.items.event, id=row["id"], outcome="cancelled", reason=self.gone[row["id"]])
         return begun, full
+
+    def _store_held(self) -> None:
+        """The result in hand, by itself."""
+        if self.held:
+            self._done_with_held(until_stored(self.ctx, lambda: self._settle(*self.held)))
+
+    def _done_with_held(self, settled) -> None:
+        held, self.held = self.held, None
+        if held:
+            self._report(held[0], held[1], settled)
 
     def _start(self, row: dict) -> tuple[bool, tuple | None]:
         if (self.ctx.clock() - self.asked_at).total_seconds() >= GONE_FOR:
@@ -273,13 +275,23 @@ class Sending:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = self.ctx.clock() + wait
         if outcome == "back":
-            self._give_back(row)
             stored["last_attempt_at"] = row["last_attempt_at"]
         else:
             said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
             stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
-            self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
-        return self.worker.settle(row, outcome, **stored, **self.items.settled(row, result, self.ctx.clock()))
+        settled = self.worker.settle(row, outcome, **stored, **self.items.settled(row, result, self.ctx.clock()))
+        if settled.stored:              # else it was stored before, with what follows
+            self._count(row, result, outcome)
+        return settled
+
+    def _count(self, row: dict, result: Result, outcome: str) -> None:
+        """Put right what was counted when the row was begun."""
+        if outcome == "back":
+            self._give_back(row)
+            return
+        if result.outcome == FINAL and not result.code:     # refused by ourselves: the relay never saw it
+            self.relay.give_back(row["reserved"])
+        self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
 
     def _count_failure(self, row: dict, failed: bool) -> None:
         before = self.items.failed_before(row)

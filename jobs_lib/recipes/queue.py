@@ -20,11 +20,15 @@ from datetime import timedelta
 from functools import partial
 
 from .. import clock
+from ..errors import DatabaseError, Duplicate
+from ..ports.dialects import Missing
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
 LEASE_MARGIN = timedelta(minutes=2)
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
+STORE_MARGIN = 3.0                  # seconds before the hard limit after which no result is stored any more
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
 NEVER_TRIED = 1                     # which of Worker._rules() is for rows without `next_attempt_at`
 
 Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks", defaults=((("1 = 1", {}),),))
@@ -39,7 +43,32 @@ lifetime   a retry after this age is the last, or None
 ranks      [(SQL, values)]: rows of the first go before those of the second, and so on; each row is in one of them
 """
 
-Settled = namedtuple("Settled", "status outcome next_attempt_at", defaults=(None,))
+Settled = namedtuple("Settled", "status outcome next_attempt_at stored", defaults=(None, True))
+# stored: False when the row was no longer ours, such as after a COMMIT whose answer was lost
+
+
+def until_stored(ctx, work):
+    """`work()` in one transaction, tried again until it is stored, and its result.
+
+    For the result of what was handed over: to lose it is to send it twice. So neither a locked file nor a server that
+    restarts or a full disk ends the tries, only the hard limit. `work` may run again after a COMMIT that came through
+    although its answer was lost, so each of its statements is guarded, as `settle` is by the claim's token.
+    """
+    pause, failed = FIRST_PAUSE, False
+    while True:
+        try:
+            return ctx.db.batch(work)
+        except (Missing, Duplicate):
+            raise                       # no database gets over this by waiting
+        except DatabaseError as error:
+            left = ctx.hard_limit - ctx.monotonic() - STORE_MARGIN
+            if left <= 0:
+                raise
+            if not failed:
+                ctx.log.warning("result not stored yet", error=str(error), seconds_left=int(left))
+            failed = True
+        ctx.wait(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE)
 
 
 class Worker:
@@ -220,9 +249,9 @@ class Worker:
         elif outcome == "uncertain":
             values["uncertain"] = TRY_AGAIN if row["uncertain"] == SURE else TRIED_AGAIN
         sets = ", ".join(f"{name} = :{name}" for name in values)
-        self.db.execute(f"UPDATE {self.table} SET {sets} WHERE id = :id AND claim_token = :token",
-                        id=row["id"], token=self.token, **values)
-        return result._replace(next_attempt_at=values["next_attempt_at"])
+        stored_now = self.db.execute(f"UPDATE {self.table} SET {sets} WHERE id = :id AND claim_token = :token",
+                                     id=row["id"], token=self.token, **values)
+        return result._replace(next_attempt_at=values["next_attempt_at"], stored=stored_now == 1)
 
     def _judge(self, row: dict, outcome: str, now) -> Settled:
         if outcome == "done":

@@ -520,6 +520,16 @@ def test_what_the_relay_never_took_is_given_back_to_the_limit(bench, forward):  
     assert bench.attempt("retry_forwards")["counts"]["sent"] == 1
 
 
+def test_what_we_refuse_ourselves_uses_up_no_limit(bench, forward):     # R37
+    bench.config(mail={"per_hour": "2", "urgent_share": "0", "failures_per_hour": "5"})
+    forward(1, envelope_to="no address"), forward(2, raw_path="../2.eml")
+    forward(4, b"Received: from a by b\r\n" * 51 + LETTER % (4, 4))
+    forward(5), forward(6)
+    assert bench.run("retry_forwards") == {"sent": 2, "retried": 0, "failed": 3, "notices": 2}
+    assert bench.db.value("SELECT SUM(recipients) FROM {mail_counters} WHERE span = 'hour'") == 2
+    assert bench.db.value("SELECT SUM(failures) FROM {mail_counters} WHERE span = 'hour'") == 0
+
+
 def test_failures_an_hour_can_be_limited_too(bench, forward):     # R37
     bench.config(mail={"per_hour": "off", "failures_per_hour": "2"})
     for id in range(1, 5):
