@@ -1,10 +1,14 @@
 """Times as the database holds them: UTC, whole seconds, `YYYY-MM-DD HH:MM:SS`."""
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+
+from .errors import Invalid
 
 UTC = timezone.utc
 FORMAT = "%Y-%m-%d %H:%M:%S"
+FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one: MySQL's 0000-00-00 is none
+LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def now() -> datetime:
@@ -20,14 +24,27 @@ def text(moment: datetime) -> str:
 
 
 def parse(value: str) -> datetime:
-    """The aware UTC datetime behind the database's text."""
-    return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
-                    int(value[11:13]), int(value[14:16]), int(value[17:19]), tzinfo=UTC)
+    """The aware UTC datetime behind the database's text. Invalid for anything that is no time, NULL included."""
+    try:
+        if value >= FIRST:
+            return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
+                            int(value[11:13]), int(value[14:16]), int(value[17:19]), tzinfo=UTC)
+    except (ValueError, TypeError):
+        pass
+    raise Invalid(f"{str(value)[:40]!r} is no time")
+
+
+def plus(moment: datetime, span: timedelta) -> datetime:
+    """So much later, or earlier; the end of all times where an app's "never" (9999-12-31) would go beyond it."""
+    try:
+        return moment + span
+    except OverflowError:
+        return LAST if span > timedelta(0) else parse(FIRST)
 
 
 def parse_any(value) -> datetime | None:
     """The same, or None for NULL and for what is no time: an app may have written anything into its column."""
     try:
         return parse(value)
-    except (ValueError, TypeError):
+    except Invalid:
         return None

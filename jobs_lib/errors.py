@@ -53,6 +53,10 @@ class ReadOnly(DatabaseError):
     """A write was tried in a dry run and refused by the database or the port itself."""
 
 
+class Invalid(JobsError, ValueError):
+    """A value in a row cannot be what its column is for: that row is left out, and counted as `invalid`."""
+
+
 class LockHeld(JobsError):
     """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
 

@@ -12,13 +12,13 @@ from .reminders import SAMPLE_ROWS, Reminder, alone, notify, owners, plan
 EVENT = "alias.expired"
 MOST = 500                  # aliases of one owner that are switched off in one transaction, and that a notice lists
 NEWS = timedelta(days=7)    # of an older end nobody is told any more: it was long ago, as on a first run
-PAST = "active = 1 AND expires_at < :ended"
+PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
 COLUMNS = ("user_id", "address", "expires_at")
 
 
 def expire(ctx, counts: dict) -> None:
     """Switch off what is past its end, an owner at a time, each with its audit rows and its notice in one commit."""
-    past = {"ended": ctx.now}
+    past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
     if ctx.dry_run:
         _preview(ctx, past, counts)
         return
@@ -57,7 +57,7 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
 
 
 def _news(ctx, rows: list[dict]) -> list[dict]:
-    return [row for row in rows if clock.parse(row["expires_at"]) >= ctx.now - NEWS]
+    return [row for row in rows if (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
 
 
 def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
@@ -94,8 +94,8 @@ def _due(ctx) -> tuple[str, dict]:
 
 def _wanted(ctx, row: dict) -> bool:
     """Whether the owner is still to be told of this end: a notice from before its span was about an earlier one."""
-    told = row["expiry_notified_at"]
-    return told is None or clock.parse(told) < clock.parse(row["expires_at"]) - ctx.options.warn_before
+    told, end = clock.parse_any(row["expiry_notified_at"]), clock.parse_any(row["expires_at"])
+    return end is not None and (told is None or told < end - ctx.options.warn_before)
 
 
 def _key(kind: str, ctx, user_id: int, rows: list[dict]) -> str:

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import json
 
+from ..values import words
+
 ACTOR = "jobs"
 AT_ONCE = 100               # rows in one statement: SQLite looks for each name among all of it
 
@@ -17,7 +19,7 @@ def record_all(db, *, now, event: str, entries: list, severity: str = "info") ->
     for start in range(0, len(entries), AT_ONCE):
         part = entries[start:start + AT_ONCE]
         values = {f"user{at}": user_id for at, (user_id, _) in enumerate(part)}
-        values.update({f"details{at}": json.dumps(details, ensure_ascii=False, sort_keys=True)
+        values.update({f"details{at}": json.dumps(details, ensure_ascii=False, sort_keys=True, default=words)
                        for at, (_, details) in enumerate(part)})
         rows = ", ".join(f"(:user{at}, :actor, :event, :severity, :now, :details{at})" for at in range(len(part)))
         db.execute("INSERT INTO {audit_logs} (user_id, actor, event, severity, created_at, details)"

@@ -11,6 +11,7 @@ from functools import partial
 
 from .. import clock
 from ..schema import references
+from ..values import ordered
 from . import accounts, deletion_record
 from .deletion import complete, empty
 from .retention import SafetyStop
@@ -33,7 +34,7 @@ def _recent(ctx) -> list[int]:
     ids = _gone(ctx, deletion_record.recent(ctx, ctx.now - RECENT))
     return sorted({row["user_id"] for start in range(0, len(ids), PAGE) for reference in references.to("users")
                    for row in ctx.db.query(f"SELECT DISTINCT user_id FROM {{{reference.table}}}"
-                                           " WHERE user_id IN (:ids)", ids=ids[start:start + PAGE])})
+                                           " WHERE user_id IN (:ids)", ids=ids[start:start + PAGE])}, key=ordered)
 
 
 def _gone(ctx, ids: list[int]) -> list[int]:
@@ -79,7 +80,7 @@ def _all(ctx) -> list[int] | None:
             return None
         high = ctx.db.value("SELECT MAX(id) FROM (SELECT id FROM {users} WHERE id > :low ORDER BY id LIMIT :page)"
                             " AS page", low=low, page=PAGE)
-        gone += _gone(ctx, sorted(named(ctx.db, low, high)))
+        gone += _gone(ctx, sorted(named(ctx.db, low, high), key=ordered))
         low = high
     return gone
 
@@ -93,8 +94,8 @@ def named(db, low: int, high: int | None) -> set[int]:
 
 def _suspicious(ctx, known, gone: list[int]) -> str | None:
     if ctx.confirmed and not ctx.dry_run:
-        known.store(**{CONFIRMED: max(gone)})
-    new = sum(user_id > known.last.get(CONFIRMED, 0) for user_id in gone)
+        known.store(**{CONFIRMED: max((user_id for user_id in gone if isinstance(user_id, int)), default=1)})
+    new = sum(_is_new(user_id, known.last.get(CONFIRMED, 0)) for user_id in gone)
     users = ctx.db.value("SELECT COUNT(*) FROM {users}")
     if not new or (users and new <= max(MOST, SHARE * users)):      # all are confirmed, or few
         return None
@@ -108,7 +109,7 @@ def _erase(ctx, ids: list[int], counts: dict, pace, confirmed: int) -> bool:
         if ctx.should_stop():
             return False
         deletion, certain = ctx.db.batch(partial(_deletion, ctx, user_id))
-        if not certain and user_id > confirmed:
+        if not certain and _is_new(user_id, confirmed):
             continue
         batches = accounts.Batches(ctx, user_id, deletion, counts, pace, False)
         before = counts["rows"]
@@ -118,6 +119,12 @@ def _erase(ctx, ids: list[int], counts: dict, pace, confirmed: int) -> bool:
             ctx.db.batch(partial(complete, ctx, batches.deletion_id, ctx.clock()))
         counts["late_rows"] = counts.get("late_rows", 0) + counts["rows"] - before
     return True
+
+
+def _is_new(user_id, confirmed: int) -> bool:
+    """Whether the operator has not confirmed that this user is gone. Text, which SQLite keeps anywhere, is no number
+    to compare with: whoever confirms numbers confirms all of it."""
+    return user_id > confirmed if isinstance(user_id, (int, float)) else not confirmed
 
 
 def _deletion(ctx, user_id: int) -> tuple[int, bool]:

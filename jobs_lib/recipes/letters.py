@@ -74,8 +74,10 @@ def fold(text: str) -> str:
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 
-def size(number: int, base: int = 1000) -> str:
+def size(number, base: int = 1000) -> str:
     """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for who counts so."""
+    if not isinstance(number, (int, float)) or number < 0:
+        return "unknown"
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
             rounded = number / base ** power
@@ -136,7 +138,7 @@ def _plain(value):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_plain(inner) for inner in value]
-    return one_line(value, 500) if isinstance(value, str) else value
+    return one_line(value, 500) if isinstance(value, (str, bytes)) else value
 
 
 def _template(name: str, folder: str = "") -> str:

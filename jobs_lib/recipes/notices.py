@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from ..addresses import AddressError, check
+from ..values import words
 from .kinds import KINDS
 
 
@@ -27,13 +28,13 @@ def queue(db, *, now, user_id: int | None, kind: str, to_email: str, letter, ded
                      priority=about.priority, created_at=now)
 
 
-def one_line(words: str, limit: int = 150) -> str:
+def one_line(text, limit: int = 150) -> str:
     """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
-    words = " ".join("".join(char if char.isprintable() else " " for char in words).split())
-    return words if len(words) <= limit else words[:limit - 1] + "\u2026"
+    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
+    return text if len(text) <= limit else text[:limit - 1] + "\u2026"
 
 
-def short_hash(words: str) -> str:
+def short_hash(text: str) -> str:
     """Names something in a key of limited length."""
     from hashlib import sha256
-    return sha256(words.encode()).hexdigest()[:16]
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

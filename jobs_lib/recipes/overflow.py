@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock
+from ..values import ordered
 from . import letters
 from .notices import one_line
 from .reminders import Reminder, remind
@@ -68,8 +69,9 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     """What the templates show. `gone` is a promise: never before that, however late the mail."""
     soonest = ctx.clock() + NOTICE
     gone = {row["id"]: max(clock.parse(row["held_at"]) + ctx.options.keep, soonest) for row in rows}
+    ids = sorted({row["alias_id"] for row in rows}, key=ordered)
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
-        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=sorted({row["alias_id"] for row in rows}))}
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
     first = min(gone.values())
     return {
         "count": len(rows), "many": len(rows) > 1, "kept": letters.span(ctx.options.keep),

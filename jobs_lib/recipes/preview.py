@@ -55,7 +55,7 @@ def _files(ctx, chosen, column: str) -> dict:
             break
         paths = {row["path"] for row in ctx.db.query(
             f"SELECT {column} AS path FROM {table}{by_key} WHERE id BETWEEN :low AND :high AND {chosen.sql}",
-            low=low, high=low + WINDOW - 1, **chosen.values)}
+            low=low, high=low + WINDOW - 1, **chosen.values) if isinstance(row["path"], str)}
         for path in paths - _needed(ctx.db, paths, chosen, column, stays, low):
             status = _status(folder, path)
             if status is not None:

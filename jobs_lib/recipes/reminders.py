@@ -10,6 +10,9 @@ from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
+from .. import clock
+from ..errors import Invalid
+from ..values import INVALID
 from . import letters, notices
 
 PAGE = 500                # rows looked at together, to find the owners
@@ -62,9 +65,9 @@ def alone(ctx, user_id: int, counts: dict):
     """What one owner's rows cannot be read as, such as a time that is none, stops no other owner's."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError) as error:
-        counts["left_out"] = counts.get("left_out", 0) + 1
-        ctx.log.error("owner left out", user_id=user_id, error=f"{type(error).__name__}: {error}")
+    except Invalid as error:
+        counts[INVALID] = counts.get(INVALID, 0) + 1
+        ctx.log.error("owner left out", user_id=user_id, error=str(error))
 
 
 # Who
@@ -73,14 +76,15 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
     """The owner of each row of `table` that `sql` names, once each, in the order of their oldest such row.
 
     The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
+    A row whose `age` is no time, such as '' or MySQL's 0000-00-00, is no one's.
     """
     seen: set = set()
     last: dict = {}
     after = ""
     listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
     while not ctx.should_stop():
-        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {sql}{after} ORDER BY {age}, id LIMIT :page",
-                            **values, **last, page=PAGE)
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn AND {sql}{after}"
+                            f" ORDER BY {age}, id LIMIT :page", **{**values, **last, "dawn": clock.FIRST}, page=PAGE)
         for row in rows:
             if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
                 seen.add(row["user_id"])
@@ -111,12 +115,13 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     last: dict = {}
     age, after = reminder.age, ""
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for each of them.
-    of_them = f"user_id = :user_id AND CASE WHEN {sql} THEN 1 ELSE 0 END = 1"
+    of_them = f"user_id = :user_id AND CASE WHEN {age} >= :dawn AND {sql} THEN 1 ELSE 0 END = 1"
     while True:
         rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
                             f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
-                            user_id=user_id, most=reminder.most, **values, **last)
-        found += [row for row in rows if reminder.wanted is None or reminder.wanted(ctx, row)]
+                            **{**values, **last, "dawn": clock.FIRST}, user_id=user_id, most=reminder.most)
+        found += [row for row in rows
+                  if clock.parse_any(row[age]) and (reminder.wanted is None or reminder.wanted(ctx, row))]
         if len(rows) < reminder.most or len(found) >= reminder.most:
             return found[:reminder.most]
         last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}

@@ -154,7 +154,8 @@ def drop_files(ctx, paths: list[str], counts: dict) -> None:
     from . import spool
 
     folder, failed = ctx.section("spool").dir, []
-    for path in sorted(set(paths) - spool.named(ctx.db, set(paths))):
+    wanted = {path for path in paths if isinstance(path, str)}      # octets name no file
+    for path in sorted(wanted - spool.named(ctx.db, wanted)):
         try:
             freed = spool.remove(folder, path)
         except OSError as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
+from ..values import ordered
 from . import log_retention
 from .retention import MOST_ROWS, MOST_SHARE, Known, delete_all, refuse
 from .selection import Arm
@@ -108,7 +109,8 @@ class Orphans:
 
     def __init__(self, ctx, unasked: int) -> None:
         self.ctx, self.unasked = ctx, unasked
-        self.found = self.passed = self.end = 0
+        self.found = self.passed = 0
+        self.end = None
         self.all_seen = False
         self._spans = spans(ctx)
 
@@ -124,9 +126,9 @@ class Orphans:
 
     def go_on(self, last: int, deleted: int) -> str | None:
         """The same as far as that log id, and further as long as they are too many."""
-        if last <= self.end:
+        if ordered(last) <= ordered(self.end):
             return None
-        self._count(lambda: self.end >= last and not self.too_many(), deleted)
+        self._count(lambda: ordered(self.end) >= ordered(last) and not self.too_many(), deleted)
         return self._words(f"{deleted:,} rows were") if self.too_many() else None
 
     def _count(self, enough, deleted: int = 0) -> None:
@@ -150,15 +152,16 @@ class Orphans:
 def spans(ctx):
     """(first, last) log id of some thousand snapshots each, up to the last one that is there at the beginning."""
     db = ctx.db
+    # The database compares, never we: SQLite keeps text and octets where numbers belong.
     first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}}")
     end = db.value(f"SELECT MAX(message_log_id) FROM {{{TABLE}}}")
-    while first is not None and first <= end and not ctx.should_stop():
-        last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} WHERE message_log_id >= :first_log"
-                        " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, most=WINDOW - 1)
-        last = end if last is None else min(last, end)
+    while first is not None and not ctx.should_stop():
+        last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} WHERE message_log_id BETWEEN :first_log AND :end"
+                        " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, end=end, most=WINDOW - 1)
+        last = end if last is None else last
         yield first, last
-        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} WHERE message_log_id > :last_log",
-                         last_log=last)
+        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} WHERE message_log_id > :last_log"
+                         " AND message_log_id <= :end", last_log=last, end=end)
 
 
 def purge(ctx, keep: timedelta | None, words: str) -> dict:

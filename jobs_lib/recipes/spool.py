@@ -43,7 +43,7 @@ def unneeded(db, raw_path: str, still: str = "") -> bool:
 
 def named(db, raw_paths) -> set[str]:
     """Those of the names that any row of any table uses."""
-    wanted, found = list(raw_paths), set()
+    wanted, found = [path for path in raw_paths if isinstance(path, str)], set()
     for start in range(0, len(wanted), ASKED_AT_ONCE):
         some = wanted[start:start + ASKED_AT_ONCE]
         for table in NAMING_TABLES:
@@ -145,6 +145,8 @@ def mark(folder: str, marker: str = MARKER) -> str | None:
 
 
 def _parts(raw_path: str) -> list[str]:
+    if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
+        raise SpoolError(f"raw_path {str(raw_path)[:80]}: expected text")
     parts = raw_path.split("/")
     # An empty part begins "/etc"; a hidden one is our own mark, or "..".
     if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".") for part in parts):

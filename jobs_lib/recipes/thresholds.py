@@ -10,6 +10,7 @@ from collections import namedtuple
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
 
+from ..errors import Invalid
 from . import billing, letters, notices
 from .reminders import SAMPLE_ROWS, alone
 from .walk import LISTED
@@ -115,14 +116,14 @@ def _page(ctx, last: int, periods: dict, counts: dict) -> tuple[list, int, int]:
 
 
 def _judge(db, user: dict, periods: dict) -> None:
-    """ValueError for what no cycle, or no share, can be told by."""
+    """Invalid for what no cycle, or no share, can be told by."""
     name = db.name.column
     if user["anchor"] not in periods:
-        raise ValueError(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is no day")
+        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is no day")
     for metric in METRICS:
         limit = user[metric.limit]
         if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
-            raise ValueError(f"{name('users', metric.limit)} = {limit[:40]!r} is no number")
+            raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is no number")
 
 
 def _crossing(ctx, period: Period, users: dict, counts: dict) -> dict:

@@ -270,7 +270,7 @@ def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
         return                                              # there a column holds what it is made for
     bench.table("users", [user(1, emails="many"), user(2, emails=100, anchor="soon"), user(3, emails=100)])
     bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3)])
-    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "left_out": 2}
+    assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "invalid": 2}
     assert {row[0] for row in events(bench)} == {3}
     assert [event["error"] for event in bench.events(JOB) if event["event"] == "owner left out"] == [
         "ValueError: email_limit = 'many' is no number", "ValueError: billing_anchor = 'soon' is no day"]

@@ -1,0 +1,236 @@
+"""One bad row is one bad row: whatever a writer left in a column, each job ends well and serves everybody else.
+
+Every column of every table that the app or another writer fills is fed with values that do not belong there, one bad
+row each, older than what its neighbours wait for. What a column is comes from the schema, so a new one is tested by
+itself. Then every job is shown what it would do, runs, and runs again a day later.
+"""
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import catalogue
+from jobs_lib.errors import DatabaseError
+from jobs_lib.ports.db import connect
+from jobs_lib.schema import app_tables
+from jobs_lib.schema.tables import table
+
+WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")     # by the app, the mail hook, an operator
+NOT_YET = ("failed_emails", "webhook_deliveries", "export_requests", "notifications")
+JOBS = sorted(catalogue.names(), key=lambda name: name != "rollup_usage")   # thresholds are judged by its days
+ANN, BEN, CAT, MALLORY = 7, 8, 9, 50        # Ben has just deleted his account, Cat did 8 days ago
+MANY = range(100, 500)                      # other users, so that a few odd references are few
+
+UNDECODABLE = object()                      # text that is no UTF-8
+NUMBERS = ("", "abc", "1e5", -1, 0, 0.4, 2**31 - 1, 2**31, 2**63 - 1, -2**63)
+TIMES = ("0000-00-00 00:00:00", "0001-01-01 00:00:00", "1969-12-31 23:59:59", "9999-12-31 23:59:59",
+         "2026-02-30 10:00:00", "2026-11-24", "2026-11-23T10:00:00Z", "soon")
+TEXTS = (UNDECODABLE, "\x00\x1b[31m\x07\u202e", "x" * 10_000, "a\r\nBcc: b@example.org", "[1, {}]", "{\"a\": 1")
+HOSTILE = (None, b"\x00\xff\xfe'", *NUMBERS, *TIMES, *TEXTS)
+
+
+def due(bench, owner: int) -> dict:
+    """{table: rows of this owner that a job has something to do with}. The bad ones are made of them, too."""
+    ago, ahead = bench.ago, bench.ahead
+    n = owner * 10
+    return {
+        "users": [{"id": owner, "email": f"user{owner}@example.org", "bandwidth_limit_bytes": 100, "email_limit": 1,
+                   "log_retention_days": 30, "created_at": ago(days=500)}],
+        "aliases": [{"id": n, "user_id": owner, "address": f"old{owner}@alias.example", "expires_at": ago(days=1)},
+                    {"id": n + 1, "user_id": owner, "address": f"end{owner}@alias.example",
+                     "expires_at": ahead(days=1)}],
+        "destinations": [{"id": n, "user_id": owner, "email": f"new{owner}@home.example", "created_at": ago(days=5)},
+                         {"id": n + 1, "user_id": owner, "email": f"go{owner}@home.example",
+                          "created_at": ago(days=29)},
+                         {"id": n + 2, "user_id": owner, "email": f"gone{owner}@home.example",
+                          "created_at": ago(days=40), "reminded_at": ago(days=9), "removal_notified_at": ago(days=9)}],
+        "alias_destinations": [{"alias_id": n, "destination_id": n}],
+        "destination_verifications": [{"id": n, "destination_id": n, "expires_at": ago(days=1)}],
+        "domains": [{"id": n, "user_id": owner, "name": f"club{owner}.example", "ownership_token": "t",
+                     "created_at": ago(hours=5)}],
+        "message_logs": [{"id": n, "user_id": owner, "alias_id": n, "direction": "forward", "status": "delivered",
+                          "bytes_used": 1000, "created_at": ago(minutes=5)},
+                         {"id": n + 1, "user_id": owner, "alias_id": n, "direction": "forward", "status": "delivered",
+                          "bytes_used": 1000, "created_at": ago(days=100)}],
+        "header_snapshots": [{"id": n, "message_log_id": n + 1, "user_id": owner, "ciphertext": b"x",
+                              "created_at": ago(days=100)}],
+        "failed_emails": [
+            {"id": n, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
+             "envelope_to": f"new{owner}@home.example", "raw_path": f"due{owner}.eml", "created_at": ago(hours=3)},
+            {"id": n + 1, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
+             "envelope_to": f"new{owner}@home.example", "raw_path": f"lost{owner}.eml", "status": "failed",
+             "last_code": 550, "last_error": "5.1.1 no such user", "created_at": ago(days=4),
+             "finished_at": ago(hours=1)},
+            {"id": n + 2, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
+             "envelope_to": f"new{owner}@home.example", "raw_path": f"sent{owner}.eml", "status": "sent",
+             "created_at": ago(days=30), "finished_at": ago(days=20), "told_at": ago(days=20)}],
+        "overflow_hold": [
+            {"id": n, "user_id": owner, "alias_id": n, "raw_path": f"held{owner}.eml",
+             "held_at": ago(days=29, hours=1)},
+            {"id": n + 1, "user_id": owner, "alias_id": n, "raw_path": f"over{owner}.eml", "held_at": ago(days=40),
+             "warned_at": ago(days=9)}],
+        "spam_quarantine": [{"id": n, "user_id": owner, "alias_id": n, "raw_path": f"spam{owner}.eml",
+                             "quarantined_at": ago(days=31)}],
+        "audit_logs": [{"id": n, "user_id": owner, "event": "signed.in", "created_at": ago(days=400)}],
+        "magic_links": [{"id": n, "user_id": owner, "expires_at": ago(hours=1)},
+                        {"id": n + 1, "user_id": owner, "expires_at": ahead(days=1), "used_at": ago(days=2)}],
+        "sessions": [{"id": n, "user_id": owner, "created_at": ago(days=9), "last_seen_at": ago(days=9),
+                      "expires_at": ago(hours=1)}],
+        "webhooks": [{"id": n, "user_id": owner, "url": f"https://hook{owner}.example/in",
+                      "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}],
+        "webhook_deliveries": [
+            {"id": n, "webhook_id": n, "user_id": owner, "event_id": f"event{n}", "event_type": "test",
+             "payload": "{}", "attempts": 1, "last_attempt_at": ago(hours=2), "created_at": ago(hours=2)},
+            {"id": n + 1, "webhook_id": n, "user_id": owner, "event_id": f"event{n + 1}", "event_type": "test",
+             "payload": "{}", "status": "delivered", "created_at": ago(days=40), "finished_at": ago(days=40)}],
+        "export_requests": [{"id": n, "user_id": owner, "requested_at": ago(hours=1)}],
+        "notifications": [
+            {"id": n, "user_id": owner, "kind": "export_failed", "to_email": f"user{owner}@example.org",
+             "subject": "Hello", "body_text": "hello", "created_at": ago(hours=1)},
+            {"id": n + 1, "user_id": owner, "kind": "export_failed", "to_email": f"user{owner}@example.org",
+             "subject": "Hello", "status": "sent", "created_at": ago(days=100), "finished_at": ago(days=100)}],
+        "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}],
+    }
+
+
+def healthy(bench) -> None:
+    """Ann has something for every job; Ben and Cat have deleted their accounts."""
+    for name, rows in due(bench, ANN).items():
+        bench.table(name, rows)
+    bench.table("users", [{"id": BEN, "status": "deleted", "deleted_at": bench.ago(hours=1)},
+                          {"id": CAT, "status": "deleted", "deleted_at": bench.ago(days=8)},
+                          *({"id": number} for number in MANY)])
+    bench.table("sessions", [{"user_id": owner, "expires_at": bench.ahead(days=1)} for owner in (BEN, CAT)])
+    for name in ("due", "lost", "held", "over", "spam"):
+        bench.spool(f"{name}{ANN}.eml")
+    bench.dns[(f"club{ANN}.example", "TXT")] = ["porter-verify=t"]
+    bench.dns[(f"club{ANN}.example", "MX")] = [(10, "mx.alias.example")]
+
+
+def served(bench, job: str) -> None:
+    """Ann, Ben and Cat got what this job owes them."""
+    n, db = ANN * 10, bench.db
+
+    def left(name: str, *ids) -> None:
+        assert [row["id"] for row in db.query(f"SELECT id FROM {{{name}}} WHERE id IN (:ids)", ids=list(ids))] == []
+
+    def state(name: str, wanted: str) -> None:
+        assert db.value(f"SELECT status FROM {{{name}}} WHERE id = {n}") == wanted
+
+    def told(kind: str) -> None:
+        assert db.value("SELECT COUNT(*) FROM {notifications} WHERE user_id = :ann AND kind = :kind", ann=ANN,
+                        kind=kind) == 1, kind
+
+    gone = {"archive_audit_logs": ("audit_logs", n), "purge_failed_emails": ("failed_emails", n + 2),
+            "purge_header_snapshots": ("header_snapshots", n), "purge_magic_links": ("magic_links", n, n + 1),
+            "purge_message_logs": ("message_logs", n + 1), "purge_notifications": ("notifications", n + 1),
+            "purge_sessions": ("sessions", n), "purge_spam_quarantine": ("spam_quarantine", n),
+            "purge_webhook_deliveries": ("webhook_deliveries", n + 1), "delete_accounts": ("users", CAT),
+            "expire_overflow_hold": ("overflow_hold", n + 1),
+            "expire_destination_verifications": ("destinations", n + 2)}
+    states = {"check_domains": ("domains", "verified"), "export_accounts": ("export_requests", "ready"),
+              "retry_forwards": ("failed_emails", "sent"), "retry_webhooks": ("webhook_deliveries", "delivered"),
+              "send_notifications": ("notifications", "sent")}
+    notices = {"expire_aliases": ("alias_expired", "alias_expiring"), "expire_overflow_hold": ("overflow_warning",),
+               "expire_destination_verifications": ("destination_reminder", "destination_removal"),
+               "retry_forwards": ("forward_failed",), "check_usage_thresholds": ("usage_threshold",)}
+    if job in gone:
+        left(*gone[job])
+    if job in states:
+        state(*states[job])
+    for kind in notices.get(job, ()):
+        told(kind)
+    if job == "expire_aliases":
+        assert db.value(f"SELECT active FROM {{aliases}} WHERE id = {n}") == 0
+    if job == "delete_accounts":
+        assert db.value("SELECT COUNT(*) FROM {sessions} WHERE user_id IN (:ids)", ids=[BEN, CAT]) == 0
+    if job == "rollup_usage":
+        assert db.value("SELECT bytes_used FROM {usage_daily} WHERE user_id = :ann AND day = :day", ann=ANN,
+                        day=bench.now.date()) == 1000
+
+
+def hostile(bench, name: str, columns) -> int:
+    """Put a bad row for each column and value into the table; how many of them the engine takes.
+
+    Each has an owner of its own, who is in order, so that none hides what another does.
+    """
+    writer = connect(bench.url)
+    if writer.dialect.name != "sqlite":
+        writer.execute("SET SESSION sql_mode = ''")         # as old apps do: what does not fit is bent
+    known, taken, number = {column.name for column in table(name).columns}, 0, 100_000
+    with writer.transaction():
+        for column in columns:
+            for value in HOSTILE:
+                owner = number + 1
+                if "user_id" in known:
+                    writer.insert("users", **{**due(bench, owner)["users"][0], "bandwidth_limit_bytes": None,
+                                              "email_limit": None})
+                for row in due(bench, MALLORY)[name]:
+                    number += 1
+                    own = {"id": number, "user_id": owner, "token_hash": f"{number:064x}",
+                           "dedupe_key": f"bad-{number}",
+                           "raw_path": f"bad-{number}.eml", "address": f"bad-{number}@alias.example",
+                           "name": f"bad-{number}.example", "event_id": f"bad-{number}"}
+                    row = {**bench._filling(name), **row, **{key: own[key] for key in own if key in known}}
+                    taken += _insert(writer, name, {**row, column.name: value}, column.name)
+    writer.close()
+    return taken
+
+
+def _insert(writer, name: str, row: dict, column: str) -> bool:
+    marks = {key: f":{key}" for key in row}
+    if row[column] is UNDECODABLE:
+        row[column] = b"caf\xe9 \xff"
+        marks[column] = f"CAST(:{column} AS TEXT)" if writer.dialect.name == "sqlite" else marks[column]
+    with suppress(DatabaseError):
+        writer.execute(f"INSERT INTO {{{name}}} ({', '.join(row)}) VALUES ({', '.join(marks.values())})", **row)
+        return True
+    return False
+
+
+def fed(name: str) -> list:
+    """The columns of a table that are tried: all but the number that the database gives by itself."""
+    return [column for column in table(name).columns if column.type != "id"]
+
+
+def all_run(bench, serves: bool) -> list:
+    """Every job, first as a dry run: what did not end well, and who was not served."""
+    wrong: list = []
+    for job in JOBS:
+        for dry_run in (True, False):
+            result = bench.attempt(job, dry_run=dry_run)
+            if result["status"] != "ok" or result["error"] or result["counts"].get("defects"):
+                wrong.append(f"{job}{' --dry-run' * dry_run}: {result['status']}, {result['stop_reason']},"
+                             f" {result['error']}, {result['counts']}")
+        if serves:
+            try:
+                served(bench, job)
+            except AssertionError as error:
+                wrong.append(f"{job}: not served: {error}")
+    return wrong
+
+
+def configured(bench) -> None:
+    """Everything on, and no limit that would make a neighbour wait."""
+    bench.config(mail={"per_minute": "off", "per_hour": "off", "per_day": "off", "domain": "alias.example"},
+                 dns={"mx_hosts": "mx.alias.example"}, core={"app_url": "https://app.example"},
+                 archive={"store": "archive"}, export={"dir": "exports"})
+    (bench.folder / "archive").mkdir()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in WRITTEN if name not in NOT_YET])
+def test_bad_rows_of_a_table_stop_no_job_and_no_neighbour(bench, name):       # R67, R23, R73
+    configured(bench)
+    for other, rows in due(bench, MALLORY).items():
+        if other != name:
+            bench.table(other, rows)
+    healthy(bench)
+    assert hostile(bench, name, fed(name)) > 5
+    wrong = all_run(bench, serves=True)
+    bench.now += timedelta(days=1)
+    bench.clock.seconds += 86_400
+    wrong += all_run(bench, serves=False)
+    assert not wrong, "\n".join(wrong)
