@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from . import history
 from .errors import ReadOnly
+from .journal import Journal
 from .stops import resident_bytes
 
 PROGRESS_SECONDS = 2.0
@@ -18,7 +19,8 @@ class Context:
     options   the job's own options                       section() a shared section's
     db        the database                                 mail()    a transport, opened on first touch
     http()    what sends requests, likewise                dns()     a resolver
-    log       events of this run                           limit     at most so many items, or None
+    counts    what was done; count() adds to it            limit     at most so many items, or None
+    log       events of this run; in a transaction both counts and events wait for its commit (journal.py)
     dry_run   select and count, change nothing             show()    a sample of what a dry run found
     shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
     """
@@ -27,13 +29,24 @@ class Context:
                  shard=(0, 1)) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
-        self.db, self.log, self.limit, self.dry_run = db, log, request.limit, request.dry_run
+        self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
+        self.log = self._journal = db.journal = Journal(log)
         self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
         self._transport = self._poster = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
-        self.progressed: dict = {}
+        self.progressed: dict = {}                              # the last report
         self._first: tuple | None = None                        # (when, done) of the first report of this count
+
+    @property
+    def counts(self) -> dict:
+        """What the run tells of, whether it ends well or not: `counts["sent"] += 1`. A transaction that is rolled
+        back takes back what was counted in it."""
+        return self._journal.counts
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Count so many more under this name."""
+        self.counts[name] = self.counts.get(name, 0) + number
 
     def section(self, name: str):
         """A shared section's values, such as `ctx.section("mail").host`."""
@@ -168,6 +181,8 @@ class Context:
 
     def close(self) -> None:
         """Give back what was opened."""
+        self._journal.close()
+        self.db.journal = None
         for opened in (self._transport, self._poster):
             if opened is not None:
                 opened.close()

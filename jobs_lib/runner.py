@@ -71,7 +71,6 @@ class _Attempt:
         self.stops = Stops(monotonic=ports.monotonic, budget=budget, grace=core.grace.total_seconds(),
                            memory=core.memory, last_words=self._last_words)
         self.installation = ""
-        self.counted: dict = {}
         self.complete = True            # as far as is known, the app's tables have all that jobs need
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
@@ -199,23 +198,26 @@ class _Attempt:
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops,
                       log=self.log, request=self.request, console=self.console, installation=self.installation,
                       shard=self.shard)
+        result["counts"] = ctx.counts           # from here on, however the run ends
         try:
             try:
                 if not self.complete:
                     from .adoption import need
                     need(db, self.job, store=not self.request.dry_run)
-                result["counts"] = self.job.run(ctx) or {}
+                returned = self.job.run(ctx) or {}
+                if returned is not ctx.counts:              # a preview's, or of a job with nothing to store
+                    ctx.counts.update(returned)
             finally:
-                self.counted = ctx.progressed
+                result["counts"] = ctx.counts or ctx.progressed
                 ctx.close()
             reason = stops.reason
             result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard else "partial",
                           stop_reason=reason)
         except errors.Busy as error:
-            result.update(status="partial", stop_reason="busy", counts=self.counted)
+            result.update(status="partial", stop_reason="busy")
             self.log.warning("database busy", error=str(error))
         except errors.JobsError as error:
-            result.update(status="failed", error=str(error), counts=self.counted)
+            result.update(status="failed", error=str(error))
             if isinstance(error, Missing) and not self.request.dry_run:
                 from .schema.adoption import forget
                 forget(db)
@@ -223,7 +225,7 @@ class _Attempt:
             import traceback
             frame = traceback.extract_tb(error.__traceback__)[-1]
             place = f"{os.path.basename(frame.filename)} line {frame.lineno}"
-            result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})", counts=self.counted)
+            result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})")
             self.log.error("exception", traceback=traceback.format_exc())
 
     def _ended_by_force(self, stopped) -> None:
@@ -232,7 +234,7 @@ class _Attempt:
         if self.stops.database is not None:
             self.stops.database.invalidate()
         why = str(stopped)
-        self.result.update(stop_reason=why, counts=self.counted)
+        self.result.update(stop_reason=why)
         if why == self.stops.HARD:
             self.result.update(status="timeout", error=f"ended at the hard limit, {self.longest:.0f} seconds after "
                                                        "its start")

@@ -42,6 +42,7 @@ def job(ctx):
 
     if ctx.dry_run:
         return domains.preview(ctx)
-    counts = {"checked": 0, "verified": 0, "warned": 0, "failed": 0, "unknown": 0}
+    counts = ctx.counts
+    counts.update(checked=0, verified=0, warned=0, failed=0, unknown=0)
     domains.check_due(ctx, counts)
     return counts

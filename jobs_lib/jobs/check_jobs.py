@@ -33,7 +33,7 @@ def job(ctx):
 
     if ctx.dry_run:
         return alerting.preview_test(ctx) if getattr(ctx.options, "try") else alerting.preview(ctx)
-    counts: dict = {}
+    counts = ctx.counts
     if getattr(ctx.options, "try"):
         alerting.test(ctx, counts)
     else:

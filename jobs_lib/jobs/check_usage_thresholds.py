@@ -59,6 +59,7 @@ def job(ctx):
     """Page after page of users who have a limit."""
     from ..recipes import thresholds
 
-    counts = {"users": 0, "events": 0, "notices": 0}
+    counts = ctx.counts
+    counts.update(users=0, events=0, notices=0)
     thresholds.check(ctx, counts)
     return counts

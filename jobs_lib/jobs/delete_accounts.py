@@ -44,7 +44,8 @@ def job(ctx):
     if ctx.dry_run:
         from ..recipes.deletion_preview import preview
         return preview(ctx, known)
-    counts = {"revoked": 0, "erased": 0, "notices": 0, "rows": 0, "files": 0, "bytes_freed": 0}
+    counts = ctx.counts
+    counts.update(revoked=0, erased=0, notices=0, rows=0, files=0, bytes_freed=0)
     pace = accounts.pace(ctx)
     unread = deletion_record.reapply(ctx, counts) if ctx.options.reapply else ""
     if not revocation.revoke_all(ctx, counts, pace):
@@ -58,9 +59,7 @@ def job(ctx):
     except SafetyStop as error:             # `--yes` is for all that a run has told of: so it tells of all
         trouble = f"{trouble}. {error}" if trouble else str(error)
     if trouble:
-        ctx.progressed = counts
         refuse(ctx, "users", f"{trouble}. {unread}" if unread else trouble)
     if unread:
-        ctx.progressed = counts
         raise JobsError(unread)
     return counts

@@ -35,7 +35,8 @@ def job(ctx):
     from ..recipes import aliases
     from ..recipes.reminders import remind
 
-    counts = {"expired": 0, "notices": 0}
+    counts = ctx.counts
+    counts.update(expired=0, notices=0)
     aliases.expire(ctx, counts)
     if ctx.options.warn_before is not None and not ctx.should_stop():
         remind(ctx, aliases.EXPIRING, counts)

@@ -39,13 +39,12 @@ def job(ctx):
     from ..recipes import destinations
     from ..recipes.retention import Purge, Rule
 
-    counts = {"tokens": Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)["deleted"],
-              "notices": 0, "removed": 0}
+    counts = ctx.counts
+    Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)
+    counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and not ctx.should_stop():
         destinations.tell_unverified(ctx, counts)
     if ctx.options.remove_after is not None and not ctx.should_stop():
-        ctx.progressed = counts             # what a stop for safety leaves to tell
-        gone = destinations.remove(ctx)
-        counts["notices"] += gone["notices"]
-        counts["removed"] = gone["deleted"]
+        destinations.remove(ctx)
+        counts["removed"] = counts.pop("deleted")
     return counts

@@ -37,16 +37,13 @@ def job(ctx):
     if ctx.dry_run:
         from ..recipes.export_preview import preview
         return preview(ctx)
-    counts = {"exported": 0, "expired": 0, "refused": 0, "put_off": 0, "failed": 0, "files_removed": 0}
-    try:
-        exports.recover(ctx, counts)
-        exports.expire(ctx, counts)
-        files.check(ctx)
-        export_places.look(ctx, counts)
-        if exports.waiting(ctx):
-            from ..recipes.export_run import make_all
-            make_all(ctx, counts)
-    except Exception:
-        ctx.progressed = counts
-        raise
+    counts = ctx.counts
+    counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
+    exports.recover(ctx, counts)
+    exports.expire(ctx, counts)
+    files.check(ctx)
+    export_places.look(ctx, counts)
+    if exports.waiting(ctx):
+        from ..recipes.export_run import make_all
+        make_all(ctx, counts)
     return counts

@@ -36,11 +36,11 @@ def job(ctx):
     spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
         return forwards.preview(ctx)
-    counts = {"sent": 0, "retried": 0, "failed": 0}
+    counts = ctx.counts
+    counts.update(sent=0, retried=0, failed=0)
     forwards.drop_sent_files(ctx, counts)
     trouble = forwards.send_due(ctx, counts)
     forwards.tell_owners(ctx, counts)
     if trouble:
-        ctx.progressed = counts         # what was done before stays told
         raise trouble
     return counts

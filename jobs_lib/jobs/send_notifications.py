@@ -38,9 +38,9 @@ def job(ctx):
     queue, notices = notifications.queue(ctx), notifications.Notices(ctx)
     if ctx.dry_run:
         return mailing.preview(ctx, queue, notices)
-    counts = {"sent": 0, "retried": 0, "failed": 0}
+    counts = ctx.counts
+    counts.update(sent=0, retried=0, failed=0)
     trouble = mailing.send_due(ctx, counts, queue, notices)
     if trouble:
-        ctx.progressed = counts
         raise trouble
     return counts

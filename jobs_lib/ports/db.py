@@ -37,12 +37,13 @@ class Database:
     """One connection, opened again by itself when it was lost outside a transaction.
 
     `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
+    `journal`, when set, hears of each transaction: `begin()`, then `committed()` or `rolled_back()` (journal.py).
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
         self.dialect, self.name, self.readonly = dialect, name, readonly
         self.for_update = "" if readonly else dialect.for_update
-        self.on_statement = None
+        self.on_statement = self.journal = None
         self.current: Transaction | None = None         # the open transaction
         self._target, self._create = target, create
         self._raw = None
@@ -254,6 +255,8 @@ class Database:
         """
         self._drop()
         self.current = None
+        if self.journal:
+            self.journal.rolled_back()
 
     def _drop(self) -> None:
         """Throw the connection away; an open transaction stays, broken, until its block ends."""

@@ -24,6 +24,8 @@ class Transaction:
             for begin in self._begin or (database.dialect.begin(database.readonly),):
                 database._run(begin, {}, _nothing, repeatable=True)
             database.current = self
+            if database.journal:
+                database.journal.begin()
         except DatabaseError:
             raise
         except BaseException:
@@ -34,13 +36,17 @@ class Transaction:
         database = self._database
         if database.current is not self:     # forgotten by `invalidate`
             self.broken = self.broken or Lost("the connection was thrown away in a transaction")
+        stored = False
         try:
             if error is None and not self.broken:
                 self._commit()
+                stored = True
             else:
                 self._roll_back()
         finally:
             database.current = None
+            if database.journal:
+                (database.journal.committed if stored else database.journal.rolled_back)()
         if error is None and self.broken:
             raise self.broken
 

@@ -28,7 +28,6 @@ def check(ctx, counts: dict) -> None:
     error = _tell(ctx, rows, counts, looked.zone)
     gauges.record(ctx.db, looked)
     if error:
-        ctx.progressed = counts
         raise error
 
 

@@ -28,7 +28,8 @@ def archive(ctx, chosen) -> dict:
     """Archive the rows of a Selection and delete them; how many."""
     section = ctx.section("archive")
     refuse_shared(section.store, ctx)
-    counts, walk = {"archived": 0, "archives": 0, "deleted": 0, "expired": 0}, Walk(ctx, TABLE)
+    counts, walk = ctx.counts, Walk(ctx, TABLE)
+    counts.update(archived=0, archives=0, deleted=0, expired=0)
     try:
         store = open_for(ctx.db, section)
     except ArchiveError as error:
@@ -41,11 +42,7 @@ def archive(ctx, chosen) -> dict:
         ctx.stop("busy")
         ctx.log.warning("database busy", error=str(error))
     except ArchiveError as error:
-        ctx.progressed = counts
         raise _told(error, counts) from None
-    except Exception:
-        ctx.progressed = counts
-        raise
     finally:
         store.close()
     ctx.log.event("purge", table=TABLE, **counts, reason=ctx.stop_reason or "done", batches=walk.number,

@@ -59,9 +59,9 @@ def _with_them(ctx, rows) -> None:
 
 
 def _tell_of_removal(ctx) -> dict:
-    counts = {"notices": 0}
-    remind(ctx, TO_GO, counts)
-    return counts
+    ctx.count("notices", 0)
+    remind(ctx, TO_GO, ctx.counts)
+    return ctx.counts
 
 
 def tell_unverified(ctx, counts: dict) -> None:

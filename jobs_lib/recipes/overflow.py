@@ -38,7 +38,8 @@ def warn(ctx) -> dict:
 
     Also tells the operator of messages that are about to go although their warning was never sent (`unwarned`).
     """
-    counts = {"notices": 0, "waiting": 0}
+    counts = ctx.counts
+    counts.update(notices=0, waiting=0)
     if ctx.options.keep is None:
         return counts
     remind(ctx, WARNING, counts)

@@ -62,7 +62,8 @@ class Purge:
         rules = [rule for rule in self.rules if not rule.option or limits[rule.option] is not None]
         if not rules:
             ctx.log.event("purge", table=self.table, reason="off")
-            return {"deleted": 0}
+            ctx.count("deleted", 0)
+            return ctx.counts
         from .selection import Selection
 
         timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0)) - rule.later)
@@ -80,14 +81,15 @@ class Purge:
             need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
         if ctx.dry_run:
             done = self.first(ctx) if self.first else {}
-            return {**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))}
+            ctx.counts.update({**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))})
+            return ctx.counts
         known.check(self.table, by_age)
-        done = self.first(ctx) if self.first else {}
-        counts = {**done, **self.delete(ctx, chosen)}
+        if self.first:
+            ctx.counts.update(self.first(ctx))
+        counts = self.delete(ctx, chosen)
         if not ctx.should_stop():
             if self.files:
                 from .sweep import sweep
-                ctx.progressed = counts                 # what the run tells if the sweep fails
                 sweep(ctx, counts)
             known.store()
         return counts
@@ -102,7 +104,8 @@ class Purge:
         """Delete the rows of the Selection, which is that of the rules, and what `more` names. The counts."""
         from .walk import Walk
 
-        counts = {"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})}
+        counts = ctx.counts
+        counts.update({"deleted": 0, **({"files": 0, "bytes_freed": 0} if self.files else {})})
         total = chosen.count(ctx.db)
         walk = Walk(ctx, self.table, self.files, FILES_AT_ONCE if self.files else None, self.within)
         selections = chain([chosen] if total else [], self.more(ctx) if self.more else [])

@@ -28,7 +28,8 @@ DAYS = "SELECT user_id, email_count, bytes_used FROM {usage_daily} WHERE day >= 
 
 def run(ctx) -> dict:
     """Add up the days that are due, newest first, and delete what is past its time. The counts."""
-    counts = {"days": 0, "user_days": 0, "deleted": 0}
+    counts = ctx.counts
+    counts.update(days=0, user_days=0, deleted=0)
     first = _first(ctx)
     known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
     known.check("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))

@@ -166,7 +166,8 @@ def spans(ctx):
 
 def purge(ctx, keep: timedelta | None, words: str) -> dict:
     """Delete what is due. `keep` None: only what has no log row. `words`: what `keep` is called."""
-    due, counts = Due(ctx, keep), {"deleted": 0, ORPHANS: 0}
+    due, counts = Due(ctx, keep), ctx.counts
+    counts.update({"deleted": 0, ORPHANS: 0})
     known = Known(ctx, {} if keep is None else {"keep": keep}, {"keep": words})
     orphans = Orphans(ctx, max(MOST_ROWS, known.last.get(CONFIRMED, 0)))
     trouble = orphans.begin()
@@ -184,7 +185,6 @@ def purge(ctx, keep: timedelta | None, words: str) -> dict:
         ctx.progress(counts["deleted"])
         trouble = None if ctx.confirmed else orphans.go_on(last, counts["deleted"])
         if trouble:
-            ctx.progressed = counts
             refuse(ctx, TABLE, trouble)
 
     delete_all(ctx, Walk(ctx, TABLE), due.windows(judge), counts, None, due.cutoffs)

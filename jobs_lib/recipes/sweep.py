@@ -55,7 +55,6 @@ def sweep(ctx, counts: dict) -> None:
             if trouble and not (ctx.confirmed and before == STOPPED):
                 _set(ctx.db, STOPPED)            # looked at again by the next run, and confirmed by --yes alone
                 ctx.log.error("sweep stopped", folder=folder, files=work.total, unnamed=work.unnamed)
-                ctx.progressed = counts
                 raise SweepStop(f"{trouble}. If they may go, run `jobs.py {ctx.job.name} --yes` once, "
                                 "an hour from now or later")
             work.remove(counts)

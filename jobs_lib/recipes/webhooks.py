@@ -32,7 +32,8 @@ def send_due(ctx) -> dict:
     if longest <= seconds + MARGIN:
         raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest:g} seconds, and no request is "
                         f"begun with less than [webhooks] timeout and {MARGIN:g}: make the budget longer")
-    counts = {"delivered": 0, "retried": 0, "failed": 0}
+    counts = ctx.counts
+    counts.update(delivered=0, retried=0, failed=0)
     worker = Worker(ctx, queue(ctx))
     worker.recover(counts)
     if worker.due(1):
