@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import re
 
-from .addresses import mask
-
 NOT_SHOWN = "(not shown)"
 SECRET = re.compile(r"secret|token|nonce|password|hash|cipher|payload|body|excerpt|details|_key\b")
-ADDRESS = re.compile(r"[^\s<>()\[\]\"',;:/@]+@[^\s<>()\[\]\"',;:/@]+")
-LOGIN = re.compile(r"(?<=://)[^\s/@]*@")
-QUERY = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s?#<>\"']*)[?#][^\s<>\"']*", re.IGNORECASE)
+ENDPOINT_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,}")
+
+# The text may be a stranger's and as long as he likes, so each pattern and each loop below reads a character a fixed
+# number of times: none begins again where another one has failed.
+LINK = re.compile(r"(?<=://)[^\s<>\"]+")
+AUTHORITY = re.compile(r"[^/?#]*")
+HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::[0-9]*)?\Z")
+QUERY = re.compile(r"[?#].*", re.DOTALL)
+SIGNS = "@|\uff20|\ufe6b|%(?:25)*40|&#0*64;|&#[xX]0*40;|&commat;"
+AT = re.compile(SIGNS)
+QUOTED_AT = re.compile(f"\"(?={SIGNS})")
+DOMAIN = re.compile(r"\[[^\s\[\]]{1,64}"                                        # a literal, RFC 5321 4.1.3
+                    r"|(?:\([^\s()]*\))?[A-Za-z0-9._\-\u0080-\ufe6a\ufe6c-\uff1f\uff21-\U0010ffff]+"
+                    r"|(?=[^\s<>()\[\]\"',;:@])|\Z")                            # nonsense, or cut off: a name even so
+ENDS = frozenset("<>()[],;:\"")           # what ends a name to its left (RFC 5321 4.1.2); and any space does
+ENDS_ENCODED = ENDS | frozenset("/=&?#")  # and what would be encoded itself where the @ is
+HIDDEN = "***"
 
 
 def sample(row: dict, columns) -> dict:
@@ -32,5 +44,96 @@ def value(column: str, content):
 
 def text(words: str) -> str:
     """Words with every address masked, and with neither login nor query in a link."""
-    words = QUERY.sub(r"\1?...", LOGIN.sub("", words))
-    return ADDRESS.sub(lambda found: mask(found[0]), words)
+    if "://" in words:
+        words = LINK.sub(_public, words)
+    return _masked(_without_quoted(ENDPOINT_SECRET.sub("whsec_...", words)))
+
+
+# Links
+
+def _public(found) -> str:
+    """What may be shown of a link, from behind its `://` on; of links inside it likewise."""
+    shown = "://".join(map(_from_host, found[0].split("://")))
+    return "'".join(QUERY.sub("?...", part) for part in shown.split("'"))
+
+
+def _from_host(link: str) -> str:
+    """The link without user and password."""
+    authority = AUTHORITY.match(link)[0]
+    host = authority.rpartition("@")[2]
+    if HOST.match(host):
+        return link[len(authority) - len(host):]
+    return link[link.rfind("@") + 1:]               # user:password, with a / or ? in the password
+
+
+# Addresses
+
+def _without_quoted(words: str) -> str:
+    """Each name in quotes as `"***`, since what is in it may look like anything: `"a@b c"@example.org`."""
+    parts, done, least = [], 0, 0
+    for found in QUOTED_AT.finditer(words):
+        closing = found.start()
+        opening = _opening_quote(words, least, closing)
+        least = closing                                 # it may be the opening quote of the next one
+        if opening >= 0 and (at := AT.match(words, closing + 1)) and DOMAIN.match(words, at.end()):
+            parts += [words[done:opening + 1], HIDDEN]
+            done = least = closing + 1
+    return "".join([*parts, words[done:]]) if parts else words
+
+
+def _opening_quote(words: str, least: int, closing: int) -> int:
+    """Where the quoted name that ends at `closing` begins; -1: nowhere."""
+    at = closing
+    while (at := words.rfind('"', least, at)) >= 0:
+        before = at
+        while before > least and words[before - 1] == "\\":
+            before -= 1
+        if (at - before) % 2 == 0:
+            return at
+        at = before
+    return -1
+
+
+def _masked(words: str) -> str:
+    """Each address as `a***@example.org`, however its name is written."""
+    parts, done, least = [], 0, 0
+    for found in AT.finditer(words):
+        at, domain = found, DOMAIN.match(words, found.end())
+        if found.start() < least or domain is None:                     # read already; or no address
+            continue
+        while (more := AT.match(words, domain.end())) and (last := DOMAIN.match(words, more.end())):
+            at, domain = more, last                     # a@b@example.org: the last one parts name and domain
+        start = _start(words, least, found.start(), ENDS if at[0] == "@" else ENDS_ENCODED)
+        least = domain.end()
+        if start < found.start():
+            parts += [words[done:start], _hidden(words[start:at.start()]), words[at.start():least]]
+            done = least
+    return "".join([*parts, words[done:]]) if parts else words
+
+
+def _start(words: str, least: int, end: int, ends: frozenset) -> int:
+    """Where the name before the @ at `end` begins, from `least` on."""
+    at = end
+    while at > least:
+        sign = words[at - 1]
+        if at - 1 > least and words[at - 2] == "\\" and sign not in "\r\n":
+            at -= 2                                     # one sign made harmless: `Fred\ Bloggs@example.org`
+        elif sign == '"' and at == end:
+            at -= 1                                     # the other quote was cut off
+        elif sign == ")" and at == end and (opening := words.rfind("(", least, at)) >= 0:
+            at = opening                                # a comment (RFC 5322 3.2.2)
+        elif sign in ends or sign.isspace():
+            break
+        else:
+            at -= 1
+    if words.startswith("//", at) and at and words[at - 1] == ":":      # in a link: a part of its path, not all of it
+        return max(at, words.rfind("/", at, end) + 1)
+    return at
+
+
+def _hidden(name: str) -> str:
+    quote = name[0] if name[0] in "'`" and len(name) > 1 else ""
+    name = name[len(quote):]
+    if name.endswith(HIDDEN) and len(name) <= 1 + len(HIDDEN):          # masked before
+        return quote + name
+    return f"{quote}{name[0] if name[0].isprintable() else '?'}{HIDDEN}"
