@@ -38,6 +38,8 @@ JOBS_CONFIG).
 class Parser(argparse.ArgumentParser):
     """argparse, with errors as ours: one sentence, and the nearest option for a wrong one."""
 
+    color: bool
+
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
         name, hint = self.prog.partition(" ")[2], ""
@@ -133,8 +135,10 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
 
     epilog = "\n\n".join(part for part in (more, _place(name)) if part)
-    return Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=epilog or None,
-                  allow_abbrev=False, formatter_class=formatter)
+    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=epilog or None,
+                    allow_abbrev=False, formatter_class=formatter)
+    parser.color = False                # Python 3.14 colours its help by itself; the console lets only our colours pass
+    return parser
 
 
 def _place(name: str) -> str:

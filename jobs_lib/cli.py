@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import catalogue, config
-from .console import Console, folded
+from .console import Console, folded, guard
 from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
 from .place import HOME
 from .ports import Ports
@@ -26,6 +26,7 @@ class Session:
 
 def main(argv: list[str]) -> int:
     """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on stderr."""
+    guard()
     try:
         words, config_path = take_config(argv)
         if words == [TICK]:

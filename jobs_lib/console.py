@@ -8,6 +8,11 @@ from datetime import timedelta
 
 BAR, LEAST_BAR = 24, 4           # columns
 REDRAW_SECONDS = 0.1
+CLEAR_LINE = "\r\x1b[K"
+SPACES = "\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python calls letters or marks
+HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+                "\U000e0000-\U000e0fff]")
 NARROW, WIDEST = 80, 100         # columns: of a terminal that does not tell, and as far as text is read well
 
 
@@ -15,6 +20,7 @@ class Console:
     """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in words."""
 
     def __init__(self, level: int | None = None) -> None:
+        guard()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):          # one that cannot show an umlaut must not end a run
                 stream.reconfigure(errors="backslashreplace")
@@ -36,6 +42,11 @@ class Console:
         """A table or a document that was asked for, on stdout as it is."""
         self.wipe()
         print(text)
+
+    def document(self, value) -> None:
+        """What `--json` asked for; in ASCII on a terminal, as what is in it may come from anybody."""
+        import json
+        self.answer(json.dumps(value, ensure_ascii=_is_terminal(sys.stdout), default=str))
 
     def fail(self, words: str) -> None:
         """One clear line on stderr: cron mails it."""
@@ -61,7 +72,8 @@ class Console:
         if total and room >= LEAST_BAR:
             full = room * min(done, total) // total
             line = f"[{'#' * full}{'.' * (room - full)}] {line}"
-        sys.stderr.write(f"\r\x1b[K{f'{name} {line}'[:width]}")
+        control(sys.stderr, CLEAR_LINE)
+        sys.stderr.write(f"{name} {line}"[:width])
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
@@ -71,9 +83,66 @@ class Console:
     def wipe(self) -> None:
         """Take the bar away, so that what follows begins on an empty line."""
         if self._drawn:
-            sys.stderr.write("\r\x1b[K")
+            control(sys.stderr, CLEAR_LINE)
             sys.stderr.flush()
             self._drawn = False
+
+
+class Terminal:
+    """A stream to a terminal that shows the signs of a text and obeys none of them, whoever wrote it.
+
+    What would move the cursor, turn the writing round or hide something is shown as \\u001b, as JSON writes it.
+    """
+
+    def __init__(self, stream) -> None:
+        self.bare = stream
+
+    def write(self, text: str) -> int:
+        """The text with nothing in it that a terminal obeys but line ends, and colours of ours."""
+        self.bare.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        """Each of them."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str):
+        return getattr(self.bare, name)
+
+
+def guard() -> None:
+    """From here on nothing is written to a terminal but by way of `Terminal`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if _is_terminal(stream) and not isinstance(stream, Terminal):
+            setattr(sys, name, Terminal(stream))
+
+
+def control(stream, sequence: str) -> None:
+    """Write what a terminal is to obey: only ever a constant of ours."""
+    getattr(stream, "bare", stream).write(sequence)
+
+
+def visible(text: str) -> str:
+    """The text as a terminal may be given it. Of a line end, CR LF becomes LF."""
+    if text.isascii() and text.isprintable():
+        return text
+    from .render.paint import MARK
+    return "\x1b[".join(map(_escaped, text.split(MARK)))
+
+
+def _escaped(text: str) -> str:
+    import re
+    text = re.sub(HIDDEN_SIGNS, lambda found: _escape(found[0]), text.replace("\r\n", "\n"))
+    return "".join(sign if sign.isprintable() or sign in SPACES else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    if code > 0xffff:                   # as JSON does: `--json` stays a document
+        return f"\\u{0xd7c0 + (code >> 10):04x}\\u{0xdc00 + (code & 0x3ff):04x}"
+    return f"\\u{code:04x}"
 
 
 def folded(text: str, stream) -> str:

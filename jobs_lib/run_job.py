@@ -1,8 +1,6 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-import json
-
 from . import clock, due, runner, shards
 from .errors import FAILED, OK, Busy, DatabaseError
 from .job import CRON
@@ -77,7 +75,7 @@ def _run(job, args, session) -> int:
 
 
 def _answer(session, result: dict, **more) -> None:
-    session.console.answer(json.dumps({**runner.as_json(result), **more}, ensure_ascii=False, default=str))
+    session.console.document({**runner.as_json(result), **more})
 
 
 def scheduled_slot(session, job):

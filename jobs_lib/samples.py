@@ -14,7 +14,7 @@ ENDPOINT_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,}")
 # The text may be a stranger's and as long as he likes, so each pattern and each loop below reads a character a fixed
 # number of times: none begins again where another one has failed.
 LINK = re.compile(r"(?<=://)[^\s<>\"]+")
-AUTHORITY = re.compile(r"[^/?#]*")
+PATH = re.compile(r"[/?#]")
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::[0-9]*)?\Z")
 QUERY = re.compile(r"[?#].*", re.DOTALL)
 SIGNS = "@|\uff20|\ufe6b|%(?:25)*40|&#0*64;|&#[xX]0*40;|&commat;"
@@ -59,7 +59,7 @@ def _public(found) -> str:
 
 def _from_host(link: str) -> str:
     """The link without user and password."""
-    authority = AUTHORITY.match(link)[0]
+    authority = PATH.split(link, maxsplit=1)[0]
     host = authority.rpartition("@")[2]
     if HOST.match(host):
         return link[len(authority) - len(host):]

@@ -139,8 +139,7 @@ def tell(console, found, as_json: bool) -> int:
         else:
             console.fail(f"{one['location']}: {one['problem']}")
     if as_json:
-        import json
-        console.answer(json.dumps({"ok": not bad, "archives": told}, ensure_ascii=False))
+        console.document({"ok": not bad, "archives": told})
     elif not number:
         console.tell("There is no archive yet.")
     return FAILED if bad else OK
@@ -150,8 +149,6 @@ def tell(console, found, as_json: bool) -> int:
 
 def show(console, args) -> int:
     """Print the rows that are asked for, while they are read; the exit code."""
-    import json
-
     code, number = OK, 0
     for path in args.files:
         try:
@@ -161,7 +158,7 @@ def show(console, args) -> int:
                     number += 1
                     if number == 1 and not args.json:
                         console.answer(_columns(HEAD))
-                    console.answer(json.dumps(row, ensure_ascii=False) if args.json else _columns(row))
+                    console.document(row) if args.json else console.answer(_columns(row))
         except JobsError as error:
             console.fail(f"{path}: {error}")
             code = FAILED

@@ -76,8 +76,7 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
             found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",
                                   "default": ""} for ours, (theirs, line) in mapped.items()}
     if as_json:
-        import json
-        session.console.answer(json.dumps({"path": config.path, "sections": found}, ensure_ascii=False))
+        session.console.document({"path": config.path, "sections": found})
     else:
         from ..render.config_words import shown
         session.console.answer(shown(config, found))

@@ -41,8 +41,7 @@ def run(args, make_session, config_path) -> int:
     finally:
         patient.close()
     if args.json:
-        import json
-        Console().answer(json.dumps([finding._asdict() for finding in found], ensure_ascii=False))
+        Console().document([finding._asdict() for finding in found])
     else:
         from ..render.findings import report
         from ..render.paint import Paint

@@ -33,8 +33,7 @@ def run(args, make_session, config_path) -> int:
     if name and not runs:
         catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
     if args.json:
-        import json
-        session.console.answer(json.dumps(runs, ensure_ascii=False))
+        session.console.document(runs)
         return OK
     if not runs:
         session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py {name or 'run-due'}` makes one.")

@@ -33,8 +33,7 @@ def run(args, make_session, config_path) -> int:
     found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next),
               **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
     if args.json:
-        import json
-        session.console.answer(json.dumps(found, ensure_ascii=False))
+        session.console.document(found)
     else:
         import sys
 

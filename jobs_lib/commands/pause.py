@@ -50,5 +50,4 @@ def local(session, time, now) -> str:
 
 def answer(session, found: dict) -> None:
     """Print it as JSON."""
-    import json
-    session.console.answer(json.dumps(found, ensure_ascii=False))
+    session.console.document(found)

@@ -38,9 +38,8 @@ def run(args, make_session, config_path) -> int:
             wrong[kind] = str(error)
     files = {kind: _write(session, folder, kind, letter) for kind, letter in found.items()}
     if args.json:
-        import json
-        session.console.answer(json.dumps([{"kind": kind, "files": files.get(kind, []), "error": wrong.get(kind)}
-                                           for kind in kinds], ensure_ascii=False))
+        session.console.document([{"kind": kind, "files": files.get(kind, []), "error": wrong.get(kind)}
+                                  for kind in kinds])
         return FAILED if wrong else OK
     if args.kind and found:
         letter = found[args.kind]

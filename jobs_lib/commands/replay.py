@@ -41,9 +41,8 @@ def run(args, make_session, config_path) -> int:
     refused = db.batch(lambda: replay.put_back(db, kind, session, ids, now))
     done = [id for id in ids if id not in refused]
     if args.json:
-        import json
-        session.console.answer(json.dumps({"kind": args.kind, "replayed": done, "refused": [
-            {"id": id, "reason": reason} for id, reason in refused.items()]}, ensure_ascii=False))
+        session.console.document({"kind": args.kind, "replayed": done, "refused": [
+            {"id": id, "reason": reason} for id, reason in refused.items()]})
         return FAILED if refused else OK
     for id in ids:
         if id in refused:
@@ -59,8 +58,7 @@ def _endpoint(args, session, db, now) -> int:
     """All that failed for one endpoint since a moment."""
     done = replay.failed_since(db, args.endpoint, args.since, now)
     if args.json:
-        import json
-        session.console.answer(json.dumps({"kind": args.kind, "replayed": done, "refused": []}))
+        session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK
     what = "delivery" if len(done) == 1 else "deliveries"
     session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due now")

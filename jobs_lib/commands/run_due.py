@@ -30,10 +30,8 @@ def run(args, make_session, config_path) -> int:
     budget = args.budget or session.config.section("core").budget
     results, code = tick(session.config, session.ports, budget.total_seconds(), session.console)
     if args.json:
-        import json
-
         from ..runner import as_json
-        print(json.dumps([as_json(result) for result in results], ensure_ascii=False, default=str))
+        session.console.document([as_json(result) for result in results])
     return code
 
 

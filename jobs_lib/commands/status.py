@@ -27,8 +27,7 @@ def run(args, make_session, config_path) -> int:
     version.check(db)
     found = overview.collect(session.config, db, now)
     if args.json:
-        import json
-        session.console.answer(json.dumps(found, ensure_ascii=False))
+        session.console.document(found)
     else:
         from ..console import WIDEST, columns
         from ..render.paint import Paint

@@ -84,7 +84,7 @@ class Trial:
         self.say(*words.about(self.paint, about))
         if any(need["state"] == "missing" for need in about["needs"] if need["need"] == "database"):
             if self.args.json:
-                print(json.dumps(about, ensure_ascii=False, default=str))
+                self.session.console.document(about)
             return FAILED
         result = runner.run(self.job, self.session.config, self.session.ports,
                             self.request._replace(dry_run=True), self.session.console)
@@ -148,7 +148,7 @@ class Trial:
 
     def _end(self, document: dict) -> None:
         if self.args.json:
-            print(json.dumps(document, ensure_ascii=False, default=str))
+            self.session.console.document(document)
 
     # What the job is and needs
 

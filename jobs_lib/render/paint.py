@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 
+# Stands for `ESC [` until the console writes it: no row can hold it, so that no row can colour anything.
+MARK = f"\x1b{os.urandom(8).hex()}["
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
@@ -15,4 +17,4 @@ class Paint:
 
     def __call__(self, style: str, words: str) -> str:
         """The words in a style of `STYLES`; "" is none."""
-        return f"\x1b[{STYLES[style]}m{words}\x1b[0m" if style and words and self.colours else words
+        return f"{MARK}{STYLES[style]}m{words}{MARK}0m" if style and words and self.colours else words

@@ -37,11 +37,12 @@ class Line:
         assert answer.code == 0, answer
         return json.loads(answer.out)
 
-    def on_terminal(self, *words: str, columns: int = 80) -> list[str]:
-        """The lines that a person sees, on a terminal without colours."""
+    def on_terminal(self, *words: str, columns: int = 80, **environment: str) -> list[str]:
+        """The lines that a person sees, on a terminal; without colours, unless NO_COLOR is "" in the environment."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(self._command(words), cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs,
-                                   env=self._environment({"TERM": "vt100", "NO_COLOR": "1", "COLUMNS": str(columns)}))
+                                   env=self._environment({"TERM": "vt100", "NO_COLOR": "1", "COLUMNS": str(columns),
+                                                          **environment}))
         os.close(theirs)
         seen = b""
         while True:
