@@ -35,6 +35,7 @@ class Context:
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
         self._transport = self._poster = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
+        self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
         self._first: tuple | None = None                        # (when, done) of the first report of this count
 
@@ -47,6 +48,18 @@ class Context:
     def count(self, name: str, number: int = 1) -> None:
         """Count so many more under this name."""
         self.counts[name] = self.counts.get(name, 0) + number
+
+    def defect(self, error: BaseException, item: str) -> None:
+        """An item met an exception that nothing here expects: it is logged with its place and counted, the others go
+        on, and the run ends as `failed`. `item` names it: "forward 17". Not for what an item's own data may do."""
+        if item in self.defects:                    # met again, in a batch that was tried again
+            return
+        from . import defects
+
+        self.defects[item] = f"{type(error).__name__} in {defects.place(error)}"
+        hidden = defects.secrets(self._config)
+        self._journal.at_once("defects", "exception", item=defects.masked(item, hidden),
+                              traceback=defects.trace(error, hidden))
 
     def section(self, name: str):
         """A shared section's values, such as `ctx.section("mail").host`."""

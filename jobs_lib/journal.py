@@ -36,6 +36,13 @@ class Journal:
         """An event that went wrong."""
         self.event(event, "error", **fields)
 
+    def at_once(self, name: str, event: str, **fields) -> None:
+        """Count one, and write it as an error, whatever becomes of an open transaction."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        if self._before is not None:
+            self._before[name] = self.counts[name]
+        self._log.error(event, **fields)
+
     # Called by the database
 
     def begin(self) -> None:

@@ -222,11 +222,21 @@ class _Attempt:
                 from .schema.adoption import forget
                 forget(db)
         except (Exception, SystemExit) as error:    # noqa: BLE001  a defect must end as an outcome, whatever it is
-            import traceback
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            place = f"{os.path.basename(frame.filename)} line {frame.lineno}"
-            result.update(status="failed", error=f"{type(error).__name__}: {error} ({place})")
-            self.log.error("exception", traceback=traceback.format_exc())
+            from . import defects
+            hidden = defects.secrets(self.config)
+            result.update(status="failed", error=defects.sentence(error, hidden))
+            self.log.error("exception", traceback=defects.trace(error, hidden))
+        if ctx.defects:
+            self._failed_items(list(ctx.defects.values()))
+
+    def _failed_items(self, met: list[str]) -> None:
+        """Some items met what nobody expects: the others were worked, and the run has failed all the same."""
+        result, number = self.result, len(met)
+        words = (f"1 item met an unexpected error: {met[0]}" if number == 1 else
+                 f"{number:,} items met an unexpected error, the first: {met[0]}")
+        result["error"] = f"{result['error']}. Besides, {words}" if result["error"] else f"{words}; the log has more"
+        if result["status"] in ("ok", "partial"):
+            result["status"] = "failed"
 
     def _ended_by_force(self, stopped) -> None:
         """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""

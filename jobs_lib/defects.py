@@ -1,0 +1,63 @@
+"""Exceptions that nothing here expects, in words that may be stored and shown: where, and nobody's address or password.
+
+What a library says may quote what it was given: a row, a password, a link with a token in it. So the text of such an
+error passes the masking of samples.py, and the values of the secret options are taken out of it.
+"""
+from __future__ import annotations
+
+import os
+
+SHORTEST_SECRET = 6          # a shorter value is a word that occurs anywhere
+OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}", f"{os.sep}vendor{os.sep}")
+
+
+def place(error: BaseException) -> str:
+    """`queue.py line 12`: the innermost line that is not Python's own or a package's, if there is one."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return "an unknown place"
+    ours = [frame for frame in frames if not any(part in frame.filename for part in OTHERS)]
+    frame = (ours or frames)[-1]
+    return f"{os.path.basename(frame.filename)} line {frame.lineno}"
+
+
+def sentence(error: BaseException, hidden=()) -> str:
+    """`TypeError: no number (queue.py line 12)`."""
+    return f"{type(error).__name__}: {masked(str(error), hidden)} ({place(error)})"
+
+
+def trace(error: BaseException, hidden=()) -> str:
+    """The traceback as Python prints it."""
+    import traceback
+
+    return masked("".join(traceback.format_exception(type(error), error, error.__traceback__)), hidden)
+
+
+def masked(text: str, hidden=()) -> str:
+    """Without addresses, logins, the queries of links, and the `hidden` values."""
+    from .samples import text as mask
+
+    for secret in hidden:
+        text = text.replace(secret, "...")
+    return mask(text)
+
+
+def secrets(config) -> list[str]:
+    """What is set for the options that are secret, the longest first: a password, or the one in a URL."""
+    from . import settings
+    from .options import hide_password
+
+    found = set()
+    for section, options in settings.SECTIONS.items():
+        for name, option in options.items():
+            if option.kind.mask:
+                text = config.written(section, name, option).text
+                found.add(_password(text) if option.kind.mask is hide_password else text)
+    return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _password(url: str) -> str:
+    """`user:password@` is what stands before the last `@`, as ports/dialects/mysql.py reads it."""
+    return url.partition("://")[2].rpartition("@")[0].partition(":")[2]
