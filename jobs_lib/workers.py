@@ -22,6 +22,10 @@ class BrokerAway(JobsError):
     """The broker cannot be reached, or takes nothing. Nothing is lost by it: what is due stays due."""
 
 
+class Refused(JobsError):
+    """A message that is none of ours, or asks for what no message may: nothing of it is run."""
+
+
 def engine(mode: str):
     """The adapter of an engine. JobsError, with the command that mends it, if its package is missing.
 

@@ -1,14 +1,15 @@
 """Celery: the only module that knows it (https://docs.celeryq.dev, 5.3 and later), with RabbitMQ or Redis.
 
 A broker cannot be asked what waits in it. So messages of the schedule expire, and one that comes to a slot which was
-started meanwhile ends at once.
+started meanwhile ends at once. Only JSON is read, only our two tasks are known, and commands by the broker are off;
+whatever else a stranger puts there is refused and logged.
 """
 from __future__ import annotations
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from ..workers import EXPIRES, BrokerAway, Message
+from ..workers import EXPIRES, BrokerAway, Message, Refused
 from . import run
 
 PERFORM, TICK = "jobs.perform", "jobs.tick"
@@ -26,7 +27,7 @@ def enqueue(config, messages: list[Message]) -> None:
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
         for message in messages:
-            app.send_task(PERFORM, args=(message.name, message.scheduled, config.path), queue=message.queue,
+            app.send_task(PERFORM, args=(message.name, message.scheduled), queue=message.queue,
                           connection=connection, retry=False, time_limit=message.seconds,
                           expires=EXPIRES if message.scheduled else None)
         connection.release()
@@ -44,6 +45,7 @@ def _words(error: BaseException) -> str:
 def worker(config, queues: list[str], burst: bool, processes: int) -> int:
     """Celery's own worker over these queues, with so many processes. Returns when it is stopped."""
     app = _app(config)
+    run.serve(config)
     app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes),
                      "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
     return 0
@@ -52,7 +54,7 @@ def worker(config, queues: list[str], burst: bool, processes: int) -> int:
 def scheduler(config, queue: str) -> int:
     """Celery beat: each minute it has a worker look for what is due."""
     app = _app(config)
-    app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE, "args": (config.path,),
+    app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE,
                                        "options": {"queue": queue, "expires": EXPIRES}}}
     # What is due stands in the database: beat has nothing to remember.
     app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler", "celery.beat:Scheduler"])
@@ -64,8 +66,26 @@ def _app(config) -> Celery:
     app = Celery("jobs", broker=config.section("worker").broker, set_as_current=False)
     app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True,
                     broker_connection_timeout=CONNECT_SECONDS, worker_hijack_root_logger=False, enable_utc=True,
-                    worker_redirect_stdouts=False,
+                    worker_redirect_stdouts=False, accept_content=["json"], task_serializer="json",
+                    worker_enable_remote_control=False,
                     broker_transport_options={"confirm_publish": True, "socket_connect_timeout": CONNECT_SECONDS})
-    app.task(run.perform, name=PERFORM)
-    app.task(run.tick, name=TICK)
+    app.task(_saying_why(run.perform, 2), name=PERFORM, bind=True)
+    app.task(_saying_why(run.tick, 0), name=TICK, bind=True)
+    app.finalize()
+    for name in set(app.tasks) - {PERFORM, TICK}:          # Celery's own, which call others
+        app.tasks.unregister(name)
     return app
+
+
+def _saying_why(function, length: int):
+    """The function as a task of that many arguments, with a line of ours for a message that is refused."""
+    def call(task, *arguments, **keywords):
+        try:
+            if keywords or len(arguments) != length:
+                raise Refused("it has other arguments than a message of these jobs")
+            return function(*arguments)
+        except Refused as error:
+            queue = (task.request.delivery_info or {}).get("routing_key")
+            run.refused(run.shown(queue), run.shown(task.request.id), error)
+            raise
+    return call

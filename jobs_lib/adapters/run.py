@@ -1,30 +1,44 @@
 """What a worker does with a name from its queue: one run of that job, by the same runner as under cron.
 
 Nothing is trusted to the queue but that somebody should look: whether the job is due, whether another has its lock,
-and which rows are whose stands in the database. So a message that comes twice, late or never does no harm.
+and which rows are whose stands in the database. So a message that comes twice, late or never does no harm. Whoever can
+write to the broker can have a job of this installation run now, and nothing else: the configuration is the one that the
+worker was started with, and a message that asks for more is Refused.
 """
 from __future__ import annotations
 
+import os
+import sys
 import threading
 
-from .. import catalogue, runner, workers
+from .. import catalogue, runner, shards, workers
 from ..cli import Session
 from ..errors import JobsError
+from ..logs import Log
 from ..render.words import outcome_words
 from ..run_job import publish, scheduled_slot
+from ..workers import Refused
+
+SHOWN = 60
+_serving: dict = {}
 
 
 class RunFailed(JobsError):
     """The run ended badly; the engine shows it as failed. It is in the history and in the log all the same."""
 
 
-def perform(name: str, scheduled: bool, config_path: str | None) -> dict:
+def serve(config) -> None:
+    """Whose jobs this process and its children run: called once, before the worker takes its first message."""
+    _serving["path"] = os.path.abspath(config.path) if config.sources.found else None
+
+
+def perform(name: str, scheduled: bool, *more) -> dict:
     """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it failed."""
     if threading.current_thread() is not threading.main_thread():
         raise JobsError("jobs need a process of their own: start the worker with processes (prefork), not with threads")
-    job = catalogue.part(name)
-    session = Session(config_path)
+    session = _session()
     try:
+        job = _asked_for(name, scheduled, more, session.config)
         slot = scheduled_slot(session, job) if scheduled else None
         if scheduled and slot is None:
             return {}
@@ -37,10 +51,47 @@ def perform(name: str, scheduled: bool, config_path: str | None) -> dict:
     return runner.as_json(result)
 
 
-def tick(config_path: str | None) -> list[str]:
+def _asked_for(name, scheduled, more: tuple, config):
+    """The job or shard that a message asks for; Refused if no message of ours would."""
+    if more or not isinstance(name, str) or not isinstance(scheduled, bool):
+        raise Refused("it has other arguments than the name of a job and whether its slot is meant")
+    whole = shards.whole(name)
+    if whole not in catalogue.names():
+        raise Refused("it asks for a job that is not there")
+    job = catalogue.part(name)
+    if name not in shards.names(whole, config.shards(job)):
+        raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how many there are")
+    if not scheduled and not config.job(job).enabled:
+        raise Refused(f"{whole} is switched off: `jobs.py {whole}` runs it here and now")
+    return job
+
+
+def tick(*more) -> list[str]:
     """Give to the workers what is due, as the engine's own scheduler asks for each minute. The names."""
-    session = Session(config_path)
+    if more:
+        raise Refused("it has other arguments than none")
+    session = _session()
     try:
         return workers.enqueue_due(session.config, session.ports)
     finally:
         session.ports.close()
+
+
+def shown(word) -> str:
+    """Something from the broker as it may be shown."""
+    return ascii(word)[:SHOWN]
+
+
+def refused(queue: str, message: str, why: Refused) -> None:
+    """Write down that a message was refused: in worker.log, and for whoever keeps what the worker says."""
+    core = _session().config.section("core")
+    log = Log(core.log_dir, "worker", size=core.log_size, files=core.log_files)
+    log.warning("message refused", queue=queue, message=message, why=str(why))
+    log.close()
+    print(f"jobs.py: refused the message {message} in the queue {queue}: {why}", file=sys.stderr)
+
+
+def _session() -> Session:
+    if "path" not in _serving:
+        raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the configuration")
+    return Session(_serving["path"])

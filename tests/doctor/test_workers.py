@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobs_lib.doctor import workers
 from tests.servers.smtp_sink import free_port
 
 
@@ -21,3 +22,15 @@ def test_a_broker_that_is_away_is_a_problem_with_its_way_out(lite, mode, option,
     assert "hunter2" not in str(found)
     assert "`run-due` runs their jobs itself" in found.why
     assert "mode = cron" in found.mend
+
+
+@pytest.mark.parametrize("url, expected", [                                  # R71
+    ("redis://localhost:6379/0", []), ("unix:///run/redis.sock", []), ("rediss://:a-word@10.0.0.5/0", []),
+    ("redis://10.0.0.5/0", ["problem", "warning"]), ("redis://:a-word@10.0.0.5/0", ["warning"]),
+    ("rediss://me:@10.0.0.5/0", ["problem"]), ("redis://10.0.0.5/0?password=a-word", ["warning"]),
+    ("amqp://guest:guest@mq.example.org//", ["problem", "warning"]), ("amqps://me:a-word@mq.example.org//", []),
+    ("amqp://guest:guest@localhost:5672//", []), ("redis://[::1]:6379/0", [])])
+def test_a_broker_elsewhere_needs_a_password_and_should_have_tls(url, expected):
+    found = list(workers._open("broker", url))
+    assert [finding.level for finding in found] == expected
+    assert "a-word" not in str(found)
