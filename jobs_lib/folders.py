@@ -1,8 +1,12 @@
 """Private folders and files: 0700 and 0600, refusing the web by themselves."""
 from __future__ import annotations
 
+import errno
 import os
 
+from .errors import JobsError
+
+LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
 HTACCESS = """\
 <IfModule mod_authz_core.c>
 Require all denied
@@ -41,21 +45,51 @@ def shared(path: str, others) -> str | None:
     return None
 
 
-def write(path: str, text: str, mode: int = 0o600) -> None:
-    """Write a private file so that a reader sees all of it or nothing, also after a power cut. `mode`: less private."""
-    partial = f"{path}.{os.getpid()}.part"
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+def own(path: str) -> str:
+    """`private`, for the folder that decides which run may work: JobsError if it is another user's."""
+    private(path)
+    owner = os.stat(path).st_uid
+    if owner != os.geteuid():
+        raise JobsError(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: run the jobs always as the "
+                        "same user, or give the folder with all that is in it to this one")
+    return path
+
+
+def open_own(path: str, flags: int) -> int:
+    """A descriptor of a private file of ours, made where it is not there; never what a link leads to."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno in LINK:
+            raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it", path) from None
+        raise
+
+
+def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
+    """Write a private file so that a reader sees all of it or nothing, also after a power cut. `mode`: less private."""
+    draft = _drafted(path, text.encode() if isinstance(text, str) else text, mode)
+    try:
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+def _drafted(path: str, data: bytes, mode: int) -> str:
+    """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link there before."""
+    draft = f"{path}.{os.urandom(8).hex()}.part"
+    handle = open_own(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        with os.fdopen(handle, "wb") as file:
             if mode != 0o600:
                 os.fchmod(handle, mode)     # whatever the umask is: a web server reads it
-            file.write(text)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
     except BaseException:                   # a full disk, the end of the time: a half file is of no use
-        os.unlink(partial)
+        os.unlink(draft)
         raise
+    return draft
 
 
 def kept(path: str, make) -> str:
@@ -65,15 +99,14 @@ def kept(path: str, make) -> str:
             return file.read().strip()
     except FileNotFoundError:
         private(os.path.dirname(path))
-        partial = f"{path}.{os.getpid()}.part"
-        write(partial, make() + "\n")
+        draft = _drafted(path, f"{make()}\n".encode(), 0o600)
         try:
-            os.link(partial, path)          # fails where another process was first; a rename would replace it
-            os.unlink(partial)
+            os.link(draft, path)            # fails where another process was first; a rename would replace it
+            os.unlink(draft)
         except FileExistsError:
-            os.unlink(partial)
+            os.unlink(draft)
         except OSError:                     # a file system without hard links
-            os.replace(partial, path)
+            os.replace(draft, path)
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
 

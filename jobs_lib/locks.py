@@ -14,7 +14,7 @@ import os
 import time
 
 from .errors import ConfigError, DatabaseError, JobsError, LockHeld
-from .folders import private
+from .folders import LINK, open_own, private
 
 FILE, DATABASE = "file:", "db:"
 LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
@@ -80,10 +80,14 @@ class FileLock:
 
     def _open(self, flags: int) -> int:
         try:
-            return os.open(self.path, flags | os.O_CLOEXEC, 0o600)
+            return open_own(self.path, flags)
         except PermissionError:
             raise JobsError(f"the lock file {self.path} belongs to another user: run the jobs always as the same one, "
                             "and give the folder of the lock files to him") from None
+        except OSError as error:
+            if error.errno in LINK:
+                raise JobsError(f"the lock file {self.path}: {error.strerror}") from None
+            raise
 
     def _lock(self, after: float = 0) -> bool:
         if after:

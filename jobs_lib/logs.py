@@ -14,9 +14,7 @@ import os
 import sys
 
 from . import clock
-from .folders import private
-
-MODE = 0o600
+from .folders import open_own, private
 
 
 class Log:
@@ -87,11 +85,10 @@ class Log:
             private(os.path.dirname(self.path))
         elif there.st_size >= self._size:
             self._rotate()
-        self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, MODE)
+        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _rotate(self) -> None:
-        lock = os.open(os.path.join(os.path.dirname(self.path), ".rotate.lock"),
-                       os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        lock = open_own(os.path.join(os.path.dirname(self.path), ".rotate.lock"), os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = _stat(self.path)

@@ -117,6 +117,6 @@ def spread(files: dict[str, bytes], folder: str) -> None:
     for name in sorted(files):
         path = os.path.join(folder, *name.split("/"))
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
+        with open(path, "xb") as file:          # never what a link leads to
             file.write(files[name])
         os.chmod(path, mode(name))

@@ -92,7 +92,7 @@ class _Attempt:
 
     def real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
-        self.installation = folders.installation(folders.private(self.core.state_dir))
+        self.installation = folders.installation(folders.own(self.core.state_dir))
         names = [self.job.name] if self.shard[1] > 1 else shards.names(self.job.name, self.shards)
         lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from .. import __version__, packing
+from .. import __version__, folders, packing
 from ..errors import OK, JobsError
 from ..place import HOME, PACKED
 from ..render.typed import shown
@@ -49,11 +49,7 @@ def run(args, make_session, config_path) -> int:
 def _write(path: str, data: bytes) -> str:
     """Put it in place as a whole, since a half one would be uploaded one day."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    draft = path + ".part"
-    with open(draft, "wb") as file:
-        file.write(data)
-    os.chmod(draft, packing.mode(path))
-    os.replace(draft, path)
+    folders.write(path, data, packing.mode(path))
     return f"{len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
 
 

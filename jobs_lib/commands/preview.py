@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from .. import clock, unsubscribe
+from .. import clock, folders, unsubscribe
 from ..errors import FAILED, OK, JobsError
 from ..mustache import TemplateError
 from ..recipes import letters, notifications
@@ -70,8 +70,7 @@ def _write(session, folder: str, kind: str, letter) -> list[str]:
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         for name, data in zip(names, (content, letter.html.encode("utf-8"))):
-            with open(name, "wb") as file:
-                file.write(data)
+            folders.write(name, data)
     except OSError as error:
         raise JobsError(f"preview: {folder} cannot be written: {error.strerror}") from None
     return names

@@ -38,7 +38,7 @@ def run(args, make_session, config_path) -> int:
 def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or written."""
     core = config.section("core")
-    lock = locks.FileLock(folders.private(core.state_dir), "run-due")
+    lock = locks.FileLock(folders.own(core.state_dir), "run-due")
     try:
         lock.acquire("run-due")
     except LockHeld:                     # the tick before this one still works; what it leaves is due next time

@@ -11,7 +11,7 @@ import os
 
 from .. import clock
 from ..errors import JobsError
-from ..folders import private
+from ..folders import open_own, private
 from .spool import database_id
 
 NAME = "deletions.jsonl"
@@ -25,7 +25,7 @@ def append(ctx, entry: dict) -> None:
     line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
     try:
         private(os.path.dirname(path))
-        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as file:
+        with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
             end = file.tell()
             if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
                 line = "\n" + line          # a power cut left half a line

@@ -1,0 +1,106 @@
+"""Files of ours are made under names that nobody can guess, and never through a link that somebody has planted."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from jobs_lib import folders, locks
+from jobs_lib.errors import JobsError
+from jobs_lib.logs import Log
+from tests.support.service import Service
+
+VICTIM = "what is somebody's own\n"
+
+
+@pytest.fixture
+def victim(tmp_path):
+    """A file that a stranger would like to have overwritten by us."""
+    path = tmp_path / "victim"
+    path.write_text(VICTIM)
+    yield path
+    assert path.read_text() == VICTIM
+    assert path.stat().st_nlink == 1
+
+
+def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_path, victim):      # R71
+    page = tmp_path / "page.html"
+    for number in range(os.getpid() - 3, os.getpid() + 3):
+        (tmp_path / f"page.html.{number}.part").symlink_to(victim)
+    (tmp_path / "page.html.part").symlink_to(victim)
+    folders.write(str(page), "new", 0o644)
+    assert (page.read_text(), page.stat().st_mode & 0o777) == ("new", 0o644)
+    assert len(list(tmp_path.glob("page.html.*"))) == 7                       # no draft of ours is left
+
+
+def test_a_link_at_the_name_itself_is_replaced_and_not_followed(tmp_path, victim):                 # R71
+    (tmp_path / "page").symlink_to(victim)
+    folders.write(str(tmp_path / "page"), "new")
+    assert not (tmp_path / "page").is_symlink()
+
+
+def test_a_draft_has_another_name_each_time_and_is_new(tmp_path, monkeypatch):                     # R71
+    seen = []
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, flags, *how: seen.append((path, flags)) or real(path, flags, *how))
+    for _ in range(3):
+        folders.write(str(tmp_path / "page"), "new")
+    assert len({path for path, _ in seen}) == 3
+    assert all(flags & os.O_EXCL and flags & os.O_NOFOLLOW for _, flags in seen)
+
+
+def test_a_failed_write_leaves_no_draft(tmp_path):
+    (tmp_path / "page").mkdir()
+    with pytest.raises(OSError):
+        folders.write(str(tmp_path / "page"), "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys):                  # R71
+    (tmp_path / "dig.log").symlink_to(victim)
+    log = Log(str(tmp_path), "dig", size=1000, files=2)
+    log.event("sent")                       # a full one is rotated, which renames the link; so it is not full
+    assert "is a link" in capsys.readouterr().err
+    lock = locks.FileLock(str(tmp_path), "dig")
+    os.makedirs(os.path.dirname(lock.path), exist_ok=True)
+    os.symlink(victim, lock.path)
+    for use in (lambda: lock.acquire("somebody"), lock.is_free):
+        with pytest.raises(JobsError, match="is a link"):
+            use()
+
+
+def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):                   # R71
+    from jobs_lib.recipes import deletion_record
+    victim = tmp_path / "victim"
+    victim.write_text(VICTIM)
+    state = tmp_path / "record"
+    state.mkdir()
+    (state / "deletions.jsonl").symlink_to(victim)
+    ctx = SimpleNamespace(db=bench.db, section=lambda _: SimpleNamespace(state_dir=str(state)))
+    with pytest.raises(JobsError, match="is a link"):
+        deletion_record.append(ctx, {"user_id": 1})
+    assert victim.read_text() == VICTIM
+
+
+def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):                                 # R71
+    output = tmp_path / "jobs.pyz"
+    (tmp_path / "jobs.pyz.part").symlink_to(victim)
+    root = os.path.dirname(os.path.dirname(os.path.abspath(folders.__file__)))
+    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=root, check=True,
+                   capture_output=True)
+    assert output.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+@pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
+def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):                          # R71
+    service = Service(tmp_path, pool.sqlite(tmp_path))
+    os.chown(tmp_path / "state", 65534, -1)
+    process = service.start(*words)
+    err = process.communicate(timeout=60)[1]
+    service.db.close()
+    assert process.returncode == 1
+    assert f"{tmp_path}/state belongs to user 65534, and this is user 0" in err
