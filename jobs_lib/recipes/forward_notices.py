@@ -1,85 +1,134 @@
-"""Telling an owner, in plain words, which forwards have finally failed: one notice a destination and day.
+"""Notifying owners, in plain words, of forwards that have finally failed: one notice a destination and day.
 
-The rows themselves say who has not been told (`told_at`), so a kill between failing and telling forgets nobody.
-A notice that still waits to be sent takes in the failures that follow; one that has gone out is followed by
-another the day after.
+The rows themselves say who has not been notified (`told_at`), so a kill between failing and notifying forgets nobody.
+A notice that nobody has begun to send takes in the failures that follow; one that is being sent, or was, is followed
+by another the day after. No notice goes to the address that it is about: where an owner has no other, the rows alone
+say it, for the app to show.
 """
 from __future__ import annotations
 
+import os
+import re
 from functools import partial
 from itertools import groupby
 
+from .. import clock
+from ..values import ordered, words
 from . import letters, notices, spool
 from .headers import header_text, read_headers
+from .reminders import alone
 
 KIND = "forward_failed"
-MOST_ROWS = 1000                  # a run tells of so many; the rest is told by the next
+PAGE = 1000                       # rows read at once
 LISTED = 50                       # messages a notice lists; more are counted
+OTHER_ADDRESSES = 50              # destinations looked at for one that works
+COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, last_error, created_at,"
+           " finished_at")
 
 REASONS = (
     ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
-    ("5.1.3", "The address is not a valid one.", "Correct or remove this destination."),
+    ("5.1.3", "The address is not valid.", "Correct or remove this destination."),
     ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
     ("5.1.2", "The mail server of the address could not be found.", "Check the part of the address after the @."),
-    ("5.2.1", "The mailbox is switched off.", "Ask whoever runs this mailbox, or change this destination."),
+    ("5.2.1", "The mailbox is disabled.", "Ask your mailbox provider, or change this destination."),
     ("5.2.2", "The mailbox is full.", "Make room in the mailbox."),
-    ("4.2.2", "The mailbox was full at every try.", "Make room in the mailbox."),
+    ("4.2.2", "The mailbox was full at every attempt.", "Make room in the mailbox."),
     ("5.3.4", "The message is too large for the other server.", "Ask the sender for a link instead of a file."),
     ("5.2.3", "The message is too large for the mailbox.", "Ask the sender for a link instead of a file."),
     ("5.4.6", "The message went round in a circle.", "Look for a rule in the mailbox that forwards back to an alias."),
     ("5.7", "The other server refused the message by its rules, often as suspected spam.",
      "Nothing is wrong with your alias. If you expected this message, ask the sender to use another way."),
     ("4.7", "The other server kept putting the message off by its rules.",
-     "If this goes on, ask whoever runs the mailbox to accept mail from us."),
+     "If this goes on, ask your mailbox provider to accept mail from us."),
 )
-NO_ANSWER = ("The other server did not take the message at any try.",
+NO_ANSWER = ("The other server did not accept the message at any attempt.",
              "If this goes on, check the mailbox, or choose another destination.")
 NOT_STORED = ("Its content is no longer there.", "Ask the sender to send it again.")
 REFUSED = ("The other server refused the message.", "Check the mailbox, or choose another destination.")
+OUR_FAULT = ("We could not send the message. This is a fault of ours.", "You do not need to change anything.")
+# What was never offered to the other server, by how its error begins.
+OURS = (
+    ("the message has ", "The message is too large for our mail server.",
+     "Ask the sender for a link instead of a file."),
+    ("the message holds ", "Our mail server cannot send a message of this form.",
+     "Ask the sender to send it in another form."),
+    ("the address is not ASCII", "Our mail server cannot send to this address, or from the sender's.",
+     "Use a destination with plain letters only."),
+    ("the sender cannot be rewritten", "The sender's address is not valid, so we could not send the message.",
+     "If you expected this message, ask the sender to use another way."),
+    ("the stored message cannot be read", *OUR_FAULT),
+    ("the stored message changed", *OUR_FAULT),
+    ("the stored message", *NOT_STORED),
+    ("the path of the stored message", *NOT_STORED),
+    ("raw_path", *NOT_STORED),
+)
+EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 
 def tell_owners(ctx, counts: dict) -> None:
     """Queue the notices that are owed. Each is one commit with the marks of the rows it lists."""
-    rows = ctx.db.query("SELECT id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
-                        " last_error, created_at, finished_at FROM {failed_emails} WHERE status = 'failed'"
-                        " AND told_at IS NULL ORDER BY id LIMIT :most", most=MOST_ROWS)
-    if not rows:
-        return
-    folder = ctx.section("spool").dir
-    rows.sort(key=_owner_and_destination)
-    for (user_id, destination), group in groupby(rows, key=_owner_and_destination):
-        told = ctx.db.batch(partial(_tell, ctx, folder, user_id, destination, list(group)))
-        counts["notices"] = counts.get("notices", 0) + told
+    folder, after = ctx.section("spool").dir, ""
+    last: dict = {}
+    while True:
+        rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' AND told_at IS NULL"
+                            f"{after} ORDER BY id LIMIT :most", **last, most=PAGE)
+        if rows:
+            last, after = {"last": rows[-1]["id"]}, " AND id > :last"
+        rows.sort(key=lambda row: (ordered(row["user_id"]), _destination(row)))
+        for user_id, theirs in groupby(rows, key=lambda row: row["user_id"]):
+            groups = [(to, list(group)) for to, group in groupby(theirs, key=_destination)]
+            failing = {to for to, _ in groups}
+            for to, group in groups:
+                with alone(ctx, user_id, counts):
+                    told = ctx.db.batch(partial(_tell, ctx, folder, user_id, to, failing, group))
+                    counts["notices"] = counts.get("notices", 0) + told
+        if len(rows) < PAGE or ctx.should_stop():
+            return
 
 
-def _owner_and_destination(row: dict) -> tuple:
-    return row["user_id"], row["envelope_to"].lower()
+def _destination(row: dict) -> str:
+    return words(row["envelope_to"]).lower()
 
 
-def _tell(ctx, folder: str, user_id: int, destination: str, rows: list[dict]) -> int:
+def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
     user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'", id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer each other
     # for ever. Where a notice is written anyway, it lists them too.
-    if user is None or not notices.reaches(ctx, user) or all(_automatic(folder, row) for row in rows):
+    if user is None or all(_automatic(folder, row) for row in rows):
+        _mark(ctx, rows, None)
+        return 0
+    to_email = _address(ctx, user, failing)
+    if to_email is None:
         _mark(ctx, rows, None)
         return 0
     key = f"forward-failed:{user_id}:{notices.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
-    notice = ctx.db.row("SELECT id, status FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
-    if notice and notice["status"] != "pending":
-        return 0                                # today's has gone out; these wait for tomorrow's
-    if notice:
-        rows = ctx.db.query("SELECT id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code,"
-                            " last_error, created_at, finished_at FROM {failed_emails} WHERE notice_id = :id"
-                            " ORDER BY id", id=notice["id"]) + rows
-    letter = letters.write(ctx, KIND, {"name": user["name"] or user["email"],
-                                       **_values(ctx, folder, destination, rows)})
-    if notice:
-        ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
-                       " WHERE id = :id", subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
-    notice_id = notice["id"] if notice else notices.queue(
-        ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=user["email"], letter=letter, dedupe_key=key)
-    _mark(ctx, rows, notice_id)
-    return 0 if notice else 1
+    notice = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
+    if notice is None:
+        letter = _letter(ctx, folder, user, destination, rows, len(rows))
+        _mark(ctx, rows, notices.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=to_email,
+                                       letter=letter, dedupe_key=key))
+        return 1
+    before = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE notice_id = :id ORDER BY id LIMIT :most",
+                          id=notice["id"], most=LISTED)
+    number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id", id=notice["id"])
+    letter = _letter(ctx, folder, user, destination, before + rows, number + len(rows))
+    # One that was claimed, or tried before, is sent as it is: what fails now waits for tomorrow's.
+    if ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
+                      " WHERE id = :id AND status = 'pending' AND claim_token IS NULL AND attempts = 0",
+                      subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"]):
+        _mark(ctx, rows, notice["id"])
+    return 0
+
+
+def _address(ctx, user: dict, failing: set) -> str | None:
+    """Where the owner can be notified: not where mail to them has just failed. None: nowhere."""
+    others = ctx.db.query("SELECT email FROM {destinations} WHERE user_id = :id AND verified_at IS NOT NULL"
+                          " ORDER BY verified_at, id LIMIT :most", id=user["id"], most=OTHER_ADDRESSES)
+    for address in (user["email"], *(row["email"] for row in others)):
+        if words(address).lower() not in failing and notices.reaches(ctx, {"id": user["id"], "email": address}):
+            return address
+    ctx.log.warning("owner cannot be told", user_id=user["id"], reason="mail to all of their addresses has just failed")
+    return None
 
 
 def _automatic(folder: str, row: dict) -> bool:
@@ -90,10 +139,17 @@ def _automatic(folder: str, row: dict) -> bool:
 
 
 def _headers(folder: str, row: dict):
+    path = _path(folder, row)
+    return read_headers(path or "")
+
+
+def _path(folder: str, row: dict) -> str | None:
+    """The file with the content, if it is there."""
     try:
-        return read_headers(spool.locate(folder, row["raw_path"]))
-    except spool.SpoolError:
-        return read_headers("")
+        path = spool.locate(folder, row["raw_path"])
+        return path if os.path.isfile(path) else None
+    except (spool.SpoolError, ValueError, OSError):
+        return None
 
 
 def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
@@ -101,46 +157,66 @@ def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
                    now=ctx.clock(), notice=notice_id, ids=[row["id"] for row in rows])
 
 
-def _values(ctx, folder: str, destination: str, rows: list[dict]) -> dict:
-    """What the templates show: to whom, from whom, what, why, and what to do."""
+# What it says
+
+def _letter(ctx, folder: str, user: dict, destination: str, rows: list[dict], number: int) -> letters.Letter:
+    return letters.write(ctx, KIND, {"name": user["name"] or user["email"],
+                                     **_values(ctx, folder, destination or "an unknown address", rows, number)})
+
+
+def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -> dict:
+    """What the templates show: to whom, from whom, what, why, until when it is kept, and what to do."""
+    ids = sorted({row["alias_id"] for row in rows}, key=ordered)
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
-        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=sorted({row["alias_id"] for row in rows}))}
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
+    keep = ctx.options_of("purge_failed_emails").keep
     messages: list[dict] = []
     advice: list[str] = []
     for row in rows[:LISTED]:
-        why, what_to_do = in_words(row["last_code"], row["last_error"])
+        why, what_to_do, ours = in_words(row["last_code"], row["last_error"])
         if what_to_do not in advice:
             advice.append(what_to_do)
         headers = _headers(folder, row)
+        ended = clock.parse_any(row["finished_at"]) or clock.parse_any(row["created_at"])
         messages.append({
-            "from": header_text(headers, "From") or notices.one_line(row["envelope_from"] or "(none)"),
-            "subject": header_text(headers, "Subject") or "(none)",
-            "alias": aliases.get(row["alias_id"], "an alias of yours"), "received": f"{row['created_at'][:16]} UTC",
-            "tried": _times(row["attempts"] + 1), "ended": f"{(row['finished_at'] or row['created_at'])[:16]} UTC",
-            "why": why, "said": _said(row, why)})
-    return {"destination": destination, "many": len(rows) > 1, "number": f"{len(rows):,}", "messages": messages,
-            "more": f"{len(rows) - LISTED:,}" if len(rows) > LISTED else "", "advice": advice,
-            "kept": any(words != NOT_STORED[1] for words in advice)}
+            "from": header_text(headers, "From") or notices.one_line(row["envelope_from"]) or "(no sender)",
+            "subject": header_text(headers, "Subject") or "(no subject)",
+            "alias": aliases.get(row["alias_id"], "an alias of yours"),
+            "received": _when(clock.parse_any(row["created_at"])), "tried": "" if ours else _times(row["attempts"]),
+            "ended": _when(ended), "why": why, "said": _said(row, ours),
+            "kept": _when(clock.plus(ended, keep)) if keep and ended and _path(folder, row) else ""})
+    return {"destination": destination, "many": number > 1, "number": f"{number:,}", "messages": messages,
+            "more": f"{number - len(messages):,}" if number > len(messages) else "", "advice": advice,
+            "kept": any(message["kept"] for message in messages)}
 
 
-def _said(row: dict, why: str) -> str:
-    """The other server's own words, or what we found, where there is no code."""
-    if not row["last_error"] or why == NOT_STORED[0]:
+def _when(moment) -> str:
+    return letters.minute(moment) if moment else "at an unknown time"
+
+
+def _said(row: dict, ours: bool) -> str:
+    """The other server's own words."""
+    if not row["last_error"] or ours:
         return ""
     answer = f"the answer was {row['last_code']} " if row["last_code"] else ""
-    return notices.one_line(answer + row["last_error"], 220)
+    return notices.one_line(answer + words(row["last_error"]), 220)
 
 
-def _times(number: int) -> str:
+def _times(retries) -> str:
+    """How often it was tried: the first time by the mail hook."""
+    number = retries + 1 if isinstance(retries, int) and 0 < retries < 1000 else 1
     return "once" if number == 1 else f"{number} times"
 
 
-def in_words(code: int | None, error: str | None) -> tuple[str, str]:
-    """(why it failed, what the owner can do) for an SMTP reply (RFC 3463 for the enhanced codes)."""
-    words = error or ""
+def in_words(code, error) -> tuple[str, str, bool]:
+    """(why it failed, what the owner can do, whether it was never offered) for an SMTP reply (RFC 3463)."""
+    text, answered = words(error), isinstance(code, int) and code > 0
     for enhanced, why, what_to_do in REASONS:
-        if words.startswith(enhanced) and words[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
-            return why, what_to_do
-    if words.startswith(("the stored message", "raw_path")):
-        return NOT_STORED
-    return REFUSED if code and code >= 500 else NO_ANSWER
+        if text.startswith(enhanced) and text[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
+            return why, what_to_do, not answered
+    if answered:
+        return (*(REFUSED if code >= 500 else NO_ANSWER), False)
+    for beginning, why, what_to_do in OURS:
+        if text.startswith(beginning):
+            return why, what_to_do, True
+    return (*OUR_FAULT, True) if EXCEPTION.match(text) else (*NO_ANSWER, False)

@@ -129,8 +129,8 @@ TABLES = {
         claim_run           word     null
         lease_until         time     null
         uncertain           int      = 0         # 1: lost in flight, tried once more; 2: tried once more
-        told_at             time     null        # when the owner was told that it finally failed
-        notice_id           ref      null        # the notice in `notifications` that lists it
+        told_at             time     null        # when the owner was notified of the final failure
+        notice_id           ref      null        # the notice that lists it; none, though told: show it in the app
         index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row

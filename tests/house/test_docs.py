@@ -237,13 +237,30 @@ def test_every_sql_statement_runs(tmp_path):
     raw.close()
 
 
-def test_the_program_for_bounces_finds_the_sender():
-    (program,) = [block for block in blocks(ROOT / "docs" / "mail.md") if "bounce_goes_to" in block]
+BOUNCE = (b"From: MAILER-DAEMON@relay.example\r\nMIME-Version: 1.0\r\n"
+          b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n"
+          b"--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; relay.example\r\n\r\n"
+          b"Final-Recipient: rfc822; Jane@Home.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--x--\r\n")
+
+
+def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):        # R36
+    (program,) = [block for block in blocks(ROOT / "docs" / "mail.md") if "is_our_bounce" in block]
     space: dict = {}
     exec(program, space)
     address = srs.forward("bob@sender.example", "alias.example", "secret", datetime.now(timezone.utc))
-    assert space["bounce_goes_to"](address, "secret") == "bob@sender.example"
-    assert space["bounce_goes_to"](address, "other") is None
+    assert space["is_our_bounce"](address, "secret")
+    assert not space["is_our_bounce"](address, "other")
+    bench.table("users", [{"id": 1, "email": "jane@home.example"}, {"id": 2, "email": "eve@eve.example"}])
+    bench.table("destinations", [{"user_id": 1, "email": "jane@home.example", "verified_at": bench.ago(days=1)},
+                                 {"user_id": 1, "email": "jane@work.example", "verified_at": bench.ago(days=1)},
+                                 {"user_id": 2, "email": "jane@home.example"}])         # not proven to be hers
+    for _ in range(2):
+        space["take_bounce"](bench.db, BOUNCE, bench.now)
+    notice, = bench.rows("notifications")
+    assert (notice["user_id"], notice["to_email"]) == (1, "jane@work.example")
+    assert [(row["user_id"], row["status"]) for row in bench.rows("message_logs")] == [(1, "bounced")] * 2
+    assert bench.run("send_notifications")["sent"] == 1
+    assert bench.outbox[0].recipient == "jane@work.example"
 
 
 # What Python, the system or cron say, in their words; and what stands for any reason.

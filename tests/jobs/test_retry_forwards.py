@@ -20,7 +20,7 @@ LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage
 @pytest.fixture
 def owner(bench):
     """User 1 with alias 1 and destination 1."""
-    bench.table("users", [{"id": 1, "email": "jo@home.example", "name": "Jo"}])
+    bench.table("users", [{"id": 1, "email": "jo@account.example", "name": "Jo"}])
     bench.table("aliases", [{"id": 1, "user_id": 1, "address": "box@alias.example"}])
     bench.table("destinations", [{"id": 1, "user_id": 1, "email": "jo@home.example"}])
 
@@ -293,7 +293,7 @@ def test_a_folder_that_is_not_this_databases_spool_costs_no_message(bench, forwa
 def test_an_address_that_is_none_is_refused_for_good(bench, forward):     # R35
     forward(1, envelope_to="no address")
     assert bench.run("retry_forwards")["failed"] == 1
-    assert "The address is not a valid one." in bench.rows("notifications")[0]["body_text"]
+    assert "The address is not valid." in bench.rows("notifications")[0]["body_text"]
 
 
 def test_a_pipe_in_the_spool_is_no_message_and_holds_nobody_up(bench, forward):     # R23
@@ -424,12 +424,13 @@ def test_the_owner_is_told_in_plain_words(bench, forward):
     always(bench, Result(FINAL, 552, "5.2.2", "mailbox full"))
     assert bench.run("retry_forwards")["notices"] == 1
     notice, = bench.rows("notifications")
-    assert (notice["to_email"], notice["kind"]) == ("jo@home.example", "forward_failed")
+    assert (notice["to_email"], notice["kind"]) == ("jo@account.example", "forward_failed")
     assert notice["persona"] == "postmaster"
     assert notice["subject"] == "A message could not be forwarded to jo@home.example"
     for words in ("Hello Jo,", "From:      Shop <orders@shop.example>", "Subject:   Order 1",
                   "Sent to:   box@alias.example", "Why:       The mailbox is full.", "552 5.2.2 mailbox full",
-                  "Make room in the mailbox.", "https://mail.example.org", "We have not written to the sender."):
+                  "Make room in the mailbox.", "https://mail.example.org/destinations",
+                  "We have not notified the sender."):
         assert words in notice["body_text"]
 
 
