@@ -130,6 +130,10 @@ class Config:
             known = _options_of(section, job)
             if not equals or option not in known:
                 raise UsageError(_wrong_override(section, option, known, job))
+            mask = known[option].kind.mask
+            if mask and mask(value.strip()) != value.strip():
+                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by every user of this "
+                                 f"machine: write {variable_name(section, option)} in .env, or {option} in config.ini")
             overrides[section, option] = value.strip()
         changed = Config(self.path, self.sources, overrides)
         wrong = [words for section, option in overrides for words in _problems(

@@ -25,6 +25,7 @@ BYTES = {"B": 1, "KB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3}
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
 LONGEST_DAYS = 36_500
 STARS = "********"
+SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
 ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
 
 
@@ -100,12 +101,21 @@ def _database(value: str) -> str:
     return value
 
 
+def _signing_key(value: str) -> str:
+    """Anyone who has one link can try keys against it for as long as they like."""
+    if 0 < len(value) < SHORTEST_KEY:
+        raise ValueError(f"expected at least {SHORTEST_KEY} characters: `python3 -c \"import secrets; "
+                         "print(secrets.token_hex(32))\"` makes one. Or leave it empty, and one is made")
+    return value
+
+
 def _stars(value: str) -> str:
     return STARS if value else ""
 
 
 text = Kind("text", _text)
 secret = Kind("text", _any, mask=_stars)
+signing_key = Kind(f"text of {SHORTEST_KEY} characters or more, or empty", _signing_key, mask=_stars)
 database = Kind("database URL", _database, mask=hide_password)
 path = Kind("path", _path)                    # the configuration resolves it from its own folder
 

@@ -52,8 +52,9 @@ SECTIONS = {
                          "A run stops, and goes on next time, before it uses this much memory: set it under "
                          "your host's limit."),
         "app_url": Option(kind.or_empty(kind.url), "", "Base of every link in a mail, e.g. https://mail.example.org."),
-        "secret_key": Option(kind.secret, "", "Signs links and sender addresses. Empty: made once and kept in "
-                                              "state_dir/secret. Keep it when you move to another host."),
+        "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 characters. Empty: "
+                                                   "made once and kept in state_dir/secret. Keep it when you move to "
+                                                   "another host."),
     },
     "spool": {
         "dir": Option(kind.path, "var/spool", "The folder with the raw messages that `raw_path` names."),
@@ -73,8 +74,9 @@ SECTIONS = {
         "from": Option(kind.or_empty(kind.address), "", "The address that our own notices come from, "
                                                         "e.g. notices@example.org."),
         "domain": Option(kind.host, "localhost", "The service's own domain: forwards leave with a sender in it."),
-        "srs_secret": Option(kind.secret, "", "Signs rewritten senders (SRS). Share it with the mail hook that "
-                                              "takes the bounces. Empty: derived from secret_key."),
+        "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 characters. Share it "
+                                                   "with the mail hook that takes the bounces. Empty: derived from "
+                                                   "secret_key."),
         "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs and processes."),
         "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, since it discards "
                                          "what is over its limit, and the web app sends too."),

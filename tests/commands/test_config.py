@@ -206,7 +206,7 @@ def test_check_refuses_a_folder_that_something_else_sweeps(line, text, said):
 @pytest.mark.parametrize("name, text, secret", [
     ("config.ini", "[mail]\npassword = hunter2\n", "[mail] password"),
     ("config.ini", "[core]\ndatabase = mysql://me:hunter2@host/name\n", "[core] database"),
-    (".env", "JOBS_MAIL_SRS_SECRET=hunter2\n", "[mail] srs_secret"),
+    (".env", f"JOBS_MAIL_SRS_SECRET={'hunter2' * 5}\n", "[mail] srs_secret"),
 ])
 def test_check_warns_of_secrets_that_others_can_read(line, name, text, secret, mode, who):
     line.ini(FINE)
@@ -252,3 +252,38 @@ def test_json_is_refused_where_it_says_nothing(line, action):
     answer = line("config", action, "--json")
     assert (answer.code, answer.out) == (2, "")
     assert f"config {action}: --json goes with show only" in answer.err
+
+
+@pytest.mark.parametrize("section, option", [("core", "secret_key"), ("mail", "srs_secret")])
+def test_a_key_that_can_be_guessed_is_a_mistake(line, section, option):        # R71
+    line.ini(f"{FINE}[{section}]\n{option} = {'k' * 31}\n" if section == "core" else
+             FINE.replace("[mail]", f"[mail]\n{option} = {'k' * 31}"))
+    line("migrate")
+    for words in (["config", "check"], ["retry_forwards"]):
+        answer = line(*words)
+        assert answer.code == 78
+        assert f"[{section}] {option} = ...: expected at least 32 characters" in answer.err
+        assert "secrets.token_hex(32)" in answer.err
+        assert "k" * 31 not in answer.err
+    line.ini((line.folder / "config.ini").read_text().replace("k" * 31, "k" * 32))
+    assert line("config", "check").code == 0
+
+
+@pytest.mark.parametrize("given", ["mail.password=hunter2", "core.database=mysql://me:hunter2@localhost/x",
+                                   "core.secret_key=" + "hunter2" * 5, "alerts.webhook=https://hooks.example/hunter2",
+                                   "worker.redis=redis://:hunter2@localhost/0"])
+def test_a_secret_is_not_taken_from_the_command_line(line, given):              # R71
+    line.ini(FINE)
+    answer = line("retry_forwards", "--set", given)
+    name = given.partition("=")[0]
+    assert answer.code == 2
+    assert f"--set {name}: a secret in a command line is seen by every user of this machine" in answer.err
+    assert f"JOBS_{name.replace('.', '_').upper()} in .env" in answer.err
+    assert "hunter2" not in answer.err
+
+
+def test_what_holds_no_secret_may_be_set_by_word(line):
+    line.ini(FINE)
+    line("migrate")
+    for given in ("core.database=sqlite:///other.db", "mail.password=", "worker.redis=redis://localhost:6379/1"):
+        assert line("purge_sessions", "--dry-run", "--set", given).code in (0, 1)

@@ -104,7 +104,7 @@ def examined(monkeypatch, lite, *checks):
 def test_a_check_that_breaks_is_a_finding_and_stops_no_other(lite, monkeypatch):
     def broken(_patient):
         yield findings.note("so far")
-        raise ZeroDivisionError("by a-key-for-the-tests-alone")
+        raise ZeroDivisionError("by a-key-for-the-tests-alone-and-no-other")
 
     def sound(_patient):
         yield findings.note("and on")

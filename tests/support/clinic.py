@@ -17,7 +17,7 @@ from jobs_lib.recipes.spool import mark_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mail.alias.example",
-                 "secret_key": "a-key-for-the-tests-alone"},
+                 "secret_key": "a-key-for-the-tests-alone-and-no-other"},
         "spool": {"dir": "spool"},
         "mail": {"transport": "maildir", "domain": "alias.example", "from": "notices@alias.example"},
         "personas": {name: f"{name.title()} <{name}@alias.example>"

@@ -20,7 +20,7 @@ def section(**changes):
     """A `[mail]` section as `cfg.section("mail")` gives it."""
     values = {"transport": "smtp", "maildir": "", "host": "127.0.0.1", "port": 25, "security": "none",
               "username": "", "password": "", "ca_file": "", "from_": "porter@service.example",
-              "domain": "service.example", "srs_secret": "s3cret", "pause_patterns": None}
+              "domain": "service.example", "srs_secret": "s3cret" * 6, "pause_patterns": None}
     return types.SimpleNamespace(**{**values, **changes})
 
 
