@@ -12,6 +12,12 @@ PROGRESS_SECONDS = 2.0
 MB = 1024 ** 2
 
 
+def derived(key: str, label: str) -> bytes:
+    """The key for one purpose, from the installation's."""
+    import hmac
+    return hmac.digest(key.encode(), label.encode(), "sha256")
+
+
 class Context:
     """One run, as its job sees it.
 
@@ -34,6 +40,7 @@ class Context:
         self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
         self._config, self._ports, self._stops, self._console = config, ports, stops, console
         self._transport = self._poster = None
+        self._key: str | None = None
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
@@ -80,12 +87,11 @@ class Context:
 
     def secret(self, label: str) -> bytes:
         """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
-        import hmac
-
-        from .folders import secret_key
-        core = self.section("core")
-        key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
-        return hmac.digest(key.encode(), label.encode(), "sha256")
+        if self._key is None:               # asked for each account and each notice, and read once
+            from .folders import secret_key
+            core = self.section("core")
+            self._key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
+        return derived(self._key, label)
 
     def mail(self):
         """The mail transport, opened at the first call, one for the run. A dry run has none: ReadOnly."""

@@ -1,7 +1,7 @@
 """Look at archives of the audit log: `verify` that they are whole, `show` their rows.
 
-  verify    each FILE against the manifest beside it; without FILE, all archives
-            that the store should hold
+  verify    each FILE against the manifest beside it, and the manifest's seal;
+            without FILE, all archives that the store should hold
   show      the rows of each FILE; --user, --event, --since and --until choose
 
 Files are local ones, `audit-*.jsonl.gz` or their manifests. Times are in UTC.
@@ -22,6 +22,12 @@ ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
 HEAD = {"created_at": "created_at", "id": "id", "severity": "severity", "event": "event", "user_id": "user",
         "actor": "actor", "ip": "ip", "details": "details"}
+NO_KEY = ("; who wrote it cannot be told here, since the key of the installation is not on this host ([core] "
+          "secret_key, or the file `secret` in state_dir)")
+UNSEALED = ("not sealed by this installation's key: the rows are what the manifest says, but anybody could have "
+            "written both")
+FOREIGN = ("not sealed by this installation's key: another installation wrote it, the key has changed since, or it is "
+           "forged")
 FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
@@ -60,16 +66,27 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     if args.action == "show":
         return show(session.console, args)
-    found = verify_files(args.files) if args.files else verify_store(session)
+    core = session.config.section("core")
+    key = seal_key(core.state_dir, core.secret_key)
+    found = verify_files(args.files, key) if args.files else verify_store(session, key)
     return tell(session.console, found, args.json)
 
 
 # verify
 
-def verify_files(paths: list[str]):
-    """What is found of each local archive: {"location", "ok", "problem", and its facts}."""
+def seal_key(state_dir: str, configured: str) -> bytes | None:
+    """What archives of this installation are sealed with; None on a host that has no key yet."""
+    if not configured and not os.path.exists(os.path.join(state_dir, "secret")):
+        return None
+    from ..context import derived
+    from ..folders import secret_key
+    return derived(secret_key(state_dir, configured), form.LABEL)
+
+
+def verify_files(paths: list[str], key: bytes | None):
+    """What is found of each local archive: {"location", "ok", "sealed", "problem", and its facts}."""
     for path in paths:
-        yield _judged(path, lambda path=path: _manifest_of(path))
+        yield _judged(path, lambda path=path: _manifest_of(path), key)
 
 
 def _manifest_of(path: str) -> dict:
@@ -89,7 +106,7 @@ def _parts(path: str) -> tuple[str, str]:
     return folder, name
 
 
-def verify_store(session):
+def verify_store(session, key: bytes | None):
     """The same of every archive that `audit_archives` names, read from the store."""
     section = session.config.section("archive")
     if not section.store:
@@ -102,7 +119,7 @@ def verify_store(session):
     store = open_store(section)             # nothing is made: who only looks must not turn a typing error into a folder
     try:
         for row in rows:
-            yield _judged(row["location"], lambda row=row: _manifest_in(store, row))
+            yield _judged(row["location"], lambda row=row: _manifest_in(store, row), key)
     finally:
         store.close()
 
@@ -114,13 +131,18 @@ def _manifest_in(store, row: dict) -> dict:
     return manifest
 
 
-def _judged(location: str, ask) -> dict:
-    found = {"location": location, "ok": True, "problem": None}
+def _judged(location: str, ask, key: bytes | None) -> dict:
+    """`sealed`: True, False, or None where there is no key to tell it by."""
+    found = {"location": location, "ok": True, "sealed": None, "problem": None}
     try:
         manifest = ask()
-        return {**found, **{name: manifest[name] for name in form.Facts._fields}}
     except JobsError as error:
         return {**found, "ok": False, "problem": str(error)}
+    if key is not None:
+        found["sealed"] = form.is_sealed(manifest, key)
+        if not found["sealed"]:
+            found.update(ok=False, problem=FOREIGN if form.SEAL in manifest else UNSEALED)
+    return {**found, **{name: manifest[name] for name in form.Facts._fields}}
 
 
 def tell(console, found, as_json: bool) -> int:
@@ -134,8 +156,9 @@ def tell(console, found, as_json: bool) -> int:
         if as_json:
             told.append(one)
         elif one["ok"]:
-            console.tell(f"OK: {one['location']}: {one['row_count']:,} row{'s' * (one['row_count'] != 1)}, "
-                         f"{one['first_time']} to {one['last_time']}")
+            console.tell(f"{'OK' if one['sealed'] else 'WHOLE'}: {one['location']}: {one['row_count']:,} "
+                         f"row{'s' * (one['row_count'] != 1)}, {one['first_time']} to {one['last_time']}"
+                         f"{'' if one['sealed'] else NO_KEY}")
         else:
             console.fail(f"{one['location']}: {one['problem']}")
     if as_json:

@@ -19,7 +19,9 @@ BLOCK = 65536               # bytes of lines handed to zlib at once, and taken f
 LOOK_EVERY = 500            # rows: some milliseconds
 LONGEST_LINE = 64 * 1024 ** 2
 LONGEST_MANIFEST = 65536
-SEAL = "manifest_sha256"
+CHECKSUM, SEAL = "manifest_sha256", "seal"
+LABEL = "audit archives"    # ctx.secret: the key of the seal
+INT64 = 2 ** 63
 GZIP = 16 + zlib.MAX_WBITS
 
 Facts = namedtuple("Facts", "row_count first_id last_id first_time last_time rows_bytes bytes sha256")
@@ -94,15 +96,29 @@ def _counted(block: bytes, tally: Tally):
         yield block
 
 
-def manifest_bytes(facts: Facts, **more) -> bytes:
-    """The manifest's text: `more` (file, table, columns, ...), the facts, and its own seal."""
+def manifest_bytes(facts: Facts, key: bytes, **more) -> bytes:
+    """The manifest's text: `more` (file, table, columns, ...), the facts, our seal, and its own checksum."""
     manifest = {"format": FORMAT, "version": VERSION, **more, **facts._asdict()}
-    return (json.dumps({**manifest, SEAL: _seal(manifest)}, ensure_ascii=False, indent=2) + "\n").encode()
+    manifest[SEAL] = _sealed(manifest, key)
+    checksum = hashlib.sha256(_plain_bytes(manifest)).hexdigest()
+    return (json.dumps({**manifest, CHECKSUM: checksum}, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _seal(manifest: dict) -> str:
-    plain = json.dumps(manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(plain.encode()).hexdigest()
+def is_sealed(manifest: dict, key: bytes) -> bool:
+    """Whether who holds the key wrote this manifest. Anybody can make one that is whole; no one else can seal it."""
+    import hmac
+    found = manifest.get(SEAL)
+    return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), _sealed(
+        {name: value for name, value in manifest.items() if name != SEAL}, key).encode())
+
+
+def _sealed(manifest: dict, key: bytes) -> str:
+    import hmac
+    return hmac.digest(key, _plain_bytes(manifest), "sha256").hex()
+
+
+def _plain_bytes(manifest: dict) -> bytes:
+    return json.dumps(manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
 def read_manifest(blocks) -> dict:
@@ -116,12 +132,12 @@ def read_manifest(blocks) -> dict:
         found = json.loads(text)
         if found["format"] != FORMAT:
             raise ValueError
-        seal = found.pop(SEAL)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        given, checksum = found.pop(CHECKSUM), hashlib.sha256(_plain_bytes(found)).hexdigest()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Damaged("the manifest is no manifest of an archive, or damaged") from None
     if found.get("version") != VERSION:
         raise Damaged(f"the manifest has version {found.get('version')}, and this bundle reads {VERSION}")
-    if seal != _seal(found):
+    if given != checksum:
         raise Damaged("the manifest is damaged: its own checksum is another")
     if set(Facts._fields) - set(found):
         raise Damaged("the manifest lacks facts")
@@ -174,11 +190,11 @@ def _expanded(blocks, tally: Tally):
 def _row(text: bytes, number: int) -> dict:
     try:
         row = json.loads(text)
-        good = type(row["id"]) is int and isinstance(row["created_at"], str)
+        good = type(row["id"]) is int and -INT64 <= row["id"] < INT64 and isinstance(row["created_at"], str)
     except (ValueError, KeyError, TypeError, RecursionError):
         good = False
     if not good:
-        raise Damaged(f"line {number} is no row of the audit log")
+        raise Damaged(f"line {number} is no row of the audit log, or damaged")
     return row
 
 

@@ -35,8 +35,8 @@ def write(ctx, store, chosen, number: int, most: int | None, look) -> Verified |
     store.put(name, form.compressed(rows, tally))
     cutoffs = {chosen.values[f"only{at}_severity"]: clock.text(moment) for at, moment in enumerate(chosen.cutoffs)}
     store.put(names(name)[1], [form.manifest_bytes(
-        tally.facts(), file=name, table=TABLE, schema_version=SCHEMA_VERSION, columns=list(first[0]), cutoffs=cutoffs,
-        created_at=clock.text(began))])
+        tally.facts(), ctx.secret(form.LABEL), file=name, table=TABLE, schema_version=SCHEMA_VERSION,
+        columns=list(first[0]), cutoffs=cutoffs, created_at=clock.text(began))])
     ids = _read_back(store, name, tally, look)
     _call_verified(ctx, store.location(name), id, began, tally.facts())
     return Verified(id, ids, cutoff)

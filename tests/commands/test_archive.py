@@ -1,6 +1,7 @@
 """`archive verify` finds whatever is wrong with an archive; `archive show` prints the rows that are asked for."""
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.recipes import archive_format as form
 from tests.support.line import Line
 from tests.support.service import ROOT, Service
 
@@ -73,6 +75,58 @@ def test_a_flipped_bit_a_lost_manifest_and_a_lost_file_are_told_and_the_rest_is_
         f"{folder}/none.jsonl.gz: there is no such file"]
     other.with_name(other.name.replace(".jsonl.gz", ".manifest.json")).unlink()
     assert ".manifest.json is not in " in answer(service, "verify", str(other)).err
+
+
+def rewritten(folder, name: str, key: bytes | None = None, **changed) -> None:
+    """The archive's two files with another actor in each row, whole in themselves, as anybody could write them."""
+    rows = [json.loads(row) for row in gzip.decompress((folder / name).read_bytes()).splitlines()]
+    tally = form.Tally()
+    (folder / name).write_bytes(b"".join(form.compressed([{**row, "actor": "me", **changed} for row in rows], tally)))
+    path = folder / name.replace(".jsonl.gz", ".manifest.json")
+    manifest = {name: value for name, value in json.loads(path.read_bytes()).items()
+                if name not in (form.SEAL, form.CHECKSUM, "format", "version", *form.Facts._fields)}
+    path.write_bytes(form.manifest_bytes(tally.facts(), key or b"another", **manifest))
+    if key is None:                                 # as this program wrote them once
+        found = {name: value for name, value in json.loads(path.read_bytes()).items()
+                 if name not in (form.SEAL, form.CHECKSUM)}
+        text = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        path.write_text(json.dumps({**found, form.CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}))
+
+
+@pytest.mark.parametrize("key, why", [(None, "anybody could have written both"), (b"x" * 32, "or it is forged")])
+def test_what_is_whole_and_was_written_by_somebody_else_is_not_ok(service, copy, key, why):     # R72
+    folder, name = copy
+    rewritten(folder, name, key)
+    code, out, err = answer(service, "verify", str(folder / name))
+    assert (code, out) == (1, "")
+    assert err.startswith(f"{folder}/{name}: not sealed by this installation's key: ")
+    assert why in err
+    found = json.loads(answer(service, "verify", str(folder / name), "--json").out)["archives"][0]
+    assert (found["ok"], found["sealed"], found["row_count"]) == (False, False, 5)
+
+
+def test_a_host_without_the_key_says_what_it_cannot_tell(copy, tmp_path_factory):     # R72
+    folder, name = copy
+    line = Line(tmp_path_factory.mktemp("elsewhere"))
+    line.ini("[core]\nstate_dir = state\n")
+    code, out, err = line("archive", "verify", str(folder / name))
+    assert (code, err) == (0, "")
+    assert out.startswith(f"WHOLE: {folder}/{name}: 5 rows, ")
+    assert "who wrote it cannot be told here" in out
+    assert json.loads(line("archive", "verify", str(folder / name), "--json").out)["archives"][0]["sealed"] is None
+    assert not (line.folder / "state").exists()
+    line.ini(f"[core]\nsecret_key = {'k' * 40}\n")
+    assert "not sealed by this installation's key" in line("archive", "verify", str(folder / name)).err
+
+
+@pytest.mark.parametrize("id", [2 ** 63, 2 ** 70, -2 ** 70, 1.5, None, True, "1"])
+def test_a_row_that_no_table_can_hold_is_damage(service, copy, id):     # R72
+    folder, name = copy
+    row = json.dumps({"id": id, "created_at": "2025-01-01 00:00:00"})
+    (folder / name).write_bytes(gzip.compress(f"{row}\n".encode()))
+    said = f"{folder}/{name}: line 1 is no row of the audit log, or damaged\n"
+    assert answer(service, "show", str(folder / name)) == (1, "", said)
+    assert answer(service, "verify", str(folder / name)) == (1, "", said)
 
 
 def test_a_renamed_file_is_told(service, copy):

@@ -40,16 +40,20 @@ MANIFEST = """\
   "rows_bytes": 300,
   "bytes": 200,
   "sha256": "00ff",
-  "manifest_sha256": "187b87b13ceaa61d05a32747823d78fac81cdcb33f3169ea9bd02af9886b483a"
+  "seal": "fc1fdffa8a525c54f3ceac8e66ab8d846c2fe1ad745ce286cde343f0361bab07",
+  "manifest_sha256": "d77f9523c99d96492e1bfdde8fee486a525564d7acc62f33d200af6c8e8ae3f2"
 }
 """
+
+
+KEY = b"k" * 32
 
 
 def made(rows) -> tuple[bytes, bytes]:
     """(the rows' file, the manifest)."""
     tally = form.Tally()
     data = b"".join(form.compressed(iter(rows), tally))
-    return data, form.manifest_bytes(tally.facts(), file="a.jsonl.gz", table="audit_logs", columns=list(ROWS[0]))
+    return data, form.manifest_bytes(tally.facts(), KEY, file="a.jsonl.gz", table="audit_logs", columns=list(ROWS[0]))
 
 
 def many(number: int) -> list[dict]:
@@ -85,8 +89,8 @@ def test_the_file_has_neither_a_name_nor_a_time_in_it():
 
 def test_the_manifest_is_as_documented():
     facts = form.Facts(2, 7, 9, "2019-12-31 23:59:59", "2025-01-02 03:04:05", 300, 200, "00ff")
-    text = form.manifest_bytes(facts, file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz", table="audit_logs",
-                               columns=["id", "created_at"])
+    text = form.manifest_bytes(facts, KEY, file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz",
+                               table="audit_logs", columns=["id", "created_at"])
     assert text.decode() == MANIFEST
     assert form.read_manifest([text])["row_count"] == 2
 
@@ -99,6 +103,18 @@ def test_it_is_read_back_as_it_was():
     data, manifest = made(many(5000))
     assert list(judge(data, manifest).ids) == list(range(1, 5001))
     assert judge(*made([])).facts().row_count == 0
+
+
+# Who wrote it
+
+def test_only_who_holds_the_key_can_seal_a_manifest():     # R72
+    manifest = form.read_manifest([made(ROWS)[1]])
+    assert form.is_sealed(manifest, KEY)
+    assert not form.is_sealed(manifest, b"x" * 32)
+    for changed in ({"row_count": 3}, {"sha256": "00"}, {"more": 1}, {"seal": None}, {"seal": 5}, {"seal": "\ud800"}):
+        assert not form.is_sealed({**manifest, **changed}, KEY)
+    del manifest["seal"]
+    assert not form.is_sealed(manifest, KEY)
 
 
 # What changes is seen
@@ -132,6 +148,8 @@ def flipped(data: bytes, bit: int) -> bytes:
     (lambda data: gzip.compress(gzip.decompress(data)), "and the manifest says"),
     (lambda data: gzip.compress(b'{"id": 1}\n'), "line 1 is no row of the audit log"),
     (lambda data: gzip.compress(b"\xff\n"), "line 1 is no row"),
+    (lambda data: gzip.compress(b'{"id":%d,"created_at":"x"}\n' % 2 ** 70), "line 1 is no row"),
+    (lambda data: gzip.compress(b'{"id":%s,"created_at":"x"}\n' % (b"9" * 5000)), "line 1 is no row"),
     (lambda data: gzip.compress(gzip.decompress(data)[:-1]), "its last line is cut off"),
     (lambda data: gzip.compress(b'{"id":1,"created_at":"x"}\n'), "line 1 has other columns"),
 ])
@@ -151,6 +169,8 @@ def test_a_row_twice_is_found_even_if_the_manifest_agrees():
     (lambda text: text.replace(b'"row_count": 2', b'"row_count": 3'), "its own checksum is another"),
     (lambda text: text[:-20], "no manifest of an archive, or damaged"),
     (lambda text: b"[]", "no manifest of an archive"),
+    (lambda text: b"[" * 60_000, "no manifest of an archive"),
+    (lambda text: text.replace(b'"audit_logs"', b'"\\ud800"'), "no manifest of an archive"),
     (lambda text: text * 200, "too long"),
 ])
 def test_another_manifest_is_told_from_it(change, said):
