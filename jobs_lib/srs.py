@@ -21,6 +21,10 @@ _DAY = 86400
 _SLOTS = 1024                # two letters of base32
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SRS = re.compile(r"SRS([01])([-+=])(.*)\Z", re.IGNORECASE)
+_INNER = r"[-+=][a-z0-9+/]{4,}=[a-z2-7]{2}=[^=]+=."          # what follows the SRS0 of a whole address
+_SRS0 = re.compile(f"SRS0({_INNER}.*)\\Z", re.IGNORECASE)
+_SRS1 = re.compile(f"SRS1[-+=][^=]+=([^=]+)=({_INNER}.*)\\Z", re.IGNORECASE)
+_OTHER_FORM = re.compile(_INNER, re.IGNORECASE)
 
 
 class SrsError(ValueError):
@@ -44,15 +48,12 @@ def forward(sender: str, domain: str, secret: str, now) -> str:
 
 
 def _compile(local: str, host: str, secret: str, now) -> str:
-    match = _SRS.match(local)
-    if match and match[1] == "0":
+    if once := _SRS0.match(local):
         # the separator after SRS0 stays, hence the two signs side by side
-        inner = match[2] + match[3]
-        return f"SRS1={_hash(secret, host, inner)}={host}={inner}"
-    if match:
-        # rewritten twice: only our hash is new, the bounce still goes straight to the first host
-        _, first, inner = _fields(match[3], 3)
-        return f"SRS1={_hash(secret, first, inner)}={first}={inner}"
+        return f"SRS1={_hash(secret, host, once[1])}={host}={once[1]}"
+    if twice := _SRS1.match(local):
+        # only our hash is new, the bounce still goes straight to the first host
+        return f"SRS1={_hash(secret, twice[1], twice[2])}={twice[1]}={twice[2]}"
     day = _stamp(now)
     return f"SRS0={_hash(secret, day, host, local)}={day}={host}={local}"
 
@@ -68,9 +69,15 @@ def reverse(address: str, secret: str, now) -> str:
             mac, day, host, name = _fields(match[3], 4)
             _verify(mac, _hash(secret, day, host, name))
             _check_age(day, now)
+            # The hash knows no ends of parts, as in Mail::SRS. That of an SRS1 is over a host and what follows _INNER:
+            # with its first letters as the day, and no day is in an SRS1, it would open this form at any time.
+            if _OTHER_FORM.search(day + host + name):
+                raise SrsError("the hash of the SRS address is that of another form")
         else:
             mac, host, inner = _fields(match[3], 3)
             _verify(mac, _hash(secret, host, inner))
+            if not _OTHER_FORM.match(inner):
+                raise SrsError("the part of the first host in the SRS address is not complete")
             name = "SRS0" + inner
         return check(f"{join_local(name)}@{host}")
     except AddressError as error:

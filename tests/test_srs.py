@@ -153,6 +153,42 @@ def test_no_text_does_worse_than_be_refused(text):     # R36
             reverse(address, SECRET, NOW)
 
 
+@given(sender=st.sampled_from(["SRS0=XyZ1=AB=first.example=carol", "SRS0+XyZ1=AB=first.example=a-b",
+                               "SRS0-a+/9=JN=f.ex=x=y"]),
+       later=st.integers(0, 1023), data=st.data())
+@settings(deadline=None, max_examples=300)
+def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sender, later, data):     # R36
+    """The hash is over the parts without what stands between them, as others have it: they could be parted anew."""
+    now = NOW + timedelta(days=later)
+    stamp = forward("x@y.example", OURS, SECRET, now)[10:12].lower()
+    twice = forward(f"{sender}@{stamp}evil.example", OURS, SECRET, NOW).rpartition("@")[0]
+    mac = twice.split("=")[1]
+    whole = f"{stamp}evil.example" + twice.split("=", 3)[3]
+    at = data.draw(st.integers(3, len(whole) - 1))
+    with pytest.raises(SrsError):
+        reverse(f"SRS0={mac}={whole[:2]}={whole[2:at]}={whole[at:]}@{OURS}", SECRET, now)
+
+
+def test_a_hash_is_not_taken_300_days_later_by_another_form():     # R36
+    now = NOW + timedelta(days=300)
+    stamp = forward("x@y.example", OURS, SECRET, now)[10:12]
+    twice = forward(f"SRS0=XyZ1=AB=first.example=carol@{stamp}evil.example", OURS, SECRET, NOW)
+    mac = twice.split("=")[1]
+    assert twice.startswith(f"SRS1={mac}={stamp}evil.example==XyZ1=")
+    forged = f"SRS0={mac}={stamp}=evil.example==XyZ1=AB=first.example=carol@{OURS}"
+    assert perl("reverse", [forged], now) == ["=XyZ1=AB=first.example=carol@evil.example"]     # the original takes it
+    with pytest.raises(SrsError, match="that of another form"):
+        reverse(forged, SECRET, now)
+
+
+@pytest.mark.parametrize("sender", ["SRS0=x@first.example", "SRS0=a=b=c=d@first.example", "SRS1=a=b@first.example",
+                                    "SRS0=abcd=J1=first.example=x@second.example"])
+def test_what_only_looks_rewritten_is_rewritten_like_any_other(sender):     # R36
+    once = forward(sender, OURS, SECRET, NOW)
+    assert once.startswith("SRS0=")
+    assert reverse(once, SECRET, NOW) == sender
+
+
 def test_each_part_is_under_the_hash():     # R36
     good = forward("alice@sender.example", OURS, SECRET, NOW)
     for old, new in (("alice", "malice"), ("sender.example", "evil.example"), ("=JN=", "=JO=")):

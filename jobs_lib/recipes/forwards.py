@@ -48,7 +48,7 @@ class Forwards(mailing.Items):
         check(row["envelope_to"])
         try:
             path = spool.locate(self.spool, row["raw_path"])
-            mark = trace_head(self.loop_key, row["envelope_to"])
+            mark = trace_head(self.loop_key, row["alias_id"], row["envelope_to"])
             loop = loop_reason(path, mark, self.ctx.options.max_hops)
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import pytest
 
@@ -348,6 +349,19 @@ def test_our_mark_for_another_address_is_no_loop(bench, forward):     # R36
     bench.run("retry_forwards")
     forward(2, bench.outbox[0].raw, envelope_to="other@home.example")
     assert bench.run("retry_forwards")["sent"] == 1
+
+
+def test_two_aliases_of_one_address_leave_marks_that_nobody_can_compare(bench, forward):     # R36
+    bench.table("aliases", [{"id": 2, "user_id": 1, "address": "two@service.example", "active": 1}])
+    bench.table("alias_destinations", [{"alias_id": 2, "destination_id": 1}])
+    for id, alias in ((1, 1), (2, 2), (3, 1)):
+        forward(id, alias_id=alias)
+    assert bench.run("retry_forwards")["sent"] == 3
+    first, second, third = (re.search(rb"X-Alias-Forwarded: (\w+)", letter.raw)[1] for letter in bench.outbox)
+    assert first == third != second
+    for id, letter in enumerate(list(bench.outbox), 4):         # through both in a circle: each knows its own way
+        forward(id, letter.raw, alias_id=1)
+    assert {"sent": 1, "failed": 2}.items() <= bench.run("retry_forwards").items()
 
 
 # The envelope and the bytes
