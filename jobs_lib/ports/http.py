@@ -15,16 +15,19 @@ Request = namedtuple("Request", "item_id url headers body")
 # status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's beginning, printable
 # and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's owner, without the resolved address;
 # reached: whether this shows that our network works: True, False when it may be our own that does not, None if neither
-Response = namedtuple("Response", "outcome status retry_after excerpt text reached",
-                      defaults=(None, "", "", "", True))
+# address: that was connected to, or would have been; never shown to anybody
+Response = namedtuple("Response", "outcome status retry_after excerpt text reached address",
+                      defaults=(None, "", "", "", True, ""))
 
 ANSWERED = "answered"        # there is a status
 FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
 TIMEOUT = "timeout"          # the limit in time was reached
 OURS = "ours"                # this host has no file handle or memory left: the endpoint has nothing to do with it
 UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
+BUSY = "busy"                # we are connected to its address as often as we may: nothing was sent
 REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
 
+PER_ADDRESS = 2              # connections of one poster to one address at once, whatever names lead to it
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
 MARGIN = 0.5                 # seconds past the time-out, for a look-up that cannot be ended

@@ -9,10 +9,11 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+import threading
 import time
 
 from .. import public_addresses
-from .http import FAILED, NOT_PUBLIC, OURS, REFUSED, TIMEOUT
+from .http import BUSY, FAILED, NOT_PUBLIC, OURS, PER_ADDRESS, REFUSED, TIMEOUT
 
 MOST_ADDRESSES = 4          # of one name that are tried
 CONNECT_SHARE = 3           # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
@@ -23,11 +24,11 @@ UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTD
 
 
 class Trouble(Exception):
-    """An attempt that ends here: `outcome`, `text` and `reached` of the Response."""
+    """An attempt that ends here: `outcome`, `text`, `reached` and `address` of the Response."""
 
-    def __init__(self, outcome: str, text: str, reached: bool | None = True) -> None:
+    def __init__(self, outcome: str, text: str, reached: bool | None = True, address: str = "") -> None:
         super().__init__(text)
-        self.outcome, self.text, self.reached = outcome, text, reached
+        self.outcome, self.text, self.reached, self.address = outcome, text, reached, address
 
 
 def spent(error: Exception) -> Trouble | None:
@@ -79,6 +80,26 @@ def _answered(error: Exception) -> bool | None:
     return False if isinstance(error, OSError) else None
 
 
+def resolves(name: str, seconds: float) -> bool:
+    """Whether a name server says anything of this name, be it that there is none. A look-up that hangs says nothing."""
+    answered: list = []
+
+    def ask() -> None:
+        try:
+            socket.getaddrinfo(name, None)
+            answered.append(True)
+        except (OSError, UnicodeError) as error:
+            answered.append(_answered(error) is not False)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:            # no more threads: nothing is known
+        return True
+    thread.join(seconds)
+    return bool(answered and answered[0])
+
+
 def _may(family, address: tuple, allowed) -> bool:
     if public_addresses.is_in(address[0], allowed):
         return True
@@ -100,14 +121,41 @@ def _binds(family, address: str) -> bool:
     return True
 
 
-def connect(addresses: list[tuple], allowed, deadline: Deadline):
-    """A socket connected to the first of these addresses that answers."""
+class Places:
+    """How many connections there are to each address: many names may lead to one, and its owner has chosen them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[str, int] = {}
+
+    def take(self, address: str) -> bool:
+        """Whether there is one more to be had; it is to be given back."""
+        with self._lock:
+            taken = self._taken.get(address, 0)
+            if taken < PER_ADDRESS:
+                self._taken[address] = taken + 1
+            return taken < PER_ADDRESS
+
+    def give_back(self, address: str) -> None:
+        """That connection is closed."""
+        with self._lock:
+            self._taken[address] -= 1
+
+
+def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places) -> tuple:
+    """(a socket connected to the first of these addresses that answers, the address): its place is the caller's to give
+    back. Trouble BUSY when the places at one of them are taken, and none before it answers."""
     until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
     failed, reached = Trouble(FAILED, "no connection"), False
     for number, (family, address) in enumerate(addresses):
         share = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
+        place = public_addresses.spelled(address[0])
+        if not places.take(place):
+            raise Trouble(BUSY, "", None, place)
+        sock = None
         try:
-            return _connected(family, address, allowed, min(share, deadline.left()))
+            sock = _connected(family, address, allowed, min(share, deadline.left()))
+            return sock, place
         except socket.timeout:          # TimeoutError only from Python 3.10 on
             failed = Trouble(TIMEOUT, f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
         except OSError as error:
@@ -115,6 +163,9 @@ def connect(addresses: list[tuple], allowed, deadline: Deadline):
                 raise trouble from None
             failed = Trouble(FAILED, f"no connection ({words(error)})")
             reached = reached or error.errno not in UNREACHED          # somebody refused it
+        finally:
+            if sock is None:
+                places.give_back(place)
     failed.reached = reached
     raise failed
 

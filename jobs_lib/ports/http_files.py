@@ -31,6 +31,10 @@ class FilePoster:
             return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")
         return Response(ANSWERED, 200, "", "written into a file, not sent")
 
+    def resolves(self, name: str) -> bool:
+        """No network is needed."""
+        return True
+
     def close(self) -> None:
         """Nothing is held open."""
 

@@ -10,7 +10,7 @@ from .. import __version__
 from ..errors import JobsError
 from .http import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
 from .http_answer import Reader, excerpt
-from .http_connect import Deadline, Trouble, connect, resolve, secure, spent, words
+from .http_connect import Deadline, Places, Trouble, connect, resolve, resolves, secure, spent, words
 from .http_url import UrlError, parse
 
 WRITE = 65536
@@ -23,7 +23,7 @@ class Poster:
     def __init__(self, webhooks) -> None:
         self.seconds = webhooks.timeout.total_seconds()
         self.allowed = webhooks.allow_networks
-        self._ca_file, self._lock = webhooks.ca_file, threading.Lock()
+        self._ca_file, self._lock, self._places = webhooks.ca_file, threading.Lock(), Places()
         self._context: Any = None
         if self._ca_file:
             self.context()              # a file that cannot be read is the operator's to see, not one endpoint's
@@ -37,7 +37,7 @@ class Poster:
         except ValueError as error:         # a header that would be two
             return Response(UNSENDABLE, text=str(error), reached=None)
         except Trouble as trouble:
-            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached)
+            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached, address=trouble.address)
         except socket.timeout:
             return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
         except OSError as error:
@@ -45,6 +45,10 @@ class Poster:
             if ours:
                 return Response(ours.outcome, text=ours.text, reached=ours.reached)
             return Response(FAILED, text=f"the connection broke ({words(error)})")
+
+    def resolves(self, name: str) -> bool:
+        """Whether a name server answers for this name of our own; takes `[webhooks] timeout` at most."""
+        return resolves(name, self.seconds)
 
     def close(self) -> None:
         """Nothing is held open."""
@@ -67,7 +71,8 @@ class Poster:
     def _post(self, request: Request, deadline: Deadline) -> Response:
         target = parse(request.url)
         data = message(target, request)     # before anybody is asked for a name
-        sock = connect(resolve(target, self.allowed, deadline), self.allowed, deadline)
+        addresses = resolve(target, self.allowed, deadline)
+        sock, address = connect(addresses, self.allowed, deadline, self._places)
         try:
             if target.secure:
                 sock = secure(sock, self.context(), target.host, deadline)
@@ -78,10 +83,15 @@ class Poster:
                 if broken and trouble.outcome == FAILED:
                     raise Trouble(FAILED, broken) from None
                 raise
+        except Trouble as trouble:
+            trouble.address = address
+            raise
         finally:
             with contextlib.suppress(OSError):
                 sock.close()
-        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(answer.body))
+            self._places.give_back(address)
+        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(answer.body),
+                        address=address)
 
 
 def message(target, request: Request) -> bytes:

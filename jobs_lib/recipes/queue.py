@@ -135,18 +135,16 @@ class Worker:
         """The rows that `claim` would take, for a dry run: nothing is changed."""
         return self._rows(self._due(most, self.queue.ranks, None))
 
-    def parts(self, column: str, uncertain: bool) -> list:
-        """The values of a column among the due rows, longest due first."""
+    def due_values(self, columns: str, most: int, uncertain: bool, only: tuple = ("1 = 1", {})) -> list[dict]:
+        """These columns of due rows, so many at most, in no order: for a caller that parts the queue by itself."""
         on_schedule, never_tried, lost = self._rules()
-        found: dict = {}
-        for (rule, values), due in ((lost, "next_attempt_at"),) if uncertain else (
-                (on_schedule, "next_attempt_at"), (never_tried, "created_at")):
-            for row in self.db.query(f"SELECT {column} AS part, MIN({due}) AS due FROM {self.table} WHERE status ="
-                                     f" 'pending' AND {rule} AND claim_token IS NULL{self._owner_may}"
-                                     f" GROUP BY {column}", **values):
-                due_at = str(row["due"])                # what is no time must not stop the sorting
-                found[row["part"]] = min(due_at, found.get(row["part"], due_at))
-        return sorted(found, key=lambda part: (found[part], part))
+        sql, more = only
+        found: list = []
+        for rule, values in (lost,) if uncertain else (on_schedule, never_tried):
+            found += self.db.query(f"SELECT {columns} FROM {self.table} WHERE status = 'pending' AND {sql} AND {rule}"
+                                   f" AND claim_token IS NULL{self._owner_may} LIMIT :most", most=most - len(found),
+                                   **values, **more) if len(found) < most else []
+        return found
 
     def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
         columns = ", ".join(["id", "user_id", "status", "attempts", "next_attempt_at", "created_at", "uncertain",

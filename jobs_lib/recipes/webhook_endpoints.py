@@ -25,8 +25,8 @@ def fails(ctx, endpoint: dict) -> tuple[dict, str]:
     """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
     now, since = ctx.clock(), endpoint["failing_since"]
     began = clock.parse_any(since)
-    if began is None:
-        since = None
+    if began is None or began > now + ctx.options.disable_after:
+        since = None                # no time, or one of a clock that was wrong
     if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
         since = None                # the app delivered something and did not say so
     if not (since and began):

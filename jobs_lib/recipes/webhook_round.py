@@ -4,14 +4,10 @@ Threads only send. Everything else is the main thread's: it claims, marks rows `
 and stores the answers in the commit that begins the next ones. An endpoint is worked off a few rows at a time, and
 then stands behind the others.
 
-Dead hosts must not stand in the way. One that kept us waiting for nothing is left alone for the rest of the run.
-Endpoints that have been failing get one slot in eight as long as there are others, and no more of them are begun once
-a host was found dead: so they make a run one time limit longer at most, and the next one goes on with the rest. Among
-themselves each owner's comes in turn, and of an owner the one that was tried longest ago: whoever answers again is
-heard, however many dead ones stand beside it.
-
-Nor is an endpoint blamed for a network of ours that is down. Until somebody was reached, whoever was not is held back;
-when that goes for HOSTS hosts, the run stops and gives their attempts back, and the next one begins with others.
+Owners take turns (webhook_turns.py), and none has more than half of the slots while others wait. Endpoints that fail,
+or took over half of the time limit for their last answer, get one slot in eight as long as there are others. A host
+that kept us waiting for nothing is left alone for the rest of the run, and no more failing ones are begun once a host
+was found dead: so they make a run one time limit longer at most. Among themselves, the one tried longest ago is next.
 """
 from __future__ import annotations
 
@@ -22,26 +18,30 @@ from queue import Empty, SimpleQueue
 
 from .. import clock
 from ..errors import DatabaseError
-from ..ports.http import ANSWERED, FAILED, OURS, TIMEOUT, UNSENDABLE, Response
-from ..shards import is_mine
+from ..ports.http import ANSWERED, BUSY, FAILED, OURS, TIMEOUT, UNSENDABLE, Response
 from . import webhook_endpoints
-from .queue import Worker
-from .webhooks import MARGIN, delays, endpoints, gone, judge, last_tries, request
+from .queue import Worker, until_stored
+from .webhook_network import OWNERS, Network
+from .webhook_turns import UNKNOWN, Plan, is_failing, rows_of
+from .webhooks import MARGIN, BadEndpoint, Unsendable, delays, endpoints, gone, judge, note_try, request
 
 TURN = 20                   # rows of an endpoint that are claimed together
 PER_HOST = 2
 FAILING_SHARE = 8           # one slot in so many is for endpoints that have been failing, while others wait
 DEAD_AFTER = 1.0            # seconds: whoever gave no answer and took so long for it is dead for this run
+BUSY_TRIES = 3              # so often a host whose address is busy is tried in a run
+SLOW = 0.5                  # of the time limit: whoever takes longer comes after the others from the next run on
 LATE = 0.5                  # seconds past its limit after which a request is given up: its look-up hangs
-HOSTS = 10                  # so many that were not reached, and nobody that was: our network is down
 AGAIN = timedelta(minutes=1)                # after which what was given back is due
 NAMES = {"sent": "delivered", "retry": "retried", "back": "given_back"}
-UNKNOWN = {"host": "", "failing_since": None, "user_id": None}
+
+BAD = BadEndpoint()          # in place of a defect: a value of the endpoint's row
 
 # disabled: why the endpoint was; changed: what else of it
 Stored = namedtuple("Stored", "settled changed disabled")
 Flight = namedtuple("Flight", "row endpoint started")
-Result = namedtuple("Result", "row endpoint response verdict ours")       # ours: the endpoint is not to blame for it
+# ours: the endpoint is not to blame for it; seconds: that the request took
+Result = namedtuple("Result", "row endpoint response verdict ours seconds")
 
 
 def run(ctx, worker: Worker, counts: dict) -> None:
@@ -49,7 +49,7 @@ def run(ctx, worker: Worker, counts: dict) -> None:
     going = Round(ctx, worker, counts)
     try:
         for uncertain in (False, True):
-            going.all(uncertain)
+            going.send_all(uncertain)
     finally:
         worker.release()
 
@@ -62,64 +62,54 @@ class Round:
         webhooks = ctx.section("webhooks")
         self.slots, self.seconds, self.waits = webhooks.concurrency, webhooks.timeout.total_seconds(), delays(ctx)
         self.poster = ctx.http()
+        self.network = Network(ctx, self.poster)
         self.answers: SimpleQueue = SimpleQueue()
         self.flying: dict[int, Flight] = {}
-        self.waiting: dict[int, list] = {}          # of each endpoint: rows that are claimed, the next one last
+        self.waiting: dict[tuple, list] = {}        # of each item of the plan: rows that are claimed, the next one last
         self.known: dict[int, dict] = {}
-        self.plan: list[int] = []                   # endpoints with due rows, the next one first
-        self.failing: list[int] = []                # those of them that have been failing
+        self.plan: Plan = Plan(ctx, worker, self.known, uncertain=False)
+        self.noted: set = set()                     # endpoints that this run has sent something to
         self.resting: set = set()                   # endpoints that asked for it, or are disabled
         self.dead: set = set()                      # hosts
         self.unreached: set = set()                 # hosts that it may not be the fault of
-        self.held: list = []                        # results of those, until we know
-        self.reached = self.down = False            # somebody; our network
-        self.done = self.begun = 0
-        self.total = worker.count_due()
+        self.addresses: dict = {}                   # {host: the address that it was last found at}
+        self.full: set = set()                      # addresses that let nobody more in, until something has landed
+        self.busy_found: Counter = Counter()        # hosts whose address was busy, how often
+        self.done = self.begun = self.numbers = 0
+        self.total = self.plan.total
 
-    def all(self, uncertain: bool) -> None:
+    def send_all(self, uncertain: bool) -> None:
         """Send everything that is due and, if `uncertain`, was lost in flight; or else all but that."""
-        due = self.worker.parts("webhook_id", uncertain)
-        self.known.update(endpoints(self.ctx.db, due))
-        # One worker has all endpoints of a host, so that the limits for a host and an endpoint hold across workers.
-        due = [id for id in due if is_mine(self.ctx.shard, self._endpoint(id)["host"])]
-        self.failing = self._in_turn([id for id in due if self._endpoint(id)["failing_since"]])
-        self.plan = [id for id in due if not self._endpoint(id)["failing_since"]]
+        if uncertain:
+            self.plan = Plan(self.ctx, self.worker, self.known, uncertain)
         results: list = []
         try:
             while True:
-                rows = self._next(uncertain) if self._may_go_on() else []
+                rows = self._next(results, uncertain) if self._may_go_on() else []
                 if not (rows or results or self.flying):
-                    if not self.held:
-                        return
-                    results, self.held = self.held, []      # too few to tell
+                    results = self.network.sort([], False) or self.network.rest()
+                    if not results:
+                        break
                 self._commit(results, rows)
-                results = self._told(self._wait()) if self.flying else []
+                results = self._sorted(self._wait()) if self.flying else []
         except DatabaseError:
             self._save(results)
             raise
+        if not uncertain:
+            self.plan.keep()
 
-    def _told(self, results: list) -> list:
-        """The results that can be stored now, those held back among them once we know what they mean."""
-        if any(result.response.reached and result.verdict.outcome != "back" for result in results):
-            self.reached = True
-        if not (self.reached or self.down):
-            self.held += [result for result in results if result.response.reached is False]
-            results = [result for result in results if result.response.reached is not False]
-            if len({result.endpoint["host"] for result in self.held}) < HOSTS:
-                return results
-            self.down = True
-            self.ctx.stop("the network is down")
-            self.ctx.log.warning("network down", hosts=HOSTS, reason=self.held[-1].response.text)
-        results, self.held = self.held + results, []
-        return [self._given_back(result) if self.down and result.response.reached is False else result
-                for result in results]
-
-    @staticmethod
-    def _given_back(result: Result) -> Result:
-        return result._replace(verdict=result.verdict._replace(outcome="back"), ours=True)
+    def _sorted(self, results: list) -> list:
+        """The results that can be stored now."""
+        if self.network.reached:
+            return results
+        held = self.network.owners() | {result.row["user_id"] for result in results if result.response.reached is False}
+        others = any(flight.row["user_id"] not in held for flight in self.flying.values())
+        if not others and len(held) < OWNERS:
+            others = self.plan.has(False, held) and not self.ctx.should_stop()
+        return self.network.sort(results, others)
 
     def _may_go_on(self) -> bool:
-        if not (self.plan or self.failing) or self.ctx.should_stop():
+        if self.ctx.should_stop() or not (self.plan.has(False) or self.plan.has(True)):
             return False
         if self.ctx.hard_limit - self.ctx.monotonic() < self.seconds + MARGIN:
             self.ctx.stop("budget")
@@ -129,70 +119,77 @@ class Round:
     def _endpoint(self, id: int) -> dict:
         return self.known.get(id) or UNKNOWN
 
-    def _in_turn(self, ids: list) -> list:
-        """The one tried longest ago first, and one of each owner before a second of any."""
-        tried = last_tries(self.ctx.db, ids, self.ctx.now)
-        nth: Counter = Counter()
-        ranked = []
-        for id in sorted(ids, key=lambda id: tried.get(id, "")):        # those not tried stay as they were
-            owner = self._endpoint(id)["user_id"]
-            ranked.append((nth[owner], id))
-            nth[owner] += 1
-        return [id for _, id in sorted(ranked, key=lambda pair: pair[0])]
-
     # Which rows are next
 
-    def _next(self, uncertain: bool) -> list:
-        """Rows to begin now, each of another endpoint."""
-        busy = {flight.endpoint["id"] for flight in self.flying.values()}
-        hosts = Counter(flight.endpoint["host"] for flight in self.flying.values() if flight.endpoint["host"])
+    def _next(self, results: list, uncertain: bool) -> list:
+        """Rows to begin now, each of another endpoint. `results` are not stored yet: what is given back among them
+        cannot be claimed."""
+        busy = Busy(self.addresses, self.full)
+        for flight in self.flying.values():
+            busy.add(flight.row, self._endpoint(flight.row["webhook_id"]))
+        busy.endpoints.update(result.row["webhook_id"] for result in results if result.response.outcome == BUSY)
         free = self.slots - len(self.flying)
         if self.ctx.limit:
             free = min(free, self.ctx.limit - self.begun)
-        chosen = self._pick(self.plan, free, busy, hosts, uncertain)
+        chosen = self._pick(False, free, busy, uncertain)
         share = free - len(chosen)
-        if self.plan:                               # others wait, or have more
-            share = min(share, max(1, self.slots // FAILING_SHARE) - sum(id in busy for id in self.failing))
-        return chosen + self._pick(self.failing, share, busy, hosts, uncertain)
+        if self.plan.has(False):                    # others wait, or have more
+            share = min(share, max(1, self.slots // FAILING_SHARE) - busy.failing)
+        return chosen + self._pick(True, share, busy, uncertain)
 
-    def _pick(self, plan: list, most: int, busy: set, hosts: Counter, uncertain: bool) -> list:
+    def _pick(self, failing: bool, most: int, busy: Busy, uncertain: bool) -> list:
         chosen: list = []
-        for id in list(plan):
-            if len(chosen) >= most:
-                break
-            endpoint = self._endpoint(id)
-            if (id in self.resting or endpoint["host"] in self.dead or endpoint["host"] in self.unreached
-                    or (endpoint["failing_since"] and self.dead)):
-                plan.remove(id)                     # not in this run
-                self.waiting.pop(id, None)          # given back at its end
-            elif id not in busy and hosts[endpoint["host"]] < PER_HOST:
-                row = self._row(plan, id, uncertain)
-                if row:
-                    chosen.append(row)
-                    busy.add(id)
-                    hosts[self._endpoint(id)["host"] or id] += 1
+        while len(chosen) < most and (row := self._first(failing, busy, uncertain)):
+            chosen.append(row)
+            busy.add(row, self._endpoint(row["webhook_id"]))
         return chosen
 
-    def _row(self, plan: list, id: int, uncertain: bool) -> dict | None:
+    def _first(self, failing: bool, busy: Busy, uncertain: bool) -> dict | None:
+        """The next row of the first item in turn that can be begun."""
+        for item in self.plan.candidates(failing):
+            owner, id = item
+            if self._is_out(id):
+                self.plan.drop(item)                # not in this run
+                self.waiting.pop(item, None)        # given back at its end
+            elif busy.lets_in(id, self._endpoint(id)) and (failing or self._may_have_more(owner, busy)):
+                row = self._row(item, uncertain)
+                if row:
+                    self.plan.began(item, failing)
+                    return row
+        return None
+
+    def _is_out(self, id: int) -> bool:
+        endpoint = self._endpoint(id)
+        return (id in self.resting or endpoint["host"] in self.dead or endpoint["host"] in self.unreached
+                or self.busy_found[endpoint["host"]] >= BUSY_TRIES or bool(endpoint["failing_since"] and self.dead))
+
+    def _may_have_more(self, owner, busy: Busy) -> bool:
+        """Of the slots an owner has half at most, while others wait."""
+        return busy.owners[owner] < max(1, self.slots // 2) or not self.plan.has(False, (owner,))
+
+    def _row(self, item: tuple, uncertain: bool) -> dict | None:
         """The next row of an endpoint, which is out when nothing is left. It keeps its place until its turn is over:
         so only about as many endpoints as there are slots have rows in memory."""
-        rows = self.waiting.setdefault(id, [])
+        rows = self.waiting.setdefault(item, [])
         while not rows:
-            claimed = self.worker.claim(TURN, ("webhook_id = :part", {"part": id}), uncertain)
+            turn = max(1, TURN * self.slots // max(self.slots, len(self.plan.owners())))
+            claimed = self.worker.claim(turn, rows_of(item), uncertain)
             if not claimed:
-                plan.remove(id)
+                self.waiting.pop(item)
+                self.plan.drop(item)
                 return None
-            rows += self._alive(id, claimed)[::-1]
+            rows += self._alive(item[1], claimed)[::-1]
         row = rows.pop()
         if not rows:
-            plan.remove(id)
-            plan.append(id)
+            self.waiting.pop(item)
+            self.plan.over(item)
         return row
 
     def _alive(self, id: int, rows: list) -> list:
         """Those of the rows that somebody waits for; the others are cancelled."""
         found = endpoints(self.ctx.db, [id])        # at each turn anew
-        self.known.update(found)
+        if id in found:
+            self.known[id] = {**self._endpoint(id), **found[id]}
         cancelled = gone(self.ctx.db, rows, found)
 
         def work():
@@ -221,8 +218,16 @@ class Round:
             self.ctx.db.batch(work)
         for row in begun:
             self._start(row)
+        self._stored(results, stored)
+
+    def _stored(self, results: list, stored: list) -> None:
+        """What follows once answers are stored."""
         for result, one in zip(results, stored):
+            if result.response.outcome == BUSY:
+                self.begun -= 1
+                continue
             self.known[result.endpoint["id"]].update(one.changed)
+            self.noted.add(result.endpoint["id"])
             self._report(result, one.settled)
             if one.disabled:
                 self._off(result.endpoint["id"], one.disabled)
@@ -235,8 +240,12 @@ class Round:
 
     def _settle(self, result: Result) -> Stored:
         """Store one answer. It may be called again after a deadlock, so it changes nothing but rows."""
-        row, endpoint, _, verdict, _ = result
-        now, changed, disabled = self.ctx.clock(), {}, ""
+        row, endpoint, response, verdict, _, seconds = result
+        changed: dict = {}
+        now, disabled = self.ctx.clock(), ""
+        if response.outcome == BUSY:                # nothing was sent: as if it had not been begun
+            return Stored(self.worker.settle(row, "back", next_attempt_at=row["next_attempt_at"],
+                                             last_attempt_at=row["last_attempt_at"]), changed, disabled)
         until = now + verdict.wait if verdict.wait else None
         stored = {"response_status": result.response.status, "response_excerpt": result.response.excerpt or None,
                   "last_error": verdict.error}
@@ -247,6 +256,9 @@ class Round:
             stored["next_attempt_at"] = now + AGAIN
             webhook_endpoints.rests(self.ctx, endpoint, self.waits, now + AGAIN)
         settled = self.worker.settle(row, verdict.outcome, **stored)
+        slow = int(response.outcome == ANSWERED and seconds > SLOW * self.seconds)
+        if verdict.outcome != "back" and (endpoint["id"] not in self.noted or slow != endpoint["slow"]):
+            note_try(self.ctx.db, endpoint, now, slow)
         if verdict.outcome == "done":
             changed = webhook_endpoints.works(self.ctx.db, endpoint)
         elif not result.ours:
@@ -271,11 +283,12 @@ class Round:
             self.counts[name] = self.counts.get(name, 0) + number
 
     def _save(self, results: list) -> None:
-        """The database failed. What is in hand, and what comes yet, is stored all the same, if it can be."""
-        results, self.held = results + self.held, []
+        """The database failed. What is in hand, and what comes yet, is stored all the same, as soon as it can be."""
+        results = results + self.network.rest()
         while self.flying:
             results = results + self._wait()
-        self._commit(results, [])
+        if results:
+            self._stored(results, until_stored(self.ctx, lambda: [self._settle(result) for result in results]))
 
     # The threads
 
@@ -283,13 +296,16 @@ class Round:
         """Hand a row that has begun to a thread of its own."""
         import threading
 
-        self.begun += 1
-        number, endpoint = self.begun, self.known[row["webhook_id"]]
+        self.begun, self.numbers = self.begun + 1, self.numbers + 1
+        number, endpoint = self.numbers, self.known[row["webhook_id"]]
         self.flying[number] = Flight(row, endpoint, time.monotonic())
         try:
             given = request(row, endpoint, self.ctx.clock())
-        except ValueError as error:     # of this delivery alone: a secret, or a payload, that is none
-            self.answers.put((number, Response(FAILED, text=str(error), reached=None), True, 0))
+        except Unsendable as error:     # it will never be any other
+            self.answers.put((number, Response(UNSENDABLE, text=str(error), reached=None), None, 0))
+            return
+        except BadEndpoint as error:    # its owner may mend it
+            self.answers.put((number, Response(FAILED, text=str(error), reached=None), BAD, 0))
             return
         try:
             threading.Thread(target=self._send, args=(number, given), daemon=True).start()
@@ -298,12 +314,12 @@ class Round:
 
     def _send(self, number: int, given) -> None:
         """In a thread: send, and say what came of it and how long that took. Nothing else of ours is touched."""
-        began, ours = time.monotonic(), False
+        began, wrong = time.monotonic(), None
         try:
             response = self.poster.post(given)
-        except Exception as error:      # noqa: BLE001  (whatever one delivery does, it must not stop the others)
-            response, ours = Response(FAILED, text=f"{type(error).__name__}: {error}"[:200], reached=None), True
-        self.answers.put((number, response, ours, time.monotonic() - began))
+        except Exception as error:      # noqa: BLE001  (a defect of ours: the main thread has it recorded)
+            response, wrong = Response(FAILED, text="it could not be sent: an error of ours", reached=None), error
+        self.answers.put((number, response, wrong, time.monotonic() - began))
 
     def _wait(self) -> list:
         """The results of one request or more, as soon as there are any."""
@@ -320,18 +336,60 @@ class Round:
         late = [number for number, flight in self.flying.items() if flight.started + limit <= time.monotonic()]
         for number in late:
             text = f"no answer within {self.seconds:g} seconds"
-            results.append(self._landed(number, Response(TIMEOUT, text=text, reached=False), False, limit))
+            results.append(self._landed(number, Response(TIMEOUT, text=text, reached=False), None, limit))
         return results
 
-    def _landed(self, number: int, response: Response, ours: bool, seconds: float) -> Result:
-        """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen."""
+    def _landed(self, number: int, response: Response, wrong: Exception | None, seconds: float) -> Result:
+        """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen.
+
+        `wrong`: what we met ourselves; the endpoint is not to blame for it."""
         row, endpoint, _ = self.flying.pop(number)
-        verdict = judge(response, self.ctx.clock())
+        if wrong not in (None, BAD):
+            self.ctx.defect(wrong, f"delivery {row['id']}")
+        verdict, host = judge(response, self.ctx.clock()), endpoint["host"]
+        if response.address:
+            self.addresses[host] = response.address
+        if response.outcome == BUSY:
+            self.busy_found[host] += 1
+            self.full.add(response.address)
+            return Result(row, endpoint, response, verdict, True, seconds)
+        if response.address:
+            self.full.discard(response.address)
+        elif response.reached is not None:          # whichever it was
+            self.full.clear()
         if verdict.wait or verdict.gone:
             self.resting.add(endpoint["id"])
-        if endpoint["host"] and (response.reached is False or response.outcome == OURS):
-            self.unreached.add(endpoint["host"])
+        if host and (response.reached is False or response.outcome == OURS):
+            self.unreached.add(host)
         waited = response.outcome == TIMEOUT or seconds >= DEAD_AFTER
-        if waited and response.outcome != ANSWERED and endpoint["host"]:
-            self.dead.add(endpoint["host"])
-        return Result(row, endpoint, response, verdict, ours or response.outcome in (OURS, UNSENDABLE))
+        if waited and response.outcome != ANSWERED and host:
+            self.dead.add(host)
+        ours = wrong is not None or response.outcome in (OURS, UNSENDABLE)
+        return Result(row, endpoint, response, verdict, ours, seconds)
+
+
+class Busy:
+    """What is in flight, and about to be: one to an endpoint, PER_HOST to a host and to an address."""
+
+    def __init__(self, addresses: dict, full: set) -> None:
+        self._address_of, self._full = addresses, full
+        self.endpoints: set = set()
+        self.owners: Counter = Counter()
+        self.hosts: Counter = Counter()
+        self.addresses: Counter = Counter()
+        self.failing = 0
+
+    def add(self, row: dict, endpoint: dict) -> None:
+        """This row is in flight."""
+        self.endpoints.add(row["webhook_id"])
+        self.owners[row["user_id"]] += 1
+        self.failing += is_failing(endpoint)
+        if endpoint["host"]:
+            self.hosts[endpoint["host"]] += 1
+            self.addresses[self._address_of.get(endpoint["host"])] += 1
+
+    def lets_in(self, id, endpoint: dict) -> bool:
+        """Whether another one may go there."""
+        address = self._address_of.get(endpoint["host"])        # of a host that was not called yet it is not known
+        return (id not in self.endpoints and self.hosts[endpoint["host"]] < PER_HOST
+                and (address is None or (address not in self._full and self.addresses[address] < PER_HOST)))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from .. import clock
 from ..errors import JobsError
-from ..ports.http import ANSWERED, OURS, UNSENDABLE, Request, Response
+from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
 from .queue import Queue, Worker
 
@@ -16,10 +16,22 @@ CONTENT_TYPE = "application/json"
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 LONGEST_WAIT = timedelta(hours=24)         # of a Retry-After that is honoured
 ERROR_LENGTH = 512
-TRIES_OF = timedelta(days=1)
+TRIES_OF = timedelta(days=7)               # so long it is remembered how an endpoint answered
+FORGOTTEN = 500                            # rows of that in one run
 ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 MARGIN = 5.0                # seconds before the hard limit that are kept for storing what came
 LOOKED_AT, SHOWN = 1000, 10                # rows that a dry run judges one by one, and shows
+
+EARLIEST = 2000             # a year: what is said to fail since before that was not written by anybody who knows
+
+
+class Unsendable(ValueError):
+    """A delivery that cannot be sent, to whomever."""
+
+
+class BadEndpoint(ValueError):
+    """An endpoint that nothing can be sent to as it is."""
+
 
 # outcome: of the queue's engine; wait: what the endpoint asked for, or None; gone: it wants nothing more
 Verdict = namedtuple("Verdict", "outcome error wait gone")
@@ -40,6 +52,7 @@ def send_due(ctx) -> dict:
         from . import webhook_round  # most runs have nothing to send and need not load it
 
         webhook_round.run(ctx, worker, counts)
+        forget_tries(ctx)
     return counts
 
 
@@ -54,8 +67,10 @@ def delays(ctx) -> tuple:
 
 
 def first_due(waits: tuple, moment) -> tuple[str, dict]:
-    """(SQL, values): rows without `next_attempt_at` that are due by then, counted from `last_attempt_at`."""
-    rules, values = ["last_attempt_at IS NULL"], {}
+    """(SQL, values): rows without `next_attempt_at` that are due by then, counted from `last_attempt_at`. Due are also
+    those whose values make no sense: else they would wait for ever, and nobody would see them."""
+    rules = ["last_attempt_at IS NULL", "attempts IS NULL", "attempts < 0", "last_attempt_at > :impossible"]
+    values = {"impossible": moment + LONGEST_WAIT + waits[-1]}
     for attempts, wait in enumerate(waits):
         values[f"before_{attempts}"] = moment - wait
         more = ">=" if attempts == len(waits) - 1 else "="
@@ -69,32 +84,57 @@ def endpoints(db, ids: list[int]) -> dict[int, dict]:
     for start in range(0, len(ids), ASKED_AT_ONCE):
         for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)",
                             ids=ids[start:start + ASKED_AT_ONCE]):
-            found[row["id"]] = {**row, "host": host_of(row["url"])}
+            found[row["id"]] = _judged(row)
     return found
 
 
-def last_tries(db, ids: list[int], now) -> dict[int, str]:
-    """{endpoint: when a run last tried it}, of the last day. What has no `next_attempt_at` after its first attempt was
-    tried by the app alone: that says nothing of whose turn it is."""
-    found: dict[int, str] = {}
-    if not ids:
-        return found
-    since = now - TRIES_OF
-    rows = db.query("SELECT webhook_id, MAX(last_attempt_at) AS at FROM {webhook_deliveries} WHERE status = 'failed'"
-                    " AND next_attempt_at IS NULL AND last_attempt_at >= :since GROUP BY webhook_id", since=since)
+def _judged(row: dict) -> dict:
+    """An endpoint as the rest can work with it, whatever its row holds: `bad` says what nothing can be sent with."""
+    url, secret, before = (_text(row[name]) for name in ("url", "secret", "previous_secret"))
+    since = clock.parse_any(row["failing_since"])
+    bad = ("the URL of this endpoint is not text" if url is None else
+           "this endpoint has no secret" if not secret else "")
+    return {**row, "url": url or "", "secret": secret, "previous_secret": before, "bad": bad,
+            "failing_since": clock.text(since) if since and since.year >= EARLIEST else None,
+            "host": host_of(url) if url else ""}
+
+
+def _text(value) -> str | None:
+    """Text, or bytes that are some: an app may have either. None if it is neither."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+    return value if isinstance(value, str) else None
+
+
+def states(db, ids: list) -> dict:
+    """{endpoint: `slow`, and `tried_at`, when a run last sent something to it}, of those that are known."""
+    found = {}
     for start in range(0, len(ids), ASKED_AT_ONCE):
-        rows += db.query("SELECT webhook_id, MAX(last_attempt_at) AS at FROM {webhook_deliveries}"
-                         " WHERE webhook_id IN (:ids) AND status = 'pending' AND last_attempt_at >= :since"
-                         " AND (attempts > 1 OR next_attempt_at IS NOT NULL) GROUP BY webhook_id",
-                         ids=ids[start:start + ASKED_AT_ONCE], since=since)
-    for row in rows:
-        found[row["webhook_id"]] = max(str(row["at"]), found.get(row["webhook_id"], ""))
+        for row in db.query("SELECT webhook_id, tried_at, slow FROM {endpoint_state} WHERE webhook_id IN (:ids)",
+                            ids=ids[start:start + ASKED_AT_ONCE]):
+            found[row["webhook_id"]] = {"slow": row["slow"], "tried_at": str(row["tried_at"])}
     return found
+
+
+def note_try(db, endpoint: dict, now, slow: int) -> None:
+    """A run has sent something to this endpoint. Called in the transaction that stores the answer."""
+    db.upsert("endpoint_state", {"webhook_id": endpoint["id"]}, {"user_id": endpoint["user_id"], "tried_at": now,
+                                                                 "slow": slow})
+
+
+def forget_tries(ctx) -> None:
+    """What was tried so long ago is in nobody's way, or gone."""
+    ctx.db.execute("DELETE FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=[row["webhook_id"] for row in
+                   ctx.db.query("SELECT webhook_id FROM {endpoint_state} WHERE tried_at < :before LIMIT :most",
+                                before=ctx.now - TRIES_OF, most=FORGOTTEN)])
 
 
 def gone(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
     """{row id: why it is cancelled}: nobody waits for it any more. `known` are the rows' endpoints, just read."""
-    people = sorted({row["user_id"] for row in rows} | {endpoint["user_id"] for endpoint in known.values()})
+    people = list({row["user_id"] for row in rows} | {endpoint["user_id"] for endpoint in known.values()})
     alive = {row["id"] for row in db.query("SELECT id FROM {users} WHERE id IN (:people) AND status <> 'deleted'",
                                            people=people)}
     reasons = {}
@@ -110,26 +150,44 @@ def gone(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
 
 
 def request(row: dict, endpoint: dict, now) -> Request:
-    """What is sent: the same body and id at each attempt, the time and so the signature of this one. ValueError."""
-    from ..webhook_signature import sign
-    if row["payload"] is None:
-        raise ValueError("this delivery has no payload")
-    body = row["payload"].encode("utf-8")
+    """What is sent: the same body and id at each attempt, the time and so the signature of this one.
+
+    Unsendable for a delivery that never will be sent, BadEndpoint for an endpoint that has to be mended."""
+    from ..webhook_signature import SecretError, sign
+    body, event_id = _body(row["payload"]), _text(row["event_id"])
+    if not event_id:
+        raise Unsendable("this delivery has no event id")
+    if endpoint["bad"]:
+        raise BadEndpoint(endpoint["bad"])
     secrets = [endpoint["secret"]]
     expires = endpoint["previous_secret_expires_at"]
     if endpoint["previous_secret"] and (not expires or (clock.parse_any(expires) or now) > now):
         secrets.append(endpoint["previous_secret"])
     seconds = int(now.timestamp())
+    try:
+        signature = sign(secrets, event_id, seconds, body)
+    except SecretError as error:
+        raise BadEndpoint(str(error)) from None
     return Request(f"webhook-{row['id']}", endpoint["url"], (
-        ("Content-Type", CONTENT_TYPE), ("webhook-id", row["event_id"]), ("webhook-timestamp", str(seconds)),
-        ("webhook-signature", sign(secrets, row["event_id"], seconds, body))), body)
+        ("Content-Type", CONTENT_TYPE), ("webhook-id", event_id), ("webhook-timestamp", str(seconds)),
+        ("webhook-signature", signature)), body)
+
+
+def _body(payload) -> bytes:
+    text = str(payload) if isinstance(payload, (int, float)) else _text(payload)
+    if text is None:
+        raise Unsendable("this delivery has no payload" if payload is None else "its payload is not text")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Unsendable("its payload is not text") from None
 
 
 def judge(response: Response, now) -> Verdict:
     """What an answer means: 2xx is success, all else a failure, a redirect too; 410 is an end."""
     status = response.status
     if response.outcome != ANSWERED:
-        outcome = {OURS: "back", UNSENDABLE: "final"}.get(response.outcome, "retry")
+        outcome = {OURS: "back", BUSY: "back", UNSENDABLE: "final"}.get(response.outcome, "retry")
         return Verdict(outcome, response.text[:ERROR_LENGTH], None, False)
     if 200 <= status < 300:
         return Verdict("done", None, None, False)
@@ -161,7 +219,7 @@ def preview(ctx) -> dict:
     worker = Worker(ctx, queue(ctx))
     due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
     rows = worker.due(min(due, LOOKED_AT))
-    known = endpoints(ctx.db, sorted({row["webhook_id"] for row in rows}))
+    known = endpoints(ctx.db, list({row["webhook_id"] for row in rows}))
     cancelled = gone(ctx.db, rows, known)
     ctx.show(f"send {due - len(cancelled):,} due deliveries to {len({row['webhook_id'] for row in rows}):,} endpoints",
              [row for row in rows if row["id"] not in cancelled][:SHOWN])

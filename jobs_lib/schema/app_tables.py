@@ -253,6 +253,7 @@ TABLES = {
         index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
         index run: claim_run                     # retry_webhooks: what a dead run held
         index hook: webhook_id, status           # an endpoint's queue, when it is disabled or goes
+        index turn: status, user_id, webhook_id, next_attempt_at, created_at  # retry_webhooks: owners in turn
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age
         index user: user_id                      # deletion
         """,

@@ -215,6 +215,16 @@ TABLES = {
         webhook_told_at     time     null
         key alert_key
         """,
+    "endpoint_state": """
+        How the endpoints of webhooks answered lately; a row goes a week after a run last sent something to it.
+        webhook_id          ref
+        user_id             ref
+        tried_at            time                 # when a run last sent something
+        slow                flag     = 0         # it took over half of the time limit: others go first
+        key webhook_id
+        index user: user_id, tried_at            # retry_webhooks: behind which one to go on; deletion
+        index age: tried_at                      # forgetting what was not tried for long
+        """,
     "spool_suspects": """
         Files that no row named when a sweep saw them: gone only when a later sweep finds them still unnamed.
         path_hash           hash

@@ -37,6 +37,8 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     webhooks                  user_id         users           with
     webhook_deliveries        webhook_id      webhooks        with
     webhook_deliveries        user_id         users           with
+    endpoint_state            webhook_id      webhooks        with
+    endpoint_state            user_id         users           with
     export_requests           user_id         users           with
     notifications             user_id         users           with
     notification_optouts      user_id         users           with

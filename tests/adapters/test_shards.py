@@ -45,7 +45,7 @@ class Endpoints(Web):
     """Answers after 50 ms; the most that it was asked at once, by host and by endpoint."""
 
     def __init__(self) -> None:
-        super().__init__(self._answer)
+        super().__init__(self._answer, host="")
         self.open, self.most, self.lock = Counter(), Counter(), threading.Lock()
 
     def _answer(self, connection, heard) -> None:

@@ -4,7 +4,8 @@
 
 Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose server accepts nothing
 ("no accept"), or accepts and never answers ("silent"). The first run of a kind meets them unaware; the second knows
-that they have been failing. The goal is 1.3 times the time without the dead ones, and one time limit.
+that they have been failing. The dead ones belong to another account. The goal is that the others have all been served
+within 1.3 times the time without the dead ones, and one time limit; the run itself may last longer.
 """
 from __future__ import annotations
 
@@ -15,36 +16,39 @@ import sys
 import tempfile
 import time
 
-from tests.servers.web import Web, silent
+from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
 from tests.support.service import Service
 
+served: list = [0.0]             # when a living endpoint answered, the last one last
 
-def timed(service: Service) -> float:
-    """Seconds of one run."""
+
+def timed(service: Service) -> tuple[float, float]:
+    """Seconds of one run, and until the last living endpoint was served."""
     began = time.perf_counter()
     service.run("retry_webhooks")
-    return time.perf_counter() - began
+    return time.perf_counter() - began, served[-1] - began
 
 
 @contextlib.contextmanager
 def full():
     """The port of a listener that takes no connection: every SYN is lost."""
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
+    with loopback(backlog=0) as listener, contextlib.ExitStack() as stack:
+        port = listener.getsockname()[1]
         for _ in range(4):
             filler = stack.enter_context(socket.socket())
             filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
+            filler.connect_ex(("127.0.0.1", port))
+        yield port
 
 
-def hosts(count: int) -> list[str]:
-    """So many hosts that differ for us and lead to this machine: `127.1`, `127.0.1` and the like, with zeros."""
-    return [f"0{'0' * zeros}177.{'0' * (at + 1)}.1" for zeros in range(count // 8 + 1) for at in range(8)][:count]
+def hosts(count: int, net: int = 0) -> list[str]:
+    """So many addresses of this machine."""
+    return [f"127.{net}.{at // 250}.{at % 250 + 1}" for at in range(count)]
 
 
-def run(port: int, dead_port: int | None, args) -> list[float]:
-    """Seconds of the first run, and of a second one with as many deliveries again."""
+def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
+    """`timed` of the first run, and of a second one with as many deliveries again."""
     with tempfile.TemporaryDirectory() as folder:
         service = Service(folder, f"sqlite:///{folder}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8",
                                                                           "timeout": f"{args.timeout}s"})
@@ -52,7 +56,7 @@ def run(port: int, dead_port: int | None, args) -> list[float]:
         for _ in range(2):
             fill(service, port, args.endpoints - args.dead, each, hosts(args.endpoints))
             if dead_port:
-                fill(service, dead_port, args.dead, each, [f"0x{'0' * at}7f000001" for at in range(args.dead)])
+                fill(service, dead_port, args.dead, each, hosts(args.dead, net=9))
                 # in among the others, as they would come
                 service.db.execute("UPDATE {webhook_deliveries} SET last_attempt_at = created_at, created_at ="
                                    " '2026-01-01 00:00:00' WHERE id % 3 = 0 AND status = 'pending'")
@@ -76,15 +80,16 @@ def main() -> None:
 
     def answer(connection, _heard) -> None:
         time.sleep(args.latency)
+        served.append(time.perf_counter())
         connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
-    with Web(answer) as web, Web(silent) as mute, full() as closed:
-        base = min(run(web.port, None, args))
+    with Web(answer, host="") as web, Web(silent, host="") as mute, full() as closed:
+        base, _ = min(run(web.port, None, args))
         print(f"  without the dead ones   {base:6.1f} s   {args.deliveries * 0.9 / base:6.0f} /s")
         limit = 1.3 * base + args.timeout
         for kind, port in (("no accept", closed), ("silent", mute.port)):
-            for when, seconds in zip(("unaware", "aware"), run(web.port, port, args)):
-                print(f"  {kind + ', ' + when:<23} {seconds:6.1f} s   goal {limit:.1f} s: "
-                      f"{'met' if seconds <= limit else 'missed'}")
+            for when, (whole, seconds) in zip(("unaware", "aware"), run(web.port, port, args)):
+                print(f"  {kind + ', ' + when:<23} {whole:6.1f} s   the others after {seconds:.1f} s, goal {limit:.1f} "
+                      f"s: {'met' if seconds <= limit else 'missed'}")
 
 
 if __name__ == "__main__":

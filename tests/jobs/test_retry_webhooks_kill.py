@@ -31,7 +31,7 @@ class Counting(Web):
     """Counts what arrives by its id; calls `strike` when it has heard `number` requests, before it answers."""
 
     def __init__(self, strike=None, number: int = 0, latency: float = 0.0) -> None:
-        super().__init__(self._answer)
+        super().__init__(self._answer, host="")
         self.strike, self.left, self.latency = strike, number, latency
 
     def _answer(self, connection, heard) -> None:

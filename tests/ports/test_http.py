@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import types
+from collections import Counter
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +18,7 @@ import pytest
 from jobs_lib.errors import JobsError
 from jobs_lib.ports.http import (
     ANSWERED,
+    BUSY,
     EXCERPT,
     FAILED,
     NOT_PUBLIC,
@@ -105,7 +107,7 @@ def test_a_server_of_the_standard_library_understands_it():
     found = post(f"http://127.0.0.1:{server.server_port}/", headers=[("Expect", "100-continue")])
     server.shutdown()
     server.server_close()
-    assert found == (ANSWERED, 429, "120", "wait", "", True)
+    assert found == (ANSWERED, 429, "120", "wait", "", True, "127.0.0.1")
 
 
 @pytest.mark.parametrize("answer, excerpt", [
@@ -413,3 +415,34 @@ def test_who_refuses_was_reached_whatever_the_next_address_does(monkeypatch, nam
 def test_an_outbox_that_cannot_be_written_is_our_own_trouble(tmp_path):
     (tmp_path / "file").write_text("")
     assert post("https://hook.example/", outbox=str(tmp_path / "file")).outcome == OURS
+
+
+def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named):      # R44
+    for number in range(5):
+        named(f"n{number}.example", *(["127.0.0.1", "127.0.0.2"] if number < 4 else ["127.0.0.3"]))
+    ended, arrived = threading.Event(), threading.Semaphore(0)
+
+    def answer(connection, _heard) -> None:
+        arrived.release()
+        ended.wait(5)
+        connection.sendall(OK + b"\r\n")
+    with Web(answer, host="") as web:
+        one, found = poster(), []
+
+        def call(name: str) -> None:
+            found.append(one.post(Request("webhook-1", f"http://{name}:{web.port}/", (), b"{}")))
+        threads = [threading.Thread(target=call, args=(name,)) for name in ("n0.example", "n1.example", "n4.example")]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert arrived.acquire(timeout=5)
+        for host in ("n2.example", "127.0.0.1", "[::ffff:127.0.0.1]", "0x7f.1"):
+            busy = one.post(Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}"))
+            assert (busy.outcome, busy.address, busy.text, busy.reached) == (BUSY, "127.0.0.1", "", None), host
+        assert web.connections == 3
+        ended.set()
+        for thread in threads:
+            thread.join(5)
+        assert Counter(each.address for each in found) == {"127.0.0.1": 2, "127.0.0.3": 1}
+        call("n2.example")
+        assert found[-1].status == 200              # a place that was given back

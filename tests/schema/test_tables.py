@@ -60,7 +60,7 @@ KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts":
         "usage_weekly": "user_id week_start", "rollup_days": "day", "rollup_state": "id",
         "retired_addresses": "address_hash", "job_state": "job",
         "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket", "relay_state": "id",
-        "spool_suspects": "path_hash", "alerts": "alert_key", "gauges": "name at"}
+        "spool_suspects": "path_hash", "endpoint_state": "webhook_id", "alerts": "alert_key", "gauges": "name at"}
 
 UNIQUE = {"aliases": [("address",)], "notifications": [("dedupe_key",)],
           "job_runs": [("job", "slot"), ("run_id",)],

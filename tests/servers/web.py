@@ -10,16 +10,27 @@ from collections import namedtuple
 Heard = namedtuple("Heard", "line headers body")        # headers: {name in lower case: value}
 
 
+def loopback(backlog: int = 64) -> socket.socket:
+    """A listener on one port of all addresses of this machine's loopback, 127.0.0.1 to 127.255.255.254."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("", 0))
+    listener.listen(backlog)
+    return listener
+
+
 class Web:
     """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may send what it likes.
 
-    `requests` holds what was heard, `connections` counts what came. With `tls`, a server's SSLContext, it speaks TLS.
+    `requests` holds what was heard, `connections` counts what came. With `tls`, a server's SSLContext, it speaks TLS;
+    with the host "" it listens on all addresses of the loopback.
     """
 
     def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None, host: str = "127.0.0.1") -> None:
         self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=64)
+        self.listener = socket.create_server((host, 0), family=family, backlog=64) if host else loopback()
         self.port = self.listener.getsockname()[1]
         self.ending = threading.Event()
 

@@ -9,8 +9,8 @@ from jobs_lib import clock
 from tests.support.databases import bulk
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four").decode()
-# Different hosts for us, the same address for the system: two requests at once go to each of them.
-HOSTS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.1")
+# Different hosts at different addresses, all of them this machine's: two requests at once go to each of them.
+HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 
 
 def fill(service, port: int, endpoints: int, each: int, hosts=HOSTS) -> list[str]:
