@@ -71,7 +71,10 @@ def dead(core, ports):
     def is_dead(job, row) -> bool:
         from . import folders, history, locks
         lock = locks.lock_for(job.name, core, ports.lock_database)
-        return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
+        try:
+            return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
+        except (locks.NoLockFile, OSError):     # whether it is dead is not known; the run itself says what is wrong
+            return False
     return is_dead
 
 

@@ -29,6 +29,32 @@ def private(path: str) -> str:
     return path
 
 
+def owner_words(path: str) -> str:
+    """Whose a file is that this user may not use, and how to get out of it, for the end of a sentence."""
+    while path and not os.path.lexists(path):
+        path, before = os.path.dirname(path), path
+        if path == before:
+            break
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return f"user {user_name(os.geteuid())} may not use {path}"
+    ours = user_name(os.geteuid())
+    if owner == os.geteuid():
+        return f"the permissions of {path} refuse it: run `chmod u+rwX {path}`"
+    return (f"{path} belongs to {user_name(owner)}, and the jobs run as {ours}: run them always as the same user, and "
+            f"`chown -R {ours} {path}` as root")
+
+
+def user_name(number: int) -> str:
+    """The name of a user, or his number where he has none."""
+    import pwd
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
 def shared(path: str, others) -> str | None:
     """What else is in this folder, or around it, in words; None for a folder of its own.
 
@@ -86,7 +112,9 @@ def _drafted(path: str, data: bytes, mode: int) -> str:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException:                   # a full disk, the end of the time: a half file is of no use
+    except BaseException as error:          # a full disk, the end of the time: a half file is of no use
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path           # "No space left on device" alone helps nobody
         os.unlink(draft)
         raise
     return draft

@@ -26,6 +26,10 @@ class NoLocks(JobsError):
     """The file system of the state folder has no locks."""
 
 
+class NoLockFile(JobsError):
+    """The lock file, or its folder, cannot be made or opened: another user's, read-only, no room left."""
+
+
 class FileLock:
     """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing it would race."""
 
@@ -37,7 +41,10 @@ class FileLock:
 
     def acquire(self, about: str) -> None:
         """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder wrote."""
-        private(os.path.dirname(self.path))
+        try:
+            private(os.path.dirname(self.path))
+        except OSError as error:
+            raise NoLockFile(_unusable(os.path.dirname(self.path), error)) from None
         for _ in range(3):
             self._file = self._open(os.O_RDWR | os.O_CREAT)
             if not (self._lock() or self._lock(after=LOOK_SECONDS)):
@@ -45,11 +52,18 @@ class FileLock:
                 self._close()
                 raise LockHeld(holder or STARTING)
             if self.check():                    # else the file was removed between open and flock
-                os.ftruncate(self._file, 0)
-                os.write(self._file, about.encode() + b"\n")
+                self._note(about)
                 return
             self._close()
         raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
+
+    def _note(self, about: str) -> None:
+        """Who holds it. The lock is held without this note, too: a full disk stops no run, least of all a purge."""
+        try:
+            os.ftruncate(self._file, 0)
+            os.write(self._file, about.encode() + b"\n")
+        except OSError:
+            pass
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
@@ -81,13 +95,10 @@ class FileLock:
     def _open(self, flags: int) -> int:
         try:
             return open_own(self.path, flags)
-        except PermissionError:
-            raise JobsError(f"the lock file {self.path} belongs to another user: run the jobs always as the same one, "
-                            "and give the folder of the lock files to him") from None
-        except OSError as error:
-            if error.errno in LINK:
-                raise JobsError(f"the lock file {self.path}: {error.strerror}") from None
+        except FileNotFoundError:
             raise
+        except OSError as error:
+            raise NoLockFile(_unusable(self.path, error)) from None
 
     def _lock(self, after: float = 0) -> bool:
         if after:
@@ -107,6 +118,14 @@ class FileLock:
     def _close(self) -> None:
         os.close(self._file)
         self._file = -1
+
+
+def _unusable(path: str, error: OSError) -> str:
+    """Why a lock file cannot be used, with the real cause: only what belongs to another user is blamed on one."""
+    from .folders import owner_words
+    if isinstance(error, PermissionError):
+        return f"the lock file {path} cannot be used: {owner_words(path)}"
+    return f"the lock file {path} cannot be used: {error.strerror or error}"
 
 
 class DatabaseLock:
