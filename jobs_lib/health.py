@@ -11,19 +11,22 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, due, schedule, shards
+from . import access, clock, due, schedule, shards, standing
 from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
 from .schema import version
 
-Health = namedtuple("Health", "now jobs queues host problems channels zone blocked")
+Health = namedtuple("Health", "now jobs queues host problems channels zone blocked standing unusable",
+                    defaults=((), ()))
 Health.__doc__ = """Everything, at `now`.
 
 jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
 host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
 channels  rows of `alerts` about ways to the operator that do not work      zone  `[core] timezone`, for words
 blocked   Blocked: which jobs refuse, since the app's tables lack something
+standing  [(name, since, error)]: incidents that files remember (standing.py)
+unusable  sentences about files of ours that this user, or the one who runs the jobs, cannot use (access.py)
 """
 Blocked = namedtuple("Blocked", "jobs idle lack")
 Blocked.__doc__ = """`jobs`: all that refuse, and so no queue of theirs is told; `idle`: those of them that are switched
@@ -88,7 +91,13 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     return Health(now, found, queues(db, config, able, now, found),
                   Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
-                  broken_channels, zone, blocked)
+                  broken_channels, zone, blocked, _standing(config), access.unusable(config))
+
+
+def _standing(config) -> list:
+    core = config.section("core")
+    incidents = [standing.Incident(core, name) for name in standing.names(core)]
+    return [(each.name, since, each.error()) for each in incidents if (since := each.since())]
 
 
 def _blocked(db, jobs, health: dict) -> Blocked:

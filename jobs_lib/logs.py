@@ -2,8 +2,8 @@
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is one
 `write` to a file opened for appending, so lines of several processes never mix. A log that cannot be
-written never stops a job: that is said once on stderr, and so is what went wrong; the rest is dropped, since
-cron would mail it.
+written never stops a job: that is said once on stderr, with what went wrong in that run, and remembered (standing.py), so
+that the next one does not say it again; the rest is dropped, since cron would mail it.
 """
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ from .folders import open_own, private
 
 
 class Log:
-    """Events of one job's run. `fields` are on every line (job, run_id)."""
+    """Events of one job's run. `fields` are on every line (job, run_id). `incident` remembers that none can be written;
+    `silent`: nothing is printed then, and `broken` alone tells."""
 
-    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now, **fields) -> None:
+    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now, incident=None,
+                 silent: bool = False, **fields) -> None:
         self.path, self._size, self._files = os.path.join(folder, name + ".log"), size, files
-        self._now, self._fields, self._file, self._broken = now, fields, -1, False
+        self._now, self._fields, self._file, self.broken = now, fields, -1, False
+        self._incident, self._silent = incident, silent
 
     def event(self, event: str, level: str = "info", **fields) -> None:
         """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
@@ -33,12 +36,26 @@ class Log:
             self._open()
             self._write(data)
         except OSError as error:
-            if not self._broken:
-                print(f"the log {self.path} cannot be written ({error.strerror}): only what went wrong is "
-                      "shown here", file=sys.stderr)
-                self._broken = True
-            if level != "info":
+            if self._silent:
+                self.broken = True
+                return
+            if not self.broken:
+                self.broken = True
+                self._silent = not self._say(f"the log {self.path} cannot be written ({error.strerror}): only what "
+                                             "went wrong is shown here")
+            if level != "info" and not self._silent:
                 sys.stderr.write(line)
+
+    def _say(self, words: str) -> bool:
+        """Say it on stderr, unless an earlier run has. Whether it was said."""
+        incident = self._incident
+        if incident is not None:
+            incident.begin(self._now(), words)
+            if not incident.due("said", self._now(), None):
+                return False
+            incident.note("said", self._now())
+        print(words, file=sys.stderr)
+        return True
 
     def warning(self, event: str, **fields) -> None:
         """An event that the operator should see."""

@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from . import clock, due, runner, shards
+from . import clock, due, locks, runner, shards, standing
 from .errors import FAILED, OK, Busy, DatabaseError
 from .job import CRON
 from .render.words import outcome_words, samples_words
@@ -39,18 +39,28 @@ def positive(word: str) -> int:
 
 
 def run(job, args, make_session, config_path) -> int:
-    """Run it once as the arguments say, show the outcome, return the exit code."""
+    """Run it once as the arguments say, show the outcome, return the exit code.
+
+    What keeps every job from running is said once to cron, and not by each line of a crontab at each tick (outages.py).
+    """
     session = make_session(config_path, args.level, args.set, job)
+    by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
     try:
-        return _run(job, args, session)
+        return _run(job, args, session, by_cron)
     except DatabaseError as error:
-        if not args.dry_run and not isinstance(error, Busy):
-            from .recipes import alert_away
-            alert_away.tell(session.config, session.ports, error)
-        raise
+        if args.dry_run or (isinstance(error, Busy) and not by_cron):
+            raise
+        met = _outages(session).failed(error)
+        if met.say or not by_cron:
+            raise
+        return OK if met.early else FAILED
+    except (locks.NoLockFile, OSError) as error:
+        if not by_cron or isinstance(error, BrokenPipeError) or _outages(session).failed(error).say:
+            raise
+        return FAILED
 
 
-def _run(job, args, session) -> int:
+def _run(job, args, session, by_cron: bool) -> int:
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
     if args.scheduled and not args.dry_run:          # what would be done does not depend on the slot
         slot = scheduled_slot(session, job)
@@ -59,12 +69,14 @@ def _run(job, args, session) -> int:
                 _answer(session, runner.blank(job, request, session.ports.now(), status="skipped",
                                               stop_reason="nothing is due"))
             return OK
-        if session.config.mode(job) != CRON:
-            from . import workers
-            if workers.hand_over(session.config, workers.parts(session.config, job), session.console):
-                return OK
+        if session.config.mode(job) != CRON and not _is_for_cron(session, job):
+            return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = runner.run(job, session.config, session.ports, request, session.console)
+    if by_cron:
+        if runner.found_busy(result):
+            return _outages(session).busy(result)
+        _back(session)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -72,6 +84,27 @@ def _run(job, args, session) -> int:
     show(session.console, result, request, said=args.json or args.dry_run)
     failed = publish([result], session.config, session.ports, session.console)
     return runner.exit_code(result, args.fail_if_locked) or failed
+
+
+def _outages(session):
+    from .outages import Outages
+    return Outages(session.config, session.ports, session.console, "jobs.py")
+
+
+def _is_for_cron(session, job) -> bool:
+    """Whether this process is to run it, since it could not be given to its workers."""
+    from . import workers
+    left, problems, _ = workers.hand_over(session.config, workers.parts(session.config, job))
+    if problems:
+        _outages(session).workers(problems)
+    return bool(left)
+
+
+def _back(session) -> None:
+    """This run has written to the database and used its files: what kept others from that is over."""
+    found = standing.names(session.config.section("core"))
+    if over := [name for name in standing.BARS_ALL if name in found]:
+        _outages(session).back(over)
 
 
 def _answer(session, result: dict, **more) -> None:

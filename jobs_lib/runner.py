@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, due, errors, folders, history, locks, shards
+from . import clock, due, errors, folders, history, locks, shards, standing
 from .context import Context
 from .logs import Log
 from .ports.dialects import Missing
@@ -26,6 +26,7 @@ LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, o
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 HELD = "the lock is held by "
+BUSY = "the database was busy: "
 WORKER = "worker"
 
 
@@ -52,6 +53,11 @@ def blank(job, request: Request, now, **known) -> dict:
     return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running", "slot": request.slot,
             "started_at": now, "finished_at": None, "duration_ms": 0, "counts": {}, "stop_reason": None, "error": None,
             "dry_run": request.dry_run, **known}
+
+
+def found_busy(result: dict) -> bool:
+    """Whether it could not begin, since the database could not be written at that moment."""
+    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
 
 
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
@@ -169,7 +175,7 @@ class _Attempt:
                 db, result, installation=self.installation, lock_name=lock.name, trigger=trigger,
                 lease_until=now + timedelta(seconds=self.longest + LOCK_MARGIN))
         except errors.Busy as error:
-            self._not_started(f"the database was busy: {error}")
+            self._not_started(f"{BUSY}{error}")
             return False
         if begun:
             slot = result["slot"] and clock.text(result["slot"])
@@ -280,7 +286,8 @@ class _Attempt:
 
     def _log(self) -> Log:
         return Log(self.core.log_dir, self.job.name, size=self.core.log_size, files=self.core.log_files,
-                   now=self.ports.now, job=self.job.name, run_id=self.result["run_id"])
+                   now=self.ports.now, incident=standing.Incident(self.core, standing.LOG), job=self.job.name,
+                   run_id=self.result["run_id"])
 
     def _last_words(self, why: str) -> None:
         """From the watchdog's thread, just before the process ends."""

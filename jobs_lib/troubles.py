@@ -12,6 +12,7 @@ from . import clock
 from .errors import ConfigError, Unfit
 from .options import show_duration, show_size
 from .samples import text as masked
+from .standing import BARS_ALL
 
 Trouble = namedtuple("Trouble", "key kind subject since what error command explains", defaults=((),))
 Trouble.__doc__ = """One thing that needs somebody.
@@ -23,7 +24,27 @@ command  what to run next, without `python3 jobs.py`
 explains  the jobs of which nothing else is told
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "tables",
-         "cron", "database", "away", "gap", "channel")
+         "cron", "database", "unwritable", "files", "workers", "log", "away", "gap", "channel")
+STANDING = {                # {name: (subject, what, command)}
+    "unwritable": (
+        "the database cannot be written",
+        ("It answers, but nothing can be stored, so no job runs. Another process holds it, it was set to be read only, "
+         "or its disk is full. Nothing is lost."),
+        "doctor"),
+    "files": (
+        "files of the jobs cannot be used",
+        ("Jobs that need them do not run. Most often one command was run as another user, such as root, and left files "
+         "that belong to that user."),
+        "doctor"),
+    "workers": (
+        "the workers cannot be given their jobs",
+        "Cron runs these jobs itself, or lets them wait, as [worker] fallback says.",
+        "doctor"),
+    "log": (
+        "the log cannot be written",
+        "The jobs do their work; what they would log meanwhile is lost.",
+        "doctor"),
+}
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
 RELAY = "the relay cannot be used"              # how the error of a job begins that met it
 MANY = 20                   # attempts of a day, of which none came through
@@ -36,10 +57,11 @@ ERROR_LENGTH = 500
 def find(health, config) -> list[Trouble]:
     """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
-    found = [*_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health), *_tables(health)]
+    found = [*_standing(health), *_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health),
+             *_tables(health)]
     disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
     found += _failing(health, config, alerts, disk, relay)
-    if not health.host.stopped:
+    if not health.host.stopped and not any(each.kind == "unwritable" for each in found):
         found += _late(health, _explained(found))
     found += _vanished(health, config, alerts, _explained(found))
     found += _queues(health, alerts, _explained(found), relay)
@@ -54,6 +76,14 @@ def unreachable(error, since, now) -> Trouble:
                    "the database and this bundle do not fit" if unfit else "the database cannot be used", since or now,
                    "No job runs until this is mended. What waits, waits; nothing is lost.", words(str(error)),
                    error.command if unfit else "doctor")
+
+
+def standing(name: str, error, since) -> Trouble:
+    """An incident that is remembered by a file (standing.py), so that it is known without a database."""
+    if name == "database":
+        return unreachable(error, since, since)
+    subject, what, command = STANDING[name]
+    return Trouble(name, name, subject, since, what, words(str(error)), command)
 
 
 def words(error: str | None) -> str:
@@ -81,9 +111,18 @@ def from_to(begin, end, zone) -> str:
 
 # What explains others
 
+def _standing(health) -> list[Trouble]:
+    """What files remember, and what of our own files this user cannot use, whether or not a run has met it."""
+    known = {name: standing(name, error, since) for name, since, error in health.standing if name in STANDING}
+    if health.unusable:
+        found = known.get("files", standing("files", "", health.now))
+        known["files"] = found._replace(what=f"{found.what} {words('; '.join(health.unusable))}.", error="")
+    return list(known.values())
+
+
 def _stopped(health) -> list[Trouble]:
     since = health.host.stopped
-    if not since:
+    if not since or any(name in BARS_ALL for name, _, _ in health.standing):    # cron comes, and can start nothing
         return []
     return [Trouble("cron", "cron", f"no job was started since {at(since, health.zone)}", since,
                     "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]

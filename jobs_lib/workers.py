@@ -66,16 +66,25 @@ def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
     return [job.name for job in jobs]
 
 
-def hand_over(config, jobs: list, console) -> bool:
-    """Give to the workers what cron has found due. False where the broker is away and cron is to run it itself."""
-    try:
-        enqueue(config, jobs, True)
-    except BrokerAway as error:
-        waits = config.section("worker").fallback == "wait"
-        console.fail(f"jobs.py: {str(error).rstrip('.')}. The jobs of workers "
-                     + ("wait until it is there again" if waits else "are run by cron meanwhile"))
-        return waits
-    return True
+def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
+    """Give to the workers what cron has found due: (jobs that cron is to run itself, what went wrong, a package).
+
+    An engine that cannot be reached, or whose package is missing, keeps no other from its jobs. `package`: one is.
+    """
+    left: list = []
+    problems: list[str] = []
+    package = False
+    for mode in dict.fromkeys(config.mode(job) for job in jobs):
+        theirs = [job for job in jobs if config.mode(job) == mode]
+        try:
+            enqueue(config, theirs, True)
+        except JobsError as error:
+            waits = config.section("worker").fallback == "wait"
+            package = package or not isinstance(error, BrokerAway)
+            problems.append(f"{str(error).rstrip('.')}. The jobs of workers "
+                            + ("wait until it is there again" if waits else "are run by cron meanwhile"))
+            left += [] if waits else theirs
+    return left, problems, package
 
 
 def enqueue_due(config, ports) -> list[str]:

@@ -6,11 +6,13 @@ failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
-from .. import catalogue, due, folders, locks, settings
-from ..errors import CONFIG, FAILED, TERMINATED, Busy, DatabaseError, LockHeld
+from .. import catalogue, due, folders, locks, settings, standing
+from ..errors import CONFIG, FAILED, OK, TERMINATED, DatabaseError, JobsError, LockHeld
 from ..job import CRON, LAST
 from ..schema import version
 
+NAME = "jobs.py run-due"
+BUSY_JOBS = 2                # that found the database busy, one after the other, before the tick gives up
 LEAST_SECONDS = 30.0         # to begin a job with, unless it usually takes less
 FIRST_SHARE = 0.25           # of a small budget, for a job that nothing is known of
 LAST_SECONDS = 20.0          # that a job of priority `last` may take when the others have used up the budget
@@ -28,18 +30,22 @@ def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
     session = make_session(config_path, 0 if args.json else args.level)
     budget = args.budget or session.config.section("core").budget
-    results, code = tick(session.config, session.ports, budget.total_seconds(), session.console)
+    results, code = tick(session.config, session.ports, budget.total_seconds(), session.console, repeat=True)
     if args.json:
         from ..runner import as_json
         session.console.document([as_json(result) for result in results])
     return code
 
 
-def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
-    """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or written."""
+def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[list[dict], int]:
+    """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or written.
+
+    What keeps every job from running is raised at the first tick that meets it, and then again once a day: cron mails
+    what is printed. `repeat`: raise it each time, for a person who asks.
+    """
     core = config.section("core")
-    lock = locks.FileLock(folders.own(core.state_dir), "run-due")
     try:
+        lock = locks.FileLock(folders.own(core.state_dir), "run-due")
         lock.acquire("run-due")
     except LockHeld:                     # the tick before this one still works; what it leaves is due next time
         console.say("another run-due is still at work")
@@ -47,33 +53,80 @@ def tick(config, ports, budget: float, console) -> tuple[list[dict], int]:
     except locks.NoLocks:                # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
             raise
+    except (locks.NoLockFile, OSError) as error:
+        return _barred(error, False, config, ports, console, repeat)
+    ticking = _Tick(config, ports, budget, console)
     try:
-        results, code, problems = _tick(config, ports, budget, console)
-        _ping(config, ports, console, results, code, "; ".join(problems))
+        results, code, failures = ticking.all()
+        _ping(config, ports, console, results, code, failures)
         return results, code
     except DatabaseError as error:
-        if not isinstance(error, Busy):
-            from ..recipes import alert_away
-            alert_away.tell(config, ports, error)
-        _ping(config, ports, console, [], FAILED, str(error))
-        raise
+        return _barred(error, ticking.reads, config, ports, console, repeat)
     finally:
         lock.release()
 
 
-def _tick(config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
-    """What `tick` does under its lock, and what kept a job from being started at all."""
-    core, db = config.section("core"), ports.database()
-    version.check(db)
-    broken: list[str] = []                  # one job's spoilt file stops no other
-    found, problems = due.find(config, catalogue.load_all(broken), db, ports.now(), due.dead(core, ports))
-    for problem in broken + problems:
-        console.fail(f"jobs.py run-due: {problem}")
-    if not (found or problems or broken):
-        console.say("nothing is due")
-    found = _without_workers(found, config, console)
-    results, code, refused = _run_all(found, config, ports, budget, console) if found else ([], 0, [])
-    return results, code or (CONFIG if problems else FAILED if broken else 0), broken + problems + refused
+def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[list[dict], int]:
+    """No job can be run. It is raised where it is to be printed; in between the log and the service outside know."""
+    from ..outages import Outages
+    met = Outages(config, ports, console, NAME).failed(error, reads)
+    _log(config, ports, error)
+    _ping(config, ports, console, [], FAILED, "" if met.early else str(error))
+    if met.say or repeat or console.level > 0:
+        raise error
+    return [], OK if met.early else FAILED
+
+
+def _log(config, ports, error) -> None:
+    from ..logs import Log
+    core = config.section("core")
+    log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files, now=ports.now, silent=True,
+              job="run-due", run_id=None)
+    log.error("no job can run", error=str(error))
+    log.close()
+
+
+class _Tick:
+    """What a tick does under its lock."""
+
+    def __init__(self, config, ports, budget: float, console) -> None:
+        self.config, self.ports, self.budget, self.console = config, ports, budget, console
+        self.reads = False                      # the database has answered, with the right schema
+        self.lasting = standing.names(config.section("core"))
+
+    def all(self) -> tuple[list[dict], int, str]:
+        """(outcomes, exit code, what the service outside is told of as a failure)."""
+        config, ports, console = self.config, self.ports, self.console
+        core, db = config.section("core"), ports.database()
+        version.check(db)
+        self.reads = True
+        broken: list[str] = []                  # one job's spoilt file stops no other
+        jobs = catalogue.load_all(broken)
+        if self.lasting:
+            self._back(db, jobs)
+        found, problems = due.find(config, jobs, db, ports.now(), due.dead(core, ports))
+        for problem in broken + problems:
+            console.fail(f"{NAME}: {problem}")
+        if not (found or problems or broken):
+            console.say("nothing is due")
+        found, lost = _without_workers(found, config, ports, console)
+        results, code, refused = _run_all(found, config, ports, self.budget, console) if found else ([], 0, [])
+        code = code or (CONFIG if problems else FAILED if broken or lost else 0)
+        return results, code, "; ".join(broken + problems + lost + refused)
+
+    def _back(self, db, jobs) -> None:
+        """Which of what lasted is over, now that the lock is taken and the database answers."""
+        from ..outages import Outages
+        outages = Outages(self.config, self.ports, self.console, NAME)
+        outages.back({standing.DATABASE} & {*self.lasting})
+        if standing.UNWRITABLE in self.lasting:
+            version.writable(db, self.ports.now())     # raises what it was
+            outages.back([standing.UNWRITABLE])
+        outages.back({standing.FILES} & {*self.lasting})
+        if standing.WORKERS in self.lasting and outages.without_workers(jobs):
+            outages.back([standing.WORKERS])
+        if standing.LOG in self.lasting and outages.log_is_back():
+            outages.back([standing.LOG])
 
 
 def _ping(config, ports, console, results: list, code: int, error: str = "") -> None:
@@ -95,34 +148,42 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
         console.say(f"jobs.py run-due: [alerts] ping_url: {said}")
 
 
-def _without_workers(found, config, console) -> list:
-    """What is left for this process, once the workers of RQ or Celery have got what is due of theirs.
+def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
+    """(what is left for this process, once the workers of RQ or Celery have got what is due of theirs; the packages
+    that are missing, a sentence each).
 
     The job that looks at all others is run here in any mode: it has to tell when no worker is at work.
     """
     theirs = [item for item in found if config.mode(item.job) != CRON and item.job.priority != LAST]
     if not theirs:
-        return found
+        return found, []
     from .. import shards, workers
-    if workers.hand_over(config, [item.job for item in theirs], console):
-        return [item for item in found if item not in theirs]
+    from ..outages import Outages
+    outages = Outages(config, ports, console, NAME)
+    left, problems, package = workers.hand_over(config, [item.job for item in theirs])
+    if problems:
+        outages.workers(problems)
+    elif standing.WORKERS in standing.names(config.section("core")):
+        outages.back([standing.WORKERS])
     # A run that is no worker's does the work of all shards.
-    return [item for item in found if item.job.name == shards.whole(item.job.name)]
+    mine = [item for item in found if item not in theirs or (
+        item.job in left and item.job.name == shards.whole(item.job.name))]
+    return mine, problems if package else []
 
 
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
     from .. import history, runner
-    from ..errors import JobsError
     from ..run_job import publish, show
     from ..stops import Signals
 
     end, code = ports.monotonic() + budget, 0
     results: list[dict] = []
-    refused: list[str] = []
+    busy: list[dict] = []
+    refused = _Refused(config, ports, console)
     with Signals() as signals:
         for item in found:
             if signals.heard:                       # between two jobs, or in one that was just done
-                return results, TERMINATED, refused
+                return results, TERMINATED, refused.words
             left = end - ports.monotonic()
             last = item.job.priority == LAST
             if results and not last and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
@@ -131,20 +192,63 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
                                      max(left, LAST_SECONDS if last else 1.0))
             try:
                 result = runner.run(item.job, config, ports, request, console)
-            except JobsError as error:              # a broken configuration of one job stops no other
-                if isinstance(error, DatabaseError) and not isinstance(error, Busy):
-                    raise                           # `tick` tells of it
-                console.fail(f"{item.job.name}: {error}")
-                refused.append(f"{item.job.name}: {error}")
-                code = code or error.exit_code
-                if isinstance(error, Busy):
-                    break                           # for all the others, too
+            except DatabaseError:
+                raise                               # `tick` tells of it
+            except Exception as error:              # noqa: BLE001  what keeps one job from starting stops no other
+                exit_code = refused.add(item.job, error)
+                code = code or exit_code
                 continue
             results.append(result)
+            busy = [*busy, result] if runner.found_busy(result) else []
             show(console, result, request)
             code = code or runner.exit_code(result)
+            if len(busy) == BUSY_JOBS:
+                break                               # another writer holds the database, for all others too
+    if busy and all(map(runner.found_busy, results)):
+        from ..outages import Outages
+        barred = Outages(config, ports, console, NAME).busy(busy[-1])
+        if barred:
+            refused.words.append(busy[-1]["stop_reason"])
+        code = code or barred
+    refused.files()
     unwritten = publish(results, config, ports, console)
-    return results, code or unwritten, refused
+    return results, code or unwritten, refused.words
+
+
+class _Refused:
+    """Jobs that could not be started, and why."""
+
+    def __init__(self, config, ports, console) -> None:
+        self._config, self._ports, self._console = config, ports, console
+        self._files: list = []                      # (job, error)
+        self.words: list[str] = []
+
+    def add(self, job, error: Exception) -> int:
+        """Say why, unless it is told with its like. The exit code."""
+        if isinstance(error, (locks.NoLockFile, OSError)):
+            self._files.append((job, error))
+            self.words.append(f"{job.name}: {error}")
+            return FAILED
+        words = str(error)
+        if not isinstance(error, JobsError):        # a defect: its place, too
+            import traceback
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            words = f"{type(error).__name__}: {error} ({frame.filename.rpartition('/')[2]} line {frame.lineno})"
+        self.words.append(f"{job.name}: {words}")
+        self._console.fail(self.words[-1])
+        return getattr(error, "exit_code", FAILED)
+
+    def files(self) -> None:
+        """Files that cannot be used are one incident, whichever jobs meet it: said once, and alerted from here where
+        the job that alerts is among them."""
+        if not self._files:
+            return
+        from ..outages import Outages
+        alone = any(job.priority == LAST for job, _ in self._files)
+        outages = Outages(self._config, self._ports, self._console, NAME)
+        if outages.failed(self._files[0][1], alert=alone).say:
+            for words in dict.fromkeys(self.words):
+                self._console.fail(words)
 
 
 def _least(usual: float | None, budget: float) -> float:

@@ -1,39 +1,89 @@
-"""Alerts without a database: a file in `state_dir` remembers since when it is away, and that somebody was told.
+"""Alerts by a path that does not need what is missing: no database, no lock, no room on the disk.
 
-And what is told when all is back: how long the database was away, or that cron had stopped.
+Files in `state_dir` remember since when it lasts and that it was told (standing.py); e-mail and webhook go out from
+here, without a row, a queue or a count. When all is back, check_jobs tells how long it was, or that cron had stopped.
 """
 from __future__ import annotations
 
-import json
-import os
-from contextlib import suppress
+from collections import namedtuple
+from datetime import timedelta
 from functools import partial
 
-from .. import clock, folders, schedule, troubles
-from ..errors import ConfigError, DatabaseError
+from .. import clock, schedule, standing, troubles
+from ..errors import Busy, ConfigError, DatabaseError, ReadOnly, Unfit
 from ..place import program
 from . import alert_words
 from .alert_channels import attempt, configured, send_email, send_webhook
 
-FILE = "database-away.json"
 SECONDS = 20.0
+DAY = timedelta(days=1)
+PATIENCE = timedelta(minutes=15)        # so long another writer may hold the database before that is an incident
+Met = namedtuple("Met", "say early")
+Met.__doc__ = "`say`: cron is to print it now; `early`: it is no incident yet."
+BACK = {standing.DATABASE: ("no job could use the database", "The database can be used again"),
+        standing.UNWRITABLE: ("no job could write to the database", "The database can be written again"),
+        standing.FILES: ("no job could be started", "The files and folders of the jobs can be used again"),
+        standing.WORKERS: ("the workers could not be given their jobs", "The workers are given their jobs again"),
+        standing.LOG: ("the log could not be written", "The log can be written again")}
+BY_FILE = standing.BARS_ALL             # the others are told by check_jobs itself
 
 
-def tell(config, ports, error: DatabaseError) -> None:
-    """Tell of a database that cannot be used: at once, and then once each `[alerts] remind`. Never raises."""
+def of_error(error, reads: bool) -> str:
+    """Which incident a DatabaseError is. `reads`: the database answered before."""
+    return standing.UNWRITABLE if isinstance(error, (Busy, ReadOnly)) or (
+        reads and not isinstance(error, Unfit)) else standing.DATABASE
+
+
+def reads(ports) -> bool:
+    """Whether the database answers, asked after something in it went wrong."""
+    from ..schema import version
     try:
-        core, alerts = config.section("core"), config.section("alerts")
-        known, now = _read(core.state_dir), ports.now()
-        since = clock.parse_any(known.get("since")) or now
-        told = clock.parse_any(known.get("told_at"))
-        if told and (alerts.remind is None or now - told < alerts.remind):
-            return
-        _write(core.state_dir, since, told, error)
-        alert = alert_words.urgent(troubles.unreachable(error, since, now), alerts.remind,
-                                   schedule.zone(core.timezone), program(config.path))
+        db = ports.connect()
+        try:
+            version.check(db)
+        finally:
+            db.close()
+    except DatabaseError:
+        return False
+    return True
+
+
+def met(config, ports, name: str, error, alert: bool = True) -> Met:
+    """Remember the incident, and alert: at once, then once each `[alerts] remind`. Never raises.
+
+    That another writer holds the database is none before it has lasted for PATIENCE.
+    """
+    try:
+        core, now = config.section("core"), ports.now()
+    except ConfigError:                     # that is what is said
+        return Met(True, False)
+    incident, words = standing.Incident(core, name), troubles.words(str(error))
+    since = incident.begin(now, words)
+    early = isinstance(error, Busy) and now - since < PATIENCE
+    try:
+        alerts = config.section("alerts")
+    except ConfigError:                     # told by the line that cron mails
+        alerts = None
+    remind = alerts.remind if alerts else DAY
+    if alert and alerts and not early:
+        _alert(config, ports, incident, troubles.standing(name, error, since), alerts, now)
+    say = not early and incident.due(standing.SAID, now, remind)
+    if say:
+        incident.note(standing.SAID, now)
+    return Met(say, early)
+
+
+def _alert(config, ports, incident, trouble, alerts, now) -> None:
+    if not incident.due(standing.TOLD, now, alerts.remind):
+        return
+    if not incident.remembered and now.minute * timedelta(minutes=1) >= standing.FRESH:
+        return                              # nothing can be noted anywhere: part of each hour has to do
+    try:
+        zone = schedule.zone(config.section("core").timezone)
+        alert = alert_words.urgent(trouble, alerts.remind, zone, program(config.path))
         sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
         if "" in sent:
-            _write(core.state_dir, since, now, error)
+            incident.note(standing.TOLD, now)
     except (ConfigError, OSError):          # what is wrong with these is told by the line that cron mails
         pass
 
@@ -51,25 +101,49 @@ def _send(channel: str, alert, config, ports, now) -> str:
         transport.close()
 
 
-def returned(state_dir: str, health) -> list:
-    """What is over, and is told of once: the time without a database, or else the time without cron."""
-    known, gap, zone, found = _read(state_dir), health.host.gap, health.zone, []
-    since = clock.parse_any(known.get("since"))
+def over(config, ports, name: str) -> str:
+    """End the incident. What cron is to print of that, or "": only of one that was printed before."""
+    core = config.section("core")
+    incident = standing.Incident(core, name)
+    since, said = incident.since(), incident.since("." + standing.SAID)
+    incident.end(keep=name in BY_FILE and (name == standing.DATABASE or said is not None))
+    if since is None or said is None:
+        return ""
+    lasted = troubles.from_to(since, max(since, ports.now()), schedule.zone(core.timezone))
+    subject, again = BACK.get(name, ("something failed", "It works again"))
+    return f"{again}: {subject} from {lasted}"
+
+
+def returned(core, health) -> list:
+    """What is over, and is told of once: the time without a database, or else the time without cron.
+
+    check_jobs asks: that it runs shows that the database can be written.
+    """
+    gap, zone, found = health.host.gap, health.zone, []
     if gap:
         found.append(_past("gap", gap, zone, "no job was started", "Cron or the host had stopped", ""))
-    if since:
-        away = _past("away", (since, health.now), zone, "no job could use the database", "It can be used again",
-                     known.get("error", ""))
-        if gap and gap[0] <= since <= gap[1]:           # one cause, one alert: the next run finds the gap told
-            away = away._replace(key=found.pop().key)
-        found.append(away)
+    for name in BY_FILE:
+        incident = standing.Incident(core, name)
+        since = incident.since("." + standing.OVER)
+        if since is None and (name == standing.DATABASE or (
+                name == standing.UNWRITABLE and incident.since("." + standing.SAID))):
+            since = incident.since()
+        if since:
+            away = _past("away", (since, health.now), zone, BACK[name][0], BACK[name][1], incident.error())
+            if gap and gap[0] <= since <= gap[1]:       # one cause, one alert: the next run finds the gap told
+                away = away._replace(key=f"gap:{clock.text(gap[0])}")
+                found = [each for each in found if each.key != away.key]
+            found.append(away)
     return found
 
 
-def forget(state_dir: str) -> None:
-    """The row that tells of it is stored: the file may go."""
-    with suppress(FileNotFoundError):
-        os.unlink(os.path.join(state_dir, FILE))
+def forget(core) -> None:
+    """The row that tells of it is stored: the files may go."""
+    for name in BY_FILE:
+        incident = standing.Incident(core, name)
+        incident.recorded()
+        if name != standing.FILES:          # whether those can be used again, another look has to tell
+            incident.end()
 
 
 def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
@@ -77,17 +151,3 @@ def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
     return troubles.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} from {troubles.from_to(begin, end, zone)}",
                             begin, f"{why}. Jobs that were missed meanwhile run now, each once.",
                             troubles.words(error), "history")
-
-
-def _read(state_dir: str) -> dict:
-    try:
-        with open(os.path.join(state_dir, FILE), encoding="utf-8") as file:
-            found = json.load(file)
-        return found if isinstance(found, dict) else {}
-    except (OSError, ValueError):
-        return {}
-
-
-def _write(state_dir: str, since, told, error) -> None:
-    folders.write(os.path.join(folders.private(state_dir), FILE), json.dumps(
-        {"since": clock.text(since), "told_at": told and clock.text(told), "error": troubles.words(str(error))}))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .. import clock, health, troubles
+from .. import clock, health, standing, troubles
 from ..errors import JobsError
 from ..place import program
 from . import alert_away, alert_rows, alert_words, gauges
@@ -21,7 +21,7 @@ def check(ctx, counts: dict) -> None:
     rows = alert_rows.load(ctx.db)
     before = {key: row["resolved_at"] for key, row in rows.items()}
     alert_rows.store(ctx.db, alert_rows.judge(rows, found, ctx.now))
-    alert_away.forget(ctx.section("core").state_dir)
+    alert_away.forget(ctx.section("core"))
     _log(ctx, rows, before)
     alert_rows.forget(ctx.db, rows, ctx.now)
     counts["troubles"] = _open(rows)
@@ -74,10 +74,12 @@ def _look(ctx, counts: dict) -> tuple:
     broken: list[str] = []
     looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*alert_away.returned(ctx.section("core").state_dir, looked), *troubles.find(looked, ctx.config)]
+    found = [*alert_away.returned(ctx.section("core"), looked), *troubles.find(looked, ctx.config)]
     # Broken channels it finds out by itself, and of itself there is nothing to tell: it runs.
     own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
-    return looked, [each for each in found if each.kind != alert_rows.CHANNEL and each.key not in own]
+    # That the database can be written, this run has shown.
+    return looked, [each for each in found if each.kind not in (alert_rows.CHANNEL, standing.UNWRITABLE)
+                    and each.key not in own]
 
 
 def _open(rows: dict) -> int:

@@ -4,6 +4,7 @@ The same query tells whether the app's own tables were found to have all that th
 """
 from __future__ import annotations
 
+from .. import clock
 from ..errors import Unfit
 from ..ports.dialects import Missing
 
@@ -41,6 +42,11 @@ def check(db) -> bool:
     if version == 0:
         raise Unfit(f"the database has no tables of this bundle yet: run {command}")
     raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run {command}")
+
+
+def writable(db, now) -> None:
+    """Write a row. Raises what keeps the database from being written; SQLite would not write what is there already."""
+    db.upsert("meta", {"name": "written_at"}, {"value": clock.text(now)})
 
 
 def complete(names) -> str:

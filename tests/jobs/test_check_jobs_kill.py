@@ -114,7 +114,7 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
     assert named(hook) == ["database"]
     assert len(relay.accepted) == 1
     assert b"secret-word" not in hook.requests[0].body
-    file = service.folder / "state" / "database-away.json"
+    file = service.folder / "state" / "incident-database"
     known = json.loads(file.read_text())
     file.write_text(json.dumps({**known, "told_at": clock.text(clock.now() - timedelta(hours=24))}))
     service.start("run-due").communicate(timeout=60)

@@ -24,6 +24,7 @@ by_key = " NOT INDEXED"              # without statistics it prefers a time inde
 
 Target = namedtuple("Target", "path parameters timeout")
 MEMORY = ":memory:"
+NEEDED = 5                           # descriptors that it may need at once: the file, its journal, their folder
 CACHED = 12                          # prepared statements kept: with a list of ids, one takes 100 KB or more
 
 types = {
@@ -198,8 +199,26 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if "not a database" in words:
         return DatabaseError(f"{target.path} is not an SQLite database")
     if "unable to open" in words:
+        if cause := _cause(target.path):
+            return DatabaseError(f"cannot open {target.path}: {cause}")
         return DatabaseError(f"cannot open {target.path}: this user must be able to write to its folder")
     return DatabaseError(f"{target.path}: {words}")
+
+
+def _cause(path: str) -> str:
+    """What the system says of the file, where it is not permissions: SQLite has the same words for all."""
+    opened: list = []
+    try:
+        for _ in range(NEEDED):
+            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        for each in opened:
+            os.close(each)
+    return ""
 
 
 # SQL
