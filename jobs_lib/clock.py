@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, timezone
 from .errors import Invalid
 
 UTC = timezone.utc
-FORMAT = "%Y-%m-%d %H:%M:%S"
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one: MySQL's 0000-00-00 is none
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
@@ -20,7 +19,8 @@ def text(moment: datetime) -> str:
     """`2026-11-24 14:30:05` for an aware datetime; a naive one is a mistake and raises ValueError."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment!r}")
-    return moment.astimezone(UTC).strftime(FORMAT)
+    moment = moment.astimezone(UTC)
+    return f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}"         # strftime writes year 1 without its zeros
 
 
 def parse(value: str) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, schedule, shards
+from . import schedule, shards, stored
 from .errors import ConfigError
 from .job import LAST, PRIORITIES
 
@@ -62,7 +62,7 @@ def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
     if last["status"] == "failed":
         failures = sum(run["status"] == "failed" for run in runs)
         goes_on = (failures <= len(RETRIES)
-                   and now >= clock.parse(last["finished_at"]) + RETRIES[failures - 1])
+                   and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
     return Due(job, slot, "continue", None) if goes_on else None
 
 
@@ -117,7 +117,8 @@ def _counts(config, job, db, now, state: dict | None) -> bool:
 
 
 def _is_early(slot, due_after: str | None) -> bool:
-    return due_after is not None and slot <= clock.parse(due_after)
+    after = stored.time(due_after)
+    return due_after == OFF or (after is not None and slot <= after)
 
 
 def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
@@ -136,14 +137,14 @@ def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
 def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
     """Since how long the job could have run. The latest slot alone would never be later than the schedule's step."""
     if due.trigger == "continue" and last:
-        return now - clock.parse(last["started_at"])
+        return now - (stored.time(last["started_at"]) or now)
     return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after, _zone(config))
 
 
 def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
     """The first slot since the last run's start that was not started; `slot` is the latest."""
-    since = max(last["started_at"] if last else "", due_after or "")
-    return min(schedule.following(when, clock.parse(since), zone), slot) if since else slot
+    since = max(filter(None, (stored.time(last and last["started_at"]), stored.time(due_after))), default=None)
+    return min(schedule.following(when, since, zone), slot) if since else slot
 
 
 def _zone(config):

@@ -11,7 +11,7 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import access, clock, due, schedule, shards, standing
+from . import access, due, schedule, shards, standing, stored
 from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
@@ -88,7 +88,7 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
     relay, sent = _mail(db, config, now, problems)
-    last = clock.parse_any(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     return Health(now, found, queues(db, config, able, now, found),
                   Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
                   broken_channels, zone, blocked, _standing(config), access.unusable(config))
@@ -115,8 +115,9 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 # Jobs
 
 def _job(db, name, priority, options, state, now, zone, gap) -> JobHealth:
-    rows = db.query(f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC"
-                    " LIMIT :most", job=name, most=LOOKED_AT)
+    rows = list(map(stored.run, db.query(
+        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :most",
+        job=name, most=LOOKED_AT)))
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     failures, since, error = _failures(db, name, rows, good, now)
     died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
@@ -125,12 +126,13 @@ def _job(db, name, priority, options, state, now, zone, gap) -> JobHealth:
     counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
     every = interval(options.schedule, rows, now, zone)
     running = next((row for row in rows if row["status"] == "running" and not _is_dead(row, now)), None)
-    last_ok = clock.parse_any(good and good["started_at"])
-    after = max(filter(None, (last_ok, clock.parse_any(state and state["due_after"]))), default=None)
+    last_ok = stored.time(good and good["started_at"])
+    after = max(filter(None, (last_ok, stored.time(state and state["due_after"]))), default=None)
     return JobHealth(
-        name, priority, options.enabled, clock.parse_any(paused), schedule.words(options.schedule),
+        name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
+        schedule.words(options.schedule),
         rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
-        clock.parse_any(died[0]["started_at"]) if died else None,
+        (stored.time(died[0]["started_at"]) or now) if died else None,
         late(options, after, now, zone, every, gap) if counts and after else None,
         schedule.following(options.schedule, now, zone) if options.enabled and not paused else None, every)
 
@@ -154,11 +156,12 @@ def _did_its_work(row: dict) -> bool:
 
 def _is_dead(row: dict, now) -> bool:
     """A row that says `running` long after the run's end at the latest; the next run of its job sweeps it."""
-    return row["lease_until"] is not None and clock.parse(row["lease_until"]) < now
+    until = stored.time(row["lease_until"])
+    return until is not None and until < now
 
 
 def _last_good(db, job: str) -> dict | None:
-    found = [row for status in GOOD if (row := db.row(
+    found = [stored.run(row) for status in GOOD if (row := db.row(
         f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status = :status"
         " AND (stop_reason IS NULL OR stop_reason <> :busy) ORDER BY id DESC LIMIT 1",
         job=job, status=status, busy=BUSY))]
@@ -177,14 +180,16 @@ def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
         row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} WHERE job = :job"
                      " AND id > :after AND status IN (:bad)", job=job, after=after, bad=BAD)
         number, since = row["number"], str(row["since"])
-    return number, clock.parse(since), bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a word"
+    return (number, stored.time(since) or now,
+            bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a word")
 
 
 def interval(when, rows: list[dict], now, zone) -> timedelta:
     """Between two runs: the schedule's step, or what cron makes of it where it ticks more rarely."""
     first = schedule.following(when, now, zone)
     step = schedule.following(when, first, zone) - first
-    slots = [clock.parse(row["started_at"]) for row in rows if row["trigger_type"] == "scheduled"]
+    slots = [start for row in rows
+             if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
     seen = slots[0] - slots[1] if len(slots) > 1 else step
     return max(step, min(seen, TICKS))
 
@@ -262,7 +267,7 @@ def _heartbeats(db) -> list:
     """Starts of the runs of `check_jobs` of a day and more, newest first."""
     rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
                     job=HEART, most=RUNS_A_DAY)
-    return [clock.parse(row["started_at"]) for row in rows]
+    return [start for row in rows if (start := stored.time(row["started_at"]))]
 
 
 def _too_long(beats: list) -> timedelta:
@@ -273,7 +278,7 @@ def _too_long(beats: list) -> timedelta:
 
 
 def _gap(beats: list, state, now):
-    known = clock.parse_any(state and state["due_after"])
+    known = stored.time(state and state["due_after"])
     most = _too_long(beats)
     for later, earlier in zip(beats, beats[1:]):
         if later < now - DAY:
@@ -288,5 +293,5 @@ def _stopped(beats: list, state, last, now):
     """Since when nothing was started that should have been: no run of any job for as long as that."""
     if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
         return None
-    since = max(filter(None, (last, clock.parse_any(state["due_after"]))))
+    since = max(filter(None, (last, stored.time(state["due_after"]))), default=now)
     return since if now - since > _too_long(beats) else None

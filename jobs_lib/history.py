@@ -5,7 +5,7 @@ import json
 import os
 from datetime import timedelta
 
-from . import clock, shards
+from . import shards, stored
 from .errors import Busy, DatabaseError, Duplicate
 from .locks import DATABASE
 from .ports.dialects import Lost
@@ -65,10 +65,8 @@ def beat(db, run_id: str, now, progress: dict | None) -> None:
 
 def memory_of(row: dict) -> int | None:
     """The megabytes that a run held when it last told how far it was, if it did."""
-    try:
-        return json.loads(row["progress"] or "{}").get(MEMORY)
-    except ValueError:
-        return None
+    found = stored.document(row["progress"]).get(MEMORY)
+    return None if found is None else stored.number(found)
 
 
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
@@ -97,8 +95,9 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
     if row["lock_name"] in lock.names and (row["installation"] == installation
                                            or row["lock_name"].startswith(DATABASE)):
         return True
-    last = max(row["lease_until"] or "", row["heartbeat_at"] or row["started_at"])
-    return clock.parse(last) + SILENCE < now
+    last = max(filter(None, map(stored.time, (row["lease_until"], row["heartbeat_at"], row["started_at"]))),
+               default=None)
+    return last is None or last + SILENCE < now
 
 
 def host() -> str:
@@ -112,15 +111,12 @@ def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> li
                     " duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
                     + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
                     **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
-    for row in rows:
-        for column in ("counts", "progress"):
-            row[column] = json.loads(row[column]) if row[column] else {}
-    return rows
+    return [stored.run(row) for row in rows]
 
 
 def usual_seconds(db, job: str) -> float | None:
     """The median duration of the job's last 10 `ok` runs, or None."""
     rows = db.query("SELECT duration_ms FROM {job_runs} WHERE job = :job AND status = 'ok'"
                     " ORDER BY id DESC LIMIT 10", job=job)
-    durations = sorted(row["duration_ms"] or 0 for row in rows)
+    durations = sorted(stored.number(row["duration_ms"]) for row in rows)
     return durations[len(durations) // 2] / 1000 if durations else None

@@ -2,8 +2,8 @@
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is one
 `write` to a file opened for appending, so lines of several processes never mix. A log that cannot be
-written never stops a job: that is said once on stderr, with what went wrong in that run, and remembered (standing.py), so
-that the next one does not say it again; the rest is dropped, since cron would mail it.
+written never stops a job: that is said once on stderr, with what went wrong in that run, and remembered
+(standing.py), so that the next one does not say it again; the rest is dropped, since cron would mail it.
 """
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 from datetime import timedelta
 
-from . import __version__, catalogue, clock, health, troubles
+from . import __version__, catalogue, clock, health, stored, troubles
 from .place import program
 from .recipes import gauges, run_days
 from .schema import NAMES
@@ -109,7 +109,7 @@ def _queue(queue, now) -> dict:
 
 def _mail(host) -> dict:
     return {"windows": [{"name": name, "sent": int(sent), "limit": limit} for name, (sent, limit) in host.sent.items()],
-            "paused_until": host.relay and host.relay["paused_until"],
+            "paused_until": host.relay and _text(stored.time(host.relay["paused_until"])),
             "reason": host.relay and troubles.words(host.relay["reason"])}
 
 

@@ -1,12 +1,11 @@
 """How the queues fare: what waits, since when, and what came of the last day."""
 from __future__ import annotations
 
-import json
 from collections import namedtuple
 from datetime import timedelta
 from types import SimpleNamespace
 
-from . import clock, shards
+from . import shards, stored
 from .recipes import forwards, notifications, webhooks
 from .recipes.domains import ACTIVE
 from .recipes.queue import Worker
@@ -62,7 +61,7 @@ def _queue(db, kind: Kind, options, job, now, names: list[str]) -> QueueHealth:
         due, oldest = _exports(db)
         depth = due
     done, failed, tried, lost, last = _day(db, kind, now, names)
-    since = clock.parse_any(oldest)
+    since = stored.time(oldest)
     stalled = since is not None and (last is None or last < since) and now - since > STALLED_INTERVALS * job.interval
     return QueueHealth(kind.name, kind.job, kind.what, depth, due, since, lost, done, failed, tried, last,
                        since if stalled else None)
@@ -99,10 +98,11 @@ def _day(db, kind: Kind, now, names: list[str]) -> tuple:
     last = None
     for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) AND started_at >= :since"
                         " ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, most=RUNS_A_DAY * len(names)):
-        counts = json.loads(row["counts"]) if row["counts"] else {}
-        good, bad, again = (sum(counts.get(name, 0) for name in names) for names in (kind.done, kind.failed, TRIED))
+        counts = stored.counts(row["counts"])
+        good, bad, again = (sum(stored.count(counts, name) for name in names)
+                            for names in (kind.done, kind.failed, TRIED))
         done, failed, tried = done + good, failed + bad, tried + good + bad + again
-        lost += counts.get("uncertain", 0)
+        lost += stored.count(counts, "uncertain")
         if good and last is None:
-            last = clock.parse(row["started_at"])
+            last = stored.time(row["started_at"])
     return done, failed, tried, lost, last

@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from . import clock, due, locks, runner, shards, standing
+from . import due, locks, runner, shards, standing, stored
 from .errors import FAILED, OK, Busy, DatabaseError
 from .job import CRON
 from .render.words import outcome_words, samples_words
@@ -123,7 +123,8 @@ def scheduled_slot(session, job):
         return None
     slot = due.latest_slot(session.config, job, now)
     after = state["due_after"]
-    return slot if after in (None, due.OFF) or slot > clock.parse(after) else None
+    since = stored.time(after)
+    return slot if since is None or slot > since else None
 
 
 def publish(results: list[dict], config, ports, console) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock
+from . import stored
 from .errors import ConfigError, Unfit
 from .options import show_duration, show_size
 from .samples import text as masked
@@ -65,8 +65,13 @@ def find(health, config) -> list[Trouble]:
         found += _late(health, _explained(found))
     found += _vanished(health, config, alerts, _explained(found))
     found += _queues(health, alerts, _explained(found), relay)
-    return found + [Trouble(row["alert_key"], row["kind"], row["subject"], clock.parse(row["since"]), row["what"],
-                            row["last_error"] or "", row["command"]) for row in health.channels]
+    return found + [_channel({name: stored.words(value) for name, value in row.items()}, health.now)
+                    for row in health.channels]
+
+
+def _channel(row: dict, now) -> Trouble:
+    return Trouble(row["alert_key"], row["kind"], row["subject"] or stored.UNKNOWN, stored.time(row["since"]) or now,
+                   row["what"] or "", row["last_error"] or "", row["command"])
 
 
 def unreachable(error, since, now) -> Trouble:
@@ -146,8 +151,8 @@ def _relay(health) -> list[Trouble]:
     row = health.host.relay
     if row is None:
         return []
-    since, until = clock.parse_any(row["since"]) or health.now, clock.parse(row["paused_until"])
-    if row["failures"] < RELAY_PAUSES and until - since < timedelta(hours=1):
+    since, until = stored.time(row["since"]) or health.now, stored.time(row["paused_until"]) or health.now
+    if stored.number(row["failures"]) < RELAY_PAUSES and until - since < timedelta(hours=1):
         return []
     return [Trouble("relay", "relay", f"mail is not going out since {at(since, health.zone)}", since,
                     f"The relay took nothing, so sending is paused until {full(until, health.zone)}, and is tried "

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .. import catalogue, clock, due, history, schedule
+from .. import catalogue, clock, due, history, schedule, stored
 from ..arguments import at_most
 from ..errors import OK, ConfigError, DatabaseError
 
@@ -68,7 +68,7 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         if state is None or state["paused_at"] or not options.enabled or state["due_after"] == due.OFF:
             continue
         slot = schedule.previous(options.schedule, now, zone)
-        if state["due_after"] and slot <= clock.parse(state["due_after"]):
+        if (after := stored.time(state["due_after"])) and slot <= after:
             continue
         item = due.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
         if item is None or item.trigger != "scheduled":
@@ -93,6 +93,8 @@ def last_worth_telling(runs: list[dict]) -> dict:
 def about(config, job, state: dict | None, last: dict | None, now, zone, number: int) -> dict:
     """One job as an object of the JSON. Times are UTC."""
     paused = state["paused_at"] if state else None
+    if paused and not stored.time(paused):
+        paused = stored.UNKNOWN
     found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "", "priority": job.priority,
              "enabled": job.enabled, "paused_at": paused, "next": [], "last_run": last and run_object(last),
              "problems": []}

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-from .. import clock, due, schedule
+from .. import clock, due, schedule, stored
 from ..commands.list import past, waiting
 from ..findings import note, ok, problem, run, warning
 from ..installed_crontab import ours
@@ -44,7 +44,7 @@ def arriving(patient):
 
 def _last_tick(patient) -> datetime | None:
     row = patient.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} ORDER BY id DESC LIMIT 1")
-    found = [clock.parse(row["started_at"])] if row else []
+    found = [start] if row and (start := stored.time(row["started_at"])) else []
     try:
         touched = os.stat(os.path.join(patient.state_dir, "locks", "run-due.lock")).st_mtime
         found.append(datetime.fromtimestamp(touched, clock.UTC))
@@ -55,8 +55,8 @@ def _last_tick(patient) -> datetime | None:
 
 def _known_since(patient) -> datetime | None:
     rows = patient.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
-    times = [row["due_after"] for row in rows if row["due_after"] != due.OFF]
-    return clock.parse(min(times)) if times else None
+    return min((since for row in rows if row["due_after"] != due.OFF and (since := stored.time(row["due_after"]))),
+               default=None)
 
 
 def rhythm(patient):
@@ -84,7 +84,8 @@ def _starts(patient, job: str) -> list[datetime]:
     """When cron started the job, of late."""
     rows = patient.database().query(f"SELECT started_at FROM {{job_runs}} WHERE job = :job AND {BY_CRON}"
                                     " ORDER BY id DESC LIMIT :runs", job=job, runs=RUNS)
-    return sorted(start for row in rows if (start := clock.parse(row["started_at"])) > patient.now - LOOKED_BACK)
+    return sorted(start for row in rows
+                  if (start := stored.time(row["started_at"])) and start > patient.now - LOOKED_BACK)
 
 
 def _minutes(length: timedelta) -> timedelta:

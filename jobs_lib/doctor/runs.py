@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from .. import clock, history
+from .. import clock, history, stored
 from ..findings import note, ok, run, warning
 from ..options import show_duration
 
@@ -71,11 +71,12 @@ def _last(patient, status: str) -> list[dict]:
 
 def _lived(patient, row: dict) -> timedelta:
     """From the start of its process, which `run-due` may have used for other jobs before, to its last sign of life."""
-    started, last = clock.parse(row["started_at"]), clock.parse(row["heartbeat_at"] or row["started_at"])
+    started = stored.time(row["started_at"]) or patient.now
+    last = stored.time(row["heartbeat_at"]) or started
     same = patient.database().query("SELECT started_at, pid, host FROM {job_runs} WHERE started_at > :since AND"
                                     " started_at <= :started", since=started - LONG_RUN, started=started)
-    began = min(clock.parse(other["started_at"]) for other in same
-                if (other["pid"], other["host"]) == (row["pid"], row["host"]))
+    began = min((start for other in same if (other["pid"], other["host"]) == (row["pid"], row["host"])
+                 and (start := stored.time(other["started_at"]))), default=started)
     return max(last - began, timedelta(0))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from .. import clock
+from .. import stored
 
 KEPT = timedelta(days=30)
 
@@ -50,5 +50,6 @@ def series(db, now: datetime) -> dict[str, list[tuple[datetime, int]]]:
     found: dict = {}
     for row in db.query("SELECT name, at, value FROM {gauges} WHERE at >= :first AND at <= :now ORDER BY at",
                         first=now - KEPT, now=now):
-        found.setdefault(row["name"], []).append((clock.parse(row["at"]), int(row["value"])))
+        if at := stored.time(row["at"]):
+            found.setdefault(stored.words(row["name"]), []).append((at, max(0, stored.number(row["value"]))))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import datetime, timedelta
 
-from .. import clock
+from .. import stored
 
 Window = namedtuple("Window", "name bucket span")          # seconds
 WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))
@@ -35,7 +35,7 @@ class Relay:
     def pause_now(self, now) -> dict | None:
         """`paused_until`, `reason`, `since` and `failures` (pauses in a row) while it rests."""
         row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
-        until = row and row["paused_until"] and clock.parse(row["paused_until"])
+        until = row and stored.time(row["paused_until"])         # what is no time is no pause
         if not until or until <= now or until > now + LONGEST_PAUSE:        # later than any pause: the clock was wrong
             return None
         return row

@@ -4,7 +4,10 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import date, datetime, timedelta
 
+from .. import stored
+
 DAYS = 30
+GOOD = ("ok",)
 BAD = ("failed", "timeout", "vanished")
 EARLY = ("partial", "interrupted")          # the next run goes on; no trouble by itself
 
@@ -42,9 +45,9 @@ def _totals(db, since: datetime, until: datetime) -> list[dict]:
 def _day(db, start: datetime) -> dict[str, Day]:
     found: dict = {}
     for row in _totals(db, start, start + timedelta(days=1)):
-        if row["status"] in ("skipped", "running"):
+        if row["status"] not in (*GOOD, *EARLY, *BAD):
             continue
-        runs, total, longest = int(row["runs"]), int(row["total"] or 0), int(row["longest"] or 0)
+        runs, total, longest = int(row["runs"]), stored.milliseconds(row["total"]), stored.milliseconds(row["longest"])
         numbers = found.setdefault(row["job"], {"ok": 0, "early": 0, "bad": 0, "total": 0, "longest": 0})
         numbers["bad" if row["status"] in BAD else "early" if row["status"] in EARLY else "ok"] += runs
         numbers["total"] += total

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 from datetime import datetime, tzinfo
 
-from .. import clock
+from .. import clock, stored
 from ..console import WIDEST, columns
 from .layout import cut, one_line, wrapped
 from .times import moment, span, took
@@ -37,7 +37,8 @@ def _next(job: dict, now: datetime, zone: tzinfo) -> str:
     if not job["enabled"]:
         return "Switched off (enabled = no)"
     if job["paused_at"]:
-        return f"Paused since {moment(clock.parse(job['paused_at']), now, zone)}"
+        paused = stored.time(job["paused_at"])
+        return f"Paused since {moment(paused, now, zone)}" if paused else "Paused, since when is unknown"
     if job["due_since"]:
         since = moment(clock.parse(job["due_since"]), now, zone)
         return f"Overdue since {since} (is cron running?)" if job["overdue"] else f"Due now, since {since}"
@@ -47,7 +48,10 @@ def _next(job: dict, now: datetime, zone: tzinfo) -> str:
 def _last(run: dict | None, now: datetime) -> str:
     if run is None:
         return "no run yet"
-    ago = span(now - clock.parse(run["started_at"]))
+    started = stored.time(run["started_at"])
+    if started is None:
+        return f"last {run['status']} at an unknown time"
+    ago = span(now - started)
     if run["status"] == "running":
         return f"running for {ago}" + (f" ({_what(run)})" if _what(run) else "")
     return f"last {run['status']} {ago} ago" + (f" ({cut(_what(run), WIDEST)})" if _what(run) else "")
@@ -79,7 +83,7 @@ def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, wid
     folded; and where even the line does not fit, the year and the seconds go."""
     heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
     rows = [[_started(run, zone), *([] if job else [run["job"]]),
-             STARTED_BY.get(run["trigger_type"], run["trigger_type"]),
+             STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
              run["status"], took(run["duration_ms"])] for run in runs]
     if width and _whole(_rooms(heads, rows)) > width:
         rows = [[row[0][SHORT], *row[1:]] for row in rows]
@@ -106,7 +110,8 @@ def _whole(rooms: list[int]) -> int:
 
 
 def _started(run: dict, zone: tzinfo) -> str:
-    return f"{clock.parse(run['started_at']).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    started = stored.time(run["started_at"])
+    return f"{started.astimezone(zone):%Y-%m-%d %H:%M:%S}" if started else stored.UNKNOWN
 
 
 def _line(words: list[str], rooms: list[int], status: str | None, paint) -> str:

@@ -73,7 +73,7 @@ def _hero(found: dict, title: str, say: Words) -> str:
 
 
 def _all_well(found: dict, say: Words) -> str:
-    last = max((job["last"]["started_at"] for job in found["jobs"] if job["last"]), default=None)
+    last = max((job["last"]["started_at"] or "" for job in found["jobs"] if job["last"]), default=None)
     if last is None:
         return "No job has run so far. Cron starts them by its line with run-due; jobs.py crontab prints it."
     words = [f"The last run began {say.moment(last)}."]

@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from html import escape
 
-from .. import clock
+from .. import stored
 from . import charts
 from .sizes import size
 from .times import moment, span, took
@@ -30,9 +30,10 @@ class Words:
         return (f'<time datetime="{self.now:%Y-%m-%dT%H:%M:%SZ}">{local.day} {MONTHS[local.month - 1]} {local:%H:%M}'
                 "</time>")
 
-    def moment(self, text: str) -> str:
-        """A time as short as it is clear."""
-        return escape(moment(clock.parse(text), self.now, self.zone))
+    def moment(self, text: str | None) -> str:
+        """A time as short as it is clear; `unknown` where the database holds none."""
+        found = stored.time(text)
+        return escape(moment(found, self.now, self.zone)) if found else stored.UNKNOWN
 
     @staticmethod
     def day(text: str) -> str:
@@ -90,7 +91,7 @@ def queues(found: dict, say: Words) -> str:
 def _queue(queue: dict, series: dict, say: Words) -> str:
     style, state = ("bad", "! stalled") if queue["stalled_since"] else (
         ("ok", "\u2713 moving") if queue["depth"] else ("none", "\u2713 empty"))
-    oldest = f"the oldest due {say.moment(queue['oldest_due_at'])}" if queue["oldest_due_at"] else "nothing is due"
+    oldest = f"the oldest due {say.moment(queue['oldest_due_at'])}" if queue["due"] else "nothing is due"
     oldest += f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in 24 hours"
     if queue["uncertain_last_day"]:
         oldest += f", {queue['uncertain_last_day']:,} lost in flight and tried again"

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .. import clock
+from .. import clock, stored
 from .layout import cut, wrapped
 from .listing import COLOURS
 from .sizes import size
@@ -28,6 +28,10 @@ class _Times:
     def at(self, text: str | None) -> str:
         return moment(clock.parse(text), self.now, self.zone) if text else "-"
 
+    def began(self, run: dict | None) -> str:
+        """When this run began."""
+        return "-" if run is None else self.at(run["started_at"]) if run["started_at"] else stored.UNKNOWN
+
 
 def _troubles(found: dict, width: int, paint) -> list[str]:
     troubles = found["troubles"]
@@ -48,7 +52,8 @@ def _troubles(found: dict, width: int, paint) -> list[str]:
 
 def _queues(found: dict, paint) -> list[str]:
     rows = [[queue["what"], f"{queue['depth']:,}", f"{queue['due']:,}",
-             span(timedelta(seconds=queue["oldest_due_seconds"])) if queue["due"] else "-",
+             "-" if not queue["due"] else span(timedelta(seconds=queue["oldest_due_seconds"]))
+             if queue["oldest_due_at"] else stored.UNKNOWN,
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
     return _table(["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""], rows, "lrrrll",
@@ -59,7 +64,7 @@ def _jobs(found: dict, say: _Times, width: int, paint) -> list[str]:
     rows = []
     for job in found["jobs"]:
         last = job["last"]
-        rows.append([job["name"], last["status"] if last else "-", say.at(last and last["started_at"]),
+        rows.append([job["name"], last["status"] if last else "-", say.began(last),
                      say.at(job["next_at"]) if job["next_at"] else job["state"]])
     lines = _table(["JOB", "LAST", "BEGAN", "NEXT"], rows, "llll", lambda row: COLOURS.get(row[1], "red")
                    if row[1] != "-" else "", paint)

@@ -9,7 +9,6 @@ import os
 import sqlite3
 import subprocess
 import sys
-import time
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -86,8 +85,10 @@ class Hours:
         found = []
         for each in new:
             path = each.line.split()[1]
-            found += (["fail"] if path.endswith("/fail") else ["ping"] if path == "/ping" else
-                      [f"{item['state']} {item['name'].partition(':')[0]}" for item in json.loads(each.body)["troubles"]])
+            if path == "/alert":
+                found += [f"{item['state']} {item['kind']}" for item in json.loads(each.body)["troubles"]]
+            else:
+                found.append("fail" if path.endswith("/fail") else "ping")
         return found
 
 
@@ -125,8 +126,8 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
     assert "away.db" in logged[-1]["error"]
     hours.site.configure(database=url)
     code, said, heard = hours.tick()
-    assert (code, said) == (0, ["jobs.py run-due: The database can be used again: no job could use the database from "
-                                "14:35 to 15:30 UTC on 24 Nov"])
+    assert (code, "\n".join(said)) == (0, "jobs.py run-due: The database can be used again: no job could use the "
+                                          "database from 14:35 to 15:30 UTC on 24 Nov")
     assert heard == ["once away", "ping"]
     assert hours.tick() == (0, [], ["ping"])
     assert standing.names(config.load(None, beside=str(hours.site.folder), environ={}).section("core")) == []

@@ -240,7 +240,7 @@ def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
     lock.acquire("")
     lock.release()
     monkeypatch.setattr(os, "open", refused)            # the tests may run as root, whom nothing is refused
-    with pytest.raises(JobsError, match="the lock file .* cannot be used"):
+    with pytest.raises(JobsError, match=r"the lock file .* cannot be used"):
         lock.acquire("")
 
 
