@@ -126,8 +126,9 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
     assert "away.db" in logged[-1]["error"]
     hours.site.configure(database=url)
     code, said, heard = hours.tick()
-    assert (code, "\n".join(said)) == (0, "jobs.py run-due: The database can be used again: no job could use the "
-                                          "database from 14:35 to 15:30 UTC on 24 Nov")
+    assert code == 0
+    assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use the database from "
+                               "14:35 to 15:30 UTC on 24 Nov")
     assert heard == ["once away", "ping"]
     assert hours.tick() == (0, [], ["ping"])
     assert standing.names(config.load(None, beside=str(hours.site.folder), environ={}).section("core")) == []
