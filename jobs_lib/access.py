@@ -5,10 +5,13 @@
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 
 from .errors import ConfigError
 from .folders import owner_words, user_name
 
+Unusable = namedtuple("Unusable", "option path what why fix")
+Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, all of them in words, why, and what to do."
 MOST = 500                  # entries of a folder that are looked at
 SHOWN = 3                   # paths named of each folder
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
@@ -17,7 +20,12 @@ OURS = ("state_dir", "log_dir")         # all files in these are written by the 
 
 def unusable(config) -> list[str]:
     """A sentence for each folder of which something cannot be used; none where all is well."""
-    found = []
+    return [f"{each.option}: {each.what} cannot be used: {each.why}: {each.fix}" for each in found(config)]
+
+
+def found(config) -> list[Unusable]:
+    """One for each folder of which something is wrong."""
+    answer = []
     for section, option in FOLDERS:
         try:
             folder = getattr(config.section(section), option)
@@ -25,55 +33,63 @@ def unusable(config) -> list[str]:
             continue
         if not folder or not os.path.lexists(folder):
             continue
+        name = f"[{section}] {option}"
         if not os.path.isdir(folder):
-            found.append(f"[{section}] {option}: {folder} is no folder")
-            continue
-        places = [folder, *([os.path.join(folder, "locks")] if option == "state_dir" else [])]
-        wrong = [path for place in places for path in _in(place, files=option in OURS)]
-        if wrong:
-            found.append(_words(f"[{section}] {option}", wrong))
-    return found
+            answer.append(Unusable(name, folder, folder, "it is no folder", "name one, or remove what is there"))
+        elif wrong := _wrong(folder, option):
+            answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong[0], folder)))
+    return answer
 
 
-def _in(folder: str, files: bool) -> list[str]:
-    """What cannot be used: the folder itself, or files in it."""
-    if not os.path.isdir(folder):
-        return []
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+def _wrong(folder: str, option: str) -> list[str]:
+    """What of this folder cannot be used: itself, or files in it."""
+    owner = os.stat(folder).st_uid
+    if not _usable(folder):
         return [folder]
-    owner, found = os.stat(folder).st_uid, []
-    if not files:
+    if option not in OURS:
         return []
+    inner = os.path.join(folder, "locks") if option == "state_dir" else ""
+    if inner and os.path.isdir(inner):
+        if not _usable(inner) or _left_by_root(os.stat(inner), owner):
+            return [inner]
+        return _files(folder, owner) + _files(inner, owner)
+    return _files(folder, owner)
+
+
+def _usable(folder: str) -> bool:
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _files(folder: str, owner: int) -> list[str]:
+    wrong = []
     with os.scandir(folder) as entries:
         for number, entry in enumerate(entries):
             if number == MOST:
                 break
             try:
-                if entry.is_file(follow_symlinks=False) and _foreign(entry, owner):
-                    found.append(entry.path)
+                if entry.is_file(follow_symlinks=False) and (
+                        not os.access(entry.path, os.R_OK | os.W_OK)
+                        or _left_by_root(entry.stat(follow_symlinks=False), owner)):
+                    wrong.append(entry.path)
             except OSError:                         # it has just been removed
                 continue
-    return sorted(found)
+    return sorted(wrong)
 
 
-def _foreign(entry, owner: int) -> bool:
+def _left_by_root(status, owner: int) -> bool:
     """Root may use everything; what root left in the folder of another user, that one cannot."""
-    if not os.access(entry.path, os.R_OK | os.W_OK):
-        return True
-    status = entry.stat(follow_symlinks=False)
     return os.geteuid() == 0 and owner != 0 and status.st_uid != owner and not status.st_mode & 0o022
 
 
-def _words(option: str, wrong: list[str]) -> str:
-    names = ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if wrong[SHOWN:] else "")
-    return f"{option}: {names} cannot be used: {cause(wrong[0])}"
+def _paths(wrong: list[str]) -> str:
+    return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if wrong[SHOWN:] else "")
 
 
-def cause(path: str) -> str:
-    """Why, and what to do."""
+def _cause(path: str, folder: str) -> tuple[str, str]:
+    """(why, what to do)."""
     if not os.access(path, os.R_OK | os.W_OK):
-        return owner_words(path)
-    owner, folder = os.stat(path).st_uid, os.path.dirname(path)
-    runs = user_name(os.stat(folder).st_uid)
-    return (f"{path} belongs to {user_name(owner)}, and {folder} to {runs}: run the jobs always as {runs}, and "
-            f"`chown -R {runs} {folder}` as root")
+        why, _, fix = owner_words(path).partition(": ")
+        return why, fix
+    owner, runs = user_name(os.stat(path).st_uid), user_name(os.stat(folder).st_uid)
+    return (f"{path} belongs to {owner}, and {folder} to {runs}",
+            f"run the jobs always as {runs}, and `chown -R {runs} {folder}` as root")

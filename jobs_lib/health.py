@@ -11,7 +11,7 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import access, due, schedule, shards, standing, stored
+from . import access, dead_runs, due, schedule, shards, standing, stored
 from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
@@ -54,7 +54,7 @@ gap      (from, to) of the last such time that is over, within a day, or None
 """
 Disk = namedtuple("Disk", "names path free total")           # free and total in bytes, for us
 
-GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished")
+GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished", dead_runs.VANISHED)
 BUSY = "busy"                           # `partial` for this reason did nothing
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
@@ -64,7 +64,7 @@ HEART = "check_jobs"                    # runs in nearly every tick, so its runs
 LOOKED_AT = 20
 RUNS_A_DAY = 320
 RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, stop_reason, error,"
-       " lease_until")
+       " lease_until, installation, lock_name, host, pid")
 
 
 def collect(db, config, jobs, now, broken=()) -> Health:
@@ -77,7 +77,7 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     usable = []
     for job in jobs:
         try:
-            parts = [_job(db, name, job.priority, config.job(job), states.get(job.name), now, zone, gap)
+            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name), now, zone, gap)
                      for name in shards.names(job.name, config.shards(job))]
             found[job.name] = parts[0] if len(parts) == 1 else _together(parts)
             usable.append(job)
@@ -114,10 +114,10 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 
 # Jobs
 
-def _job(db, name, priority, options, state, now, zone, gap) -> JobHealth:
-    rows = list(map(stored.run, db.query(
+def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealth:
+    rows = dead_runs.shown(list(map(stored.run, db.query(
         f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :most",
-        job=name, most=LOOKED_AT)))
+        job=name, most=LOOKED_AT))), config, now)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     failures, since, error = _failures(db, name, rows, good, now)
     died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
@@ -125,7 +125,7 @@ def _job(db, name, priority, options, state, now, zone, gap) -> JobHealth:
     paused = state["paused_at"] if state else None
     counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
     every = interval(options.schedule, rows, now, zone)
-    running = next((row for row in rows if row["status"] == "running" and not _is_dead(row, now)), None)
+    running = next((row for row in rows if row["status"] == "running"), None)
     last_ok = stored.time(good and good["started_at"])
     after = max(filter(None, (last_ok, stored.time(state and state["due_after"]))), default=None)
     return JobHealth(
@@ -154,12 +154,6 @@ def _did_its_work(row: dict) -> bool:
     return row["status"] in GOOD and row["stop_reason"] != BUSY
 
 
-def _is_dead(row: dict, now) -> bool:
-    """A row that says `running` long after the run's end at the latest; the next run of its job sweeps it."""
-    until = stored.time(row["lease_until"])
-    return until is not None and until < now
-
-
 def _last_good(db, job: str) -> dict | None:
     found = [stored.run(row) for status in GOOD if (row := db.row(
         f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status = :status"
@@ -171,8 +165,7 @@ def _last_good(db, job: str) -> dict | None:
 def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
     """(how many in a row, since when, the last error)."""
     after = good["id"] if good else 0
-    bad = [row for row in rows if row["id"] > after and (row["status"] in BAD or (
-        row["status"] == "running" and _is_dead(row, now)))]
+    bad = [row for row in rows if row["id"] > after and row["status"] in BAD]
     if not bad:
         return 0, None, None
     number, since = len(bad), bad[-1]["started_at"]

@@ -107,8 +107,8 @@ def host() -> str:
 
 def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> list[dict]:
     """The latest runs, newest first, with `counts` and `progress` decoded. `count`: of so many shards of the job."""
-    rows = db.query("SELECT run_id, job, slot, trigger_type, host, pid, status, started_at, finished_at,"
-                    " duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
+    rows = db.query("SELECT run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, status,"
+                    " started_at, finished_at, duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
                     + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
                     **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
     return [stored.run(row) for row in rows]

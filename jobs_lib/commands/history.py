@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 
-from .. import catalogue, history, schedule
+from .. import catalogue, dead_runs, history, schedule
 from ..arguments import at_most
 from ..errors import OK
 from .list import run_object
@@ -29,7 +29,8 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     name, db = args.job, session.ports.database()           # first: all that is wrong with [core] is told
     count = session.config.section("worker").shards
-    runs = [run_object(row) for row in history.last_runs(db, name, args.limit, count)]
+    runs = [run_object(row) for row in dead_runs.shown(
+        history.last_runs(db, name, args.limit, count), session.config, session.ports.now())]
     if name and not runs:
         catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
     if args.json:

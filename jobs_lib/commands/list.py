@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .. import catalogue, clock, due, history, schedule, stored
+from .. import catalogue, clock, dead_runs, due, history, schedule, stored
 from ..arguments import at_most
 from ..errors import OK, ConfigError, DatabaseError
 
@@ -50,7 +50,8 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
         db = session.ports.database()
         states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
         runs = {job.name: last_worth_telling(rows) for job in jobs
-                if (rows := history.last_runs(db, job.name, 20, _shards(session.config, job)))}
+                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20, _shards(session.config, job)),
+                                            session.config, session.ports.now()))}
         return states, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]

@@ -11,7 +11,7 @@ import os
 import sys
 from importlib.util import find_spec
 
-from .. import catalogue, history, runner, schedule
+from .. import access, catalogue, dead_runs, history, runner, schedule
 from ..errors import FAILED, OK, DatabaseError, UsageError
 from ..options import hide_password
 from ..ports import copies
@@ -175,7 +175,8 @@ class Trial:
             try:
                 check(db)
                 state = db.row("SELECT paused_at FROM {job_state} WHERE job = :job", job=self.job.name)
-                last = next(iter(history.last_runs(db, self.job.name, 1)), None)
+                last = next(iter(dead_runs.shown(history.last_runs(db, self.job.name, 1), self.session.config,
+                                                 self.session.ports.now())), None)
             finally:
                 db.close()
         except DatabaseError as error:
@@ -201,7 +202,9 @@ class Trial:
             there = find_spec("dns") is not None
             found.append({"need": "package", "what": "dnspython", "state": "there" if there else "missing",
                           "words": "there" if there else f"not installed: {sys.executable} -m pip install dnspython"})
-        return [*found, _folder("state", core.state_dir, made=True), _folder("log", core.log_dir, made=True)]
+        found += [_folder("state", core.state_dir, made=True), _folder("log", core.log_dir, made=True)]
+        return [*found, *({"need": "files", "what": sentence.partition(": ")[0], "state": "missing",
+                           "words": sentence.partition(": ")[2]} for sentence in access.unusable(self.session.config))]
 
     def _options(self) -> dict:
         """{the job's own options: their values as they would be written}, no secret among them."""

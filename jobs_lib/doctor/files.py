@@ -8,7 +8,7 @@ import stat
 import tempfile
 from datetime import datetime, timedelta, timezone
 
-from .. import settings
+from .. import access, settings
 from ..config_check import readable
 from ..findings import note, ok, problem, run, warning
 from ..folders import HTACCESS
@@ -94,6 +94,18 @@ def private_folders(patient):
                           run("Allow it:", f"chmod 700 {path}"))
         else:
             yield ok(f"{option} is private: {path}")
+
+
+def files_of_others(patient):
+    """What one run as another user has left is used by this one, too."""
+    if patient.config is None:
+        raise NothingToAsk
+    told = _folders(patient).values()                   # by private_folders
+    for each in access.found(patient.config):
+        if each.path not in told and os.path.exists(each.path):
+            yield problem(f"{each.option}: {each.what} cannot be used: {each.why}",
+                          "Jobs that need a lock, a log or a file of another user do not run.",
+                          f"{each.fix[:1].upper()}{each.fix[1:]}.")
 
 
 def secret_files(patient):
@@ -281,4 +293,4 @@ def refusal(patient):
                        run(f"Put a file .htaccess into {path}:", HTACCESS.rstrip()))
 
 
-CHECKS = (configuration, private_folders, secret_files, web_root, refusal, locks, room, a_file)
+CHECKS = (configuration, private_folders, files_of_others, secret_files, web_root, refusal, locks, room, a_file)

@@ -350,3 +350,41 @@ def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):     
     assert "this user must be able" not in done.stderr
     assert "belongs to" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# A run whose process has been killed
+
+def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_site):      # R59 R69
+    site = any_site
+    site.enable("dig")
+    worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    site.working("dig")
+    assert _shown(site) == ["running"] * 3
+    worker.kill()
+    worker.wait()
+    assert _shown(site) == ["vanished?"] * 3
+    assert "vanished?" in site.run("report").out
+    assert "vanished?" in site.run("status").out
+    assert site.statuses("dig") == ["running"]          # whoever looks writes nothing
+    site.job("dig", "--set", "items=1")
+    assert site.statuses("dig") == ["vanished", "ok"]
+
+
+def _shown(site) -> list:
+    """How its last run ended, by `status`, `list` and `history`."""
+    jobs = json.loads(site.run("status", "--json").out)["jobs"]
+    status, = (job["last"]["status"] for job in jobs if job["name"] == "dig")
+    listed, = (job["last_run"]["status"] for job in json.loads(site.run("list", "--json").out) if job["name"] == "dig")
+    return [status, listed, json.loads(site.run("history", "dig", "--json").out)[0]["status"]]
+
+
+@pytest.mark.parametrize("what", ["state/locks/dig.lock", "log/dig.log"])
+def test_doctor_and_test_name_a_file_of_another_user(site, what):                         # R69
+    site.job("dig", "--set", "items=1")
+    strange(site.folder / what)
+    doctor = json.loads(unprivileged(site, "doctor", "--offline", "--json").stdout)
+    assert [each["level"] for each in doctor if str(site.folder / what) in each["what"]] == ["problem"]
+    trial = unprivileged(site, "test", "dig", "--json")
+    assert trial.returncode == 1
+    needs = json.loads(trial.stdout)["needs"]
+    assert [str(site.folder / what) in need["words"] for need in needs if need["need"] == "files"] == [True]

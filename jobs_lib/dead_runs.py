@@ -1,0 +1,51 @@
+"""Whether a run whose row says `running` lives: asked without a write, by whoever only looks.
+
+The next run of its job sweeps it (history.py); until then `status`, `list`, `history` and the page call it `vanished?`.
+"""
+from __future__ import annotations
+
+import os
+
+from . import history, locks, stored
+from .errors import ConfigError, JobsError
+
+VANISHED = "vanished?"
+
+
+def shown(rows: list[dict], config, now) -> list[dict]:
+    """The same rows of `job_runs`, those of dead processes with another status."""
+    return [{**row, "status": VANISHED} if row["status"] == "running" and (is_over(row, now) or is_gone(row, config))
+            else row for row in rows]
+
+
+def is_over(row: dict, now) -> bool:
+    """Whether the run's end at the latest has passed, wherever it was."""
+    until = stored.time(row["lease_until"])
+    return until is not None and until < now
+
+
+def is_gone(row: dict, config) -> bool:
+    """Whether its process has surely ended: it was of this installation, and its lock is free.
+
+    A lock in the database is not asked for: of those only a process of this host is judged, that is there no more.
+    """
+    try:
+        core = config.section("core")
+        with open(os.path.join(core.state_dir, "installation"), encoding="utf-8") as file:
+            if file.read().strip() != row["installation"]:
+                return False
+        if str(row["lock_name"]).startswith(locks.FILE):
+            return locks.FileLock(core.state_dir, str(row["lock_name"])[len(locks.FILE):]).is_free()
+    except (ConfigError, JobsError, OSError, ValueError):     # not known
+        return False
+    return row["host"] == history.host() and not _is_there(row["pid"])
+
+
+def _is_there(pid) -> bool:
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError, OverflowError):
+        return False
+    except OSError:                         # another user's
+        return True
+    return True
