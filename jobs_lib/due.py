@@ -9,7 +9,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from . import schedule, shards, stored
-from .errors import ConfigError
+from .errors import ConfigError, NoAccess
 from .job import LAST, PRIORITIES
 
 Due = namedtuple("Due", "job slot trigger late")
@@ -73,7 +73,7 @@ def dead(core, ports):
         lock = locks.lock_for(job.name, core, ports.lock_database)
         try:
             return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
-        except (locks.NoLockFile, OSError):     # whether it is dead is not known; the run itself says what is wrong
+        except (NoAccess, OSError):     # whether it is dead is not known; the run itself says what is wrong
             return False
     return is_dead
 

@@ -57,6 +57,10 @@ class Invalid(JobsError, ValueError):
     """A value in a row cannot be what its column is for: that row is left out, and counted as `invalid`."""
 
 
+class NoAccess(JobsError):
+    """A folder or a lock file of the jobs cannot be made or opened: another user's, read-only, no room left."""
+
+
 class LockHeld(JobsError):
     """Another run holds the lock; only `--fail-if-locked` turns it into an exit code."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 import errno
 import os
 
-from .errors import JobsError
+from .errors import NoAccess
 
 LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
 HTACCESS = """\
@@ -72,12 +72,12 @@ def shared(path: str, others) -> str | None:
 
 
 def own(path: str) -> str:
-    """`private`, for the folder that decides which run may work: JobsError if it is another user's."""
+    """`private`, for the folder that decides which run may work: NoAccess if it is another user's."""
     private(path)
     owner = os.stat(path).st_uid
     if owner != os.geteuid():
-        raise JobsError(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: run the jobs always as the "
-                        "same user, or give the folder with all that is in it to this one")
+        raise NoAccess(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: run the jobs always as the "
+                       "same user, or give the folder with all that is in it to this one")
     return path
 
 

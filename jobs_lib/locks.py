@@ -13,8 +13,8 @@ import fcntl
 import os
 import time
 
-from .errors import ConfigError, DatabaseError, JobsError, LockHeld
-from .folders import LINK, open_own, private
+from .errors import ConfigError, DatabaseError, JobsError, LockHeld, NoAccess
+from .folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
 LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
@@ -24,10 +24,6 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 class NoLocks(JobsError):
     """The file system of the state folder has no locks."""
-
-
-class NoLockFile(JobsError):
-    """The lock file, or its folder, cannot be made or opened: another user's, read-only, no room left."""
 
 
 class FileLock:
@@ -44,7 +40,7 @@ class FileLock:
         try:
             private(os.path.dirname(self.path))
         except OSError as error:
-            raise NoLockFile(_unusable(os.path.dirname(self.path), error)) from None
+            raise NoAccess(_unusable(os.path.dirname(self.path), error)) from None
         for _ in range(3):
             self._file = self._open(os.O_RDWR | os.O_CREAT)
             if not (self._lock() or self._lock(after=LOOK_SECONDS)):
@@ -98,7 +94,7 @@ class FileLock:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise NoLockFile(_unusable(self.path, error)) from None
+            raise NoAccess(_unusable(self.path, error)) from None
 
     def _lock(self, after: float = 0) -> bool:
         if after:

@@ -1,8 +1,8 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from . import due, locks, runner, shards, standing, stored
-from .errors import FAILED, OK, Busy, DatabaseError
+from . import due, runner, shards, standing, stored
+from .errors import FAILED, OK, Busy, DatabaseError, NoAccess
 from .job import CRON
 from .render.words import outcome_words, samples_words
 from .schema import version
@@ -54,7 +54,7 @@ def run(job, args, make_session, config_path) -> int:
         if met.say or not by_cron:
             raise
         return OK if met.early else FAILED
-    except (locks.NoLockFile, OSError) as error:
+    except (NoAccess, OSError) as error:
         if not by_cron or isinstance(error, BrokenPipeError) or _outages(session).failed(error).say:
             raise
         return FAILED

@@ -7,7 +7,7 @@ failed is tried again after 15 minutes and after an hour.
 from __future__ import annotations
 
 from .. import catalogue, due, folders, locks, settings, standing
-from ..errors import CONFIG, FAILED, OK, TERMINATED, DatabaseError, JobsError, LockHeld
+from ..errors import CONFIG, FAILED, OK, TERMINATED, DatabaseError, JobsError, LockHeld, NoAccess
 from ..job import CRON, LAST
 from ..schema import version
 
@@ -53,7 +53,7 @@ def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[l
     except locks.NoLocks:                # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
             raise
-    except (locks.NoLockFile, OSError) as error:
+    except (NoAccess, OSError) as error:
         return _barred(error, False, config, ports, console, repeat)
     ticking = _Tick(config, ports, budget, console)
     try:
@@ -225,7 +225,7 @@ class _Refused:
 
     def add(self, job, error: Exception) -> int:
         """Say why, unless it is told with its like. The exit code."""
-        if isinstance(error, (locks.NoLockFile, OSError)):
+        if isinstance(error, (NoAccess, OSError)):
             self._files.append((job, error))
             self.words.append(f"{job.name}: {error}")
             return FAILED
