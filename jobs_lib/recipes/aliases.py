@@ -23,7 +23,7 @@ def expire(ctx, counts: dict) -> None:
         _preview(ctx, past, counts)
         return
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        with alone(ctx, user_id, counts):
+        with alone(ctx, user_id):
             _expire_of(ctx, user_id, past, counts)
 
 
@@ -77,7 +77,7 @@ def _preview(ctx, past: dict, counts: dict) -> None:
         rows = _ended(ctx, user_id, past, left)
         left -= len(rows)
         sample += rows[:SAMPLE_ROWS - len(sample)]
-        with alone(ctx, user_id, counts):
+        with alone(ctx, user_id):
             for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
                 counts["notices"] += plan(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST])) is not None
     ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with {counts['notices']:,}"

@@ -54,7 +54,7 @@ def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
             ctx.stop("limit")
             return False
         batches = accounts.Batches(ctx, account.user_id, account.deletion["id"], counts, pace)
-        with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
+        with alone(ctx, account.user_id), accounts.unless_restored(ctx, account.user_id, counts):
             if not (empty(batches) and _end(ctx, account, batches, counts)):
                 return False
     if known.last.get(CONFIRMED):           # what was meant is done: the next ones are asked for again

@@ -79,7 +79,7 @@ def tell_owners(ctx, counts: dict) -> None:
             groups = [(to, list(group)) for to, group in groupby(theirs, key=_destination)]
             failing = {to for to, _ in groups}
             for to, group in groups:
-                with alone(ctx, user_id, counts):
+                with alone(ctx, user_id):
                     told = ctx.db.batch(partial(_tell, ctx, folder, user_id, to, failing, group))
                     counts["notices"] = counts.get("notices", 0) + told
         if len(rows) < PAGE or ctx.should_stop():

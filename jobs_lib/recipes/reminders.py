@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 
 from .. import clock
-from ..errors import Invalid
-from ..values import INVALID
+from ..errors import Invalid, JobsError
+from ..values import INVALID, words
 from . import letters, notices
 
 PAGE = 500                # rows looked at together, to find the owners
@@ -47,7 +47,7 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
             if not ctx.dry_run:
                 ctx.stop("limit")
             break
-        with alone(ctx, user_id, counts):
+        with alone(ctx, user_id):
             if ctx.dry_run:
                 found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
                 if found:
@@ -61,13 +61,18 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
 
 
 @contextmanager
-def alone(ctx, user_id: int, counts: dict):
-    """What one owner's rows cannot be read as, such as a time that is none, stops no other owner's."""
+def alone(ctx, user_id):
+    """What goes wrong with one owner's rows stops no other owner's: a value that cannot be read is counted as
+    `invalid`, and any other error is ours, which the run ends with."""
     try:
         yield
     except Invalid as error:
-        counts[INVALID] = counts.get(INVALID, 0) + 1
-        ctx.log.error("owner left out", user_id=user_id, error=str(error))
+        ctx.count(INVALID)
+        ctx.log.warning("owner left out", user_id=user_id, error=str(error))
+    except JobsError:                   # of the database, the configuration, a safety stop: it is everybody's
+        raise
+    except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
+        ctx.defect(error, f"user {words(user_id)}")
 
 
 # Who
@@ -120,8 +125,12 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
         rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
                             f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
                             **{**values, **last, "dawn": clock.FIRST}, user_id=user_id, most=reminder.most)
-        found += [row for row in rows
-                  if clock.parse_any(row[age]) and (reminder.wanted is None or reminder.wanted(ctx, row))]
+        timed = [row for row in rows if clock.parse_any(row[age])]
+        if len(timed) < len(rows):
+            ctx.count(INVALID, len(rows) - len(timed))
+            ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed), user_id=user_id,
+                            error=f"{age} is no time")
+        found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
         if len(rows) < reminder.most or len(found) >= reminder.most:
             return found[:reminder.most]
         last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}

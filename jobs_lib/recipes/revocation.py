@@ -32,7 +32,7 @@ def revoke_all(ctx, counts: dict, pace) -> bool:
                 account = _timed(ctx, account)
             if not _is_new(ctx, account):
                 continue
-            with alone(ctx, account.user_id, counts), accounts.unless_restored(ctx, account.user_id, counts):
+            with alone(ctx, account.user_id), accounts.unless_restored(ctx, account.user_id, counts):
                 if not step(ctx, account, counts, pace):
                     return False
     return True

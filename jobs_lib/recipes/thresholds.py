@@ -70,12 +70,12 @@ def _suspects(ctx, counts: dict):
     looked = last = 0
     number = PAGE
     while number == PAGE:
-        groups, number, last = _page(ctx, last, periods, counts)
+        groups, number, last = _page(ctx, last, periods)
         while groups:
             if ctx.should_stop():
                 return
             period, users = groups.pop()            # what is done with need not be kept
-            found = _crossing(ctx, period, users, counts)
+            found = _crossing(ctx, period, users)
             for ids in _parts(list(found), AT_ONCE):
                 yield period, {user_id: found[user_id] for user_id in ids}
         looked += number
@@ -101,12 +101,12 @@ def _period(ctx, cycle) -> Period:
     return Period(cycle, elapsed, counting, cycle.end <= ctx.now.date())
 
 
-def _page(ctx, last: int, periods: dict, counts: dict) -> tuple[list, int, int]:
+def _page(ctx, last: int, periods: dict) -> tuple[list, int, int]:
     """The users after this id: ([(Period, {user id: user})], no more than one question may name; number; last id)."""
     page = ctx.db.query(USERS, last=last, page=PAGE)
     found: dict = {}
     for user in page:
-        with alone(ctx, user["id"], counts):        # an app may have written anything into its columns
+        with alone(ctx, user["id"]):        # an app may have written anything into its columns
             _judge(ctx.db, user, periods)
             for period in periods[user["anchor"]]:
                 found.setdefault(period, []).append(user)
@@ -126,13 +126,13 @@ def _judge(db, user: dict, periods: dict) -> None:
             raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is no number")
 
 
-def _crossing(ctx, period: Period, users: dict, counts: dict) -> dict:
+def _crossing(ctx, period: Period, users: dict) -> dict:
     """{user id: usage, as {metric: used}} of those who have an event to come."""
     used = {row["user_id"]: row for row in
             ctx.db.query(USED, ids=list(users), start=period.cycle.start, end=period.cycle.end)}
     over = {}
     for user_id, usage in used.items():
-        with alone(ctx, user_id, counts):
+        with alone(ctx, user_id):
             if _new(period, users[user_id], usage, set()):
                 over[user_id] = usage
     known = _known(ctx.db, period, over) if over else set()

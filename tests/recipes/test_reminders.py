@@ -10,7 +10,7 @@ from jobs_lib import clock
 from jobs_lib.job import declare
 from jobs_lib.ports.db import connect
 from jobs_lib.recipes import reminders
-from jobs_lib.recipes.reminders import Reminder, alone, remind
+from jobs_lib.recipes.reminders import Reminder, remind
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service
@@ -306,9 +306,24 @@ def test_no_end_is_none_however_an_app_writes_it(bench, never):         # R67
     assert bench.run("expire_aliases") == {"expired": 0, "notices": 0}
 
 
-def test_a_mistake_of_ours_is_no_bad_row(bench):                        # R73
-    bench.table("users", [{"id": 1, "email": "u1@home.example"}])
-    counts: dict = {}
-    with pytest.raises(AttributeError), alone(None, 1, counts):
-        None.upper()
-    assert counts == {}
+@pytest.mark.parametrize("error", [AttributeError, TypeError, ValueError, KeyError])
+def test_a_mistake_of_ours_is_no_bad_row_and_the_others_are_told(owned, error):        # R73
+    def values(ctx, user, rows):
+        if user["id"] == 1:
+            raise error("of ours")
+        return PLAIN.values(ctx, user, rows)
+    owned.table("destinations", [row(owned, 1), row(owned, 2, 4)])
+    said = owned.fails(job(PLAIN._replace(values=values)))
+    assert f"{error.__name__} in test_reminders.py line" in said
+    assert owned.result["counts"] == {"notices": 1, "defects": 1}
+    assert told(owned) == [2]
+
+
+def test_a_row_that_cannot_be_read_is_counted_and_its_owners_others_are_told(owned):    # R67
+    owned.table("destinations", [row(owned, 1), row(owned, 2)])
+    if owned.db.dialect.name == "sqlite":               # MariaDB takes only times there
+        owned.db.execute("UPDATE {destinations} SET created_at = '2026-02-30 10:00:00' WHERE id = 1")
+        assert owned.run(job()) == {"notices": 1, "invalid": 1}
+        assert told(owned) == [2]
+    else:
+        assert owned.run(job()) == {"notices": 1}
