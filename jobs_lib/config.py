@@ -100,7 +100,18 @@ class Config:
         if name in sources.values.get(section, {}):
             text, line = sources.values[section][name]
             return Written(text, "file", f"{self.path} line {line}")
-        return Written(option.default, "default", "default")
+        return Written(self._default(section, option), "default", "default")
+
+    def _default(self, section: str, option: Option) -> str:
+        """A persona that is not set writes from the service's own domain."""
+        text, local = option.default, f"@{settings.LOCAL}"
+        if section != "personas" or local not in text:
+            return text
+        domain = settings.SECTIONS["mail"]["domain"]
+        try:
+            return text.replace(local, f"@{domain.kind.parse(self.written('mail', 'domain', domain).text)}")
+        except ValueError:              # [mail] says what is wrong with it
+            return text
 
     def resolved(self, value, option: Option):
         """A path counts from the file's folder; other values, URLs in place of a path too, are left as they are."""

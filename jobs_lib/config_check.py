@@ -173,7 +173,7 @@ def _mail(config: Config) -> list[str]:
     if not mail.from_:
         found.append("[mail] from is not set: our own notices need an address to come from")
     local = [name for name, value in vars(personas).items() if value.rpartition("@")[2].rstrip(">") in LOCAL]
-    if local:
+    if local and mail.domain not in LOCAL:
         found.append(f"[personas] {', '.join(local)} at localhost: set addresses in your service's domain")
     if mail.username and not mail.password:
         found.append("[mail] username is set, password is not")

@@ -10,6 +10,7 @@ from .job import CRON, MODES
 from .options import Option
 from .ports.mail import DEFAULT_PAUSE_PATTERNS
 
+LOCAL = "localhost"             # until the service has a domain
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
 
@@ -73,7 +74,7 @@ SECTIONS = {
                                                         "certificate, if the system does not know it."),
         "from": Option(kind.or_empty(kind.address), "", "The address that our own notices come from, "
                                                         "e.g. notices@example.org."),
-        "domain": Option(kind.host, "localhost", "The service's own domain: forwards leave with a sender in it."),
+        "domain": Option(kind.host, LOCAL, "The service's own domain: forwards leave with a sender in it."),
         "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 characters. Share it "
                                                    "with the mail hook that takes the bounces. Empty: derived from "
                                                    "secret_key."),
@@ -192,7 +193,7 @@ MEANINGS = {
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
     "dns": "Which DNS records a user's own domain needs, and who is asked for them.",
-    "personas": "Who signs what the service writes to its users.",
+    "personas": "Who signs what the service writes to its users. An address that is not set is at [mail] domain.",
     "notifications": "What is written to users: your own words, and a way to say no.",
     "archive": "Where audit rows go before they are deleted.",
     "status": "Files that tell how everything stands (docs/status.md).",

@@ -85,6 +85,14 @@ def test_each_place_wins_over_those_before_it(load):
     assert host(given) == ("set", "--set")
 
 
+def test_a_persona_that_is_not_set_writes_from_the_services_domain(load):
+    found = load("[mail]\ndomain = alias.example\n[personas]\nsecurity = Safety <safety@other.example>\n")
+    assert found.section("personas").porter == "Porter <porter@alias.example>"
+    assert found.section("personas").security == "Safety <safety@other.example>"
+    assert load("[core]\n").section("personas").porter == "Porter <porter@localhost>"
+    assert load("[mail]\ndomain = a b\n").section("personas").porter == "Porter <porter@localhost>"
+
+
 def test_an_empty_variable_empties_the_option(load):
     assert load("[mail]\nusername = me", JOBS_MAIL_USERNAME="").section("mail").username == ""
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 
-from .. import clock, folders, unsubscribe
+from .. import clock, export_token, folders, unsubscribe
 from ..errors import FAILED, OK, JobsError
-from ..mustache import TemplateError
+from ..mustache import TemplateError, escape
 from ..recipes import letters, notifications
+from ..recipes.export_link import PLACE
 from ..recipes.kinds import KINDS, optional
 from ..recipes.letter_samples import SAMPLES
 from ..spelling import one_of
 
 READER = "jane@home.example"
+EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 
 def arguments(parser) -> None:
@@ -55,7 +57,10 @@ def _letter(config, kind: str) -> letters.Letter:
     core, personas = config.section("core"), vars(config.section("personas"))
     known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
              "signature": letters.signature(personas[KINDS[kind].persona])}
-    return letters.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
+    letter = letters.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
+    link = export_token.link(config.section("export").url or (known["app_url"] or EXAMPLE) + "/export",
+                             "a-sample-and-no-token")
+    return letter._replace(text=letter.text.replace(PLACE, link), html=letter.html.replace(PLACE, escape(link)))
 
 
 def _write(session, folder: str, kind: str, letter) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from .. import clock, unsubscribe
 from ..addresses import check
 from ..ports.mail import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
+from ..values import words
 from . import mailing, mime
 from .kinds import AFTER_DELETION, EXPORT_READY, LOW, NORMAL, PORTER, URGENT, optional, required
 from .queue import Queue
@@ -96,6 +97,8 @@ class Notices(mailing.Items):
         if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
             link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL), row["user_id"],
                                     row["kind"])
+        if row["persona"] not in self.personas:
+            self.ctx.log.warning("unknown persona", id=row["id"], persona=words(row["persona"])[:64], instead=PORTER)
         content, author = compose(row, recipient, self.personas, self.mail.domain, link)
         return content, self.mail.from_ or author
 

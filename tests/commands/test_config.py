@@ -149,7 +149,10 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
 @pytest.mark.parametrize("text, environment, said", [
     ("[mail]\n", {}, "[mail] from is not set"),
     ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can answer"),
-    ("[mail]\n", {}, "[personas] porter, overflow, security, postmaster at localhost"),
+    ("[mail]\ndomain = alias.example\n[personas]\nporter = Porter <porter@localhost>\n", {},
+     "[personas] porter at localhost: set addresses in your service's domain"),
+    ("[mail]\ndomain = alias.example\nfrom = notices@alias.example\n[archive]\nstore = archives\n[check_domains]\n"
+     "enabled = no\n", {}, None),
     (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
     (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays stands in quotes"),
     (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},

@@ -24,6 +24,17 @@ def test_every_kind_that_has_templates_can_be_previewed_and_no_template_is_left_
     assert set(SAMPLES) == set(KINDS)
 
 
+def page_of(line, kind: str) -> str:
+    return (line.folder / "seen" / f"{kind}.html").read_text(encoding="utf-8")
+
+
+def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
+    answer = line.on_terminal("preview", "export_ready")
+    assert "https://app.example/export?t=a-sample-and-no-token" in answer
+    line.ini("[export]\nurl = https://x.example/mine\n")
+    assert "https://x.example/mine?t=a-sample-and-no-token" in line.on_terminal("preview", "export_ready")
+
+
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_kind_as_mail_and_as_page(line, kind):
     line.ini("[personas]\nporter = Porter <porter@service.example>\n[notifications]\n"
@@ -35,8 +46,10 @@ def test_a_kind_as_mail_and_as_page(line, kind):
     text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
     assert ("List-Unsubscribe" in message) is optional(kind)
     assert "https://mail.example.org" in text
+    assert "{" not in text.replace("{{", "")
+    assert "{export_link}" not in page_of(line, kind)
     assert all(len(row) <= 72 or "https://" in row for row in text.splitlines())
-    page = (line.folder / "seen" / f"{kind}.html").read_text(encoding="utf-8")
+    page = page_of(line, kind)
     assert page.strip().startswith("<!DOCTYPE html>")
     assert ("<title>" + letters.mustache.escape(message["Subject"])) in page
     assert page.count("<p") == page.count("</p>")

@@ -5,8 +5,9 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from jobs_lib import clock, unsubscribe
+from jobs_lib import clock, settings, unsubscribe
 from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from jobs_lib.recipes.kinds import KINDS
 from jobs_lib.recipes.relay import Relay
 
 JOB = "send_notifications"
@@ -88,10 +89,15 @@ def test_it_is_signed_by_its_persona_and_bounces_go_to_the_from_address(bench, o
     assert bench.outbox[0].sender == "bounces@service.example"
 
 
-def test_a_persona_that_is_not_known_is_porters(bench, owner):
-    notice(bench, persona="nobody")
+def test_a_persona_that_is_not_known_is_porters_and_the_log_says_so(bench, owner):
+    number = notice(bench, persona="nobody")
     bench.run(JOB)
     assert parsed(bench)["From"] == "Porter <porter@service.example>"
+    assert [event["id"] for event in bench.events(JOB) if event["event"] == "unknown persona"] == [number]
+
+
+def test_each_kind_of_ours_has_a_persona_that_there_is():
+    assert {kind.persona for kind in KINDS.values()} <= set(settings.SECTIONS["personas"])
 
 
 @pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example", "=?utf-8?q?=0AX:_y?=",
