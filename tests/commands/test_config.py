@@ -151,8 +151,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can answer"),
     ("[mail]\ndomain = alias.example\n[personas]\nporter = Porter <porter@localhost>\n", {},
      "[personas] porter at localhost: set addresses in your service's domain"),
-    ("[mail]\ndomain = alias.example\nfrom = notices@alias.example\n[archive]\nstore = archives\n[check_domains]\n"
-     "enabled = no\n", {}, None),
+    (re.sub(r"(?s)\[personas\].*(?=\[archive\])", "", FINE), {}, None),
     (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
     (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays stands in quotes"),
     (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},
