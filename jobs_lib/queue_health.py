@@ -6,7 +6,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from . import shards, stored
-from .recipes import forwards, notifications, webhooks
+from .recipes import mail_queues, webhooks
 from .recipes.domains import ACTIVE
 from .recipes.queue import Worker
 
@@ -28,7 +28,7 @@ KINDS = (
     Kind("exports", "export_accounts", "exports", "export_requests", ("exported",), ("failed",)),
     Kind("domains", "check_domains", "domains to look at", "domains", ("checked",), ()),
 )
-ENGINES = {"failed_emails": forwards.queue, "notifications": notifications.queue,
+ENGINES = {"failed_emails": mail_queues.forwards, "notifications": mail_queues.notices,
            "webhook_deliveries": webhooks.queue}
 DAY = timedelta(days=1)
 RUNS_A_DAY = 400

@@ -6,23 +6,13 @@ import os
 from .. import srs
 from ..addresses import check
 from ..ports.mail import FINAL, Envelope, Message, Result
-from . import mailing, spool
+from . import mail_queues, mailing, spool
 from .headers import loop_reason, trace_head
-from .queue import Queue
-
-COLUMNS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at", "last_error")
-
-
-def queue(ctx) -> Queue:
-    """The table `failed_emails` as a queue, on this job's schedule."""
-    delays = ctx.options.delays
-    return Queue("failed_emails", "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}),
-                 COLUMNS, ctx.options.give_up_after)
 
 
 def send_due(ctx, counts: dict):
     """Try every due row once: mailing.send_due."""
-    return mailing.send_due(ctx, counts, queue(ctx), Forwards(ctx))
+    return mailing.send_due(ctx, counts, mail_queues.forwards(ctx), Forwards(ctx))
 
 
 class Forwards(mailing.Items):
@@ -90,7 +80,7 @@ def tell_owners(ctx, counts: dict) -> None:
 
 def preview(ctx) -> dict:
     """A dry run: what would be sent, and who would be told of failures."""
-    counts = mailing.preview(ctx, queue(ctx), Forwards(ctx))
+    counts = mailing.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
     untold = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL")
     if untold:
         ctx.show(f"tell the owners of {untold:,} messages that finally failed", [])

@@ -11,12 +11,13 @@ from .. import clock
 from ..addresses import AddressError, mask
 from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Result
-from .queue import CLAIM, Worker, until_stored
-from .relay import FAILURES, QUOTA_PAUSE, Relay
+from .mail_queues import others_wait
+from .queue import CLAIM, COUNTED, Worker, until_stored
+from .relay import FAILURES, HALF, QUOTA_PAUSE, Relay
+from .rows import invalid
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
 LOST_DELAY = timedelta(minutes=15)
-LONGEST_SCHEDULE = timedelta(days=36_500)
 GONE_FOR = 5                         # seconds after which who is gone is asked again
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
 ERROR_LENGTH = 512
@@ -46,7 +47,7 @@ class Items:
 
     event = ""                      # what a message is called in the log, and in the name of its item
     to = ""                         # the column with the recipient's address
-    fresh = ""                      # SQL: which rows have not failed before; "": all have
+    has_fresh = False               # whether there are rows that have not failed before
 
     def gone(self, rows: list[dict]) -> dict:
         """{row id: why it is cancelled}, read anew at each claim."""
@@ -86,7 +87,7 @@ def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
     worker.recover(counts)
     resting = relay.paused(ctx.now)
     if resting:
-        if worker.count_due():
+        if worker.count_due(COUNTED):
             ctx.stop(f"the relay is paused {resting}")
         return None
     sending = Sending(ctx, worker, relay, counts, items)
@@ -94,6 +95,8 @@ def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
         sending.all()
     finally:
         worker.release()
+    if ctx.limit and sending.done >= ctx.limit and worker.due(1):
+        ctx.stop("limit")
     return sending.end()
 
 
@@ -107,6 +110,11 @@ class Sending:
         self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
         self.total: int | None = None
         self.failures_full = ""                 # the limit on failures, once it is reached: only fresh ones go on
+        self.aside: set = set()                 # owners that have had half of a limit
+        self.aside_for = ""                     # which limit
+        self.put_off: list[dict] = []           # their rows in our hands
+        self.blocked = False                    # others wait for room that is kept for urgent mail
+        self.alone = False                      # nobody else can go: half of a limit is no bound
         self.claimed: list[dict] = []
         self.gone: dict = {}
         self.asked_at = ctx.now
@@ -156,51 +164,89 @@ class Sending:
             if resting:                         # another process has met the relay's trouble meanwhile
                 self.ctx.stop(f"the relay is paused {resting}")
                 return
-            rows = self.worker.claim(min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM)
+            rows = self._claim()
             if not rows:
                 return
             if self.total is None:
-                due = self.worker.count_due()
-                self.total = min(due, self.ctx.limit) if self.ctx.limit else due
+                self.total = self._due_now()
             self.claimed = rows
             self._ask_who_is_gone()
             yield from rows
             self._store_held()
 
+    def _claim(self) -> list[dict]:
+        """The next rows: of owners that have had half of a limit only when no other has any."""
+        most = min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM
+        rows = self.worker.claim(most, without=frozenset(self.aside)) if not self.blocked else []
+        self.alone = not rows
+        if rows or not self.aside:
+            return rows
+        if not self.blocked and others_wait(self.ctx, self.worker.queue.table, frozenset(self.aside)):
+            self.ctx.stop(self.aside_for)
+            return []
+        rows, self.put_off = self.put_off[:most], self.put_off[most:]
+        return rows or self.worker.claim(most)
+
+    def _due_now(self) -> int | None:
+        """How many messages this run may have to send, as far as that can be told without counting them all."""
+        due = self.worker.count_due(COUNTED)
+        if self.ctx.limit and self.ctx.limit <= due:
+            return self.ctx.limit
+        return due if due < COUNTED else None
+
     def _ask_who_is_gone(self) -> None:
-        self.gone, self.asked_at = {**self.items.gone(self.claimed), **_timeless(self.claimed)}, self.ctx.clock()
+        self.gone, self.asked_at = self.items.gone(self.claimed), self.ctx.clock()
 
     def _may_go_on(self) -> bool:
         if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
             return False
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
-            if self.worker.count_due():
+            if self.worker.count_due(COUNTED):
                 self.ctx.stop("budget")
             return False
         return True
 
     def _begin(self, row: dict) -> bool:
         """Store what is in hand and begin this row, once there is room under the relay's limits."""
-        while True:
+        while not self._passed_over(row):
             begun, full = self._commit(row)
             if full is None:
                 return begun
             limit, seconds = full
-            if limit.startswith(FAILURES) and self.items.fresh:
+            if limit.endswith(HALF):
+                self._set_aside(row, limit)
+                return False
+            if limit.startswith(FAILURES) and self.items.has_fresh:
                 self._only_fresh(limit)         # this one stays claimed and untouched until the end
                 return False
             if seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
-                self.ctx.stop(limit)
-                return False
+                if not self.aside or self.alone or self.items.urgent(row):
+                    self.ctx.stop(limit)
+                    return False
+                self.blocked = True             # the urgent mail of those aside may have room yet
+                continue
             self.ctx.sleep(seconds)
             if not self._may_go_on():
                 return False
+        return False
+
+    def _passed_over(self, row: dict) -> bool:
+        """Whether it stays claimed, for its owner's turn comes later, or there is no room for it in this run."""
+        if self.alone:
+            return False
+        if row["user_id"] in self.aside:
+            self.put_off.append(row)
+            return True
+        return self.blocked and not self.items.urgent(row)
+
+    def _set_aside(self, row: dict, limit: str) -> None:
+        """This owner goes on when nobody else has anything to send: its row stays claimed until then."""
+        self.aside.add(row["user_id"])
+        self.aside_for = limit
+        self.put_off.append(row)
 
     def _only_fresh(self, limit: str) -> None:
-        if not self.failures_full:
-            queue = self.worker.queue
-            self.worker.queue = queue._replace(ranks=[(f"{sql} AND {self.items.fresh}", values)
-                                                      for sql, values in queue.ranks])
+        self.worker.only_fresh = True
         self.failures_full = limit
 
     def _commit(self, row: dict) -> tuple[bool, tuple | None]:
@@ -234,7 +280,8 @@ class Sending:
             self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.items.cancelled(row, self.ctx.clock()))
             return False, None
         now = self.ctx.clock()
-        full = self.relay.reserve(now, self.items.failed_before(row), urgent=self.items.urgent(row))
+        full = self.relay.reserve(now, self.items.failed_before(row), urgent=self.items.urgent(row),
+                                  owner=row["user_id"], shared=not self.alone)
         if full:
             return False, full
         row["reserved"] = now
@@ -244,7 +291,7 @@ class Sending:
         return True, None
 
     def _give_back(self, row: dict) -> None:
-        self.relay.give_back(row["reserved"])
+        self.relay.give_back(row["reserved"], owner=row["user_id"])
         if self.items.failed_before(row):
             self.relay.succeeded(row["reserved"])
 
@@ -290,7 +337,7 @@ class Sending:
             self._give_back(row)
             return
         if result.outcome == FINAL and not result.code:     # refused by ourselves: the relay never saw it
-            self.relay.give_back(row["reserved"])
+            self.relay.give_back(row["reserved"], owner=row["user_id"])
         self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
 
     def _count_failure(self, row: dict, failed: bool) -> None:
@@ -310,27 +357,15 @@ class Sending:
                            next_attempt_at=due and clock.text(due))
 
 
-def _timeless(rows: list[dict]) -> dict:
-    """{row id: why} of those that no schedule can be reckoned for: one that stopped the run would stop every run."""
-    found = {}
-    for row in rows:
-        for column in ("created_at", "next_attempt_at"):
-            try:
-                if row[column] is not None:
-                    clock.parse(row[column]) + LONGEST_SCHEDULE
-            except (ValueError, TypeError, OverflowError):
-                found[row["id"]] = f"its {column} is no time that can be reckoned with"
-        if not isinstance(row["attempts"], int):
-            found[row["id"]] = "its attempts are no number"
-    return found
-
-
 def preview(ctx, queue, items: Items) -> dict:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
-    due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
+    due = worker.count_due()
+    due = min(due, ctx.limit) if ctx.limit else due
     rows = worker.due(min(due, LOOKED_AT))
-    cancelled = {**items.gone(rows), **_timeless(rows)}
+    wrong = invalid(queue.table, rows)
+    cancelled = {**items.gone([row for row in rows if row["id"] not in wrong]),
+                 **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
     resting = relay.paused(ctx.now)
     ctx.show(f"send {due - len(cancelled):,} due messages by {ctx.section('mail').transport}",
              [row for row in rows if row["id"] not in cancelled][:SHOWN],

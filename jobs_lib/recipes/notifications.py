@@ -8,30 +8,13 @@ from ..addresses import check
 from ..ports.mail import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
 from ..values import words
 from . import mailing, mime
-from .kinds import AFTER_DELETION, EXPORT_READY, LOW, NORMAL, PORTER, URGENT, optional, required
-from .queue import Queue
-
-COLUMNS = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key", "priority",
-           "last_attempt_at", "last_error")
-
-
-def queue(ctx) -> Queue:
-    """The table `notifications` as a queue: urgent ones first, then those that have waited too long for their class."""
-    options = ctx.options
-    normal, low = {"since": ctx.now - options.normal_wait}, {"since": ctx.now - options.low_wait}
-    ranks: tuple = ((f"priority <= {URGENT}", {}),
-                    (f"priority = {NORMAL} AND created_at <= :since", normal),
-                    (f"priority >= {LOW} AND created_at <= :since", low),
-                    (f"priority = {NORMAL} AND created_at > :since", normal),
-                    (f"priority >= {LOW} AND created_at > :since", low))
-    return Queue("notifications", "sent", (timedelta(0), *options.delays), ("1 = 1", {}), COLUMNS,
-                 options.give_up_after, ranks)
+from .kinds import AFTER_DELETION, EXPORT_READY, LOW, NORMAL, PORTER, optional, required
 
 
 class Notices(mailing.Items):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to, fresh = "notice", "to_email", "attempts = 0"
+    event, to, has_fresh = "notice", "to_email", True
 
     def __init__(self, ctx) -> None:
         self.ctx, self.mail = ctx, ctx.section("mail")
@@ -65,8 +48,8 @@ class Notices(mailing.Items):
 
     def urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
-        wait = self.waits.get(min(row["priority"], LOW), timedelta(0))
-        return row["priority"] <= URGENT or clock.parse(row["created_at"]) + wait <= self.ctx.now
+        wait = self.waits.get(row["priority"], timedelta(0))
+        return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
 
     def failed_before(self, row: dict) -> bool:
         """Whether this is a repeat."""

@@ -11,27 +11,35 @@ to `pending` with its next due time. Each step is one commit:
 A run that dies leaves claims behind, and each names its run: once that run is known to be dead they are free
 at once. A row lost in `sending` is *uncertain*: the other side may have it or not. It is tried once more in the
 next run, after all others, as the same attempt; if that is lost too, it waits for its schedule.
+
+Whose rows a claim takes is for turns.py to say, and what a row may hold for rows.py.
 """
 from __future__ import annotations
 
 import os
 from collections import namedtuple
 from datetime import timedelta
-from functools import partial
 
 from .. import clock
 from ..errors import DatabaseError, Duplicate
 from ..ports.dialects import Missing
+from ..ports.notation import MOST_BOUND
+from .rows import invalid
+from .turns import Rank, Turns
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
+COUNTED, EVERY_ONE = 10_000, 2 ** 62            # due rows that are counted; there may be more
 LEASE_MARGIN = timedelta(minutes=2)
 PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer waits behind the others
+LONGEST_ASKED = timedelta(days=1)   # the longest wait besides the schedule: what another server may ask for
+CLOCKS_DIFFER = timedelta(hours=1)  # so much later than any schedule allows is no clock of another host
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
+AT_ONCE = 500                       # rows put right in one statement
 STORE_MARGIN = 3.0                  # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
-NEVER_TRIED = 1                     # which of Worker._rules() is for rows without `next_attempt_at`
 
-Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks", defaults=((("1 = 1", {}),),))
+Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks in_turns untold",
+                   defaults=((Rank(),), False, ()))
 Queue.__doc__ = """What the engine knows of one queue.
 
 table      with status, attempts, next_attempt_at, claim_token, claim_run, lease_until, uncertain, ...
@@ -40,8 +48,12 @@ delays     timedeltas: before each attempt, counted from the one before
 first_due  (SQL, values): when a row with no `next_attempt_at` is due
 columns    what the caller needs of a row, besides the engine's own
 lifetime   a retry after this age is the last, or None
-ranks      [(SQL, values)]: rows of the first go before those of the second, and so on; each row is in one of them
+ranks      rows of the first go before those of the second, and so on
+in_turns   whether owners take turns (turns.py); else the longest due goes first
+untold     columns that get the present time when a row is found invalid: nobody is to be notified of it
 """
+Kind = namedtuple("Kind", "rule values column order")
+Kind.__doc__ = """One of the ways to be due. column: when, but for a delay; order: of the index that serves it."""
 
 Settled = namedtuple("Settled", "status outcome next_attempt_at stored", defaults=(None, True))
 # stored: False when the row was no longer ours, such as after a COMMIT whose answer was lost
@@ -78,14 +90,26 @@ class Worker:
         self.ctx, self.db, self.queue = ctx, ctx.db, queue
         self.token = os.urandom(16).hex()
         self.table = "{" + queue.table + "}"
-        self._owner_may = (f" AND NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
+        self.owner_may = (f" AND NOT EXISTS (SELECT 1 FROM {{users}} WHERE {{users}}.id = {self.table}.user_id"
                            " AND {users}.status = 'suspended')")
+        self.turns = Turns(self)
+        self.only_fresh = False         # rows that have failed before wait
         self.has_claims = False
+        self.counts: dict = {}          # of the run
 
     # Before the work
 
     def recover(self, counts: dict) -> None:
-        """Free the claims of dead runs; rows lost in `sending` become uncertain, and are logged and counted so."""
+        """Free the claims of dead runs; rows lost in `sending` become uncertain, and are logged and counted so.
+
+        Also put right what no claim would find: a priority that is none, and a time that no schedule leads to.
+        """
+        self.counts = counts
+        self._free_dead_claims()
+        self._clamp_priorities()
+        self._bring_back()
+
+    def _free_dead_claims(self) -> None:
         columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
         # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost too.
         rows = (self.db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=self.ctx.run_id)
@@ -94,9 +118,9 @@ class Worker:
             return
         alive = {row["run_id"] for row in self.db.query(
             "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
-            runs=sorted({row["claim_run"] or "" for row in rows}))}
+            runs=[run for run in {row["claim_run"] for row in rows} if isinstance(run, str)][:MOST_BOUND])}
         now = clock.text(self.ctx.now)
-        dead = [row for row in rows if row["claim_run"] not in alive or (row["lease_until"] or "") < now]
+        dead = [row for row in rows if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
         for row in dead:
             self.db.execute(
                 f"UPDATE {self.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
@@ -105,7 +129,7 @@ class Worker:
                 id=row["id"], run=row["claim_run"] or "", status=row["status"], now=now, **self._after_loss(row))
         lost = sum(row["status"] == "sending" for row in dead)
         if lost:
-            counts["uncertain"] = lost
+            self.counts["uncertain"] = lost
             self.ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
 
     @staticmethod
@@ -116,34 +140,138 @@ class Worker:
             return {"uncertain": TRY_AGAIN, "again": 1}
         return {"uncertain": TRIED_AGAIN, "again": 0}
 
+    def _clamp_priorities(self) -> None:
+        """An app's own priorities become ours, by ranges of the index, so that each claim asks for one value alone."""
+        classes = sorted({rank.priority for rank in self.queue.ranks if rank.priority is not None})
+        if not classes:
+            return
+        between = [f"priority > {one} AND priority < {another}" for one, another in zip(classes, classes[1:])]
+        for rule, clamped in ((f"priority < {classes[0]}", classes[0]), (f"priority > {classes[-1]}", classes[-1]),
+                              *((rule, classes[1]) for rule in (*between, "priority IS NULL"))):
+            self._put_right(f"priority = {clamped}", rule)
+
+    def _bring_back(self) -> None:
+        """What is due later than any schedule leads to was stored under a wrong clock: it is due now."""
+        for priority in self.priorities():
+            rule, values = self.of(priority)
+            for kind in self._ahead():
+                self._put_right("next_attempt_at = :now", f"{kind.rule}{rule}", now=self.ctx.now, **kind.values,
+                                **values)
+
+    def _put_right(self, change: str, rule: str, **values) -> None:
+        """In short statements, and without any where there is nothing: an idle run does not write."""
+        while not self.ctx.should_stop():
+            ids = [row["id"] for row in self.db.query(
+                f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND claim_token IS NULL"
+                f" LIMIT {AT_ONCE}", **values)]
+            if not ids or not self.db.execute(f"UPDATE {self.table} SET {change} WHERE id IN (:ids)"
+                                              " AND status = 'pending' AND claim_token IS NULL", ids=ids, **values):
+                return
+
+    # Which rows are due
+
+    @property
+    def horizon(self):
+        """The latest time that a schedule may lead to."""
+        return self.ctx.now + max(*self.queue.delays, LONGEST_ASKED) + CLOCKS_DIFFER
+
+    def priorities(self) -> list:
+        """The values of the column, urgent ones first; [None] where there is none."""
+        return list(dict.fromkeys(rank.priority for rank in self.queue.ranks))
+
+    @staticmethod
+    def of(priority) -> tuple[str, dict]:
+        """(SQL, values) of the rows with a priority, to be put behind a condition."""
+        return ("", {}) if priority is None else (" AND priority = :priority", {"priority": priority})
+
+    def kinds(self, wait=None) -> tuple[Kind, Kind]:
+        """The two ways to be due: on schedule, and never tried. `wait`: and that for so long."""
+        first, values = self.queue.first_due
+        until = self.ctx.now - (wait or timedelta(0))
+        waiting = "" if wait is None else " AND created_at <= :until"
+        # In the order of the index, without which an engine sorts the whole backlog at each claim.
+        return (Kind(f"next_attempt_at <= :until AND (uncertain <> {TRY_AGAIN} OR next_attempt_at <= :long_ago)",
+                     {"until": until, "long_ago": self.ctx.now - PATIENCE}, "next_attempt_at",
+                     "next_attempt_at, created_at, id"),
+                Kind(f"next_attempt_at IS NULL AND {first}{waiting}",
+                     {**values, **({} if wait is None else {"until": until})}, "created_at", "created_at, id"))
+
+    def uncertain_kind(self) -> Kind:
+        """Lost in flight within the last hour: they go last."""
+        return Kind(f"next_attempt_at > :long_ago AND next_attempt_at <= :until AND uncertain = {TRY_AGAIN}",
+                    {"until": self.ctx.now, "long_ago": self.ctx.now - PATIENCE}, "next_attempt_at",
+                    "next_attempt_at, created_at, id")
+
+    def select(self, kinds: tuple, most: int, rule: str = "", **values) -> list[dict]:
+        """At most so many rows of each kind that nobody has claimed, the longest due first: id, owner and due."""
+        rows: list[dict] = []
+        for kind in kinds:
+            rows += self.db.query(
+                f"SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS created, attempts"
+                f" FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} AND claim_token IS NULL"
+                f" ORDER BY {kind.order} LIMIT :most", most=most, **{**kind.values, **values})
+        if self.only_fresh:             # among those that were read: not through a whole backlog of repeats
+            rows = [row for row in rows if row["attempts"] == 0]
+        return sorted(map(self.dated, rows), key=lambda row: (row["due"], row["id"]))
+
+    def dated(self, row: dict) -> dict:
+        """The row with the time since when it is due."""
+        if row["scheduled"] is None:
+            return {**row, "due": _later(row["created"], self.queue.delays[0])}
+        return {**row, "due": str(row["scheduled"])}            # what is no time must not stop the sorting
+
+    def suspended(self, owners) -> set:
+        """Those of the owners whose rows wait where they are. The users are read at each claim anew."""
+        ids = [owner for owner in owners if isinstance(owner, int)]
+        return {row["id"] for row in self.db.query(
+            "SELECT id FROM {users} WHERE id IN (:ids) AND status = 'suspended'", ids=ids)} if ids else set()
+
     # Claims
 
-    def claim(self, most: int = CLAIM, only: tuple | None = None, uncertain: bool | None = None) -> list[dict]:
-        """Take a batch of due rows that nobody else has, longest due first, uncertain ones last.
+    def claim(self, most: int = CLAIM, only: tuple | None = None, uncertain: bool | None = None,
+              without: frozenset = frozenset()) -> list[dict]:
+        """Take a batch of due rows that nobody else has, owners in turn, uncertain ones last.
 
-        `only`: (SQL, values) of the rows that are meant, instead of all ranks. `uncertain`: True takes the uncertain
-        ones alone, False all but them: for a caller that parts the queue and keeps them last by itself.
+        `only`: (SQL, values) of the rows that are meant, the longest due first. `uncertain`: True takes the uncertain
+        ones alone, False all but them: for a caller that parts the queue and keeps them last by itself. `without`:
+        owners whose rows are left alone.
         """
-        ranks = (only,) if only else self.queue.ranks
-        while ids := self._due(most, ranks, uncertain):
+        while ids := self._only(most, only, uncertain) if only else self._due(most, uncertain, without):
             self.has_claims = True
-            if self.db.batch(partial(self._take, ids)):
-                return self._rows(ids, " AND claim_token = :token AND status = 'pending'", token=self.token)
+
+            def take(ids=ids) -> int:
+                self.turns.keep()
+                return self._take(ids)
+            if self.db.batch(take):
+                rows = self._judged(self._rows(ids, " AND claim_token = :token AND status = 'pending'",
+                                               token=self.token))
+                if rows:
+                    return rows
         return []                   # had another taken them all meanwhile, we would have asked again
 
-    def due(self, most: int) -> list[dict]:
+    def due(self, most: int, without: frozenset = frozenset()) -> list[dict]:
         """The rows that `claim` would take, for a dry run: nothing is changed."""
-        return self._rows(self._due(most, self.queue.ranks, None))
+        ids = self._due(most, None, without)
+        for priority in self.priorities() if len(ids) < most and not without else ():
+            rule, values = self.of(priority)
+            ids += [row["id"] for row in self.select(self._ahead(), most - len(ids), rule, **values)]
+        return self._rows(ids)
+
+    def _ahead(self) -> tuple[Kind, ...]:
+        """Stored under a clock that was ahead: later than any schedule leads to, or not even failed yet."""
+        never = Kind("next_attempt_at IS NULL AND created_at > :tomorrow", {"tomorrow": self.ctx.now + LONGEST_ASKED},
+                     "created_at", "created_at, id")
+        return (Kind("next_attempt_at > :horizon", {"horizon": self.horizon}, "next_attempt_at",
+                     "next_attempt_at, created_at, id"), *((never,) if "created_at" in self.queue.first_due[0] else ()))
 
     def due_values(self, columns: str, most: int, uncertain: bool, only: tuple = ("1 = 1", {})) -> list[dict]:
         """These columns of due rows, so many at most, in no order: for a caller that parts the queue by itself."""
-        on_schedule, never_tried, lost = self._rules()
-        sql, more = only
+        rule, values = only
         found: list = []
-        for rule, values in (lost,) if uncertain else (on_schedule, never_tried):
-            found += self.db.query(f"SELECT {columns} FROM {self.table} WHERE status = 'pending' AND {sql} AND {rule}"
-                                   f" AND claim_token IS NULL{self._owner_may} LIMIT :most", most=most - len(found),
-                                   **values, **more) if len(found) < most else []
+        for kind in (self.uncertain_kind(),) if uncertain else self.kinds():
+            found += self.db.query(f"SELECT {columns} FROM {self.table} WHERE status = 'pending' AND {rule} AND"
+                                   f" {kind.rule} AND claim_token IS NULL{self.owner_may} LIMIT :most",
+                                   most=most - len(found), **kind.values, **values) if len(found) < most else []
         return found
 
     def _rows(self, ids: list[int], rule: str = "", **values) -> list[dict]:
@@ -153,56 +281,71 @@ class Worker:
             f"SELECT {columns} FROM {self.table} WHERE id IN (:ids){rule}", ids=ids, **values)}
         return [found[id] for id in ids if id in found]
 
-    def count_due(self) -> int:
-        """How many rows are due now, those of suspended owners left out."""
-        return sum(number for number, _ in self._backlog())
+    def _judged(self, rows: list[dict]) -> list[dict]:
+        """The rows that can be worked on. The others end, whatever they hold: none may stop the rest."""
+        reasons = invalid(self.queue.table, rows)
+        if not reasons:
+            return rows
+        now = self.ctx.clock()
+
+        def work() -> None:
+            for id, reason in reasons.items():
+                self.cancel({"id": id}, last_error=f"invalid: {reason}", **dict.fromkeys(self.queue.untold, now))
+        self.db.batch(work)
+        self.counts["invalid"] = self.counts.get("invalid", 0) + len(reasons)
+        for id, reason in reasons.items():
+            self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
+        return [row for row in rows if row["id"] not in reasons]
+
+    def count_due(self, most: int = EVERY_ONE) -> int:
+        """How many rows are due now, those of suspended owners left out; `most` of each priority and kind are
+        counted, since that takes as long as there are."""
+        return sum(number for number, _ in self._backlog(most))
 
     def oldest_due(self) -> tuple[int, str | None]:
-        """(how many rows are due now, since when the oldest is), those of suspended owners left out."""
-        found = list(self._backlog())
+        """(how many rows are due now, since when the oldest is), those of suspended owners left out. COUNTED of each
+        priority and kind are counted."""
+        found = list(self._backlog(COUNTED))
         return sum(number for number, _ in found), min((since for number, since in found if number), default=None)
 
-    def _backlog(self):
-        for at, (rule, values) in enumerate(self._rules()):
-            column, wait = ("created_at", self.queue.delays[0]) if at == NEVER_TRIED else ("next_attempt_at", None)
-            for rank, more in self.queue.ranks:
-                row = self.db.row(f"SELECT COUNT(*) AS number, MIN({column}) AS since FROM {self.table}"
-                                  f" WHERE status = 'pending' AND {rank} AND {rule}{self._owner_may}",
-                                  **values, **more)
-                yield row["number"], _later(row["since"], wait) if wait else str(row["since"])
+    def _backlog(self, most: int):
+        for priority in self.priorities():
+            rule, values = self.of(priority)
+            for kind in (*self.kinds(), self.uncertain_kind(), *self._ahead()):
+                row = self.db.row(
+                    f"SELECT COUNT(*) AS number, MIN(found.due) AS since FROM (SELECT user_id AS owner, {kind.column}"
+                    f" AS due FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order}"
+                    " LIMIT :most) found WHERE NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = found.owner"
+                    " AND {users}.status = 'suspended')", most=most, **{**kind.values, **values})
+                since = str(row["since"])
+                if {"horizon", "tomorrow"} & kind.values.keys():
+                    since = clock.text(self.ctx.now)
+                elif kind.column == "created_at":
+                    since = _later(row["since"], self.queue.delays[0])
+                yield row["number"], since
 
-    def _due(self, most: int, ranks: tuple, only_uncertain: bool | None) -> list[int]:
-        on_schedule, never_tried, uncertain = self._rules()
-        ids: list[int] = []
-        for rank in ranks if not only_uncertain else ():
-            rows = self._select(rank, on_schedule, "next_attempt_at", most)
-            for row in self._select(rank, never_tried, "created_at", most):
-                rows.append({"id": row["id"], "due": _later(row["due"], self.queue.delays[0])})
-            ids += [row["id"] for row in sorted(rows, key=lambda row: (str(row["due"]), row["id"]))]
+    def _due(self, most: int, only_uncertain: bool | None, without: frozenset) -> list[int]:
+        ids: dict = {}
+        self.turns.begin_claim()
+        for rank in self.queue.ranks if not only_uncertain else ():
+            ids.update(dict.fromkeys(self.turns.choose(rank, most - len(ids), without, ids)))
             if len(ids) >= most:
                 break
-        for rank in ranks if not ids and only_uncertain is not False else ():
-            ids += [row["id"] for row in self._select(rank, uncertain, "next_attempt_at", most)]
-        return ids[:most]
+        if not ids and only_uncertain is not False:
+            for priority in self.priorities():
+                rule, values = self.of(priority)
+                rows = self.select((self.uncertain_kind(),), most, rule, **values)
+                barred = self.suspended({row["owner"] for row in rows}) | without
+                ids.update(dict.fromkeys(row["id"] for row in rows if row["owner"] not in barred))
+        return list(ids)[:most]
 
-    def _select(self, rank: tuple, rule: tuple, due: str, most: int) -> list[dict]:
-        # A suspended owner's rows wait where they are. The users are read with the rows, at each claim anew.
-        first, more = rank
-        sql, values = rule
-        # In the order of the index, without which MariaDB sorts the whole backlog at each claim.
-        order = f"{due}, created_at, id" if due != "created_at" else "created_at, id"
-        return self.db.query(f"SELECT id, {due} AS due FROM {self.table} WHERE status = 'pending' AND {first} AND {sql}"
-                             f" AND claim_token IS NULL{self._owner_may} ORDER BY {order} LIMIT :most",
-                             most=most, **values, **more)
-
-    def _rules(self):
-        """(SQL, values) of the three kinds of due rows: on schedule, never tried, uncertain."""
-        first, values = self.queue.first_due
-        # ctx.now is fixed: a row that this run has tried is due later than that, so it gets one attempt a run.
-        return ((f"next_attempt_at <= :now AND (uncertain <> {TRY_AGAIN} OR next_attempt_at <= :long_ago)",
-                 {"now": self.ctx.now, "long_ago": self.ctx.now - PATIENCE}),
-                (f"next_attempt_at IS NULL AND {first}", values),
-                (f"next_attempt_at <= :now AND uncertain = {TRY_AGAIN}", {"now": self.ctx.now}))
+    def _only(self, most: int, only: tuple, uncertain: bool | None) -> list[int]:
+        rule, values = only
+        kinds = () if uncertain else self.kinds()
+        rows = self.select(kinds, most, f" AND {rule}{self.owner_may}", **values)
+        if not rows and uncertain is not False:
+            rows = self.select((self.uncertain_kind(),), most, f" AND {rule}{self.owner_may}", **values)
+        return [row["id"] for row in rows][:most]
 
     def _take(self, ids: list[int]) -> int:
         return self.db.execute(
@@ -215,6 +358,7 @@ class Worker:
         """Give back, untouched, what was claimed and not begun."""
         if not self.has_claims:
             return
+        self.turns.keep()
         self.db.execute(f"UPDATE {self.table} SET claim_token = NULL, claim_run = NULL, lease_until = NULL"
                         " WHERE claim_run = :run AND claim_token = :token AND status = 'pending'",
                         run=self.ctx.run_id, token=self.token)
@@ -226,10 +370,12 @@ class Worker:
         counts = row["uncertain"] != TRY_AGAIN          # an uncertain one repeats the attempt that was lost
         now, attempt = self.ctx.clock(), row["attempts"] + counts
         row["attempt"] = attempt
+        self.turns.served(row)
         return self.db.execute(
             f"UPDATE {self.table} SET status = 'sending', attempts = :attempt, last_attempt_at = :now,"
             " next_attempt_at = :next, uncertain = :uncertain"
-            " WHERE id = :id AND claim_token = :token AND status = 'pending'",
+            # A row of ours that is `sending` already was begun in a COMMIT whose answer was lost.
+            " WHERE id = :id AND claim_token = :token AND status IN ('pending', 'sending')",
             id=row["id"], token=self.token, attempt=attempt, now=now, next=self._next(attempt, now),
             uncertain=row["uncertain"] if counts else TRIED_AGAIN) == 1
 
@@ -271,10 +417,10 @@ class Worker:
 
     def cancel(self, row: dict, **stored) -> bool:
         """End a row that nobody waits for any more, without an attempt."""
-        sets = ", ".join(f"{name} = :{name}" for name in stored)
+        sets = "".join(f", {name} = :{name}" for name in stored)
         return self.db.execute(
             f"UPDATE {self.table} SET status = 'failed', finished_at = :now, claim_token = NULL, claim_run = NULL,"
-            f" lease_until = NULL, next_attempt_at = NULL, {sets}"
+            f" lease_until = NULL, next_attempt_at = NULL{sets}"
             " WHERE id = :id AND claim_token = :token AND status = 'pending'",
             id=row["id"], token=self.token, now=self.ctx.clock(), **stored) == 1
 
@@ -286,4 +432,7 @@ class Worker:
 def _later(value, delay: timedelta) -> str:
     """So long after a time of the database; what is no time comes last."""
     moment = clock.parse_any(value)
-    return clock.text(moment + delay) if moment else "9999"
+    try:
+        return clock.text(moment + delay) if moment else "9999"
+    except OverflowError:
+        return "9999"

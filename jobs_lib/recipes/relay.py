@@ -17,6 +17,8 @@ HOUR = WINDOWS[1]
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 QUOTA_PAUSE = timedelta(hours=1)
 FAILURES = "[mail] failures_per_hour"
+HALF = "one owner has had half of it, and others wait"
+SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
 
 
 class Relay:
@@ -69,11 +71,13 @@ class Relay:
         self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
                         " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= :now)", now=now)
 
-    def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False) -> tuple[str, float] | None:
+    def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False, owner: int | None = None,
+                shared: bool = False) -> tuple[str, float] | None:
         """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room).
 
         What is not urgent leaves `[mail] urgent_share` of each limit alone. What failed before is counted as failing
-        again, until `succeeded` says better: so processes together stay under the limit of failures.
+        again, until `succeeded` says better: so processes together stay under the limit of failures. `shared`: others
+        wait, so that an `owner` gets at most half of a limit.
         """
         if not self.limits and self.mail.failures_per_hour is None:
             return None
@@ -84,21 +88,29 @@ class Relay:
             used = self._sum(HOUR, second, "failures")
             if used >= self.mail.failures_per_hour:
                 return f"{FAILURES} = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
+        half = None
         for window, limit in self.limits:
             kept = 0 if urgent else limit * self.mail.urgent_share // 100
-            if self._sum(window, second, "recipients") + recipients > limit - kept:
+            used = self._sum(window, second, "recipients")
+            if used + recipients > limit - kept:
                 but = f" but for the {kept} that are kept for urgent mail" if kept else ""
                 return f"[mail] per_{window.name} = {limit} is reached{but}", self._room(window, second)
+            if shared and used >= limit // 2 and self._share(window, second, owner) >= max(limit // 2, 1):
+                half = f"[mail] per_{window.name} = {limit}: {HALF}"
+        if half:
+            return half, 0.0
         for window, _ in self.limits:
             self._add(window, second, "recipients", recipients)
+        self._add_share(second, owner, recipients)
         if failed_before and self.mail.failures_per_hour is not None:
             self._add(HOUR, second, "failures", 1)
         return None
 
-    def give_back(self, when, recipients: int = 1) -> None:
+    def give_back(self, when, recipients: int = 1, owner: int | None = None) -> None:
         """What was reserved at `when` was not handed over after all."""
         for window, _ in self.limits:
             self._add(window, int(when.timestamp()), "recipients", -recipients)
+        self._add_share(int(when.timestamp()), owner, -recipients)
 
     def succeeded(self, when) -> None:
         """What failed before, and was reserved at `when`, has not failed again."""
@@ -116,6 +128,19 @@ class Relay:
         for window in WINDOWS:
             self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND (bucket < :first OR bucket > :last)",
                             **_reach(window, second))
+        self.db.execute("DELETE FROM {mail_shares} WHERE bucket < :first OR bucket > :last",
+                        **_reach(WINDOWS[-1]._replace(bucket=SHARES), second, named=False))
+
+    def _share(self, window: Window, second: int, owner: int | None) -> int:
+        """An owner's recipients in a window, or a minute more: that only brings others' turn forward."""
+        return self.db.value("SELECT COALESCE(SUM(recipients), 0) FROM {mail_shares} WHERE owner = :owner"
+                             " AND bucket BETWEEN :first AND :last", owner=_word(owner),
+                             **_reach(window._replace(bucket=SHARES), second, named=False))
+
+    def _add_share(self, second: int, owner: int | None, number: int) -> None:
+        if self.limits:
+            self.db.upsert("mail_shares", {"owner": _word(owner), "bucket": second // SHARES},
+                           add={"recipients": number})
 
     def _sum(self, window: Window, second: int, column: str) -> int:
         return self.db.value(f"SELECT COALESCE(SUM({column}), 0) FROM {{mail_counters}}"
@@ -131,7 +156,11 @@ class Relay:
                        add={column: number})
 
 
-def _reach(window: Window, second: int) -> dict:
+def _word(owner: int | None) -> str:
+    return "" if owner is None else str(owner)
+
+
+def _reach(window: Window, second: int, named: bool = True) -> dict:
     """The buckets that count at this second. Those a whole window ahead were written by a clock that was wrong."""
-    return {"span": window.name, "first": (second - window.span) // window.bucket,
+    return {**({"span": window.name} if named else {}), "first": (second - window.span) // window.bucket,
             "last": (second + window.span) // window.bucket}

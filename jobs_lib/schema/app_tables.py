@@ -132,6 +132,7 @@ TABLES = {
         told_at             time     null        # when the owner was notified of the final failure
         notice_id           ref      null        # the notice that lists it; none, though told: show it in the app
         index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
+        index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails

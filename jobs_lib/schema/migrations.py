@@ -78,7 +78,7 @@ def _nobody_stops_the_rest(db, own_only: bool) -> list:
 
 
 CHANGED_IN_3 = ("job_runs", "export_requests", "account_deletions")
-CHANGED_IN_4: tuple = ("webhook_deliveries",)
+CHANGED_IN_4 = ("failed_emails", "notifications", "webhook_deliveries")
 MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation, 4: _nobody_stops_the_rest}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for

@@ -29,6 +29,7 @@ TABLES = {
         uncertain           int      = 0
         unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
         index queue: status, priority, next_attempt_at, created_at   # send_notifications: what is due, urgent first
+        index turns: status, priority, user_id, next_attempt_at, created_at   # send_notifications: owners in turn
         index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion
@@ -188,6 +189,21 @@ TABLES = {
         recipients          int      = 0
         failures            int      = 0
         key span, bucket
+        """,
+    "mail_shares": """
+        Recipients of each owner's mail in each minute, for a day: nobody uses up a limit while others wait.
+        owner               word     = ''        # an id; '': nobody's mail
+        bucket              big                  # number of the minute since 1970
+        recipients          int      = 0
+        key owner, bucket
+        index old: bucket                        # forgetting old ones
+        """,
+    "queue_turns": """
+        Which owner was served last in each queue: the next in turn are those behind.
+        queue               word                 # the table
+        priority            int      = 0
+        last_owner          word     null        # an id; NULL: rows of nobody
+        key queue, priority
         """,
     "relay_state": """
         One row: whether the relay is left alone for now, and why.

@@ -359,9 +359,8 @@ def test_a_row_whose_time_is_none_ends_and_stops_nobody(bench, owner, odd):     
     notice(bench, subject="good")
     bench.db.execute(f"UPDATE {{notifications}} SET created_at = {odd} WHERE id = :id", id=bad)
     counts = bench.run(JOB)
-    assert (counts["sent"], counts["cancelled"]) == (1, 1)
-    assert row(bench, bad)["last_error"] == (
-        "cancelled: its created_at is no time that can be reckoned with")
+    assert (counts["sent"], counts["invalid"]) == (1, 1)
+    assert row(bench, bad)["last_error"] == "invalid: its created_at is not a valid time"
 
 
 def test_an_address_and_a_domain_that_are_not_ascii(bench, owner):      # R31

@@ -5,11 +5,14 @@ import sqlite3
 import threading
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.mail import SENT, Result
+from jobs_lib.recipes import mail_queues
+from jobs_lib.recipes.queue import Worker
 from tests.jobs.test_retry_forwards_kill import Counting
 from tests.servers.mariadb import MariaDB
 from tests.support.require import program
@@ -24,6 +27,107 @@ def forwards(bench, number: int) -> None:
         bench.spool(f"{id}.eml")
         bench.table("failed_emails", [{"id": id, "user_id": 1, "alias_id": 1, "raw_path": f"{id}.eml",
                                        "created_at": bench.ago(hours=1)}])
+
+
+# One bad row is one bad row
+
+HUGE = 2 ** 63 - 1
+NUMBERS = [-100, 2147483647, HUGE, -HUGE, "", "many", 1.5, b"\xff\x00"]
+BAD = [*(("attempts", value) for value in NUMBERS),
+       *((column, value) for column in ("user_id", "alias_id", "destination_id", "priority")
+         for value in (HUGE, -7, "", "text", b"\xff")),
+       *((column, value) for column in ("created_at", "next_attempt_at", "last_attempt_at")
+         for value in ("", "soon", 17, b"\xff", "0000-00-00 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59",
+                       "2026-02-30 10:00:00")),
+       *(("uncertain", value) for value in (-1, 7, HUGE, "", b"\xff")),
+       *((column, value) for column in ("envelope_from", "envelope_to", "raw_path", "to_email", "kind", "persona",
+                                        "subject", "body_text") for value in (b"\xff\x00", 7, "", "\x00\r\n")),
+       *((column, value) for column in ("lease_until", "claim_run") for value in (b"\xff", 7, ""))]
+COLUMNS = {"failed_emails": {"envelope_from", "envelope_to", "raw_path", "alias_id", "destination_id"},
+           "notifications": {"to_email", "kind", "persona", "subject", "body_text", "priority"}}
+BOTH = {"attempts", "user_id", "created_at", "next_attempt_at", "last_attempt_at", "uncertain", "lease_until",
+        "claim_run"}
+
+
+@pytest.mark.parametrize(("job", "table"), [("retry_forwards", "failed_emails"),
+                                            ("send_notifications", "notifications")])
+def test_whatever_a_row_holds_the_others_go_on(bench, job, table):     # R67 R23
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    bench.spool("one.eml")
+    bench.config(mail={"per_hour": "off"})
+    row = {"user_id": 1, "created_at": bench.ago(hours=2), **(
+        {"alias_id": 1, "raw_path": "one.eml"} if table == "failed_emails" else {"kind": "overflow_warning"})}
+    bad = []
+    for column, value in BAD:
+        if column in COLUMNS[table] | BOTH:
+            id, = bench.table(table, [row])
+            try:
+                bench.db.execute(f"UPDATE {{{table}}} SET {column} = :value WHERE id = :id", value=value, id=id)
+                bad.append(id)
+            except DatabaseError:           # this engine refuses it
+                bench.db.execute(f"DELETE FROM {{{table}}} WHERE id = :id", id=id)
+    good = bench.table(table, [{**row, "created_at": bench.ago(hours=1)}] * 3)
+    assert len(bad) > 20
+    bench.run(job, dry_run=True)
+    bench.attempt(job)
+    assert bench.result["status"] == "ok", bench.result["error"]
+    assert bench.ids(table, "status = 'sent'")[-3:] == good
+    assert "exception" not in [event["event"] for event in bench.events(job)]
+    for _ in range(3):
+        bench.now += timedelta(days=3)
+        assert bench.attempt(job)["status"] == "ok", bench.result
+    assert bench.ids(table, f"id IN ({', '.join(map(str, bad))}) AND status NOT IN ('sent', 'failed')") == []
+    assert bench.ids(table, "status = 'failed' AND last_error IS NULL") == []
+
+
+def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
+    forwards(bench, 2)
+    bench.db.execute("UPDATE {failed_emails} SET attempts = -100 WHERE id = 1")
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1}
+    ended = bench.rows("failed_emails")[0]
+    assert (ended["status"], ended["last_error"], ended["attempts"]) == (
+        "failed", "invalid: its attempts is out of range", -100)
+    assert ended["finished_at"]
+    assert ended["told_at"]                 # nobody can be notified of what makes no sense
+    event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
+    assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
+
+
+@pytest.mark.parametrize(("priority", "order"), [(-5, 0), (7, 2), (2147483647, 2)])
+def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, order):     # R67
+    bench.table("users", [{"id": 1}])
+    for number, value in enumerate((2, 1, priority)):
+        bench.table("notifications", [{"user_id": 1, "kind": "overflow_warning", "priority": value,
+                                       "subject": f"{number}", "created_at": bench.ago(minutes=9 - number)}])
+    assert bench.run("send_notifications")["sent"] == 3
+    assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
+
+
+# A clock that was wrong
+
+@pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
+def test_what_a_wrong_clock_has_put_off_for_years_is_due(bench, job):     # R68
+    table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
+    forwards(bench, 3)
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 1", later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2", later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 3", later=bench.ahead(hours=48))
+    bench.table("notifications", [{"user_id": 1, "kind": "k", "created_at": bench.now, "attempts": 1,
+                                   "next_attempt_at": time} for time in (bench.ahead(days=400), bench.ahead(hours=24))])
+    assert bench.run(job, dry_run=True)["to_send"] == (2 if table == "failed_emails" else 1)
+    assert bench.run(job)["sent"] == (2 if table == "failed_emails" else 1)
+    assert bench.ids(table, "status = 'pending'") == [3 if table == "failed_emails" else 2]     # waits as it should
+
+
+def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
+    forwards(bench, 1)
+    worker = Worker(SimpleNamespace(db=bench.db, now=bench.now, options=bench.settings("retry_forwards"), run_id="me",
+                                    clock=lambda: bench.now, hard_limit=1.0, monotonic=lambda: 0.0),
+                    mail_queues.forwards(SimpleNamespace(now=bench.now, options=bench.settings("retry_forwards"))))
+    row, = worker.claim()
+    assert worker.cancel(row)
+    assert bench.rows("failed_emails")[0]["status"] == "failed"
 
 
 # What was handed over is stored

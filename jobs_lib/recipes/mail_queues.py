@@ -1,0 +1,43 @@
+"""The two queues of mail as the engine sees them: each has to know the other's, since they share the relay's limits."""
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+from .kinds import LOW, NORMAL, URGENT
+from .queue import Queue, Worker
+from .turns import Rank
+
+FORWARDS, NOTICES = "failed_emails", "notifications"
+OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at",
+               "last_error")
+OF_NOTICES = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key", "priority",
+              "last_attempt_at", "last_error")
+
+
+def forwards(ctx) -> Queue:
+    """The table `failed_emails` as a queue, on this job's schedule."""
+    delays = ctx.options.delays
+    return Queue(FORWARDS, "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}), OF_FORWARDS,
+                 ctx.options.give_up_after, in_turns=True, untold=("told_at",))
+
+
+def notices(ctx) -> Queue:
+    """The table `notifications` as a queue: urgent ones first, then those that have waited too long for their class."""
+    options = ctx.options
+    ranks = (Rank(URGENT), Rank(NORMAL, options.normal_wait), Rank(LOW, options.low_wait), Rank(NORMAL), Rank(LOW))
+    return Queue(NOTICES, "sent", (timedelta(0), *options.delays), ("1 = 1", {}), OF_NOTICES, options.give_up_after,
+                 ranks, in_turns=True)
+
+
+OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}
+
+
+def others_wait(ctx, table: str, without: frozenset) -> bool:
+    """Whether other owners have due rows in the other queue of mail, and its job works it off."""
+    job, queue = OTHER[table]
+    options = ctx.options_of(job)
+    if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job):
+        return False
+    view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)
+    return bool(Worker(view, queue(view)).due(1, without))

@@ -1,0 +1,69 @@
+"""What a row of a queue may hold: judged once, where rows are read, and nowhere after that.
+
+The app writes these rows, or somebody by hand, and SQLite stores whatever it is given: text where a number belongs,
+an attempt of -100, a time of year 0. Such a row ends as `failed` with the reason, and the others go on.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import lru_cache
+
+from .. import clock
+from ..schema.tables import table as described
+
+LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
+MOST_ATTEMPTS = 1_000_000                      # more were never made
+LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
+NUMBERS = ("id", "ref", "int", "big", "flag")
+TIMES = ("time", "now")
+SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
+
+
+def invalid(table: str, rows: list[dict]) -> dict:
+    """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes text, and a time that
+    is none and need not be there becomes NULL."""
+    columns = _columns(table)
+    return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
+
+
+@lru_cache
+def _columns(table: str) -> dict:
+    return {column.name: column for column in described(table).columns}
+
+
+def _reason(columns: dict, row: dict) -> str:
+    for name, value in row.items():
+        column = columns[name]
+        if value is None:
+            if not column.null:
+                return f"its {name} is missing"
+        elif column.type in NUMBERS:
+            if reason := _no_number(column, value):
+                return reason
+        elif column.type in TIMES:
+            if _no_time(value) and not column.null:
+                return f"its {name} is not a valid time"
+            row[name] = None if _no_time(value) else value      # a schedule that is none: it is due now
+        elif column.type in SHORT_TEXTS:
+            try:
+                row[name] = value.decode() if isinstance(value, bytes) else str(value)
+            except UnicodeDecodeError:
+                return f"its {name} is not text"
+    return ""
+
+
+def _no_number(column, value) -> str:
+    if type(value) is not int:
+        return f"its {column.name} is not a whole number"
+    largest = LARGEST.get(column.type, 2 ** 63)
+    if not -largest <= value < largest or (column.name == "attempts" and not 0 <= value <= MOST_ATTEMPTS):
+        return f"its {column.name} is out of range"
+    return ""
+
+
+def _no_time(value) -> bool:
+    try:
+        clock.parse(value) + LONGEST_SCHEDULE
+    except (ValueError, TypeError, OverflowError):
+        return True
+    return False

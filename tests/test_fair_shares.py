@@ -1,0 +1,209 @@
+"""One owner's backlog delays nobody else: owners take turns, and nobody uses up a limit while others wait."""
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from jobs_lib.ports.mail import SENT, Result
+from tests.support.databases import bulk
+from tests.support.service import Service
+
+FLOOD, NEIGHBOUR = 1, 2
+MANY = 100_000
+FORWARDS, NOTICES = "retry_forwards", "send_notifications"
+TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
+WITH_ROWS = ("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at attempts",
+             "user_id kind to_email subject body_text created_at next_attempt_at priority")
+
+
+def fill(bench, job: str, owner, number: int, **values) -> None:
+    """Due rows of an owner; their recipient says whose they are."""
+    columns = WITH_ROWS[job == NOTICES].split()
+    given = {"user_id": owner, "alias_id": None if owner is None else owner, "envelope_from": "",
+             "envelope_to": f"u{owner}@home.example", "raw_path": "one.eml", "kind": "overflow_warning",
+             "to_email": f"u{owner}@home.example", "subject": "Held", "body_text": "x\n",
+             "created_at": bench.ago(hours=5).strftime("%Y-%m-%d %H:%M:%S"), "next_attempt_at": None, "attempts": 0,
+             "priority": 1, **values}
+    doublings = 7 if number >= 10_000 else 0
+    bulk(bench.db, TABLE[job], columns, [tuple(given[name] for name in columns)] * -(-number // 2 ** doublings))
+    names = ", ".join(columns)
+    for _ in range(doublings):
+        bench.db.execute(f"INSERT INTO {{{TABLE[job]}}} ({names}) SELECT {names} FROM {{{TABLE[job]}}}")
+
+
+@pytest.fixture
+def shared(bench):
+    """Two owners, a file for all forwards, 100 messages an hour."""
+    bench.table("users", [{"id": id} for id in (FLOOD, NEIGHBOUR, 3)])
+    bench.table("aliases", [{"id": id, "user_id": id} for id in (FLOOD, NEIGHBOUR, 3)])
+    bench.spool("one.eml")
+    bench.config(mail={"per_hour": "100", "urgent_share": "0"})
+    return bench
+
+
+def sent(bench) -> Counter:
+    """{owner: messages} that have left."""
+    return Counter(mail.recipient.partition("@")[0] for mail in bench.outbox)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheduled", [False, True])
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_five_rows_beside_a_hundred_thousand_are_served_in_the_first_run(shared, job, scheduled):     # R66
+    fill(shared, job, FLOOD, MANY, next_attempt_at="2026-11-24 12:00:00" if scheduled else None)
+    fill(shared, job, NEIGHBOUR, 5, created_at="2026-11-24 13:00:00")
+    shared.run(job)
+    assert sent(shared) == {"u1": 95, "u2": 5}          # and nothing of the limit is left idle
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_owners_take_turns_and_each_owners_oldest_goes_first(shared, job):     # R66
+    for owner in (3, FLOOD, NEIGHBOUR):
+        fill(shared, job, owner, 2)
+    shared.run(job)
+    assert [mail.recipient[:2] for mail in shared.outbox] == ["u1", "u2", "u3"] * 2
+    items = [int(mail.item_id.rpartition("-")[2]) for mail in shared.outbox]
+    assert all(items[at] < items[at + 3] for at in range(3))
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+@pytest.mark.parametrize("rows", [3, 200])              # all in the window, and more than it holds
+def test_the_next_run_goes_on_behind_the_owner_that_was_served_last(shared, job, rows):     # R66
+    for owner in (FLOOD, NEIGHBOUR, 3):
+        fill(shared, job, owner, rows)
+    for _ in range(3):
+        shared.run(job, limit=2)
+    assert [mail.recipient[:2] for mail in shared.outbox] == ["u1", "u2", "u3", "u1", "u2", "u3"]
+
+
+def test_rows_of_nobody_have_a_turn_of_their_own(shared):     # R66
+    fill(shared, NOTICES, FLOOD, 400)
+    fill(shared, NOTICES, None, 3)
+    shared.run(NOTICES, limit=8)
+    assert sent(shared) == {"u1": 5, "uNone": 3}
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_an_owner_behind_many_that_are_not_due_is_found(shared, job):     # R66
+    shared.table("users", [{"id": id} for id in range(1000, 3000)] + [{"id": 9000}])
+    shared.table("aliases", [{"id": 9000, "user_id": 9000}])
+    fill(shared, job, FLOOD, 2000)
+    for owner in range(1000, 3000):
+        fill(shared, job, owner, 1, next_attempt_at="2026-11-24 15:00:00")
+    fill(shared, job, 9000, 1, created_at="2026-11-24 13:00:00")
+    shared.run(job)
+    assert sent(shared) == {"u1": 99, "u9000": 1}
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_a_suspended_owners_backlog_hides_nobody(shared, job):     # R66
+    shared.db.execute("UPDATE {users} SET status = 'suspended' WHERE id = :id", id=FLOOD)
+    fill(shared, job, FLOOD, 1000)
+    fill(shared, job, NEIGHBOUR, 5, created_at="2026-11-24 13:00:00")
+    assert shared.run(job)["sent"] == 5
+    assert shared.run(job, dry_run=True)["to_send"] == 0
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_an_owner_alone_gets_the_whole_of_a_limit(shared, job):     # R66
+    fill(shared, job, FLOOD, 120)
+    assert shared.attempt(job)["stop_reason"] == "[mail] per_hour = 100 is reached"
+    assert sent(shared) == {"u1": 100}
+
+
+def test_an_owner_gets_half_of_a_limit_while_others_wait(shared):     # R66
+    fill(shared, NOTICES, FLOOD, 60)
+    shared.run(NOTICES)
+    fill(shared, NOTICES, FLOOD, 100, priority=0)
+    fill(shared, NOTICES, NEIGHBOUR, 30, priority=2)
+    shared.run(NOTICES)
+    assert sent(shared) == {"u1": 70, "u2": 30}         # first the other's, then what is left
+
+
+def test_an_urgent_flood_of_one_owner_starves_nobodys_normal_ones(shared):     # R66 R38
+    fill(shared, NOTICES, FLOOD, 500, priority=0)
+    fill(shared, NOTICES, NEIGHBOUR, 40)
+    shared.run(NOTICES)
+    assert sent(shared) == {"u1": 60, "u2": 40}
+    assert [mail.recipient[:2] for mail in shared.outbox[:50]] == ["u1"] * 50
+
+
+def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     # R66 R38
+    shared.config(mail={"per_hour": "100", "urgent_share": "20"})
+    fill(shared, NOTICES, FLOOD, 500, priority=0)
+    fill(shared, NOTICES, NEIGHBOUR, 100)
+    shared.attempt(NOTICES)
+    assert shared.result["stop_reason"] == "[mail] per_hour = 100 is reached"
+    assert sent(shared) == {"u1": 70, "u2": 30}         # 50, then 30 up to what is kept, then 20
+
+
+def test_shares_are_counted_over_both_queues(shared):     # R66
+    fill(shared, FORWARDS, FLOOD, 500)
+    fill(shared, NOTICES, NEIGHBOUR, 10)
+    assert shared.attempt(FORWARDS)["stop_reason"] == (
+        "[mail] per_hour = 100: one owner has had half of it, and others wait")
+    assert sent(shared) == {"u1": 50}
+    shared.run(NOTICES)
+    shared.run(FORWARDS)
+    assert sent(shared) == {"u1": 90, "u2": 10}
+
+
+def test_a_paused_job_has_nobody_wait_for_its_queue(shared):     # R66
+    fill(shared, FORWARDS, FLOOD, 500)
+    fill(shared, NOTICES, NEIGHBOUR, 10)
+    shared.table("job_state", [{"job": NOTICES, "paused_at": shared.now}])
+    shared.run(FORWARDS)
+    assert sent(shared) == {"u1": 100}
+
+
+def test_shares_hold_over_several_runs(shared):     # R66
+    for _ in range(6):
+        fill(shared, FORWARDS, FLOOD, 40)
+        fill(shared, FORWARDS, NEIGHBOUR, 10)
+        shared.attempt(FORWARDS, limit=20)
+    assert sent(shared)["u2"] == 50                     # half of 100, whoever had more to send
+
+
+def test_what_was_never_handed_over_counts_for_no_share(shared):     # R66 R37
+    fill(shared, FORWARDS, FLOOD, 80, raw_path="../none")
+    shared.run(FORWARDS)
+    assert shared.db.value("SELECT SUM(recipients) FROM {mail_shares}") == 0
+
+
+def test_without_a_limit_no_share_is_counted(shared):     # R66
+    shared.config(mail={"per_hour": "off"})
+    fill(shared, FORWARDS, FLOOD, 3)
+    shared.run(FORWARDS)
+    assert shared.rows("mail_shares") == []
+
+
+def test_limit_says_that_more_is_waiting(shared):
+    fill(shared, FORWARDS, FLOOD, 7)
+    assert shared.attempt(FORWARDS, limit=3)["stop_reason"] == "limit"
+    assert shared.result["status"] == "partial"
+    assert shared.attempt(FORWARDS, limit=4)["status"] == "ok"
+
+
+@pytest.mark.slow
+def test_two_processes_share_alike(tmp_path, engine_url):     # R66: processes, not threads
+    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir", "per_hour": "100",
+                                                  "urgent_share": "0"})
+    first, second = service.owner(email="a@home.example"), service.owner(email="b@home.example")
+    service.forwards(400, **first)
+    service.forwards(40, **second)
+    working = [service.start(FORWARDS, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
+               for host in (1, 2)]
+    assert [process.communicate(timeout=120) and process.returncode for process in working] == [0, 0]
+    found = {row["user_id"]: row["n"] for row in service.db.query(
+        "SELECT user_id, COUNT(*) AS n FROM {failed_emails} WHERE status = 'sent' GROUP BY user_id")}
+    assert found == {first["user_id"]: 60, second["user_id"]: 40}
+
+
+def test_a_refusal_of_one_owners_mail_delays_nobody(shared):     # R66
+    fill(shared, FORWARDS, FLOOD, 100)
+    fill(shared, FORWARDS, NEIGHBOUR, 5)
+    shared.outbox.answer = lambda envelope: Result(
+        "retry" if envelope.recipient.startswith("u1") else SENT, 451 if envelope.recipient[1] == "1" else 250, "", "")
+    shared.run(FORWARDS)
+    assert sent(shared) == {"u2": 5}
