@@ -8,6 +8,7 @@ from .errors import Invalid
 UTC = timezone.utc
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one: MySQL's 0000-00-00 is none
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+IN_DOUBT = "the clock is in doubt"      # how a run's stop reason begins that deleted nothing for it (clock_doubt.py)
 
 
 def now() -> datetime:
@@ -48,3 +49,15 @@ def parse_any(value) -> datetime | None:
         return parse(value)
     except Invalid:
         return None
+
+
+def boot() -> tuple[str, int]:
+    """(which start of this host, whole seconds since then), which no setting of the clock changes; ("", 0) where the
+    system does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            name = file.read().strip()
+        with open("/proc/uptime", encoding="ascii") as file:
+            return name, int(float(file.read().split()[0]))
+    except (OSError, ValueError, IndexError):
+        return "", 0

@@ -29,10 +29,11 @@ class Context:
     log       events of this run; in a transaction both counts and events wait for its commit (journal.py)
     dry_run   select and count, change nothing             show()    a sample of what a dry run found
     shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
+    may_expire()  whether anything may be deleted, expired or given up by its age: asked just before that is done
     """
 
     def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation,
-                 shard=(0, 1)) -> None:
+                 shard=(0, 1), doubt: str | None = None) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
         self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
@@ -44,6 +45,8 @@ class Context:
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
+        self.clock_in_doubt = doubt                             # why, in a sentence; None: the clock is trusted
+        self.suspended: str | None = None                       # the same, once something was left for it
         self._first: tuple | None = None                        # (when, done) of the first report of this count
 
     @property
@@ -147,6 +150,12 @@ class Context:
     def stop_reason(self) -> str | None:
         """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
         return self._stops.asked()
+
+    def may_expire(self) -> bool:
+        """Whether what is past its time may be deleted, expired or given up. Not while the clock is in doubt
+        (clock_doubt.py): what does not depend on it goes on, and the run ends as `partial` and says why."""
+        self.suspended = self.clock_in_doubt
+        return self.clock_in_doubt is None
 
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""

@@ -21,7 +21,7 @@ def shown(rows: list[dict], config, now) -> list[dict]:
 def is_over(row: dict, now) -> bool:
     """Whether the run's end at the latest has passed, wherever it was."""
     until = stored.time(row["lease_until"])
-    return until is not None and until < now
+    return until is not None and (until < now or until > now + history.LONGEST)
 
 
 def is_gone(row: dict, config) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
-from . import schedule, shards, stored
+from . import clock, schedule, shards, stored
 from .errors import ConfigError, NoAccess
 from .job import LAST, PRIORITIES
 
@@ -18,6 +18,7 @@ long it could have run: from the first slot that it missed, so that it grows whi
 
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
+DOUBT_PAUSE = timedelta(minutes=15)     # before a run that found the clock in doubt is carried on
 DAY = timedelta(days=1)
 OFF = "9999-12-31 00:00:00"     # `due_after` while `enabled = no`: to be switched on again fires nothing old
 
@@ -41,7 +42,9 @@ def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
                 slots += [(part, slot) for part in shards.parts(job, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
-    slots = [(job, slot) for job, slot in slots if not _is_early(slot, states[shards.whole(job.name)]["due_after"])]
+    slots = [(job, slot) for job, slot in slots
+             if not is_early(config.job(job).schedule, slot, states[shards.whole(job.name)]["due_after"], now,
+                             _zone(config))]
     first = _first_runs(db, slots)
     found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
     return _ordered(config, db, now, found, states), problems
@@ -58,12 +61,20 @@ def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
                      job=job.name, id=first["id"])
     runs = [first, *later]
     last = runs[-1]
-    goes_on = last["status"] in UNFINISHED or (last["status"] == "running" and is_dead(job, last))
+    goes_on = ((last["status"] in UNFINISHED and not _rests(last, now))
+               or (last["status"] == "running" and is_dead(job, last)))
     if last["status"] == "failed":
         failures = sum(run["status"] == "failed" for run in runs)
         goes_on = (failures <= len(RETRIES)
                    and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
     return Due(job, slot, "continue", None) if goes_on else None
+
+
+def _rests(run: dict, now) -> bool:
+    """Whether it had found the clock in doubt just now: the next tick would find the same."""
+    ended = stored.time(run["finished_at"])
+    return ((run["stop_reason"] or "").startswith(clock.IN_DOUBT) and ended is not None
+            and ended <= now < ended + DOUBT_PAUSE)
 
 
 def dead(core, ports):
@@ -88,7 +99,7 @@ def first_seen(db, job: str, now) -> None:
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
-COLUMNS = "id, job, status, started_at, finished_at, installation, lock_name, heartbeat_at, lease_until"
+COLUMNS = "id, job, status, stop_reason, started_at, finished_at, installation, lock_name, heartbeat_at, lease_until"
 
 
 def _first_runs(db, slots: list) -> dict[str, dict]:
@@ -116,9 +127,13 @@ def _counts(config, job, db, now, state: dict | None) -> bool:
     return True
 
 
-def _is_early(slot, due_after: str | None) -> bool:
+def is_early(when, slot, due_after: str | None, now, zone) -> bool:
+    """Whether the slot is from before the job's slots count. A `due_after` beyond the next slot was written by a clock
+    that was wrong, and counts as not set."""
     after = stored.time(due_after)
-    return due_after == OFF or (after is not None and slot <= after)
+    if after is None or slot > after:
+        return due_after == OFF
+    return after <= now or after <= schedule.following(when, now, zone)
 
 
 def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:

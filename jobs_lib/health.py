@@ -11,14 +11,14 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import access, dead_runs, due, schedule, shards, standing, stored
+from . import access, clock_doubt, dead_runs, due, schedule, shards, standing, stored
 from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
 from .schema import version
 
-Health = namedtuple("Health", "now jobs queues host problems channels zone blocked standing unusable",
-                    defaults=((), ()))
+Health = namedtuple("Health", "now jobs queues host problems channels zone blocked standing unusable clock",
+                    defaults=((), (), None))
 Health.__doc__ = """Everything, at `now`.
 
 jobs      {name: JobHealth}                     queues  {name: QueueHealth} (queue_health.py)
@@ -27,6 +27,13 @@ channels  rows of `alerts` about ways to the operator that do not work      zone
 blocked   Blocked: which jobs refuse, since the app's tables lack something
 standing  [(name, since, error)]: incidents that files remember (standing.py)
 unusable  sentences about files of ours that this user, or the one who runs the jobs, cannot use (access.py)
+clock     ClockHealth, or None while nothing is wrong with it
+"""
+ClockHealth = namedtuple("ClockHealth", "doubt since ahead latest")
+ClockHealth.__doc__ = """What is wrong with the clock.
+
+doubt  the sentence, or ""; `since`: when that began      ahead  how many runs of the last day have a time to come
+latest  the time of the last of these, or None
 """
 Blocked = namedtuple("Blocked", "jobs idle lack")
 Blocked.__doc__ = """`jobs`: all that refuse, and so no queue of theirs is told; `idle`: those of them that are switched
@@ -71,7 +78,7 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
     zone = schedule.zone(config.section("core").timezone)
-    beats, heart = _heartbeats(db), states.get(HEART)
+    beats, heart = _heartbeats(db, now), states.get(HEART)
     gap, found = _gap(beats, heart, now), {}
     problems = [("jobs_lib/jobs", sentence) for sentence in broken]
     usable = []
@@ -91,13 +98,28 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     return Health(now, found, queues(db, config, able, now, found),
                   Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
-                  broken_channels, zone, blocked, _standing(config), access.unusable(config))
+                  broken_channels, zone, blocked, _standing(config), access.unusable(config), _clock(db, config, now))
 
 
 def _standing(config) -> list:
     core = config.section("core")
     incidents = [standing.Incident(core, name) for name in standing.names(core)]
     return [(each.name, since, each.error()) for each in incidents if (since := each.since())]
+
+
+def _clock(db, config, now) -> ClockHealth | None:
+    """What the last run found, and the runs of the last day that have a time to come."""
+    if config.section("core").max_clock_jump is None:
+        return None
+    doubted = clock_doubt.stored(db)
+    before = db.value("SELECT id FROM {job_runs} WHERE started_at < :since ORDER BY started_at DESC, id DESC LIMIT 1",
+                      since=now - DAY) or 0
+    row = db.row("SELECT COUNT(*) AS number, MAX(started_at) AS latest FROM {job_runs} WHERE started_at > :ahead"
+                 " AND id > :before", ahead=now + clock_doubt.APART, before=before)
+    if not (doubted or row["number"]):
+        return None
+    return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "",
+                       min(doubted.at, now) if doubted else now, row["number"], stored.time(row["latest"]))
 
 
 def _blocked(db, jobs, health: dict) -> Blocked:
@@ -119,15 +141,17 @@ def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealt
         f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :most",
         job=name, most=LOOKED_AT))), config, now)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
+    times = [row["started_at"] for row in (*rows, good) if row and _did_its_work(row)]
     failures, since, error = _failures(db, name, rows, good, now)
     died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
-                    " AND started_at >= :since ORDER BY id DESC", job=name, since=now - DAY)
+                    " AND started_at >= :since AND started_at <= :now ORDER BY id DESC",
+                    job=name, since=now - DAY, now=now)
     paused = state["paused_at"] if state else None
     counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
     every = interval(options.schedule, rows, now, zone)
     running = next((row for row in rows if row["status"] == "running"), None)
-    last_ok = stored.time(good and good["started_at"])
-    after = max(filter(None, (last_ok, stored.time(state and state["due_after"]))), default=None)
+    last_ok = next(filter(None, (_past(time, now) for time in times)), None)
+    after = max(filter(None, (last_ok, _past(state and state["due_after"], now))), default=None)
     return JobHealth(
         name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
         schedule.words(options.schedule),
@@ -152,6 +176,12 @@ def _together(parts: list[JobHealth]) -> JobHealth:
 
 def _did_its_work(row: dict) -> bool:
     return row["status"] in GOOD and row["stop_reason"] != BUSY
+
+
+def _past(value, now):
+    """A time that is over. One to come was written by a clock that was wrong, and says nothing."""
+    moment = stored.time(value)
+    return moment if moment and moment <= now else None
 
 
 def _last_good(db, job: str) -> dict | None:
@@ -256,10 +286,10 @@ def _folder(config, section: str, option: str) -> str:
     return value
 
 
-def _heartbeats(db) -> list:
+def _heartbeats(db, now) -> list:
     """Starts of the runs of `check_jobs` of a day and more, newest first."""
-    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
-                    job=HEART, most=RUNS_A_DAY)
+    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND started_at <= :now ORDER BY id DESC"
+                    " LIMIT :most", job=HEART, now=now, most=RUNS_A_DAY)
     return [start for row in rows if (start := stored.time(row["started_at"]))]
 
 
@@ -271,7 +301,7 @@ def _too_long(beats: list) -> timedelta:
 
 
 def _gap(beats: list, state, now):
-    known = stored.time(state and state["due_after"])
+    known = _past(state and state["due_after"], now)
     most = _too_long(beats)
     for later, earlier in zip(beats, beats[1:]):
         if later < now - DAY:
@@ -286,5 +316,5 @@ def _stopped(beats: list, state, last, now):
     """Since when nothing was started that should have been: no run of any job for as long as that."""
     if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
         return None
-    since = max(filter(None, (last, stored.time(state["due_after"]))), default=now)
+    since = max(filter(None, (last, _past(state["due_after"], now))), default=now)
     return since if now - since > _too_long(beats) else None

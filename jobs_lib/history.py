@@ -11,6 +11,7 @@ from .locks import DATABASE
 from .ports.dialects import Lost
 
 SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
+LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
 ERROR_LENGTH = 2000
 MEMORY = "memory_mb"                    # in a run's stored progress: what it held then, to tell why it was killed
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0     # a run that is done must not end as `vanished` for a moment's trouble
@@ -97,7 +98,7 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
         return True
     last = max(filter(None, map(stored.time, (row["lease_until"], row["heartbeat_at"], row["started_at"]))),
                default=None)
-    return last is None or last + SILENCE < now
+    return last is None or last + SILENCE < now or last > now + LONGEST
 
 
 def host() -> str:

@@ -97,7 +97,8 @@ def _day(db, kind: Kind, now, names: list[str]) -> tuple:
     done = failed = tried = lost = 0
     last = None
     for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) AND started_at >= :since"
-                        " ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, most=RUNS_A_DAY * len(names)):
+                        " AND started_at <= :now ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, now=now,
+                        most=RUNS_A_DAY * len(names)):
         counts = stored.counts(row["counts"])
         good, bad, again = (sum(stored.count(counts, name) for name in names)
                             for names in (kind.done, kind.failed, TRIED))

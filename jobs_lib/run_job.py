@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from . import due, runner, shards, standing, stored
+from . import due, runner, schedule, shards, standing
 from .errors import FAILED, OK, Busy, DatabaseError, NoAccess
 from .job import CRON
 from .render.words import outcome_words, samples_words
@@ -121,10 +121,9 @@ def scheduled_slot(session, job):
         return None
     if state["paused_at"] or not session.config.job(job).enabled:
         return None
-    slot = due.latest_slot(session.config, job, now)
-    after = state["due_after"]
-    since = stored.time(after)
-    return slot if since is None or slot > since else None
+    slot, after = due.latest_slot(session.config, job, now), state["due_after"]
+    when, zone = session.config.job(job).schedule, schedule.zone(session.config.section("core").timezone)
+    return slot if after == due.OFF or not due.is_early(when, slot, after, now, zone) else None
 
 
 def publish(results: list[dict], config, ports, console) -> int:

@@ -6,7 +6,7 @@ import sys
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, due, errors, folders, history, locks, shards, standing
+from . import clock, clock_doubt, due, errors, folders, history, locks, schedule, shards, standing
 from .context import Context
 from .logs import Log
 from .ports.dialects import Missing
@@ -77,6 +77,7 @@ class _Attempt:
         self.stops = Stops(monotonic=ports.monotonic, budget=budget, grace=core.grace.total_seconds(),
                            memory=core.memory, last_words=self._last_words)
         self.installation = ""
+        self.doubt: str | None = None   # why the clock is not trusted
         self.complete = True            # as far as is known, the app's tables have all that jobs need
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
@@ -89,6 +90,7 @@ class _Attempt:
         db = self.stops.database = self.ports.database(readonly=True)
         try:
             self.complete = version.check(db)
+            self._look_at_clock(db)
             self._call(db)
         except errors.Stopped as stopped:
             self._ended_by_force(stopped)
@@ -167,6 +169,7 @@ class _Attempt:
             self._close()
             return False
         try:
+            self._look_at_clock(db)
             for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
                 self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                                progress=dead["progress"])
@@ -186,6 +189,13 @@ class _Attempt:
             self._close()
         return begun
 
+    def _look_at_clock(self, db) -> None:
+        zone = schedule.zone(self.core.timezone)
+        when = self.config.job(self.job).schedule
+        self.doubt = clock_doubt.find(
+            db, self.ports, self.core, confirmed=self.request.confirmed, store=not self.request.dry_run,
+            next_slot=lambda moment: schedule.following(when, moment, zone))
+
     def _trigger(self, db) -> str | None:
         """How this run stands to its slot, judged under the lock, so that it holds. None: the slot is done."""
         request = self.request
@@ -203,7 +213,7 @@ class _Attempt:
         result, stops = self.result, self.stops
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops,
                       log=self.log, request=self.request, console=self.console, installation=self.installation,
-                      shard=self.shard)
+                      shard=self.shard, doubt=self.doubt)
         result["counts"] = ctx.counts           # from here on, however the run ends
         try:
             try:
@@ -216,7 +226,7 @@ class _Attempt:
             finally:
                 result["counts"] = ctx.counts or ctx.progressed
                 ctx.close()
-            reason = stops.reason
+            reason = stops.reason or ctx.suspended
             result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard else "partial",
                           stop_reason=reason)
         except errors.Busy as error:

@@ -49,6 +49,10 @@ SECTIONS = {
         "budget": Option(kind.duration, "4m", "How long one `run-due` may work. Stay a minute under the time "
                                               "after which your host kills a process."),
         "grace": Option(kind.duration, "30s", "A run that hangs this long past its budget is ended."),
+        "max_clock_jump": Option(kind.optional(kind.duration), "1d",
+                                 "When the clock is further than this from the last run, forward or back, nothing is "
+                                 "deleted, expired or given up by its age until a run an hour later finds that the "
+                                 "clock went on evenly (docs/failures.md). off: the clock is always trusted."),
         "memory": Option(kind.optional(kind.size), "off",
                          "A run stops, and goes on next time, before it uses this much memory: set it under "
                          "your host's limit."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
-from . import stored
+from . import clock, stored
 from .errors import ConfigError, Unfit
 from .options import show_duration, show_size
 from .samples import text as masked
@@ -24,7 +24,7 @@ command  what to run next, without `python3 jobs.py`
 explains  the jobs of which nothing else is told
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "tables",
-         "cron", "database", "unwritable", "files", "workers", "log", "away", "gap", "channel")
+         "clock", "cron", "database", "unwritable", "files", "workers", "log", "away", "gap", "channel")
 STANDING = {                # {name: (subject, what, command)}
     "unwritable": (
         "the database cannot be written",
@@ -57,7 +57,8 @@ ERROR_LENGTH = 500
 def find(health, config) -> list[Trouble]:
     """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
-    found = [*_standing(health), *_stopped(health), *_disks(health, alerts), *_relay(health), *_unusable(health),
+    found = [*_standing(health), *_clock(health), *_stopped(health), *_disks(health, alerts), *_relay(health),
+             *_unusable(health),
              *_tables(health)]
     disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
     found += _failing(health, config, alerts, disk, relay)
@@ -131,6 +132,20 @@ def _stopped(health) -> list[Trouble]:
         return []
     return [Trouble("cron", "cron", f"no job was started since {at(since, health.zone)}", since,
                     "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]
+
+
+def _clock(health) -> list[Trouble]:
+    """The clock is in doubt, or was: runs of the last day have a time to come."""
+    if health.clock is None:
+        return []
+    doubt, since, ahead, latest = health.clock
+    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else goes on. If the host was only off for a while, there is "
+            "nothing to do." if doubt else "The clock is trusted again.")
+    if ahead:
+        what += (f" Runs of the last day with a time to come, up to {full(latest, health.zone)}: {ahead:,}. The clock "
+                 "was ahead then.")
+    return [Trouble("clock", "clock", f"deletions wait: {clock.IN_DOUBT}" if doubt else
+                    "runs have a time to come: the clock was ahead", since, what, "", "doctor")]
 
 
 def _disks(health, alerts) -> list[Trouble]:

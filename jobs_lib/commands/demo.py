@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 
-from .. import catalogue, clock, config
+from .. import catalogue, clock, clock_doubt, config
 from ..console import Console
 from ..errors import FAILED, TERMINATED, JobsError, UsageError
 from ..place import HOME
@@ -82,6 +82,7 @@ def _filled(folder: str, path: str, now, hooks_url: str):
     service.fill(db, settings.section("spool").dir, now(), hooks_url)
     # A first install fires nothing old; here the latest slot of every job shall be due.
     db.execute("UPDATE {job_state} SET due_after = NULL")
+    clock_doubt.trust(db, session.ports)                    # its runs are old ones
     return session
 
 

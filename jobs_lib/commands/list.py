@@ -69,7 +69,7 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         if state is None or state["paused_at"] or not options.enabled or state["due_after"] == due.OFF:
             continue
         slot = schedule.previous(options.schedule, now, zone)
-        if (after := stored.time(state["due_after"])) and slot <= after:
+        if due.is_early(options.schedule, slot, state["due_after"], now, zone):
             continue
         item = due.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
         if item is None or item.trigger != "scheduled":

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from .. import clock, history, stored
+from .. import clock, clock_doubt, history, stored
 from ..findings import note, ok, run, warning
 from ..options import show_duration
 
@@ -89,4 +89,15 @@ def _proposal(patient, lived: list[timedelta]) -> int | None:
     return max(int(spare) // STEP * STEP, LEAST_BUDGET)
 
 
-CHECKS = (vanished, timeouts)
+def wrong_clock(patient):
+    """Whether the last run trusted the clock."""
+    doubted = clock_doubt.stored(patient.database())
+    if doubted and patient.section("core").max_clock_jump is not None:
+        yield warning(f"Deletions wait: {clock_doubt.sentence(doubted.why, doubted)}",
+                      "Everything else goes on. After a host was off it ends by itself within an hour.",
+                      "Is this host's clock right? docs/failures.md, The clock is in doubt.")
+    else:
+        yield ok("the last run trusted the clock")
+
+
+CHECKS = (vanished, timeouts, wrong_clock)

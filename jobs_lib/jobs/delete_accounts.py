@@ -50,6 +50,8 @@ def job(ctx):
     unread = deletion_record.reapply(ctx, counts) if ctx.options.reapply else ""
     if not revocation.revoke_all(ctx, counts, pace):
         return counts
+    if not ctx.may_expire():                # those that are new are shut all the same
+        return counts
     going = deletion.due(ctx)
     # What is suspicious stops the run at its end only: late rows have nothing to do with it.
     trouble = deletion.trouble(ctx, known, going)

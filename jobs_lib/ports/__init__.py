@@ -12,7 +12,7 @@ class Ports:
     def __init__(self, config) -> None:
         self._config = config
         self._database = None
-        self.now, self.monotonic, self.sleep = clock.now, time.monotonic, time.sleep
+        self.now, self.monotonic, self.sleep, self.boot = clock.now, time.monotonic, time.sleep, clock.boot
 
     def database(self, readonly: bool = False):
         """The one connection of this process; a read-only one is made anew at each call."""

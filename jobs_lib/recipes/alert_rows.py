@@ -24,6 +24,7 @@ LONGEST_SETTLE = timedelta(days=1)
 DAY = timedelta(days=1)
 KEPT = timedelta(days=30)           # rows of troubles that are over
 TOLD = ("kind", "subject", "what", "last_error", "command")
+TIMES = ("since", "first_seen_at", "cleared_at", "resolved_at", "email_told_at", "webhook_told_at")
 STATES = ("new", "once", "still", "over")
 
 
@@ -32,7 +33,7 @@ def load(db) -> dict[str, dict]:
     rows = db.query("SELECT alert_key, kind, since, subject, what, last_error, command, first_seen_at, cleared_at,"
                     " resolved_at, returns, email_told_at, webhook_told_at FROM {alerts}")
     for row in rows:
-        for name in ("since", "first_seen_at", "cleared_at", "resolved_at", "email_told_at", "webhook_told_at"):
+        for name in TIMES:
             row[name] = clock.parse_any(row[name])
     return {row["alert_key"]: row for row in rows}
 
@@ -40,6 +41,8 @@ def load(db) -> dict[str, dict]:
 def judge(rows: dict, found: list, now) -> dict[str, dict]:
     """{key: what is to change in its row}, and `rows` changed so. Rows of channels are changed when one is tried."""
     changes: dict = {}
+    for key, row in rows.items():           # by a clock that was ahead: else no reminder comes until then
+        _note(changes, rows, key, {name: now for name in TIMES if row[name] and row[name] > now})
     found = _as_known(rows, found)
     for trouble in found:
         row = rows.get(trouble.key)

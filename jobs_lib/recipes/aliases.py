@@ -19,6 +19,8 @@ COLUMNS = ("user_id", "address", "expires_at")
 def expire(ctx, counts: dict) -> None:
     """Switch off what is past its end, an owner at a time, each with its audit rows and its notice in one commit."""
     past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
+    if not ctx.may_expire():
+        return
     if ctx.dry_run:
         _preview(ctx, past, counts)
         return

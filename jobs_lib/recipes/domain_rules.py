@@ -57,8 +57,10 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
     if verdict != FAIL:
         return Change({"next_check_at": now + min(options.recheck, AGAIN)}, None)
     failures = row["failures"] + 1
-    since = clock.parse(row["failing_since"]) if row["failing_since"] else now
+    since = min(clock.parse(row["failing_since"]), now) if row["failing_since"] else now
     before = clock.parse(row["warned_at"]) if row["warned_at"] else None
+    if before is not None and before > now:             # by a clock that was wrong
+        before = None
     warned = before if before is not None and before >= since else None     # one of an earlier spell was repaired
     end = max(since + options.grace, warned + min(WARNED_FOR, options.grace)) if warned else None
     if failures >= FAILURES and end and now >= end:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
+from ..clock_doubt import AHEAD as TOO_FAR
 from ..domain_names import ascii_form, forms
 from ..errors import JobsError
 from ..spelling import did_you_mean
@@ -18,6 +19,7 @@ SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
 AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
 SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
 LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
 OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
@@ -89,6 +91,9 @@ def _arms(ctx):
             yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status, **asked}
         yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
                {"status": status, "until": ctx.now + EARLY, **asked})
+        # Later than any look is put off: the clock was wrong.
+        yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
+               {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR, **asked})
 
 
 def _rows(ctx, where: str, order: str, **values) -> list[dict]:
@@ -235,6 +240,8 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
         return "changed"
     now = ctx.now                           # fixed for the run: a slow one puts no domain off its rhythm
     change = domain_rules.after(row, verdict, now, ctx.options)
+    if change.event in (FAILING, FAILED) and not ctx.may_expire():      # both go by how long it has failed
+        change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)
     values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
     sets = ", ".join(f"{name} = :{name}" for name in values)
     matched = ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id AND name = :seen_name"

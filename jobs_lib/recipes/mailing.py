@@ -140,7 +140,8 @@ class Sending:
             self.ctx.stop(self.failures_full)
         if self.counts["sent"]:
             self.relay.works(self.ctx.clock())
-            self.relay.forget(self.ctx.clock())
+            if self.ctx.clock_in_doubt is None:
+                self.relay.forget(self.ctx.clock())
         if not self.trouble:
             return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook write its files "
                               "so that this user can read them") if self.unreadable else None

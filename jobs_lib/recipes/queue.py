@@ -413,7 +413,7 @@ class Worker:
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
         life, created = self.queue.lifetime, clock.parse_any(row["created_at"])
-        return life is not None and (created is None or self.ctx.clock() - created >= life)
+        return life is not None and (created is None or self.ctx.clock() - created >= life) and self.ctx.may_expire()
 
     def cancel(self, row: dict, **stored) -> bool:
         """End a row that nobody waits for any more, without an attempt."""

@@ -39,7 +39,12 @@ must_hear rows of an owner without a usable address stay untold, for ever if nee
 
 
 def remind(ctx, reminder: Reminder, counts: dict) -> None:
-    """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`."""
+    """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`.
+
+    None while the clock is in doubt: they announce what is to come, with its day.
+    """
+    if not ctx.may_expire():
+        return
     due = 0
     sample: list[dict] = []
     for user_id in _owed(ctx, reminder):

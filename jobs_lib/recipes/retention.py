@@ -64,6 +64,9 @@ class Purge:
             ctx.log.event("purge", table=self.table, reason="off")
             ctx.count("deleted", 0)
             return ctx.counts
+        if not ctx.may_expire():
+            ctx.count("deleted", 0)
+            return ctx.counts
         from .selection import Selection
 
         timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0)) - rule.later)

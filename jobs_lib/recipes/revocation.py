@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from .. import clock
+from ..clock_doubt import AHEAD
 from ..errors import Duplicate
 from . import accounts, letters, notices
 from .cascade import Gone, erase
@@ -28,7 +29,7 @@ def revoke_all(ctx, counts: dict, pace) -> bool:
     _mend_times(ctx)
     for step in (_shut, _silence):
         for account in accounts.deleted(ctx):
-            if not account.deleted_at:
+            if not account.deleted_at or _is_ahead(ctx, account):
                 account = _timed(ctx, account)
             if not _is_new(ctx, account):
                 continue
@@ -55,12 +56,18 @@ def _mend_times(ctx) -> None:
                        ids=ids, now=ctx.now)
 
 
+def _is_ahead(ctx, account) -> bool:
+    """Whether a clock that was far ahead wrote it: the account would be kept as long."""
+    return ctx.clock_in_doubt is None and clock.parse(account.deleted_at) > ctx.now + AHEAD
+
+
 def _timed(ctx, account):
-    """The same for one that gave what is no time: `2026-11-24`, `2026-02-30 10:00:00`."""
+    """The same for one that gave what is no time (`2026-11-24`, `2026-02-30 10:00:00`), or one that is far ahead."""
     now = clock.text(ctx.now)
     ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'", id=account.user_id,
                    now=now)
-    ctx.log.warning("no time of deletion", user_id=account.user_id, what="users.deleted_at is no time: it is now")
+    ctx.log.warning("no time of deletion", user_id=account.user_id,
+                    what="users.deleted_at is no time, or far ahead: it is now")
     return account._replace(deleted_at=now)
 
 

@@ -42,7 +42,7 @@ def run(ctx) -> dict:
     except Busy as error:               # the others come first; what is committed stays so
         ctx.log.warning("database busy", error=str(error))
         ctx.stop("busy")
-    if not ctx.should_stop():
+    if not (ctx.should_stop() or ctx.suspended):
         known.store()
     return counts
 
@@ -91,8 +91,10 @@ TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}       # deleted in
 
 
 def _first(ctx) -> str:
-    """The first day that is kept, a Monday."""
-    return DAWN if ctx.options.keep is None else _monday((ctx.now - ctx.options.keep).date().isoformat())
+    """The first day that is kept, a Monday. While the clock is in doubt each day is kept."""
+    if ctx.options.keep is None or not ctx.may_expire():
+        return DAWN
+    return _monday((ctx.now - ctx.options.keep).date().isoformat())
 
 
 def _asked(ctx, first: str) -> list[str]:

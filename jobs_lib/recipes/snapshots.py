@@ -168,6 +168,8 @@ def purge(ctx, keep: timedelta | None, words: str) -> dict:
     """Delete what is due. `keep` None: only what has no log row. `words`: what `keep` is called."""
     due, counts = Due(ctx, keep), ctx.counts
     counts.update({"deleted": 0, ORPHANS: 0})
+    if not ctx.may_expire():
+        return counts
     known = Known(ctx, {} if keep is None else {"keep": keep}, {"keep": words})
     orphans = Orphans(ctx, max(MOST_ROWS, known.last.get(CONFIRMED, 0)))
     trouble = orphans.begin()

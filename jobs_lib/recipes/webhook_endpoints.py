@@ -25,14 +25,14 @@ def fails(ctx, endpoint: dict) -> tuple[dict, str]:
     """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
     now, since = ctx.clock(), endpoint["failing_since"]
     began = clock.parse_any(since)
-    if began is None or began > now + ctx.options.disable_after:
-        since = None                # no time, or one of a clock that was wrong
+    if began is None or began > now:        # no time, or that of a clock that was wrong
+        since = None
     if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
         since = None                # the app delivered something and did not say so
     if not (since and began):
         ctx.db.execute("UPDATE {webhooks} SET failing_since = :now WHERE id = :id", now=now, id=endpoint["id"])
         return {"failing_since": clock.text(now)}, ""
-    over = began + ctx.options.disable_after <= now
+    over = began + ctx.options.disable_after <= now and ctx.may_expire()
     return {}, f"every delivery has failed since {since} UTC" if over else ""
 
 

@@ -5,6 +5,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from .. import clock
+from ..clock_doubt import AHEAD
 from ..errors import JobsError
 from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
@@ -126,10 +127,14 @@ def note_try(db, endpoint: dict, now, slow: int) -> None:
 
 
 def forget_tries(ctx) -> None:
-    """What was tried so long ago is in nobody's way, or gone."""
-    ctx.db.execute("DELETE FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=[row["webhook_id"] for row in
-                   ctx.db.query("SELECT webhook_id FROM {endpoint_state} WHERE tried_at < :before LIMIT :most",
-                                before=ctx.now - TRIES_OF, most=FORGOTTEN)])
+    """What was tried so long ago is in nobody's way, or gone; a time to come is that of a clock that was wrong."""
+    if ctx.clock_in_doubt:
+        return
+    ctx.db.execute("DELETE FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=[
+        row["webhook_id"] for rule, when in (("tried_at < :when", ctx.now - TRIES_OF),
+                                             ("tried_at > :when", ctx.now + AHEAD))
+        for row in ctx.db.query(f"SELECT webhook_id FROM {{endpoint_state}} WHERE {rule} LIMIT :most", when=when,
+                                most=FORGOTTEN)])
 
 
 def gone(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import clock, due
 
 NOW = clock.now()
 
@@ -34,7 +34,7 @@ def quiet(lite):
     """No job is ever overdue, so only what a test does is told."""
     lite.now = NOW
     for job in lite.patient().jobs:
-        lite.db.upsert("job_state", {"job": job.name}, {"due_after": "2900-01-01 00:00:00"})
+        lite.db.upsert("job_state", {"job": job.name}, {"due_after": due.OFF})
     return lite
 
 

@@ -668,6 +668,7 @@ def test_each_message_logs_one_event_with_its_next_attempt(bench, forward):     
 
 
 def test_an_idle_run_writes_nothing_but_its_own_row(bench, owner):     # R10
+    bench.was_looked_at()
     bench.run("retry_forwards")
     writes = [sql for sql in bench.statements if not sql.lstrip().upper().startswith("SELECT")]
     assert len(writes) == 2, writes

@@ -17,7 +17,8 @@ from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from pathlib import Path
 
-from jobs_lib import catalogue, config, runner
+from jobs_lib import catalogue, clock, clock_doubt, config, runner
+from jobs_lib.commands import run_due
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
@@ -28,12 +29,14 @@ from jobs_lib.schema.tables import NO_DEFAULT, table
 from tests.support import databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
+UP = timedelta(days=20_000)         # that the host is up by then: whatever time a test may choose
 Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
 
 
 class Bench:
     """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last outcome.
 
+    `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go by `now` else.
     `tables` and `columns`: how an app calls them that was there before (tests/support/adopted.py).
     """
 
@@ -49,6 +52,9 @@ class Bench:
         self.samples: list[dict] = []
         self.statements: list[str] = []         # of the last run, in our notation
         self.on_statement = None                # called with each of them, just before it runs
+        self.is_new = True                      # no run was here yet
+        self.starts: int | None = 1             # how often the host was started; None: it does not tell
+        self.skew = self.server_skew = timedelta(0)
         self.timeout = 5.0                      # seconds that a run waits for another writer
         self._numbers = itertools.count(1)
         self.config()
@@ -62,6 +68,29 @@ class Bench:
     def ahead(self, **span) -> datetime:
         """So long after now."""
         return self.now + timedelta(**span)
+
+    def set_clock(self, **ahead) -> None:
+        """Set the host's clock so far ahead of the time that it is: `set_clock(days=400)`; `set_clock()`: right again.
+        With it goes the clock of the database server, which is on the same machine."""
+        self.now += timedelta(**ahead) - self.skew
+        self.skew = self.server_skew = timedelta(**ahead)
+
+    def was_looked_at(self) -> None:
+        """The clock was found right just now, whatever rows of `job_runs` a test puts there."""
+        boot, seconds = self.boot()
+        self.db.upsert("meta", {"name": clock_doubt.TRUSTED}, {"value": f"{clock.text(self.now)}|{boot}|{seconds}"})
+        self.is_new = False
+
+    def _begin(self) -> None:
+        """Before the first run: runs that a test has put there do not tell the time."""
+        if self.is_new and self.db.row("SELECT id FROM {job_runs} LIMIT 1"):
+            self.was_looked_at()
+        self.is_new = False
+
+    def boot(self) -> tuple[str, int]:
+        """Which start of the host, and the seconds since."""
+        since = int((self.now - self.skew - NOW + UP).total_seconds())
+        return (f"start-{self.starts}", since) if self.starts else ("", 0)
 
     # Rows and files
 
@@ -137,6 +166,7 @@ class Bench:
         """Run a job; its outcome, whatever that is."""
         if isinstance(job, str):
             job = catalogue.load(job)
+        self._begin()
         ports = _Ports(self._config.with_overrides([f"{name}={value}" for name, value in options.items()], job), self)
         console = Console(-1)
         self.statements = []
@@ -147,6 +177,16 @@ class Bench:
             ports.close()
         self.samples = console.samples
         return self.result
+
+    def tick(self) -> dict[str, dict]:
+        """Run what is due, as cron does each minute: {job: the outcome of its last run}."""
+        self._begin()
+        ports, console = _Ports(self._config, self), Console(-1)
+        try:
+            results, _ = run_due.tick(self._config, ports, 3600.0, console)
+        finally:
+            ports.close()
+        return {result["job"]: result for result in results}
 
     def second_host(self) -> Bench:
         """Another installation on the same database and spool, with locks, log and clock of its own."""
@@ -255,10 +295,12 @@ class _Ports(Ports):
         self.given, self._bench = given, bench
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
+        self.boot = bench.boot
 
     def connect(self, **how):
         """A real connection with an ear on its statements."""
         db = super().connect(timeout=self._bench.timeout, **how)
+        databases.set_clock(db, self._bench.now - self._bench.skew + self._bench.server_skew)
         db.on_statement = self._hear
         return db
 

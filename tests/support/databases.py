@@ -6,6 +6,7 @@ import shutil
 from contextlib import suppress
 from datetime import datetime, timezone
 
+from jobs_lib import clock_doubt
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.db import Database, connect
 from jobs_lib.schema import NAMES
@@ -66,6 +67,7 @@ class Pool:
                     database.execute(f"TRUNCATE TABLE `{table['name']}`")
                 elif table["next_id"] is None and table["name"] not in KEPT:
                     database.execute(f"DELETE FROM `{table['name']}`")
+            forget_clock(database)
             if _state(database) == self._as_made[url]:
                 self._free.append(url)
             else:
@@ -110,6 +112,18 @@ def empty(database: Database) -> None:
     for name in NAMES:
         if name not in KEPT:
             database.execute(f"DELETE FROM {{{name}}}")
+    forget_clock(database)
+
+
+def set_clock(database: Database, moment: datetime) -> None:
+    """Let the server tell this time to this connection, from now on and for good; without a server it goes by ours."""
+    if database.dialect.clock != "NULL" and 0 < moment.timestamp() < 2 ** 31:
+        database.execute(f"SET timestamp = {moment.timestamp()}")
+
+
+def forget_clock(database: Database) -> None:
+    """The next test begins at another time than the last one ended."""
+    database.execute("DELETE FROM {meta} WHERE name IN (:looks)", looks=[clock_doubt.TRUSTED, clock_doubt.DOUBTED])
 
 
 def files(folder) -> dict:

@@ -11,6 +11,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     mark(name), literal(text), quote(name)    the driver's notation
     exact(name)                               the same for a column that may not be there: an error, and no text
     begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
+    clock                                     the present second in UTC by the server's own clock, or NULL
     snapshot                                  statements that begin a transaction which sees one moment alone
     bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
     tables, columns, all_columns, indexes     statements that read the catalogue

@@ -24,6 +24,7 @@ from .mysql_sign_in import sign_in
 name = "mysql"
 package = "PyMySQL"
 Error = pymysql.MySQLError
+clock = "UTC_TIMESTAMP()"            # the server's own
 for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False

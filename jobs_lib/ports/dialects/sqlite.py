@@ -11,6 +11,7 @@ from . import Batches, Missing
 name = "sqlite"
 package = ""
 Error = sqlite3.Error
+clock = "NULL"                       # the server's own clock: there is no server
 for_update = ""                      # a transaction that will write holds the only write lock from its begin
 explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
