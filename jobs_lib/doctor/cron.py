@@ -97,7 +97,8 @@ def late(patient):
     last = _last_tick(patient)
     if last is None or patient.now - last > SILENT:
         raise NothingToAsk                      # one cause, told above
-    session = SimpleNamespace(config=patient.config, ports=SimpleNamespace(database=patient.database))
+    session = SimpleNamespace(config=patient.config,
+                              ports=SimpleNamespace(database=patient.database, now=lambda: patient.now))
     states, runs, _ = past(session, patient.jobs)
     zone = schedule.zone(patient.section("core").timezone)
     found = waiting(session, patient.jobs, states, runs, patient.now, zone) if states else {}
