@@ -13,6 +13,7 @@ from .spelling import did_you_mean
 
 PREFIX = "JOBS_"
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
+SHOWN = 5                # of the same mistake in many files
 LOCAL = ("localhost", "localhost.localdomain")
 LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
 SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
@@ -80,7 +81,7 @@ def warnings(config: Config, jobs: list) -> list[str]:
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
-    return [*found, *readable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
+    return [*found, *readable(config), *changeable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
             *_database(config), *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs),
             *_open_store(config), *_no_folder(config)]
 
@@ -98,6 +99,14 @@ def readable(config: Config) -> list[str]:
             who = "everyone on this host" if mode & stat.S_IROTH else "your group"
             found.append(f"{path} holds secrets ({', '.join(secrets)}) and can be read by {who}: chmod 600 {path}")
     return found
+
+
+def changeable(config: Config) -> list[str]:
+    """Files and folders that others can change: what the jobs run, are told and write."""
+    from .writable import open_to_others
+
+    return [f"{each.path} {each.how}, so another user can have the jobs do what he likes: {each.mend}"
+            for each in open_to_others(config) if not each.passing][:SHOWN]
 
 
 def _secrets(config: Config, origin: str) -> list[str]:

@@ -20,7 +20,8 @@ def mistakes(patient):
     if config is None:
         raise NothingToAsk
     wrong = config_check.problems(config, patient.jobs)
-    told = config_check.readable(config) + config_check.open_exports(config)    # doctor/files.py tells of them
+    told = [*config_check.readable(config), *config_check.open_exports(config),
+            *config_check.changeable(config)]                                   # doctor/files.py tells of them
     for words in wrong:
         yield problem(words, "What needs this section does not run.",
                       f"Correct it in {config.path}; `jobs.py config check` looks at all of it again.")

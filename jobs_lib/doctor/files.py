@@ -13,6 +13,7 @@ from ..config_check import readable
 from ..findings import note, ok, problem, run, warning
 from ..folders import HTACCESS
 from ..ports import dialects
+from ..writable import open_to_others
 from . import NothingToAsk
 from .mounts import NETWORK, file_system
 
@@ -21,6 +22,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 WEB_ROOTS = re.compile(r"(?:/(?:public_html|htdocs|httpdocs|webroot|wwwroot|public|html|web\d+/web)"
                        r"|(?<!^/var)(?<!^/srv)/www)(?=/|$)", re.IGNORECASE)
 FRONT_PAGES = ("index.php", "index.html", "wp-config.php")
+SHOWN = 5                # of the same mistake in many files
 MB, GB = 1024 ** 2, 1024 ** 3
 LITTLE, TIGHT = 20 * MB, 200 * MB        # free bytes: work stops soon; worth a look
 FEW_INODES = 1000
@@ -118,6 +120,23 @@ def secret_files(patient):
             yield say(f"{path} can be read by others on this host (mode {mode & 0o777:o})", f"It holds {holds}.",
                       run("Take it from them (unless your app reads it as another user of your group):",
                           f"chmod 600 {path}"))
+
+
+def changeable(patient):
+    """Nobody else can change the program, its configuration and its folders, or put another in their place."""
+    found = open_to_others(patient.config, patient.home)
+    wrong, passing = [each for each in found if not each.passing], [each for each in found if each.passing]
+    for each in wrong[:SHOWN]:
+        yield problem(f"{each.path} {each.how}", "Another user can have the jobs run what he likes, or read what they "
+                      "write.", run("Take it from them:", each.mend))
+    if wrong[SHOWN:]:
+        yield problem(f"{len(wrong) - SHOWN} more files or folders can be changed by others",
+                      "Only the first are told one by one.", run("Take them all:", f"chmod -R go-w {patient.home}"))
+    for each in passing:
+        yield note(f"This lies in the temporary folder {each.path}", "The system empties it one day, and then any user "
+                   "can put something of the same name there.", "Move it to a folder of your own.")
+    if not found:
+        yield ok("nobody else can change the program, its configuration and its folders")
 
 
 def web_root(patient):
@@ -293,4 +312,5 @@ def refusal(patient):
                        run(f"Put a file .htaccess into {path}:", HTACCESS.rstrip()))
 
 
-CHECKS = (configuration, private_folders, files_of_others, secret_files, web_root, refusal, locks, room, a_file)
+CHECKS = (configuration, private_folders, files_of_others, secret_files, changeable, web_root, refusal, locks, room,
+          a_file)

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from jobs_lib import config_check
 from jobs_lib.doctor import files
 from jobs_lib.doctor.mounts import file_system
 from tests.support.clinic import ROOT
@@ -54,6 +55,58 @@ def test_a_missing_folder_and_one_that_is_none(lite):
     assert "jobs.py migrate" in lite.one("files", "[spool] dir: there is no folder").mend
     (lite.folder / "spool").write_text("")
     assert lite.one("files", "is no folder").level == "problem"
+
+
+# What others can change
+
+@pytest.mark.parametrize("name", ["config.ini", "state", "log", "spool", ".", "letters"])
+@pytest.mark.parametrize("mode, who", [(0o777, "everyone on this host"), (0o770, "the group 4711")])
+def test_what_others_can_change_is_a_problem(lite, name, mode, who):                        # R71
+    path = lite.folder / name
+    if name == "letters":
+        path.mkdir(mode=0o700)
+        lite.configure("notifications", templates="letters")
+    usual = path.stat().st_mode
+    if os.geteuid() == 0:
+        os.chown(path, -1, 4711)
+    elif mode == 0o770:
+        pytest.skip("only root can give a file to a group")
+    path.chmod(mode)
+    found = [each for each in lite.found("files") if f"{path} can be written by {who}" in each.what]
+    assert [each.level for each in found] == ["problem"]
+    assert f"  chmod go-w {path}" in found[0].mend
+    warned = [words for words in config_check.warnings(lite.patient().config, []) if "can be written by" in words]
+    assert warned[0].startswith(f"{path} can be written by {who}")
+    path.chmod(usual)
+    assert not [each for each in lite.found("files") if "can be written" in each.what]
+
+
+@pytest.mark.parametrize("name", ["jobs.py", "jobs_lib/cli.py", "vendor", ".venv/lib"])
+def test_a_program_that_others_can_change_is_a_problem(lite, name):                         # R71
+    path = lite.folder / "upload" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("") if name.endswith(".py") else path.mkdir()
+    lite.script = str(lite.folder / "upload" / "jobs.py")
+    path.chmod(0o646)
+    assert [each.level for each in lite.found("files") if each.what.startswith(f"{path} can be")] == ["problem"]
+    path.chmod(0o755)
+    assert not [each for each in lite.found("files") if "can be written" in each.what]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_what_belongs_to_another_user_is_a_problem(lite):                                   # R71
+    os.chown(lite.folder / "config.ini", 4711, -1)
+    assert f"{lite.folder}/config.ini belongs to user 4711" in [each.what for each in lite.found("files")]
+
+
+def test_a_group_of_this_user_alone_is_nobody_else(lite):
+    (lite.folder / "config.ini").chmod(0o660)
+    assert not [each for each in lite.found("files") if "can be written" in each.what]
+
+
+def test_a_temporary_folder_is_no_home(lite):                                               # R71
+    notes = [each for each in lite.all("files") if "temporary folder /tmp" in each.what]
+    assert [each.level for each in notes] == ["note"] * str(lite.folder).startswith("/tmp/")
 
 
 # The web

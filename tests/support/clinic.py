@@ -63,9 +63,10 @@ class Clinic:
             patient.close()
 
     def found(self, *areas: str) -> list:
-        """Those that are not `ok`; that this may be root is left out."""
+        """Those that are not `ok`; that this may be root, and lies in /tmp, is left out."""
         return [found for found in self.all(*areas)
-                if found.level != "ok" and not (os.geteuid() == 0 and found.what.startswith("This is root"))]
+                if found.level != "ok" and not (os.geteuid() == 0 and found.what.startswith("This is root"))
+                and not found.what.startswith("This lies in the temporary folder")]
 
     def one(self, area: str, words: str):
         """The only finding of the area, with these words somewhere in it."""
