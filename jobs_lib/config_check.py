@@ -81,8 +81,8 @@ def warnings(config: Config, jobs: list) -> list[str]:
     found = []
     if not config.sources.found:
         found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
-    return [*found, *readable(config), *changeable(config), *_odd_values(config, jobs), *_strays(config), *_mail(config),
-            *_database(config), *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs),
+    return [*found, *readable(config), *changeable(config), *_odd_values(config, jobs), *_strays(config),
+            *_mail(config), *_database(config), *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs),
             *_open_store(config), *_no_folder(config)]
 
 

@@ -22,11 +22,12 @@ def find(token: str, config=None, now=None) -> Export | None:
     Nothing is changed by asking. `config`: the path of config.ini, or a Config; by default as jobs.py finds it.
     Raises ConfigError, DatabaseError.
     """
-    from .config import Config, load
+    from .config import Config
+    from .for_apps import configuration
     from .ports import Ports
 
     if not isinstance(config, Config):
-        config = load(config, beside=os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        config = configuration(config)
     hashed = export_token.hashed(str(token)[:export_token.LONGEST])
     db = Ports(config).connect(readonly=True)
     try:

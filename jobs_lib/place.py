@@ -2,11 +2,20 @@
 from __future__ import annotations
 
 import os
+import sys
 
 _ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKED = os.path.isfile(_ABOVE)                 # all of it is one file, jobs.pyz
 SCRIPT = _ABOVE if PACKED else os.path.join(_ABOVE, "jobs.py")
 HOME = os.path.dirname(SCRIPT)
+
+
+def add_packages() -> None:
+    """Let an app that imports `jobs_lib` find the packages that came with it, after its own: jobs.py does so itself."""
+    for name in ("vendor", ".venv/lib/python{}.{}/site-packages".format(*sys.version_info)):
+        path = os.path.join(_ABOVE, name)
+        if path not in sys.path and (PACKED or os.path.isdir(path)):
+            sys.path.append(path)
 
 
 def program(config_path: str) -> str:

@@ -2,19 +2,18 @@
 from __future__ import annotations
 
 import json
-import os
 import textwrap
 from collections import namedtuple
 
 from .. import clock
 from ..history import host
+from ..place import HOME
 from ..troubles import full
 
 Alert = namedtuple("Alert", "subject text document")         # document: what a webhook is sent, as bytes
 
 WIDTH = 76
 HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
-HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START = "python3 jobs.py"
 LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
 LATER = "You are told again after {remind} while it lasts, and when it is over."

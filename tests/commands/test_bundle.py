@@ -139,3 +139,17 @@ def test_packages_that_are_missing_are_named(source, tmp_path):
     assert made.returncode == 1
     assert "PyMySQL, python-dotenv, dnspython: not found in" in made.stderr
     assert "./install.sh bundle" in made.stderr
+
+
+@pytest.mark.parametrize("path, where", [("jobs.pyz", "."), ("{}/jobs.pyz", "/")])
+def test_an_app_asks_a_single_file_wherever_it_works(bundle, tmp_path, path, where):         # R54
+    shutil.copy(bundle("jobs.pyz"), tmp_path / "jobs.pyz")
+    (tmp_path / ".env").write_text("JOBS_CORE_PREFIX=mail_\n")                # read by a package inside of it
+    run(tmp_path, "jobs.pyz", "migrate")
+    run(tmp_path, "jobs.pyz", "purge_sessions")
+    (tmp_path / "var" / "state" / "secret").write_text("k" * 64)
+    code = (f"import sys; sys.path.insert(0, {path.format(tmp_path)!r})\nimport jobs_lib\n"
+            "print(jobs_lib.is_retired('a@alias.example'), jobs_lib.find_export('x' * 43))")
+    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path / where, text=True,
+                           capture_output=True)
+    assert (asked.stdout, asked.stderr) == ("False None\n", "")
