@@ -181,7 +181,8 @@ get_programs() {
     fi
 }
 
-# The packages that run on every Python that we do, whichever makes the bundle; then `jobs.py bundle` does the rest.
+# The packages that run on every Python that we do, whichever makes the bundle, and of those only the files whose
+# hashes are known; then `jobs.py bundle` does the rest.
 bundle() {
     cd "$home"
     find_python
@@ -195,7 +196,8 @@ bundle() {
     fi
     rm -rf dist/packages
     pip_install "$pip" -m pip install --target dist/packages --python-version 3.9 --only-binary :all: --no-deps \
-        -r requirements.txt || die "the packages could not be fetched, for the reason above"
+        --require-hashes -r requirements-bundle.txt ||
+        die "the packages could not be fetched, for the reason above"
     exec "$python" jobs.py bundle --packages dist/packages "$@"
 }
 

@@ -15,7 +15,7 @@ from .errors import JobsError
 
 PACKAGES = ("PyMySQL", "python-dotenv", "dnspython")
 NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt", "requirements.txt")
-WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "docs")
+WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "requirements-bundle.txt", "docs")
 PROGRAMS = ("jobs.py", "install.sh")
 SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess", "LICENSE")
 PACKED = "jobs.pyz"

@@ -5,6 +5,7 @@ It runs with an empty environment, in a folder with a space in its name, called 
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import re
 import shutil
@@ -47,8 +48,8 @@ def install(host, tmp_path):
     return run
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
-    """A package of one module that only says that it was found, as pip takes it."""
+def wheel(folder: Path, name: str, version: str) -> str:
+    """A package of one module that only says that it was found, as pip takes it. The file's SHA-256."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
@@ -57,6 +58,7 @@ def wheel(folder: Path, name: str, version: str) -> None:
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
                                        "Tag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
+    return hashlib.sha256(Path(str(file.filename)).read_bytes()).hexdigest()
 
 
 def mode(path: Path) -> int:
@@ -169,13 +171,47 @@ def test_the_script_is_plain_posix_sh_and_may_be_run():
     assert os.access(ROOT / "install.sh", os.X_OK)
 
 
+PACKED = (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0"))
+
+
 def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
-    for name, version in (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0")):
-        wheel(tmp_path / "wheels", name, version)
+    (host / "requirements-bundle.txt").write_text("".join(
+        f"{name}=={version} --hash=sha256:{wheel(tmp_path / 'wheels', name, version)}\n" for name, version in PACKED))
     run = install("bundle", "--output", str(tmp_path / "made.zip"))
     assert run.returncode == 0, run.stderr
     names = zipfile.ZipFile(tmp_path / "made.zip").namelist()
-    assert {"jobs/vendor/pymysql.py", "jobs/vendor/python_dotenv.py", "jobs/vendor/dnspython.py"} <= set(names)
+    assert {"jobs/vendor/pymysql.py", "jobs/vendor/python_dotenv.py", "jobs/vendor/dnspython.py",
+            "jobs/requirements-bundle.txt"} <= set(names)
+
+
+def test_a_package_that_is_not_the_one_we_know_gets_into_no_bundle(install, tmp_path):       # R71
+    """The same names and versions as in requirements-bundle.txt, and other bytes."""
+    for name, version, _ in locked():
+        wheel(tmp_path / "wheels", name.replace("-", "_"), version)
+    run = install("bundle", "--output", str(tmp_path / "made.zip"))
+    assert run.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in run.stderr
+    assert not (tmp_path / "made.zip").exists()
+
+
+def locked() -> list[tuple[str, str, str]]:
+    """(package, version, hash) of requirements-bundle.txt."""
+    text = (ROOT / "requirements-bundle.txt").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if line and line[0] != "#"]
+    found = [re.fullmatch(r"([\w-]+)==([\d.]+) +--hash=sha256:([0-9a-f]{64})", line) for line in lines]
+    assert all(found), lines
+    return [match.groups() for match in found]
+
+
+def test_the_locked_packages_are_those_that_are_required():                  # R71
+    from packaging.requirements import Requirement
+
+    from jobs_lib.packing import PACKAGES
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    required = {each.name: each.specifier for line in lines if (text := line.partition("#")[0].strip())
+                for each in [Requirement(text)]}
+    assert [name for name, _, _ in locked()] == [*required] == [*PACKAGES]
+    assert all(required[name].contains(version) for name, version, _ in locked())
 
 
 def test_a_bundle_without_the_network_says_what_is_missing(install):
