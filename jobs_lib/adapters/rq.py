@@ -130,7 +130,10 @@ def _worker_class():
     from rq import Worker
 
     class OurWorker(Worker):
-        """RQ's, which says in one line of ours why a message was refused."""
+        """RQ's, which says in one line of ours why a message was refused, and takes no commands by Redis."""
+
+        def handle_payload(self, _message):
+            """Leave it: it would stop this worker or kill a run, and systemd does either by a signal."""
 
         def handle_exception(self, job, *exc_info):
             """Log how a message failed."""

@@ -96,6 +96,24 @@ def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, r
 
 
 @pytest.mark.slow
+def test_rq_takes_no_commands_from_redis(small, rq, crew):                                  # R71
+    from redis import Redis
+    rq.configure(small)
+    small.enable("dig", schedule="0 3 * * *", items="40", pause="25")
+    small.run("enqueue", "dig")
+    process, redis = crew(small), Redis(port=rq.broker.port)
+    small.working("dig")
+    channels = until(lambda: [each for each in redis.pubsub_channels() if each.startswith(b"rq:pubsub:")])
+    for channel in channels:
+        for command in ("kill-horse", "shutdown", "stop-job"):
+            assert redis.publish(channel, json.dumps({"command": command, "job_id": "any"})) == 1
+    until(lambda: small.statuses("dig") == ["ok"])
+    small.run("enqueue", "dig")
+    until(lambda: small.statuses("dig") == ["ok", "ok"])
+    assert process.poll() is None
+
+
+@pytest.mark.slow
 def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_path):         # R71
     from kombu import Connection
 
