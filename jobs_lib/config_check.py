@@ -205,7 +205,7 @@ def _domains(config: Config, jobs: list) -> list[str]:
             except ConfigError:
                 return []
             if options.enabled and (missing := unset(options.require, dns)):
-                return [f"{missing}: until then each domain that a user adds makes it fail"]
+                return [f"{missing}: until then no domain is checked"]
     return []
 
 

@@ -89,7 +89,8 @@ class Resolver:
     def each(self, items, stopped):
         """Yield (item, {question: Answer}) for each (item, questions), as they come, several items at a time.
 
-        A question is (name, kind). When `stopped()` says True, what is still open is given up.
+        In place of the answers there is an exception for an item that met one which nothing here expects. A question
+        is (name, kind). When `stopped()` says True, what is still open is given up.
         """
         import threading
         from queue import Empty, SimpleQueue
@@ -120,8 +121,6 @@ class Resolver:
                         found = done.get(timeout=LOOK_SECONDS)
                     except Empty:
                         continue
-                if isinstance(found, Exception):
-                    raise found
                 yield found
         finally:
             over.set()
@@ -143,8 +142,8 @@ class Resolver:
         try:
             done.put((item, {(name, kind): self.look_up(name, kind, until) for name, kind in questions
                              if not over.is_set()}))
-        except Exception as error:              # noqa: BLE001  a defect: raised where the answers are awaited
-            done.put(error)
+        except Exception as error:              # noqa: BLE001  a defect, of this item alone
+            done.put((item, error))
         return True
 
     def _ask(self, server: tuple, query, seconds: float) -> tuple[Answer, bool]:

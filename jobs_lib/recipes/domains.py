@@ -6,21 +6,26 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
+from .. import clock
 from ..clock_doubt import AHEAD as TOO_FAR
 from ..domain_names import ascii_form, forms
-from ..errors import JobsError
+from ..errors import Invalid, JobsError
 from ..spelling import did_you_mean
-from . import audit, domain_checks, domain_notices, domain_rules
+from ..values import INVALID, number
+from . import audit, domain_checks, domain_notices, domain_rules, rotation
 from .domain_checks import FAIL, PASS, UNKNOWN, Wanted, unset
 from .domain_rules import FAILED, FAILING, PENDING, VERIFIED
 
 PAGE = 500                       # domains read together
+OF_AN_OWNER = 20                 # of each owner, when more are due than that
 SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
 AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
 SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
 LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
 LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
+MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
+LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
 OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
 
@@ -43,11 +48,12 @@ def preview(ctx) -> dict:
 
 
 def check_due(ctx, counts: dict) -> None:
-    """Look at every domain that is due, those asked for turn by turn with the oldest of the others."""
+    """Look at every domain that is due, owners in turn, those asked for turn by turn with the others."""
     resolver, doubt = None, Doubt(ctx)
     for page in _pages(ctx):
         if resolver is None:
-            _judge_options(ctx)
+            if not _may_judge(ctx, len(page)):
+                return
             resolver = ctx.dns()
         _check(ctx, resolver, page, counts, doubt)
         if ctx.should_stop():
@@ -74,11 +80,37 @@ def _pages(ctx):
 def _due(ctx) -> list[dict]:
     if ctx.options.domain:
         return _named(ctx, ctx.options.domain)
-    asked, *others = (_rows(ctx, where, order, **values) for where, order, values in _arms(ctx))
+    asked, *others = (_of_all_owners(ctx, where, order, values) for where, order, values in _arms(ctx))
     rows = sorted((row for arm in others for row in arm), key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
-    # Turn by turn: whoever asks again and again, for many, takes at most half of what can be done.
+    wanted, due = _by_owner(asked), _by_owner(rows)
+    both = {owner: _in_turn(wanted.get(owner, []), due.get(owner, [])) for owner in {**wanted, **due}}
+    return rotation.one_each(both, rotation.last(ctx))[:PAGE]
+
+
+def _in_turn(asked: list, rows: list) -> list:
+    """Turn by turn: an owner who asks again and again still has the others looked at."""
     turns = [row for pair in zip(asked, rows) for row in pair]
-    return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]][:PAGE]
+    return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]]
+
+
+def _by_owner(rows: list[dict]) -> dict:
+    found: dict = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(row)
+    return found
+
+
+def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
+    """A page of due rows; and when there are more, some of each owner that has none in it."""
+    rows = _rows(ctx, where, order, PAGE, **values)
+    if len(rows) < PAGE:
+        return rows
+    here, mine = _by_owner(rows), _mine(ctx)
+    owners = [row["user_id"] for row in ctx.db.query(
+        f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id", **values, **mine[1])]
+    for owner in rotation.in_order([owner for owner in owners if owner not in here], rotation.last(ctx))[:PAGE]:
+        rows += _rows(ctx, f"{where} AND user_id = :owner", order, OF_AN_OWNER, owner=owner, **values)
+    return rows
 
 
 def _arms(ctx):
@@ -96,18 +128,22 @@ def _arms(ctx):
                {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR, **asked})
 
 
-def _rows(ctx, where: str, order: str, **values) -> list[dict]:
+def _rows(ctx, where: str, order: str, most: int, **values) -> list[dict]:
+    mine, more = _mine(ctx)
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{mine}{ACTIVE} ORDER BY {order} LIMIT :most",
+                        **values, **more, most=most)
+
+
+def _mine(ctx) -> tuple[str, dict]:
+    """(SQL, values): nobody claims a domain, so each worker has its own."""
     which, count = ctx.shard
-    if count > 1:                       # nobody claims a domain, so each worker has its own
-        where, values = f"{where} AND id % :shards = :shard", {**values, "shards": count, "shard": which}
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{ACTIVE} ORDER BY {order} LIMIT :most",
-                        **values, most=PAGE)
+    return (" AND id % :shards = :shard", {"shards": count, "shard": which}) if count > 1 else ("", {})
 
 
 def _named(ctx, name: str) -> list[dict]:
     """The rows of one domain: several accounts may have it."""
     names = forms(name)
-    rows = _rows(ctx, "name IN (:names)", "id", names=names)
+    rows = _rows(ctx, "name IN (:names)", "id", PAGE, names=names)
     if rows:
         return rows
     if ctx.db.row("SELECT id FROM {domains} WHERE name IN (:names) LIMIT 1", names=names):
@@ -118,9 +154,15 @@ def _named(ctx, name: str) -> list[dict]:
     raise JobsError(f"--set domain={name}: there is no such domain{did_you_mean(name, near)}")
 
 
-def _judge_options(ctx) -> None:
-    if missing := unset(ctx.options.require, ctx.section("dns")):
+def _may_judge(ctx, due: int) -> bool:
+    """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config check` ask for it."""
+    missing = unset(ctx.options.require, ctx.section("dns"))
+    if missing and ctx.options.domain:
         raise JobsError(missing)
+    if missing:
+        ctx.log.warning("domains not checked", reason=missing)
+        ctx.count("not_checked", due)
+    return not missing
 
 
 # Looking
@@ -129,16 +171,22 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
     """Ask for the records of these, and store each result as it comes."""
     items = []
     for row in rows:
-        with _alone(ctx, row, counts):
+        with _alone(ctx, row):
+            _judge_row(row)
             try:
-                wanted = _wanted(ctx, row, ascii_form(row["name"]))
-                items.append(((row, wanted), domain_checks.questions(wanted)))
+                name = ascii_form(row["name"])
             except ValueError:
                 _store(ctx, row, domain_checks.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
+                continue
+            wanted = _wanted(ctx, row, name)
+            items.append(((row, wanted), domain_checks.questions(wanted)))
     for (row, wanted), answers in resolver.each(items, ctx.should_stop):
         verdict = None
-        with _alone(ctx, row, counts):
+        with _alone(ctx, row):
+            if isinstance(answers, Exception):
+                raise answers
             verdict = _store(ctx, row, domain_checks.judge(wanted, answers), counts)
+        rotation.keep(ctx, row["user_id"])
         ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
             ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
@@ -148,14 +196,34 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
 
 
 @contextmanager
-def _alone(ctx, row: dict, counts: dict):
-    """A row that makes no sense, such as with a time that is none, stops no other, and comes before none again."""
+def _alone(ctx, row: dict):
+    """What a row cannot be read as, or meets by a mistake of ours, stops no other; it waits for a day."""
     try:
         yield
-    except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
-        ctx.log.error("domain left out", domain_id=row["id"], error=f"{type(error).__name__}: {error}")
+    except Invalid as error:
+        ctx.log.warning("domain invalid", domain_id=row["id"], reason=str(error))
+        ctx.count(INVALID)
         ctx.db.batch(partial(_put_off, ctx, row))
-        counts["left_out"] = counts.get("left_out", 0) + 1
+    except JobsError:
+        raise                           # the database's, for one: everybody's
+    except Exception as error:          # noqa: BLE001  (recorded with its place, and the run fails)
+        ctx.defect(error, f"domain {row['id']}")
+        ctx.db.batch(partial(_put_off, ctx, row))
+
+
+def _judge_row(row: dict) -> None:
+    """Invalid for a row that no rule can be applied to."""
+    if not isinstance(row["name"], str):
+        raise Invalid("its name is not text")
+    if not isinstance(row["ownership_token"] or "", str):
+        raise Invalid("its ownership_token is not text")
+    if row["status"] not in (PENDING, VERIFIED, FAILED):
+        raise Invalid("its status is unknown")
+    if not 0 <= number(row["failures"], "failures") < MOST_FAILURES:
+        raise Invalid("its failures are out of range")
+    for column in ("created_at", "failing_since", "warned_at"):
+        if (row[column] is not None or column == "created_at") and clock.parse(row[column]) > clock.LAST - LONGEST_RULE:
+            raise Invalid(f"its {column} is out of range")
 
 
 def _put_off(ctx, seen: dict) -> None:
@@ -238,6 +306,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token", "status"))
     if not same or not user or user["status"] != "active":
         return "changed"
+    _judge_row(row)
     now = ctx.now                           # fixed for the run: a slow one puts no domain off its rhythm
     change = domain_rules.after(row, verdict, now, ctx.options)
     if change.event in (FAILING, FAILED) and not ctx.may_expire():      # both go by how long it has failed

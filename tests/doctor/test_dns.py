@@ -42,7 +42,14 @@ def test_a_mail_server_that_is_not_in_dns_is_told(checking):
 
 def test_that_nothing_but_the_owner_is_checked_is_told(checking):
     checking.configure("dns", mx_hosts="")
+    checking.configure("check_domains", require="ownership")
     assert "mx_hosts" in checking.one("dns", "only the owner").what
+
+
+def test_what_is_required_and_not_set_is_asked_for_once(checking):
+    checking.configure("dns", mx_hosts="")
+    assert checking.found("dns") == []
+    assert sum("require names mx" in found.what for found in checking.found("config")) == 1
 
 
 def test_who_checks_no_domains_is_asked_for_none(lite):

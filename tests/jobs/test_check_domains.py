@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
@@ -186,11 +187,16 @@ def test_only_what_is_required_decides(owned):
     assert row(owned)["status"] == "pending"
 
 
-def test_a_required_record_that_is_not_configured_stops_the_run_once_there_is_a_domain(owned):
-    owned.config(dns={})
+def test_while_a_required_record_is_not_configured_domains_wait_and_the_log_says_why(owned):
+    owned.config(dns={"mx_hosts": ""})
     assert owned.run(JOB) == NOTHING
     domain(owned)
-    assert owned.fails(JOB) == ("[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require")
+    missing = "[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require"
+    assert owned.run(JOB) == {**NOTHING, "not_checked": 1}
+    assert owned.result["status"] == "ok"
+    assert [event["reason"] for event in owned.events(JOB) if event["event"] == "domains not checked"] == [missing]
+    assert (row(owned)["checked_at"], owned.dns.asked) == (None, [])
+    assert owned.fails(JOB, domain=NAME) == missing
 
 
 # On demand
@@ -266,18 +272,41 @@ def test_an_owner_whose_address_cannot_be_written_to_stops_nothing(owned):
 @pytest.mark.parametrize("values", [
     {"status": "odd", "recheck_requested_at": "2026-01-01 00:00:00"}, {"created_at": ""}, {"created_at": 5},
     {"created_at": "", "recheck_requested_at": "2026-01-01 00:00:00"}, {"failures": "x", "status": "verified"},
-    {"failing_since": "soon", "status": "verified"}], ids=str)
+    {"failing_since": "soon", "status": "verified"}, {"failures": -1}, {"failures": 2 ** 31 - 1, "status": "verified"},
+    {"created_at": "9999-12-31 23:59:59"}, {"created_at": "0000-00-00 00:00:00"}, {"warned_at": "0001-01-01 00:00:00"},
+    {"name": b"\xff.example"}, {"ownership_token": b"\xff"}], ids=str)
 def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owned, values):
-    if owned.db.dialect.name != "sqlite" and values["status" if "status" in values else "created_at"] != "odd":
-        return                                          # MariaDB stores no such value
     bad = domain(owned, name="bad.example", next_check_at=owned.ago(days=9))
     domain(owned)
-    owned.db.execute("UPDATE {domains} SET " + ", ".join(f"{name} = :{name}" for name in values) + " WHERE id = :bad",
-                     bad=bad, **values)
-    assert owned.run(JOB) == {**NOTHING, "checked": 1, "verified": 1, "left_out": 1}
-    assert [event["domain_id"] for event in owned.events(JOB) if event["event"] == "domain left out"] == [bad]
+    try:
+        owned.db.execute("UPDATE {domains} SET " + ", ".join(f"{name} = :{name}" for name in values)
+                         + " WHERE id = :bad", bad=bad, **values)
+    except DatabaseError:
+        return                                          # MariaDB stores no such value
+    if any(owned.db.value(f"SELECT {name} FROM {{domains}} WHERE id = :bad", bad=bad) != value
+           for name, value in values.items()):
+        return                                          # nor this one, and says nothing
+    assert owned.run(JOB) == {**NOTHING, "checked": 1, "verified": 1, "invalid": 1}         # R67
+    assert [event["domain_id"] for event in owned.events(JOB) if event["event"] == "domain invalid"] == [bad]
     assert owned.run(JOB) == NOTHING                    # it waits a day, and comes before none
-    assert owned.run(JOB, domain="bad.example") == {**NOTHING, "left_out": 1}
+    if "name" not in values:
+        assert owned.run(JOB, domain="bad.example") == {**NOTHING, "invalid": 1}
+
+
+def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):          # R73
+    bad = domain(owned, name="bad.example")
+    domain(owned)
+
+    def question(name, _kind) -> None:
+        if "bad" in name:
+            owned.dns["bad.example", "TXT"] = Answer("found", None)         # what no port may answer
+    owned.dns.on_question = question
+    assert "TypeError in domain_checks.py line" in owned.fails(JOB)
+    assert owned.result["counts"] == {**NOTHING, "checked": 1, "verified": 1, "defects": 1}
+    assert [one["status"] for one in owned.rows("domains")] == ["pending", "verified"]
+    assert bad in owned.ids("domains", "next_check_at IS NOT NULL")
+    owned.dns.on_question = None
+    assert owned.run(JOB) == NOTHING
 
 
 @pytest.mark.parametrize("when", ["", 5])
@@ -317,6 +346,23 @@ def test_half_of_them_without_an_answer_stops_nothing(owned):                   
     owned.dns.update({(f"d{at}.example", kind): SERVFAIL for at in range(1, 40, 2) for kind in ("TXT", "MX")})
     assert owned.run(JOB) == {**NOTHING, "checked": 40, "unknown": 20}
     assert owned.result["status"] == "ok"
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_one_owner_with_thousands_of_domains_lets_others_go_first(owned, asked):          # R66
+    many(owned, 3000)
+    owned.table("users", [{"id": owner, "email": f"u{owner}@home.example"} for owner in (8, 9)])
+    if asked:
+        owned.db.execute("UPDATE {domains} SET recheck_requested_at = :ago", ago=owned.ago(hours=9))
+    theirs = [domain(owned, user_id=8, name="eight.example", recheck_requested_at=owned.ago(minutes=1)),
+              domain(owned, user_id=9, name="nine.example", next_check_at=owned.ago(seconds=1))]
+    assert owned.run(JOB, limit=6)["checked"] == 6
+    assert len(owned.ids("domains", f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
+    for _ in range(2):                          # with a limit of one, in the next runs
+        owned.db.execute("UPDATE {domains} SET checked_at = NULL, next_check_at = :ago", ago=owned.ago(minutes=1))
+        for _ in range(3):
+            owned.run(JOB, limit=1)
+        assert len(owned.ids("domains", f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
 
 
 def test_one_owner_whose_domains_get_no_answer_stops_nobody_elses(owned):       # R51
