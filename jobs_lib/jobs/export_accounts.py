@@ -43,7 +43,7 @@ def job(ctx):
     exports.expire(ctx, counts)
     files.check(ctx)
     export_places.look(ctx, counts)
-    if exports.waiting(ctx):
+    if exports.is_any_waiting(ctx):
         from ..recipes.export_run import make_all
         make_all(ctx, counts)
     return counts

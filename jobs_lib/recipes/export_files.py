@@ -104,7 +104,7 @@ def remove_files(ctx, rows) -> tuple[int, list[int]]:
 
     removed, settled, places = 0, [], None
     for row in rows:
-        name, here = row["file_name"] or "", 0
+        name, here = row["file_name"] if isinstance(row["file_name"], str) else "", 0
         ours = NAME.fullmatch(name) and not name.endswith(PART)
         if ours:
             places = places or all_of(ctx)

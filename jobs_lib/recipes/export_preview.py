@@ -10,9 +10,8 @@ SHOWN = 10
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
-    rows = exports.waiting(ctx)
-    if ctx.limit is not None:
-        rows = rows[:ctx.limit]
+    rows = ctx.db.query(f"SELECT {exports.COLUMNS} FROM {{export_requests}} WHERE status = 'queued'"
+                        " ORDER BY requested_at, id LIMIT :most", most=ctx.limit or exports.AT_ONCE)
     refused = [row for row in rows if exports.refusal(ctx, exports.owner(ctx, row), row)]
     made = [row for row in rows if row not in refused]
     over = ctx.db.query("SELECT id, status, expires_at, file_bytes FROM {export_requests} WHERE status = 'ready'"

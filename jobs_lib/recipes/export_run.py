@@ -9,7 +9,7 @@ from .. import clock
 from ..errors import Busy, JobsError
 from ..ports.dialects import Lost
 from . import export_files as files
-from . import export_write, exports
+from . import export_write, exports, rotation
 
 STORED_SECONDS = 2.0         # between two commits of the progress
 FAIR_SHARE = 0.5             # of the budget: an attempt that had less time is not counted when the time is up
@@ -42,10 +42,11 @@ def make_all(ctx, counts: dict) -> None:
 
 
 def _claimed(ctx, counts: dict):
-    """Each request that this run is to fulfil, and the path of its file."""
-    row = None
+    """Each request that this run is to fulfil, and the path of its file: one of each owner, then another of each."""
+    out: set = set()            # owners of whom something is being made elsewhere: the rest of theirs waits
+    tried: dict = {}            # {owner: requests that this run has met}
     while not ctx.should_stop():
-        rows = exports.waiting(ctx, row)
+        rows = list(exports.waiting(ctx, out, tried))
         if not rows:
             return
         _need_link(ctx)
@@ -56,9 +57,16 @@ def _claimed(ctx, counts: dict):
             if ctx.limit is not None and counts["exported"] >= ctx.limit:
                 ctx.stop("limit")
                 return
+            refused = counts["refused"]
+            tried.setdefault(row["user_id"], []).append(row["id"])
+            if not exports.is_valid(ctx, row):
+                continue
             taken = exports.claim(ctx, row, counts)
+            rotation.keep(ctx, row["user_id"])
             if taken:
                 yield taken, os.path.join(folder, taken.file_name)
+            elif counts["refused"] == refused:
+                out.add(row["user_id"])
 
 
 def _need_link(ctx) -> None:

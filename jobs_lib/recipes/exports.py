@@ -16,12 +16,16 @@ from functools import partial
 
 from .. import clock, export_token
 from ..clock_doubt import AHEAD
-from ..errors import DatabaseError
+from ..errors import DatabaseError, Invalid
+from ..values import INVALID, number
 from . import export_files as files
+from . import rotation
 
 ATTEMPTS = 3                 # unfinished ones: a request that cannot be fulfilled is not tried for ever
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
 AT_ONCE = 200                # rows read at once
+REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
+MOST_ATTEMPTS = 1000         # no request was ever tried as often: what says so makes no sense
 LEASE_MARGIN = timedelta(minutes=2)
 NOT_CLAIMED = "claim_token = NULL, claim_run = NULL, lease_until = NULL"
 NO_TOKEN = "token_hash = NULL, token_nonce = NULL"
@@ -37,6 +41,8 @@ def recover(ctx, counts: dict) -> None:
     rows = ctx.db.query(f"SELECT {COLUMNS}, claim_run, lease_until, file_name FROM {{export_requests}}"
                         " WHERE status = 'running'")
     for row in _dead(ctx, rows):
+        if not is_valid(ctx, row):
+            continue
         ours = ("COALESCE(claim_run, '') = :run", {"run": row["claim_run"] or ""})
         ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", counts, ours))
     if ctx.clock_in_doubt is None:
@@ -49,9 +55,24 @@ def _dead(ctx, rows: list[dict]) -> list[dict]:
         return []
     alive = {row["run_id"] for row in ctx.db.query(
         "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
-        runs=sorted({row["claim_run"] or "" for row in rows}))}
+        runs=[run for run in {row["claim_run"] or "" for row in rows} if isinstance(run, str)] or [""])}
     now = clock.text(ctx.now)
-    return [row for row in rows if row["claim_run"] not in alive or (row["lease_until"] or "") < now]
+    return [row for row in rows if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
+
+
+def is_valid(ctx, row: dict) -> bool:
+    """Whether a request can be worked on; one that cannot has failed, and stops no other."""
+    try:
+        if 0 <= number(row["attempts"], "attempts") < MOST_ATTEMPTS:
+            return True
+        raise Invalid("its attempts are out of range")
+    except Invalid as error:
+        ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, file_name = NULL,"
+                       f" error = :why, {NOT_CLAIMED} WHERE id = :id AND status IN ('queued', 'running')",
+                       now=ctx.clock(), id=row["id"], why=f"invalid: {error}")
+        ctx.log.warning("export invalid", id=row["id"], reason=str(error))
+        ctx.count(INVALID)
+        return False
 
 
 def _unfinished(ctx, row: dict, why: str, counts: dict, ours: tuple) -> None:
@@ -122,14 +143,23 @@ def forget_files(ctx, rows: list[dict], counts: dict) -> int:
 
 # The next one
 
-def waiting(ctx, after: dict | None = None) -> list[dict]:
-    """The next requests, longest waiting first, behind this one."""
-    more, values = "", {}
-    if after:
-        more = " AND requested_at >= :since AND (requested_at > :since OR id > :last)"
-        values = {"since": after["requested_at"], "last": after["id"]}
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued'{more}"
-                        " ORDER BY requested_at, id LIMIT :most", most=AT_ONCE, **values)
+def is_any_waiting(ctx) -> bool:
+    """Whether there is anything to make."""
+    return ctx.db.row("SELECT id FROM {export_requests} WHERE status = 'queued' LIMIT 1") is not None
+
+
+def waiting(ctx, out: set, tried: dict):
+    """The next request of each owner that is not `out`: the longest waiting one that this run has not `tried` yet.
+
+    Owners in turn, from the one behind the last that a run has worked for."""
+    owners = [row["user_id"] for row in ctx.db.query(
+        "SELECT user_id FROM {export_requests} WHERE status = 'queued' GROUP BY user_id") if row["user_id"] not in out]
+    for owner in rotation.in_order(owners, rotation.last(ctx)):
+        row = ctx.db.row(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' AND user_id = :owner"
+                         " AND id NOT IN (:tried) ORDER BY requested_at, id LIMIT 1", owner=owner,
+                         tried=tried.get(owner) or [0])
+        if row:
+            yield row
 
 
 def claim(ctx, row: dict, counts: dict) -> Claim | None:
@@ -142,9 +172,9 @@ def _claim(ctx, row: dict, counts: dict) -> Claim | None:
     user = owner(ctx, row, ctx.db.for_update)
     refused = refusal(ctx, user, row)
     if refused:
-        if _refuse(ctx, row, refused[0]):
-            counts["refused"] += 1
-            ctx.log.event("export refused", id=row["id"], reason=refused[0])
+        if number_of := _refuse_all(ctx, row, refused[0]):
+            counts["refused"] += number_of
+            ctx.log.event("export refused", id=row["id"], requests=number_of, reason=refused[0])
             from . import export_notices
             export_notices.refused(ctx, user, row, refused[1])
         return None
@@ -178,7 +208,7 @@ def refusal(ctx, user: dict | None, row: dict) -> tuple | None:
     if made["number"] < ctx.options.per_day:
         return None
     from . import letters
-    again = letters.minute(clock.parse(made["first"]) + DAY)
+    again = letters.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
     return (f"refused: {made['number']} exports within a day are enough ([export_accounts] per_day)",
             f"It is enough to export an account {_times(ctx.options.per_day)} a day. You can ask again after {again}.")
 
@@ -187,9 +217,13 @@ def _times(number: int) -> str:
     return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
-def _refuse(ctx, row: dict, why: str) -> bool:
+def _refuse_all(ctx, row: dict, why: str) -> int:
+    """This request and all others of its owner that wait: what holds for one holds for them. How many they were."""
+    ids = {row["id"], *(each["id"] for each in ctx.db.query(
+        "SELECT id FROM {export_requests} WHERE user_id = :owner AND status = 'queued' LIMIT :most",
+        owner=row["user_id"], most=REFUSED_AT_ONCE))}
     return ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, error = :why"
-                          " WHERE id = :id AND status = 'queued'", now=ctx.clock(), why=why, id=row["id"]) == 1
+                          " WHERE id IN (:ids) AND status = 'queued'", now=ctx.clock(), why=why, ids=list(ids))
 
 
 # What becomes of it

@@ -17,6 +17,7 @@ import pytest
 
 import jobs_lib
 from jobs_lib import config, config_check
+from jobs_lib.errors import DatabaseError
 from jobs_lib.recipes.export_data import KINDS
 from jobs_lib.recipes.export_files import new_name
 from tests.support.databases import rows as whole_database
@@ -476,13 +477,47 @@ def test_who_is_not_active_gets_none(bench, status, told):
     assert len(bench.ids("notifications", "kind = 'export_failed'")) == told
 
 
-def test_the_longest_waiting_come_first_and_a_limit_leaves_the_rest(bench):
+def test_owners_take_turns_and_a_limit_leaves_the_rest(bench):         # R66
     account(bench)
     bench.table("users", [{"id": 8}])
     ask(bench, 7)
-    ask(bench, 8, requested_at=bench.ago(minutes=9))
-    assert bench.run("export_accounts", limit=1)["exported"] == 1
-    assert [row["status"] for row in bench.rows("export_requests")] == ["queued", "ready"]
+    first = ask(bench, 7, requested_at=bench.ago(minutes=9))
+    theirs = ask(bench, 8)
+    for number in (first, theirs):
+        assert bench.run("export_accounts", limit=1)["exported"] == 1
+        assert number in bench.ids("export_requests", "status = 'ready'")
+    assert len(bench.ids("export_requests", "status = 'queued'")) == 1
+
+
+def test_a_flood_of_requests_of_one_owner_costs_another_no_time(bench):     # R66
+    account(bench)
+    bench.table("users", [{"id": 8}])
+    bench.bulk("export_requests", [{"user_id": 7, "requested_at": bench.ago(days=1)} for _ in range(10_000)])
+    theirs = ask(bench, 8)
+    assert bench.run("export_accounts", limit=2)["exported"] == 2
+    assert theirs in bench.ids("export_requests", "status = 'ready'")
+    counts = bench.run("export_accounts")
+    assert (counts["exported"], counts["refused"]) == (1, 9998)
+    assert len(bench.statements) < 600
+    assert len(bench.ids("notifications", "kind = 'export_failed'")) == 1
+
+
+@pytest.mark.parametrize("attempts", [-100, 2 ** 31 - 1, 2 ** 63 - 1, "", "abc"])
+@pytest.mark.parametrize("status", ["queued", "running"])
+def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attempts):      # R67
+    account(bench)
+    bench.table("users", [{"id": 8}])
+    odd, good = ask(bench, status=status), ask(bench, 8)
+    try:
+        bench.db.execute("UPDATE {export_requests} SET attempts = :attempts WHERE id = :id", attempts=attempts, id=odd)
+    except DatabaseError:
+        return                                  # MariaDB stores no such value
+    counts = bench.run("export_accounts")
+    assert (counts["exported"], counts["invalid"]) == (1, 1)
+    assert good in bench.ids("export_requests", "status = 'ready'")
+    (ended,) = bench.db.query("SELECT status, error FROM {export_requests} WHERE id = :id", id=odd)
+    assert ended["status"] == "failed"
+    assert "attempts" in ended["error"]
 
 
 def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):
@@ -606,7 +641,7 @@ def test_an_attempt_counts_only_if_it_had_half_of_the_time(bench, spent, attempt
         if "SET status = 'running'" in sql:
             bench.clock.step = 1.0
         elif "status = 'queued'" in sql and not bench.clock.step:
-            bench.clock.seconds += spent / 2        # looked for twice
+            bench.clock.seconds += spent / 3        # looked for three times
     bench.on_statement = pass_time
     assert bench.run("export_accounts", budget="60s")["put_off"] == 1
     row = bench.rows("export_requests")[-1]
