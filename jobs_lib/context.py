@@ -77,7 +77,9 @@ class Context:
 
     def reader(self):
         """A second connection that only reads; who asks for it closes it."""
-        return self._ports.connect(readonly=True)
+        db = self._ports.connect(readonly=True)
+        db.left = self.db.left
+        return db
 
     def options_of(self, job: str):
         """Another job's options, for a rule that two jobs have to agree on."""

@@ -5,7 +5,7 @@ import json
 import os
 from datetime import timedelta
 
-from . import shards, stored
+from . import shards, stored, unrecorded
 from .errors import Busy, DatabaseError, Duplicate
 from .locks import DATABASE
 from .ports.dialects import Lost
@@ -37,21 +37,39 @@ def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
               stop_reason=run["stop_reason"])
 
 
-def finish(db, run: dict, sleep) -> None:
-    """Store how the run ended. A run that was taken for dead meanwhile is put right."""
+def finish(db, run: dict, sleep, left) -> None:
+    """Store how the run ended. A run that was taken for dead meanwhile is put right. `left()`: seconds for it."""
     for attempt in range(1, FINISH_TRIES + 1):
         try:
-            db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at,"
-                       " duration_ms = :duration_ms, counts = :counts, stop_reason = :stop_reason,"
-                       " error = :error WHERE run_id = :run_id",
-                       status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
-                       counts=json.dumps(run["counts"], default=str), stop_reason=run["stop_reason"],
-                       error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+            _end(db, run)
             return
         except DatabaseError:
-            if attempt == FINISH_TRIES:
+            if attempt == FINISH_TRIES or left() <= FINISH_PAUSE:
                 raise
             sleep(FINISH_PAUSE)
+
+
+def _end(db, run: dict) -> None:
+    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms,"
+               " counts = :counts, stop_reason = :stop_reason, error = :error WHERE run_id = :run_id",
+               status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
+               counts=json.dumps(run["counts"], default=str), stop_reason=run["stop_reason"],
+               error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+
+
+def store_kept(db, state_dir: str, job: str, installation: str) -> None:
+    """Store the outcome of an earlier run that the database did not take then (unrecorded.py)."""
+    kept, path = unrecorded.take(state_dir, job)
+    if not path:
+        return
+    if kept:
+        row = db.row("SELECT status FROM {job_runs} WHERE run_id = :run_id", run_id=kept["run_id"])
+        if row is None:
+            db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"], status="running",
+                      installation=installation, host=host(), pid=kept["pid"], started_at=kept["started_at"])
+        if row is None or row["status"] in ("running", "vanished"):
+            _end(db, kept)
+    os.unlink(path)
 
 
 def beat(db, run_id: str, now, progress: dict | None) -> None:

@@ -107,23 +107,26 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
     """Make the files that [status] names anew. What went wrong, a sentence each; nothing is raised."""
     from .stops import Stops
 
-    problems = []
+    def work() -> None:
+        wanted = config.section("status")
+        for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
+            if path:
+                stops.database = ports.database()
+                replace(config, what, path, make(config, stops.database, ports.now()))
+
     with Stops(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as stops:
-        try:
-            wanted = config.section("status")
-            for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
-                if path:
-                    stops.database = ports.database()
-                    replace(config, what, path, make(config, stops.database, ports.now()))
-        except ConfigError as error:
-            problems += error.problems
-        except Stopped:
-            stops.calm()
-            if stops.database is not None:
-                stops.database.invalidate()
-            problems.append(f"[status] its files were not made within {seconds:g} seconds")
-        except JobsError as error:
-            problems.append(f"[status] {error}")
-        except Exception as error:          # noqa: BLE001  the ping comes after this, and must not depend on a page
-            problems.append(f"[status] {type(error).__name__}: {error}")
-    return problems
+        error = stops.run(work)
+        if isinstance(error, Stopped) and stops.database is not None:
+            stops.database.invalidate()
+    if error is None:
+        return []
+    if isinstance(error, ConfigError):
+        return error.problems
+    if isinstance(error, Stopped):
+        return [f"[status] its files were not made within {seconds:g} seconds"]
+    if isinstance(error, JobsError):
+        return [f"[status] {error}"]
+    if isinstance(error, Exception):        # the ping comes after this, and must not depend on a page
+        from . import defects
+        return [f"[status] {defects.sentence(error, defects.secrets(config))}"]
+    raise error

@@ -6,12 +6,16 @@ import sys
 from collections import namedtuple
 from datetime import timedelta
 
-from . import clock, clock_doubt, due, errors, folders, history, locks, schedule, shards, standing
+from . import clock, clock_doubt, due, errors, folders, history, locks, schedule, shards, standing, unrecorded
 from .context import Context
 from .logs import Log
 from .ports.dialects import Missing
 from .schema import version
 from .stops import Stops
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:                # `typing` is not loaded otherwise
+    from typing import Any
 
 Request = namedtuple("Request", "trigger slot limit dry_run confirmed budget",
                      defaults=("manual", None, None, False, False, None))
@@ -23,6 +27,7 @@ confirmed  `--yes`: go past a safety stop, once         budget    seconds that `
 """
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT, "interrupted": errors.TERMINATED}
 LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, outlives the hard limit
+STORE_SECONDS = 2.0          # for the outcome, past the hard limit
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 HELD = "the lock is held by "
@@ -44,7 +49,7 @@ def run(job, config, ports, request: Request, console) -> dict:
     result = blank(job, request, ports.now())
     attempt = _Attempt(job, config, ports, request, console, core, budget, result)
     with attempt.stops:
-        attempt.dry() if request.dry_run else attempt.real()
+        attempt.run()
     return result
 
 
@@ -76,6 +81,9 @@ class _Attempt:
         self.longest = budget + core.grace.total_seconds()
         self.stops = Stops(monotonic=ports.monotonic, budget=budget, grace=core.grace.total_seconds(),
                            memory=core.memory, last_words=self._last_words)
+        self.lock: Any = None
+        self.db: Any = None
+        self.begun = False              # the run may have a row of its own
         self.installation = ""
         self.doubt: str | None = None   # why the clock is not trusted
         self.complete = True            # as far as is known, the app's tables have all that jobs need
@@ -85,45 +93,71 @@ class _Attempt:
         self.shards = config.shards(job)
         self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
 
-    def dry(self) -> None:
-        """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
-        db = self.stops.database = self.ports.database(readonly=True)
+    def run(self) -> None:
+        """Work until it ends, then store how. No alarm and no impatient signal comes after the work."""
         try:
-            self.complete = version.check(db)
-            self._look_at_clock(db)
-            self._call(db)
-        except errors.Stopped as stopped:
-            self._ended_by_force(stopped)
+            ended = self.stops.run(self._dry if self.request.dry_run else self._real)
+            if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
+                self._ended_by_force(str(ended) or "SIGINT")
+            elif ended is not None:
+                raise ended
+            self._settle()
         finally:
-            db.close()
-        self._close()
+            self._give_back()
 
-    def real(self) -> None:
+    def _dry(self) -> None:
+        """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
+        self.db = self.stops.database = self.ports.database(readonly=True)
+        self.db.left = self._left
+        self.complete = version.check(self.db)
+        self._look_at_clock(self.db)
+        self._call(self.db)
+
+    def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.own(self.core.state_dir))
         names = [self.job.name] if self.shard[1] > 1 else shards.names(self.job.name, self.shards)
-        lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
+        self.lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])
         try:
-            lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
-            self.stops.lock = lock
-            self._under_lock(lock)
+            self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
+            self.stops.lock = self.lock
+            self._database()
+            if self._begin(self.db, self.lock):
+                self._call(self.db)
         except errors.LockHeld as held:
             self._skip(str(held))
         except errors.JobsError as error:
             self.log.error("run not started", error=str(error))
             raise
-        except errors.Stopped as stopped:       # while it was waiting for the lock or the database
-            self._ended_by_force(stopped)
-            self._close()
-        finally:
-            lock.release()
-            self.log.close()
+
+    def _left(self) -> float:
+        """Seconds to the hard limit."""
+        return self.stops.hard - self.ports.monotonic()
+
+    def _settle(self) -> None:
+        """Store and log an outcome that is known by now."""
+        self._close()
+        if self.begun:
+            self._finish()
+        elif self.result["status"] == "timeout" and not self.request.dry_run:
+            self.log.error("run ended", **as_json(self.result))
+            self._keep()
+
+    def _give_back(self) -> None:
+        if self.db is not None:
+            self.db.left = None
+            if self.request.dry_run:
+                self.db.close()
+        if self.lock is not None:
+            self.lock.release()
+        self.log.close()
 
     def _skip(self, holder: str) -> None:
         db = None
         try:
             db = self.ports.connect(timeout=SKIP_SECONDS)
+            db.left = self._left
             version.check(db)
             row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job AND status = 'running'"
                          " ORDER BY id DESC LIMIT 1", job=self.job.name)
@@ -143,50 +177,43 @@ class _Attempt:
         self._close()
         self.log.event("run skipped", reason=why)
 
-    def _under_lock(self, lock) -> None:
-        try:
-            db = self._database()
-            self.stops.database = db
-            if not self._begin(db, lock):
-                return
-            self._call(db)
-        except errors.Stopped as stopped:
-            self._ended_by_force(stopped)
-        self.stops.calm()
-        self._close()
-        self._finish()
-
-    def _database(self):
-        db = self.ports.database()
-        self.complete = version.check(db)
-        return db
+    def _database(self) -> None:
+        self.db = self.stops.database = self.ports.database()
+        self.db.left = self._left
+        self.complete = version.check(self.db)
 
     def _begin(self, db, lock) -> bool:
         """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
         result, now = self.result, self.result["started_at"]
         if self.stops.heard:
             result.update(status="interrupted", stop_reason=self.stops.heard)
-            self._close()
             return False
+        db.left = lambda: self.stops.soft - self.ports.monotonic()      # to find it busy is no reason to be killed
         try:
+            history.store_kept(db, self.core.state_dir, self.job.name, self.installation)
             self._look_at_clock(db)
             for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
                 self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                                progress=dead["progress"])
             trigger = self._trigger(db)
+            self.begun = True           # before it is true, as a signal may come in between
             begun = trigger is not None and history.begin(
                 db, result, installation=self.installation, lock_name=lock.name, trigger=trigger,
                 lease_until=now + timedelta(seconds=self.longest + LOCK_MARGIN))
         except errors.Busy as error:
+            self.begun = False
             self._not_started(f"{BUSY}{error}")
+            self._keep()
             return False
+        finally:
+            db.left = self._left
+        self.begun = begun
         if begun:
             slot = result["slot"] and clock.text(result["slot"])
             self.log.event("run started", trigger=trigger, slot=slot)
             self._ping(started=True)
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
-            self._close()
         return begun
 
     def _look_at_clock(self, db) -> None:
@@ -254,12 +281,12 @@ class _Attempt:
         if result["status"] in ("ok", "partial"):
             result["status"] = "failed"
 
-    def _ended_by_force(self, stopped) -> None:
+    def _ended_by_force(self, why: str) -> None:
         """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
-        self.stops.calm()
         if self.stops.database is not None:
             self.stops.database.invalidate()
-        why = str(stopped)
+        if self.result["status"] != "running":          # it struck when all was done
+            return
         self.result.update(stop_reason=why)
         if why == self.stops.HARD:
             self.result.update(status="timeout", error=f"ended at the hard limit, {self.longest:.0f} seconds after "
@@ -269,13 +296,25 @@ class _Attempt:
 
     def _finish(self) -> None:
         """Store the outcome, in the row and in the log."""
-        result = self.result
+        result, now = self.result, self.ports.monotonic
+        until = max(self.stops.hard, now() + STORE_SECONDS)
+        self.db.left = lambda: until - now()
         try:
-            history.finish(self.ports.database(), result, self.ports.sleep)
+            history.finish(self.db, result, self.ports.sleep, self.db.left)
         except errors.DatabaseError as error:
-            result.update(status="failed", error=f"the outcome could not be stored: {error}")
+            self._keep()
+            if result["status"] != "timeout":
+                result.update(status="failed", error=f"the outcome could not be stored: {error}")
         self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
         self._ping()
+
+    def _keep(self) -> None:
+        """What the database does not take, the next run stores."""
+        outcome = {**as_json(self.result), "trigger": self.request.trigger, "pid": os.getpid()}
+        try:
+            unrecorded.keep(self.core.state_dir, outcome, begun=self.begun)
+        except OSError as error:
+            self.log.error("outcome not kept", error=str(error))
 
     def _ping(self, started: bool = False) -> None:
         """Tell the service that `ping_url` names. It never changes how the run ends."""

@@ -52,7 +52,7 @@ class Signals:
 
 
 class Stops(Signals):
-    """Soft and hard ends of one run. Use as a context manager around all of it.
+    """Soft and hard ends of one run. Use as a context manager around all of it, with the work in `run`.
 
     lock       what must still be ours, once it is taken         database  what the run may hang in
     last_words(sentence)  called when the process is about to end itself, from another thread
@@ -93,13 +93,30 @@ class Stops(Signals):
     def __enter__(self):
         super().__enter__()
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
-        left = max(0.05, self.hard - self._monotonic())
-        self._others_timer = signal.setitimer(signal.ITIMER_REAL, left, AGAIN_SECONDS)
-        self._watchdog.start(left)
         return self
 
+    def run(self, work) -> BaseException | None:
+        """Call `work` under the hard limit; what it ended with, if not by itself: Stopped, or whatever it raised.
+
+        This is the one place that hears an alarm. What follows stores the outcome, and is struck by none.
+        """
+        ended: BaseException | None = None
+        try:
+            try:
+                left = max(0.05, self.hard - self._monotonic())
+                self._others_timer = signal.setitimer(signal.ITIMER_REAL, left, AGAIN_SECONDS)
+                self._watchdog.start(left)
+                work()
+            except BaseException as error:      # noqa: BLE001  given to the caller, once no alarm can come any more
+                ended = error
+            self.calm()
+        except Stopped as error:                # struck between those two lines: the next one is a second away
+            self.calm()
+            ended = error
+        return ended
+
     def calm(self) -> None:
-        """The end was heard, and what follows stores the outcome: no more alarms. The watchdog stays."""
+        """No more alarms. The watchdog stays."""
         self._calm = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         self._watchdog.heard()
@@ -119,6 +136,8 @@ class Stops(Signals):
             raise Stopped("SIGINT twice")
 
     def _alarm(self, _number, _frame) -> None:
+        if self._calm:                           # it was on its way already
+            return
         if not self._alarmed:                    # the next alarm may come while this one is dealt with
             self._alarmed = True
             self._wake()

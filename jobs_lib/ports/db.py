@@ -37,13 +37,14 @@ class Database:
     """One connection, opened again by itself when it was lost outside a transaction.
 
     `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
+    `left()`, when set, tells the seconds that are left to whoever uses it: no call takes much longer than that.
     `journal`, when set, hears of each transaction: `begin()`, then `committed()` or `rolled_back()` (journal.py).
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
         self.dialect, self.name, self.readonly = dialect, name, readonly
         self.for_update = "" if readonly else dialect.for_update
-        self.on_statement = self.journal = None
+        self.on_statement = self.journal = self.left = None
         self.current: Transaction | None = None         # the open transaction
         self._target, self._create = target, create
         self._raw = None
@@ -137,6 +138,7 @@ class Database:
     def _send(self, text: str, bound: dict, take):
         raw = self._ready()
         try:
+            self.dialect.limit(raw, self._target, self.left and self.left())
             return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
             if self.dialect.forgive(raw, error):
@@ -232,8 +234,9 @@ class Database:
         if self._closed:
             raise DatabaseError("the database connection was closed")
         if self._raw is None:
+            target = self.dialect.within(self._target, self.left()) if self.left else self._target
             try:
-                self._raw = self.dialect.connect(self._target, self.readonly, self._create)
+                self._raw = self.dialect.connect(target, self.readonly, self._create)
             except self.dialect.Error as error:
                 raise self.dialect.trouble(error, self._target) from None
 

@@ -21,15 +21,30 @@ class Transaction:
         if database.current:
             raise RuntimeError("a transaction is open already: they cannot be nested")
         try:
-            for begin in self._begin or (database.dialect.begin(database.readonly),):
-                database._run(begin, {}, _nothing, repeatable=True)
-            database.current = self
+            try:
+                self._open()
+            except Lost:                     # nothing was done in it yet: all of it once more, on a new connection
+                self._open()
             if database.journal:
                 database.journal.begin()
         except DatabaseError:
             raise
         except BaseException:
             database.invalidate()            # a signal, perhaps after the BEGIN
+            raise
+
+    def _open(self) -> None:
+        """All statements on one connection: what the first one sets holds for that one alone."""
+        database = self._database
+        first, *more = self._begin or (database.dialect.begin(database.readonly),)
+        self.broken = None
+        database._run(first, {}, _nothing, repeatable=True)
+        database.current = self              # from here on a lost connection is told, and not opened anew
+        try:
+            for statement in more:
+                database._run(statement, {}, _nothing)
+        except DatabaseError:
+            database.current = None
             raise
 
     def __exit__(self, kind, error, trace) -> None:

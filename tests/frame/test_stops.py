@@ -39,11 +39,11 @@ def test_a_wait_ends_with_the_budget(site):                                  # R
 HANGS = ["sleep", "recv", "swallow"]
 
 
-def hung(site, how: str):
+def hung(site, how: str, **limits):
     """Run a job that hangs, with a budget and a grace of a second each."""
     site.configure(grace="1s")
     site.configure("hang", budget="1s", how=how)
-    return site.run("hang")
+    return site.run("hang", **limits)
 
 
 def assert_timed_out(site, done) -> None:
@@ -104,10 +104,10 @@ def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R
 
 @pytest.mark.slow
 def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R4, R2
-    done = hung(site, "code_that_holds_all")
-    assert done.code == 1
+    done = hung(site, "code_that_holds_all", timeout=200)
+    assert done.code == -signal.SIGPROF
     assert "in_code_that_holds_all" in done.err                              # where it hung
-    assert 2 + 10 <= done.seconds < 30
+    assert 2 + 10 <= done.seconds < 200                                      # of the processor's time, some 15
     site.configure("hang", how="no")
     site.run("hang")
     assert site.statuses("hang")[0] == "vanished"

@@ -82,14 +82,15 @@ def test_it_stands_in_the_log_too(site, tmp_path):
 
 
 def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
-    """The row stays `running`; the next run calls it vanished."""
+    """The row stays `running`, and how it ended is kept in a file; the next run stores it."""
     done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v", breaks="jobs_lib.history:finish")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
     assert "the outcome could not be stored" in done.err
     assert site.events("dig")[-1]["status"] == "failed"
     assert site.job("dig")["status"] == "ok"
-    assert site.statuses("dig") == ["vanished", "ok"]
+    assert site.statuses("dig") == ["ok", "ok"]
+    assert list((site.folder / "state" / "unrecorded").glob("*.json")) == []
 
 
 def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):

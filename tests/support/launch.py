@@ -2,7 +2,8 @@
 
 FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
 FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
-            function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM
+            function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM, FRAME_ALARM with SIGALRM,
+            which is how the hard limit strikes
 FRAME_BREAK `module:name`: each call of the function says that the database went away
 FRAME_SMALL `module:NAME=number`: this constant is so small
 """
@@ -62,7 +63,7 @@ def break_at(module: str, name: str) -> None:
 
 if os.environ.get("FRAME_NOW"):
     set_clock(os.environ["FRAME_NOW"])
-for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM)):
+for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM), ("FRAME_ALARM", signal.SIGALRM)):
     if os.environ.get(name):
         strike_at(how, *os.environ[name].split(":"))
 if os.environ.get("FRAME_BREAK"):

@@ -7,6 +7,8 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
     trouble(error, target) -> DatabaseError   the driver's error in our words
     forgive(raw, error) -> bool               whether the statement is to be tried once more
+    within(target, seconds) -> target         for a connect that may take so long
+    limit(raw, target, seconds)               no later call takes much longer; None: as long as it does by itself
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     exact(name)                               the same for a column that may not be there: an error, and no text

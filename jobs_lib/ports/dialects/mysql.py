@@ -36,7 +36,7 @@ batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25
 by_key = ""                          # for a range of the primary key it takes the primary key by itself
 after_batch = ""
 
-Target = namedtuple("Target", "user password host port socket ca tls database timeout")
+Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 # Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we
@@ -57,8 +57,11 @@ types = {
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
-CONNECT_SECONDS = 10
-KILL_SECONDS = 2             # to sign in only to end our own statement
+CONNECT_SECONDS = 10.0
+KILL_SECONDS = 2.0           # to sign in only to end our own statement
+READ_SECONDS = 300.0         # for an answer, where no run with a limit of its own waits: a server may be frozen
+LEAST_SECONDS = 0.5          # however little time is left
+LATER_SECONDS = 1.0          # after that time: the alarm of the run comes first
 IDLE_SECONDS = 900           # then the server ends a connection, and frees the rows of a host that vanished
 SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
@@ -101,12 +104,12 @@ def parse(url: str, base: str, timeout: float) -> Target:
     elif not tls:
         tls = "off" if (host or "localhost") in LOOPBACK and not ca else "verify"
     return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca, tls,
-                  unquote(database), timeout)
+                  unquote(database), timeout, CONNECT_SECONDS)
 
 
 def connect(target: Target, readonly: bool, create: bool):
     """A connection in autocommit with our settings, whatever the server's own are."""
-    raw = sign_in(target, CONNECT_SECONDS, _CONVERT)
+    raw = sign_in(target, target.connect, _CONVERT)
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
@@ -116,6 +119,16 @@ def connect(target: Target, readonly: bool, create: bool):
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
                        + (", READ ONLY" if readonly else ""))
     return raw
+
+
+def within(target: Target, seconds: float) -> Target:
+    return target._replace(connect=min(target.connect, max(LEAST_SECONDS, seconds)))
+
+
+def limit(raw, target: Target, seconds: float | None) -> None:
+    """PyMySQL looks at these before each read and write."""
+    raw._read_timeout = raw._write_timeout = READ_SECONDS if seconds is None else max(LEAST_SECONDS,
+                                                                                        seconds + LATER_SECONDS)
 
 
 def close(raw) -> None:

@@ -33,7 +33,8 @@ def sign_in(target, seconds: float, converters: dict):
     raw = _Connection(
         user=target.user, password=target.password, database=target.database, host=target.host, port=target.port,
         unix_socket=target.socket, charset="utf8mb4", client_flag=CLIENT.FOUND_ROWS, conv=converters,
-        connect_timeout=seconds, autocommit=None, local_infile=False, defer_connect=True,
+        connect_timeout=seconds, read_timeout=seconds, write_timeout=seconds, autocommit=None,
+        local_infile=False, defer_connect=True,
         auth_plugin_map=dict.fromkeys(REFUSED, _Refuse), **tls)
     raw.target = target
     try:

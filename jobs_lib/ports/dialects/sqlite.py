@@ -26,6 +26,8 @@ by_key = " NOT INDEXED"              # without statistics it prefers a time inde
 Target = namedtuple("Target", "path parameters timeout")
 MEMORY = ":memory:"
 NEEDED = 5                           # descriptors that it may need at once: the file, its journal, their folder
+LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
+MARGIN = 0.5                         # before that time is up: to be told that it is busy is better than to be ended
 CACHED = 12                          # prepared statements kept: with a list of ids, one takes 100 KB or more
 
 types = {
@@ -61,7 +63,7 @@ def parse(url: str, base: str, timeout: float) -> Target:
 def connect(target: Target, readonly: bool, create: bool):
     """Open the file in autocommit; only `create` may make it."""
     if target.path == MEMORY:
-        return sqlite3.connect(MEMORY, isolation_level=None)
+        return _mark(sqlite3.connect(MEMORY, isolation_level=None, factory=_Connection), target.timeout)
     if not os.path.exists(target.path):
         if readonly or not create:
             raise DatabaseError(f"no SQLite file {target.path}:"
@@ -100,12 +102,21 @@ def _create(path: str) -> None:
         raise DatabaseError(f"cannot make the SQLite file {path}: {error.strerror}") from None
 
 
-def _open(uri: str, timeout: float, factory=sqlite3.Connection):
-    return sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=factory,
-                           cached_statements=CACHED)
+class _Connection(sqlite3.Connection):
+    wait = 0.0                       # seconds that it waits for another writer
 
 
-class _Traceless(sqlite3.Connection):
+def _open(uri: str, timeout: float, factory=_Connection):
+    return _mark(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=factory,
+                                 cached_statements=CACHED), timeout)
+
+
+def _mark(raw, timeout: float):
+    raw.wait = timeout
+    return raw
+
+
+class _Traceless(_Connection):
     """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do,
     by SQLite's own rules: the last connection that may write takes them along."""
 
@@ -147,6 +158,18 @@ def _set_journal(uri: str, timeout: float) -> None:
         raw.execute("PRAGMA journal_mode = DELETE")
     finally:
         raw.close()
+
+
+def within(target: Target, seconds: float) -> Target:
+    return target._replace(timeout=min(target.timeout, max(LEAST_WAIT, seconds - MARGIN)))
+
+
+def limit(raw, target: Target, seconds: float | None) -> None:
+    """Its wait for another writer hears no signal, so it is shortened when little time is left."""
+    wait = target.timeout if seconds is None else min(target.timeout, max(LEAST_WAIT, seconds - MARGIN))
+    if wait != raw.wait:
+        raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        raw.wait = wait
 
 
 def close(raw) -> None:

@@ -16,7 +16,8 @@ from jobs_lib.options import Option
 def job(ctx):
     """Each item is one committed row of `usage_events`; what is done already is left out."""
     done = {row["threshold"] for row in ctx.db.query("SELECT threshold FROM {usage_events}")}
-    counts = {"dug": 0}
+    counts = ctx.counts
+    counts["dug"] = 0
     for number in range(1, ctx.options.items + 1):
         if number in done:
             continue
