@@ -114,8 +114,8 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
     if row["lock_name"] in lock.names and (row["installation"] == installation
                                            or row["lock_name"].startswith(DATABASE)):
         return True
-    last = max(filter(None, map(stored.time, (row["lease_until"], row["heartbeat_at"], row["started_at"]))),
-               default=None)
+    heard = stored.time(row["heartbeat_at"]) or stored.time(row["started_at"])
+    last = max(filter(None, (stored.time(row["lease_until"]), heard)), default=None)
     return last is None or last + SILENCE < now or last > now + LONGEST
 
 
