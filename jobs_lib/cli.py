@@ -6,7 +6,7 @@ import sys
 
 from . import catalogue, config
 from .console import Console, folded, guard
-from .errors import CONFIG, FAILED, ConfigError, JobsError, UsageError
+from .errors import CONFIG, FAILED, HARD_LIMIT, ConfigError, JobsError, Stopped, UsageError
 from .place import HOME
 from .ports import Ports
 
@@ -26,18 +26,21 @@ class Session:
 
 def main(argv: list[str]) -> int:
     """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on stderr."""
-    guard()
+    code = _main(argv)
+    return code if _flushed(sys.stdout) else code or FAILED
+
+
+def _main(argv: list[str]) -> int:
+    config_path = None
     try:
+        guard()
         words, config_path = take_config(argv)
         if words == [TICK]:
             return _tick(config_path)
         if words[1:] == ["--scheduled"] and words[0] in catalogue.names():
             return _scheduled(words[0], config_path)
         from .arguments import dispatch
-        code = dispatch(words, Session, config_path)
-        if sys.stdout is not None:
-            sys.stdout.flush()               # a closed pipe shows here, not when the interpreter ends
-        return code
+        return dispatch(words, Session, config_path)
     except ConfigError as error:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
@@ -45,15 +48,60 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return _say("jobs.py: stopped by Ctrl-C", FAILED)
     except BrokenPipeError:                  # `jobs.py list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flushed(sys.stdout)
         return FAILED
     except OSError as error:                 # a folder that may not be written, a full disk
+        if not error.filename and not _flushed(sys.stdout):
+            return FAILED
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
 
 
+    except MemoryError:
+        return _say("jobs.py: there is not enough memory: give it more, or let fewer jobs run at once", FAILED)
+    except Stopped:                          # outside of any run
+        return _say("jobs.py: ended at the hard limit", HARD_LIMIT)
+    except Exception as error:               # noqa: BLE001  a mistake of ours
+        return _say(_unexpected(error, config_path), FAILED)
+
+
+def _unexpected(error: Exception, config_path: str | None) -> str:
+    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`, if that is possible."""
+    words, place = type(error).__name__, ""
+    try:
+        from . import defects
+        words = defects.sentence(error)
+        settings = config.load(config_path, beside=HOME)
+        core, hidden = settings.section("core"), defects.secrets(settings)
+        words = defects.sentence(error, hidden)
+        from .logs import Log
+        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files)
+        log.error("exception", traceback=defects.trace(error, hidden))
+        log.close()
+        place = f"; {log.path} has the traceback"
+    except Exception:                        # noqa: BLE001  no memory, no configuration: the sentence has to do
+        pass
+    return f"jobs.py: an unexpected error: {words}{place}. Please report it"
+
+
+def _flushed(stream) -> bool:
+    """Whether all that was printed is written: else it is said here, not by the interpreter's end (exit code 120)."""
+    try:
+        if stream is not None:
+            stream.flush()
+        return True
+    except (OSError, ValueError) as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())      # the rest has to go somewhere
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            _say(f"jobs.py: standard output: {getattr(error, 'strerror', None) or error}", FAILED)
+        return False
+
+
 def _say(words: str, code: int) -> int:
-    print(folded(words, sys.stderr), file=sys.stderr)
+    try:
+        print(folded(words, sys.stderr), file=sys.stderr, flush=True)
+    except OSError:                          # nobody will ever read it
+        _flushed(sys.stderr)
     return code
 
 

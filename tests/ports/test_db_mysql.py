@@ -59,6 +59,36 @@ def test_our_session_settings_hold_whatever_the_servers_are(db, mariadb):
     assert mariadb.root("SELECT @@global.sql_mode, @@global.time_zone") == (("", "-05:00"),)
 
 
+ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1, sql_select_limit = 1,"
+       " tx_read_only = 1, max_statement_time = 0.3, sql_auto_is_null = 1, sql_big_selects = 0, max_join_size = 1,"
+       " foreign_key_checks = 0, unique_checks = 0")
+
+
+@pytest.fixture
+def odd(mariadb, url):
+    """A server whose defaults change what statements mean."""
+    migrated(url).close()
+    mariadb.root(f"SET GLOBAL init_connect = 'SET {ODD}'")
+    yield connect(url)
+    mariadb.root("SET GLOBAL init_connect = ''")
+
+
+def test_no_setting_of_the_server_changes_what_a_statement_means(odd, url, mariadb):
+    # R14: chained transactions left all that followed a commit unstored, every run `running`
+    with odd.transaction():
+        odd.insert("users", id=1, name="Zoë", created_at=NOW)
+    odd.insert("users", id=2, name="Zoë", created_at=NOW)
+    name = url.partition("?")[0].rpartition("/")[2]
+    assert mariadb.root(f"SELECT id, name FROM {name}.users ORDER BY id") == ((1, "Zoë"), (2, "Zoë"))
+    assert odd.execute("UPDATE {users} SET name = 'x' WHERE name = :name", name="Zoë") == 2     # without a key
+    assert len(odd.query("SELECT a.id FROM {users} a, {users} b, {users} c")) == 8
+    assert odd.query("SELECT id FROM {users} WHERE id IS NULL") == []
+    assert odd.value("SELECT SLEEP(0.5)") == 0
+    assert odd.row("SELECT @@foreign_key_checks AS keys_, @@unique_checks AS unique_, @@autocommit AS auto") == {
+        "keys_": 1, "unique_": 1, "auto": 1}
+    odd.close()
+
+
 def test_a_value_that_does_not_fit_is_an_error_not_cut(db):
     with pytest.raises(DatabaseError):
         db.insert("aliases", user_id=1, address="a" * 255, created_at=NOW)
@@ -179,6 +209,28 @@ def _lose_a_deadlock(db, other):
 
 
 # Connections that are lost
+
+def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_one_all_the_same(db, url, mariadb):
+    # R14: under READ COMMITTED, which is what a new connection begins with, each statement sees a moment of its own
+    with CutProxy(mariadb.port, b"CONSISTENT SNAPSHOT", before=True) as proxy:
+        reader = connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/"
+                         f"{url.partition('?')[0].rpartition('/')[2]}")
+        begun = []
+
+        def heal(sql, values):
+            begun.append(sql)
+            if sum("SNAPSHOT" in each for each in begun) == 2:
+                proxy.word = b""
+        reader.on_statement = heal
+        with reader.snapshot():
+            assert limits(reader) == [0, 0]
+            add(db, 1)
+            assert limits(reader) == [0, 0]
+        assert limits(reader) == [1, 0]
+        assert proxy.cuts == 1
+        reader.close()
+
+
 
 def test_a_batch_whose_connection_is_killed_is_done_again_as_a_whole(db, mariadb):
     # R16

@@ -5,10 +5,12 @@ FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGK
             function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM, FRAME_ALARM with SIGALRM,
             which is how the hard limit strikes
 FRAME_BREAK `module:name`: each call of the function says that the database went away
+FRAME_BUG   `module:name=Exception:words`: each call of the function raises that
 FRAME_SMALL `module:NAME=number`: this constant is so small
 """
 from __future__ import annotations
 
+import builtins
 import functools
 import importlib
 import os
@@ -61,6 +63,16 @@ def break_at(module: str, name: str) -> None:
     setattr(importlib.import_module(module), name, broken)
 
 
+def bug_at(place: str, error: str) -> None:
+    """The function has a mistake."""
+    kind, _, words = error.partition(":")
+
+    def bug(*_, **__):
+        raise getattr(builtins, kind)(words)
+    module, _, name = place.partition(":")
+    setattr(importlib.import_module(module), name, bug)
+
+
 if os.environ.get("FRAME_NOW"):
     set_clock(os.environ["FRAME_NOW"])
 for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM), ("FRAME_ALARM", signal.SIGALRM)):
@@ -68,6 +80,8 @@ for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM)
         strike_at(how, *os.environ[name].split(":"))
 if os.environ.get("FRAME_BREAK"):
     break_at(*os.environ["FRAME_BREAK"].split(":"))
+if os.environ.get("FRAME_BUG"):
+    bug_at(*os.environ["FRAME_BUG"].split("=", 1))
 if os.environ.get("FRAME_SMALL"):
     place, _, number = os.environ["FRAME_SMALL"].partition("=")
     setattr(importlib.import_module(place.partition(":")[0]), place.partition(":")[2], int(number))

@@ -57,15 +57,15 @@ class Site:
 
     def start(self, *words: str, now: str | None = None, kill: str | None = None,
               terminate: str | None = None, breaks: str | None = None, small: str | None = None,
-              alarm: str | None = None,
+              alarm: str | None = None, bug: str | None = None, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
               **how) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process."""
         given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now, "FRAME_KILL": kill,
                  "FRAME_TERM": terminate, "FRAME_BREAK": breaks,
-                 "FRAME_SMALL": small, "FRAME_ALARM": alarm}
+                 "FRAME_SMALL": small, "FRAME_ALARM": alarm, "FRAME_BUG": bug}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         process = subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder, text=True,
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
                                    env={**kept, **{name: value for name, value in given.items() if value}}, **how)
         self._started.append(process)
         return process

@@ -57,6 +57,13 @@ types = {
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
+# What else a server's defaults, or its init_connect, may change in what a statement means. The time limit of one
+# statement has another name on each; a comment hides it from the other.
+MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = utf8mb4,"
+           " character_set_results = utf8mb4, character_set_connection = utf8mb4, sql_safe_updates = 0,"
+           " sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0,"
+           " foreign_key_checks = 1, unique_checks = 1"
+           "/*!50708 , max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
 CONNECT_SECONDS = 10.0
 KILL_SECONDS = 2.0           # to sign in only to end our own statement
 READ_SECONDS = 300.0         # for an answer, where no run with a limit of its own waits: a server may be frozen
@@ -112,12 +119,11 @@ def connect(target: Target, readonly: bool, create: bool):
     raw = sign_in(target, target.connect, _CONVERT)
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
-        cursor.execute(f"SET SESSION autocommit = 1, sql_mode = '{MODE}', time_zone = '+00:00',"
-                       f" innodb_lock_wait_timeout = {wait}, lock_wait_timeout = {SCHEMA_WAIT_SECONDS},"
-                       f" wait_timeout = {IDLE_SECONDS}")
+        cursor.execute(f"SET SESSION sql_mode = '{MODE}', innodb_lock_wait_timeout = {wait},"
+                       f" lock_wait_timeout = {SCHEMA_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}, {MEANING}")
         # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others insert.
-        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"
-                       + (", READ ONLY" if readonly else ""))
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ "
+                       + ("ONLY" if readonly else "WRITE"))
     return raw
 
 

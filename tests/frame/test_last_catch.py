@@ -1,0 +1,63 @@
+"""Whatever goes wrong, `jobs.py` ends with one sentence and an exit code of its own, never with a traceback."""
+from __future__ import annotations
+
+import os
+import resource
+
+import pytest
+
+MB = 1024 ** 2
+
+
+def assert_one_sentence(done, code: int = 1) -> None:
+    assert done.code == code, done
+    assert done.err.startswith("jobs.py"), done
+    assert "Traceback" not in done.err
+    assert done.err.count("\n") == 1, done.err
+
+
+@pytest.mark.parametrize("words", [["list"], ["status"], ["dig", "--json"], ["run-due", "--json"]],
+                         ids=lambda words: words[0])
+def test_an_answer_that_cannot_be_written_is_a_failure(site, words):            # R69
+    with open("/dev/full", "w") as full:
+        done = site.run(*words, stdout=full)
+    assert_one_sentence(done)
+    assert "standard output: No space left on device" in done.err
+
+
+def test_nobody_to_hear_it_is_no_crash_either(site):                            # R69
+    with open("/dev/full", "w") as full:
+        assert site.run("list", stdout=full, stderr=full).code == 1
+        assert site.run("nosuchjob", stderr=full).code == 2
+
+
+@pytest.mark.parametrize("point", ["jobs_lib.catalogue:load", "jobs_lib.runner:run"])
+def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):       # R69, R72
+    done = site.run("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
+    assert_one_sentence(done)
+    assert "TypeError" in done.err
+    assert "somebody@" not in done.err
+    event, = site.events("jobs")
+    assert (event["event"], "in bug" in event["traceback"]) == ("exception", True)
+    assert "somebody@" not in event["traceback"]
+
+
+def test_too_little_memory_is_a_sentence(site):                                 # R69
+    done = site.run("status", bug="jobs_lib.catalogue:load_all=MemoryError:")
+    assert_one_sentence(done)
+    assert "memory" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["run-due"], ["status"], ["dig"]], ids=lambda words: words[0])
+def test_under_a_real_limit_of_memory_no_traceback_is_seen(site, words):        # R69
+    codes = set()
+    for size in range(24, 60, 4):
+        done = site.run(*words, preexec_fn=lambda size=size: resource.setrlimit(
+            resource.RLIMIT_AS, (size * MB, size * MB)))
+        # Below that, the interpreter itself does not start: what it says is its own.
+        if "jobs_lib" in done.err or done.err.startswith(("jobs.py", "dig")) or done.code == 0:
+            codes.add(done.code)
+            assert "Traceback" not in done.err, (size, done.err)
+    assert codes <= {0, 1, 124}
+    assert os.path.exists(site.folder)
