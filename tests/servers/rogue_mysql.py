@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+from functools import cache
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -16,6 +17,11 @@ SALT = b"abcdefgh", b"ijklmnopqrst"
 CAPABILITIES, TLS = 1 | 8 | 128 | 512 | 8192 | 32768 | 1 << 19, 1 << 11
 FIRST = {"caching": b"caching_sha2_password", "sha256": b"sha256_password"}
 OK = b"\x00\x00\x00\x02\x00\x00\x00"
+
+
+@cache
+def _key():
+    return rsa.generate_private_key(65537, 2048)
 
 
 class RogueMySQL:
@@ -32,7 +38,7 @@ class RogueMySQL:
         self._listener.bind(path or ("127.0.0.1", 0))
         self._listener.listen()
         self.port = 0 if path else self._listener.getsockname()[1]
-        self._key = rsa.generate_private_key(65537, 2048)
+        self._key = _key()
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> RogueMySQL:
