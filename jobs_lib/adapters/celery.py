@@ -69,19 +69,19 @@ def _app(config) -> Celery:
                     worker_redirect_stdouts=False, accept_content=["json"], task_serializer="json",
                     worker_enable_remote_control=False,
                     broker_transport_options={"confirm_publish": True, "socket_connect_timeout": CONNECT_SECONDS})
-    app.task(_saying_why(run.perform, 2), name=PERFORM, bind=True)
-    app.task(_saying_why(run.tick, 0), name=TICK, bind=True)
+    app.task(_saying_why(run.perform), name=PERFORM, bind=True)
+    app.task(_saying_why(run.tick), name=TICK, bind=True)
     app.finalize()
     for name in set(app.tasks) - {PERFORM, TICK}:          # Celery's own, which call others
         app.tasks.unregister(name)
     return app
 
 
-def _saying_why(function, length: int):
-    """The function as a task of that many arguments, with a line of ours for a message that is refused."""
+def _saying_why(function):
+    """The function as a task, with a line of ours for a message that is refused."""
     def call(task, *arguments, **keywords):
         try:
-            if keywords or len(arguments) != length:
+            if keywords:
                 raise Refused("it has other arguments than a message of these jobs")
             return function(*arguments)
         except Refused as error:

@@ -100,7 +100,7 @@ def _job_class():
             known = {name: value for name, value in raw_data.items() if name in FIELDS}
             try:
                 super().restore(known)
-                self.why = _why_not(self.func_name, self.instance, self.kwargs)
+                self.why = _why_not(self.func_name, self.instance, self.args, self.kwargs)
             except NoSuchJobError:                      # RQ drops it
                 raise
             except Exception:                           # noqa: BLE001  a field can be anything, and RQ would quit
@@ -120,10 +120,12 @@ def _job_class():
     return OurJob
 
 
-def _why_not(function, instance, keywords) -> str:
+def _why_not(function, instance, arguments, keywords) -> str:
     if not isinstance(function, str) or function not in (PERFORM, TICK):
         return f"it names {run.shown(function)}, which is no function of these jobs"
-    return "it holds more than a function and its arguments" if instance is not None or keywords else ""
+    if instance is not None or keywords or not isinstance(arguments, (list, tuple)):
+        return "it holds something else than a function and its arguments"
+    return ""
 
 
 def _worker_class():

@@ -32,13 +32,16 @@ def serve(config) -> None:
     _serving["path"] = os.path.abspath(config.path) if config.sources.found else None
 
 
-def perform(name: str, scheduled: bool, *more) -> dict:
-    """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it failed."""
+def perform(*asked) -> dict:
+    """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it failed.
+
+    asked: what the message says, which is (name, whether its slot is meant); Refused if it is anything else.
+    """
     if threading.current_thread() is not threading.main_thread():
         raise JobsError("jobs need a process of their own: start the worker with processes (prefork), not with threads")
     session = _session()
     try:
-        job = _asked_for(name, scheduled, more, session.config)
+        job, scheduled = _asked_for(asked, session.config)
         slot = scheduled_slot(session, job) if scheduled else None
         if scheduled and slot is None:
             return {}
@@ -51,10 +54,11 @@ def perform(name: str, scheduled: bool, *more) -> dict:
     return runner.as_json(result)
 
 
-def _asked_for(name, scheduled, more: tuple, config):
-    """The job or shard that a message asks for; Refused if no message of ours would."""
-    if more or not isinstance(name, str) or not isinstance(scheduled, bool):
+def _asked_for(asked: tuple, config) -> tuple:
+    """(the job or shard that a message asks for, whether its slot is meant); Refused if no message of ours would."""
+    if [type(each) for each in asked] != [str, bool]:
         raise Refused("it has other arguments than the name of a job and whether its slot is meant")
+    name, scheduled = asked
     whole = shards.whole(name)
     if whole not in catalogue.names():
         raise Refused("it asks for a job that is not there")
@@ -63,12 +67,12 @@ def _asked_for(name, scheduled, more: tuple, config):
         raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how many there are")
     if not scheduled and not config.job(job).enabled:
         raise Refused(f"{whole} is switched off: `jobs.py {whole}` runs it here and now")
-    return job
+    return job, scheduled
 
 
-def tick(*more) -> list[str]:
+def tick(*asked) -> list[str]:
     """Give to the workers what is due, as the engine's own scheduler asks for each minute. The names."""
-    if more:
+    if asked:
         raise Refused("it has other arguments than none")
     session = _session()
     try:
