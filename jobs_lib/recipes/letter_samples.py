@@ -58,7 +58,7 @@ SAMPLES: dict = {
     },
     "webhook_disabled": {
         "url": "https://shop.example/hooks/mail", "reason": "it failed for 5 days: the last answer was 503",
-        "disabled_at": "2026-11-24 15:05:00 UTC",
+        "disabled_at": "24 November 2026, 15:05 UTC",
     },
     "domain_verified": {**DOMAIN, "was_verified": False, "advice": [DMARC]},
     "domain_failing": {**DOMAIN, "records": [MX], "end": "25 November 2026, 15:05 UTC"},

@@ -79,7 +79,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
         "first_day": letters.day(first), "first": letters.minute(first),
         "messages": [{"sender": row["sender"] or "(no sender)",
                       "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
-                      "alias": aliases.get(row["alias_id"], "an alias that is gone"),
+                      "alias": aliases.get(row["alias_id"], "a deleted alias"),
                       "received": letters.minute(clock.parse(row["held_at"])), "size": letters.size(row["size_bytes"]),
                       "gone": letters.minute(gone[row["id"]])} for row in rows],
     }

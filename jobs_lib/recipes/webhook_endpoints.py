@@ -70,7 +70,7 @@ def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
         return
     letter = letters.write(ctx, KIND, {
         "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": reason,
-        "disabled_at": f"{clock.text(now)} UTC"})
+        "disabled_at": letters.minute(now)})
     notices.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, to_email=user["email"], letter=letter,
                   dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}")
 

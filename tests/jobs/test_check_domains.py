@@ -131,7 +131,7 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
     look(owned)
     assert kinds(owned) == ["domain_failing"]
     notice = owned.rows("notifications")[0]
-    assert notice["subject"] == "Please repair example.org before 27 November 2026, 14:30 UTC"
+    assert notice["subject"] == "Please fix the DNS records of example.org before 27 November 2026, 14:30 UTC"
     assert "mail.other.example comes before us" in " ".join(notice["body_text"].split())
     for _ in range(7):
         look(owned, 10)
@@ -180,7 +180,7 @@ def test_only_what_is_required_decides(owned):
     assert row(owned)["status"] == "verified"
     assert results(owned)["dmarc"]["state"] == "fail"
     text = owned.rows("notifications")[0]["body_text"]
-    assert "Worth doing: DMARC" in text
+    assert "Recommended: DMARC" in text
     owned.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL")
     owned.config(dns=DNS, check_domains={"require": "ownership, dmarc"})
     owned.run(JOB)

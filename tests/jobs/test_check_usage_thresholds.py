@@ -184,9 +184,9 @@ def test_one_notice_tells_of_both_limits_the_higher_first(bench):
     assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
         "usage_threshold", "porter", "u1@home.example", "usage-threshold:1:2026-11-15:emails:80")
     assert row["subject"] == "You have used 80 % of your e-mail allowance in this billing period"
-    assert ("You have used 4,100 of 5,000 e-mails, which is 82 % of your e-mail\nallowance of this billing period.\n\n"
-            "You have used 7.0 GB of 10 GB, which is 70 % of your mail traffic of\nthis billing period.\n\n"
-            "A new billing period begins on 15 December 2026.") in row["body_text"]
+    assert ("You have used 4,100 of 5,000 e-mails. That is 82 % of your e-mail allowance in this billing period. "
+            "You have used 7.0 GB of 10 GB. That is 70 % of your mail traffic in this billing period. "
+            "A new billing period begins on 15 December 2026.") in " ".join(row["body_text"].split())
 
 
 def test_what_is_used_up_is_said_so(bench):
@@ -194,8 +194,9 @@ def test_what_is_used_up_is_said_so(bench):
     bench.table("usage_daily", [used(9, 5_300_000)])
     bench.run(JOB)
     [row] = bench.rows("notifications")
-    assert "Your mail traffic of this billing period is used up: 5.3 MB of 5.0 MB." in row["body_text"]
-    assert "Until then messages may be held" in " ".join(row["body_text"].split())
+    text = " ".join(row["body_text"].split())
+    assert "You have used all of your mail traffic in this billing period: 5.3 MB of 5.0 MB." in text
+    assert "Until then, we may hold messages back." in text
 
 
 def test_as_usage_grows_each_threshold_is_told_once(bench):

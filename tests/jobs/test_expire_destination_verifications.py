@@ -114,7 +114,7 @@ def test_three_days_before_the_removal_its_owner_is_told_instead_of_reminded(own
     assert owned.run(JOB) == {"tokens": 0, "notices": 2, "removed": 0}
     reminder, removal = sorted(owned.rows("notifications"), key=lambda row: row["kind"])
     assert (removal["kind"], removal["persona"], removal["priority"]) == ("destination_removal", "porter", 1)
-    assert removal["subject"] == "2 unverified destinations will be removed from 27 November 2026 on"
+    assert removal["subject"] == "2 unverified destinations will be removed on or after 27 November 2026"
     assert "d2@" in reminder["body_text"]
     assert "d2@" not in removal["body_text"]
     assert owned.ids("destinations", "removal_notified_at IS NOT NULL AND reminded_at IS NOT NULL") == [1, 3]

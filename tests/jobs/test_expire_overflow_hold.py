@@ -77,40 +77,42 @@ def test_the_warning_says_what_goes_when_and_how_to_keep_it(hold):
     ])
     hold.run(JOB, warn_before="3d")
     [row] = hold.rows("notifications")
-    assert row["subject"] == "3 held messages will be deleted from 25 November 2026 on"
+    assert row["subject"] == "3 held messages will be deleted on or after 25 November 2026"
     assert row["body_text"] == """\
 Hello Jo,
 
-From 25 November 2026, 14:30 UTC on, 3 messages that we hold for you
-will be deleted for good.
+We hold 3 messages for you. They will be deleted for good, the first on
+or after 25 November 2026, 14:30 UTC.
 
-Your account was over its limit when they came in, and a held message is
-kept for 30 days.
+Your account was over its limit when they arrived. We keep a held
+message for 30 days.
 
-To keep a message, sign in and release it before its time below:
+To keep a message, sign in and release it before the time shown below:
 https://mail.example.org
 
-What you do not release is deleted with all its content, and nobody can
-bring it back. Nothing is deleted sooner than 24 hours after this mail
-was sent.
+We delete what you do not release, with all its content. Nobody can
+restore it. We delete nothing until 24 hours after this mail was sent.
 
   Subject:   Order Bcc: all@x.example
   From:      sender1@shop.example
   To:        shop@alias.example
-  Received:  15 October 2026, 14:30 UTC, 12 kB
-  Deleted:   from 25 November 2026, 14:30 UTC on
+  Received:  15 October 2026, 14:30 UTC
+  Size:      12 kB
+  Deleted:   on or after 25 November 2026, 14:30 UTC
 
   Subject:   (no subject)
   From:      (no sender)
   To:        club@alias.example
-  Received:  26 October 2026, 13:30 UTC, 100 bytes
-  Deleted:   from 25 November 2026, 14:30 UTC on
+  Received:  26 October 2026, 13:30 UTC
+  Size:      100 bytes
+  Deleted:   on or after 25 November 2026, 14:30 UTC
 
   Subject:   <script>x</script>
   From:      sender3@shop.example
-  To:        an alias that is gone
-  Received:  28 October 2026, 13:30 UTC, 3.4 MB
-  Deleted:   from 27 November 2026, 13:30 UTC on
+  To:        a deleted alias
+  Received:  28 October 2026, 13:30 UTC
+  Size:      3.4 MB
+  Deleted:   on or after 27 November 2026, 13:30 UTC
 
 --\x20
 Overflow desk
@@ -125,10 +127,10 @@ def test_a_single_message_without_a_link_reads_well_too(hold):
     hold.table("overflow_hold", [message(hold, 1, timedelta(days=29, hours=1))])
     hold.run(JOB, warn_before="3d", keep="32d")
     [row] = hold.rows("notifications")
-    assert row["subject"] == "A held message will be deleted from 27 November 2026 on"
-    assert ("From 27 November 2026, 13:30 UTC on, a message that we hold for you will\nbe deleted for good.\n\n"
-            "Your account was over its limit when it came in, and a held message is\nkept for 32 days.\n\n"
-            "To keep a message, sign in and release it before its time below.\n\n") in row["body_text"]
+    assert row["subject"] == "A held message will be deleted on or after 27 November 2026"
+    assert ("We hold a message for you. It will be deleted for good on or after 27 November 2026, 13:30 UTC. "
+            "Your account was over its limit when it arrived. We keep a held message for 32 days. "
+            "To keep a message, sign in and release it before the time shown below. ") in " ".join(row["body_text"].split())
     assert row["body_text"].endswith("-- \nHeld mail\n")
     assert "Sign in" not in row["body_html"]
 
@@ -266,7 +268,7 @@ def test_warned_earlier_or_later_a_message_goes_at_its_time_but_not_within_24_ho
 def test_a_keep_shorter_than_the_warning_warns_at_once(hold):
     hold.table("overflow_hold", [message(hold, 1, timedelta(seconds=1))])
     assert hold.run(JOB, keep="12h") == {**NONE, "notices": 1}
-    assert "from 25 November 2026, 14:30 UTC on" in hold.rows("notifications")[0]["body_text"]
+    assert "on or after 25 November 2026, 14:30 UTC" in hold.rows("notifications")[0]["body_text"]
 
 
 # Who is told

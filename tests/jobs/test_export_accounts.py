@@ -558,7 +558,7 @@ def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch
     assert [event["event"] for event in bench.events("export_accounts") if event["level"] == "error"] == [
         "export failed"]
     bench.run("send_notifications")
-    assert "We have tried several times" in " ".join(bench.outbox[-1].text.split())
+    assert "We tried several times" in " ".join(bench.outbox[-1].text.split())
     assert bench.run("export_accounts")["failed"] == 0
 
 
