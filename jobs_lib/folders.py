@@ -46,6 +46,14 @@ def owner_words(path: str) -> str:
             f"`chown -R {ours} {path}` as root")
 
 
+def cause(error: OSError) -> str:
+    """What the system refused, with its path, and what to do where another user is the reason."""
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        return f"{error.filename} cannot be used: {owner_words(error.filename)}"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
 def user_name(number: int) -> str:
     """The name of a user, or his number where he has none."""
     import pwd

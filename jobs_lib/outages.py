@@ -37,7 +37,8 @@ class Outages:
     def workers(self, problems: list[str]) -> None:
         """What is due could not be given to the workers. check_jobs alerts."""
         for problem in problems:
-            if alert_away.met(self._config, self._ports, standing.WORKERS, problem, alert=False).say:
+            met = alert_away.met(self._config, self._ports, standing.WORKERS, problem, alert=False)
+            if met.say or self._console.level > 0:
                 self._say(problem)
 
     def back(self, names) -> None:

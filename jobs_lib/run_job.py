@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from . import due, runner, schedule, shards, standing
+from . import due, folders, runner, schedule, shards, standing
 from .errors import FAILED, OK, Busy, DatabaseError, NoAccess
 from .job import CRON
 from .render.words import outcome_words, samples_words
@@ -50,13 +50,16 @@ def run(job, args, make_session, config_path) -> int:
     except DatabaseError as error:
         if args.dry_run or (isinstance(error, Busy) and not by_cron):
             raise
-        met = _outages(session).failed(error)
+        met = outages_of(session).failed(error)
         if met.say or not by_cron:
             raise
         return OK if met.early else FAILED
     except (NoAccess, OSError) as error:
-        if not by_cron or isinstance(error, BrokenPipeError) or _outages(session).failed(error).say:
+        if not by_cron or isinstance(error, BrokenPipeError):
             raise
+        error = NoAccess(folders.cause(error)) if isinstance(error, OSError) else error
+        if outages_of(session).failed(error).say:
+            raise error from None
         return FAILED
 
 
@@ -75,8 +78,8 @@ def _run(job, args, session, by_cron: bool) -> int:
     result = runner.run(job, session.config, session.ports, request, session.console)
     if by_cron:
         if runner.found_busy(result):
-            return _outages(session).busy(result)
-        _back(session)
+            return outages_of(session).busy(result)
+        back(session)
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -86,7 +89,8 @@ def _run(job, args, session, by_cron: bool) -> int:
     return runner.exit_code(result, args.fail_if_locked) or failed
 
 
-def _outages(session):
+def outages_of(session):
+    """What says, alerts and ends what keeps every job from running (outages.py)."""
     from .outages import Outages
     return Outages(session.config, session.ports, session.console, "jobs.py")
 
@@ -96,15 +100,15 @@ def _is_for_cron(session, job) -> bool:
     from . import workers
     left, problems, _ = workers.hand_over(session.config, workers.parts(session.config, job))
     if problems:
-        _outages(session).workers(problems)
+        outages_of(session).workers(problems)
     return bool(left)
 
 
-def _back(session) -> None:
+def back(session) -> None:
     """This run has written to the database and used its files: what kept others from that is over."""
     found = standing.names(session.config.section("core"))
     if over := [name for name in standing.BARS_ALL if name in found]:
-        _outages(session).back(over)
+        outages_of(session).back(over)
 
 
 def _answer(session, result: dict, **more) -> None:

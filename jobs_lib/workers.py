@@ -10,6 +10,8 @@ from .job import CRON, PRIORITIES
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
 EXPIRES = 600                   # seconds that a message of the schedule is worth: then it is due again anyway
 
+PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
+
 Message = namedtuple("Message", "name scheduled queue seconds")
 Message.__doc__ = """What an adapter puts into a queue.
 
@@ -32,6 +34,8 @@ def engine(mode: str):
     It has `enqueue(config, [Message])`, `worker(config, queues, burst, processes)` and `scheduler(config, queue)`.
     """
     try:
+        for package in PACKAGES[mode]:          # here, and not in the middle of what it does
+            __import__(package)
         return __import__(f"{adapters.__name__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
         package = "celery" if mode == "celery" else "rq"

@@ -13,10 +13,10 @@ import threading
 
 from .. import catalogue, runner, shards, workers
 from ..cli import Session
-from ..errors import JobsError
+from ..errors import DatabaseError, JobsError, NoAccess
 from ..logs import Log
 from ..render.words import outcome_words
-from ..run_job import publish, scheduled_slot
+from ..run_job import back, outages_of, publish, scheduled_slot
 from ..workers import Refused
 
 SHOWN = 60
@@ -46,12 +46,24 @@ def perform(*asked) -> dict:
         if scheduled and slot is None:
             return {}
         result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot), session.console)
+        _noted(result, session)
         publish([result], session.config, session.ports, session.console)
+    except (DatabaseError, NoAccess) as error:
+        outages_of(session).failed(error)           # alerts, as a run by cron does: check_jobs cannot
+        raise
     finally:
         session.ports.close()
     if result["status"] in runner.EXIT_CODES:
         raise RunFailed(outcome_words(result))
     return runner.as_json(result)
+
+
+def _noted(result: dict, session) -> None:
+    """Whether what keeps every job from running goes on, or is over."""
+    if runner.found_busy(result):
+        outages_of(session).busy(result)
+    else:
+        back(session)
 
 
 def _asked_for(asked: tuple, config) -> tuple:
@@ -77,6 +89,9 @@ def tick(*asked) -> list[str]:
     session = _session()
     try:
         return workers.enqueue_due(session.config, session.ports)
+    except DatabaseError as error:
+        outages_of(session).failed(error)
+        raise
     finally:
         session.ports.close()
 

@@ -1,6 +1,7 @@
 """What every engine has to do: RQ, Celery with Redis, Celery with RabbitMQ. An engine of your own joins the list."""
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -9,6 +10,7 @@ import pytest
 
 from tests.adapters.conftest import end
 from tests.servers.smtp_sink import free_port
+from tests.servers.web import Web
 from tests.support.site import until
 
 pytestmark = pytest.mark.slow
@@ -148,10 +150,35 @@ def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R
     assert "The jobs of workers wait until it is there again" in waits.err
     assert site.runs() == []
     site.configure("worker", fallback="cron")
-    instead = site.run("run-due")
+    instead = site.run("run-due", "-v")
     assert "The jobs of workers are run by cron meanwhile" in instead.err
     assert (site.statuses(), slots(site, "tick_normal")) == (["ok"], 1)
     assert max(asked.seconds, waits.seconds, instead.seconds) < 15
+
+
+def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, engine):   # R69
+    site.enable("tick_normal")
+    url = engine.broker.url.replace(str(engine.broker.port), str(free_port()))
+    engine.configure(site, url=url, fallback="wait")
+    assert [site.run("run-due").err.count("\n") for _ in range(2)] == [1, 0]
+    engine.configure(site, fallback="wait")
+    back = site.run("run-due")
+    assert (back.code, back.err.count("\n")) == (0, 1)
+    assert "The workers are given their jobs again" in back.err
+    assert site.run("run-due").err == ""
+
+
+def test_a_worker_without_a_database_alerts_as_cron_does(site, engine, crew):             # R69
+    site.enable("tick_normal")
+    engine.configure(site)
+    with Web() as outside:
+        site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
+        assert site.run("enqueue", "tick_normal").code == 0
+        site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
+        crew(site)
+        alert, = until(lambda: outside.requests)
+    assert json.loads(alert.body)["troubles"][0]["kind"] == "database"
+    assert b"secret-word" not in alert.body
 
 
 def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R1
@@ -162,7 +189,7 @@ def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R
         told = site.run("run-due")
     finally:
         engine.broker.fill(False)
-    assert f"jobs.py: [worker] {engine.option}: " in told.err
+    assert f"jobs.py run-due: [worker] {engine.option}: " in told.err
     assert "memory" in told.err
     assert told.seconds < 15
     assert site.statuses() == ["ok"]

@@ -352,6 +352,35 @@ def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):     
     assert "Traceback" not in done.stderr
 
 
+# A package that is missing
+
+def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """`jobs.py WORDS` by a Python that has nothing but its standard library."""
+    return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder, text=True, timeout=60,
+                          capture_output=True, stdin=subprocess.DEVNULL,
+                          env={"PATH": os.environ["PATH"], "JOBS_CONFIG": str(site.folder / "config.ini"),
+                               **environment})
+
+
+@pytest.mark.parametrize("mode", ["rq", "celery"])
+def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, outside, mode):       # R69
+    site.enable("tick_critical", "tick_low", "tick_last")
+    site.configure("tick_low", mode=mode)
+    site.configure("alerts", ping_url=f"http://127.0.0.1:{outside.port}/ping")
+    first, second = (without_packages(site, "run-due", **at(minute)) for minute in (31, 36))
+    assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
+    assert first.stderr.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not installed")
+    assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
+    assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
+    assert [site.statuses(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
+    assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
+    incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["troubles"]
+    assert incident["kind"] == "workers"
+    site.configure("tick_low", mode="cron")
+    back = without_packages(site, "run-due", **at(41))
+    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
+
+
 # A run whose process has been killed
 
 def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_site):      # R59 R69
