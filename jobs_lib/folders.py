@@ -30,7 +30,8 @@ def private(path: str) -> str:
 
 
 def owner_words(path: str) -> str:
-    """Whose a file is that this user may not use, and how to get out of it, for the end of a sentence."""
+    """Whose a file is that this user may not use, and how to get out of it, for the end of a sentence about it."""
+    asked = path
     while path and not os.path.lexists(path):
         path, before = os.path.dirname(path), path
         if path == before:
@@ -39,10 +40,10 @@ def owner_words(path: str) -> str:
         owner = os.stat(path).st_uid
     except OSError:
         return f"user {user_name(os.geteuid())} may not use {path}"
-    ours = user_name(os.geteuid())
+    ours, it = user_name(os.geteuid()), "it" if path == asked else path
     if owner == os.geteuid():
-        return f"the permissions of {path} refuse it: run `chmod u+rwX {path}`"
-    return (f"{path} belongs to {user_name(owner)}, and the jobs run as {ours}: run them always as the same user, and "
+        return f"its permissions refuse it: run `chmod u+rwX {path}`"
+    return (f"{it} belongs to {user_name(owner)}, and the jobs run as {ours}: run them always as the same user, and "
             f"`chown -R {ours} {path}` as root")
 
 

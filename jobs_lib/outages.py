@@ -31,7 +31,7 @@ class Outages:
         error = Busy(result["stop_reason"][len(runner.BUSY):])
         met = self.failed(error)
         if met.say:
-            self._say(f"no job can run, since the database cannot be written: {error}")
+            self._say(said(error))
         return OK if met.early else FAILED
 
     def workers(self, problems: list[str]) -> None:
@@ -66,3 +66,8 @@ class Outages:
     def _say(self, words: str) -> None:
         self._console.fail(f"{self._start}: {words}")
 
+
+
+def said(error) -> str:
+    """The error as it is printed: that another writer holds the database alone does not say what follows from it."""
+    return f"no job can run, since the database cannot be written: {error}" if isinstance(error, Busy) else str(error)

@@ -7,7 +7,7 @@ failed is tried again after 15 minutes and after an hour.
 from __future__ import annotations
 
 from .. import catalogue, due, folders, locks, settings, standing
-from ..errors import CONFIG, FAILED, OK, TERMINATED, DatabaseError, JobsError, LockHeld, NoAccess
+from ..errors import CONFIG, FAILED, OK, TERMINATED, Busy, DatabaseError, JobsError, LockHeld, NoAccess
 from ..job import CRON, LAST
 from ..schema import version
 
@@ -68,13 +68,13 @@ def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[l
 
 def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[list[dict], int]:
     """No job can be run. It is raised where it is to be printed; in between the log and the service outside know."""
-    from ..outages import Outages
+    from ..outages import Outages, said
     error = NoAccess(folders.cause(error)) if isinstance(error, OSError) else error
     met = Outages(config, ports, console, NAME).failed(error, reads)
     _log(config, ports, error)
     _ping(config, ports, console, [], FAILED, "" if met.early else str(error))
     if met.say or repeat or console.level > 0:
-        raise error
+        raise type(error)(said(error)) if isinstance(error, Busy) and not met.early else error
     return [], OK if met.early else FAILED
 
 

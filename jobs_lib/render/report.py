@@ -17,6 +17,12 @@ from .report_parts import Words, badge, definitions, history, mail, queues, stor
 from .times import span
 
 TROUBLED = ("misconfigured", "failing", "late")
+# A job's name begins with what it is for.
+GROUPS = {"retry": "Deliver", "send": "Deliver", "check": "Check and count", "rollup": "Check and count",
+          "export": "Exports, closed accounts, expiry", "delete": "Exports, closed accounts, expiry",
+          "expire": "Exports, closed accounts, expiry", "purge": "Delete or archive past the retention",
+          "archive": "Delete or archive past the retention"}
+OTHERS = "Others"
 HEAD = """\
 <!doctype html>
 <html lang="en">
@@ -39,7 +45,7 @@ def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     """The whole page."""
     say = Words(clock.parse(found["generated_at"]), zone, private)
     title = _verdict(found)
-    parts = [_hero(found, title, say), _jobs(found, say), queues(found, say), mail(found, say), history(found, say),
+    parts = [_hero(found, title, say), queues(found, say), _jobs(found, say), mail(found, say), history(found, say),
              storage(found, say)]
     return (_head(title) + charts.PATTERNS
             + f'\n<header><div class="pair"><h1>Background jobs</h1><span class="soft">as of {say.stamp()} in'
@@ -97,14 +103,27 @@ def _trouble(trouble: dict, say: Words) -> str:
 
 
 def _jobs(found: dict, say: Words) -> str:
-    jobs = sorted(found["jobs"], key=lambda job: job["state"] not in TROUBLED)          # what fares badly stands first
-    rows = "".join(_job(job, found["days"], say) for job in jobs)
+    rows = "".join(_group(title, [job for job in found["jobs"] if _title(job) == title], found["days"], say)
+                   for title in (*dict.fromkeys(GROUPS.values()), OTHERS))
     return ('<section><h2 id="jobs">Jobs</h2><div class="card table"><table aria-labelledby="jobs"><thead><tr>'
             '<th scope="col">Job</th><th scope="col">Last run</th><th scope="col">Next</th>'
             '<th scope="col">Took</th><th scope="col" class="days">30 days</th></tr></thead>'
-            f"<tbody>{rows}</tbody></table></div>"
+            f"{rows}</table></div>"
             + definitions(("ok", "a day, as tall as its runs took long"), ("early", "some ended early, to go on"),
                           ("bad", "hangs from the top: the share of runs that failed")) + "</section>")
+
+
+def _title(job: dict) -> str:
+    return GROUPS.get(job["name"].partition("_")[0], OTHERS)
+
+
+def _group(title: str, jobs: list, days: list[str], say: Words) -> str:
+    """The jobs that are for one thing, those first that fare badly."""
+    if not jobs:
+        return ""
+    jobs = sorted(jobs, key=lambda job: job["state"] not in TROUBLED)
+    return (f'<tbody><tr class="group"><th scope="rowgroup" colspan="5">{escape(title)}</th></tr>'
+            + "".join(_job(job, days, say) for job in jobs) + "</tbody>")
 
 
 def _job(job: dict, days: list[str], say: Words) -> str:

@@ -70,12 +70,15 @@ def test_when_all_is_well_it_says_so(well):
 def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
     text = Page(page(troubled)).text
     assert "3 things need you" in text
-    first, _, rest = text.partition(" Jobs Job Last run")
+    first, _, rest = text.partition(" Queues ")                                     # incidents, queues, then jobs
+    assert rest.index("! stalled") < rest.index(" Jobs Job Last run") < rest.index("Runs in 30 days")
     assert "retry_webhooks failed" in first
     assert "python3 jobs.py history retry_webhooks" in first
     assert "purge_sessions had no success" in first
-    assert "! stalled" in rest
-    assert rest.index("retry_ webhooks") < rest.index("archive_ audit_ logs")      # what fares badly, before the others
+    groups = [rest.index(title) for title in ("Deliver retry_", "Check and count check_", "past the retention ")]
+    assert groups == sorted(groups)
+    assert rest.index("retry_ webhooks") < rest.index("retry_ forwards")           # what fares badly, before the others
+    assert rest.index("purge_ sessions") < rest.index("archive_ audit_ logs")
 
 
 def test_what_failed_once_or_is_paused_is_told_though_nothing_needs_you(bench):
