@@ -9,6 +9,7 @@ from jobs_lib import catalogue, clock, clock_doubt, health, troubles
 from jobs_lib.ports.mail import RETRY, SENT, Result
 from jobs_lib.sample import service
 from tests.support import databases
+from tests.support.bench import Bench
 
 NOT_LOOKED_AT = ("job_runs", "job_state", "meta", "gauges", "mail_counters", "alerts", "rollup_days",
                  "schema_migrations", "spool_suspects")
@@ -191,11 +192,13 @@ def test_the_servers_own_clock_is_asked(mariadb_bench, monkeypatch):            
 
 
 @pytest.fixture
-def mariadb_bench(bench):
-    """The bench where the database has a clock of its own."""
-    if bench.db.dialect.clock == "NULL":
-        pytest.skip("SQLite has no clock but the host's")
-    return bench
+def mariadb_bench(tmp_path, mariadb, pool):
+    """The bench where the database has a clock of its own: SQLite has none but the host's."""
+    url = pool.mariadb(mariadb)
+    made = Bench(tmp_path, url)
+    yield made
+    made.db.close()
+    pool.give_back(mariadb, url)
 
 
 # Every job
@@ -230,9 +233,10 @@ def fill(bench) -> None:
     bench.table("magic_links", [{"user_id": user, "expires_at": bench.ahead(minutes=30)}])
     session(bench, user_id=user)
     bench.spool("refused.eml")
-    bench.table("failed_emails", [{"user_id": user, "alias_id": alias, "envelope_from": "a@example.net", "attempts": 1,
+    bench.table("failed_emails", [{"user_id": user, "alias_id": alias, "envelope_from": "a@example.net",
                                    "envelope_to": "young@work.example", "raw_path": "refused.eml", "status": "pending",
-                                   "next_attempt_at": bench.ahead(hours=4)}])
+                                   "attempts": attempts, "next_attempt_at": bench.ahead(hours=4)}
+                                  for attempts in (1, 3)])
     webhook = bench.table("webhooks", [{"user_id": user, "url": "https://hooks.example.net/",
                                         "secret": "whsec_" + "A" * 32, "failing_since": young}])[0]
     bench.table("webhook_deliveries", [{"user_id": user, "webhook_id": webhook, "event_id": "young-1",
@@ -294,6 +298,7 @@ def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(ben
     assert {result["status"] for result in ran.values()} == {"ok"}, ran
     assert set(ran) == {job.name for job in catalogue.load_all([])}
     assert incidents(bench) == []
+    assert [row["status"] for row in bench.rows("failed_emails") if row["raw_path"] == "refused.eml"] == ["sent"] * 2
 
 
 def test_what_was_resumed_by_a_clock_that_was_ahead_is_due_by_the_right_one(bench):            # R68

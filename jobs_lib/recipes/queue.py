@@ -406,9 +406,14 @@ class Worker:
             return Settled("pending", "back", clock.parse_any(row["next_attempt_at"]))
         if outcome == "uncertain" and row["uncertain"] == SURE:
             return Settled("pending", "uncertain", max(now, self.ctx.now + timedelta(seconds=1)))
-        if self.is_old(row) or row["attempt"] >= len(self.queue.delays):
+        if self.is_old(row) or self._is_last(row):
             return Settled("failed", "failed")
         return Settled("pending", outcome, self._next(row["attempt"], now))
+
+    def _is_last(self, row: dict) -> bool:
+        """By the schedule, which a clock in doubt may have run through too early: then there is one attempt more."""
+        most = len(self.queue.delays)
+        return row["attempt"] > most or (row["attempt"] == most and self.ctx.may_expire())
 
     def is_old(self, row: dict) -> bool:
         """Whether an attempt now is the row's last, whatever its schedule says."""
