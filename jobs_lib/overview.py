@@ -13,6 +13,7 @@ from . import __version__, catalogue, clock, health, stored, troubles
 from .place import program
 from .recipes import gauges, run_days
 from .schema import NAMES
+from .values import INVALID
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
@@ -27,7 +28,7 @@ def collect(config, db, now) -> dict:
     found = health.collect(db, config, jobs, now, broken)
     return {"generated_at": clock.text(now), "version": __version__,
             "troubles": [_trouble(each, now, program(config.path)) for each in troubles.find(found, config)],
-            "jobs": [_job(job, found.jobs.get(job.name)) for job in jobs],
+            "jobs": _with_invalid(db, [_job(job, found.jobs.get(job.name)) for job in jobs], found.jobs),
             "queues": [_queue(queue, now) for queue in found.queues.values()],
             "mail": _mail(found.host), "disks": [_disk(disk) for disk in found.host.disks],
             "last_run_at": _text(found.host.last_run_at)}
@@ -81,6 +82,15 @@ def _job(job, found) -> dict:
             "failures": found.failures, "failing_since": _text(found.failing_since),
             "late_since": _text(found.late_since), "next_at": _text(found.next_at),
             "error": troubles.words(found.last_error) or None}
+
+
+def _with_invalid(db, jobs: list[dict], found: dict) -> list[dict]:
+    """Each with how many rows its last run could not read: `invalid`."""
+    ids = [job.last["id"] for job in found.values() if job.last]
+    counts = {row["id"]: stored.document(row["counts"]) for row in db.query(
+        "SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids)} if ids else {}
+    last = {name: counts.get(job.last["id"], {}) for name, job in found.items() if job.last}
+    return [{**job, "invalid": stored.number(last.get(job["name"], {}).get(INVALID, 0))} for job in jobs]
 
 
 def _state(job) -> str:

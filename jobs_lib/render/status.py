@@ -84,6 +84,8 @@ def _notes(job: dict, say: _Times, stopped: bool) -> list[str]:
         notes.append(f"{job['failures']:,} failed in a row, {good}")
         if job["error"]:
             notes.append(" ".join(job["error"].split()))
+    if job["invalid"]:
+        notes.append(f"{job['invalid']:,} invalid row{'s' * (job['invalid'] != 1)} in its last run: its log says which")
     if job["late_since"] and not stopped:
         notes.append(f"late: due since {say.at(job['late_since'])}")
     return notes

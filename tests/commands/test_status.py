@@ -66,6 +66,17 @@ def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(ser
     assert "no route to j***@home.example" in service.run("status", code=1)
 
 
+def test_a_job_tells_how_many_rows_its_last_run_could_not_read(service):                     # R67
+    now = clock.now()
+    for number, invalid in enumerate((7, 3)):
+        at = now - timedelta(minutes=10 - number)
+        service.db.insert("job_runs", run_id=f"r{number}", job="expire_aliases", status="ok", started_at=at,
+                          finished_at=at, duration_ms=20, counts=json.dumps({"expired": 1, "invalid": invalid}))
+    found = json.loads(service.run("status", "--json"))
+    assert {job["name"]: job["invalid"] for job in found["jobs"] if job["invalid"]} == {"expire_aliases": 3}
+    assert "3 invalid rows in its last run: its log says which" in service.run("status")
+
+
 def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):        # R59
     now = clock.now()
     owner = service.owner()
