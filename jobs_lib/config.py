@@ -48,7 +48,8 @@ class Config:
 
     def job(self, job: Job) -> SimpleNamespace:
         """A job's own options, with `schedule`, `enabled` and `budget`."""
-        return self.typed(job.name.partition(SHARD)[0], settings.job_options(job))
+        name = job.name.partition(SHARD)[0]
+        return self._sections.get(name) or self.typed(name, settings.job_options(job))
 
     def mode(self, job: Job) -> str:
         """Who runs it: cron, rq or celery."""

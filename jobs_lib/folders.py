@@ -24,9 +24,25 @@ def private(path: str) -> str:
         above = os.path.dirname(path)
         if above and not os.path.isdir(above):
             private(above)
-        os.makedirs(path, mode=0o700, exist_ok=True)
-        write(os.path.join(path, ".htaccess"), HTACCESS)
+        _make(path)
     return path
+
+
+def _make(path: str) -> None:
+    """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it open to the web."""
+    made = f"{path}.{os.urandom(6).hex()}.part"
+    os.mkdir(made, mode=0o700)
+    try:
+        write(os.path.join(made, ".htaccess"), HTACCESS)
+        os.rename(made, path)
+    except OSError as error:
+        for remove, name in ((os.unlink, os.path.join(made, ".htaccess")), (os.rmdir, made)):
+            try:                                # noqa: SIM105  contextlib is not loaded otherwise
+                remove(name)
+            except OSError:
+                pass
+        if not os.path.isdir(path):             # else another process was first
+            raise error
 
 
 def owner_words(path: str) -> str:

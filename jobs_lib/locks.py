@@ -17,6 +17,7 @@ from .errors import ConfigError, DatabaseError, JobsError, LockHeld, NoAccess
 from .folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
+CONNECTION = "connection "
 LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
 STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
@@ -64,7 +65,7 @@ class FileLock:
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
         try:
-            self._file = self._open(os.O_RDONLY)
+            self._file = self._open(os.O_RDWR)          # NFS gives an exclusive lock to nobody who only reads
         except FileNotFoundError:
             return True
         free = self._lock()
@@ -144,12 +145,23 @@ class DatabaseLock:
         db = self._connected()
         try:
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
-            if db.value("SELECT GET_LOCK(:name, 0)", name=self.name) != 1:
-                raise LockHeld(STARTING)
+            got = db.row("SELECT GET_LOCK(:name, 0) AS lock_, @@SESSION.wait_timeout AS patience", name=self.name)
+            if got["lock_"] != 1:
+                raise LockHeld(self._holder(db))
+            if got["patience"] != self._seconds:        # lost between the two, and opened anew without it
+                raise DatabaseError("the connection of the database lock was lost as it was taken")
         except BaseException:
             db.close()
             raise
         self._db = db
+
+    def _holder(self, db) -> str:
+        """`connection 17 of user jobs`. Whose it is, an account without PROCESS sees of its own connections alone."""
+        number = db.value("SELECT IS_USED_LOCK(:name)", name=self.name)
+        if number is None:
+            return STARTING
+        user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number", number=number)
+        return f"{CONNECTION}{number} of {f'user {user}' if user else 'another user'}"
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment."""
@@ -181,10 +193,19 @@ class DatabaseLock:
             db.close()
             raise ConfigError("[core] lock: this database has no locks of that kind: expected lock = file, or a "
                               "mysql:// database")
-        # Lock names are shared by a whole MySQL server and at most 64 characters long.
-        scope = f"{db.value('SELECT DATABASE()')}/{self._scoped}"
+        # Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there
+        # could take one that can be guessed, so what only the users of this database can read is in it.
+        scope = f"{db.value('SELECT DATABASE()')}/{self._scoped}/{_database_id(db)}"
         self.name = DATABASE + sha256(scope.encode()).hexdigest()[:40]
         return db
+
+
+def _database_id(db) -> str:
+    from .ports.dialects import Missing
+    try:
+        return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
+    except Missing:                             # the run will say so
+        return ""
 
 
 class AllLocks:

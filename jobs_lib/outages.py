@@ -41,6 +41,15 @@ class Outages:
             if met.say or self._console.level > 0:
                 self._say(problem)
 
+    def locks(self, results: list[dict]) -> bool:
+        """Alert of jobs whose database lock somebody has who is no run of ours. Whether there are any."""
+        held = [result for result in results if runner.held_by_stranger(result)]
+        for result in held[:1]:
+            error = f"the database lock of {result['job']} is held by {result['stop_reason'][len(runner.HELD):]}"
+            if alert_away.met(self._config, self._ports, standing.LOCKS, error).say:
+                self._say(error)
+        return bool(held)
+
     def back(self, names) -> None:
         """These are over, unless another look at the files says otherwise."""
         for name in names:

@@ -80,6 +80,8 @@ def _run(job, args, session, by_cron: bool) -> int:
         if runner.found_busy(result):
             return outages_of(session).busy(result)
         back(session)
+        if runner.held_by_stranger(result):
+            outages_of(session).locks([result])
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:

@@ -28,10 +28,13 @@ confirmed  `--yes`: go past a safety stop, once         budget    seconds that `
 EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT, "interrupted": errors.TERMINATED}
 LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, outlives the hard limit
 STORE_SECONDS = 2.0          # for the outcome, past the hard limit
+STARTING_SECONDS = 0.3       # between a lock and the row of its run
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
 HELD = "the lock is held by "
 BUSY = "the database was busy: "
+STRANGER = ", and no run of ours lives"
+JUST_ENDED = timedelta(minutes=1)       # a run that has stored its outcome may have its lock a little longer
 WORKER = "worker"
 
 
@@ -63,6 +66,11 @@ def blank(job, request: Request, now, **known) -> dict:
 def found_busy(result: dict) -> bool:
     """Whether it could not begin, since the database could not be written at that moment."""
     return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
+
+
+def held_by_stranger(result: dict) -> bool:
+    """Whether it could not begin, since somebody has its database lock who is no run of ours."""
+    return result["status"] == "skipped" and (result["stop_reason"] or "").endswith(STRANGER)
 
 
 def exit_code(result: dict, fail_if_locked: bool = False) -> int:
@@ -159,10 +167,8 @@ class _Attempt:
             db = self.ports.connect(timeout=SKIP_SECONDS)
             db.left = self._left
             version.check(db)
-            row = db.row("SELECT host, pid, started_at FROM {job_runs} WHERE job = :job AND status = 'running'"
-                         " ORDER BY id DESC LIMIT 1", job=self.job.name)
-            if row and not holder.startswith("process"):
-                holder = f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+            if not holder.startswith("process"):
+                holder = self._holder(db, holder)
             self._not_started(HELD + holder)
             history.skipped(db, self.result, installation=self.installation, trigger=self.request.trigger)
         except errors.Busy:                     # the holder itself writes, perhaps: the log line has to do
@@ -171,6 +177,20 @@ class _Attempt:
         finally:
             if db is not None:
                 db.close()
+
+    def _holder(self, db, holder: str) -> str:
+        """Who has the database's lock: a run of ours, by its row, or else a connection of nobody that we know."""
+        for wait in (STARTING_SECONDS, 0):
+            row = db.row("SELECT host, pid, started_at, status, finished_at FROM {job_runs} WHERE job = :job"
+                         " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=self.job.name)
+            if row and row["status"] == "running":
+                return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
+            if not holder.startswith(locks.CONNECTION) or (
+                    row and (row["finished_at"] or "") > clock.text(self.ports.now() - JUST_ENDED)):
+                return holder
+            if wait:
+                self.ports.sleep(wait)          # it may be about to write its row
+        return holder + STRANGER
 
     def _not_started(self, why: str) -> None:
         self.result.update(status="skipped", stop_reason=why)

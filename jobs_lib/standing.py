@@ -19,6 +19,7 @@ from . import clock
 PREFIX, SAID, TOLD, OVER = "incident-", "said", "told", "over"
 LONGEST = 1000                              # of the error that is kept
 DATABASE, UNWRITABLE, FILES, WORKERS, LOG = "database", "unwritable", "files", "workers", "log"
+LOCKS = "locks"
 BARS_ALL = (DATABASE, UNWRITABLE, FILES)    # while these last no run may be begun
 FRESH = timedelta(minutes=15)               # of each hour, in which what cannot be remembered is alerted
 

@@ -24,7 +24,7 @@ command  what to run next, without `python3 jobs.py`
 explains  the jobs of which nothing else is told
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "tables",
-         "clock", "cron", "database", "unwritable", "files", "workers", "log", "away", "gap", "channel")
+         "clock", "cron", "database", "unwritable", "files", "workers", "log", "locks", "away", "gap", "channel")
 STANDING = {                # {name: (subject, what, command)}
     "unwritable": (
         "the database cannot be written",
@@ -40,6 +40,12 @@ STANDING = {                # {name: (subject, what, command)}
         "the workers cannot be given their jobs",
         "Cron runs these jobs itself, or lets them wait, as [worker] fallback says.",
         "doctor"),
+    "locks": (
+        "the database lock of a job is held by a stranger",
+        ("No run of ours has it, so the job is never started. A run of a host that was cut off loses it by itself "
+         "within minutes; otherwise end that connection at the database server, and change the password of its "
+         "account."),
+        "history"),
     "log": (
         "the log cannot be written",
         "The jobs do their work; what they would log meanwhile is lost.",

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import pytest
 from jobs_lib import folders, locks
 from jobs_lib.errors import JobsError
 from jobs_lib.logs import Log
-from tests.support.service import Service
+from tests.support.service import ROOT, Service
 
 VICTIM = "what is somebody's own\n"
 
@@ -104,3 +105,24 @@ def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):      
     service.db.close()
     assert process.returncode == 1
     assert f"{tmp_path}/state belongs to user 65534, and this is user 0" in err
+
+
+@pytest.mark.parametrize("call", ["mkdir", "write", "rename"])
+def test_a_private_folder_is_never_there_without_what_refuses_the_web(tmp_path, call):      # R65
+    """Killed at any step of its making; the next process makes it."""
+    code = ("import os, signal, sys; sys.path.insert(0, sys.argv[1])\n"
+            "from jobs_lib import folders\n"
+            "owner = folders if sys.argv[3] == 'write' else os\n"
+            "real = getattr(owner, sys.argv[3])\n"
+            "def dies(*args, **named):\n"
+            "    real(*args, **named)\n"
+            "    os.kill(os.getpid(), signal.SIGKILL)\n"
+            "setattr(owner, sys.argv[3], dies)\n"
+            "folders.private(sys.argv[2])\n")
+    path = tmp_path / "state"
+    done = subprocess.run([sys.executable, "-c", code, str(ROOT), str(path), call])
+    assert done.returncode == -signal.SIGKILL
+    assert path.exists() == (path / ".htaccess").exists()
+    folders.private(str(path))
+    assert (path / ".htaccess").exists()
+    assert path.stat().st_mode & 0o777 == 0o700

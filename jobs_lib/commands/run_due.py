@@ -112,8 +112,18 @@ class _Tick:
             console.say("nothing is due")
         found, lost = _without_workers(found, config, ports, console)
         results, code, refused = _run_all(found, config, ports, self.budget, console) if found else ([], 0, [])
+        if core.lock != "file":
+            self._locks(results)
         code = code or (CONFIG if problems else FAILED if broken or lost else 0)
         return results, code, "; ".join(broken + problems + lost + refused)
+
+    def _locks(self, results: list[dict]) -> None:
+        """A job whose lock a stranger has stays due, so a tick without one shows that it is over."""
+        if results or standing.LOCKS in self.lasting:
+            from ..outages import Outages
+            outages = Outages(self.config, self.ports, self.console, NAME)
+            if not outages.locks(results) and standing.LOCKS in self.lasting:
+                outages.back([standing.LOCKS])
 
     def _back(self, db, jobs) -> None:
         """Which of what lasted is over, now that the lock is taken and the database answers."""

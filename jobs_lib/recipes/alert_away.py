@@ -24,6 +24,7 @@ BACK = {standing.DATABASE: ("no job could use the database", "The database can b
         standing.UNWRITABLE: ("no job could write to the database", "The database can be written again"),
         standing.FILES: ("no job could be started", "The files and folders of the jobs can be used again"),
         standing.WORKERS: ("the workers could not be given their jobs", "The workers are given their jobs again"),
+        standing.LOCKS: ("a database lock was held by a stranger", "All jobs can be started again"),
         standing.LOG: ("the log could not be written", "The log can be written again")}
 BY_FILE = standing.BARS_ALL             # the others are told by check_jobs itself
 

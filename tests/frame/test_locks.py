@@ -1,11 +1,14 @@
 """What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database can lose."""
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import re
 import resource
+import sys
 import time
 from pathlib import Path
 
@@ -296,6 +299,66 @@ def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections): 
     assert one.name == two.name
     assert len(two.name) <= 64
     two.release()
+
+
+def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):          # R71
+    maria_site.configure(lock="database")
+    with stranger(mariadb) as theirs:
+        name = maria_site.url.partition("?")[0].rpartition("/")[2]
+        for scope in (f"{name}//dig", f"{name}//dig/"):                      # all that can be known from outside
+            assert theirs(f"SELECT GET_LOCK('db:{hashlib.sha256(scope.encode()).hexdigest()[:40]}', 0)") == 1
+        assert maria_site.job("dig")["status"] == "ok"
+
+
+def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):      # R71, R69
+    maria_site.configure(lock="database")
+    maria_site.enable("dig")
+    name = maria_site.run("dig") and maria_site.runs("dig")[0]["lock_name"]
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = started_at")
+    with stranger(mariadb) as theirs:
+        assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        number = theirs("SELECT CONNECTION_ID()")
+        words = f"held by connection {number} of another user, and no run of ours lives"
+        result = maria_site.job("dig")
+        assert (result["status"], result["stop_reason"]) == ("skipped", f"the lock is {words}")
+        ticked = maria_site.run("run-due")
+        assert ticked.code == 0
+        assert f"the database lock of dig is {words}" in ticked.err
+        assert maria_site.run("run-due").err == ""                           # said once
+        status = maria_site.run("status")
+        assert status.code == 1
+        assert "the database lock of a job is held by a stranger" in status.out
+    over = maria_site.run("run-due")
+    assert maria_site.statuses("dig")[-1] == "ok"
+    assert "All jobs can be started again" in over.err
+    assert "stranger" not in maria_site.run("status").out
+
+
+@contextlib.contextmanager
+def stranger(mariadb):
+    """What an account without any right on our database is told: the first value."""
+    import pymysql
+
+    mariadb.root("CREATE OR REPLACE USER stranger@'%' IDENTIFIED BY 'x'")
+    connection = pymysql.connect(user="stranger", password="x", unix_socket=mariadb.socket)
+
+    def ask(sql: str):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0]
+    yield ask
+    connection.close()
+
+
+def test_a_look_whether_a_lock_is_free_fits_nfs(site):                               # R3
+    """NFS makes a lock of the whole file of it, and an exclusive one needs a file that is open for writing."""
+    lock = FileLock(str(site.folder / "state"), "dig")
+    lock.acquire("")
+    lock.release()
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and args[0] == lock.path else None)
+    assert lock.is_free()
+    assert opened[-1][2] & os.O_ACCMODE == os.O_RDWR
 
 
 def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):
