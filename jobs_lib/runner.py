@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections import namedtuple
 from datetime import timedelta
 
@@ -92,6 +93,7 @@ class _Attempt:
         self.lock: Any = None
         self.db: Any = None
         self.begun = False              # the run may have a row of its own
+        self.end = time.monotonic() + self.longest
         self.installation = ""
         self.doubt: str | None = None   # why the clock is not trusted
         self.complete = True            # as far as is known, the app's tables have all that jobs need
@@ -141,7 +143,7 @@ class _Attempt:
 
     def _left(self) -> float:
         """Seconds to the hard limit."""
-        return self.stops.hard - self.ports.monotonic()
+        return self.end - time.monotonic()      # real ones, as those of the alarm: servers and locks take no others
 
     def _settle(self) -> None:
         """Store and log an outcome that is known by now."""
@@ -204,11 +206,11 @@ class _Attempt:
 
     def _begin(self, db, lock) -> bool:
         """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
-        result, now = self.result, self.result["started_at"]
+        result, now, grace = self.result, self.result["started_at"], self.core.grace.total_seconds()
         if self.stops.heard:
             result.update(status="interrupted", stop_reason=self.stops.heard)
             return False
-        db.left = lambda: self.stops.soft - self.ports.monotonic()      # to find it busy is no reason to be killed
+        db.left = lambda: self._left() - grace      # to find it busy is no reason to be killed
         try:
             history.store_kept(db, self.core.state_dir, self.job.name, self.installation)
             self._look_at_clock(db)
@@ -316,11 +318,10 @@ class _Attempt:
 
     def _finish(self) -> None:
         """Store the outcome, in the row and in the log."""
-        result, now = self.result, self.ports.monotonic
-        until = max(self.stops.hard, now() + STORE_SECONDS)
-        self.db.left = lambda: until - now()
+        result = self.result
+        self.end = max(self.end, time.monotonic() + STORE_SECONDS)
         try:
-            history.finish(self.db, result, self.ports.sleep, self.db.left)
+            history.finish(self.db, result, self.ports.sleep, self._left)
         except errors.DatabaseError as error:
             self._keep()
             if result["status"] != "timeout":

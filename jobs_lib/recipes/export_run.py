@@ -101,6 +101,8 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
         raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
     except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
         put_back(exports.words(error), True)
+        if not isinstance(error, (JobsError, ValueError)):      # an error of ours, and not of the rows
+            ctx.defect(error, f"export {taken.row['id']}")
     finally:
         if not done:
             _discard(path)

@@ -302,9 +302,12 @@ class Sending:
             return self.items.send(row)
         except AddressError as error:
             return Result(FINAL, None, "5.1.3", str(error))
-        except Exception as error:      # noqa: BLE001  (whatever one message does, it must not stop the others)
+        except ValueError as error:     # so its content is: text that is none, and the like
             self.ctx.log.error("message failed", id=row["id"], error=masked(f"{type(error).__name__}: {error}"))
             return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
+        except Exception as error:      # noqa: BLE001  (an error of ours fails the run, and stops no other message)
+            self.ctx.defect(error, f"{self.items.event} {row['id']}")
+            return Result(RETRY, None, "", f"it could not be sent: an error of ours ({type(error).__name__})")
 
     def _watch(self, result: Result) -> None:
         self.lost = self.lost + 1 if result.outcome == LOST else 0

@@ -334,6 +334,20 @@ def test_an_exception_is_that_messages_own_and_final_after_its_attempts(bench, f
     assert row(bench, 1)["last_error"] == "UnicodeError: a byte that is no letter"
 
 
+def test_an_error_of_ours_is_no_messages_own_and_stops_no_other(bench, forward):     # R73
+    forward(1), forward(2)
+
+    def explode(envelope):
+        if bench.db.value("SELECT status FROM {failed_emails} WHERE id = 1") == "sending":
+            raise TypeError("a mistake")
+        return Result(SENT, 250, "", "taken")
+    bench.outbox.answer = explode
+    assert bench.fails("retry_forwards").startswith("1 item met an unexpected error: TypeError in test_retry_forwards")
+    assert (bench.result["counts"]["sent"], bench.result["counts"]["defects"]) == (1, 1)
+    assert row(bench, 1)["status"] == "pending"
+    assert next(line for line in bench.events("retry_forwards") if line["event"] == "exception")["item"] == "forward 1"
+
+
 def test_loops_end(bench, forward):     # R36
     forward(1, b"Received: from a by b\r\n" * 51 + LETTER % (1, 1))
     forward(2, b"Received: from a by b\r\n" * 50 + LETTER % (2, 2))
