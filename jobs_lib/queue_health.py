@@ -8,13 +8,13 @@ from types import SimpleNamespace
 from . import shards, stored
 from .recipes import mail_queues, webhooks
 from .recipes.domains import ACTIVE
-from .recipes.queue import Worker
+from .recipes.queue import COUNTED, Worker
 
 QueueHealth = namedtuple("QueueHealth", "name job what depth due oldest_due_at uncertain_last_day "
                                         "done_last_day failed_last_day tried_last_day last_done_at stalled_since")
 QueueHealth.__doc__ = """One queue. Times are aware UTC or None.
 
-depth            rows that are not finished               due   those whose time has come
+depth            rows that are not finished               due   those whose time has come; COUNTED of them, or more
 oldest_due_at    since when the longest waiting is due    uncertain_last_day  lost in flight by the runs of the last day
 done_last_day    finished well by the runs of the last day; `failed_last_day`: for good; `tried_last_day`: all attempts
 last_done_at     start of the last run, within a day, that finished something well
@@ -33,27 +33,29 @@ ENGINES = {"failed_emails": mail_queues.forwards, "notifications": mail_queues.n
 DAY = timedelta(days=1)
 RUNS_A_DAY = 400
 TRIED = ("retried", "uncertain", "given_back", "put_off")
+INVALID = "invalid"             # rows that nothing could be done with, and so failed
 STALLED_INTERVALS = 2
 
 
 def queues(db, config, jobs, now, health: dict) -> dict:
     """{name: QueueHealth} of the queues whose job is there. `health`: {job: JobHealth}."""
     by_name = {job.name: job for job in jobs}
+    counted = max(COUNTED, (config.section("alerts").queue_depth or 0) + 1)
     found = {}
     for kind in KINDS:
         if kind.job in by_name:
             job, options = by_name[kind.job], config.job(by_name[kind.job])
             if options.enabled or kind.name != "domains":       # nobody waits for a look that is not meant to be
                 found[kind.name] = _queue(db, kind, options, health[kind.job], now,
-                                          shards.names(kind.job, config.shards(job)))
+                                          shards.names(kind.job, config.shards(job)), counted)
     return found
 
 
-def _queue(db, kind: Kind, options, job, now, names: list[str]) -> QueueHealth:
+def _queue(db, kind: Kind, options, job, now, names: list[str], counted: int) -> QueueHealth:
     if kind.table in ENGINES:
         view = SimpleNamespace(db=db, now=now, options=options, run_id="")
-        due, oldest = Worker(view, ENGINES[kind.table](view)).oldest_due()
-        depth = _unfinished(db, kind.table)
+        due, oldest = Worker(view, ENGINES[kind.table](view)).oldest_due(counted)
+        depth = unfinished(db, kind.table)
     elif kind.table == "domains":
         due, oldest = _domains(db, now)
         depth = due
@@ -67,8 +69,13 @@ def _queue(db, kind: Kind, options, job, now, names: list[str]) -> QueueHealth:
                        since if stalled else None)
 
 
-def _unfinished(db, table: str) -> int:
-    """One status at a time, so that an index alone tells it."""
+def in_words(number: int) -> str:
+    """A count for people: `12,345`, or `10,000+` where no more were counted."""
+    return f"{number:,}+" if number >= COUNTED else f"{number:,}"
+
+
+def unfinished(db, table: str) -> int:
+    """How many rows are: one status at a time, so that an index alone tells it, a million in some 100 ms."""
     return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status", status=status)
                for status in ("pending", "sending"))
 
@@ -101,7 +108,7 @@ def _day(db, kind: Kind, now, names: list[str]) -> tuple:
                         most=RUNS_A_DAY * len(names)):
         counts = stored.counts(row["counts"])
         good, bad, again = (sum(stored.count(counts, name) for name in names)
-                            for names in (kind.done, kind.failed, TRIED))
+                            for names in (kind.done, (*kind.failed, INVALID), TRIED))
         done, failed, tried = done + good, failed + bad, tried + good + bad + again
         lost += stored.count(counts, "uncertain")
         if good and last is None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from . import clock, stored
 from .errors import ConfigError, Unfit
 from .options import show_duration, show_size
+from .queue_health import in_words
 from .samples import text as masked
 from .standing import BARS_ALL
 
@@ -287,8 +288,8 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             reasons.append("none was finished since then")
         if reasons:
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.what} overdue since {at(since, health.zone)}: {queue.due:,}", since,
-                                 f"{queue.due:,} due, the oldest since {full(since, health.zone)}: "
+                                 f"{queue.what} overdue since {at(since, health.zone)}: {in_words(queue.due)}", since,
+                                 f"{in_words(queue.due)} due, the oldest since {full(since, health.zone)}: "
                                  f"{', and '.join(reasons)}.", _last_words(health.jobs[queue.job]),
                                  f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:

@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from jobs_lib import overview, queue_health
 from jobs_lib.ports.mail import SENT, Result
 from tests.support.databases import bulk
 from tests.support.service import Service
@@ -183,6 +184,17 @@ def test_limit_says_that_more_is_waiting(shared):
     assert shared.attempt(FORWARDS, limit=3)["stop_reason"] == "limit"
     assert shared.result["status"] == "partial"
     assert shared.attempt(FORWARDS, limit=4)["status"] == "ok"
+
+
+def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, monkeypatch):     # R59
+    monkeypatch.setattr(queue_health, "COUNTED", 5)
+    bench.config(alerts={"queue_depth": "off"})
+    fill(bench, FORWARDS, FLOOD, 7, next_attempt_at="2026-11-24 12:00:00")
+    found = overview.collect(bench._config, bench.db, bench.now)
+    queue = {queue["name"]: queue for queue in found["queues"]}["forwards"]
+    assert (queue["depth"], queue["oldest_due_at"]) == (7, "2026-11-24 12:00:00")
+    assert queue_health.in_words(queue["due"]) == "5+"
+    assert queue_health.in_words(4) == "4"
 
 
 @pytest.mark.slow

@@ -38,8 +38,8 @@ AT_ONCE = 500                       # rows put right in one statement
 STORE_MARGIN = 3.0                  # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
 
-Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks in_turns untold",
-                   defaults=((Rank(),), False, ()))
+Queue = namedtuple("Queue", "table done delays first_due columns lifetime ranks in_turns untold second",
+                   defaults=((Rank(),), False, (), "created_at"))
 Queue.__doc__ = """What the engine knows of one queue.
 
 table      with status, attempts, next_attempt_at, claim_token, claim_run, lease_until, uncertain, ...
@@ -50,6 +50,7 @@ columns    what the caller needs of a row, besides the engine's own
 lifetime   a retry after this age is the last, or None
 ranks      rows of the first go before those of the second, and so on
 in_turns   whether owners take turns (turns.py); else the longest due goes first
+second     what the index of due rows is ordered by behind `next_attempt_at`
 untold     columns that get the present time when a row is found invalid: nobody is to be notified of it
 """
 Kind = namedtuple("Kind", "rule values column order")
@@ -184,23 +185,24 @@ class Worker:
         """(SQL, values) of the rows with a priority, to be put behind a condition."""
         return ("", {}) if priority is None else (" AND priority = :priority", {"priority": priority})
 
-    def kinds(self, wait=None) -> tuple[Kind, Kind]:
-        """The two ways to be due: on schedule, and never tried. `wait`: and that for so long."""
+    def kinds(self, wait=None, second: str = "") -> tuple[Kind, Kind]:
+        """The two ways to be due: on schedule, and never tried. `wait`: and that for so long. `second`: of the order,
+        where another index serves it."""
         first, values = self.queue.first_due
-        until = self.ctx.now - (wait or timedelta(0))
+        until, second = self.ctx.now - (wait or timedelta(0)), second or self.queue.second
         waiting = "" if wait is None else " AND created_at <= :until"
         # In the order of the index, without which an engine sorts the whole backlog at each claim.
         return (Kind(f"next_attempt_at <= :until AND (uncertain <> {TRY_AGAIN} OR next_attempt_at <= :long_ago)",
                      {"until": until, "long_ago": self.ctx.now - PATIENCE}, "next_attempt_at",
-                     "next_attempt_at, created_at, id"),
+                     f"next_attempt_at, {second}, id"),
                 Kind(f"next_attempt_at IS NULL AND {first}{waiting}",
-                     {**values, **({} if wait is None else {"until": until})}, "created_at", "created_at, id"))
+                     {**values, **({} if wait is None else {"until": until})}, "created_at", f"{second}, id"))
 
     def uncertain_kind(self) -> Kind:
         """Lost in flight within the last hour: they go last."""
         return Kind(f"next_attempt_at > :long_ago AND next_attempt_at <= :until AND uncertain = {TRY_AGAIN}",
                     {"until": self.ctx.now, "long_ago": self.ctx.now - PATIENCE}, "next_attempt_at",
-                    "next_attempt_at, created_at, id")
+                    f"next_attempt_at, {self.queue.second}, id")
 
     def select(self, kinds: tuple, most: int, rule: str = "", **values) -> list[dict]:
         """At most so many rows of each kind that nobody has claimed, the longest due first: id, owner and due."""
@@ -261,8 +263,9 @@ class Worker:
         """Stored under a clock that was ahead: later than any schedule leads to, or not even failed yet."""
         never = Kind("next_attempt_at IS NULL AND created_at > :tomorrow", {"tomorrow": self.ctx.now + LONGEST_ASKED},
                      "created_at", "created_at, id")
-        return (Kind("next_attempt_at > :horizon", {"horizon": self.horizon}, "next_attempt_at",
-                     "next_attempt_at, created_at, id"), *((never,) if "created_at" in self.queue.first_due[0] else ()))
+        put_off = Kind("next_attempt_at > :horizon", {"horizon": self.horizon}, "next_attempt_at",
+                       f"next_attempt_at, {self.queue.second}, id")
+        return (put_off, never) if "created_at" in self.queue.first_due[0] else (put_off,)
 
     def due_values(self, columns: str, most: int, uncertain: bool, only: tuple = ("1 = 1", {})) -> list[dict]:
         """These columns of due rows, so many at most, in no order: for a caller that parts the queue by itself."""
@@ -302,10 +305,9 @@ class Worker:
         counted, since that takes as long as there are."""
         return sum(number for number, _ in self._backlog(most))
 
-    def oldest_due(self) -> tuple[int, str | None]:
-        """(how many rows are due now, since when the oldest is), those of suspended owners left out. COUNTED of each
-        priority and kind are counted."""
-        found = list(self._backlog(COUNTED))
+    def oldest_due(self, most: int = COUNTED) -> tuple[int, str | None]:
+        """(how many rows are due now, since when the oldest is), likewise."""
+        found = list(self._backlog(most))
         return sum(number for number, _ in found), min((since for number, since in found if number), default=None)
 
     def _backlog(self, most: int):
@@ -341,7 +343,7 @@ class Worker:
 
     def _only(self, most: int, only: tuple, uncertain: bool | None) -> list[int]:
         rule, values = only
-        kinds = () if uncertain else self.kinds()
+        kinds = () if uncertain else self.kinds(second="created_at")
         rows = self.select(kinds, most, f" AND {rule}{self.owner_may}", **values)
         if not rows and uncertain is not False:
             rows = self.select((self.uncertain_kind(),), most, f" AND {rule}{self.owner_may}", **values)

@@ -176,24 +176,28 @@ class _Walk:
         rows = self._entries()
         groups = [(owner, list(group)) for owner, group in groupby(rows, key=lambda row: row["owner"])]
         whole = len(rows) < self.size
+        self.size = max(FEWEST, min(MOST, self.size * 4 if len(groups) * 4 >= self.size else self.size // 2))
         due: dict = {}
-        for number, (owner, group) in enumerate(groups, 1):
+        number = 0
+        for place, (owner, group) in enumerate(groups, 1):
             if self._over(owner):
                 self._take(due)
                 return False
             self.at = owner
-            if owner in self.without:
-                continue
-            if whole or number < len(groups):
-                due[owner] = self._ids([row for row in group if row["is_due"]])
-            elif self._may_have_due(group):
-                due[owner] = self._of(owner)
-            if sum(min(len(ids), self.turn) for ids in due.values()) >= self.most:
-                whole = False
-                break
+            if owner not in self.without:
+                due[owner] = self._due_of(owner, group, whole or place < len(groups))
+                number += min(len(due[owner]), self.turn)
+                if number >= self.most:         # the rest is for the next claim
+                    whole = False
+                    break
         self._take(due)
-        self.size = max(FEWEST, min(MOST, self.size * 4 if len(groups) * 4 >= self.size else self.size // 2))
         return not whole
+
+    def _due_of(self, owner, group: list[dict], whole: bool) -> list[int]:
+        """An owner's due rows, of whom `group` are the first entries, or all."""
+        if whole:
+            return self._ids([row for row in group if row["is_due"]])
+        return self._of(owner) if self._may_have_due(group) else []
 
     def _entries(self) -> list[dict]:
         """Entries of the owners behind the one that we are at, each owner's own in the order in which they are due."""

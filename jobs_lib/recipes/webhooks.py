@@ -59,7 +59,8 @@ def send_due(ctx) -> dict:
 
 def queue(ctx) -> Queue:
     """The table `webhook_deliveries` as a queue. The app's own first attempt counts, and may not have been made."""
-    return Queue("webhook_deliveries", "delivered", delays(ctx), first_due(delays(ctx), ctx.now), COLUMNS, None)
+    return Queue("webhook_deliveries", "delivered", delays(ctx), first_due(delays(ctx), ctx.now), COLUMNS, None,
+                 second="last_attempt_at")
 
 
 def delays(ctx) -> tuple:

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 from html import escape
 
 from .. import stored
+from ..queue_health import in_words
 from . import charts
 from .sizes import size
 from .times import moment, span, took
@@ -98,7 +99,7 @@ def _queue(queue: dict, series: dict, say: Words) -> str:
     title = queue["what"][:1].upper() + queue["what"][1:]
     return (f'<div class="card"><div class="pair"><h3>{escape(title)}</h3>'
             f'<span class="badge {style}">{state}</span></div>'
-            f'<p class="big">{queue["depth"]:,} <small>waiting, {queue["due"]:,} due</small></p>'
+            f'<p class="big">{queue["depth"]:,} <small>waiting, {in_words(queue["due"])} due</small></p>'
             f'<p class="soft">{oldest}</p><div class="halves">'
             + _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", say, lambda value: f"{value:,}")
             + _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", say,

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock, stored
+from ..queue_health import in_words
 from .layout import cut, wrapped
 from .listing import COLOURS
 from .sizes import size
@@ -51,7 +52,7 @@ def _troubles(found: dict, width: int, paint) -> list[str]:
 
 
 def _queues(found: dict, paint) -> list[str]:
-    rows = [[queue["what"], f"{queue['depth']:,}", f"{queue['due']:,}",
+    rows = [[queue["what"], f"{queue['depth']:,}", in_words(queue["due"]),
              "-" if not queue["due"] else span(timedelta(seconds=queue["oldest_due_seconds"]))
              if queue["oldest_due_at"] else stored.UNKNOWN,
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
