@@ -40,17 +40,23 @@ class Parser(argparse.ArgumentParser):
 
     color: bool
 
+    def parse_args(self, args=None, namespace=None):
+        """Refuse the first word that nothing takes, empty ones too, which argparse's own message does not show."""
+        found, extra = self.parse_known_args(args, namespace)
+        if extra:
+            word = extra[0].partition("=")[0] if extra[0].startswith("-") else extra[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            if word.startswith("-"):
+                self.error(f"{word}: there is no such option{did_you_mean(word, known)}")
+            self.error(f"{word!r} is one word too many")
+        return found
+
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
-        name, hint = self.prog.partition(" ")[2], ""
-        if message.startswith("unrecognized arguments: "):
-            word = message.partition(": ")[2].split()[0].partition("=")[0]
-            known = [option for action in self._actions for option in action.option_strings]
-            message = f"{word}: there is no such option" if word.startswith("-") else f"{word!r} is one word too many"
-            hint = did_you_mean(word, known) if word.startswith("--") else ""
-        elif message.endswith(": expected one argument"):       # also said of `--budget -4m`, which has one
+        name = self.prog.partition(" ")[2]
+        if message.endswith(": expected one argument"):       # also said of `--budget -4m`, which has one
             message = message.replace("expected one argument", "expected a value after it, and none that begins with -")
-        raise UsageError(f"{name}: {message}{hint} (`{self.prog} --help` shows what it takes)")
+        raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
 
 
 def at_most(most: int):
@@ -74,6 +80,9 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         print(f"jobs.py {__version__}, Python {sys.version.split()[0]}")
         return OK
     name, rest = words[0], words[1:]
+    if not all(word.strip() for word in words):
+        raise UsageError("an argument is empty, as a shell makes it of a variable that is not set: leave it out, or "
+                         "give it a value")
     if name.startswith("-"):
         raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
     if name in catalogue.commands():
@@ -120,9 +129,13 @@ def _options(job) -> str:
     """A job's own options with their defaults."""
     if not job.options:
         return ""
-    lines = paragraphs(f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:", _width())
-    for name, option in job.options.items():
-        lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
+    lines: list = []
+    for title, chosen in ((f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:", False),
+                          ("arguments of one run, by --set NAME=VALUE only:", True)):
+        if found := {name: option for name, option in job.options.items() if option.argument is chosen}:
+            lines += [*([""] if lines else []), *paragraphs(title, _width())]
+        for name, option in found.items():
+            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
     lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
                               + (f" This one reads {shared} too." if shared else "")

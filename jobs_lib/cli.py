@@ -11,6 +11,7 @@ from .place import HOME
 from .ports import Ports
 
 TICK = "run-due"
+LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 
 
 class Session:
@@ -98,6 +99,7 @@ def _flushed(stream) -> bool:
 
 
 def _say(words: str, code: int) -> int:
+    words = " ".join(word if len(word) <= LONGEST_WORD else f"{word[:SHOWN]}..." for word in words.split(" "))
     try:
         print(folded(words, sys.stderr), file=sys.stderr, flush=True)
     except OSError:                          # nobody will ever read it

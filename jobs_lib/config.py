@@ -173,6 +173,9 @@ class Config:
         """One option's value; ConfigError when what is set makes no sense."""
         option = known[name]
         value = self.written(section, name, option)
+        if option.argument and value.origin not in ("--set", "default"):
+            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out ({value.place}), and "
+                              f"give it by hand: jobs.py {section} --set {name}=VALUE")
         try:
             _refuse_lines(value, option, known)
             return self.resolved(option.kind.parse(value.text), option)

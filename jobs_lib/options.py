@@ -17,8 +17,18 @@ name   in words, for the docs            parse  text -> value; ValueError says w
 show   value -> text                     mask   text -> text fit to be seen; None: nothing is secret in it
 lines  whether it may go on over several lines
 """
-Option = namedtuple("Option", "kind default meaning")
-Option.__doc__ = "One setting: its kind, its default as text, and what it means in a sentence."
+Option = namedtuple("Option", "kind default meaning argument", defaults=(False,))
+Option.__doc__ = """One setting: its kind, its default as text, and what it means in a sentence.
+
+argument  whether it is about one run and given by --set alone: in a file or the environment it would hold for ever
+"""
+
+
+def argument(kind: Kind, default: str, meaning: str) -> Option:
+    """What one run is told by `--set`, and no file may say: a test alert, a domain to look at, a day to begin with."""
+    return Option(kind, default, meaning, True)
+
+
 
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 BYTES = {"B": 1, "KB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3}

@@ -101,6 +101,40 @@ def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words
     assert answer.out == ""
 
 
+ODD = (" ", "-", "x" * 10_000, "--=", "\udcff")
+OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["crontab", "--style"], ["config", "show"],
+              ["replay", "forward"], ["test", "retry_forwards", "--sandbox", "--max-size"],
+              ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
+
+
+def refused(line, words) -> None:
+    answer = line(*words)
+    assert answer.code in (1, 2, 78), words
+    assert "Traceback" not in answer.err
+    assert answer.err.count("\n") == 1
+    assert len(answer.err) < 1000
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "retry_forwards"])
+def test_an_empty_word_is_refused_in_a_sentence(tmp_path, name):     # R63
+    line = Line(tmp_path)
+    for words in ([name, ""], [name, " ", "--json"]):
+        refused(line, words)
+
+
+@pytest.mark.slow                   # a process for each
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:5]))
+def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
+    line = Line(tmp_path)
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    line("migrate")
+    refused(line, ["--config", odd, "list"])
+    for words in ([], *([name] for name in JOBS[:1] + COMMANDS), *OF_OPTIONS):
+        if words != ["report", "--output"] or odd == " ":           # the name of a file may be anything
+            refused(line, [*words, odd])
+
+
 # Which configuration
 
 def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):

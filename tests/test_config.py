@@ -286,3 +286,31 @@ def test_a_wrong_value_says_that_set_gave_it_whether_or_not_the_job_reads_it(loa
         load().with_overrides(["core.budget=soon", "mail.port=99999"], catalogue.load("rollup_usage"))
     assert len(caught.value.problems) == 2
     assert all(words.endswith("(--set)") for words in caught.value.problems)
+
+
+# Arguments of a run
+
+ARGUMENTS = [(job.name, name) for job in catalogue.load_all() for name, option in job.options.items()
+             if option.argument]
+
+
+def test_what_one_run_is_told_is_declared_as_its_argument():     # R63
+    assert set(ARGUMENTS) == {("check_jobs", "try"), ("delete_accounts", "reapply"), ("check_domains", "domain"),
+                              ("rollup_usage", "from"), ("rollup_usage", "to")}
+
+
+@pytest.mark.parametrize("name, argument", ARGUMENTS)
+def test_an_argument_of_a_run_is_refused_in_files_and_in_the_environment(load, tmp_path, name, argument):     # R63
+    value = {"try": "yes", "reapply": "yes", "domain": "a.example"}.get(argument, "2026-01-01")
+    variable = f"JOBS_{name}_{argument}".upper()
+    job = catalogue.load(name)
+    for given, place in ((load(f"[{name}]\n{argument} = {value}\n"), f"{tmp_path}/config.ini line 2"),
+                         (load(dotenv=f"{variable}={value}"), f"{tmp_path}/.env line 1"),
+                         (load(dotenv="", **{variable: value}), f"environment variable {variable}")):
+        with pytest.raises(ConfigError) as caught:
+            given.job(job)
+        assert str(caught.value) == (f"[{name}] {argument} is about one run, and no option: take it out ({place}), and "
+                                     f"give it by hand: jobs.py {name} --set {argument}=VALUE")
+    assert load(dotenv="").with_overrides([f"{argument}={value}"], job).written(
+        name, argument, job.options[argument]).origin == "--set"
+    assert load().with_overrides([f"{name}.{argument}={value}"], None).job(job)

@@ -70,7 +70,8 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     config, found = session.config, {}
     for name, known in sections.items():
         if section in (None, name):
-            found[name] = {option: _value(config, name, option, declared) for option, declared in known.items()}
+            found[name] = {option: _value(config, name, option, declared) for option, declared in known.items()
+                           if not declared.argument}
     for name in (settings.TABLES, settings.COLUMNS) if section is None else ():
         if mapped := config.sources.values.get(name):
             found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",

@@ -28,6 +28,8 @@ def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session = make_session(config_path)
     name, db = args.job, session.ports.database()           # first: all that is wrong with [core] is told
+    if name is not None and not (name and name.isascii()):
+        catalogue.load(name)            # no job was ever called so: told, and not looked for
     count = session.config.section("worker").shards
     runs = [run_object(row) for row in dead_runs.shown(
         history.last_runs(db, name, args.limit, count), session.config, session.ports.now())]

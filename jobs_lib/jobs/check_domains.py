@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from .. import options as kind
 from ..job import declare
-from ..options import Option
+from ..options import Option, argument
 
 
 @declare(
@@ -29,7 +29,7 @@ from ..options import Option
         "grace": Option(kind.duration, "72h", "So long a verified domain is found wrong before it loses its status."),
         "give_up_after": Option(kind.duration, "30d", "How long a new domain is looked at. As long a lost one is "
                                                       "looked at in case it comes back."),
-        "domain": Option(kind.text, "", "For --set domain=NAME: look at this domain now, and at no other."),
+        "domain": argument(kind.text, "", "For --set domain=NAME: look at this domain now, and at no other."),
     },
     idempotency="A domain's result, its next date and its notice are one commit, made only if the domain is still the "
                 "one that was asked about; a killed run has changed nothing of the others.",

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from .. import options as kind
 from ..job import declare
-from ..options import Option
+from ..options import argument
 
 
 @declare(
     schedule="*/5 * * * *", priority="last", budget="1m", sections=("alerts",),
     options={
-        "try": Option(kind.switch, "no", "For --set try=yes: send a test alert by each channel, and do nothing else."),
+        "try": argument(kind.switch, "no", "For --set try=yes: send a test alert by each channel, and do nothing "
+                                           "else."),
     },
     idempotency="What each channel has told of a trouble stands in its row, so a second run tells nothing again; a "
                 "killed one may repeat the one alert that it had just sent.",

@@ -19,7 +19,7 @@ from __future__ import annotations
 from .. import options as kind
 from ..errors import JobsError
 from ..job import declare
-from ..options import Option
+from ..options import Option, argument
 
 
 @declare(
@@ -28,8 +28,8 @@ from ..options import Option
         "grace": Option(kind.duration, "7d", "How long a deleted account is kept, shut, before all it has is deleted. "
                                              "A notice has named the day to its owner, so a change holds for later "
                                              "deletions only."),
-        "reapply": Option(kind.switch, "no", "Once, after a backup was put back: delete again what was deleted since. "
-                                             "Give it by hand: --set reapply=yes."),
+        "reapply": argument(kind.switch, "no", "For --set reapply=yes, once, after a backup was put back: delete again "
+                                               "what was deleted since."),
     },
     idempotency="What is to be done is read from the rows that are left, each batch is one commit with its count, and "
                 "the account's own row goes last: a killed or repeated run finds what is left and goes on.",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from .. import options as kind
 from ..job import declare
-from ..options import Option
+from ..options import Option, argument
 
 
 @declare(
@@ -26,10 +26,10 @@ from ..options import Option
         "keep": Option(kind.optional(kind.duration), "800d",
                        "How long usage is kept, in whole weeks; at least as long as a billing cycle and what your "
                        "pages show. Days before that are not added up, even if there are logs of them."),
-        "from": Option(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this day on, whether or "
-                                                    "not anything came in."),
-        "to": Option(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, or a day to "
-                                                  "come: today."),
+        "from": argument(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this day on, whether or "
+                                                      "not anything came in."),
+        "to": argument(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, or a day to "
+                                                    "come: today."),
     },
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: done twice or killed "
                 "half-way, it is the same.",

@@ -25,12 +25,22 @@ INI_HEAD = """\
 # mode 0600, and out of the web root.
 """
 ENV_HEAD = """\
-# Secrets, if you would rather not keep them in config.ini: copy this file to .env,
-# beside it, with mode 0600. Needs python-dotenv (python3 -m pip install python-dotenv).
+# Secrets, and when each job runs, how often it tries again and how long it keeps what
+# it looks after, if you would rather not have them in config.ini: copy this file to
+# .env, beside it, with mode 0600, and take the # away before what you change. Needs
+# python-dotenv (python3 -m pip install python-dotenv).
 #
-# Every option may stand here: JOBS_<SECTION>_<OPTION>. It wins over config.ini, and
-# a variable of the environment wins over both. A value with spaces, quotes or # in it
-# stands in 'single quotes'; nothing is replaced within it.
+# Every other option may be set here as well: JOBS_<SECTION>_<OPTION>, as in
+# config.ini.example. It wins over config.ini, and a variable of the environment wins
+# over both. A value with spaces, quotes or # in it is put in 'single quotes'; nothing
+# is replaced within it.
+"""
+ENV_JOBS = """\
+# === The jobs ===
+#
+# SCHEDULE: when it runs: minute, hour, day, month, weekday. ENABLED: no: it never
+# runs by itself. BUDGET: how long one run works before it leaves the rest to the
+# next. What else each job has is explained before it.
 """
 
 
@@ -49,20 +59,33 @@ def config_ini(jobs: list) -> str:
 
 
 def env(jobs: list) -> str:
-    """The text of .env.example: the options that hold secrets."""
+    """The text of .env.example: the shared options that hold secrets or say how long, and all of each job's."""
     lines = [ENV_HEAD]
-    known = {**settings.SECTIONS, **{job.name: _own(job) for job in jobs}}
-    for section, options in known.items():
+    for section, options in settings.SECTIONS.items():
         for name, option in options.items():
-            if option.kind.mask:
-                lines += [*_comment(f"[{section}] {name}: {option.meaning}"),
-                          f"#{variable_name(section, name)}={_quoted(option.default)}", ""]
+            if option.kind.mask or name == "keep":
+                lines += [*_explained(section, name, option), ""]
+    lines.append(ENV_JOBS)
+    for job in jobs:
+        lines += _comment(f"{job.name}: {job.summary}.")
+        for name, option in _own(job).items():
+            lines += _explained(job.name, name, option) if name in job.options else [_variable(job.name, name, option)]
+        lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _explained(section: str, name: str, option: Option) -> list[str]:
+    return [*_comment(f"[{section}] {name}: {option.meaning}"), _variable(section, name, option)]
+
+
+def _variable(section: str, name: str, option: Option) -> str:
+    return f"#{variable_name(section, name)}={_quoted(option.default)}"
 
 
 def _own(job) -> dict:
     """The options of a job's section but for those that are shown once for all jobs."""
-    return {name: option for name, option in settings.job_options(job).items() if name not in settings.JOB_ALERTS}
+    return {name: option for name, option in settings.job_options(job).items()
+            if name not in settings.JOB_ALERTS and not option.argument}
 
 
 def _also() -> str:

@@ -113,6 +113,12 @@ step by step.
 """
 
 
+ARGUMENTS_TEXT = """\
+Given by hand, `jobs.py JOB --set NAME=VALUE`, and by nothing else: in `config.ini`, `.env` or the environment they
+would hold for every run, so there they are an error.
+"""
+
+
 def jobs_page(jobs: list) -> str:
     """docs/jobs.md."""
     lines = [GENERATED, "", *JOBS_HEAD.rstrip("\n").split("\n"), "", *_overview(jobs)]
@@ -136,9 +142,18 @@ def configuration_page(jobs: list) -> str:
               "Named like the job. All have these; what else each has stands in [jobs.md](jobs.md).", "",
               *_table({name: option._replace(default="the job's own, see jobs.md" if option.default is None else "")
                        for name, option in settings.JOB_OPTIONS.items()}, code=False), ""]
-    lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in job.options)}"
-              for job in jobs if job.options]
+    lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in options)}"
+              for job in jobs if (options := _parted(job)[0])]
+    lines += ["", "## Arguments of one run", "", *ARGUMENTS_TEXT.rstrip("\n").split("\n"), ""]
+    lines += [f"- [`{job.name}`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in arguments)}"
+              for job in jobs if (arguments := _parted(job)[1])]
     return "\n".join(lines) + "\n"
+
+
+def _parted(job) -> tuple[dict, dict]:
+    """(its options, the arguments of its runs)."""
+    return ({name: option for name, option in job.options.items() if not option.argument},
+            {name: option for name, option in job.options.items() if option.argument})
 
 
 def _overview(jobs: list) -> list[str]:
@@ -155,7 +170,9 @@ def _job(job) -> list[str]:
     if job.sections:
         links = ", ".join(f"[`[{name}]`](configuration.md#{name})" for name in job.sections)
         lines.append(f"- Reads {links} too.")
-    return [*lines, *(["", *_table(job.options)] if job.options else [])]
+    options, arguments = _parted(job)
+    return [*lines, *(["", *_table(options)] if options else []),
+            *(["", "For one run, by `--set` alone:", "", *_table(arguments)] if arguments else [])]
 
 
 def _doc(doc: str) -> list[str]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from jobs_lib import catalogue, settings
+from jobs_lib import catalogue, config, settings
 from jobs_lib.render.__main__ import files
 from tests.house.source import ROOT
 
@@ -44,6 +44,29 @@ def test_every_section_and_option_is_documented(section):
         assert f"| `{name}` |" in page
         assert f"\n#{name} =" in example
         assert " ".join(option.meaning.split()) in " ".join(example.replace("\n#", "").split())
+
+
+def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says_what_holds(tmp_path):     # R63
+    lines = [line[1:] for line in FILES[".env.example"].splitlines() if line.startswith("#JOBS_")]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    given = config.load(None, beside=str(tmp_path), environ={})
+    jobs = catalogue.load_all()
+    given.check(jobs)
+    named = {line.partition("=")[0] for line in lines}
+    for job in jobs:
+        options = {name: option for name, option in settings.job_options(job).items() if not option.argument}
+        assert {f"JOBS_{job.name}_{name}".upper() for name in options if name not in settings.JOB_ALERTS} <= named
+        for name, option in options.items():
+            assert given.written(job.name, name, option).text == option.default
+    assert {"JOBS_EXPORT_KEEP", "JOBS_ARCHIVE_KEEP", "JOBS_MAIL_PASSWORD", "JOBS_RETRY_WEBHOOKS_DELAYS"} <= named
+
+
+def test_arguments_of_a_run_are_in_no_example():     # R63
+    for job in catalogue.load_all():
+        own = FILES["config.ini.example"].partition(f"\n[{job.name}]\n")[2].partition("\n[")[0]
+        for name in [name for name, option in job.options.items() if option.argument]:
+            assert f"\n#{name} =" not in own
+            assert f"#JOBS_{job.name}_{name}=".upper() not in FILES[".env.example"]
 
 
 def test_no_generated_file_tells_of_this_machine():
