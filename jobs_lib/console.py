@@ -72,8 +72,7 @@ class Console:
         if total and room >= LEAST_BAR:
             full = room * min(done, total) // total
             line = f"[{'#' * full}{'.' * (room - full)}] {line}"
-        control(sys.stderr, CLEAR_LINE)
-        sys.stderr.write(f"{name} {line}"[:width])
+        control(sys.stderr, CLEAR_LINE + visible(f"{name} {line}"[:width]))         # at once: it must not flicker
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
@@ -120,7 +119,7 @@ def guard() -> None:
 
 
 def control(stream, sequence: str) -> None:
-    """Write what a terminal is to obey: only ever a constant of ours."""
+    """Write what a terminal is to obey: only ever a constant of ours, and what is `visible`."""
     getattr(stream, "bare", stream).write(sequence)
 
 

@@ -160,7 +160,7 @@ def own(bench, templates):
 
 def test_a_file_of_the_operators_takes_the_place_of_ours(own):
     folder, letter, _ = own
-    (folder / "odd_kind.txt").write_text("\ufeffSubject: Mine: {{subject}}\r\n\r\nIn my words.\r\n", newline="")
+    (folder / "odd_kind.txt").write_bytes("\ufeffSubject: Mine: {{subject}}\r\n\r\nIn my words.\r\n".encode())
     assert letter().subject == "Mine: mail"
     assert letter().text.startswith("Hello Jo,\n\nIn my words.\n\n-- \n")
     assert "<h1>mail</h1>" in letter().html            # the other half is still ours
