@@ -19,7 +19,7 @@ STATUS = {"message_logs": "delivered", "domains": "verified", "export_requests":
 
 def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
     """Insert it: `each` rows in every table that refers to a user, by way of others, too. `rows`: {table: number}."""
-    needs: dict = {}                            # no comprehension in a comprehension: Python 3.12.1 mixes up their names
+    needs: dict = {}                    # no comprehension within another: Python 3.12.1 mixes up their names
     for (origin, _), target in TARGETS.items():
         needs.setdefault(origin, set()).add(target)
     order = TopologicalSorter({name: sorted(targets) for name, targets in needs.items()}).static_order()
