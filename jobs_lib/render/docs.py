@@ -114,8 +114,8 @@ step by step.
 
 
 ARGUMENTS_TEXT = """\
-Given by hand, `jobs.py JOB --set NAME=VALUE`, and by nothing else: in `config.ini`, `.env` or the environment they
-would hold for every run, so there they are an error.
+Given by hand with `--set NAME=VALUE`, and by nothing else: in `config.ini`, `.env` or the environment they would hold
+for every run, so there they are an error.
 """
 
 

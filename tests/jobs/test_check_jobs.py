@@ -16,7 +16,7 @@ MINUTES = timedelta(minutes=5)
 
 
 @pytest.fixture
-def bench(bench):
+def bench(bench, engine_url):     # pytest 8 finds the engines of a fixture of the same name only so
     """One with both channels, whose disk is never full."""
     setup(bench)
     return bench

@@ -29,7 +29,7 @@ APP = {"app_url": "https://mail.example.org"}
 
 
 @pytest.fixture
-def bench(bench):
+def bench(bench, engine_url):     # pytest 8 finds the engines of a fixture of the same name only so
     bench.config(core=APP, export={"dir": "exports"}, mail={"per_hour": "off"})
     return bench
 
