@@ -223,7 +223,7 @@ def _refuse_all(ctx, row: dict, why: str) -> int:
         "SELECT id FROM {export_requests} WHERE user_id = :owner AND status = 'queued' LIMIT :most",
         owner=row["user_id"], most=REFUSED_AT_ONCE))}
     return ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, error = :why"
-                          " WHERE id IN (:ids) AND status = 'queued'", now=ctx.clock(), why=why, ids=list(ids))
+                          " WHERE id IN (:ids) AND +status = 'queued'", now=ctx.clock(), why=why, ids=list(ids))
 
 
 # What becomes of it

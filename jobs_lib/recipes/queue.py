@@ -245,7 +245,7 @@ class Worker:
                 self.turns.keep()
                 return self._take(ids)
             if self.db.batch(take):
-                rows = self._judged(self._rows(ids, " AND claim_token = :token AND status = 'pending'",
+                rows = self._judged(self._rows(ids, " AND claim_token = :token AND +status = 'pending'",
                                                token=self.token))
                 if rows:
                     return rows
@@ -352,7 +352,8 @@ class Worker:
     def _take(self, ids: list[int]) -> int:
         return self.db.execute(
             f"UPDATE {self.table} SET claim_token = :token, claim_run = :run, lease_until = :lease"
-            " WHERE id IN (:ids) AND status = 'pending' AND claim_token IS NULL",
+            # `+`: by the ids. SQLite would go through all that is pending, as long as nobody has run ANALYZE.
+            " WHERE id IN (:ids) AND +status = 'pending' AND claim_token IS NULL",
             token=self.token, run=self.ctx.run_id, ids=ids,
             lease=self.ctx.clock() + timedelta(seconds=self.ctx.hard_limit - self.ctx.monotonic()) + LEASE_MARGIN)
 

@@ -87,7 +87,7 @@ def cancel(ctx, id: int, reason: str) -> int:
         done = ctx.db.execute(
             "UPDATE {webhook_deliveries} SET status = 'failed', finished_at = :now, next_attempt_at = NULL,"
             " claim_token = NULL, claim_run = NULL, lease_until = NULL, last_error = :error"
-            " WHERE id IN (:ids) AND status = 'pending'",
+            " WHERE id IN (:ids) AND +status = 'pending'",
             ids=[row["id"] for row in rows], now=ctx.clock(), error=f"cancelled: {reason}")
         cancelled += done
         if not done:

@@ -146,12 +146,12 @@ class Round:
 
     def _first(self, failing: bool, busy: Busy, uncertain: bool) -> dict | None:
         """The next row of the first item in turn that can be begun."""
-        for item in self.plan.candidates(failing):
-            owner, id = item
+        for item in self.plan.candidates(failing, lambda owner: self._may_have_more(owner, busy)):
+            id = item[1]
             if self._is_out(id):
                 self.plan.drop(item)                # not in this run
                 self.waiting.pop(item, None)        # given back at its end
-            elif busy.lets_in(id, self._endpoint(id)) and (failing or self._may_have_more(owner, busy)):
+            elif busy.lets_in(id, self._endpoint(id)):
                 row = self._row(item, uncertain)
                 if row:
                     self.plan.began(item, failing)

@@ -109,21 +109,24 @@ class Plan:
 
     # The order
 
-    def candidates(self, failing: bool):
-        """Items in the order in which they are to be begun. Ends early when the caller has found one that can be."""
+    def candidates(self, failing: bool, may):
+        """Items in the order in which they are to be begun, of owners that `may` have one more. The caller goes no
+        further than to one that can be begun: what is behind it is not looked up."""
         if failing:
             owners = sorted([*self.fresh.values(), *self.served.values()], key=lambda owner: (owner.turns, owner.tried))
             for owner in owners:
                 yield from [(owner.id, id) for id in owner.lanes[True]]
             return
         for owner in list(self.fresh.values()):
-            yield from self._items(owner)
+            yield from self._items(owner, may)
         while len(self.fresh) < FRESH and (owner := self._next_owner()):
-            yield from self._items(owner)
+            yield from self._items(owner, may)
         for owner in list(self.served.values()):
-            yield from self._items(owner)
+            yield from self._items(owner, may)
 
-    def _items(self, owner: Owner):
+    def _items(self, owner: Owner, may):
+        if not may(owner.id):
+            return
         yield from [(owner.id, id) for id in owner.lanes[False]]
         while self._look_up(owner, 1):          # all that are listed are busy
             if owner.lanes[False]:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -822,6 +823,53 @@ def test_what_is_known_of_an_endpoint_is_forgotten_after_a_week(bench, hook):
     delivery(bench, endpoint(bench, url="https://other.example/"))
     bench.run(JOB)
     assert [one["webhook_id"] for one in bench.rows("endpoint_state")] == [2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("endpoints", [1, 1000])
+def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(bench, endpoints):      # R66
+    asked: list = []
+
+    def answer(_) -> Response:
+        asked.append(len(bench.statements))
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    flood(bench, 8, endpoints, 100_000 // endpoints)
+    bench.table("users", [{"id": 7}])
+    mine = [delivery(bench, endpoint(bench)) for _ in range(5)]
+    bench.run(JOB, limit=40)
+    assert {row(bench, id)["status"] for id in mine} == {"delivered"}
+    assert asked[0] < 120
+
+
+def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):       # R70
+    if bench.db.dialect.name != "sqlite":
+        return                              # there writers do not wait for each other
+    ids = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/")) for number in range(3)]
+    bench.timeout = 0.1
+    bench.config(webhooks={"concurrency": 1})
+    holders: list = []
+
+    def hold(taken: threading.Event) -> None:
+        other = sqlite3.connect(bench.folder / "jobs.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        taken.set()
+        time.sleep(1.5)                     # many times as long as one wait for the lock
+        other.close()
+
+    def answer(_) -> Response:
+        if not holders:
+            taken = threading.Event()
+            holders.append(threading.Thread(target=hold, args=(taken,)))
+            holders[0].start()
+            assert taken.wait(10)
+        return Response(ANSWERED, 204)
+    bench.web.answer = answer
+    bench.attempt(JOB)
+    holders[0].join()
+    assert sorted(row(bench, id)["status"] for id in ids) == ["delivered", "pending", "pending"]
+    bench.run(JOB)
+    assert len(bench.web) == 3              # none was sent twice
 
 
 # Whose fault it is
