@@ -18,7 +18,7 @@ from jobs_lib.schema import app_tables
 from jobs_lib.schema.tables import table
 
 WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")     # by the app, the mail hook, an operator
-NOT_YET = ("failed_emails", "webhook_deliveries", "notifications")
+NOT_YET = ("failed_emails", "notifications")
 JOBS = sorted(catalogue.names(), key=lambda name: name != "rollup_usage")   # thresholds are judged by its days
 ANN, BEN, CAT, MALLORY = 7, 8, 9, 50        # Ben has just deleted his account, Cat did 8 days ago
 MANY = range(100, 500)                      # other users, so that a few odd references are few

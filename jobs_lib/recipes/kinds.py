@@ -20,6 +20,7 @@ KINDS = {
     "domain_verified": Kind(PORTER, NORMAL, True),
     "domain_failing": Kind("postmaster", NORMAL, False),
     "domain_failed": Kind("postmaster", NORMAL, False),
+    "webhook_failing": Kind("postmaster", NORMAL, False),
     "webhook_disabled": Kind("postmaster", NORMAL, False),
     EXPORT_READY: Kind("security", NORMAL, False),
     "export_failed": Kind("security", NORMAL, False),

@@ -56,6 +56,10 @@ SAMPLES: dict = {
             {"email": "jane@lake.example", "added": "28 October 2026", "removed": "27 November 2026, 14:30 UTC"},
             {"email": "old@lake.example", "added": "1 September 2026", "removed": "27 November 2026, 14:30 UTC"}],
     },
+    "webhook_failing": {
+        "url": "https://shop.example/hooks/mail", "reason": "the endpoint answered 503",
+        "since": "21 November 2026, 15:05 UTC", "end": "26 November 2026, 15:05 UTC",
+    },
     "webhook_disabled": {
         "url": "https://shop.example/hooks/mail", "reason": "it failed for 5 days: the last answer was 503",
         "disabled_at": "24 November 2026, 15:05 UTC",

@@ -4,12 +4,16 @@ All but `cancel` are called in the transaction that stores the answer.
 """
 from __future__ import annotations
 
+from datetime import timedelta
+
 from .. import clock
 from ..ports.http_url import shown
 from . import audit, letters, notices
 from .webhooks import first_due
 
 KIND = "webhook_disabled"
+FAILING = "webhook_failing"
+WARN_BEFORE = timedelta(days=2)             # so long before it is disabled its owner is warned, once
 CANCEL = 500                    # rows in one commit
 
 
@@ -21,7 +25,7 @@ def works(db, endpoint: dict) -> dict:
     return {"failing_since": None}
 
 
-def fails(ctx, endpoint: dict) -> tuple[dict, str]:
+def fails(ctx, endpoint: dict, error: str) -> tuple[dict, str]:
     """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or "")."""
     now, since = ctx.clock(), endpoint["failing_since"]
     began = clock.parse_any(since)
@@ -32,8 +36,12 @@ def fails(ctx, endpoint: dict) -> tuple[dict, str]:
     if not (since and began):
         ctx.db.execute("UPDATE {webhooks} SET failing_since = :now WHERE id = :id", now=now, id=endpoint["id"])
         return {"failing_since": clock.text(now)}, ""
-    over = began + ctx.options.disable_after <= now and ctx.may_expire()
-    return {}, f"every delivery has failed since {since} UTC" if over else ""
+    end = began + ctx.options.disable_after
+    if end <= now and ctx.may_expire():
+        return {}, f"every delivery has failed since {since} UTC"
+    if began < end - WARN_BEFORE <= now < end:
+        _warn(ctx, endpoint, began, end, error)
+    return {}, ""
 
 
 def _worked_meanwhile(db, id: int, since: str) -> bool:
@@ -63,6 +71,21 @@ def disable(ctx, endpoint: dict, reason: str) -> bool:
     if user:
         _tell(ctx, endpoint, user, reason, now)
     return True
+
+
+def _warn(ctx, endpoint: dict, began, end, error: str) -> None:
+    """Warn the owner, once for each time that it began to fail."""
+    key = f"webhook-failing:{endpoint['id']}:{clock.text(began)}"
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status = 'active'",
+                      id=endpoint["user_id"])
+    if not user or not notices.reaches(ctx, user) or ctx.db.value(
+            "SELECT COUNT(*) FROM {notifications} WHERE dedupe_key = :key", key=key):
+        return
+    letter = letters.write(ctx, FAILING, {
+        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": error or "no answer",
+        "since": letters.minute(began), "end": letters.minute(end)})
+    notices.queue(ctx.db, now=ctx.clock(), user_id=endpoint["user_id"], kind=FAILING, to_email=user["email"],
+                  letter=letter, dedupe_key=key)
 
 
 def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:

@@ -275,10 +275,29 @@ def test_failing_for_5_days_disables_and_tells_once(bench, hook):     # R42
     bench.now = bench.ahead(hours=3)
     delivery(bench)
     assert bench.run(JOB) == {**NONE, "cancelled": 1}
-    [notice] = bench.rows("notifications")
+    [warning, notice] = bench.rows("notifications")
+    assert warning["dedupe_key"] == f"webhook-failing:1:{clock.text(since)}"
     assert notice["dedupe_key"].startswith("webhook-disabled:1:")
-    assert "s3same" not in str(notice) + str(bench.events(JOB))
+    assert "s3same" not in str(warning) + str(notice) + str(bench.events(JOB))
     assert len(bench.web) == 2
+
+
+def test_the_owner_is_warned_once_two_days_before_an_endpoint_is_disabled(bench, hook):     # R42
+    bench.web.answer = answers(503)
+    since = bench.ago(days=3) + timedelta(seconds=1)
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :since, url = :url", since=since,
+                     url="https://shop.example/hook?key=s3same")
+    for hours, notices in ((0, 0), (1, 1), (20, 1), (21, 1)):
+        bench.now = bench.ahead(hours=hours)
+        delivery(bench)
+        bench.run(JOB)
+        assert len(bench.ids("notifications")) == notices
+    [warning] = bench.rows("notifications")
+    assert (warning["kind"], warning["persona"], warning["to_email"]) == (
+        "webhook_failing", "postmaster", "jo@home.example")
+    for words in ("https://shop.example/hook", "the endpoint answered 503", "26 November 2026, 14:30 UTC"):
+        assert words in warning["body_text"]
+    assert "s3same" not in warning["body_text"] + warning["body_html"]
 
 
 def test_the_first_failure_is_noted_and_a_success_resets_it(bench, hook):     # R42
