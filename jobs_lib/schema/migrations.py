@@ -17,6 +17,8 @@ from .version import SCHEMA_VERSION, check, found, newer
 
 __all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
 
+LONGEST = 86_400.0           # seconds for one statement
+
 
 def _first(db, own_only: bool) -> list:
     """Version 1: every table with its indexes, and the view over two of them."""
@@ -101,14 +103,17 @@ def migrate(db, now, own_only: bool = False) -> list:
     `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself. What was
     left out the first time is left out for good. A table that got lost is made again.
     """
-    done = []
-    for number, own in _steps(db, own_only):
-        if db.dialect.transactional_ddl:
-            with db.transaction():
+    done, db.left = [], lambda: LONGEST         # a large table's index takes longer than any answer otherwise may
+    try:
+        for number, own in _steps(db, own_only):
+            if db.dialect.transactional_ddl:
+                with db.transaction():
+                    done += _apply(db, number, now, own)
+            else:
                 done += _apply(db, number, now, own)
-        else:
-            done += _apply(db, number, now, own)
-    adoption.note(db)
+        adoption.note(db)
+    finally:
+        db.left = None
     return done
 
 

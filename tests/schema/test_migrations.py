@@ -25,6 +25,15 @@ def database_id(db):
     return db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
 
 
+def test_a_statement_may_take_as_long_as_a_large_table_needs(tmp_path):
+    db, seen = connect(f"sqlite:///{tmp_path}/new.db", create=True), []
+    db.on_statement = lambda sql, values: seen.append(db.left())
+    migrate(db, NOW)
+    assert min(seen) > 3600
+    assert db.left is None
+    db.close()
+
+
 # Other tests may have left idle threads behind, which hold no lock that a child would wait for.
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
