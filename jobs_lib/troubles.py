@@ -149,8 +149,8 @@ def _clock(health) -> list[Trouble]:
     what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else goes on. If the host was only off for a while, there is "
             "nothing to do." if doubt else "The clock is trusted again.")
     if ahead:
-        what += (f" Runs of the last day with a time to come, up to {full(latest, health.zone)}: {ahead:,}. The clock "
-                 "was ahead then.")
+        until = f"up to {full(latest, health.zone)}" if latest else "some that cannot be"
+        what += f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then."
     return [Trouble("clock", "clock", f"deletions wait: {clock.IN_DOUBT}" if doubt else
                     "runs have a time to come: the clock was ahead", since, what, "", "doctor")]
 
@@ -287,6 +287,7 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
         if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):   # a pause is no standstill
             reasons.append("none was finished since then")
         if reasons:
+            since = since or health.now                     # too many, and when the oldest came is no time
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
                                  f"{queue.what} overdue since {at(since, health.zone)}: {in_words(queue.due)}", since,
                                  f"{in_words(queue.due)} due, the oldest since {full(since, health.zone)}: "
