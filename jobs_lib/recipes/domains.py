@@ -68,6 +68,8 @@ def _pages(ctx):
     while not ctx.should_stop():
         rows = [row for row in _due(ctx) if row["id"] not in seen]
         if ctx.limit is not None:
+            if rows and len(seen) >= ctx.limit:
+                ctx.stop("limit")
             rows = rows[:ctx.limit - len(seen)]
         if not rows:
             return

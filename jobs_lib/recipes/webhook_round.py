@@ -52,6 +52,8 @@ def run(ctx, worker: Worker, counts: dict) -> None:
             going.send_all(uncertain)
     finally:
         worker.release()
+    if ctx.limit and going.begun >= ctx.limit and worker.due(1):
+        ctx.stop("limit")
 
 
 class Round:

@@ -402,6 +402,7 @@ def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
     many(owned, 20)
     domain(owned, recheck_requested_at=owned.now)
     assert owned.run(JOB, limit=3)["checked"] == 3
+    assert (owned.result["status"], owned.result["stop_reason"]) == ("partial", "limit")
     assert owned.run(JOB)["checked"] == 18
     assert owned.run(JOB) == NOTHING
 

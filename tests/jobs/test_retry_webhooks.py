@@ -533,6 +533,7 @@ def test_the_limit_of_a_run_is_kept(bench, hook):
     for number in range(6):
         delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
     assert bench.run(JOB, limit=4)["delivered"] == 4
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "limit")        # more is due
     assert len(bench.web) == 4
 
 

@@ -23,7 +23,7 @@ from jobs_lib.console import Console
 from jobs_lib.ports import Ports
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.http import ANSWERED, Response
-from jobs_lib.ports.mail import IN_MEMORY, SENT, Result
+from jobs_lib.ports.mail import FINAL, IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
 from tests.support import databases
@@ -226,6 +226,8 @@ class Outbox(list):
     def send(self, envelope, message, deadline, item_id) -> Result:
         """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
+        if message.path is not IN_MEMORY and not Path(message.path).exists():
+            return Result(FINAL, None, "", "the stored message is missing")       # as real transports say
         if result.outcome == SENT:
             raw = message.head + (b"" if message.path is IN_MEMORY else Path(message.path).read_bytes())
             parsed = message_from_bytes(raw, policy=policy.default)
