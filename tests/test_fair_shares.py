@@ -150,10 +150,15 @@ def test_shares_are_counted_over_both_queues(shared):     # R66
     assert sent(shared) == {"u1": 90, "u2": 10}
 
 
-def test_a_paused_job_has_nobody_wait_for_its_queue(shared):     # R66
+@pytest.mark.parametrize("how", ["paused", "switched off", "misconfigured"])
+def test_a_job_that_does_not_run_has_nobody_wait_for_its_queue(shared, how):     # R66
     fill(shared, FORWARDS, FLOOD, 500)
     fill(shared, NOTICES, NEIGHBOUR, 10)
-    shared.table("job_state", [{"job": NOTICES, "paused_at": shared.now}])
+    if how == "paused":
+        shared.table("job_state", [{"job": NOTICES, "paused_at": shared.now}])
+    else:
+        wrong = {"enabled": "no"} if how == "switched off" else {"delays": "soon"}
+        shared.config(mail={"per_hour": "100", "urgent_share": "0"}, send_notifications=wrong)
     shared.run(FORWARDS)
     assert sent(shared) == {"u1": 100}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 from types import SimpleNamespace
 
+from ..errors import ConfigError
 from .kinds import LOW, NORMAL, URGENT
 from .queue import Queue, Worker
 from .turns import Rank
@@ -36,7 +37,10 @@ OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", 
 def others_wait(ctx, table: str, without: frozenset) -> bool:
     """Whether other owners have due rows in the other queue of mail, and its job works it off."""
     job, queue = OTHER[table]
-    options = ctx.options_of(job)
+    try:
+        options = ctx.options_of(job)
+    except ConfigError:             # that job does not run until it is put right
+        return False
     if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job):
         return False
     view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)

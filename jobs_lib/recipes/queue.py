@@ -247,7 +247,7 @@ class Worker:
             if self.db.batch(take):
                 rows = self._judged(self._rows(ids, " AND claim_token = :token AND +status = 'pending'",
                                                token=self.token))
-                if rows:
+                if rows or self.ctx.should_stop():      # else all of them were invalid
                     return rows
         return []                   # had another taken them all meanwhile, we would have asked again
 

@@ -104,6 +104,16 @@ def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, ord
     assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
 
 
+def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
+    forwards(bench, 1)
+    bench.bulk("failed_emails", [{"user_id": 1, "alias_id": 1, "attempts": -1, "raw_path": "1.eml",
+                                  "created_at": bench.ago(hours=2)}] * 300)
+    bench.clock.step = 0.5
+    assert bench.attempt("retry_forwards", budget="100s")["stop_reason"] in (None, "budget")
+    assert bench.result["counts"]["invalid"] >= 50
+    assert bench.ids("failed_emails", "claim_token IS NOT NULL") == []
+
+
 # A clock that was wrong
 
 @pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
