@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import os
 from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
@@ -226,7 +227,7 @@ class Outbox(list):
     def send(self, envelope, message, deadline, item_id) -> Result:
         """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
-        if message.path is not IN_MEMORY and not Path(message.path).exists():
+        if message.path is not IN_MEMORY and not os.path.exists(message.path):
             return Result(FINAL, None, "", "the stored message is missing")       # as real transports say
         if result.outcome == SENT:
             raw = message.head + (b"" if message.path is IN_MEMORY else Path(message.path).read_bytes())
