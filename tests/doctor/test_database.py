@@ -14,6 +14,7 @@ from jobs_lib.ports import dialects
 from jobs_lib.ports.db import connect
 from jobs_lib.schema import ddl
 from jobs_lib.schema.tables import table
+from jobs_lib.schema.version import SCHEMA_VERSION
 from tests.support.databases import migrated
 
 
@@ -106,12 +107,12 @@ def test_a_file_that_may_only_be_read_is_told_as_one(lite):
 
 
 def test_an_older_schema_and_a_newer_one(clinic):
-    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 3")
-    assert clinic.one("database", "the database is at schema 2").level == "problem"
+    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
+    assert clinic.one("database", f"the database is at schema {SCHEMA_VERSION - 1}").level == "problem"
     clinic.db.insert("schema_migrations", version=99, applied_at=clock.now())
     assert clinic.one("database", "newer than this bundle knows").mend == "Install the newer bundle again."
     clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
-    clinic.db.insert("schema_migrations", version=3, applied_at=clock.now())
+    clinic.db.insert("schema_migrations", version=SCHEMA_VERSION, applied_at=clock.now())
 
 
 def test_what_cannot_be_reached_is_one_problem(clinic):
