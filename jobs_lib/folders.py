@@ -31,8 +31,8 @@ def private(path: str) -> str:
 def _make(path: str) -> None:
     """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it open to the web."""
     made = f"{path}.{os.urandom(6).hex()}.part"
-    os.mkdir(made, mode=0o700)
     try:
+        os.mkdir(made, mode=0o700)
         write(os.path.join(made, ".htaccess"), HTACCESS)
         os.rename(made, path)
     except OSError as error:
@@ -42,7 +42,7 @@ def _make(path: str) -> None:
             except OSError:
                 pass
         if not os.path.isdir(path):             # else another process was first
-            raise error
+            raise OSError(error.errno, error.strerror, path) from None
 
 
 def owner_words(path: str) -> str:

@@ -36,7 +36,8 @@ def calls(web) -> list[str]:
 
 
 def test_a_run_calls_at_its_start_and_at_its_end(site, outside):
-    run = site.job("dig", "--set", "items=1", "--set", f"ping_url={url(outside)}")
+    site.configure("dig", ping_url=url(outside))
+    run = site.job("dig", "--set", "items=1")
     assert calls(outside) == ["/ping/abc/start", "/ping/abc"]
     rids = {heard.line.split()[1].partition("?rid=")[2] for heard in outside.requests}
     assert len(rids) == 1
@@ -45,13 +46,15 @@ def test_a_run_calls_at_its_start_and_at_its_end(site, outside):
 
 
 def test_its_run_id_is_a_uuid_as_healthchecks_wants_it(site, outside):
-    site.job("dig", "--set", "items=1", "--set", f"ping_url={url(outside)}")
+    site.configure("dig", ping_url=url(outside))
+    site.job("dig", "--set", "items=1")
     rid = outside.requests[0].line.split()[1].partition("?rid=")[2]
     assert str(UUID(rid)) == rid
 
 
 def test_a_failure_is_called_as_one_with_the_end_of_the_log(site, outside):
-    site.run("fail", "--set", f"ping_url={url(outside, '/ping/abc?create=1')}")
+    site.configure("fail", ping_url=url(outside, '/ping/abc?create=1'))
+    site.run("fail")
     assert calls(outside) == ["/ping/abc/start", "/ping/abc/fail"]
     assert "?create=1&rid=" in outside.requests[1].line
     outcome, _, log = outside.requests[1].body.decode().partition("\n\n")
@@ -61,7 +64,8 @@ def test_a_failure_is_called_as_one_with_the_end_of_the_log(site, outside):
 
 def test_what_is_told_has_10_kB_at_most_and_is_of_this_run_alone(site, outside):
     for _ in range(2):
-        run = site.job("chatter", "--set", "lines=300", "--set", f"ping_url={url(outside)}")
+        site.configure("chatter", ping_url=url(outside))
+        run = site.job("chatter", "--set", "lines=300")
     body = outside.requests[-1].body
     assert 5_000 < len(body) <= 10_000
     lines = body.decode().partition("\n\n")[2].splitlines()
@@ -82,7 +86,8 @@ def test_a_dry_run_and_one_that_is_not_begun_call_nobody(site, outside):
 def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
     with Web(silent) as web:
         site.configure("alerts", timeout="1s")
-        done = site.run("dig", "--set", "items=1", "--set", f"ping_url={url(web)}")
+        site.configure("dig", ping_url=url(web))
+        done = site.run("dig", "--set", "items=1")
     assert (done.code, done.err) == (0, "")
     assert 2 <= done.seconds < 8                # two calls
     assert [event["error"] for event in site.events("dig") if event["event"] == "ping failed"] == [
@@ -108,13 +113,15 @@ def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way)
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 500 Oh\r\n\r\n", b"nonsense\r\n\r\n", b""])
 def test_a_service_that_is_broken_harms_nothing(site, answer):
     with Web(answer) as web:
-        done = site.run("dig", "--set", "items=1", "--set", f"ping_url={url(web)}")
+        site.configure("dig", ping_url=url(web))
+        done = site.run("dig", "--set", "items=1")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert site.statuses("dig") == ["ok"]
 
 
 def test_a_service_that_is_down_harms_nothing(site):
-    done = site.run("dig", "--set", "items=1", "--set", f"ping_url=http://127.0.0.1:{free_port()}/x")
+    site.configure("dig", ping_url=f"http://127.0.0.1:{free_port()}/x")
+    done = site.run("dig", "--set", "items=1")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert len([event for event in site.events("dig") if event["event"] == "ping failed"]) == 2
 

@@ -138,6 +138,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
 ])
 def test_what_the_system_says_comes_with_what_to_do(tmp_path, monkeypatch, number, said):
     store = open_store(section(tmp_path))
+    store.put("before.gz", [DATA])
 
     def refuse(*_):
         raise OSError(number, os.strerror(number))
