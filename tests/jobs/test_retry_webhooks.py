@@ -793,27 +793,31 @@ def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner): 
 
 def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
     most: Counter = Counter()
-    flying: Counter = Counter()
-    lock = threading.Lock()
+    in_flight: Counter = Counter()
+    changed = threading.Condition()
+    expected = Counter({"8": 4, "9": 4})
 
     def answer(sent) -> Response:
         owner = sent.url[9]
-        with lock:
-            flying[owner] += 1
-            most[owner] = max(most[owner], flying[owner])
-        time.sleep(0.005)
-        with lock:
-            flying[owner] -= 1
+        with changed:
+            in_flight[owner] += 1
+            most[owner] = max(most[owner], in_flight[owner])
+            changed.notify_all()
+            changed.wait_for(lambda: not expected - most, 10)      # no request ends before all of them have begun
+        time.sleep(0.005)                                       # and more would be seen
+        with changed:
+            in_flight[owner] -= 1
         return Response(ANSWERED, 204)
     bench.web.answer = answer
     flood(bench, 8, 16, 10)
     flood(bench, 9, 16, 10)
     assert bench.run(JOB)["delivered"] == 320
-    assert most == {"8": 4, "9": 4}
+    assert most == expected
     most.clear()
+    expected = Counter({"7": 8})                # nobody else waits
     flood(bench, 7, 16, 3)
     bench.run(JOB)
-    assert most == {"7": 8}                     # nobody else waits
+    assert most == expected
 
 
 def test_an_endpoint_that_is_slow_comes_after_the_others_until_it_is_quick_again(bench):     # R66
