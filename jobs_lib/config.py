@@ -103,6 +103,12 @@ class Config:
             return Written(text, "file", f"{self.path} line {line}")
         return Written(self._default(section, option), "default", "default")
 
+    def secrets(self) -> list[tuple[Option, str]]:
+        """What is set for each option that holds a secret, those of jobs too."""
+        sections = {**settings.SECTIONS, **dict.fromkeys(catalogue.names(), settings.JOB_ALERTS)}
+        return [(option, self.written(section, name, option).text) for section, options in sections.items()
+                for name, option in options.items() if option.kind.mask]
+
     def _default(self, section: str, option: Option) -> str:
         """A persona that is not set writes from the service's own domain."""
         text, local = option.default, f"@{settings.LOCAL}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 SHORTEST_SECRET = 6          # a shorter value is a word that occurs anywhere
+SHORTEST_KEY = 16            # in a path, among words such as `webhook`
 OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}", f"{os.sep}vendor{os.sep}")
 
 
@@ -45,17 +46,25 @@ def masked(text: str, hidden=()) -> str:
 
 
 def secrets(config) -> list[str]:
-    """What is set for the options that are secret, the longest first: a password, or the one in a URL."""
-    from . import settings
-    from .options import hide_password
+    """What is set for the options that are secret, and the parts of it that are by themselves; the longest first."""
+    from urllib.parse import unquote
 
-    found = set()
-    for section, options in settings.SECTIONS.items():
-        for name, option in options.items():
-            if option.kind.mask:
-                text = config.written(section, name, option).text
-                found.add(_password(text) if option.kind.mask is hide_password else text)
+    found = {part for option, text in config.secrets() for part in _parts(option.kind.mask, text)}
+    found |= {unquote(text) for text in found}          # as it is written in a URL, and as it is sent
     return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _parts(mask, text: str) -> list[str]:
+    """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and the key in that."""
+    from .options import hide_password, private_url
+
+    if mask is hide_password:
+        return [_password(text)]
+    if mask is not private_url.mask:
+        return [text]
+    path = text.partition("://")[2].partition("/")[2]
+    keys = [path, *path.replace("?", "/").replace("=", "/").split("/")]
+    return [text, *(part for part in keys if len(part) >= SHORTEST_KEY)]
 
 
 def _password(url: str) -> str:

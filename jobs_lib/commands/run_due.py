@@ -243,9 +243,8 @@ class _Refused:
             return FAILED
         words = str(error)
         if not isinstance(error, JobsError):        # a defect: its place, too
-            import traceback
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            words = f"{type(error).__name__}: {error} ({frame.filename.rpartition('/')[2]} line {frame.lineno})"
+            from .. import defects
+            words = defects.sentence(error, defects.secrets(self._config))
         self.words.append(f"{job.name}: {words}")
         self._console.fail(self.words[-1])
         return getattr(error, "exit_code", FAILED)

@@ -11,6 +11,7 @@ import time
 from ..errors import ConfigError, DatabaseError, JobsError, Stopped
 from ..findings import Finding, note, warning
 from ..ports.dialects import Missing
+from ..samples import text
 from .masks import Masks
 
 AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")
@@ -66,6 +67,7 @@ class NothingToAsk(Exception):
 
 
 def _unfinished(check, why: str) -> Finding:
+    why = text(why)                          # it may quote a row
     name = check.__name__.strip("_").replace("_", " ")
     return warning(f"The check \"{name}\" came to no end: {why}", "What it looks at is not known. Something may hang: "
                    "a server, a disk.", "Mend what else is found, and run `jobs.py doctor` again.")

@@ -31,7 +31,11 @@ class Ports:
         from .db import connect
         core = self._config.section("core")
         return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
-                       columns=self._config.columns(), base=self._config.folder, **how)
+                       columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how)
+
+    def _secrets(self) -> list[str]:
+        from ..defects import secrets
+        return secrets(self._config)
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import time
 
-from ..errors import DatabaseError
+from ..errors import Busy, DatabaseError, Duplicate
 from . import dialects
 from .dialects import Conflict, Lost
 from .names import Names, is_word
@@ -16,7 +16,7 @@ CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None, base: str = ".",
-            readonly: bool = False, create: bool = False, timeout: float = 5.0) -> Database:
+            readonly: bool = False, create: bool = False, timeout: float = 5.0, hidden=tuple) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
@@ -25,10 +25,12 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: 
     readonly  the database itself refuses to write: for dry runs
     create    a missing SQLite file is made
     timeout   seconds to wait for another writer
+    hidden    returns the secrets that no error may quote
     """
     dialect = dialects.load(url)
     names = Names(prefix, tables, columns)
     database = Database(dialect, dialect.parse(url, base, timeout), names, readonly, create)
+    database.hidden = hidden
     database.connect()
     return database
 
@@ -45,6 +47,7 @@ class Database:
         self.dialect, self.name, self.readonly = dialect, name, readonly
         self.for_update = "" if readonly else dialect.for_update
         self.on_statement = self.journal = self.left = None
+        self.hidden = tuple
         self.current: Transaction | None = None         # the open transaction
         self._target, self._create = target, create
         self._raw = None
@@ -143,7 +146,7 @@ class Database:
         except self.dialect.Error as error:
             if self.dialect.forgive(raw, error):
                 return take(self.dialect.execute(raw, text, bound))
-            trouble = self.dialect.trouble(error, self._target)
+            trouble = self._trouble(error)
             if isinstance(trouble, Lost):
                 self._drop()
             elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
@@ -238,7 +241,7 @@ class Database:
             try:
                 self._raw = self.dialect.connect(target, self.readonly, self._create)
             except self.dialect.Error as error:
-                raise self.dialect.trouble(error, self._target) from None
+                raise self._trouble(error) from None
 
     def _ready(self):
         if self.current and self.current.broken:
@@ -280,7 +283,16 @@ class Database:
             self.dialect.alive(self._raw)
         except self.dialect.Error as error:
             self._drop()
-            raise self.dialect.trouble(error, self._target) from None
+            raise self._trouble(error) from None
+
+    def _trouble(self, error):
+        """What is raised for a driver's exception. A trigger of the app may say in it whatever it likes."""
+        trouble = self.dialect.trouble(error, self._target)
+        if isinstance(trouble, (Busy, Conflict, Duplicate, Lost)):      # in words of ours, and met in any run
+            return trouble
+        from ..defects import masked
+        trouble.args = (masked(str(trouble), self.hidden()),)
+        return trouble
 
     def interrupt(self) -> None:
         """End the statement in hand with an error, and its transaction; from a signal or another thread."""

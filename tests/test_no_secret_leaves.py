@@ -1,0 +1,212 @@
+"""Whatever rows, servers, triggers and our own defects hold, no address and no secret is in what the program writes.
+
+One installation in which everything is marked: each address begins with `marked.`, each secret with `secret-of-`. All
+jobs and commands run as real processes, then all that they wrote is searched for the marks.
+"""
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+
+import dns.message
+import dns.rrset
+import pytest
+
+from jobs_lib import catalogue, clock
+from jobs_lib.schema import app_tables
+from jobs_lib.schema.tables import tables
+from tests.servers.mariadb import ENCODED, PASSWORD
+from tests.servers.misbehaving import Relay
+from tests.servers.web import Web
+from tests.support.service import ROOT, Service
+from tests.test_hostile_rows import due
+
+OWNER = 7
+SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "links", "ping", "job", "alert", "link")}
+HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
+MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|" + "|".join(map(re.escape, (PASSWORD, ENCODED))))
+TEXT = "<marked.someone@mark.example> %s " + f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}"
+LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
+BUGS = (("retry_webhooks", "jobs_lib.recipes.webhooks:send_due"), ("list", "jobs_lib.catalogue:load_all"),
+        ("run-due", "jobs_lib.runner:run"), ("check_jobs", "jobs_lib.publish:files"),
+        ("doctor", "jobs_lib.doctor.mail:resolve"), ("status", "jobs_lib.health:collect"))
+COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",), ("report",),
+            ("run-due",), ("config", "show"))
+
+# What may hold addresses, and why.
+OWN_COLUMNS = {
+    ("notifications", "to_email"): "whom the message goes to",
+    ("notifications", "subject"): "the user's own message",
+    ("notifications", "body_text"): "the user's own message",
+    ("notifications", "body_html"): "the user's own message",
+    ("notifications", "last_error"): "the user's own row: the relay's answer about his own address",
+}                           # and the app's own tables, such as failed_emails: its owner's rows
+# Settings, rows, contents of messages and accounts.
+OWN_FILES = ("config.ini", ".env", "jobs.db", "spool/", "archive/", "exports/", "state/secret")
+
+
+@pytest.fixture
+def name_server():
+    """Answers each question with a TXT record that is marked; its port."""
+    server = socket.socket(type=socket.SOCK_DGRAM)
+    server.bind(("127.0.0.1", 0))
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                data, sender = server.recvfrom(4096)
+                asked = dns.message.from_wire(data)
+                answer = dns.message.make_response(asked)
+                answer.answer.append(dns.rrset.from_text(asked.question[0].name, 60, "IN", "TXT",
+                                                         f'"porter-verify={TEXT % "dns"}"'))
+                server.sendto(answer.to_wire(), sender)
+    threading.Thread(target=serve, daemon=True).start()
+    yield server.getsockname()[1]
+    server.close()
+
+
+@pytest.fixture
+def relay():
+    """Refuses what it is given first, in words that are marked."""
+    words = (TEXT % LINK).encode()
+    answers = [code + words for code in (b"550 5.1.1 ", b"451 4.2.0 ", b"550 5.7.1 ")]
+    with Relay(("PIPELINING", "SIZE 0", "8BITMIME", "AUTH PLAIN"), RCPT=answers) as server:
+        yield server
+
+
+@pytest.fixture
+def web():
+    """Endpoints, the operator's alert hook and the ping service: each says what is marked."""
+    body = (TEXT % LINK).encode()
+    head = b"HTTP/1.1 500 %s\r\nContent-Length: %d\r\n\r\n" % (body, len(body))
+    with Web(head + body) as server:
+        yield server
+
+
+@pytest.fixture
+def service(bench, relay, web, name_server):
+    """The installation."""
+    bench.now = clock.now()
+    at = f"http://127.0.0.1:{web.port}"
+    for name, rows in due(bench, OWNER).items():
+        bench.table(name, [marked(name, row, at) for row in rows])
+    for name in ("due", "held", "over", "spam"):
+        bench.spool(f"{name}{OWNER}.eml", b"From: marked.from@mark.example\r\n\r\n" + TEXT.encode())
+    made = Service(bench.folder, bench.url,
+                   core={"secret_key": SECRETS["links"], "app_url": "https://mail.mark.example",
+                         "max_clock_jump": "off"},
+                   mail={"port": relay.port, "from": "marked.from@mark.example", "security": "none",
+                         "username": "marked.login@mark.example", "password": SECRETS["mail"],
+                         "srs_secret": SECRETS["srs"]},
+                   dns={"nameservers": f"127.0.0.1:{name_server}", "timeout": "1s"},
+                   webhooks={"allow_networks": "127.0.0.0/8", "timeout": "2s"},
+                   archive={"store": "archive"}, export={"dir": "exports"},
+                   alerts={"email": "marked.operator@mark.example", "after_failures": 1, "timeout": "2s",
+                           "webhook": f"{at}/alert/{SECRETS['alert']}", "ping_url": f"{at}/ping/{SECRETS['ping']}"},
+                   status={"page": "status.html", "metrics": "metrics.prom"})
+    (made.folder / ".env").write_text("".join(f"JOBS_{job.upper()}_PING_URL={at}/ping/{SECRETS['job']}\n"
+                                              for job in catalogue.names()))
+    with trigger(made.db):
+        yield made
+    made.db.close()
+
+
+def marked(table: str, row: dict, at: str) -> dict:
+    """The row with marks in its texts."""
+    texts = {"email": "marked.user@mark.example", "to_email": "marked.to@mark.example",
+             "envelope_from": "marked.sender@mark.example", "envelope_to": "marked.to@mark.example",
+             "address": f"marked.{row.get('id')}@alias.example", "last_error": TEXT % "row",
+             "url": f"{at}/in?token={SECRETS['link']}", "secret": HOOK_SECRET, "payload": f'"{TEXT % "payload"}"',
+             "event": "signed.in"}
+    row = {name: texts.get(name, value) for name, value in row.items()}
+    if str(row.get("raw_path", "")).startswith(("lost", "sent")):
+        row["raw_path"] = f"marked.{row['raw_path']}@mark.example"
+    return row
+
+
+@contextlib.contextmanager
+def trigger(db):
+    """An app's trigger that lets no session be deleted, and quotes what it should not."""
+    words = f"<marked.trigger@mark.example> {SECRETS['mail']} {PASSWORD}"         # MariaDB takes 128 characters
+    refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if db.dialect.name == "sqlite" else
+              f"FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{words}'")
+    db.execute(f"CREATE TRIGGER refuse BEFORE DELETE ON sessions {refuse}")
+    try:
+        yield
+    finally:
+        db.execute("DROP TRIGGER refuse")
+
+
+@pytest.mark.slow
+def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
+    said: dict[str, str] = {}
+
+    def run(*words: str, bug: str = "") -> None:
+        launcher, more = "jobs.py", {}
+        if bug:
+            launcher, more = "tests/support/launch.py", {
+                "FRAME_JOBS": "own", "FRAME_BUG": f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} {ENCODED} "
+                                                  f"{SECRETS['ping']} {SECRETS['job']} {SECRETS['alert']}"}
+        process = service.start(*words, launcher=str(ROOT / launcher), **more)
+        out, err = process.communicate(timeout=120)
+        said[" ".join(("bug" if bug else "", *words))] = out + err
+    jobs = sorted(catalogue.names(), key=lambda job: job == "check_jobs")
+    for job in jobs:
+        run(job, "--dry-run", "--json")
+        run(job)
+    service.db.execute("UPDATE {job_state} SET due_after = :long_ago", long_ago="2020-01-01 00:00:00")
+    for words, bug in BUGS:
+        run(words, bug=bug)
+    run("check_jobs", "--json")
+    for words in COMMANDS:
+        run(*words)
+        if words[0] not in ("metrics", "report", "config"):
+            run(*words, "--json")
+
+    assert any("unexpected error" in text for name, text in said.items() if name.startswith("bug"))
+    alerts = [content for content in relay.contents if b"To: marked.operator@mark.example" in content]
+    posted = {path: [heard for heard in web.requests if f" /{path}" in heard.line] for path in ("ping", "alert", "in")}
+    assert alerts
+    assert all(posted.values())
+    sinks = {f"output of {name}": text for name, text in said.items()}
+    sinks["output of  config show"] = without_own(sinks["output of  config show"])      # what the operator has set
+    sinks |= {f"alert mail {at}": without_own(content.decode()) for at, content in enumerate(alerts)}      # and to him
+    sinks |= {f"{path} {at}": heard.body.decode() for path in ("ping", "alert")
+              for at, heard in enumerate(posted[path])}
+    sinks |= written(service) | stored(service.db)
+    leaks = {name: text[max(0, at.start() - 120):at.end() + 80] for name, text in sinks.items()
+             if (at := MARK.search(text))}
+    assert not leaks, "\n\n".join(f"{name}: {text}" for name, text in leaks.items())
+    for job in ("purge_sessions", "retry_webhooks"):         # the trigger and the bugs were met
+        assert any(row["error"] for row in service.db.query("SELECT error FROM {job_runs} WHERE job = :job", job=job))
+
+
+def without_own(text: str) -> str:
+    """The text without the addresses of the configuration: the operator's and the service's."""
+    return re.sub(r"marked\.(operator|from|login)@mark\.example", "", text)
+
+
+def written(service) -> dict[str, str]:
+    """All files of the installation that are the program's own."""
+    found = {}
+    for path in service.folder.rglob("*"):
+        name = str(path.relative_to(service.folder))
+        if path.is_file() and not name.startswith(OWN_FILES):
+            found[f"file {name}"] = name + path.read_text(errors="replace")
+    assert {"file log/purge_sessions.log", "file log/jobs.log", "file status.html", "file metrics.prom"} <= set(found)
+    return found
+
+
+def stored(db) -> dict[str, str]:
+    """All columns of the program's own tables."""
+    own = [table for table in tables() if table.name not in app_tables.TABLES]
+    found = {}
+    for table in own:
+        for row in db.query(f"SELECT * FROM {{{table.name}}}"):
+            for column, value in row.items():
+                if (table.name, column) not in OWN_COLUMNS:
+                    key = f"{table.name}.{column}"
+                    found[key] = f"{found.get(key, '')}\n{value}"
+    return found
