@@ -35,12 +35,16 @@ def test_workers_run_what_is_due_once(site, engine, crew):                   # R
     assert site.runs() == []
     crew(site)
     crew(site)
-    assert ended(site, "dig") == ["ok"]
-    assert ended(site, "tick_critical") == ["ok"]
+    ended(site, "dig")
+    ended(site, "tick_critical")
     assert {row["trigger_type"] for row in site.runs()} == {"worker"}
     assert site.run("enqueue", "tick_critical").code == 0
-    assert ended(site, "tick_critical", 2) == ["ok", "ok"]  # so the messages before it are through
-    assert (slots(site, "dig"), slots(site, "tick_critical"), len(site.runs("dig")), site.dug()) == (1, 1, 1, 3)
+    until(lambda: site.statuses("tick_critical").count("ok") == 2)          # so the messages before it are through
+    until(lambda: "ok" in site.statuses("dig"))
+    # The second message for a slot may come while the first is worked: it finds the lock held, and is recorded as that.
+    worked = [row["status"] for job in ("dig", "tick_critical") for row in site.runs(job) if row["status"] != "skipped"]
+    assert worked == ["ok"] * 3
+    assert (slots(site, "dig"), slots(site, "tick_critical"), site.dug()) == (1, 1, 3)
 
 
 def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6

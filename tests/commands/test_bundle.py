@@ -101,7 +101,8 @@ def test_an_unpacked_bundle_runs_with_an_empty_environment(archive, tmp_path, sc
     zipfile.ZipFile(archive).extractall(tmp_path)
     folder = tmp_path / "jobs"
     assert "up to date" in run(folder, script, "migrate")
-    assert json.loads(run(folder, script, "run-due", "--json")) == []
+    ran = json.loads(run(folder, script, "run-due", "--json"))
+    assert {each["status"] for each in ran} <= {"ok"}           # none, unless a minute has turned since
     assert f"{folder}/{script}" in run(folder, script, "crontab")
     assert (folder / "var" / "jobs.db").exists()
 

@@ -66,7 +66,7 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
 
 @KINDS
 def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
-    worker = locked_site.start("dig", "--set", "items=100", "--set", "pause=100")
+    worker = locked_site.start("dig", "--set", "items=600", "--set", "pause=100")
     locked_site.working("dig")
     done = locked_site.run("dig")
     assert (done.code, done.out) == (0, "")
@@ -78,8 +78,12 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     locked_site.known("dig")
     quiet = locked_site.run("dig", "--scheduled")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
-    assert min(done.seconds, failing.seconds, quiet.seconds) < 1             # others use this machine too
     assert locked_site.statuses("dig") == ["running", "skipped", "skipped", "skipped"]
+    # Others use this machine too: what the run itself waits for would be in the shortest of many, too.
+    tries = [done.seconds, failing.seconds, quiet.seconds]
+    while min(tries) >= 1 and len(tries) < 30:
+        tries.append(locked_site.run("dig").seconds)
+    assert min(tries) < 1, tries
     assert locked_site.events("dig")[-1]["event"] == "run skipped"
     worker.kill()
     worker.communicate()
@@ -209,7 +213,7 @@ def test_the_holder_before_is_never_told(two_locks):
     assert Path(one.path).read_text() == ""      # also in the instant before the new holder writes
 
 
-def test_a_look_by_a_tick_makes_no_run_skip(two_locks):
+def test_a_look_by_a_tick_makes_no_run_skip(two_locks, monkeypatch):
     """A tick that looks whether a lock is free has it for an instant."""
     one, two = two_locks
     one.acquire("made")
@@ -218,9 +222,15 @@ def test_a_look_by_a_tick_makes_no_run_skip(two_locks):
     looking.path = one.path
     looking._file = looking._open(os.O_RDONLY)
     assert looking._lock()
-    from threading import Timer
-    Timer(0.005, looking._close).start()
+    waits = []
+
+    def look_ends(seconds: float) -> None:              # while the run waits, however busy this machine is
+        waits.append(seconds)
+        looking._close()
+    monkeypatch.setattr(time, "sleep", look_ends)
     two.acquire("a run")
+    assert len(waits) == 1
+    assert 0.01 <= waits[0] < 1
 
 
 @pytest.mark.parametrize("again", [False, True])
