@@ -100,7 +100,8 @@ def service(bench, relay, web, name_server):
                    mail={"port": relay.port, "from": "marked.from@mark.example", "security": "none",
                          "username": "marked.login@mark.example", "password": SECRETS["mail"],
                          "srs_secret": SECRETS["srs"]},
-                   dns={"nameservers": f"127.0.0.1:{name_server}", "timeout": "1s"},
+                   dns={"nameservers": f"127.0.0.1:{name_server}", "timeout": "1s",
+                        "mx_hosts": "mx.alias.example"},
                    webhooks={"allow_networks": "127.0.0.0/8", "timeout": "2s"},
                    archive={"store": "archive"}, export={"dir": "exports"},
                    alerts={"email": "marked.operator@mark.example", "after_failures": 1, "timeout": "2s",
@@ -170,6 +171,7 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
     posted = {path: [heard for heard in web.requests if f" /{path}" in heard.line] for path in ("ping", "alert", "in")}
     assert alerts
     assert all(posted.values())
+    assert service.db.value("SELECT checked_at FROM {domains}")
     sinks = {f"output of {name}": text for name, text in said.items()}
     sinks["output of  config show"] = without_own(sinks["output of  config show"])      # what the operator has set
     sinks |= {f"alert mail {at}": without_own(content.decode()) for at, content in enumerate(alerts)}      # and to him
