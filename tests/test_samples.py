@@ -92,6 +92,7 @@ def steps(words: str) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_ten_times_the_text_takes_ten_times_the_steps(piece):     # R72
     """And what the patterns do within a step is bounded by the clock, generously: a quadratic one takes a hundred."""

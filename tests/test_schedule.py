@@ -144,6 +144,7 @@ EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), 
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))   # noqa: DTZ001
 
 
+@pytest.mark.slow
 @settings(max_examples=600, deadline=None)
 @given(EXPRESSIONS, MOMENTS)
 def test_both_directions_agree_with_cronsim(expression, moment):
@@ -249,6 +250,7 @@ HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2"
 DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(field(0, 59), HOURS, DAYS, st.sampled_from(CHANGES))
 def test_clock_changes_follow_the_definition(minute, hour, days, change):

@@ -295,6 +295,7 @@ def test_all_pages_are_looked_at(bench, monkeypatch):
     assert bench.run(JOB) == NONE                           # R12
 
 
+@pytest.mark.slow
 def test_questions_grow_with_cycles_not_with_users(bench):
     fill(bench.db, 800, bench.now)
     bench.run(JOB)
@@ -348,6 +349,7 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
     assert {row[0] for row in events(bench)} == {2}
 
 
+@pytest.mark.slow
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):      # R12: two hosts, each with its own locks
     service = Service(tmp_path, engine_url)
     made = fill(bench.db, 300, clock.now())

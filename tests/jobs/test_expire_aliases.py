@@ -239,6 +239,7 @@ def test_a_dry_run_shows_both_steps_and_changes_nothing(owned):        # R11
     assert owned.run(JOB) == told == {"expired": 2, "notices": 2}
 
 
+@pytest.mark.slow
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):    # R12: two hosts, each with its own locks
     now = clock.now()
     service = Service(tmp_path, engine_url)

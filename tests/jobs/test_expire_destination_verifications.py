@@ -252,6 +252,7 @@ def test_a_dry_run_shows_each_step_and_changes_nothing(owned):         # R11
     assert owned.run(JOB) == told == {"tokens": 1, "notices": 2, "removed": 1}
 
 
+@pytest.mark.slow
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):    # R12: two hosts, each with its own locks
     owned.now = clock.now()
     service = Service(tmp_path, engine_url)

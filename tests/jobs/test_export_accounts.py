@@ -489,6 +489,7 @@ def test_owners_take_turns_and_a_limit_leaves_the_rest(bench):         # R66
     assert len(bench.ids("export_requests", "status = 'queued'")) == 1
 
 
+@pytest.mark.slow
 def test_a_flood_of_requests_of_one_owner_costs_another_no_time(bench):     # R66
     account(bench)
     bench.table("users", [{"id": 8}])
@@ -562,6 +563,7 @@ def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch
     assert bench.run("export_accounts")["failed"] == 0
 
 
+@pytest.mark.slow
 def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
     account(bench)
     bench.table("users", [{"id": 8}])

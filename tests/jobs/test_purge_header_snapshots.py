@@ -254,6 +254,7 @@ def test_a_run_that_only_looks_has_a_heartbeat(bench, few):
     assert len([sql for sql in bench.statements if sql.startswith("UPDATE {job_runs}")]) > 5
 
 
+@pytest.mark.slow
 def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
     many(bench.db, 0, 2000, None)
     bench.timeout = 1.0

@@ -181,6 +181,7 @@ def test_the_clamps_by_themselves(bench):
 
 # Others who write beside it
 
+@pytest.mark.slow
 @pytest.mark.parametrize("comes, goes", [
     ("INSERT INTO {message_stats}", None), ("DELETE FROM {header_snapshots}", None),
     ("INSERT INTO {message_stats}", "DELETE FROM {message_logs}"),
@@ -210,6 +211,7 @@ def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or
     assert bench.ids("message_logs") == []
 
 
+@pytest.mark.slow
 def test_totals_are_exact_beside_a_writer_who_adds_changes_and_deletes_old_rows(bench):    # R58
     random_rows(bench, random.Random(5), 6000, days=180)
     writer = Writer(bench)

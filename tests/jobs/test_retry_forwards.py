@@ -61,6 +61,7 @@ def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench
     assert row(bench, 2)["attempts"] == 0
 
 
+@pytest.mark.slow
 def test_attempts_come_1_7_31_and_79_hours_after_the_failure(bench, forward):     # R24
     forward(1, created_at=bench.now)
     always(bench, BUSY)

@@ -498,6 +498,7 @@ def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44
     assert not tried & set(again)
 
 
+@pytest.mark.slow
 def test_a_look_up_that_hangs_is_given_up(bench, hook):     # R43
     bench.config(webhooks={"timeout": "1s"})
     ended = threading.Event()
@@ -623,6 +624,7 @@ def test_dead_endpoints_of_one_owner_leave_others_their_turn_at_once(bench, hook
     assert row(bench, good)["status"] == "delivered"
 
 
+@pytest.mark.slow
 def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook):
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
          [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now)) for number in range(2, 32)])
@@ -703,6 +705,7 @@ def test_a_delivery_that_cannot_be_written_as_a_request_ends_alone(bench, hook):
     assert row(bench, hook, "webhooks")["failing_since"] is None
 
 
+@pytest.mark.slow
 def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
     for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"), (1, "https://h1.example/2"),
                        (1, "https://h1.example/3")):
@@ -768,6 +771,7 @@ def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{ow
           for at in range(endpoints * each)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("due", [None, "2026-11-24 06:00:00"])
 @pytest.mark.parametrize("endpoints", [1, 40])
 def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, due):      # R66
@@ -866,6 +870,7 @@ def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(be
     assert asked[0] < 120
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):       # R70
     if bench.db.dialect.name != "sqlite":
         return                              # there writers do not wait for each other

@@ -12,6 +12,8 @@ from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.service import ROOT, Service
 
+pytestmark = pytest.mark.slow
+
 RESOLVING = str(ROOT / "tests/support/resolving.py")
 ONE_ADDRESS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.1")
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"

@@ -361,6 +361,7 @@ def erase(db) -> None:
         db.execute(sql)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", ["DELETE FROM {rollup_days}", "INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}",
                                 "INSERT INTO {usage_weekly}", "COMMIT"])
 def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(bench, at):     # R58

@@ -142,6 +142,7 @@ def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
 
 # What was handed over is stored
 
+@pytest.mark.slow
 def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
     if bench.db.dialect.name != "sqlite":
         return                              # there writers do not wait for each other

@@ -317,6 +317,7 @@ def test_rows_that_changed_after_they_were_found_stay(bench):
     assert bench.result["status"] == "ok"
 
 
+@pytest.mark.slow
 def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      # R16
     logs(bench, dict.fromkeys(range(1, 4001), 91))
     bench.timeout = 1.0

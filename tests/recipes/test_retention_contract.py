@@ -375,6 +375,7 @@ def kinds() -> dict:
     return {job.name: job for job in found.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", kinds())
 def test_two_processes_at_once_do_what_one_does(bench, name):      # R12
     job = kinds()[name]

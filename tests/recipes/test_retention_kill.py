@@ -69,6 +69,7 @@ def check_nothing_is_lost(service, kills: int) -> None:
     assert len(messages(service) - wanted(service)) <= kills * FILES_AT_ONCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point(service, point):             # R2
     at, number = POINTS[point]

@@ -368,6 +368,7 @@ def test_files_deep_down_are_found(swept):
 
 # Cost and end
 
+@pytest.mark.slow
 def test_the_queries_are_few(swept):        # a million files must not need a million queries
     named(swept, 1500)
     swept.run(JOB)

@@ -141,6 +141,7 @@ def test_it_ends_although_each_try_is_killed_after_one_more_step(fresh, engine):
     db.close()
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_do_no_harm(fresh, engine):
     # R20
     whole = migrated(fresh())
