@@ -102,8 +102,8 @@ KINDS = _kinds("""
     by id
 
     notifications notifications: notices that we wrote to you
-    id kind persona to_email subject priority status attempts next_attempt_at last_attempt_at last_code last_error
-    created_at sent_at finished_at
+    id kind persona to_email subject priority status attempts next_attempt_at first_attempt_at last_attempt_at last_code
+    last_error created_at sent_at finished_at
     by id
 
     notification_optouts notification_optouts: kinds of notices that you do not want

@@ -13,7 +13,7 @@ FORWARDS, NOTICES = "failed_emails", "notifications"
 OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at",
                "last_error")
 OF_NOTICES = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key", "priority",
-              "last_attempt_at", "last_error")
+              "first_attempt_at", "last_attempt_at", "last_error")
 
 
 def forwards(ctx) -> Queue:

@@ -94,13 +94,15 @@ def _words(value):
 
 
 def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_link: str = "") -> tuple[bytes, str]:
-    """(the message, its author's address). The same row gives the same bytes at each attempt."""
+    """(the message, its author's address). The same row gives the same bytes at each attempt: its Date is when it was
+    first sent."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
     created = clock.parse(row["created_at"])
     domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
     name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
     headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
-               ("Date", mime.date(created)), ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
+               ("Date", mime.date(clock.parse(row["first_attempt_at"]))), ("Message-ID", f"<{name}@{domain}>"),
+               ("Auto-Submitted", "auto-generated")]
     text, html = row["body_text"] or "", row["body_html"]
     if unsubscribe_link:
         headers += [("List-Unsubscribe", f"<{unsubscribe_link}>"),

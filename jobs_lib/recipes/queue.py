@@ -34,6 +34,7 @@ PATIENCE = timedelta(hours=1)       # after which an uncertain row no longer wai
 LONGEST_ASKED = timedelta(days=1)   # the longest wait besides the schedule: what another server may ask for
 CLOCKS_DIFFER = timedelta(hours=1)  # so much later than any schedule allows is no clock of another host
 SURE, TRY_AGAIN, TRIED_AGAIN = 0, 1, 2          # the column `uncertain`
+FIRST = "first_attempt_at"          # a column of queues whose messages we write ourselves
 AT_ONCE = 500                       # rows put right in one statement
 STORE_MARGIN = 3.0                  # seconds before the hard limit after which no result is stored any more
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0           # seconds between two tries to store one
@@ -374,13 +375,18 @@ class Worker:
         now, attempt = self.ctx.clock(), row["attempts"] + counts
         row["attempt"] = attempt
         self.turns.served(row)
+        first = {}
+        if FIRST in self.queue.columns:
+            row[FIRST] = row[FIRST] or clock.text(now)
+            first = {FIRST: row[FIRST]}
         return self.db.execute(
             f"UPDATE {self.table} SET status = 'sending', attempts = :attempt, last_attempt_at = :now,"
+            f"{''.join(f' {name} = :{name},' for name in first)}"
             " next_attempt_at = :next, uncertain = :uncertain"
             # A row of ours that is `sending` already was begun in a COMMIT whose answer was lost.
             " WHERE id = :id AND claim_token = :token AND status IN ('pending', 'sending')",
             id=row["id"], token=self.token, attempt=attempt, now=now, next=self._next(attempt, now),
-            uncertain=row["uncertain"] if counts else TRIED_AGAIN) == 1
+            uncertain=row["uncertain"] if counts else TRIED_AGAIN, **first) == 1
 
     def settle(self, row: dict, outcome: str, **stored) -> Settled:
         """Store what came of it. outcome: done, retry, final, uncertain, or back (it used no attempt)."""
@@ -393,6 +399,8 @@ class Worker:
             values["finished_at"] = now
         if outcome == "back":
             values["attempts"], values["uncertain"] = row["attempts"], row["uncertain"]
+            if FIRST in self.queue.columns and not row["attempts"]:
+                values[FIRST] = None            # nothing has left yet
         elif outcome == "uncertain":
             values["uncertain"] = TRY_AGAIN if row["uncertain"] == SURE else TRIED_AGAIN
         sets = ", ".join(f"{name} = :{name}" for name in values)

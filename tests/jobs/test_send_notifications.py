@@ -60,6 +60,26 @@ def test_a_notice_is_sent_once_with_both_bodies_and_its_bodies_are_emptied(bench
     assert len(bench.outbox) == 1
 
 
+def test_its_date_is_when_it_is_first_sent_and_stays_so_at_each_attempt(bench, owner):      # R26
+    """Not when it was queued; and a relay that cannot be used has sent nothing yet."""
+    id = notice(bench, created_at=bench.ago(hours=20))
+    seen, dates = [], []
+    results = [Result(RELAY, None, "", "no answer"), Result(UNCERTAIN, None, "", "lost"),
+               Result(RETRY, 451, "4.7.1", "later"), Result(SENT, 250, "2.0.0", "ok")]
+
+    def send(_envelope, message, *_):
+        seen.append(message.head)
+        return results.pop(0)
+    bench.outbox.send = send
+    for _ in range(4):
+        bench.attempt(JOB)
+        dates.append(bench.now)
+        bench.now = bench.ahead(hours=2)
+    assert row(bench, id)["status"] == "sent"
+    assert message_from_bytes(seen[1], policy=policy.default)["Date"].datetime == dates[1]
+    assert seen[1] == seen[2] == seen[3] != seen[0]
+
+
 def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
     notice(bench, body_html="<p>x</p>", subject="Grüße")
     seen = []
