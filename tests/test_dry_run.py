@@ -94,6 +94,13 @@ def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):    
 
 
 @pytest.mark.parametrize("name", JOBS)
+def test_it_counts_by_the_names_of_a_run(service, name):
+    dry = service.attempt(name, dry_run=True)["counts"]
+    run = service.attempt(name)["counts"]
+    assert {count for count, number in dry.items() if number} <= set(run)
+
+
+@pytest.mark.parametrize("name", JOBS)
 def test_trying_a_job_by_hand_changes_nothing(service, name, tmp_path_factory):         # R11
     report = tmp_path_factory.mktemp("watched") / "report.json"
     rows, before = databases.rows(service.db), files(service.folder)

@@ -103,7 +103,7 @@ def test_a_suspended_owners_backlog_hides_nobody(shared, job):     # R66
     fill(shared, job, FLOOD, 1000)
     fill(shared, job, NEIGHBOUR, 5, created_at="2026-11-24 13:00:00")
     assert shared.run(job)["sent"] == 5
-    assert shared.run(job, dry_run=True)["to_send"] == 0
+    assert shared.run(job, dry_run=True)["sent"] == 0
 
 
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])

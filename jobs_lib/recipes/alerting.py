@@ -39,13 +39,13 @@ def preview(ctx) -> dict:
     _, found = _look(ctx, counts)
     rows, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
     alert_rows.judge(rows, found, ctx.now)
-    counts.update(troubles=_open(rows), to_tell=0)
+    counts.update(troubles=_open(rows), sent=0)
     for channel in configured(alerts):
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
-        counts["to_tell"] += len(sent)
+        counts["sent"] += len(sent)
         if sent:
             ctx.show(f"tell of {len(sent)} by {channel}", [_shown(each.state, each.row) for each in sent[:SHOWN]])
-    if counts["troubles"] and not counts["to_tell"]:
+    if counts["troubles"] and not counts["sent"]:
         note = "told before" if configured(alerts) else "nobody is told: set [alerts] email or webhook"
         ctx.show(f"{counts['troubles']} troubles", [_shown("open", row) for row in rows.values() if _is_open(row)],
                  note)
@@ -58,7 +58,7 @@ def preview_test(ctx) -> dict:
     if not channels:
         raise JobsError(NOBODY)
     ctx.show(f"send a test alert by {' and '.join(channels)}", [])
-    return {"to_tell": len(channels)}
+    return {"sent": len(channels)}
 
 
 def test(ctx, counts: dict) -> None:

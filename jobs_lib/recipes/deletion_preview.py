@@ -18,7 +18,7 @@ def preview(ctx, known) -> dict:
         ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has brought back",
                  [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]],
                  f"a run would fail at its end: {unread:,} of the file's lines cannot be read" if unread else "")
-        again = {"to_reapply": len(back)}
+        again = {"reapplied": len(back)}
     new, going = [], []
     for account in chain(_timeless(ctx), deleted(ctx)):
         if not revocation.is_revoked(account):
@@ -30,13 +30,17 @@ def preview(ctx, known) -> dict:
     ctx.show(f"shut {len(new):,} deleted account{'s' * (len(new) != 1)}", _sample(new))
     ctx.show(f"delete {len(going):,} account{'s' * (len(going) != 1)} for good", _sample(going),
              f"a run would stop before: {trouble}" if trouble else "")
-    ids = [account.user_id for account in going]
-    rows = sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
+    rows = _rows(ctx, [account.user_id for account in going])
+    late = latecomers.preview(ctx, known)
+    return {**again, "revoked": len(new), "erased": len(going), "rows": rows + len(going),
+            "late_rows": _rows(ctx, late)}
+
+
+def _rows(ctx, ids: list) -> int:
+    """How many rows name these users."""
+    return sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
                             ids=ids[start:start + PAGE])
                for start in range(0, len(ids), PAGE) for reference in references.to("users"))
-    late = latecomers.preview(ctx, known)
-    return {**again, "to_revoke": len(new), "to_erase": len(going), "rows_to_erase": rows + len(going),
-            "users_gone": late}
 
 
 def _timeless(ctx):

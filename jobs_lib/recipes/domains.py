@@ -44,7 +44,7 @@ def preview(ctx) -> dict:
     number = number if ctx.limit is None else min(number, ctx.limit)
     if number:
         ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}", first[:min(number, SHOWN)])
-    return {"due": number}
+    return {"checked": number}
 
 
 def check_due(ctx, counts: dict) -> None:

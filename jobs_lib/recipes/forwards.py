@@ -81,10 +81,11 @@ def tell_owners(ctx, counts: dict) -> None:
 def preview(ctx) -> dict:
     """A dry run: what would be sent, and who would be told of failures."""
     counts = mailing.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
-    untold = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL")
-    if untold:
-        ctx.show(f"tell the owners of {untold:,} messages that finally failed", [])
-    return {**counts, "to_tell": untold}
+    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to FROM {failed_emails}"
+                        " WHERE status = 'failed' AND told_at IS NULL) AS owed")
+    if owed:
+        ctx.show(f"queue {owed:,} notice{'s' * (owed != 1)} of messages that finally failed", [])
+    return {**counts, "notices": owed}
 
 
 def drop_sent_files(ctx, counts: dict) -> None:

@@ -61,14 +61,14 @@ def _daily(ctx, known, counts: dict, pace) -> bool:
     return True
 
 
-def preview(ctx, known) -> int:
-    """Show of how many users who are gone there are rows."""
+def preview(ctx, known) -> list[int]:
+    """Show of how many users who are gone there are rows; their ids."""
     gone = _all(ctx) or []
     if gone:
         trouble = _suspicious(ctx, known, gone)
         ctx.show(f"delete what is left of users who are gone: {len(gone):,}", [], f"a run would stop before: {trouble}"
                  if trouble else "those whose deletion is not known go when they are missing tomorrow, too")
-    return len(gone)
+    return gone
 
 
 def _all(ctx) -> list[int] | None:

@@ -377,4 +377,5 @@ def preview(ctx, queue, items: Items) -> dict:
     if cancelled:
         ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {"to_send": due - len(cancelled), "to_cancel": len(cancelled)}
+    return {"sent": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
+            **({"invalid": len(wrong)} if wrong else {})}

@@ -232,4 +232,4 @@ def preview(ctx) -> dict:
     if cancelled:
         ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {"to_send": due - len(cancelled), "to_cancel": len(cancelled)}
+    return {"delivered": due - len(cancelled), "cancelled": len(cancelled)}

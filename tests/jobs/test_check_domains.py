@@ -410,9 +410,9 @@ def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
 def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   # R11
     many(owned, 9)
     domain(owned, status="failed", recheck_requested_at=owned.now)
-    assert owned.run(JOB, dry_run=True) == {"due": 10}
-    assert owned.run(JOB, dry_run=True, limit=4) == {"due": 4}
-    assert owned.run(JOB, dry_run=True, domain=NAME) == {"due": 1}
+    assert owned.run(JOB, dry_run=True) == {"checked": 10}
+    assert owned.run(JOB, dry_run=True, limit=4) == {"checked": 4}
+    assert owned.run(JOB, dry_run=True, domain=NAME) == {"checked": 1}
     assert owned.samples[0]["step"] == "look at the records of 1 domain"
     assert owned.dns.asked == []
 

@@ -379,7 +379,7 @@ def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
 
 
 def test_a_test_alert_goes_out_by_each_channel(bench):
-    assert bench.run(JOB, dry_run=True, **{"try": "yes"}) == {"to_tell": 2}
+    assert bench.run(JOB, dry_run=True, **{"try": "yes"}) == {"sent": 2}
     assert bench.outbox == []
     assert bench.run(JOB, **{"try": "yes"}) == {"sent": 2}
     assert told(bench) == ["[jobs] this is a test"]
@@ -403,7 +403,7 @@ def test_without_a_channel_it_is_in_the_log_and_in_the_table(bench):
 def test_a_dry_run_shows_what_would_be_sent(bench):
     fails(bench, "retry_forwards")
     counts = bench.run(JOB, dry_run=True)
-    assert (counts["troubles"], counts["to_tell"]) == (1, 2)
+    assert (counts["troubles"], counts["sent"]) == (1, 2)
     assert [sample["step"] for sample in bench.samples] == ["tell of 1 by email", "tell of 1 by webhook"]
     assert bench.rows("alerts") == []
 

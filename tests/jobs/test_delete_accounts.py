@@ -196,7 +196,7 @@ def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
     jane = user(bench, deleted_at=written)
     user(bench, deleted_at=bench.ago(days=1))
     bench.table("sessions", [{"user_id": jane}])
-    assert bench.run(JOB, dry_run=True)["to_revoke"] == 2
+    assert bench.run(JOB, dry_run=True)["revoked"] == 2
     counts = bench.run(JOB)
     assert (counts["revoked"], counts.get("failed", 0), bench.ids("sessions")) == (2, 0, [])
     assert bench.rows("users")[0]["deleted_at"] == clock.text(bench.now)
@@ -204,7 +204,7 @@ def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
     bench.run(JOB)
     assert bench.ids("users") == [jane]
     bench.now += timedelta(seconds=1)
-    assert bench.run(JOB, dry_run=True)["to_erase"] == 1
+    assert bench.run(JOB, dry_run=True)["erased"] == 1
     bench.run(JOB)
     assert bench.ids("users") == []
 
@@ -611,7 +611,7 @@ def test_a_restored_account_is_deleted_again_at_once_and_nobody_is_told(bench):
     bench.table("aliases", [{"user_id": jane}])
     bench.run(JOB)
     assert bench.ids("users") == [jane]
-    assert bench.run(JOB, dry_run=True, reapply="yes")["to_reapply"] == 1
+    assert bench.run(JOB, dry_run=True, reapply="yes")["reapplied"] == 1
     counts = bench.run(JOB, reapply="yes")
     assert (counts["reapplied"], counts["erased"], counts["notices"]) == (1, 1, 0)
     assert (bench.ids("users"), bench.ids("aliases")) == ([], [])
@@ -663,7 +663,7 @@ def test_half_a_line_of_the_record_costs_no_other(bench):
     user(bench, "active", id=jane, created_at=bench.ago(days=9))
     with record.open("a") as file:
         file.write("garbage\n\n")
-    assert bench.run(JOB, reapply="yes", dry_run=True)["to_reapply"] == 1
+    assert bench.run(JOB, reapply="yes", dry_run=True)["reapplied"] == 1
     assert "2 lines could not be read" in bench.fails(JOB, reapply="yes")
     assert bench.ids("users") == []
     assert bench.events(JOB)[-1]["error"].startswith(str(record))

@@ -691,7 +691,7 @@ def test_an_idle_run_writes_nothing_but_its_own_row(bench, owner):     # R10
 
 def test_a_dry_run_shows_what_is_due_with_masked_addresses(bench, forward):     # R11
     forward(1), forward(2, created_at=bench.now)
-    assert bench.run("retry_forwards", dry_run=True) == {"to_send": 1, "to_cancel": 0, "to_tell": 0}
+    assert bench.run("retry_forwards", dry_run=True) == {"sent": 1, "cancelled": 0, "notices": 0}
     shown, = bench.samples[0]["rows"]
     assert (shown["id"], shown["envelope_to"]) == (1, "j***@home.example")
     assert bench.outbox == []

@@ -573,7 +573,7 @@ def test_a_dry_run_counts_and_calls_nobody(bench, hook):     # R11
     delivery(bench)
     delivery(bench, 99)
     delivery(bench, next_attempt_at=bench.ahead(hours=1))
-    assert bench.run(JOB, dry_run=True) == {"to_send": 1, "to_cancel": 1}
+    assert bench.run(JOB, dry_run=True) == {"delivered": 1, "cancelled": 1}
     assert bench.web == []
     assert "payload" not in str(bench.samples)
 

@@ -312,7 +312,7 @@ def test_a_dry_run_says_what_would_go_and_what_not(bench, owner):     # R11
     bench.db.insert("notification_optouts", user_id=7, kind="alias_expired")
     notice(bench)
     notice(bench, kind="overflow_warning")
-    assert bench.run(JOB, dry_run=True) == {"to_send": 1, "to_cancel": 1}
+    assert bench.run(JOB, dry_run=True) == {"sent": 1, "cancelled": 1}
     assert bench.outbox == []
 
 

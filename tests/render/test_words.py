@@ -86,7 +86,7 @@ def test_an_outcome_is_one_line(result, said):
     ({"done": 0, "total": 50, "rate": 0.5, "seconds_left": 101}, "0 of 50 done, 0.5 a second, 1 min 41 s left"),
     ({"done": 50, "total": 50, "rate": 2000, "failed": 1}, "50 of 50 done, 2,000 a second, 1 failed"),
     ({"done": 10}, "10 done"),
-    ({"files_removed": 1, "rows_to_erase": 2}, "1 file removed, 2 rows to erase"),
+    ({"files_removed": 1, "rows": 2}, "1 file removed, 2 rows"),
 ])
 def test_progress_tells_what_is_done_how_fast_and_what_is_left(counts, said):
     assert words.counts_words(counts) == said
