@@ -5,7 +5,7 @@ from collections import namedtuple
 from datetime import timedelta
 from types import SimpleNamespace
 
-from . import shards, stored
+from . import clock, shards, stored
 from .recipes import mail_queues, webhooks
 from .recipes.domains import ACTIVE
 from .recipes.queue import COUNTED, Worker
@@ -81,21 +81,28 @@ def unfinished(db, table: str) -> int:
 
 
 def _exports(db) -> tuple[int, str | None]:
-    row = db.row("SELECT COUNT(*) AS number, MIN(requested_at) AS since FROM {export_requests}"
-                 " WHERE status = 'queued'")
+    row = db.row(f"SELECT COUNT(*) AS number, {_oldest('requested_at')} FROM {{export_requests}}"
+                 " WHERE status = 'queued'", dawn=clock.FIRST)
     return row["number"], row["since"] and str(row["since"])
 
 
 def _domains(db, now) -> tuple[int, str | None]:
-    rows = [db.row("SELECT COUNT(*) AS number, MIN(recheck_requested_at) AS since FROM {domains}"
-                   " WHERE recheck_requested_at <= :now" + ACTIVE, now=now)]
-    rows += [db.row("SELECT COUNT(*) AS number, MIN(next_check_at) AS since FROM {domains} WHERE status = :status"
-                    f" AND next_check_at <= :now AND recheck_requested_at IS NULL{ACTIVE}", status=status, now=now)
+    dawn = clock.FIRST
+    rows = [db.row(f"SELECT COUNT(*) AS number, {_oldest('recheck_requested_at')} FROM {{domains}}"
+                   f" WHERE recheck_requested_at <= :now{ACTIVE}", now=now, dawn=dawn)]
+    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('next_check_at')} FROM {{domains}} WHERE status = :status"
+                    f" AND next_check_at <= :now AND recheck_requested_at IS NULL{ACTIVE}", status=status, now=now,
+                    dawn=dawn)
              for status in ("pending", "verified", "failed")]
-    rows += [db.row("SELECT COUNT(*) AS number, MIN(created_at) AS since FROM {domains} WHERE status = :status"
-                    f" AND next_check_at IS NULL AND recheck_requested_at IS NULL{ACTIVE}", status=status)
+    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('created_at')} FROM {{domains}} WHERE status = :status"
+                    f" AND next_check_at IS NULL AND recheck_requested_at IS NULL{ACTIVE}", status=status, dawn=dawn)
              for status in ("pending", "verified")]
-    return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows if row["number"]), default=None)
+    return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows if row["since"]), default=None)
+
+
+def _oldest(column: str) -> str:
+    """SQL: the first time in a column. One that is none, such as 0000-00-00, does not hide since when others wait."""
+    return f"MIN(CASE WHEN {column} >= :dawn THEN {column} END) AS since"
 
 
 def _day(db, kind: Kind, now, names: list[str]) -> tuple:

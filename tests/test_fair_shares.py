@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from jobs_lib import overview, queue_health
+from jobs_lib import clock, overview, queue_health
 from jobs_lib.ports.mail import SENT, Result
 from tests.support.databases import bulk
 from tests.support.service import Service
@@ -200,6 +200,23 @@ def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, 
     assert (queue["depth"], queue["oldest_due_at"]) == (7, "2026-11-24 12:00:00")
     assert queue_health.in_words(queue["due"]) == "5+"
     assert queue_health.in_words(4) == "4"
+
+
+@pytest.mark.parametrize("table, name, columns", [
+    ("failed_emails", "forwards", ("created_at",)), ("failed_emails", "forwards", ("created_at", "next_attempt_at")),
+    ("notifications", "notifications", ("created_at",)), ("export_requests", "exports", ("requested_at",)),
+    ("domains", "domains", ("next_check_at",)), ("domains", "domains", ("recheck_requested_at",)),
+])
+def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, table, name, columns):     # R59, R67
+    bench.table("users", [{"id": 1}, {"id": 2}])
+    bench.config(check_domains={"require": "ownership"})
+    status = {"status": "queued"} if table == "export_requests" else {}
+    for owner, since in ((1, bench.ago(hours=5)), (2, "0001-01-01 00:00:00")):
+        bench.table(table, [{"user_id": owner, **status, **dict.fromkeys(columns, since)}])
+    found = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+    assert found["due"] == 2
+    first_retry = 4 if columns == ("created_at",) and name == "forwards" else 5
+    assert found["oldest_due_at"] == clock.text(bench.ago(hours=first_retry))
 
 
 @pytest.mark.slow

@@ -309,21 +309,24 @@ class Worker:
     def oldest_due(self, most: int = COUNTED) -> tuple[int, str | None]:
         """(how many rows are due now, since when the oldest is), likewise."""
         found = list(self._backlog(most))
-        return sum(number for number, _ in found), min((since for number, since in found if number), default=None)
+        oldest = min((since for number, since in found if number), default=None)
+        return min(sum(number for number, _ in found), most), oldest
 
     def _backlog(self, most: int):
         for priority in self.priorities():
             rule, values = self.of(priority)
             for kind in (*self.kinds(), self.uncertain_kind(), *self._ahead()):
                 row = self.db.row(
-                    f"SELECT COUNT(*) AS number, MIN(found.due) AS since FROM (SELECT user_id AS owner, {kind.column}"
+                    # A time that is none, such as 0000-00-00, must not hide since when the others wait.
+                    "SELECT COUNT(*) AS number, MIN(CASE WHEN found.due >= :dawn THEN found.due END) AS since"
+                    f" FROM (SELECT user_id AS owner, {kind.column}"
                     f" AS due FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order}"
                     " LIMIT :most) found WHERE NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = found.owner"
-                    " AND {users}.status = 'suspended')", most=most, **{**kind.values, **values})
-                since = str(row["since"])
+                    " AND {users}.status = 'suspended')", most=most, dawn=clock.FIRST, **{**kind.values, **values})
+                since = str(row["since"] or clock.text(self.ctx.now))
                 if {"horizon", "tomorrow"} & kind.values.keys():
                     since = clock.text(self.ctx.now)
-                elif kind.column == "created_at":
+                elif kind.column == "created_at" and row["since"]:
                     since = _later(row["since"], self.queue.delays[0])
                 yield row["number"], since
 
