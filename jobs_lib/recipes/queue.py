@@ -380,6 +380,7 @@ class Worker:
         self.turns.served(row)
         first = {}
         if FIRST in self.queue.columns:
+            row.setdefault("dated_before", row[FIRST])      # a COMMIT whose answer was lost begins it once more
             row[FIRST] = row[FIRST] or clock.text(now)
             first = {FIRST: row[FIRST]}
         return self.db.execute(
@@ -402,8 +403,8 @@ class Worker:
             values["finished_at"] = now
         if outcome == "back":
             values["attempts"], values["uncertain"] = row["attempts"], row["uncertain"]
-            if FIRST in self.queue.columns and not row["attempts"]:
-                values[FIRST] = None            # nothing has left yet
+            if FIRST in self.queue.columns:
+                values[FIRST] = row["dated_before"]         # this attempt has sent nothing
         elif outcome == "uncertain":
             values["uncertain"] = TRY_AGAIN if row["uncertain"] == SURE else TRIED_AGAIN
         sets = ", ".join(f"{name} = :{name}" for name in values)

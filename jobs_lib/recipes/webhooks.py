@@ -10,6 +10,7 @@ from ..errors import JobsError
 from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
 from .queue import Queue, Worker
+from .rows import invalid
 
 COLUMNS = ("webhook_id", "event_id", "event_type", "payload", "last_attempt_at", "last_error")
 ENDPOINT = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, failing_since")
@@ -225,11 +226,14 @@ def preview(ctx) -> dict:
     worker = Worker(ctx, queue(ctx))
     due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
     rows = worker.due(min(due, LOOKED_AT))
-    known = endpoints(ctx.db, list({row["webhook_id"] for row in rows}))
-    cancelled = gone(ctx.db, rows, known)
-    ctx.show(f"send {due - len(cancelled):,} due deliveries to {len({row['webhook_id'] for row in rows}):,} endpoints",
+    wrong = invalid(worker.queue.table, rows)
+    right = [row for row in rows if row["id"] not in wrong]
+    known = endpoints(ctx.db, list({row["webhook_id"] for row in right}))
+    cancelled = {**gone(ctx.db, right, known), **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
+    ctx.show(f"send {due - len(cancelled):,} due deliveries to {len({row['webhook_id'] for row in right}):,} endpoints",
              [row for row in rows if row["id"] not in cancelled][:SHOWN])
     if cancelled:
         ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {"delivered": due - len(cancelled), "cancelled": len(cancelled)}
+    return {"delivered": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
+            **({"invalid": len(wrong)} if wrong else {})}

@@ -569,6 +569,15 @@ def test_the_log_holds_no_query_no_payload_and_no_secret(bench, hook):     # R61
     assert not any(word in written for word in ("s3same", "jürgen", "whsec", SECRET[6:]))
 
 
+def test_a_dry_run_judges_rows_as_a_run_does(bench, hook):     # R67
+    delivery(bench)
+    delivery(bench, attempts=-5)
+    assert bench.run(JOB, dry_run=True) == {"delivered": 1, "cancelled": 0, "invalid": 1}
+    bench.web.answer = answers(204)
+    found = bench.run(JOB)
+    assert (found["delivered"], found["invalid"]) == (1, 1)
+
+
 def test_a_dry_run_counts_and_calls_nobody(bench, hook):     # R11
     delivery(bench)
     delivery(bench, 99)

@@ -80,6 +80,26 @@ def test_its_date_is_when_it_is_first_sent_and_stays_so_at_each_attempt(bench, o
     assert seen[1] == seen[2] == seen[3] != seen[0]
 
 
+def test_one_that_is_replayed_keeps_its_date_whatever_the_relay_does_meanwhile(bench, owner):      # R26
+    id = notice(bench)
+    seen = []
+    results = [Result(FINAL, 550, "5.7.1", "no"), Result(RELAY, None, "", "no answer"),
+               Result(SENT, 250, "2.0.0", "ok")]
+
+    def send(_envelope, message, *_):
+        seen.append(message.head)
+        return results.pop(0)
+    bench.outbox.send = send
+    bench.attempt(JOB)
+    bench.db.execute("UPDATE {notifications} SET status = 'pending', attempts = 0, next_attempt_at = NULL,"
+                     " finished_at = NULL WHERE id = :id", id=id)       # as a replay does
+    for _ in range(2):
+        bench.now = bench.ahead(hours=2)
+        bench.attempt(JOB)
+    assert row(bench, id)["status"] == "sent"
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
     notice(bench, body_html="<p>x</p>", subject="Grüße")
     seen = []
