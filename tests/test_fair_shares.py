@@ -16,16 +16,16 @@ FORWARDS, NOTICES = "retry_forwards", "send_notifications"
 TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
 WITH_ROWS = ("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at attempts",
              "user_id kind to_email subject body_text created_at next_attempt_at priority")
+ROW = {"envelope_from": "", "raw_path": "one.eml", "kind": "overflow_warning", "subject": "Held", "body_text": "x\n",
+       "alias_id": 1, "envelope_to": "u1@home.example", "to_email": "u1@home.example", "attempts": 0, "priority": 1}
 
 
 def fill(bench, job: str, owner, number: int, **values) -> None:
     """Due rows of an owner; their recipient says whose they are."""
     columns = WITH_ROWS[job == NOTICES].split()
-    given = {"user_id": owner, "alias_id": None if owner is None else owner, "envelope_from": "",
-             "envelope_to": f"u{owner}@home.example", "raw_path": "one.eml", "kind": "overflow_warning",
-             "to_email": f"u{owner}@home.example", "subject": "Held", "body_text": "x\n",
-             "created_at": bench.ago(hours=5).strftime("%Y-%m-%d %H:%M:%S"), "next_attempt_at": None, "attempts": 0,
-             "priority": 1, **values}
+    given = {**ROW, "user_id": owner, "alias_id": None if owner is None else owner,
+             "envelope_to": f"u{owner}@home.example", "to_email": f"u{owner}@home.example",
+             "created_at": bench.ago(hours=5).strftime("%Y-%m-%d %H:%M:%S"), "next_attempt_at": None, **values}
     doublings = 7 if number >= 10_000 else 0
     bulk(bench.db, TABLE[job], columns, [tuple(given[name] for name in columns)] * -(-number // 2 ** doublings))
     names = ", ".join(columns)
@@ -200,6 +200,25 @@ def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, 
     assert (queue["depth"], queue["oldest_due_at"]) == (7, "2026-11-24 12:00:00")
     assert queue_health.in_words(queue["due"]) == "5+"
     assert queue_health.in_words(4) == "4"
+
+
+@pytest.mark.parametrize("name, table", [("forwards", "failed_emails"), ("notifications", "notifications"),
+                                         ("webhooks", "webhook_deliveries")])
+def test_a_suspended_owners_backlog_does_not_hide_that_others_wait(bench, name, table):     # R59, R66
+    bench.table("users", [{"id": FLOOD, "status": "suspended"}, {"id": NEIGHBOUR}, {"id": 3, "status": "suspended"}])
+    given = {"webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}.get(table) or {
+        name: value for name, value in ROW.items() if name in WITH_ROWS[table == "notifications"].split()}
+    rows = [(owner, since) for owner, since, number in (
+        (FLOOD, "2026-11-24 12:00:00", queue_health.COUNTED + 1), (NEIGHBOUR, "2026-11-24 13:00:00", 5),
+        (3, "2026-11-24 13:00:00", 7), (NEIGHBOUR, "2026-11-24 15:00:00", 2)) for _ in range(number)]
+    columns = {**given, "user_id": 0, "next_attempt_at": None, "created_at": bench.ago(hours=5)}
+    bulk(bench.db, table, list(columns), [
+        tuple({**columns, "user_id": owner, "next_attempt_at": since}.values()) for owner, since in rows])
+    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+    assert (queue["due"], queue["oldest_due_at"]) == (5, "2026-11-24 13:00:00")
+    bench.db.execute("UPDATE {users} SET status = 'suspended'")
+    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+    assert (queue["due"], queue["oldest_due_at"]) == (0, None)
 
 
 @pytest.mark.parametrize("table, name, columns", [

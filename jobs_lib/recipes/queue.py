@@ -316,19 +316,49 @@ class Worker:
         for priority in self.priorities():
             rule, values = self.of(priority)
             for kind in (*self.kinds(), self.uncertain_kind(), *self._ahead()):
-                row = self.db.row(
-                    # A time that is none, such as 0000-00-00, must not hide since when the others wait.
-                    "SELECT COUNT(*) AS number, MIN(CASE WHEN found.due >= :dawn THEN found.due END) AS since"
-                    f" FROM (SELECT user_id AS owner, {kind.column}"
-                    f" AS due FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order}"
-                    " LIMIT :most) found WHERE NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = found.owner"
-                    " AND {users}.status = 'suspended')", most=most, dawn=clock.FIRST, **{**kind.values, **values})
-                since = str(row["since"] or clock.text(self.ctx.now))
+                number, first = self._count(kind, most, rule, values)
+                since = str(first or clock.text(self.ctx.now))
                 if {"horizon", "tomorrow"} & kind.values.keys():
                     since = clock.text(self.ctx.now)
-                elif kind.column == "created_at" and row["since"]:
-                    since = _later(row["since"], self.queue.delays[0])
-                yield row["number"], since
+                elif kind.column == "created_at" and first:
+                    since = _later(first, self.queue.delays[0])
+                yield number, since
+
+    def _count(self, kind: Kind, most: int, rule: str, values: dict) -> tuple[int, object]:
+        """(how many rows are due in this way, the first time in the kind's column), of `most` that are looked at."""
+        row = self.db.row(
+            # A time that is none, such as 0000-00-00, must not hide since when the others wait.
+            "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS suspended,"
+            " MIN(CASE WHEN {users}.id IS NULL AND found.due >= :dawn THEN found.due END) AS since"
+            f" FROM (SELECT user_id AS owner, {kind.column} AS due FROM {self.table}"
+            f" WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order} LIMIT :most) found"
+            " LEFT JOIN {users} ON {users}.id = found.owner AND {users}.status = 'suspended'",
+            most=most, dawn=clock.FIRST, **{**kind.values, **values})
+        if row["suspended"] and row["looked_at"] == most:
+            return self._count_by_owners(kind, most, rule, values)
+        return row["looked_at"] - row["suspended"], row["since"]
+
+    def _count_by_owners(self, kind: Kind, most: int, rule: str, values: dict) -> tuple[int, object]:
+        """The same where suspended owners have most of what is due: the others are looked up in the index of turns,
+        so that it costs what there are of owners and of their due rows."""
+        total, since, owners = 0, [], [None]
+        while owners and total < most:
+            barred = self.suspended(owners)
+            allowed = [owner for owner in owners if owner not in barred]
+            whose = "user_id IS NULL" if owners == [None] else "user_id IN (:owners)"
+            row = allowed and self.db.row(
+                f"SELECT COUNT(*) AS number, MIN(CASE WHEN due >= :dawn THEN due END) AS since FROM (SELECT"
+                f" {kind.column} AS due FROM {self.table} WHERE status = 'pending'{rule} AND {whose} AND {kind.rule}"
+                " LIMIT :most) found", most=most - total, dawn=clock.FIRST, owners=allowed,
+                **{**kind.values, **values})
+            if row:
+                total += row["number"]
+                since += [row["since"]] if row["since"] else []
+            owners = [row["owner"] for row in self.db.query(
+                f"SELECT DISTINCT user_id AS owner FROM {self.table} WHERE status = 'pending'{rule} AND user_id > :at"
+                " ORDER BY user_id LIMIT :owners", at=owners[-1] if owners[-1] is not None else -2 ** 63,
+                owners=AT_ONCE, **values)]
+        return total, min(since, key=str, default=None)
 
     def _due(self, most: int, only_uncertain: bool | None, without: frozenset) -> list[int]:
         ids: dict = {}
