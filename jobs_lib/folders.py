@@ -71,6 +71,11 @@ def cause(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
+def no_access(error: NoAccess | OSError) -> NoAccess:
+    """What keeps the jobs from their files, as the one kind of error that says so."""
+    return NoAccess(cause(error)) if isinstance(error, OSError) else error
+
+
 def user_name(number: int) -> str:
     """The name of a user, or his number where he has none."""
     import pwd

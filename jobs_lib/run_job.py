@@ -57,7 +57,7 @@ def run(job, args, make_session, config_path) -> int:
     except (NoAccess, OSError) as error:
         if not by_cron or isinstance(error, BrokenPipeError):
             raise
-        error = NoAccess(folders.cause(error)) if isinstance(error, OSError) else error
+        error = folders.no_access(error)
         if outages_of(session).failed(error).say:
             raise error from None
         return FAILED

@@ -69,7 +69,8 @@ def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[l
 def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[list[dict], int]:
     """No job can be run. It is raised where it is to be printed; in between the log and the service outside know."""
     from ..outages import Outages, said
-    error = NoAccess(folders.cause(error)) if isinstance(error, OSError) else error
+    if isinstance(error, OSError):
+        error = folders.no_access(error)
     met = Outages(config, ports, console, NAME).failed(error, reads)
     _log(config, ports, error)
     _ping(config, ports, console, [], FAILED, "" if met.early else str(error))
@@ -237,7 +238,7 @@ class _Refused:
     def add(self, job, error: Exception) -> int:
         """Say why, unless it is told with its like. The exit code."""
         if isinstance(error, (NoAccess, OSError)):
-            error = NoAccess(folders.cause(error)) if isinstance(error, OSError) else error
+            error = folders.no_access(error)
             self._files.append((job, error))
             self.words.append(f"{job.name}: {error}")
             return FAILED
