@@ -35,7 +35,7 @@ def found(config) -> list[Unusable]:
             continue
         name = f"[{section}] {option}"
         if not os.path.isdir(folder):
-            answer.append(Unusable(name, folder, folder, "it is no folder", "name one, or remove what is there"))
+            answer.append(Unusable(name, folder, folder, "it is no folder", "name one"))
         elif wrong := _wrong(folder, option):
             answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong[0], folder)))
     return answer

@@ -5,7 +5,7 @@ import os
 import stat
 from datetime import timedelta
 
-from . import settings
+from . import config_places, settings
 from .config import CONFIG_VARIABLE, Config, known_sections, variable_name
 from .errors import ConfigError, DatabaseError
 from .options import show_duration
@@ -27,6 +27,7 @@ def problems(config: Config, jobs: list) -> list[str]:
         found = list(error.problems)
     else:
         found = []
+    found += config_places.wrong(config)
     try:
         core = config.section("core")
     except ConfigError:
@@ -102,11 +103,15 @@ def readable(config: Config) -> list[str]:
 
 
 def changeable(config: Config) -> list[str]:
-    """Files and folders that others can change: what the jobs run, are told and write."""
-    from .writable import open_to_others
+    """Files and folders that others can change: what the jobs run, read and write."""
+    from .writable import open_to_others, run_as
 
-    return [f"{each.path} {each.how}, so another user can have the jobs do what he likes: {each.mend}"
-            for each in open_to_others(config) if not each.passing][:SHOWN]
+    found = [f"{each.path} {each.how}, so another user could make the jobs do anything: {each.command or each.advice}"
+             for each in open_to_others(config) if not each.passing]
+    if owner := run_as(config):
+        found.insert(0, f"this installation belongs to user {owner.name}, and this is root: run everything as "
+                        f"{owner.name}: `{owner.command('config check')}`")
+    return found[:SHOWN]
 
 
 def _secrets(config: Config, origin: str) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 
 SHOWN = 60
+STREAMS = ("/dev/null", "/dev/stdin", "/dev/fd/", "/proc/self/fd/")     # no files, and read all the same: `<(...)`
 
 
 def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
@@ -91,6 +92,9 @@ def shown_name(name: str) -> str:
 def _text(path: str, problems: list[str]) -> str | None:
     """The file's text with plain line ends, "" when it cannot be read, None when it is not there."""
     try:
+        if not os.path.isfile(path) and os.path.exists(path) and not path.startswith(STREAMS):
+            problems.append(f"{path} is no file: name your config.ini")      # to open a named pipe waits for its writer
+            return ""
         with open(path, "rb") as file:
             data = file.read()
         return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")

@@ -45,6 +45,23 @@ def _make(path: str) -> None:
             raise OSError(error.errno, error.strerror, path) from None
 
 
+def is_ours(path: str) -> bool:
+    """Whether the jobs have made this folder, or a folder above it: theirs have a `.htaccess` of ours."""
+    for folder in (path, os.path.dirname(path)):
+        try:
+            with open(os.path.join(folder, ".htaccess"), encoding="utf-8", errors="replace") as file:
+                return file.read(len(HTACCESS)) == HTACCESS
+        except OSError:
+            continue
+    return False
+
+
+def as_user(number: int, command: str) -> str:
+    """The command as root gives it for another user."""
+    name = user_name(number)
+    return f"sudo -u {chr(39)}#{name}{chr(39)} {command}" if name.isdecimal() else f"sudo -u {name} {command}"
+
+
 def owner_words(path: str) -> str:
     """Whose a file is that this user may not use, and how to get out of it, for the end of a sentence about it."""
     asked = path
@@ -59,8 +76,13 @@ def owner_words(path: str) -> str:
     ours, it = user_name(os.geteuid()), "it" if path == asked else path
     if owner == os.geteuid():
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    return (f"{it} belongs to {user_name(owner)}, and the jobs run as {ours}: run them always as the same user, and "
-            f"`chown -R {ours} {path}` as root")
+    if path != asked:                           # a folder of the system, perhaps: it is not to be given away
+        fix = f"name another folder, or make it as root: `install -d -m 700 -o {ours} {asked}`"
+    elif os.path.isfile(path) or is_ours(path):
+        fix = f"run them always as the same user, and `chown -R {ours} {path}` as root"
+    else:
+        fix = f"name another folder, or, if nothing but the jobs uses it, `chown -R {ours} {path}` as root"
+    return f"{it} belongs to {user_name(owner)}, and the jobs run as {ours}: {fix}"
 
 
 def cause(error: OSError) -> str:
@@ -106,8 +128,9 @@ def own(path: str) -> str:
     private(path)
     owner = os.stat(path).st_uid
     if owner != os.geteuid():
-        raise NoAccess(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: run the jobs always as the "
-                       "same user, or give the folder with all that is in it to this one")
+        what = (f"run the jobs as that user: `{as_user(owner, 'python3 jobs.py ...')}`" if os.geteuid() == 0 else
+                "run the jobs always as the same user, or give the folder with all that is in it to this one")
+        raise NoAccess(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: {what}")
     return path
 
 

@@ -127,7 +127,8 @@ text = Kind("text", _text)
 secret = Kind("text", _any, mask=_stars)
 signing_key = Kind(f"text of {SHORTEST_KEY} characters or more, or empty", _signing_key, mask=_stars)
 database = Kind("database URL", _database, mask=hide_password)
-path = Kind("path", _path)                    # the configuration resolves it from its own folder
+folder = Kind("path of a folder", _path)      # the configuration resolves it from its own folder
+file = Kind("path of a file", _path)          # likewise
 
 
 # Names and addresses

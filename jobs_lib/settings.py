@@ -18,13 +18,13 @@ def _archive_store(value: str) -> str:
     if value.strip().lower() == "off":          # as everywhere else; a folder of that name is ./off
         return ""
     if "://" not in value:
-        return kind.path.parse(value)
+        return kind.folder.parse(value)
     from .ports.archives import parse_url
     parse_url(value)                # the shape alone, told with all other mistakes
     return value
 
 
-_STORE = kind.or_empty(kind.Kind("path or ftps URL, or off", _archive_store, mask=kind.hide_password))
+_STORE = kind.or_empty(kind.Kind("path of a folder, ftps URL, or off", _archive_store, mask=kind.hide_password))
 
 SECTIONS = {
     "core": {
@@ -35,8 +35,9 @@ SECTIONS = {
                            "?tls=off or ?tls=on does without (docs/security.md). "
                            "In user and password write % as %25, @ as %40, : as %3A, / as %2F."),
         "prefix": Option(kind.identifier, "", "Put before the name of every table, for a database shared with others."),
-        "state_dir": Option(kind.path, "var/state", "Locks and this installation's identity; private, never emptied."),
-        "log_dir": Option(kind.path, "var/log", "One file of JSON lines for each job."),
+        "state_dir": Option(kind.folder, "var/state",
+                            "Locks and this installation's identity; private, never emptied."),
+        "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),
         "log_size": Option(kind.size, "1MB", "A log file that grows past this is rotated."),
         "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. Europe/Berlin. "
@@ -62,19 +63,19 @@ SECTIONS = {
                                                    "another host."),
     },
     "spool": {
-        "dir": Option(kind.path, "var/spool", "The folder with the raw messages that `raw_path` names."),
+        "dir": Option(kind.folder, "var/spool", "The folder with the raw messages that `raw_path` names."),
     },
     "mail": {
         "transport": Option(kind.choice("smtp", "maildir"), "smtp",
                             "smtp sends by your relay; maildir writes into a local folder, to try things out."),
-        "maildir": Option(kind.path, "var/maildir", "The folder for transport = maildir."),
+        "maildir": Option(kind.folder, "var/maildir", "The folder for transport = maildir."),
         "host": Option(kind.host, "localhost", "The relay's name."),
         "port": Option(kind.integer(1, 65535), "587", "587 goes with starttls, 465 with tls, 25 with none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
                            "How the connection is protected. The relay's certificate is always verified by name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.path), "", "A file with the authority that signed the relay's "
+        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the relay's "
                                                         "certificate, if the system does not know it."),
         "from": Option(kind.or_empty(kind.address), "", "The address that our own notices come from, "
                                                         "e.g. notices@example.org."),
@@ -107,7 +108,7 @@ SECTIONS = {
                                     "%40, : as %3A, / as %2F). Empty or off: they are deleted without an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.path), "", "A file with the authority that signed the FTPS server's "
+        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the FTPS server's "
                                                         "certificate, if the system does not know it."),
     },
 }
@@ -131,15 +132,16 @@ SECTIONS["dns"] = {
     "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
 }
 SECTIONS["notifications"] = {
-    "templates": Option(kind.or_empty(kind.path), "", "A folder with templates of your own: a file there takes the "
+    "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a file there takes the "
                                                       "place of ours of the same name."),
     "unsubscribe_url": Option(kind.or_empty(kind.ascii_url), "",
                               "The page of your app that takes an unsubscribe token, e.g. "
                               "https://mail.example.org/unsubscribe. Empty: no notice offers to unsubscribe."),
 }
 SECTIONS["export"] = {
-    "dir": Option(kind.path, "var/exports", "Where the exports of accounts wait to be downloaded: a private folder of "
-                                            "their own, never below the web root."),
+    "dir": Option(kind.folder, "var/exports",
+                  "Where the exports of accounts wait to be downloaded: a private folder of their own, never below the "
+                  "web root."),
     "url": Option(kind.or_empty(kind.ascii_url), "",
                   "The page of your app that gives out an export, e.g. https://mail.example.org/export; the token "
                   "comes after it, as ?t=... Empty: [core] app_url and /export."),
@@ -152,10 +154,11 @@ SECTIONS["webhooks"] = {
     "allow_networks": Option(kind.several(kind.network, least=0), "",
                              "Networks that endpoints may be in although they are not public, e.g. 10.1.0.0/16. "
                              "Whoever may register an endpoint can then reach whatever listens there. Empty: none."),
-    "ca_file": Option(kind.or_empty(kind.path), "", "A file with further authorities that sign endpoints' "
+    "ca_file": Option(kind.or_empty(kind.file), "", "A file with further authorities that sign endpoints' "
                                                     "certificates, besides those that the system knows."),
-    "outbox": Option(kind.or_empty(kind.path), "", "A folder that takes requests as files, to try things out: nothing "
-                                                   "is sent then, and each counts as delivered. Empty: they are sent."),
+    "outbox": Option(kind.or_empty(kind.folder), "",
+                     "A folder that takes requests as files, to try things out: nothing is sent then, and each counts "
+                     "as delivered. Empty: they are sent."),
 }
 SECTIONS["alerts"] = {
     "email": Option(kind.several(kind.address, least=0), "", "Who is written to when something needs you. Empty: "
@@ -173,9 +176,9 @@ SECTIONS["alerts"] = {
     "remind": Option(kind.optional(kind.duration), "24h", "A trouble that lasts is told of again after this time."),
 }
 SECTIONS["status"] = {
-    "page": Option(kind.or_empty(kind.path), "", "The status page, made anew after each run of check_jobs, such as "
+    "page": Option(kind.or_empty(kind.file), "", "The status page, made anew after each run of check_jobs, such as "
                                                  "public_html/status.html. It holds nothing private. Empty: none."),
-    "metrics": Option(kind.or_empty(kind.path), "", "A file of metrics for Prometheus, made anew likewise, such as "
+    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, made anew likewise, such as "
                                                     "/var/lib/prometheus/node-exporter/jobs.prom. Empty: none."),
 }
 SECTIONS["worker"] = {

@@ -80,9 +80,9 @@ def private_folders(patient):
                 yield problem(f"{option}: there is no folder {path}", "Nothing can run without it.",
                               "`jobs.py migrate` makes it, if the path is right.")
             continue
-        if not stat.S_ISDIR(status.st_mode):
-            yield problem(f"{option}: {path} is no folder", "Nothing can be written there.", "Name another one.")
-        elif status.st_uid != os.geteuid() and os.geteuid() != 0:
+        if not stat.S_ISDIR(status.st_mode):            # told with the configuration
+            continue
+        if status.st_uid != os.geteuid() and os.geteuid() != 0:
             yield problem(f"{option}: {path} belongs to another user ({status.st_uid}, and you are {os.geteuid()})",
                           "A lock of another user cannot be taken, and his files cannot be written.",
                           "Run the jobs always as the same user, and give him the folder with all that is in it.")
@@ -127,8 +127,9 @@ def changeable(patient):
     found = open_to_others(patient.config, patient.home)
     wrong, passing = [each for each in found if not each.passing], [each for each in found if each.passing]
     for each in wrong[:SHOWN]:
-        yield problem(f"{each.path} {each.how}", "Another user can have the jobs run what he likes, or read what they "
-                      "write.", run("Take it from them:", each.mend))
+        yield problem(f"{each.path} {each.how}", "Another user could make the jobs run anything, or read what they "
+                      "write.", run("Take it from them:", each.command) if each.command else
+                      f"{each.advice[:1].upper()}{each.advice[1:]}.")
     if wrong[SHOWN:]:
         yield problem(f"{len(wrong) - SHOWN} more files or folders can be changed by others",
                       "Only the first are told one by one.", run("Take them all:", f"chmod -R go-w {patient.home}"))

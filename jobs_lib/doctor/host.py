@@ -15,6 +15,7 @@ import jobs_lib
 from ..errors import DatabaseError, JobsError
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
+from ..writable import run_as
 
 Package = namedtuple("Package", "module name least purpose needed surely")
 Package.__doc__ = "`needed`: whether this installation may need it; `surely`: whether it does, so that it is a problem."
@@ -27,9 +28,14 @@ def python(patient):
     """Which Python, and as whom."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield ok(f"jobs.py {jobs_lib.__version__}, Python {version} ({sys.executable})")
-    if os.geteuid() == 0:
+    if user := run_as(patient.config, patient.home):
+        yield warning(f"This installation belongs to user {user.name}, and this is root",
+                      "What root runs leaves files that the jobs of that user cannot use, and whether they may read "
+                      "and write everything shows only when they ask.",
+                      run(f"Run everything as {user.name}:", user.command("doctor")))
+    elif os.geteuid() == 0:
         yield note("This is root, who may read and write everything", "What the user of your cron line may do shows "
-                   "only when he asks", "Run `jobs.py doctor` as that user.")
+                   "only when that one asks", "Run `jobs.py doctor` as that user.")
 
 
 def upload(patient):

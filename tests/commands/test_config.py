@@ -2,11 +2,18 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from jobs_lib import catalogue, settings
+from tests.support.line import ROOT, Line
 
 FINE = """\
 [mail]
@@ -224,6 +231,109 @@ def test_check_warns_of_secrets_that_others_can_read(line, name, text, secret, m
 def test_a_readable_file_without_secrets_is_no_warning(line):
     line.ini(FINE + "[core]\ndatabase = sqlite:///var/jobs.db\n").chmod(0o644)
     assert "holds secrets" not in line("config", "check").out
+
+
+# What paths lead to
+
+PATHS = [(section, name, "folder" if option.kind.name.startswith("path of a folder") else "file")
+         for section, known in settings.SECTIONS.items() for name, option in known.items()
+         if section != "status" and option.kind.name.startswith("path")]
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """One of each kind, by what it is called."""
+    folder = tmp_path / "places"
+    (folder / "a folder").mkdir(parents=True)
+    (folder / "a file").write_text("")
+    os.mkfifo(folder / "a named pipe")
+    (folder / "a link").symlink_to("nowhere")
+    with socket.socket(socket.AF_UNIX) as listening:
+        monkeypatch.chdir(folder)               # a socket's path is short
+        listening.bind("a socket")
+    return {**{path.name: path for path in folder.iterdir()}, "a device": Path("/dev/null"),
+            "inside a file": folder / "a file" / "x"}
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file", "a named pipe", "a socket", "a device", "a link",
+                                  "inside a file"])
+@pytest.mark.parametrize("section, name, expected", PATHS)
+def test_check_says_what_a_path_leads_to_and_leaves_it_alone(line, places, section, name, expected, kind):      # R63
+    line.ini(f"[{section}]\n{name} = {places[kind]}\n")
+    answer = line("config", "check")
+    wrong = [words for words in answer.err.split("\n") if f"[{section}] {name}" in words]
+    if kind == f"a {expected}":
+        assert "is no f" not in answer.err
+        return
+    assert answer.code == 78
+    assert len(wrong) == 1
+    assert "name another" in wrong[0]
+    if kind not in ("a link", "inside a file"):
+        assert f"{places[kind]} is no {expected} but {kind}" in wrong[0]
+    assert not re.search("ch(mod|own) [^6]", answer.out + answer.err)
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a named pipe", "a socket", "a device", "a link"])
+def test_check_says_that_the_database_file_is_none(line, places, kind):                                 # R63
+    line.ini(f"[core]\ndatabase = sqlite:///{places[kind]}\n")
+    answer = line("config", "check")
+    assert answer.code == 78
+    assert f"[core] database: {places[kind]} is" in answer.err
+
+
+def test_a_missing_certificate_is_a_mistake_and_a_folder_that_is_made_is_none(line):                    # R63
+    line.ini("[mail]\nca_file = ca.pem\n[spool]\ndir = there/spool\n")
+    assert line("config", "check").err == (f"jobs.py: [mail] ca_file: there is no file {line.folder}/ca.pem: put it "
+                                           f"there, or name another ({line.folder}/config.ini line 2)\n")
+
+
+@pytest.mark.parametrize("words", [["config", "check"], ["run-due"], ["purge_sessions"], ["doctor"]])
+def test_a_named_pipe_is_no_configuration_and_is_not_waited_for(line, places, words):
+    answer = line("--config", str(places["a named pipe"]), *words)
+    assert f"{places['a named pipe']} is no file: name your config.ini" in " ".join((answer.out + answer.err).split())
+    assert answer.code == (1 if words == ["doctor"] else 78)
+
+
+def test_a_configuration_that_a_shell_passes_on_is_read(line):
+    ours, theirs = os.pipe()
+    os.write(theirs, b"[mail]\nport = 2525\n")
+    os.close(theirs)
+    done = subprocess.run([sys.executable, str(line.script), "--config", f"/dev/fd/{ours}", "config", "show", "mail"],
+                          pass_fds=[ours], capture_output=True, text=True, timeout=60)
+    os.close(ours)
+    assert "port = 2525" in done.stdout
+
+
+@pytest.fixture
+def installation(tmp_path):
+    """The whole program in a folder of its own, and all of it the user nobody's."""
+    home = tmp_path / "jobs"
+    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "jobs.py", home)
+    line = Line(home, home / "jobs.py")
+    line.ini(FINE).chmod(0o600)
+    (home / "state").mkdir(mode=0o700)
+    for path in (home, *home.rglob("*")):
+        os.chown(path, 65534, 65534)
+    return line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("state", ["", "[core]\nstate_dir = state\n"])
+def test_root_is_told_to_check_as_the_user_of_the_installation(installation, state):                    # R71
+    with (installation.folder / "config.ini").open("a") as file:
+        file.write(state)
+    answer = installation("config", "check")
+    assert (answer.code, answer.err) == (0, "")
+    assert "chown" not in answer.out
+    folder = installation.folder
+    assert ("this installation belongs to user nobody, and this is root: run everything as nobody: `sudo -u nobody "
+            f"python3 {folder}/jobs.py config check`") in answer.out
+    doctor = installation("doctor", "--offline", "-v").out
+    assert "chown" not in doctor
+    assert f"sudo -u nobody python3 {folder}/jobs.py doctor" in doctor
+    if state:
+        assert "run the jobs as that user: `sudo -u nobody python3 jobs.py ...`" in installation("run-due").err
 
 
 # example

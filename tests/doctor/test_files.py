@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 
 import pytest
@@ -54,7 +55,9 @@ def test_a_missing_folder_and_one_that_is_none(lite):
     shutil.rmtree(lite.folder / "spool")
     assert "jobs.py migrate" in lite.one("files", "[spool] dir: there is no folder").mend
     (lite.folder / "spool").write_text("")
-    assert lite.one("files", "is no folder").level == "problem"
+    told, = [each for each in lite.found("config") if each.level == "problem"]
+    assert told.what.startswith(f"[spool] dir: {lite.folder}/spool is no folder but a file")
+    assert not lite.found("files")
 
 
 # What others can change
@@ -95,8 +98,35 @@ def test_a_program_that_others_can_change_is_a_problem(lite, name):             
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_belongs_to_another_user_is_a_problem(lite):                                   # R71
-    os.chown(lite.folder / "config.ini", 4711, -1)
-    assert f"{lite.folder}/config.ini belongs to user 4711" in [each.what for each in lite.found("files")]
+    """As seen by root in an installation of user 4711, whose config.ini another one could change."""
+    os.chown(lite.folder / "state", 4711, -1)
+    os.chown(lite.folder / "config.ini", 4712, -1)
+    found = next(each for each in lite.found("files") if f"{lite.folder}/config.ini belongs to user 4712" in each.what)
+    assert f"  chown -R 4711 {lite.folder}/config.ini" in found.mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("names", [["."], ["config.ini"], ["state"], ["config.ini", "state", "spool", "jobs.db"]])
+def test_root_is_sent_to_the_user_of_the_installation(lite, names):                         # R71
+    for name in names:
+        os.chown(lite.folder / name, 65534, -1)
+    found = lite.found("host", "files")
+    assert not [each for each in found if re.search("chown -R (0|root)", each.mend)]
+    told, = [each for each in found if each.what.startswith("This installation belongs to user nobody")]
+    assert told.level == "warning"
+    assert f"  sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in told.mend
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
+def test_no_folder_of_the_system_is_to_be_changed(lite, tmp_path_factory):
+    """A folder that others use too, as /var/log and /var/mail are: a changed mode or owner could break theirs."""
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "log").mkdir()
+    os.chown(shared, -1, 4711)
+    shared.chmod(0o775)
+    lite.configure("core", log_dir=str(shared))
+    found = next(each for each in lite.found("files") if f"{shared} can be written by" in each.what)
+    assert found.mend == "Keep what the jobs use in a folder that nobody else can change."
 
 
 def test_a_group_of_this_user_alone_is_nobody_else(lite):
