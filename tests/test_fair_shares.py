@@ -2,16 +2,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from jobs_lib import clock, overview, queue_health
 from jobs_lib.ports.mail import SENT, Result
+from tests.servers.smtp_sink import Sink
 from tests.support.databases import bulk
 from tests.support.service import Service
 
 FLOOD, NEIGHBOUR = 1, 2
 MANY = 100_000
+CROWD = range(1000, 1400)
 FORWARDS, NOTICES = "retry_forwards", "send_notifications"
 TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
 WITH_ROWS = ("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at attempts",
@@ -161,6 +164,132 @@ def test_a_job_that_does_not_run_has_nobody_wait_for_its_queue(shared, how):    
         shared.config(mail={"per_hour": "100", "urgent_share": "0"}, send_notifications=wrong)
     shared.run(FORWARDS)
     assert sent(shared) == {"u1": 100}
+
+
+@pytest.fixture
+def crowded(shared):
+    """400 owners more."""
+    shared.table("users", [{"id": id} for id in CROWD])
+    shared.table("aliases", [{"id": id, "user_id": id} for id in CROWD])
+    return shared
+
+
+def crowd(bench, job: str, number: int = 1, **values) -> None:
+    """So many due rows of each of the 400 owners, whose mail goes to one address."""
+    for owner in CROWD:
+        fill(bench, job, owner, number, envelope_to="u400@home.example", to_email="u400@home.example", **values)
+
+
+def by_queue(bench, since=None) -> tuple[int, int]:
+    """(forwards, notices) that were sent, within the last hour or since then."""
+    return tuple(bench.db.value(f"SELECT COUNT(*) FROM {{{TABLE[job]}}} WHERE status = 'sent' AND finished_at > :since",
+                                since=since or bench.ago(hours=1)) for job in (FORWARDS, NOTICES))
+
+
+def test_a_crowd_in_one_queue_leaves_the_other_what_is_due_in_it(crowded):     # R66
+    crowd(crowded, FORWARDS)
+    fill(crowded, NOTICES, NEIGHBOUR, 5)
+    assert crowded.attempt(FORWARDS)["stop_reason"] == (
+        "[mail] per_hour = 100: the rest of it is for notices, which are due too")
+    assert crowded.run(NOTICES)["sent"] == 5
+    assert sent(crowded) == {"u400": 95, "u2": 5}           # and nothing is left idle
+
+
+@pytest.mark.parametrize("first, second", [(FORWARDS, NOTICES), (NOTICES, FORWARDS)])
+@pytest.mark.parametrize("limit", ["per_hour", "per_day"])
+def test_neither_queue_takes_more_than_half_while_the_other_has_due_rows(crowded, first, second, limit):     # R66
+    crowded.config(mail={"per_hour": "off", limit: "100", "urgent_share": "0"})
+    for job in (first, second):
+        crowd(crowded, job)
+    for _ in range(3):                                      # ticks
+        for job in (first, second):
+            crowded.attempt(job)
+            crowded.now += timedelta(seconds=30)
+    assert by_queue(crowded) == (50, 50)
+
+
+def test_the_queues_share_alike_over_several_hours(crowded):     # R66
+    for _ in range(12):
+        for job, rows in ((FORWARDS, 1), (NOTICES, 1)):
+            crowd(crowded, job, rows)
+        for job in (FORWARDS, NOTICES):
+            crowded.attempt(job, limit=20)
+        crowded.now += timedelta(minutes=10)
+        assert max(by_queue(crowded)) <= 50
+    assert by_queue(crowded, crowded.ago(hours=3)) == (100, 100)
+
+
+def test_a_trickle_in_one_queue_holds_back_no_more_than_itself(crowded):     # R66
+    crowd(crowded, FORWARDS)
+    for _ in range(5):
+        fill(crowded, NOTICES, NEIGHBOUR, 1)
+        crowded.attempt(FORWARDS)
+        crowded.attempt(NOTICES)
+    assert by_queue(crowded) == (99, 1)
+
+
+@pytest.mark.parametrize("first, second", [(FORWARDS, NOTICES), (NOTICES, FORWARDS)])
+def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, first, second):     # R66 R38
+    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES, priority=0)
+    for _ in range(2):
+        crowded.attempt(first)
+        crowded.attempt(second)
+    assert by_queue(crowded) == (40, 60)
+
+
+def test_a_limit_of_a_minute_is_shared_by_time(crowded):     # R66
+    crowded.config(mail={"per_hour": "off", "per_minute": "40", "urgent_share": "0"})
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES)
+    for job in (FORWARDS, NOTICES):
+        assert crowded.attempt(job, limit=100)["stop_reason"] == "limit"
+    assert by_queue(crowded) == (100, 100)
+
+
+def test_forwards_that_may_not_fail_again_hold_back_no_notice(crowded):     # R66 R37
+    crowded.config(mail={"per_hour": "100", "urgent_share": "0", "failures_per_hour": "4"})
+    crowded.outbox.answer = lambda envelope: Result(
+        *("retry", 451) if envelope.recipient == "u400@home.example" else (SENT, 250), "", "")
+    crowd(crowded, FORWARDS)
+    assert crowded.attempt(FORWARDS)["stop_reason"] == "[mail] failures_per_hour = 4 is reached"
+    crowded.outbox.answer = lambda envelope: Result(SENT, 250, "", "")
+    crowd(crowded, NOTICES)
+    crowded.attempt(NOTICES)
+    assert by_queue(crowded) == (0, 96)
+
+
+@pytest.mark.parametrize("hidden", ["suspended", "had half"])
+def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, hidden):     # R66
+    if hidden == "suspended":
+        crowded.db.execute("UPDATE {users} SET status = 'suspended' WHERE id = :id", id=FLOOD)
+    else:
+        crowded.db.insert("mail_shares", owner=str(FLOOD), bucket=int(crowded.now.timestamp()) // 60, recipients=50)
+    fill(crowded, NOTICES, FLOOD, 200)
+    crowd(crowded, FORWARDS)
+    crowded.attempt(FORWARDS)
+    assert by_queue(crowded) == (100, 0)
+
+
+@pytest.mark.slow
+def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):     # R66: processes and real SMTP
+    with Sink() as sink:
+        service = Service(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100", "urgent_share": "0"})
+        owners = [service.owner(email=f"u{number}@home.example") for number in range(40)]
+        with service.db.transaction():
+            for owner in owners * 4:
+                service.db.insert("notifications", user_id=owner["user_id"], kind="overflow_warning", subject="Held",
+                                  to_email="notice@home.example", body_text="x\n", created_at=clock.now())
+        for owner in owners:
+            service.forwards(4, envelope_to="forward@home.example", **owner)
+        for _ in range(2):
+            working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
+                       for job in (FORWARDS, NOTICES) for host in (1, 2)]
+            assert [process.communicate(timeout=120) and process.returncode for process in working] == [0] * 4
+        assert Counter(recipients[0] for _, recipients, _ in sink.messages()) == {
+            "forward@home.example": 50, "notice@home.example": 50}
+        service.db.close()
 
 
 def test_shares_hold_over_several_runs(shared):     # R66

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 from ..errors import ConfigError
 from .kinds import LOW, NORMAL, URGENT
-from .queue import Queue, Worker
+from .queue import COUNTED, Queue, Worker
 from .turns import Rank
 
 FORWARDS, NOTICES = "failed_emails", "notifications"
@@ -34,14 +34,14 @@ def notices(ctx) -> Queue:
 OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}
 
 
-def others_wait(ctx, table: str, without: frozenset) -> bool:
-    """Whether other owners have due rows in the other queue of mail, and its job works it off."""
+def waiting(ctx, table: str, without: set) -> int:
+    """How many rows of other owners are due in the other queue of mail, where its job works it off."""
     job, queue = OTHER[table]
     try:
         options = ctx.options_of(job)
     except ConfigError:             # that job does not run until it is put right
-        return False
+        return 0
     if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job):
-        return False
+        return 0
     view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)
-    return bool(Worker(view, queue(view)).due(1, without))
+    return Worker(view, queue(view)).count_due(COUNTED, without)

@@ -11,9 +11,9 @@ from .. import clock
 from ..addresses import AddressError, mask
 from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Result
-from .mail_queues import others_wait
-from .queue import CLAIM, COUNTED, Worker, until_stored
-from .relay import FAILURES, HALF, QUOTA_PAUSE, Relay
+from .mail_queues import NOTICES, waiting
+from .queue import CLAIM, COUNTED, EVERY_ONE, Worker, until_stored
+from .relay import FAILURES, HALF, QUOTA_PAUSE, REST, Relay
 from .rows import invalid
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
@@ -115,6 +115,7 @@ class Sending:
         self.put_off: list[dict] = []           # their rows in our hands
         self.blocked = False                    # others wait for room that is kept for urgent mail
         self.alone = False                      # nobody else can go: half of a limit is no bound
+        self.others = EVERY_ONE                 # due rows of the other queue at most; counted when that matters
         self.claimed: list[dict] = []
         self.gone: dict = {}
         self.asked_at = ctx.now
@@ -179,14 +180,21 @@ class Sending:
         """The next rows: of owners that have had half of a limit only when no other has any."""
         most = min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM
         rows = self.worker.claim(most, without=frozenset(self.aside)) if not self.blocked else []
-        self.alone = not rows
+        self.alone, self.others = not rows, EVERY_ONE
         if rows or not self.aside:
             return rows
-        if not self.blocked and others_wait(self.ctx, self.worker.queue.table, frozenset(self.aside)):
+        if not self.blocked and self._count_others():
             self.ctx.stop(self.aside_for)
             return []
         rows, self.put_off = self.put_off[:most], self.put_off[most:]
         return rows or self.worker.claim(most)
+
+    def _count_others(self) -> int:
+        """How many rows are due in the other queue of mail that may go."""
+        table, now = self.worker.queue.table, self.ctx.clock()
+        if table == NOTICES and self.relay.failures_full(now):      # each forward has failed before
+            return 0
+        return waiting(self.ctx, table, self.aside | self.relay.had_half(now))
 
     def _due_now(self) -> int | None:
         """How many messages this run may have to send, as far as that can be told without counting them all."""
@@ -216,6 +224,12 @@ class Sending:
             limit, seconds = full
             if limit.endswith(HALF):
                 self._set_aside(row, limit)
+                return False
+            if limit.endswith(REST):
+                before, self.others = self.others, self._count_others()
+                if self.others < before:
+                    continue
+                self.ctx.stop(limit)
                 return False
             if limit.startswith(FAILURES) and self.items.has_fresh:
                 self._only_fresh(limit)         # this one stays claimed and untouched until the end
@@ -282,7 +296,8 @@ class Sending:
             return False, None
         now = self.ctx.clock()
         full = self.relay.reserve(now, self.items.failed_before(row), urgent=self.items.urgent(row),
-                                  owner=row["user_id"], shared=not self.alone)
+                                  owner=row["user_id"], shared=not self.alone, queue=self.worker.queue.table,
+                                  waiting=self.others)
         if full:
             return False, full
         row["reserved"] = now
@@ -292,7 +307,7 @@ class Sending:
         return True, None
 
     def _give_back(self, row: dict) -> None:
-        self.relay.give_back(row["reserved"], owner=row["user_id"])
+        self.relay.give_back(row["reserved"], owner=row["user_id"], queue=self.worker.queue.table)
         if self.items.failed_before(row):
             self.relay.succeeded(row["reserved"])
 
@@ -341,7 +356,7 @@ class Sending:
             self._give_back(row)
             return
         if result.outcome == FINAL and not result.code:     # refused by ourselves: the relay never saw it
-            self.relay.give_back(row["reserved"], owner=row["user_id"])
+            self.relay.give_back(row["reserved"], owner=row["user_id"], queue=self.worker.queue.table)
         self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
 
     def _count_failure(self, row: dict, failed: bool) -> None:

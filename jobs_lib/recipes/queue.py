@@ -301,10 +301,10 @@ class Worker:
             self.ctx.log.warning("invalid row", table=self.queue.table, id=id, reason=reason)
         return [row for row in rows if row["id"] not in reasons]
 
-    def count_due(self, most: int = EVERY_ONE) -> int:
-        """How many rows are due now, those of suspended owners left out; `most` of each priority and kind are
-        counted, since that takes as long as there are."""
-        return sum(number for number, _ in self._backlog(most))
+    def count_due(self, most: int = EVERY_ONE, without=()) -> int:
+        """How many rows are due now, those of suspended owners and of the ones in `without` left out; `most` of each
+        priority and kind are counted, since that takes as long as there are."""
+        return sum(number for number, _ in self._backlog(most, without))
 
     def oldest_due(self, most: int = COUNTED) -> tuple[int, str | None]:
         """(how many rows are due now, since when the oldest is), likewise."""
@@ -312,11 +312,11 @@ class Worker:
         oldest = min((since for number, since in found if number), default=None)
         return min(sum(number for number, _ in found), most), oldest
 
-    def _backlog(self, most: int):
+    def _backlog(self, most: int, without=()):
         for priority in self.priorities():
             rule, values = self.of(priority)
             for kind in (*self.kinds(), self.uncertain_kind(), *self._ahead()):
-                number, first = self._count(kind, most, rule, values)
+                number, first = self._count(kind, most, rule, values, without)
                 since = str(first or clock.text(self.ctx.now))
                 if {"horizon", "tomorrow"} & kind.values.keys():
                     since = clock.text(self.ctx.now)
@@ -324,26 +324,27 @@ class Worker:
                     since = _later(first, self.queue.delays[0])
                 yield number, since
 
-    def _count(self, kind: Kind, most: int, rule: str, values: dict) -> tuple[int, object]:
+    def _count(self, kind: Kind, most: int, rule: str, values: dict, without) -> tuple[int, object]:
         """(how many rows are due in this way, the first time in the kind's column), of `most` that are looked at."""
+        ids = [owner for owner in without if isinstance(owner, int)]
         row = self.db.row(
             # A time that is none, such as 0000-00-00, must not hide since when the others wait.
-            "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS suspended,"
+            "SELECT COUNT(*) AS looked_at, COUNT({users}.id) AS barred,"
             " MIN(CASE WHEN {users}.id IS NULL AND found.due >= :dawn THEN found.due END) AS since"
             f" FROM (SELECT user_id AS owner, {kind.column} AS due FROM {self.table}"
             f" WHERE status = 'pending'{rule} AND {kind.rule} ORDER BY {kind.order} LIMIT :most) found"
-            " LEFT JOIN {users} ON {users}.id = found.owner AND {users}.status = 'suspended'",
-            most=most, dawn=clock.FIRST, **{**kind.values, **values})
-        if row["suspended"] and row["looked_at"] == most:
-            return self._count_by_owners(kind, most, rule, values)
-        return row["looked_at"] - row["suspended"], row["since"]
+            " LEFT JOIN {users} ON {users}.id = found.owner AND ({users}.status = 'suspended' OR {users}.id IN (:ids))",
+            most=most, dawn=clock.FIRST, ids=ids or [-1], **{**kind.values, **values})
+        if row["barred"] and row["looked_at"] == most:
+            return self._count_by_owners(kind, most, rule, values, without)
+        return row["looked_at"] - row["barred"], row["since"]
 
-    def _count_by_owners(self, kind: Kind, most: int, rule: str, values: dict) -> tuple[int, object]:
-        """The same where suspended owners have most of what is due: the others are looked up in the index of turns,
+    def _count_by_owners(self, kind: Kind, most: int, rule: str, values: dict, without) -> tuple[int, object]:
+        """The same where those left out have most of what is due: the others are looked up in the index of turns,
         so that it costs what there are of owners and of their due rows."""
         total, since, owners = 0, [], [None]
         while owners and total < most:
-            barred = self.suspended(owners)
+            barred = self.suspended(owners) | set(without)
             allowed = [owner for owner in owners if owner not in barred]
             whose = "user_id IS NULL" if owners == [None] else "user_id IN (:owners)"
             row = allowed and self.db.row(

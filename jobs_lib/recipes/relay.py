@@ -18,7 +18,9 @@ FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 QUOTA_PAUSE = timedelta(hours=1)
 FAILURES = "[mail] failures_per_hour"
 HALF = "one owner has had half of it, and others wait"
+REST = "which are due too"
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
+QUEUES = {"failed_emails": "forwards", "notifications": "notices"}
 
 
 class Relay:
@@ -72,12 +74,13 @@ class Relay:
                         " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= :now)", now=now)
 
     def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False, owner: int | None = None,
-                shared: bool = False) -> tuple[str, float] | None:
+                shared: bool = False, queue: str = "", waiting: int = 0) -> tuple[str, float] | None:
         """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room).
 
         What is not urgent leaves `[mail] urgent_share` of each limit alone. What failed before is counted as failing
         again, until `succeeded` says better: so processes together stay under the limit of failures. `shared`: others
-        wait, so that an `owner` gets at most half of a limit.
+        wait, so that an `owner` gets at most half of a limit. `queue`: the message's table; `waiting` rows are due in
+        the other one, and that is left as much room as it has due, up to half.
         """
         if not self.limits and self.mail.failures_per_hour is None:
             return None
@@ -88,29 +91,55 @@ class Relay:
             used = self._sum(HOUR, second, "failures")
             if used >= self.mail.failures_per_hour:
                 return f"{FAILURES} = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
-        half = None
+        but = None
         for window, limit in self.limits:
-            kept = 0 if urgent else limit * self.mail.urgent_share // 100
-            used = self._sum(window, second, "recipients")
+            whole = limit - limit * self.mail.urgent_share // 100       # but for what is kept for urgent mail
+            kept, used = 0 if urgent else limit - whole, self._sum(window, second, "recipients")
             if used + recipients > limit - kept:
-                but = f" but for the {kept} that are kept for urgent mail" if kept else ""
-                return f"[mail] per_{window.name} = {limit} is reached{but}", self._room(window, second)
+                besides = f" but for the {kept} that are kept for urgent mail" if kept else ""
+                return f"[mail] per_{window.name} = {limit} is reached{besides}", self._room(window, second)
             if shared and used >= limit // 2 and self._share(window, second, owner) >= max(limit // 2, 1):
-                half = f"[mail] per_{window.name} = {limit}: {HALF}"
-        if half:
-            return half, 0.0
+                but = f"[mail] per_{window.name} = {limit}: {HALF}"
+            elif not but and queue and used < whole and whole - used - recipients < min(
+                    waiting, self._others_share(window, whole, used + recipients, second, queue)):
+                but = f"[mail] per_{window.name} = {limit}: the rest of it is for {QUEUES[_other(queue)]}, {REST}"
+        if but:
+            return but, 0.0
         for window, _ in self.limits:
             self._add(window, second, "recipients", recipients)
-        self._add_share(second, owner, recipients)
+        self._add_shares(second, owner, queue, recipients)
         if failed_before and self.mail.failures_per_hour is not None:
             self._add(HOUR, second, "failures", 1)
         return None
 
-    def give_back(self, when, recipients: int = 1, owner: int | None = None) -> None:
+    def _others_share(self, window: Window, whole: int, used: int, second: int, queue: str) -> int:
+        """How many more the other queue may claim; not of a minute, since runs wait for the next one."""
+        half = whole // 2
+        if window.name == "minute" or whole - used >= half:         # there is room for that anyway
+            return 0
+        return half - self._share(window, second, _of(_other(queue)))
+
+    def had_half(self, now) -> set[int]:
+        """The owners that have had half of a limit."""
+        second = int(now.timestamp())
+        found: set = set()
+        for window, limit in self.limits:
+            found.update(row["owner"] for row in self.db.query(
+                "SELECT owner FROM {mail_shares} WHERE bucket BETWEEN :first AND :last GROUP BY owner"
+                " HAVING SUM(recipients) >= :half", half=max(limit // 2, 1),
+                **_reach(window._replace(bucket=SHARES), second, named=False)))
+        return {int(owner) for owner in found if owner.isdecimal()}
+
+    def failures_full(self, now) -> bool:
+        """Whether what failed before has to wait."""
+        limit = self.mail.failures_per_hour
+        return limit is not None and self._sum(HOUR, int(now.timestamp()), "failures") >= limit
+
+    def give_back(self, when, recipients: int = 1, owner: int | None = None, queue: str = "") -> None:
         """What was reserved at `when` was not handed over after all."""
         for window, _ in self.limits:
             self._add(window, int(when.timestamp()), "recipients", -recipients)
-        self._add_share(int(when.timestamp()), owner, -recipients)
+        self._add_shares(int(when.timestamp()), owner, queue, -recipients)
 
     def succeeded(self, when) -> None:
         """What failed before, and was reserved at `when`, has not failed again."""
@@ -131,15 +160,15 @@ class Relay:
         self.db.execute("DELETE FROM {mail_shares} WHERE bucket < :first OR bucket > :last",
                         **_reach(WINDOWS[-1]._replace(bucket=SHARES), second, named=False))
 
-    def _share(self, window: Window, second: int, owner: int | None) -> int:
-        """An owner's recipients in a window, or a minute more: that only brings others' turn forward."""
+    def _share(self, window: Window, second: int, owner) -> int:
+        """An owner's recipients in a window, or a queue's, or a minute more: that only brings others' turn forward."""
         return self.db.value("SELECT COALESCE(SUM(recipients), 0) FROM {mail_shares} WHERE owner = :owner"
                              " AND bucket BETWEEN :first AND :last", owner=_word(owner),
                              **_reach(window._replace(bucket=SHARES), second, named=False))
 
-    def _add_share(self, second: int, owner: int | None, number: int) -> None:
-        if self.limits:
-            self.db.upsert("mail_shares", {"owner": _word(owner), "bucket": second // SHARES},
+    def _add_shares(self, second: int, owner: int | None, queue: str, number: int) -> None:
+        for whose in (owner, *([_of(queue)] if queue else ())) if self.limits else ():
+            self.db.upsert("mail_shares", {"owner": _word(whose), "bucket": second // SHARES},
                            add={"recipients": number})
 
     def _sum(self, window: Window, second: int, column: str) -> int:
@@ -156,7 +185,16 @@ class Relay:
                        add={column: number})
 
 
-def _word(owner: int | None) -> str:
+def _other(queue: str) -> str:
+    return next(name for name in QUEUES if name != queue)
+
+
+def _of(queue: str) -> str:
+    """What a queue's share is counted under: no owner is called so."""
+    return f"queue:{queue}"
+
+
+def _word(owner) -> str:
     return "" if owner is None else str(owner)
 
 

@@ -192,8 +192,8 @@ TABLES = {
         key span, bucket
         """,
     "mail_shares": """
-        Recipients of each owner's mail in each minute, for a day: nobody uses up a limit while others wait.
-        owner               word     = ''        # an id; '': nobody's mail
+        Recipients of each owner's and each queue's mail a minute, for a day: none uses up a limit while others wait.
+        owner               word     = ''        # an id; '': nobody's mail; `queue:TABLE`: a whole queue
         bucket              big                  # number of the minute since 1970
         recipients          int      = 0
         key owner, bucket
