@@ -156,8 +156,34 @@ def spool(patient):
         yield ok("the spool folder belongs to this database")
 
 
+def exports(patient):
+    """Each export that a user may download is in the folder: nothing looks for it anywhere else."""
+    db, folder = patient.database(), patient.section("export").dir
+    try:
+        rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' AND expires_at > :now",
+                        now=patient.now)
+    except Missing:                          # told with the schema
+        raise NothingToAsk from None
+    if not rows:
+        raise NothingToAsk
+    try:
+        there = set(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        there = set()
+    missing = sum(row["file_name"] not in there for row in rows)
+    if missing:
+        which = f"{missing:,} exports that users may download are" if missing > 1 else \
+            "1 export that a user may download is"
+        yield warning(f"{which} not in [export] dir = {folder}", "The links that users have open nothing, and a file "
+                      "in another folder is deleted neither when its time is over nor with its account.",
+                      "If [export] dir was changed, move the files there: docs/exports.md, Move the folder. If its "
+                      "disk is not there, mount it. If the files are lost, their owners can ask for another export.")
+    else:
+        yield ok(f"all exports that users may download are in [export] dir = {folder}")
+
+
 class _TakenBack(Exception):
     """Rolls the transaction back."""
 
 
-CHECKS = (connection, health, schema, writing, spool)
+CHECKS = (connection, health, schema, writing, spool, exports)

@@ -32,7 +32,7 @@ from ..options import Option
 def job(ctx):
     """Expire what is over, then make what waits."""
     from ..recipes import export_files as files
-    from ..recipes import export_places, exports
+    from ..recipes import exports
 
     if ctx.dry_run:
         from ..recipes.export_preview import preview
@@ -42,7 +42,6 @@ def job(ctx):
     exports.recover(ctx, counts)
     exports.expire(ctx, counts)
     files.check(ctx)
-    export_places.look(ctx, counts)
     if exports.is_any_waiting(ctx):
         from ..recipes.export_run import make_all
         make_all(ctx, counts)

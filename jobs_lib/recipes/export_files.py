@@ -43,9 +43,7 @@ def check(ctx) -> None:
 
 
 def folder(ctx) -> str:
-    """The folder, made and marked as this database's, and remembered. JobsError for one that is not ours alone."""
-    from .export_places import remember
-
+    """The folder, made and marked as this database's. JobsError for one that is not ours alone."""
     path = ctx.section("export").dir
     check(ctx)
     try:
@@ -57,7 +55,6 @@ def folder(ctx) -> str:
         if stat.S_IMODE(os.stat(path).st_mode) & OTHERS and all(
                 name.startswith(".") or NAME.fullmatch(name) for name in os.listdir(path)):
             os.chmod(path, 0o700)
-        remember(ctx, path)
     except OSError as error:
         raise JobsError(f"{OPTION} = {path}: {_why(path, error)}") from None
     return path
@@ -100,32 +97,24 @@ def remove_files(ctx, rows) -> tuple[int, list[int]]:
     Take the requests' status away first, so that the app refuses them; delete their rows after. Killed in between,
     the file is found by its number and removed by the next run of export_accounts.
     """
-    from .export_places import all_of
-
-    removed, settled, places = 0, [], None
+    path, removed, settled = ctx.section("export").dir, 0, []
     for row in rows:
         name, here = row["file_name"] if isinstance(row["file_name"], str) else "", 0
         ours = NAME.fullmatch(name) and not name.endswith(PART)
         if ours:
-            places = places or all_of(ctx)
-            here = sum(_remove(ctx, path, ending) for path in places for ending in (name, name + PART))
+            here = sum(_remove(ctx, path, ending) for ending in (name, name + PART))
         removed += here
         if here or not ours or not row["file_bytes"]:
             settled.append(row["id"])
         else:
-            ctx.log.warning("export not found", id=row["id"], file=name, folder=ctx.section("export").dir,
-                            what="it may lie elsewhere: look for it, and remove it")
+            ctx.log.warning("export not found", id=row["id"], file=name, folder=path,
+                            what="it may be in another folder: look for it, and delete it")
     return removed, settled
 
 
 def sweep(ctx) -> int:
     """Remove the files that no row needs any more: what a killed run left. How many."""
-    from .export_places import all_of
-
-    return sum(_swept(ctx, path) for path in all_of(ctx))
-
-
-def _swept(ctx, path: str) -> int:
+    path = ctx.section("export").dir
     found = {name: int(match[1]) for name in listed(path) if (match := NAME.fullmatch(name))}
     if not found or mark(path, MARKER) != (owner := database_id(ctx.db)) or not owner:
         return 0

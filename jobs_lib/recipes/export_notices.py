@@ -25,13 +25,6 @@ def refused(ctx, user: dict | None, row: dict, why: str) -> None:
         "requested": _day(row), "why": f"It was not made. {why}"})
 
 
-def lost(ctx, user: dict | None, row: dict) -> None:
-    """It was made, and somebody has removed its file."""
-    _tell_once(ctx, user, f"export-lost:{row['id']}", {"requested": _day(row), "why": (
-        "It was made, but its file was lost, so its link does not work any more. That is our fault. You can ask for "
-        "another one at any time.")})
-
-
 def _tell_once(ctx, user: dict | None, key: str, values: dict) -> None:
     if user and user["status"] != "deleted" and not ctx.db.value(
             "SELECT COUNT(*) FROM {notifications} WHERE dedupe_key = :key", key=key):

@@ -12,6 +12,7 @@ from jobs_lib import catalogue, clock, doctor
 from jobs_lib.doctor import database
 from jobs_lib.ports import dialects
 from jobs_lib.ports.db import connect
+from jobs_lib.recipes.export_files import new_name
 from jobs_lib.schema import ddl
 from jobs_lib.schema.tables import table
 from jobs_lib.schema.version import SCHEMA_VERSION
@@ -167,6 +168,24 @@ def test_a_spool_folder_of_another_database_is_told(lite):
     assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).mend
 
 
+def test_exports_that_are_not_in_their_folder_are_warned_of(clinic):                        # R54, R56
+    names, later = [new_name(number) for number in (1, 2, 3)], clock.now() + timedelta(days=1)
+    for status, name, expires in [*(("ready", name, later) for name in names), ("expired", new_name(4), later),
+                                  ("ready", new_name(5), clock.now())]:
+        clinic.db.insert("export_requests", user_id=7, status=status, file_name=name, requested_at=clock.now(),
+                         expires_at=expires)
+    folder = clinic.folder / "var" / "exports"
+    clinic.configure("export", dir=str(folder))
+    assert f"3 exports that users may download are not in [export] dir = {folder}" in clinic.one("database", "3 ").what
+    folder.mkdir(parents=True)
+    for name in names[1:]:
+        (folder / name).touch()
+    found = clinic.one("database", "1 export that a user may download is not in")
+    assert (found.level, "docs/exports.md, Move the folder" in found.mend) == ("warning", True)
+    (folder / names[0]).touch()
+    assert clinic.found("database") == []
+
+
 # MariaDB and MySQL
 
 @pytest.fixture
@@ -259,4 +278,5 @@ def test_a_damaged_file_is_told(lite):
 
 
 def test_the_checks_are_those_of_the_area():
-    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing", "spool"]
+    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing", "spool",
+                                                             "exports"]

@@ -333,19 +333,6 @@ def test_nothing_is_deleted_when_the_spool_is_another_folder(bench):
     assert bench.ids("sessions") == []
 
 
-def test_an_export_in_a_folder_that_was_set_before_goes_with_its_account(bench):
-    jane = user(bench, "active")
-    bench.config(export={"dir": "exports", "url": "https://old.example/export"})
-    bench.table("export_requests", [{"user_id": jane, "status": "queued"}])
-    assert bench.run("export_accounts")["exported"] == 1
-    bench.config(export={"dir": "elsewhere", "url": "https://old.example/export"})
-    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at", at=bench.now)
-    assert bench.run(JOB)["files"] == 1
-    assert list((bench.folder / "exports").glob("*.zip*")) == []
-    bench.now = bench.ahead(days=8)
-    assert "files_not_found" not in bench.run(JOB)
-
-
 def test_an_export_whose_file_is_not_found_is_told_of_by_name(bench):
     jane = user(bench, "active")
     bench.config(export={"dir": "exports", "url": "https://old.example/export"})

@@ -4,8 +4,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
-import shutil
 import signal
 import stat
 import subprocess
@@ -211,27 +211,32 @@ def test_a_file_that_no_row_needs_goes(bench):
     assert {path.name for path in zips(bench)} == {mine, names["of no row, new"], "holiday.zip"}
 
 
-def test_a_file_in_a_folder_that_was_set_before_goes_too(bench):
-    exported(bench)
-    name = zips(bench)[0].name
-    bench.config(core=APP, export={"dir": "elsewhere"})
-    assert bench.run("export_accounts")["not_in_folder"] == 1
-    assert bench.rows("export_requests")[0]["status"] == "ready"
-    assert (bench.folder / "exports" / name).exists()
+def test_files_that_move_with_the_folder_open_and_are_deleted_in_time(bench):       # R54
+    key = exported(bench)
+    page = (HOME / "docs" / "exports.md").read_text(encoding="utf-8")
+    make, move = re.search(r"^(mkdir -m 700 .*)\n(mv .*)$", page, re.MULTILINE).groups()       # as the page tells it
+    bench.config(core=APP, export={"dir": "new"}, mail={"per_hour": "off"})
+    for command in (make, move):
+        subprocess.run(command.replace("/home/you/private", str(bench.folder)), shell=True, check=True)
+    (path,) = (bench.folder / "new").glob("*.zip")
+    assert opens(bench, key).path == str(path)
+    (path.parent / new_name(1)).write_bytes(b"what a killed run left")
+    assert bench.run("export_accounts")["files_removed"] == 1
     bench.now = bench.ahead(days=7)
     assert bench.run("export_accounts")["expired"] == 1
-    assert zips(bench) == []
-    row = bench.rows("export_requests")[0]
-    assert (row["status"], row["file_name"]) == ("expired", None)
+    assert list(path.parent.glob("*.zip")) == zips(bench) == []
 
 
-def test_a_copy_of_the_state_never_reaches_the_files_of_the_original(bench):
-    exported(bench)
-    shutil.copytree(bench.folder / "state", bench.folder / "copied")
-    bench.config(core={**APP, "state_dir": "copied"}, export={"dir": "elsewhere"})
+def test_a_file_left_in_a_folder_that_is_no_longer_set_is_named_and_not_deleted(bench):
+    key = exported(bench)
+    bench.config(core=APP, export={"dir": "elsewhere"})
+    assert opens(bench, key) is None
+    assert not any(bench.run("export_accounts").values())
+    assert bench.rows("export_requests")[0]["status"] == "ready"        # as while a disk is not there
     bench.now = bench.ahead(days=7)
     assert bench.run("export_accounts")["files_not_found"] == 1
-    assert len(zips(bench)) == 1
+    assert [event["file"] for event in bench.events("export_accounts") if event["event"] == "export not found"] == [
+        path.name for path in zips(bench)]
 
 
 def test_a_file_that_is_not_found_is_counted_and_goes_when_it_is_there_again(bench):
@@ -248,25 +253,6 @@ def test_a_file_that_is_not_found_is_counted_and_goes_when_it_is_there_again(ben
     away.rename(exports)
     assert bench.run("export_accounts")["files_removed"] == 1
     assert zips(bench) == []
-
-
-def test_an_export_whose_file_somebody_has_removed_has_failed_and_its_owner_is_told(bench):
-    exported(bench)
-    zips(bench)[0].unlink()
-    assert bench.run("export_accounts")["failed"] == 1
-    row = bench.rows("export_requests")[0]
-    assert (row["status"], row["file_name"], row["token_hash"]) == ("failed", None, None)
-    assert row["error"] == "its file was removed by somebody else"
-    bench.run("send_notifications")
-    assert "its file was lost" in " ".join(bench.outbox[-1].text.split())
-    assert not any(bench.run("export_accounts").values())
-
-
-def test_a_disk_that_is_not_there_costs_nobody_an_export(bench):
-    exported(bench)
-    (bench.folder / "exports").rename(bench.folder / "away")
-    assert bench.run("export_accounts")["not_in_folder"] == 1
-    assert bench.rows("export_requests")[0]["status"] == "ready"
 
 
 def test_a_wrong_folder_is_told_of_although_nothing_waits(bench):
