@@ -27,7 +27,8 @@ def check(address: str) -> str:
     if not isinstance(address, str) or not address:
         raise AddressError("the address is empty")
     for sign in address:
-        if not sign.isprintable() or sign.isspace() or sign in "<>,":
+        # U+FFFD: it was read in the place of octets that are no UTF-8, so this is not the address that was stored.
+        if not sign.isprintable() or sign.isspace() or sign in "<>,\ufffd":
             raise AddressError(f"the address holds {sign!a}, which no address may")
     local, at, domain = address.rpartition("@")
     if not (local and at and domain):

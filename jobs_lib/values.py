@@ -8,6 +8,12 @@ from __future__ import annotations
 from .errors import Invalid
 
 INVALID = "invalid"             # what a run counts such rows under
+MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
+
+
+def is_text(value) -> bool:
+    """Whether it is text, and all of it as it was stored."""
+    return isinstance(value, str) and MARK not in value
 
 
 def words(value) -> str:

@@ -20,7 +20,8 @@ BAD = ["", "a", "@", "a@", "@b", "a b@c.example", '"a b"@c.example', "a@b c", "<
        "a@b..example", "a@.b", "a@b.", "a@-b.example", "a@b-.example", "a@[127.0.0.1]", "a@[IPv6:::1]", "a@b/c",
        "a(b)@c.example", "a;b@c.example", "a:b@c.example", "a[b]@c.example", 'a"b@c.example', '"a@b.example',
        '"a"b"@c.example', '""@b.example', "a\\b@c.example", "x" * 241 + "@b.example.org", "é" * 121 + "@b.example.org",
-       "a@" + "b" * 64 + ".example", "a@faß.example", "a@ｅxample.org", "a@b\u2024example", None, 5, b"a@b.example"]
+       "a@" + "b" * 64 + ".example", "a@faß.example", "a@ｅxample.org", "a@b\u2024example", None, 5, b"a@b.example",
+       "caf\ufffd@b.example", "a@caf\ufffd.example"]
 
 
 @pytest.mark.parametrize("address", GOOD)

@@ -6,6 +6,7 @@ itself. Then every job is shown what it would do, runs, and runs again a day lat
 """
 from __future__ import annotations
 
+from collections import namedtuple
 from contextlib import suppress
 from datetime import timedelta
 
@@ -22,12 +23,14 @@ JOBS = sorted(catalogue.names(), key=lambda name: name != "rollup_usage")   # th
 ANN, BEN, CAT, MALLORY = 7, 8, 9, 50        # Ben has just deleted his account, Cat did 8 days ago
 MANY = range(100, 500)                      # other users, so that a few odd references are few
 
-UNDECODABLE = object()                      # text that is no UTF-8
+Octets = namedtuple("Octets", "stored")      # text of these octets, whatever encoding the column has
+UNDECODABLE = (Octets(b"caf\xe9 \xff"), Octets(b"half \xed\xa0\xbd"))       # the second, half an emoji, MariaDB keeps
 NUMBERS = ("", "abc", "1e5", -1, 0, 0.4, 2**31 - 1, 2**31, 2**63 - 1, -2**63)
 TIMES = ("0000-00-00 00:00:00", "0001-01-01 00:00:00", "1969-12-31 23:59:59", "9999-12-31 23:59:59",
          "2026-02-30 10:00:00", "2026-11-24", "2026-11-23T10:00:00Z", "soon")
-TEXTS = (UNDECODABLE, "\x00\x1b[31m\x07\u202e", "x" * 10_000, "a\r\nBcc: b@example.org", "[1, {}]", "{\"a\": 1")
-HOSTILE = (None, b"\x00\xff\xfe'", *NUMBERS, *TIMES, *TEXTS)
+TEXTS = (*UNDECODABLE, "\x00\x1b[31m\x07\u202e", "x" * 10_000, "a\r\nBcc: b@example.org", "[1, {}]", "{\"a\": 1",
+         "{\"a\": \"\\ud83d\"}")
+HOSTILE = (None, b"", b"\x00\xff\xfe'", *NUMBERS, *TIMES, *TEXTS)
 
 
 def due(bench, owner: int) -> dict:
@@ -166,6 +169,8 @@ def hostile(bench, name: str, columns) -> int:
                 if "user_id" in known:
                     writer.insert("users", **{**due(bench, owner)["users"][0], "bandwidth_limit_bytes": None,
                                               "email_limit": None})
+                else:
+                    _give_use(bench, writer, name, owner)
                 for row in due(bench, MALLORY)[name]:
                     number += 1
                     own = {"id": number, "user_id": owner, "token_hash": f"{number:064x}",
@@ -178,11 +183,19 @@ def hostile(bench, name: str, columns) -> int:
     return taken
 
 
+def _give_use(bench, writer, name: str, owner: int) -> None:
+    """What has jobs read an odd user, and write to them."""
+    for other in ("message_logs", "aliases") if name == "users" else ():
+        for row in due(bench, owner)[other]:
+            writer.insert(other, **row)
+
+
 def _insert(writer, name: str, row: dict, column: str) -> bool:
     marks = {key: f":{key}" for key in row}
-    if row[column] is UNDECODABLE:
-        row[column] = b"caf\xe9 \xff"
-        marks[column] = f"CAST(:{column} AS TEXT)" if writer.dialect.name == "sqlite" else marks[column]
+    if isinstance(row[column], Octets):
+        row[column] = row[column].stored
+        marks[column] = (f"CAST(:{column} AS TEXT)" if writer.dialect.name == "sqlite"
+                         else f"CONVERT(:{column} USING utf8mb4)")
     with suppress(DatabaseError):
         writer.execute(f"INSERT INTO {{{name}}} ({', '.join(row)}) VALUES ({', '.join(marks.values())})", **row)
         return True

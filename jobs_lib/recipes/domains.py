@@ -11,7 +11,7 @@ from ..clock_doubt import AHEAD as TOO_FAR
 from ..domain_names import ascii_form, forms
 from ..errors import Invalid, JobsError
 from ..spelling import did_you_mean
-from ..values import INVALID, number
+from ..values import INVALID, is_text, number
 from . import audit, domain_checks, domain_notices, domain_rules, rotation
 from .domain_checks import FAIL, PASS, UNKNOWN, Wanted, unset
 from .domain_rules import FAILED, FAILING, PENDING, VERIFIED
@@ -215,10 +215,9 @@ def _alone(ctx, row: dict):
 
 def _judge_row(row: dict) -> None:
     """Invalid for a row that no rule can be applied to."""
-    if not isinstance(row["name"], str):
-        raise Invalid("its name is not text")
-    if not isinstance(row["ownership_token"] or "", str):
-        raise Invalid("its ownership_token is not text")
+    for column in ("name", "ownership_token"):
+        if not is_text("" if row[column] is None else row[column]):
+            raise Invalid(f"its {column} is not text")
     if row["status"] not in (PENDING, VERIFIED, FAILED):
         raise Invalid("its status is unknown")
     if not 0 <= number(row["failures"], "failures") < MOST_FAILURES:
@@ -281,7 +280,7 @@ class _Tally:
 
 
 def _wanted(ctx, row: dict, name: str) -> Wanted:
-    return Wanted(name, row["ownership_token"], ctx.section("dns"), ctx.options.require)
+    return Wanted(name, row["ownership_token"] or "", ctx.section("dns"), ctx.options.require)
 
 
 def _store(ctx, row: dict, results: dict, counts: dict) -> str | None:
@@ -315,12 +314,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
         change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)
     values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
     sets = ", ".join(f"{name} = :{name}" for name in values)
-    matched = ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id AND name = :seen_name"
-                             " AND status = :seen_status AND ownership_token = :seen_token", id=row["id"],
-                             seen_name=row["name"], seen_status=row["status"], seen_token=row["ownership_token"],
-                             **values)
-    if not matched:
-        return "changed"
+    ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
     _forget_request(ctx, seen)
     if change.event:
         _tell(ctx, user, row, change, results, now)

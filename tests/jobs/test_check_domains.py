@@ -9,6 +9,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.errors import DatabaseError
+from jobs_lib.ports.db import connect
 from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
@@ -291,6 +292,23 @@ def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owne
     assert owned.run(JOB) == NOTHING                    # it waits a day, and comes before none
     if "name" not in values:
         assert owned.run(JOB, domain="bad.example") == {**NOTHING, "invalid": 1}
+
+
+@pytest.mark.parametrize("code", ["''", "'6361660A'", "'EDA0BD'"])
+def test_a_code_of_any_octets_is_looked_at_once_a_turn(owned, code):      # R67
+    cast = "CAST(x{} AS TEXT)" if owned.db.dialect.name == "sqlite" else "CONVERT(x{} USING utf8mb4)"
+    domain(owned)
+    writer = connect(owned.url)
+    if writer.dialect.name != "sqlite":
+        writer.execute("SET SESSION sql_mode = ''")
+    for name, value in (("text.example", cast.format(code)), ("octets.example", f"x{code}")):
+        domain(owned, name=name)
+        writer.execute(f"UPDATE {{domains}} SET ownership_token = {value} WHERE name = '{name}'")
+    writer.close()
+    counts = owned.run(JOB)
+    assert (counts["checked"] + counts.get("invalid", 0), counts["verified"]) == (3, 1)
+    assert "changed" not in counts
+    assert owned.run(JOB) == NOTHING
 
 
 def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):          # R73

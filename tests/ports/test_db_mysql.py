@@ -59,6 +59,25 @@ def test_our_session_settings_hold_whatever_the_servers_are(db, mariadb):
     assert mariadb.root("SELECT @@global.sql_mode, @@global.time_zone") == (("", "-05:00"),)
 
 
+HALF = "CONVERT(x'68616C6620EDA0BD' USING utf8mb4)"        # "half " and half an emoji, which is UTF-8 for the server
+
+
+def test_text_that_is_no_utf_8_is_read_with_marks(db):     # R67: it cost the whole answer, and the connection
+    connection, name, found = number(db), "half \ufffd\ufffd\ufffd", "Jörg \U0001f600"
+    db.execute(f"UPDATE {{users}} SET email = {HALF}, name = {HALF} WHERE id = 1")
+    db.execute("UPDATE {users} SET email = :found, name = :found WHERE id = 2", found=found)
+    db.execute("CREATE TEMPORARY TABLE old (word ENUM('ö') CHARACTER SET latin1, old VARCHAR(9) CHARACTER SET utf8mb3,"
+               " raw VARBINARY(9), blobs MEDIUMBLOB, texts MEDIUMTEXT) CHARSET utf8mb4")
+    db.execute(f"INSERT INTO old VALUES ('ö', {HALF.replace('mb4', 'mb3')}, x'EDA0BD', x'EDA0BD', {HALF})")
+    with db.transaction():
+        assert db.query("SELECT email, name FROM {users} ORDER BY id") == [dict.fromkeys(("email", "name"), name),
+                                                                           dict.fromkeys(("email", "name"), found)]
+        assert db.row("SELECT * FROM old") == {"word": "ö", "old": name, "raw": b"\xed\xa0\xbd",
+                                               "blobs": b"\xed\xa0\xbd", "texts": name}
+    assert db.value("SELECT id FROM {users} WHERE name = :found", found=found) == 2
+    assert number(db) == connection
+
+
 ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1, sql_select_limit = 1,"
        " tx_read_only = 1, max_statement_time = 0.3, sql_auto_is_null = 1, sql_big_selects = 0, max_join_size = 1,"
        " foreign_key_checks = 0, unique_checks = 0")

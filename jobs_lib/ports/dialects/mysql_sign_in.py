@@ -7,6 +7,7 @@ that root, mysql or this user listens on. Elsewhere PyMySQL would send it to who
 """
 from __future__ import annotations
 
+import codecs
 import os
 import socket
 import ssl
@@ -22,6 +23,7 @@ from ...errors import DatabaseError
 
 SSL_REQUEST = 32             # bytes of the packet before TLS begins; the one with the user's name is longer
 ACCOUNT = "mysql"            # whom a server runs as
+MARKED = "utf8_with_marks"   # a codec of ours
 REFUSED = ("mysql_clear_password", "dialog", "mysql_old_password")
 
 
@@ -44,7 +46,26 @@ def sign_in(target, seconds: float, converters: dict):
                             f"`{sys.executable} -m pip install pynacl`") from None
     except pymysql.MySQLError as error:
         raise (_about_tls(error, target) or error) from None
+    raw.encoding = MARKED
     return raw
+
+
+def _find_codec(name: str):
+    """UTF-8 that is read with marks for octets that are none.
+
+    A server takes more for UTF-8 than Python does, half an emoji for one. PyMySQL decodes strictly, value by value,
+    by the codec that its connection names: an error there would cost all rows of the answer and the connection.
+    """
+    if name == MARKED:
+        return codecs.CodecInfo(codecs.utf_8_encode, _decode, name=MARKED)
+    return None
+
+
+def _decode(octets: bytes, errors: str = "strict") -> tuple[str, int]:
+    return codecs.utf_8_decode(octets, "replace", True)
+
+
+codecs.register(_find_codec)
 
 
 def _judge_owner(path: str, uid: int) -> None:
