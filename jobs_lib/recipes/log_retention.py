@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from ..schema.ddl import size
 from . import rollup
 from .retention import Rule
 from .selection import Selection
@@ -75,8 +76,9 @@ def keep_totals(db, rows) -> None:
     They are added in the order of the key, so that two runs at once do not wait for each other in a circle.
     """
     db.add_up("message_stats", KEY, ("email_count", "bytes_used"),
-              "SELECT user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status, COUNT(*), SUM(bytes_used)"
-              f"{rows.source} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
+              "SELECT user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status, COUNT(*),"
+              f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5{db.for_update}",
+              **rows.values)
     rollup.mark_unseen(db, rows)
     # Of these rows and no others: a snapshot whose log row another program is just writing is none of ours.
     db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS (SELECT 1 FROM"

@@ -10,6 +10,8 @@ from datetime import date, timedelta
 
 from .. import clock
 from ..errors import Busy, JobsError
+from ..schema.ddl import is_size, size
+from ..values import INVALID
 from .retention import Known
 
 OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
@@ -21,8 +23,9 @@ DAWN, DUSK = "1000-01-01", "9999-12-27"             # what is not between them i
 NUMBERS = ("email_count", "bytes_used")
 
 # One statement reads both tables at one moment: a purge that moves rows from one to the other moves none away.
+LOGGED = " FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day"
 DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL"
-          " SELECT user_id, 1, bytes_used FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day")
+          f" SELECT user_id, 1, {size('bytes_used')}{LOGGED}")
 DAYS = "SELECT user_id, email_count, bytes_used FROM {usage_daily} WHERE day >= :week_start AND day < :next_week"
 
 
@@ -63,6 +66,7 @@ def preview(ctx) -> dict:
         rows.append({"day": day, "users": ctx.db.value(
             f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS (SELECT 1 FROM {{users}} WHERE"
             " {users}.id = parts.user_id AND {users}.status <> 'deleted')", day=day, next_day=_after(day))})
+        _count_invalid(ctx, day)
     ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
     known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
     old = {table: _stale(ctx.db, table, column, first) for table, column in TABLES.items()}
@@ -70,7 +74,8 @@ def preview(ctx) -> dict:
     for table, number in old.items():
         if number:
             tell(ctx, table, number, [], trouble)
-    return {"days": len(rows), "user_days": sum(row["users"] for row in rows), "deleted": sum(old.values())}
+    return {**ctx.counts, "days": len(rows), "user_days": sum(row["users"] for row in rows),
+            "deleted": sum(old.values())}
 
 
 def mark_unseen(db, rows) -> None:
@@ -187,6 +192,7 @@ def _add_up_due(ctx, first: str, counts: dict) -> None:
         users = _paced(ctx, lambda day=day: _add_up(ctx.db, day))
         if users is not None:
             counts["days"], counts["user_days"] = counts["days"] + 1, counts["user_days"] + users
+            _count_invalid(ctx, day)
         ctx.progress(counts["days"], max(total, counts["days"]))
 
 
@@ -201,6 +207,16 @@ def _add_up(db, day: str) -> int | None:
     _write(db, "usage_daily", "day", DETAIL, day=day, next_day=_after(day))
     _write(db, "usage_weekly", "week_start", DAYS, week_start=week, next_week=_after(week, 7))
     return db.value("SELECT COUNT(*) FROM {usage_daily} WHERE day = :day", day=day)
+
+
+def _count_invalid(ctx, day: str) -> None:
+    """Messages of the day that count as 0 bytes, since what their rows say is no size."""
+    number = ctx.db.value(f"SELECT COUNT(*) AS number{LOGGED} AND CASE WHEN {is_size('bytes_used')} THEN 0"
+                          " ELSE 1 END = 1", day=day, next_day=_after(day))
+    if number:
+        ctx.count(INVALID, number)
+        ctx.log.warning("invalid rows", table="message_logs", day=day, rows=number,
+                        reason="their bytes_used is no size of a message")
 
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:

@@ -48,7 +48,8 @@ GROUPS = (
 ABOUT_THE_VIEW = """\
 Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
 what is still in `message_logs`. `purge_message_logs` moves rows from one to the other in one commit, so the view
-tells the same before, during and after it.
+tells the same before, during and after it. A `bytes_used` that can be no message's (below 0, above 1 TiB, no whole
+number) counts as 0.
 
 It is made for looking at everybody. For one user, as on a dashboard, put the user into both halves, so that an index
 serves each:

@@ -13,6 +13,7 @@ name   in the database                                  purpose  what it is for,
 statements  what to run, in this order
 """
 
+LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
 TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")   # of message_logs, in the view
 
 
@@ -79,16 +80,27 @@ def add_column(db, table, column) -> str:
     return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}"
 
 
+def is_size(column: str) -> str:
+    """The condition that a number of bytes can be a message's. MySQL adds up no further than 2 ** 63, SQLite neither,
+    and one row that says as much must not stop the sums of all."""
+    return f"({column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}))"
+
+
+def size(column: str) -> str:
+    """The bytes of a message; 0 where what is stored can be none."""
+    return f"CASE WHEN {is_size(column)} THEN {column} ELSE 0 END"
+
+
 def create_totals(db) -> str:
     """The view that adds up what was purged and what is still logged: the same before and after any purge."""
     quote = db.dialect.quote
     key = "user_id, alias_id, day, direction, status"
-    user, alias, created, direction, status, size = (quote(db.name.column("message_logs", name)) for name in TOTALLED)
+    user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name)) for name in TOTALLED)
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, 0), DATE({created}), {direction}, {status}, 1, {size}"
+            f"  SELECT {user}, COALESCE({alias}, 0), DATE({created}), {direction}, {status}, 1, {size(used)}"
             f" FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
 

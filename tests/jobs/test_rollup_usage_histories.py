@@ -21,6 +21,7 @@ from tests.support.databases import bulk, empty
 HISTORIES = int(os.environ.get("JOBS_TEST_HISTORIES", "15"))
 FIRST = int(os.environ.get("JOBS_TEST_SEED", "0"))
 USERS = 4
+NO_SIZES = (2 ** 63 - 1, 2 ** 40 + 1, -1, -2 ** 63)         # of a message
 
 
 class Death(BaseException):
@@ -50,9 +51,12 @@ class History:
     def rows(self, most: int = 0) -> None:
         bulk(self.db, "message_logs", LOG, [
             (self.chance.randint(1, USERS), self.chance.choice(("forward", "reply", "send")),
-             self.chance.choice(("delivered", "spam", "held")), self.chance.randint(0, 2 ** 40),
+             self.chance.choice(("delivered", "spam", "held")), self._size(),
              self.bench.ago(seconds=self.chance.randint(0, most or 86_400)))
             for _ in range(self.chance.randint(1, 40))])
+
+    def _size(self) -> int:
+        return self.chance.choice(NO_SIZES) if self.chance.random() < 0.1 else self.chance.randint(0, 2 ** 40)
 
     def late(self) -> None:
         self.rows(120 * 86_400)
