@@ -61,7 +61,7 @@ def agrees(bench) -> bool:
 # What is added up
 
 @pytest.mark.parametrize("used", [2 ** 63 - 1, 2 ** 40 + 1, -2 ** 63, -1])
-def test_a_size_that_no_message_can_have_counts_as_0(bench, used):          # R67 R58: its sum stopped three jobs for all
+def test_a_size_that_no_message_can_have_counts_as_0(bench, used):          # R67 R58: sums stopped three jobs
     bench.table("users", [{"id": id, "bandwidth_limit_bytes": 15} for id in (1, 2)])
     then = bench.ago(days=100)
     bench.table("message_logs", [log(when, user_id, size) for when in (then, bench.ago(minutes=5))
