@@ -61,7 +61,7 @@ def _find_codec(name: str):
     return None
 
 
-def _decode(octets: bytes, errors: str = "strict") -> tuple[str, int]:
+def _decode(octets: Any, errors: str = "strict") -> tuple[str, int]:
     return codecs.utf_8_decode(octets, "replace", True)
 
 
