@@ -109,6 +109,8 @@ class _Attempt:
             ended = self.stops.run(self._dry if self.request.dry_run else self._real)
             if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
                 self._ended_by_force(str(ended) or "SIGINT")
+            elif isinstance(ended, MemoryError) and self.begun:
+                self.result.update(status="failed", error=self._exhausted(ended))
             elif ended is not None:
                 raise ended
             self._settle()
@@ -269,7 +271,10 @@ class _Attempt:
                 if not self.complete:
                     from .adoption import need
                     need(db, self.job, store=not self.request.dry_run)
-                returned = self.job.run(ctx) or {}
+                try:
+                    returned = self.job.run(ctx) or {}
+                except MemoryError as error:
+                    raise errors.JobsError(self._exhausted(error)) from None
                 if returned is not ctx.counts:              # a preview's, or of a job with nothing to store
                     ctx.counts.update(returned)
             finally:
@@ -293,6 +298,18 @@ class _Attempt:
             self.log.error("exception", traceback=defects.trace(error, hidden))
         if ctx.defects:
             self._failed_items(list(ctx.defects.values()))
+
+    def _exhausted(self, error: MemoryError) -> str:
+        """Give back what the frames hold that ran out of memory: storing the outcome needs some. What to say of it."""
+        _let_go(error)                  # before anything else, an import as well
+        self.db.invalidate()            # it may have struck within a statement
+        from . import defects
+        try:
+            where = f" ({defects.place(error)})"
+        except MemoryError:
+            where = ""
+        return (f"there was not enough memory{where}: give it more, let fewer jobs run at once, or let [core] memory "
+                "stop runs before")
 
     def _failed_items(self, met: list[str]) -> None:
         """Some items met what nobody expects: the others were worked, and the run has failed all the same."""
@@ -370,6 +387,19 @@ def as_json(result: dict) -> dict:
     """The outcome with its times as text, for --json and the log."""
     return {key: clock.text(value) if key in ("slot", "started_at", "finished_at") and value else value
             for key, value in result.items()}
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Empty the frames that the error and those before it went through: what is in them lives as long as the error."""
+    while error is not None:
+        step = error.__traceback__
+        while step is not None:
+            try:                                # noqa: SIM105  contextlib is not loaded otherwise
+                step.tb_frame.clear()
+            except RuntimeError:                # it is still at work
+                pass
+            step = step.tb_next
+        error = error.__context__
 
 
 class _NoLog:

@@ -48,6 +48,21 @@ def test_too_little_memory_is_a_sentence(site):                                 
     assert "memory" in done.err
 
 
+@pytest.mark.parametrize("words", [["hoard"], ["hoard", "--scheduled"], ["run-due"]], ids=" ".join)
+def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):      # R2 R69
+    site = any_site
+    site.enable("hoard", "tick_low")
+    done = site.run(*words, now="2026-11-24 14:31:00",
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB)))
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
+    assert done.err.startswith("hoard: failed: there was not enough memory (")
+    run, = site.runs("hoard")
+    assert (run["status"], f"hoard: failed: {run['error']}\n") == ("failed", done.err)
+    assert site.dug() == 0                      # the transaction that was open is rolled back
+    assert [event["event"] for event in site.events("hoard")] == ["run started", "run ended"]
+    assert site.statuses("tick_low") == ["ok"] * (words == ["run-due"])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("words", [["run-due"], ["status"], ["dig"]], ids=lambda words: words[0])
 def test_under_a_real_limit_of_memory_no_traceback_is_seen(site, words):        # R69
