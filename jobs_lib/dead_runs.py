@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 
-from . import history, locks, stored
+from . import history, locks
 from .errors import ConfigError, JobsError
 
 VANISHED = "vanished?"
@@ -14,14 +14,8 @@ VANISHED = "vanished?"
 
 def shown(rows: list[dict], config, now) -> list[dict]:
     """The same rows of `job_runs`, those of dead processes with another status."""
-    return [{**row, "status": VANISHED} if row["status"] == "running" and (is_over(row, now) or is_gone(row, config))
+    return [{**row, "status": VANISHED} if row["status"] == "running" and (history.is_over(row, now) or is_gone(row, config))
             else row for row in rows]
-
-
-def is_over(row: dict, now) -> bool:
-    """Whether the run's end at the latest has passed, wherever it was."""
-    until = stored.time(row["lease_until"])
-    return until is not None and (until < now or until > now + history.LONGEST)
 
 
 def is_gone(row: dict, config) -> bool:

@@ -7,6 +7,8 @@ import os
 from .errors import NoAccess
 
 LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
+DRAFT = ".part"             # at the end of the name of what is being written: NAME.<hex>.part
+DRAFT_SECONDS = 24 * 3600   # a draft that is so old was left by a killed process
 HTACCESS = """\
 <IfModule mod_authz_core.c>
 Require all denied
@@ -30,7 +32,7 @@ def private(path: str) -> str:
 
 def _make(path: str) -> None:
     """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it open to the web."""
-    made = f"{path}.{os.urandom(6).hex()}.part"
+    made = f"{path}.{os.urandom(6).hex()}{DRAFT}"
     try:
         os.mkdir(made, mode=0o700)
         write(os.path.join(made, ".htaccess"), HTACCESS)
@@ -60,6 +62,47 @@ def as_user(number: int, command: str) -> str:
     """The command as root gives it for another user."""
     name = user_name(number)
     return f"sudo -u {chr(39)}#{name}{chr(39)} {command}" if name.isdecimal() else f"sudo -u {name} {command}"
+
+
+def sweep_drafts(folder: str, now: float) -> list[str]:
+    """Remove what killed processes of this user have left half-written in this folder; their names.
+
+    A draft lives for as long as it takes to write it. What is a day old, has such a name and is of this user is none
+    that is still written; a folder goes only with nothing but drafts of its `.htaccess` in it.
+    """
+    removed = []
+    try:
+        with os.scandir(folder) as entries:
+            drafts = [entry for entry in entries if entry.name.endswith(DRAFT) and _is_left(entry, now)]
+    except OSError:
+        return []
+    for entry in drafts:
+        try:
+            if entry.is_dir(follow_symlinks=False):
+                within = os.listdir(entry.path)
+                if any(name.partition(".htaccess")[0] for name in within):
+                    continue
+                for name in within:
+                    os.unlink(os.path.join(entry.path, name))
+                os.rmdir(entry.path)
+            else:
+                os.unlink(entry.path)
+        except OSError:                     # another run was first
+            continue
+        removed.append(entry.name)
+    return removed
+
+
+def _is_left(entry, now: float) -> bool:
+    stem, _, mark = entry.name[:-len(DRAFT)].rpartition(".")
+    if not stem or len(mark) not in (12, 16) or mark.strip("0123456789abcdef"):
+        return False
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return status.st_uid == os.geteuid() and status.st_mtime < now - DRAFT_SECONDS and (
+        entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False))
 
 
 def owner_words(path: str) -> str:
@@ -156,7 +199,7 @@ def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
 
 def _drafted(path: str, data: bytes, mode: int) -> str:
     """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link there before."""
-    draft = f"{path}.{os.urandom(8).hex()}.part"
+    draft = f"{path}.{os.urandom(8).hex()}{DRAFT}"
     handle = open_own(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         with os.fdopen(handle, "wb") as file:

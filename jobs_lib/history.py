@@ -12,6 +12,7 @@ from .ports.dialects import Lost
 
 SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
 LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
+JUST_ENDED = timedelta(minutes=1)       # a run that has stored its outcome may have its lock a little longer
 ERROR_LENGTH = 2000
 MEMORY = "memory_mb"                    # in a run's stored progress: what it held then, to tell why it was killed
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0     # a run that is done must not end as `vanished` for a moment's trouble
@@ -57,18 +58,20 @@ def _end(db, run: dict) -> None:
                error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
 
 
-def store_kept(db, state_dir: str, job: str, installation: str) -> None:
+def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
     """Store the outcome of an earlier run that the database did not take then (unrecorded.py)."""
     kept, path = unrecorded.take(state_dir, job)
     if not path:
         return
-    if kept:
-        row = db.row("SELECT status FROM {job_runs} WHERE run_id = :run_id", run_id=kept["run_id"])
-        if row is None:
-            db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"], status="running",
-                      installation=installation, host=host(), pid=kept["pid"], started_at=kept["started_at"])
-        if row is None or row["status"] in ("running", "vanished"):
-            _end(db, kept)
+    if kept is None:
+        log.warning("kept outcome cannot be read", file=path, moved_to=unrecorded.set_aside(path) or None)
+        return
+    row = db.row("SELECT status FROM {job_runs} WHERE run_id = :run_id", run_id=kept["run_id"])
+    if row is None:
+        db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"], status="running",
+                  installation=installation, host=host(), pid=kept["pid"], started_at=kept["started_at"])
+    if row is None or row["status"] in ("running", "vanished"):
+        _end(db, kept)
     os.unlink(path)
 
 
@@ -117,6 +120,22 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
     heard = stored.time(row["heartbeat_at"]) or stored.time(row["started_at"])
     last = max(filter(None, (stored.time(row["lease_until"]), heard)), default=None)
     return last is None or last + SILENCE < now or last > now + LONGEST
+
+
+def holder(db, job: str, now) -> dict | None:
+    """The row of the run of ours that may have the job's lock: it is at work, or has just stored its outcome."""
+    row = db.row("SELECT host, pid, started_at, status, finished_at, lease_until FROM {job_runs} WHERE job = :job"
+                 " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job)
+    if row is None or (row["status"] == "running" and is_over(row, now)):
+        return None
+    ended = stored.time(row["finished_at"])
+    return row if row["status"] == "running" or (ended and ended > now - JUST_ENDED) else None
+
+
+def is_over(row: dict, now) -> bool:
+    """Whether the run's end at the latest has passed, wherever it was."""
+    until = stored.time(row["lease_until"])
+    return until is not None and (until < now or until > now + LONGEST)
 
 
 def host() -> str:

@@ -186,18 +186,31 @@ class DatabaseLock:
             self._db = None
 
     def _connected(self):
-        from hashlib import sha256
-
         db = self._connect()
         if not db.dialect.named_locks:
             db.close()
             raise ConfigError("[core] lock: this database has no locks of that kind: expected lock = file, or a "
                               "mysql:// database")
-        # Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there
-        # could take one that can be guessed, so what only the users of this database can read is in it.
-        scope = f"{db.value('SELECT DATABASE()')}/{self._scoped}/{_database_id(db)}"
-        self.name = DATABASE + sha256(scope.encode()).hexdigest()[:40]
+        self.name = _name(db, self._scoped)
         return db
+
+
+def _name(db, scoped: str) -> str:
+    """Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there could
+    take one that can be guessed, so what only the users of this database can read is in it."""
+    from hashlib import sha256
+    scope = f"{db.value('SELECT DATABASE()')}/{scoped}/{_database_id(db)}"
+    return DATABASE + sha256(scope.encode()).hexdigest()[:40]
+
+
+def taken(names: list[str], core, connect) -> list[str]:
+    """Which of these jobs somebody has the lock of in the database, asked over one connection."""
+    db = connect()
+    try:
+        return [name for name in names if db.dialect.named_locks
+                and db.value("SELECT IS_FREE_LOCK(:name)", name=_name(db, f"{core.prefix}/{name}")) != 1]
+    finally:
+        db.close()
 
 
 def _database_id(db) -> str:

@@ -4,8 +4,10 @@ Loaded only when something is wrong, or was: recipes/alert_away.py has the alert
 """
 from __future__ import annotations
 
-from . import access, runner, standing
-from .errors import FAILED, OK, Busy, DatabaseError
+import os
+
+from . import access, catalogue, history, locks, runner, shards, standing
+from .errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
 from .job import CRON
 from .recipes import alert_away
 
@@ -51,23 +53,70 @@ class Outages:
         return bool(held)
 
     def back(self, names) -> None:
-        """These are over, unless another look at the files says otherwise."""
+        """These are over, unless another look says otherwise."""
         for name in names:
-            if name == standing.FILES and access.unusable(self._config):
+            if not self._lasts(name):
+                self._over(name)
+
+    def handed_over(self, modes: set) -> None:
+        """The workers of these engines were given their jobs. It is over when the others can be given theirs, too."""
+        from . import workers
+        try:
+            for mode in self._modes() - {CRON, *modes}:
+                workers.engine(mode).enqueue(self._config, [])
+        except JobsError:
+            return
+        self._over(standing.WORKERS)
+
+    def _over(self, name: str) -> None:
+        if words := alert_away.over(self._config, self._ports, name):
+            self._say(words)
+
+    def _lasts(self, name: str) -> bool:
+        """Whether it still does, as far as that can be seen without a run. Other jobs may be held up by it than ours."""
+        if name == standing.FILES:
+            return bool(access.unusable(self._config))
+        if name == standing.LOCKS:
+            return self._strangers()
+        if name == standing.WORKERS:
+            return self._modes() != {CRON}
+        return name == standing.LOG and not self._log_is_back()
+
+    def _strangers(self) -> bool:
+        """Whether somebody has the database lock of any job who is no run of ours."""
+        core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
+        if core.lock == "file":
+            return False
+        names = [name for job in self._jobs() for name in shards.names(job.name, self._config.shards(job))]
+        return any(history.holder(db, name, now) is None
+                   for name in locks.taken(names, core, self._ports.lock_database))
+
+    def _modes(self) -> set:
+        return {self._config.mode(job) for job in self._jobs()}
+
+    def _jobs(self) -> list:
+        """Those whose sections can be read: what is wrong in the others is reported elsewhere."""
+        found = []
+        for job in catalogue.load_all([]):
+            try:
+                self._config.shards(job)
+            except ConfigError:
                 continue
-            if words := alert_away.over(self._config, self._ports, name):
-                self._say(words)
+            found.append(job)
+        return found
 
-    def without_workers(self, jobs: list) -> bool:
-        """Whether no job is for workers any more."""
-        return all(self._config.mode(job) == CRON for job in jobs)
-
-    def log_is_back(self) -> bool:
-        """Whether a line can be written to the log again: one of ours is."""
+    def _log_is_back(self) -> bool:
+        """Whether all logs can be opened, and a line of ours be written."""
+        from .folders import open_own
         from .logs import Log
         core = self._config.section("core")
-        log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files, now=self._ports.now, silent=True,
-                  job="run-due", run_id=None)
+        try:
+            for name in os.listdir(core.log_dir):
+                if name.endswith(".log"):
+                    os.close(open_own(os.path.join(core.log_dir, name), os.O_WRONLY | os.O_APPEND))
+        except OSError:
+            return False
+        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files, now=self._ports.now, silent=True)
         log.event("log can be written again")
         log.close()
         return not log.broken

@@ -76,12 +76,8 @@ def _run(job, args, session, by_cron: bool) -> int:
             return OK
         request = request._replace(trigger="scheduled", slot=slot)
     result = runner.run(job, session.config, session.ports, request, session.console)
-    if by_cron:
-        if runner.found_busy(result):
-            return outages_of(session).busy(result)
-        back(session)
-        if runner.held_by_stranger(result):
-            outages_of(session).locks([result])
+    if by_cron and (busy := noted(session, result)) is not None:
+        return busy
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
@@ -103,14 +99,25 @@ def _is_for_cron(session, job) -> bool:
     left, problems, _ = workers.hand_over(session.config, workers.parts(session.config, job))
     if problems:
         outages_of(session).workers(problems)
+    elif standing.WORKERS in standing.names(session.config.section("core")):
+        outages_of(session).handed_over({session.config.mode(job)})
     return bool(left)
 
 
-def back(session) -> None:
-    """This run has written to the database and used its files: what kept others from that is over."""
-    found = standing.names(session.config.section("core"))
-    if over := [name for name in standing.BARS_ALL if name in found]:
+def noted(session, result: dict) -> int | None:
+    """Whether what keeps jobs from running goes on or is over, as far as this run has seen. The exit code of one that
+    found the database busy; None for any other."""
+    if runner.found_busy(result):
+        return outages_of(session).busy(result)
+    over = standing.names(session.config.section("core"))
+    if runner.held_by_stranger(result):
+        outages_of(session).locks([result])
+        over = [name for name in over if name != standing.LOCKS]
+    if result["status"] == "skipped":                           # it need not have written
+        over = [name for name in over if name != standing.UNWRITABLE]
+    if over:
         outages_of(session).back(over)
+    return None
 
 
 def _answer(session, result: dict, **more) -> None:

@@ -35,7 +35,6 @@ DONE_BEFORE = "this slot was started before"
 HELD = "the lock is held by "
 BUSY = "the database was busy: "
 STRANGER = ", and no run of ours lives"
-JUST_ENDED = timedelta(minutes=1)       # a run that has stored its outcome may have its lock a little longer
 WORKER = "worker"
 
 
@@ -185,12 +184,10 @@ class _Attempt:
     def _holder(self, db, holder: str) -> str:
         """Who has the database's lock: a run of ours, by its row, or else a connection of nobody that we know."""
         for wait in (STARTING_SECONDS, 0):
-            row = db.row("SELECT host, pid, started_at, status, finished_at FROM {job_runs} WHERE job = :job"
-                         " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=self.job.name)
+            row = history.holder(db, self.job.name, self.ports.now())
             if row and row["status"] == "running":
                 return f"process {row['pid']} on {row['host']} since {row['started_at']} UTC"
-            if not holder.startswith(locks.CONNECTION) or (
-                    row and (row["finished_at"] or "") > clock.text(self.ports.now() - JUST_ENDED)):
+            if row or not holder.startswith(locks.CONNECTION):
                 return holder
             if wait:
                 self.ports.sleep(wait)          # it may be about to write its row
@@ -214,11 +211,12 @@ class _Attempt:
             return False
         db.left = lambda: self._left() - grace      # to find it busy is no reason to be killed
         try:
-            history.store_kept(db, self.core.state_dir, self.job.name, self.installation)
+            history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
             self._look_at_clock(db)
             for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
                 self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
                                progress=dead["progress"])
+            self._sweep_drafts()
             trigger = self._trigger(db)
             self.begun = True           # before it is true, as a signal may come in between
             begun = trigger is not None and history.begin(
@@ -239,6 +237,13 @@ class _Attempt:
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
         return begun
+
+    def _sweep_drafts(self) -> None:
+        """What killed runs have left half-written in our own folder."""
+        state = self.core.state_dir
+        for folder in (state, os.path.join(state, unrecorded.FOLDER)):
+            for name in folders.sweep_drafts(folder, self.result["started_at"].timestamp()):
+                self.log.event("draft removed", file=os.path.join(folder, name))
 
     def _look_at_clock(self, db) -> None:
         zone = schedule.zone(self.core.timezone)

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -126,3 +128,53 @@ def test_a_private_folder_is_never_there_without_what_refuses_the_web(tmp_path, 
     folders.private(str(path))
     assert (path / ".htaccess").exists()
     assert path.stat().st_mode & 0o777 == 0o700
+
+
+# What killed processes leave
+
+MARK, LONG_MARK = "0123456789ab", "0123456789abcdef"
+OLD = 24 * 3600 + 60
+
+
+def left(path: Path, age: float = OLD) -> Path:
+    """A file or folder that was last changed so many seconds ago."""
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def draft(path: Path, age: float = OLD) -> Path:
+    path.write_text("half")
+    return left(path, age)
+
+
+def folder_draft(path: Path, *names: str, age: float = OLD) -> Path:
+    path.mkdir()
+    for name in names:
+        (path / name).write_text("")
+    return left(path, age)
+
+
+def test_drafts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path):       # R2
+    gone = [draft(tmp_path / f"secret.{LONG_MARK}.part"), draft(tmp_path / f"dig#1.json.{LONG_MARK}.part"),
+            folder_draft(tmp_path / f"locks.{MARK}.part"), folder_draft(tmp_path / f"a.{MARK}.part", ".htaccess"),
+            folder_draft(tmp_path / f"b.{MARK}.part", ".htaccess", f".htaccess.{LONG_MARK}.part")]
+    link = tmp_path / f"link.{LONG_MARK}.part"
+    link.symlink_to(draft(tmp_path / "target"))
+    os.utime(link, (1, 1), follow_symlinks=False)
+    kept = [draft(tmp_path / f"young.{LONG_MARK}.part", age=OLD - 120), draft(tmp_path / "movie.part"),
+            draft(tmp_path / f".{LONG_MARK}.part"), draft(tmp_path / "x.0123456789abcdeF.part"),
+            draft(tmp_path / f"secret.{LONG_MARK}"), folder_draft(tmp_path / f"full.{MARK}.part", ".htaccess", "mine"),
+            link, tmp_path / "target"]
+    assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(path.name for path in gone)
+    assert sorted(tmp_path.iterdir()) == sorted(kept)
+    assert (tmp_path / f"full.{MARK}.part" / ".htaccess").exists()
+
+
+def test_a_draft_of_another_user_stays(tmp_path, monkeypatch):
+    draft(tmp_path / f"secret.{LONG_MARK}.part")
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    assert folders.sweep_drafts(str(tmp_path), time.time()) == []
+
+
+def test_a_folder_that_is_not_there_has_no_drafts(tmp_path):
+    assert folders.sweep_drafts(str(tmp_path / "none"), time.time()) == []

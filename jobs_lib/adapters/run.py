@@ -11,12 +11,12 @@ import os
 import sys
 import threading
 
-from .. import catalogue, runner, shards, workers
+from .. import catalogue, runner, shards, standing, workers
 from ..cli import Session
 from ..errors import DatabaseError, JobsError, NoAccess
 from ..logs import Log
 from ..render.words import outcome_words
-from ..run_job import back, outages_of, publish, scheduled_slot
+from ..run_job import noted, outages_of, publish, scheduled_slot
 from ..workers import Refused
 
 SHOWN = 60
@@ -46,7 +46,7 @@ def perform(*asked) -> dict:
         if scheduled and slot is None:
             return {}
         result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot), session.console)
-        _noted(result, session)
+        noted(session, result)
         publish([result], session.config, session.ports, session.console)
     except (DatabaseError, NoAccess) as error:
         outages_of(session).failed(error)           # alerts, as a run by cron does: check_jobs cannot
@@ -56,14 +56,6 @@ def perform(*asked) -> dict:
     if result["status"] in runner.EXIT_CODES:
         raise RunFailed(outcome_words(result))
     return runner.as_json(result)
-
-
-def _noted(result: dict, session) -> None:
-    """Whether what keeps every job from running goes on, or is over."""
-    if runner.found_busy(result):
-        outages_of(session).busy(result)
-    else:
-        back(session)
 
 
 def _asked_for(asked: tuple, config) -> tuple:
@@ -88,7 +80,10 @@ def tick(*asked) -> list[str]:
         raise Refused("it has other arguments than none")
     session = _session()
     try:
-        return workers.enqueue_due(session.config, session.ports)
+        names = workers.enqueue_due(session.config, session.ports)
+        if standing.WORKERS in standing.names(session.config.section("core")):
+            outages_of(session).handed_over({session.config.mode(catalogue.part(name)) for name in names})
+        return names
     except DatabaseError as error:
         outages_of(session).failed(error)
         raise

@@ -105,7 +105,7 @@ class _Tick:
         broken: list[str] = []                  # one job's spoilt file stops no other
         jobs = catalogue.load_all(broken)
         if self.lasting:
-            self._back(db, jobs)
+            self._back(db)
         found, problems = due.find(config, jobs, db, ports.now(), due.dead(core, ports))
         for problem in broken + problems:
             console.fail(f"{NAME}: {problem}")
@@ -113,20 +113,19 @@ class _Tick:
             console.say("nothing is due")
         found, lost = _without_workers(found, config, ports, console)
         results, code, refused = _run_all(found, config, ports, self.budget, console) if found else ([], 0, [])
-        if core.lock != "file":
-            self._locks(results)
+        self._locks(results)
         code = code or (CONFIG if problems else FAILED if broken or lost else 0)
         return results, code, "; ".join(broken + problems + lost + refused)
 
     def _locks(self, results: list[dict]) -> None:
-        """A job whose lock a stranger has stays due, so a tick without one shows that it is over."""
+        """Whether a stranger has the lock of a job; or had, and has none any more."""
         if results or standing.LOCKS in self.lasting:
             from ..outages import Outages
             outages = Outages(self.config, self.ports, self.console, NAME)
             if not outages.locks(results) and standing.LOCKS in self.lasting:
                 outages.back([standing.LOCKS])
 
-    def _back(self, db, jobs) -> None:
+    def _back(self, db) -> None:
         """Which of what lasted is over, now that the lock is taken and the database answers."""
         from ..outages import Outages
         outages = Outages(self.config, self.ports, self.console, NAME)
@@ -134,11 +133,7 @@ class _Tick:
         if standing.UNWRITABLE in self.lasting:
             version.writable(db, self.ports.now())     # raises what it was
             outages.back([standing.UNWRITABLE])
-        outages.back({standing.FILES} & {*self.lasting})
-        if standing.WORKERS in self.lasting and outages.without_workers(jobs):
-            outages.back([standing.WORKERS])
-        if standing.LOG in self.lasting and outages.log_is_back():
-            outages.back([standing.LOG])
+        outages.back(name for name in self.lasting if name in (standing.FILES, standing.WORKERS, standing.LOG))
 
 
 def _ping(config, ports, console, results: list, code: int, error: str = "") -> None:
@@ -176,7 +171,7 @@ def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
     if problems:
         outages.workers(problems)
     elif standing.WORKERS in standing.names(config.section("core")):
-        outages.back([standing.WORKERS])
+        outages.handed_over({config.mode(item.job) for item in theirs})
     # A run that is no worker's does the work of all shards.
     mine = [item for item in found if item not in theirs or (
         item.job in left and item.job.name == shards.whole(item.job.name))]

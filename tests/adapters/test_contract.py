@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.adapters.conftest import end
+from tests.frame.test_locks import stranger
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web
 from tests.support.site import until
@@ -170,6 +171,44 @@ def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, 
     assert (back.code, back.err.count("\n")) == (0, 1)
     assert "The workers are given their jobs again" in back.err
     assert site.run("run-due").err == ""
+
+
+def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):                  # R69
+    site.enable("tick_normal", schedule="*/5 * * * *")
+    site.job("tick_normal")
+    url = mode.broker.url.replace(str(mode.broker.port), str(free_port()))
+    mode.configure(site, url=url, fallback="wait")
+
+    def line(minute: int) -> str:
+        return site.run("tick_normal", "--scheduled", now=f"2026-11-24 14:{minute}:00").err
+    assert [line(minute).count("\n") for minute in (31, 36)] == [1, 0]
+    mode.configure(site, fallback="wait")
+    assert "The workers are given their jobs again" in line(41)
+    assert line(46) == ""
+
+
+def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site, mode, crew, mariadb):    # R69 R71
+    site.configure(lock="both")
+    site.enable("tick_normal")
+    site.job("tick_normal")
+    lock = site.runs()[0]["lock_name"]
+    site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = started_at")
+    mode.configure(site)
+    with stranger(mariadb) as theirs:
+        assert theirs(f"SELECT GET_LOCK('{lock}', 0)") == 1
+        site.run("enqueue", "tick_normal")
+        crew(site)
+        ended(site, "tick_normal", 2)
+        until(lambda: incidents(site))
+        assert "held by a stranger" in site.run("status").out
+    site.run("enqueue", "tick_normal")
+    until(lambda: not incidents(site))
+    assert site.statuses("tick_normal") == ["ok", "skipped", "ok"]
+
+
+def incidents(site) -> list:
+    """Files that remember one."""
+    return list((site.folder / "state").glob("incident-*"))
 
 
 def test_a_worker_without_a_database_alerts_as_cron_does(site, engine, crew):             # R69

@@ -381,6 +381,55 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     assert (back.returncode, back.stderr.count("\n")) == (0, 1)
 
 
+# One crontab line for each job: its runs end what they see the end of
+
+def line(site, job: str, minute: int, **how) -> str:
+    """What cron's line of this job prints."""
+    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00", **how)
+    assert (done.code, done.out) == (0, ""), done
+    return done.err
+
+
+@pytest.mark.parametrize("start", [("JOB", "--scheduled"), ("run-due",)], ids=" ".join)
+def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one_cannot(any_site, start):    # R69
+    site = any_site
+    site.enable("dig", "tick_low", "tick_critical")
+
+    def tick(minute: int) -> list[str]:
+        jobs = ("dig", "tick_low", "tick_critical") if "JOB" in start else ("",)
+        done = [site.run(*(word.replace("JOB", job) for word in start), now=f"2026-11-24 14:{minute:02d}:00")
+                for job in jobs]
+        assert {each.code for each in done} == {0}
+        return [each for one in done for each in one.err.splitlines()]
+    assert tick(31) == []
+    log = site.folder / "log" / "dig.log"
+    log.unlink()
+    log.symlink_to("/dev/null")
+    said, = tick(36)
+    assert said.startswith(f"the log {log} cannot be written")
+    assert tick(41) == tick(46) == []               # the other logs can be, and that says nothing of this one
+    log.unlink()
+    said, = tick(51)
+    assert said.endswith("The log can be written again: the log could not be written from 14:36 to 14:51 UTC on 24 Nov")
+    assert tick(56) == []
+    assert list((site.folder / "state").glob("incident-*")) == []
+
+
+def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):           # R69
+    site.enable("tick_low", "tick_critical")
+    site.configure("tick_low", mode="rq")
+    assert line(site, "tick_critical", 30) == ""
+    lines = [without_packages(site, "tick_low", "--scheduled", **at(minute)) for minute in (31, 36)]
+    assert [each.stderr.count("\n") for each in lines] == [1, 0]
+    assert line(site, "tick_critical", 37) == ""
+    site.configure("tick_low", mode="cron")
+    assert line(site, "tick_critical", 41) == (
+        "jobs.py: The workers are given their jobs again: the workers could not be given their jobs from 14:31 to "
+        "14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_low", 41) == ""
+    assert json.loads(site.run("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
+
+
 # A run whose process has been killed
 
 def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_site):      # R59 R69

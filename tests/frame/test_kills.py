@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
@@ -52,6 +53,18 @@ def survives(site, point: str, dead: int) -> None:
 @pytest.mark.parametrize("point, dead", POINTS, ids=[point for point, _ in POINTS])
 def test_a_kill_in_the_frame(site, point, dead):                             # R2
     survives(site, point, dead)
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["installation", "the folder of locks"])
+def test_a_kill_leaves_half_written_files_for_a_day_at_most(site, number):     # R2
+    assert site.run("dig", kill=f"jobs_lib.folders:_drafted:after:{number}").code == -signal.SIGKILL
+    draft, = (site.folder / "state").glob("*.part")
+    assert site.job("dig")["status"] == "ok"
+    assert draft.exists()                       # it may be another process's, which is writing it
+    os.utime(draft, (time.time() - 25 * 3600,) * 2)
+    assert site.job("dig")["status"] == "ok"
+    assert not draft.exists()
+    assert [event["file"] for event in site.events("dig") if event["event"] == "draft removed"] == [str(draft)]
 
 
 @pytest.mark.parametrize("point, dead", DATABASE_POINTS, ids=[point for point, _ in DATABASE_POINTS])

@@ -344,6 +344,67 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
     assert "stranger" not in maria_site.run("status").out
 
 
+@pytest.fixture
+def held(maria_site, mariadb):
+    """An installation two of whose jobs have a database lock that a stranger holds: (site, what gives one back)."""
+    maria_site.configure(lock="both")
+    maria_site.enable("dig", "tick_low", "tick_critical")
+    names = {}
+    for job in ("dig", "tick_low"):
+        maria_site.job(job)
+        names[job] = maria_site.runs(job)[-1]["lock_name"]
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = started_at")
+    with stranger(mariadb) as theirs:
+        for name in names.values():
+            assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        yield maria_site, lambda job: theirs(f"SELECT RELEASE_LOCK('{names[job]}')")
+
+
+def line(site, job: str, minute: int) -> str:
+    """What cron's line of this job prints."""
+    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
+    assert (done.code, done.out) == (0, ""), done
+    return done.err
+
+
+def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_are_free(held):       # R69
+    site, free = held
+    assert "the database lock of dig is held by" in line(site, "dig", 31)
+    assert line(site, "tick_low", 32) == line(site, "tick_critical", 33) == ""
+    free("dig")
+    assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""      # that of tick_low is held
+    free("tick_low")
+    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: a database lock was held by a "
+                                               "stranger from 14:31 to 14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
+
+
+def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):                # R69
+    site, free = held
+    free("dig")
+    assert "the database lock of tick_low is held by" in site.run("run-due", now="2026-11-24 14:31:00").err
+    site.configure("dig", items="8", pause="600")
+    short = site.run("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
+    assert (short.code, short.err) == (0, "")
+    assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
+    assert "held by a stranger" in site.run("status", now="2026-11-24 14:37:00").out
+    free("tick_low")
+    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:41:00").err
+
+
+def test_a_stranger_s_lock_is_over_when_locks_are_files_again(held):                      # R69
+    site, _ = held
+    site.run("run-due", now="2026-11-24 14:31:00")
+    site.configure(lock="file")
+    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:36:00").err
+
+
+def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69
+    site, _ = held
+    site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' WHERE job = 'dig'")
+    assert "the database lock of dig is held by" in line(site, "dig", 31)
+
+
 @contextlib.contextmanager
 def stranger(mariadb):
     """What an account without any right on our database is told: the first value."""
@@ -356,8 +417,8 @@ def stranger(mariadb):
         with connection.cursor() as cursor:
             cursor.execute(sql)
             return cursor.fetchone()[0]
-    yield ask
-    connection.close()
+    with contextlib.closing(connection):
+        yield ask
 
 
 def test_a_look_whether_a_lock_is_free_fits_nfs(site):                               # R3

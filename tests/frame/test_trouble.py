@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from tests.frame.test_incidents import strange, unprivileged
+
 WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"), ("run-due",)],
                                ids=" ".join)
 
@@ -91,6 +93,68 @@ def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
     assert site.job("dig")["status"] == "ok"
     assert site.statuses("dig") == ["ok", "ok"]
     assert list((site.folder / "state" / "unrecorded").glob("*.json")) == []
+
+
+KEPT = {"job": "dig", "run_id": "0" * 16, "status": "ok", "trigger": "manual", "pid": 7, "slot": None,
+        "started_at": "2026-11-24 14:30:05", "finished_at": "2026-11-24 14:30:06", "duration_ms": 1000,
+        "counts": {"dug": 3}, "stop_reason": None, "error": None, "dry_run": False, "begun": False}
+WRONG = {"run_id": 7, "status": "splendid", "trigger": None, "pid": "many", "started_at": 5, "finished_at": "soon",
+         "duration_ms": 2 ** 70, "counts": [1], "stop_reason": ["budget"], "error": {}, "job": "fail"}
+SPOILT = {"empty": "", "cut off": json.dumps(KEPT)[:40], "a list": "[1, 2]", "a word": '"ok"', "null": "null",
+          "no UTF-8": b"\xff\xfe", "deep": "[" * 100_000, "nothing in it": "{}",
+          "no number": json.dumps({**KEPT, "counts": {"dug": float("nan")}}),
+          "a surrogate": json.dumps({**KEPT, "error": "\ud800"}), "long": json.dumps({**KEPT, "run_id": "x" * 300}),
+          **{f"wrong {name}": json.dumps({**KEPT, name: value}) for name, value in WRONG.items()}}
+
+
+def keep(site, content: str | bytes):
+    """The file in which the outcome of an earlier run of `dig` is kept."""
+    path = site.folder / "state" / "unrecorded" / "dig.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def assert_set_aside(site, path) -> None:
+    """It is out of the way, the log says so once, and the job runs."""
+    assert [site.job("dig")["status"] for _ in range(2)] == site.statuses() == ["ok", "ok"]
+    assert not path.exists()
+    event, = (event for event in site.events("dig") if event["event"] == "kept outcome cannot be read")
+    aside, = path.parent.glob("*.unreadable")
+    assert (event["level"], event["file"], event["moved_to"]) == ("warning", str(path), str(aside))
+
+
+def test_what_another_run_has_kept_is_stored(any_site):                      # R70
+    path = keep(any_site, json.dumps(KEPT))
+    assert any_site.job("dig")["status"] == "ok"
+    assert [(run["run_id"], run["counts"]) for run in any_site.runs()][0] == ("0" * 16, '{"dug": 3}')
+    assert not path.exists()
+
+
+def test_a_kept_outcome_that_makes_no_sense_is_set_aside(any_site):          # R69
+    for name, content in SPOILT.items():
+        path = keep(any_site, content)
+        assert any_site.job("dig")["status"] == "ok", name
+        assert not path.exists(), name
+    assert any_site.statuses() == ["ok"] * len(SPOILT)
+    moved = [event["moved_to"] for event in any_site.events("dig") if event["event"] == "kept outcome cannot be read"]
+    assert sorted(moved) == sorted(map(str, path.parent.glob("*.unreadable")))
+    assert len(moved) == len(SPOILT)
+
+
+def test_a_folder_in_its_place_is_set_aside_too(site):                       # R69
+    path = site.folder / "state" / "unrecorded" / "dig.json"
+    (path / "within").mkdir(parents=True)
+    assert_set_aside(site, path)
+
+
+def test_so_is_a_file_that_another_user_has_left(site):                      # R69
+    path = keep(site, json.dumps(KEPT))
+    strange(path)
+    done = unprivileged(site, "dig", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not path.exists()
+    assert site.statuses() == ["ok"]
 
 
 def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
