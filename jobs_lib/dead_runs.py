@@ -6,16 +6,25 @@ from __future__ import annotations
 
 import os
 
-from . import history, locks
+from . import history, locks, stored
 from .errors import ConfigError, JobsError
 
 VANISHED = "vanished?"
 
 
-def shown(rows: list[dict], config, now) -> list[dict]:
+def shown(rows: list[dict], config, now, db) -> list[dict]:
     """The same rows of `job_runs`, those of dead processes with another status."""
-    return [{**row, "status": VANISHED} if row["status"] == "running" and (history.is_over(row, now) or is_gone(row, config))
-            else row for row in rows]
+    return [_shown(row, config, now, db) if row["status"] == "running" else row for row in rows]
+
+
+def _shown(row: dict, config, now, db) -> dict:
+    if not history.is_over(row, now):
+        if not is_gone(row, config):
+            return row
+        # Its lock is free by now: it may have ended well since its row was read.
+        found = db.row(f"SELECT {', '.join(row)} FROM {{job_runs}} WHERE run_id = :run_id", run_id=row["run_id"])
+        row = stored.run(found) if found else row
+    return {**row, "status": VANISHED} if row["status"] == "running" else row
 
 
 def is_gone(row: dict, config) -> bool:

@@ -139,7 +139,7 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealth:
     rows = dead_runs.shown(list(map(stored.run, db.query(
         f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :most",
-        job=name, most=LOOKED_AT))), config, now)
+        job=name, most=LOOKED_AT))), config, now, db)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     times = [row["started_at"] for row in (*rows, good) if row and _did_its_work(row)]
     failures, since, error = _failures(db, name, rows, good, now)

@@ -32,7 +32,7 @@ def run(args, make_session, config_path) -> int:
         catalogue.load(name)            # no job was ever called so: told, and not looked for
     count = session.config.section("worker").shards
     runs = [run_object(row) for row in dead_runs.shown(
-        history.last_runs(db, name, args.limit, count), session.config, session.ports.now())]
+        history.last_runs(db, name, args.limit, count), session.config, session.ports.now(), db)]
     if name and not runs:
         catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
     if args.json:

@@ -51,7 +51,7 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
         states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
         runs = {job.name: last_worth_telling(rows) for job in jobs
                 if (rows := dead_runs.shown(history.last_runs(db, job.name, 20, _shards(session.config, job)),
-                                            session.config, session.ports.now()))}
+                                            session.config, session.ports.now(), db))}
         return states, runs, []
     except DatabaseError as error:
         return {}, {}, [f"Nothing is known of past runs: {error}"]

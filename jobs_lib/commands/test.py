@@ -176,7 +176,7 @@ class Trial:
                 check(db)
                 state = db.row("SELECT paused_at FROM {job_state} WHERE job = :job", job=self.job.name)
                 last = next(iter(dead_runs.shown(history.last_runs(db, self.job.name, 1), self.session.config,
-                                                 self.session.ports.now())), None)
+                                                 self.session.ports.now(), db)), None)
             finally:
                 db.close()
         except DatabaseError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import config, overview, standing
+from jobs_lib import clock, config, dead_runs, history, jobs, overview, standing
 from jobs_lib.commands import run_due
 from jobs_lib.console import Console
 from jobs_lib.errors import JobsError
@@ -23,7 +23,7 @@ from jobs_lib.ports import Ports
 from jobs_lib.ports.dialects import mysql
 from jobs_lib.recipes.spool import mark_folder
 from tests.servers.web import Web
-from tests.support.site import LAUNCH, utc
+from tests.support.site import LAUNCH, ODD_JOBS, utc
 
 BEGIN = utc("2026-11-24 14:30:05")
 FIVE = timedelta(minutes=5)
@@ -446,6 +446,20 @@ def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_si
     assert site.statuses("dig") == ["running"]          # whoever looks writes nothing
     site.job("dig", "--set", "items=1")
     assert site.statuses("dig") == ["vanished", "ok"]
+
+
+def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeypatch):    # R59
+    monkeypatch.setattr(jobs, "__path__", [str(ODD_JOBS)])
+    site = any_site
+    site.enable("dig")
+    worker = site.start("dig", "--set", "items=10", "--set", "pause=50")
+    site.working("dig")
+    before = history.last_runs(site.db, "dig")
+    worker.communicate(timeout=60)              # between the look at the table and the look at the lock
+    settings = config.load(None, beside=str(site.folder), environ={})
+    row, = dead_runs.shown(before, settings, clock.now(), site.db)
+    assert (before[0]["status"], row["status"], row["counts"]) == ("running", "ok", {"dug": 10})
+    assert row.keys() == before[0].keys()
 
 
 def _shown(site) -> list:
