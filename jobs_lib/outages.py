@@ -73,7 +73,7 @@ class Outages:
             self._say(words)
 
     def _lasts(self, name: str) -> bool:
-        """Whether it still does, as far as that can be seen without a run. Other jobs may be held up by it than ours."""
+        """Whether it still does, for any job, as far as that can be seen without its run."""
         if name == standing.FILES:
             return bool(access.unusable(self._config))
         if name == standing.LOCKS:
