@@ -8,6 +8,7 @@ import pytest
 
 from jobs_lib import clock, overview, queue_health
 from jobs_lib.ports.mail import SENT, Result
+from jobs_lib.recipes import turns
 from tests.servers.smtp_sink import Sink
 from tests.support.databases import bulk
 from tests.support.service import Service
@@ -98,6 +99,33 @@ def test_an_owner_behind_many_that_are_not_due_is_found(shared, job):     # R66
     fill(shared, job, 9000, 1, created_at="2026-11-24 13:00:00")
     shared.run(job)
     assert sent(shared) == {"u1": 99, "u9000": 1}
+
+
+def hide(bench, job: str, owners: int, each: int) -> None:
+    """A flood, many owners whose rows are not due, and behind them an owner with one that is."""
+    fill(bench, job, FLOOD, 2000)
+    for owner in range(1000, 1000 + owners):
+        fill(bench, job, owner, each, next_attempt_at="2026-11-24 15:00:00")
+    bench.table("users", [{"id": 9000}])
+    bench.table("aliases", [{"id": 9000, "user_id": 9000}])
+    fill(bench, job, 9000, 1, created_at="2026-11-24 13:00:00")
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_an_owner_behind_many_with_much_that_is_not_due_is_found(shared, job):     # R66
+    hide(shared, job, 500, 100)
+    shared.run(job, limit=50)
+    assert sent(shared) == {"u1": 49, "u9000": 1}
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_a_walk_that_was_too_long_is_carried_on_by_the_next_run(shared, job, monkeypatch):     # R66
+    monkeypatch.setattr(turns, "STEPS", 10.0)
+    monkeypatch.setattr(turns, "STRIDE", 20)
+    hide(shared, job, 40, 30)
+    for _ in range(9):
+        shared.run(job, limit=2)
+    assert sent(shared) == {"u1": 17, "u9000": 1}
 
 
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])

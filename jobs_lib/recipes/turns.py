@@ -12,12 +12,13 @@ the window. (docs/decisions.md, "Owners take turns")
 from __future__ import annotations
 
 from collections import namedtuple
-from itertools import groupby
+from itertools import groupby, takewhile
 
 WINDOW = 300                # rows: if fewer are due, they are all that is due
 TURN = 10                   # an owner gets one row in so many of a claim, while others wait
 FEWEST, MOST = 20, 500      # entries of the index that a step reads: few where owners have many rows
 STEPS = 150.0               # what a claim may spend on its walk; a query costs 1, and each 100 entries 1 more
+STRIDE, WORTH_IT = 5000, 10 # entries that are looked at to pass owners with nothing due, and how many it has to pass
 BEGINNING = ("",)           # the place before all owners
 
 Rank = namedtuple("Rank", "priority wait", defaults=(None, None))
@@ -57,7 +58,7 @@ class Turns:
         ring = list(found)
         if sum(map(len, found.values())) < most:
             found, ring = self._with_window(rank, most, without, found)
-        if len(found) > 1:                  # an owner alone moves nothing
+        if len(found) > 1 or self._ends:    # an owner alone moves nothing, but for a walk that went on behind it
             order = self._order.setdefault(rank.priority, {})
             for owner in ring:
                 order.setdefault(owner, (len(order), self._ends.get(owner, owner)))
@@ -129,7 +130,8 @@ class Turns:
         walk = _Walk(self, rank, most, without, self._place_of().get(rank.priority, BEGINNING))
         walk.run()
         if walk.found:
-            self._ends = {list(walk.found)[-1]: walk.at}    # those behind it had nothing
+            last = list(walk.found)[-1]
+            self._ends = {last: walk.at} if walk.at != last else {}     # those behind it had nothing
         else:
             self._place_of()[rank.priority] = walk.at
         return walk.found
@@ -144,7 +146,7 @@ class _Walk:
         self.place, self.at = place, place
         self.found: dict = {}
         self.left, self.size, self.turn = STEPS, FEWEST, max(most // TURN, 1)
-        self.wrapped = place == BEGINNING
+        self.wrapped, self.strides = place == BEGINNING, True
         rule, self.values = self.worker.of(rank.priority)
         self.where = f"FROM {self.worker.table} WHERE status = 'pending'{rule}"
         self.kinds = self.worker.kinds(rank.wait)
@@ -191,7 +193,23 @@ class _Walk:
                     whole = False
                     break
         self._take(due)
+        if self.strides and not (whole or number):
+            self._stride()
         return not whole
+
+    def _stride(self) -> None:
+        """Pass owners with nothing due, many at once, by the index alone. Of the last one it may show a part only."""
+        _, never_tried = self.kinds
+        rows = self.db.query(
+            "SELECT owner, MAX(is_due) AS is_due, COUNT(*) AS number FROM (SELECT user_id AS owner,"
+            f" CASE WHEN next_attempt_at <= :until OR ({never_tried.rule}) THEN 1 ELSE 0 END AS is_due {self.where}"
+            " AND user_id > :owner ORDER BY user_id, next_attempt_at, created_at, id LIMIT :most) entries"
+            " GROUP BY owner ORDER BY owner", owner=self.at, most=STRIDE, **self.values, **{
+                **self.kinds[0].values, **never_tried.values})
+        self.left -= 1 + sum(row["number"] for row in rows) / 1000
+        passed = list(takewhile(lambda row: not row["is_due"] and not self._over(row["owner"]), rows[:-1]))
+        self.at = passed[-1]["owner"] if passed else self.at
+        self.strides = len(passed) >= WORTH_IT or any(row["is_due"] for row in rows)
 
     def _due_of(self, owner, group: list[dict], whole: bool) -> list[int]:
         """An owner's due rows, of whom `group` are the first entries, or all."""
