@@ -8,7 +8,7 @@ from . import catalogue, settings
 from .console import WIDEST, columns
 from .errors import OK, UsageError
 from .render.layout import pairs, paragraphs
-from .spelling import did_you_mean
+from .text import did_you_mean
 
 USAGE = """\
 usage: jobs.py JOB [options]        run one job now
@@ -117,7 +117,8 @@ def _listed(title: str, rows: list[tuple[str, str]]) -> str:
 
 def _about(job) -> str:
     """A job's docstring, its schedule in words, and why it may be repeated."""
-    from .schedule import parse, words
+    from .schedule import parse
+    from .schedule_words import words
 
     when = f"{words(parse(job.schedule))} ({job.schedule})" if job.enabled else "never, unless enabled = yes"
     facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),

@@ -20,7 +20,7 @@ def load(name: str) -> Job:
     Raises UsageError, with the nearest name, if there is none, and JobsError for a file that cannot be loaded.
     """
     if name not in names():
-        from .spelling import did_you_mean
+        from .text import did_you_mean
         raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` shows every job)")
     try:
         module = __import__(f"{jobs.__name__}.{name}", fromlist=["job"])

@@ -71,9 +71,10 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     words, place = type(error).__name__, ""
     try:
         from . import defects
+        from .config_secrets import secrets
         words = defects.sentence(error)
         settings = config.load(config_path, beside=HOME)
-        core, hidden = settings.section("core"), defects.secrets(settings)
+        core, hidden = settings.section("core"), secrets(settings)
         words = defects.sentence(error, hidden)
         from .logs import Log
         log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files)

@@ -200,7 +200,7 @@ class Config:
                     and not _of_longer_section(variable, start)]
         if not unknown:
             return []
-        from .spelling import did_you_mean
+        from .text import did_you_mean
         return [f"[{section}] {shown_name(name)}: there is no such option{did_you_mean(name, known)} ({place})"
                 for name, place in unknown]
 
@@ -223,7 +223,7 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     known = known_sections()
     for section in values or ():
         if section not in known:
-            from .spelling import did_you_mean
+            from .text import did_you_mean
             problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path} "
                             f"line {begins[section]})")
     return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
@@ -262,7 +262,7 @@ def _options_of(section: str, job: Job | None) -> dict:
 
 
 def _wrong_override(section: str, option: str, known: dict, job: Job | None) -> str:
-    from .spelling import did_you_mean
+    from .text import did_you_mean
 
     if not section:
         return f"--set {shown_name(option)}: expected SECTION.OPTION=VALUE, such as core.budget=2m"

@@ -9,7 +9,7 @@ from . import config_places, settings
 from .config import CONFIG_VARIABLE, Config, known_sections, variable_name
 from .errors import ConfigError, DatabaseError
 from .options import show_duration
-from .spelling import did_you_mean
+from .text import did_you_mean
 
 PREFIX = "JOBS_"
 TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)

@@ -65,7 +65,7 @@ class Console:
         if rate:
             words.append(f"{rate:,} a second")
         if seconds_left:
-            from .render.times import span
+            from .text import span
             words.append(f"{span(timedelta(seconds=seconds_left))} left")
         line, width = ", ".join(words), columns(sys.stderr) - 1
         room = min(BAR, width - len(f"{name} [] {line}"))       # the words are worth more than the bar

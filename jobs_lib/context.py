@@ -65,9 +65,10 @@ class Context:
         if item in self.defects:                    # met again, in a batch that was tried again
             return
         from . import defects
+        from .config_secrets import secrets
 
         self.defects[item] = f"{type(error).__name__} in {defects.place(error)}"
-        hidden = defects.secrets(self._config)
+        hidden = secrets(self._config)
         self._journal.at_once("defects", "exception", item=defects.masked(item, hidden),
                               traceback=defects.trace(error, hidden))
 

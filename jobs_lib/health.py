@@ -11,7 +11,7 @@ import os
 from collections import namedtuple
 from datetime import timedelta
 
-from . import access, clock_doubt, dead_runs, due, schedule, shards, standing, stored
+from . import access, clock_doubt, dead_runs, due, schedule, schedule_words, shards, standing, stored
 from .errors import ConfigError
 from .queue_health import queues
 from .recipes.relay import Relay
@@ -154,7 +154,7 @@ def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealt
     after = max(filter(None, (last_ok, _past(state and state["due_after"], now))), default=None)
     return JobHealth(
         name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
-        schedule.words(options.schedule),
+        schedule_words.words(options.schedule),
         rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
         (stored.time(died[0]["started_at"]) or now) if died else None,
         late(options, after, now, zone, every, gap) if counts and after else None,

@@ -309,7 +309,7 @@ def _zone(value: str) -> str:
     except ValueError as error:
         from zoneinfo import available_timezones
 
-        from .spelling import did_you_mean
+        from .text import did_you_mean
         words = str(error).removeprefix(f"{value!r}: ")
         raise ValueError(f"{words}{did_you_mean(value, available_timezones())}") from None
     return value
@@ -351,7 +351,7 @@ def choice(*words: str) -> Kind:
     def parse(value: str) -> str:
         if value.strip().lower() in words:
             return value.strip().lower()
-        from .spelling import did_you_mean
+        from .text import did_you_mean
         raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
     return Kind(" or ".join(words), parse)
 

@@ -128,5 +128,6 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
         return [f"[status] {error}"]
     if isinstance(error, Exception):        # the ping comes after this, and must not depend on a page
         from . import defects
-        return [f"[status] {defects.sentence(error, defects.secrets(config))}"]
+        from .config_secrets import secrets
+        return [f"[status] {defects.sentence(error, secrets(config))}"]
     raise error

@@ -298,7 +298,8 @@ class _Attempt:
                 forget(db)
         except (Exception, SystemExit) as error:    # noqa: BLE001  a defect must end as an outcome, whatever it is
             from . import defects
-            hidden = defects.secrets(self.config)
+            from .config_secrets import secrets
+            hidden = secrets(self.config)
             result.update(status="failed", error=defects.sentence(error, hidden))
             self.log.error("exception", traceback=defects.trace(error, hidden))
         if ctx.defects:

@@ -1,4 +1,4 @@
-"""Five-field cron expressions: parse them, find the slot before and after a moment, say them in words.
+"""Five-field cron expressions: parse them, find the slot before and after a moment.
 
     minute 0-59   hour 0-23   day 1-31   month 1-12 or jan-dec   weekday 0-7 or sun-sat (0 and 7: Sunday)
 
@@ -117,12 +117,6 @@ def _number(word: str, part: str, field: _Field) -> int:
     names = f" or {field.names[0]}-{field.names[-1]}" if field.names else ""
     raise ScheduleError(f"{field.name} {word!r}{where}: expected {field.low}-{field.high}{names}, "
                         f"'*', a range, a list, or a step such as */5")
-
-
-def words(schedule: Schedule) -> str:
-    """In plain English: "every 5 minutes", "daily at 03:17", "Monday to Friday at 08:00"."""
-    from jobs_lib import schedule_words  # only who lists or prints jobs needs it
-    return schedule_words.words(schedule)
 
 
 # Slots

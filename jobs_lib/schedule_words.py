@@ -1,7 +1,7 @@
 """A schedule in plain English, for lists, the crontab's comments and the docs."""
 from __future__ import annotations
 
-from jobs_lib.schedule import Schedule
+from .schedule import Schedule
 
 MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
           "November", "December")
@@ -10,7 +10,7 @@ CLOCK_TIMES = 4         # so many times of day are named one by one
 
 
 def words(schedule: Schedule) -> str:
-    """Always complete: short for the usual forms, lists of numbers for the others."""
+    """As in "every 5 minutes", "daily at 03:17" or "Monday to Friday at 08:00"; odd ones as lists of numbers."""
     times, days = _times(schedule), _days(schedule)
     if times.startswith("at "):
         return f"{days or 'daily'} {times}"

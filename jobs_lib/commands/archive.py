@@ -16,7 +16,7 @@ from ..ports.archives import open_store
 from ..recipes import archive_format as form
 from ..recipes.archive_files import verify
 from ..run_job import positive
-from ..spelling import one_of
+from ..text import one_of
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")

@@ -10,7 +10,7 @@ from .. import catalogue, settings
 from ..config_check import odd_options, problems, warnings
 from ..errors import OK, ConfigError, UsageError
 from ..options import hide_password
-from ..spelling import did_you_mean, one_of
+from ..text import did_you_mean, one_of
 
 ACTIONS = ("show", "check", "example")
 

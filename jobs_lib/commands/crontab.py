@@ -18,7 +18,7 @@ from ..errors import FAILED, OK, JobsError, UsageError
 from ..options import show_duration
 from ..place import HOME, SCRIPT
 from ..render import crontab, crontab_check
-from ..spelling import one_of
+from ..text import one_of
 
 WEEKS = 53
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .. import catalogue, clock, dead_runs, due, history, schedule, stored
+from .. import catalogue, clock, dead_runs, due, history, schedule, schedule_words, stored
 from ..arguments import at_most
 from ..errors import OK, ConfigError, DatabaseError
 
@@ -108,7 +108,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
     while options.enabled and not paused and len(times) < number:
         moment = schedule.following(options.schedule, moment, zone)
         times.append(clock.text(moment))
-    return {**found, "schedule": options.schedule.text, "when": schedule.words(options.schedule),
+    return {**found, "schedule": options.schedule.text, "when": schedule_words.words(options.schedule),
             "enabled": options.enabled, "next": times}
 
 

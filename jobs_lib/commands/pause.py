@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from .. import catalogue, clock, schedule
 from ..errors import OK
-from ..render.times import moment
+from ..text import moment
 
 
 def arguments(parser) -> None:

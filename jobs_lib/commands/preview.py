@@ -14,7 +14,7 @@ from ..recipes import letters, notifications
 from ..recipes.export_link import PLACE
 from ..recipes.kinds import KINDS, optional
 from ..recipes.letter_samples import SAMPLES
-from ..spelling import one_of
+from ..text import one_of
 
 READER = "jane@home.example"
 EXAMPLE = "https://app.example"          # where no [core] app_url is set

@@ -10,7 +10,7 @@ from ..errors import FAILED, OK, UsageError
 from ..recipes import replay
 from ..recipes.replay import KINDS
 from ..run_job import positive
-from ..spelling import one_of
+from ..text import one_of
 
 
 def arguments(parser) -> None:

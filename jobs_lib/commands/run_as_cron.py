@@ -12,7 +12,7 @@ import subprocess
 from .. import catalogue
 from ..errors import FAILED, OK, UsageError
 from ..render import crontab
-from ..spelling import did_you_mean
+from ..text import did_you_mean
 from .crontab import place
 
 TICK = "run-due"

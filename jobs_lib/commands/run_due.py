@@ -240,7 +240,8 @@ class _Refused:
         words = str(error)
         if not isinstance(error, JobsError):        # a defect: its place, too
             from .. import defects
-            words = defects.sentence(error, defects.secrets(self._config))
+            from ..config_secrets import secrets
+            words = defects.sentence(error, secrets(self._config))
         self.words.append(f"{job.name}: {words}")
         self._console.fail(self.words[-1])
         return getattr(error, "exit_code", FAILED)

@@ -11,17 +11,17 @@ import os
 import sys
 from importlib.util import find_spec
 
-from .. import access, catalogue, dead_runs, history, runner, schedule
+from .. import access, catalogue, dead_runs, history, runner, schedule, schedule_words
 from ..errors import FAILED, OK, DatabaseError, UsageError
 from ..options import hide_password
 from ..ports import copies
 from ..render import trial_words as words
 from ..render.paint import Paint
-from ..render.times import moment
 from ..render.typed import jobs, shown
 from ..render.words import dry_lines, outcome_words
 from ..run_job import positive
 from ..schema.version import check
+from ..text import moment
 
 MAX_SIZE = "1GB"
 
@@ -157,7 +157,7 @@ class Trial:
         core, now = config.section("core"), self.session.ports.now()
         zone, options = schedule.zone(core.timezone), config.job(job)
         state, last, database = self._state()
-        when = f"{schedule.words(options.schedule)} ({core.timezone}); "
+        when = f"{schedule_words.words(options.schedule)} ({core.timezone}); "
         if not options.enabled:
             when += f"not by itself: [{job.name}] enabled = no"
         elif state and state["paused_at"]:

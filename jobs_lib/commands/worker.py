@@ -10,7 +10,7 @@ from .. import catalogue, workers
 from ..arguments import at_most
 from ..errors import UsageError
 from ..job import CRON, MODES, PRIORITIES
-from ..spelling import one_of
+from ..text import one_of
 
 MOST_PROCESSES = 64
 

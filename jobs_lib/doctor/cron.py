@@ -10,7 +10,7 @@ from .. import clock, due, schedule, stored
 from ..commands.list import past, waiting
 from ..findings import note, ok, problem, run, warning
 from ..installed_crontab import ours
-from ..render.times import span
+from ..text import span
 from . import NothingToAsk
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"

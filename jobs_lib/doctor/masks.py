@@ -1,7 +1,7 @@
 """No secret of the configuration in what is told, whoever's words it is in."""
 from __future__ import annotations
 
-from ..defects import secrets
+from ..config_secrets import secrets
 from ..options import STARS
 
 

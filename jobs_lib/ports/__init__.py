@@ -34,7 +34,7 @@ class Ports:
                        columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how)
 
     def _secrets(self) -> list[str]:
-        from ..defects import secrets
+        from ..config_secrets import secrets
         return secrets(self._config)
 
     def mail(self, section):

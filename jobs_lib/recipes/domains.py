@@ -10,7 +10,7 @@ from .. import clock
 from ..clock_doubt import AHEAD as TOO_FAR
 from ..domain_names import ascii_form, forms
 from ..errors import Invalid, JobsError
-from ..spelling import did_you_mean
+from ..text import did_you_mean
 from ..values import INVALID, is_text, number
 from . import audit, domain_checks, domain_notices, domain_rules, rotation
 from .domain_checks import FAIL, PASS, UNKNOWN, Wanted, unset

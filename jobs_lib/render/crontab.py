@@ -12,6 +12,7 @@ import shlex
 from collections import namedtuple
 
 from .. import schedule as schedules
+from .. import schedule_words
 from ..errors import UsageError
 from ..schedule import Schedule
 from .layout import wrapped
@@ -87,7 +88,7 @@ def per_job(place: Place, entries: list[Entry], zone: str, same_clock: bool) -> 
                                 "certain hours comes every hour, and looks whether the time is there.")]
     for entry in entries:
         lines.append("")
-        when = f"{schedules.words(entry.schedule)} ({entry.schedule.text}, {zone})"
+        when = f"{schedule_words.words(entry.schedule)} ({entry.schedule.text}, {zone})"
         if not entry.enabled:
             lines += comment(f"{entry.name}: {entry.summary}. Switched off in config.ini, so it has no line.")
             continue

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import re
 
-from .. import schedule, settings
+from .. import schedule, schedule_words, settings
 from ..job import PRIORITIES
 from .layout import wrapped
 
@@ -186,7 +186,7 @@ def _doc(doc: str) -> list[str]:
 
 
 def _when(job) -> str:
-    when = schedule.words(schedule.parse(job.schedule))
+    when = schedule_words.words(schedule.parse(job.schedule))
     return when if job.enabled else f"off; once enabled, {when}"
 
 

@@ -6,8 +6,8 @@ from datetime import datetime, tzinfo
 
 from .. import clock, stored
 from ..console import WIDEST, columns
+from ..text import moment, span, took
 from .layout import cut, one_line, wrapped
-from .times import moment, span, took
 from .words import counts_words
 
 INDENT = "    "

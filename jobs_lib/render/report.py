@@ -12,9 +12,9 @@ from datetime import timedelta
 from html import escape
 
 from .. import clock
+from ..text import span
 from . import charts
 from .report_parts import Words, badge, definitions, history, mail, queues, storage
-from .times import span
 
 TROUBLED = ("misconfigured", "failing", "late")
 # A job's name begins with what it is for.

@@ -6,9 +6,8 @@ from html import escape
 
 from .. import stored
 from ..queue_health import in_words
+from ..text import moment, size, span, took
 from . import charts
-from .sizes import size
-from .times import moment, span, took
 
 BAD, NONE = "\u2715", "\u2013"
 SIGNS = {"ok": "\u2713", "partial": "\u25d0", "interrupted": "\u25d0", "running": "\u25b8", "skipped": NONE}

@@ -4,8 +4,7 @@ from __future__ import annotations
 import textwrap
 from datetime import timedelta
 
-from .. import clock
-from . import times
+from .. import clock, text
 from .words import counts_words, outcome_words
 
 WIDTH = 80
@@ -83,7 +82,7 @@ def fate(before: dict, after: dict, now) -> tuple[str, str]:
 
 def span(length) -> str:
     """`40 min`, `5 h`, `9 d`: to the minute, since the rows were made to the second."""
-    return times.span(timedelta(minutes=round(length.total_seconds() / 60)))
+    return text.span(timedelta(minutes=round(length.total_seconds() / 60)))
 
 
 def outcomes(paint, results: list[dict], heading: bool = True) -> list[str]:

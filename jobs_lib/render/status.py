@@ -5,10 +5,9 @@ from datetime import timedelta
 
 from .. import clock, stored
 from ..queue_health import in_words
+from ..text import moment, size, span
 from .layout import cut, wrapped
 from .listing import COLOURS
-from .sizes import size
-from .times import moment, span
 
 INDENT = "    "
 WINDOWS = {"minute": "minute", "hour": "hour", "day": "day"}

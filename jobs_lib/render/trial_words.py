@@ -4,7 +4,7 @@ from __future__ import annotations
 import textwrap
 
 from .. import clock
-from .times import moment
+from ..text import moment
 from .words import table
 
 WIDTH = 80

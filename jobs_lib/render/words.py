@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from ..history import MEMORY
-from .times import span, took
+from ..text import span, took
 
 WIDTH, NARROWEST = 80, 8         # columns of a terminal; of a table's column that has to give way
 THINGS = {"bytes", "files", "rows", "users"}     # a count may say what became of them: `files_removed`

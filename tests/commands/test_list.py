@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import catalogue, clock, due, schedule
+from jobs_lib import catalogue, clock, due, schedule, schedule_words
 from tests.support.service import Service
 
 JOBS = catalogue.names()
@@ -29,7 +29,7 @@ def test_every_job_is_there_with_what_it_does_and_when(line):
         job = catalogue.load(name)
         assert found[name]["summary"] == job.summary
         assert found[name]["schedule"] == job.schedule
-        assert found[name]["when"] == schedule.words(schedule.parse(job.schedule))
+        assert found[name]["when"] == schedule_words.words(schedule.parse(job.schedule))
     out = line("list").out
     assert all(found[name]["when"] in seen(out, name) and found[name]["summary"] in seen(out, name) for name in JOBS)
 

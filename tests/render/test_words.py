@@ -5,9 +5,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib.render import layout, times, words
+from jobs_lib import text as times
+from jobs_lib.render import layout, words
 from jobs_lib.schedule import zone
-from jobs_lib.spelling import did_you_mean
+from jobs_lib.text import did_you_mean
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone.utc)
 

@@ -1,0 +1,82 @@
+"""Times, sizes and suggestions in the words that people use."""
+from __future__ import annotations
+
+from datetime import datetime, timedelta, tzinfo
+
+from .errors import UsageError
+
+DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+SIZES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
+MOST_SUGGESTED = 3
+OTHER_NAMES = {"ssl": "tls"}         # what is near in meaning, not in spelling
+
+
+def took(milliseconds: int | None) -> str:
+    """How long a run took: `24 ms`, `1.3 s`, `12 s`, `3 min 20 s`, `1 h 5 min`."""
+    if milliseconds is None:
+        return "-"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    return f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else span(timedelta(milliseconds=milliseconds))
+
+
+def span(length: timedelta) -> str:
+    """A length of time in its one or two largest units; under a second it is `0 s`."""
+    seconds = max(0, int(length.total_seconds()))
+    for (large, size), (small, part) in zip(DURATIONS, DURATIONS[1:]):
+        if seconds >= size:
+            rest = seconds % size // part
+            whole = f"{seconds // size} {large}"
+            return f"{whole} {rest} {small}" if rest and seconds < 10 * size else whole
+    return f"{seconds} s"
+
+
+def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
+    """A time in the zone, as short as it is clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`, or with its year."""
+    local, today = time.astimezone(zone), now.astimezone(zone).date()
+    days = (local.date() - today).days
+    clock = f"{local:%H:%M}"
+    if abs(days) <= 1:
+        return {0: clock, 1: f"tomorrow {clock}", -1: f"yesterday {clock}"}[days]
+    if abs(days) < 180:
+        return f"{local:%a} {local.day} {local:%b} {clock}"
+    return f"{local:%Y-%m-%d} {clock}"
+
+
+def size(number: float) -> str:
+    """`1.4 GB`, `310 MB`, `812 bytes`."""
+    for unit, name in SIZES:
+        if number >= unit:
+            return f"{number / unit:.1f} {name}" if number < 100 * unit else f"{number / unit:,.0f} {name}"
+    return f"{number:,.0f} bytes"
+
+
+def did_you_mean(word: str, known) -> str:
+    """`; did you mean 'retry_forwards'?`, up to three of them, or nothing when no known word is near."""
+    from difflib import get_close_matches  # loaded only where something is wrong already
+
+    plain = {_plain(name): name for name in known}
+    wrong = _plain(word)
+    near = []
+    if len(wrong) >= 3:                                # `purge`
+        near = sorted(name for name in plain if name.startswith(wrong))[:MOST_SUGGESTED]
+    near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
+    near = near or get_close_matches(wrong, list(plain), n=1, cutoff=0.65)
+    words = [f"'{plain[name]}'" for name in near]
+    if not words:
+        return ""
+    return f"; did you mean {', '.join(words[:-1]) + ' or ' if words[1:] else ''}{words[-1]}?"
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_").strip("_")
+
+
+def one_of(*words: str):
+    """A type for argparse: one of these words, or UsageError with the nearest of them."""
+    def parse(word: str) -> str:
+        if word in words:
+            return word
+        listed = f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
+        raise UsageError(f"{word!r}: expected {listed}{did_you_mean(word, words)}")
+    return parse
