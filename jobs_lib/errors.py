@@ -45,6 +45,25 @@ class Busy(DatabaseError):
     """Another writer held the database for longer than we wait: stop here, the next run goes on."""
 
 
+class Lost(DatabaseError):
+    """The connection is gone, and the transaction that was open on it.
+
+    `sent` is False when the statement surely never reached the server, so that even a write may be repeated.
+    """
+
+    def __init__(self, words: str, sent: bool = True) -> None:
+        super().__init__(words)
+        self.sent = sent
+
+
+class Conflict(Busy):
+    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may well pass."""
+
+
+class Missing(DatabaseError):
+    """There is no such table, or no such column."""
+
+
 class Duplicate(DatabaseError):
     """A row with this unique key is there already."""
 

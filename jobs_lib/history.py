@@ -6,9 +6,8 @@ import os
 from datetime import timedelta
 
 from . import shards, stored, unrecorded
-from .errors import Busy, DatabaseError, Duplicate
+from .errors import Busy, DatabaseError, Duplicate, Lost
 from .locks import DATABASE
-from .ports.dialects import Lost
 
 SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
 LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it

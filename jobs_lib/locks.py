@@ -214,7 +214,7 @@ def taken(names: list[str], core, connect) -> list[str]:
 
 
 def _database_id(db) -> str:
-    from .ports.dialects import Missing
+    from .errors import Missing
     try:
         return db.value("SELECT value FROM {meta} WHERE name = 'database_id'") or ""
     except Missing:                             # the run will say so

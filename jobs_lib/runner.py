@@ -9,8 +9,8 @@ from datetime import timedelta
 
 from . import clock, clock_doubt, due, errors, folders, history, locks, schedule, shards, standing, unrecorded
 from .context import Context
+from .errors import Missing
 from .logs import Log
-from .ports.dialects import Missing
 from .schema import version
 from .stops import Stops
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import signal
 import time
 
-from ..errors import ConfigError, DatabaseError, JobsError, Stopped
+from ..errors import ConfigError, DatabaseError, JobsError, Missing, Stopped
 from ..findings import Finding, note, warning
-from ..ports.dialects import Missing
 from ..samples import text
 from .masks import Masks
 

@@ -6,10 +6,9 @@ import time
 from contextlib import suppress
 
 from ..adoption import concerned
-from ..errors import Busy, DatabaseError, JobsError, Stopped
+from ..errors import Busy, DatabaseError, JobsError, Missing, Stopped
 from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
-from ..ports.dialects import Missing
 from ..recipes.spool import need_folder
 from ..schema import compare, migrations, version
 from . import NothingToAsk

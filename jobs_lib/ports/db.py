@@ -3,9 +3,8 @@ from __future__ import annotations
 
 import time
 
-from ..errors import Busy, DatabaseError, Duplicate
+from ..errors import Busy, Conflict, DatabaseError, Duplicate, Lost
 from . import dialects
-from .dialects import Conflict, Lost
 from .names import Names, is_word
 from .notation import Statement
 from .transaction import Transaction

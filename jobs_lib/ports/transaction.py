@@ -1,8 +1,7 @@
 """One transaction: what it does when it begins, ends, or breaks in between."""
 from __future__ import annotations
 
-from ..errors import DatabaseError
-from .dialects import Lost
+from ..errors import DatabaseError, Lost
 
 
 class Transaction:

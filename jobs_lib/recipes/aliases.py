@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from .. import clock
-from ..ports.dialects import Conflict
+from ..errors import Conflict
 from . import audit, letters
 from .reminders import SAMPLE_ROWS, Reminder, alone, notify, owners, plan
 

@@ -6,8 +6,7 @@ from contextlib import closing, nullcontext, suppress
 from functools import partial
 
 from .. import clock
-from ..errors import Busy, JobsError
-from ..ports.dialects import Lost
+from ..errors import Busy, JobsError, Lost
 from . import export_files as files
 from . import export_write, exports, rotation
 

@@ -21,8 +21,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from .. import clock
-from ..errors import DatabaseError, Duplicate
-from ..ports.dialects import Missing
+from ..errors import DatabaseError, Duplicate, Missing
 from ..ports.notation import MOST_BOUND
 from .rows import invalid
 from .turns import Rank, Turns

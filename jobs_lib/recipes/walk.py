@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from ..ports.dialects import Conflict
+from ..errors import Conflict
 
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many

@@ -5,8 +5,7 @@ The same query tells whether the app's own tables were found to have all that th
 from __future__ import annotations
 
 from .. import clock
-from ..errors import Unfit
-from ..ports.dialects import Missing
+from ..errors import Missing, Unfit
 
 SCHEMA_VERSION = 4           # the last of the migrations
 APP_TABLES = "app_tables"    # in `meta`: what schema/adoption.py found out

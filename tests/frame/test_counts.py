@@ -7,10 +7,9 @@ import threading
 import pytest
 
 from jobs_lib import catalogue
-from jobs_lib.errors import JobsError
+from jobs_lib.errors import Conflict, JobsError
 from jobs_lib.job import declare
 from jobs_lib.ports.db import connect
-from jobs_lib.ports.dialects import Conflict
 from tests.support.bench import Bench
 
 NAME = "purge_everything"

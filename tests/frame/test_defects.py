@@ -49,7 +49,7 @@ def test_the_error_of_the_job_itself_is_told_with_it(bench):                    
 
 
 def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):       # R73
-    from jobs_lib.ports.dialects import Conflict
+    from jobs_lib.errors import Conflict
     tries = []
 
     def job(ctx):

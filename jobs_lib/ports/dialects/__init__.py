@@ -29,7 +29,7 @@ import os
 import sys
 from collections import namedtuple
 
-from ...errors import Busy, DatabaseError
+from ...errors import DatabaseError
 
 Batches = namedtuple("Batches", "seconds least most pause share")
 Batches.__doc__ = """How many rows are deleted at once.
@@ -37,25 +37,6 @@ Batches.__doc__ = """How many rows are deleted at once.
 seconds  how long a batch should hold its locks      least, most  rows in a batch
 pause    seconds after it, at least                  share        of the batch's own time that the pause lasts
 """
-
-
-class Lost(DatabaseError):
-    """The connection is gone, and the transaction that was open on it.
-
-    `sent` is False when the statement surely never reached the server, so that even a write may be repeated.
-    """
-
-    def __init__(self, words: str, sent: bool = True) -> None:
-        super().__init__(words)
-        self.sent = sent
-
-
-class Conflict(Busy):
-    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may well pass."""
-
-
-class Missing(DatabaseError):
-    """There is no such table, or no such column."""
 
 
 def load(url: str):

@@ -7,9 +7,9 @@ import socket
 from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
-from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
+from ...errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 from ...options import TLS
-from . import Batches, Conflict, Lost, Missing, way_to_pymysql
+from . import Batches, way_to_pymysql
 
 try:
     import pymysql

@@ -5,8 +5,8 @@ import os
 import sqlite3
 from collections import namedtuple
 
-from ...errors import Busy, DatabaseError, Duplicate, ReadOnly
-from . import Batches, Missing
+from ...errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
+from . import Batches
 
 name = "sqlite"
 package = ""
