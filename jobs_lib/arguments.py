@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import catalogue, settings
+from . import catalogue, commands, settings
 from .console import WIDEST, columns
 from .errors import OK, UsageError
 from .render.layout import pairs, paragraphs
@@ -85,13 +85,13 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
                          "give it a value")
     if name.startswith("-"):
         raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
-    if name in catalogue.commands():
-        command = catalogue.command(name)
+    if name in commands.names():
+        command = commands.load(name)
         parser = _parser(name, command.__doc__ or "")
         command.arguments(parser)
         return command.run(parser.parse_args(rest), make_session, config_path)
     if name not in catalogue.names():
-        near = did_you_mean(name, catalogue.names() + catalogue.commands())
+        near = did_you_mean(name, catalogue.names() + commands.names())
         raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
     job = catalogue.load(name)
     from . import run_job
@@ -105,9 +105,9 @@ def overview() -> str:
     """The text of `jobs.py --help`."""
     broken: list[str] = []
     jobs = [(job.name, job.summary) for job in catalogue.load_all(broken)]
-    commands = [(name, (catalogue.command(name).__doc__ or "").strip().partition("\n")[0].rstrip("."))
-                for name in catalogue.commands()]
-    text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", commands))
+    others = [(name, (commands.load(name).__doc__ or "").strip().partition("\n")[0].rstrip("."))
+              for name in commands.names()]
+    text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", others))
     return text + "".join(f"\n{words}\n" for words in broken)
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import os
 
-from . import commands as command_modules
 from . import jobs, shards
 from .errors import JobsError, UsageError
 from .job import Job
@@ -11,7 +10,7 @@ from .job import Job
 
 def names() -> list[str]:
     """Every job's name, sorted; no module is loaded for it."""
-    return _modules(jobs.__path__)
+    return modules(jobs.__path__)
 
 
 def load(name: str) -> Job:
@@ -49,17 +48,8 @@ def load_all(broken: list[str] | None = None) -> list[Job]:
     return found
 
 
-def commands() -> list[str]:
-    """The commands beside the jobs, as they are typed."""
-    return [name.replace("_", "-") for name in _modules(command_modules.__path__)]
-
-
-def command(name: str):
-    """The module of a command."""
-    return __import__(f"{command_modules.__name__}.{name.replace('-', '_')}", fromlist=["run"])
-
-
-def _modules(folders) -> list[str]:
+def modules(folders) -> list[str]:
+    """The names of the modules in a package's folders, sorted; none of them is loaded."""
     found: list[str] = []
     for folder in folders:
         try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 from . import due, folders, runner, schedule, shards, standing
 from .errors import FAILED, OK, Busy, DatabaseError, NoAccess
 from .job import CRON
-from .render.words import outcome_words, samples_words
+from .outcome import outcome_words
+from .render.words import samples_words
 from .schema import version
 
 # What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.

@@ -365,7 +365,7 @@ class _Attempt:
         if not self.ping_url:
             return
         from . import pings
-        from .render.words import outcome_words
+        from .outcome import outcome_words
         what = pings.START if started else pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
         body = "" if started else pings.log_tail(self.log, outcome_words(self.result))
         error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"], body)

@@ -34,3 +34,9 @@ def ordered(value) -> tuple:
     """A key that sorts values of several types as SQLite does: NULL, numbers, text, octets."""
     kind = 0 if value is None else 1 if isinstance(value, (int, float)) else 2 if isinstance(value, str) else 3
     return kind, 0 if value is None else value
+
+
+def one_line(text, limit: int = 150) -> str:
+    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
+    return text if len(text) <= limit else text[:limit - 1] + "\u2026"

@@ -10,11 +10,11 @@ import sys
 
 import pytest
 
-from jobs_lib import catalogue, run_job
+from jobs_lib import catalogue, commands, run_job
 from jobs_lib.settings import JOB_OPTIONS, job_options
 from tests.support.line import ROOT, Line
 
-COMMANDS = catalogue.commands()
+COMMANDS = commands.names()
 JOBS = catalogue.names()
 JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
 
@@ -36,7 +36,7 @@ def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, name
     assert answer.code == 0, answer
     assert answer.err == ""
     assert answer.out.startswith(f"usage: jobs.py {name} ")
-    module = catalogue.load(name) if name in JOBS else catalogue.command(name)
+    module = catalogue.load(name) if name in JOBS else commands.load(name)
     doc = module.doc if name in JOBS else module.__doc__
     assert doc.strip().partition("\n")[0] in " ".join(answer.out.split())
     assert line("help", name).out == answer.out

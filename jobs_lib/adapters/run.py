@@ -15,7 +15,7 @@ from .. import catalogue, runner, shards, standing, workers
 from ..cli import Session
 from ..errors import DatabaseError, JobsError, NoAccess
 from ..logs import Log
-from ..render.words import outcome_words
+from ..outcome import outcome_words
 from ..run_job import noted, outages_of, publish, scheduled_slot
 from ..workers import Refused
 

@@ -3,3 +3,15 @@
 Each has a docstring (its help), `arguments(parser)` and `run(args, session)` that returns an exit code.
 """
 from __future__ import annotations
+
+from .. import catalogue
+
+
+def names() -> list[str]:
+    """The commands as they are typed."""
+    return [name.replace("_", "-") for name in catalogue.modules(__path__)]
+
+
+def load(name: str):
+    """The module of a command."""
+    return __import__(f"{__name__}.{name.replace('-', '_')}", fromlist=["run"])

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 
-from .. import catalogue, clock, clock_doubt, config
+from .. import clock, clock_doubt, config
 from ..console import Console
 from ..errors import FAILED, TERMINATED, JobsError, UsageError
 from ..place import HOME
@@ -25,7 +25,7 @@ from ..render.typed import jobs, program, shown
 from ..sample import domains, exports, hooks, keeping, letters, nameserver, records, service
 from ..sample import folder as demo_folder
 from ..sample.receiver import Receiver
-from . import migrate, run_due
+from . import migrate, names, run_due
 
 WARNING = "overflow_warning"
 LATER = timedelta(minutes=5)     # between the two ticks; the first is told as if it were so long ago
@@ -258,7 +258,7 @@ class Story:
                 **found, "path": shown(found["path"])}))
 
     def _next(self) -> list[str]:
-        mine, there = os.path.join(self.folder, "config.ini"), catalogue.commands()
+        mine, there = os.path.join(self.folder, "config.ini"), names()
         lines: list[str] = []
         over = sorted(name for name in os.environ if name.startswith(OVER_THE_FILE))
         if over:

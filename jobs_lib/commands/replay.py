@@ -7,10 +7,11 @@ refused, and so is what has lost its content. The others are put back all the sa
 from __future__ import annotations
 
 from ..errors import FAILED, OK, UsageError
-from ..recipes import replay
-from ..recipes.replay import KINDS
+from ..recipes import forwards, notifications, replay, webhooks
 from ..run_job import positive
 from ..text import one_of
+
+KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, notifications, webhooks)}
 
 
 def arguments(parser) -> None:
@@ -56,7 +57,7 @@ def run(args, make_session, config_path) -> int:
 
 def _endpoint(args, session, db, now) -> int:
     """All that failed for one endpoint since a moment."""
-    done = replay.failed_since(db, args.endpoint, args.since, now)
+    done = webhooks.failed_since(db, args.endpoint, args.since, now)
     if args.json:
         session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK

@@ -14,11 +14,12 @@ from importlib.util import find_spec
 from .. import access, catalogue, dead_runs, history, runner, schedule, schedule_words
 from ..errors import FAILED, OK, DatabaseError, UsageError
 from ..options import hide_password
+from ..outcome import outcome_words
 from ..ports import copies
 from ..render import trial_words as words
 from ..render.paint import Paint
 from ..render.typed import jobs, shown
-from ..render.words import dry_lines, outcome_words
+from ..render.words import dry_lines
 from ..run_job import positive
 from ..schema.version import check
 from ..text import moment

@@ -33,9 +33,9 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due."""
-    from ..recipes import mail_queues, mailing, notifications
+    from ..recipes import export_link, kinds, mail_queues, mailing, notifications
 
-    queue, notices = mail_queues.notices(ctx), notifications.Notices(ctx)
+    queue, notices = mail_queues.notices(ctx), notifications.Notices(ctx, {kinds.EXPORT_READY: export_link})
     if ctx.dry_run:
         return mailing.preview(ctx, queue, notices)
     counts = ctx.counts

@@ -5,14 +5,11 @@ from hmac import compare_digest
 
 from .. import clock, export_token, mustache
 from .export_notices import READY
+from .notifications import NoLink
 
 PLACE = "{export_link}"
 GONE = "its export can no longer be downloaded"
 OTHER_KEY = "[core] secret_key is another one than when this export was made, so its link cannot be put together"
-
-
-class NoLink(Exception):
-    """Why there is no link, in words."""
 
 
 def url(ctx) -> str:

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import groupby
 
 from .. import clock
-from ..values import ordered, words
+from ..values import one_line, ordered, words
 from . import letters, notices, spool
 from .headers import header_text, read_headers
 from .reminders import alone
@@ -179,7 +179,7 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
         headers = _headers(folder, row)
         ended = clock.parse_any(row["finished_at"]) or clock.parse_any(row["created_at"])
         messages.append({
-            "from": header_text(headers, "From") or notices.one_line(row["envelope_from"]) or "(no sender)",
+            "from": header_text(headers, "From") or one_line(row["envelope_from"]) or "(no sender)",
             "subject": header_text(headers, "Subject") or "(no subject)",
             "alias": aliases.get(row["alias_id"], "an alias of yours"),
             "received": _when(clock.parse_any(row["created_at"])), "tried": "" if ours else _times(row["attempts"]),
@@ -199,7 +199,7 @@ def _said(row: dict, ours: bool) -> str:
     if not row["last_error"] or ours:
         return ""
     answer = f"the answer was {row['last_code']} " if row["last_code"] else ""
-    return notices.one_line(answer + words(row["last_error"]), 220)
+    return one_line(answer + words(row["last_error"]), 220)
 
 
 def _times(retries) -> str:

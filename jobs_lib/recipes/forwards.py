@@ -6,7 +6,7 @@ import os
 from .. import srs
 from ..addresses import check
 from ..ports.mail import FINAL, Envelope, Message, Result
-from . import mail_queues, mailing, spool
+from . import mail_queues, mailing, replay, spool
 from .headers import loop_reason, trace_head
 
 
@@ -110,3 +110,24 @@ def drop_sent_files(ctx, counts: dict) -> None:
             ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
             continue
         counts["files"] = counts.get("files", 0) + removed
+
+
+# Sent again on request
+
+
+def _gone(db, ids: list[int]) -> dict:
+    return gone(db, db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)",
+                             ids=ids))
+
+
+def _lost(row: dict, session) -> str | None:
+    try:
+        path = spool.locate(session.config.section("spool").dir, row["raw_path"])
+    except spool.SpoolError as error:
+        return str(error)
+    return None if os.path.isfile(path) else f"its raw message {row['raw_path']} is gone from the spool"
+
+
+# told_at and notice_id: when it fails again, its owner is told again.
+REPLAY = replay.Kind("forward", "failed_emails", "retry_forwards", "raw_path", _lost,
+                     ", told_at = NULL, notice_id = NULL", _gone, True)

@@ -5,7 +5,7 @@ import hmac
 import os
 import stat
 
-from .notices import one_line
+from ..values import one_line
 
 HEAD_BYTES = 256 * 1024                # more header than this is nobody's
 FIRST_BYTES = 16 * 1024                # nearly always all of it

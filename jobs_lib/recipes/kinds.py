@@ -3,7 +3,8 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-URGENT, NORMAL, LOW = 0, 1, 2
+from .turns import LOW, NORMAL, URGENT
+
 PORTER = "porter"
 EXPORT_READY = "export_ready"           # its link is put in when it is sent
 

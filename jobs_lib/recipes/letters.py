@@ -13,8 +13,8 @@ import unicodedata
 from collections import namedtuple
 
 from .. import mustache
+from ..values import one_line
 from .kinds import KINDS
-from .notices import one_line
 
 WIDTH = 72                        # columns of plain text
 LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")        # below its own beginning a folded line goes on

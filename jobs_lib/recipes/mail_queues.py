@@ -5,9 +5,8 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 from ..errors import ConfigError
-from .kinds import LOW, NORMAL, URGENT
 from .queue import COUNTED, Queue, Worker
-from .turns import Rank
+from .turns import LOW, NORMAL, URGENT, Rank
 
 FORWARDS, NOTICES = "failed_emails", "notifications"
 OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64encode, encodebytes
 
-from .notices import one_line
+from ..values import one_line
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

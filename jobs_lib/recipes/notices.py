@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 from ..addresses import AddressError, check
-from ..values import words
 from .kinds import KINDS
 
 
@@ -26,12 +25,6 @@ def queue(db, *, now, user_id: int | None, kind: str, to_email: str, letter, ded
     return db.insert("notifications", user_id=user_id, kind=kind, persona=about.persona, to_email=to_email,
                      subject=letter.subject, body_text=letter.text, body_html=letter.html, dedupe_key=dedupe_key,
                      priority=about.priority, created_at=now)
-
-
-def one_line(text, limit: int = 150) -> str:
-    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
-    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
-    return text if len(text) <= limit else text[:limit - 1] + "\u2026"
 
 
 def short_hash(text: str) -> str:

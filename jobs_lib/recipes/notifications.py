@@ -7,8 +7,13 @@ from .. import clock, unsubscribe
 from ..addresses import check
 from ..ports.mail import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
 from ..values import words
-from . import mailing, mime
-from .kinds import AFTER_DELETION, EXPORT_READY, LOW, NORMAL, PORTER, optional, required
+from . import mailing, mime, replay
+from .kinds import AFTER_DELETION, PORTER, optional, required
+from .turns import LOW, NORMAL
+
+
+class NoLink(Exception):
+    """Why the link of a notice cannot be put in, in words."""
 
 
 class Notices(mailing.Items):
@@ -16,8 +21,9 @@ class Notices(mailing.Items):
 
     event, to, has_fresh = "notice", "to_email", True
 
-    def __init__(self, ctx) -> None:
-        self.ctx, self.mail = ctx, ctx.section("mail")
+    def __init__(self, ctx, links: dict) -> None:
+        """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and `fill`}."""
+        self.ctx, self.mail, self.links = ctx, ctx.section("mail"), links
         self.personas = vars(ctx.section("personas"))
         self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
@@ -29,10 +35,10 @@ class Notices(mailing.Items):
             "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
         unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
             "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)", ids=users)} if users else set()
-        exports, reasons = [row for row in rows if row["kind"] == EXPORT_READY], {}
-        if exports:
-            from .export_link import gone
-            reasons = gone(self.ctx, exports)
+        reasons: dict = {}
+        for kind, links in self.links.items():
+            if told := [row for row in rows if row["kind"] == kind]:
+                reasons.update(links.gone(self.ctx, told))
         for row in rows:
             user = row["user_id"]
             if user is not None and there.get(user, "deleted") == "deleted" and not (
@@ -60,10 +66,9 @@ class Notices(mailing.Items):
         for column in ("to_email", "subject", "body_text", "body_html"):
             row[column] = _words(row[column])
         recipient = check(row["to_email"])
-        if row["kind"] == EXPORT_READY:
-            from .export_link import NoLink, fill
+        if links := self.links.get(row["kind"]):
             try:
-                fill(self.ctx, row)
+                links.fill(self.ctx, row)
             except NoLink as error:
                 return Result(FINAL, None, "", str(error))
         content, sender = self.message(row, recipient)
@@ -109,3 +114,17 @@ def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_
                     ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
         text, html = unsubscribe.with_link(text, html, unsubscribe_link)
     return mime.message(headers, text, html, name), address
+
+
+# Sent again on request
+
+
+def _lost(row: dict, _session) -> str | None:
+    if row["status"] == "sent":
+        return "it was sent, and its text is gone since then"
+    return None if row["whole"] else "it was cancelled, and its text is gone since then"
+
+
+REPLAY = replay.Kind("notification", "notifications", "send_notifications",
+                     "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole", _lost, "",
+                     lambda _db, _ids: {}, True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from .. import clock
-from ..values import ordered
+from ..values import one_line, ordered
 from . import letters
-from .notices import one_line
 from .reminders import Reminder, remind
 
 KIND = "overflow_warning"

@@ -1,12 +1,10 @@
 """Rows that go back into their queue as if they had never been tried: due now, all attempts ahead."""
 from __future__ import annotations
 
-import os
 from collections import namedtuple
 from datetime import datetime
 
 from .. import clock
-from . import forwards, spool, webhooks
 
 FINISHED = ("failed", "sent", "delivered")
 LARGEST_ID = 2 ** 63 - 1
@@ -29,7 +27,7 @@ def put_back(db, kind: Kind, session, ids: list[int], now) -> dict[int, str]:
         f"SELECT id, status, {kind.columns} FROM {{{kind.table}}} WHERE id IN (:ids){db.for_update}",
         ids=[id for id in ids if id <= LARGEST_ID])}
     refused = {id: reason for id in ids if (reason := _refusal(kind, rows.get(id), session))}
-    _reset(db, kind, [id for id in ids if id not in refused], now)
+    reset(db, kind, [id for id in ids if id not in refused], now)
     return refused
 
 
@@ -41,7 +39,7 @@ def _refusal(kind: Kind, row: dict | None, session) -> str | None:
     return kind.lost(row, session)
 
 
-def _reset(db, kind: Kind, ids: list[int], now) -> None:
+def reset(db, kind: Kind, ids: list[int], now) -> None:
     db.execute(f"UPDATE {{{kind.table}}} SET status = 'pending', attempts = 0, next_attempt_at = :now,"
                " finished_at = NULL, uncertain = 0, claim_token = NULL, claim_run = NULL, lease_until = NULL"
                f"{kind.reset} WHERE id IN (:ids)", ids=ids, now=now)
@@ -76,47 +74,6 @@ def _past_their_time(db, kind: Kind, session, ids: list[int], now) -> int:
                     oldest=now - age)
 
 
-# Each kind's own rules
-
-
-def _forward_lost(row: dict, session) -> str | None:
-    try:
-        path = spool.locate(session.config.section("spool").dir, row["raw_path"])
-    except spool.SpoolError as error:
-        return str(error)
-    return None if os.path.isfile(path) else f"its raw message {row['raw_path']} is gone from the spool"
-
-
-def _forwards_gone(db, ids: list[int]) -> dict:
-    return forwards.gone(db, db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails}"
-                                      " WHERE id IN (:ids)", ids=ids))
-
-
-def _webhooks_gone(db, ids: list[int]) -> dict:
-    rows = db.query("SELECT id, user_id, webhook_id FROM {webhook_deliveries} WHERE id IN (:ids)", ids=ids)
-    return webhooks.gone(db, rows, webhooks.endpoints(db, sorted({row["webhook_id"] for row in rows})))
-
-
-def _notice_lost(row: dict, _session) -> str | None:
-    if row["status"] == "sent":
-        return "it was sent, and its text is gone since then"
-    return None if row["whole"] else "it was cancelled, and its text is gone since then"
-
-
-KINDS = {kind.name: kind for kind in (
-    # told_at and notice_id: when it fails again, its owner is told again.
-    Kind("forward", "failed_emails", "retry_forwards", "raw_path", _forward_lost, ", told_at = NULL, notice_id = NULL",
-         _forwards_gone, True),
-    Kind("notification", "notifications", "send_notifications",
-         "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole", _notice_lost, "",
-         lambda _db, _ids: {}, True),
-    Kind("webhook", "webhook_deliveries", "retry_webhooks", "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole",
-         lambda row, _: None if row["whole"] else "its payload is gone", "", _webhooks_gone, False))}
-
-
-# All that failed for one endpoint
-
-
 def moment(words: str) -> datetime:
     """A time in UTC, for argparse: `2026-11-24`, `2026-11-24 14:30`, `2026-11-24T14:30:05Z`."""
     try:
@@ -125,28 +82,3 @@ def moment(words: str) -> datetime:
         import argparse
         raise argparse.ArgumentTypeError(f"expected a time such as '2026-11-24 14:30', not {words!r}") from None
     return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)
-
-
-def failed_since(db, endpoint: int, since: datetime, now) -> list[int]:
-    """Put back all failed deliveries of an endpoint whose events are of `since` or later. Their ids."""
-    done: list[int] = []
-    last = 0
-    while endpoint <= LARGEST_ID:
-        rows = db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :endpoint AND status = 'failed'"
-                        " AND created_at >= :since AND payload IS NOT NULL AND id > :last ORDER BY id LIMIT :most",
-                        endpoint=endpoint, since=since, last=last, most=AT_ONCE)
-        if not rows:
-            break
-        ids = [row["id"] for row in rows]
-        last = ids[-1]
-        done += db.batch(lambda ids=ids: _still_failed(db, ids, now))
-    return done
-
-
-def _still_failed(db, ids: list[int], now) -> list[int]:
-    """Put back those of the rows that nobody has put back or purged meanwhile."""
-    rows = db.query("SELECT id FROM {webhook_deliveries} WHERE id IN (:ids) AND status = 'failed'"
-                    " AND payload IS NOT NULL ORDER BY id" + db.for_update, ids=ids)
-    found = [row["id"] for row in rows]
-    _reset(db, KINDS["webhook"], found, now)
-    return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import namedtuple
 from itertools import groupby, takewhile
 
+URGENT, NORMAL, LOW = 0, 1, 2        # of notices, as `priority` holds them
 WINDOW = 300                # rows: if fewer are due, they are all that is due
 TURN = 10                   # an owner gets one row in so many of a claim, while others wait
 FEWEST, MOST = 20, 500      # entries of the index that a step reads: few where owners have many rows

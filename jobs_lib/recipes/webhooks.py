@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from .. import clock
 from ..clock_doubt import AHEAD
 from ..errors import JobsError
 from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
+from . import replay
 from .queue import Queue, Worker
 from .rows import invalid
 
@@ -237,3 +238,41 @@ def preview(ctx) -> dict:
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
     return {"delivered": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
             **({"invalid": len(wrong)} if wrong else {})}
+
+
+# Sent again on request
+
+
+def _gone(db, ids: list[int]) -> dict:
+    rows = db.query("SELECT id, user_id, webhook_id FROM {webhook_deliveries} WHERE id IN (:ids)", ids=ids)
+    return gone(db, rows, endpoints(db, sorted({row["webhook_id"] for row in rows})))
+
+
+REPLAY = replay.Kind("webhook", "webhook_deliveries", "retry_webhooks",
+                     "CASE WHEN payload IS NULL THEN 0 ELSE 1 END AS whole",
+                     lambda row, _: None if row["whole"] else "its payload is gone", "", _gone, False)
+
+
+def failed_since(db, endpoint: int, since: datetime, now) -> list[int]:
+    """Put back all failed deliveries of an endpoint whose events are of `since` or later. Their ids."""
+    done: list[int] = []
+    last = 0
+    while endpoint <= replay.LARGEST_ID:
+        rows = db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :endpoint AND status = 'failed'"
+                        " AND created_at >= :since AND payload IS NOT NULL AND id > :last ORDER BY id LIMIT :most",
+                        endpoint=endpoint, since=since, last=last, most=replay.AT_ONCE)
+        if not rows:
+            break
+        ids = [row["id"] for row in rows]
+        last = ids[-1]
+        done += db.batch(lambda ids=ids: _still_failed(db, ids, now))
+    return done
+
+
+def _still_failed(db, ids: list[int], now) -> list[int]:
+    """Put back those of the rows that nobody has put back or purged meanwhile."""
+    rows = db.query("SELECT id FROM {webhook_deliveries} WHERE id IN (:ids) AND status = 'failed'"
+                    " AND payload IS NOT NULL ORDER BY id" + db.for_update, ids=ids)
+    found = [row["id"] for row in rows]
+    replay.reset(db, REPLAY, found, now)
+    return found

@@ -6,9 +6,9 @@ from datetime import datetime, tzinfo
 
 from .. import clock, stored
 from ..console import WIDEST, columns
+from ..outcome import counts_words
 from ..text import moment, span, took
 from .layout import cut, one_line, wrapped
-from .words import counts_words
 
 INDENT = "    "
 SHORT = slice(5, 16)         # of `2026-11-24 13:00:00`

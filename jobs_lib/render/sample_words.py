@@ -5,7 +5,7 @@ import textwrap
 from datetime import timedelta
 
 from .. import clock, text
-from .words import counts_words, outcome_words
+from ..outcome import counts_words, outcome_words
 
 WIDTH = 80
 RETRIES = 4

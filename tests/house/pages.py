@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from jobs_lib import arguments, catalogue, run_job, settings
+from jobs_lib import commands as command_modules
 from jobs_lib.config import CONFIG_VARIABLE, Config, Sources, variable_name
 from jobs_lib.errors import JobsError
 from jobs_lib.schema import NAMES
@@ -82,8 +83,8 @@ def wrong_command(words: list[str]) -> str:
     if not words or first in ("--help", "--version", "help"):
         return ""
     parser = arguments._parser(first, "")
-    if first in catalogue.commands():
-        catalogue.command(first).arguments(parser)
+    if first in command_modules.names():
+        command_modules.load(first).arguments(parser)
     elif first in catalogue.names():
         run_job.arguments(parser)
     else:
@@ -108,9 +109,9 @@ def all_options() -> frozenset:
     parser = arguments._parser("x", "")
     run_job.arguments(parser)
     parsers = [parser]
-    for command in catalogue.commands():
+    for command in command_modules.names():
         parsers.append(arguments._parser(command, ""))
-        catalogue.command(command).arguments(parsers[-1])
+        command_modules.load(command).arguments(parsers[-1])
     return frozenset(found | {word for one in parsers for action in one._actions for word in action.option_strings})
 
 
