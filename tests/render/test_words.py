@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import outcome
+from jobs_lib import outcome as outcomes
 from jobs_lib import text as times
 from jobs_lib.render import layout
 from jobs_lib.schedule import zone
@@ -80,7 +80,7 @@ def outcome(**changes) -> dict:
     (outcome(status="skipped", stop_reason="the lock is held"), "retry_x: not started: the lock is held"),
 ])
 def test_an_outcome_is_one_line(result, said):
-    assert outcome.outcome_words(result) == said
+    assert outcomes.outcome_words(result) == said
 
 
 @pytest.mark.parametrize("counts, said", [
@@ -91,4 +91,4 @@ def test_an_outcome_is_one_line(result, said):
     ({"files_removed": 1, "rows": 2}, "1 file removed, 2 rows"),
 ])
 def test_progress_tells_what_is_done_how_fast_and_what_is_left(counts, said):
-    assert outcome.counts_words(counts) == said
+    assert outcomes.counts_words(counts) == said
