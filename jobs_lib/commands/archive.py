@@ -12,7 +12,7 @@ import os
 
 from ..errors import FAILED, OK, JobsError, UsageError
 from ..ports.archive_folder import FolderStore
-from ..ports.archives import open_store
+from ..ports.stores import open_store
 from ..recipes import archive_format as form
 from ..recipes.archive_files import verify
 from ..run_job import positive

@@ -13,7 +13,8 @@ A file that was not verified yet is thrown away by the next run, which begins it
 """
 from __future__ import annotations
 
-from ..recipes.retention import Purge, Rule, keep, purge
+from ..recipes.retention import Purge, keep, purge
+from ..recipes.rules import Rule
 
 
 class _Archive(Purge):

@@ -37,7 +37,8 @@ from ..options import Option
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
     from ..recipes import destinations
-    from ..recipes.retention import Purge, Rule
+    from ..recipes.retention import Purge
+    from ..recipes.rules import Rule
 
     counts = ctx.counts
     Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from .. import options as kind
 from ..options import Option
-from ..recipes.retention import Rule, keep, purge
+from ..recipes.retention import keep, purge
+from ..recipes.rules import Rule
 
 
 def _warn(ctx) -> dict:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..recipes.retention import PRESENT, Rule, keep, purge
+from ..recipes.retention import keep, purge
+from ..recipes.rules import PRESENT, Rule
 
 DAY = timedelta(days=1)
 

@@ -11,7 +11,8 @@ not at all, and the next run goes on with what is left.
 """
 from __future__ import annotations
 
-from ..recipes.retention import Rule, keep, purge
+from ..recipes.retention import keep, purge
+from ..recipes.rules import Rule
 
 
 def _totals(db, rows) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..recipes.retention import Rule, keep, purge
+from ..recipes.retention import keep, purge
+from ..recipes.rules import Rule
 
 REMOVALS = timedelta(days=60)       # longer than a notice of a removal counts (recipes/destinations.py)
 

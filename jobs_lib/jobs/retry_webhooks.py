@@ -33,6 +33,6 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due."""
-    from ..recipes import webhooks
+    from ..recipes import webhook_run, webhooks
 
-    return webhooks.preview(ctx) if ctx.dry_run else webhooks.send_due(ctx)
+    return webhooks.preview(ctx) if ctx.dry_run else webhook_run.send_due(ctx)

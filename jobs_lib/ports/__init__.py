@@ -39,12 +39,12 @@ class Ports:
 
     def mail(self, section):
         """A mail transport as `[mail]` asks for it."""
-        from .mail import open_transport
+        from .transports import open_transport
         return open_transport(section)
 
     def http(self, section):
         """What sends requests, as `[webhooks]` asks for it."""
-        from .http import open_poster
+        from .posters import open_poster
         return open_poster(section)
 
     def dns(self, section):

@@ -30,15 +30,6 @@ class ArchiveError(JobsError):
     """The store refused, broke off, or does not hold what it should."""
 
 
-def open_store(section, make: bool = False):
-    """The store that `[archive]` names. `make`: a folder that is not there may be made, since nothing is in it yet."""
-    if "://" in section.store:
-        from .archive_ftps import FtpsStore
-        return FtpsStore(parse_url(section.store), section.ca_file)
-    from .archive_folder import FolderStore
-    return FolderStore(section.store, make)
-
-
 def place_of(section) -> str:
     """Where the store is, without a login; nothing is opened."""
     return place_of_url(parse_url(section.store)) if "://" in section.store else section.store

@@ -64,12 +64,3 @@ def refusal(response: Response) -> str:
     if response.outcome != ANSWERED:
         return response.text
     return "" if 200 <= response.status < 300 else f"it answered {response.status} {response.excerpt[:100]}".rstrip()
-
-
-def open_poster(webhooks):
-    """What sends as the `[webhooks]` section asks; JobsError if that cannot work."""
-    if webhooks.outbox:
-        from .http_files import FilePoster
-        return FilePoster(webhooks)
-    from .http_post import Poster
-    return Poster(webhooks)

@@ -59,15 +59,3 @@ DENIED_PATTERNS = (
     # Amazon SES, and Mailgun for a domain that it has not verified or has closed
     "sending paused for this account", "sending suspended for this account", "is not allowed to send",
 )
-
-
-def open_transport(mail, stop=None):
-    """The transport that the `[mail]` section asks for; nothing is connected before the first message.
-
-    `stop`: a function that is asked before a connection is made; when it says True the message is given back.
-    """
-    if mail.transport == "maildir":
-        from .maildir import MaildirTransport
-        return MaildirTransport(mail)
-    from .smtp import SmtpTransport
-    return SmtpTransport(mail, stop)

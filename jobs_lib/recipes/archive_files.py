@@ -4,7 +4,8 @@ from __future__ import annotations
 from collections import namedtuple
 
 from ..errors import ConfigError
-from ..ports.archives import misplaced, open_store, place_of
+from ..ports.archives import misplaced, place_of
+from ..ports.stores import open_store
 from . import archive_format as form
 
 TABLE = "audit_logs"

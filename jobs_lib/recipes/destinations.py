@@ -6,7 +6,8 @@ from datetime import timedelta
 from .. import clock
 from . import audit, letters
 from .reminders import Reminder, remind
-from .retention import Purge, Rule
+from .retention import Purge
+from .rules import Rule
 
 EVENT = "destination.removed"
 REMOVAL = "destination_removal"

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ..schema.ddl import size
 from . import rollup
-from .retention import Rule
+from .rules import Rule
 from .selection import Selection
 
 DAY = timedelta(days=1)

@@ -7,7 +7,6 @@ leaves behind is swept up later (sweep.py). A limit that was shortened by mistak
 """
 from __future__ import annotations
 
-from collections import namedtuple
 from datetime import timedelta
 from itertools import chain
 
@@ -16,23 +15,11 @@ from ..errors import Busy, JobsError
 from ..job import Job
 from ..options import Option, duration, optional, show_duration
 
-PRESENT = object()              # in a rule's `only`: any value but NULL
 MOST_SHARE, MOST_ROWS = 0.5, 10_000     # what a shortened limit may delete without being confirmed
 BUDGET = "4m"                   # of a run: the next one goes on
 FILES_AT_ONCE = 100             # rows a batch, where files go too: a kill leaves no more than the sweep takes unasked
 IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file goes only after it: "
               "a killed or repeated run finds what is left and goes on.")
-
-Rule = namedtuple("Rule", "age fallback only option later also", defaults=(None, {}, "keep", timedelta(0), None))
-Rule.__doc__ = """Which rows go, and when.
-
-age       the column that the age counts from         fallback  the column instead, where that one is NULL
-only      {column: value}; None is NULL, PRESENT any  option    the option that says how long they are kept;
-                                                                 None: `age` is itself the time when they go
-later     kept so much longer than the option says
-also      function of the Context -> (SQL, values): one more condition, judged again inside each DELETE
-"""
-
 
 class SafetyStop(JobsError):
     """Deleting would go too far to be what was meant: nothing was deleted."""

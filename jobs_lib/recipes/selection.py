@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from .retention import PRESENT
+from .rules import PRESENT
 
 # An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and stays.
 DAWN = "1000-01-01 00:00:00"

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from .. import clock
 from ..clock_doubt import AHEAD
-from ..errors import JobsError
 from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
 from ..ports.http_url import host_of
 from . import replay
@@ -38,25 +37,6 @@ class BadEndpoint(ValueError):
 
 # outcome: of the queue's engine; wait: what the endpoint asked for, or None; gone: it wants nothing more
 Verdict = namedtuple("Verdict", "outcome error wait gone")
-
-
-def send_due(ctx) -> dict:
-    """Try every due delivery once, until all are done or the run has to stop. Counts."""
-    seconds = ctx.section("webhooks").timeout.total_seconds()
-    longest = (ctx.options.budget + ctx.section("core").grace).total_seconds()
-    if longest <= seconds + MARGIN:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest:g} seconds, and no request is "
-                        f"begun with less than [webhooks] timeout and {MARGIN:g}: make the budget longer")
-    counts = ctx.counts
-    counts.update(delivered=0, retried=0, failed=0)
-    worker = Worker(ctx, queue(ctx))
-    worker.recover(counts)
-    if worker.due(1):
-        from . import webhook_round  # most runs have nothing to send and need not load it
-
-        webhook_round.run(ctx, worker, counts)
-        forget_tries(ctx)
-    return counts
 
 
 def queue(ctx) -> Queue:

@@ -19,7 +19,8 @@ from jobs_lib import catalogue, clock, config, runner
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
 from jobs_lib.ports.db import connect
-from jobs_lib.recipes.retention import Rule, keep, purge
+from jobs_lib.recipes.retention import keep, purge
+from jobs_lib.recipes.rules import Rule
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 OTHERS_STAY = 1000                      # one audit row in so many of the old ones is critical

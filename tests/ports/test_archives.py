@@ -13,7 +13,8 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib.ports import archive_ftps
-from jobs_lib.ports.archives import ArchiveError, open_store, parse_url, place_of
+from jobs_lib.ports.archives import ArchiveError, parse_url, place_of
+from jobs_lib.ports.stores import open_store
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
 from tests.support.service import ROOT
@@ -121,7 +122,7 @@ def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     def limited() -> None:                      # as a quota does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    code = ("import signal, sys; from types import SimpleNamespace; from jobs_lib.ports.archives import open_store;"
+    code = ("import signal, sys; from types import SimpleNamespace; from jobs_lib.ports.stores import open_store;"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
             "store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); store.put('a.gz', [b'x' * 200_000])")
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT, capture_output=True,

@@ -542,7 +542,7 @@ def test_without_pymysql_one_sentence_tells_the_command():
 
 
 def test_a_python_of_another_version_is_told_which_one_has_pymysql(tmp_path):
-    from jobs_lib.ports.dialects import way_to_pymysql
+    from jobs_lib.ports.dialects.base import way_to_pymysql
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").touch()
     (tmp_path / ".venv" / "lib" / "python3.0").mkdir(parents=True)

@@ -27,9 +27,9 @@ from jobs_lib.ports.http import (
     TIMEOUT,
     UNSENDABLE,
     Request,
-    open_poster,
 )
 from jobs_lib.ports.http_answer import MOST
+from jobs_lib.ports.posters import open_poster
 from tests.servers.certificates import Authority
 from tests.servers.web import Web, drip, flood, silent
 

@@ -13,9 +13,10 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import public_addresses
-from jobs_lib.ports.http import NOT_PUBLIC, Request, open_poster
+from jobs_lib.ports.http import NOT_PUBLIC, Request
 from jobs_lib.ports.http_connect import is_own
 from jobs_lib.ports.http_url import UrlError, host_of, parse, shown
+from jobs_lib.ports.posters import open_poster
 from tests.servers.web import Web
 from tests.support.address_corpus import (
     IANA_4,

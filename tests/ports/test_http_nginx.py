@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.ports.http import ANSWERED, FAILED, Request, open_poster
+from jobs_lib.ports.http import ANSWERED, FAILED, Request
+from jobs_lib.ports.posters import open_poster
 from tests.servers.certificates import Authority
 from tests.servers.nginx import Nginx
 

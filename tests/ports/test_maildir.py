@@ -102,7 +102,8 @@ def test_a_folder_that_cannot_be_written_is_the_relays_trouble(opened, stored, t
 def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):     # R22
     code = """if True:
         import sys, time
-        from jobs_lib.ports.mail import Message, open_transport
+        from jobs_lib.ports.mail import Message
+        from jobs_lib.ports.transports import open_transport
         from tests.support.mail import ENVELOPE, section
         transport = open_transport(section(transport="maildir", maildir=sys.argv[1]))
         print("go", flush=True)

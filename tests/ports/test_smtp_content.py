@@ -69,7 +69,8 @@ def test_a_small_message_is_one_write_with_its_dot(relay, opened, stored):
 def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     code = """if True:
         import re, sys, time
-        from jobs_lib.ports.mail import Message, open_transport
+        from jobs_lib.ports.mail import Message
+        from jobs_lib.ports.transports import open_transport
         from tests.support.mail import ENVELOPE, section
         small, large, port = sys.argv[1:]
         transport = open_transport(section(port=int(port)))

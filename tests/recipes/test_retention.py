@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib.ports.db import connect
-from jobs_lib.ports.dialects import Batches
-from jobs_lib.recipes.retention import PRESENT, Purge, Rule, keep, purge
+from jobs_lib.ports.dialects.base import Batches
+from jobs_lib.recipes.retention import Purge, keep, purge
+from jobs_lib.recipes.rules import PRESENT, Rule
 from jobs_lib.recipes.selection import Selection
 from jobs_lib.recipes.walk import LISTED, Pace
 from tests.support.databases import bulk

@@ -16,7 +16,8 @@ from jobs_lib import catalogue, clock
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.ports.db import connect
 from jobs_lib.recipes import retention, walk
-from jobs_lib.recipes.retention import FILES_AT_ONCE, PRESENT, Purge
+from jobs_lib.recipes.retention import FILES_AT_ONCE, Purge
+from jobs_lib.recipes.rules import PRESENT
 from jobs_lib.schema.tables import table
 from tests.support import databases
 from tests.support.bench import Bench

@@ -9,7 +9,8 @@ import json
 import pytest
 
 from jobs_lib.recipes import retention
-from jobs_lib.recipes.retention import Rule, keep, purge
+from jobs_lib.recipes.retention import keep, purge
+from jobs_lib.recipes.rules import Rule
 from tests.support.databases import bulk
 
 LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",), options={"keep": keep("90d", "How long.")},

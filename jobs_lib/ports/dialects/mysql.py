@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 from ...options import TLS
-from . import Batches, way_to_pymysql
+from .base import Batches, way_to_pymysql
 
 try:
     import pymysql

@@ -6,7 +6,7 @@ import sqlite3
 from collections import namedtuple
 
 from ...errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
-from . import Batches
+from .base import Batches
 
 name = "sqlite"
 package = ""
