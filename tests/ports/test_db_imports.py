@@ -28,5 +28,5 @@ def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
     assert loaded(LOADED, str(tmp_path / "jobs.db")) == {
         "jobs_lib.ports", "jobs_lib.ports.db", "jobs_lib.ports.names", "jobs_lib.ports.notation",
         "jobs_lib.ports.transaction",
-        "jobs_lib.ports.dialects", "jobs_lib.ports.dialects.sqlite",
+        "jobs_lib.ports.dialects", "jobs_lib.ports.dialects.base", "jobs_lib.ports.dialects.sqlite",
         "jobs_lib.schema", "jobs_lib.schema.app_tables", "jobs_lib.schema.own_tables"}
