@@ -4,16 +4,16 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import timedelta
-from pathlib import Path
 from wsgiref.util import FileWrapper
 
 import pytest
 
 import jobs_lib
 from jobs_lib import clock
+from tests.house.source import ROOT
 from tests.support.exports import account, ask, token, zips
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "exports.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -81,5 +81,5 @@ def test_the_package_itself_loads_next_to_nothing():
     import subprocess
     import sys
     done = subprocess.run([sys.executable, "-S", "-c", "import sys, jobs_lib; print(*sys.modules)"], text=True,
-                          capture_output=True, check=True, cwd=Path(__file__).resolve().parents[1])
+                          capture_output=True, check=True, cwd=ROOT)
     assert not {"sqlite3", "jobs_lib.config", "jobs_lib.downloads", "json"} & set(done.stdout.split())

@@ -91,8 +91,7 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
 def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):                                 # R71
     output = tmp_path / "jobs.pyz"
     (tmp_path / "jobs.pyz.part").symlink_to(victim)
-    root = os.path.dirname(os.path.dirname(os.path.abspath(folders.__file__)))
-    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=root, check=True,
+    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=ROOT, check=True,
                    capture_output=True)
     assert output.stat().st_mode & 0o777 == 0o755
 

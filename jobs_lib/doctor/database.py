@@ -60,7 +60,7 @@ def _look_up(patient) -> None:
 def health(patient):
     """The engine's own settings and limits."""
     db = patient.database()
-    yield from dialects.health(db.dialect).examine(db, patient.clock())
+    yield from judge(db.dialect).examine(db, patient.clock())
 
 
 def schema(patient):
@@ -134,7 +134,7 @@ def writing(patient):
         raise NothingToAsk from None
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
-                      dialects.health(db.dialect).MAY_WRITE)
+                      judge(db.dialect).MAY_WRITE)
     else:
         yield ok("rows can be written")
 
@@ -183,6 +183,12 @@ def exports(patient):
 
 class _TakenBack(Exception):
     """Rolls the transaction back."""
+
+
+def judge(dialect):
+    """The module that judges such a server or file: `examine(db, now)` yields findings. Its MAY_WRITE says how to mend
+    that nothing can be written."""
+    return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 
 CHECKS = (connection, health, schema, writing, spool, exports)

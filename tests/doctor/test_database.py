@@ -10,7 +10,6 @@ import pytest
 
 from jobs_lib import catalogue, clock, doctor
 from jobs_lib.doctor import database
-from jobs_lib.ports import dialects
 from jobs_lib.ports.db import connect
 from jobs_lib.recipes.export_files import new_name
 from jobs_lib.schema import ddl
@@ -196,7 +195,7 @@ def server(request):
     db = migrated(url)
 
     def told(now=None):
-        return [found for found in dialects.health(db.dialect).examine(db, now or clock.now()) if found.level != "ok"]
+        return [found for found in database.judge(db.dialect).examine(db, now or clock.now()) if found.level != "ok"]
 
     yield db, told
     db.close()
@@ -236,7 +235,7 @@ def test_the_servers_clock_is_compared(server, seconds, words):
 
 def test_statement_logging_a_small_packet_and_few_connections_are_told(server):
     db, _ = server
-    health = dialects.health(db.dialect)
+    health = database.judge(db.dialect)
     fine = {"log_bin": "ON", "binlog_format": "MIXED", "max_allowed_packet": "16777216", "max_user_connections": "0",
             "max_connections": "100"}
 

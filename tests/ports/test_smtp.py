@@ -103,7 +103,8 @@ def test_commands_go_in_one_write_only_where_offered(relay, opened, stored, pipe
 
 
 def test_the_port_loads_neither_smtplib_nor_ssl_before_a_transport_is_opened(tmp_path):
-    code = ("import sys, types; from jobs_lib.ports import maildir, transports; import jobs_lib.srs, jobs_lib.addresses;"
+    code = ("import sys, types; from jobs_lib.ports import maildir, transports;"
+            "import jobs_lib.srs, jobs_lib.addresses;"
             f"t = transports.open_transport(types.SimpleNamespace(transport='maildir', maildir={str(tmp_path)!r}));"
             "print([m for m in ('smtplib', 'ssl', 'email', 'socket', 'logging', 'typing', 'dataclasses',"
             "'subprocess', 'tempfile') if m in sys.modules])")

@@ -7,6 +7,7 @@ import pytest
 
 from jobs_lib.recipes import spool
 from jobs_lib.recipes.retention import FILES_AT_ONCE
+from tests.house.source import ROOT
 
 JOB = "purge_failed_emails"
 
@@ -191,8 +192,7 @@ def test_the_mark_of_another_database_is_never_overwritten(tmp_path):
 @pytest.mark.parametrize("what", ["this program", "a home folder"])
 def test_a_folder_that_holds_more_than_a_spool_is_not_marked(tmp_path, monkeypatch, what):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    folder = str(tmp_path) if what == "a home folder" else os.path.dirname(os.path.dirname(os.path.dirname(
-        os.path.dirname(os.path.abspath(__file__)))))
+    folder = str(tmp_path if what == "a home folder" else ROOT.parent)
     with pytest.raises(spool.JobsError, match=f"holds {what}"):
         spool.mark_folder(folder, "abc123")
     assert spool.mark(folder) is None

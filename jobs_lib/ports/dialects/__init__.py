@@ -24,11 +24,3 @@ def file_of(url: str, base: str) -> str:
         return load(url).parse(url, base, 1.0).path
     except DatabaseError:                   # a URL that makes no sense, told by who connects
         return ""
-
-
-def health(dialect):
-    """The module that judges such a server or file for `jobs.py doctor`: `examine(db, now)` yields findings.
-
-    Its MAY_WRITE says how to mend that nothing can be written.
-    """
-    return __import__(dialect.__name__ + "_health", fromlist=["examine"])
