@@ -1,34 +1,15 @@
 """Which jobs the gaps in an app's tables concern: those refuse before they touch anything, the others run.
 
-What a job works on is read off the source of its module and of all that it reaches in jobs_lib/ and its recipes. That
-is only done where something is missing: all other runs know from `meta` that nothing is.
+A job says itself which tables and columns it works on (`tables` in job.py).
 """
 from __future__ import annotations
 
-import re
-import sys
-from collections import namedtuple
-from functools import lru_cache
-from importlib.util import find_spec
-from pkgutil import iter_modules
-from typing import Any
-
-from . import jobs, recipes
 from .errors import JobsError
-from .job import LAST
 from .schema import adoption
+from .schema.app_tables import TABLES
 from .schema.version import complete
-from .shards import whole
 
-IMPORT = re.compile(r"^ *(?:from [.\w]+ )?import .*?(?:\)|[^,(\\]$)", re.MULTILINE | re.DOTALL)
-# Who goes over tables by a list may work on each of them.
-EVERY = re.compile(r"\btables\(\)|schema import .*\bNAMES\b|\bREFERENCES\b|\breferences import|import references")
-TABLE = re.compile(r"(?:[{\"']|^ +)(\w+)(?:[}\"']| +\w+:)", re.MULTILINE)       # in SQL, as a word, in a list's line
-WORD = re.compile(r"\w+")
-SPOOL = "spool"              # every purge reaches its recipe, and only one with files goes into it
 MOST = 4                     # tables named in the sentence
-
-Read = namedtuple("Read", "imports tables words every")          # of a module's text; every: of all tables
 
 
 class Incomplete(JobsError):
@@ -50,47 +31,22 @@ def need(db, job, store: bool = True) -> None:
 
 
 def concerned(job, names: list[str]) -> list[str]:
-    """Those of `names` (a table, or table.column) that the job may touch."""
-    if not names or job.priority == LAST:         # which looks at all others, and leaves out what is not there
+    """Those of `names` (a table, or table.column) that the job works on."""
+    if not names:
         return []
-    tables, said = set(), set()
-    for module in _reached(job):
-        read = _read(module)
-        if read.every:
-            return names
-        tables |= read.tables
-        said |= read.words
-    return [name for name in names if name.partition(".")[0] in tables and name.rpartition(".")[2] in said]
+    worked_on = works_on(job)
+    return [name for name in names for table, _, column in [name.partition(".")]
+            if table in worked_on and (not column or column in worked_on[table])]
 
 
-def _reached(job) -> set[str]:
-    """The job's module and everything that it reaches."""
-    spool = SPOOL in job.sections and getattr(job.run, "files", True)
-    waiting, seen = [f"{jobs.__name__}.{whole(job.name)}"], set()
-    while waiting:
-        name = waiting.pop()
-        if name not in seen and (spool or name != _modules().get(SPOOL)):
-            seen.add(name)
-            waiting += _read(name).imports
-    return seen
-
-
-@lru_cache(None)
-def _modules() -> dict[str, str]:
-    """{short name: module} of what a job may reach."""
-    return {module.name: f"{package.__name__}.{module.name}" for package in (sys.modules[__package__], recipes)
-            for module in iter_modules(package.__path__) if not module.ispkg}
-
-
-@lru_cache(None)
-def _read(name: str) -> Read:
-    """What is in a module; one that has no text to read stands for every table."""
-    loader: Any = getattr(find_spec(name), "loader", None)
-    text = loader.get_source(name) if hasattr(loader, "get_source") else None
-    if text is None:
-        return Read([], set(), set(), True)
-    return Read([_modules()[word] for line in IMPORT.findall(text) for word in WORD.findall(line)
-                 if word in _modules()], set(TABLE.findall(text)), set(WORD.findall(text)), bool(EVERY.search(text)))
+def works_on(job) -> dict[str, set]:
+    """{table of the app's: its columns} that the job reads or writes."""
+    found: dict = {}
+    for line in (job.tables() if callable(job.tables) else job.tables).splitlines():
+        table, _, columns = line.partition(":")
+        if table.strip() in TABLES:
+            found.setdefault(table.strip(), set()).update(columns.split())
+    return found
 
 
 def words(names, missing: list[str]) -> str:

@@ -12,7 +12,7 @@ LAST = "last"           # after all others of a tick, and also when they have us
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
 Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections idempotency "
-                        "sample run sharded", defaults=(False,))
+                        "sample run sharded tables", defaults=(False, ""))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -26,18 +26,24 @@ idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
 sharded      whether several workers may share its queue (docs/workers.md)
+tables       what it reads and writes of the app's tables, each line `table: column column`; a table may have
+             several lines. A function that returns them, where they come from a list. tests/test_tables.py proves it
 """
+# What several jobs work on: who tells owners, who writes audit rows, and who asks which rows name a file of the spool.
+NOTIFIES = "users: id email name status\n"
+AUDITS = "audit_logs: user_id actor event severity details created_at\n"
+NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"
 SHARD = "#"         # between a job's name and the number of a shard: `retry_forwards#2`
 
 
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
-            sharded: bool = False):
+            sharded: bool = False, tables=""):
     """Describe the function below as a job; nothing is registered, the module's name is its name."""
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority!r}: expected one of {', '.join(PRIORITIES)}")
 
     def make(run) -> Job:
         return Job(run.__module__.rpartition(".")[2], "", "", schedule, priority, budget, enabled,
-                   options or {}, sections, idempotency, sample, run, sharded)
+                   options or {}, sections, idempotency, sample, run, sharded, tables)
     return make

@@ -100,9 +100,10 @@ def schema(patient):
 
 
 def _needed(patient, difference) -> bool:
-    """Whether a job that is switched on works on the table."""
-    return difference.table is None or any(concerned(job, [difference.table.name]) for job in patient.jobs
-                                           if patient.job(job).enabled)
+    """Whether a job that is switched on works on the table of the app's; the others are the jobs' own."""
+    table = difference.table
+    return table is None or table.owner == "bundle" or any(
+        concerned(job, [table.name]) for job in patient.jobs if patient.job(job).enabled)
 
 
 def _missing(difference, needed: bool):

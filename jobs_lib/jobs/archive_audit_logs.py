@@ -57,7 +57,7 @@ job = purge(
         Rule("created_at", only={"severity": "warning"}),
         Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
     ),
-    by=_Archive,
+    by=_Archive, tables="audit_logs: id user_id actor event severity ip details created_at",
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, by its age; a killed "
                 "or repeated run throws an unverified archive away, finishes a verified one, and goes on.",
     sample=("id", "event", "severity", "actor", "created_at"),

@@ -15,7 +15,7 @@ Killed at any point: each domain's result is one commit, with its notice; the ot
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import AUDITS, NOTIFIES, declare
 from ..options import Option, argument
 
 
@@ -35,6 +35,10 @@ from ..options import Option, argument
                 "one that was asked about; a killed run has changed nothing of the others.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
     sharded=True,
+    tables=NOTIFIES + AUDITS + """
+        domains: id user_id name ownership_token status dns_results checked_at next_check_at recheck_requested_at
+        domains: failing_since failures warned_at verified_at created_at
+    """,
 )
 def job(ctx):
     """Ask, judge, store, tell."""

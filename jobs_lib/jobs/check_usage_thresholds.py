@@ -18,7 +18,7 @@ Killed at any point: the rows of a user and the notice that tells of them are on
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import NOTIFIES, declare
 from ..options import Option
 
 
@@ -54,6 +54,9 @@ _LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle",
     idempotency="A user's events and their notice are one commit, judged in it again with the user's row locked, and "
                 "each event has a unique key: a killed or repeated run finds what is left and goes on.",
     sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent", "cycle_start"),
+    tables=NOTIFIES + """
+        users: bandwidth_limit_bytes email_limit billing_anchor created_at
+    """,
 )
 def job(ctx):
     """Page after page of users who have a limit."""

@@ -22,6 +22,19 @@ from ..job import declare
 from ..options import Option, argument
 
 
+def _tables() -> str:
+    from ..recipes.cascade import works_on
+    return works_on() + """
+        users: id email name status created_at deleted_at
+        aliases: active
+        failed_emails: next_attempt_at last_error finished_at claim_token claim_run told_at
+        audit_logs: actor event severity ip details created_at
+        webhooks: active disabled_at disabled_reason
+        webhook_deliveries: next_attempt_at last_error finished_at claim_token claim_run
+        export_requests: token_hash token_nonce
+    """
+
+
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
@@ -34,6 +47,7 @@ from ..options import Option, argument
     idempotency="What is to be done is read from the rows that are left, each batch is one commit with its count, and "
                 "the account's own row goes last: a killed or repeated run finds what is left and goes on.",
     sample=("id", "status", "deleted_at", "erase_after"),
+    tables=_tables,
 )
 def job(ctx):
     """Shut what is new, delete what is due, then what came in late."""

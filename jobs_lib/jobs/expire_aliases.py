@@ -15,7 +15,7 @@ has exactly one row for each time it ended, and is told of at most once.
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import AUDITS, NOTIFIES, declare
 from ..options import Option
 
 
@@ -29,6 +29,9 @@ from ..options import Option
     idempotency="An alias is deactivated, recorded and told of in one commit, by a condition that is no longer true "
                 "after it: a killed or repeated run finds what is left and goes on.",
     sample=("id", "user_id", "address", "expires_at"),
+    tables=NOTIFIES + AUDITS + """
+        aliases: id user_id address active expires_at expiry_notified_at
+    """,
 )
 def job(ctx):
     """First what has ended, then what is about to."""

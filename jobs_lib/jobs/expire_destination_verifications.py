@@ -15,7 +15,7 @@ tokens and its audit row.
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import AUDITS, NOTIFIES, declare
 from ..options import Option
 
 
@@ -33,6 +33,12 @@ from ..options import Option
                 "destination goes only when its notice is old enough, judged again in each DELETE: a killed or "
                 "repeated run finds what is left and goes on.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
+    tables=NOTIFIES + AUDITS + """
+        destinations: id user_id email verified_at reminded_at removal_notified_at created_at
+        alias_destinations: alias_id destination_id
+        destination_verifications: id destination_id expires_at created_at
+        failed_emails: id user_id destination_id status
+    """,
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""

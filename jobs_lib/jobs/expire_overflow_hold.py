@@ -14,6 +14,7 @@ and none goes unannounced. Rows go in small commits and files after them, as in 
 from __future__ import annotations
 
 from .. import options as kind
+from ..job import NOTIFIES
 from ..options import Option
 from ..recipes.retention import keep, purge
 from ..recipes.rules import Rule
@@ -43,6 +44,10 @@ job = purge(
         Rule("released_at", option="keep_released"),
     ),
     first=_warn,
+    tables=NOTIFIES + """
+        aliases: id address
+        overflow_hold: alias_id sender subject warning_id
+    """,
     idempotency="A message is marked in the commit that queues the one warning of its owner and day, and goes only "
                 "when that warning was sent 24 hours ago, judged again in each DELETE: a killed or repeated run finds "
                 "what is left and goes on.",

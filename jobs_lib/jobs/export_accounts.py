@@ -18,6 +18,13 @@ from ..job import declare
 from ..options import Option
 
 
+def _tables() -> str:
+    from ..recipes.export_write import works_on
+    return works_on() + """
+        export_requests: progress file_name sha256 token_hash token_nonce claim_token claim_run lease_until
+    """
+
+
 @declare(
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
@@ -28,6 +35,7 @@ from ..options import Option
                 "finished file; a killed or repeated run begins an unfinished one anew and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     sharded=True,
+    tables=_tables,
 )
 def job(ctx):
     """Expire what is over, then make what waits."""

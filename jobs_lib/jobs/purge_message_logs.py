@@ -30,6 +30,11 @@ job = purge(
     options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users may choose a shorter "
                                  "time, from 3 days on. `off` keeps all rows, also of users who chose a time.")},
     rules=(Rule("created_at"),), within=_totals, more=_of_owners,
+    tables="""
+        users: id log_retention_days
+        message_logs: user_id alias_id
+        header_snapshots: message_log_id
+    """,
     idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed or repeated run finds "
                 "what is left and counts no message twice.",
     sample=("id", "direction", "status", "bytes_used", "created_at"),

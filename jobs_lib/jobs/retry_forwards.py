@@ -12,7 +12,7 @@ Killed at any point: nothing is lost, and at most the one message that was on th
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import NAMES_FILES, NOTIFIES, declare
 from ..options import Option
 
 
@@ -28,6 +28,13 @@ from ..options import Option
                 "repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
     sharded=True,
+    tables=NOTIFIES + NAMES_FILES + """
+        aliases: id address
+        destinations: id user_id email verified_at
+        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status attempts
+        failed_emails: next_attempt_at last_attempt_at last_code last_error created_at finished_at claim_token claim_run
+        failed_emails: lease_until uncertain told_at notice_id
+    """,
 )
 def job(ctx):
     """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""

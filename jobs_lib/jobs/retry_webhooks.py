@@ -13,7 +13,7 @@ Killed at any point: nothing is lost, and at most the requests in flight are sen
 from __future__ import annotations
 
 from .. import options as kind
-from ..job import declare
+from ..job import AUDITS, NOTIFIES, declare
 from ..options import Option
 
 
@@ -30,6 +30,13 @@ from ..options import Option
                 "repeats at most the requests in flight, with the same id and body, which an endpoint knows them by.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
     sharded=True,
+    tables=NOTIFIES + AUDITS + """
+        webhooks: id user_id url secret previous_secret previous_secret_expires_at active disabled_at disabled_reason
+        webhooks: failing_since
+        webhook_deliveries: id user_id webhook_id event_id event_type payload status attempts next_attempt_at
+        webhook_deliveries: last_attempt_at response_status response_excerpt last_error created_at finished_at
+        webhook_deliveries: claim_token claim_run lease_until uncertain
+    """,
 )
 def job(ctx):
     """Send what is due."""

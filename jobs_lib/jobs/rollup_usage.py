@@ -34,6 +34,10 @@ from ..options import Option, argument
     idempotency="A day is written as what its log rows and their totals add up to, in one commit: done twice or killed "
                 "half-way, it is the same.",
     sample=("day", "users"),
+    tables="""
+        users: id status
+        message_logs: id user_id bytes_used created_at
+    """,
 )
 def job(ctx):
     """Find the days that are due, add each up, and delete what is past its time."""

@@ -30,6 +30,11 @@ from ..options import Option
                 "repeats at most the one notice in flight, with the same bytes and Message-ID.",
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
     sharded=True,
+    tables="""
+        users: id status
+        failed_emails: id user_id status next_attempt_at created_at uncertain
+        export_requests: id user_id status token_hash token_nonce expires_at
+    """,
 )
 def job(ctx):
     """Send what is due."""

@@ -33,6 +33,17 @@ def order() -> list:
     return [mine[name] for name in names]
 
 
+def works_on() -> str:
+    """What is read and changed to delete an account, as Job's `tables` says it."""
+    own = {name: {*table(name).key, *({"status", "lease_until"} if is_queue(name) else ()),
+                  *(column for column in KEPT if column in columns(name))}
+           for name in dict.fromkeys(reference.table for reference in references.REFERENCES)}
+    for reference in references.REFERENCES:
+        if reference.goes != "later":
+            own[reference.table].add(reference.column)
+    return "".join(f"{name}: {' '.join(sorted(found))}\n" for name, found in own.items())
+
+
 def is_queue(name: str) -> bool:
     """Whether its rows are claimed by the runs that work on them."""
     return "claim_run" in columns(name)

@@ -78,6 +78,12 @@ def _read_back(file) -> tuple[int, str]:
 
 # Reading
 
+def works_on() -> str:
+    """What is read for it, as Job's `tables` says it."""
+    return "".join(f"{kind.table}: {' '.join((*kind.columns, *kind.order))} {'' if kind.through else _owner(kind)}\n"
+                   for kind in KINDS)
+
+
 def _owner(kind) -> str:
     return "id" if kind.table == "users" else "user_id"
 

@@ -12,7 +12,7 @@ from itertools import chain
 
 from .. import clock
 from ..errors import Busy, JobsError
-from ..job import Job
+from ..job import NAMES_FILES, Job
 from ..options import Option, duration, optional, show_duration
 
 MOST_SHARE, MOST_ROWS = 0.5, 10_000     # what a shortened limit may delete without being confirmed
@@ -84,6 +84,11 @@ class Purge:
             known.store()
         return counts
 
+    def works_on(self, sample: tuple = ()) -> str:
+        """The lines of Job's `tables` that follow from the rules."""
+        columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only) if column]
+        return f"{self.table}: id {' '.join((*columns, *sample))}\n" + (NAMES_FILES if self.files else "")
+
     def show(self, ctx, chosen, trouble: str | None) -> dict:
         """In a dry run: what `delete` would do, and its counts. `trouble`: why a run would stop instead."""
         from .preview import preview
@@ -105,11 +110,15 @@ class Purge:
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
           priority: str = "low", sections: tuple = (), sample: tuple = (), idempotency: str = IDEMPOTENT,
-          first=None, within=None, more=None, by: type[Purge] = Purge) -> Job:
-    """A job whose function is a Purge, or a kind of its own that is `by`; the rest is as in Job."""
+          first=None, within=None, more=None, tables: str = "", by: type[Purge] = Purge) -> Job:
+    """A job whose function is a Purge, or a kind of its own that is `by`; the rest is as in Job.
+
+    `tables` is what it works on besides the columns of its rules and its sample.
+    """
+    run = by(table, rules, files, first, within, more)
     return Job("", "", "", schedule, priority, BUDGET, True, options or {},
-               (*sections, *(("spool",) if files else ())), idempotency, sample,
-               by(table, rules, files, first, within, more))
+               (*sections, *(("spool",) if files else ())), idempotency, sample, run,
+               tables=lambda: run.works_on(sample) + tables)
 
 
 def delete_all(ctx, walk, selections, counts: dict, total: int | None, cutoffs) -> None:

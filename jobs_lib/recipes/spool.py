@@ -36,7 +36,7 @@ def unneeded(db, raw_path: str, still: str = "") -> bool:
     """Whether no row names the file. `still` narrows `failed_emails`: rows that need it, such as `status <> 'sent'`."""
     for table in NAMING_TABLES:
         rule = f" AND {still}" if still and table == "failed_emails" else ""
-        if db.row(f"SELECT id FROM {{{table}}} WHERE raw_path = :raw_path{rule} LIMIT 1", raw_path=raw_path):
+        if db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path{rule} LIMIT 1", raw_path=raw_path):
             return False
     return True
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 import re
 
 from .. import schedule, schedule_words, settings
+from ..adoption import works_on
 from ..job import PRIORITIES
+from ..schema.app_tables import TABLES
+from ..schema.tables import column_names
 from .layout import wrapped
 
 WIDTH = 100
@@ -170,6 +173,11 @@ def _job(job) -> list[str]:
     if job.sections:
         links = ", ".join(f"[`[{name}]`](configuration.md#{name})" for name in job.sections)
         lines.append(f"- Reads {links} too.")
+    if tables := works_on(job):
+        lines.append("- Needs these tables and columns, if your app has its own:")
+        for name in filter(tables.get, TABLES):
+            listed = ", ".join(column for column in column_names(name) if column in tables[name])
+            lines += wrapped(f"`{name}`: {listed}", WIDTH, "  - ", "    ")
     options, arguments = _parted(job)
     return [*lines, *(["", *_table(options)] if options else []),
             *(["", "For one run, by `--set` alone:", "", *_table(arguments)] if arguments else [])]

@@ -81,7 +81,7 @@ def test_the_limit_is_fixed_when_the_run_begins(bench):
 # What a job adds: a condition, a step before, something kept of each batch, further rows
 
 def test_one_more_condition_is_judged_again_when_the_row_goes(bench):
-    job = SESSIONS._replace(run=Purge("sessions", (Rule("expires_at", option=None, also=lambda ctx: (
+    job = SESSIONS._replace(tables="", run=Purge("sessions", (Rule("expires_at", option=None, also=lambda ctx: (
         "NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {sessions}.user_id AND {users}.status = :word)",
         {"word": "kept"})),)))
     bench.table("users", [{"id": 1, "status": "kept"}, {"id": 2}, {"id": 3}])
@@ -136,7 +136,7 @@ def test_a_batch_whose_rows_changed_while_they_were_kept_is_done_again(bench):
         if len(calls) == 1:                     # as if another program had inserted a row in between
             db.execute("UPDATE {message_logs} SET created_at = :now WHERE id = 2", now=bench.now)
     bench.table("users", [{"name": ""}])
-    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), within=within))
+    job = LOGS._replace(tables="", run=Purge("message_logs", (Rule("created_at"),), within=within))
     assert bench.run(job) == {"deleted": 2}
     assert len(calls) == 2
     assert bench.rows("users")[0]["name"] == "x"            # what the first attempt did is undone

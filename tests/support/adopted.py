@@ -1,9 +1,12 @@
 """The database of an app that was there before: its tables have other names, and so has each of their columns."""
 from __future__ import annotations
 
+from functools import lru_cache
+
+from jobs_lib import adoption
 from jobs_lib.ports.db import connect
 from jobs_lib.ports.names import Names
-from jobs_lib.ports.notation import Statement
+from jobs_lib.ports.notation import Statement, scan
 from jobs_lib.schema import app_tables, ddl
 from jobs_lib.schema.tables import table
 
@@ -32,7 +35,7 @@ def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
     return url
 
 
-class Listening(Names):
+class _Listening(Names):
     """Hears which columns a statement names."""
 
     def __init__(self) -> None:
@@ -45,11 +48,26 @@ class Listening(Names):
             self.heard.add(f"{table}.{name}")
         return super().column(table, name)
 
+    def ours(self, table: str) -> dict:
+        """`SELECT *` names them all."""
+        for name in COLUMNS.get(table, ()):
+            self.column(table, name)
+        return super().ours(table)
+
+
+@lru_cache(None)
+def _named(sql: str, dialect) -> frozenset[str]:
+    names = _Listening()
+    Statement(sql, dialect, names)
+    return frozenset(names.heard.union(piece for kind, piece in scan(sql) if kind == "table" and piece in TABLES))
+
 
 def named(statements, dialect) -> set[str]:
     """`table` and `table.column` of the app's that these statements name."""
-    names = Listening()
-    for sql in statements:
-        Statement(sql, dialect, names)
-    tables = {name for name in TABLES if any("{" + name + "}" in sql for sql in statements)}
-    return names.heard | tables
+    return {name for sql in set(statements) for name in _named(sql, dialect)}
+
+
+def needed(job) -> set[str]:
+    """The same of all that the job says it works on."""
+    return {name for table, columns in adoption.works_on(job).items()
+            for name in (table, *(f"{table}.{column}" for column in columns))}

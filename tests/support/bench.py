@@ -27,7 +27,7 @@ from jobs_lib.ports.http import ANSWERED, Response
 from jobs_lib.ports.mail import FINAL, IN_MEMORY, SENT, Result
 from jobs_lib.recipes.spool import mark_folder
 from jobs_lib.schema.tables import NO_DEFAULT, table
-from tests.support import databases
+from tests.support import adopted, databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 UP = timedelta(days=20_000)         # that the host is up by then: whatever time a test may choose
@@ -176,6 +176,9 @@ class Bench:
             self.result = runner.run(job, ports.given, ports, request, console)
         finally:
             ports.close()
+        if job.tables:
+            unsaid = adopted.named(ports.heard, self.db.dialect) - adopted.needed(job)
+            assert not unsaid, f"{job.name} works on {sorted(unsaid)}, and its `tables` does not say so"
         self.samples = console.samples
         return self.result
 
@@ -296,6 +299,7 @@ class _Ports(Ports):
     def __init__(self, given, bench: Bench) -> None:
         super().__init__(given)
         self.given, self._bench = given, bench
+        self.heard: set = set()                 # the statements of this run
         self.now = lambda: bench.now
         self.monotonic, self.sleep = bench.clock.monotonic, bench.clock.sleep
         self.boot = bench.boot
@@ -320,6 +324,7 @@ class _Ports(Ports):
         return self._bench.dns
 
     def _hear(self, sql: str, values: dict) -> None:
+        self.heard.add(sql)
         self._bench.statements.append(sql)
         if self._bench.on_statement:
             self._bench.on_statement(sql, values)

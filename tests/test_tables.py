@@ -1,0 +1,59 @@
+"""What each job says that it works on of the app's tables is what its statements name: no more, and no less.
+
+That it is no less is looked at in each run of all other tests, too (tests/support/bench.py).
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import catalogue
+from jobs_lib.job import LAST
+from jobs_lib.ports.http import ANSWERED, Response
+from jobs_lib.sample import service
+from tests.support import adopted
+from tests.test_hostile_rows import configured, due
+
+JOBS = [job for job in catalogue.load_all() if job.priority != LAST]        # that one leaves out what is not there
+OWNER, CLOSED, LEAVING = 9_000, 9_001, 9_002
+NOTICES = 60
+
+
+def filled(bench) -> None:
+    """A service in which each job has something to do, and each way that a row can go is gone by one of them."""
+    configured(bench)
+    service.fill(bench.db, str(bench.spool_dir), bench.now)
+    for owner, deleted in ((OWNER, None), (CLOSED, bench.ago(hours=1)), (LEAVING, bench.ago(days=8))):
+        for name, rows in due(bench, owner).items():
+            if name == "users" and deleted:
+                rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
+            bench.table(name, rows)
+    # More than half of a limit: then the one queue of mail looks whether others wait in the other.
+    bench.table("notifications", [{**due(bench, OWNER)["notifications"][0], "id": 50_000 + number}
+                                  for number in range(NOTICES)])
+    bench.dns.update({(f"club{OWNER}.example", "TXT"): ["porter-verify=t"],
+                      (f"club{OWNER}.example", "MX"): [(10, "mx.alias.example")]})
+    bench.web.answer = lambda request: Response(ANSWERED, 410)
+
+
+def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20
+    filled(bench)
+    named: dict = {job.name: set() for job in JOBS}
+    for options in ({"mail.per_hour": str(NOTICES)}, {}, {}):       # a day each
+        for job in JOBS:
+            for dry_run in (True, False):
+                bench.run(job, dry_run=dry_run, **options)
+                named[job.name] |= adopted.named(bench.statements, bench.db.dialect)
+        bench.now += timedelta(days=1)
+    unsaid = {job.name: names for job in JOBS if (names := sorted(named[job.name] - adopted.needed(job)))}
+    unused = {job.name: names for job in JOBS if (names := sorted(adopted.needed(job) - named[job.name]))}
+    assert (unsaid, unused) == ({}, {})
+
+
+def test_the_look_at_a_queue_needs_no_more_than_its_job(bench):     # R59
+    """So where a job can run, its queue can be looked at."""
+    filled(bench)
+    bench.run("check_jobs")
+    needs = [adopted.needed(job) for job in JOBS]
+    asked = [names for sql in bench.statements if (names := adopted.named([sql], bench.db.dialect))]
+    assert len(asked) > 10
+    assert [names for names in asked if not any(names <= needed for needed in needs)] == []
