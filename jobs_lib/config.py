@@ -147,7 +147,7 @@ class Config:
                 section, option = job.name if job else "", section
             known = _options_of(section, job)
             if not equals or option not in known:
-                raise UsageError(_wrong_override(section, option, known, job))
+                raise UsageError(_wrong_override(section, option, known, job, bool(equals)))
             mask = known[option].kind.mask
             if mask and mask(value.strip()) != value.strip():
                 raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by every user of this "
@@ -261,7 +261,7 @@ def _options_of(section: str, job: Job | None) -> dict:
     return settings.SECTIONS.get(section, {})
 
 
-def _wrong_override(section: str, option: str, known: dict, job: Job | None) -> str:
+def _wrong_override(section: str, option: str, known: dict, job: Job | None, given: bool) -> str:
     from .text import did_you_mean
 
     if not section:
@@ -270,6 +270,8 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None) -> 
     if not known:
         near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
         return f"--set {name}: there is no section [{shown_name(section)}]{near}"
+    if not option or not (given or option in known):
+        return f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"
     if option not in known:
         return f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has {', '.join(known)})"
     return f"--set {name}: expected {name}=VALUE"

@@ -33,7 +33,7 @@ def argument(kind: Kind, default: str, meaning: str) -> Option:
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 BYTES = {"B": 1, "KB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3}
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
-LONGEST_DAYS = 36_500
+LONGEST_DAYS, LARGEST_GB = 36_500, 1_000_000
 STARS = "********"
 SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
 ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
@@ -74,6 +74,20 @@ def _any(value: str) -> str:
     return value
 
 
+def _is_port(word: str) -> bool:
+    return word.isascii() and word.isdecimal() and len(word) < 6 and 0 < int(word) < 65536
+
+
+def _need_port(url: str) -> None:
+    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the URL is quoted."""
+    server = url.partition("://")[2].partition("?")[0]
+    server = server.rpartition("@")[2] if "@" in server else server
+    server = server.partition("/")[0]
+    port = server.rpartition("]")[2] if "]" in server else server       # [::1]:6379
+    if ":" in port and not _is_port(port.rpartition(":")[2]):
+        raise ValueError("expected a port of 1-65535 behind the host")
+
+
 def _file_url(rest: str) -> None:
     path, _, parameters = rest.partition("?")
     if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
@@ -87,12 +101,15 @@ def _server_url(rest: str) -> None:
     _, colon, port = server.partition(":")
     if not login.partition(":")[0] or not name or "/" in name:
         raise ValueError("expected mysql://user:password@host:3306/name, the name without a slash")
-    if colon and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
+    if colon and not _is_port(port):
         raise ValueError("expected a port of 1-65535 in mysql://user:password@host:3306/name")
     options = dict(word.partition("=")[::2] for word in parameters.split("&") if word)
     if not {"unix_socket", "ssl_ca", "tls"} >= options.keys() or options.get("tls", "on") not in TLS:
         raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path, "
                          f"?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if options.get("tls") in ("off", "on") and options.get("ssl_ca"):
+        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies nothing: keep one of the "
+                         "two")
     if options.get("tls") == "ca" and not options.get("ssl_ca"):
         raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that signed the certificate")
 
@@ -152,6 +169,7 @@ def _url(value: str) -> str:
     scheme, _, rest = value.partition("://")
     if scheme.lower() not in ("http", "https") or not rest.strip("/") or " " in rest or not value.isprintable():
         raise ValueError("expected a URL such as https://mail.example.org")
+    _need_port(value)
     return value
 
 
@@ -189,12 +207,16 @@ def _address(value: str) -> str:
 def _redis(value: str) -> str:
     if value.partition("://")[0] not in ("redis", "rediss", "unix") or "://" not in value:
         raise ValueError("expected redis://host:6379/0, rediss://... or unix:///path/redis.sock")
+    if not value.startswith("unix:"):
+        _need_port(value)
     return _text(value)
 
 
 def _broker(value: str) -> str:
     if value.partition("://")[0] not in ("amqp", "amqps", "redis", "rediss") or "://" not in value:
         raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or redis://host:6379/0")
+    for each in value.split(";"):               # several brokers, of which Celery takes the first that answers
+        _need_port(each)
     return _text(value)
 
 
@@ -219,7 +241,7 @@ def _nameserver(value: str) -> tuple:
         ip_address(address)
     except ValueError:
         raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a name") from None
-    if not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
+    if not _is_port(port):
         raise ValueError("expected a port of 1-65535 behind the address")
     return address, int(port)
 
@@ -283,6 +305,8 @@ def _size(value: str) -> int:
         if word.endswith(unit) and number.isascii() and number.isdecimal() and len(number) < 16:
             if int(number) == 0:
                 raise ValueError(ZERO)
+            if int(number) * BYTES[unit] > LARGEST_GB * BYTES["GB"]:
+                raise ValueError(f"expected at most {LARGEST_GB}GB")
             return int(number) * BYTES[unit]
     raise ValueError("expected a size with its unit, such as 500KB, 25MB or 2GB")
 
@@ -354,6 +378,20 @@ def choice(*words: str) -> Kind:
         from .text import did_you_mean
         raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
     return Kind(" or ".join(words), parse)
+
+
+def limited(kind: Kind, low: str, high: str = "") -> Kind:
+    """A value of the kind within both limits, which are written as such values."""
+    least, most = kind.parse(low), kind.parse(high) if high else None
+
+    def parse(value: str):
+        found = kind.parse(value)
+        if found < least:
+            raise ValueError(f"expected at least {low}")
+        if most is not None and found > most:
+            raise ValueError(f"expected at most {high}")
+        return found
+    return kind._replace(name=f"{kind.name}, {f'{low}-{high}' if high else f'{low} or more'}", parse=parse)
 
 
 def optional(kind: Kind) -> Kind:

@@ -11,6 +11,8 @@ from .options import Option
 from .ports.mail import DEFAULT_PAUSE_PATTERNS
 
 LOCAL = "localhost"             # until the service has a domain
+LEAST_MEMORY = "32MB"           # Python, the standard library and our own code take about 20
+_BUDGET = kind.limited(kind.duration, "1s", "1d")
 _LIMIT = kind.optional(kind.integer(1, 10_000_000))
 
 
@@ -38,7 +40,7 @@ SECTIONS = {
         "state_dir": Option(kind.folder, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),
-        "log_size": Option(kind.size, "1MB", "A log file that grows past this is rotated."),
+        "log_size": Option(kind.limited(kind.size, "1KB", "1GB"), "1MB", "A log file that grows past this is rotated."),
         "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
         "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. Europe/Berlin. "
                                                  "Times in the database are always UTC."),
@@ -47,14 +49,14 @@ SECTIONS = {
                        "or a home folder on NFS, the database; or both."),
         "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the workers of RQ or Celery "
                                                 "(docs/workers.md)."),
-        "budget": Option(kind.duration, "4m", "How long one `run-due` may work. Stay a minute under the time "
+        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the time "
                                               "after which your host kills a process."),
-        "grace": Option(kind.duration, "30s", "A run that hangs this long past its budget is ended."),
-        "max_clock_jump": Option(kind.optional(kind.duration), "1d",
+        "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s", "A run that hangs this long past its budget is ended."),
+        "max_clock_jump": Option(kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
                                  "When the clock is further than this from the last run, forward or back, nothing is "
                                  "deleted, expired or given up by its age until a run an hour later finds that the "
                                  "clock went on evenly (docs/failures.md). off: the clock is always trusted."),
-        "memory": Option(kind.optional(kind.size), "off",
+        "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
                          "A run stops, and goes on next time, before it uses this much memory: set it under "
                          "your host's limit."),
         "app_url": Option(kind.or_empty(kind.url), "", "Base of every link in a mail, e.g. https://mail.example.org."),
@@ -128,7 +130,7 @@ SECTIONS["dns"] = {
     "dkim_key": Option(kind.text, "", "The public key (p=) that a TXT record may hold at that name instead."),
     "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the TXT record that "
                                                             "proves whose it is."),
-    "timeout": Option(kind.duration, "5s", "For one question, all name servers and repeats together."),
+    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s", "For one question, all name servers and repeats together."),
     "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
 }
 SECTIONS["notifications"] = {
@@ -148,7 +150,7 @@ SECTIONS["export"] = {
     "keep": Option(kind.duration, "7d", "So long a finished export can be downloaded; then its file goes."),
 }
 SECTIONS["webhooks"] = {
-    "timeout": Option(kind.duration, "15s", "How long one request may take, from the look-up of the name to the end of "
+    "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s", "How long one request may take, from the look-up of the name to the end of "
                                             "the answer."),
     "concurrency": Option(kind.integer(1, 64), "8", "Requests at once: at most one to an endpoint, two to a host."),
     "allow_networks": Option(kind.several(kind.network, least=0), "",
@@ -168,7 +170,7 @@ SECTIONS["alerts"] = {
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service such as "
                                                             "healthchecks tells you when the calls stop, which is how "
                                                             "you hear that cron has stopped. Empty: nothing."),
-    "timeout": Option(kind.duration, "5s", "How long such a call may take."),
+    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s", "How long such a call may take."),
     "after_failures": Option(kind.integer(1, 1000), "3", "A job that fails so often in a row is told of."),
     "queue_age": Option(kind.optional(kind.duration), "6h", "What has been due for longer in a queue is told of."),
     "queue_depth": Option(_LIMIT, "5000", "A queue with more that is due is told of."),
@@ -227,7 +229,7 @@ JOB_ALERTS = {
 JOB_OPTIONS = {
     "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
     "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
-    "budget": Option(kind.duration, None, "How long one run works before it leaves the rest to the next."),
+    "budget": Option(_BUDGET, None, "How long one run works before it leaves the rest to the next."),
     **JOB_ALERTS,
 }
 

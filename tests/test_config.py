@@ -274,6 +274,9 @@ def test_set_names_an_option_of_the_job_or_of_any_section(load):
     ("dleays=1h", "--set dleays: [retry_forwards] has no such option; did you mean 'delays'?"),
     ("mial.port=25", "--set mial.port: there is no section [mial]; did you mean 'mail'?"),
     ("delays", "--set delays: expected delays=VALUE"),
+    ("x", "--set x: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"),
+    ("=hunter2", "--set (no name): expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"),
+    ("core.=1", "--set core.(no name): expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"),
     ("mail.port", "--set mail.port: expected mail.port=VALUE"),
 ])
 def test_a_wrong_override_is_wrong_usage(load, word, expected):

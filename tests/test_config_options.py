@@ -54,6 +54,7 @@ def test_a_size_that_is_shown_is_read_as_the_same(size):
     (kind.optional(kind.duration).parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything'), or off"),
     (kind.duration.parse, "99999d", "expected at most 36500d"),
     (kind.size.parse, "25", "expected a size with its unit, such as 500KB, 25MB or 2GB"),
+    (kind.size.parse, "999999999999999GB", "expected at most 1000000GB"),
     (kind.size.parse, "0MB", "expected more than 0 (0 could mean 'off' or 'everything')"),
     (kind.integer(5, 10).parse, "11", "expected a whole number, 5-10"),
     (kind.integer(5, 10).parse, "7.0", "expected a whole number, 5-10"),
@@ -108,6 +109,46 @@ def test_no_password_is_ever_shown(password):
     assert password not in kind.hide_password(f"mysql://user:{password}@host/name")
 
 
+@pytest.mark.parametrize("name, url", [
+    ("worker.redis", "redis://:hunter2@localhost:{}/0"), ("worker.redis", "rediss://localhost:{}"),
+    ("worker.redis", "redis://[::1]:{}/0"), ("worker.broker", "amqp://me:hunter2@localhost:{}//"),
+    ("worker.broker", "amqp://me:hunter2@here//;amqps://there:{}//"), ("worker.broker", "redis://localhost:{}/0"),
+    ("core.app_url", "https://mail.example.org:{}/app"), ("export.url", "https://mail.example.org:{}"),
+    ("notifications.unsubscribe_url", "http://mail.example.org:{}/no?x=1:2"),
+    ("alerts.webhook", "https://mail.example.org:{}/hunter2"), ("alerts.ping_url", "https://mail.example.org:{}/x"),
+    ("core.database", "mysql://me:hunter2@host:{}/name"), ("dns.nameservers", "192.0.2.1:{}"), ("mail.port", "{}"),
+    ("archive.store", "ftps://me:hunter2@host:{}/folder"),
+])
+def test_a_port_that_there_cannot_be_is_refused(name, url):                # R63
+    kind_of = dict(EVERY)[name].kind
+    assert kind_of.parse(url.format(8443))
+    for port in ("99999", "65536", "0", "x", "-1"):
+        with pytest.raises(ValueError, match="1-65535|port") as caught:
+            kind_of.parse(url.format(port))
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, low, high", [
+    ("core.memory", "32MB", None), ("core.log_size", "1KB", "1GB"), ("core.max_clock_jump", "1h", "366d"),
+    ("core.budget", "1s", "1d"), ("core.grace", "1s", "1h"), ("purge_sessions.budget", "1s", "1d"),
+    ("webhooks.timeout", "1s", "5m"), ("dns.timeout", "1s", "1m"), ("alerts.timeout", "1s", "1m"),
+    ("alerts.disk_free", None, "1000000GB"),
+])
+def test_a_value_that_nobody_means_is_refused(name, low, high):            # R63
+    kind_of = dict(EVERY)[name].kind
+    for limit, step, words in ((low, -1, "least"), (high, 1, "most")):
+        if limit is None:
+            continue
+        assert kind_of.parse(limit) is not None
+        number, unit = re.match("([0-9]+)(.*)", limit).groups()
+        if int(number) + step:
+            with pytest.raises(ValueError, match=f"^expected at {words} {limit}"):
+                kind_of.parse(f"{int(number) + step}{unit}")
+    if low == "1KB":
+        with pytest.raises(ValueError, match="^expected at least 1KB"):
+            kind_of.parse("1023B")
+
+
 def test_the_mail_ports_patterns_can_be_written_as_a_list():
     option = settings.SECTIONS["mail"]["pause_patterns"]
     assert option.kind.parse(option.default) == DEFAULT_PAUSE_PATTERNS
@@ -127,6 +168,8 @@ def test_the_mail_ports_patterns_can_be_written_as_a_list():
     ("mysql://me:hunter2@host/name?ssl=1", "expected nothing after"),
     ("mysql://me:hunter2@host/name?tls=maybe", "?tls=off|on|ca|verify"),
     ("mysql://me:hunter2@host/name?tls=ca", "expected &ssl_ca=/path with ?tls=ca"),
+    ("mysql://me:hunter2@host/name?tls=off&ssl_ca=/hunter2", "expected ?ssl_ca=/path without &tls=off"),
+    ("mysql://me:hunter2@host/name?ssl_ca=/hunter2&tls=on", "expected ?ssl_ca=/path without &tls=on"),
 ])
 def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said):
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
