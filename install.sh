@@ -74,8 +74,8 @@ set_up() {
     cd "$home"
     umask 077
     find_python
-    say "Python: $version ($python)"
     packages
+    say "Python: $version ($python)"
     folders
     configuration
     database

@@ -10,6 +10,12 @@ SCRIPT = _ABOVE if PACKED else os.path.join(_ABOVE, "jobs.py")
 HOME = os.path.dirname(SCRIPT)
 
 
+def python() -> str:
+    """For the lines of cron: the Python that install.sh gave the packages to, whichever is asked; else this one."""
+    own = os.path.join(HOME, ".venv", "bin", "python")
+    return own if os.access(own, os.X_OK) else sys.executable
+
+
 def add_packages() -> None:
     """Let an app that imports `jobs_lib` find the packages that came with it, after its own: jobs.py does so itself."""
     for name in ("vendor", ".venv/lib/python{}.{}/site-packages".format(*sys.version_info)):

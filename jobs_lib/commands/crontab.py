@@ -16,7 +16,7 @@ from datetime import timedelta
 from .. import catalogue, installed_crontab, schedule
 from ..errors import FAILED, OK, JobsError, UsageError
 from ..options import show_duration
-from ..place import HOME, SCRIPT
+from ..place import HOME, SCRIPT, python
 from ..render import crontab, crontab_check
 from ..text import one_of
 
@@ -76,7 +76,7 @@ def place(session) -> crontab.Place:
     """Where this installation is. Its Python stays unresolved, since that of a virtual environment is a link."""
     path = os.path.abspath(session.config.path)
     elsewhere = path != os.path.join(HOME, "config.ini")
-    return crontab.Place(sys.executable, SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
+    return crontab.Place(python(), SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
 
 
 def same_clock(zone, now) -> bool:

@@ -114,6 +114,27 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
     assert "; mine" in (host / "config.ini").read_text()
 
 
+@pytest.mark.slow
+def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install, tmp_path):       # R64
+    run = install()
+    ours = host / ".venv" / "bin" / "python"
+    assert f"Python: {'%d.%d' % sys.version_info[:2]} ({ours})" in run.stdout.split("\n")
+    printed = run.stdout.partition("crontab -e`.\n\n")[2]
+    for python in (sys.executable, "/usr/bin/python3", str(ours)):
+        if os.access(python, os.X_OK):
+            assert subprocess.run([python, host / "jobs.py", "crontab"], capture_output=True, text=True, env={},
+                                  timeout=60).stdout == printed
+    line = next(words for words in printed.split("\n") if words.endswith(" run-due") and words[0] != "#")
+    command = line.split(" ", 5)[5].replace("\\%", "%")
+    assert command.startswith(f"'{ours}' ")
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/", timeout=60,
+                          env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    shutil.rmtree(host / ".venv")
+    again = subprocess.run([sys.executable, host / "jobs.py", "crontab"], capture_output=True, text=True, timeout=60)
+    assert f" * * * * {sys.executable} " in again.stdout
+
+
 def test_a_broken_configuration_is_told_and_no_crontab_is_printed(host, install):
     (host / "config.ini").write_text("[mail]\nport = abc\n")
     run = install(blocked=("venv", "pip"))
