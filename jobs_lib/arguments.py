@@ -51,6 +51,11 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{word!r} is one word too many")
         return found
 
+    def _print_message(self, message, file=None) -> None:
+        """argparse's own keeps it to itself when the help cannot be written."""
+        if message:
+            (file or sys.stderr).write(message)
+
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
         name = self.prog.partition(" ")[2]

@@ -5,7 +5,7 @@ import os
 import sys
 
 from . import catalogue, config
-from .console import Console, folded, guard
+from .console import Console, Output, folded, guard
 from .errors import CONFIG, FAILED, HARD_LIMIT, ConfigError, JobsError, Stopped, UsageError
 from .place import HOME
 from .ports import Ports
@@ -52,8 +52,8 @@ def _main(argv: list[str]) -> int:
         _flushed(sys.stdout)
         return FAILED
     except OSError as error:                 # a folder that may not be written, a full disk
-        if not error.filename and not _flushed(sys.stdout):
-            return FAILED
+        if error.filename == Output.NAME:
+            _flushed(sys.stdout, silent=True)
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
 
@@ -86,7 +86,7 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     return f"jobs.py: an unexpected error: {words}{place}. Please report it"
 
 
-def _flushed(stream) -> bool:
+def _flushed(stream, silent: bool = False) -> bool:
     """Whether all that was printed is written: else it is said here, not by the interpreter's end (exit code 120)."""
     try:
         if stream is not None:
@@ -94,8 +94,8 @@ def _flushed(stream) -> bool:
         return True
     except (OSError, ValueError) as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())      # the rest has to go somewhere
-        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
-            _say(f"jobs.py: standard output: {getattr(error, 'strerror', None) or error}", FAILED)
+        if stream is sys.stdout and not silent and not isinstance(error, BrokenPipeError):
+            _say(f"jobs.py: {Output.NAME}: {getattr(error, 'strerror', None) or error}", FAILED)
         return False
 
 

@@ -110,12 +110,41 @@ class Terminal:
         return getattr(self.bare, name)
 
 
+class Output:
+    """Standard output, named by the error of a write to it: else that could be of any file."""
+
+    NAME = "standard output"
+
+    def __init__(self, stream) -> None:
+        self.bare = stream
+
+    def write(self, text: str) -> int:
+        """All of it, or an OSError with the name."""
+        return self._named(self.bare.write, text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        self._named(self.bare.flush)
+
+    def _named(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except OSError as error:
+            error.filename = error.filename or self.NAME
+            raise
+
+    def __getattr__(self, name: str):
+        return getattr(self.bare, name)
+
+
 def guard() -> None:
     """From here on nothing is written to a terminal but by way of `Terminal`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if _is_terminal(stream) and not isinstance(stream, Terminal):
             setattr(sys, name, Terminal(stream))
+        elif name == "stdout" and stream is not None and not isinstance(stream, (Terminal, Output)):
+            sys.stdout = Output(stream)             # type: ignore[assignment]
 
 
 def control(stream, sequence: str) -> None:

@@ -108,8 +108,8 @@ def _server_url(rest: str) -> None:
         raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path, "
                          f"?ssl_ca=/path or ?tls={'|'.join(TLS)}")
     if options.get("tls") in ("off", "on") and options.get("ssl_ca"):
-        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies nothing: keep one of the "
-                         "two")
+        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies nothing: keep one "
+                         "of the two")
     if options.get("tls") == "ca" and not options.get("ssl_ca"):
         raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that signed the certificate")
 

@@ -51,7 +51,8 @@ SECTIONS = {
                                                 "(docs/workers.md)."),
         "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the time "
                                               "after which your host kills a process."),
-        "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s", "A run that hangs this long past its budget is ended."),
+        "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s",
+                        "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
                                  "When the clock is further than this from the last run, forward or back, nothing is "
                                  "deleted, expired or given up by its age until a run an hour later finds that the "
@@ -130,7 +131,8 @@ SECTIONS["dns"] = {
     "dkim_key": Option(kind.text, "", "The public key (p=) that a TXT record may hold at that name instead."),
     "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the TXT record that "
                                                             "proves whose it is."),
-    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s", "For one question, all name servers and repeats together."),
+    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+                      "For one question, all name servers and repeats together."),
     "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
 }
 SECTIONS["notifications"] = {
@@ -150,8 +152,8 @@ SECTIONS["export"] = {
     "keep": Option(kind.duration, "7d", "So long a finished export can be downloaded; then its file goes."),
 }
 SECTIONS["webhooks"] = {
-    "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s", "How long one request may take, from the look-up of the name to the end of "
-                                            "the answer."),
+    "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
+                      "How long one request may take, from the look-up of the name to the end of the answer."),
     "concurrency": Option(kind.integer(1, 64), "8", "Requests at once: at most one to an endpoint, two to a host."),
     "allow_networks": Option(kind.several(kind.network, least=0), "",
                              "Networks that endpoints may be in although they are not public, e.g. 10.1.0.0/16. "

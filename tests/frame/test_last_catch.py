@@ -16,11 +16,14 @@ def assert_one_sentence(done, code: int = 1) -> None:
     assert done.err.count("\n") == 1, done.err
 
 
-@pytest.mark.parametrize("words", [["list"], ["status"], ["dig", "--json"], ["run-due", "--json"]],
-                         ids=lambda words: words[0])
-def test_an_answer_that_cannot_be_written_is_a_failure(site, words):            # R69
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "at once"])
+@pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"], ["run-due", "--json"],
+                                   ["config", "example"], ["--help"], ["list", "--help"], ["--version"], ["crontab"],
+                                   ["metrics"], ["doctor", "--offline", "--json"]], ids=" ".join)
+def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):   # R69
+    """The same words, whether the system says so at the first line, when the buffer is full, or at the end."""
     with open("/dev/full", "w") as full:
-        done = site.run(*words, stdout=full)
+        done = site.run(*words, stdout=full, unbuffered=unbuffered)
     assert_one_sentence(done)
     assert "standard output: No space left on device" in done.err
 

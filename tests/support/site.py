@@ -57,12 +57,13 @@ class Site:
 
     def start(self, *words: str, now: str | None = None, kill: str | None = None,
               terminate: str | None = None, breaks: str | None = None, small: str | None = None,
-              alarm: str | None = None, bug: str | None = None, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-              **how) -> subprocess.Popen:
+              alarm: str | None = None, bug: str | None = None, unbuffered: str = "", stdout=subprocess.PIPE,
+              stderr=subprocess.PIPE, **how) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process."""
         given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now, "FRAME_KILL": kill,
                  "FRAME_TERM": terminate, "FRAME_BREAK": breaks,
-                 "FRAME_SMALL": small, "FRAME_ALARM": alarm, "FRAME_BUG": bug}
+                 "FRAME_SMALL": small, "FRAME_ALARM": alarm, "FRAME_BUG": bug,
+                 "PYTHONUNBUFFERED": unbuffered}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         process = subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder, text=True,
                                    stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
