@@ -6,11 +6,12 @@ import sys
 
 from . import catalogue, config
 from .console import Console, Output, folded, guard
-from .errors import CONFIG, FAILED, HARD_LIMIT, ConfigError, JobsError, Stopped, UsageError
+from .errors import CONFIG, FAILED, HARD_LIMIT, OK, ConfigError, JobsError, Stopped, UsageError
 from .place import HOME
 from .ports import Ports
 
 TICK = "run-due"
+NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
 LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 
 
@@ -46,6 +47,8 @@ def _main(argv: list[str]) -> int:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
         return _say(f"jobs.py: {error}", error.exit_code)
+    except SystemExit:                       # argparse, which has printed a help
+        return OK
     except KeyboardInterrupt:
         return _say("jobs.py: stopped by Ctrl-C", FAILED)
     except BrokenPipeError:                  # `jobs.py list | head`
@@ -56,14 +59,24 @@ def _main(argv: list[str]) -> int:
             _flushed(sys.stdout, silent=True)
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
-
-
     except MemoryError:
-        return _say("jobs.py: there is not enough memory: give it more, or let fewer jobs run at once", FAILED)
+        pass
     except Stopped:                          # outside of any run
         return _say("jobs.py: ended at the hard limit", HARD_LIMIT)
     except Exception as error:               # noqa: BLE001  a mistake of ours
-        return _say(_unexpected(error, config_path), FAILED)
+        if not _lacks_memory(error):
+            return _say(_unexpected(error, config_path), FAILED)
+    try:        # noqa: SIM105               # once the exception, and all that it holds, is given back
+        os.write(2, NO_MEMORY)
+    except OSError:                          # nobody will ever read it
+        pass
+    return FAILED
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Python has other words for it where a module cannot be loaded, and where it meets that in its own code."""
+    return isinstance(error, SystemError) or (isinstance(error, ImportError) and any(
+        words in str(error) for words in ("failed to map segment", "annot allocate memory", "cannot create shared")))
 
 
 def _unexpected(error: Exception, config_path: str | None) -> str:

@@ -144,7 +144,7 @@ def guard() -> None:
         if _is_terminal(stream) and not isinstance(stream, Terminal):
             setattr(sys, name, Terminal(stream))
         elif name == "stdout" and stream is not None and not isinstance(stream, (Terminal, Output)):
-            sys.stdout = Output(stream)             # type: ignore[assignment]
+            sys.stdout = Output(stream)
 
 
 def control(stream, sequence: str) -> None:

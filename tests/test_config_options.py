@@ -123,7 +123,7 @@ def test_a_port_that_there_cannot_be_is_refused(name, url):                # R63
     kind_of = dict(EVERY)[name].kind
     assert kind_of.parse(url.format(8443))
     for port in ("99999", "65536", "0", "x", "-1"):
-        with pytest.raises(ValueError, match="1-65535|port") as caught:
+        with pytest.raises(ValueError, match=r"1-65535|port") as caught:
             kind_of.parse(url.format(port))
         assert "hunter2" not in str(caught.value)
 
@@ -142,10 +142,10 @@ def test_a_value_that_nobody_means_is_refused(name, low, high):            # R63
         assert kind_of.parse(limit) is not None
         number, unit = re.match("([0-9]+)(.*)", limit).groups()
         if int(number) + step:
-            with pytest.raises(ValueError, match=f"^expected at {words} {limit}"):
+            with pytest.raises(ValueError, match=rf"^expected at {words} {limit}"):
                 kind_of.parse(f"{int(number) + step}{unit}")
     if low == "1KB":
-        with pytest.raises(ValueError, match="^expected at least 1KB"):
+        with pytest.raises(ValueError, match=r"^expected at least 1KB"):
             kind_of.parse("1023B")
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 
 import pytest
 
@@ -64,6 +66,45 @@ def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_sit
     assert site.dug() == 0                      # the transaction that was open is rolled back
     assert [event["event"] for event in site.events("hoard")] == ["run started", "run ended"]
     assert site.statuses("tick_low") == ["ok"] * (words == ["run-due"])
+
+
+@pytest.mark.parametrize("bug", [
+    "SystemError:", "ImportError:libsqlite3.so.0: failed to map segment from shared object",
+    "ImportError:libc.so.6: cannot allocate memory in static TLS block"])
+def test_what_python_says_without_memory_is_the_same_sentence(site, bug):        # R69
+    done = site.run("status", bug=f"jobs_lib.catalogue:load_all={bug}")
+    assert_one_sentence(done)
+    assert "there is not enough memory" in done.err
+
+
+def test_a_defect_of_ours_is_not_taken_for_it(site):
+    done = site.run("status", bug="jobs_lib.catalogue:load_all=ImportError:no module called so")
+    assert_one_sentence(done)
+    assert "Please report it" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"], ["--help"],
+                                   ["config", "check"], ["doctor", "--offline"]], ids=" ".join)
+def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
+    """From where Python itself starts: one sentence says why not, or all is well."""
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    assert line("migrate").code == 0
+    usual = line(*words).code
+
+    def limited_to(size: int):
+        return lambda: resource.setrlimit(resource.RLIMIT_AS, (size * MB, size * MB))
+
+    for size in (20, 24, 27, 28, 32, 39, 40, 44, 48, 56, 72):
+        done = subprocess.run([sys.executable, str(line.script), "--config", str(line.folder / "config.ini"), *words],
+                              capture_output=True, text=True, timeout=60, preexec_fn=limited_to(size))
+        assert done.returncode in (usual, 1), (size, done)
+        assert "Traceback" not in done.stderr, (size, done)
+        assert "Please report it" not in done.stderr, (size, done)
+        if size < 40:
+            assert (done.returncode, done.stderr) == (1, (
+                f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB here (ulimit -v), "
+                "and they need 40 MB at least: raise the limit, or ask your host to\n"))
 
 
 @pytest.mark.slow

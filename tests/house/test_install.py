@@ -118,7 +118,7 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
 def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install, tmp_path):       # R64
     run = install()
     ours = host / ".venv" / "bin" / "python"
-    assert f"Python: {'%d.%d' % sys.version_info[:2]} ({ours})" in run.stdout.split("\n")
+    assert f"Python: {sys.version_info[0]}.{sys.version_info[1]} ({ours})" in run.stdout.split("\n")
     printed = run.stdout.partition("crontab -e`.\n\n")[2]
     for python in (sys.executable, "/usr/bin/python3", str(ours)):
         if os.access(python, os.X_OK):
