@@ -47,7 +47,9 @@ def _main(argv: list[str]) -> int:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
         return _say(f"jobs.py: {error}", error.exit_code)
-    except SystemExit:                       # argparse, which has printed a help
+    except SystemExit as asked:              # argparse, which has printed a help
+        if asked.code:
+            raise
         return OK
     except KeyboardInterrupt:
         return _say("jobs.py: stopped by Ctrl-C", FAILED)

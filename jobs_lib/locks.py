@@ -12,6 +12,7 @@ import errno
 import fcntl
 import os
 import time
+from collections import namedtuple
 
 from .errors import ConfigError, DatabaseError, JobsError, LockHeld, NoAccess
 from .folders import open_own, private
@@ -21,6 +22,10 @@ CONNECTION = "connection "
 LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
 STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
+
+
+Holder = namedtuple("Holder", "number user")
+Holder.__doc__ = "A connection that has a lock: its number, and `user NAME`, or that it is another's."
 
 
 class NoLocks(JobsError):
@@ -157,11 +162,8 @@ class DatabaseLock:
 
     def _holder(self, db) -> str:
         """`connection 17 of user jobs`. Whose it is, an account without PROCESS sees of its own connections alone."""
-        number = db.value("SELECT IS_USED_LOCK(:name)", name=self.name)
-        if number is None:
-            return STARTING
-        user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number", number=number)
-        return f"{CONNECTION}{number} of {f'user {user}' if user else 'another user'}"
+        holder = database_holder(db, self.name)
+        return f"{CONNECTION}{holder.number} of {holder.user}" if holder else STARTING
 
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment."""
@@ -191,14 +193,18 @@ class DatabaseLock:
             db.close()
             raise ConfigError("[core] lock: this database has no locks of that kind: expected lock = file, or a "
                               "mysql:// database")
-        self.name = _name(db, self._scoped)
+        self.name = database_name(db, self._scoped)
         return db
 
 
-def _name(db, scoped: str) -> str:
-    """Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there could
-    take one that can be guessed, so what only the users of this database can read is in it."""
+def database_name(db, scoped: str) -> str:
+    """The name of a lock in the database. `scoped`: PREFIX/NAME.
+
+    Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there could
+    take one that can be guessed, so what only the users of this database can read is in it.
+    """
     from hashlib import sha256
+
     scope = f"{db.value('SELECT DATABASE()')}/{scoped}/{_database_id(db)}"
     return DATABASE + sha256(scope.encode()).hexdigest()[:40]
 
@@ -208,9 +214,18 @@ def taken(names: list[str], core, connect) -> list[str]:
     db = connect()
     try:
         return [name for name in names if db.dialect.named_locks
-                and db.value("SELECT IS_FREE_LOCK(:name)", name=_name(db, f"{core.prefix}/{name}")) != 1]
+                and db.value("SELECT IS_FREE_LOCK(:name)", name=database_name(db, f"{core.prefix}/{name}")) != 1]
     finally:
         db.close()
+
+
+def database_holder(db, name: str) -> Holder | None:
+    """The connection that has this lock, if one has it."""
+    number = db.value("SELECT IS_USED_LOCK(:name)", name=name)
+    if number is None:
+        return None
+    user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number", number=number)
+    return Holder(number, f"user {user}" if user else "another user")
 
 
 def _database_id(db) -> str:

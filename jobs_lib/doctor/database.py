@@ -11,7 +11,7 @@ from ..findings import note, ok, problem, run, warning
 from ..ports import dialects
 from ..recipes.spool import need_folder
 from ..schema import compare, migrations, version
-from . import NothingToAsk
+from . import NothingToAsk, holders
 from .network import resolve
 
 SLOW = 1.0               # seconds to connect
@@ -130,7 +130,7 @@ def writing(patient):
             db.execute("DELETE FROM {meta} WHERE name = 'doctor'")
             raise _TakenBack
     except Busy as error:
-        yield note(f"Another process is writing just now, so this was not tried: {error}")
+        yield _writer(patient, error)
     except Missing:                          # told with the schema
         raise NothingToAsk from None
     except DatabaseError as error:
@@ -138,6 +138,18 @@ def writing(patient):
                       judge(db.dialect).MAY_WRITE)
     else:
         yield ok("rows can be written")
+
+
+def _writer(patient, error: Busy):
+    """Who holds the SQLite file, where that is known and no run of ours: it may never let go by itself."""
+    file = dialects.file_of(patient.section("core").database, patient.config.folder)
+    pid = next(filter(None, (holders.holder_of(file + end) for end in ("-shm", "", "-journal") if file)), 0)
+    if not pid or holders.is_ours(pid, patient.script):
+        return note(f"Another process is writing just now, so this was not tried: {error}")
+    who, look, end = holders.process(pid)
+    return warning(f"The database is held by {who}, so nothing can be written: {error}",
+                   "As long as it is, no job works. A backup or an import may take its time.",
+                   run("Look what that is. If it may be ended, end it:", look, end))
 
 
 def spool(patient):

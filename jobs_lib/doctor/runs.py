@@ -1,18 +1,21 @@
-"""Runs that died: what took them, time or memory, and the budget that would have spared them."""
+"""Runs that died: what took them, time or memory, and the budget that would have spared them; and held locks."""
 from __future__ import annotations
 
+import time
 from collections import Counter
 from datetime import timedelta
 
 from .. import clock, clock_doubt, history, stored
-from ..findings import note, ok, run, warning
+from ..findings import note, ok, problem, run, warning
 from ..options import show_duration
+from . import holders
 
 LOOKED_BACK = timedelta(days=14)
 SHOWN = 5                                # of the last
 ALIKE = 0.25                             # ended after about the same time: within a quarter of the longest
 SHORT = timedelta(seconds=10)            # died sooner: hardly by a limit in time
 LEAST_BUDGET, STEP = 20, 10              # seconds
+STARTING_SECONDS = 0.5                   # between the lock of a run and its row, more than enough
 LONG_RUN = timedelta(hours=1)            # no process of ours is older
 
 
@@ -100,4 +103,21 @@ def wrong_clock(patient):
         yield ok("the last run trusted the clock")
 
 
-CHECKS = (vanished, timeouts, wrong_clock)
+def held_locks(patient):
+    """Locks that strangers have, which keeps jobs from running and nobody from thinking that all is well."""
+    found = holders.held(patient)
+    if found:                                # a run of ours may be about to write its row, or have just ended
+        time.sleep(STARTING_SECONDS)
+        still = holders.held(patient)
+        found = [each for each in found if each in still]
+    for each in found:
+        what = "Cron's runs do nothing" if each.job == holders.TICK else "That job does not run"
+        yield problem(f"The lock of {each.job} is held by {each.who}, and no run of ours lives",
+                      f"{what} as long as it is held.",
+                      run("Look what that is. If it may be ended, end it; a restart of the host or server does, too:",
+                          *filter(None, (each.look, each.end))))
+    if not found:
+        yield ok("no lock of a job is held by a stranger")
+
+
+CHECKS = (vanished, timeouts, wrong_clock, held_locks)

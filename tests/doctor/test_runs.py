@@ -3,11 +3,17 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing, contextmanager
 from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock
+from jobs_lib import clock, history, locks
+from jobs_lib.ports.db import connect
+from tests.support.clinic import Clinic
 
 NOW = clock.now()
 
@@ -68,3 +74,107 @@ def test_only_the_last_two_weeks_count(lite, days, told):
 def test_runs_that_hung_are_told(lite):
     died(lite, 270, status="timeout")
     assert "retry_forwards (1)" in lite.one("runs", "hung and were ended by force").what
+
+
+# Locks
+
+@contextmanager
+def holding(code: str, *words: str):
+    """Another program that does this, says so, and holds on; its process id."""
+    code = f"import sys, time\n{code}\nprint('held', flush=True)\ntime.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process.pid
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def locking(path, how: str = "LOCK_EX"):
+    code = f"import fcntl, os\nfile = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\nfcntl.flock(file, fcntl.{how})"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    return holding(code, str(path))
+
+
+@pytest.mark.parametrize("name", ["retry_forwards", "run-due"])
+@pytest.mark.parametrize("how", ["LOCK_EX", "LOCK_SH"])
+def test_a_lock_file_that_a_stranger_holds_is_named_with_its_holder(clinic, name, how):     # R71, R69
+    with locking(clinic.folder / "state" / "locks" / f"{name}.lock", how) as pid:
+        found = clinic.one("runs", f"The lock of {name} is held by process {pid} (python")
+        assert found.level == "problem"
+        assert [f"  ps -fp {pid}", f"  kill {pid}"] == found.mend.split("\n")[1:]
+    assert clinic.found("runs") == []
+
+
+def test_a_lock_file_that_is_not_used_is_nothing(clinic):
+    clinic.configure("core", lock="database")
+    if not clinic.db.dialect.named_locks:
+        clinic.configure("core", lock="file")
+        clinic.db.insert("job_runs", **living("retry_forwards"))
+    with locking(clinic.folder / "state" / "locks" / "retry_forwards.lock"):
+        assert clinic.found("runs") == []
+
+
+def living(job: str, pid: int | None = None) -> dict:
+    """The row of a run that works; of this process, if no other is said."""
+    return {"run_id": os.urandom(8).hex(), "job": job, "status": "running", "started_at": NOW, "heartbeat_at": NOW,
+            "host": history.host(), "pid": pid or os.getpid(), "lease_until": NOW + timedelta(minutes=5)}
+
+
+def test_the_lock_of_a_run_that_lives_is_in_order_and_that_of_a_dead_one_is_not(clinic):
+    with locking(clinic.folder / "state" / "locks" / "retry_forwards.lock") as pid:
+        clinic.db.insert("job_runs", **living("retry_forwards"))
+        assert clinic.found("runs") == []
+        clinic.db.execute("UPDATE {job_runs} SET pid = :gone", gone=2 ** 22 + 1)
+        assert f"process {pid}" in clinic.one("runs", "no run of ours lives").what
+
+
+def test_a_tick_that_is_at_work_is_no_stranger(lite):
+    """Its process runs this jobs.py, though no row says so."""
+    (lite.folder / "jobs.py").write_text(
+        "import fcntl, os, sys, time\nfile = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
+        "fcntl.flock(file, fcntl.LOCK_EX)\nprint('held', flush=True)\ntime.sleep(60)\n")
+    lite.script = str(lite.folder / "jobs.py")
+    path = lite.folder / "state" / "locks" / "run-due.lock"
+    path.parent.mkdir(exist_ok=True)
+    process = subprocess.Popen([sys.executable, "jobs.py", str(path)], cwd=lite.folder, stdout=subprocess.PIPE,
+                               text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert lite.found("runs") == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("lock", ["database", "both"])
+def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb, lock):      # R71
+    clinic = Clinic(tmp_path, pool.mariadb(mariadb))
+    clinic.configure("core", lock=lock)
+    name = locks.database_name(clinic.db, "/retry_forwards")
+    with closing(connect(clinic.url)) as other:
+        assert other.value("SELECT GET_LOCK(:name, 0)", name=name) == 1
+        number = other.value("SELECT CONNECTION_ID()")
+        found = clinic.one("runs", f"The lock of retry_forwards is held by connection {number} of user ")
+        assert found.level == "problem"
+        assert found.mend.split("\n")[-1] == f"  KILL {number};"
+        clinic.db.insert("job_runs", **living("retry_forwards"))
+        assert clinic.found("runs") == []
+    clinic.db.close()
+    pool.give_back(mariadb, clinic.url)
+
+
+@pytest.mark.parametrize("mode", ["WAL", "DELETE"])
+def test_a_stranger_who_holds_the_sqlite_file_is_named(lite, mode):                         # R69
+    path = lite.folder / "jobs.db"
+    lite.db.close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA journal_mode = {mode}")
+    with holding("import sqlite3\ndb = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+                 "db.execute('BEGIN IMMEDIATE')", str(path)) as pid:
+        found = next(each for each in lite.found("database")
+                     if f"The database is held by process {pid} (python" in each.what)
+        assert (found.level, found.mend.split("\n")[1:]) == ("warning", [f"  ps -fp {pid}", f"  kill {pid}"])

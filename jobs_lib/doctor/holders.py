@@ -1,0 +1,121 @@
+"""Who holds a lock that keeps jobs from running, when no run of ours does: a process of this host, or a connection."""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+
+from .. import history, locks, shards, stored
+from ..errors import JobsError
+from ..folders import user_name
+from ..job import CRON
+
+LOCKS = "/proc/locks"
+TICK = "run-due"
+
+Held = namedtuple("Held", "job who look end")
+Held.__doc__ = """A lock that a stranger has.
+
+job   whose it is; TICK for that of `run-due`       who   in words
+look  a command or statement that shows more        end   one that ends the holder
+"""
+
+
+def held(patient) -> list[Held]:
+    """Each lock that is held at this moment, though no run of ours lives that could have it."""
+    living = {shards.whole(row["job"]) for row in patient.database().query(
+        "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'") if _lives(row, patient.now)}
+    return [each for each in (*_files(patient, living), *_in_database(patient, living)) if each]
+
+
+def _lives(row: dict, now) -> bool:
+    """Whether this run may still have its lock; of another host only the end of its lease is known."""
+    until = stored.time(row["lease_until"])
+    if until is None or until < now or until > now + history.LONGEST:
+        return False
+    return row["host"] != history.host() or is_there(row["pid"])
+
+
+def is_there(pid) -> bool:
+    """Whether there is such a process on this host."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, TypeError, ValueError, OverflowError):
+        return False
+    except OSError:                         # another user's
+        return True
+    return True
+
+
+def _names(patient, living: set) -> list[str]:
+    """The locks of all jobs that no run of ours has."""
+    most, usual, found = patient.section("worker").shards, patient.section("core").mode, []
+    for job in patient.jobs:
+        if job.name not in living:
+            count = most if job.sharded and (patient.job(job).mode or usual) != CRON else 1
+            found += shards.names(job.name, count)
+    return found
+
+
+def _files(patient, living: set):
+    core = patient.section("core")
+    names = _names(patient, living) if core.lock != "database" else []
+    for name in (TICK, *names):
+        lock = locks.FileLock(core.state_dir, name)
+        try:
+            if lock.is_free():
+                continue
+        except (JobsError, OSError):        # another user's, no folder: told by files.py
+            continue
+        pid = holder_of(lock.path)
+        if pid and is_ours(pid, patient.script):
+            continue
+        yield Held(name, *(process(pid) if pid else ("another process", f"fuser -v {lock.path}", "")))
+
+
+def _in_database(patient, living: set):
+    core, db = patient.section("core"), patient.database()
+    if core.lock == "file" or not db.dialect.named_locks:
+        return
+    for name in _names(patient, living):
+        if holder := locks.database_holder(db, locks.database_name(db, f"{core.prefix}/{name}")):
+            yield Held(name, f"connection {holder.number} of {holder.user}",
+                       f"SELECT * FROM information_schema.processlist WHERE id = {holder.number};",
+                       f"KILL {holder.number};")
+
+
+# Processes of this host, as Linux tells
+
+def holder_of(path: str) -> int:
+    """The process that has a lock on this file, or 0 where that is not known."""
+    try:
+        status = os.stat(path)
+        with open(LOCKS, encoding="ascii", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return 0
+    wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    found = sorted((words[3] != "WRITE", int(words[4])) for words in lines
+                   if "->" not in words and len(words) > 5 and words[5] == wanted and words[4].isdecimal())
+    return found[0][1] if found else 0
+
+
+def process(pid: int) -> tuple[str, str, str]:
+    """(who it is in words, a command that shows it, one that ends it)."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            name = f" ({file.read().strip()})"
+        name += f" of user {user_name(os.stat(f'/proc/{pid}').st_uid)}"
+    except OSError:
+        name = ""
+    return f"process {pid}{name}", f"ps -fp {pid}", f"kill {pid}"
+
+
+def is_ours(pid: int, script: str) -> bool:
+    """Whether it runs this jobs.py: one that is just starting, or a `run-due` between two jobs."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = os.fsdecode(file.read()).split("\0")
+        return any(os.path.realpath(os.path.join(f"/proc/{pid}/cwd", word)) == os.path.realpath(script)
+                   for word in words[:4] if os.path.basename(word) == os.path.basename(script))
+    except OSError:
+        return False
