@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
             known = [option for action in self._actions for option in action.option_strings]
             if word.startswith("-"):
                 self.error(f"{word}: there is no such option{did_you_mean(word, known)}")
-            self.error(f"{word!r} is one word too many")
+            self.error(f"unexpected argument {word!r}")
         return found
 
     def _print_message(self, message, file=None) -> None:

@@ -68,7 +68,7 @@ def sentence(why: str, begun: Look) -> str:
     """The whole of it, as a run's stop reason."""
     return (f"{clock.IN_DOUBT}: {why}; nothing is deleted, expired or given up by its age until "
             + ("both agree" if "database" in why else
-               f"a run after {begun.at + SECOND_LOOK:%H:%M} UTC finds that it went on evenly")
+               f"a run after {begun.at + SECOND_LOOK:%H:%M} UTC finds no further jump")
             + ", or a run by hand with --yes says that it is right")
 
 

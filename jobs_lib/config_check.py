@@ -135,7 +135,7 @@ def _odd_values(config: Config, jobs: list) -> list[str]:
             if origin != "file":
                 continue
             if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-                found.append(f"[{section}] {name} stands in quotes, which are a part of it here ({place})")
+                found.append(f"[{section}] {name} is in quotes, which are part of the value here ({place})")
             elif (" #" in text or " ;" in text) and not option.kind.mask:
                 found.append(f"[{section}] {name} holds what looks like a comment; one needs a line of its own "
                              f"({place})")
@@ -182,7 +182,7 @@ def _mail(config: Config) -> list[str]:
         return []
     found = []
     if mail.domain in LOCAL:
-        found.append("[mail] domain = localhost: forwards leave with a sender that no other host can answer; "
+        found.append("[mail] domain = localhost: forwards leave with a sender that no other host can reply to; "
                      "set it to your service's domain")
     if not mail.from_:
         found.append("[mail] from is not set: our own notices need an address to come from")

@@ -55,8 +55,8 @@ SECTIONS = {
                         "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
                                  "When the clock is further than this from the last run, forward or back, nothing is "
-                                 "deleted, expired or given up by its age until a run an hour later finds that the "
-                                 "clock went on evenly (docs/failures.md). off: the clock is always trusted."),
+                                 "deleted, expired or given up by its age until a run an hour later finds no "
+                                 "further jump (docs/failures.md). off: the clock is always trusted."),
         "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
                          "A run stops, and goes on next time, before it uses this much memory: set it under "
                          "your host's limit."),
@@ -149,7 +149,7 @@ SECTIONS["export"] = {
     "url": Option(kind.or_empty(kind.ascii_url), "",
                   "The page of your app that gives out an export, e.g. https://mail.example.org/export; the token "
                   "comes after it, as ?t=... Empty: [core] app_url and /export."),
-    "keep": Option(kind.duration, "7d", "So long a finished export can be downloaded; then its file goes."),
+    "keep": Option(kind.duration, "7d", "How long a finished export can be downloaded; then its file is deleted."),
 }
 SECTIONS["webhooks"] = {
     "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
@@ -173,11 +173,11 @@ SECTIONS["alerts"] = {
                                                             "healthchecks tells you when the calls stop, which is how "
                                                             "you hear that cron has stopped. Empty: nothing."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s", "How long such a call may take."),
-    "after_failures": Option(kind.integer(1, 1000), "3", "A job that fails so often in a row is told of."),
-    "queue_age": Option(kind.optional(kind.duration), "6h", "What has been due for longer in a queue is told of."),
-    "queue_depth": Option(_LIMIT, "5000", "A queue with more that is due is told of."),
-    "disk_free": Option(kind.optional(kind.size), "200MB", "Less space than this, where we write, is told of."),
-    "remind": Option(kind.optional(kind.duration), "24h", "A trouble that lasts is told of again after this time."),
+    "after_failures": Option(kind.integer(1, 1000), "3", "Alert after this many consecutive failures of a job."),
+    "queue_age": Option(kind.optional(kind.duration), "6h", "Alert when something in a queue has been due for longer."),
+    "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
+    "disk_free": Option(kind.optional(kind.size), "200MB", "Alert when less space is left where the jobs write."),
+    "remind": Option(kind.optional(kind.duration), "24h", "Repeat the alert of a problem that lasts this long."),
 }
 SECTIONS["status"] = {
     "page": Option(kind.or_empty(kind.file), "", "The status page, made anew after each run of check_jobs, such as "
@@ -193,8 +193,8 @@ SECTIONS["worker"] = {
     "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: jobs_critical, "
                                               "jobs_high and so on. Two installations on one broker need two names."),
     "shards": Option(kind.integer(1, shards.MOST), "1",
-                     "By so many workers at once each of the large queues is worked: forwards, notices, webhooks, "
-                     "domains and exports."),
+                     "How many workers share each of the large queues: forwards, notices, webhooks, domains and "
+                     "exports."),
     "fallback": Option(kind.choice("cron", "wait"), "cron",
                        "What run-due does with the jobs of workers when the broker cannot be reached: cron runs them "
                        "itself, wait leaves them for later."),
@@ -205,23 +205,24 @@ MEANINGS = {
     "mail": "How mail leaves.",
     "dns": "Which DNS records a user's own domain needs, and who is asked for them.",
     "personas": "Who signs what the service writes to its users. An address that is not set is at [mail] domain.",
-    "notifications": "What is written to users: your own words, and a way to say no.",
+    "notifications": "What is written to users: your own texts, and a way to opt out.",
     "archive": "Where audit rows go before they are deleted.",
-    "status": "Files that tell how everything stands (docs/status.md).",
+    "status": "Files that show the status (docs/status.md).",
     "alerts": "What you are told when something needs you, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
-    "worker": "Where the workers of RQ or Celery get their work from, for who has outgrown cron.",
+    "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown cron.",
     "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
     "columns": "The same for the columns of tables that your app writes: our_table.our_column = its_column.",
 }
 TABLES, COLUMNS = "tables", "columns"       # [tables] our_name = their_name: adopting a database that exists
 
 JOB_ALERTS = {
-    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "You are told after so many failures in "
-                                                                             "a row. Empty: [alerts] after_failures."),
-    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "You are told when the last success is "
-                                                                                "older. Empty: three times its "
+    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this many consecutive "
+                                                                             "failures. Empty: [alerts] "
+                                                                             "after_failures."),
+    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "Alert when the last success is older. "
+                                                                                "Empty: three times its "
                                                                                 "interval; off: never."),
     "mode": Option(kind.or_empty(kind.choice(*MODES)), "", "Who runs this job. Empty: [core] mode."),
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds and fails, as "

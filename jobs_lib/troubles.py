@@ -117,9 +117,11 @@ def full(moment, zone) -> str:
 
 
 def from_to(begin, end, zone) -> str:
-    """`14:05 to 15:20 UTC on 24 Nov`."""
+    """`from 14:05 to 15:20 UTC on 24 Nov`, or `at 14:05 UTC on 24 Nov` where it was over within the minute."""
     first, last = begin.astimezone(zone), end.astimezone(zone)
-    return f"{f'{first:%H:%M}' if first.date() == last.date() else at(begin, zone)} to {at(end, zone)}"
+    if f"{first:%Y-%m-%d %H:%M}" == f"{last:%Y-%m-%d %H:%M}":
+        return f"at {at(end, zone)}"
+    return f"from {f'{first:%H:%M}' if first.date() == last.date() else at(begin, zone)} to {at(end, zone)}"
 
 
 # What explains others

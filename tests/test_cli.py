@@ -80,7 +80,7 @@ def test_version(line):
     (["retry_forwards", "--dry-rnu"], "retry_forwards: --dry-rnu: there is no such option; did you mean '--dry-run'?"),
     (["retry_forwards", "--dry"], "retry_forwards: --dry: there is no such option; did you mean '--dry-run'?"),
     (["history", "--limt=5"], "history: --limt: there is no such option; did you mean '--limit'?"),
-    (["retry_forwards", "now"], "retry_forwards: 'now' is one word too many"),
+    (["retry_forwards", "now"], "retry_forwards: unexpected argument 'now'"),
     (["retry_forwards", "--limit", "0"], "argument --limit: expected a whole number above 0, not '0'"),
     (["retry_forwards", "--set", "dleays=1h"], "[retry_forwards] has no such option; did you mean 'delays'?"),
     (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),

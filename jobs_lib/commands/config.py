@@ -25,7 +25,7 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Do one of the three."""
     if args.section and args.action != "show":
-        raise UsageError(f"config {args.action}: {args.section!r} is one word too many")
+        raise UsageError(f"config {args.action}: unexpected argument {args.section!r}")
     if args.json and args.action != "show":
         raise UsageError(f"config {args.action}: --json goes with show only")
     broken: list[str] = []

@@ -164,7 +164,7 @@ class Trial:
         elif state and state["paused_at"]:
             when += f"paused since {state['paused_at']} UTC: `jobs.py resume {job.name}`"
         else:
-            when += f"next at {moment(schedule.following(options.schedule, now, zone), now, zone)}"
+            when += f"next: {moment(schedule.following(options.schedule, now, zone), now, zone)}"
         return {"job": job.name, "summary": job.summary, "when": when, "last": words.last_run(last, zone, now),
                 "options": self._options(), "needs": [database, *self._folders(core)]}
 

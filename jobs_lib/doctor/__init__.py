@@ -27,11 +27,11 @@ def examine(patient, areas=AREAS) -> list[Finding]:
         module = __import__(f"{__name__}.{area}", fromlist=["CHECKS"])
         here = [finding for check in module.CHECKS for finding in _findings(check, patient, end)]
         if not here and patient.lacks and area in FROM_DATABASE:
-            here = [note("Nothing can be told without the tables that are missing", "What is known of runs stands in "
-                         "them.", "Mend that first.")]
+            here = [note("Nothing is known about runs without the tables that are missing",
+                         "Runs are recorded in them.", "Fix that first.")]
         if not here and patient.gave_up and area in FROM_DATABASE:
-            here = [note("Nothing can be told without the database", "What is known of runs stands in it.",
-                         "Mend that first.")]
+            here = [note("Nothing is known about runs without the database", "Runs are recorded in it.",
+                         "Fix that first.")]
         found += [finding._replace(area=area) for finding in here]
     return [Finding(level, area, *map(masks.hidden, words)) for level, area, *words in dict.fromkeys(found)]
 
@@ -68,8 +68,8 @@ class NothingToAsk(Exception):
 def _unfinished(check, why: str) -> Finding:
     why = text(why)                          # it may quote a row
     name = check.__name__.strip("_").replace("_", " ")
-    return warning(f"The check \"{name}\" came to no end: {why}", "What it looks at is not known. Something may hang: "
-                   "a server, a disk.", "Mend what else is found, and run `jobs.py doctor` again.")
+    return warning(f"The check \"{name}\" did not finish: {why}", "What it looks at is not known. Something may hang: "
+                   "a server, a disk.", "Fix what else is found, and run `jobs.py doctor` again.")
 
 
 class _Limit:

@@ -69,23 +69,23 @@ def identity(patient):
     if not core.secret_key:
         yield note(f"[core] secret_key is not set, so it is kept in {os.path.join(core.state_dir, 'secret')}",
                    "Senders of forwards and links in mails are signed by it.",
-                   "Have that file in your backups, and take it along when you move to another host.")
+                   "Include that file in your backups, and take it with you when you move to another host.")
     if not core.app_url:
         yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
                    run("Set it:", "[core]", "app_url = https://mail.example.org"))
 
 
 def alerts(patient):
-    """Who hears of it when something stops working. An alert that only logs is none."""
+    """Who is alerted when something stops working. An alert that only logs is none."""
     section = patient.section("alerts")
     if not (section.email or section.webhook):
-        yield warning("[alerts] email and webhook are not set: nobody hears of it when a job fails or mail stays lying",
-                      "Logs are read by nobody, and cron's mail is lost easily.",
+        yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails or mail is stuck",
+                      "Nobody reads logs, and cron's mail is easily lost.",
                       run("Set one of them:", "[alerts]", "email = you@example.org"))
     if not section.ping_url:
         yield note("[alerts] ping_url is not set",
-                   "That cron itself has stopped can only be told from outside.",
-                   "Let a service such as Healthchecks wait for a ping from each `run-due`.")
+                   "Only something outside can notice that cron itself has stopped.",
+                   "Let a service such as Healthchecks expect a ping from each `run-due`.")
 
 
 def folders(patient):
@@ -101,7 +101,7 @@ def folders(patient):
                 continue
             first, second = os.path.realpath(places[one]), os.path.realpath(places[other])
             if first == second or os.path.commonpath([first, second]) in (first, second):
-                how = "are the same folder" if first == second else "lie within one another"
+                how = "are the same folder" if first == second else "are one inside the other"
                 yield problem(f"{one} and {other} {how} ({places[one]}, {places[other]})",
                               "Files that no row names are removed from the one, and may belong to the other.",
                               "Give each a folder of its own.")

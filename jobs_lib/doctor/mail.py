@@ -1,4 +1,4 @@
-"""Mail: the relay lets us in, by TLS and with our login, and our limits are below the host's. Nothing is sent."""
+"""Mail: the relay accepts TLS and our login, and our limits are below the host's. Nothing is sent."""
 from __future__ import annotations
 
 import os
@@ -43,7 +43,7 @@ def relay(patient):
     mail = patient.section("mail")
     if mail.transport != "smtp":
         raise NothingToAsk
-    mend = "docs/failures.md, Mail is not going out, explains the words. Then look at [mail] in config.ini."
+    mend = "docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in config.ini."
     why = "All mail waits, and the queues grow."
     trouble = resolve(mail.host, mail.port)
     if trouble:
@@ -51,9 +51,9 @@ def relay(patient):
         return
     found = probe(mail, time.monotonic() + SECONDS)
     if found.trouble:
-        yield problem(f"The relay lets us in no further: {found.trouble}", why, mend)
+        yield problem(f"The relay did not accept the connection: {found.trouble}", why, mend)
         return
-    yield ok(f"{mail.host}:{mail.port} lets us in"
+    yield ok(f"{mail.host}:{mail.port} accepts the connection"
              f"{', by ' + found.tls if found.tls else ', unencrypted'}{', signed in' if mail.username else ''}")
     yield from _offers(found.offers)
 
@@ -64,21 +64,21 @@ def _offers(offers: dict):
         yield warning(f"The relay takes messages of {int(size) / 1000 ** 2:.1f} MB at most (SIZE)",
                       "A larger one that your hook took in fails for good, and its owner gets a notice.",
                       "Let the mail hook refuse what is larger, or ask the relay's owner.")
-    for name, lost in (("8bitmime", "a message in 8-bit letters is refused"),
+    for name, lost in (("8bitmime", "a message with 8-bit characters is refused"),
                        ("smtputf8", "an address with letters like \"ü\" before its @ cannot be written to")):
         if name not in offers:
             yield note(f"The relay does not offer {name.upper()}: {lost}", "Few messages are of that kind.",
-                       "Another relay may take them.")
+                       "Another relay may accept them.")
     yield ok("the relay offers " + ", ".join(sorted(name.upper() for name in offers)) if offers else
              "the relay offers no extension")
 
 
 def login(patient):
-    """A relay elsewhere that wants no login is rare."""
+    """A relay on another machine that asks for no login is rare."""
     mail = patient.section("mail")
     if mail.transport == "smtp" and not mail.username and mail.host not in ("localhost", "127.0.0.1", "::1"):
         yield note(f"[mail] username is not set for {mail.host}",
-                   "Most relays on another machine send for nobody who has not signed in.",
+                   "Most relays on another machine send nothing without a login.",
                    "If mail is refused with \"relay access denied\", set username and password.")
 
 
@@ -121,13 +121,13 @@ def _over(mail, known: Relay) -> bool:
 
 
 def pause(patient):
-    """Whether mail rests just now."""
+    """Whether mail is paused at the moment."""
     row = patient.database().row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
     until = row and clock.parse_any(row["paused_until"])
     if until and until > patient.now:
-        yield warning(f"All mail rests until {row['paused_until']} UTC, with trouble since {row['since']}: "
+        yield warning(f"All mail is paused until {row['paused_until']} UTC, after failures since {row['since']}: "
                       f"{row['reason']}", "The relay could not be used, or its own limit was reached.",
-                      "Mend what is found here; it goes on by itself (docs/failures.md, Mail is not going out).")
+                      "Fix what is found here; sending resumes by itself (docs/failures.md, Mail is not going out).")
 
 
 CHECKS = (transport, relay, login, limits, pause)

@@ -112,7 +112,7 @@ def over(config, ports, name: str) -> str:
         return ""
     lasted = troubles.from_to(since, max(since, ports.now()), schedule.zone(core.timezone))
     subject, again = BACK.get(name, ("something failed", "It works again"))
-    return f"{again}: {subject} from {lasted}"
+    return f"{again}: {subject} {lasted}"
 
 
 def returned(core, health) -> list:
@@ -149,6 +149,6 @@ def forget(core) -> None:
 
 def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
     begin, end = span
-    return troubles.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} from {troubles.from_to(begin, end, zone)}",
+    return troubles.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} {troubles.from_to(begin, end, zone)}",
                             begin, f"{why}. Jobs that were missed meanwhile run now, each once.",
                             troubles.words(error), "history")

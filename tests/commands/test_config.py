@@ -160,7 +160,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
      "[personas] porter at localhost: set addresses in your service's domain"),
     (re.sub(r"(?s)\[personas\].*(?=\[archive\])", "", FINE), {}, None),
     (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
-    (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays stands in quotes"),
+    (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays is in quotes"),
     (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},
      "[spool] dir holds what looks like a comment; one needs a line of its own"),
     (FINE.replace("[mail]", "[mail]\nhost = relay.example.org\nsecurity = none"), {},

@@ -77,7 +77,7 @@ def test_it_says_what_the_job_is_when_it_runs_and_what_it_needs(service):
     out, err = service.test("retry_forwards")
     assert err == ""
     assert out.startswith("retry_forwards: Retry failed forwards on the 1h, 6h, 24h, 48h schedule\n")
-    for words in ("every 5 minutes (UTC); next at ", "never ran", "delays = 1h, 6h, 24h, 48h",
+    for words in ("every 5 minutes (UTC); next: ", "never ran", "delays = 1h, 6h, 24h, 48h",
                   "database sqlite:///jobs.db: there", "spool service/spool: there",
                   "mail 127.0.0.1:9 (none), without a login: not contacted by a dry run"):
         assert words in out, words

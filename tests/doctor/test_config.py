@@ -74,11 +74,11 @@ def test_a_key_that_is_not_set_has_to_be_in_the_backup(lite):
 
 def test_an_alert_that_reaches_nobody_is_warned_of(lite):
     lite.configure("alerts", email="")
-    found = next(found for found in lite.found("config") if "nobody hears" in found.what)
+    found = next(found for found in lite.found("config") if "nobody is alerted" in found.what)
     assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [alerts]", "  email = you@example.org"])
 
 
-@pytest.mark.parametrize("other, how", [("spool", "are the same folder"), ("spool/logs", "lie within one another")])
+@pytest.mark.parametrize("other, how", [("spool", "are the same folder"), ("spool/logs", "are one inside the other")])
 def test_a_spool_folder_that_is_another_ones_too_is_a_problem(lite, other, how):
     lite.configure("core", log_dir=other)
     found = next(found for found in lite.found("config") if how in found.what)

@@ -111,7 +111,7 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(lite, monkeypatch):
 
     first, second, third = examined(monkeypatch, lite, broken, sound)
     assert (first.what, third.what) == ("so far", "and on")
-    assert second.what == "The check \"broken\" came to no end: ZeroDivisionError: by ********"
+    assert second.what == "The check \"broken\" did not finish: ZeroDivisionError: by ********"
 
 
 def test_a_check_that_hangs_is_ended(lite, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_check_that_hangs_is_ended(lite, monkeypatch):
 
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 0.3)
     began = time.monotonic()
-    assert examined(monkeypatch, lite, slow)[0].what == "The check \"slow\" came to no end: no answer within 0 s"
+    assert examined(monkeypatch, lite, slow)[0].what == "The check \"slow\" did not finish: no answer within 0 s"
     assert time.monotonic() - began < 5
 
 

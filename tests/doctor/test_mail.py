@@ -1,4 +1,4 @@
-"""The mail area: how far the relay lets us in, and our limits against the host's. No message is ever sent."""
+"""The mail area: how far a connection to the relay gets, and our limits against the host's. No message is ever sent."""
 from __future__ import annotations
 
 import contextlib
@@ -38,7 +38,7 @@ def test_a_relay_that_lets_us_in_is_in_order(lite, secure, authority):
     server = secure(authority.context("127.0.0.1"), authority.ca_file)
     assert lite.found("mail") in ([], [found for found in lite.found("mail") if "8BITMIME" in found.what])
     words = [found.what for found in lite.all("mail")]
-    assert f"127.0.0.1:{server.port} lets us in, by TLSv1.3, signed in" in words
+    assert f"127.0.0.1:{server.port} accepts the connection, by TLSv1.3, signed in" in words
     assert server.mailbox.messages == []
 
 
@@ -132,4 +132,4 @@ def test_a_relay_with_a_known_limit_is_compared_with_ours(lite):
 def test_a_relay_that_rests_is_told(lite):
     lite.db.upsert("relay_state", {"id": 1}, {"paused_until": "2999-01-01 00:00:00", "since": "2998-12-31 23:00:00",
                                               "reason": "Connection refused", "failures": 3})
-    assert any("All mail rests until 2999" in found.what for found in lite.found("mail"))
+    assert any("All mail is paused until 2999" in found.what for found in lite.found("mail"))

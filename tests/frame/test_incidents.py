@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock, config, dead_runs, history, jobs, overview, standing
+from jobs_lib import clock, config, dead_runs, history, jobs, overview, standing, troubles
 from jobs_lib.commands import run_due
 from jobs_lib.console import Console
 from jobs_lib.errors import JobsError
@@ -284,6 +284,14 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(s
     back = unprivileged(site, "run-due", **at(51))
     assert (back.returncode, back.stderr.count("\n")) == (0, 1)
     assert "no job could be started from 14:36 to 14:51 UTC" in back.stderr
+
+
+@pytest.mark.parametrize("seconds, said", [(0, "at 20:07 UTC on 24 Nov"), (56, "at 20:07 UTC on 24 Nov"),
+                                           (57, "from 20:07 to 20:08 UTC on 24 Nov"),
+                                           (86_400, "from 20:07 UTC on 24 Nov to 20:07 UTC on 25 Nov")])
+def test_what_was_over_within_the_minute_has_one_time(seconds, said):
+    begin = utc("2026-11-24 20:07:03")
+    assert troubles.from_to(begin, begin + timedelta(seconds=seconds), clock.UTC) == said
 
 
 def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_part_of_each_hour(site, outside):   # R69
