@@ -215,19 +215,27 @@ def _domains(config: Config, jobs: list) -> list[str]:
 
 
 def _times(config: Config, jobs: list) -> list[str]:
-    """Runs too short for a message: with less than a minute left none is begun."""
+    """Runs too short for a message, or a request: none is begun so close to the end."""
     from .ports.mail import MESSAGE_MINIMUM
+    from .recipes.webhooks import MARGIN
 
     found = []
     for job in jobs:
         try:
-            longest = (config.job(job).budget + config.section("core").grace).total_seconds()
+            core, own = config.section("core"), config.job(job).budget
+            what, item, least = (
+                ("mail", "message", MESSAGE_MINIMUM) if "mail" in job.sections else
+                ("webhooks", "request", config.section("webhooks").timeout.total_seconds() + MARGIN)
+                if "webhooks" in job.sections else ("", "", 0))
         except ConfigError:
             continue
-        if "mail" in job.sections and longest <= MESSAGE_MINIMUM:
-            found.append(f"[{job.name}] budget and [core] grace are {longest:.0f} seconds together: it sends nothing, "
-                         f"since no message is begun with less than {MESSAGE_MINIMUM} left")
-    return found
+        for budget, whose, sends in ((own, f"[{job.name}] budget and [core] grace", "it sends nothing"),
+                                     (core.budget, "[core] budget and grace", f"run-due sends no {what}")):
+            longest = (budget + core.grace).total_seconds()
+            if what and longest <= least:
+                found.append(f"{whose} are {longest:.0f} seconds together: {sends}, since no {item} is begun with less "
+                             f"than {least:g} left")
+    return list(dict.fromkeys(found))
 
 
 def odd_options(job, options) -> list[tuple[str, str, str]]:
