@@ -13,7 +13,7 @@ from . import __version__, catalogue, clock, health, stored, troubles
 from .place import program
 from .recipes import gauges, run_days
 from .schema import NAMES
-from .values import INVALID
+from .values import INVALID, UNKNOWN_STATUS
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
@@ -90,7 +90,8 @@ def _with_invalid(db, jobs: list[dict], found: dict) -> list[dict]:
     counts = {row["id"]: stored.document(row["counts"]) for row in db.query(
         "SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids)} if ids else {}
     last = {name: counts.get(job.last["id"], {}) for name, job in found.items() if job.last}
-    return [{**job, "invalid": stored.number(last.get(job["name"], {}).get(INVALID, 0))} for job in jobs]
+    return [{**job, "invalid": sum(stored.number(last.get(job["name"], {}).get(name, 0))
+                                   for name in (INVALID, UNKNOWN_STATUS))} for job in jobs]
 
 
 def _state(job) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from .errors import Invalid
 
 INVALID = "invalid"             # what a run counts such rows under
+UNKNOWN_STATUS = "unknown_status"               # the same for rows that are left as they are, in every run
 MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
 
 

@@ -15,6 +15,7 @@ from ..values import INVALID, is_text, number
 from . import audit, domain_checks, domain_notices, domain_rules, rotation
 from .domain_checks import FAIL, PASS, UNKNOWN, Wanted, unset
 from .domain_rules import FAILED, FAILING, PENDING, VERIFIED
+from .rows import count_unknown_status
 
 PAGE = 500                       # domains read together
 OF_AN_OWNER = 20                 # of each owner, when more are due than that
@@ -37,6 +38,7 @@ COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 
 def preview(ctx) -> dict:
     """What a run would look at. Nobody is asked."""
+    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
     first = _due(ctx)
     number = len(first) if ctx.options.domain else sum(
         ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
@@ -44,11 +46,12 @@ def preview(ctx) -> dict:
     number = number if ctx.limit is None else min(number, ctx.limit)
     if number:
         ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}", first[:min(number, SHOWN)])
-    return {"checked": number}
+    return {**ctx.counts, "checked": number}
 
 
 def check_due(ctx, counts: dict) -> None:
     """Look at every domain that is due, owners in turn, those asked for turn by turn with the others."""
+    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
     resolver, doubt = None, Doubt(ctx)
     for page in _pages(ctx):
         if resolver is None:

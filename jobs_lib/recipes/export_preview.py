@@ -4,12 +4,14 @@ from __future__ import annotations
 from . import export_files as files
 from . import exports
 from .export_link import url
+from .rows import count_unknown_status
 
 SHOWN = 10
 
 
 def preview(ctx) -> dict:
     """Show it, and return the counts. How many rows an account has is not counted."""
+    count_unknown_status(ctx, "export_requests", exports.STATUSES)
     rows = ctx.db.query(f"SELECT {exports.COLUMNS} FROM {{export_requests}} WHERE status = 'queued'"
                         " ORDER BY requested_at, id LIMIT :most", most=ctx.limit or exports.AT_ONCE)
     refused = [row for row in rows if exports.refusal(ctx, exports.owner(ctx, row), row)]
@@ -23,5 +25,5 @@ def preview(ctx) -> dict:
                               ("delete {} export{} whose time is over", over, "")):
         if some:
             ctx.show(title.format(f"{len(some):,}", "s" * (len(some) != 1)), some[:SHOWN], note)
-    return {"exported": len(made), "expired": len(over), "refused": len(refused)}
+    return {**ctx.counts, "exported": len(made), "expired": len(over), "refused": len(refused)}
 

@@ -20,6 +20,7 @@ from ..errors import DatabaseError, Invalid
 from ..values import INVALID, number
 from . import export_files as files
 from . import rotation
+from .rows import count_unknown_status, lost
 
 ATTEMPTS = 3                 # unfinished ones: a request that cannot be fulfilled is not tried for ever
 DAY = timedelta(days=1)      # in which an account gets `per_day` exports
@@ -30,6 +31,7 @@ LEASE_MARGIN = timedelta(minutes=2)
 NOT_CLAIMED = "claim_token = NULL, claim_run = NULL, lease_until = NULL"
 NO_TOKEN = "token_hash = NULL, token_nonce = NULL"
 COLUMNS = "id, user_id, attempts, requested_at"
+STATUSES = ("queued", "running", "ready", "failed", "expired")
 
 Claim = namedtuple("Claim", "row token file_name")
 
@@ -38,12 +40,13 @@ Claim = namedtuple("Claim", "row token file_name")
 
 def recover(ctx, counts: dict) -> None:
     """Requests of dead runs wait again, or have failed for good; files that no row needs go."""
+    count_unknown_status(ctx, "export_requests", STATUSES)
     rows = ctx.db.query(f"SELECT {COLUMNS}, claim_run, lease_until, file_name FROM {{export_requests}}"
                         " WHERE status = 'running'")
     for row in _dead(ctx, rows):
         if not is_valid(ctx, row):
             continue
-        ours = ("COALESCE(claim_run, '') = :run", {"run": row["claim_run"] or ""})
+        ours = lost("export_requests", clock.text(ctx.now))
         ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", counts, ours))
     if ctx.clock_in_doubt is None:
         counts["files_removed"] += files.sweep(ctx)

@@ -17,6 +17,7 @@ from ..values import one_line, ordered, words
 from . import letters, notices, spool
 from .headers import header_text, read_headers
 from .reminders import alone
+from .rows import UNCLAIMED
 
 KIND = "forward_failed"
 PAGE = 1000                       # rows read at once
@@ -114,7 +115,7 @@ def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[
     letter = _letter(ctx, folder, user, destination, before + rows, number + len(rows))
     # One that was claimed, or tried before, is sent as it is: what fails now waits for tomorrow's.
     if ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
-                      " WHERE id = :id AND status = 'pending' AND claim_token IS NULL AND attempts = 0",
+                      f" WHERE id = :id AND status = 'pending' AND {UNCLAIMED} AND attempts = 0",
                       subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"]):
         _mark(ctx, rows, notice["id"])
     return 0

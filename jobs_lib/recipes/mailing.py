@@ -379,6 +379,7 @@ class Sending:
 def preview(ctx, queue, items: Items) -> dict:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
+    worker.count_unknown_status()
     due = worker.count_due()
     due = min(due, ctx.limit) if ctx.limit else due
     rows = worker.due(min(due, LOOKED_AT))
@@ -392,5 +393,5 @@ def preview(ctx, queue, items: Items) -> dict:
     if cancelled:
         ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {"sent": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
+    return {**ctx.counts, "sent": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
             **({"invalid": len(wrong)} if wrong else {})}

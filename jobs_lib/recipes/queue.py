@@ -23,7 +23,7 @@ from datetime import timedelta
 from .. import clock
 from ..errors import DatabaseError, Duplicate, Missing
 from ..ports.notation import MOST_BOUND
-from .rows import invalid
+from .rows import UNCLAIMED, count_unknown_status, invalid, lost
 from .turns import Rank, Turns
 
 CLAIM = 50                          # rows a batch: few enough to give back, many enough to be cheap
@@ -106,9 +106,14 @@ class Worker:
         Also put right what no claim would find: a priority that is none, and a time that no schedule leads to.
         """
         self.counts = counts
+        self.count_unknown_status()
         self._free_dead_claims()
         self._clamp_priorities()
         self._bring_back()
+
+    def count_unknown_status(self) -> None:
+        """Rows that nothing will ever take are counted, so that somebody sees them."""
+        count_unknown_status(self.ctx, self.queue.table, ("pending", "sending", self.queue.done, "failed"))
 
     def _free_dead_claims(self) -> None:
         columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {self.table}"
@@ -122,16 +127,17 @@ class Worker:
             runs=[run for run in {row["claim_run"] for row in rows} if isinstance(run, str)][:MOST_BOUND])}
         now = clock.text(self.ctx.now)
         dead = [row for row in rows if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
+        rule, values = lost(self.queue.table, now)
         for row in dead:
             self.db.execute(
                 f"UPDATE {self.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
                 " lease_until = NULL, uncertain = :uncertain, next_attempt_at = CASE WHEN :again = 1 THEN :now"
-                " ELSE next_attempt_at END WHERE id = :id AND COALESCE(claim_run, '') = :run AND status = :status",
-                id=row["id"], run=row["claim_run"] or "", status=row["status"], now=now, **self._after_loss(row))
-        lost = sum(row["status"] == "sending" for row in dead)
-        if lost:
-            self.counts["uncertain"] = lost
-            self.ctx.log.warning("lost in flight", rows=lost, what="a run was killed while these were being sent")
+                f" ELSE next_attempt_at END WHERE id = :id AND status = :status AND {rule}",
+                id=row["id"], status=row["status"], now=now, **values, **self._after_loss(row))
+        in_flight = sum(row["status"] == "sending" for row in dead)
+        if in_flight:
+            self.counts["uncertain"] = in_flight
+            self.ctx.log.warning("lost in flight", rows=in_flight, what="a run was killed while these were being sent")
 
     @staticmethod
     def _after_loss(row: dict) -> dict:
@@ -163,10 +169,11 @@ class Worker:
         """In short statements, and without any where there is nothing: an idle run does not write."""
         while not self.ctx.should_stop():
             ids = [row["id"] for row in self.db.query(
-                f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND claim_token IS NULL"
+                f"SELECT id FROM {self.table} WHERE status = 'pending' AND {rule} AND {UNCLAIMED}"
                 f" LIMIT {AT_ONCE}", **values)]
+            # `+`: by the ids, as in `_take`.
             if not ids or not self.db.execute(f"UPDATE {self.table} SET {change} WHERE id IN (:ids)"
-                                              " AND status = 'pending' AND claim_token IS NULL", ids=ids, **values):
+                                              f" AND +status = 'pending' AND {UNCLAIMED}", ids=ids, **values):
                 return
 
     # Which rows are due
@@ -210,7 +217,7 @@ class Worker:
         for kind in kinds:
             rows += self.db.query(
                 f"SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS created, attempts"
-                f" FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} AND claim_token IS NULL"
+                f" FROM {self.table} WHERE status = 'pending'{rule} AND {kind.rule} AND {UNCLAIMED}"
                 f" ORDER BY {kind.order} LIMIT :most", most=most, **{**kind.values, **values})
         if self.only_fresh:             # among those that were read: not through a whole backlog of repeats
             rows = [row for row in rows if row["attempts"] == 0]
@@ -273,7 +280,7 @@ class Worker:
         found: list = []
         for kind in (self.uncertain_kind(),) if uncertain else self.kinds():
             found += self.db.query(f"SELECT {columns} FROM {self.table} WHERE status = 'pending' AND {rule} AND"
-                                   f" {kind.rule} AND claim_token IS NULL{self.owner_may} LIMIT :most",
+                                   f" {kind.rule} AND {UNCLAIMED}{self.owner_may} LIMIT :most",
                                    most=most - len(found), **kind.values, **values) if len(found) < most else []
         return found
 
@@ -387,7 +394,7 @@ class Worker:
         return self.db.execute(
             f"UPDATE {self.table} SET claim_token = :token, claim_run = :run, lease_until = :lease"
             # `+`: by the ids. SQLite would go through all that is pending, as long as nobody has run ANALYZE.
-            " WHERE id IN (:ids) AND +status = 'pending' AND claim_token IS NULL",
+            f" WHERE id IN (:ids) AND +status = 'pending' AND {UNCLAIMED}",
             token=self.token, run=self.ctx.run_id, ids=ids,
             lease=self.ctx.clock() + timedelta(seconds=self.ctx.hard_limit - self.ctx.monotonic()) + LEASE_MARGIN)
 

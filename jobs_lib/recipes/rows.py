@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from .. import clock
 from ..schema.tables import table as described
+from ..values import UNKNOWN_STATUS
 
 LONGEST_SCHEDULE = timedelta(days=36_500)      # to be added to a time, at most
 MOST_ATTEMPTS = 1_000_000                      # more were never made
@@ -17,6 +18,9 @@ LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
 NUMBERS = ("id", "ref", "int", "big", "flag")
 TIMES = ("time", "now")
 SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
+UNCLAIMED = "COALESCE(claim_run, '') = ''"      # a claim without a run is none. COALESCE: by no index, as most are
+MOST_COUNTED = 1000                            # rows of an unknown status, in one run
+SHOWN = 5
 
 
 def invalid(table: str, rows: list[dict]) -> dict:
@@ -24,6 +28,34 @@ def invalid(table: str, rows: list[dict]) -> dict:
     is none and need not be there becomes NULL."""
     columns = _columns(table)
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
+
+
+def lost(table: str, now: str) -> tuple[str, dict]:
+    """(SQL, values): the claim of a row is no living run's, or has run out. Never by what was read as its run, since
+    octets that are no text are read as something else."""
+    living = f"SELECT 1 FROM {{job_runs}} WHERE {{job_runs}}.run_id = {{{table}}}.claim_run AND {{job_runs}}.status"
+    return f"(lease_until IS NULL OR lease_until < :lost_by OR NOT EXISTS ({living} = 'running'))", {"lost_by": now}
+
+
+def of_unknown_status(db, table: str, known) -> list:
+    """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no statement ever asks
+    for them. They stay as they are, since an app may have a status of its own. Ranges of the index cost nothing when
+    they are empty."""
+    first, *_, last = known = sorted(known)
+    rules = [f"status < '{first}'", *(f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])),
+             f"status > '{last}'", "status IS NULL"]
+    ids: list = []
+    for rule in rules:
+        ids += [row["id"] for row in db.query(f"SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most",
+                                              most=MOST_COUNTED - len(ids))] if len(ids) < MOST_COUNTED else []
+    return ids
+
+
+def count_unknown_status(ctx, table: str, known) -> None:
+    """Count them in this run, and say so in its log."""
+    if ids := of_unknown_status(ctx.db, table, known):
+        ctx.count(UNKNOWN_STATUS, len(ids))
+        ctx.log.warning("invalid rows", table=table, rows=len(ids), reason="their status is unknown", ids=ids[:SHOWN])
 
 
 @lru_cache

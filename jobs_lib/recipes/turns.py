@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import namedtuple
 from itertools import groupby, takewhile
 
+from .rows import UNCLAIMED
 URGENT, NORMAL, LOW = 0, 1, 2        # of notices, as `priority` holds them
 WINDOW = 300                # rows: if fewer are due, they are all that is due
 TURN = 10                   # an owner gets one row in so many of a claim, while others wait
@@ -231,7 +232,7 @@ class _Walk:
         fresh = " AND attempts = 0" if self.worker.only_fresh else ""
         rows = self.db.query(
             "SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS created,"
-            f" CASE WHEN claim_token IS NULL{fresh} AND (({scheduled.rule}) OR ({never_tried.rule})) THEN 1 ELSE 0 END"
+            f" CASE WHEN {UNCLAIMED}{fresh} AND (({scheduled.rule}) OR ({never_tried.rule})) THEN 1 ELSE 0 END"
             f" AS is_due {self.where} AND {after} ORDER BY user_id, next_attempt_at, created_at, id LIMIT :most",
             owner=value, most=self.size, **self.values, **{**never_tried.values, **scheduled.values})
         self.left -= 1 + len(rows) / 100

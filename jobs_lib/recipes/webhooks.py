@@ -205,6 +205,7 @@ def retry_after(words: str, now) -> timedelta | None:
 def preview(ctx) -> dict:
     """A dry run: what would be sent, judged on the state now. No name is resolved and nothing connected to."""
     worker = Worker(ctx, queue(ctx))
+    worker.count_unknown_status()
     due = worker.count_due() if ctx.limit is None else min(worker.count_due(), ctx.limit)
     rows = worker.due(min(due, LOOKED_AT))
     wrong = invalid(worker.queue.table, rows)
@@ -216,7 +217,7 @@ def preview(ctx) -> dict:
     if cancelled:
         ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
                  [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {"delivered": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
+    return {**ctx.counts, "delivered": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
             **({"invalid": len(wrong)} if wrong else {})}
 
 

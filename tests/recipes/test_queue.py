@@ -9,12 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from jobs_lib import overview
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.mail import SENT, Result
 from jobs_lib.recipes import mail_queues
 from jobs_lib.recipes.queue import Worker
 from tests.jobs.test_retry_forwards_kill import Counting
 from tests.servers.mariadb import MariaDB
+from tests.support.plans import analyse
 from tests.support.require import program
 from tests.support.service import Service
 
@@ -102,6 +104,81 @@ def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, ord
                                        "subject": f"{number}", "created_at": bench.ago(minutes=9 - number)}])
     assert bench.run("send_notifications")["sent"] == 3
     assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
+
+
+QUEUES = {"retry_forwards": ("failed_emails", "sent"), "send_notifications": ("notifications", "sent"),
+          "retry_webhooks": ("webhook_deliveries", "delivered")}
+
+
+def due(bench, table: str, number: int) -> list[int]:
+    """Rows of a queue that are due, with all that they need."""
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    bench.table("webhooks", [{"id": 1, "user_id": 1, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}])
+    bench.spool("one.eml")
+    row = {"failed_emails": {"alias_id": 1, "raw_path": "one.eml"}, "notifications": {"kind": "overflow_warning"},
+           "webhook_deliveries": {"webhook_id": 1, "event_type": "test", "payload": "{}"}}[table]
+    return bench.table(table, [{"user_id": 1, "created_at": bench.ago(hours=2), **row, **(
+        {"event_id": f"event-{each}"} if table == "webhook_deliveries" else {})} for each in range(number)])
+
+
+@pytest.mark.parametrize("run", ["NULL", "''", "x''", "'gone'", "half an emoji"])
+@pytest.mark.parametrize("job", QUEUES)
+def test_a_claim_that_no_run_holds_is_none(bench, job, run):     # R67 R21: such a row stayed for ever
+    table, done = QUEUES[job]
+    due(bench, table, 3)
+    if run == "half an emoji":
+        run = "CAST(x'EDA0BD' AS TEXT)" if bench.db.dialect.name == "sqlite" else "CONVERT(x'EDA0BD' USING ascii)"
+    bench.db.execute(f"UPDATE {{{table}}} SET claim_token = 'token', claim_run = {run}, lease_until = :until"
+                     " WHERE id = 2", until=bench.ahead(hours=9))
+    bench.run(job, dry_run=True)
+    assert bench.run(job)[done] == 3
+    assert bench.ids(table, f"status = '{done}' AND claim_token IS NULL") == [1, 2, 3]
+
+
+STATUSES = ["Pending", "queued", "", "failing", "x" * 64, "0"]
+
+
+@pytest.mark.parametrize("job", [*QUEUES, "export_accounts", "check_domains"])
+def test_a_row_of_an_unknown_status_is_left_and_shown(bench, job):     # R67: nobody ever saw it
+    bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"})
+    if job in QUEUES:
+        table = QUEUES[job][0]
+        due(bench, table, len(STATUSES) + 1)
+    else:
+        bench.table("users", [{"id": 1}])
+        table = {"export_accounts": "export_requests", "check_domains": "domains"}[job]
+        bench.table(table, [{"user_id": 1, **({"name": f"d{each}.example", "ownership_token": "t"}
+                                              if table == "domains" else {})} for each in range(len(STATUSES) + 1)])
+    statuses = [value + "s" * (value == "queued" and table == "export_requests") for value in STATUSES]
+    for id, value in enumerate(statuses, 2):
+        bench.db.execute(f"UPDATE {{{table}}} SET status = :value WHERE id = :id", value=value, id=id)
+    for dry_run in (True, False, False):
+        counts = bench.run(job, dry_run=dry_run)
+        assert counts["unknown_status"] == len(STATUSES)
+        found = overview.collect(bench._config, bench.db, bench.now)
+        assert dry_run or {each["name"]: each["invalid"] for each in found["jobs"]}[job] == len(STATUSES)
+    event = [event for event in bench.events(job) if event["event"] == "invalid rows"][-1]
+    assert (event["table"], event["rows"], len(event["ids"])) == (table, len(STATUSES), 5)
+    assert [row["status"] for row in bench.rows(table)][1:] == statuses
+
+
+@pytest.mark.parametrize("column", ["priority", "next_attempt_at"])
+def test_rows_are_put_right_by_their_ids(bench, column):     # R15: SQLite went through all that waited
+    value = 7 if column == "priority" else bench.ahead(days=3000)
+    bench.table("users", [{"id": 1}])
+    bench.bulk("notifications", [{"user_id": 1, "kind": "overflow_warning", "created_at": bench.ago(hours=1),
+                                  "status": "pending", column: value if number < 20 else None if value != 7 else 1}
+                                 for number in range(2000)])
+    if bench.db.dialect.name == "mysql":        # SQLite plans as it does where nobody has run ANALYZE
+        analyse(bench.db, ("notifications",))
+    heard: dict = {}
+    bench.on_statement = heard.setdefault
+    bench.run("send_notifications", limit=1)
+    start = "UPDATE {notifications} SET " + column
+    (sql, values), = (each for each in heard.items() if each[0].startswith(start))
+    for step in bench.db.explain(sql, **values):
+        assert "USING INTEGER PRIMARY KEY" in step.get("detail", "") or step.get("key") == "PRIMARY", step
 
 
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
