@@ -43,7 +43,7 @@ def of_unknown_status(db, table: str, known) -> list:
     they are empty."""
     first, *_, last = known = sorted(known)
     rules = [f"status < '{first}'", *(f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])),
-             f"status > '{last}'", "status IS NULL"]
+             f"status > '{last}'"]
     ids: list = []
     for rule in rules:
         ids += [row["id"] for row in db.query(f"SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most",
