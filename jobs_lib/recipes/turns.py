@@ -15,6 +15,7 @@ from collections import namedtuple
 from itertools import groupby, takewhile
 
 from .rows import UNCLAIMED
+
 URGENT, NORMAL, LOW = 0, 1, 2        # of notices, as `priority` holds them
 WINDOW = 300                # rows: if fewer are due, they are all that is due
 TURN = 10                   # an owner gets one row in so many of a claim, while others wait
