@@ -155,7 +155,7 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
 
 @pytest.mark.parametrize("text, environment, said", [
     ("[mail]\n", {}, "[mail] from is not set"),
-    ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can answer"),
+    ("[mail]\n", {}, "[mail] domain = localhost: forwards leave with a sender that no other host can reply to"),
     ("[mail]\ndomain = alias.example\n[personas]\nporter = Porter <porter@localhost>\n", {},
      "[personas] porter at localhost: set addresses in your service's domain"),
     (re.sub(r"(?s)\[personas\].*(?=\[archive\])", "", FINE), {}, None),
