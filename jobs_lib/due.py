@@ -19,7 +19,7 @@ long it could have run: from the first slot that it missed, so that it grows whi
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
 DOUBT_PAUSE = timedelta(minutes=15)     # before a run that found the clock in doubt is carried on
-DAY = timedelta(days=1)
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
 OFF = "9999-12-31 00:00:00"     # `due_after` while `enabled = no`: to be switched on again fires nothing old
 
 
@@ -37,7 +37,7 @@ def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
     slots, problems = [], []
     for job in jobs:
         try:
-            if _counts(config, job, db, now, states.get(job.name)):
+            if counts(config, job, db, now, states.get(job.name)):
                 slot = latest_slot(config, job, now)
                 slots += [(part, slot) for part in shards.parts(job, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
@@ -112,8 +112,12 @@ def _first_runs(db, slots: list) -> dict[str, dict]:
     return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE {either}", **values)}
 
 
-def _counts(config, job, db, now, state: dict | None) -> bool:
-    """Whether the job's slots count at all: it is known, enabled and not paused."""
+def counts(config, job, db, now, state: dict | None) -> bool:
+    """Whether the job's slots count at all: it is known, enabled and not paused. `state`: its row of `job_state`.
+
+    One that was just switched on begins with its next slot, or with the present minute's: cron has come for that one,
+    and the next may be a day away.
+    """
     enabled, paused = config.job(job).enabled, state is not None and state["paused_at"]
     if paused:
         return False
@@ -121,9 +125,14 @@ def _counts(config, job, db, now, state: dict | None) -> bool:
         if state is None or state["due_after"] != OFF:
             db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
         return False
-    if state is None or state["due_after"] == OFF:
+    if state is None:
         first_seen(db, job.name, now)
         return False
+    if state["due_after"] == OFF:
+        slot = latest_slot(config, job, now)
+        after = slot - SECOND if now - slot < MINUTE else now
+        db.upsert("job_state", {"job": job.name}, {"due_after": after})
+        state["due_after"] = clock.text(after)
     return True
 
 

@@ -127,17 +127,14 @@ def _answer(session, result: dict, **more) -> None:
 
 def scheduled_slot(session, job):
     """The latest slot, or None where nothing is to be done: paused, switched off, or before the first install."""
-    db, now = session.ports.database(), session.ports.now()
+    config, db, now = session.config, session.ports.database(), session.ports.now()
     version.check(db)
-    state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=shards.whole(job.name))
-    if state is None:
-        due.first_seen(db, shards.whole(job.name), now)
+    name = shards.whole(job.name)
+    state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
+    if not due.counts(config, job._replace(name=name), db, now, state):
         return None
-    if state["paused_at"] or not session.config.job(job).enabled:
-        return None
-    slot, after = due.latest_slot(session.config, job, now), state["due_after"]
-    when, zone = session.config.job(job).schedule, schedule.zone(session.config.section("core").timezone)
-    return slot if after == due.OFF or not due.is_early(when, slot, after, now, zone) else None
+    slot, zone = due.latest_slot(config, job, now), schedule.zone(config.section("core").timezone)
+    return None if due.is_early(config.job(job).schedule, slot, state["due_after"], now, zone) else slot
 
 
 def publish(results: list[dict], config, ports, console) -> int:

@@ -131,6 +131,28 @@ def test_the_line_of_a_job_that_is_off_does_nothing(site):
     assert site.runs() == []
 
 
+@pytest.mark.parametrize("line", [("dig", "--scheduled"), ("run-due",)], ids=" ".join)
+@pytest.mark.parametrize("known_as", ["run-due", "dig --scheduled"])
+@pytest.mark.parametrize("schedule, first, runs", [
+    ("*/5 * * * *", "2026-11-24 14:34:00", []),             # its last time was before it was switched on
+    ("*/5 * * * *", "2026-11-24 14:35:30", ["2026-11-24 14:35:00"]),        # cron has come for this one
+    ("10 3 * * *", "2026-11-24 14:34:00", []),
+    ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
+])
+def test_a_job_that_is_switched_on_begins_with_its_next_time_whoever_starts_it(       # R7
+        any_site, line, known_as, schedule, first, runs):
+    any_site.enable("dig", schedule=schedule)
+    any_site.configure("dig", enabled="no")
+    assert any_site.run(*known_as.split(), now="2026-11-24 14:31:00").code == 0       # sees that it is off
+    any_site.configure("dig", enabled="yes")
+    assert any_site.run(*line, now=first)[:3] == (0, "", "")
+    assert slots(any_site, "dig") == runs
+    if not runs:
+        after = "2026-11-24 14:36:00" if schedule.startswith("*") else "2026-11-25 03:14:00"
+        any_site.run(*line, now=after)
+        assert len(slots(any_site, "dig")) == 1
+
+
 def test_the_line_of_a_job_fires_nothing_from_before_the_install(site):      # R7
     site.enable("dig", since=utc("2026-11-24 14:30"))
     assert site.run("dig", "--scheduled", now=NOW).code == 0
