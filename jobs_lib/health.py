@@ -78,13 +78,16 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
     zone = schedule.zone(config.section("core").timezone)
-    beats, heart = _heartbeats(db, now), states.get(HEART)
+    beats, heart = _heartbeats(db), states.get(HEART)
     gap, found = _gap(beats, heart, now), {}
+    last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    changed = _clock_changed(db, last, now)
+    pause = (now, now) if changed else gap
     problems = [("jobs_lib/jobs", sentence) for sentence in broken]
     usable = []
     for job in jobs:
         try:
-            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name), now, zone, gap)
+            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name), now, zone, pause)
                      for name in shards.names(job.name, config.shards(job))]
             found[job.name] = parts[0] if len(parts) == 1 else _together(parts)
             usable.append(job)
@@ -95,10 +98,9 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
     relay, sent = _mail(db, config, now, problems)
-    last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
     return Health(now, found, queues(db, config, able, now, found),
                   Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
-                  broken_channels, zone, blocked, _standing(config), access.unusable(config), _clock(db, config, now))
+                  broken_channels, zone, blocked, _standing(config), access.unusable(config), _clock(db, config, now, changed))
 
 
 def _standing(config) -> list:
@@ -107,7 +109,7 @@ def _standing(config) -> list:
     return [(each.name, since, each.error()) for each in incidents if (since := each.since())]
 
 
-def _clock(db, config, now) -> ClockHealth | None:
+def _clock(db, config, now, changed: bool) -> ClockHealth | None:
     """What the last run found, and the runs of the last day that have a time to come."""
     if config.section("core").max_clock_jump is None:
         return None
@@ -119,7 +121,14 @@ def _clock(db, config, now) -> ClockHealth | None:
     if not (doubted or row["number"]):
         return None
     return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "",
-                       min(doubted.at, now) if doubted else now, row["number"], stored.time(row["latest"]))
+                       min(doubted.at, now) if doubted and not changed else now, row["number"], stored.time(row["latest"]))
+
+
+def _clock_changed(db, last, now) -> bool:
+    """Whether the latest run was by another clock than ours: what is late by ours is only waiting for its first tick."""
+    latest = stored.time(db.value("SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"))
+    return latest is not None and (latest > now + clock_doubt.APART
+                                   or (last is not None and latest < last - clock_doubt.APART))
 
 
 def _blocked(db, jobs, health: dict) -> Blocked:
@@ -150,7 +159,7 @@ def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealt
     counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
     every = interval(options.schedule, rows, now, zone)
     running = next((row for row in rows if row["status"] == "running"), None)
-    last_ok = next(filter(None, (_past(time, now) for time in times)), None)
+    last_ok = max(filter(None, (_past(time, now) for time in times)), default=None)
     after = max(filter(None, (last_ok, _past(state and state["due_after"], now))), default=None)
     return JobHealth(
         name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
@@ -213,7 +222,7 @@ def interval(when, rows: list[dict], now, zone) -> timedelta:
     step = schedule.following(when, first, zone) - first
     slots = [start for row in rows
              if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
-    seen = slots[0] - slots[1] if len(slots) > 1 else step
+    seen = next((later - earlier for later, earlier in zip(slots, slots[1:]) if later > earlier), step)
     return max(step, min(seen, TICKS))
 
 
@@ -286,30 +295,42 @@ def _folder(config, section: str, option: str) -> str:
     return value
 
 
-def _heartbeats(db, now) -> list:
-    """Starts of the runs of `check_jobs` of a day and more, newest first."""
-    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND started_at <= :now ORDER BY id DESC"
-                    " LIMIT :most", job=HEART, now=now, most=RUNS_A_DAY)
+def _heartbeats(db) -> list:
+    """Starts of the runs of `check_jobs` of a day and more, in the order in which they were made, newest first."""
+    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
+                    job=HEART, most=RUNS_A_DAY)
     return [start for row in rows if (start := stored.time(row["started_at"]))]
 
 
-def _too_long(beats: list) -> timedelta:
+def _in_time(beats: list, now) -> list:
+    """Those until now as their times tell, newest first: a clock that was wrong for a while mixes them up."""
+    return sorted((beat for beat in beats if beat <= now), reverse=True)
+
+
+def _too_long(beats: list, now) -> timedelta:
     """Without a beat for longer than this, cron had stopped: thrice the usual time between two, at least GAP."""
-    steps = sorted(later - earlier for later, earlier in zip(beats, beats[1:]))
+    ordered = _in_time(beats, now)
+    steps = sorted(later - earlier for later, earlier in zip(ordered, ordered[1:]))
     usual = steps[len(steps) // 2] if steps else timedelta(0)
     return max(GAP, min(usual, TICKS) * 3)
 
 
 def _gap(beats: list, state, now):
     known = _past(state and state["due_after"], now)
-    most = _too_long(beats)
-    for later, earlier in zip(beats, beats[1:]):
+    most, ordered = _too_long(beats, now), _in_time(beats, now)
+    for later, earlier in zip(ordered, ordered[1:]):
         if later < now - DAY:
             break
         begin = max(filter(None, (earlier, known)))         # it may have been paused, or switched off
-        if later - begin > most:
+        if later - begin > most and not _ran_between(beats, later, earlier):
             return begin, later
     return None
+
+
+def _ran_between(beats: list, later, earlier) -> bool:
+    """Whether there were runs between these two, which a clock that was wrong then has noted at other times."""
+    between = beats[beats.index(later) + 1:beats.index(earlier)]
+    return any(not earlier - clock_doubt.APART <= beat <= later + clock_doubt.APART for beat in between)
 
 
 def _stopped(beats: list, state, last, now):
@@ -317,4 +338,4 @@ def _stopped(beats: list, state, last, now):
     if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
         return None
     since = max(filter(None, (last, _past(state["due_after"], now))), default=now)
-    return since if now - since > _too_long(beats) else None
+    return since if now - since > _too_long(beats, now) else None

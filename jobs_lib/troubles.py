@@ -69,10 +69,12 @@ def find(health, config) -> list[Trouble]:
              *_tables(health)]
     disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
     found += _failing(health, config, alerts, disk, relay)
+    idle = []
     if not health.host.stopped and not any(each.kind == "unwritable" for each in found):
-        found += _late(health, _explained(found))
-    found += _vanished(health, config, alerts, _explained(found))
-    found += _queues(health, alerts, _explained(found), relay)
+        idle += _late(health, _explained(found))
+    idle += _vanished(health, config, alerts, _explained([*found, *idle]))
+    idle += _queues(health, alerts, _explained([*found, *idle]), relay)
+    found += _never_started(health, idle) if idle and health.host.last_run_at is None else idle
     return found + [_channel({name: stored.words(value) for name, value in row.items()}, health.now)
                     for row in health.channels]
 
@@ -143,6 +145,14 @@ def _stopped(health) -> list[Trouble]:
                     "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]
 
 
+def _never_started(health, idle: list) -> list[Trouble]:
+    """Nothing ever ran: whatever is late or waits, waits for cron."""
+    since = min(each.since for each in idle)
+    return [Trouble("cron", "cron", "no job was ever started", since,
+                    "Cron has not started `run-due` yet, so everything waits. If its line is in your crontab, wait for "
+                    "its next minute; this command prints it.", "", "crontab")]
+
+
 def _clock(health) -> list[Trouble]:
     """The clock is in doubt, or was: runs of the last day have a time to come."""
     if health.clock is None:
@@ -152,9 +162,10 @@ def _clock(health) -> list[Trouble]:
             "nothing to do." if doubt else "The clock is trusted again.")
     if ahead:
         until = f"up to {full(latest, health.zone)}" if latest else "some that cannot be"
-        what += f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then."
+        what += (f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then, or is behind "
+                 "now.")
     return [Trouble("clock", "clock", f"deletions wait: {clock.IN_DOUBT}" if doubt else
-                    "runs have a time to come: the clock was ahead", since, what, "", "doctor")]
+                    "runs have a time to come: the clock was ahead, or is behind", since, what, "", "doctor")]
 
 
 def _disks(health, alerts) -> list[Trouble]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock, config, dead_runs, history, jobs, overview, standing, troubles
+from jobs_lib import catalogue, clock, config, dead_runs, history, jobs, overview, standing, troubles
 from jobs_lib.commands import run_due
 from jobs_lib.console import Console
 from jobs_lib.errors import JobsError
@@ -183,6 +183,47 @@ def test_while_it_is_held_status_says_so_and_not_that_cron_has_stopped(hours):  
     finally:
         release()
     assert [(each["kind"], each["seconds"]) for each in shown["troubles"]] == [("unwritable", 90 * 60)]
+
+
+# A clock that was wrong for more than an hour, and is right again
+
+@pytest.mark.parametrize("days", [-2, 400])
+def test_after_a_wrong_clock_nobody_is_late_and_cron_had_not_stopped(any_hours, days):   # R59
+    hours, wrong = any_hours, timedelta(days=days)
+    for _ in range(4):
+        assert hours.tick() == (0, [], ["ping"])
+    for _ in range(2):
+        hours.now += wrong
+        for _ in range(7):
+            hours.tick()
+        hours.now -= wrong
+        if hours.now < BEGIN + timedelta(hours=1):
+            assert hours.status()["troubles"] == []     # nothing has run by this clock yet
+    heard = [word for _ in range(4) for word in hours.tick()[2]]
+    assert heard == ["ping"] * 4
+    assert hours.status()["troubles"] == []
+
+
+def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):                # R68
+    hours.site.configure(max_clock_jump="1d")
+    for _ in range(3):
+        hours.tick()
+    hours.now -= timedelta(days=2)
+    hours.tick()
+    hours.now += timedelta(days=2)
+    assert [(each["kind"], each["seconds"]) for each in hours.status()["troubles"]] == [("clock", 0)]
+
+
+def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):              # R59
+    site, old = any_hours.site, BEGIN - timedelta(minutes=50)
+    site.known(*catalogue.names(), since=old)
+    assert any_hours.status()["troubles"][0]["kind"] == "cron"
+    site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old - timedelta(days=1))
+    trouble, = any_hours.status()["troubles"]
+    assert (trouble["kind"], trouble["subject"]) == ("cron", "no job was ever started")
+    assert trouble["command"].endswith(" crontab")
+    any_hours.tick()
+    assert "cron" not in [each["kind"] for each in any_hours.status()["troubles"]]
 
 
 def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):                      # R69
