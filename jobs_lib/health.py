@@ -100,7 +100,8 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     relay, sent = _mail(db, config, now, problems)
     return Health(now, found, queues(db, config, able, now, found),
                   Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
-                  broken_channels, zone, blocked, _standing(config), access.unusable(config), _clock(db, config, now, changed))
+                  broken_channels, zone, blocked, _standing(config), access.unusable(config),
+                  _clock(db, config, now, changed))
 
 
 def _standing(config) -> list:
@@ -120,12 +121,13 @@ def _clock(db, config, now, changed: bool) -> ClockHealth | None:
                  " AND id > :before", ahead=now + clock_doubt.APART, before=before)
     if not (doubted or row["number"]):
         return None
-    return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "",
-                       min(doubted.at, now) if doubted and not changed else now, row["number"], stored.time(row["latest"]))
+    since = min(doubted.at, now) if doubted and not changed else now
+    return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "", since, row["number"],
+                       stored.time(row["latest"]))
 
 
 def _clock_changed(db, last, now) -> bool:
-    """Whether the latest run was by another clock than ours: what is late by ours is only waiting for its first tick."""
+    """Whether the latest run was by another clock than ours: what is late by ours may only wait for its next tick."""
     latest = stored.time(db.value("SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"))
     return latest is not None and (latest > now + clock_doubt.APART
                                    or (last is not None and latest < last - clock_doubt.APART))

@@ -162,8 +162,8 @@ def _clock(health) -> list[Trouble]:
             "nothing to do." if doubt else "The clock is trusted again.")
     if ahead:
         until = f"up to {full(latest, health.zone)}" if latest else "some that cannot be"
-        what += (f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then, or is behind "
-                 "now.")
+        what += (f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then, or is "
+                 "behind now.")
     return [Trouble("clock", "clock", f"deletions wait: {clock.IN_DOUBT}" if doubt else
                     "runs have a time to come: the clock was ahead, or is behind", since, what, "", "doctor")]
 

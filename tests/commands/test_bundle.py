@@ -114,10 +114,9 @@ def test_a_single_file_runs_alone_and_keeps_its_data_beside_it(bundle, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo", "jobs.pyz", "var"]
 
 
+@pytest.mark.parametrize("blank_url", ["mariadb"], indirect=True)
 @pytest.mark.mariadb
 def test_a_single_file_has_the_driver_for_mysql_inside(bundle, tmp_path, blank_url):
-    if not blank_url.startswith("mysql"):
-        return
     shutil.copy(bundle("jobs.pyz"), tmp_path / "jobs.pyz")
     (tmp_path / "config.ini").write_text(f"[core]\ndatabase = {blank_url}\n")
     assert "up to date" in run(tmp_path, "jobs.pyz", "migrate")

@@ -1,9 +1,12 @@
 """The database area: each thing that may be wrong with it is named, with what mends it."""
 from __future__ import annotations
 
+import json
 import os
 import socket
 import sqlite3
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
@@ -15,7 +18,10 @@ from jobs_lib.recipes.export_files import new_name
 from jobs_lib.schema import ddl
 from jobs_lib.schema.tables import table
 from jobs_lib.schema.version import SCHEMA_VERSION
+from tests.frame.test_incidents import UNPRIVILEGED
 from tests.support.databases import migrated
+from tests.support.engines import on_mariadb
+from tests.support.site import ROOT
 
 
 def test_a_migrated_database_is_in_order(clinic):
@@ -100,10 +106,11 @@ def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
 
 
 def test_a_file_that_may_only_be_read_is_told_as_one(lite):
-    if os.geteuid() == 0:               # who may write all the same
-        return
     os.chmod(lite.folder / "jobs.db", 0o400)
-    assert "chmod u+w" in lite.one("database", "A row cannot be written").mend
+    done = subprocess.run([*UNPRIVILEGED, sys.executable, "jobs.py", "--config", lite.folder / "config.ini", "doctor",
+                           "--offline", "--json"], cwd=ROOT, text=True, capture_output=True, timeout=60)
+    found, = (each for each in json.loads(done.stdout) if "A row cannot be written" in each["what"])
+    assert (found["level"], "chmod u+w" in found["mend"]) == ("problem", True)
 
 
 def test_an_older_schema_and_a_newer_one(clinic):
@@ -121,9 +128,8 @@ def test_what_cannot_be_reached_is_one_problem(clinic):
     assert clinic.one("database", "127.0.0.1:1" if "mysql" in clinic.url else "no SQLite file").level == "problem"
 
 
+@on_mariadb
 def test_a_wrong_password_is_told_and_not_shown(clinic, request):
-    if "sqlite" in clinic.url:
-        return
     server = request.getfixturevalue("mariadb")
     clinic.configure("core", database=f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}")
     found = clinic.one("database", "refuses the user 'nobody'")
@@ -149,9 +155,8 @@ def test_nothing_stays_of_the_row_that_is_written(clinic):
     assert clinic.db.value("SELECT COUNT(*) FROM {meta} WHERE name = 'doctor'") == 0
 
 
+@on_mariadb
 def test_a_user_who_may_only_read_is_told(clinic, request):
-    if "sqlite" in clinic.url:
-        return
     name = clinic.url.partition("?")[0].rpartition("/")[2]
     server = request.getfixturevalue("mariadb")
     server.root("CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY 'hunter2hunter2'")

@@ -20,6 +20,7 @@ from jobs_lib.ports.db import connect
 from jobs_lib.ports.http import ANSWERED, FAILED, OURS, REFUSED, TIMEOUT, UNSENDABLE, Response
 from jobs_lib.recipes.webhooks import request, retry_after
 from tests.support.databases import bulk
+from tests.support.engines import on_sqlite
 
 JOB = "retry_webhooks"
 SECRET = "whsec_" + base64.b64encode(b"a secret of twenty-four").decode()
@@ -743,10 +744,9 @@ def test_an_old_secret_that_is_none_does_not_block_the_good_one(bench, hook):   
     assert len(headers["webhook-signature"].split()) == 1
 
 
+@on_sqlite          # only SQLite lets it in
 @pytest.mark.parametrize("bad", ["", "soon", 17])
 def test_a_time_that_is_none_stops_nobody(bench, hook, bad):     # R23
-    if not bench.url.startswith("sqlite"):
-        return                                          # only SQLite lets it in
     bench.web.answer = lambda sent: Response(ANSWERED, 500 if "bad" in sent.url else 204)
     ill = endpoint(bench, url="https://bad.example/", previous_secret=OLD)
     bench.db.execute("UPDATE {webhooks} SET failing_since = :bad, previous_secret_expires_at = :bad WHERE id = :id",
@@ -879,10 +879,9 @@ def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(be
     assert asked[0] < 120
 
 
+@on_sqlite          # there writers do not wait for each other
 @pytest.mark.slow
 def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):       # R70
-    if bench.db.dialect.name != "sqlite":
-        return                              # there writers do not wait for each other
     ids = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/")) for number in range(3)]
     bench.timeout = 0.1
     bench.config(webhooks={"concurrency": 1})

@@ -16,6 +16,7 @@ from jobs_lib.recipes import mail_queues
 from jobs_lib.recipes.queue import Worker
 from tests.jobs.test_retry_forwards_kill import Counting
 from tests.servers.mariadb import MariaDB
+from tests.support.engines import on_sqlite
 from tests.support.plans import analyse
 from tests.support.require import program
 from tests.support.service import Service
@@ -219,10 +220,9 @@ def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
 
 # What was handed over is stored
 
+@on_sqlite          # there writers do not wait for each other
 @pytest.mark.slow
 def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
-    if bench.db.dialect.name != "sqlite":
-        return                              # there writers do not wait for each other
     forwards(bench, 2)
     bench.timeout = 0.1
     holders = []

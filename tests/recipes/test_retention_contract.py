@@ -69,7 +69,16 @@ SPECIAL = {
 
 def pytest_generate_tests(metafunc):
     if "job" in metafunc.fixturenames:
-        metafunc.parametrize("job", PURGES, ids=[job.name for job in PURGES])
+        jobs = [job for job in PURGES if getattr(metafunc.function, "concerns", bool)(job)]
+        metafunc.parametrize("job", jobs, ids=[job.name for job in jobs])
+
+
+def for_those(concerns):
+    """Run a test for the jobs alone that it concerns."""
+    def marked(test):
+        test.concerns = concerns
+        return test
+    return marked
 
 
 @pytest.fixture(autouse=True)
@@ -180,19 +189,17 @@ def test_what_is_past_its_time_goes_and_the_row_at_the_limit_stays(bench, job):
     assert bench.result["status"] == "ok"
 
 
+@for_those(lambda job: job.run.files)
 def test_files_go_with_their_rows_and_stay_with_them(bench, job):
-    if not job.run.files:
-        return
     stay, go = fill(bench, job)
     assert bench.run(job)["files"] == go
     assert len(bench.spooled()) == len(stay)
     assert bench.spooled() == files(bench, job)
 
 
+@for_those(lambda job: any(rule.also for rule in job.run.rules))
 def test_what_a_rule_spares_stays_however_old_it_is(bench, job):
     rules = [rule for rule in job.run.rules if rule.also]
-    if not rules:
-        return
     assert special(job).spared, "a rule with `also` needs an example of what it spares, in SPECIAL"
     for rule in rules:
         databases.empty(bench.db)
