@@ -84,7 +84,7 @@ def _port(words: str, usual: int) -> int:
     if not digits:                      # none, or an empty one as RFC 3986 allows it
         return usual
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 6):
-        raise UrlError("the URL of this endpoint has a port that is none")
+        raise UrlError("the URL of this endpoint has an invalid port")
     port = int(digits)
     if port in (80, 443) or OPEN_PORTS <= port < 65536:
         return port
@@ -107,7 +107,7 @@ def _name(host: str) -> str:
     host = host.lower()
     host = host[:-1] if host.endswith(".") else host
     if not host or len(host) > LONGEST_HOST or not all(map(_LABEL.match, host.split("."))):
-        raise UrlError("the URL of this endpoint has a host name that is none")
+        raise UrlError("the URL of this endpoint has an invalid host name")
     return host
 
 

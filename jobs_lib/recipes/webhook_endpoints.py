@@ -98,20 +98,18 @@ def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
                   dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}")
 
 
-def cancel(ctx, id: int, reason: str) -> int:
-    """End what waits for an endpoint that was disabled, in commits of its own. What a kill leaves, the next run
-    finds due and cancels. How many rows that were."""
-    cancelled = 0
-    while True:
+def cancel(ctx, id: int, reason: str):
+    """End what waits for an endpoint that was disabled, in commits of its own: how many rows each of them had. What a
+    kill leaves, the next run finds due and cancels."""
+    done = 1
+    while done:
         rows = ctx.db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'pending'"
                             " LIMIT :most", id=id, most=CANCEL)
         if not rows:
-            return cancelled
+            return
         done = ctx.db.execute(
             "UPDATE {webhook_deliveries} SET status = 'failed', finished_at = :now, next_attempt_at = NULL,"
             " claim_token = NULL, claim_run = NULL, lease_until = NULL, last_error = :error"
             " WHERE id IN (:ids) AND +status = 'pending'",
             ids=[row["id"] for row in rows], now=ctx.clock(), error=f"cancelled: {reason}")
-        cancelled += done
-        if not done:
-            return cancelled
+        yield done

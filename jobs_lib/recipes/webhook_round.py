@@ -22,10 +22,10 @@ from ..ports.http import ANSWERED, BUSY, FAILED, OURS, TIMEOUT, UNSENDABLE, Resp
 from . import webhook_endpoints
 from .queue import Worker, until_stored
 from .webhook_network import OWNERS, Network
-from .webhook_turns import UNKNOWN, Plan, is_failing, rows_of
+from .webhook_turns import NO_ENDPOINT, Plan, is_failing, rows_of
 from .webhooks import MARGIN, BadEndpoint, Unsendable, delays, endpoints, gone, judge, note_try, request
 
-TURN = 20                   # rows of an endpoint that are claimed together
+CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
 PER_HOST = 2
 FAILING_SHARE = 8           # one slot in so many is for endpoints that have been failing, while others wait
 DEAD_AFTER = 1.0            # seconds: whoever gave no answer and took so long for it is dead for this run
@@ -77,7 +77,7 @@ class Round:
         self.addresses: dict = {}                   # {host: the address that it was last found at}
         self.full: set = set()                      # addresses that let nobody more in, until something has landed
         self.busy_found: Counter = Counter()        # hosts whose address was busy, how often
-        self.done = self.begun = self.numbers = 0
+        self.done = self.begun = self.last_number = 0
         self.total = self.plan.total
 
     def send_all(self, uncertain: bool) -> None:
@@ -92,8 +92,11 @@ class Round:
                     results = self.network.sort([], False) or self.network.rest()
                     if not results:
                         break
-                self._commit(results, rows)
-                results = self._sorted(self._wait()) if self.flying else []
+                stored, results = self._commit(results, rows), []
+                self._stored(stored)
+                if self.flying:
+                    results = self._wait()          # in hand before the database is asked anything
+                    results = self._sorted(results)
         except DatabaseError:
             self._save(results)
             raise
@@ -119,7 +122,7 @@ class Round:
         return True
 
     def _endpoint(self, id: int) -> dict:
-        return self.known.get(id) or UNKNOWN
+        return self.known.get(id) or NO_ENDPOINT
 
     # Which rows are next
 
@@ -174,8 +177,8 @@ class Round:
         so only about as many endpoints as there are slots have rows in memory."""
         rows = self.waiting.setdefault(item, [])
         while not rows:
-            turn = max(1, TURN * self.slots // max(self.slots, len(self.plan.owners())))
-            claimed = self.worker.claim(turn, rows_of(item), uncertain)
+            most = max(1, CLAIMED_TOGETHER * self.slots // max(self.slots, len(self.plan.owners())))
+            claimed = self.worker.claim(most, rows_of(item), uncertain)
             if not claimed:
                 self.waiting.pop(item)
                 self.plan.drop(item)
@@ -207,8 +210,8 @@ class Round:
 
     # The database
 
-    def _commit(self, results: list, rows: list) -> None:
-        """One commit: what came, and the start of what is next. Then these are handed to threads."""
+    def _commit(self, results: list, rows: list) -> list:
+        """One commit: what came, and the start of what is next, which is handed to threads. The results as stored."""
         stored: list = []
         begun: list = []
 
@@ -220,11 +223,12 @@ class Round:
             self.ctx.db.batch(work)
         for row in begun:
             self._start(row)
-        self._stored(results, stored)
+        return list(zip(results, stored))
 
-    def _stored(self, results: list, stored: list) -> None:
-        """What follows once answers are stored."""
-        for result, one in zip(results, stored):
+    def _stored(self, stored: list) -> None:
+        """What follows once answers are stored: first all that is counted and logged, then what may fail."""
+        off: list = []
+        for result, one in stored:
             if result.response.outcome == BUSY:
                 self.begun -= 1
                 continue
@@ -232,13 +236,15 @@ class Round:
             self.noted.add(result.endpoint["id"])
             self._report(result, one.settled)
             if one.disabled:
-                self._off(result.endpoint["id"], one.disabled)
-
-    def _off(self, id: int, reason: str) -> None:
-        self.resting.add(id)
-        self.ctx.log.warning("endpoint disabled", webhook_id=id, reason=reason)
-        self._count("disabled", 1)
-        self._count("cancelled", webhook_endpoints.cancel(self.ctx, id, "the endpoint was disabled"))
+                off.append(result.endpoint["id"])
+                self.ctx.log.warning("endpoint disabled", webhook_id=off[-1], reason=one.disabled)
+        self._count("disabled", len(off))
+        self.resting.update(off)
+        for id in off:
+            for number in webhook_endpoints.cancel(self.ctx, id, "the endpoint was disabled"):
+                self._count("cancelled", number)
+        if stored:
+            self.ctx.progress(self.done, self.total)
 
     def _settle(self, result: Result) -> Stored:
         """Store one answer. It may be called again after a deadlock, so it changes nothing but rows."""
@@ -278,7 +284,6 @@ class Round:
         self.ctx.log.event("delivery", "info" if name == "delivered" else "warning", id=result.row["id"],
                            webhook_id=result.row["webhook_id"], attempt=result.row["attempt"], outcome=name,
                            code=code, next_attempt_at=due and clock.text(due))
-        self.ctx.progress(self.done, self.total)
 
     def _count(self, name: str, number: int) -> None:
         if number:
@@ -290,7 +295,8 @@ class Round:
         while self.flying:
             results = results + self._wait()
         if results:
-            self._stored(results, until_stored(self.ctx, lambda: [self._settle(result) for result in results]))
+            stored = until_stored(self.ctx, lambda: [self._settle(result) for result in results])
+            self._stored(list(zip(results, stored)))
 
     # The threads
 
@@ -298,8 +304,8 @@ class Round:
         """Hand a row that has begun to a thread of its own."""
         import threading
 
-        self.begun, self.numbers = self.begun + 1, self.numbers + 1
-        number, endpoint = self.numbers, self.known[row["webhook_id"]]
+        self.begun, self.last_number = self.begun + 1, self.last_number + 1
+        number, endpoint = self.last_number, self.known[row["webhook_id"]]
         self.flying[number] = Flight(row, endpoint, time.monotonic())
         try:
             given = request(row, endpoint, self.ctx.clock())

@@ -105,7 +105,7 @@ class Plan:
         if ids:
             found, state = endpoints(self.ctx.db, ids), states(self.ctx.db, ids)
             for id in ids:
-                self.known[id] = {**UNKNOWN, **found.get(id, {}), **state.get(id, {})}
+                self.known[id] = {**NO_ENDPOINT, **found.get(id, {}), **state.get(id, {})}
 
     # The order
 
@@ -186,7 +186,7 @@ class Plan:
 
 
 NO_STATE = {"slow": 0, "tried_at": ""}
-UNKNOWN = {"host": "", "failing_since": None, "user_id": None, **NO_STATE}
+NO_ENDPOINT = {"host": "", "failing_since": None, "user_id": None, **NO_STATE}
 
 
 def is_failing(endpoint: dict) -> bool:

@@ -35,7 +35,7 @@ class BadEndpoint(ValueError):
     """An endpoint that nothing can be sent to as it is."""
 
 
-# outcome: of the queue's engine; wait: what the endpoint asked for, or None; gone: it wants nothing more
+# outcome: of the queue's engine; wait: what the endpoint asked for, or None; gone: for good
 Verdict = namedtuple("Verdict", "outcome error wait gone")
 
 
@@ -180,7 +180,7 @@ def judge(response: Response, now) -> Verdict:
     if 200 <= status < 300:
         return Verdict("done", None, None, False)
     if status == GONE:
-        return Verdict("final", "the endpoint answered 410: it wants nothing more", None, True)
+        return Verdict("final", "the endpoint answered 410: it is gone for good", None, True)
     error = f"the endpoint answered {status}" + (", and redirects are not followed" if status < 400 else "")
     wait = retry_after(response.retry_after, now) if status in (TOO_MANY, UNAVAILABLE) else None
     return Verdict("retry", error, wait, False)

@@ -237,6 +237,7 @@ def test_410_disables_at_once_cancels_its_queue_and_tells_the_owner(bench, hook)
     other = delivery(bench, endpoint(bench, url="https://other.example/"), next_attempt_at=bench.ahead(hours=1))
     assert bench.run(JOB) == {**NONE, "failed": 1, "disabled": 1, "cancelled": 3}
     assert [row(bench, id)["status"] for id in ids] == ["failed"] * 4
+    assert row(bench, ids[0])["last_error"] == "the endpoint answered 410: it is gone for good"
     assert {row(bench, id)["last_error"] for id in ids[1:]} == {"cancelled: the endpoint was disabled"}
     assert (row(bench, done)["status"], row(bench, other)["status"]) == ("delivered", "pending")
     off = row(bench, hook, "webhooks")

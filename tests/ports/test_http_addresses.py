@@ -107,6 +107,12 @@ def _loopback_4(host: str, port: int) -> bool:
     return found == {"127.0.0.1"}
 
 
+@pytest.mark.parametrize("url, problem", [("https://hook.example:x/", "port"), ("https://hook..example/", "host name")])
+def test_the_owner_is_shown_which_part_of_a_url_is_invalid(url, problem):     # R47
+    with pytest.raises(UrlError, match=f"the URL of this endpoint has an invalid {problem}$"):
+        parse(url)
+
+
 @pytest.mark.parametrize("url", REFUSED_URLS)
 def test_a_url_that_can_be_read_in_two_ways_is_refused(url):     # R45 R47
     with pytest.raises(UrlError, match="the URL of this endpoint"):

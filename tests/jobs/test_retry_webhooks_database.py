@@ -1,0 +1,85 @@
+"""What a database that fails in the middle of a run leaves behind: nothing sent twice, and nothing counted twice."""
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from jobs_lib.errors import Busy, DatabaseError
+from jobs_lib.ports.http import ANSWERED, TIMEOUT, Response
+from tests.jobs.test_retry_webhooks import JOB, NONE, delivery, endpoint, flood
+
+CANCELS = "SET status = 'failed', finished_at = :now, next_attempt_at"
+
+
+@pytest.fixture(autouse=True)
+def hook(bench):
+    """An active account with one endpoint, 1."""
+    bench.table("users", [{"id": 7, "email": "jo@home.example", "name": "Jo", "status": "active"}])
+    return endpoint(bench)
+
+
+def fail_once(bench, matches, error: DatabaseError) -> list:
+    """The first statement that matches fails so. What failed."""
+    failed: list = []
+
+    def statement(sql, _values) -> None:
+        if not failed and matches(sql):
+            failed.append(sql)
+            raise error
+    bench.on_statement = statement
+    return failed
+
+
+def test_an_answer_in_hand_is_stored_although_the_database_fails_before_it_is_judged(bench):       # R70
+    for owner in range(20, 30):                     # more rows than are read at once: owners are looked up one by one
+        flood(bench, owner, 1, 250)
+    bench.config(webhooks={"concurrency": 1})
+    came = threading.Event()
+
+    def answer(_) -> Response:
+        came.set()
+        return Response(TIMEOUT, text="no connection", reached=False)
+    bench.web.answer = answer
+    failed = fail_once(bench, lambda sql: came.is_set() and sql.startswith("SELECT"), Busy("the database is busy"))
+    assert bench.attempt(JOB)["status"] == "partial"
+    assert len(failed) == len(bench.web) == 1
+    assert bench.result["counts"] == {**NONE, "retried": 1}
+    [tried] = [one for one in bench.rows("webhook_deliveries") if one["attempts"] == 2]
+    assert (tried["status"], tried["last_error"], tried["claim_run"]) == ("pending", "no connection", None)
+
+
+@pytest.mark.parametrize("statement", [CANCELS, "UPDATE {job_runs} SET heartbeat_at"])
+def test_what_fails_behind_a_commit_counts_and_logs_none_of_it_twice(bench, statement):      # R70
+    bench.web.answer = lambda _: Response(ANSWERED, 410)
+    bench.clock.step = 1.0                          # its progress is stored, too
+    for _ in range(4):
+        delivery(bench)
+    failed = fail_once(bench, lambda sql: statement in sql, DatabaseError("the disk is full"))
+    bench.attempt(JOB)
+    assert failed
+    counts = bench.result["counts"]
+    assert (counts["failed"], counts["disabled"]) == (1, 1)
+    lines = [(event["event"], event.get("outcome")) for event in bench.events(JOB)]
+    assert lines.count(("delivery", "failed")) == 1
+    assert lines.count(("endpoint disabled", None)) == 1
+    ended = [one for one in bench.rows("webhook_deliveries") if one["status"] == "failed"]
+    assert len(ended) == counts["failed"] + counts.get("cancelled", 0)
+
+
+def test_what_was_cancelled_before_the_database_failed_is_counted(bench):      # R70
+    flood(bench, 8, 1, 1201)
+    bench.web.answer = lambda _: Response(ANSWERED, 410)
+    commits: list = []
+
+    def statement(sql, _values) -> None:
+        if CANCELS in sql:
+            commits.append(sql)
+            if len(commits) == 2:
+                raise Busy("the database is busy")
+    bench.on_statement = statement
+    bench.attempt(JOB)
+    assert bench.result["counts"] == {**NONE, "failed": 1, "disabled": 1, "cancelled": 500}
+    assert len(bench.ids("webhook_deliveries", "status = 'failed'")) == 501
+    bench.on_statement = None
+    assert bench.run(JOB)["cancelled"] == 700       # the next run goes on
