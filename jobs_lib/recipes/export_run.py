@@ -103,7 +103,7 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
         if not isinstance(error, (JobsError, ValueError)):      # an error of ours, and not of the rows
             ctx.defect(error, f"export {taken.row['id']}")
     finally:
-        if not done:
+        if not (done or exports.may_be_ready(ctx, taken)):
             _discard(path)
 
 

@@ -239,18 +239,20 @@ def is_ours(ctx, taken: Claim, percent: int) -> bool:
 
 def finish(ctx, taken: Claim, written, counts: dict) -> bool:
     """It can be downloaded, and no older one of the account any more; its owner is told. One commit."""
-    older = ctx.db.batch(partial(_finish, ctx, taken, written))
-    if older is None:
+    from .queue import until_stored
+    older: list = []
+    if not until_stored(ctx, partial(_finish, ctx, taken, written, older)):
         return False
     forget_files(ctx, older, counts)
     return True
 
 
-def _finish(ctx, taken: Claim, written) -> list[dict] | None:
+def _finish(ctx, taken: Claim, written, older: list) -> bool:
+    """Whether it is stored. `older` gets the exports that end by it."""
     row, now = taken.row, ctx.clock()
     user = owner(ctx, row, ctx.db.for_update)
     if user is None or user["status"] == "deleted":
-        return None                         # the next run settles it
+        return False                        # the next run settles it
     nonce, expires = os.urandom(16).hex(), now + ctx.section("export").keep
     token = export_token.make(ctx.secret(export_token.LABEL), row["id"], nonce)
     if not ctx.db.execute(
@@ -259,15 +261,29 @@ def _finish(ctx, taken: Claim, written) -> list[dict] | None:
             f" {NOT_CLAIMED} WHERE id = :id AND claim_token = :token AND status = 'running'",
             bytes=written.bytes, sha256=written.sha256, hash=export_token.hashed(token), nonce=nonce, now=now,
             expires=expires, id=row["id"], token=taken.token):
-        return None
-    older = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE user_id = :user"
-                         " AND status = 'ready' AND id <> :id", user=row["user_id"], id=row["id"])
+        return _is_ready(ctx, taken)        # by a COMMIT whose answer was lost
+    older[:] = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE user_id = :user"
+                            " AND status = 'ready' AND id <> :id", user=row["user_id"], id=row["id"])
     if older:
         ctx.db.execute(f"UPDATE {{export_requests}} SET status = 'expired', {NO_TOKEN} WHERE id IN (:ids)",
                        ids=[each["id"] for each in older])
     from . import export_notices
     export_notices.ready(ctx, user, row, written.bytes, expires)
-    return older
+    return True
+
+
+def _is_ready(ctx, taken: Claim) -> bool:
+    """Whether it can be downloaded, with the file of this claim."""
+    return ctx.db.row("SELECT id FROM {export_requests} WHERE id = :id AND status = 'ready' AND file_name = :name",
+                      id=taken.row["id"], name=taken.file_name) is not None
+
+
+def may_be_ready(ctx, taken: Claim) -> bool:
+    """Whether its file may be needed. Where the database cannot say, the next run removes what no row needs."""
+    try:
+        return _is_ready(ctx, taken)
+    except DatabaseError:
+        return True
 
 
 def put_back(ctx, taken: Claim, counts: dict, why: str, counted: bool) -> None:

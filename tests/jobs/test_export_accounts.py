@@ -10,6 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from email import message_from_bytes, policy
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import pytest
 
 import jobs_lib
 from jobs_lib import config, config_check
-from jobs_lib.errors import DatabaseError
+from jobs_lib.errors import Busy, DatabaseError
+from jobs_lib.ports.transaction import Transaction
 from jobs_lib.recipes.export_data import KINDS
 from jobs_lib.recipes.export_files import new_name
 from tests.support.databases import rows as whole_database
@@ -532,6 +534,60 @@ def broken(bench, monkeypatch, error):
     monkeypatch.setattr(export_write, "write", write)
     account(bench)
     ask(bench)
+
+
+class LostAnswer:
+    """The COMMIT that makes an export `ready` comes through, and its answer is lost. `away`: from then on the database
+    answers nothing at all."""
+
+    def __init__(self, bench, monkeypatch, away: bool = False) -> None:
+        self.bench, self.away, self.lost = bench, away, 0
+        self.armed = False
+        commit = Transaction._commit
+
+        def lose(transaction) -> None:
+            commit(transaction)
+            if self.armed:
+                self.armed, self.lost = False, self.lost + 1
+                raise DatabaseError("the connection was lost, so it may be stored or not")
+        monkeypatch.setattr(Transaction, "_commit", lose)
+        bench.on_statement = self._hear
+
+    def _hear(self, sql: str, values: dict) -> None:
+        if self.away and self.lost:
+            raise Busy("the database is away")
+        self.armed = self.armed or (not self.lost and "SET status = 'ready'" in sql)
+
+
+def test_an_export_whose_commit_had_no_answer_is_stored_once_and_keeps_its_file(bench, monkeypatch):        # R52 R70
+    exported(bench)
+    ask(bench)
+    commit = LostAnswer(bench, monkeypatch)
+    result = bench.attempt("export_accounts")
+    assert (commit.lost, result["status"], result["counts"]["exported"], result["counts"]["put_off"]) == (1, "ok", 1, 0)
+    bench.on_statement = None
+    older, newer = bench.rows("export_requests")
+    assert (older["status"], older["file_name"], newer["status"]) == ("expired", None, "ready")
+    assert [path.name for path in zips(bench)] == [newer["file_name"]]
+    bench.outbox.clear()
+    bench.run("send_notifications")
+    link, = [token(mail) for mail in bench.outbox]
+    assert opens(bench, link).request_id == newer["id"]
+    assert bench.run("export_accounts")["files_removed"] == 0
+
+
+def test_while_nobody_knows_whether_it_is_ready_its_file_is_left_alone(bench, monkeypatch):     # R52 R70
+    account(bench)
+    ask(bench)
+    commit = LostAnswer(bench, monkeypatch, away=True)
+    with suppress(DatabaseError):               # the outcome of the run cannot be stored either
+        bench.attempt("export_accounts")
+    bench.on_statement = None
+    row, = bench.rows("export_requests")
+    assert (commit.lost, row["status"]) == (1, "ready")
+    assert [path.name for path in zips(bench)] == [row["file_name"]]
+    assert bench.run("export_accounts")["files_removed"] == 0
+    assert [path.name for path in zips(bench)] == [row["file_name"]]
 
 
 def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch):
