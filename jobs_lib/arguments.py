@@ -64,15 +64,6 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
 
 
-def at_most(most: int):
-    """A type for argparse: a whole number from 1 to `most`."""
-    def parse(word: str) -> int:
-        if word.isascii() and word.isdecimal() and len(word) < 20 and 1 <= int(word) <= most:
-            return int(word)
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1-{most}, not {word[:40]!r}")
-    return parse
-
-
 def dispatch(words: list[str], make_session, config_path: str | None) -> int:
     """Find the command or job in the words, parse the rest, run it and return its exit code."""
     if words[:1] == ["help"]:

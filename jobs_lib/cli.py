@@ -5,25 +5,14 @@ import os
 import sys
 
 from . import catalogue, config
-from .console import Console, Output, folded, guard
+from .console import Output, folded, guard
 from .errors import CONFIG, FAILED, HARD_LIMIT, OK, ConfigError, JobsError, Stopped, UsageError
 from .place import HOME
-from .ports import Ports
+from .session import Session
 
 TICK = "run-due"
 NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
 LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
-
-
-class Session:
-    """What one command line needs: configuration and ports, read and built when first asked for."""
-
-    def __init__(self, config_path: str | None, level: int | None = None, overrides=(), job=None) -> None:
-        self.console = Console(level)
-        self.config = config.load(config_path, beside=HOME)
-        if overrides:
-            self.config = self.config.with_overrides(overrides, job)
-        self.ports = Ports(self.config)
 
 
 def main(argv: list[str]) -> int:

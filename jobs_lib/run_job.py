@@ -7,6 +7,7 @@ from .job import CRON
 from .outcome import outcome_words
 from .render.words import samples_words
 from .schema import version
+from .text import positive
 
 # What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.
 SCHEDULED: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True,
@@ -29,14 +30,6 @@ def arguments(parser) -> None:
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level", help="say what was done")
     loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level", help="say nothing, not even why")
-
-
-def positive(word: str) -> int:
-    """A whole number above 0, for argparse."""
-    if not word.isdecimal() or int(word) < 1:
-        import argparse
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, not {word!r}")
-    return int(word)
 
 
 def run(job, args, make_session, config_path) -> int:

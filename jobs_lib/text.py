@@ -80,3 +80,21 @@ def one_of(*words: str):
         listed = f"{', '.join(words[:-1])} or {words[-1]}" if words[1:] else words[0]
         raise UsageError(f"{word!r}: expected {listed}{did_you_mean(word, words)}")
     return parse
+
+
+def positive(word: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not word.isdecimal() or int(word) < 1:
+        from argparse import ArgumentTypeError
+        raise ArgumentTypeError(f"expected a whole number above 0, not {word!r}")
+    return int(word)
+
+
+def at_most(most: int):
+    """A type for argparse: a whole number from 1 to `most`."""
+    def parse(word: str) -> int:
+        if word.isascii() and word.isdecimal() and len(word) < 20 and 1 <= int(word) <= most:
+            return int(word)
+        from argparse import ArgumentTypeError
+        raise ArgumentTypeError(f"expected a whole number, 1-{most}, not {word[:40]!r}")
+    return parse

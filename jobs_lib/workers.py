@@ -8,6 +8,7 @@ from .errors import JobsError
 from .job import CRON, PRIORITIES
 
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
+SHOWN = 60                      # characters of what a broker says
 EXPIRES = 600                   # seconds that a message of the schedule is worth: then it is due again anyway
 
 PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
@@ -31,7 +32,8 @@ class Refused(JobsError):
 def engine(mode: str):
     """The adapter of an engine. JobsError, with the command that mends it, if its package is missing.
 
-    It has `enqueue(config, [Message])`, `worker(config, queues, burst, processes)` and `scheduler(config, queue)`.
+    It has `enqueue(config, [Message])`, `scheduler(config, queue)` and
+    `worker(config, queues, burst, processes, runs)`.
     """
     try:
         for package in PACKAGES[mode]:          # here, and not in the middle of what it does
@@ -96,3 +98,8 @@ def enqueue_due(config, ports) -> list[str]:
     found, _ = due.find(config, [job for job in catalogue.load_all([]) if config.mode(job) != CRON], ports.database(),
                         ports.now(), due.dead(config.section("core"), ports))
     return enqueue(config, [item.job for item in found], True)
+
+
+def shown(word) -> str:
+    """Something from the broker as it may be shown."""
+    return ascii(word)[:SHOWN]

@@ -9,8 +9,7 @@ from __future__ import annotations
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from ..workers import EXPIRES, BrokerAway, Message, Refused
-from . import run
+from ..workers import EXPIRES, BrokerAway, Message, Refused, shown
 
 PERFORM, TICK = "jobs.perform", "jobs.tick"
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
@@ -42,10 +41,14 @@ def _words(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def worker(config, queues: list[str], burst: bool, processes: int) -> int:
-    """Celery's own worker over these queues, with so many processes. Returns when it is stopped."""
+def worker(config, queues: list[str], burst: bool, processes: int, runs) -> int:
+    """Celery's own worker over these queues, with so many processes. Returns when it is stopped.
+
+    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything else.
+    """
     app = _app(config)
-    run.serve(config)
+    app.task(_saying_why(runs.perform, runs.refused), name=PERFORM, bind=True)
+    app.task(_saying_why(runs.tick, runs.refused), name=TICK, bind=True)
     app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes),
                      "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
     return 0
@@ -69,16 +72,14 @@ def _app(config) -> Celery:
                     worker_redirect_stdouts=False, accept_content=["json"], task_serializer="json",
                     worker_enable_remote_control=False,
                     broker_transport_options={"confirm_publish": True, "socket_connect_timeout": CONNECT_SECONDS})
-    app.task(_saying_why(run.perform), name=PERFORM, bind=True)
-    app.task(_saying_why(run.tick), name=TICK, bind=True)
     app.finalize()
     for name in set(app.tasks) - {PERFORM, TICK}:          # Celery's own, which call others
         app.tasks.unregister(name)
     return app
 
 
-def _saying_why(function):
-    """The function as a task, with a line of ours for a message that is refused."""
+def _saying_why(function, refused):
+    """The function as a task; `refused` is called for a message that is."""
     def call(task, *arguments, **keywords):
         try:
             if keywords:
@@ -86,6 +87,6 @@ def _saying_why(function):
             return function(*arguments)
         except Refused as error:
             queue = (task.request.delivery_info or {}).get("routing_key")
-            run.refused(run.shown(queue), run.shown(task.request.id), error)
+            refused(shown(queue), shown(task.request.id), error)
             raise
     return call

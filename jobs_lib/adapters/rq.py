@@ -10,10 +10,9 @@ import os
 import time
 from contextlib import contextmanager
 
-from ..workers import EXPIRES, BrokerAway, Message, Refused
-from . import run
+from ..workers import EXPIRES, BrokerAway, Message, Refused, shown
 
-PERFORM, TICK = "jobs_lib.adapters.rq.perform", "jobs_lib.adapters.rq.tick"
+PERFORM, TICK = "jobs.perform", "jobs.tick"
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
 MINUTE, DAY = 60, 24 * 3600
 KEPT = DAY                          # seconds that a failed message can be looked at; the history keeps it longer
@@ -21,8 +20,6 @@ KEPT = DAY                          # seconds that a failed message can be looke
 # What of a message in Redis is read. The rest would name functions to be called, pages to be asked and repeats.
 FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat", b"origin",
           b"worker_name", b"status", b"timeout", b"ttl"}
-
-perform, tick = run.perform, run.tick
 
 
 def enqueue(config, messages: list[Message]) -> None:
@@ -42,8 +39,10 @@ def enqueue(config, messages: list[Message]) -> None:
                 job_id=f"{about}--{os.urandom(6).hex()}")
 
 
-def worker(config, queues: list[str], burst: bool, _processes: int) -> int:
+def worker(config, queues: list[str], burst: bool, _processes: int, runs) -> int:
     """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or, `burst`, is idle.
+
+    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything else.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends well in its own
     process, and who started the worker starts it again.
@@ -53,10 +52,10 @@ def worker(config, queues: list[str], burst: bool, _processes: int) -> int:
     # RQ falls back to pickle wherever it is not given another one, and reading a pickle runs what is in it.
     DefaultSerializer.loads, DefaultSerializer.dumps = (staticmethod(JSONSerializer.loads),
                                                         staticmethod(JSONSerializer.dumps))
-    run.serve(config)
     with _clear_words():
-        _worker_class()(queues, connection=_redis(config), serializer=JSONSerializer, job_class=_job_class()).work(
-            burst=burst, logging_level="WARNING")
+        ours = _worker_class(runs)(queues, connection=_redis(config), serializer=JSONSerializer,
+                                   job_class=_job_class(runs))
+        ours.work(burst=burst, logging_level="WARNING")
     return 0
 
 
@@ -76,7 +75,8 @@ def _queue(name: str, redis):
     return Queue(name, connection=redis, serializer=JSONSerializer, job_class=_job_class())
 
 
-def _job_class():
+def _job_class(runs=None):
+    """The class of our messages. `runs`: in a worker, what they may ask for."""
     from redis.exceptions import ResponseError
     from rq.exceptions import NoSuchJobError
     from rq.job import Job
@@ -92,8 +92,8 @@ def _job_class():
             try:
                 return super().fetch(id, *how, **options)
             except (ValueError, ResponseError) as error:
-                run.refused("-", run.shown(id), Refused("it is not stored as a message is"))
-                raise NoSuchJobError(f"no message: {run.shown(str(error))}") from None
+                runs.refused("-", shown(id), Refused("it is not stored as a message is"))
+                raise NoSuchJobError(f"no message: {shown(str(error))}") from None
 
         def restore(self, raw_data):
             """What a message of ours has, and nothing more."""
@@ -115,20 +115,20 @@ def _job_class():
             """The function itself: nothing is imported by a name from Redis."""
             if self.why:
                 raise Refused(self.why)
-            return perform if self.func_name == PERFORM else tick
+            return runs.perform if self.func_name == PERFORM else runs.tick
 
     return OurJob
 
 
 def _why_not(function, instance, arguments, keywords) -> str:
     if not isinstance(function, str) or function not in (PERFORM, TICK):
-        return f"it names {run.shown(function)}, which is no function of these jobs"
+        return f"it names {shown(function)}, which is no function of these jobs"
     if instance is not None or keywords or not isinstance(arguments, (list, tuple)):
         return "it holds something else than a function and its arguments"
     return ""
 
 
-def _worker_class():
+def _worker_class(runs):
     from rq import Worker
 
     class OurWorker(Worker):
@@ -140,7 +140,7 @@ def _worker_class():
         def handle_exception(self, job, *exc_info):
             """Log how a message failed."""
             if isinstance(exc_info[1], Refused):
-                run.refused(run.shown(job.origin), run.shown(job.id), exc_info[1])
+                runs.refused(shown(job.origin), shown(job.id), exc_info[1])
             else:
                 super().handle_exception(job, *exc_info)
 

@@ -12,14 +12,13 @@ import sys
 import threading
 
 from .. import catalogue, runner, shards, standing, workers
-from ..cli import Session
 from ..errors import DatabaseError, JobsError, NoAccess
 from ..logs import Log
 from ..outcome import outcome_words
 from ..run_job import noted, outages_of, publish, scheduled_slot
+from ..session import Session
 from ..workers import Refused
 
-SHOWN = 60
 _serving: dict = {}
 
 
@@ -89,11 +88,6 @@ def tick(*asked) -> list[str]:
         raise
     finally:
         session.ports.close()
-
-
-def shown(word) -> str:
-    """Something from the broker as it may be shown."""
-    return ascii(word)[:SHOWN]
 
 
 def refused(queue: str, message: str, why: Refused) -> None:

@@ -15,8 +15,7 @@ from ..ports.archive_folder import FolderStore
 from ..ports.stores import open_store
 from ..recipes import archive_format as form
 from ..recipes.archive_files import verify
-from ..run_job import positive
-from ..text import one_of
+from ..text import one_of, positive
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")

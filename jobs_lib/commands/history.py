@@ -7,8 +7,8 @@ from __future__ import annotations
 import sys
 
 from .. import catalogue, dead_runs, history, schedule
-from ..arguments import at_most
 from ..errors import OK
+from ..text import at_most
 from .list import run_object
 
 LIMIT, MOST = 20, 100_000

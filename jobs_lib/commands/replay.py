@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from ..errors import FAILED, OK, UsageError
 from ..recipes import forwards, notifications, replay, webhooks
-from ..run_job import positive
-from ..text import one_of
+from ..text import one_of, positive
 
 KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, notifications, webhooks)}
 

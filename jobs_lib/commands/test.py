@@ -20,9 +20,8 @@ from ..render import trial_words as words
 from ..render.paint import Paint
 from ..render.typed import jobs, shown
 from ..render.words import dry_lines
-from ..run_job import positive
 from ..schema.version import check
-from ..text import moment
+from ..text import moment, positive
 
 MAX_SIZE = "1GB"
 

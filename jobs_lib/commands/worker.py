@@ -7,10 +7,10 @@ the same. Both run until they are stopped, by SIGTERM most often: see docs/worke
 from __future__ import annotations
 
 from .. import catalogue, workers
-from ..arguments import at_most
+from ..adapters import run as runs
 from ..errors import UsageError
 from ..job import CRON, MODES, PRIORITIES
-from ..text import one_of
+from ..text import at_most, one_of
 
 MOST_PROCESSES = 64
 
@@ -42,7 +42,8 @@ def run(args, make_session, config_path) -> int:
         one_of(*PRIORITIES)(word)
     chosen = [queue for queue, priority in zip(queues, PRIORITIES) if priority in wanted]
     session.console.say(f"{mode}: waiting for {', '.join(chosen)}; Ctrl-C ends it after the run in hand")
-    return engine.worker(config, chosen, args.burst, args.processes)
+    runs.serve(config)
+    return engine.worker(config, chosen, args.burst, args.processes, runs)
 
 
 def _only_engine(config, jobs) -> str:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 from .. import clock, due, schedule, stored
-from ..commands.list import past, waiting
 from ..findings import note, ok, problem, run, warning
 from ..installed_crontab import ours
+from ..overdue import past, waiting
 from ..text import span
 from . import NothingToAsk
 

@@ -12,7 +12,7 @@ from tests.adapters.conftest import Engine
 from tests.support.site import Site, until
 
 RED = "\x1b[31mred\n"
-OURS = "jobs_lib.adapters.rq.perform"
+OURS = "jobs.perform"
 
 
 class _Touches:
@@ -56,7 +56,7 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
         "ours-of-theirs": [OURS, {"perform": strike}, ["dig", False], {}],
         "config": [OURS, None, ["dig", False, str(other.folder / "config.ini")], {}],
         "keyword": [OURS, None, ["dig", False], {"config_path": str(other.folder / "config.ini")}],
-        "tick": ["jobs_lib.adapters.rq.tick", None, [str(other.folder / "config.ini")], {}],
+        "tick": ["jobs.tick", None, [str(other.folder / "config.ini")], {}],
         "no-job": [OURS, None, ["../../etc/passwd", False], {}],
         "no-text": [OURS, None, [["dig"], "no"], {}],
         "no-shard": [OURS, None, ["dig#7", False], {}],
