@@ -6,8 +6,9 @@ the same. Both run until they are stopped, by SIGTERM most often: see docs/worke
 """
 from __future__ import annotations
 
+from jobs_lib import perform as runs
+
 from .. import catalogue, workers
-from ..adapters import run as runs
 from ..errors import UsageError
 from ..job import CRON, MODES, PRIORITIES
 from ..text import at_most, one_of

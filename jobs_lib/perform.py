@@ -11,13 +11,13 @@ import os
 import sys
 import threading
 
-from .. import catalogue, runner, shards, standing, workers
-from ..errors import DatabaseError, JobsError, NoAccess
-from ..logs import Log
-from ..outcome import outcome_words
-from ..run_job import noted, outages_of, publish, scheduled_slot
-from ..session import Session
-from ..workers import Refused
+from . import catalogue, runner, shards, standing, workers
+from .errors import DatabaseError, JobsError, NoAccess
+from .logs import Log
+from .outcome import outcome_words
+from .run_job import noted, outages_of, publish, scheduled_slot
+from .session import Session
+from .workers import Refused
 
 _serving: dict = {}
 
