@@ -50,10 +50,16 @@ def parse(url: str) -> Target:
 
 def host_of(url: str) -> str:
     """The host of a URL in one spelling, or "" when we do not call it."""
+    return server_of(url)[0]
+
+
+def server_of(url: str) -> tuple[str, int]:
+    """The host and the port of a URL, or ("", 0) when we do not call it."""
     try:
-        return parse(url).host
+        target = parse(url)
     except UrlError:
-        return ""
+        return "", 0
+    return target.host, target.port
 
 
 def shown(url: str) -> str:

@@ -5,9 +5,9 @@ and stores the answers in the commit that begins the next ones. An endpoint is w
 then stands behind the others.
 
 Owners take turns (webhook_turns.py), and none has more than half of the slots while others wait. Endpoints that fail,
-or took over half of the time limit for their last answer, get one slot in eight as long as there are others. A host
-that kept us waiting for nothing is left alone for the rest of the run, and no more failing ones are begun once a host
-was found dead: so they make a run one time limit longer at most. Among themselves, the one tried longest ago is next.
+or took over half of the time limit for their last answer, get one slot in eight as long as there are others. Whoever
+kept us waiting for nothing is left alone for the rest of the run (webhook_servers.py). Among those that fail, the one
+tried longest ago is next.
 """
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from ..ports.http import ANSWERED, BUSY, FAILED, OURS, TIMEOUT, UNSENDABLE, Resp
 from . import webhook_endpoints
 from .queue import Worker, until_stored
 from .webhook_network import OWNERS, Network
+from .webhook_servers import Servers
 from .webhook_turns import NO_ENDPOINT, Plan, is_failing, rows_of
 from .webhooks import MARGIN, BadEndpoint, Unsendable, delays, endpoints, gone, judge, note_try, request
 
 CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
-PER_HOST = 2
+PER_HOST = 2                # and to an address
+PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
 FAILING_SHARE = 8           # one slot in so many is for endpoints that have been failing, while others wait
-DEAD_AFTER = 1.0            # seconds: whoever gave no answer and took so long for it is dead for this run
 BUSY_TRIES = 3              # so often a host whose address is busy is tried in a run
 SLOW = 0.5                  # of the time limit: whoever takes longer comes after the others from the next run on
 LATE = 0.5                  # seconds past its limit after which a request is given up: its look-up hangs
@@ -72,8 +73,7 @@ class Round:
         self.plan: Plan = Plan(ctx, worker, self.known, uncertain=False)
         self.noted: set = set()                     # endpoints that this run has sent something to
         self.resting: set = set()                   # endpoints that asked for it, or are disabled
-        self.dead: set = set()                      # hosts
-        self.unreached: set = set()                 # hosts that it may not be the fault of
+        self.servers = Servers()
         self.addresses: dict = {}                   # {host: the address that it was last found at}
         self.full: set = set()                      # addresses that let nobody more in, until something has landed
         self.busy_found: Counter = Counter()        # hosts whose address was busy, how often
@@ -129,7 +129,7 @@ class Round:
     def _next(self, results: list, uncertain: bool) -> list:
         """Rows to begin now, each of another endpoint. `results` are not stored yet: what is given back among them
         cannot be claimed."""
-        busy = Busy(self.addresses, self.full)
+        busy = Busy(self.addresses, self.full, self.plan)
         for flight in self.flying.values():
             busy.add(flight.row, self._endpoint(flight.row["webhook_id"]))
         busy.endpoints.update(result.row["webhook_id"] for result in results if result.response.outcome == BUSY)
@@ -153,20 +153,21 @@ class Round:
         """The next row of the first item in turn that can be begun."""
         for item in self.plan.candidates(failing, lambda owner: self._may_have_more(owner, busy)):
             id = item[1]
-            if self._is_out(id):
+            if self._is_out(item):
                 self.plan.drop(item)                # not in this run
                 self.waiting.pop(item, None)        # given back at its end
-            elif busy.lets_in(id, self._endpoint(id)):
+            elif busy.lets_in(item, self._endpoint(id)):
                 row = self._row(item, uncertain)
                 if row:
                     self.plan.began(item, failing)
                     return row
         return None
 
-    def _is_out(self, id: int) -> bool:
+    def _is_out(self, item: tuple) -> bool:
+        owner, id = item
         endpoint = self._endpoint(id)
-        return (id in self.resting or endpoint["host"] in self.dead or endpoint["host"] in self.unreached
-                or self.busy_found[endpoint["host"]] >= BUSY_TRIES or bool(endpoint["failing_since"] and self.dead))
+        return (id in self.resting or self.busy_found[endpoint["host"]] >= BUSY_TRIES
+                or self.servers.leaves_out(owner, endpoint))
 
     def _may_have_more(self, owner, busy: Busy) -> bool:
         """Of the slots an owner has half at most, while others wait."""
@@ -351,7 +352,8 @@ class Round:
         """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen.
 
         `wrong`: what we met ourselves; the endpoint is not to blame for it."""
-        row, endpoint, _ = self.flying.pop(number)
+        flight = self.flying.pop(number)
+        row, endpoint, _ = flight
         if wrong not in (None, BAD):
             self.ctx.defect(wrong, f"delivery {row['id']}")
         verdict, host = judge(response, self.ctx.clock()), endpoint["host"]
@@ -367,11 +369,7 @@ class Round:
             self.full.clear()
         if verdict.wait or verdict.gone:
             self.resting.add(endpoint["id"])
-        if host and (response.reached is False or response.outcome == OURS):
-            self.unreached.add(host)
-        waited = response.outcome == TIMEOUT or seconds >= DEAD_AFTER
-        if waited and response.outcome != ANSWERED and host:
-            self.dead.add(host)
+        self.servers.note(flight, response, seconds, time.monotonic())
         ours = wrong is not None or response.outcome in (OURS, UNSENDABLE)
         return Result(row, endpoint, response, verdict, ours, seconds)
 
@@ -379,13 +377,15 @@ class Round:
 class Busy:
     """What is in flight, and about to be: one to an endpoint, PER_HOST to a host and to an address."""
 
-    def __init__(self, addresses: dict, full: set) -> None:
-        self._address_of, self._full = addresses, full
+    def __init__(self, addresses: dict, full: set, plan: Plan) -> None:
+        self._address_of, self._full, self._plan = addresses, full, plan
         self.endpoints: set = set()
         self.owners: Counter = Counter()
         self.hosts: Counter = Counter()
         self.addresses: Counter = Counter()
         self.failing = 0
+        self._places: Counter = Counter()       # of each owner at each host and address
+        self._shared: dict = {}                 # {(owner, address): whether another's wait there}
 
     def add(self, row: dict, endpoint: dict) -> None:
         """This row is in flight."""
@@ -393,11 +393,28 @@ class Busy:
         self.owners[row["user_id"]] += 1
         self.failing += is_failing(endpoint)
         if endpoint["host"]:
-            self.hosts[endpoint["host"]] += 1
-            self.addresses[self._address_of.get(endpoint["host"])] += 1
+            owner, host = row["user_id"], endpoint["host"]
+            address = self._address_of.get(host)
+            self.hosts[host] += 1
+            self.addresses[address] += 1
+            self._places.update([(owner, host), (owner, address)])
 
-    def lets_in(self, id, endpoint: dict) -> bool:
+    def lets_in(self, item: tuple, endpoint: dict) -> bool:
         """Whether another one may go there."""
-        address = self._address_of.get(endpoint["host"])        # of a host that was not called yet it is not known
-        return (id not in self.endpoints and self.hosts[endpoint["host"]] < PER_HOST
-                and (address is None or (address not in self._full and self.addresses[address] < PER_HOST)))
+        (owner, id), host = item, endpoint["host"]
+        address = self._address_of.get(host)            # of a host that was not called yet it is not known
+        if id in self.endpoints or self.hosts[host] >= PER_HOST:
+            return False
+        if self._places[owner, host] >= PER_OWNER and self._plan.shares_host(owner, host):
+            return False
+        if address is None:
+            return True
+        if address in self._full or self.addresses[address] >= PER_HOST:
+            return False
+        return self._places[owner, address] < PER_OWNER or not self._shares_address(owner, address)
+
+    def _shares_address(self, owner, address: str) -> bool:
+        if (owner, address) not in self._shared:
+            self._shared[owner, address] = any(
+                each == address and self._plan.shares_host(owner, host) for host, each in self._address_of.items())
+        return self._shared[owner, address]

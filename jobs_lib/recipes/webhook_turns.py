@@ -7,7 +7,7 @@ are free slots for them.
 """
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 
 from ..shards import is_mine
 from . import rotation
@@ -51,6 +51,8 @@ class Plan:
         self.ctx, self.worker, self.known, self.uncertain = ctx, worker, known, uncertain
         self.fresh: dict = {}                   # {id: Owner} without a turn in this run, the next one first
         self.served: dict = {}
+        self.host_of: dict = {}                 # {item in a lane: its host, when it was looked up}
+        self.at_host: dict = {}                 # {host: how many items each owner has there}
         self.last = rotation.last(ctx)
         found = worker.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1, uncertain)
         self.total = len(found) if len(found) <= PAGE else None
@@ -94,6 +96,8 @@ class Plan:
             self._learn([id for id in ids if id not in self.known])
             mine = [id for id in ids if is_mine(self.ctx.shard, self.known[id]["host"])]
             failing = [id for id in mine if is_failing(self.known[id])]
+            for id in mine:
+                self._list((owner.id, id))
             owner.lanes[False].extend(id for id in mine if id not in failing)
             owner.lanes[True].extend(sorted(failing, key=lambda id: self.known[id]["tried_at"]))
             owner.tried = max([owner.tried, *(self.known[id]["tried_at"] for id in failing)])
@@ -105,7 +109,7 @@ class Plan:
         if ids:
             found, state = endpoints(self.ctx.db, ids), states(self.ctx.db, ids)
             for id in ids:
-                self.known[id] = {**NO_ENDPOINT, **found.get(id, {}), **state.get(id, {})}
+                self.known[id] = {**NO_ENDPOINT, "id": id, **found.get(id, {}), **state.get(id, {})}
 
     # The order
 
@@ -159,6 +163,7 @@ class Plan:
         for lane in owner.lanes:
             if item[1] in lane:
                 lane.remove(item[1])
+                self._unlist(item)
         if not any(owner.lanes) and not self._look_up(owner, 1):
             self.fresh.pop(owner.id, None)
             self.served.pop(owner.id, None)
@@ -173,6 +178,21 @@ class Plan:
             owners = [more]
         return True
 
+    def shares_host(self, owner, host: str) -> bool:
+        """Whether anything of another owner waits for this host."""
+        owners = self.at_host.get(host, ())
+        return len(owners) > (owner in owners)
+
+    def _list(self, item: tuple) -> None:
+        host = self.host_of[item] = self.known[item[1]]["host"]
+        self.at_host.setdefault(host, Counter())[item[0]] += 1
+
+    def _unlist(self, item: tuple) -> None:
+        owners = self.at_host[self.host_of.pop(item)]
+        owners[item[0]] -= 1
+        if not owners[item[0]]:
+            del owners[item[0]]
+
     def owners(self) -> set:
         """All that were looked up and have something left."""
         return {*self.fresh, *self.served}
@@ -186,7 +206,7 @@ class Plan:
 
 
 NO_STATE = {"slow": 0, "tried_at": ""}
-NO_ENDPOINT = {"host": "", "failing_since": None, "user_id": None, **NO_STATE}
+NO_ENDPOINT = {"id": None, "host": "", "server": ("", 0), "failing_since": None, "user_id": None, **NO_STATE}
 
 
 def is_failing(endpoint: dict) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from .. import clock
 from ..clock_doubt import AHEAD
 from ..ports.http import ANSWERED, BUSY, OURS, UNSENDABLE, Request, Response
-from ..ports.http_url import host_of
+from ..ports.http_url import server_of
 from . import replay
 from .queue import Queue, Worker
 from .rows import invalid
@@ -63,7 +63,7 @@ def first_due(waits: tuple, moment) -> tuple[str, dict]:
 
 
 def endpoints(db, ids: list[int]) -> dict[int, dict]:
-    """{id: the endpoint as it is now, with its `host`}."""
+    """{id: the endpoint as it is now, with its `host` and its `server`, which is the host and the port}."""
     found = {}
     for start in range(0, len(ids), ASKED_AT_ONCE):
         for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)",
@@ -75,12 +75,12 @@ def endpoints(db, ids: list[int]) -> dict[int, dict]:
 def _judged(row: dict) -> dict:
     """An endpoint as the rest can work with it, whatever its row holds: `bad` says what nothing can be sent with."""
     url, secret, before = (_text(row[name]) for name in ("url", "secret", "previous_secret"))
-    since = clock.parse_any(row["failing_since"])
+    since, server = clock.parse_any(row["failing_since"]), server_of(url or "")
     bad = ("the URL of this endpoint is not text" if url is None else
            "this endpoint has no secret" if not secret else "")
     return {**row, "url": url or "", "secret": secret, "previous_secret": before, "bad": bad,
             "failing_since": clock.text(since) if since and since.year >= EARLIEST else None,
-            "host": host_of(url) if url else ""}
+            "host": server[0], "server": server}
 
 
 def _text(value) -> str | None:

@@ -60,6 +60,24 @@ def test_many_slow_endpoints_of_one_account_leave_a_quick_one_of_another_its_tur
         assert statuses(service, theirs) == {"delivered": 20}
 
 
+def test_a_path_that_hangs_leaves_the_others_of_its_server_their_turns(service):       # R44 R66
+    hanging: set = set()
+
+    def answer(connection, heard) -> None:
+        if heard.line.split()[1] in hanging:
+            time.sleep(1.5)                     # longer than the time limit
+        else:
+            connection.sendall(ANSWER)
+    with Web(answer) as web:
+        fill(service, web.port, 3, 2, ["127.0.0.1"])
+        hanging.update(f"/{row['id']}" for row in service.db.query("SELECT id FROM {webhooks}"))
+        theirs = fill(service, web.port, 1, 200, ["127.0.0.1"])
+        done = service.job("retry_webhooks")
+    assert statuses(service, theirs) == {"delivered": 200}
+    assert done["status"] == "ok"
+    assert 1 <= done["counts"]["retried"] <= 3
+
+
 def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(service):          # R44
     with Slow(0.2) as slow, Slow(0) as quick:
         ids = fill(service, slow.port, 8, 2, ONE_ADDRESS)
