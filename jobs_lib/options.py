@@ -95,6 +95,7 @@ def _file_url(rest: str) -> None:
 
 
 def _server_url(rest: str) -> None:
+    from .ports.dialects.base import TLS
     login, _, place = rest.rpartition("@")
     place, _, parameters = place.partition("?")
     server, _, name = place.partition("/")
@@ -114,7 +115,6 @@ def _server_url(rest: str) -> None:
         raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that signed the certificate")
 
 
-TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
 DATABASE_URLS = {"sqlite": _file_url, "mysql": _server_url, "mariadb": _server_url}
 
 

@@ -29,6 +29,8 @@ import os
 import sys
 from collections import namedtuple
 
+TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
+
 Batches = namedtuple("Batches", "seconds least most pause share")
 Batches.__doc__ = """How many rows are deleted at once.
 

@@ -8,8 +8,7 @@ from collections import namedtuple
 from urllib.parse import parse_qsl, unquote
 
 from ...errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
-from ...options import TLS
-from .base import Batches, way_to_pymysql
+from .base import TLS, Batches, way_to_pymysql
 
 try:
     import pymysql
