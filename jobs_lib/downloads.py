@@ -22,12 +22,11 @@ def find(token: str, config=None, now=None) -> Export | None:
     Nothing is changed by asking. `config`: the path of config.ini, or a Config; by default as jobs.py finds it.
     Raises ConfigError, DatabaseError.
     """
-    from .config import Config
-    from .for_apps import configuration
+    from .config import Config, for_app
     from .ports import Ports
 
     if not isinstance(config, Config):
-        config = configuration(config)
+        config = for_app(config)
     hashed = export_token.hashed(str(token)[:export_token.LONGEST])
     db = Ports(config).connect(readonly=True)
     try:

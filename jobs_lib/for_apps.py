@@ -4,23 +4,17 @@ from __future__ import annotations
 import hmac
 import os
 
-from . import config, place, retired
+from . import config, retired
 from .errors import ConfigError, JobsError
 from .folders import secret_key
 from .ports import Ports
-
-
-def configuration(path: str | None):
-    """As jobs.py finds it, also from the single file jobs.pyz: the file at `path`, or config.ini beside the program."""
-    place.add_packages()
-    return config.load(path, beside=place.HOME)
 
 
 def is_retired(address: str, config_path: str | None = None) -> bool:
     """As `jobs_lib.is_retired`."""
     if not isinstance(address, str) or not address.strip():
         raise JobsError(f"is_retired was asked about {address!r}: expected an address")
-    known = configuration(config_path)
+    known = config.for_app(config_path)
     core = known.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
         raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without the key of the jobs "

@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import ROOT
-
-LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "tests", ".venv*", "vendor", "dist",
-                                  "var", "demo", "config.ini", ".env")
+from tests.support.line import copy_program
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
     """A copy of the program with a configuration, a password and mail of its own."""
     folder = tmp_path_factory.mktemp("source") / "jobs"
-    shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+    copy_program(folder)
     (folder / "config.ini").write_text("[mail]\npassword = private-password\n")
     (folder / ".env").write_text("JOBS_MAIL_PASSWORD=private-password\n")
     (folder / "var" / "spool").mkdir(parents=True)

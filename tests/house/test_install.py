@@ -18,17 +18,15 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT, tree, where
+from tests.support.line import copy_program
 
 SCRIPT = (ROOT / "install.sh").read_text(encoding="utf-8")
-LEFT_OUT = shutil.ignore_patterns(".git", ".*_cache", ".hypothesis", "__pycache__", "tests", ".venv*", "vendor",
-                                  "var", "demo", "config.ini", ".env")
-
 
 @pytest.fixture
 def host(tmp_path):
     """A copy of the bundle as an upload leaves it: no run bits."""
     folder = tmp_path / "my host"
-    shutil.copytree(ROOT, folder, ignore=LEFT_OUT)
+    copy_program(folder)
     (folder / "install.sh").chmod(0o644)
     return folder
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+HERE_ONLY = {".git", ".hypothesis", "tests", "vendor", "dist", "var", "demo", "config.ini", ".env"}
 Answer = namedtuple("Answer", "code out err")
 
 
@@ -65,3 +67,11 @@ class Line:
     def _environment(more: dict) -> dict:
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
         return {**kept, "HOME": "/nonexistent", **more}
+
+
+def copy_program(folder: Path) -> None:
+    """The program without its tests, and without what only this working copy has."""
+    def left_out(where: str, names: list[str]) -> set[str]:
+        here = {name for name in names if name in HERE_ONLY or name.startswith(".venv") or name.endswith("_cache")}
+        return {"__pycache__"} | (here if Path(where) == ROOT else set())
+    shutil.copytree(ROOT, folder, ignore=left_out)
