@@ -84,8 +84,8 @@ def mark_unseen(db, rows) -> None:
     values = rows.values
     if seen is None or max(values.get("ids") or [values["high"]]) <= seen:
         return                          # before the first run all days are due anyway
-    for row in db.query(f"SELECT DATE(created_at) AS day{rows.source} AND id > :unseen GROUP BY 1 ORDER BY 1"
-                        f"{db.for_update}", **values, unseen=seen):
+    for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} AND id > :unseen GROUP BY 1"
+                        f" ORDER BY 1{db.for_update}", **values, unseen=seen):
         if row["day"]:
             db.upsert("rollup_days", {"day": row["day"]})
 
@@ -115,7 +115,7 @@ def _asked(ctx, first: str) -> list[str]:
         if until.isoformat() < first:
             raise JobsError(f"--set to={until}: [rollup_usage] keep goes back to {first} only")
         before = DUSK if until.isoformat() >= DUSK else _after(until.isoformat())
-        days.update(_days(ctx.db, max(first, since.isoformat()), before))
+        days.update(_days(ctx, max(first, since.isoformat()), before))
     return [day for day in days if day >= first]
 
 
@@ -130,7 +130,9 @@ def _unseen(ctx, first: str):
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
     noted = {"newest": last, "noted_at": ctx.now}
     if not state or not state["noted_at"] or last < state["log_row"]:       # first run; another log, or its end is gone
-        yield _days(db, first, DUSK), {"log_row": last, **noted}
+        days = _days(ctx, first, DUSK)
+        if not ctx.should_stop():               # else the next run has to look for all of them
+            yield days, {"log_row": last, **noted}
         return
     low = settled = state["log_row"]
     if abs(ctx.now - clock.parse(state["noted_at"])) >= SETTLES:            # a clock may have been wrong, too
@@ -139,33 +141,32 @@ def _unseen(ctx, first: str):
         noted = {}
     while low < last and not ctx.should_stop():
         high = min(low + SCANNED, last)
-        rows = db.query(f"SELECT DISTINCT DATE(created_at) AS day FROM {{message_logs}}{db.dialect.by_key}"
-                        " WHERE id > :low AND id <= :high", low=low, high=high)
+        rows = db.query(f"SELECT DISTINCT {db.dialect.day('created_at')} AS day FROM {{message_logs}}"
+                        f"{db.dialect.by_key} WHERE id > :low AND id <= :high", low=low, high=high)
         yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], {
             "log_row": min(high, settled), **noted}
         low = high
 
 
-def _days(db, since: str, before: str) -> list[str]:
+def _days(ctx, since: str, before: str) -> list[str]:
     """All days of which anything is known, one step in an index for each.
 
     The log first: what is purged meanwhile is found in its totals.
     """
     places = (("message_logs", "created_at"), ("message_stats", "day"), ("usage_daily", "day"))
-    return sorted({day for table, column in places for day in _steps(db, table, column, since, before)})
+    return sorted({day for table, column in places for day in _steps(ctx, table, column, since, before)})
 
 
-def _steps(db, table: str, column: str, since: str, before: str):
+def _steps(ctx, table: str, column: str, since: str, before: str):
     """Each day in a column that an index begins with, in order."""
-    while found := db.value(f"SELECT {column} FROM {{{table}}} WHERE {column} >= :since AND {column} < :before"
-                            f" ORDER BY {column} LIMIT 1", since=since, before=before):
-        day = found[:10]
-        try:
-            since = _after(day)
-        except ValueError:              # SQLite takes any text for a time: past all that begins like this
-            since = day + "~"
-        else:
-            yield day
+    sql = (f"SELECT {column} AS found, {ctx.db.dialect.day(column)} AS day FROM {{{table}}} WHERE {column} >= :since"
+           f" AND {column} < :before ORDER BY {column} LIMIT 1")
+    while not ctx.should_stop() and (row := ctx.db.row(sql, since=since, before=before)):
+        since = _after(row["day"]) if row["day"] else ""
+        if since > row["found"]:
+            yield row["day"]
+        else:                           # SQLite takes any text for a time: past all that begins like this
+            since = row["found"][:10] + "~"
 
 
 def _put_down(db, days, state: dict) -> None:
@@ -210,13 +211,16 @@ def _add_up(db, day: str) -> int | None:
 
 
 def _count_invalid(ctx, day: str) -> None:
-    """Messages of the day that count as 0 bytes, since what their rows say is no size."""
-    number = ctx.db.value(f"SELECT COUNT(*) AS number{LOGGED} AND CASE WHEN {is_size('bytes_used')} THEN 0"
-                          " ELSE 1 END = 1", day=day, next_day=_after(day))
-    if number:
-        ctx.count(INVALID, number)
-        ctx.log.warning("invalid rows", table="message_logs", day=day, rows=number,
-                        reason="their bytes_used is no size of a message")
+    """Messages of the day that count as 0 bytes, since what their rows say is no size, and those that count for it
+    although their time is none: it lies between this day and the next."""
+    good, right = is_size("bytes_used"), "SUBSTR(created_at, 1, 10) = :day"
+    found = ctx.db.row(f"SELECT SUM(CASE WHEN {good} THEN 0 ELSE 1 END) AS sizes, SUM(CASE WHEN {right} OR NOT {good}"
+                       f" THEN 0 ELSE 1 END) AS times{LOGGED}", day=day, next_day=_after(day))
+    for number, reason in ((found["sizes"], "their bytes_used is no size of a message"),
+                           (found["times"], "their created_at is no time")):
+        if number:
+            ctx.count(INVALID, number)
+            ctx.log.warning("invalid rows", table="message_logs", day=day, rows=number, reason=reason)
 
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:
@@ -250,11 +254,12 @@ def _stale(db, table: str, column: str, first: str) -> int:
 def _delete_old(ctx, first: str, counts: dict) -> None:
     """Day by day, and no day that is past its time is due any more."""
     for table, column in TABLES.items():
-        for day in _steps(ctx.db, table, column, DAWN, first):
+        for day in _steps(ctx, table, column, DAWN, first):
             if ctx.should_stop():
                 return
-            sql = f"DELETE FROM {{{table}}} WHERE {column} = :day"
-            counts["deleted"] += _paced(ctx, lambda sql=sql, day=day: ctx.db.execute(sql, day=day))
+            sql = f"DELETE FROM {{{table}}} WHERE {column} >= :day AND {column} < :next_day"
+            counts["deleted"] += _paced(ctx, lambda sql=sql, day=day: ctx.db.execute(sql, day=day,
+                                                                                     next_day=_after(day)))
             ctx.progress(counts["days"], deleted=counts["deleted"])
     if not ctx.should_stop():
         ctx.db.execute("DELETE FROM {rollup_days} WHERE day < :first", first=first)

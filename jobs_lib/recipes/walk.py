@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from .. import clock
 from ..errors import Conflict
 
 FIRST = 1000                 # rows in the first batch
@@ -91,7 +92,8 @@ class Walk:
                 since = None
             else:
                 batch = self._delete(chosen, " IN (:ids)", len(ids), ids=ids)
-                deleted, since = batch.rows, rows[-1]["age"]
+                deleted = batch.rows
+                since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since      # MySQL takes no other
                 yield batch
             if not deleted and ids == before:
                 self.reason = "stuck"           # found again, and again none of them would go

@@ -100,8 +100,8 @@ def create_totals(db) -> str:
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, 0), DATE({created}), {direction}, {status}, 1, {size(used)}"
-            f" FROM {quote(db.name('message_logs'))}\n"
+            f"  SELECT {user}, COALESCE({alias}, 0), {db.dialect.day(created)}, {direction}, {status}, 1,"
+            f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from jobs_lib.errors import Busy
 from jobs_lib.ports.db import connect
-from tests.support.databases import bulk
+from tests.support.databases import bulk, lax
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"
 LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
@@ -78,6 +78,50 @@ def test_a_size_that_no_message_can_have_counts_as_0(bench, used):          # R6
     assert agrees(bench)
     bench.run("check_usage_thresholds")
     assert {(event["user_id"], event["used"]) for event in bench.rows("usage_events")} == {(1, 10), (2, 2 ** 40)}
+
+
+@pytest.mark.parametrize("none, day", [
+    ("2026-02-31 10:00:00", "2026-02-28"), ("2026-02-29 10:00:00", "2026-02-28"), ("2026-11-00 00:00:00", "2026-10-31"),
+    ("2026-00-10 10:00:00", "2025-12-31"), ("2026-00-00 00:00:00", "2025-12-31")])
+def test_a_message_of_a_day_that_is_none_counts_for_the_day_before(bench, none, day):     # R67 R58: two jobs stopped
+    users(bench)
+    writer = lax(bench.url)
+
+    def come_in(user_id: int) -> None:
+        writer.insert("message_logs", **log(none, user_id))
+        bench.table("message_logs", [log(bench.ago(days=2), user_id), log(bench.ago(days=400), user_id)])
+
+    for user_id in (1, 2):          # in the first run, which looks for all days, and in a later one
+        come_in(user_id)
+        assert bench.run(JOB, dry_run=True)["invalid"] == bench.run(JOB)["invalid"] == user_id
+        assert (user_id, day, 1, 10) in daily(bench.db)
+        assert agrees(bench)
+    come_in(3)                      # purged before any run has seen it
+    before = detail(bench.db)
+    assert bench.run(PURGE, keep="10d", yes=True) == {"deleted": 6}
+    assert detail(bench.db) == before
+    bench.run(JOB)
+    assert agrees(bench)
+    assert (3, day, 1, 10) in daily(bench.db)
+    bench.run(JOB, **{"from": "2024-01-01"})
+    assert agrees(bench)
+
+
+def test_a_run_that_looks_for_all_days_hears_when_it_is_to_stop(bench):       # R67: it was ended by force
+    users(bench)
+    bulk(bench.db, "message_logs", LOG, [tuple(log(bench.ago(days=age)).values()) for age in range(500)])
+    began = bench.clock.seconds
+
+    def a_second_each(sql, values) -> None:
+        bench.clock.seconds += 1
+
+    bench.on_statement = a_second_each
+    assert bench.attempt(JOB)["stop_reason"] == "budget"
+    assert bench.clock.seconds - began < 250
+    bench.on_statement = None
+    bench.run(JOB)
+    assert len(daily(bench.db)) == 500
+    assert agrees(bench)
 
 
 def test_a_day_begins_at_midnight_utc_and_a_week_on_monday(bench):

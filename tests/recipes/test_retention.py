@@ -13,7 +13,7 @@ from jobs_lib.recipes.retention import Purge, keep, purge
 from jobs_lib.recipes.rules import PRESENT, Rule
 from jobs_lib.recipes.selection import Selection
 from jobs_lib.recipes.walk import LISTED, Pace
-from tests.support.databases import bulk
+from tests.support.databases import bulk, lax
 from tests.support.engines import on_sqlite
 
 SESSIONS = purge(table="sessions", schedule="0 0 * * *", sample=("id",),
@@ -193,6 +193,17 @@ def test_many_rows_of_one_time_and_no_order_between_time_and_key(bench):
     logs(bench, moments)
     assert bench.run(LOGS) == {"deleted": len(moments)}
     assert bench.ids("message_logs") == []
+
+
+@pytest.mark.parametrize("none", ["2026-02-31 10:00:00", "2026-03-00 10:00:00", "2026-00-10 10:00:00"])
+def test_rows_of_a_day_that_is_none_go_and_so_do_those_after_them(bench, none):         # R67
+    logs(bench, {id * 9: 100 for id in range(2500)})
+    lax(bench.url).execute(f"UPDATE {{message_logs}} SET created_at = '{none}' WHERE id < 9 * 1500")
+    asked: list = []
+    bench.on_statement = lambda sql, values: asked.append(values.get("since"))
+    assert bench.run(LOGS) == {"deleted": 2500}
+    assert set(ways(bench)) == {"ids"}
+    assert none not in asked            # as a value of a statement MySQL 8 refuses it
 
 
 def test_no_range_reaches_further_than_the_pace_allows(bench):

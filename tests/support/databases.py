@@ -25,6 +25,14 @@ def migrated(url: str, **how) -> Database:
     return database
 
 
+def lax(url: str) -> Database:
+    """A connection as old apps have it: MySQL bends what does not fit, and each month has 31 days, and a day 0."""
+    database = connect(url)
+    if database.dialect.name != "sqlite":
+        database.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
+    return database
+
+
 class Pool:
     """Migrated databases without rows, for one test after the other: on MariaDB it costs little to empty one again.
 

@@ -305,6 +305,13 @@ def proposed(column: str) -> str:
     return f"VALUES({quote(column)})"
 
 
+def day(column: str) -> str:
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0
+    that MySQL keeps for an app that lets it; NULL for what is no time at all."""
+    return (f"COALESCE(LEAST(DATE({column}), LAST_DAY({column})), MAKEDATE(YEAR({column}), 1)"
+            f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
+
+
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
 columns = ("SELECT column_name AS name FROM information_schema.columns"
            " WHERE table_schema = DATABASE() AND table_name = :name")

@@ -294,6 +294,15 @@ def proposed(column: str) -> str:
     return f"excluded.{quote(column)}"
 
 
+def day(column: str) -> str:
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0;
+    NULL for what is no time at all. DATE() alone would say the 3rd of March, and take a number for a day."""
+    first = f"SUBSTR({column}, 1, 8) || '01'"
+    return (f"CASE WHEN DATE({column}) = SUBSTR({column}, 1, 10) THEN DATE({column}) ELSE COALESCE("
+            f"MIN(DATE(SUBSTR({column}, 1, 10)), DATE({first}, '+1 month', '-1 day')),"
+            f" DATE(SUBSTR({column}, 1, 5) || MAX(SUBSTR({column}, 6, 2), '01') || '-01', '-1 day')) END")
+
+
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
