@@ -10,7 +10,11 @@ from .schema import NAMES, app_tables
 def tables(config) -> dict:
     """{our table: theirs} of `[tables]`. ConfigError lists what is wrong."""
     found = _read(config, settings.TABLES, list(NAMES))
-    _refuse_twice(config, settings.TABLES, found, {name: theirs for name, theirs in found.items() if theirs})
+    try:
+        prefix = config.section("core").prefix
+    except ConfigError:                     # told with the other mistakes of that section
+        prefix = ""
+    _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name) for name in NAMES})
     return found
 
 
@@ -49,7 +53,7 @@ def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
         other = seen.setdefault(theirs.lower(), ours)
         if other != ours:
             shown = ours if ours in found else other
-            raise ConfigError(f"[{section}] {shown} = {theirs}: {other} and {ours} cannot both have this name "
+            raise ConfigError(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot both have this name "
                               f"({_place(config, section, shown)})")
 
 

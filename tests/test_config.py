@@ -145,6 +145,19 @@ def test_two_tables_of_ours_cannot_be_one_of_theirs(load):
     assert "domains = people: users and domains cannot both have this name" in found[0]
 
 
+@pytest.mark.parametrize("text, told", [
+    ("[tables]\nusers = aliases", "users = aliases: users and aliases cannot both have this name"),
+    ("[tables]\nusers = Sessions", "users = Sessions: users and sessions cannot both have this name"),
+    ("[core]\nprefix = pa_\n[tables]\nusers = pa_aliases",
+     "users = pa_aliases: users and aliases cannot both have this name"),
+])
+def test_a_table_cannot_have_the_name_of_another_of_ours(load, text, told):        # R63: `migrate` said to merge them
+    [found] = problems(load(text))
+    assert told in found
+    load("[core]\nprefix = pa_\n[tables]\nusers = aliases").check(catalogue.load_all())
+    load("[tables]\nusers = aliases\naliases = users").check(catalogue.load_all())
+
+
 # Problems
 
 def test_all_problems_are_told_together(load):              # R63
