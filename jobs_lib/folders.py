@@ -243,8 +243,12 @@ def installation(state_dir: str) -> str:
 def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
     """`[core] secret_key`, or the one made once into `state_dir/secret`; with `make` off, a passing one if none is."""
     path = os.path.join(state_dir, "secret")
-    if configured or make or os.path.exists(path):
-        return configured or kept(path, _key)
+    try:
+        if configured or make or os.path.exists(path):
+            return configured or kept(path, _key)
+    except OSError as error:
+        raise NoAccess(f"the installation's key cannot be kept: {cause(error)}: put that right, or set [core] "
+                       "secret_key") from None
     return _key()
 
 

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -177,3 +178,21 @@ def test_a_draft_of_another_user_stays(tmp_path, monkeypatch):
 
 def test_a_folder_that_is_not_there_has_no_drafts(tmp_path):
     assert folders.sweep_drafts(str(tmp_path / "none"), time.time()) == []
+
+
+def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path, bench):          # R63: it was OSError with a line of code
+    def limited() -> None:                      # as a full disk does it
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    code = ("import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            "from jobs_lib import folders; folders.secret_key(sys.argv[1], '')")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
+                          preexec_fn=limited)
+    assert done.stderr.splitlines()[-1].endswith(
+        f"NoAccess: the installation's key cannot be kept: {tmp_path}/secret: File too large: put that right, or set "
+        "[core] secret_key")
+    assert not (tmp_path / "secret").exists()
+    (bench.folder / "state/secret").mkdir(parents=True)
+    bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(hours=1)}])
+    assert bench.fails("delete_accounts") == (
+        f"the installation's key cannot be kept: {bench.folder}/state/secret: Is a directory: put that right, or set "
+        "[core] secret_key")
