@@ -159,12 +159,12 @@ def _days(ctx, since: str, before: str) -> list[str]:
 
 def _steps(ctx, table: str, column: str, since: str, before: str):
     """Each day in a column that an index begins with, in order."""
-    sql = (f"SELECT {column} AS found, {ctx.db.dialect.day(column)} AS day FROM {{{table}}} WHERE {column} >= :since"
-           f" AND {column} < :before ORDER BY {column} LIMIT 1")
+    sql = (f"SELECT {column} AS found, {ctx.db.dialect.day(column)} AS its_day FROM {{{table}}}"
+           f" WHERE {column} >= :since AND {column} < :before ORDER BY {column} LIMIT 1")
     while not ctx.should_stop() and (row := ctx.db.row(sql, since=since, before=before)):
-        since = _after(row["day"]) if row["day"] else ""
+        since = _after(row["its_day"]) if row["its_day"] else ""
         if since > row["found"]:
-            yield row["day"]
+            yield row["its_day"]
         else:                           # SQLite takes any text for a time: past all that begins like this
             since = row["found"][:10] + "~"
 
