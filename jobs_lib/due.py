@@ -28,10 +28,10 @@ def latest_slot(config, job, now):
     return schedule.previous(config.job(job).schedule, now, _zone(config))
 
 
-def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
+def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
-    `is_dead(job, row)` tells whether the process behind a `running` row is gone.
+    `is_dead(job, row)` tells whether the process behind a `running` row is gone. `budget`: seconds for all of them.
     """
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
     slots, problems = [], []
@@ -47,7 +47,7 @@ def find(config, jobs, db, now, is_dead) -> tuple[list[Due], list[str]]:
                              _zone(config))]
     first = _first_runs(db, slots)
     found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
-    return _ordered(config, db, now, found, states), problems
+    return _ordered(config, db, now, found, states, budget) if found else [], problems
 
 
 def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
@@ -145,16 +145,22 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
     return after <= now or after <= schedule.following(when, now, zone)
 
 
-def _ordered(config, db, now, found: list[Due], states: dict) -> list[Due]:
-    """Over a day late first; who hung or died last time after the others; then priority, then lateness."""
+def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
+    """Urgent ones first, where the budget leaves others enough; then those that got no turn in the last tick, by
+    lateness; then by priority and lateness. One that hung or died last time goes after all others, once."""
+    from . import shares
+
+    waited = shares.waiting(db)
+    roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
     pairs = []
     for due in found:
         last = db.row("SELECT status, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
                       " ORDER BY id DESC LIMIT 1", job=due.job.name)
         due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]))
+        waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
-        pairs.append(((due.job.priority == LAST, due.late <= DAY, died, PRIORITIES.index(due.job.priority), -due.late,
-                       due.job.name), due))
+        pairs.append(((priority == LAST, died and not waits, not (roomy and priority == shares.URGENT), not waits,
+                       -due.late if waits else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
     return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
 
 

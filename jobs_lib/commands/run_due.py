@@ -13,8 +13,6 @@ from ..schema import version
 
 NAME = "jobs.py run-due"
 BUSY_JOBS = 2                # that found the database busy, one after the other, before the tick gives up
-LEAST_SECONDS = 30.0         # to begin a job with, unless it usually takes less
-FIRST_SHARE = 0.25           # of a small budget, for a job that nothing is known of
 LAST_SECONDS = 20.0          # that a job of priority `last` may take when the others have used up the budget
 
 
@@ -106,7 +104,7 @@ class _Tick:
         jobs = catalogue.load_all(broken)
         if self.lasting:
             self._back(db)
-        found, problems = due.find(config, jobs, db, ports.now(), due.dead(core, ports))
+        found, problems = due.find(config, jobs, db, ports.now(), due.dead(core, ports), self.budget)
         for problem in broken + problems:
             console.fail(f"{NAME}: {problem}")
         if not (found or problems or broken):
@@ -179,24 +177,27 @@ def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
 
 
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
-    from .. import history, runner
+    from .. import runner
     from ..run_job import publish, show
+    from ..shares import Shares
     from ..stops import Signals
 
     end, code = ports.monotonic() + budget, 0
     results: list[dict] = []
     busy: list[dict] = []
     refused = _Refused(config, ports, console)
+    shares = Shares(ports.database(), budget, config.section("core").grace.total_seconds(), found)
     with Signals() as signals:
         for item in found:
             if signals.heard:                       # between two jobs, or in one that was just done
+                shares.keep()
                 return results, TERMINATED, refused.words
             left = end - ports.monotonic()
             last = item.job.priority == LAST
-            if results and not last and left < _least(history.usual_seconds(ports.database(), item.job.name), budget):
+            if results and not last and not shares.is_enough(item, left):
                 continue
-            request = runner.Request(item.trigger, item.slot, None, False, False,
-                                     max(left, LAST_SECONDS if last else 1.0))
+            seconds = max(left, LAST_SECONDS) if last else max(shares.begin(item, left), 1.0)
+            request = runner.Request(item.trigger, item.slot, None, False, False, seconds)
             try:
                 result = runner.run(item.job, config, ports, request, console)
             except DatabaseError:
@@ -211,6 +212,8 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             code = code or runner.exit_code(result)
             if len(busy) == BUSY_JOBS:
                 break                               # another writer holds the database, for all others too
+        else:
+            shares.keep()
     if busy and all(map(runner.found_busy, results)):
         from ..outages import Outages
         barred = Outages(config, ports, console, NAME).busy(busy[-1])
@@ -257,11 +260,6 @@ class _Refused:
         if outages.failed(self._files[0][1], alert=alone).say:
             for words in dict.fromkeys(self.words):
                 self._console.fail(words)
-
-
-def _least(usual: float | None, budget: float) -> float:
-    """With less time left a job waits for the next tick."""
-    return min(LEAST_SECONDS, budget * FIRST_SHARE if usual is None else usual)
 
 
 def _duration(word: str):

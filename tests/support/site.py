@@ -18,7 +18,7 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from jobs_lib import clock, config
+from jobs_lib import clock, config, shares
 from jobs_lib.commands import run_due
 from jobs_lib.console import Console
 from jobs_lib.ports import Ports
@@ -193,6 +193,7 @@ class Databases:
         for table in tables():
             if table.name not in ("meta", "schema_migrations"):
                 db.execute(f"DELETE FROM {{{table.name}}}")
+        db.execute("DELETE FROM {meta} WHERE name = :name", name=shares.NAME)
         db.close()
         return self._shared
 
