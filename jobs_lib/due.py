@@ -12,9 +12,12 @@ from . import clock, schedule, shards, stored
 from .errors import ConfigError, NoAccess
 from .job import LAST, PRIORITIES
 
-Due = namedtuple("Due", "job slot trigger late")
-Due.__doc__ = """A due job: its slot, `scheduled` or `continue` (then without a slot of its own), and since how
-long it could have run: from the first slot that it missed, so that it grows while others go first."""
+Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
+Due.__doc__ = """A due job: its slot, and `scheduled` or `continue` (then without a slot of its own).
+
+late  since how long it could have run: from the first slot that it missed, so that it grows while others go first
+cut   whether its last run ended before its work did: it will need all the time that it gets
+"""
 
 UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
@@ -53,7 +56,7 @@ def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due]
 def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
     """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it began with."""
     if first is None:
-        return Due(job, slot, "scheduled", None)
+        return Due(job, slot, "scheduled")
     if first["status"] == "ok":
         return None
     later = db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE job = :job AND id > :id"
@@ -67,7 +70,7 @@ def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
         failures = sum(run["status"] == "failed" for run in runs)
         goes_on = (failures <= len(RETRIES)
                    and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
-    return Due(job, slot, "continue", None) if goes_on else None
+    return Due(job, slot, "continue") if goes_on else None
 
 
 def _rests(run: dict, now) -> bool:
@@ -154,11 +157,12 @@ def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> 
     roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
     pairs = []
     for due in found:
-        last = db.row("SELECT status, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+        last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
                       " ORDER BY id DESC LIMIT 1", job=due.job.name)
-        due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]))
-        waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
+        due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]),
+                           cut=died or (last is not None and last["stop_reason"] == "budget"))
+        waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
         pairs.append(((priority == LAST, died and not waits, not (roomy and priority == shares.URGENT), not waits,
                        -due.late if waits else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
     return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]

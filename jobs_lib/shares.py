@@ -50,8 +50,8 @@ class Shares:
         return max(left - min(left / 2, others), self._needs(item)) if self._waiting else left
 
     def _needs(self, item) -> float:
-        """Seconds: what it usually takes; one that had more to do than time will have so again."""
-        if item.trigger == "continue":
+        """Seconds: what it usually takes; one that had more work than time has more now."""
+        if item.cut:
             return self._full
         name = item.job.name
         if name not in self._known:

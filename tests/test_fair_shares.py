@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, overview, queue_health
+from jobs_lib import catalogue, clock, overview, queue_health
+from jobs_lib.ports.http import ANSWERED, Response
 from jobs_lib.ports.mail import SENT, Result
 from jobs_lib.recipes import turns
 from tests.servers.smtp_sink import Sink
@@ -16,6 +17,8 @@ from tests.support.service import Service
 FLOOD, NEIGHBOUR = 1, 2
 MANY = 100_000
 CROWD = range(1000, 1400)
+JOBS = catalogue.names()
+OFTEN = ("retry_forwards", "send_notifications", "retry_webhooks", "delete_accounts", "export_accounts", "check_jobs")
 FORWARDS, NOTICES = "retry_forwards", "send_notifications"
 TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
 WITH_ROWS = ("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at attempts",
@@ -417,3 +420,42 @@ def test_a_refusal_of_one_owners_mail_delays_nobody(shared):     # R66
         "retry" if envelope.recipient.startswith("u1") else SENT, 451 if envelope.recipient[1] == "1" else 250, "", "")
     shared.run(FORWARDS)
     assert sent(shared) == {"u2": 5}
+
+
+# Jobs beside each other
+
+@pytest.mark.parametrize("budget, grace", [(240, 30), (90, 20), (60, 30), (40, 30)])
+def test_mail_and_webhooks_that_fill_each_tick_keep_no_job_away(bench, budget, grace):      # R9 R30 R66
+    """Forwards, notices and deliveries, each with hours of work: in any two ticks after the first ones every job that is
+    due has had its turn, and mail leaves; with the budgets that docs/cron.md names, and smaller ones."""
+    bench.table("users", [{"id": FLOOD}])
+    bench.table("aliases", [{"id": FLOOD, "user_id": FLOOD}])
+    bench.spool("one.eml")
+    bench.config(core={"grace": f"{grace}s"}, mail={"per_hour": "off", "per_minute": "off"})
+    for job in (FORWARDS, NOTICES):
+        fill(bench, job, FLOOD, 2000)
+    bench.table("webhooks", [{"id": 1, "user_id": FLOOD, "url": "https://shop.example/in", "secret": "whsec_c2VjcmV0"}])
+    bench.bulk("webhook_deliveries", [
+        {"user_id": FLOOD, "webhook_id": 1, "event_id": f"e{number}", "event_type": "x", "payload": "{}", "attempts": 1,
+         "created_at": bench.ago(hours=3), "last_attempt_at": bench.ago(hours=3)} for number in range(2000)])
+
+    def slowly(answer):
+        def give(_):
+            bench.clock.sleep(1)
+            return answer
+        return give
+    bench.outbox.answer, bench.web.answer = slowly(Result(SENT, 250, "", "taken")), slowly(Response(ANSWERED, 204))
+    for job in JOBS:
+        bench.db.upsert("job_state", {"job": job}, {"due_after": bench.ago(days=30)})
+    longest, had, mails = (2 if budget == 240 else 4), [], []
+    for _ in range(3 * longest):
+        before, sent_before = bench.clock.seconds, len(bench.outbox)
+        had.append({*bench.tick(budget)})
+        mails.append(len(bench.outbox) - sent_before)
+        assert bench.clock.seconds - before <= budget + grace + 20
+        bench.now += timedelta(minutes=5)
+    for first in range(len(had) - longest + 1):
+        ticks = set().union(*had[first:first + longest])
+        assert {*OFTEN} <= ticks, had
+        assert sum(mails[first:first + longest]) > 5, mails
+    assert {*JOBS} <= set().union(*had[:longest]), had

@@ -114,7 +114,11 @@ def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
     owners = [row["user_id"] for row in ctx.db.query(
         f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id", **values, **mine[1])]
     for owner in rotation.in_order([owner for owner in owners if owner not in here], rotation.last(ctx))[:PAGE]:
-        rows += _rows(ctx, f"{where} AND user_id = :owner", order, OF_AN_OWNER, owner=owner, **values)
+        if ctx.should_stop():
+            break
+        # By the owner's index, and not by one of all that are due (docs/decisions.md, "An owner's rows").
+        rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order, OF_AN_OWNER,
+                      owner=owner, **values)
     return rows
 
 
@@ -185,24 +189,26 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
                 continue
             wanted = _wanted(ctx, row, name)
             items.append(((row, wanted), domain_checks.questions(wanted)))
+    owner = None
     for (row, wanted), answers in resolver.each(items, ctx.should_stop):
-        verdict = None
+        owner, verdict = row["user_id"], None
         with _alone(ctx, row):
             if isinstance(answers, Exception):
                 raise answers
             verdict = _store(ctx, row, domain_checks.judge(wanted, answers), counts)
-        rotation.keep(ctx, row["user_id"])
         ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
             ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
             ctx.stop(RESOLVER_DOWN)
         if ctx.should_stop():
-            return
+            break
+    if owner is not None:
+        rotation.keep(ctx, owner)
 
 
 @contextmanager
 def _alone(ctx, row: dict):
-    """What a row cannot be read as, or meets by a mistake of ours, stops no other; it waits for a day."""
+    """A row that is unreadable, or that trips a bug of ours, holds up no other; it waits a day."""
     try:
         yield
     except Invalid as error:

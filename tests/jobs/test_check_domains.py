@@ -367,6 +367,52 @@ def test_half_of_them_without_an_answer_stops_nothing(owned):                   
     assert owned.result["status"] == "ok"
 
 
+def of_many_owners(bench, number: int) -> None:
+    owners = range(100, 100 + number)
+    bench.bulk("users", [{"id": owner, "email": f"u{owner}@home.example"} for owner in owners])
+    bench.bulk("domains", [{"user_id": owner, "name": f"o{owner}.example", "ownership_token": TOKEN,
+                            "created_at": bench.ago(days=60), "status": "verified",
+                            "next_check_at": bench.ago(hours=1)} for owner in owners])
+
+
+def test_of_many_owners_each_one_s_are_found_by_the_owner(owned):       # R15
+    """And not among all that are due, which took seconds for each page."""
+    of_many_owners(owned, 700)
+    heard: dict = {}
+    owned.on_statement = lambda sql, values: heard.setdefault(sql, values)
+    owned.run(JOB, limit=1)
+    owned.on_statement = None
+    found = [(sql, values) for sql, values in heard.items() if "user_id = :owner" in sql]
+    assert found
+    for sql, values in found:
+        assert "domains_user" in str(owned.db.explain(sql, **values)), sql
+
+
+def test_no_more_owners_are_asked_for_once_the_run_has_to_stop(owned):      # R4
+    of_many_owners(owned, 700)
+    asked = []
+
+    def slow(sql, values):
+        if "user_id = :owner" in sql:
+            asked.append(values["owner"])
+            owned.clock.sleep(300)
+    owned.on_statement = slow
+    owned.attempt(JOB)
+    assert (len(asked), owned.result["status"], owned.result["stop_reason"]) == (1, "partial", "budget")
+
+
+def test_whose_turn_it_was_is_stored_once_a_page(owned):        # R22
+    of_many_owners(owned, 30)
+    heard = []
+    owned.on_statement = lambda sql, values: heard.append((sql, values))
+    assert owned.run(JOB)["checked"] == 30
+    owned.on_statement = None
+    assert sum("{meta}" in sql and not sql.startswith("SELECT") and "turn.check_domains" in values.values()
+               for sql, values in heard) == 1
+    stored = owned.db.query("SELECT value FROM {meta} WHERE name = 'turn.check_domains'")
+    assert [row["value"] for row in stored] == ["129"]
+
+
 @pytest.mark.parametrize("asked", [True, False])
 def test_one_owner_with_thousands_of_domains_lets_others_go_first(owned, asked):          # R66
     many(owned, 3000)

@@ -182,12 +182,12 @@ class Bench:
         self.samples = console.samples
         return self.result
 
-    def tick(self) -> dict[str, dict]:
+    def tick(self, budget: float = 3600.0) -> dict[str, dict]:
         """Run what is due, as cron does each minute: {job: the outcome of its last run}."""
         self._begin()
         ports, console = _Ports(self._config, self), Console(-1)
         try:
-            results, _ = run_due.tick(self._config, ports, 3600.0, console)
+            results, _ = run_due.tick(self._config, ports, budget, console)
         finally:
             ports.close()
         return {result["job"]: result for result in results}
