@@ -25,14 +25,14 @@ def text(moment: datetime) -> str:
 
 
 def parse(value: str) -> datetime:
-    """The aware UTC datetime behind the database's text. Invalid for anything that is no time, NULL included."""
+    """The aware UTC datetime behind the database's text. Invalid for anything that is not a valid time, NULL included."""
     try:
         if value >= FIRST:
             return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
                             int(value[11:13]), int(value[14:16]), int(value[17:19]), tzinfo=UTC)
     except (ValueError, TypeError):
         pass
-    raise Invalid(f"{str(value)[:40]!r} is no time")
+    raise Invalid(f"{str(value)[:40]!r} is not a valid time")
 
 
 def plus(moment: datetime, span: timedelta) -> datetime:
@@ -44,7 +44,7 @@ def plus(moment: datetime, span: timedelta) -> datetime:
 
 
 def parse_any(value) -> datetime | None:
-    """The same, or None for NULL and for what is no time: an app may have written anything into its column."""
+    """The same, or None for NULL and for what is not a valid time: an app may have written anything into its column."""
     try:
         return parse(value)
     except Invalid:

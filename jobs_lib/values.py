@@ -28,7 +28,7 @@ def number(value, column: str) -> int:
     """A whole number. Invalid for anything else, NULL included."""
     if isinstance(value, int):
         return value
-    raise Invalid(f"{column} = {words(value)[:40]!r} is no whole number")
+    raise Invalid(f"{column} = {words(value)[:40]!r} is not a whole number")
 
 
 def ordered(value) -> tuple:

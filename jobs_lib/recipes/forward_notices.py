@@ -103,21 +103,22 @@ def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[
         _mark(ctx, rows, None)
         return 0
     key = f"forward-failed:{user_id}:{notices.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
-    notice = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
+    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} AND attempts = 0 THEN 1 ELSE 0 END"
+                        " AS is_open FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
     if notice is None:
         letter = _letter(ctx, folder, user, destination, rows, len(rows))
         _mark(ctx, rows, notices.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=to_email,
                                        letter=letter, dedupe_key=key))
         return 1
+    if not notice["is_open"]:       # claimed, or tried before: sent as it is; what fails now waits for tomorrow's
+        return 0
     before = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE notice_id = :id ORDER BY id LIMIT :most",
                           id=notice["id"], most=LISTED)
     number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id", id=notice["id"])
     letter = _letter(ctx, folder, user, destination, before + rows, number + len(rows))
-    # One that was claimed, or tried before, is sent as it is: what fails now waits for tomorrow's.
-    if ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html"
-                      f" WHERE id = :id AND status = 'pending' AND {UNCLAIMED} AND attempts = 0",
-                      subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"]):
-        _mark(ctx, rows, notice["id"])
+    ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html WHERE id = :id",
+                   subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
+    _mark(ctx, rows, notice["id"])
     return 0
 
 

@@ -86,7 +86,7 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
     """The owner of each row of `table` that `sql` names, once each, in the order of their oldest such row.
 
     The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
-    A row whose `age` is no time, such as '' or MySQL's 0000-00-00, is no one's.
+    A row whose `age` is not a valid time, such as '' or MySQL's 0000-00-00, is no one's.
     """
     seen: set = set()
     last: dict = {}
@@ -134,7 +134,7 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
         if len(timed) < len(rows):
             ctx.count(INVALID, len(rows) - len(timed))
             ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed), user_id=user_id,
-                            error=f"{age} is no time")
+                            error=f"{age} is not a valid time")
         found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
         if len(rows) < reminder.most or len(found) >= reminder.most:
             return found[:reminder.most]

@@ -67,7 +67,7 @@ def _timed(ctx, account):
     ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'", id=account.user_id,
                    now=now)
     ctx.log.warning("no time of deletion", user_id=account.user_id,
-                    what="users.deleted_at is no time, or far ahead: it is now")
+                    what="users.deleted_at is not a valid time, or lies far ahead: set to the present")
     return account._replace(deleted_at=now)
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from ..values import ordered
+
 LONGEST = 200               # characters of an owner's id that is kept
 
 
@@ -26,9 +28,9 @@ def keep(ctx, owner) -> None:
 
 def in_order(owners, after) -> list:
     """These owners, the one behind `after` first. Their ids may be of any type: an app may have written anything."""
-    ordered = sorted(owners, key=_key)
-    behind = [owner for owner in ordered if after is not None and _key(owner) > _key(after)]
-    return behind + ordered[:len(ordered) - len(behind)]
+    found = sorted(owners, key=ordered)
+    behind = [owner for owner in found if after is not None and ordered(owner) > ordered(after)]
+    return behind + found[:len(found) - len(behind)]
 
 
 def one_each(rows_of: dict, after) -> list:
@@ -57,11 +59,6 @@ def around(db, sql: str, column: str, after, **values):
                 break
             yield found
             at = found
-
-
-def _key(owner) -> tuple:
-    """Integers before text, as a database orders them."""
-    return ("" if isinstance(owner, int) else type(owner).__name__, owner if owner is not None else 0)
 
 
 def _name(ctx) -> str:

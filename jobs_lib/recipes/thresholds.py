@@ -119,11 +119,11 @@ def _judge(db, user: dict, periods: dict) -> None:
     """Invalid for what no cycle, or no share, can be told by."""
     name = db.name.column
     if user["anchor"] not in periods:
-        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is no day")
+        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid day")
     for metric in METRICS:
         limit = user[metric.limit]
         if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
-            raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is no number")
+            raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is not a number")
 
 
 def _crossing(ctx, period: Period, users: dict) -> dict:

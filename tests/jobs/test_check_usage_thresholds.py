@@ -274,7 +274,7 @@ def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
     assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "invalid": 2}
     assert {row[0] for row in events(bench)} == {3}
     assert [event["error"] for event in bench.events(JOB) if event["event"] == "owner left out"] == [
-        "email_limit = 'many' is no number", "billing_anchor = 'soon' is no day"]
+        "email_limit = 'many' is not a number", "billing_anchor = 'soon' is not a valid day"]
 
 
 def fill(db, number: int, now) -> int:

@@ -87,6 +87,17 @@ def test_what_waits_for_tomorrow_keeps_no_other_owner_waiting(bench, failed, mon
     assert [told(bench, id)[0] for id in (8, 9)] == [False, True]
 
 
+def test_for_what_waits_for_tomorrow_no_notice_is_written(bench, failed):        # R22
+    """Every five minutes of the day."""
+    failed(1)
+    bench.run("retry_forwards")
+    bench.db.execute("UPDATE {notifications} SET status = 'sent'")
+    failed(2)
+    assert bench.run("retry_forwards")["notices"] == 0
+    assert [sql for sql in bench.statements if "notice_id = :id" in sql or sql.startswith("UPDATE {notifications}")] == []
+    assert told(bench, 2) == (False, None)
+
+
 # Where
 
 @pytest.mark.parametrize("address", [HOME, HOME.upper()])
