@@ -25,7 +25,7 @@ def text(moment: datetime) -> str:
 
 
 def parse(value: str) -> datetime:
-    """The aware UTC datetime behind the database's text. Invalid for anything that is not a valid time, NULL included."""
+    """The aware UTC datetime behind the database's text. Invalid for anything else, NULL included."""
     try:
         if value >= FIRST:
             return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),

@@ -426,8 +426,8 @@ def test_a_refusal_of_one_owners_mail_delays_nobody(shared):     # R66
 
 @pytest.mark.parametrize("budget, grace", [(240, 30), (90, 20), (60, 30), (40, 30)])
 def test_mail_and_webhooks_that_fill_each_tick_keep_no_job_away(bench, budget, grace):      # R9 R30 R66
-    """Forwards, notices and deliveries, each with hours of work: in any two ticks after the first ones every job that is
-    due has had its turn, and mail leaves; with the budgets that docs/cron.md names, and smaller ones."""
+    """Forwards, notices and deliveries, each with hours of work: in any two ticks every job that is due has its turn,
+    and mail leaves; in any four with smaller budgets, down to the smallest at which mail is sent at all."""
     bench.table("users", [{"id": FLOOD}])
     bench.table("aliases", [{"id": FLOOD, "user_id": FLOOD}])
     bench.spool("one.eml")
