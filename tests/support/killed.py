@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli
+from jobs_lib import cli, session
 from jobs_lib.ports import Ports
 
 AT, LEFT = os.environ["JOBS_KILL_AT"], [int(os.environ["JOBS_KILL_NUMBER"])]
@@ -35,5 +35,5 @@ class Killing(Ports):
         return db
 
 
-cli.Ports = Killing
+session.Ports = Killing
 sys.exit(cli.main(sys.argv[1:]))
