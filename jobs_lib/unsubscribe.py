@@ -36,9 +36,10 @@ def link(url: str, key: bytes, user_id: int, kind: str) -> str:
 
 def with_link(text: str, html: str | None, link: str) -> tuple[str, str | None]:
     """Both bodies with a way out at their end, for people whose mail program shows none."""
-    text = f"{text.rstrip()}\n\nNo more notices of this kind: {link}\n"
+    text = f"{text.rstrip()}\n\nUnsubscribe from emails like this: {link}\n"
     if html is not None:
-        words = f'<p class="signature"><a href="{link.replace("&", "&amp;")}">No more notices of this kind</a></p>\n'
+        href = link.replace("&", "&amp;")
+        words = f'<p class="signature"><a href="{href}">Unsubscribe from emails like this</a></p>\n'
         at = html.rfind("</div>")
         html = html[:at] + words + html[at:] if at >= 0 else html + words
     return text, html

@@ -7,11 +7,11 @@ from . import letters, notices
 from .domain_checks import FAIL, UNKNOWN
 from .domain_rules import FAILED, FAILING, VERIFIED, ends
 
-TITLES = {"ownership": "Proof that it is yours", "mx": "Mail servers (MX)", "spf": "SPF", "dkim": "DKIM",
+TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF", "dkim": "DKIM",
           "dmarc": "DMARC"}
 KIND_OF = {VERIFIED: "domain_verified", FAILING: "domain_failing", FAILED: "domain_failed"}
 LONGEST = 480                    # signs of a value that a notice can show whole
-ELSEWHERE = "a long value: copy it from the domain's page"
+ELSEWHERE = "too long for this email: copy it from the domain's page"
 
 
 def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
@@ -36,8 +36,14 @@ def values(row: dict, change, results: dict, now, options) -> dict:
     return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong) > 1,
             "was_verified": row["status"] == VERIFIED,
             "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
-            "end": letters.minute(ends(after, options)) if change.event == FAILING else "",
+            **_end(after, change, options),
             "days": options.give_up_after.days, "checked": letters.minute(now)}
+
+
+def _end(after: dict, change, options) -> dict:
+    """When it loses its status, if nothing changes."""
+    end = ends(after, options) if change.event == FAILING else None
+    return {"end": letters.minute(end) if end else "", "end_day": letters.day(end) if end else ""}
 
 
 def _record(name: str, result: dict) -> dict:

@@ -22,7 +22,7 @@ def failed(ctx, user: dict | None, row: dict) -> None:
 def refused(ctx, user: dict | None, row: dict, why: str) -> None:
     """It is not made, for a reason that the owner can read. Of many in a day, one is told."""
     _tell_once(ctx, user, f"export-refused:{row['user_id']}:{ctx.now:%Y-%m-%d}", {
-        "requested": _day(row), "why": f"It was not made. {why}"})
+        "requested": _day(row), "why": why})
 
 
 def _tell_once(ctx, user: dict | None, key: str, values: dict) -> None:

@@ -203,7 +203,7 @@ def refusal(ctx, user: dict | None, row: dict) -> tuple | None:
     if user is None or user["status"] == "deleted":
         return "cancelled: the account is deleted", ""
     if user["status"] == "suspended":
-        return "cancelled: the account is suspended", "Your account is suspended."
+        return "cancelled: the account is suspended", "Your account is suspended, so we cannot export it."
     since = ctx.now - DAY
     made = ctx.db.row("SELECT COUNT(*) AS number, MIN(started_at) AS first FROM {export_requests} WHERE user_id = :user"
                       " AND status IN ('ready', 'expired') AND started_at > :since AND started_at < :ahead",
@@ -213,7 +213,7 @@ def refusal(ctx, user: dict | None, row: dict) -> tuple | None:
     from . import letters
     again = letters.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
     return (f"refused: {made['number']} exports within a day are enough ([export_accounts] per_day)",
-            f"It is enough to export an account {_times(ctx.options.per_day)} a day. You can ask again after {again}.")
+            f"You can export your account {_times(ctx.options.per_day)} a day. You can request another after {again}.")
 
 
 def _times(number: int) -> str:

@@ -30,33 +30,35 @@ REASONS = (
     ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
     ("5.1.3", "The address is not valid.", "Correct or remove this destination."),
     ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
-    ("5.1.2", "The mail server of the address could not be found.", "Check the part of the address after the @."),
+    ("5.1.2", "We could not find the mail server of the address.", "Check the part of the address after the @."),
     ("5.2.1", "The mailbox is disabled.", "Ask your mailbox provider, or change this destination."),
-    ("5.2.2", "The mailbox is full.", "Make room in the mailbox."),
-    ("4.2.2", "The mailbox was full at every attempt.", "Make room in the mailbox."),
-    ("5.3.4", "The message is too large for the other server.", "Ask the sender for a link instead of a file."),
+    ("5.2.2", "The mailbox is full.", "Free up space in the mailbox."),
+    ("4.2.2", "The mailbox is full.", "Free up space in the mailbox."),
+    ("5.3.4", "The message is too large for the receiving mail server.",
+     "Ask the sender for a link instead of a file."),
     ("5.2.3", "The message is too large for the mailbox.", "Ask the sender for a link instead of a file."),
-    ("5.4.6", "The message went round in a circle.", "Look for a rule in the mailbox that forwards back to an alias."),
-    ("5.7", "The other server refused the message by its rules, often as suspected spam.",
-     "Nothing is wrong with your alias. If you expected this message, ask the sender to use another way."),
-    ("4.7", "The other server kept putting the message off by its rules.",
-     "If this goes on, ask your mailbox provider to accept mail from us."),
+    ("5.4.6", "The message went round in a loop.",
+     "Check whether the mailbox forwards mail back to one of your aliases, and turn that off."),
+    ("5.7", "The receiving mail server rejected the message because of its policies, often as suspected spam.",
+     "Nothing is wrong with your alias. If you expected this message, ask the sender to contact you another way."),
+    ("4.7", "The receiving mail server did not accept the message yet because of its policies.",
+     "If this keeps happening, ask your mailbox provider to accept mail from us."),
 )
-NO_ANSWER = ("The other server did not accept the message at any attempt.",
-             "If this goes on, check the mailbox, or choose another destination.")
-NOT_STORED = ("Its content is no longer there.", "Ask the sender to send it again.")
-REFUSED = ("The other server refused the message.", "Check the mailbox, or choose another destination.")
-OUR_FAULT = ("We could not send the message. This is a fault of ours.", "You do not need to change anything.")
+NO_ANSWER = ("The receiving mail server did not accept the message.",
+             "If this keeps happening, check the mailbox, or use another destination.")
+NOT_STORED = ("We no longer have the content of this message.", "Ask the sender to send it again.")
+REFUSED = ("The receiving mail server rejected the message.", "Check the mailbox, or use another destination.")
+OUR_FAULT = ("We could not send the message. The problem is on our side.", "You do not need to change anything.")
 # What was never offered to the other server, by how its error begins.
 OURS = (
     ("the message has ", "The message is too large for our mail server.",
      "Ask the sender for a link instead of a file."),
-    ("the message holds ", "Our mail server cannot send a message of this form.",
-     "Ask the sender to send it in another form."),
-    ("the address is not ASCII", "Our mail server cannot send to this address, or from the sender's.",
-     "Use a destination with plain letters only."),
+    ("the message holds ", "Our mail server cannot send a message in this format.",
+     "Ask the sender to send it in another format."),
+    ("the address is not ASCII", "Our mail server cannot handle special characters in this address or the sender's.",
+     "Use a destination without letters such as é or ü."),
     ("the sender cannot be rewritten", "The sender's address is not valid, so we could not send the message.",
-     "If you expected this message, ask the sender to use another way."),
+     "If you expected this message, ask the sender to contact you another way."),
     ("the stored message cannot be read", *OUR_FAULT),
     ("the stored message changed", *OUR_FAULT),
     ("the stored message", *NOT_STORED),
@@ -193,21 +195,21 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
 
 
 def _when(moment) -> str:
-    return letters.minute(moment) if moment else "at an unknown time"
+    return letters.minute(moment) if moment else "an unknown time"
 
 
 def _said(row: dict, ours: bool) -> str:
     """The other server's own words."""
     if not row["last_error"] or ours:
         return ""
-    answer = f"the answer was {row['last_code']} " if row["last_code"] else ""
+    answer = f"the server answered {row['last_code']} " if row["last_code"] else ""
     return one_line(answer + words(row["last_error"]), 220)
 
 
 def _times(retries) -> str:
     """How often it was tried: the first time by the mail hook."""
     number = retries + 1 if isinstance(retries, int) and 0 < retries < 1000 else 1
-    return "once" if number == 1 else f"{number} times"
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
 
 
 def in_words(code, error) -> tuple[str, str, bool]:

@@ -91,8 +91,8 @@ def day(moment) -> str:
 
 
 def minute(moment) -> str:
-    """`25 November 2026, 14:30 UTC`; the seconds are left out, so it is never later than the moment."""
-    return f"{day(moment)}, {moment:%H:%M} UTC"
+    """`25 November 2026 at 14:30 UTC`; the seconds are left out, so it is never later than the moment."""
+    return f"{day(moment)} at {moment:%H:%M} UTC"
 
 
 def span(length) -> str:

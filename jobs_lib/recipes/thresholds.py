@@ -236,8 +236,8 @@ def _bytes(used: int, limit: int) -> tuple[str, str]:
 
 
 def _emails(used: int, limit: int) -> tuple[str, str]:
-    return f"{used:,}", f"{limit:,} e-mail{'s' * (limit != 1)}"
+    return f"{used:,}", f"{limit:,} email{'s' * (limit != 1)}"
 
 
-METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your mail traffic", _bytes),
-           Metric("emails", "email_limit", "your e-mail allowance", _emails))
+METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _bytes),
+           Metric("emails", "email_limit", "your email allowance", _emails))

@@ -38,7 +38,7 @@ def fails(ctx, endpoint: dict, error: str) -> tuple[dict, str]:
         return {"failing_since": clock.text(now)}, ""
     end = began + ctx.options.disable_after
     if end <= now and ctx.may_expire():
-        return {}, f"every delivery has failed since {since} UTC"
+        return {}, f"every delivery has failed since {letters.minute(began)}"
     if began < end - WARN_BEFORE <= now < end:
         _warn(ctx, endpoint, began, end, error)
     return {}, ""
@@ -82,7 +82,8 @@ def _warn(ctx, endpoint: dict, began, end, error: str) -> None:
             "SELECT COUNT(*) FROM {notifications} WHERE dedupe_key = :key", key=key):
         return
     letter = letters.write(ctx, FAILING, {
-        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": error or "no answer",
+        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "host": endpoint["host"],
+        "reason": error or "no answer",
         "since": letters.minute(began), "end": letters.minute(end)})
     notices.queue(ctx.db, now=ctx.clock(), user_id=endpoint["user_id"], kind=FAILING, to_email=user["email"],
                   letter=letter, dedupe_key=key)
@@ -92,7 +93,8 @@ def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
     if not notices.reaches(ctx, user):
         return
     letter = letters.write(ctx, KIND, {
-        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "reason": reason,
+        "name": user["name"] or user["email"], "url": shown(endpoint["url"]), "host": endpoint["host"],
+        "reason": reason,
         "disabled_at": letters.minute(now)})
     notices.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, to_email=user["email"], letter=letter,
                   dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}")

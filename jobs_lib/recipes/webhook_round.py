@@ -274,7 +274,7 @@ class Round:
             if until:
                 webhook_endpoints.rests(self.ctx, endpoint, self.waits, until)
             changed, reason = webhook_endpoints.fails(self.ctx, endpoint, verdict.error or "")
-            reason = "it answered 410 Gone" if verdict.gone else reason
+            reason = "the endpoint answered 410 Gone" if verdict.gone else reason
             disabled = reason if reason and webhook_endpoints.disable(self.ctx, endpoint, reason) else ""
         return Stored(settled, changed, disabled)
 

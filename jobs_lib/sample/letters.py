@@ -8,16 +8,16 @@ _ago = timedelta
 
 # status, age
 KEPT = (("sent", _ago(days=95)), ("failed", _ago(days=91)), ("sent", _ago(days=20)))
-USED = "You have used 80 % of your e-mail allowance in this billing period"
+USED = "You have used 80% of your email allowance"
 # kind, persona, priority, owner, age, subject, text. Who had used how much was told by a job, the rest by the app.
 WAITING = (
     ("newsletter", "porter", 2, "jane", _ago(hours=2), "What is new in November", "You can now bring a domain."),
     ("usage_threshold", "porter", 1, "jane", _ago(minutes=9), USED,
-     "You have used 810 of 1,000 e-mails, which is 81 % of your e-mail\nallowance of this billing period."),
+     "You have used 81% of your email allowance for this billing period: 810\nof 1,000 emails."),
     ("usage_threshold", "porter", 1, "sam", _ago(minutes=8), USED,
-     "You have used 4,000 of 5,000 e-mails, which is 80 % of your e-mail\nallowance of this billing period."),
+     "You have used 80% of your email allowance for this billing period: 4,000\nof 5,000 emails."),
     ("new_sign_in", "security", 0, "jane", _ago(minutes=1), "A new sign-in to your account",
-     "Was it you? Then there is nothing to do."),
+     "If it was you, you do not need to do anything."),
 )
 
 

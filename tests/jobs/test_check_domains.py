@@ -116,12 +116,12 @@ def test_after_30_days_a_pending_domain_fails_and_the_notice_says_which_record(o
     assert (row(owned)["status"], row(owned)["next_check_at"]) == ("failed", None)
     (notice,) = owned.rows("notifications")
     assert (notice["kind"], notice["persona"]) == ("domain_failed", "postmaster")
-    assert notice["subject"] == "example.org could not be verified"
+    assert notice["subject"] == "We could not verify example.org"
     text = " ".join(notice["body_text"].split())
     assert "Mail servers (MX)" in text
     assert "Expected: 10 mx1.service.example, 20 mx2.service.example" in text
     assert "Found: 5 mail.other.example" in text
-    assert "Proof that it is yours" not in text
+    assert "Proof of ownership" not in text
     assert look(owned) == NOTHING
 
 
@@ -133,7 +133,7 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
     look(owned)
     assert kinds(owned) == ["domain_failing"]
     notice = owned.rows("notifications")[0]
-    assert notice["subject"] == "Please fix the DNS records of example.org before 27 November 2026, 14:30 UTC"
+    assert notice["subject"] == "Fix the DNS of example.org before 27 November 2026"
     assert "mail.other.example comes before us" in " ".join(notice["body_text"].split())
     for _ in range(7):
         look(owned, 10)

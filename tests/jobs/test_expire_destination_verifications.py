@@ -78,7 +78,7 @@ def test_after_three_days_the_owner_is_reminded_once_at_the_account_s_address(ow
     [row] = owned.rows("notifications")
     assert (row["to_email"], row["kind"], row["persona"], row["priority"], row["dedupe_key"]) == (
         "jo@home.example", "destination_reminder", "porter", 2, "destination-reminder:3")
-    assert row["subject"] == "2 of your destinations are not verified yet"
+    assert row["subject"] == "Please verify 2 of your destinations"
     assert "https://app.example/destinations" in row["body_text"]
     assert owned.ids("destinations", "reminded_at = '2026-11-24 14:30:05'") == [1, 3]
     assert owned.run(JOB) == NONE
@@ -114,7 +114,7 @@ def test_three_days_before_the_removal_its_owner_is_told_instead_of_reminded(own
     assert owned.run(JOB) == {"tokens": 0, "notices": 2, "removed": 0}
     reminder, removal = sorted(owned.rows("notifications"), key=lambda row: row["kind"])
     assert (removal["kind"], removal["persona"], removal["priority"]) == ("destination_removal", "porter", 1)
-    assert removal["subject"] == "2 unverified destinations will be removed on or after 27 November 2026"
+    assert removal["subject"] == "Verify 2 destinations before 27 November 2026 to keep them"
     assert "d2@" in reminder["body_text"]
     assert "d2@" not in removal["body_text"]
     assert owned.ids("destinations", "removal_notified_at IS NOT NULL AND reminded_at IS NOT NULL") == [1, 3]

@@ -77,42 +77,40 @@ def test_the_warning_says_what_goes_when_and_how_to_keep_it(hold):
     ])
     hold.run(JOB, warn_before="3d")
     [row] = hold.rows("notifications")
-    assert row["subject"] == "3 held messages will be deleted on or after 25 November 2026"
+    assert row["subject"] == "3 messages will be deleted on or after 25 November 2026"
     assert row["body_text"] == """\
 Hello Jo,
 
-We hold 3 messages for you. They will be deleted for good, the first on
-or after 25 November 2026, 14:30 UTC.
-
-Your account was over its limit when they arrived. We keep a held
-message for 30 days.
+3 messages arrived while your account was over its limit. We are holding
+them for you instead of forwarding them, and will delete them for good,
+the first on or after 25 November 2026 at 14:30 UTC.
 
 To keep a message, sign in and release it before the time shown below:
 https://mail.example.org
 
-We delete what you do not release, with all its content. Nobody can
-restore it. We delete nothing until 24 hours after this mail was sent.
-
   Subject:   Order Bcc: all@x.example
   From:      sender1@shop.example
-  To:        shop@alias.example
-  Received:  15 October 2026, 14:30 UTC
+  Sent to:   shop@alias.example
+  Received:  15 October 2026 at 14:30 UTC
   Size:      12 kB
-  Deleted:   on or after 25 November 2026, 14:30 UTC
+  Deleted:   on or after 25 November 2026 at 14:30 UTC
 
   Subject:   (no subject)
   From:      (no sender)
-  To:        club@alias.example
-  Received:  26 October 2026, 13:30 UTC
+  Sent to:   club@alias.example
+  Received:  26 October 2026 at 13:30 UTC
   Size:      100 bytes
-  Deleted:   on or after 25 November 2026, 14:30 UTC
+  Deleted:   on or after 25 November 2026 at 14:30 UTC
 
   Subject:   <script>x</script>
   From:      sender3@shop.example
-  To:        a deleted alias
-  Received:  28 October 2026, 13:30 UTC
+  Sent to:   a deleted alias
+  Received:  28 October 2026 at 13:30 UTC
   Size:      3.4 MB
-  Deleted:   on or after 27 November 2026, 13:30 UTC
+  Deleted:   on or after 27 November 2026 at 13:30 UTC
+
+We hold a message for 30 days, and delete it no sooner than 24 hours
+after sending you this warning. Nobody can restore a deleted message.
 
 --\x20
 Overflow desk
@@ -127,11 +125,12 @@ def test_a_single_message_without_a_link_reads_well_too(hold):
     hold.table("overflow_hold", [message(hold, 1, timedelta(days=29, hours=1))])
     hold.run(JOB, warn_before="3d", keep="32d")
     [row] = hold.rows("notifications")
-    assert row["subject"] == "A held message will be deleted on or after 27 November 2026"
+    assert row["subject"] == "A message will be deleted on or after 27 November 2026"
     text = " ".join(row["body_text"].split())
-    assert ("We hold a message for you. It will be deleted for good on or after 27 November 2026, 13:30 UTC. "
-            "Your account was over its limit when it arrived. We keep a held message for 32 days. "
-            "To keep a message, sign in and release it before the time shown below. ") in text
+    assert ("A message arrived while your account was over its limit. "
+            "We are holding it for you instead of forwarding it, "
+            "and will delete it for good on or after 27 November 2026 at 13:30 UTC. "
+            "To keep it, sign in and release it before the time shown below. ") in text
     assert row["body_text"].endswith("-- \nHeld mail\n")
     assert "Sign in" not in row["body_html"]
 
@@ -269,7 +268,7 @@ def test_warned_earlier_or_later_a_message_goes_at_its_time_but_not_within_24_ho
 def test_a_keep_shorter_than_the_warning_warns_at_once(hold):
     hold.table("overflow_hold", [message(hold, 1, timedelta(seconds=1))])
     assert hold.run(JOB, keep="12h") == {**NONE, "notices": 1}
-    assert "on or after 25 November 2026, 14:30 UTC" in hold.rows("notifications")[0]["body_text"]
+    assert "on or after 25 November 2026 at 14:30 UTC" in hold.rows("notifications")[0]["body_text"]
 
 
 # Who is told

@@ -437,9 +437,9 @@ def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      
     assert "per_day" in bench.rows("export_requests")[-1]["error"]
     bench.outbox.clear()
     bench.run("send_notifications")
-    assert [mail.subject for mail in bench.outbox] == ["Your data could not be exported"]      # of both, one
+    assert [mail.subject for mail in bench.outbox] == ["We could not export your data"]      # of both, one
     assert "twice a day" in bench.outbox[0].text
-    assert "25 November 2026, 14:30 UTC" in bench.outbox[0].text
+    assert "25 November 2026 at 14:30 UTC" in bench.outbox[0].text
     bench.now = bench.ahead(days=1)
     ask(bench)
     assert bench.run("export_accounts")["exported"] == 1
@@ -602,7 +602,7 @@ def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch
     assert [event["event"] for event in bench.events("export_accounts") if event["level"] == "error"] == [
         "export failed"]
     bench.run("send_notifications")
-    assert "We tried several times" in " ".join(bench.outbox[-1].text.split())
+    assert "although we tried several times" in " ".join(bench.outbox[-1].text.split())
     assert bench.run("export_accounts")["failed"] == 0
 
 

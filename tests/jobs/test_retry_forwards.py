@@ -456,10 +456,10 @@ def test_the_owner_is_told_in_plain_words(bench, forward):
     notice, = bench.rows("notifications")
     assert (notice["to_email"], notice["kind"]) == ("jo@account.example", "forward_failed")
     assert notice["persona"] == "postmaster"
-    assert notice["subject"] == "A message could not be forwarded to jo@home.example"
+    assert notice["subject"] == "We could not forward a message to jo@home.example"
     for words in ("Hello Jo,", "From:      Shop <orders@shop.example>", "Subject:   Order 1",
-                  "Sent to:   box@alias.example", "Why:       The mailbox is full.", "552 5.2.2 mailbox full",
-                  "Make room in the mailbox.", "https://mail.example.org/destinations",
+                  "Sent to:   box@alias.example", "Reason:    The mailbox is full.", "552 5.2.2 mailbox full",
+                  "Free up space in the mailbox.", "https://mail.example.org/destinations",
                   "We have not notified the sender."):
         assert words in notice["body_text"]
 
@@ -471,7 +471,7 @@ def test_one_notice_a_destination_and_day_lists_what_failed(bench, forward):
     forward(3)
     bench.run("retry_forwards")
     notice, = bench.rows("notifications")
-    assert notice["subject"] == "3 messages could not be forwarded to jo@home.example"
+    assert notice["subject"] == "We could not forward 3 messages to jo@home.example"
     assert all(f"Order {id}" in notice["body_text"] for id in (1, 2, 3))
     assert [row(bench, id)["notice_id"] for id in (1, 2, 3)] == [notice["id"]] * 3
 

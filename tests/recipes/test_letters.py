@@ -129,7 +129,7 @@ def test_sizes_in_words(number, said):
 def test_moments_in_words():
     moment = datetime(2026, 3, 5, 7, 9, 59, tzinfo=timezone.utc)
     assert letters.day(moment) == "5 March 2026"
-    assert letters.minute(moment) == "5 March 2026, 07:09 UTC"
+    assert letters.minute(moment) == "5 March 2026 at 07:09 UTC"
 
 
 @pytest.mark.parametrize("length, said", [
