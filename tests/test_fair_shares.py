@@ -1,14 +1,16 @@
 """One owner's backlog delays nobody else: owners take turns, and nobody uses up a limit while others wait."""
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from jobs_lib import catalogue, clock, overview, queue_health
+from jobs_lib.errors import Stopped
 from jobs_lib.ports.http import ANSWERED, Response
-from jobs_lib.ports.mail import SENT, Result
+from jobs_lib.ports.mail import RELAY, SENT, Result
 from jobs_lib.recipes import turns
 from tests.servers.smtp_sink import Sink
 from tests.support.databases import bulk
@@ -169,15 +171,79 @@ def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     #
     fill(shared, NOTICES, FLOOD, 500, priority=0)
     fill(shared, NOTICES, NEIGHBOUR, 100)
     shared.attempt(NOTICES)
-    assert shared.result["stop_reason"] == "[mail] per_hour = 100 is reached"
-    assert sent(shared) == {"u1": 70, "u2": 30}         # 50, then 30 up to what is kept, then 20
+    assert shared.result["stop_reason"] == "[mail] per_hour = 100 is reached, except 10 reserved for urgent mail"
+    assert sent(shared) == {"u1": 60, "u2": 30}         # half, and half of what is kept
+
+
+@pytest.mark.parametrize("others", [0, 80])             # alone, or beside so many of a crowd that were sent before
+def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R38
+    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    for owner in CROWD[:others]:
+        fill(crowded, NOTICES, owner, 1, to_email="u400@home.example")
+    crowded.run(NOTICES)
+    fill(crowded, NOTICES, FLOOD, 500, priority=0)
+    for _ in range(3):
+        crowded.attempt(NOTICES)
+    fill(crowded, NOTICES, NEIGHBOUR, 4, priority=0)    # nobody else waited before
+    crowded.attempt(NOTICES)
+    assert sent(crowded) == Counter({"u1": 90 - others, "u2": 4, "u400": others})
+
+
+def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_reserve(crowded):     # R66 R38
+    crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
+    crowd(crowded, FORWARDS)
+    crowded.attempt(FORWARDS)
+    assert by_queue(crowded) == (80, 0)
+    fill(crowded, NOTICES, FLOOD, 500, priority=0)
+    fill(crowded, NOTICES, NEIGHBOUR, 30, priority=0, created_at=crowded.now.strftime("%Y-%m-%d %H:%M:%S"))
+    crowded.attempt(NOTICES)
+    assert sent(crowded) == {"u400": 80, "u1": 10, "u2": 10}
+
+
+def test_a_small_urgent_reserve_has_room_for_one(shared):     # R66 R38
+    shared.config(mail={"per_hour": "10", "urgent_share": "10"})
+    fill(shared, NOTICES, FLOOD, 20)
+    shared.attempt(NOTICES)
+    fill(shared, NOTICES, NEIGHBOUR, 1, priority=0)
+    shared.attempt(NOTICES)
+    assert sent(shared) == {"u1": 9, "u2": 1}
+
+
+def test_what_never_left_by_the_urgent_reserve_is_given_back(shared):     # R66 R37 R38
+    shared.config(mail={"per_hour": "10", "urgent_share": "20"})
+    fill(shared, NOTICES, FLOOD, 20)
+    shared.attempt(NOTICES)
+    fill(shared, NOTICES, NEIGHBOUR, 1, priority=0)
+    shared.outbox.answer = lambda envelope: Result(RELAY, None, "", "nobody there")
+    shared.attempt(NOTICES)
+    assert all(row["recipients"] == 0 for row in shared.rows("mail_shares") if row["owner"] not in (
+        "1", "queue:notifications"))
+    shared.outbox.answer = None
+    shared.now += timedelta(minutes=10)
+    shared.attempt(NOTICES)
+    assert sent(shared) == {"u1": 8, "u2": 1}
+
+
+def test_the_urgent_reserve_of_an_hour_is_not_that_of_the_day(crowded):     # R66 R38
+    crowded.config(mail={"per_hour": "20", "per_day": "100", "urgent_share": "10"})     # kept: 2 and 10
+    for hour in range(4):
+        for owner in CROWD[hour * 20:hour * 20 + 18]:
+            fill(crowded, NOTICES, owner, 1, to_email="u400@home.example")
+        crowded.attempt(NOTICES)
+        for owner in (FLOOD, NEIGHBOUR):
+            fill(crowded, NOTICES, owner, 1, priority=0)
+        crowded.attempt(NOTICES)
+        assert sent(crowded) == {"u400": 18 * (hour + 1), "u1": hour + 1, "u2": hour + 1}
+        crowded.now += timedelta(minutes=62)
+    assert crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} WHERE owner = 'urgent:hour'") == 8
+    assert not crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} WHERE owner = 'urgent:day'")
 
 
 def test_shares_are_counted_over_both_queues(shared):     # R66
     fill(shared, FORWARDS, FLOOD, 500)
     fill(shared, NOTICES, NEIGHBOUR, 10)
     assert shared.attempt(FORWARDS)["stop_reason"] == (
-        "[mail] per_hour = 100: one owner has had half of it, and others wait")
+        "[mail] per_hour = 100: one owner has used half of it while others are waiting")
     assert sent(shared) == {"u1": 50}
     shared.run(NOTICES)
     shared.run(FORWARDS)
@@ -221,7 +287,7 @@ def test_a_crowd_in_one_queue_leaves_the_other_what_is_due_in_it(crowded):     #
     crowd(crowded, FORWARDS)
     fill(crowded, NOTICES, NEIGHBOUR, 5)
     assert crowded.attempt(FORWARDS)["stop_reason"] == (
-        "[mail] per_hour = 100: the rest of it is for notices, which are due too")
+        "[mail] per_hour = 100: the rest is reserved for notices that are due")
     assert crowded.run(NOTICES)["sent"] == 5
     assert sent(crowded) == {"u400": 95, "u2": 5}           # and nothing is left idle
 
@@ -268,6 +334,105 @@ def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, f
         crowded.attempt(first)
         crowded.attempt(second)
     assert by_queue(crowded) == (40, 60)
+
+
+def test_an_urgent_notice_leaves_though_forwards_are_due(crowded):     # R66 R38
+    crowded.config(mail={"per_hour": "80", "urgent_share": "10"})
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES)
+    assert crowded.attempt(NOTICES)["stop_reason"] == (
+        "[mail] per_hour = 80: the rest is reserved for forwards that are due")
+    assert by_queue(crowded) == (0, 36)
+    fill(crowded, NOTICES, NEIGHBOUR, 1, priority=0)
+    crowded.attempt(NOTICES)
+    assert sent(crowded) == {"u400": 36, "u2": 1}
+    crowded.attempt(FORWARDS)
+    assert by_queue(crowded) == (36, 37)                    # and costs the forwards nothing
+
+
+def test_a_job_that_only_fails_has_nobody_wait_for_its_queue(crowded):     # R66
+    shutil.rmtree(crowded.spool_dir)
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES)
+    crowded.fails(FORWARDS)
+    crowded.attempt(NOTICES)
+    assert by_queue(crowded) == (0, 100)
+
+
+def test_a_job_that_fails_and_sends_all_the_same_is_left_room(crowded):     # R66
+    fill(crowded, FORWARDS, NEIGHBOUR, 1)
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES)
+
+    def one_is_a_defect(envelope):
+        if envelope.recipient == "u2@home.example":
+            raise RuntimeError("a defect")
+        return Result(SENT, 250, "", "")
+    crowded.outbox.answer = one_is_a_defect
+    crowded.fails(FORWARDS, limit=20)
+    crowded.attempt(NOTICES)
+    assert by_queue(crowded) == (19, 50)
+
+
+@pytest.mark.parametrize("away", ["the other job", "the host"])
+def test_a_job_that_has_not_run_for_long_has_nobody_wait_for_its_queue(crowded, away):     # R66
+    for job in (NOTICES, FORWARDS):
+        crowded.run(job)
+    crowded.now += timedelta(hours=3)
+    if away == "the other job":
+        crowded.run(FORWARDS)
+        crowded.now += timedelta(minutes=5)
+    crowd(crowded, FORWARDS)
+    crowd(crowded, NOTICES)
+    crowded.attempt(FORWARDS)
+    assert by_queue(crowded) == (100 if away == "the other job" else 50, 0)
+
+
+def test_half_of_a_minutes_limit_ends_no_run(shared):     # R66: there is room in the next minute
+    shared.config(mail={"per_minute": "10", "per_hour": "1000", "urgent_share": "0"})
+    fill(shared, FORWARDS, FLOOD, 100)
+    alone = shared.run(FORWARDS)["sent"]
+    assert alone > 30
+    shared.now += timedelta(hours=2)
+    fill(shared, NOTICES, NEIGHBOUR, 1)
+    assert shared.run(FORWARDS)["sent"] == alone
+    shared.run(NOTICES)
+    assert sent(shared)["u2"] == 1
+
+
+def test_half_of_a_minutes_limit_brings_the_others_turn(shared):     # R66
+    shared.config(mail={"per_minute": "10", "per_hour": "off", "urgent_share": "0"})
+    fill(shared, NOTICES, FLOOD, 500, priority=0)
+    fill(shared, NOTICES, NEIGHBOUR, 12)
+    shared.attempt(NOTICES)
+    assert [mail.recipient[:2] for mail in shared.outbox[:10]] == ["u1"] * 5 + ["u2"] * 5
+    assert Counter(mail.recipient[:2] for mail in shared.outbox[:24]) == {"u1": 12, "u2": 12}
+    assert len(shared.outbox) > 30                          # nothing is left idle
+
+
+def test_half_of_an_hours_limit_holds_also_behind_half_of_a_minutes(shared):     # R66
+    shared.config(mail={"per_minute": "40", "per_hour": "100", "urgent_share": "0"})
+    fill(shared, FORWARDS, FLOOD, 500)
+    fill(shared, NOTICES, NEIGHBOUR, 10)
+    assert shared.attempt(FORWARDS)["stop_reason"] == (
+        "[mail] per_hour = 100: one owner has used half of it while others are waiting")
+    assert sent(shared) == {"u1": 50}
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+@pytest.mark.parametrize("error, status", [(MemoryError(), "failed"), (Stopped("hard limit"), "timeout")])
+def test_what_was_sent_is_stored_whatever_ends_the_run(shared, job, error, status):     # R27
+    fill(shared, job, FLOOD, 3)
+
+    def end(sql, _):
+        if shared.outbox and "SET status = 'sending'" in sql:
+            shared.on_statement = None
+            raise error
+    shared.on_statement = end
+    shared.attempt(job)
+    assert (shared.result["status"], sent(shared)) == (status, {"u1": 1})
+    shared.run(job)
+    assert sent(shared) == {"u1": 3}
 
 
 def test_a_limit_of_a_minute_is_shared_by_time(crowded):     # R66

@@ -4,10 +4,12 @@ from __future__ import annotations
 from datetime import timedelta
 from types import SimpleNamespace
 
+from .. import schedule, stored
 from ..errors import ConfigError
 from .queue import COUNTED, Queue, Worker
 from .turns import LOW, NORMAL, URGENT, Rank
 
+MISSED = 3                           # times of its schedule without a run, after which a job is not waited for
 FORWARDS, NOTICES = "failed_emails", "notifications"
 OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at",
                "last_error")
@@ -34,13 +36,32 @@ OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", 
 
 
 def waiting(ctx, table: str, without: set) -> int:
-    """How many rows of other owners are due in the other queue of mail, where its job works it off."""
+    """How many rows of owners but these are due in the other queue of mail, where its job works it off."""
     job, queue = OTHER[table]
     try:
         options = ctx.options_of(job)
     except ConfigError:             # that job does not run until it is put right
         return 0
-    if not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job):
+    if (not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job)
+            or not _works(ctx, job, options)):
         return 0
     view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)
     return Worker(view, queue(view)).count_due(COUNTED, without)
+
+
+def _works(ctx, job: str, options) -> bool:
+    """Whether a job's next run may be expected, and expected to send. Not when the last one failed and sent nothing;
+    nor when it has missed three times of its schedule, and ours has run since then without it."""
+    row = ctx.db.row("SELECT status, counts, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+                     " ORDER BY id DESC LIMIT 1", job=job)
+    if row is None or row["status"] == "running":       # it is new, or at work
+        return True
+    if row["status"] == "failed" and not stored.counts(row["counts"]).get("sent"):
+        return False
+    limit = stored.time(row["started_at"]) or ctx.now
+    zone = schedule.zone(ctx.section("core").timezone)
+    for _ in range(MISSED):
+        limit = schedule.following(options.schedule, limit, zone)
+    latest = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+                          " AND run_id <> :this ORDER BY id DESC LIMIT 1", job=ctx.job.name, this=ctx.run_id)
+    return not latest or (stored.time(latest) or limit) <= limit

@@ -5,6 +5,7 @@ object's; the loop, the limits and what a relay's trouble means are here.
 """
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
 from .. import clock
@@ -12,14 +13,16 @@ from ..addresses import AddressError, mask
 from ..errors import DatabaseError, JobsError
 from ..ports.mail import FINAL, LOST, MESSAGE_MINIMUM, RELAY, RETRY, SENT, UNCERTAIN, Result
 from .mail_queues import NOTICES, waiting
-from .queue import CLAIM, COUNTED, EVERY_ONE, Worker, until_stored
-from .relay import FAILURES, HALF, QUOTA_PAUSE, REST, Relay
+from .queue import CLAIM, COUNTED, Worker, until_stored
+from .relay import FAILURES, HALF, QUOTA_PAUSE, RESERVED, URGENT_HALF, WINDOWS, Asked, Refusal, Relay
 from .rows import invalid
+from .turns import mixed
 
 LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
 LOST_DELAY = timedelta(minutes=15)
 GONE_FOR = 5                         # seconds after which who is gone is asked again
 LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
+LONGER = WINDOWS[1:]                 # of which runs do not wait for the next one
 ERROR_LENGTH = 512
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 UNREADABLE = "unreadable"            # the stored file is there, but not for us: the host's trouble, not a message's
@@ -109,13 +112,11 @@ class Sending:
         self.held: tuple | None = None          # (row, Result): sent, not yet stored
         self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
         self.total: int | None = None
-        self.failures_full = ""                 # the limit on failures, once it is reached: only fresh ones go on
-        self.aside: set = set()                 # owners that have had half of a limit
-        self.aside_for = ""                     # which limit
+        self.used_up: Refusal | None = None     # the limit on failures, once it is reached: only fresh ones go on
+        self.aside: dict = {}                   # {owner that has had half of a limit: the refusal}
         self.put_off: list[dict] = []           # their rows in our hands
-        self.blocked = False                    # others wait for room that is kept for urgent mail
-        self.alone = False                      # nobody else can go: half of a limit is no bound
-        self.others = EVERY_ONE                 # due rows of the other queue at most; counted when that matters
+        self.halves: tuple = WINDOWS            # the windows of which an owner gets half: not while it is alone
+        self.others: int | None = None          # due rows of the other queue at most; counted when that matters
         self.claimed: list[dict] = []
         self.gone: dict = {}
         self.asked_at = ctx.now
@@ -130,15 +131,16 @@ class Sending:
                 self._watch(self.held[1])
                 self.done += 1
                 self.ctx.progress(self.done, self.total)
-        except DatabaseError:               # the next row could not be begun: this one was sent all the same
-            self._store_held()
+        except BaseException:               # the next row could not be begun: this one was sent all the same
+            with suppress(DatabaseError):
+                self._store_held()
             raise
         self._store_held()
 
     def end(self) -> JobsError | None:
         """Tell the other processes how the relay is, and what is wrong when it does not work."""
-        if self.failures_full:
-            self.ctx.stop(self.failures_full)
+        if self.used_up:
+            self._stop(self.used_up)
         if self.counts["sent"]:
             self.relay.works(self.ctx.clock())
             if self.ctx.clock_in_doubt is None:
@@ -156,6 +158,9 @@ class Sending:
         named = self.trouble if where in self.trouble else f"{where}: {self.trouble}"
         return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost an attempt; the next "
                             f"try is after {until} UTC. Check [mail] in config.ini")
+
+    def _stop(self, refusal: Refusal) -> None:
+        self.ctx.stop(self.relay.in_words(refusal, self.worker.queue.table))
 
     def _is_quota(self, text: str) -> bool:
         return any(words.lower() in text.lower() for words in self.mail.pause_patterns)
@@ -177,24 +182,39 @@ class Sending:
             self._store_held()
 
     def _claim(self) -> list[dict]:
-        """The next rows: of owners that have had half of a limit only when no other has any."""
+        """The next rows: of owners that have had half of a minute's limit only when no other in this queue has any, and
+        with half of an hour's or a day's only when none in the other queue has any either."""
         most = min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM
-        rows = self.worker.claim(most, without=frozenset(self.aside)) if not self.blocked else []
-        self.alone, self.others = not rows, EVERY_ONE
-        if rows or not self.aside:
-            return rows
-        if not self.blocked and self._count_others():
-            self.ctx.stop(self.aside_for)
-            return []
-        rows, self.put_off = self.put_off[:most], self.put_off[most:]
-        return rows or self.worker.claim(most)
+        self.others = None
+        for self.halves in (WINDOWS, LONGER, ()):
+            barred = frozenset(filter(self._has_had_half, self.aside))
+            rows = self._put_off(most) or self.worker.claim(most, without=barred)
+            if rows or not barred:
+                return rows
+            if self.halves == LONGER and self._count_others():
+                self._stop(self.aside[next(iter(barred))])
+                break
+        return []
+
+    def _put_off(self, most: int) -> list[dict]:
+        """Rows that were put off and may go now, of their owners in turn."""
+        whose: dict = {}
+        for row in self.put_off:
+            if not self._has_had_half(row["user_id"]):
+                whose.setdefault(row["user_id"], []).append(row)
+        rows = mixed(list(whose.values()))[:most]
+        self.put_off = [row for row in self.put_off if row not in rows]
+        return rows
+
+    def _has_had_half(self, owner) -> bool:
+        return owner in self.aside and self.aside[owner].window in self.halves
 
     def _count_others(self) -> int:
         """How many rows are due in the other queue of mail that may go."""
         table, now = self.worker.queue.table, self.ctx.clock()
         if table == NOTICES and self.relay.failures_full(now):      # each forward has failed before
             return 0
-        return waiting(self.ctx, table, self.aside | self.relay.had_half(now))
+        return waiting(self.ctx, table, self.relay.had_half(now))
 
     def _due_now(self) -> int | None:
         """How many messages this run may have to send, as far as that can be told without counting them all."""
@@ -216,66 +236,48 @@ class Sending:
         return True
 
     def _begin(self, row: dict) -> bool:
-        """Store what is in hand and begin this row, once there is room under the relay's limits."""
-        while not self._passed_over(row):
-            begun, full = self._commit(row)
-            if full is None:
+        """Store what is in hand and begin this row, once there is room under the relay's limits. What may not go stays
+        claimed and untouched until the end, or until its owner's turn comes."""
+        while True:
+            if self._has_had_half(row["user_id"]):
+                self.put_off.append(row)
+                return False
+            begun, refusal = self._commit(row)
+            if refusal is None:
                 return begun
-            limit, seconds = full
-            if limit.endswith(HALF):
-                self._set_aside(row, limit)
+            if refusal.kind in (HALF, URGENT_HALF):
+                self.aside[row["user_id"]] = refusal
+            elif refusal.kind == FAILURES and self.items.has_fresh:
+                self.worker.only_fresh, self.used_up = True, refusal
                 return False
-            if limit.endswith(REST):
-                before, self.others = self.others, self._count_others()
-                if self.others < before:
-                    continue
-                self.ctx.stop(limit)
+            elif not self._is_room_after(refusal):
+                self._stop(refusal)
                 return False
-            if limit.startswith(FAILURES) and self.items.has_fresh:
-                self._only_fresh(limit)         # this one stays claimed and untouched until the end
+            elif not self._may_go_on():
                 return False
-            if seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
-                if not self.aside or self.alone or self.items.urgent(row):
-                    self.ctx.stop(limit)
-                    return False
-                self.blocked = True             # the urgent mail of those aside may have room yet
-                continue
-            self.ctx.sleep(seconds)
-            if not self._may_go_on():
-                return False
-        return False
 
-    def _passed_over(self, row: dict) -> bool:
-        """Whether it stays claimed, for its owner's turn comes later, or there is no room for it in this run."""
-        if self.alone:
+    def _is_room_after(self, refusal: Refusal) -> bool:
+        """Whether it is worth another try, after a wait or another look at what the other queue has due."""
+        if refusal.kind == RESERVED:
+            before, self.others = self.others, self._count_others()
+            return before is None or self.others < before
+        if refusal.seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
             return False
-        if row["user_id"] in self.aside:
-            self.put_off.append(row)
-            return True
-        return self.blocked and not self.items.urgent(row)
+        self.ctx.sleep(refusal.seconds)
+        return True
 
-    def _set_aside(self, row: dict, limit: str) -> None:
-        """This owner goes on when nobody else has anything to send: its row stays claimed until then."""
-        self.aside.add(row["user_id"])
-        self.aside_for = limit
-        self.put_off.append(row)
-
-    def _only_fresh(self, limit: str) -> None:
-        self.worker.only_fresh = True
-        self.failures_full = limit
-
-    def _commit(self, row: dict) -> tuple[bool, tuple | None]:
-        """One commit: the result in hand, and the start of `row`. (whether it began, the limit that is reached)."""
+    def _commit(self, row: dict) -> tuple[bool, Refusal | None]:
+        """One commit: the result in hand, and the start of `row`. (whether it began, why the limits refuse it)."""
         held = self.held
 
         def work():
             return self._settle(*held) if held else None, *self._start(row)
-        settled, begun, full = self.ctx.db.batch(work)
+        settled, begun, refusal = self.ctx.db.batch(work)
         self._done_with_held(settled)
         if row["id"] in self.gone:
             self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
             self.ctx.log.event(self.items.event, id=row["id"], outcome="cancelled", reason=self.gone[row["id"]])
-        return begun, full
+        return begun, refusal
 
     def _store_held(self) -> None:
         """The result in hand, by itself."""
@@ -287,29 +289,28 @@ class Sending:
         if held:
             self._report(held[0], held[1], settled)
 
-    def _start(self, row: dict) -> tuple[bool, tuple | None]:
+    def _start(self, row: dict) -> tuple[bool, Refusal | None]:
         if (self.ctx.clock() - self.asked_at).total_seconds() >= GONE_FOR:
             self._ask_who_is_gone()
         reason = self.gone.get(row["id"])
         if reason:
             self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.items.cancelled(row, self.ctx.clock()))
             return False, None
-        now = self.ctx.clock()
-        full = self.relay.reserve(now, self.items.failed_before(row), urgent=self.items.urgent(row),
-                                  owner=row["user_id"], shared=not self.alone, queue=self.worker.queue.table,
-                                  waiting=self.others)
-        if full:
-            return False, full
-        row["reserved"] = now
+        found = self.relay.reserve(self.ctx.clock(), Asked(
+            self.items.failed_before(row), self.items.urgent(row), row["user_id"], self.worker.queue.table, self.halves,
+            self.others))
+        if isinstance(found, Refusal):
+            return False, found
+        row["reserved"] = found
         if not self.worker.begin(row):
             self._give_back(row)
             return False, None
         return True, None
 
     def _give_back(self, row: dict) -> None:
-        self.relay.give_back(row["reserved"], owner=row["user_id"], queue=self.worker.queue.table)
+        self.relay.give_back(row["reserved"])
         if self.items.failed_before(row):
-            self.relay.succeeded(row["reserved"])
+            self.relay.succeeded(row["reserved"].when)
 
     def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
@@ -356,7 +357,7 @@ class Sending:
             self._give_back(row)
             return
         if result.outcome == FINAL and not result.code:     # refused by ourselves: the relay never saw it
-            self.relay.give_back(row["reserved"], owner=row["user_id"], queue=self.worker.queue.table)
+            self.relay.give_back(row["reserved"])
         self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
 
     def _count_failure(self, row: dict, failed: bool) -> None:
@@ -364,7 +365,7 @@ class Sending:
         if failed and not before:
             self.relay.failed(self.ctx.clock())
         elif before and not failed:
-            self.relay.succeeded(row["reserved"])
+            self.relay.succeeded(row["reserved"].when)
 
     def _report(self, row: dict, result: Result, settled) -> None:
         name = COUNTED_AS.get(settled.outcome, settled.outcome)

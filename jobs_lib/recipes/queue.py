@@ -368,12 +368,7 @@ class Worker:
         return total, min(since, key=str, default=None)
 
     def _due(self, most: int, only_uncertain: bool | None, without: frozenset) -> list[int]:
-        ids: dict = {}
-        self.turns.begin_claim()
-        for rank in self.queue.ranks if not only_uncertain else ():
-            ids.update(dict.fromkeys(self.turns.choose(rank, most - len(ids), without, ids)))
-            if len(ids) >= most:
-                break
+        ids = dict.fromkeys(self.turns.choose(most, without) if not only_uncertain else ())
         if not ids and only_uncertain is not False:
             for priority in self.priorities():
                 rule, values = self.of(priority)

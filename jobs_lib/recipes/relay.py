@@ -6,21 +6,42 @@ so the true figure is never above the limit.
 """
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import Counter, namedtuple
 from datetime import datetime, timedelta
 
 from .. import stored
 
 Window = namedtuple("Window", "name bucket span")          # seconds
 WINDOWS = (Window("minute", 1, 60), Window("hour", 60, 3600), Window("day", 900, 86400))
-HOUR = WINDOWS[1]
+MINUTE, HOUR, _ = WINDOWS
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(minutes=5), timedelta(hours=1)
 QUOTA_PAUSE = timedelta(hours=1)
-FAILURES = "[mail] failures_per_hour"
-HALF = "one owner has had half of it, and others wait"
-REST = "which are due too"
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
 QUEUES = {"failed_emails": "forwards", "notifications": "notices"}
+
+FAILURES, REACHED, HALF, URGENT_HALF, RESERVED = "failures", "reached", "half", "half of the urgent reserve", "reserved"
+Refusal = namedtuple("Refusal", "kind window seconds left", defaults=(0.0, 0))
+Refusal.__doc__ = """Why a message may not go now.
+
+kind     FAILURES or REACHED: a limit is; HALF, URGENT_HALF: its owner has used half of a limit, or of what is reserved
+         for urgent mail; RESERVED: the rest is for the other queue
+window   whose limit it is
+seconds  until there is room, where a limit is reached
+left     recipients that are reserved for urgent mail
+"""
+Asked = namedtuple("Asked", "failed_before urgent owner queue halves waiting recipients",
+                   defaults=(False, False, None, "", (), 0, 1))
+Asked.__doc__ = """A message that room is asked for.
+
+failed_before  it counts as failing again, until `succeeded` says better: so processes together stay under that limit
+urgent         it may use what is reserved for urgent mail
+owner, queue   whose it is; its table
+halves         the windows whose limits are shared with other owners, so that this one gets at most half
+waiting        rows that are due in the other queue, which is left as much room, up to half. None: nobody has counted
+               them yet, so that the answer may be RESERVED for nothing
+"""
+Reservation = namedtuple("Reservation", "when recipients shares")
+Reservation.__doc__ = """What was counted as sent, and under which names of `mail_shares`."""
 
 
 class Relay:
@@ -73,61 +94,80 @@ class Relay:
         self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
                         " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= :now)", now=now)
 
-    def reserve(self, now, failed_before: bool, recipients: int = 1, urgent: bool = False, owner: int | None = None,
-                shared: bool = False, queue: str = "", waiting: int = 0) -> tuple[str, float] | None:
-        """Count `recipients` as sent now, inside a transaction, or say (which limit, seconds until there is room).
-
-        What is not urgent leaves `[mail] urgent_share` of each limit alone. What failed before is counted as failing
-        again, until `succeeded` says better: so processes together stay under the limit of failures. `shared`: others
-        wait, so that an `owner` gets at most half of a limit. `queue`: the message's table; `waiting` rows are due in
-        the other one, and that is left as much room as it has due, up to half.
-        """
+    def reserve(self, now, asked: Asked) -> Reservation | Refusal:
+        """Count a message as sent now, inside a transaction, or say why not."""
+        names = (_word(asked.owner), *([_of(asked.queue)] if asked.queue else ()))
         if not self.limits and self.mail.failures_per_hour is None:
-            return None
+            return Reservation(now, asked.recipients, names)
         if self.db.row("SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
             self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
         second = int(now.timestamp())
-        if failed_before and self.mail.failures_per_hour is not None:
-            used = self._sum(HOUR, second, "failures")
-            if used >= self.mail.failures_per_hour:
-                return f"{FAILURES} = {self.mail.failures_per_hour} is reached", self._room(HOUR, second)
-        but = None
+        if asked.failed_before and self.failures_full(now):
+            return Refusal(FAILURES, HOUR, self._room(HOUR, second))
+        found = []
         for window, limit in self.limits:
-            whole = limit - limit * self.mail.urgent_share // 100       # but for what is kept for urgent mail
-            kept, used = 0 if urgent else limit - whole, self._sum(window, second, "recipients")
-            if used + recipients > limit - kept:
-                besides = f" but for the {kept} that are kept for urgent mail" if kept else ""
-                return f"[mail] per_{window.name} = {limit} is reached{besides}", self._room(window, second)
-            if shared and used >= limit // 2 and self._share(window, second, owner) >= max(limit // 2, 1):
-                but = f"[mail] per_{window.name} = {limit}: {HALF}"
-            elif not but and queue and used < whole and whole - used - recipients < min(
-                    waiting, self._others_share(window, whole, used + recipients, second, queue)):
-                but = f"[mail] per_{window.name} = {limit}: the rest of it is for {QUEUES[_other(queue)]}, {REST}"
-        if but:
-            return but, 0.0
-        for window, _ in self.limits:
-            self._add(window, second, "recipients", recipients)
-        self._add_shares(second, owner, queue, recipients)
-        if failed_before and self.mail.failures_per_hour is not None:
+            refusal, reserve = self._judge(asked, window, limit, second)
+            if refusal and refusal.kind == REACHED:
+                return refusal
+            found += [refusal] if refusal else []
+            names += reserve
+        if found:
+            return min(found, key=lambda refusal: refusal.kind == RESERVED)
+        reservation = Reservation(now, asked.recipients, names)
+        self._record(reservation)
+        if asked.failed_before and self.mail.failures_per_hour is not None:
             self._add(HOUR, second, "failures", 1)
-        return None
+        return reservation
 
-    def _others_share(self, window: Window, whole: int, used: int, second: int, queue: str) -> int:
-        """How many more the other queue may claim; not of a minute, since runs wait for the next one."""
-        half = whole // 2
-        if window.name == "minute" or whole - used >= half:         # there is room for that anyway
-            return 0
-        return half - self._share(window, second, _of(_other(queue)))
+    def _judge(self, asked: Asked, window: Window, limit: int, second: int) -> tuple[Refusal | None, tuple]:
+        """(why one window has no room, or None; the names under which it counts when it uses the urgent reserve)."""
+        is_minute = window == MINUTE        # runs wait for the next one: of this nothing is reserved for a queue
+        kept = 0 if asked.urgent and is_minute else limit * self.mail.urgent_share // 100
+        used, whole = self._sum(window, second, "recipients"), limit - kept
+        if used + asked.recipients > limit:
+            return Refusal(REACHED, window, self._room(window, second)), ()
+        if used + asked.recipients <= whole // 2:           # far from any bound
+            return None, ()
+        owner, other, reserve = _word(asked.owner), _of(_other(asked.queue)), f"urgent:{window.name}"
+        shares = self._shares(window, second, owner, other, reserve, f"{reserve}:{owner}")
+        free = whole - (used - shares[reserve]) - asked.recipients
+        waiting, may_use_reserve = whole if asked.waiting is None else asked.waiting, asked.urgent
+        if free < 0:
+            refusal = Refusal(REACHED, window, self._room(window, second), limit - used)
+        elif window in asked.halves and shares[owner] >= max(limit // 2, 1):
+            refusal = Refusal(HALF, window)
+        elif asked.queue and not is_minute and free < min(waiting, whole // 2 - shares[other]):
+            refusal = Refusal(RESERVED, window)
+            may_use_reserve &= asked.waiting is not None
+        else:
+            return None, ()
+        if not may_use_reserve or shares[reserve] + asked.recipients > kept:
+            return refusal, ()
+        if shares[f"{reserve}:{owner}"] + asked.recipients <= max(kept // 2, 1):
+            return None, (reserve, f"{reserve}:{owner}")
+        return refusal._replace(kind=URGENT_HALF) if asked.halves and refusal.kind != HALF else refusal, ()
+
+    def in_words(self, refusal: Refusal, queue: str) -> str:
+        """The refusal as a run gives it for its reason to stop."""
+        if refusal.kind == FAILURES:
+            return f"[mail] failures_per_hour = {self.mail.failures_per_hour} is reached"
+        return f"[mail] per_{refusal.window.name} = {dict(self.limits)[refusal.window]}" + {
+            REACHED: " is reached" + (f", except {refusal.left} reserved for urgent mail" if refusal.left else ""),
+            HALF: ": one owner has used half of it while others are waiting",
+            URGENT_HALF: ": one owner has used half of what is reserved for urgent mail",
+            RESERVED: f": the rest is reserved for {QUEUES[_other(queue)]} that are due"}[refusal.kind]
 
     def had_half(self, now) -> set[int]:
-        """The owners that have had half of a limit."""
+        """The owners that have had half of an hour's or a day's limit; those with half of a minute's go on in the next
+        one."""
         second = int(now.timestamp())
         found: set = set()
         for window, limit in self.limits:
-            found.update(row["owner"] for row in self.db.query(
-                "SELECT owner FROM {mail_shares} WHERE bucket BETWEEN :first AND :last GROUP BY owner"
-                " HAVING SUM(recipients) >= :half", half=max(limit // 2, 1),
-                **_reach(window._replace(bucket=SHARES), second, named=False)))
+            if window != MINUTE:
+                found.update(row["owner"] for row in self.db.query(
+                    "SELECT owner FROM {mail_shares} WHERE bucket BETWEEN :first AND :last GROUP BY owner"
+                    " HAVING SUM(recipients) >= :half", half=max(limit // 2, 1),
+                    **_reach(window._replace(bucket=SHARES), second, named=False)))
         return {int(owner) for owner in found if owner.isdecimal()}
 
     def failures_full(self, now) -> bool:
@@ -135,11 +175,9 @@ class Relay:
         limit = self.mail.failures_per_hour
         return limit is not None and self._sum(HOUR, int(now.timestamp()), "failures") >= limit
 
-    def give_back(self, when, recipients: int = 1, owner: int | None = None, queue: str = "") -> None:
-        """What was reserved at `when` was not handed over after all."""
-        for window, _ in self.limits:
-            self._add(window, int(when.timestamp()), "recipients", -recipients)
-        self._add_shares(int(when.timestamp()), owner, queue, -recipients)
+    def give_back(self, reservation: Reservation) -> None:
+        """What was reserved was not handed over after all."""
+        self._record(reservation, -1)
 
     def succeeded(self, when) -> None:
         """What failed before, and was reserved at `when`, has not failed again."""
@@ -160,16 +198,19 @@ class Relay:
         self.db.execute("DELETE FROM {mail_shares} WHERE bucket < :first OR bucket > :last",
                         **_reach(WINDOWS[-1]._replace(bucket=SHARES), second, named=False))
 
-    def _share(self, window: Window, second: int, owner) -> int:
-        """An owner's recipients in a window, or a queue's, or a minute more: that only brings others' turn forward."""
-        return self.db.value("SELECT COALESCE(SUM(recipients), 0) FROM {mail_shares} WHERE owner = :owner"
-                             " AND bucket BETWEEN :first AND :last", owner=_word(owner),
-                             **_reach(window._replace(bucket=SHARES), second, named=False))
+    def _shares(self, window: Window, second: int, *names: str) -> Counter:
+        """Recipients under these names in a window, or a minute more: that only brings others' turn forward."""
+        return Counter({row["owner"]: int(row["number"]) for row in self.db.query(
+            "SELECT owner, SUM(recipients) AS number FROM {mail_shares} WHERE owner IN (:names)"
+            " AND bucket BETWEEN :first AND :last GROUP BY owner", names=list(names),
+            **_reach(window._replace(bucket=SHARES), second, named=False))})
 
-    def _add_shares(self, second: int, owner: int | None, queue: str, number: int) -> None:
-        for whose in (owner, *([_of(queue)] if queue else ())) if self.limits else ():
-            self.db.upsert("mail_shares", {"owner": _word(whose), "bucket": second // SHARES},
-                           add={"recipients": number})
+    def _record(self, reservation: Reservation, sign: int = 1) -> None:
+        second, number = int(reservation.when.timestamp()), sign * reservation.recipients
+        for window, _ in self.limits:
+            self._add(window, second, "recipients", number)
+        for name in reservation.shares if self.limits else ():
+            self.db.upsert("mail_shares", {"owner": name, "bucket": second // SHARES}, add={"recipients": number})
 
     def _sum(self, window: Window, second: int, column: str) -> int:
         return self.db.value(f"SELECT COALESCE(SUM({column}), 0) FROM {{mail_counters}}"

@@ -39,51 +39,50 @@ class Turns:
         self.worker, self.db, self.queue = worker, worker.db, worker.queue
         self._crowded: set = set()          # ranks with more due rows than the window holds
         self._places: dict | None = None    # {priority: the owner that was served last}
-        self._kept: dict = {}               # the same, as stored
-        self._order: dict = {}              # {priority: {owner: where the ring stands once it was served}}
-        self._reached: dict = {}            # {priority: how far in that order}
-        self._ends: dict = {}               # {the last owner of a walk: where that ended}
+        self._moved: set = set()            # the priorities of which that has changed in this run
+        self._order: dict = {}              # the claim's: {priority: {owner: where the ring stands once it was served}}
 
-    def begin_claim(self) -> None:
-        """What is chosen from now on is one claim's."""
-        self._order, self._reached = {}, {}
+    def choose(self, most: int, without: frozenset) -> list[int]:
+        """The ids of at most so many due rows, in the order in which they are to be served: a claim."""
+        ids: dict = {}
+        self._order = {}
+        for rank in self.queue.ranks:
+            if len(ids) < most:
+                ids.update(dict.fromkeys(self._of_rank(rank, most - len(ids), without, ids)))
+        return list(ids)
 
-    def choose(self, rank: Rank, most: int, without: frozenset, taken) -> list[int]:
-        """The ids of at most so many due rows, in the order in which they are to be served."""
+    def _of_rank(self, rank: Rank, most: int, without: frozenset, taken) -> list[int]:
         if not self.queue.in_turns:
             rule, values = self.worker.of(rank.priority)
             rows = self.worker.select(self.worker.kinds(rank.wait), most, rule + self.worker.owner_may, **values)
             return [row["id"] for row in rows if row["owner"] not in without and row["id"] not in taken][:most]
-        found: dict = {}
-        self._ends = {}
-        if rank in self._crowded:
-            found = self._walk(rank, most, without)
-        ring = list(found)
+        found, ring = self._walk(rank, most, without) if rank in self._crowded else ({}, {})
         if sum(map(len, found.values())) < most:
-            found, ring = self._with_window(rank, most, without, found)
-        if len(found) > 1 or self._ends:    # an owner alone moves nothing, but for a walk that went on behind it
+            found, ring = self._with_window(rank, most, without, found, ring)
+        if len(found) > 1 or any(owner != place for owner, place in ring.items()):
+            # An owner alone moves nothing, but for a walk that went on behind it.
             order = self._order.setdefault(rank.priority, {})
-            for owner in ring:
-                order.setdefault(owner, (len(order), self._ends.get(owner, owner)))
-        return _mixed([[id for id in ids if id not in taken] for ids in found.values()])[:most]
+            for owner, place in ring.items():
+                order.setdefault(owner, place)
+        return mixed([[id for id in ids if id not in taken] for ids in found.values()])[:most]
 
     def served(self, row: dict) -> None:
         """This row is begun: the ring stands behind its owner, unless it was further already."""
         priority = row.get("priority") if self._ranked else None
         order = self._order.get(priority, {})
-        if row.get("user_id") in order:
-            number, place = order[row["user_id"]]
-            if number >= self._reached.get(priority, 0):
-                self._reached[priority] = number
-                self._place_of()[priority] = place
+        while row.get("user_id") in order:
+            self._move(priority, order.pop(next(iter(order))))
 
     def keep(self) -> None:
-        """Store where the ring stands."""
-        for priority, place in (self._places or {}).items():
-            if place != self._kept.get(priority, BEGINNING):
-                self.db.upsert("queue_turns", {"queue": self.queue.table, "priority": priority or 0},
-                               {"last_owner": None if place is None else str(place)})
-                self._kept[priority] = place
+        """Store where the ring stands. All that has changed in the run: what was stored before may be rolled back."""
+        for priority in self._moved:
+            place = self._place_of()[priority]
+            self.db.upsert("queue_turns", {"queue": self.queue.table, "priority": priority or 0},
+                           {"last_owner": None if place is None else str(place)})
+
+    def _move(self, priority, place) -> None:
+        self._place_of()[priority] = place
+        self._moved.add(priority)
 
     @property
     def _ranked(self) -> bool:
@@ -93,8 +92,7 @@ class Turns:
         if self._places is None:
             rows = self.db.query("SELECT priority, last_owner FROM {queue_turns} WHERE queue = :queue",
                                  queue=self.queue.table)
-            self._kept = {row["priority"] if self._ranked else None: _owner(row["last_owner"]) for row in rows}
-            self._places = dict(self._kept)
+            self._places = {row["priority"] if self._ranked else None: _owner(row["last_owner"]) for row in rows}
         return self._places
 
     # All that is due
@@ -107,16 +105,15 @@ class Turns:
         barred = self.worker.suspended({row["owner"] for row in rows}) | without
         return [row for row in rows if row["owner"] not in barred]
 
-    def _with_window(self, rank: Rank, most: int, without: frozenset, found: dict) -> tuple[dict, list]:
-        """({owner: ids}, filled up with the rows that are due longest; those of the owners that the ring passes)."""
+    def _with_window(self, rank: Rank, most: int, without: frozenset, found: dict, ring: dict) -> tuple[dict, dict]:
+        """What a walk has found, filled up with the rows that are due longest."""
         rows = self._window(rank, WINDOW)
         whole = len(rows) < WINDOW
         if whole:
             self._crowded.discard(rank)
         elif rank not in self._crowded:
             self._crowded.add(rank)
-            found = self._walk(rank, most, without)
-        ring = list(found)
+            found, ring = self._walk(rank, most, without)
         if sum(map(len, found.values())) < most:
             window: dict = {}
             for row in self._allowed(rows, without):
@@ -124,20 +121,21 @@ class Turns:
             place = self._place_of().get(rank.priority, BEGINNING) if len(window) > 1 else BEGINNING
             for owner in sorted(window, key=lambda owner: (_at(owner) <= _at(place), _at(owner))):
                 found.setdefault(owner, window[owner])
-        return found, list(found) if whole else ring
+        return found, {**dict(zip(found, found)), **ring} if whole else ring
 
     # From owner to owner
 
-    def _walk(self, rank: Rank, most: int, without: frozenset) -> dict:
-        """{owner: ids of due rows}, from the owner that was served last on, once round at most."""
+    def _walk(self, rank: Rank, most: int, without: frozenset) -> tuple[dict, dict]:
+        """({owner: ids of due rows}, {owner: where the ring stands once it was served}), from the owner that was served
+        last on, once round at most."""
         walk = _Walk(self, rank, most, without, self._place_of().get(rank.priority, BEGINNING))
         walk.run()
-        if walk.found:
-            last = list(walk.found)[-1]
-            self._ends = {last: walk.at} if walk.at != last else {}     # those behind it had nothing
+        ring = dict(zip(walk.found, walk.found))
+        if not ring:
+            self._move(rank.priority, walk.at)
         else:
-            self._place_of()[rank.priority] = walk.at
-        return walk.found
+            ring[list(ring)[-1]] = walk.at          # those behind the last one had nothing
+        return walk.found, ring
 
 
 class _Walk:
@@ -263,7 +261,7 @@ class _Walk:
         self.found.update((owner, ids) for owner, ids in due.items() if owner not in barred)
 
 
-def _mixed(lists: list[list]) -> list:
+def mixed(lists: list[list]) -> list:
     """The first of each, then the second of each, and so on."""
     longest = max(map(len, lists), default=0)
     return [each[at] for at in range(longest) for each in lists if at < len(each)]

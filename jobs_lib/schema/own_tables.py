@@ -193,7 +193,7 @@ TABLES = {
         """,
     "mail_shares": """
         Recipients of each owner's and each queue's mail a minute, for a day: none uses up a limit while others wait.
-        owner               word     = ''        # an id; '': nobody's mail; `queue:TABLE`: a whole queue
+        owner               word     = ''        # an id; '': nobody's; `queue:TABLE`; `urgent:hour`: by the reserve
         bucket              big                  # number of the minute since 1970
         recipients          int      = 0
         key owner, bucket
