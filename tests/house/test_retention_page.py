@@ -16,7 +16,7 @@ JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, retentio
 
 def row(name: str) -> str:
     """The lines of the first table that name the job."""
-    table = PAGE.read_text(encoding="utf-8").partition("## Who is told before?")[0]
+    table = PAGE.read_text(encoding="utf-8").partition("## Who is notified first?")[0]
     return "\n".join(line for line in table.splitlines() if line.startswith("|") and f"`{name}`" in line)
 
 
