@@ -44,22 +44,5 @@ def one_each(rows_of: dict, after) -> list:
     return found
 
 
-def around(db, sql: str, column: str, after, **values):
-    """The distinct values of a column, each by one seek: those behind `after`, then the others.
-
-    `sql` selects the first of them in their order, with a `%s` where a further condition belongs.
-    """
-    laps = [("", after)] if after is None else [("", after), (f" AND {column} <= :last", None)]
-    for rest, at in laps:
-        while True:
-            more = f" AND {column} > :at" if at is not None else f" AND {column} IS NOT NULL"
-            found = db.value(sql % (more + rest), **values, **({"at": at} if at is not None else {}),
-                             **({"last": after} if rest else {}))
-            if found is None:
-                break
-            yield found
-            at = found
-
-
 def _name(ctx) -> str:
     return f"turn.{ctx.job.name}"

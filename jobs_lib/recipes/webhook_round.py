@@ -110,6 +110,7 @@ class Round:
         held = self.network.owners() | {result.row["user_id"] for result in results if result.response.reached is False}
         others = any(flight.row["user_id"] not in held for flight in self.flying.values())
         if not others and len(held) < OWNERS:
+            self.plan.search_on()
             others = self.plan.has(False, held) and not self.ctx.should_stop()
         return self.network.sort(results, others)
 
@@ -136,11 +137,16 @@ class Round:
         free = self.slots - len(self.flying)
         if self.ctx.limit:
             free = min(free, self.ctx.limit - self.begun)
-        chosen = self._pick(False, free, busy, uncertain)
-        share = free - len(chosen)
-        if self.plan.has(False):                    # others wait, or have more
-            share = min(share, max(1, self.slots // FAILING_SHARE) - busy.failing)
-        return chosen + self._pick(True, share, busy, uncertain)
+        while True:
+            self.plan.search_on(free)
+            chosen = self._pick(False, free, busy, uncertain)
+            share = free - len(chosen)
+            if self.plan.has(False):                # others wait, or have more
+                share = min(share, max(1, self.slots // FAILING_SHARE) - busy.failing)
+            chosen += self._pick(True, share, busy, uncertain)
+            # with nothing in flight there is nothing to wait for before the search goes on
+            if chosen or results or self.flying or not self.plan.is_searching or self.ctx.should_stop():
+                return chosen
 
     def _pick(self, failing: bool, most: int, busy: Busy, uncertain: bool) -> list:
         chosen: list = []
