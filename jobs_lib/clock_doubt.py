@@ -132,7 +132,8 @@ def _last_run(db) -> Look | None:
 
 
 def _read(text: str | None) -> Look | None:
-    at, boot, seconds, why = [*(text or "").split("|", 3), "", "", "", ""][:4]
+    text = text if isinstance(text, str) else ""
+    at, boot, seconds, why = [*text.split("|", 3), "", "", "", ""][:4]
     moment = clock.parse_any(at)
     return Look(moment, boot, int(seconds) if seconds.isdecimal() else 0, why) if moment else None
 

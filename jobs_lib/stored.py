@@ -57,6 +57,11 @@ def counts(value) -> dict:
             for name, each in document(value).items()}
 
 
+def memory(value) -> dict:
+    """The numbers that a table of our own remembers; {} for what cannot be read, as if it were the first time."""
+    return {name: number for name, number in counts(value).items() if name != UNKNOWN}
+
+
 def count(row_counts: dict, name: str) -> int:
     """One of them, as a number."""
     return number(row_counts.get(name, 0))

@@ -7,7 +7,7 @@ from collections import namedtuple
 from contextlib import contextmanager
 from functools import partial
 
-from .. import clock
+from .. import clock, stored
 from . import retention, spool
 from .cascade import HELD, Gone, columns, erase, is_queue, next_key
 from .retention import FILES_AT_ONCE
@@ -162,7 +162,7 @@ class Batches:
             return
         text = self.db.value(f"SELECT counts FROM {{account_deletions}} WHERE id = :id{self.db.for_update}",
                              id=self.deletion_id)
-        counts = json.loads(text or "{}")
+        counts = stored.memory(text)
         for name, number in rows.items():
             counts[name] = counts.get(name, 0) + number
         self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id", id=self.deletion_id,

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from .. import stored
 from ..errors import ConfigError
 from ..ports.archives import misplaced, place_of
 from ..ports.stores import open_store
@@ -47,12 +48,12 @@ def open_for(db, section):
 
 def is_in(place: str, location: str) -> bool:
     """Whether an archive was written into the store at that place."""
-    return location.rpartition("/")[0] == place.rstrip("/")
+    return (stored.words(location) or "").rpartition("/")[0] == place.rstrip("/")
 
 
 def names(location: str) -> tuple[str, str]:
     """(the name of the rows' file, that of the manifest) of an archive."""
-    name = location.rpartition("/")[2]
+    name = (stored.words(location) or "").rpartition("/")[2]
     return name, name.removesuffix(form.ROWS_END) + form.MANIFEST_END
 
 

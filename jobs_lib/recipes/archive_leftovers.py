@@ -43,7 +43,7 @@ def _discard(ctx, store, row: dict) -> None:
     """Remove what there is of an unverified archive, its row last, so that no file is left without one."""
     db, location = ctx.db, row["location"]
     # Its time becomes another one, without which it cannot be verified any more: should its run not be dead.
-    later = max(ctx.now, clock.parse(row["created_at"]) + timedelta(seconds=1))
+    later = max(ctx.now, clock.plus(clock.parse_any(row["created_at"]) or ctx.now, timedelta(seconds=1)))
     if not db.execute("UPDATE {audit_archives} SET created_at = :later WHERE id = :id AND status = 'writing'"
                       " AND created_at = :seen", later=later, id=row["id"], seen=row["created_at"]):
         return
@@ -93,8 +93,9 @@ def expire(ctx, store):
     keep = ctx.section("archive").keep
     if keep is None:
         return
-    old = ctx.db.query("SELECT id, location, created_at FROM {audit_archives} WHERE status = 'purged'"
-                       " AND created_at < :old ORDER BY created_at", old=ctx.now - keep)
+    old = [row for row in ctx.db.query("SELECT id, location, created_at FROM {audit_archives} WHERE status = 'purged'"
+                                       " AND created_at < :old ORDER BY created_at", old=ctx.now - keep)
+           if clock.parse_any(row["created_at"])]       # what is no time is not old
     here: list[dict] = []
     elsewhere: list[dict] = []
     for row in old:                 # also what was moved here by hand, though the table has the place from before

@@ -14,9 +14,15 @@ EVENT = "account.deleted"
 
 def due(ctx) -> list:
     """Accounts whose time has come, longest deleted first."""
-    now = clock.text(ctx.now)
-    return [account for account in accounts.deleted(ctx)
-            if is_revoked(account) and (account.deletion["erase_after"] or now) <= now]
+    return [account for account in accounts.deleted(ctx) if is_revoked(account) and _time_is_over(ctx, account)]
+
+
+def _time_is_over(ctx, account) -> bool:
+    known = account.deletion["erase_after"]
+    when = clock.parse_any(known) if known else ctx.now
+    if when is None:                    # not read: never sooner than it was said to the owner
+        when = clock.plus(clock.parse_any(account.deleted_at) or ctx.now, ctx.options.grace)
+    return when <= ctx.now
 
 
 def trouble(ctx, known, going: list) -> str | None:

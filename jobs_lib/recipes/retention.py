@@ -183,8 +183,8 @@ class Known:
         self.row = ctx.db.row("SELECT last_options FROM {job_state} WHERE job = :job", job=ctx.job.name)
         self.last: dict = {}
         if self.row and self.row["last_options"]:
-            import json
-            self.last = json.loads(self.row["last_options"])
+            from ..stored import memory
+            self.last = memory(self.row["last_options"])
 
     def check(self, table: str, count) -> None:
         """SafetyStop, unless all is as it should be or `--yes` says so; from then on the new limits are known."""

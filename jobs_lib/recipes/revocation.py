@@ -46,7 +46,10 @@ def is_revoked(account) -> bool:
 
 
 def _is_new(ctx, account) -> bool:
-    return not is_revoked(account) or clock.parse(account.deletion["revoked_at"]) >= ctx.now - AGAIN
+    if not is_revoked(account):
+        return True
+    when = clock.parse_any(account.deletion["revoked_at"])
+    return when is None or when >= ctx.now - AGAIN
 
 
 def _mend_times(ctx) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from .. import clock
+from .. import stored
 from ..errors import Busy, JobsError
 from ..schema.ddl import is_size, size
 from ..values import INVALID
@@ -55,7 +55,8 @@ def preview(ctx) -> dict:
     from .preview import tell
 
     first = _first(ctx)
-    days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} WHERE day >= :first", first=first)}
+    days = {row["day"] for row in ctx.db.query(f"SELECT day FROM {{rollup_days}} WHERE {_due(ctx.db)}", first=first,
+                                               dusk=DUSK)}
     days.update(_asked(ctx, first))
     for more, _ in _unseen(ctx, first):
         days.update(more)
@@ -81,8 +82,9 @@ def preview(ctx) -> dict:
 def mark_unseen(db, rows) -> None:
     """The days of those rows (walk.Rows), about to be purged, which no run has seen, are due from now on."""
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
-    values = rows.values
-    if seen is None or max(values.get("ids") or [values["high"]]) <= seen:
+    values, is_known = rows.values, seen is not None
+    seen = stored.number(seen)
+    if not is_known or max(values.get("ids") or [values["high"]]) <= seen:
         return                          # before the first run all days are due anyway
     for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} AND id > :unseen GROUP BY 1"
                         f" ORDER BY 1{db.for_update}", **values, unseen=seen):
@@ -129,14 +131,15 @@ def _unseen(ctx, first: str):
     state = db.row("SELECT log_row, newest, noted_at FROM {rollup_state} WHERE id = 1")
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
     noted = {"newest": last, "noted_at": ctx.now}
-    if not state or not state["noted_at"] or last < state["log_row"]:       # first run; another log, or its end is gone
+    low, noted_at = (stored.number(state["log_row"], -1), stored.time(state["noted_at"])) if state else (-1, None)
+    if noted_at is None or not 0 <= low <= last:        # first run; another log, or its end is gone; unreadable memory
         days = _days(ctx, first, DUSK)
         if not ctx.should_stop():               # else the next run has to look for all of them
             yield days, {"log_row": last, **noted}
         return
-    low = settled = state["log_row"]
-    if abs(ctx.now - clock.parse(state["noted_at"])) >= SETTLES:            # a clock may have been wrong, too
-        settled = state["newest"]
+    settled = low
+    if abs(ctx.now - noted_at) >= SETTLES:              # a clock may have been wrong, too
+        settled = stored.number(state["newest"], low)
     else:
         noted = {}
     while low < last and not ctx.should_stop():
@@ -181,10 +184,12 @@ def _put_down(db, days, state: dict) -> None:
 # Adding up
 
 def _add_up_due(ctx, first: str, counts: dict) -> None:
-    total = ctx.db.value("SELECT COUNT(*) FROM {rollup_days} WHERE day >= :first", first=first)
+    due = _due(ctx.db)
+    total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first, dusk=DUSK)
     ctx.progress(0, total)
     while not ctx.should_stop():
-        day = ctx.db.value("SELECT MAX(day) AS day FROM {rollup_days} WHERE day >= :first", first=first)
+        day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1", first=first,
+                           dusk=DUSK)
         if day is None:
             return
         if ctx.limit is not None and counts["days"] >= ctx.limit:
@@ -195,6 +200,11 @@ def _add_up_due(ctx, first: str, counts: dict) -> None:
             counts["days"], counts["user_days"] = counts["days"] + 1, counts["user_days"] + users
             _count_invalid(ctx, day)
         ctx.progress(counts["days"], max(total, counts["days"]))
+
+
+def _due(db) -> str:
+    """The condition for what is a day among those that are due."""
+    return f"day >= :first AND day < :dusk AND {db.dialect.day('day')} = day"
 
 
 def _add_up(db, day: str) -> int | None:

@@ -18,7 +18,7 @@ import stat
 from datetime import timedelta
 from hashlib import sha256
 
-from .. import clock
+from .. import clock, stored
 from ..errors import Busy, Duplicate, JobsError
 from . import spool
 
@@ -234,7 +234,7 @@ def _claim(ctx) -> str | None:
         except Duplicate:
             return None
         return ""
-    if before != STOPPED and clock.text(ctx.now - APART) < before <= now:
+    if before != STOPPED and clock.text(ctx.now - APART) < (stored.words(before) or "") <= now:
         return None
     claimed = ctx.db.execute("UPDATE {meta} SET value = :now WHERE name = :name AND value = :before",
                              now=now, name=SWEPT, before=before)

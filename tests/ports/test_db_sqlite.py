@@ -349,3 +349,9 @@ def test_text_that_is_no_utf_8_is_read_with_marks(tmp_path):       # R23: one su
         assert [row["name"] for row in db.query("SELECT name FROM {users} ORDER BY id")] == ["Gr\ufffd\ufffde", "Jörg"]
     assert db.value("SELECT name FROM {users} WHERE id = 1") == "Gr\ufffd\ufffde"
     db.close()
+
+
+def test_a_folder_in_place_of_the_file_is_named_as_one(tmp_path):       # R63: the advice was about permissions
+    with pytest.raises(DatabaseError) as caught:
+        connect(f"sqlite:///{tmp_path}", create=True)
+    assert str(caught.value) == f"cannot open {tmp_path}: it is a folder: name a file in [core] database"

@@ -214,7 +214,7 @@ def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     if code == 1062:
         return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
     if code in READ_ONLY:
-        return ReadOnly(f"{target.database} cannot be written: it is opened for reading ({code})")
+        return ReadOnly(f"the database {target.database} cannot be written: it is opened for reading ({code})")
     if code == 1146:
         return Missing(f"{words}: run `jobs.py migrate`")
     return _refused(code, target) or _other(code, words, error, target)

@@ -231,6 +231,8 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
 
 def _cause(path: str) -> str:
     """What the system says of the file, where it is not permissions: SQLite has the same words for all."""
+    if os.path.isdir(path):
+        return "it is a folder: name a file in [core] database"
     opened: list = []
     try:
         for _ in range(NEEDED):
