@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock, overview, queue_health
-from jobs_lib.errors import Stopped
+from jobs_lib.errors import Conflict, Stopped
 from jobs_lib.ports.http import ANSWERED, Response
 from jobs_lib.ports.mail import RELAY, SENT, Result
 from jobs_lib.recipes import turns
@@ -85,6 +85,26 @@ def test_the_next_run_goes_on_behind_the_owner_that_was_served_last(shared, job,
     for _ in range(3):
         shared.run(job, limit=2)
     assert [mail.recipient[:2] for mail in shared.outbox] == ["u1", "u2", "u3", "u1", "u2", "u3"]
+
+
+@pytest.mark.parametrize("job", [FORWARDS, NOTICES])
+def test_where_the_ring_stands_is_stored_though_a_claim_was_tried_again(shared, job):     # R66
+    fill(shared, job, FLOOD, 25)
+    fill(shared, job, NEIGHBOUR, 26)
+    claims = []
+
+    def conflict(sql, _):
+        if "SET claim_token = :token" in sql:
+            claims.append(sql)
+            if len(claims) == 2:
+                raise Conflict("a deadlock")
+    shared.on_statement = conflict
+    assert shared.run(job)["sent"] == 51
+    assert len(claims) == 3
+    for owner in (FLOOD, NEIGHBOUR, 3):
+        fill(shared, job, owner, 1)
+    shared.run(job, limit=1)
+    assert shared.outbox[-1].recipient == "u3@home.example"
 
 
 def test_rows_of_nobody_have_a_turn_of_their_own(shared):     # R66
@@ -187,6 +207,17 @@ def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R3
     fill(crowded, NOTICES, NEIGHBOUR, 4, priority=0)    # nobody else waited before
     crowded.attempt(NOTICES)
     assert sent(crowded) == Counter({"u1": 90 - others, "u2": 4, "u400": others})
+
+
+def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve(crowded):     # R66 R38
+    crowded.config(mail={"per_hour": "100", "urgent_share": "10"})
+    fill(crowded, FORWARDS, FLOOD, 200)
+    fill(crowded, NOTICES, FLOOD, 200, priority=0)
+    for owner in CROWD[:10]:
+        fill(crowded, NOTICES, owner, 4, to_email="u400@home.example")
+    for job in (FORWARDS, NOTICES, FORWARDS):
+        crowded.attempt(job)
+    assert sent(crowded) == {"u1": 55, "u400": 40}
 
 
 def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_reserve(crowded):     # R66 R38
