@@ -381,11 +381,18 @@ def test_an_urgent_notice_leaves_though_forwards_are_due(crowded):     # R66 R38
     assert by_queue(crowded) == (36, 37)                    # and costs the forwards nothing
 
 
-def test_a_job_that_only_fails_has_nobody_wait_for_its_queue(crowded):     # R66
-    shutil.rmtree(crowded.spool_dir)
+@pytest.mark.parametrize("status", ["failed", "timeout"])
+def test_a_job_that_only_fails_has_nobody_wait_for_its_queue(crowded, status):     # R66
+    def hang(_):
+        raise Stopped("hard limit")
+    if status == "failed":
+        shutil.rmtree(crowded.spool_dir)
     crowd(crowded, FORWARDS)
     crowd(crowded, NOTICES)
-    crowded.fails(FORWARDS)
+    crowded.outbox.answer = hang
+    assert crowded.attempt(FORWARDS)["status"] == status
+    crowded.outbox.answer = None
+    crowded.now += timedelta(minutes=61)
     crowded.attempt(NOTICES)
     assert by_queue(crowded) == (0, 100)
 

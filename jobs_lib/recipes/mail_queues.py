@@ -50,13 +50,13 @@ def waiting(ctx, table: str, without: set) -> int:
 
 
 def _works(ctx, job: str, options) -> bool:
-    """Whether a job's next run may be expected, and expected to send. Not when the last one failed and sent nothing;
-    nor when it has missed three times of its schedule, and ours has run since then without it."""
+    """Whether a job's next run may be expected, and expected to send. Not when the last one failed or hung and sent
+    nothing; nor when it has missed three times of its schedule, and ours has run since then without it."""
     row = ctx.db.row("SELECT status, counts, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
                      " ORDER BY id DESC LIMIT 1", job=job)
     if row is None or row["status"] == "running":       # it is new, or at work
         return True
-    if row["status"] == "failed" and not stored.counts(row["counts"]).get("sent"):
+    if row["status"] in ("failed", "timeout") and not stored.counts(row["counts"]).get("sent"):
         return False
     limit = stored.time(row["started_at"]) or ctx.now
     zone = schedule.zone(ctx.section("core").timezone)
