@@ -403,7 +403,8 @@ class Busy:
             address = self._address_of.get(host)
             self.hosts[host] += 1
             self.addresses[address] += 1
-            self._places.update([(owner, host), (owner, address)])
+            self._places[owner, host] += 1
+            self._places[owner, address] += 1
 
     def lets_in(self, item: tuple, endpoint: dict) -> bool:
         """Whether another one may go there."""
