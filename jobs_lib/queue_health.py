@@ -26,7 +26,7 @@ KINDS = (
     Kind("notifications", "send_notifications", "notices", "notifications", ("sent",), ("failed",)),
     Kind("webhooks", "retry_webhooks", "webhook deliveries", "webhook_deliveries", ("delivered",), ("failed",)),
     Kind("exports", "export_accounts", "exports", "export_requests", ("exported",), ("failed",)),
-    Kind("domains", "check_domains", "domains to look at", "domains", ("checked",), ()),
+    Kind("domains", "check_domains", "domains to check", "domains", ("checked",), ()),
 )
 ENGINES = {"failed_emails": mail_queues.forwards, "notifications": mail_queues.notices,
            "webhook_deliveries": webhooks.queue}

@@ -28,28 +28,27 @@ KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk
          "clock", "cron", "database", "unwritable", "files", "workers", "log", "locks", "away", "gap", "channel")
 STANDING = {                # {name: (subject, what, command)}
     "unwritable": (
-        "the database cannot be written",
-        ("It answers, but nothing can be stored, so no job runs. Another process holds it, it was set to be read only, "
+        "the database cannot be written to",
+        ("It answers, but nothing can be stored, so no job runs. Another process has locked it, it is read-only, "
          "or its disk is full. Nothing is lost."),
         "doctor"),
     "files": (
-        "files of the jobs cannot be used",
-        ("Jobs that need them do not run. Most often one command was run as another user, such as root, and left files "
-         "that belong to that user."),
+        "the jobs cannot use some of their files",
+        ("Jobs that need them do not run. Usually a command was run as another user, such as root, and left files that "
+         "belong to that user."),
         "doctor"),
     "workers": (
-        "the workers cannot be given their jobs",
-        "Cron runs these jobs itself, or lets them wait, as [worker] fallback says.",
+        "jobs cannot be handed to the workers",
+        "Cron runs these jobs itself, or they wait: [worker] fallback decides.",
         "doctor"),
     "locks": (
-        "the database lock of a job is held by a stranger",
-        ("No run of ours has it, so the job is never started. A run of a host that was cut off loses it by itself "
-         "within minutes; otherwise end that connection at the database server, and change the password of its "
-         "account."),
+        "an unknown connection holds the database lock of a job",
+        ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its run loses the lock "
+         "within minutes. Otherwise end that connection at the database server, and change its password."),
         "history"),
     "log": (
         "the log cannot be written",
-        "The jobs do their work; what they would log meanwhile is lost.",
+        "The jobs still run, but what they would log is lost.",
         "doctor"),
 }
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
@@ -88,8 +87,8 @@ def unreachable(error, since, now) -> Trouble:
     """The database is away or has another schema, as this DatabaseError says, so nothing else is known."""
     unfit = isinstance(error, Unfit)
     return Trouble("database", "database",
-                   "the database and this bundle do not fit" if unfit else "the database cannot be used", since or now,
-                   "No job runs until this is mended. What waits, waits; nothing is lost.", words(str(error)),
+                   "the database does not match this version" if unfit else "the database cannot be used", since or now,
+                   "No job runs until this is fixed. Due work waits, and nothing is lost.", words(str(error)),
                    error.command if unfit else "doctor")
 
 
@@ -141,16 +140,16 @@ def _stopped(health) -> list[Trouble]:
     since = health.host.stopped
     if not since or any(name in BARS_ALL for name, _, _ in health.standing):    # cron comes, and can start nothing
         return []
-    return [Trouble("cron", "cron", f"no job was started since {at(since, health.zone)}", since,
-                    "Cron does not start `run-due`, or each start fails at once. Nothing runs.", "", "crontab")]
+    return [Trouble("cron", "cron", f"no job has started since {at(since, health.zone)}", since,
+                    "Cron does not start `run-due`, or every start fails immediately. No job runs.", "", "crontab")]
 
 
 def _never_started(health, idle: list) -> list[Trouble]:
     """Nothing ever ran: whatever is late or waits, waits for cron."""
     since = min(each.since for each in idle)
-    return [Trouble("cron", "cron", "no job was ever started", since,
+    return [Trouble("cron", "cron", "no job has ever started", since,
                     "Cron has not started `run-due` yet, so everything waits. If its line is in your crontab, wait for "
-                    "its next minute; this command prints it.", "", "crontab")]
+                    "its next minute. This command prints the line.", "", "crontab")]
 
 
 def _clock(health) -> list[Trouble]:
@@ -158,14 +157,14 @@ def _clock(health) -> list[Trouble]:
     if health.clock is None:
         return []
     doubt, since, ahead, latest = health.clock
-    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else goes on. If the host was only off for a while, there is "
-            "nothing to do." if doubt else "The clock is trusted again.")
+    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only off for a while, you do "
+            "not need to do anything." if doubt else "The clock is trusted again.")
     if ahead:
-        until = f"up to {full(latest, health.zone)}" if latest else "some that cannot be"
-        what += (f" Runs of the last day with a time to come, {until}: {ahead:,}. The clock was ahead then, or is "
-                 "behind now.")
-    return [Trouble("clock", "clock", f"deletions wait: {clock.IN_DOUBT}" if doubt else
-                    "runs have a time to come: the clock was ahead, or is behind", since, what, "", "doctor")]
+        until = f"up to {full(latest, health.zone)}" if latest else "with times that cannot be"
+        what += (f" Runs of the last day that are dated in the future, {until}: {ahead:,}. The clock was ahead then, "
+                 "or is behind now.")
+    return [Trouble("clock", "clock", f"deletions are paused: {clock.IN_DOUBT}" if doubt else
+                    "runs are dated in the future: the clock was ahead, or is behind", since, what, "", "doctor")]
 
 
 def _disks(health, alerts) -> list[Trouble]:
@@ -173,7 +172,8 @@ def _disks(health, alerts) -> list[Trouble]:
     full = [disk for disk in health.host.disks if least is not None and disk.free < least]
     return [Trouble(f"disk:{disk.names[0]}", "disk", f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
                     f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of {show_mb(disk.total)}, "
-                    f"less than [alerts] disk_free = {show_size(least)}. When it is full, no job can write.", "",
+                    f"less than [alerts] disk_free = {show_size(least)}. When it is full, no job can write "
+                    "anything.", "",
                     "doctor") for disk in full]
 
 
@@ -189,16 +189,16 @@ def _relay(health) -> list[Trouble]:
     since, until = stored.time(row["since"]) or health.now, stored.time(row["paused_until"]) or health.now
     if stored.number(row["failures"]) < RELAY_PAUSES and until - since < timedelta(hours=1):
         return []
-    return [Trouble("relay", "relay", f"mail is not going out since {at(since, health.zone)}", since,
-                    f"The relay took nothing, so sending is paused until {full(until, health.zone)}, and is tried "
-                    "again then. Forwards and notices wait, and keep their attempts.", words(row["reason"]),
+    return [Trouble("relay", "relay", f"outgoing mail has been paused since {at(since, health.zone)}", since,
+                    f"The relay accepts no mail, so sending is paused until {full(until, health.zone)}, and then tried "
+                    "again. Forwards and notices wait, and none loses an attempt.", words(row["reason"]),
                     "doctor")]
 
 
 def _unusable(health) -> list[Trouble]:
     """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
     return [Trouble(f"config:{name}", "config", f"{name} cannot be used", health.now,
-                    "What is wrong with it keeps it from running.", words(sentence), "config check")
+                    "It does not run until this is fixed.", words(sentence), "config check")
             for name, sentence in health.problems]
 
 
@@ -209,7 +209,7 @@ def _tables(health) -> list[Trouble]:
         return []
     who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
     return [Trouble("tables", "tables", f"your app's tables lack what {who}", health.now,
-                    f"Nothing is done by {', '.join(names)}. Add what is missing, or switch them off.",
+                    f"Not running: {', '.join(names)}. Add what is missing, or disable what you do not need.",
                     words(health.blocked.lack), "migrate --own-tables --dry-run", names)]
 
 
@@ -248,11 +248,12 @@ def alike(error: str | None) -> str:
 def _failing_together(group: list, zone) -> Trouble:
     """One trouble for all jobs that fail for the same reason, under the name of the first: the others come and go."""
     job, others = group[0], [each.name for each in group[1:]]
-    good = f"Its last good run began {full(job.last_ok_at, zone)}." if job.last_ok_at else "It never ran well."
-    with_ = f" With the same error: {', '.join(others)}." if others else ""
+    good = (f"Its last successful run began {full(job.last_ok_at, zone)}." if job.last_ok_at else
+            "It has never succeeded.")
+    with_ = f" Other jobs fail with the same error: {', '.join(others)}." if others else ""
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
     return Trouble(f"failing:{job.name}", kind,
-                   f"{job.name} failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
+                   f"{job.name} has failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
                    f"{good}{with_}", words(job.last_error),
                    f"history {job.name}", (job.name, *others))
 
@@ -263,9 +264,10 @@ def _late(health, broken: set) -> list[Trouble]:
         if job.late_since and job.name not in broken and not job.failures:
             last = f"since {full(job.last_ok_at, health.zone)}" if job.last_ok_at else "yet"
             found.append(Trouble(f"late:{job.name}", "late",
-                                 f"{job.name} had no success since {at(job.late_since, health.zone)}", job.late_since,
-                                 f"{job.name} ({job.when}) has not succeeded {last}, though others ran. Something "
-                                 "keeps it from being started, or it never comes to its end.", _last_words(job),
+                                 f"{job.name} has not succeeded since {at(job.late_since, health.zone)}",
+                                 job.late_since,
+                                 f"{job.name} ({job.when}) has not succeeded {last}, although other jobs ran. "
+                                 "Something keeps it from starting, or it never finishes.", _last_words(job),
                                  f"history {job.name}", (job.name,)))
     return found
 
@@ -277,8 +279,8 @@ def _last_words(job) -> str:
 
 def _vanished(health, config, alerts, broken: set) -> list[Trouble]:
     return [Trouble(f"vanished:{job.name}", "vanished", f"{job.name} was killed {job.vanished} times within a day",
-                    job.vanished_at, f"The host killed {job.vanished} runs of {job.name} within a day, without a word. "
-                    "Each next run went on where it was, so nothing is lost, but it gets on slowly.", "",
+                    job.vanished_at, f"The host killed {job.vanished} runs of {job.name} within a day, without an "
+                    "error. Each next run went on from there, so nothing is lost, but progress is slow.", "",
                     f"history {job.name}")
             for job in health.jobs.values()
             if job.vanished >= _after(config, job.name, alerts) and job.name not in broken]
@@ -294,21 +296,21 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             continue
         since, reasons = queue.oldest_due_at, []
         if since and alerts.queue_age is not None and health.now - since > alerts.queue_age:
-            reasons.append(f"that is longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
+            reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
         if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
-            reasons.append(f"they are more than [alerts] queue_depth = {alerts.queue_depth:,}")
+            reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
         if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):   # a pause is no standstill
             reasons.append("none was finished since then")
         if reasons:
             since = since or health.now                     # too many, and when the oldest came is no time
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.what} overdue since {at(since, health.zone)}: {in_words(queue.due)}", since,
+                                 f"{queue.what}: {in_words(queue.due)} overdue since {at(since, health.zone)}", since,
                                  f"{in_words(queue.due)} due, the oldest since {full(since, health.zone)}: "
                                  f"{', and '.join(reasons)}.", _last_words(health.jobs[queue.job]),
                                  f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:
             found.append(Trouble(f"undelivered:{queue.name}", "undelivered",
-                                 f"no {queue.what} came through within a day", health.now - timedelta(days=1),
-                                 f"{queue.job} made {queue.tried_last_day:,} attempts within a day, and none came "
-                                 "through.", "", f"history {queue.job}"))
+                                 f"every attempt failed within a day: {queue.what}", health.now - timedelta(days=1),
+                                 f"{queue.job} made {queue.tried_last_day:,} attempts within a day, and none "
+                                 "succeeded.", "", f"history {queue.job}"))
     return found

@@ -53,7 +53,7 @@ def test_a_clock_400_days_ahead_deletes_nothing_and_says_so(known):             
     assert (result["status"], result["counts"]) == ("partial", {"deleted": 0})
     assert "it says 2027-12-29 14:35 UTC, 400 days after the last run; nothing is deleted" in result["stop_reason"]
     assert known.ids("sessions") == [1]
-    assert of_clock(known) == ["deletions wait: the clock is in doubt"]
+    assert of_clock(known) == ["deletions are paused: the clock is in doubt"]
 
 
 def test_with_max_clock_jump_off_the_clock_is_always_trusted(known):                           # R68
@@ -87,7 +87,7 @@ def test_the_right_clock_ends_the_doubt_at_once(known):                         
     session(known, expires_at=known.ago(days=1))
     assert known.attempt("purge_sessions")["counts"] == {"deleted": 1}
     assert known.ids("sessions") == [1]
-    assert of_clock(known) == ["runs have a time to come: the clock was ahead, or is behind"]
+    assert of_clock(known) == ["runs are dated in the future: the clock was ahead, or is behind"]
     minutes(known, 24 * 60)
     known.run("purge_sessions")
     minutes(known, 30)

@@ -133,26 +133,26 @@ def test_a_day_from_the_upload_to_a_cron_that_stops(tmp_path):          # R59 R6
         assert mailed.count("\n") == 1
         assert host.told() == []                                        # a first pause wakes nobody
         host.tick(6)
-        assert host.told() == ["[jobs] mail is not going out"]
+        assert host.told() == ["[jobs] outgoing mail has been paused"]
         assert [host.tick(4) for _ in range(2)] == ["", ""]             # it rests
         assert host.told() == []
-        assert "<strong>mail is not going out since " in page.read_text()
+        assert "<strong>outgoing mail has been paused since " in page.read_text()
         assert "docs/alerts.md#relay<" in page.read_text()
 
         with Sink(port=relay) as sink:                                  # it is up again
             assert host.tick(5) == ""
             sent = [recipients for _, recipients, _ in sink.messages()]
             assert sent.count(["jo@home.example"]) == 3
-            assert host.told() == ["[jobs] over: alerts by e-mail do not arrive"]
+            assert host.told() == ["[jobs] resolved: alerts by e-mail do not arrive"]
             host.tick(16)
             host.tick(16)
-            assert host.told() == ["[jobs] over: mail is not going out"]
+            assert host.told() == ["[jobs] resolved: outgoing mail has been paused"]
 
             pings = host.pings()
             host.wait(70)                                               # cron stops for over an hour
             assert host.pings() == pings                                # which is all that the service outside sees
             seen = host.cron("status")
-            assert "! no job was started since " in seen
+            assert "! no job has started since " in seen
             assert "late:" not in seen
             assert [host.tick(0), host.tick(5)] == ["", ""]
             assert host.told() == ["[jobs] no job was started"]

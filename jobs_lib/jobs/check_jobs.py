@@ -2,9 +2,9 @@
 
 It looks at every job, queue, disk and at the relay, last of all in each tick: jobs that fail again and again, are late
 or were killed often, queues that stand still, mail that rests, a disk that is nearly full, audit rows that cannot be
-archived. One alert for each trouble, a reminder a day while it lasts, and a word when it is over. What has one cause
-is one alert. Alerts go straight out, not by the queue of notices, and count in the relay's limits without being held
-back by them.
+archived. One alert for each incident, a daily reminder while it lasts, and a message when it is resolved. What has one
+cause is one alert. Alerts go straight out, not by the queue of notices, and count in the relay's limits without being
+held back by them.
 
 A channel that does not work is told of by the other one, and by `jobs.py status`. `--set try=yes` sends a test.
 

@@ -21,10 +21,10 @@ PATIENCE = timedelta(minutes=15)        # so long another writer may hold the da
 Met = namedtuple("Met", "say early")
 Met.__doc__ = "`say`: cron is to print it now; `early`: it is no incident yet."
 BACK = {standing.DATABASE: ("no job could use the database", "The database can be used again"),
-        standing.UNWRITABLE: ("no job could write to the database", "The database can be written again"),
+        standing.UNWRITABLE: ("no job could write to the database", "The database can be written to again"),
         standing.FILES: ("no job could be started", "The files and folders of the jobs can be used again"),
-        standing.WORKERS: ("the workers could not be given their jobs", "The workers are given their jobs again"),
-        standing.LOCKS: ("a database lock was held by a stranger", "All jobs can be started again"),
+        standing.WORKERS: ("jobs could not be handed to the workers", "Jobs can be handed to the workers again"),
+        standing.LOCKS: ("an unknown connection held a database lock", "All jobs can be started again"),
         standing.LOG: ("the log could not be written", "The log can be written again")}
 BY_FILE = standing.BARS_ALL             # the others are told by check_jobs itself
 
@@ -150,5 +150,5 @@ def forget(core) -> None:
 def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
     begin, end = span
     return troubles.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} {troubles.from_to(begin, end, zone)}",
-                            begin, f"{why}. Jobs that were missed meanwhile run now, each once.",
+                            begin, f"{why}. Jobs that were missed run now, once each.",
                             troubles.words(error), "history")

@@ -146,7 +146,7 @@ def broken(db, rows: dict, channel: str, error: str, now) -> None:
     changes: dict = {}
     row = rows.get(key)
     values = {"kind": CHANNEL, "subject": f"alerts by {names[channel]} do not arrive", "last_error": error,
-              "what": f"No alert could be sent by {names[channel]}. It is tried again in each run.",
+              "what": f"No alert could be sent by {names[channel]}. Each run tries again.",
               "command": "check_jobs --set try=yes"}
     if row is None or row["resolved_at"]:
         values = {**_anew(row, now), "since": now, **values}

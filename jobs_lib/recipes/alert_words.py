@@ -13,11 +13,11 @@ from ..troubles import full
 Alert = namedtuple("Alert", "subject text document")         # document: what a webhook is sent, as bytes
 
 WIDTH = 76
-HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "OVER: "}
+HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "RESOLVED: "}
 START = "python3 jobs.py"
 LONGEST_CONTENT = 1900          # signs: Discord takes 2,000
-LATER = "You are told again after {remind} while it lasts, and when it is over."
-TRY = "This is a test: alerts arrive here. It was asked for by `jobs.py check_jobs --set try=yes`."
+LATER = "You will be reminded after {remind}, and notified when this is resolved."
+TRY = "This is a test: alerts arrive here. It was requested by `jobs.py check_jobs --set try=yes`."
 
 
 def alert(sent: list, remind, zone, start: str = START) -> Alert:
@@ -58,7 +58,7 @@ def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
 
 def _subject(sent: list) -> str:
     first, more = sent[0], len(sent) - 1
-    words = {"new": "", "once": "", "still": "still: ", "over": "over: "}[first.state] + first.row["subject"]
+    words = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}[first.state] + first.row["subject"]
     return f"{words} (and {more} more)" if more else words
 
 
@@ -68,7 +68,7 @@ def _item(each, zone, start: str) -> str:
     if each.state == "over":
         over = row["cleared_at"] or row["resolved_at"]
         lines += [_fact("since", full(row["since"], zone)),
-                  _fact("over", f"by {full(over, zone)}" if over else "now")]
+                  _fact("resolved", f"by {full(over, zone)}" if over else "now")]
     else:
         lines += [*textwrap.wrap(row["what"] or "", WIDTH), "", _fact("since", full(row["since"], zone))]
     if row["last_error"]:

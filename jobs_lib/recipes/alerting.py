@@ -47,7 +47,7 @@ def preview(ctx) -> dict:
             ctx.show(f"tell of {len(sent)} by {channel}", [_shown(each.state, each.row) for each in sent[:SHOWN]])
     if counts["troubles"] and not counts["sent"]:
         note = "told before" if configured(alerts) else "nobody is told: set [alerts] email or webhook"
-        ctx.show(f"{counts['troubles']} troubles", [_shown("open", row) for row in rows.values() if _is_open(row)],
+        ctx.show(f"{counts['troubles']} incidents", [_shown("open", row) for row in rows.values() if _is_open(row)],
                  note)
     return counts
 

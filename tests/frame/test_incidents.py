@@ -168,8 +168,8 @@ def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hour
     code, said, heard = hours.tick()
     assert (code, heard) == (0, ["once away", "ping"])          # and nobody says that cron had stopped
     assert len(said) == 1
-    assert said[0].startswith("jobs.py run-due: The database can be written again: no job could write to the database "
-                              "from 14:35 to ")
+    assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could write to the "
+                              "database from 14:35 to ")
     assert hours.tick() == (0, [], ["ping"])
 
 
@@ -220,7 +220,7 @@ def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):    
     assert any_hours.status()["troubles"][0]["kind"] == "cron"
     site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old - timedelta(days=1))
     trouble, = any_hours.status()["troubles"]
-    assert (trouble["kind"], trouble["subject"]) == ("cron", "no job was ever started")
+    assert (trouble["kind"], trouble["subject"]) == ("cron", "no job has ever started")
     assert trouble["command"].endswith(" crontab")
     any_hours.tick()
     assert "cron" not in [each["kind"] for each in any_hours.status()["troubles"]]
@@ -473,7 +473,7 @@ def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):   
     assert line(site, "tick_critical", 37) == ""
     site.configure("tick_low", mode="cron")
     assert line(site, "tick_critical", 41) == (
-        "jobs.py: The workers are given their jobs again: the workers could not be given their jobs from 14:31 to "
+        "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers from 14:31 to "
         "14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 41) == ""
     assert json.loads(site.run("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []

@@ -337,7 +337,7 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
         assert maria_site.run("run-due").err == ""                           # said once
         status = maria_site.run("status")
         assert status.code == 1
-        assert "the database lock of a job is held by a stranger" in status.out
+        assert "an unknown connection holds the database lock of a job" in status.out
     over = maria_site.run("run-due")
     assert maria_site.statuses("dig")[-1] == "ok"
     assert "All jobs can be started again" in over.err
@@ -374,8 +374,8 @@ def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_
     free("dig")
     assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""      # that of tick_low is held
     free("tick_low")
-    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: a database lock was held by a "
-                                               "stranger from 14:31 to 14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: an unknown connection held a "
+                                               "database lock from 14:31 to 14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
 
 
@@ -387,7 +387,7 @@ def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):      
     short = site.run("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
     assert (short.code, short.err) == (0, "")
     assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
-    assert "held by a stranger" in site.run("status", now="2026-11-24 14:37:00").out
+    assert "an unknown connection holds the database lock" in site.run("status", now="2026-11-24 14:37:00").out
     free("tick_low")
     assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:41:00").err
 

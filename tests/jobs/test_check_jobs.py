@@ -71,7 +71,7 @@ def check(bench) -> list[str]:
 
 def test_three_failures_in_a_row_are_told_of_once(bench):        # R60
     fails(bench, "retry_forwards")
-    assert check(bench) == ["[jobs] retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    assert check(bench) == ["[jobs] retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
     for _ in range(5):
         later(bench, minutes=5)
         ended(bench, "retry_forwards", ago=timedelta(0))
@@ -115,7 +115,7 @@ def test_what_lasts_is_told_of_again_after_a_day(bench):         # R60
     later(bench, hours=23, minutes=59)
     assert check(bench) == []
     later(bench, minutes=1)
-    assert check(bench) == ["[jobs] still: retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    assert check(bench) == ["[jobs] still: retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
     later(bench, minutes=5)
     assert check(bench) == []
 
@@ -129,7 +129,7 @@ def test_what_is_over_is_told_of_once_when_it_has_stayed_away(bench):        # R
     later(bench, minutes=29)
     assert check(bench) == []
     later(bench, minutes=1)
-    assert check(bench) == ["[jobs] over: retry_forwards failed 3 times since 14:15 UTC on 24 Nov"]
+    assert check(bench) == ["[jobs] resolved: retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
     later(bench, minutes=5)
     assert check(bench) == []
 
@@ -154,7 +154,7 @@ def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
     bench.table("failed_emails", [{"created_at": bench.ago(hours=20)}])
     bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "Connection refused",
                                  "since": bench.ago(minutes=40), "failures": 3}])
-    assert check(bench) == ["[jobs] mail is not going out since 13:50 UTC on 24 Nov"]
+    assert check(bench) == ["[jobs] outgoing mail has been paused since 13:50 UTC on 24 Nov"]
 
 
 def test_a_queue_behind_a_relay_that_rests_for_the_first_time_does_not_stand_still(bench):
@@ -179,7 +179,8 @@ def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
     bench.run(JOB)
     mail, = bench.outbox
     assert "more)" not in mail.subject
-    assert "With the same error: purge_sessions, retry_forwards, rollup_usage." in " ".join(mail.text.split())
+    assert ("Other jobs fail with the same error: purge_sessions, retry_forwards, rollup_usage."
+            in " ".join(mail.text.split()))
     assert len(bench.rows("alerts")) == 1
 
 
@@ -212,7 +213,7 @@ def test_a_job_without_success_for_three_intervals_is_late(bench):           # R
     ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
     ended(bench, JOB, "ok")
     subject, = check(bench)
-    assert subject.startswith("[jobs] purge_sessions had no success since ")
+    assert subject.startswith("[jobs] purge_sessions has not succeeded since ")
 
 
 @pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"}, {"alert_late_after": "5d"}])
@@ -251,7 +252,7 @@ def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R
     assert check(bench) == []
     later(bench, seconds=1)
     subject, = check(bench)
-    assert subject == "[jobs] forwarded mail overdue since 14:20 UTC on 24 Nov: 1"
+    assert subject == "[jobs] forwarded mail: 1 overdue since 14:20 UTC on 24 Nov"
 
 
 def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
@@ -275,12 +276,12 @@ def test_a_deep_queue_is_told_of(bench):
     setup(bench, alerts={"queue_depth": "2"})
     bench.table("notifications", [{"created_at": bench.ago(minutes=1)} for _ in range(3)])
     subject, = check(bench)
-    assert subject == "[jobs] notices overdue since 14:29 UTC on 24 Nov: 3"
+    assert subject == "[jobs] notices: 3 overdue since 14:29 UTC on 24 Nov"
 
 
 def test_a_day_of_attempts_without_one_that_came_through_is_told_of(bench):
     ended(bench, "retry_webhooks", "ok", counts='{"delivered": 0, "retried": 15, "failed": 5}')
-    assert check(bench) == ["[jobs] no webhook deliveries came through within a day"]
+    assert check(bench) == ["[jobs] every attempt failed within a day: webhook deliveries"]
 
 
 def test_a_section_that_is_wrong_is_told_of(bench):
@@ -309,12 +310,12 @@ def test_broken_mail_is_told_of_by_the_webhook_and_by_mail_once_it_works_again(b
     later(bench, minutes=5)
     bench.run(JOB)
     mail, = bench.outbox
-    assert mail.subject == "[jobs] retry_forwards failed 3 times since 14:15 UTC on 24 Nov (and 1 more)"
-    assert "OVER: Alerts by e-mail do not arrive." in mail.text
+    assert mail.subject == "[jobs] retry_forwards has failed 3 times since 14:15 UTC on 24 Nov (and 1 more)"
+    assert "RESOLVED: Alerts by e-mail do not arrive." in mail.text
     later(bench, minutes=5)
     bench.run(JOB)
     assert len(bench.outbox) == 1
-    assert json.loads(bench.web[-1].body)["title"] == "[jobs] over: alerts by e-mail do not arrive"
+    assert json.loads(bench.web[-1].body)["title"] == "[jobs] resolved: alerts by e-mail do not arrive"
     assert len(bench.web) == 2
 
 
@@ -435,7 +436,7 @@ def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
     fails(bench, "retry_forwards")
     bench.run(JOB)
     mail, = bench.outbox
-    assert mail.subject == "[jobs] retry_forwards failed 3 times since 15:15 CET on 24 Nov"
+    assert mail.subject == "[jobs] retry_forwards has failed 3 times since 15:15 CET on 24 Nov"
     assert "since       2026-11-24 15:15:05 CET" in mail.text
     assert "UTC" not in mail.text
     assert json.loads(bench.web[0].body)["troubles"][0]["since"] == "2026-11-24 14:15:05"      # for programs

@@ -72,9 +72,9 @@ def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
     assert "3 things need you" in text
     first, _, rest = text.partition(" Queues ")                                     # incidents, queues, then jobs
     assert rest.index("! stalled") < rest.index(" Jobs Job Last run") < rest.index("Runs in 30 days")
-    assert "retry_webhooks failed" in first
+    assert "retry_webhooks has failed" in first
     assert "python3 jobs.py history retry_webhooks" in first
-    assert "purge_sessions had no success" in first
+    assert "purge_sessions has not succeeded" in first
     groups = [rest.index(title) for title in ("Deliver retry_", "Check and count check_", "past the retention ")]
     assert groups == sorted(groups)
     assert rest.index("retry_ webhooks") < rest.index("retry_ forwards")           # what fares badly, before the others
