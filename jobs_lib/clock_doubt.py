@@ -127,7 +127,8 @@ def _span(length: timedelta) -> str:
 
 def _last_run(db) -> Look | None:
     """Before there was a look: the start of the latest run."""
-    began = clock.parse_any(db.value("SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"))
+    began = clock.parse_any(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id)"
+                                      " FROM {job_runs})"))
     return Look(began, "", 0) if began else None
 
 
