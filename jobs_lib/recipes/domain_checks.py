@@ -73,7 +73,7 @@ def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
 
 def judge_bad_name(wanted: Wanted) -> dict[str, dict]:
     """The same for a name that cannot be asked for."""
-    words = (f"{wanted.name} is not a domain name.", "Remove the domain, and add it again as it is really called.")
+    words = (f"{wanted.name} is not a domain name.", "Remove the domain, and add it again with its correct name.")
     return {check: {**_fail(_place("", wanted.name, ""), (), "not_a_domain", *words), "required": check in
                     wanted.required} for check in configured(wanted.dns)}
 
@@ -92,15 +92,15 @@ def _ownership(wanted: Wanted, answers: dict) -> dict:
     place, (answer, texts) = _place("TXT", wanted.name, expected), _texts(answers, wanted.name)
     ours = [text for text in texts if _bare(text).startswith(prefix.lower())]
     if not wanted.token:
-        return _fail(place, ours, "no_token", "No code has been made for this domain.",
-                     "Ask us for a new code for it.")
+        return _fail(place, ours, "no_token", "This domain has no verification code yet.",
+                     "Ask us for a new code.")
     if answer.outcome == UNKNOWN:
         return _unknown(place, answer)
     if any(_bare(text) == expected.lower() for text in ours):
         return _pass(place, ours)
     fix = f"Add a TXT record at {wanted.name} with exactly this value: {expected}"
     if ours:
-        return _fail(place, ours, "other_token", "There is such a record, but with another code than ours.", fix)
+        return _fail(place, ours, "other_token", "There is such a record, but its code is not the one we expect.", fix)
     return _missing(place, answer, "TXT record with our code", fix)
 
 
@@ -112,25 +112,26 @@ def _mx(wanted: Wanted, answers: dict) -> dict:
         return _unknown(place, answer)
     records = sorted(answer.records) if answer.outcome == FOUND else []
     found = [f"{preference} {host}" for preference, host in records]
-    add = f"Add the MX records of {wanted.name} as they stand here: {expected}"
+    add = f"Add these MX records at {wanted.name}: {expected}"
     if not records:
         return _missing(place, answer, "MX record", add)
     if any(host == "." for _, host in records):
-        return _fail(place, found, "null_mx", "The domain says that it takes no mail at all (a null MX).",
-                     f"Remove the MX record with the dot. {add}")
+        return _fail(place, found, "null_mx", "The domain is set to accept no mail at all (a null MX record).",
+                     f"Remove the MX record that has only a dot. {add}")
     ours = [preference for preference, host in records if _ascii(host) in hosts]
     if not ours:
-        return _fail(place, found, "foreign_mx", "Mail for this domain goes to other mail servers than ours.",
-                     f"Remove the MX records that are there. {add}")
+        return _fail(place, found, "foreign_mx", "Mail for this domain goes to mail servers that are not ours.",
+                     f"Remove the existing MX records. {add}")
     foreign = [(preference, host) for preference, host in records if _ascii(host) not in hosts]
     better = [host for preference, host in foreign if preference < min(ours)]
     if better:
-        return _fail(place, found, "foreign_mx_first", f"{better[0]} comes before us, so mail goes there.",
+        return _fail(place, found, "foreign_mx_first", f"{better[0]} has a lower number than our mail servers, so mail "
+                     "goes there first.",
                      f"Remove {better[0]}, or give it a higher number than {min(ours)}.")
     level = [host for preference, host in foreign if preference == min(ours)]
     if level:
-        return _pass(place, found, "foreign_mx_level", f"{level[0]} has the same number as we, so some mail goes "
-                     "there.", f"Remove {level[0]}, or give it a higher number than {min(ours)}.")
+        return _pass(place, found, "foreign_mx_level", f"{level[0]} has the same number as our mail servers, so "
+                     "some mail goes there.", f"Remove {level[0]}, or give it a higher number than {min(ours)}.")
     return _pass(place, found)
 
 
@@ -143,20 +144,20 @@ def _spf(wanted: Wanted, answers: dict) -> dict:
     if not found:
         return _missing(place, answer, "SPF record", f"Add a TXT record at {wanted.name}: {place['expected']}")
     if len(found) > 1:
-        return _fail(place, found, "two_records", f"There are {len(found)} SPF records; more than one makes all of "
-                     "them void.", f"Keep one of them, with {ours} in it, and remove the others.")
+        return _fail(place, found, "two_records", f"There are {len(found)} SPF records, and more than one makes all "
+                     "of them invalid.", f"Keep one of them, with {ours} in it, and remove the others.")
     terms = _bare(found[0]).split()[1:]
     at = [number for number, term in enumerate(terms) if same(term.lstrip("+-~?"), ours)]
     if not at:
-        return _fail(place, found, "no_include", f"The SPF record lacks {ours}",
-                     f"Add {ours} to it, before the word that ends with: all")
+        return _fail(place, found, "no_include", f"The SPF record does not contain {ours}",
+                     f"Add {ours} to it, before the term that ends with: all")
     if terms[at[0]][0] in "-~?":
         return _fail(place, found, "wrong_sign", f"The SPF record says {terms[at[0]]}, which does not allow us to "
-                     "send.", f"Write {ours} without a sign before it.")
+                     "send.", f"Write {ours} without the sign in front of it.")
     ends = [number for number, term in enumerate(terms) if re.fullmatch(r"[-+~?]?all", term)]
     if ends and ends[0] < at[0]:
-        return _fail(place, found, "after_all", f"In the SPF record {ours} comes after {terms[ends[0]]}, where nothing "
-                     "counts any more.", f"Move {ours} before {terms[ends[0]]}")
+        return _fail(place, found, "after_all", f"In the SPF record, {ours} comes after {terms[ends[0]]}, where it is "
+                     "ignored.", f"Move {ours} before {terms[ends[0]]}")
     return _pass(place, found)
 
 
@@ -178,19 +179,19 @@ def _dkim(wanted: Wanted, answers: dict) -> dict:
     keys = [text for text in texts if "p" in _tags(text)]
     if alias and alias.outcome == FOUND:
         if not (key and [_key(text) for text in keys] == [key]):        # a chain to our key is as good
-            return _fail(place, found, "wrong_target", f"The CNAME leads to {alias.records[0]}, not to us.", fix)
+            return _fail(place, found, "wrong_target", f"The CNAME points to {alias.records[0]}, not to us.", fix)
         return _pass(place, [*found, *keys])
     if not keys:
         return _missing(place, answer, "DKIM record", fix)
     if len(keys) > 1:
-        return _fail(place, keys, "two_records", f"There are {len(keys)} keys at one name; more than one makes all of "
-                     "them void.", f"Remove them all. {fix}")
+        return _fail(place, keys, "two_records", f"There are {len(keys)} keys at one name, and more than one makes "
+                     "all of them invalid.", f"Remove them all. {fix}")
     if not _key(keys[0]):
-        return _fail(place, keys, "empty_key", "The key is empty (p=), which means that it was withdrawn.",
+        return _fail(place, keys, "empty_key", "The key is empty (p=), which means that it was revoked.",
                      f"Remove it. {fix}")
     if key and _key(keys[0]) == key:
         return _pass(place, keys)
-    return _fail(place, keys, "wrong_key", "The key that is there is not ours.", f"Remove it. {fix}")
+    return _fail(place, keys, "wrong_key", "The key in this record is not ours.", f"Remove it. {fix}")
 
 
 def _dmarc(wanted: Wanted, answers: dict) -> dict:
@@ -202,8 +203,8 @@ def _dmarc(wanted: Wanted, answers: dict) -> dict:
     if not found:
         return _missing(place, answer, "DMARC record", f"Add a TXT record at {name}: {place['expected']}")
     if len(found) > 1:
-        return _fail(place, found, "two_records", f"There are {len(found)} DMARC records; more than one makes all of "
-                     "them void.", "Keep one of them, and remove the others.")
+        return _fail(place, found, "two_records", f"There are {len(found)} DMARC records, and more than one makes "
+                     "all of them invalid.", "Keep one of them, and remove the others.")
     return _pass(place, found)
 
 
@@ -222,8 +223,8 @@ def _fail(place: dict, found, reason: str, problem: str, fix: str) -> dict:
 
 
 def _unknown(place: dict, answer) -> dict:
-    return _result(UNKNOWN, place, (), "no_answer", f"We could not find out: {answer.why}.",
-                   "Nothing, we ask again. If this goes on, ask whoever runs the domain's name servers.")
+    return _result(UNKNOWN, place, (), "no_answer", f"We could not check this record: {answer.why}.",
+                   "We will check again. If this keeps happening, ask the provider of your DNS.")
 
 
 def _missing(place: dict, answer, what: str, fix: str) -> dict:

@@ -1,7 +1,8 @@
 """Made-up values for every kind of notice, as the jobs give them: for `jobs.py preview` and the tests."""
 from __future__ import annotations
 
-MX = {"title": "Mail servers (MX)", "problem": "mx.old.example comes before us, so mail goes there.", "type": "MX",
+MX = {"title": "Mail servers (MX)", "type": "MX",
+      "problem": "mx.old.example has a lower number than our mail servers, so mail goes there first.",
       "place": "club.example", "expected": "10 mx1.alias.example, 20 mx2.alias.example", "is_there": True,
       "found": [{"text": "5 mx.old.example"}, {"text": "10 mx1.alias.example"}],
       "fix": "Remove mx.old.example, or give it a higher number than 10."}

@@ -134,7 +134,7 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
     assert kinds(owned) == ["domain_failing"]
     notice = owned.rows("notifications")[0]
     assert notice["subject"] == "Fix the DNS of example.org before 27 November 2026"
-    assert "mail.other.example comes before us" in " ".join(notice["body_text"].split())
+    assert "mail.other.example has a lower number than our mail servers" in " ".join(notice["body_text"].split())
     for _ in range(7):
         look(owned, 10)
     assert (row(owned)["status"], kinds(owned)) == ("verified", ["domain_failing"])
