@@ -3,14 +3,16 @@ from __future__ import annotations
 
 import os
 
-from . import jobs, shards
+from . import shards
 from .errors import JobsError, UsageError
 from .job import Job
+
+JOBS = f"{__package__}.jobs"        # a folder of plug-ins: named, and not imported, since those import what loads them
 
 
 def names() -> list[str]:
     """Every job's name, sorted; no module is loaded for it."""
-    return modules(jobs.__path__)
+    return modules(__import__(JOBS, fromlist=["__path__"]).__path__)
 
 
 def load(name: str) -> Job:
@@ -22,7 +24,7 @@ def load(name: str) -> Job:
         from .text import did_you_mean
         raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` shows every job)")
     try:
-        module = __import__(f"{jobs.__name__}.{name}", fromlist=["job"])
+        module = __import__(f"{JOBS}.{name}", fromlist=["job"])
         doc = (module.__doc__ or "").strip()
         return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
     except Exception as error:              # half an upload can break a file in any way
