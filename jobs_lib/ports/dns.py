@@ -86,11 +86,12 @@ class Resolver:
                 heard.add(server)
         return Answer(UNKNOWN, why=why)
 
-    def each(self, items, stopped):
+    def each(self, items, stopped, follow_up=None):
         """Yield (item, {question: Answer}) for each (item, questions), as they come, several items at a time.
 
         In place of the answers there is an exception for an item that met one which nothing here expects. A question
-        is (name, kind). When `stopped()` says True, what is still open is given up.
+        is (name, kind). When `stopped()` says True, what is still open is given up. `follow_up(item, answers)` gives
+        the next question about an item, when the answers so far raise one.
         """
         import threading
         from queue import Empty, SimpleQueue
@@ -105,7 +106,7 @@ class Resolver:
         try:
             for _ in range(min(self.concurrency, number)):
                 # A daemon: at the end of the process nobody waits for a name server.
-                threading.Thread(target=self._work, args=(waiting, done, over), daemon=True).start()
+                threading.Thread(target=self._work, args=(waiting, done, over, follow_up), daemon=True).start()
                 threads += 1
         except RuntimeError:                    # no more threads: those that there are, or else this one, do it
             pass
@@ -116,7 +117,7 @@ class Resolver:
                     if stopped():
                         return
                     if not threads:
-                        self._one(waiting, done, over)
+                        self._one(waiting, done, over, follow_up)
                     try:
                         found = done.get(timeout=LOOK_SECONDS)
                     except Empty:
@@ -125,12 +126,12 @@ class Resolver:
         finally:
             over.set()
 
-    def _work(self, waiting, done, over) -> None:
+    def _work(self, waiting, done, over, follow_up) -> None:
         """One thread: an item after the other, until none is left or it is over."""
-        while not over.is_set() and self._one(waiting, done, over):
+        while not over.is_set() and self._one(waiting, done, over, follow_up):
             pass
 
-    def _one(self, waiting, done, over) -> bool:
+    def _one(self, waiting, done, over, follow_up) -> bool:
         """Ask for the next item, if there is one."""
         from queue import Empty
 
@@ -140,8 +141,12 @@ class Resolver:
             return False
         until = time.monotonic() + ITEM_SHARE * self.timeout
         try:
-            done.put((item, {(name, kind): self.look_up(name, kind, until) for name, kind in questions
-                             if not over.is_set()}))
+            answers = {(name, kind): self.look_up(name, kind, until) for name, kind in questions if not over.is_set()}
+            question = follow_up and follow_up(item, answers)
+            while question and not over.is_set():
+                answers[question] = self.look_up(question[0], question[1], until)
+                question = follow_up(item, answers)
+            done.put((item, answers))
         except Exception as error:              # noqa: BLE001  a defect, of this item alone
             done.put((item, error))
         return True

@@ -22,6 +22,7 @@ from ..ports.dns import UNKNOWN as UNKNOWN
 PASS, FAIL = "pass", "fail"                  # the third state is UNKNOWN
 OWNERSHIP, MX, SPF, DKIM, DMARC = CHECKS = ("ownership", "mx", "spf", "dkim", "dmarc")
 MOST_FOUND, LONGEST_FOUND = 10, 500          # records kept of a name, and signs of each: strangers write them
+WALK_LABELS = 7                              # of a longer name DMARC asks for these next: 8 questions at most
 
 Wanted = namedtuple("Wanted", "name token dns required")
 Wanted.__doc__ = "A domain by its xn-- name, its token, the `[dns]` section, and the checks that its status depends on."
@@ -57,6 +58,11 @@ def questions(wanted: Wanted) -> list[tuple[str, str]]:
     if dns.dkim_target or dns.dkim_key:
         asked.append((_selector(wanted), "TXT"))
     return [*asked, (f"_dmarc.{name}", "TXT")]
+
+
+def follow_up(wanted: Wanted, answers: dict) -> tuple[str, str] | None:
+    """What has to be asked next, now that these answers are known; None when nothing has to be."""
+    return _walk(wanted.name, answers)[1]
 
 
 def own_name(dns) -> str:
@@ -199,13 +205,62 @@ def _dmarc(wanted: Wanted, answers: dict) -> dict:
     place, (answer, texts) = _place("TXT", name, "v=DMARC1; p=none"), _texts(answers, name)
     if answer.outcome == UNKNOWN:
         return _unknown(place, answer)
-    found = [text for text in texts if re.match(r"v\s*=\s*dmarc1\s*(;|$)", _bare(text))]
-    if not found:
-        return _missing(place, answer, "DMARC record", f"Add a TXT record at {name}: {place['expected']}")
-    if len(found) > 1:
-        return _fail(place, found, "two_records", f"There are {len(found)} DMARC records, and more than one makes "
-                     "all of them invalid.", "Keep one of them, and remove the others.")
-    return _pass(place, found)
+    own = _dmarc_records(texts)
+    if len(own) == 1:
+        return _pass(place, own)
+    above, not_asked, unanswered = _walk(wanted.name, answers)
+    several = (f"There are {len(own)} DMARC records, and more than one makes all of them invalid.",
+               "Keep one of them, and remove the others.")
+    if above:
+        at, record = _policy(wanted.name, above)
+        if own:
+            return _pass(place, own, "two_records", f"{several[0]} The record at _dmarc.{at} is used.", several[1])
+        return _pass({**place, "name": f"_dmarc.{at}"}, [record])
+    if not_asked or unanswered:
+        return _unknown(place, unanswered or _answer(answers, *not_asked))
+    if own:
+        return _fail(place, own, "two_records", *several)
+    return _missing(place, answer, "DMARC record", f"Add a TXT record at {name}: {place['expected']}")
+
+
+def _walk(name: str, answers: dict) -> tuple:
+    """The tree walk of RFC 9989 4.10, as far as the answers go, from a name to the names above it.
+
+    ({name: its record}, the question to be asked next or None, the Answer that ended it by saying nothing or None)
+    """
+    found: dict = {}
+    labels = name.split(".")
+    for number in (len(labels), *range(min(len(labels) - 1, WALK_LABELS), 0, -1)):
+        target = ".".join(labels[-number:])
+        question = f"_dmarc.{target}", "TXT"
+        if question not in answers:
+            return found, question, None
+        answer, texts = _texts(answers, question[0])
+        if answer.outcome == UNKNOWN:
+            return found, None, answer
+        records = _dmarc_records(texts)
+        if len(records) == 1:                   # of several, none counts
+            found[target] = records[0]
+            if target == name or _psd(records[0]) in ("y", "n"):
+                break
+    return found, None, None
+
+
+def _policy(name: str, found: dict) -> tuple[str, str]:
+    """(name, record) that counts: the highest, but not a public suffix's own if the domain below it has one."""
+    top = list(found)[-1]
+    if _psd(found[top]) == "y":
+        below = ".".join(name.split(".")[-top.count(".") - 2:])
+        top = below if below in found else top
+    return top, found[top]
+
+
+def _psd(record: str) -> str:
+    return _tags(record).get("psd", "").lower()
+
+
+def _dmarc_records(texts) -> list:
+    return [text for text in texts if re.match(r"v\s*=\s*dmarc1\s*(;|$)", _bare(text))]
 
 
 # What they share
@@ -267,7 +322,7 @@ def _ascii(host: str) -> str:
 
 
 def _tags(text: str) -> dict:
-    """The tags of a DKIM record (RFC 6376 3.2): spaces within a key mean nothing."""
+    """The tags of a DKIM or DMARC record (RFC 6376 3.2): spaces within a key mean nothing."""
     pairs = (part.partition("=") for part in text.strip().strip('"').split(";"))
     return {name.strip().lower(): "".join(value.split()) for name, _, value in pairs}
 

@@ -190,7 +190,7 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
             wanted = _wanted(ctx, row, name)
             items.append(((row, wanted), domain_checks.questions(wanted)))
     owner = None
-    for (row, wanted), answers in resolver.each(items, ctx.should_stop):
+    for (row, wanted), answers in resolver.each(items, ctx.should_stop, _follow_up):
         owner, verdict = row["user_id"], None
         with _alone(ctx, row):
             if isinstance(answers, Exception):
@@ -204,6 +204,10 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
             break
     if owner is not None:
         rotation.keep(ctx, owner)
+
+
+def _follow_up(item: tuple, answers: dict):
+    return domain_checks.follow_up(item[1], answers)
 
 
 @contextmanager

@@ -240,7 +240,8 @@ def test_an_internationalised_name_is_asked_for_by_its_ascii_form(owned):
     domain(owned, name=read)
     assert owned.run(JOB, domain=asked)["verified"] == 1
     assert owned.rows("notifications")[0]["subject"] == f"{read} ({asked}) is verified"
-    assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc." + asked}
+    assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc." + asked,
+                                                        "_dmarc.example"}
 
 
 def test_a_name_that_is_none_fails_without_a_question(owned):
@@ -554,6 +555,23 @@ def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
         assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "unknown": 1}
         assert service.db.row("SELECT status, failures FROM {domains}") == wrong
         assert service.statuses("notifications") == {"pending": 1}
+
+
+def test_a_subdomain_is_covered_by_the_dmarc_record_above_it(authority, tmp_path):      # R48
+    authority.zone("d0.example", ZONE + ZONE.replace("@ ", "mail ").replace("_domainkey CNAME", "_domainkey.mail CNAME")
+                   .replace("_dmarc TXT", "unused TXT"))
+    with Unbound(authority) as resolver:
+        service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)
+        service.db.execute("UPDATE {domains} SET name = 'mail.d0.example'")
+        assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1, "verified": 1}
+        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))
+        assert [found["dmarc"][word] for word in ("state", "name", "found")] == [
+            "pass", "_dmarc.d0.example", ["v=DMARC1; p=none"]]
+        authority.zone("d0.example", ZONE.replace("@ ", "mail ").replace("_dmarc TXT", "unused TXT"))
+        again(service)
+        service.job(JOB)
+        found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))["dmarc"]
+        assert (found["state"], found["reason"], found["name"]) == ("fail", "missing", "_dmarc.mail.d0.example")
 
 
 @pytest.mark.slow

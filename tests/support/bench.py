@@ -287,10 +287,13 @@ class Zone(dict):
             return Answer(NODATA if any(known.endswith(name) for known, _ in self) else NXDOMAIN)
         return found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
 
-    def each(self, items, stopped):
+    def each(self, items, stopped, follow_up):
         """One item after the other."""
         for item, questions in items:
-            yield item, {question: self.look_up(*question) for question in questions}
+            answers = {question: self.look_up(*question) for question in questions}
+            while question := follow_up(item, answers):
+                answers[question] = self.look_up(*question)
+            yield item, answers
 
 
 class _Ports(Ports):
