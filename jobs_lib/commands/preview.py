@@ -66,8 +66,8 @@ def _letter(config, kind: str) -> letters.Letter:
 def _write(session, folder: str, kind: str, letter) -> list[str]:
     config = session.config
     now = clock.text(session.ports.now())
-    row = {"id": 1, "persona": KINDS[kind].persona, "created_at": now, "first_attempt_at": now,
-           "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
+    row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona, "created_at": now,
+           "first_attempt_at": now, "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
     url = config.section("notifications").unsubscribe_url
     link = unsubscribe.link(url, b"a preview: no key of yours", 1, kind) if url and optional(kind) else ""
     content, _ = notifications.compose(row, READER, vars(config.section("personas")), config.section("mail").domain,

@@ -15,7 +15,7 @@ DOMAIN = {"domain": "club.example", "many": False, "since": "22 November 2026", 
 
 SAMPLES: dict = {
     "forward_failed": {
-        "destination": "jane@home.example", "many": True, "number": "2", "more": "", "kept": True,
+        "destination": "jane@cabin.example", "many": True, "number": "2", "more": "", "kept": True,
         "messages": [
             {"from": "Outdoor Shop <orders@outdoor.example>", "subject": "Your order 4711",
              "alias": "shop@alias.example", "received": "21 November 2026 at 14:30 UTC", "tried": "5 times",

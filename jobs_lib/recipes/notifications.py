@@ -110,7 +110,9 @@ def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_
                ("Auto-Submitted", "auto-generated")]
     text, html = row["body_text"] or "", row["body_html"]
     if unsubscribe_link:
-        headers += [("List-Unsubscribe", f"<{unsubscribe_link}>"),
+        # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one opts out of.
+        headers += [("List-Id", f"<{row['kind'].replace('_', '-')}.{domain}>"),
+                    ("List-Unsubscribe", f"<{unsubscribe_link}>"),
                     ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
         text, html = unsubscribe.with_link(text, html, unsubscribe_link)
     return mime.message(headers, text, html, name), address

@@ -235,9 +235,10 @@ def test_one_click_unsubscribe_where_an_owner_may_opt_out(bench, owner):
     link = optional["List-Unsubscribe"][1:-1]
     assert link.startswith(URL + "?t=7.alias_expired.")
     assert optional["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert optional["List-Id"].startswith("<alias-expired.")
     assert link in optional.get_body("plain").get_content()
     assert link in optional.get_body("html").get_content()
-    assert required["List-Unsubscribe"] is None
+    assert required["List-Unsubscribe"] is required["List-Id"] is None
     assert "unsubscribe" not in required.as_string()
 
 
