@@ -105,8 +105,11 @@ def _removal_key(ctx, user_id: int, rows: list[dict]) -> str:
 
 
 def _values(ctx, user: dict, rows: list[dict]) -> dict:
+    first = rows[0]["email"]
+    if str(first).lower() == str(user["email"]).lower():
+        first = "your address"          # filters score a subject that names its own reader
     return {
-        "count": len(rows), "many": len(rows) > 1, "first_email": rows[0]["email"],
+        "count": len(rows), "many": len(rows) > 1, "first_email": first,
         "destinations": [{"email": row["email"], "added": letters.day(clock.parse(row["created_at"]))} for row in rows],
     }
 

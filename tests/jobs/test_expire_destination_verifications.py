@@ -84,6 +84,15 @@ def test_after_three_days_the_owner_is_reminded_once_at_the_account_s_address(ow
     assert owned.run(JOB) == NONE
 
 
+def test_a_subject_does_not_name_the_address_that_it_goes_to(owned):
+    """Spam filters score that."""
+    owned.table("destinations", [{**destination(owned, 1, days=8), "email": "Jo@home.example"}])
+    owned.run(JOB)
+    [row] = owned.rows("notifications")
+    assert (row["to_email"], row["subject"]) == ("jo@home.example", "Please verify your address")
+    assert "- Jo@home.example" in row["body_text"]
+
+
 def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_told_of_removal(owned):
     owned.table("destinations", [destination(owned, 1, days=90)])
     owned.table("alias_destinations", [{"alias_id": 5, "destination_id": 1}])
