@@ -128,7 +128,7 @@ def _clock(db, config, now, changed: bool) -> ClockHealth | None:
 
 def _clock_changed(db, last, now) -> bool:
     """Whether the latest run was by another clock than ours: what is late by ours may only wait for its next tick."""
-    latest = stored.time(db.value("SELECT started_at FROM {job_runs} ORDER BY id DESC LIMIT 1"))
+    latest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) FROM {job_runs})"))
     return latest is not None and (latest > now + clock_doubt.APART
                                    or (last is not None and latest < last - clock_doubt.APART))
 

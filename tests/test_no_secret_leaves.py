@@ -29,7 +29,7 @@ HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
 MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|" + "|".join(map(re.escape, (PASSWORD, ENCODED))))
 TEXT = "<marked.someone@mark.example> %s " + f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}"
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
-BUGS = (("retry_webhooks", "jobs_lib.recipes.webhooks:send_due"), ("list", "jobs_lib.catalogue:load_all"),
+BUGS = (("retry_webhooks", "jobs_lib.recipes.webhook_run:send_due"), ("list", "jobs_lib.catalogue:load_all"),
         ("run-due", "jobs_lib.runner:run"), ("check_jobs", "jobs_lib.publish:files"),
         ("doctor", "jobs_lib.doctor.mail:resolve"), ("status", "jobs_lib.health:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",), ("report",),

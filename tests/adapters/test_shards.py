@@ -151,7 +151,7 @@ def test_a_shard_that_fails_is_seen_as_its_job(service):
     job = found.jobs["retry_forwards"]
     assert (job.failures, job.last_error) == (3, "the disk is on fire")
     assert "retry_forwards#2" in service.run("history", "retry_forwards")
-    assert "retry_forwards failed 3 times" in service.run("status", code=1)
+    assert "retry_forwards has failed 3 times" in service.run("status", code=1)
 
 
 def test_every_key_belongs_to_one_shard():

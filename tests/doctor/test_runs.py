@@ -120,7 +120,7 @@ def test_a_lock_file_that_is_not_used_is_nothing(clinic):
 def living(job: str, pid: int | None = None) -> dict:
     """The row of a run that works; of this process, if no other is said."""
     return {"run_id": os.urandom(8).hex(), "job": job, "status": "running", "started_at": NOW, "heartbeat_at": NOW,
-            "host": history.host(), "pid": pid or os.getpid(), "lease_until": NOW + timedelta(minutes=5)}
+            "host": history.host(), "pid": pid or os.getpid(), "lease_until": clock.now() + timedelta(minutes=5)}
 
 
 def test_the_lock_of_a_run_that_lives_is_in_order_and_that_of_a_dead_one_is_not(clinic):

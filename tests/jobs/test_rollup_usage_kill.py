@@ -24,7 +24,7 @@ POINTS = {                              # just before which statement, and which
     "a day written": ("DELETE FROM {usage_daily}", 2),
     "a day written, its week not": ("INSERT INTO {usage_weekly}", 2),
     "a day and its week not committed": ("COMMIT", 4),
-    "old weeks gone, their days not": ("DELETE FROM {usage_daily} WHERE day = :day", 14),
+    "old weeks gone, their days not": ("DELETE FROM {usage_daily} WHERE day >= :day", 1),
     "all done": ("INSERT INTO {job_state}", 1),
 }
 
