@@ -27,7 +27,7 @@ for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "
     if os.path.isdir(os.path.join(here, packages)) or os.path.isfile(here):
         sys.path.insert(1, os.path.join(here, packages))
 
-from jobs_lib.cli import main
+from jobs_lib.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -5,8 +5,8 @@ __version__ = "0.1.0"
 
 
 def find_export(token: str, config=None, now=None):
-    """The export that a download link's token opens, or None (downloads.py, docs/exports.md)."""
-    from .downloads import find
+    """The export that a download link's token opens, or None (features/exports/download.py, docs/exports.md)."""
+    from .features.exports.download import find
     return find(token, config, now)
 
 
@@ -17,5 +17,13 @@ def is_retired(address: str, config: str | None = None) -> bool:
     for what is no address, and where the configuration, the key or the database is not there, so that none is taken
     for free by mistake.
     """
-    from .for_apps import is_retired as asked
+    from .api import is_retired as asked
     return asked(address, config)
+
+
+def __getattr__(name: str):
+    """`from jobs_lib import srs`: how an app takes back what a bounce came to (docs/mail.md)."""
+    if name == "srs":
+        from .features.forwards import srs
+        return srs
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,8 @@ from .errors import Invalid
 UTC = timezone.utc
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one: MySQL's 0000-00-00 is none
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-IN_DOUBT = "the clock is in doubt"      # how a run's stop reason begins that deleted nothing for it (clock_doubt.py)
+# How a run's stop reason begins that deleted nothing for it (runner/clock_doubt.py).
+IN_DOUBT = "the clock is in doubt"
 
 
 def now() -> datetime:

@@ -1,7 +1,7 @@
 """Exceptions that nothing here expects, in words that may be stored and shown: where, and nobody's address or password.
 
 What a library says may quote what it was given: a row, a password, a link with a token in it. So the text of such an
-error passes the masking of samples.py, and the values of the secret options are taken out of it.
+error passes the masking of masking.py, and the values of the secret options are taken out of it.
 """
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def trace(error: BaseException, hidden=()) -> str:
 
 def masked(text: str, hidden=()) -> str:
     """Without addresses, logins, the queries of links, and the `hidden` values."""
-    from .samples import text as mask
+    from .masking import text as mask
 
     for secret in hidden:
         text = text.replace(secret, "...")

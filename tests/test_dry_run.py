@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, clock, clock_doubt, history, locks, runner
-from jobs_lib.console import Console
+from jobs_lib import catalogue, clock
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema.tables import tables
+from jobs_lib.demo.service import fill
 from jobs_lib.errors import ReadOnly
 from jobs_lib.job import declare
-from jobs_lib.ports.db import connect
-from jobs_lib.sample.service import fill
-from jobs_lib.schema.tables import tables
+from jobs_lib.output.console import Console
+from jobs_lib.runner import clock_doubt, history, locks, runner
 from tests.support import databases
 
 WATCHED = str(Path(__file__).parent / "support" / "watched.py")
@@ -89,7 +90,7 @@ def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):    
     result = json.loads(words[0])
     assert result["status"] == "ok", result["error"]
     assert result["dry_run"] is True
-    # One that finds nothing to do proves nothing: give it rows in jobs_lib/sample/service.py.
+    # One that finds nothing to do proves nothing: give it rows in jobs_lib/demo/service.py.
     assert any(result["counts"].values()), f"{name} found nothing to do among the sample rows"
 
 
@@ -199,7 +200,7 @@ def test_it_takes_no_lock(service, name, lock):                                 
 
 
 def ports(service):
-    from jobs_lib.ports import Ports
+    from jobs_lib.runner.resources import Ports
     return Ports(service._config)
 
 

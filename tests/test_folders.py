@@ -12,9 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs_lib import folders, locks
+from jobs_lib import folders
 from jobs_lib.errors import JobsError
-from jobs_lib.logs import Log
+from jobs_lib.runner import locks
+from jobs_lib.runner.log import Log
 from tests.support.service import ROOT, Service
 
 VICTIM = "what is somebody's own\n"
@@ -77,7 +78,7 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys)
 
 
 def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):                   # R71
-    from jobs_lib.recipes import deletion_record
+    from jobs_lib.features.accounts import ledger
     victim = tmp_path / "victim"
     victim.write_text(VICTIM)
     state = tmp_path / "record"
@@ -85,7 +86,7 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
     (state / "deletions.jsonl").symlink_to(victim)
     ctx = SimpleNamespace(db=bench.db, section=lambda _: SimpleNamespace(state_dir=str(state)))
     with pytest.raises(JobsError, match="is a link"):
-        deletion_record.append(ctx, {"user_id": 1})
+        ledger.append(ctx, {"user_id": 1})
     assert victim.read_text() == VICTIM
 
 

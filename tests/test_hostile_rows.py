@@ -13,9 +13,9 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue
+from jobs_lib.database.schema import app_tables
+from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import DatabaseError
-from jobs_lib.schema import app_tables
-from jobs_lib.schema.tables import table
 from tests.support import databases
 
 WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")     # by the app, the mail hook, an operator

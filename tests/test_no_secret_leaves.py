@@ -15,8 +15,8 @@ import dns.rrset
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.schema import app_tables
-from jobs_lib.schema.tables import tables
+from jobs_lib.database.schema import app_tables
+from jobs_lib.database.schema.tables import tables
 from tests.servers.mariadb import ENCODED, PASSWORD
 from tests.servers.misbehaving import Relay
 from tests.servers.web import Web
@@ -29,9 +29,9 @@ HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
 MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|" + "|".join(map(re.escape, (PASSWORD, ENCODED))))
 TEXT = "<marked.someone@mark.example> %s " + f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}"
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
-BUGS = (("retry_webhooks", "jobs_lib.recipes.webhook_run:send_due"), ("list", "jobs_lib.catalogue:load_all"),
-        ("run-due", "jobs_lib.runner:run"), ("check_jobs", "jobs_lib.publish:files"),
-        ("doctor", "jobs_lib.doctor.mail:resolve"), ("status", "jobs_lib.health:collect"))
+BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"), ("list", "jobs_lib.catalogue:load_all"),
+        ("run-due", "jobs_lib.runner.runner:run"), ("check_jobs", "jobs_lib.monitoring.publish:files"),
+        ("doctor", "jobs_lib.doctor.mail:resolve"), ("status", "jobs_lib.monitoring.health:collect"))
 COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",), ("report",),
             ("run-due",), ("config", "show"))
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
+from jobs_lib.database.connection import connect
 from tests.servers.smtp_sink import Sink, free_port
 from tests.servers.web import Web
 from tests.support.line import ROOT

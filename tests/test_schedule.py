@@ -11,7 +11,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from jobs_lib import schedule as cron
-from jobs_lib import schedule_words
+from jobs_lib import schedule_text
 
 UTC = timezone.utc
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -335,4 +335,4 @@ def test_utc_loads_nothing_that_an_idle_run_does_not_need():       # R10
     ("3,7 0,5,9 * * *", "hourly at the minutes 3 and 7, in the hours 0, 5 and 9"),
 ])
 def test_words(expression, words):
-    assert schedule_words.words(cron.parse(expression)) == words
+    assert schedule_text.words(cron.parse(expression)) == words

@@ -7,9 +7,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import catalogue
+from jobs_lib.demo import service
 from jobs_lib.job import LAST
-from jobs_lib.ports.http import ANSWERED, Response
-from jobs_lib.sample import service
+from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support import adopted
 from tests.test_hostile_rows import configured, due
 

@@ -4,7 +4,7 @@ Each has a docstring (its help), `arguments(parser)` and `run(args, session)` th
 """
 from __future__ import annotations
 
-from .. import catalogue
+from jobs_lib import catalogue
 
 
 def names() -> list[str]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 
-from ..errors import FAILED, OK, JobsError, UsageError
-from ..ports.archive_folder import FolderStore
-from ..ports.stores import open_store
-from ..recipes import archive_format as form
-from ..recipes.archive_files import verify
-from ..text import one_of, positive
+from jobs_lib.errors import FAILED, OK, JobsError, UsageError
+from jobs_lib.features.archives import format as form
+from jobs_lib.features.archives.catalogue import verify
+from jobs_lib.ports.storage.folder import FolderStore
+from jobs_lib.ports.storage.stores import open_store
+from jobs_lib.text import one_of, positive
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
@@ -77,8 +77,8 @@ def seal_key(state_dir: str, configured: str) -> bytes | None:
     """What archives of this installation are sealed with; None on a host that has no key yet."""
     if not configured and not os.path.exists(os.path.join(state_dir, "secret")):
         return None
-    from ..context import derived
-    from ..folders import secret_key
+    from jobs_lib.folders import secret_key
+    from jobs_lib.runner.context import derived
     return derived(secret_key(state_dir, configured), form.LABEL)
 
 

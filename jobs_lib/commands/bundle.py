@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 
-from .. import __version__, folders, packing
-from ..errors import OK, JobsError
-from ..place import HOME, PACKED
-from ..render.typed import shown
+from jobs_lib import __version__, folders
+from jobs_lib.errors import OK, JobsError
+from jobs_lib.output.typed import shown
+from jobs_lib.paths import HOME, PACKED
+
+from . import _packing
 
 TOP = "jobs"
 
@@ -31,14 +33,14 @@ def run(args, make_session, config_path) -> int:
         raise JobsError("bundle: this is one already, as a single file; a copy of it is enough")
     console = make_session(None).console
     output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{__version__}.zip"))
-    files = packing.installation(HOME)
-    vendor, found = packing.packages(args.packages)
+    files = _packing.installation(HOME)
+    vendor, found = _packing.packages(args.packages)
     files.update(vendor)
     if output.endswith(".pyz"):
-        digest = _write(output, packing.packed(files))
+        digest = _write(output, _packing.packed(files))
     else:
-        files[packing.PACKED] = packing.packed(files)
-        digest = _write(output, packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output, files)
+        files[_packing.PACKED] = _packing.packed(files)
+        digest = _write(output, _packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output, files)
     console.tell(f"{shown(output)}: {digest}")
     for name, version, pythons in found:
         console.tell(f"  with {name} {version}, for Python {pythons or 'of any version'}")
@@ -49,14 +51,14 @@ def run(args, make_session, config_path) -> int:
 def _write(path: str, data: bytes) -> str:
     """Put it in place as a whole, since a half one would be uploaded one day."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    folders.write(path, data, packing.mode(path))
+    folders.write(path, data, _packing.mode(path))
     return f"{len(data):,} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
 
 
 def _fill(folder: str, files: dict) -> str:
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
         raise JobsError(f"bundle: {folder} is there and not empty: name another folder, or a file that ends in .zip")
-    packing.spread(files, folder)
+    _packing.spread(files, folder)
     return f"a folder with {len(files):,} files, {sum(map(len, files.values())):,} bytes"
 
 

@@ -6,11 +6,12 @@
 """
 from __future__ import annotations
 
-from .. import catalogue, settings
-from ..config_check import odd_options, problems, warnings
-from ..errors import OK, ConfigError, UsageError
-from ..options import hide_password
-from ..text import did_you_mean, one_of
+from jobs_lib import catalogue
+from jobs_lib.config import settings
+from jobs_lib.config.option_types import hide_password
+from jobs_lib.doctor.configuration import odd_options, problems, warnings
+from jobs_lib.errors import OK, ConfigError, UsageError
+from jobs_lib.text import did_you_mean, one_of
 
 ACTIONS = ("show", "check", "example")
 
@@ -31,7 +32,7 @@ def run(args, make_session, config_path) -> int:
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     if args.action == "example":
-        from ..render.config_example import config_ini
+        from jobs_lib.output.config_example import config_ini
         print(config_ini(jobs), end="")
         return OK
     session = make_session(config_path)
@@ -79,7 +80,7 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:
-        from ..render.config_words import shown
+        from jobs_lib.output.config_text import shown
         session.console.answer(shown(config, found))
     config.check([job for job in jobs if section in (None, job.name)],
                  [name for name in settings.SECTIONS if section in (None, name)])

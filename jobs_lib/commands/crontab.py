@@ -13,20 +13,20 @@ import socket
 import sys
 from datetime import timedelta
 
-from .. import catalogue, installed_crontab, schedule
-from ..errors import FAILED, OK, JobsError, UsageError
-from ..options import show_duration
-from ..place import HOME, SCRIPT, python
-from ..render import crontab, crontab_check
-from ..text import one_of
+from jobs_lib import catalogue, schedule
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.crontab import installed, lines, verify
+from jobs_lib.errors import FAILED, OK, JobsError, UsageError
+from jobs_lib.paths import HOME, SCRIPT, python
+from jobs_lib.text import one_of
 
 WEEKS = 53
 
 
 def arguments(parser) -> None:
     """--style, --verify and --installed."""
-    parser.add_argument("--style", type=one_of(*crontab.STYLES), default=crontab.STYLES[0],
-                        metavar="|".join(crontab.STYLES), help="one line for everything (the default), or one a job")
+    parser.add_argument("--style", type=one_of(*lines.STYLES), default=lines.STYLES[0],
+                        metavar="|".join(lines.STYLES), help="one line for everything (the default), or one a job")
     parser.add_argument("--verify", action="store_true", help="compare with what is installed; 1 if something is wrong")
     parser.add_argument("--installed", metavar="FILE", help="with --verify: a copy of what is installed, where "
                                                             "`crontab -l` cannot tell; - for stdin")
@@ -43,17 +43,17 @@ def run(args, make_session, config_path) -> int:
     entries = []
     for job in jobs:
         options = config.job(job)
-        entries.append(crontab.Entry(job.name, job.summary, options.schedule, options.enabled))
+        entries.append(lines.Entry(job.name, job.summary, options.schedule, options.enabled))
     same = same_clock(schedule.zone(core.timezone), session.ports.now())
     if args.verify:
         return _verify(session.console, args.installed, place(session), entries, same)
-    session.console.answer(crontab.crontab(args.style, place(session), entries, zone=core.timezone, same_clock=same,
+    session.console.answer(lines.crontab(args.style, place(session), entries, zone=core.timezone, same_clock=same,
                                            budget=show_duration(core.budget)).rstrip("\n"))
     return OK
 
 
-def _verify(console, path: str | None, where: crontab.Place, entries: list, same: bool) -> int:
-    found = crontab_check.compare(_installed(path), where, entries, same)
+def _verify(console, path: str | None, where: lines.Place, entries: list, same: bool) -> int:
+    found = verify.compare(_installed(path), where, entries, same)
     for finding in found:
         console.tell(("WRONG  " if finding.wrong else "ok     ") + finding.words)
     return FAILED if any(finding.wrong for finding in found) else OK
@@ -65,18 +65,18 @@ def _installed(path: str | None) -> str:
     if path:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
-    text, why = installed_crontab.read()
+    text, why = installed.read()
     if text is None:
         raise JobsError(f"crontab: what is installed cannot be read: {why}. Copy the lines of your host's cron page "
                         "into a file, and say `--verify --installed FILE`")
     return text
 
 
-def place(session) -> crontab.Place:
+def place(session) -> lines.Place:
     """Where this installation is. Its Python stays unresolved, since that of a virtual environment is a link."""
     path = os.path.abspath(session.config.path)
     elsewhere = path != os.path.join(HOME, "config.ini")
-    return crontab.Place(python(), SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
+    return lines.Place(python(), SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
 
 
 def same_clock(zone, now) -> bool:

@@ -14,17 +14,21 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
 
-from .. import clock, clock_doubt, config
-from ..console import Console
-from ..errors import FAILED, TERMINATED, JobsError, UsageError
-from ..place import HOME
-from ..ports import Ports, dns
-from ..render import sample_words as words
-from ..render.paint import Paint
-from ..render.typed import jobs, program, shown
-from ..sample import domains, exports, hooks, keeping, letters, nameserver, records, service
-from ..sample import folder as demo_folder
-from ..sample.receiver import Receiver
+from jobs_lib import clock
+from jobs_lib.config import loader
+from jobs_lib.demo import domains, exports, hooks, keeping, letters, nameserver, records, service
+from jobs_lib.demo import folder as demo_folder
+from jobs_lib.demo import text as words
+from jobs_lib.demo.receiver import Receiver
+from jobs_lib.errors import FAILED, TERMINATED, JobsError, UsageError
+from jobs_lib.output.console import Console
+from jobs_lib.output.paint import Paint
+from jobs_lib.output.typed import jobs, program, shown
+from jobs_lib.paths import HOME
+from jobs_lib.ports import dns
+from jobs_lib.runner import clock_doubt
+from jobs_lib.runner.resources import Ports
+
 from . import migrate, names, run_due
 
 WARNING = "overflow_warning"
@@ -72,7 +76,7 @@ def build(folder: str):
 
 def _filled(folder: str, path: str, now, hooks_url: str):
     # The environment is left out: a JOBS_CORE_DATABASE in it would win over the demo's own database.
-    settings = config.load(path, beside=folder, environ={})
+    settings = loader.load(path, beside=folder, environ={})
     console = _Heard(0)
     console.terminal = False
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=console, folder=folder)

@@ -6,8 +6,8 @@ written to see whether that works are taken back. It takes 20 seconds at most, a
 """
 from __future__ import annotations
 
-from ..errors import FAILED, OK, ConfigError
-from ..findings import note, problem
+from jobs_lib.errors import FAILED, OK, ConfigError
+from jobs_lib.output.findings import note, problem
 
 
 def arguments(parser) -> None:
@@ -21,10 +21,10 @@ def run(args, make_session, config_path) -> int:
     """Examine and tell; 1 on a problem."""
     import sys
 
-    from ..console import Console
-    from ..doctor import AREAS, ONLINE, examine
-    from ..doctor.patient import Patient
-    from ..place import SCRIPT
+    from jobs_lib.doctor import AREAS, ONLINE, examine
+    from jobs_lib.doctor.patient import Patient
+    from jobs_lib.output.console import Console
+    from jobs_lib.paths import SCRIPT
 
     trouble, config = [], None
     try:
@@ -43,7 +43,7 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         Console().document([finding._asdict() for finding in found])
     else:
-        from ..render.findings import report
-        from ..render.paint import Paint
+        from jobs_lib.output.findings_text import report
+        from jobs_lib.output.paint import Paint
         Console().answer(report(found, args.verbose, Paint(sys.stdout)))
     return FAILED if any(finding.level == "problem" for finding in found) else OK

@@ -1,9 +1,10 @@
 """Give a job to the workers of RQ or Celery, to be run now, whatever its schedule says."""
 from __future__ import annotations
 
-from .. import catalogue, workers
-from ..errors import OK, UsageError
-from ..job import CRON
+from jobs_lib import catalogue
+from jobs_lib.errors import OK, UsageError
+from jobs_lib.job import CRON
+from jobs_lib.workers import dispatch
 
 
 def arguments(parser) -> None:
@@ -21,6 +22,6 @@ def run(args, make_session, config_path) -> int:
     if not session.config.job(job).enabled:
         raise UsageError(f"enqueue: {job.name} is switched off, and no worker runs it: `jobs.py {job.name}` runs it "
                          "here and now")
-    for name in workers.enqueue(session.config, workers.parts(session.config, job), False):
+    for name in dispatch.enqueue(session.config, dispatch.parts(session.config, job), False):
         session.console.say(f"{name}: enqueued")
     return OK

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import sys
 
-from .. import catalogue, dead_runs, history, schedule
-from ..errors import OK
-from ..text import at_most
+from jobs_lib import catalogue, schedule
+from jobs_lib.errors import OK
+from jobs_lib.runner import dead_runs, history
+from jobs_lib.text import at_most
+
 from .list import run_object
 
 LIMIT, MOST = 20, 100_000
@@ -41,9 +43,9 @@ def run(args, make_session, config_path) -> int:
     if not runs:
         session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py {name or 'run-due'}` makes one.")
         return OK
-    from ..console import columns
-    from ..render.listing import history as table
-    from ..render.paint import Paint
+    from jobs_lib.output.console import columns
+    from jobs_lib.output.listing import history as table
+    from jobs_lib.output.paint import Paint
 
     zone = session.config.section("core").timezone
     one = name if len({row["job"] for row in runs}) == 1 else None

@@ -4,10 +4,11 @@ Works without a database too; then nothing is known of past runs. Times are in `
 """
 from __future__ import annotations
 
-from .. import catalogue, clock, schedule, schedule_words, stored
-from ..errors import OK, ConfigError
-from ..overdue import past, waiting
-from ..text import at_most
+from jobs_lib import catalogue, clock, schedule, schedule_text
+from jobs_lib.database import stored
+from jobs_lib.errors import OK, ConfigError
+from jobs_lib.monitoring.overdue import past, waiting
+from jobs_lib.text import at_most
 
 MOST_NEXT = 100
 
@@ -35,8 +36,8 @@ def run(args, make_session, config_path) -> int:
     else:
         import sys
 
-        from ..render.listing import listing
-        from ..render.paint import Paint
+        from jobs_lib.output.listing import listing
+        from jobs_lib.output.paint import Paint
         session.console.answer(listing(found, now, zone, config.section("core").timezone, [*broken, *trouble],
                                        Paint(sys.stdout)))
     return OK
@@ -59,7 +60,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
     while options.enabled and not paused and len(times) < number:
         moment = schedule.following(options.schedule, moment, zone)
         times.append(clock.text(moment))
-    return {**found, "schedule": options.schedule.text, "when": schedule_words.words(options.schedule),
+    return {**found, "schedule": options.schedule.text, "when": schedule_text.words(options.schedule),
             "enabled": options.enabled, "next": times}
 
 

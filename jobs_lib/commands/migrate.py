@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 
-from .. import catalogue, due, folders
-from ..errors import FAILED, OK
-from ..place import HOME
+from jobs_lib import catalogue, folders
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.paths import HOME
+from jobs_lib.runner import slots
 
 TO_DO = "Your app's own tables still lack this. Put it into your app's migrations, or run it yourself:"
 
@@ -24,7 +25,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Bring the schema up to date."""
-    from ..schema import adoption, migrations
+    from jobs_lib.database.schema import app_gaps, migrations
 
     session = make_session(config_path)
     if args.check:
@@ -34,7 +35,7 @@ def run(args, make_session, config_path) -> int:
         planned = migrations.plan(db, args.own_tables)
         for sql in planned:
             print(sql.rstrip(";") + ";")
-        _tell_app(adoption.statements(db, planned), session.console, "-- ")
+        _tell_app(app_gaps.statements(db, planned), session.console, "-- ")
         return OK
     core = session.config.section("core")
     for path in (core.state_dir, core.log_dir):
@@ -42,7 +43,7 @@ def run(args, make_session, config_path) -> int:
     db = session.ports.connect(create=True)
     done = migrations.migrate(db, session.ports.now(), args.own_tables)
     _settle_in(session, db)
-    lacks = adoption.statements(db)
+    lacks = app_gaps.statements(db)
     ours = "our own tables" if lacks else "the schema"
     made = f"{len(done)} statement{'s' * (len(done) != 1)} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
@@ -53,8 +54,8 @@ def run(args, make_session, config_path) -> int:
 
 def _to_be_read(session):
     """The database; before the first `migrate` of an SQLite file, an empty one in its place."""
-    from ..ports.db import connect
-    from ..ports.dialects import file_of
+    from jobs_lib.database.connection import connect
+    from jobs_lib.database.dialects import file_of
 
     config = session.config
     core = config.section("core")
@@ -71,7 +72,7 @@ def _tell_app(statements: list, console, remark: str = "") -> None:
 
 
 def _check(db, migrations) -> int:
-    from ..schema import adoption
+    from jobs_lib.database.schema import app_gaps
 
     waiting = migrations.pending(db)
     if not waiting:
@@ -82,7 +83,7 @@ def _check(db, migrations) -> int:
     if planned := migrations.plan(db):      # such as for another name in [tables]
         print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
         return FAILED
-    if missing := adoption.statements(db):
+    if missing := app_gaps.statements(db):
         print(f"the app's own tables lack something: `jobs.py migrate --own-tables` prints the {len(missing)} "
               "statement(s) to run")
         return FAILED
@@ -92,14 +93,14 @@ def _check(db, migrations) -> int:
 
 def _settle_in(session, db) -> None:
     """What an installation needs besides its tables. Each step looks what is there: a kill does no harm."""
-    from ..recipes.spool import database_id, mark_folder
+    from jobs_lib.engines.spool import database_id, mark_folder
 
     folders.installation(session.config.section("core").state_dir)
     mark_folder(session.config.section("spool").dir, database_id(db))
     known = {row["job"] for row in db.query("SELECT job FROM {job_state}")}
     for name in catalogue.names():
         if name not in known:
-            due.first_seen(db, name, session.ports.now())
+            slots.first_seen(db, name, session.ports.now())
     _compile()
 
 

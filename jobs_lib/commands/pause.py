@@ -4,9 +4,9 @@ A run that is on its way is left to end. What a paused job would have done waits
 """
 from __future__ import annotations
 
-from .. import catalogue, clock, schedule
-from ..errors import OK
-from ..text import moment
+from jobs_lib import catalogue, clock, schedule
+from jobs_lib.errors import OK
+from jobs_lib.text import moment
 
 
 def arguments(parser) -> None:

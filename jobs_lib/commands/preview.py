@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 
-from .. import clock, export_token, folders, unsubscribe
-from ..errors import FAILED, OK, JobsError
-from ..mustache import TemplateError, escape
-from ..recipes import letters, notifications
-from ..recipes.export_link import PLACE
-from ..recipes.kinds import KINDS, optional
-from ..recipes.letter_samples import SAMPLES
-from ..text import one_of
+from jobs_lib import clock, folders
+from jobs_lib.errors import FAILED, OK, JobsError
+from jobs_lib.features.exports import download_token
+from jobs_lib.features.exports.link import PLACE
+from jobs_lib.features.notifications import outbox, render, unsubscribe
+from jobs_lib.features.notifications.kinds import KINDS, optional
+from jobs_lib.features.notifications.mustache import TemplateError, escape
+from jobs_lib.features.notifications.samples import SAMPLES
+from jobs_lib.text import one_of
 
 READER = "jane@home.example"
 EXAMPLE = "https://app.example"          # where no [core] app_url is set
@@ -53,12 +54,12 @@ def run(args, make_session, config_path) -> int:
     return FAILED if wrong else OK
 
 
-def _letter(config, kind: str) -> letters.Letter:
+def _letter(config, kind: str) -> render.Letter:
     core, personas = config.section("core"), vars(config.section("personas"))
     known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
-             "signature": letters.signature(personas[KINDS[kind].persona])}
-    letter = letters.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
-    link = export_token.link(config.section("export").url or (known["app_url"] or EXAMPLE) + "/export",
+             "signature": render.signature(personas[KINDS[kind].persona])}
+    letter = render.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
+    link = download_token.link(config.section("export").url or (known["app_url"] or EXAMPLE) + "/export",
                              "a-sample-and-no-token")
     return letter._replace(text=letter.text.replace(PLACE, link), html=letter.html.replace(PLACE, escape(link)))
 
@@ -70,7 +71,7 @@ def _write(session, folder: str, kind: str, letter) -> list[str]:
            "first_attempt_at": now, "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
     url = config.section("notifications").unsubscribe_url
     link = unsubscribe.link(url, b"a preview: no key of yours", 1, kind) if url and optional(kind) else ""
-    content, _ = notifications.compose(row, READER, vars(config.section("personas")), config.section("mail").domain,
+    content, _ = outbox.compose(row, READER, vars(config.section("personas")), config.section("mail").domain,
                                        link)
     names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
     try:

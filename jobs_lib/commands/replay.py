@@ -6,11 +6,14 @@ refused, and so is what has lost its content. The others are put back all the sa
 """
 from __future__ import annotations
 
-from ..errors import FAILED, OK, UsageError
-from ..recipes import forwards, notifications, replay, webhooks
-from ..text import one_of, positive
+from jobs_lib.engines import requeue
+from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.features.forwards import queue as forwards
+from jobs_lib.features.notifications import outbox
+from jobs_lib.features.webhooks import deliveries
+from jobs_lib.text import one_of, positive
 
-KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, notifications, webhooks)}
+KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, deliveries)}
 
 
 def arguments(parser) -> None:
@@ -20,7 +23,7 @@ def arguments(parser) -> None:
     parser.add_argument("ids", metavar="ID", type=positive, nargs="*", help="the rows' ids")
     parser.add_argument("--endpoint", metavar="ID", type=positive,
                         help="instead of ids: all failed deliveries to this endpoint, a row of webhooks")
-    parser.add_argument("--since", metavar="TIME", type=replay.moment,
+    parser.add_argument("--since", metavar="TIME", type=requeue.moment,
                         help="with --endpoint: of the events since then, in UTC, such as '2026-11-24 14:30'")
     parser.add_argument("--json", action="store_true", help="print what was put back and what was refused, and why")
 
@@ -38,7 +41,7 @@ def run(args, make_session, config_path) -> int:
     if args.endpoint is not None:
         return _endpoint(args, session, db, now)
     ids = list(dict.fromkeys(args.ids))
-    refused = db.batch(lambda: replay.put_back(db, kind, session, ids, now))
+    refused = db.batch(lambda: requeue.put_back(db, kind, session, ids, now))
     done = [id for id in ids if id not in refused]
     if args.json:
         session.console.document({"kind": args.kind, "replayed": done, "refused": [
@@ -49,19 +52,19 @@ def run(args, make_session, config_path) -> int:
             session.console.fail(f"{args.kind} {id}: refused, {refused[id]}")
         else:
             session.console.tell(f"{args.kind} {id}: back in the queue, due now")
-    for words in replay.hints(db, kind, session, done, now):
+    for words in requeue.hints(db, kind, session, done, now):
         session.console.tell(words)
     return FAILED if refused else OK
 
 
 def _endpoint(args, session, db, now) -> int:
     """All that failed for one endpoint since a moment."""
-    done = webhooks.failed_since(db, args.endpoint, args.since, now)
+    done = deliveries.failed_since(db, args.endpoint, args.since, now)
     if args.json:
         session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK
     what = "delivery" if len(done) == 1 else "deliveries"
     session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due now")
-    for words in replay.hints(db, KINDS["webhook"], session, done, now):
+    for words in requeue.hints(db, KINDS["webhook"], session, done, now):
         session.console.tell(words)
     return OK

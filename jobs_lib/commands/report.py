@@ -5,8 +5,8 @@ a file that only you can read. `[status] page` has it made anew after each run o
 """
 from __future__ import annotations
 
-from ..errors import OK
-from ..schema import version
+from jobs_lib.database.schema import version
+from jobs_lib.errors import OK
 
 
 def arguments(parser) -> None:
@@ -18,7 +18,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Write or print it."""
-    from .. import publish
+    from jobs_lib.monitoring import publish
 
     session = make_session(config_path)
     db = session.ports.database()

@@ -7,9 +7,10 @@ try at once.
 """
 from __future__ import annotations
 
-from .. import catalogue, clock, schedule
-from ..errors import OK
-from ..recipes.relay import Relay
+from jobs_lib import catalogue, clock, schedule
+from jobs_lib.engines.relay_limits import Relay
+from jobs_lib.errors import OK
+
 from .pause import answer, local, paused_since
 
 MAIL = "mail"

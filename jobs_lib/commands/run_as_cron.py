@@ -9,10 +9,11 @@ import os
 import pwd
 import subprocess
 
-from .. import catalogue
-from ..errors import FAILED, OK, UsageError
-from ..render import crontab
-from ..text import did_you_mean
+from jobs_lib import catalogue
+from jobs_lib.crontab import lines
+from jobs_lib.errors import FAILED, OK, UsageError
+from jobs_lib.text import did_you_mean
+
 from .crontab import place
 
 TICK = "run-due"
@@ -44,9 +45,9 @@ def run(args, make_session, config_path) -> int:
     return OK if ended.returncode == 0 and not ended.stdout else FAILED
 
 
-def command_of(where: crontab.Place, job: str) -> str:
+def command_of(where: lines.Place, job: str) -> str:
     """What cron gives to the shell: the command of a crontab line, in which a percent sign is escaped no more."""
-    return crontab.command(where, job).replace("\\%", "%")
+    return lines.command(where, job).replace("\\%", "%")
 
 
 def started(line: str) -> subprocess.CompletedProcess[str]:

@@ -6,10 +6,22 @@ failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
-from .. import catalogue, due, folders, locks, settings, standing
-from ..errors import CONFIG, FAILED, OK, TERMINATED, Busy, DatabaseError, JobsError, LockHeld, NoAccess
-from ..job import CRON, LAST
-from ..schema import version
+from jobs_lib import catalogue, folders
+from jobs_lib.config import settings
+from jobs_lib.database.schema import version
+from jobs_lib.errors import (
+    CONFIG,
+    FAILED,
+    OK,
+    TERMINATED,
+    Busy,
+    DatabaseError,
+    JobsError,
+    LockHeld,
+    NoAccess,
+)
+from jobs_lib.job import CRON, LAST
+from jobs_lib.runner import locks, slots, standing
 
 NAME = "jobs.py run-due"
 BUSY_JOBS = 2                # that found the database busy, one after the other, before the tick gives up
@@ -30,7 +42,7 @@ def run(args, make_session, config_path) -> int:
     budget = args.budget or session.config.section("core").budget
     results, code = tick(session.config, session.ports, budget.total_seconds(), session.console, repeat=True)
     if args.json:
-        from ..runner import as_json
+        from jobs_lib.runner.runner import as_json
         session.console.document([as_json(result) for result in results])
     return code
 
@@ -66,7 +78,7 @@ def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[l
 
 def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[list[dict], int]:
     """No job can be run. It is raised where it is to be printed; in between the log and the service outside know."""
-    from ..outages import Outages, said
+    from jobs_lib.launch.outages import Outages, said
     if isinstance(error, OSError):
         error = folders.no_access(error)
     met = Outages(config, ports, console, NAME).failed(error, reads)
@@ -78,7 +90,7 @@ def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[l
 
 
 def _log(config, ports, error) -> None:
-    from ..logs import Log
+    from jobs_lib.runner.log import Log
     core = config.section("core")
     log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files, now=ports.now, silent=True,
               job="run-due", run_id=None)
@@ -104,7 +116,7 @@ class _Tick:
         jobs = catalogue.load_all(broken)
         if self.lasting:
             self._back(db)
-        found, problems = due.find(config, jobs, db, ports.now(), due.dead(core, ports), self.budget)
+        found, problems = slots.find(config, jobs, db, ports.now(), slots.dead(core, ports), self.budget)
         for problem in broken + problems:
             console.fail(f"{NAME}: {problem}")
         if not (found or problems or broken):
@@ -118,14 +130,14 @@ class _Tick:
     def _locks(self, results: list[dict]) -> None:
         """Whether a stranger has the lock of a job; or had, and has none any more."""
         if results or standing.LOCKS in self.lasting:
-            from ..outages import Outages
+            from jobs_lib.launch.outages import Outages
             outages = Outages(self.config, self.ports, self.console, NAME)
             if not outages.locks(results) and standing.LOCKS in self.lasting:
                 outages.back([standing.LOCKS])
 
     def _back(self, db) -> None:
         """Which of what lasted is over, now that the lock is taken and the database answers."""
-        from ..outages import Outages
+        from jobs_lib.launch.outages import Outages
         outages = Outages(self.config, self.ports, self.console, NAME)
         outages.back({standing.DATABASE} & {*self.lasting})
         if standing.UNWRITABLE in self.lasting:
@@ -143,7 +155,7 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
     url = config.written("alerts", "ping_url", settings.SECTIONS["alerts"]["ping_url"]).text
     if not url or code == TERMINATED:
         return
-    from .. import pings
+    from jobs_lib.runner import pings
 
     blind = [result["error"] or result["status"] for result in results
              if result["status"] in ("failed", "timeout") and catalogue.load(result["job"]).priority == LAST]
@@ -162,10 +174,11 @@ def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
     theirs = [item for item in found if config.mode(item.job) != CRON and item.job.priority != LAST]
     if not theirs:
         return found, []
-    from .. import shards, workers
-    from ..outages import Outages
+    from jobs_lib import shards
+    from jobs_lib.launch.outages import Outages
+    from jobs_lib.workers import dispatch
     outages = Outages(config, ports, console, NAME)
-    left, problems, package = workers.hand_over(config, [item.job for item in theirs])
+    left, problems, package = dispatch.hand_over(config, [item.job for item in theirs])
     if problems:
         outages.workers(problems)
     elif standing.WORKERS in standing.names(config.section("core")):
@@ -177,10 +190,10 @@ def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
 
 
 def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], int, list[str]]:
-    from .. import runner
-    from ..run_job import publish, show
-    from ..shares import Shares
-    from ..stops import Signals
+    from jobs_lib.launch.by_hand import publish, show
+    from jobs_lib.runner import runner
+    from jobs_lib.runner.limits import Signals
+    from jobs_lib.runner.shares import Shares
 
     end, code = ports.monotonic() + budget, 0
     results: list[dict] = []
@@ -215,7 +228,7 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
         else:
             shares.keep()
     if busy and all(map(runner.found_busy, results)):
-        from ..outages import Outages
+        from jobs_lib.launch.outages import Outages
         barred = Outages(config, ports, console, NAME).busy(busy[-1])
         if barred:
             refused.words.append(busy[-1]["stop_reason"])
@@ -242,8 +255,8 @@ class _Refused:
             return FAILED
         words = str(error)
         if not isinstance(error, JobsError):        # a defect: its place, too
-            from .. import defects
-            from ..config_secrets import secrets
+            from jobs_lib import defects
+            from jobs_lib.config.secrets import secrets
             words = defects.sentence(error, secrets(self._config))
         self.words.append(f"{job.name}: {words}")
         self._console.fail(self.words[-1])
@@ -254,7 +267,7 @@ class _Refused:
         the job that alerts is among them."""
         if not self._files:
             return
-        from ..outages import Outages
+        from jobs_lib.launch.outages import Outages
         alone = any(job.priority == LAST for job, _ in self._files)
         outages = Outages(self._config, self._ports, self._console, NAME)
         if outages.failed(self._files[0][1], alert=alone).say:
@@ -265,7 +278,7 @@ class _Refused:
 def _duration(word: str):
     from argparse import ArgumentTypeError
 
-    from ..options import duration
+    from jobs_lib.config.option_types import duration
     try:
         return duration.parse(word)
     except ValueError as error:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 
-from .. import schedule
-from ..errors import FAILED, OK
-from ..schema import version
+from jobs_lib import schedule
+from jobs_lib.database.schema import version
+from jobs_lib.errors import FAILED, OK
 
 
 def arguments(parser) -> None:
@@ -20,7 +20,7 @@ def arguments(parser) -> None:
 
 def run(args, make_session, config_path) -> int:
     """Print it. 1 when there is a trouble."""
-    from .. import overview
+    from jobs_lib.monitoring import overview
 
     session = make_session(config_path)
     db, now = session.ports.database(), session.ports.now()
@@ -29,9 +29,9 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         session.console.document(found)
     else:
-        from ..console import WIDEST, columns
-        from ..render.paint import Paint
-        from ..render.status import status
+        from jobs_lib.output.console import WIDEST, columns
+        from jobs_lib.output.paint import Paint
+        from jobs_lib.output.status import status
         zone = session.config.section("core").timezone
         session.console.answer(status(found, schedule.zone(zone), zone, min(columns(), WIDEST), Paint(sys.stdout)))
     return FAILED if found["troubles"] else OK

@@ -11,17 +11,18 @@ import os
 import sys
 from importlib.util import find_spec
 
-from .. import access, catalogue, dead_runs, history, runner, schedule, schedule_words
-from ..errors import FAILED, OK, DatabaseError, UsageError
-from ..options import hide_password
-from ..outcome import outcome_words
-from ..ports import copies
-from ..render import trial_words as words
-from ..render.paint import Paint
-from ..render.typed import jobs, shown
-from ..render.words import dry_lines
-from ..schema.version import check
-from ..text import moment, positive
+from jobs_lib import catalogue, schedule, schedule_text
+from jobs_lib.config.option_types import hide_password
+from jobs_lib.database import copies
+from jobs_lib.database.schema.version import check
+from jobs_lib.errors import FAILED, OK, DatabaseError, UsageError
+from jobs_lib.output import trial as words
+from jobs_lib.output.paint import Paint
+from jobs_lib.output.tables import dry_lines
+from jobs_lib.output.typed import jobs, shown
+from jobs_lib.runner import access, dead_runs, history, runner
+from jobs_lib.runner.outcome import outcome_words
+from jobs_lib.text import moment, positive
 
 MAX_SIZE = "1GB"
 
@@ -46,7 +47,7 @@ def arguments(parser) -> None:
 def _size(word: str) -> int:
     from argparse import ArgumentTypeError
 
-    from ..options import size
+    from jobs_lib.config.option_types import size
     try:
         return size.parse(word)
     except ValueError as error:
@@ -108,7 +109,7 @@ class Trial:
 
     def sandbox(self, make_session) -> int:
         """The real run on a copy, and what it changed there."""
-        from ..sandbox import Sandbox, remove_left_over, size_words
+        from jobs_lib.launch.sandbox import Sandbox, remove_left_over, size_words
 
         if removed := remove_left_over():
             self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: killed before the end.")
@@ -157,7 +158,7 @@ class Trial:
         core, now = config.section("core"), self.session.ports.now()
         zone, options = schedule.zone(core.timezone), config.job(job)
         state, last, database = self._state()
-        when = f"{schedule_words.words(options.schedule)} ({core.timezone}); "
+        when = f"{schedule_text.words(options.schedule)} ({core.timezone}); "
         if not options.enabled:
             when += f"not by itself: [{job.name}] enabled = no"
         elif state and state["paused_at"]:

@@ -6,12 +6,12 @@ the same. Both run until they are stopped, by SIGTERM most often: see docs/worke
 """
 from __future__ import annotations
 
-from jobs_lib import perform as runs
-
-from .. import catalogue, workers
-from ..errors import UsageError
-from ..job import CRON, MODES, PRIORITIES
-from ..text import at_most, one_of
+from jobs_lib import catalogue
+from jobs_lib.errors import UsageError
+from jobs_lib.job import CRON, MODES, PRIORITIES
+from jobs_lib.launch import worker as runs
+from jobs_lib.text import at_most, one_of
+from jobs_lib.workers import dispatch
 
 MOST_PROCESSES = 64
 
@@ -35,7 +35,7 @@ def run(args, make_session, config_path) -> int:
     jobs = catalogue.load_all()
     config.check(jobs)
     mode = args.engine or _only_engine(config, jobs)
-    engine, queues = workers.engine(mode), workers.queues(config)
+    engine, queues = dispatch.engine(mode), dispatch.queues(config)
     if args.scheduler:
         return engine.scheduler(config, queues[0])
     wanted = [word.strip() for word in args.priorities.split(",")]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import signal
 import time
 
-from ..errors import ConfigError, DatabaseError, JobsError, Missing, Stopped
-from ..findings import Finding, note, warning
-from ..samples import text
+from jobs_lib.errors import ConfigError, DatabaseError, JobsError, Missing, Stopped
+from jobs_lib.masking import text
+from jobs_lib.output.findings import Finding, note, warning
+
 from .masks import Masks
 
 AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers", "runs")

@@ -4,11 +4,12 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 
-from .. import config_check, settings
-from ..config import CONFIG_VARIABLE
-from ..findings import note, ok, problem, run, warning
-from ..options import show_duration
-from . import NothingToAsk
+from jobs_lib.config import settings
+from jobs_lib.config.loader import CONFIG_VARIABLE
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.output.findings import note, ok, problem, run, warning
+
+from . import NothingToAsk, configuration
 
 HOSTS_PATIENCE = timedelta(minutes=5)    # after which many hosts kill a process
 SWEPT = {"[spool] dir", "[export] dir"}  # what no row names is removed from these
@@ -19,13 +20,13 @@ def mistakes(patient):
     config = patient.config
     if config is None:
         raise NothingToAsk
-    wrong = config_check.problems(config, patient.jobs)
-    told = [*config_check.readable(config), *config_check.open_exports(config),
-            *config_check.changeable(config)]                                   # doctor/files.py tells of them
+    wrong = configuration.problems(config, patient.jobs)
+    told = [*configuration.readable(config), *configuration.open_exports(config),
+            *configuration.changeable(config)]                                   # doctor/files.py tells of them
     for words in wrong:
         yield problem(words, "What needs this section does not run.",
                       f"Correct it in {config.path}; `jobs.py config check` looks at all of it again.")
-    for words in config_check.warnings(config, patient.jobs):
+    for words in configuration.warnings(config, patient.jobs):
         if not config.sources.found and config.path in words:
             say = note if _set_otherwise(config) else warning
             yield say(words, "Most of all [mail] and [core] database have no default that fits you.",
@@ -39,14 +40,14 @@ def mistakes(patient):
 
 def _set_otherwise(config) -> bool:
     """Whether .env or the environment sets something: then a config.ini is not missed."""
-    return any(name.startswith(config_check.PREFIX) and name != CONFIG_VARIABLE
+    return any(name.startswith(configuration.PREFIX) and name != CONFIG_VARIABLE
                for name in (*config.sources.environ, *config.sources.dotenv))
 
 
 def odd_jobs(patient):
     """What a job's section says and is rarely meant: the same that `config check` tells of."""
     for job in patient.jobs:
-        for what, why, mend in config_check.odd_options(job, patient.job(job)):
+        for what, why, mend in configuration.odd_options(job, patient.job(job)):
             yield warning(what, why, mend)
 
 

@@ -6,11 +6,14 @@ from collections import Counter
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
-from .. import clock, due, schedule, stored
-from ..findings import note, ok, problem, run, warning
-from ..installed_crontab import ours
-from ..overdue import past, waiting
-from ..text import span
+from jobs_lib import clock, schedule
+from jobs_lib.crontab.installed import ours
+from jobs_lib.database import stored
+from jobs_lib.monitoring.overdue import past, waiting
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.runner import slots
+from jobs_lib.text import span
+
 from . import NothingToAsk
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"
@@ -55,7 +58,7 @@ def _last_tick(patient) -> datetime | None:
 
 def _known_since(patient) -> datetime | None:
     rows = patient.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
-    return min((since for row in rows if row["due_after"] != due.OFF and (since := stored.time(row["due_after"]))),
+    return min((since for row in rows if row["due_after"] != slots.OFF and (since := stored.time(row["due_after"]))),
                default=None)
 
 

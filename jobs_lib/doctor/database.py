@@ -5,12 +5,13 @@ import os
 import time
 from contextlib import suppress
 
-from ..adoption import concerned
-from ..errors import Busy, DatabaseError, JobsError, Missing, Stopped
-from ..findings import note, ok, problem, run, warning
-from ..ports import dialects
-from ..recipes.spool import need_folder
-from ..schema import compare, migrations, version
+from jobs_lib.database import dialects
+from jobs_lib.database.schema import compare, migrations, version
+from jobs_lib.engines.spool import need_folder
+from jobs_lib.errors import Busy, DatabaseError, JobsError, Missing, Stopped
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.runner.table_gaps import concerned
+
 from . import NothingToAsk, holders
 from .network import resolve
 

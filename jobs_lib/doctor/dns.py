@@ -4,10 +4,11 @@ from __future__ import annotations
 from datetime import timedelta
 from types import SimpleNamespace
 
-from ..errors import JobsError
-from ..findings import ok, problem, run, warning
-from ..ports.dns import NXDOMAIN, UNKNOWN, open_resolver
-from ..recipes.domain_checks import unset
+from jobs_lib.errors import JobsError
+from jobs_lib.features.domains.records import unset
+from jobs_lib.output.findings import ok, problem, run, warning
+from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN, open_resolver
+
 from . import NothingToAsk
 
 SECONDS = 3

@@ -8,14 +8,16 @@ import stat
 import tempfile
 from datetime import datetime, timedelta, timezone
 
-from .. import access, settings
-from ..config_check import readable
-from ..findings import note, ok, problem, run, warning
-from ..folders import HTACCESS
-from ..ports import dialects
-from ..writable import open_to_others
+from jobs_lib.config import settings
+from jobs_lib.database import dialects
+from jobs_lib.folders import HTACCESS
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.runner import access
+
 from . import NothingToAsk
+from .configuration import readable
 from .mounts import NETWORK, file_system
+from .writable import open_to_others
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # What hosts call the folder whose files the web server hands out. /var/www and /srv/www only hold such folders.

@@ -4,10 +4,12 @@ from __future__ import annotations
 import os
 from collections import namedtuple
 
-from .. import history, locks, shards, stored
-from ..errors import JobsError
-from ..folders import user_name
-from ..job import CRON
+from jobs_lib import shards
+from jobs_lib.database import stored
+from jobs_lib.errors import JobsError
+from jobs_lib.folders import user_name
+from jobs_lib.job import CRON
+from jobs_lib.runner import history, locks
 
 LOCKS = "/proc/locks"
 TICK = "run-due"

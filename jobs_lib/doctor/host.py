@@ -11,11 +11,11 @@ import sys
 from collections import namedtuple
 
 import jobs_lib
+from jobs_lib.database import dialects
+from jobs_lib.errors import DatabaseError, JobsError
+from jobs_lib.output.findings import note, ok, problem, run, warning
 
-from ..errors import DatabaseError, JobsError
-from ..findings import note, ok, problem, run, warning
-from ..ports import dialects
-from ..writable import run_as
+from .writable import run_as
 
 Package = namedtuple("Package", "module name least purpose needed surely")
 Package.__doc__ = "`needed`: whether this installation may need it; `surely`: whether it does, so that it is a problem."

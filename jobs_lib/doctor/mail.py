@@ -5,9 +5,10 @@ import os
 import time
 from collections import namedtuple
 
-from .. import clock
-from ..findings import note, ok, problem, run, warning
-from ..ports.smtp_probe import probe
+from jobs_lib import clock
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.ports.mail.smtp_probe import probe
+
 from . import NothingToAsk
 from .network import resolve
 

@@ -1,8 +1,8 @@
 """No secret of the configuration in what is told, whoever's words it is in."""
 from __future__ import annotations
 
-from ..config_secrets import secrets
-from ..options import STARS
+from jobs_lib.config.option_types import STARS
+from jobs_lib.config.secrets import secrets
 
 
 class Masks:

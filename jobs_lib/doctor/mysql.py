@@ -1,9 +1,9 @@
 """A MariaDB or MySQL server as `jobs.py doctor` sees it: version, settings of our connection, limits, tables."""
 from __future__ import annotations
 
-from jobs_lib.findings import note, ok, problem, run, warning
-from jobs_lib.ports.dialects import mysql
-from jobs_lib.schema import NAMES
+from jobs_lib.database.dialects import mysql
+from jobs_lib.database.schema import NAMES
+from jobs_lib.output.findings import note, ok, problem, run, warning
 
 FLOORS = {"MariaDB": (10, 3), "MySQL": (5, 7)}
 CLOCK_SECONDS = 5

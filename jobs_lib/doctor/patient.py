@@ -7,8 +7,10 @@ from contextlib import suppress
 from datetime import timedelta
 from types import SimpleNamespace
 
-from .. import catalogue, clock, settings
-from ..errors import ConfigError, DatabaseError
+from jobs_lib import catalogue, clock
+from jobs_lib.config import settings
+from jobs_lib.errors import ConfigError, DatabaseError
+
 from . import NothingToAsk
 
 MOUNTS = "/proc/mounts"
@@ -21,7 +23,7 @@ class Patient:
     config   None when there is no such file         script   jobs.py, home: its folder
     jobs     every job that can be loaded            broken   why others cannot, a sentence each
     now      the present second in UTC               mounts   /proc/mounts, or what a test puts there
-    crontab  a function that returns the lines of this user's crontab; see installed_crontab.py
+    crontab  a function that returns the lines of this user's crontab; see crontab/installed.py
     """
 
     def __init__(self, config, script: str, *, now=None, mounts: str | None = None, crontab=None) -> None:
@@ -95,7 +97,7 @@ class Patient:
 
     def connect(self):
         """Connect now; DatabaseError says why not."""
-        from ..ports.db import connect
+        from jobs_lib.database.connection import connect
 
         core = self.section("core")
         names: dict = {"tables": {}, "columns": {}}
@@ -129,7 +131,7 @@ class Patient:
     def crontab(self):
         """(the text of this user's crontab or None, why there is none)."""
         if self._crontab is None:
-            from ..installed_crontab import read
+            from jobs_lib.crontab.installed import read
             self._crontab = read
         return self._crontab()
 

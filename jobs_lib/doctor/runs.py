@@ -5,9 +5,12 @@ import time
 from collections import Counter
 from datetime import timedelta
 
-from .. import clock, clock_doubt, history, stored
-from ..findings import note, ok, problem, run, warning
-from ..options import show_duration
+from jobs_lib import clock
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.database import stored
+from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.runner import clock_doubt, history
+
 from . import holders
 
 LOOKED_BACK = timedelta(days=14)

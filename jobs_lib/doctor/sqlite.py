@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 
-from jobs_lib.findings import ok, problem, run, warning
+from jobs_lib.output.findings import ok, problem, run, warning
 
 FLOOR = (3, 26)
 LARGEST_CHECKED = 64 * 1024 ** 2         # bytes: what is read through in a moment

@@ -3,12 +3,13 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlsplit
 
-from .. import workers
-from ..config_check import LOOPBACK
-from ..errors import JobsError
-from ..findings import ok, problem, run, warning
-from ..job import CRON
+from jobs_lib.errors import JobsError
+from jobs_lib.job import CRON
+from jobs_lib.output.findings import ok, problem, run, warning
+from jobs_lib.workers import dispatch
+
 from . import NothingToAsk
+from .configuration import LOOPBACK
 
 USUAL = "guest"                  # RabbitMQ's user and password of the first day
 SECURE = ("rediss", "amqps")
@@ -25,9 +26,9 @@ def broker(patient):
         for url in getattr(patient.section("worker"), option).split(";"):
             yield from _open(option, url)
         try:
-            workers.engine(mode).enqueue(config, [])
+            dispatch.engine(mode).enqueue(config, [])
             yield ok(f"the broker of mode = {mode} is there")
-        except workers.BrokerAway as error:
+        except dispatch.BrokerAway as error:
             what = "runs their jobs itself" if patient.section("worker").fallback == CRON else "lets their jobs wait"
             yield problem(f"The workers' broker cannot be used: {error}", f"Meanwhile `run-due` {what}.",
                           run("Start it, or mend [worker] in config.ini. Or do without:", "[core]", "mode = cron"))

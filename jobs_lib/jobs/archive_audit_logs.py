@@ -13,8 +13,8 @@ A file that was not verified yet is thrown away by the next run, which begins it
 """
 from __future__ import annotations
 
-from ..recipes.retention import Purge, keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.engines.purge import Purge, keep, purge
+from jobs_lib.engines.rules import Rule
 
 
 class _Archive(Purge):
@@ -23,26 +23,26 @@ class _Archive(Purge):
     def __call__(self, ctx) -> dict:
         counts = super().__call__(ctx)
         if "expired" in counts and not ctx.dry_run and not ctx.should_stop():
-            from ..recipes.archive_leftovers import remember
+            from jobs_lib.features.archives.recover import remember
             remember(ctx)               # last: the engine writes down its own options just before
         return counts
 
     def show(self, ctx, chosen, trouble: str | None) -> dict:
         archived = {}
         if ctx.section("archive").store:
-            from ..recipes.archive_preview import preview
+            from jobs_lib.features.archives.preview import preview
             archived = preview(ctx, chosen)
         else:
-            from ..recipes.archive_files import lost
+            from jobs_lib.features.archives.catalogue import lost
             trouble = trouble or lost(ctx)
         return {**archived, **super().show(ctx, chosen, trouble)}
 
     def delete(self, ctx, chosen) -> dict:
         if not ctx.section("archive").store:
-            from ..recipes.archive_files import go_without
+            from jobs_lib.features.archives.catalogue import go_without
             go_without(ctx)
             return super().delete(ctx, chosen)
-        from ..recipes.archive import archive
+        from jobs_lib.features.archives.run import archive
         return archive(ctx, chosen)
 
 

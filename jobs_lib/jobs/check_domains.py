@@ -14,9 +14,9 @@ Killed at any point: each domain's result is one commit, with its notice; the ot
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import AUDITS, NOTIFIES, declare
-from ..options import Option, argument
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option, argument
+from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
@@ -42,11 +42,11 @@ from ..options import Option, argument
 )
 def job(ctx):
     """Ask, judge, store, tell."""
-    from ..recipes import domains
+    from jobs_lib.features.domains import check
 
     if ctx.dry_run:
-        return domains.preview(ctx)
+        return check.preview(ctx)
     counts = ctx.counts
     counts.update(checked=0, verified=0, warned=0, failed=0, unknown=0)
-    domains.check_due(ctx, counts)
+    check.check_due(ctx, counts)
     return counts

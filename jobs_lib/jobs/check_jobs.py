@@ -13,9 +13,9 @@ come twice.
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import declare
-from ..options import argument
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import argument
+from jobs_lib.job import declare
 
 
 @declare(
@@ -30,13 +30,13 @@ from ..options import argument
 )
 def job(ctx):
     """Look at everything, and tell what was not told yet."""
-    from ..recipes import alerting
+    from jobs_lib.monitoring import alerts
 
     if ctx.dry_run:
-        return alerting.preview_test(ctx) if getattr(ctx.options, "try") else alerting.preview(ctx)
+        return alerts.preview_test(ctx) if getattr(ctx.options, "try") else alerts.preview(ctx)
     counts = ctx.counts
     if getattr(ctx.options, "try"):
-        alerting.test(ctx, counts)
+        alerts.test(ctx, counts)
     else:
-        alerting.check(ctx, counts)
+        alerts.check(ctx, counts)
     return counts

@@ -17,9 +17,9 @@ Killed at any point: the rows of a user and the notice that tells of them are on
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import NOTIFIES, declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import NOTIFIES, declare
 
 
 def _threshold(value: str) -> tuple:
@@ -60,7 +60,7 @@ _LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle",
 )
 def job(ctx):
     """Page after page of users who have a limit."""
-    from ..recipes import thresholds
+    from jobs_lib.features.usage import thresholds
 
     counts = ctx.counts
     counts.update(users=0, events=0, notices=0)

@@ -16,14 +16,14 @@ comes last, so the next run finds the account and goes on.
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..errors import JobsError
-from ..job import declare
-from ..options import Option, argument
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option, argument
+from jobs_lib.errors import JobsError
+from jobs_lib.job import declare
 
 
 def _tables() -> str:
-    from ..recipes.cascade import works_on
+    from jobs_lib.features.accounts.cascade import works_on
     return works_on() + """
         users: id email name status created_at deleted_at
         aliases: active
@@ -51,27 +51,27 @@ def _tables() -> str:
 )
 def job(ctx):
     """Shut what is new, delete what is due, then what came in late."""
-    from ..recipes import accounts, deletion, deletion_record, latecomers, revocation
-    from ..recipes.retention import Known, SafetyStop, refuse
+    from jobs_lib.engines.purge import Known, SafetyStop, refuse
+    from jobs_lib.features.accounts import deleted, erase, ledger, orphans, revoke
 
     known = Known(ctx, {})
     if ctx.dry_run:
-        from ..recipes.deletion_preview import preview
+        from jobs_lib.features.accounts.preview import preview
         return preview(ctx, known)
     counts = ctx.counts
     counts.update(revoked=0, erased=0, notices=0, rows=0, files=0, bytes_freed=0)
-    pace = accounts.pace(ctx)
-    unread = deletion_record.reapply(ctx, counts) if ctx.options.reapply else ""
-    if not revocation.revoke_all(ctx, counts, pace):
+    pace = deleted.pace(ctx)
+    unread = ledger.reapply(ctx, counts) if ctx.options.reapply else ""
+    if not revoke.revoke_all(ctx, counts, pace):
         return counts
     if not ctx.may_expire():                # those that are new are shut all the same
         return counts
-    going = deletion.due(ctx)
+    going = erase.due(ctx)
     # What is suspicious stops the run at its end only: late rows have nothing to do with it.
-    trouble = deletion.trouble(ctx, known, going)
+    trouble = erase.trouble(ctx, known, going)
     try:
-        if trouble or deletion.erase_all(ctx, known, going, counts, pace):
-            latecomers.erase_all(ctx, known, counts, pace)
+        if trouble or erase.erase_all(ctx, known, going, counts, pace):
+            orphans.erase_all(ctx, known, counts, pace)
     except SafetyStop as error:             # `--yes` is for all that a run has told of: so it tells of all
         trouble = f"{trouble}. {error}" if trouble else str(error)
     if trouble:

@@ -14,9 +14,9 @@ has exactly one row for each time it ended, and is told of at most once.
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import AUDITS, NOTIFIES, declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
@@ -35,8 +35,8 @@ from ..options import Option
 )
 def job(ctx):
     """First what has ended, then what is about to."""
-    from ..recipes import aliases
-    from ..recipes.reminders import remind
+    from jobs_lib.features.expiry import aliases
+    from jobs_lib.features.notifications.reminders import remind
 
     counts = ctx.counts
     counts.update(expired=0, notices=0)

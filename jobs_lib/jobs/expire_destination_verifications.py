@@ -14,9 +14,9 @@ tokens and its audit row.
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import AUDITS, NOTIFIES, declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
@@ -42,9 +42,9 @@ from ..options import Option
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
-    from ..recipes import destinations
-    from ..recipes.retention import Purge
-    from ..recipes.rules import Rule
+    from jobs_lib.engines.purge import Purge
+    from jobs_lib.engines.rules import Rule
+    from jobs_lib.features.expiry import destinations
 
     counts = ctx.counts
     Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)

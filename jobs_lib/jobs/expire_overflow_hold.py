@@ -13,21 +13,21 @@ and none goes unannounced. Rows go in small commits and files after them, as in 
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import NOTIFIES
-from ..options import Option
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
+from jobs_lib.job import NOTIFIES
 
 
 def _warn(ctx) -> dict:
-    from ..recipes import overflow
-    return overflow.warn(ctx)
+    from jobs_lib.features.expiry import overflow_hold
+    return overflow_hold.warn(ctx)
 
 
 def _told(ctx) -> tuple[str, dict]:
-    from ..recipes import overflow
-    return overflow.told(ctx)
+    from jobs_lib.features.expiry import overflow_hold
+    return overflow_hold.told(ctx)
 
 
 job = purge(

@@ -13,13 +13,13 @@ begins it anew; an export that was finished and not yet stored as `ready` is mad
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import declare
 
 
 def _tables() -> str:
-    from ..recipes.export_write import works_on
+    from jobs_lib.features.exports.writer import works_on
     return works_on() + """
         export_requests: progress file_name sha256 token_hash token_nonce claim_token claim_run lease_until
     """
@@ -39,18 +39,17 @@ def _tables() -> str:
 )
 def job(ctx):
     """Expire what is over, then make what waits."""
-    from ..recipes import export_files as files
-    from ..recipes import exports
+    from jobs_lib.features.exports import files, requests
 
     if ctx.dry_run:
-        from ..recipes.export_preview import preview
+        from jobs_lib.features.exports.preview import preview
         return preview(ctx)
     counts = ctx.counts
     counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
-    exports.recover(ctx, counts)
-    exports.expire(ctx, counts)
+    requests.recover(ctx, counts)
+    requests.expire(ctx, counts)
     files.check(ctx)
-    if exports.is_any_waiting(ctx):
-        from ..recipes.export_run import make_all
+    if requests.is_any_waiting(ctx):
+        from jobs_lib.features.exports.run import make_all
         make_all(ctx, counts)
     return counts

@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..recipes.retention import keep, purge
-from ..recipes.rules import PRESENT, Rule
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import PRESENT, Rule
 
 DAY = timedelta(days=1)
 

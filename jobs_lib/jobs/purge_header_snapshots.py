@@ -12,9 +12,9 @@ Killed at any point: rows go in small commits, and the next run looks again and 
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import declare
 
 
 @declare(
@@ -35,12 +35,12 @@ from ..options import Option
 )
 def job(ctx):
     """Take the shorter of the two retentions, and delete what is past it or has no log row."""
-    from ..recipes import snapshots
+    from jobs_lib.features.message_logs import header_snapshots
 
     own, other = ctx.options.keep, ctx.options_of("purge_message_logs")
     logs = other.keep if other.enabled else None
     if own is None or (own == "" and logs is None):
-        return snapshots.purge(ctx, None, "")
+        return header_snapshots.purge(ctx, None, "")
     if own == "" or (logs is not None and logs <= own):
-        return snapshots.purge(ctx, logs, "[purge_message_logs] keep")
-    return snapshots.purge(ctx, own, "[purge_header_snapshots] keep")
+        return header_snapshots.purge(ctx, logs, "[purge_message_logs] keep")
+    return header_snapshots.purge(ctx, own, "[purge_header_snapshots] keep")

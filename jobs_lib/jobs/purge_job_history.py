@@ -10,9 +10,9 @@ Killed at any point: each batch is one commit, and the next run finds what is le
 """
 from __future__ import annotations
 
-from .. import clock
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib import clock
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 

@@ -11,17 +11,17 @@ not at all, and the next run goes on with what is left.
 """
 from __future__ import annotations
 
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
 
 
 def _totals(db, rows) -> None:
-    from ..recipes.log_retention import keep_totals
+    from jobs_lib.features.message_logs.retention import keep_totals
     keep_totals(db, rows)
 
 
 def _of_owners(ctx):
-    from ..recipes.log_retention import of_owners
+    from jobs_lib.features.message_logs.retention import of_owners
     return of_owners(ctx)
 
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
 
-REMOVALS = timedelta(days=60)       # longer than a notice of a removal counts (recipes/destinations.py)
+REMOVALS = timedelta(days=60)       # longer than a notice of a removal counts (features/expiry/destinations.py)
 
 
 def _announces_nothing(ctx) -> tuple[str, dict]:

@@ -8,8 +8,8 @@ Killed at any point: each batch is one commit, and the next run finds what is le
 """
 from __future__ import annotations
 
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="sessions", schedule="23 2 * * *",

@@ -11,8 +11,8 @@ most a hundred files are left without a row, for a later run to find.
 """
 from __future__ import annotations
 
-from ..recipes.retention import keep, purge
-from ..recipes.rules import Rule
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",

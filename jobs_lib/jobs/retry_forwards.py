@@ -11,9 +11,9 @@ Killed at any point: nothing is lost, and at most the one message that was on th
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import NAMES_FILES, NOTIFIES, declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 
 
 @declare(
@@ -38,16 +38,17 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""
-    from ..recipes import forwards, spool
+    from jobs_lib.engines import spool
+    from jobs_lib.features.forwards import queue
 
     spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
-        return forwards.preview(ctx)
+        return queue.preview(ctx)
     counts = ctx.counts
     counts.update(sent=0, retried=0, failed=0)
-    forwards.drop_sent_files(ctx, counts)
-    trouble = forwards.send_due(ctx, counts)
-    forwards.tell_owners(ctx, counts)
+    queue.drop_sent_files(ctx, counts)
+    trouble = queue.send_due(ctx, counts)
+    queue.tell_owners(ctx, counts)
     if trouble:
         raise trouble
     return counts

@@ -13,9 +13,9 @@ Killed at any point: nothing is lost, and at most the requests in flight are sen
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import AUDITS, NOTIFIES, declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import AUDITS, NOTIFIES, declare
 
 
 @declare(
@@ -41,6 +41,6 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due."""
-    from ..recipes import webhook_run, webhooks
+    from jobs_lib.features.webhooks import deliveries, run
 
-    return webhooks.preview(ctx) if ctx.dry_run else webhook_run.send_due(ctx)
+    return deliveries.preview(ctx) if ctx.dry_run else run.send_due(ctx)

@@ -15,9 +15,9 @@ with the days that are left. Rows that show old numbers are put right by then, n
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import declare
-from ..options import Option, argument
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option, argument
+from jobs_lib.job import declare
 
 
 @declare(
@@ -41,6 +41,6 @@ from ..options import Option, argument
 )
 def job(ctx):
     """Find the days that are due, add each up, and delete what is past its time."""
-    from ..recipes import rollup
+    from jobs_lib.features.usage import rollup
 
     return rollup.preview(ctx) if ctx.dry_run else rollup.run(ctx)

@@ -12,9 +12,9 @@ Message-ID.
 """
 from __future__ import annotations
 
-from .. import options as kind
-from ..job import declare
-from ..options import Option
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
+from jobs_lib.job import declare
 
 
 @declare(
@@ -38,14 +38,16 @@ from ..options import Option
 )
 def job(ctx):
     """Send what is due."""
-    from ..recipes import export_link, kinds, mail_queues, mailing, notifications
+    from jobs_lib.engines import mail_queues, mail_sending
+    from jobs_lib.features.exports import link
+    from jobs_lib.features.notifications import kinds, outbox
 
-    queue, notices = mail_queues.notices(ctx), notifications.Notices(ctx, {kinds.EXPORT_READY: export_link})
+    queue, notices = mail_queues.notices(ctx), outbox.Notices(ctx, {kinds.EXPORT_READY: link})
     if ctx.dry_run:
-        return mailing.preview(ctx, queue, notices)
+        return mail_sending.preview(ctx, queue, notices)
     counts = ctx.counts
     counts.update(sent=0, retried=0, failed=0)
-    trouble = mailing.send_due(ctx, counts, queue, notices)
+    trouble = mail_sending.send_due(ctx, counts, queue, notices)
     if trouble:
         raise trouble
     return counts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import namedtuple
 
-from ..errors import JobsError
+from jobs_lib.errors import JobsError
 
 Answer = namedtuple("Answer", "outcome records why", defaults=((), ""))
 Answer.__doc__ = """What came of one question.

@@ -23,7 +23,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
+from jobs_lib.database.connection import connect
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import bulk
 from tests.support.service import ROOT, Service

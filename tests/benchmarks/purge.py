@@ -29,7 +29,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from jobs_lib.ports.db import connect
+from jobs_lib.database.connection import connect
 from tests.benchmarks.purge_cases import CASES, Case
 from tests.benchmarks.purge_figures import ARCHIVER, compare_sizes, show
 from tests.benchmarks.purge_tables import Files, Server

@@ -15,12 +15,14 @@ from datetime import datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
 
-from jobs_lib import catalogue, clock, config, runner
-from jobs_lib.console import Console
-from jobs_lib.ports import Ports
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes.retention import keep, purge
-from jobs_lib.recipes.rules import Rule
+from jobs_lib import catalogue, clock
+from jobs_lib.config import loader
+from jobs_lib.database.connection import connect
+from jobs_lib.engines.purge import keep, purge
+from jobs_lib.engines.rules import Rule
+from jobs_lib.output.console import Console
+from jobs_lib.runner import runner
+from jobs_lib.runner.resources import Ports
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 OTHERS_STAY = 1000                      # one audit row in so many of the old ones is critical
@@ -49,7 +51,7 @@ def ours(job, url: str, folder: str, sections: str = "") -> None:
     """A job through the runner, until it has nothing left to do."""
     path = Path(folder) / "config.ini"
     path.write_text(f"[core]\ndatabase = {url}\nstate_dir = {folder}/state\nlog_dir = {folder}/log\n{sections}")
-    settings = config.load(str(path), beside=folder, environ={})
+    settings = loader.load(str(path), beside=folder, environ={})
     ports = Ports(settings)
     ports.now = lambda: NOW
     status = "partial"

@@ -5,9 +5,9 @@ import os
 import shutil
 import time
 
-from jobs_lib.ports.db import connect
-from jobs_lib.schema import NAMES
-from jobs_lib.schema.migrations import migrate
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import NAMES
+from jobs_lib.database.schema.migrations import migrate
 from tests.benchmarks.purge_cases import NOW, Case
 from tests.support.databases import bulk
 

@@ -15,16 +15,19 @@ import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
-from jobs_lib import catalogue, config, queue_health
-from jobs_lib.recipes import mail_queues, webhooks
-from jobs_lib.recipes.queue import COUNTED, Worker
+from jobs_lib import catalogue
+from jobs_lib.config import loader
+from jobs_lib.engines import mail_queues
+from jobs_lib.engines.queue import COUNTED, Worker
+from jobs_lib.features.webhooks import deliveries
+from jobs_lib.monitoring import queues
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import NOW, bulk, migrated
 from tests.support.plans import analyse
 
 PAST, LATER = "2026-11-24 12:00:00", "2026-11-24 15:00:00"
 QUEUES = {"failed_emails": ("retry_forwards", mail_queues.forwards), "notifications": (
-    "send_notifications", mail_queues.notices), "webhook_deliveries": ("retry_webhooks", webhooks.queue)}
+    "send_notifications", mail_queues.notices), "webhook_deliveries": ("retry_webhooks", deliveries.queue)}
 COLUMNS = {"failed_emails": {"alias_id": 1, "envelope_to": "to@home.example", "raw_path": "one.eml"},
            "notifications": {"kind": "overflow_warning", "to_email": "to@home.example"},
            "webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}
@@ -74,7 +77,7 @@ def measure(db, table: str, claims: int) -> dict[str, float]:
     found["first"] = timed(lambda: (running.append(worker(db, table)), claim()), claims, lambda: running[-1].release())
     taken = taken[:claims]
     found["count"] = timed(lambda: worker(db, table).count_due(COUNTED), 3)
-    found["depth"] = timed(lambda: queue_health.unfinished(db, table), 3)
+    found["depth"] = timed(lambda: queues.unfinished(db, table), 3)
     reached = [number for number, owners in enumerate(taken, 1) if 9_000_000 in owners]
     found["reached"] = reached[0] if reached else 0
     return found
@@ -153,7 +156,7 @@ OPTIONS: dict = {}
 def load_options() -> None:
     """The jobs' own defaults."""
     with tempfile.TemporaryDirectory() as folder:
-        defaults = config.load(None, beside=folder, environ={})
+        defaults = loader.load(None, beside=folder, environ={})
         OPTIONS.update({job: defaults.job(catalogue.load(job)) for job, _ in QUEUES.values()})
 
 

@@ -22,7 +22,7 @@ from datetime import timedelta
 from statistics import median
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
+from jobs_lib.database.connection import connect
 from tests.benchmarks.purge import DURABLE
 from tests.servers import mariadb
 from tests.support.databases import bulk

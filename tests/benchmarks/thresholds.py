@@ -17,7 +17,7 @@ import time
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.recipes import billing, thresholds
+from jobs_lib.features.usage import billing, thresholds
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import bulk
 from tests.support.plans import analyse

@@ -19,7 +19,6 @@ from pathlib import Path
 
 from aiosmtpd.controller import Controller
 
-from tests.adapters.conftest import end
 from tests.benchmarks.forwards import CONTENT
 from tests.servers.brokers import RabbitMQ, Redis
 from tests.servers.mariadb import MariaDB
@@ -27,6 +26,7 @@ from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.service import Service
+from tests.workers.conftest import end
 
 LATENCY = 0.05
 WRITES = ("Com_insert", "Com_update", "Com_delete", "Com_commit")

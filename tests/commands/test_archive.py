@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.recipes import archive_format as form
+from jobs_lib.features.archives import format as form
 from tests.support.line import Line
 from tests.support.service import ROOT, Service
 

@@ -58,7 +58,8 @@ def test_a_zip_has_all_of_it_in_one_folder(archive):                # R65
     names = zipfile.ZipFile(archive).namelist()
     assert {name.partition("/")[0] for name in names} == {"jobs"}
     for needed in ("jobs.py", "jobs.pyz", ".htaccess", "config.ini.example", "crontab.txt", "docs/install.md",
-                   "jobs_lib/cli.py", "jobs_lib/templates/layout.html", "vendor/pymysql/__init__.py",
+                   "jobs_lib/cli/main.py", "jobs_lib/features/notifications/templates/layout.html",
+                   "vendor/pymysql/__init__.py",
                    "vendor/dotenv/__init__.py", "vendor/dns/resolver.py"):
         assert f"jobs/{needed}" in names
     assert [name for name in names if "__pycache__" in name or "tests/" in name or name.endswith(".pyc")] == []

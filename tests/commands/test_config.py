@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, settings
+from jobs_lib import catalogue
+from jobs_lib.config import settings
 from tests.support.line import ROOT, Line
 
 FINE = """\

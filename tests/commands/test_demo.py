@@ -21,13 +21,13 @@ import dkim
 import pytest
 
 from jobs_lib import catalogue, clock
+from jobs_lib.database.connection import connect
+from jobs_lib.demo import domains, hooks, letters, nameserver, signed
+from jobs_lib.demo import text as sample_words
+from jobs_lib.demo.messages import MESSAGES, raw
+from jobs_lib.demo.receiver import is_genuine
+from jobs_lib.demo.service import ROWS
 from jobs_lib.errors import JobsError
-from jobs_lib.ports.db import connect
-from jobs_lib.render import sample_words
-from jobs_lib.sample import domains, hooks, letters, nameserver, signed
-from jobs_lib.sample.messages import MESSAGES, raw
-from jobs_lib.sample.receiver import is_genuine
-from jobs_lib.sample.service import ROWS
 from tests.support.require import program
 
 ROOT = Path(__file__).resolve().parents[2]

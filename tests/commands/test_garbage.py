@@ -6,9 +6,10 @@ from contextlib import suppress
 
 import pytest
 
-from jobs_lib import cli, clock
+from jobs_lib import clock
+from jobs_lib.cli import main
+from jobs_lib.database.schema.tables import NO_DEFAULT, table
 from jobs_lib.errors import DatabaseError
-from jobs_lib.schema.tables import NO_DEFAULT, table
 
 GARBAGE = {
     "text": "no such thing", "empty": "", "bytes": b"\xff\xfe\x00", "minus": -1, "huge": 2 ** 62, "part": 1.5,
@@ -69,7 +70,7 @@ def _spoil(bench, name: str, value) -> int:
 
 
 def _say(capfd, words: list) -> tuple:
-    code = cli.main(words)
+    code = main.main(words)
     said = capfd.readouterr()
     assert "Traceback" not in said.err
     return code, said.out, said.err

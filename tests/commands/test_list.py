@@ -5,7 +5,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import catalogue, clock, due, schedule, schedule_words
+from jobs_lib import catalogue, clock, schedule, schedule_text
+from jobs_lib.runner import slots
 from tests.support.service import Service
 
 JOBS = catalogue.names()
@@ -29,7 +30,7 @@ def test_every_job_is_there_with_what_it_does_and_when(line):
         job = catalogue.load(name)
         assert found[name]["summary"] == job.summary
         assert found[name]["schedule"] == job.schedule
-        assert found[name]["when"] == schedule_words.words(schedule.parse(job.schedule))
+        assert found[name]["when"] == schedule_text.words(schedule.parse(job.schedule))
     out = line("list").out
     assert all(found[name]["when"] in seen(out, name) and found[name]["summary"] in seen(out, name) for name in JOBS)
 
@@ -114,7 +115,7 @@ def test_it_is_due_since_the_first_slot_that_was_missed(service, line):
     assert {job["name"]: job for job in line.json("list")}["retry_forwards"]["due_since"] == clock.text(missed)
 
 
-@pytest.mark.parametrize("state", [{"due_after": due.OFF}, {"paused_at": "2026-01-01 00:00:00", "due_after": None}])
+@pytest.mark.parametrize("state", [{"due_after": slots.OFF}, {"paused_at": "2026-01-01 00:00:00", "due_after": None}])
 def test_what_does_not_count_is_not_due(service, line, state):
     service.db.upsert("job_state", {"job": "retry_forwards"}, state)
     assert {job["name"]: job for job in line.json("list")}["retry_forwards"]["due_since"] is None

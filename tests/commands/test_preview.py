@@ -8,12 +8,12 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from jobs_lib.recipes import letters
-from jobs_lib.recipes.kinds import KINDS, optional
-from jobs_lib.recipes.letter_samples import SAMPLES
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.kinds import KINDS, optional
+from jobs_lib.features.notifications.samples import SAMPLES
 from tests.house.source import ROOT
 
-TEMPLATES = ROOT / "jobs_lib" / "templates"
+TEMPLATES = ROOT / "jobs_lib" / "features" / "notifications" / "templates"
 
 
 def written(kind: str) -> set[str]:
@@ -34,7 +34,7 @@ DATE = r"\d{1,2} (?:[A-Z][a-z]+) 20\d\d(?: at \d\d:\d\d UTC)?"
 
 @pytest.mark.parametrize("kind, app_url, changes", FORMS)
 def test_text_and_page_say_the_same_in_every_form(kind, app_url, changes):
-    letter = letters.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url, **SAMPLES[kind],
+    letter = render.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url, **SAMPLES[kind],
                                     **changes})
     page = letter.html[letter.html.index("<body>"):]
     page = " ".join(html_escapes.unescape(re.sub("<[^>]+>", " ", page)).split())
@@ -79,7 +79,7 @@ def test_a_kind_as_mail_and_as_page(line, kind):
     assert all(len(row) <= 72 or "https://" in row for row in text.splitlines())
     page = page_of(line, kind)
     assert page.strip().startswith("<!DOCTYPE html>")
-    assert ("<title>" + letters.mustache.escape(message["Subject"])) in page
+    assert ("<title>" + render.mustache.escape(message["Subject"])) in page
     assert page.count("<p") == page.count("</p>")
     assert page.count("<div") == page.count("</div>") == html.count("</div>")
     assert not any(word in page for word in ("http://", "src=", "<script", "url("))        # nothing from elsewhere

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from jobs_lib.commands import run_as_cron
-from jobs_lib.render.crontab import Place
+from jobs_lib.crontab.lines import Place
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from jobs_lib.commands.preview import READER
-from jobs_lib.recipes import letters, notifications
-from jobs_lib.recipes.kinds import KINDS, optional
+from jobs_lib.features.notifications import outbox, render
+from jobs_lib.features.notifications.kinds import KINDS, optional
 from tests.commands.test_preview import FORMS, SAMPLES
 from tests.support.require import program
 
@@ -21,13 +21,13 @@ RECEIVED = (f"Received: by mx.home.example with ESMTPS id 1A2B3C for <{READER}>;
 
 def as_received(kind: str, app_url: str, changes: dict) -> bytes:
     """A notice as the reader's server hands it to its filter."""
-    letter = letters.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url, **SAMPLES[kind],
+    letter = render.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url, **SAMPLES[kind],
                                     **changes})
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona,
            "created_at": "2026-11-24 15:05:05", "first_attempt_at": "2026-11-24 15:05:05",
            "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
     link = f"{app_url}/unsubscribe?t=sample" if app_url and optional(kind) else ""
-    content, _ = notifications.compose(row, READER, PERSONAS, "service.example", link)
+    content, _ = outbox.compose(row, READER, PERSONAS, "service.example", link)
     return RECEIVED.encode() + content
 
 

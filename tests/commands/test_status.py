@@ -10,9 +10,12 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import catalogue, clock, config, config_check, overview, publish
+from jobs_lib import catalogue, clock
+from jobs_lib.config import loader
+from jobs_lib.doctor import configuration
 from jobs_lib.errors import JobsError
-from jobs_lib.ports import Ports
+from jobs_lib.monitoring import overview, publish
+from jobs_lib.runner.resources import Ports
 from tests.support.databases import bulk, migrated
 from tests.support.past import fill
 from tests.support.service import Service
@@ -164,9 +167,9 @@ def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why
     for name in ("service.db", "state/secret", ".env", "index.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>")
-    settings = config.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
+    settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
     assert why in (publish.refusal(settings, option, str(tmp_path / path)) or "")
-    assert [words for words in config_check.problems(settings, []) if why in words and f"[status] {option}" in words]
+    assert [words for words in configuration.problems(settings, []) if why in words and f"[status] {option}" in words]
 
 
 def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
@@ -230,7 +233,7 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path):
 
 def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
     service = Service(tmp_path, mariadb.database(), status={"page": "status.html"})
-    settings = config.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
+    settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
     service.db.execute("LOCK TABLES {job_runs} WRITE")
     began = time.monotonic()
     assert publish.files(settings, Ports(settings), 0.5) == ["[status] its files were not made within 0.5 seconds"]

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import clock, config, samples, sandbox, settings
+from jobs_lib import clock, masking
 from jobs_lib.commands import demo
-from jobs_lib.ports import copies
-from jobs_lib.ports.db import connect
+from jobs_lib.config import loader, settings
+from jobs_lib.database import copies
+from jobs_lib.database.connection import connect
+from jobs_lib.launch import sandbox
 from tests.support import databases
 from tests.support.service import Service
 from tests.test_dry_run import files
@@ -258,7 +260,7 @@ def test_it_copies_a_database_that_is_being_written(service):
 
 
 def test_a_real_run_in_progress_does_not_matter(service):
-    from jobs_lib.locks import FileLock
+    from jobs_lib.runner.locks import FileLock
     lock = FileLock(str(service.folder / "state"), "retry_forwards")
     lock.acquire("a run")
     try:
@@ -283,8 +285,8 @@ def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
 
 
 def demo_session(service):
-    from jobs_lib import config
-    return config.load(str(service.folder / "config.ini"), beside=str(service.folder), environ={})
+    from jobs_lib.config import loader
+    return loader.load(str(service.folder / "config.ini"), beside=str(service.folder), environ={})
 
 
 def test_tables_of_an_app_under_its_own_names_are_compared_too(service):
@@ -375,15 +377,15 @@ def test_a_table_that_is_not_there_has_no_differences(tmp_path):
     ("no address at all: 5 @ 3", "no address at all: 5 @ 3"),
 ])
 def test_text_is_masked(words, shown):
-    assert samples.text(words) == shown
+    assert masking.text(words) == shown
 
 
 @pytest.mark.parametrize("column", [
     "secret", "previous_secret", "token_hash", "token_nonce", "ownership_token", "ciphertext", "payload", "body_text",
     "body_html", "response_excerpt", "details", "address_hash", "claim_token"])
 def test_secrets_and_contents_are_not_shown(column):
-    assert samples.value(column, "x") == "(not shown)"
-    assert samples.value(column, None) is None
+    assert masking.value(column, "x") == "(not shown)"
+    assert masking.value(column, None) is None
 
 
 @pytest.mark.parametrize("words, said", [(["--keep"], "--keep"), (["--max-size", "2MB"], "--max-size")])
@@ -398,7 +400,7 @@ def test_a_sandbox_is_offered_only_where_there_can_be_one(tmp_path, engine_url):
 
 
 def test_a_copy_whose_maker_was_killed_goes_with_the_next_sandbox(service):
-    code = ("import os, sys; from jobs_lib import config, sandbox\n"
+    code = ("import os, sys; from jobs_lib.config import loader as config; from jobs_lib.launch import sandbox\n"
             "given = config.load(sys.argv[1], beside='.')\n"
             "with sandbox.Sandbox(given, 2 ** 30): os.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", code, str(service.folder / "config.ini")], cwd=ROOT,
@@ -413,7 +415,7 @@ def test_a_copy_whose_maker_was_killed_goes_with_the_next_sandbox(service):
 
 def test_a_copy_in_use_or_kept_is_left_alone(service, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(service.temporary))
-    given = config.load(str(service.folder / "config.ini"), beside=".", environ={})
+    given = loader.load(str(service.folder / "config.ini"), beside=".", environ={})
     with sandbox.Sandbox(given, 2 ** 30) as box:
         assert sandbox.remove_left_over() == 0
         box.keep = True

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib import config
+from jobs_lib.config import loader
 from jobs_lib.doctor import AREAS, examine
 from jobs_lib.doctor.patient import Patient
 
@@ -14,7 +14,7 @@ def test_a_configuration_that_is_complete_is_in_order(lite):
 
 @pytest.mark.parametrize("environ, level", [({}, "warning"), ({"JOBS_MAIL_HOST": "relay.example.org"}, "note")])
 def test_a_configuration_that_is_missing_is_warned_of_unless_another_source_has_it(tmp_path, environ, level):
-    patient = Patient(config.load(None, beside=str(tmp_path), environ=environ), "jobs.py")
+    patient = Patient(loader.load(None, beside=str(tmp_path), environ=environ), "jobs.py")
     found = [found for found in examine(patient, ["config"]) if "config.ini: the defaults hold" in found.what]
     assert [each.level for each in found] == [level]
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, due
+from jobs_lib import clock
+from jobs_lib.runner import slots
 
 NOW = clock.now()
 
@@ -34,7 +35,7 @@ def quiet(lite):
     """No job is ever overdue, so only what a test does is told."""
     lite.now = NOW
     for job in lite.patient().jobs:
-        lite.db.upsert("job_state", {"job": job.name}, {"due_after": due.OFF})
+        lite.db.upsert("job_state", {"job": job.name}, {"due_after": slots.OFF})
     return lite
 
 

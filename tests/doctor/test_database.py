@@ -12,13 +12,13 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock, doctor
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import ddl
+from jobs_lib.database.schema.tables import table
+from jobs_lib.database.schema.version import SCHEMA_VERSION
 from jobs_lib.doctor import database
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes.export_files import new_name
-from jobs_lib.schema import ddl
-from jobs_lib.schema.tables import table
-from jobs_lib.schema.version import SCHEMA_VERSION
-from tests.frame.test_incidents import UNPRIVILEGED
+from jobs_lib.features.exports.files import new_name
+from tests.runner.test_incidents import UNPRIVILEGED
 from tests.support.databases import migrated
 from tests.support.engines import on_mariadb
 from tests.support.site import ROOT

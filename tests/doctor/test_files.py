@@ -7,8 +7,7 @@ import shutil
 
 import pytest
 
-from jobs_lib import config_check
-from jobs_lib.doctor import files
+from jobs_lib.doctor import configuration, files
 from jobs_lib.doctor.mounts import file_system
 from tests.support.clinic import ROOT
 
@@ -78,13 +77,13 @@ def test_what_others_can_change_is_a_problem(lite, name, mode, who):            
     found = [each for each in lite.found("files") if f"{path} can be written by {who}" in each.what]
     assert [each.level for each in found] == ["problem"]
     assert f"  chmod go-w {path}" in found[0].mend
-    warned = [words for words in config_check.warnings(lite.patient().config, []) if "can be written by" in words]
+    warned = [words for words in configuration.warnings(lite.patient().config, []) if "can be written by" in words]
     assert warned[0].startswith(f"{path} can be written by {who}")
     path.chmod(usual)
     assert not [each for each in lite.found("files") if "can be written" in each.what]
 
 
-@pytest.mark.parametrize("name", ["jobs.py", "jobs_lib/cli.py", "vendor", ".venv/lib"])
+@pytest.mark.parametrize("name", ["jobs.py", "jobs_lib/cli/main.py", "vendor", ".venv/lib"])
 def test_a_program_that_others_can_change_is_a_problem(lite, name):                         # R71
     path = lite.folder / "upload" / name
     path.parent.mkdir(parents=True)

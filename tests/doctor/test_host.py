@@ -11,9 +11,10 @@ import time
 
 import pytest
 
-from jobs_lib import doctor, findings
+from jobs_lib import doctor
 from jobs_lib.doctor import host
 from jobs_lib.doctor.network import resolve
+from jobs_lib.output import findings
 from tests.support.clinic import ROOT
 from tests.support.line import Line
 
@@ -46,12 +47,12 @@ def host_of(line, **environment):
 @pytest.mark.slow
 def test_half_an_upload_is_told(upload):                                    # R65
     assert "problem" not in host_of(upload)
-    path = upload.script.parent / "jobs_lib" / "recipes" / "preview.py"
+    path = upload.script.parent / "jobs_lib" / "engines" / "dry_run.py"
     path.write_bytes(path.read_bytes()[:700])
     (upload.script.parent / "jobs_lib" / "jobs" / "purge_sessions.py").write_text("")
     (upload.script.parent / "jobs_lib" / "addresses.py").write_text("# of another version\n")
     told = host_of(upload)
-    for words in ("jobs_lib/recipes/preview.py is cut off", "the job purge_sessions cannot be loaded",
+    for words in ("jobs_lib/engines/dry_run.py is cut off", "the job purge_sessions cannot be loaded",
                   "cannot be loaded: cannot import name", "Upload jobs.py and the whole folder jobs_lib again"):
         assert words in told
 

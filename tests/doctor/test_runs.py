@@ -11,8 +11,9 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, history, locks
-from jobs_lib.ports.db import connect
+from jobs_lib import clock
+from jobs_lib.database.connection import connect
+from jobs_lib.runner import history, locks
 from tests.support.clinic import Clinic
 
 NOW = clock.now()

@@ -6,12 +6,15 @@ from collections import namedtuple
 from functools import cache
 from pathlib import Path
 
-from jobs_lib import arguments, catalogue, run_job, settings
+from jobs_lib import catalogue
 from jobs_lib import commands as command_modules
-from jobs_lib.config import CONFIG_VARIABLE, Config, Sources, variable_name
+from jobs_lib.cli import arguments
+from jobs_lib.config import settings
+from jobs_lib.config.loader import CONFIG_VARIABLE, Config, Sources, variable_name
+from jobs_lib.database.schema import NAMES
+from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import JobsError
-from jobs_lib.schema import NAMES
-from jobs_lib.schema.tables import table
+from jobs_lib.launch import by_hand
 from tests.house.source import ROOT
 
 Code = namedtuple("Code", "line text language")         # language: None for code within a sentence
@@ -86,7 +89,7 @@ def wrong_command(words: list[str]) -> str:
     if first in command_modules.names():
         command_modules.load(first).arguments(parser)
     elif first in catalogue.names():
-        run_job.arguments(parser)
+        by_hand.arguments(parser)
     else:
         return f"there is no job or command {first}"
     if rest == ["--help"]:
@@ -107,7 +110,7 @@ def all_options() -> frozenset:
     """Every `--option` of any job or command."""
     found = {"--help", "--version", "--config"}
     parser = arguments._parser("x", "")
-    run_job.arguments(parser)
+    by_hand.arguments(parser)
     parsers = [parser]
     for command in command_modules.names():
         parsers.append(arguments._parser(command, ""))

@@ -1,4 +1,4 @@
-"""A dialect holds words, not rules: outside `ports/` nothing asks which engine it is."""
+"""A dialect holds words, not rules: outside `database/` nothing asks which engine it is."""
 from __future__ import annotations
 
 import ast
@@ -8,7 +8,7 @@ import pytest
 from tests.house.source import is_in, modules, tree, where
 
 ENGINES = ("mysql", "mariadb", "sqlite")
-THEIRS = ("jobs_lib.ports", "jobs_lib.doctor.mysql", "jobs_lib.doctor.sqlite")     # about one engine each
+THEIRS = ("jobs_lib.database", "jobs_lib.doctor.mysql", "jobs_lib.doctor.sqlite")     # about one engine each
 
 
 def names_an_engine(node: ast.AST) -> bool:
@@ -28,7 +28,7 @@ def engine_questions(node: ast.AST):
 
 @pytest.mark.parametrize("name", sorted(name for name in modules()
                                         if not any(is_in(name, package) for package in THEIRS)))
-def test_nobody_outside_ports_asks_which_engine_it_is(name):
+def test_nobody_outside_the_database_asks_which_engine_it_is(name):
     path = modules()[name]
     assert [where(path, line) for line in engine_questions(tree(path))] == []
 

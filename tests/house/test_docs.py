@@ -11,8 +11,8 @@ from functools import cache
 
 import pytest
 
-from jobs_lib import srs
-from jobs_lib.schema import NAMES
+from jobs_lib.database.schema import NAMES
+from jobs_lib.features.forwards import srs
 from tests.house import pages
 from tests.house.source import ROOT, modules, tree
 
@@ -210,7 +210,7 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
 
     assert "2 passed" in python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "sqlite",
                                 "tests/jobs/test_expire_webhook_secrets.py")
-    python("-m", "jobs_lib.render")
+    python("-m", "docs.generate")
     for name in ("crontab.txt", "config.ini.example", "docs/jobs.md", "docs/idempotency.md"):
         assert "expire_webhook_secrets" in (copy / name).read_text(encoding="utf-8"), name
     assert "expire_webhook_secrets" in python("jobs.py", "--help")
@@ -305,7 +305,7 @@ def test_the_data_model_has_no_table_that_nothing_uses():
     import ast
     used = set()
     for module, path in modules().items():
-        if module.startswith(("jobs_lib.schema.", "jobs_lib.sample", "jobs_lib.render", "jobs_lib.jobs.__")):
+        if module.startswith(("jobs_lib.database.schema.", "jobs_lib.sample", "jobs_lib.render", "jobs_lib.jobs.__")):
             continue
         texts = [node.value for node in ast.walk(tree(path))
                  if isinstance(node, ast.Constant) and isinstance(node.value, str)]

@@ -1,4 +1,4 @@
-"""Generated files are what the declarations say: `python3 -m jobs_lib.render` makes them anew."""
+"""Generated files are what the declarations say: `python3 -m docs.generate` makes them anew."""
 from __future__ import annotations
 
 import subprocess
@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from jobs_lib import catalogue, config, settings
-from jobs_lib.render.__main__ import files
+from docs.generate.__main__ import files
+from jobs_lib import catalogue
+from jobs_lib.config import loader, settings
 from tests.house.source import ROOT
 
 FILES = files()
@@ -15,11 +16,11 @@ FILES = files()
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_generated_file_is_up_to_date(name):
-    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name], "run: python3 -m jobs_lib.render"
+    assert (ROOT / name).read_text(encoding="utf-8") == FILES[name], "run: python3 -m docs.generate"
 
 
 def test_one_command_makes_them_all_and_tells_what_is_old():
-    run = subprocess.run([sys.executable, "-m", "jobs_lib.render", "--check"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-m", "docs.generate", "--check"], cwd=ROOT, capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "every generated file is up to date\n")
 
 
@@ -49,7 +50,7 @@ def test_every_section_and_option_is_documented(section):
 def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says_what_holds(tmp_path):     # R63
     lines = [line[1:] for line in FILES[".env.example"].splitlines() if line.startswith("#JOBS_")]
     (tmp_path / ".env").write_text("\n".join(lines))
-    given = config.load(None, beside=str(tmp_path), environ={})
+    given = loader.load(None, beside=str(tmp_path), environ={})
     jobs = catalogue.load_all()
     given.check(jobs)
     named = {line.partition("=")[0] for line in lines}

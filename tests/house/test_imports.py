@@ -1,53 +1,97 @@
-"""Imports point one way, from the door down to the ports, and what a driver does stays in `ports/`."""
+"""Who may import whom: downwards only, imports inside functions included, and nothing in a circle."""
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 
+import pytest
+
 from tests.house.source import imports, is_empty, is_in, modules, where
 
-# From the top. An arrow may skip layers and never turns back. A module that is not named here stands as high
-# as the highest one that it imports: it is a leaf when it imports none of these.
-ORDER = (
-    ("jobs", "jobs_lib.adapters"),
-    ("jobs_lib.cli", "jobs_lib.commands"),
-    ("jobs_lib.catalogue", "jobs_lib.runner", "jobs_lib.render"),
+# From the top. A package imports itself, what stands below it, and nothing else.
+LAYERS = (
+    ("jobs",),
+    ("jobs_lib.cli", "jobs_lib.api"),
+    ("jobs_lib.commands",),
+    ("jobs_lib.launch", "jobs_lib.demo"),
+    ("jobs_lib.doctor",),
+    ("jobs_lib.workers",),
+    ("jobs_lib.crontab",),
+    ("jobs_lib.output",),
     ("jobs_lib.jobs",),
-    ("jobs_lib.recipes",),
-    ("jobs_lib.job", "jobs_lib.context"),
-    ("jobs_lib.ports",),
+    ("jobs_lib.monitoring",),
+    ("jobs_lib.features",),
+    ("jobs_lib.engines",),
+    ("jobs_lib.runner",),
+    ("jobs_lib.config",),
+    ("jobs_lib.database", "jobs_lib.ports"),
+    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.defects", "jobs_lib.errors",
+     "jobs_lib.folders", "jobs_lib.hostnames", "jobs_lib.job", "jobs_lib.masking", "jobs_lib.paths",
+     "jobs_lib.schedule", "jobs_lib.schedule_text", "jobs_lib.shards", "jobs_lib.text"),
 )
+LEAVES = LAYERS[-1]
+# One feature imports no other, but for these.
+BESIDE = {
+    "jobs_lib.features.accounts": ("jobs_lib.features.exports", "jobs_lib.features.notifications"),
+    "jobs_lib.features.domains": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.expiry": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.exports": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.forwards": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.message_logs": ("jobs_lib.features.usage",),
+    "jobs_lib.features.usage": ("jobs_lib.features.notifications",),
+    "jobs_lib.features.webhooks": ("jobs_lib.features.notifications",),
+}
 DRIVERS = ("sqlite3", "pymysql", "smtplib", "ssl", "http.client", "urllib.request", "dns", "ftplib")
 
 
 def own(name: str, at_start: bool = False) -> list:
-    """The modules of ours that it imports. `jobs_lib` itself holds nothing but the version."""
+    """The modules of ours that it imports. `jobs_lib` itself holds nothing but the version and the app's three doors;
+    an empty package is a folder, whose files one may list without depending on them."""
     return [found for found in imports(name)
             if found.module in modules() and found.module != "jobs_lib" and not is_empty(found.module)
             and (found.at_start or not at_start)]
 
 
-def layer(name: str) -> int | None:
-    named = [number for number, names in enumerate(ORDER) if any(is_in(name, package) for package in names)]
-    return named[0] if named else None
+def layer(name: str) -> tuple[int, str]:
+    """(which layer it stands in, the package or leaf of that layer)."""
+    found = [(number, package) for number, packages in enumerate(LAYERS) for package in packages
+             if is_in(name, package)]
+    assert len(found) == 1, f"{name} has no place in LAYERS"
+    return found[0]
 
 
-def height(name: str, seen: frozenset = frozenset()) -> int:
-    """The layer it stands in; of one that is not named, the highest that it reaches."""
-    number = layer(name)
-    if number is not None or name in seen:
-        return len(ORDER) if number is None else number
-    return min((height(found.module, seen | {name}) for found in own(name)), default=len(ORDER))
+def package(name: str) -> str:
+    """The folder that a module lies in; of a loose one, itself."""
+    return name if modules()[name].name == "__init__.py" or name.count(".") == 1 else name.rpartition(".")[0]
 
 
-def test_imports_point_down():
+def feature(name: str) -> str:
+    return ".".join(name.split(".")[:3])
+
+
+@pytest.mark.parametrize("name", sorted(set(modules()) - {"jobs_lib"}))
+def test_imports_point_down(name):
+    number, mine = layer(name)
     wrong = []
-    for name, path in modules().items():
-        number = layer(name)
-        if number is None:
-            continue
-        wrong += [f"{where(path, found.line)}: {name} imports {found.module}, which stands above it"
-                  for found in own(name) if height(found.module) < number]
-    assert not wrong, "\n".join(wrong)
+    for found in own(name):
+        other, theirs = layer(found.module)
+        down = other > number or (other == number and (theirs == mine or mine in LEAVES))
+        if not down:
+            wrong.append(f"{where(modules()[name], found.line)}: {found.module} stands above or beside it")
+    assert wrong == []
+
+
+def test_every_package_and_leaf_is_there():
+    assert [each for layer in LAYERS for each in layer if each not in modules()] == []
+
+
+def test_one_feature_imports_no_other_but_where_it_is_said():
+    met: dict = {}
+    for name in modules():
+        if is_in(name, "jobs_lib.features") and name != "jobs_lib.features":
+            for found in own(name):
+                if is_in(found.module, "jobs_lib.features") and feature(found.module) != feature(name):
+                    met.setdefault(feature(name), set()).add(feature(found.module))
+    assert {name: tuple(sorted(others)) for name, others in met.items()} == BESIDE
 
 
 def test_no_job_imports_another():
@@ -57,16 +101,23 @@ def test_no_job_imports_another():
     assert not wrong, "\n".join(wrong)
 
 
-def test_no_module_needs_itself_to_load():
-    graph = {name: {found.module for found in own(name, at_start=True)} - {name} for name in modules()}
+@pytest.mark.parametrize("what", ["modules", "packages"])
+def test_nothing_imports_itself_by_a_detour(what):
+    graph: dict = {}
+    for name in modules():
+        start = name if what == "modules" else package(name)
+        for found in own(name):
+            end = found.module if what == "modules" else package(found.module)
+            if start != end:
+                graph.setdefault(start, set()).add(end)
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
-        raise AssertionError(f"these load one another: {' -> '.join(error.args[1])}") from None
+        raise AssertionError(f"a circle: {' -> '.join(error.args[1])}") from None
 
 
-def test_only_ports_know_a_driver():
+def test_only_ports_and_the_database_know_a_driver():
     wrong = [f"{where(path, found.line)}: {found.module}" for name, path in modules().items()
-             if not is_in(name, "jobs_lib.ports")
+             if not (is_in(name, "jobs_lib.ports") or is_in(name, "jobs_lib.database"))
              for found in imports(name) if any(is_in(found.module, driver) for driver in DRIVERS)]
     assert not wrong, "\n".join(wrong)

@@ -225,7 +225,7 @@ def locked() -> list[tuple[str, str, str]]:
 def test_the_locked_packages_are_those_that_are_required():                  # R71
     from packaging.requirements import Requirement
 
-    from jobs_lib.packing import PACKAGES
+    from jobs_lib.commands._packing import PACKAGES
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
     required = {each.name: each.specifier for line in lines if (text := line.partition("#")[0].strip())
                 for each in [Requirement(text)]}

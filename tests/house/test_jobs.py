@@ -5,7 +5,7 @@ import ast
 
 import pytest
 
-from jobs_lib import catalogue, schedule, schedule_words
+from jobs_lib import catalogue, schedule, schedule_text
 from tests.house.source import ROOT, modules, tree
 
 JOBS = sorted(name.rpartition(".")[2] for name in modules() if name.startswith("jobs_lib.jobs."))
@@ -77,5 +77,5 @@ def test_each_job_stands_in_the_docs_with_its_schedule_and_purpose(job):
     row = next(line for line in (ROOT / "docs" / "jobs.md").read_text("utf-8").split("\n")
                if line.startswith(f"| [`{job.name}`]"))
     assert job.summary in row
-    assert schedule_words.words(schedule.parse(job.schedule)) in row
+    assert schedule_text.words(schedule.parse(job.schedule)) in row
     assert f"`{job.name}`" in (ROOT / "README.md").read_text("utf-8")

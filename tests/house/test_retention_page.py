@@ -6,12 +6,12 @@ import re
 import pytest
 
 from jobs_lib import catalogue
-from jobs_lib.recipes import retention
+from jobs_lib.engines import purge
 from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "retention.md"
 OTHERS = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases", "expire_destination_verifications")
-JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, retention.Purge) or job.name in OTHERS]
+JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, purge.Purge) or job.name in OTHERS]
 
 
 def row(name: str) -> str:

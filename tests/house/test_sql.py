@@ -74,7 +74,7 @@ def mistakes(text: str, allowed: tuple[str, ...] = ()) -> list[str]:
 
 @pytest.mark.parametrize("name", sorted(modules()))
 def test_sql_stays_on_the_floor(name):              # R17
-    allowed = DIALECT_WORDS if is_in(name, "jobs_lib.ports.dialects") else ()
+    allowed = DIALECT_WORDS if is_in(name, "jobs_lib.database.dialects") else ()
     path = modules()[name]
     wrong = [f"{where(path, line)}: {what}"
              for text, line in strings(tree(path)) for what in mistakes(text, allowed)]

@@ -10,8 +10,8 @@ import pytest
 from tests.house.source import ROOT, imports, is_in, modules, where
 
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
-DOORS = ("jobs", "jobs_lib.cli", "jobs_lib.due", "jobs_lib.commands.run_due",
-         "jobs_lib.ports.db", "jobs_lib.ports.dialects.sqlite")
+DOORS = ("jobs", "jobs_lib.cli.main", "jobs_lib.runner.slots", "jobs_lib.commands.run_due",
+         "jobs_lib.database.connection", "jobs_lib.database.dialects.sqlite")
 HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", "logging", "dataclasses",
          "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo", "pathlib",
          "inspect", "enum", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv", "multiprocessing",
@@ -55,12 +55,12 @@ def idle(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("from jobs_lib.cli import main; raise SystemExit(main(['migrate']))")
+    run("from jobs_lib.cli.main import main; raise SystemExit(main(['migrate']))")
     return run
 
 
 def test_an_idle_run_loads_nothing_heavy(idle):         # R10
-    loaded = idle("import sys; from jobs_lib.cli import main; code = main(['run-due']);"
+    loaded = idle("import sys; from jobs_lib.cli.main import main; code = main(['run-due']);"
                   "print(*sys.modules); sys.exit(code)").split()
     assert [name for name in HEAVY if name in loaded] == []
 
@@ -70,7 +70,7 @@ def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R1
         files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix != ".db-shm"}
         return {name: data for name, data in files.items() if data}
 
-    tick = "from jobs_lib.cli import main; raise SystemExit(main(['run-due']))"
+    tick = "from jobs_lib.cli.main import main; raise SystemExit(main(['run-due']))"
     before = stored()
     assert idle(tick) == ""
     assert stored() == before

@@ -10,8 +10,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.recipes import archive, archive_files, archive_format, archive_write
-from jobs_lib.recipes.archive_format import read_manifest
+from jobs_lib.features.archives import catalogue, format, run, write
+from jobs_lib.features.archives.format import read_manifest
 from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
@@ -104,8 +104,8 @@ def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
 
 
 def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):        # R57
-    monkeypatch.setattr(archive_write, "MOST_ROWS", 400)
-    monkeypatch.setattr(archive_write, "PAGE_ROWS", 90)
+    monkeypatch.setattr(write, "MOST_ROWS", 400)
+    monkeypatch.setattr(write, "PAGE_ROWS", 90)
     bench.config(archive={"store": "archives"})
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
                    [("login", ("info", "critical")[at % 5 == 0], bench.ago(days=3000, seconds=at // 200))
@@ -120,7 +120,7 @@ def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):
 
 
 def test_an_archive_is_no_larger_than_it_may_be(disk, monkeypatch):
-    monkeypatch.setattr(archive_write, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(write, "MOST_BYTES", 10_000)
     old(disk, 50, details="x" * 900)
     disk.run(JOB)
     assert len(archives(disk)) > 3
@@ -138,7 +138,7 @@ def test_a_limit_caps_the_rows(disk):
 
 
 def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
-    monkeypatch.setattr(archive_write, "PAGE_ROWS", 100)
+    monkeypatch.setattr(write, "PAGE_ROWS", 100)
     old(disk, 2000)
     disk.on_statement = lambda sql, _: disk.clock.sleep(2 if sql.startswith("SELECT * FROM {audit_logs}") else 0)
     counts = disk.run(JOB, budget="30s")
@@ -154,12 +154,12 @@ def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
 
 def test_a_run_that_has_to_end_while_it_reads_back_leaves_it_to_the_next(disk, monkeypatch):        # R4 R57
     before = old(disk, 1200)
-    real = archive_format._row
+    real = format._row
 
     def slow(*args):
         disk.clock.sleep(0.3)
         return real(*args)
-    monkeypatch.setattr(archive_format, "_row", slow)
+    monkeypatch.setattr(format, "_row", slow)
     assert disk.run(JOB) == STORED
     assert (disk.result["status"], disk.result["stop_reason"]) == ("partial", "budget")
     assert disk.rows("audit_logs") == before
@@ -198,14 +198,14 @@ def test_a_shortened_limit_stops_before_anything_is_archived(disk):         # R1
 
 def test_a_row_that_changed_after_it_was_archived_goes_too(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive._delete
+    real = run._delete
 
     def delete(ctx, *args):
         ctx.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' WHERE id = :id",
                        id=before[0]["id"])
         ctx.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])       # somebody else was quicker
         real(ctx, *args)
-    monkeypatch.setattr(archive, "_delete", delete)
+    monkeypatch.setattr(run, "_delete", delete)
     assert disk.run(JOB)["deleted"] == 2
     assert disk.ids("audit_logs") == []
     assert held(disk) == before
@@ -250,8 +250,8 @@ def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, sp
 
 def test_an_archive_that_is_not_what_was_written_deletes_nothing(disk, monkeypatch):        # R57
     before = [old(disk, 1, id=id)[0] for id in (10, 20, 30)]
-    real = archive_format.line
-    monkeypatch.setattr(archive_format, "line", lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
+    real = format.line
+    monkeypatch.setattr(format, "line", lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
     assert "is not what was written: it is another file" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
     monkeypatch.undo()
@@ -277,8 +277,8 @@ def test_trouble_with_the_store_says_what_became_of_the_rows(disk, monkeypatch):
     (disk.folder / "archives").write_text("x")
     assert disk.fails(JOB).endswith("name a folder, or one that can be made. No row was deleted")
     (disk.folder / "archives").unlink()
-    monkeypatch.setattr(archive_write, "MOST_ROWS", 1)
-    real = archive._delete
+    monkeypatch.setattr(write, "MOST_ROWS", 1)
+    real = run._delete
 
     def fill(*args):
         real(*args)
@@ -286,7 +286,7 @@ def test_trouble_with_the_store_says_what_became_of_the_rows(disk, monkeypatch):
 
     def full(*_):
         raise OSError(28, "No space left on device")
-    monkeypatch.setattr(archive, "_delete", fill)
+    monkeypatch.setattr(run, "_delete", fill)
     assert disk.fails(JOB) == (
         f"[archive] store {disk.folder}/archives: No space left on device: make room there, or name another folder. "
         "Rows deleted: 1, all of them in an archive")
@@ -371,7 +371,7 @@ def test_the_unverified_archive_of_a_dead_run_is_discarded(bench):
 
 def test_the_unverified_archive_in_another_folder_is_removed_there(disk):
     id = someone_else(disk, "writing", "vanished")
-    for name in (f"{OTHERS}.part", archive_files.names(OTHERS)[1], "mine.txt"):
+    for name in (f"{OTHERS}.part", catalogue.names(OTHERS)[1], "mine.txt"):
         (disk.folder / "archives" / name).write_bytes(b"half")
     disk.config(archive={"store": "new"})
     disk.run(JOB)
@@ -392,12 +392,12 @@ def test_an_unverified_archive_that_cannot_be_reached_is_told(disk, place):
 
 def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive.expire
+    real = run.expire
 
     def late(*args):
         someone_else(disk, "writing")
         return real(*args)
-    monkeypatch.setattr(archive, "expire", late)
+    monkeypatch.setattr(run, "expire", late)
     assert disk.run(JOB) == STORED
     assert disk.result["stop_reason"] == "another run archives"
     assert disk.rows("audit_logs") == before
@@ -406,12 +406,12 @@ def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
 
 def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
     before = old(disk, 3)
-    real = archive_write.verify
+    real = write.verify
 
     def discarded(*args):
         disk.db.execute("UPDATE {audit_archives} SET created_at = :later", later=disk.ahead(seconds=1))
         return real(*args)
-    monkeypatch.setattr(archive_write, "verify", discarded)
+    monkeypatch.setattr(write, "verify", discarded)
     assert "was discarded by another run" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
 
@@ -422,7 +422,7 @@ def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R
     databases.bulk(service.db, "audit_logs", ["event", "created_at"],
                    [("login", clock.now() - timedelta(days=400, seconds=at % 50)) for at in range(3000)])
     before = service.db.query("SELECT * FROM {audit_logs}")
-    small = "jobs_lib.recipes.archive_write:MOST_ROWS=700"
+    small = "jobs_lib.features.archives.write:MOST_ROWS=700"
     launcher = str(ROOT / "tests/support/killed_call.py")
     both = [service.start(JOB, "--json", launcher=launcher, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_SMALL=small)
             for host in (1, 2, 3)]
@@ -452,7 +452,7 @@ def test_archives_go_after_their_time_with_both_files(disk):
     assert disk.run(JOB, dry_run=True)["expired"] == 1
     assert disk.run(JOB)["expired"] == 1
     [row] = archives(disk)
-    assert files(disk) == [os.path.basename(row["location"]), archive_files.names(row["location"])[1]]
+    assert files(disk) == [os.path.basename(row["location"]), catalogue.names(row["location"])[1]]
 
 
 def test_an_old_archive_whose_files_are_gone_leaves_no_row(disk):
@@ -557,7 +557,7 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
     before = old(disk, 3000, details=os.urandom(100).hex())
     with Ftps(rate=30_000) as server:
         disk.config(archive={"store": server.url(), "ca_file": server.ca_file})
-        real = archive_format.line
+        real = format.line
         calls = []
 
         def line(row):
@@ -565,11 +565,11 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
             if len(calls) == 1500:
                 server.kill()
             return real(row)
-        archive_format.line = line
+        format.line = line
         try:
             assert disk.fails(JOB).startswith(f"[archive] store ftps://localhost:{server.port}/audit: ")
         finally:
-            archive_format.line = real
+            format.line = real
     assert disk.rows("audit_logs") == before
     assert [row["status"] for row in archives(disk)] == ["writing"]
     with Ftps() as server:
@@ -595,7 +595,8 @@ def test_a_wrong_password_fails_in_one_sentence_without_it(far, server):
 
 def test_nothing_of_tls_is_loaded_for_a_folder(disk):       # R10
     old(disk, 1)
-    code = (f"import sys; from jobs_lib import cli; cli.main([{JOB!r}, '--config', '{disk.folder}/config.ini']);"
+    code = ("import sys; from jobs_lib.cli import main as cli;"
+            f" cli.main([{JOB!r}, '--config', '{disk.folder}/config.ini']);"
             "print([name for name in ('ssl', 'ftplib', 'smtplib', 'email') if name in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr
@@ -622,7 +623,7 @@ def test_ten_times_the_rows_take_the_same_memory(tmp_path):        # R18
         databases.bulk(service.db, "audit_logs", ["event", "details", "created_at"],
                        [("login", "x" * 200, long_ago)] * number)
         process = service.start(JOB, launcher=str(ROOT / "tests/support/killed_call.py"),
-                                JOBS_SMALL="jobs_lib.recipes.archive_write:MOST_ROWS=3000")
+                                JOBS_SMALL="jobs_lib.features.archives.write:MOST_ROWS=3000")
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0
         assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 0

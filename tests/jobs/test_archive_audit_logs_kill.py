@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 JOB = "archive_audit_logs"
 BY_SQL, BY_CALL = (str(ROOT / f"tests/support/{name}.py") for name in ("killed", "killed_call"))
 ROWS, YOUNG = 1500, 7
-FORMAT, FOLDER = "jobs_lib.recipes.archive_format", "jobs_lib.ports.archive_folder"
+FORMAT, FOLDER = "jobs_lib.features.archives.format", "jobs_lib.ports.storage.folder"
 
 STATEMENTS = {                                  # just before it runs, the first or second time
     "before the archive has a row": ("INSERT INTO {audit_archives}", 1),

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
+from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
-from jobs_lib.ports.db import connect
 from jobs_lib.ports.dns import UNKNOWN, Answer
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
 from tests.support.databases import bulk
@@ -453,7 +453,7 @@ def test_no_answer_among_many_owners_is_the_resolver_even_if_it_knows_our_own_na
 
 
 def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
-    monkeypatch.setattr("jobs_lib.recipes.domains.PAGE", 6)
+    monkeypatch.setattr("jobs_lib.features.domains.check.PAGE", 6)
     many(owned, 9)
     for at in range(9):
         domain(owned, name=f"asked{at}.example", recheck_requested_at=owned.now)
@@ -464,7 +464,7 @@ def test_those_asked_for_and_the_others_take_turns(owned, monkeypatch):
 
 
 def test_more_than_are_read_together_are_all_looked_at_once(owned, monkeypatch):
-    monkeypatch.setattr("jobs_lib.recipes.domains.PAGE", 7)
+    monkeypatch.setattr("jobs_lib.features.domains.check.PAGE", 7)
     many(owned, 20)
     domain(owned, recheck_requested_at=owned.now)
     assert owned.run(JOB, limit=3)["checked"] == 3

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jobs_lib import catalogue, health, queue_health, troubles
-from jobs_lib.ports.http import ANSWERED, FAILED, Response
-from jobs_lib.ports.mail import FINAL, RELAY, Result
+from jobs_lib import catalogue
+from jobs_lib.monitoring import health, incidents, queues
+from jobs_lib.ports.http.message import ANSWERED, FAILED, Response
+from jobs_lib.ports.mail.message import FINAL, RELAY, Result
 
 JOB, OPERATOR, HOOK = "check_jobs", "op@example.org", "https://hook.example/secret"
 MINUTES = timedelta(minutes=5)
@@ -262,7 +263,7 @@ def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
 
 
 def test_what_a_queue_counts_its_job_counts(bench):              # R59
-    for kind in queue_health.KINDS:
+    for kind in queues.KINDS:
         assert set(kind.done + kind.failed) <= bench.run(kind.job).keys()
 
 
@@ -444,7 +445,7 @@ def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
 
 def test_each_kind_of_trouble_has_its_heading_in_the_docs():
     page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
-    assert [kind for kind in troubles.KINDS if f"\n### {kind}\n" not in page] == []
+    assert [kind for kind in incidents.KINDS if f"\n### {kind}\n" not in page] == []
 
 
 def test_troubles_that_are_over_are_forgotten_after_a_month(bench):
@@ -474,5 +475,5 @@ def test_who_asks_for_the_state_is_told_of_a_broken_channel(bench):          # R
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")
     bench.run(JOB)
-    found = troubles.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now), bench._config)
+    found = incidents.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now), bench._config)
     assert [each.key for each in found] == ["failing:retry_forwards", "channel:email"]

@@ -18,7 +18,7 @@ from tests.support.service import ROOT, Service
 pytestmark = pytest.mark.slow
 JOB = "check_jobs"
 KILLED, CALLED = (str(ROOT / "tests/support" / name) for name in ("killed.py", "killed_call.py"))
-TELL = "jobs_lib.recipes.alert_rows:told"
+TELL = "jobs_lib.monitoring.alert_rows:told"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ POINTS = {                  # where: (launcher, environment, how often each chan
     "before the rows": (KILLED, {"JOBS_KILL_AT": "INSERT INTO {alerts}", "JOBS_KILL_NUMBER": "1"}, (1, 1)),
     "mail sent, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "1"}, (2, 1)),
     "webhook told, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "2"}, (1, 2)),
-    "at the end": (CALLED, {"JOBS_KILL_CALL": "jobs_lib.history:finish"}, (1, 1)),
+    "at the end": (CALLED, {"JOBS_KILL_CALL": "jobs_lib.runner.history:finish"}, (1, 1)),
 }
 
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from jobs_lib import catalogue, clock
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import thresholds
+from jobs_lib.database.connection import connect
+from jobs_lib.features.usage import thresholds
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service

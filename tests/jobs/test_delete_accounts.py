@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, find_export, is_retired, retired
+from jobs_lib import clock, find_export, is_retired
+from jobs_lib.database.schema.references import REFERENCES, to
 from jobs_lib.errors import JobsError
-from jobs_lib.ports.mail import RETRY, SENT, Result
-from jobs_lib.recipes import cascade, deletion
-from jobs_lib.recipes.export_data import KINDS
-from jobs_lib.schema.references import REFERENCES, to
+from jobs_lib.features.accounts import cascade, erase, retired
+from jobs_lib.features.exports.columns import KINDS
+from jobs_lib.ports.mail.message import RETRY, SENT, Result
 from tests.support.account import everything, found
 from tests.support.engines import on_mariadb
 from tests.support.exports import check, members, token, zips
@@ -499,8 +499,8 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
 
 
 def test_a_few_or_a_fifth_are_no_reason_to_stop(bench, monkeypatch):
-    assert (deletion.MOST, deletion.SHARE) == (50, 0.2)
-    monkeypatch.setattr(deletion, "MOST", 5)
+    assert (erase.MOST, erase.SHARE) == (50, 0.2)
+    monkeypatch.setattr(erase, "MOST", 5)
     bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=8)}
                          for number in range(1, 6)])
     assert bench.run(JOB)["erased"] == 5

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.recipes import cascade
-from jobs_lib.schema.references import REFERENCES
+from jobs_lib.database.schema.references import REFERENCES
+from jobs_lib.features.accounts import cascade
 from tests.support.account import everything, found
 from tests.support.databases import empty
 from tests.support.repeats import REPEATS
@@ -110,7 +110,7 @@ def test_killed_between_a_batch_and_its_commit(bench):
 def test_killed_as_it_writes_the_record(bench, when):
     # R56: it is on the disk before the account is gone, so a restored backup can never be without it
     jane = account(bench)
-    assert run(bench, launcher=CALL, JOBS_KILL_CALL="jobs_lib.recipes.deletion_record:append",
+    assert run(bench, launcher=CALL, JOBS_KILL_CALL="jobs_lib.features.accounts.ledger:append",
                JOBS_KILL_WHEN=when).returncode == -signal.SIGKILL
     assert bench.ids("users") == [jane.id]
     judge(bench, jane)

@@ -9,8 +9,8 @@ from threading import Timer
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import aliases
+from jobs_lib.database.connection import connect
+from jobs_lib.features.expiry import aliases
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service

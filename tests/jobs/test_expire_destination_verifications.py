@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import retention
+from jobs_lib.database.connection import connect
+from jobs_lib.engines import purge
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service
@@ -235,7 +235,7 @@ def test_a_shorter_limit_removes_nothing_that_was_not_told_of(owned):
 
 
 def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monkeypatch):      # R19
-    monkeypatch.setattr(retention, "MOST_ROWS", 10)
+    monkeypatch.setattr(purge, "MOST_ROWS", 10)
     bulk(owned.db, "destinations", ["user_id", "email", "created_at", "reminded_at"],
          [(1, f"d{number}@far.example", owned.ago(days=20), owned.ago(days=9)) for number in range(20)])
     owned.run(JOB)

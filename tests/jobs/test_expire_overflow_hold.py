@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import retention
+from jobs_lib.database.connection import connect
+from jobs_lib.engines import purge
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service
@@ -296,7 +296,7 @@ def test_off_warns_of_nothing_and_still_drops_what_was_released(hold):
 
 
 def test_a_keep_that_was_shortened_by_mistake_warns_nobody(hold, monkeypatch):         # R19
-    monkeypatch.setattr(retention, "MOST_ROWS", 10)
+    monkeypatch.setattr(purge, "MOST_ROWS", 10)
     bulk(hold.db, "overflow_hold", ["user_id", "alias_id", "raw_path", "held_at"],
          [(1, 1, f"{number}.eml", hold.ago(days=10)) for number in range(20)])
     hold.run(JOB)

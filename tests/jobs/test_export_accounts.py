@@ -17,11 +17,12 @@ from pathlib import Path
 import pytest
 
 import jobs_lib
-from jobs_lib import config, config_check
+from jobs_lib.config import loader
+from jobs_lib.database.transaction import Transaction
+from jobs_lib.doctor import configuration
 from jobs_lib.errors import Busy, DatabaseError
-from jobs_lib.ports.transaction import Transaction
-from jobs_lib.recipes.export_data import KINDS
-from jobs_lib.recipes.export_files import new_name
+from jobs_lib.features.exports.columns import KINDS
+from jobs_lib.features.exports.files import new_name
 from tests.support.databases import rows as whole_database
 from tests.support.engines import on_mariadb
 from tests.support.exports import SECRET, account, ask, check, members, rows, table, token, zips
@@ -98,9 +99,9 @@ def test_no_secret_and_no_hash_is_anywhere_in_it(bench):        # R52
 
 
 def test_pages_lose_and_repeat_no_row(bench, monkeypatch):      # in the order of each index, ties included
-    from jobs_lib.recipes import export_write
-    monkeypatch.setattr(export_write, "PAGE_ROWS", 3)
-    monkeypatch.setattr(export_write, "FIRST_ROWS", 2)
+    from jobs_lib.features.exports import writer
+    monkeypatch.setattr(writer, "PAGE_ROWS", 3)
+    monkeypatch.setattr(writer, "FIRST_ROWS", 2)
     account(bench)
     bench.table("message_logs", [{"user_id": 7, "direction": "send", "created_at": bench.ago(minutes=n // 4)}
                                  for n in range(11)])
@@ -285,7 +286,7 @@ def test_a_folder_that_holds_nothing_else_is_made_private(bench):
     folder.chmod(0o755)
     exported(bench)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-    assert [words for words in config_check.warnings(config.load(None, beside=str(bench.folder)), [])
+    assert [words for words in configuration.warnings(loader.load(None, beside=str(bench.folder)), [])
             if words.endswith(f"chmod 700 {folder}")]
 
 
@@ -527,11 +528,11 @@ def test_a_request_withdrawn_while_it_is_made_leaves_no_file(bench):
 # When something goes wrong
 
 def broken(bench, monkeypatch, error):
-    from jobs_lib.recipes import export_write
+    from jobs_lib.features.exports import writer
 
     def write(*_, **__):
         raise error
-    monkeypatch.setattr(export_write, "write", write)
+    monkeypatch.setattr(writer, "write", write)
     account(bench)
     ask(bench)
 
@@ -651,9 +652,9 @@ def test_a_disk_that_is_full_in_the_middle_is_told_of_in_one_sentence(bench):
 
 
 def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):
-    from jobs_lib.recipes import export_write
-    write = export_write.write
-    monkeypatch.setattr(export_write, "write", lambda file, db, user_id, **how: write(
+    from jobs_lib.features.exports import writer
+    write = writer.write
+    monkeypatch.setattr(writer, "write", lambda file, db, user_id, **how: write(
         file, db, user_id if user_id == 8 else 1 / 0, **how))
     account(bench)
     bench.table("users", [{"id": 8}])

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib import clock, export_token, find_export
+from jobs_lib import clock, find_export
+from jobs_lib.features.exports import download_token
 from tests.support.databases import bulk
 from tests.support.exports import check
 from tests.support.repeats import REPEATS
@@ -31,12 +32,12 @@ STATEMENTS = {                                  # just before it runs
     "before the older one goes": ("SET file_name = NULL", 1),
 }
 CALLS = {                                       # before or after that call
-    "in the middle of a file": ("jobs_lib.recipes.export_cells:_encode", ROWS // 2, "before"),
-    "while a CSV is put in": ("jobs_lib.recipes.export_write:_Zip._take", 7, "before"),
-    "before it is read back": ("jobs_lib.recipes.export_write:_read_back", 1, "before"),
-    "before it has its name": ("jobs_lib.recipes.export_files:publish", 1, "before"),
-    "after it has its name": ("jobs_lib.recipes.export_files:publish", 1, "after"),
-    "after it is stored as `ready`": ("jobs_lib.recipes.exports:forget_files", 1, "before"),
+    "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
+    "while a CSV is put in": ("jobs_lib.features.exports.writer:_Zip._take", 7, "before"),
+    "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
+    "before it has its name": ("jobs_lib.features.exports.files:publish", 1, "before"),
+    "after it has its name": ("jobs_lib.features.exports.files:publish", 1, "after"),
+    "after it is stored as `ready`": ("jobs_lib.features.exports.requests:forget_files", 1, "before"),
 }
 
 
@@ -87,9 +88,9 @@ def fill(service) -> None:
 
 def downloads(service) -> list:
     """Every export that can be downloaded now, by the tokens that its owner may have; each is whole."""
-    key, found = hmac.digest(KEY.encode(), export_token.LABEL.encode(), "sha256"), []
+    key, found = hmac.digest(KEY.encode(), download_token.LABEL.encode(), "sha256"), []
     for row in service.db.query("SELECT id, token_nonce FROM {export_requests} WHERE token_nonce IS NOT NULL"):
-        token = export_token.make(key, row["id"], row["token_nonce"])
+        token = download_token.make(key, row["id"], row["token_nonce"])
         export = find_export(token, str(service.folder / "config.ini"))
         if export:
             check(export.path)

@@ -8,8 +8,8 @@ import signal
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import snapshots
+from jobs_lib.database.connection import connect
+from jobs_lib.features.message_logs import header_snapshots
 from tests.support.databases import bulk, empty, rows
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service
@@ -35,9 +35,9 @@ def many(db, logs: int, snapshots: int, created_at) -> None:
 @pytest.fixture
 def few(monkeypatch):
     """Windows of ten snapshots, and safety stops from eleven on."""
-    monkeypatch.setattr(snapshots, "WINDOW", 10)
-    monkeypatch.setattr(snapshots, "MOST_ROWS", 10)
-    monkeypatch.setattr("jobs_lib.recipes.retention.MOST_ROWS", 10)
+    monkeypatch.setattr(header_snapshots, "WINDOW", 10)
+    monkeypatch.setattr(header_snapshots, "MOST_ROWS", 10)
+    monkeypatch.setattr("jobs_lib.engines.purge.MOST_ROWS", 10)
 
 
 # Which
@@ -72,7 +72,7 @@ def test_the_owners_own_retention_counts_for_headers_too(bench, days, kept):
 
 
 def test_more_choices_than_fit_one_condition(bench, monkeypatch):
-    monkeypatch.setattr(snapshots, "CHOICES_AT_ONCE", 3)
+    monkeypatch.setattr(header_snapshots, "CHOICES_AT_ONCE", 3)
     for days in range(4, 14):
         bench.table("users", [{"id": days, "log_retention_days": days}])
         pair(bench, days, bench.ago(days=days, seconds=1), user_id=days)
@@ -370,7 +370,7 @@ def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option
 
 
 def test_the_numbers_are_those_of_every_purge():
-    assert (snapshots.MOST_ROWS, snapshots.MOST_SHARE) == (10_000, 0.5)
+    assert (header_snapshots.MOST_ROWS, header_snapshots.MOST_SHARE) == (10_000, 0.5)
 
 
 KILLED = str(ROOT / "tests/support/killed.py")

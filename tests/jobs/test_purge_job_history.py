@@ -5,9 +5,10 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from jobs_lib import due, history
 from jobs_lib.job import declare
 from jobs_lib.jobs.purge_job_history import KEPT
+from jobs_lib.runner import history
+from jobs_lib.runner import slots as due
 
 OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes.log_retention import own, shorter
+from jobs_lib.features.message_logs.retention import own, shorter
 from tests.support.databases import bulk
 
 JOB = "purge_message_logs"

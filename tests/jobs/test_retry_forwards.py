@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from jobs_lib import clock, srs
+from jobs_lib import clock
+from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
-from jobs_lib.ports.db import connect
-from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
-from jobs_lib.recipes.headers import loop_reason
+from jobs_lib.features.forwards import srs
+from jobs_lib.features.forwards.headers import loop_reason
+from jobs_lib.ports.mail.message import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
 
 SECRET = "s3cret" * 6
 BUSY = Result(RETRY, 451, "4.3.0", "try again later")
@@ -655,7 +656,7 @@ def test_a_file_that_cannot_be_deleted_stops_no_mail(bench, forward, monkeypatch
 
     def refuse(folder, raw_path):
         raise PermissionError(13, "Permission denied")
-    monkeypatch.setattr("jobs_lib.recipes.spool.remove", refuse)
+    monkeypatch.setattr("jobs_lib.engines.spool.remove", refuse)
     assert bench.run("retry_forwards")["sent"] == 1
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.ports.mail import FINAL, RETRY, Result
+from jobs_lib.ports.mail.message import FINAL, RETRY, Result
 
 LETTER = b"From: Shop <orders@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n"
 HOME, WORK = "jo@home.example", "jo@work.example"
@@ -75,7 +75,7 @@ def test_a_notice_that_was_tried_keeps_its_bytes(bench, failed):                
 
 
 def test_what_waits_for_tomorrow_keeps_no_other_owner_waiting(bench, failed, monkeypatch):     # R66
-    monkeypatch.setattr("jobs_lib.recipes.forward_notices.PAGE", 3)
+    monkeypatch.setattr("jobs_lib.features.forwards.failure_notice.PAGE", 3)
     failed(1)
     bench.run("retry_forwards")
     bench.db.execute("UPDATE {notifications} SET status = 'sent'")

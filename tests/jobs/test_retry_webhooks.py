@@ -15,10 +15,18 @@ from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from jobs_lib import clock
+from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
-from jobs_lib.ports.db import connect
-from jobs_lib.ports.http import ANSWERED, FAILED, OURS, REFUSED, TIMEOUT, UNSENDABLE, Response
-from jobs_lib.recipes.webhooks import request, retry_after
+from jobs_lib.features.webhooks.deliveries import request, retry_after
+from jobs_lib.ports.http.message import (
+    ANSWERED,
+    FAILED,
+    OURS,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Response,
+)
 from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 

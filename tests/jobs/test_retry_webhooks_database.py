@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from jobs_lib.errors import Busy, DatabaseError
-from jobs_lib.ports.http import ANSWERED, TIMEOUT, Response
+from jobs_lib.ports.http.message import ANSWERED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, NONE, delivery, endpoint, flood
 
 CANCELS = "SET status = 'failed', finished_at = :now, next_attempt_at"

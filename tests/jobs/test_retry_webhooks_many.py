@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.http import ANSWERED, Response
+from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.jobs.test_retry_webhooks import JOB, SECRET, flood, row
 from tests.support.databases import bulk
 from tests.support.plans import analyse, troubles

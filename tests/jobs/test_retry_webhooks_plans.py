@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.ports.http import ANSWERED, Response
+from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support.databases import bulk
 from tests.support.plans import analyse, troubles
 

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from jobs_lib.ports.http import ANSWERED, FAILED, TIMEOUT, Response
+from jobs_lib.ports.http.message import ANSWERED, FAILED, TIMEOUT, Response
 from tests.jobs.test_retry_webhooks import JOB, flood
 
 HANGS = 0.4                 # seconds

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
+from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
-from jobs_lib.ports.db import connect
 from tests.support.databases import bulk, lax
 
 JOB, PURGE = "rollup_usage", "purge_message_logs"

@@ -13,8 +13,8 @@ from datetime import timedelta
 
 import pytest
 
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes import rollup
+from jobs_lib.database.connection import connect
+from jobs_lib.features.usage import rollup
 from tests.jobs.test_rollup_usage import JOB, LOG, PURGE, by_week, daily, detail, log, weekly
 from tests.support.databases import bulk, empty
 from tests.support.engines import on_mariadb

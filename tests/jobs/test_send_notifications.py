@@ -5,10 +5,12 @@ from email import message_from_bytes, policy
 
 import pytest
 
-from jobs_lib import clock, settings, unsubscribe
-from jobs_lib.ports.mail import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
-from jobs_lib.recipes.kinds import KINDS
-from jobs_lib.recipes.relay import Relay
+from jobs_lib import clock
+from jobs_lib.config import settings
+from jobs_lib.engines.relay_limits import Relay
+from jobs_lib.features.notifications import unsubscribe
+from jobs_lib.features.notifications.kinds import KINDS
+from jobs_lib.ports.mail.message import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
 from tests.support.engines import on_sqlite
 
 JOB = "send_notifications"

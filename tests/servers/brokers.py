@@ -7,7 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from jobs_lib.sample.nameserver import free_port
+from jobs_lib.demo.nameserver import free_port
 from tests.support.require import missing, program
 
 

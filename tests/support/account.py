@@ -5,8 +5,8 @@ from collections import namedtuple
 from datetime import timedelta
 from graphlib import TopologicalSorter
 
-from jobs_lib.schema.references import REFERENCES
-from jobs_lib.schema.tables import table, tables
+from jobs_lib.database.schema.references import REFERENCES
+from jobs_lib.database.schema.tables import table, tables
 
 Account = namedtuple("Account", "id word rows")
 TARGETS = {(reference.table, reference.column): reference.target for reference in REFERENCES}

@@ -3,12 +3,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from jobs_lib import adoption
-from jobs_lib.ports.db import connect
-from jobs_lib.ports.names import Names
-from jobs_lib.ports.notation import Statement, scan
-from jobs_lib.schema import app_tables, ddl
-from jobs_lib.schema.tables import table
+from jobs_lib.database.connection import connect
+from jobs_lib.database.names import Names
+from jobs_lib.database.schema import app_tables, ddl
+from jobs_lib.database.schema.tables import table
+from jobs_lib.database.statement import Statement, scan
+from jobs_lib.runner import table_gaps
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
 COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns} for name in TABLES}
@@ -69,5 +69,5 @@ def named(statements, dialect) -> set[str]:
 
 def needed(job) -> set[str]:
     """The same of all that the job says it works on."""
-    return {name for table, columns in adoption.works_on(job).items()
+    return {name for table, columns in table_gaps.works_on(job).items()
             for name in (table, *(f"{table}.{column}" for column in columns))}

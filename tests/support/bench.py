@@ -18,15 +18,17 @@ from datetime import datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from pathlib import Path
 
-from jobs_lib import catalogue, clock, clock_doubt, config, runner
+from jobs_lib import catalogue, clock
 from jobs_lib.commands import run_due
-from jobs_lib.console import Console
-from jobs_lib.ports import Ports
+from jobs_lib.config import loader
+from jobs_lib.database.schema.tables import NO_DEFAULT, table
+from jobs_lib.engines.spool import mark_folder
+from jobs_lib.output.console import Console
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
-from jobs_lib.ports.http import ANSWERED, Response
-from jobs_lib.ports.mail import FINAL, IN_MEMORY, SENT, Result
-from jobs_lib.recipes.spool import mark_folder
-from jobs_lib.schema.tables import NO_DEFAULT, table
+from jobs_lib.ports.http.message import ANSWERED, Response
+from jobs_lib.ports.mail.message import FINAL, IN_MEMORY, SENT, Result
+from jobs_lib.runner import clock_doubt, runner
+from jobs_lib.runner.resources import Ports
 from tests.support import adopted, databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
@@ -145,7 +147,7 @@ class Bench:
         lines = [line for name, options in standard.items()
                  for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
-        self._config = config.load(None, beside=str(self.folder), environ={})
+        self._config = loader.load(None, beside=str(self.folder), environ={})
 
     def settings(self, job):
         """A job's own options, typed."""

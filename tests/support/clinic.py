@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from jobs_lib import config, folders
+from jobs_lib import folders
+from jobs_lib.config import loader
+from jobs_lib.database.connection import connect
 from jobs_lib.doctor import examine
 from jobs_lib.doctor.patient import Patient
-from jobs_lib.ports.db import connect
-from jobs_lib.recipes.spool import mark_folder
+from jobs_lib.engines.spool import mark_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mail.alias.example",
@@ -51,7 +52,7 @@ class Clinic:
 
     def patient(self) -> Patient:
         """Whom `doctor` would look at."""
-        read = config.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
+        read = loader.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
         return Patient(read, self.script, now=self.now, mounts=self.mounts, crontab=lambda: self.crontab)
 
     def all(self, *areas: str) -> list:

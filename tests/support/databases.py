@@ -6,12 +6,12 @@ import shutil
 from contextlib import suppress
 from datetime import datetime, timezone
 
-from jobs_lib import clock_doubt
+from jobs_lib.database.connection import Database, connect
+from jobs_lib.database.schema import NAMES
+from jobs_lib.database.schema.migrations import migrate
+from jobs_lib.database.schema.version import SCHEMA_VERSION, found
 from jobs_lib.errors import DatabaseError
-from jobs_lib.ports.db import Database, connect
-from jobs_lib.schema import NAMES
-from jobs_lib.schema.migrations import migrate
-from jobs_lib.schema.version import SCHEMA_VERSION, found
+from jobs_lib.runner import clock_doubt
 
 KEPT = ("meta", "schema_migrations")        # what `migrate` wrote
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)

@@ -9,7 +9,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from jobs_lib.recipes.export_data import KINDS
+from jobs_lib.features.exports.columns import KINDS
 
 TEXT = "=1+1"                # what a spreadsheet would run, in each text that a stranger or an owner can write
 EVERYTHING = {

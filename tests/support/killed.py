@@ -11,8 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli, session
-from jobs_lib.ports import Ports
+from jobs_lib.cli import main
+from jobs_lib.launch import session
+from jobs_lib.runner.resources import Ports
 
 AT, LEFT = os.environ["JOBS_KILL_AT"], [int(os.environ["JOBS_KILL_NUMBER"])]
 
@@ -36,4 +37,4 @@ class Killing(Ports):
 
 
 session.Ports = Killing
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli
+from jobs_lib.cli import main
 
 
 def strike_at(place: str, number: int, when: str) -> None:
@@ -46,4 +46,4 @@ if os.environ.get("JOBS_KILL_CALL"):
               os.environ.get("JOBS_KILL_WHEN", "before"))
 
 if __name__ == "__main__":
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(main.main(sys.argv[1:]))

@@ -21,7 +21,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli, clock, jobs
+from jobs_lib import clock, jobs
+from jobs_lib.cli import main
 from jobs_lib.errors import DatabaseError
 
 if os.environ.get("FRAME_JOBS") != "own":
@@ -89,4 +90,4 @@ if os.environ.get("FRAME_SMALL"):
     setattr(importlib.import_module(place.partition(":")[0]), place.partition(":")[2], int(number))
 
 if __name__ == "__main__":
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(main.main(sys.argv[1:]))

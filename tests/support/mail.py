@@ -4,8 +4,8 @@ from __future__ import annotations
 import time
 import types
 
-from jobs_lib.ports.mail import Envelope
-from jobs_lib.ports.smtp_session import LIMITS
+from jobs_lib.ports.mail.message import Envelope
+from jobs_lib.ports.mail.smtp_session import LIMITS
 
 ENVELOPE = Envelope("bounces@service.example", "owner@home.example")
 CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: Hello\r\n"

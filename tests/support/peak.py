@@ -9,9 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jobs_lib import cli
+from jobs_lib.cli import main
 
-code = cli.main(sys.argv[1:])
+code = main.main(sys.argv[1:])
 status = Path("/proc/self/status").read_text(encoding="ascii")
 print(status.partition("VmHWM:")[2].split()[0], file=sys.stderr)
 sys.exit(code)

@@ -18,7 +18,7 @@ import dns.message
 import dns.query
 import dns.rcode
 
-from jobs_lib import cli
+from jobs_lib.cli import main
 
 PORT, real = int(os.environ["JOBS_DNS_PORT"]), socket.getaddrinfo
 
@@ -47,4 +47,4 @@ def _address(name: str) -> str:
 
 if __name__ == "__main__":
     socket.getaddrinfo = look_up
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(main.main(sys.argv[1:]))

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from jobs_lib import clock
-from jobs_lib.ports.db import connect
+from jobs_lib.database.connection import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = (b"Received: from shop.example by alias.example; Mon, 23 Nov 2026 10:00:00 +0000\r\n"

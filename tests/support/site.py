@@ -18,13 +18,15 @@ from collections import namedtuple
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from jobs_lib import clock, config, shares
+from jobs_lib import clock
 from jobs_lib.commands import run_due
-from jobs_lib.console import Console
-from jobs_lib.ports import Ports
-from jobs_lib.ports.db import connect
-from jobs_lib.schema.migrations import migrate
-from jobs_lib.schema.tables import tables
+from jobs_lib.config import loader
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema.migrations import migrate
+from jobs_lib.database.schema.tables import tables
+from jobs_lib.output.console import Console
+from jobs_lib.runner import shares
+from jobs_lib.runner.resources import Ports
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
@@ -212,7 +214,7 @@ class Ticks:
         now = utc(moment) if isinstance(moment, str) else moment
         self.console = Console(0)
         self.console.fail = self.said.append
-        settings = config.load(None, beside=str(self.site.folder), environ={})
+        settings = loader.load(None, beside=str(self.site.folder), environ={})
         ports = Ports(settings)
         began = self.seconds
         ports.now = lambda: now + timedelta(seconds=int(self.seconds - began))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from jobs_lib import publish
+from jobs_lib.monitoring import publish
 from tests.support.browser import picture
 from tests.support.past import ready
 

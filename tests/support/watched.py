@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from jobs_lib import cli
+from jobs_lib.cli import main
 
 REPORT, ALLOWED = os.environ["JOBS_WATCHED"], os.environ.get("JOBS_WATCHED_ALLOWED")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -63,4 +63,4 @@ def report() -> None:
 
 
 sys.addaudithook(watch)
-sys.exit(cli.main(sys.argv[1:]))
+sys.exit(main.main(sys.argv[1:]))

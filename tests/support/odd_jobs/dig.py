@@ -4,9 +4,9 @@ from __future__ import annotations
 import os
 import time
 
-from jobs_lib import options as kind
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
-from jobs_lib.options import Option
 
 
 @declare(schedule="*/5 * * * *", enabled=False, idempotency="An item is one row with a key of its own.",

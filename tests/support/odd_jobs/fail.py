@@ -3,10 +3,10 @@ from __future__ import annotations
 
 import sys
 
-from jobs_lib import options as kind
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
 from jobs_lib.errors import Busy, JobsError
 from jobs_lib.job import declare
-from jobs_lib.options import Option
 
 
 @declare(schedule="*/5 * * * *", enabled=False, idempotency="It does nothing.",

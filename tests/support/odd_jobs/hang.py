@@ -7,9 +7,9 @@ import os
 import socket
 import time
 
-from jobs_lib import options as kind
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
-from jobs_lib.options import Option
 
 EVER = 10 ** 9
 

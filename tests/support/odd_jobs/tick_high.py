@@ -1,9 +1,9 @@
 """A job of priority high that takes as long as it is told."""
 from __future__ import annotations
 
-from jobs_lib import options as kind
+from jobs_lib.config import option_types as kind
+from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
-from jobs_lib.options import Option
 
 
 @declare(schedule="*/5 * * * *", priority="high", enabled=False, idempotency="It does nothing.",

@@ -1,0 +1,77 @@
+"""`python3 -m docs.generate`: make every generated file anew, from the declarations.
+
+With `--check` nothing is written; it tells which files are old, and exits 1 if any is.
+"""
+from __future__ import annotations
+
+import os
+import sys
+
+from docs.generate import data_model, docs
+from jobs_lib import catalogue, schedule
+from jobs_lib.config.settings import SECTIONS
+from jobs_lib.crontab import lines
+from jobs_lib.output import config_example
+
+HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PLACE = lines.Place("/usr/bin/python3", "/home/you/jobs/jobs.py", None, "example")
+CRONTAB_HEAD = """\
+# Two crontabs to choose from, with example paths: put your own in their place, or
+# let `jobs.py crontab` print either with the right ones. Take one of the two; both
+# at once do no harm, since a time that was started is not started again.
+
+# === Style 1: one line for everything (jobs.py crontab) ===
+
+"""
+SECOND_HEAD = """
+# === Style 2: a line for each job (jobs.py crontab --style per-job) ===
+
+"""
+
+
+def files() -> dict[str, str]:
+    """{path below the project's folder: its text}."""
+    jobs = catalogue.load_all()
+    return {
+        "config.ini.example": config_example.config_ini(jobs),
+        ".env.example": config_example.env(jobs),
+        "crontab.txt": crontab_txt(jobs),
+        "docs/jobs.md": docs.jobs_page(jobs),
+        "docs/idempotency.md": docs.idempotency_page(jobs),
+        "docs/configuration.md": docs.configuration_page(jobs),
+        "docs/data-model.md": data_model.data_model_page(),
+    }
+
+
+def crontab_txt(jobs: list) -> str:
+    """Both styles, as the defaults have it."""
+    entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled) for job in jobs]
+    core = SECTIONS["core"]
+    one, each = (lines.body(style, PLACE, entries, zone=core["timezone"].default, same_clock=True,
+                              budget=core["budget"].default) for style in lines.STYLES)
+    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + "\n".join(one), SECOND_HEAD + "\n".join(each), ""])
+
+
+def main(words: list[str]) -> int:
+    """Write what is old, and tell which files those were."""
+    old = []
+    for name, text in files().items():
+        path = os.path.join(HOME, name)
+        try:
+            with open(path, encoding="utf-8") as file:
+                current = file.read()
+        except FileNotFoundError:
+            current = None
+        if text != current:
+            old.append(name)
+            if words != ["--check"]:
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "w", encoding="utf-8", newline="\n") as file:
+                    file.write(text)
+    print("\n".join(f"{'old' if words == ['--check'] else 'written'}: {name}" for name in old)
+          or "every generated file is up to date")
+    return 1 if old and words == ["--check"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

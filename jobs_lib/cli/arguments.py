@@ -1,0 +1,162 @@
+"""The command line: argparse for each command, help worth reading, `did you mean` for a wrong word."""
+from __future__ import annotations
+
+import argparse
+import sys
+
+from jobs_lib import catalogue, commands
+from jobs_lib.config import settings
+from jobs_lib.errors import OK, UsageError
+from jobs_lib.output.console import WIDEST, columns
+from jobs_lib.output.layout import pairs, paragraphs
+from jobs_lib.text import did_you_mean
+
+USAGE = """\
+usage: jobs.py JOB [options]        run one job now
+       jobs.py COMMAND [options]
+
+The work behind an e-mail forwarding service: retries, expiry, clean-up. Cron
+runs what is due by `jobs.py run-due`; every job can be run by hand as well.
+
+{jobs}
+
+{commands}
+
+first steps:
+  jobs.py demo                      a sample service, run and shown
+  jobs.py migrate                   create the tables
+  jobs.py config check              is config.ini in order?
+  jobs.py doctor                    is everything else? and how to mend it
+  jobs.py JOB --dry-run             see what a job would do; nothing is changed
+  jobs.py crontab                   the lines for cron
+
+`jobs.py JOB --help` and `jobs.py COMMAND --help` tell more. All of them take
+--config FILE (default: config.ini beside jobs.py, or the environment variable
+JOBS_CONFIG).
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, with errors as ours: one sentence, and the nearest option for a wrong one."""
+
+    color: bool
+
+    def parse_args(self, args=None, namespace=None):
+        """Refuse the first word that nothing takes, empty ones too, which argparse's own message does not show."""
+        found, extra = self.parse_known_args(args, namespace)
+        if extra:
+            word = extra[0].partition("=")[0] if extra[0].startswith("-") else extra[0]
+            known = [option for action in self._actions for option in action.option_strings]
+            if word.startswith("-"):
+                self.error(f"{word}: there is no such option{did_you_mean(word, known)}")
+            self.error(f"unexpected argument {word!r}")
+        return found
+
+    def _print_message(self, message, file=None) -> None:
+        """argparse's own keeps it to itself when the help cannot be written."""
+        if message:
+            (file or sys.stderr).write(message)
+
+    def error(self, message: str):
+        """Raise instead of printing the usage and leaving."""
+        name = self.prog.partition(" ")[2]
+        if message.endswith(": expected one argument"):       # also said of `--budget -4m`, which has one
+            message = message.replace("expected one argument", "expected a value after it, and none that begins with -")
+        raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
+
+
+def dispatch(words: list[str], make_session, config_path: str | None) -> int:
+    """Find the command or job in the words, parse the rest, run it and return its exit code."""
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    if not words or words[0] in ("-h", "--help"):
+        print(overview(), end="")
+        return OK
+    if words[0] == "--version":
+        from jobs_lib import __version__
+        print(f"jobs.py {__version__}, Python {sys.version.split()[0]}")
+        return OK
+    name, rest = words[0], words[1:]
+    if not all(word.strip() for word in words):
+        raise UsageError("an argument is empty, as a shell makes it of a variable that is not set: leave it out, or "
+                         "give it a value")
+    if name.startswith("-"):
+        raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
+    if name in commands.names():
+        command = commands.load(name)
+        parser = _parser(name, command.__doc__ or "")
+        command.arguments(parser)
+        return command.run(parser.parse_args(rest), make_session, config_path)
+    if name not in catalogue.names():
+        near = did_you_mean(name, catalogue.names() + commands.names())
+        raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
+    job = catalogue.load(name)
+    from jobs_lib.launch import by_hand
+    asked = "-h" in rest or "--help" in rest             # a run need not fold texts that nobody reads
+    parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
+    by_hand.arguments(parser)
+    return by_hand.run(job, parser.parse_args(rest), make_session, config_path)
+
+
+def overview() -> str:
+    """The text of `jobs.py --help`."""
+    broken: list[str] = []
+    jobs = [(job.name, job.summary) for job in catalogue.load_all(broken)]
+    others = [(name, (commands.load(name).__doc__ or "").strip().partition("\n")[0].rstrip("."))
+              for name in commands.names()]
+    text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", others))
+    return text + "".join(f"\n{words}\n" for words in broken)
+
+
+def _listed(title: str, rows: list[tuple[str, str]]) -> str:
+    return "\n".join([f"{title}:", *pairs(rows, _width())])
+
+
+def _about(job) -> str:
+    """A job's docstring, its schedule in words, and why it may be repeated."""
+    from jobs_lib.schedule import parse
+    from jobs_lib.schedule_text import words
+
+    when = f"{words(parse(job.schedule))} ({job.schedule})" if job.enabled else "never, unless enabled = yes"
+    facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),
+             ("repeated", job.idempotency)]
+    return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
+
+
+def _options(job) -> str:
+    """A job's own options with their defaults."""
+    if not job.options:
+        return ""
+    lines: list = []
+    for title, chosen in ((f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:", False),
+                          ("arguments of one run, by --set NAME=VALUE only:", True)):
+        if found := {name: option for name, option in job.options.items() if option.argument is chosen}:
+            lines += [*([""] if lines else []), *paragraphs(title, _width())]
+        for name, option in found.items():
+            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
+    shared = ", ".join(f"[{name}]" for name in job.sections)
+    lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
+                              + (f" This one reads {shared} too." if shared else "")
+                              + f" `jobs.py config show {job.name}` tells what is set.", _width())]
+    return "\n".join(lines)
+
+
+def _parser(name: str, about: str, more: str = "") -> Parser:
+    def formatter(prog: str) -> argparse.HelpFormatter:
+        return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
+
+    epilog = "\n\n".join(part for part in (more, _place(name)) if part)
+    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=epilog or None,
+                    allow_abbrev=False, formatter_class=formatter)
+    parser.color = False                # Python 3.14 colours its help by itself; the console lets only our colours pass
+    return parser
+
+
+def _place(name: str) -> str:
+    """Where config.ini is, for all that read it."""
+    return "" if name == "demo" else "\n".join(paragraphs(
+        "--config FILE, anywhere in the line, takes another config.ini than the one beside jobs.py.", _width()))
+
+
+def _width() -> int:
+    return min(columns(), WIDEST)

@@ -1,0 +1,161 @@
+"""Arguments to calls, errors to exit codes; the only place that builds real ports."""
+from __future__ import annotations
+
+import os
+import sys
+
+from jobs_lib import catalogue
+from jobs_lib.config import loader
+from jobs_lib.errors import (
+    CONFIG,
+    FAILED,
+    HARD_LIMIT,
+    OK,
+    ConfigError,
+    JobsError,
+    Stopped,
+    UsageError,
+)
+from jobs_lib.launch.session import Session
+from jobs_lib.output.console import Output, folded, guard
+from jobs_lib.paths import HOME
+
+TICK = "run-due"
+NO_MEMORY = b"jobs.py: there is not enough memory: give it more, or let fewer jobs run at once\n"
+LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
+
+
+def main(argv: list[str]) -> int:
+    """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on stderr."""
+    code = _main(argv)
+    return code if _flushed(sys.stdout) else code or FAILED
+
+
+def _main(argv: list[str]) -> int:
+    config_path = None
+    try:
+        guard()
+        words, config_path = take_config(argv)
+        if words == [TICK]:
+            return _tick(config_path)
+        if words[1:] == ["--scheduled"] and words[0] in catalogue.names():
+            return _scheduled(words[0], config_path)
+        from .arguments import dispatch
+        return dispatch(words, Session, config_path)
+    except ConfigError as error:
+        return _say(_listed(error), CONFIG)
+    except JobsError as error:
+        return _say(f"jobs.py: {error}", error.exit_code)
+    except SystemExit as asked:              # argparse, which has printed a help
+        if asked.code:
+            raise
+        return OK
+    except KeyboardInterrupt:
+        return _say("jobs.py: stopped by Ctrl-C", FAILED)
+    except BrokenPipeError:                  # `jobs.py list | head`
+        _flushed(sys.stdout)
+        return FAILED
+    except OSError as error:                 # a folder that may not be written, a full disk
+        if error.filename == Output.NAME:
+            _flushed(sys.stdout, silent=True)
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"jobs.py: {where}{error.strerror or error}", FAILED)
+    except MemoryError:
+        pass
+    except Stopped:                          # outside of any run
+        return _say("jobs.py: ended at the hard limit", HARD_LIMIT)
+    except Exception as error:               # noqa: BLE001  a mistake of ours
+        if not _lacks_memory(error):
+            return _say(_unexpected(error, config_path), FAILED)
+    try:        # noqa: SIM105               # once the exception, and all that it holds, is given back
+        os.write(2, NO_MEMORY)
+    except OSError:                          # nobody will ever read it
+        pass
+    return FAILED
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Python has other words for it where a module cannot be loaded, and where it meets that in its own code."""
+    return isinstance(error, SystemError) or (isinstance(error, ImportError) and any(
+        words in str(error) for words in ("failed to map segment", "annot allocate memory", "cannot create shared")))
+
+
+def _unexpected(error: Exception, config_path: str | None) -> str:
+    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`, if that is possible."""
+    words, place = type(error).__name__, ""
+    try:
+        from jobs_lib import defects
+        from jobs_lib.config.secrets import secrets
+        words = defects.sentence(error)
+        settings = loader.load(config_path, beside=HOME)
+        core, hidden = settings.section("core"), secrets(settings)
+        words = defects.sentence(error, hidden)
+        from jobs_lib.runner.log import Log
+        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files)
+        log.error("exception", traceback=defects.trace(error, hidden))
+        log.close()
+        place = f"; {log.path} has the traceback"
+    except Exception:                        # noqa: BLE001  no memory, no configuration: the sentence has to do
+        pass
+    return f"jobs.py: an unexpected error: {words}{place}. Please report it"
+
+
+def _flushed(stream, silent: bool = False) -> bool:
+    """Whether all that was printed is written: else it is said here, not by the interpreter's end (exit code 120)."""
+    try:
+        if stream is not None:
+            stream.flush()
+        return True
+    except (OSError, ValueError) as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())      # the rest has to go somewhere
+        if stream is sys.stdout and not silent and not isinstance(error, BrokenPipeError):
+            _say(f"jobs.py: {Output.NAME}: {getattr(error, 'strerror', None) or error}", FAILED)
+        return False
+
+
+def _say(words: str, code: int) -> int:
+    words = " ".join(word if len(word) <= LONGEST_WORD else f"{word[:SHOWN]}..." for word in words.split(" "))
+    try:
+        print(folded(words, sys.stderr), file=sys.stderr, flush=True)
+    except OSError:                          # nobody will ever read it
+        _flushed(sys.stderr)
+    return code
+
+
+def take_config(argv: list[str]) -> tuple[list[str], str | None]:
+    """(the words without `--config FILE`, wherever it stands, and that file)."""
+    words, path, rest = [], None, iter(argv)
+    for word in rest:
+        if word == "--config":
+            path = next(rest, "")
+        elif word.startswith("--config="):
+            path = word.partition("=")[2]
+        else:
+            words.append(word)
+    if path == "":
+        raise UsageError("--config: expected a file after it")
+    return words, path
+
+
+def _tick(config_path: str | None) -> int:
+    """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost nothing."""
+    from jobs_lib.commands import run_due
+
+    session = Session(config_path)
+    budget = session.config.section("core").budget.total_seconds()
+    return run_due.tick(session.config, session.ports, budget, session.console)[1]
+
+
+def _scheduled(name: str, config_path: str | None) -> int:
+    """`JOB --scheduled` as cron says it, past argparse too."""
+    from types import SimpleNamespace
+
+    from jobs_lib.launch import by_hand
+    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), Session, config_path)
+
+
+def _listed(error: ConfigError) -> str:
+    if len(error.problems) == 1:
+        return f"jobs.py: {error.problems[0]}"
+    lines = "\n".join(f"  {problem}" for problem in error.problems)
+    return f"jobs.py: {len(error.problems)} problems in the configuration:\n{lines}"

@@ -1,0 +1,310 @@
+"""config.ini, .env, the environment and --set, in rising order, as typed values.
+
+Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config check`
+looks at everything. All problems are told at once. The file is read by our own few lines and not by
+configparser: they keep the line numbers for the messages, and a tick that finds nothing to do is a third
+cheaper (docs/decisions.md, "Reading config.ini").
+"""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+from types import SimpleNamespace
+
+from jobs_lib import catalogue
+from jobs_lib.errors import ConfigError, UsageError
+from jobs_lib.job import CRON, SHARD, Job
+
+from . import option_types, settings
+from .files import read_dotenv, read_ini, shown_name
+from .option_types import Option
+
+CONFIG_VARIABLE = "JOBS_CONFIG"
+LONGEST_SHOWN = 60
+
+Written = namedtuple("Written", "text origin place")
+Written.__doc__ = """What is set for an option: as text, by what, and where that stands.
+
+origin  `--set`, `environment`, `.env`, `file` or `default`        place  in words, for a message
+"""
+Sources = namedtuple("Sources", "values environ dotenv problems found")
+Sources.__doc__ = """What was read.
+
+values    {section: {option: (text, line)}} of config.ini          environ   the process's environment
+dotenv    {variable: (text, line)} of .env                         problems  lines and sections that make no sense
+found     whether there is a config.ini
+"""
+
+
+class Config:
+    """What was read, and typed values of it. Sections are checked when first asked for."""
+
+    def __init__(self, path: str, sources: Sources, overrides: dict | None = None) -> None:
+        self.path, self.folder = path, os.path.dirname(os.path.abspath(path))
+        self.sources, self._overrides = sources, overrides or {}
+        self._sections: dict = {}
+
+    def section(self, name: str) -> SimpleNamespace:
+        """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in it."""
+        return self.typed(name, settings.SECTIONS[name])
+
+    def job(self, job: Job) -> SimpleNamespace:
+        """A job's own options, with `schedule`, `enabled` and `budget`."""
+        name = job.name.partition(SHARD)[0]
+        return self._sections.get(name) or self.typed(name, settings.job_options(job))
+
+    def mode(self, job: Job) -> str:
+        """Who runs it: cron, rq or celery."""
+        return self.job(job).mode or self.section("core").mode
+
+    def shards(self, job: Job) -> int:
+        """By how many workers at once its queue is worked."""
+        return self.section("worker").shards if job.sharded and self.mode(job) != CRON else 1
+
+    @staticmethod
+    def jobs(broken: list[str] | None = None) -> list[Job]:
+        """Every job of the catalogue: catalogue.load_all."""
+        return catalogue.load_all(broken)
+
+    def job_named(self, name: str) -> SimpleNamespace:
+        """The same by the job's name."""
+        return self.job(catalogue.load(name))
+
+    def tables(self) -> dict:
+        """`[tables]`: our table's name to theirs."""
+        if not self._has(settings.TABLES):
+            return {}
+        from .table_names import tables
+        return tables(self)
+
+    def columns(self) -> dict:
+        """`[columns]`: {our table: {our column: theirs}}."""
+        if not self._has(settings.COLUMNS):
+            return {}
+        from .table_names import columns
+        return columns(self)
+
+    def _has(self, section: str) -> bool:
+        """Whether anything is set there: a run pays for the names of a database only where they are others."""
+        start = variable_name(section, "")
+        return bool(self.sources.values.get(section)) or any(
+            name.startswith(start) for name in (*self.sources.environ, *self.sources.dotenv))
+
+    def written(self, section: str, name: str, option: Option) -> Written:
+        """What is set for this option: `--set` over environment over `.env` over the file over the default."""
+        variable, sources = variable_name(section, name), self.sources
+        if (section, name) in self._overrides:
+            return Written(self._overrides[section, name], "--set", "--set")
+        if variable in sources.environ:
+            return Written(sources.environ[variable].strip(), "environment", f"environment variable {variable}")
+        if variable in sources.dotenv:
+            text, line = sources.dotenv[variable]
+            return Written(text, ".env", f"{self.folder}/.env line {line}")
+        if name in sources.values.get(section, {}):
+            text, line = sources.values[section][name]
+            return Written(text, "file", f"{self.path} line {line}")
+        return Written(self._default(section, option), "default", "default")
+
+    def secrets(self) -> list[tuple[Option, str]]:
+        """What is set for each option that holds a secret, those of jobs too."""
+        sections = {**settings.SECTIONS, **dict.fromkeys(catalogue.names(), settings.JOB_ALERTS)}
+        return [(option, self.written(section, name, option).text) for section, options in sections.items()
+                for name, option in options.items() if option.kind.mask]
+
+    def _default(self, section: str, option: Option) -> str:
+        """A persona that is not set writes from the service's own domain."""
+        text, local = option.default, f"@{settings.LOCAL}"
+        if section != "personas" or local not in text:
+            return text
+        domain = settings.SECTIONS["mail"]["domain"]
+        try:
+            return text.replace(local, f"@{domain.kind.parse(self.written('mail', 'domain', domain).text)}")
+        except ValueError:              # [mail] says what is wrong with it
+            return text
+
+    def resolved(self, value, option: Option):
+        """A path counts from the file's folder; other values, URLs in place of a path too, are left as they are."""
+        if value and option.kind.name.startswith("path") and "://" not in value:
+            return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
+        return value
+
+    def check(self, jobs: list[Job], sections=tuple(settings.SECTIONS)) -> None:
+        """All problems of these jobs' and shared sections in one ConfigError."""
+        found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns)]
+        for name in sections:
+            found += _problems(lambda name=name: self.section(name))
+        for job in jobs:
+            found += _problems(lambda job=job: self.job(job))
+        if found:
+            raise ConfigError(*dict.fromkeys(found))         # a line that makes no sense is told by each of them
+
+    def with_overrides(self, words: list[str], job: Job | None) -> Config:
+        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises UsageError,
+        and ConfigError for a value that cannot be."""
+        overrides = dict(self._overrides)
+        for word in words:
+            name, equals, value = word.partition("=")
+            section, dot, option = name.strip().partition(".")
+            if not dot:
+                section, option = job.name if job else "", section
+            known = _options_of(section, job)
+            if not equals or option not in known:
+                raise UsageError(_wrong_override(section, option, known, job, bool(equals)))
+            mask = known[option].kind.mask
+            if mask and mask(value.strip()) != value.strip():
+                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by every user of this "
+                                 f"machine: write {variable_name(section, option)} in .env, or {option} in config.ini")
+            overrides[section, option] = value.strip()
+        changed = Config(self.path, self.sources, overrides)
+        wrong = [words for section, option in overrides for words in _problems(
+            lambda section=section, option=option: changed._value(section, option, _options_of(section, job)))]
+        if wrong:                                   # whether or not the job reads it
+            raise ConfigError(*wrong)
+        return changed
+
+    def typed(self, section: str, known: dict) -> SimpleNamespace:
+        """A section's values by what is `known` of its options. ConfigError lists what is wrong in it."""
+        if section in self._sections:
+            return self._sections[section]
+        typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section, known)
+        for name in known:
+            try:
+                setattr(typed, name + "_" if name == "from" else name, self._value(section, name, known))
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(*problems)
+        self._sections[section] = typed
+        return typed
+
+    def _value(self, section: str, name: str, known: dict):
+        """One option's value; ConfigError when what is set makes no sense."""
+        option = known[name]
+        value = self.written(section, name, option)
+        if option.argument and value.origin not in ("--set", "default"):
+            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out ({value.place}), and "
+                              f"give it by hand: jobs.py {section} --set {name}=VALUE")
+        try:
+            _refuse_lines(value, option, known)
+            return self.resolved(option.kind.parse(value.text), option)
+        except ValueError as error:
+            raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
+                              f"({value.place})") from None
+
+    def _unknown_options(self, section: str, known: dict) -> list[str]:
+        sources, start = self.sources, variable_name(section, "")
+        unknown = [(name, f"{self.path} line {line}")
+                   for name, (_, line) in sources.values.get(section, {}).items() if name not in known]
+        variables = {variable_name(section, name) for name in known}
+        unknown += [(variable[len(start):].lower(), f"variable {variable}")
+                    for variable in (*sources.environ, *sources.dotenv)
+                    if variable.startswith(start) and variable not in variables
+                    and not _of_longer_section(variable, start)]
+        if not unknown:
+            return []
+        from jobs_lib.text import did_you_mean
+        return [f"[{section}] {shown_name(name)}: there is no such option{did_you_mean(name, known)} ({place})"
+                for name, place in unknown]
+
+
+def for_app(path: str | None) -> Config:
+    """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the program or jobs.pyz."""
+    from jobs_lib.paths import HOME, add_packages
+    add_packages()
+    return load(path, beside=HOME)
+
+
+def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
+    """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
+
+    Lines and sections that make no sense are told with the first section that is asked for. Without a file
+    the defaults hold; ConfigError when a file that was named is missing.
+    """
+    named = path or environ.get(CONFIG_VARIABLE)
+    path = named or os.path.join(beside, "config.ini")
+    problems: list[str] = []
+    begins: dict = {}
+    values = read_ini(path, problems, begins)
+    if values is None and named:
+        raise ConfigError(f"there is no file {path}: name your config.ini by --config or {CONFIG_VARIABLE}")
+    folder = os.path.dirname(os.path.abspath(path))
+    dotenv = read_dotenv(os.path.join(folder, ".env"), problems)
+    known = known_sections()
+    for section in values or ():
+        if section not in known:
+            from jobs_lib.text import did_you_mean
+            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path} "
+                            f"line {begins[section]})")
+    return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
+
+
+def known_sections() -> list[str]:
+    """Every section that config.ini may have."""
+    return [*settings.SECTIONS, settings.TABLES, settings.COLUMNS, *catalogue.names()]
+
+
+def variable_name(section: str, option: str) -> str:
+    """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns] users.email`."""
+    return f"JOBS_{section}_{option}".upper().replace(".", "_")
+
+
+def _of_longer_section(variable: str, start: str) -> bool:
+    """Whether it belongs to a job whose name begins with the section's: JOBS_EXPORT_ACCOUNTS_BUDGET, not [export]."""
+    longer = (variable_name(name, "") for name in known_sections())
+    return any(len(other) > len(start) and variable.startswith(other) for other in longer)
+
+
+def _problems(ask) -> list[str]:
+    try:
+        ask()
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
+def _options_of(section: str, job: Job | None) -> dict:
+    if job and section == job.name:
+        return settings.job_options(job)
+    if section in catalogue.names():
+        return settings.job_options(catalogue.load(section))
+    return settings.SECTIONS.get(section, {})
+
+
+def _wrong_override(section: str, option: str, known: dict, job: Job | None, given: bool) -> str:
+    from jobs_lib.text import did_you_mean
+
+    if not section:
+        return f"--set {shown_name(option)}: expected SECTION.OPTION=VALUE, such as core.budget=2m"
+    name = ("" if job and section == job.name else f"{shown_name(section)}.") + shown_name(option)
+    if not known:
+        near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
+        return f"--set {name}: there is no section [{shown_name(section)}]{near}"
+    if not option or not (given or option in known):
+        return f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"
+    if option not in known:
+        return f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has {', '.join(known)})"
+    return f"--set {name}: expected {name}=VALUE"
+
+
+def _refuse_lines(value: Written, option: Option, known: dict) -> None:
+    """A line that begins with a space goes on with the value before it, which is rarely meant."""
+    more = value.text.split("\n")[1:]
+    if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known for line in more)):
+        if value.origin != "file":
+            raise ValueError("expected one line")
+        raise ValueError("goes on in the next line, since that begins with a space; expected one line")
+
+
+def _shown(text: str, option: Option) -> str:
+    """A wrong value as it may be told: nothing of a secret, and no password in what looks like a URL."""
+    if option.kind.mask:
+        return "..."
+    text = text.partition("\n")[0]
+    text = option_types.hide_password(text) if "@" in text and ":" in text else text
+    return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "...")
+
+
+def _hint(text: str) -> str:
+    if " #" in text or " ;" in text:
+        return "; a comment needs a line of its own"
+    return "; without the quotes" if text[:1] in ("'", '"') and text[-1:] == text[:1] else ""

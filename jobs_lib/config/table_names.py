@@ -1,0 +1,62 @@
+"""`[tables]` and `[columns]`: what our names are called in the database of an app that exists already."""
+from __future__ import annotations
+
+from jobs_lib.database.schema import NAMES, app_tables
+from jobs_lib.errors import ConfigError
+
+from . import option_types, settings
+from .option_types import Option
+
+
+def tables(config) -> dict:
+    """{our table: theirs} of `[tables]`. ConfigError lists what is wrong."""
+    found = _read(config, settings.TABLES, list(NAMES))
+    try:
+        prefix = config.section("core").prefix
+    except ConfigError:                     # told with the other mistakes of that section
+        prefix = ""
+    _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name) for name in NAMES})
+    return found
+
+
+def columns(config) -> dict:
+    """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists what is wrong."""
+    from jobs_lib.database.schema.tables import column_names
+
+    known = {name: column_names(name) for name in NAMES}
+    found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known for column in known[name]])
+    renamed: dict = {}
+    for option, theirs in found.items():
+        name, _, column = option.partition(".")
+        if name not in app_tables.TABLES:
+            raise ConfigError(f"[columns] {option}: `migrate` makes this table itself, and its columns have our names "
+                              f"({_place(config, settings.COLUMNS, option)})")
+        if theirs != column:
+            renamed.setdefault(name, {})[column] = theirs
+    for name, names in renamed.items():
+        all_of_it = {f"{name}.{column}": names.get(column, column) for column in known[name]}
+        _refuse_twice(config, settings.COLUMNS, found, all_of_it)
+    return renamed
+
+
+def _read(config, section: str, known: list) -> dict:
+    """{option: value} of those that are set."""
+    set_here = config.sources.values.get(section, {})
+    typed = config.typed(section, {name: Option(option_types.identifier, set_here.get(name, ("",))[0], "")
+                                   for name in known})
+    return {name: getattr(typed, name) for name in known if getattr(typed, name)}
+
+
+def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
+    """ConfigError when two of ours would be one of theirs; case does not tell names apart."""
+    seen: dict = {}
+    for ours, theirs in names.items():
+        other = seen.setdefault(theirs.lower(), ours)
+        if other != ours:
+            shown = ours if ours in found else other
+            raise ConfigError(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot both have this name "
+                              f"({_place(config, section, shown)})")
+
+
+def _place(config, section: str, option: str) -> str:
+    return config.written(section, option, Option(option_types.identifier, "", "")).place

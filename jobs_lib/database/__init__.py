@@ -1,0 +1,1 @@
+"""The database: connection, transactions, statements, names, what rows may hold. It imports leaves alone."""

@@ -1,0 +1,310 @@
+"""The database: the only module that runs SQL text, the same on SQLite and on MySQL or MariaDB."""
+from __future__ import annotations
+
+import time
+
+from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost
+
+from . import dialects
+from .names import Names, is_word
+from .statement import Statement
+from .transaction import Transaction
+
+TRIES = 3                    # of a batch that met a deadlock, a lock wait or a lost connection
+PAUSE = 0.1                  # seconds before the second try, twice as long before the third
+CACHED = 500                 # translated statements kept; a job has a few dozen
+
+
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None, base: str = ".",
+            readonly: bool = False, create: bool = False, timeout: float = 5.0, hidden=tuple) -> Database:
+    """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
+
+    prefix    put before the names of our tables, unless `tables` gives one its full name
+    columns   {our table: {our column: its name there}}
+    base      the folder that a relative SQLite path counts from
+    readonly  the database itself refuses to write: for dry runs
+    create    a missing SQLite file is made
+    timeout   seconds to wait for another writer
+    hidden    returns the secrets that no error may quote
+    """
+    dialect = dialects.load(url)
+    names = Names(prefix, tables, columns)
+    database = Database(dialect, dialect.parse(url, base, timeout), names, readonly, create)
+    database.hidden = hidden
+    database.connect()
+    return database
+
+
+class Database:
+    """One connection, opened again by itself when it was lost outside a transaction.
+
+    `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
+    `left()`, when set, tells the seconds that are left to whoever uses it: no call takes much longer than that.
+    `journal`, when set, hears of each transaction: `begin()`, then `committed()` or `rolled_back()`
+    (runner/journal.py).
+    """
+
+    def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
+        self.dialect, self.name, self.readonly = dialect, name, readonly
+        self.for_update = "" if readonly else dialect.for_update
+        self.on_statement = self.journal = self.left = None
+        self.hidden = tuple
+        self.current: Transaction | None = None         # the open transaction
+        self._target, self._create = target, create
+        self._raw = None
+        self._closed = False
+        self._cache: dict = {}
+
+    # Statements
+
+    def query(self, sql: str, /, **values) -> list[dict]:
+        """All rows. Outside a transaction a lost connection is opened anew and asked again, once."""
+        return self._run(sql, values, self._fetch, repeatable=True)
+
+    def row(self, sql: str, /, **values) -> dict | None:
+        """The first row or None."""
+        rows = self.query(sql, **values)
+        return rows[0] if rows else None
+
+    def value(self, sql: str, /, **values):
+        """The first column of the first row or None."""
+        rows = self.query(sql, **values)
+        return next(iter(rows[0].values())) if rows else None
+
+    def execute(self, sql: str, /, **values) -> int:
+        """Run a statement that changes something; how many rows it matched, whether or not they changed."""
+        return self._run(sql, values, lambda cursor: cursor.rowcount)
+
+    def insert(self, table: str, /, **values) -> int:
+        """Add one row and return its id; Duplicate when a unique key is taken."""
+        sql = f"INSERT INTO {{{table}}} {self._row(values)}"
+        return self._run(sql, values, lambda cursor: cursor.lastrowid)
+
+    def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict | None = None) -> None:
+        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is added.
+
+        A row that is not there begins with both; without both, one that is there stays as it is.
+        """
+        quote = self.dialect.quote
+        updates = [f"{quote(name)} = :{name}" for name in values or ()]
+        updates += [f"{quote(name)} = {quote(name)} + :{name}" for name in add or ()]
+        row = {**keys, **(values or {}), **(add or {})}
+        conflict = self.dialect.conflict(list(keys), updates)
+        self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
+
+    def add_up(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+        """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its `sums` added to.
+
+        `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite misreads it.
+        """
+        # The table's own name, since the columns of the SELECT are in reach too.
+        return self._insert_found(table, keys, sums, select, f"{{{table}}}.%s + ", values)
+
+    def put(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+        """The same, but a row that is there gets the `sums` in place of its own."""
+        return self._insert_found(table, keys, sums, select, "", values)
+
+    def _insert_found(self, table: str, keys: tuple, sums: tuple, select: str, before: str, values: dict) -> int:
+        quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
+        updates = [f"{quote(name)} = {before.replace('%s', quote(name))}{self.dialect.proposed(name)}" for name in sums]
+        sql = f"INSERT INTO {{{table}}} ({names}) {select} {self.dialect.conflict(list(keys), updates)}"
+        return self._run(sql, values, lambda cursor: cursor.rowcount)
+
+    def explain(self, sql: str, /, **values) -> list[dict]:
+        """The engine's own plan for a statement."""
+        return self.query(self.dialect.explain + sql, **values)
+
+    def _row(self, values: dict) -> str:
+        for name in values:
+            if not is_word(name):
+                raise ValueError(f"{name!r} cannot be a column")
+        names = ", ".join(map(self.dialect.quote, values))
+        return f"({names}) VALUES ({', '.join(':' + name for name in values)})"
+
+    def _run(self, sql: str, values: dict, take, repeatable: bool = False):
+        statement = self._cache.get(sql)
+        if statement is None:
+            if len(self._cache) >= CACHED:
+                self._cache.clear()
+            statement = self._cache[sql] = Statement(sql, self.dialect, self.name)
+        if statement.star:
+            take = statement.renaming(take)
+        text, bound = statement.render(self.dialect, values)
+        if self.on_statement:
+            self.on_statement(sql, values)
+        try:
+            return self._send(text, bound, take)
+        except Lost as lost:
+            if self.current or (lost.sent and not repeatable):
+                raise
+            return self._send(text, bound, take)
+
+    def _send(self, text: str, bound: dict, take):
+        raw = self._ready()
+        try:
+            self.dialect.limit(raw, self._target, self.left and self.left())
+            return take(self.dialect.execute(raw, text, bound))
+        except self.dialect.Error as error:
+            if self.dialect.forgive(raw, error):
+                return take(self.dialect.execute(raw, text, bound))
+            trouble = self._trouble(error)
+            if isinstance(trouble, Lost):
+                self._drop()
+            elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
+                self.current.broken = trouble       # rolled back already: what follows would stand alone
+            raise trouble from None                 # the driver's words may hold the values of rows
+        except BaseException:
+            self._drop()
+            raise
+
+    @staticmethod
+    def _fetch(cursor) -> list:
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+    # Transactions
+
+    def transaction(self) -> Transaction:
+        """`with db.transaction():` commits at its end, rolls back on any exception, cannot be nested."""
+        return Transaction(self)
+
+    def snapshot(self) -> Transaction:
+        """`with db.snapshot():` all that is read in it is as of one moment, however long it takes."""
+        return Transaction(self, self.dialect.snapshot)
+
+    def bars_writers(self) -> bool:
+        """Whether nobody can write while a snapshot is open here: then who reads for long does without one."""
+        return self.dialect.bars_writers(self._ready())
+
+    def batch(self, work):
+        """`work()` in one transaction, and its result.
+
+        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most; so `work`
+        reads by itself what it acts on. A connection lost in the COMMIT is no such case: that may be stored.
+        """
+        for attempt in range(1, TRIES + 1):
+            try:
+                with self.transaction():
+                    return work()
+            except (Conflict, Lost):
+                if attempt == TRIES:
+                    raise
+            time.sleep(PAUSE * attempt)
+        return None
+
+    # The catalogue
+
+    def tables(self) -> set[str]:
+        """All tables and views, by their names in the database."""
+        return {row["name"] for row in self.query(self.dialect.tables)}
+
+    def columns(self, table: str) -> set[str]:
+        """The columns that a table of ours has in the database, by our names; none when it is not there."""
+        ours = self.name.ours(table)
+        found = (row["name"].lower() for row in self.query(self.dialect.columns, name=self.name(table)))
+        return {ours.get(name, name) for name in found}
+
+    def columns_of(self, tables) -> dict[str, set[str]]:
+        """The same for several tables in one question: {our table: columns}, without those that are not there."""
+        ours = {self.name(table): table for table in tables}
+        found: dict = {}
+        for row in self.query(self.dialect.all_columns, names=list(ours)):
+            table, column = ours[row["table_name"]], row["name"].lower()
+            found.setdefault(table, set()).add(self.name.ours(table).get(column, column))
+        return found
+
+    def indexes(self, table: str) -> dict[str, list[str]]:
+        """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by our names."""
+        ours = self.name.ours(table)
+        found: dict = {}
+        for row in self.query(self.dialect.indexes, name=self.name(table)):
+            column = (row["column_name"] or "").lower()         # none of an expression
+            found.setdefault(row["name"], []).append(ours.get(column, column))
+        return found
+
+    def unique_indexes(self, table: str) -> set[str]:
+        """Those of `indexes` that let no two rows have the same values."""
+        return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table)) if row["is_unique"]}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each table and its indexes, by its name in the database, as the engine guesses them; of all
+        together, under "", where it keeps no such count."""
+        return {row["name"]: int(row["bytes"] or 0) for row in self.query(self.dialect.sizes)}
+
+    # The connection
+
+    def connect(self) -> None:
+        """Open the connection, when there is none."""
+        if self._closed:
+            raise DatabaseError("the database connection was closed")
+        if self._raw is None:
+            target = self.dialect.within(self._target, self.left()) if self.left else self._target
+            try:
+                self._raw = self.dialect.connect(target, self.readonly, self._create)
+            except self.dialect.Error as error:
+                raise self._trouble(error) from None
+
+    def _ready(self):
+        if self.current and self.current.broken:
+            raise self.current.broken
+        if self._raw is not None and self.dialect.stale(self._raw):
+            self._drop()
+            if self.current:
+                raise self.current.broken
+        self.connect()
+        return self._raw
+
+    def invalidate(self) -> None:
+        """Throw the connection away and forget any open transaction; the next use opens another.
+
+        For who has caught an exception that a signal raised, outside of all transactions: it may have struck
+        in mid-statement, where the next answer would be taken for another's, or between `with` and its block.
+        """
+        self._drop()
+        self.current = None
+        if self.journal:
+            self.journal.rolled_back()
+
+    def _drop(self) -> None:
+        """Throw the connection away; an open transaction stays, broken, until its block ends."""
+        raw, self._raw = self._raw, None
+        if self.current and not self.current.broken:
+            self.current.broken = Lost("the connection was lost in a transaction: nothing of it is stored")
+        if raw is not None:
+            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+                self.dialect.close(raw)
+            except self.dialect.Error:
+                pass                                # a dead one need not be closed politely
+
+    def ping(self) -> None:
+        """Raise DatabaseError when the connection is dead; never opens another one."""
+        if self._raw is None:
+            raise Lost("the connection to the database is gone")
+        try:
+            self.dialect.alive(self._raw)
+        except self.dialect.Error as error:
+            self._drop()
+            raise self._trouble(error) from None
+
+    def _trouble(self, error):
+        """What is raised for a driver's exception. A trigger of the app may say in it whatever it likes."""
+        trouble = self.dialect.trouble(error, self._target)
+        if isinstance(trouble, (Busy, Conflict, Duplicate, Lost)):      # in words of ours, and met in any run
+            return trouble
+        from jobs_lib.defects import masked
+        trouble.args = (masked(str(trouble), self.hidden()),)
+        return trouble
+
+    def interrupt(self) -> None:
+        """End the statement in hand with an error, and its transaction; from a signal or another thread."""
+        raw = self._raw
+        if raw is not None:
+            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+                self.dialect.interrupt(raw, self._target)
+            except self.dialect.Error:
+                pass                                # it was closed at this very moment, or the server is gone
+
+    def close(self) -> None:
+        """Close for good; an open transaction is rolled back."""
+        self._drop()
+        self._closed = True

@@ -1,0 +1,26 @@
+"""One module for each kind of database; what each has is said in base.py."""
+from __future__ import annotations
+
+from jobs_lib.errors import DatabaseError
+
+
+def load(url: str):
+    """The dialect module for a database URL; only that one is imported."""
+    scheme = url.partition("://")[0]
+    if scheme == "sqlite":
+        from . import sqlite
+        return sqlite
+    if scheme in ("mysql", "mariadb"):
+        from . import mysql
+        return mysql
+    raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
+
+
+def file_of(url: str, base: str) -> str:
+    """The file of an SQLite database, whether it is there or not; "" for one on a server or in no file."""
+    if url.partition(":")[0] != "sqlite":
+        return ""
+    try:
+        return load(url).parse(url, base, 1.0).path
+    except DatabaseError:                   # a URL that makes no sense, told by who connects
+        return ""

@@ -1,0 +1,48 @@
+"""What a dialect is: a module of words for one kind of database, never of rules.
+
+Each has `name`, `package` (what has to be installed for it), `Error` (the driver's root error), and
+
+    parse(url, base, timeout) -> target       what `connect` needs; raises DatabaseError for a wrong URL
+    connect(target, readonly, create) -> raw  a driver's connection in autocommit
+    execute(raw, sql, values) -> cursor       sql and values in the driver's notation
+    trouble(error, target) -> DatabaseError   the driver's error in our words
+    forgive(raw, error) -> bool               whether the statement is to be tried once more
+    within(target, seconds) -> target         for a connect that may take so long
+    limit(raw, target, seconds)               no later call takes much longer; None: as long as it does by itself
+    stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
+    mark(name), literal(text), quote(name)    the driver's notation
+    exact(name)                               the same for a column that may not be there: an error, and no text
+    begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
+    clock                                     the present second in UTC by the server's own clock, or NULL
+    snapshot                                  statements that begin a transaction which sees one moment alone
+    bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
+    tables, columns, all_columns, indexes     statements that read the catalogue
+    sizes                                     one for the bytes of each table, or of all under the name ''
+    types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
+                                              for database/schema/ddl.py
+    named_locks                               whether it has locks for runner/locks.py
+    batches, by_key, after_batch              for engines/batch_delete.py: how rows are deleted in short batches
+"""
+from __future__ import annotations
+
+import os
+import sys
+from collections import namedtuple
+
+TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
+
+Batches = namedtuple("Batches", "seconds least most pause share")
+Batches.__doc__ = """How many rows are deleted at once.
+
+seconds  how long a batch should hold its locks      least, most  rows in a batch
+pause    seconds after it, at least                  share        of the batch's own time that the pause lasts
+"""
+
+
+def way_to_pymysql(home: str) -> str:
+    """What to run: the Python that install.sh gave it to, if there is one and it is another version than this."""
+    python = os.path.join(home, ".venv", "bin", "python")
+    ours = os.path.join(home, ".venv", "lib", "python{}.{}".format(*sys.version_info))
+    if os.path.exists(python) and not os.path.isdir(ours):
+        return f"`.venv/bin/python jobs.py` in {home} has it: use that Python"
+    return f"run `{sys.executable} -m pip install PyMySQL`"

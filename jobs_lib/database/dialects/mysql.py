@@ -1,0 +1,326 @@
+"""The words of MariaDB 10.3 and MySQL 5.7 and later, spoken by PyMySQL."""
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import namedtuple
+from urllib.parse import parse_qsl, unquote
+
+from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
+
+from .base import TLS, Batches, way_to_pymysql
+
+try:
+    import pymysql
+except ImportError:
+    raise DatabaseError("a mysql:// database needs PyMySQL, which is not installed: "
+                        + way_to_pymysql(__file__.rpartition("/jobs_lib/")[0])) from None
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
+
+from .mysql_sign_in import sign_in
+
+name = "mysql"
+package = "PyMySQL"
+Error = pymysql.MySQLError
+clock = "UTC_TIMESTAMP()"            # the server's own
+for_update = " FOR UPDATE"
+explain = "EXPLAIN "
+transactional_ddl = False
+named_locks = True                   # GET_LOCK
+create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
+table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+# Row locks: few writers meet them.
+batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)
+by_key = ""                          # for a range of the primary key it takes the primary key by itself
+after_batch = ""
+
+Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we
+# prefer the socket, since many hosts grant `user@localhost` only and listen on no port. Never one in a folder
+# where anybody may make one.
+SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
+
+_KEY = "CHARACTER SET ascii COLLATE ascii_bin"       # exact and short: fits any index, compares byte by byte
+types = {
+    "id": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
+    "ref": "BIGINT", "int": "INT", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
+    "word": f"VARCHAR(64) {_KEY}", "hash": f"VARCHAR(64) {_KEY}", "label": f"VARCHAR(190) {_KEY}",
+    "path": f"VARCHAR(500) {_KEY}",
+    "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
+    "text": "MEDIUMTEXT", "json": "MEDIUMTEXT", "blob": "MEDIUMBLOB",
+    "date": "DATE", "time": "DATETIME", "now": "DATETIME",
+}
+
+MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+        "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
+# What else a server's defaults, or its init_connect, may change in what a statement means. The time limit of one
+# statement has another name on each; a comment hides it from the other.
+MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = utf8mb4,"
+           " character_set_results = utf8mb4, character_set_connection = utf8mb4, sql_safe_updates = 0,"
+           " sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0,"
+           " foreign_key_checks = 1, unique_checks = 1"
+           "/*!50708 , max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
+CONNECT_SECONDS = 10.0
+KILL_SECONDS = 2.0           # to sign in only to end our own statement
+READ_SECONDS = 300.0         # for an answer, where no run with a limit of its own waits: a server may be frozen
+LEAST_SECONDS = 0.5          # however little time is left
+LATER_SECONDS = 1.0          # after that time: the alarm of the run comes first
+IDLE_SECONDS = 900           # then the server ends a connection, and frees the rows of a host that vanished
+SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
+
+
+def now_default(db) -> str:
+    """What gives a row the present second in UTC when its writer does not.
+
+    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other: there the
+    writer must give the time, which is better than to store a wrong one.
+    """
+    version = db.value("SELECT VERSION()")
+    numbers = tuple(int(number) for number in version.partition("-")[0].split(".")[:3])
+    known = "mariadb" in version.lower() or numbers >= (8, 0, 13)
+    return "DEFAULT (UTC_TIMESTAMP())" if known else ""
+
+
+# The connection
+
+def parse(url: str, base: str, timeout: float) -> Target:
+    """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
+
+    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate and its name, by
+    that CA or the system's), ca (by that CA, whatever its name), on (encrypted, nothing verified) or off. Elsewhere
+    than on this machine, and with a CA, it is verify unless something else is said; here it is off.
+    """
+    login, _, place = url.partition("://")[2].rpartition("@")
+    user, _, password = login.partition(":")
+    place, _, parameters = place.partition("?")
+    server, _, database = place.partition("/")
+    host, _, port = server.partition(":")
+    options = dict(parse_qsl(parameters))
+    path, ca, tls = (options.pop(word, None) for word in ("unix_socket", "ssl_ca", "tls"))
+    if not user or not database or options or not (port or "1").isdigit() or (tls and tls not in TLS):
+        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more"
+                            f" after it than ?unix_socket=/path, ?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if not path and not port and not ca and not tls and host in ("", "localhost"):
+        path = next((place for place in SOCKETS if os.path.exists(place)), None)
+    if path:
+        ca, tls = None, "off"
+    elif not tls:
+        tls = "off" if (host or "localhost") in LOOPBACK and not ca else "verify"
+    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca, tls,
+                  unquote(database), timeout, CONNECT_SECONDS)
+
+
+def connect(target: Target, readonly: bool, create: bool):
+    """A connection in autocommit with our settings, whatever the server's own are."""
+    raw = sign_in(target, target.connect, _CONVERT)
+    wait = max(1, int(target.timeout))
+    with raw.cursor() as cursor:
+        cursor.execute(f"SET SESSION sql_mode = '{MODE}', innodb_lock_wait_timeout = {wait},"
+                       f" lock_wait_timeout = {SCHEMA_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}, {MEANING}")
+        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others insert.
+        cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ "
+                       + ("ONLY" if readonly else "WRITE"))
+    return raw
+
+
+def within(target: Target, seconds: float) -> Target:
+    return target._replace(connect=min(target.connect, max(LEAST_SECONDS, seconds)))
+
+
+def limit(raw, target: Target, seconds: float | None) -> None:
+    """PyMySQL looks at these before each read and write."""
+    raw._read_timeout = raw._write_timeout = READ_SECONDS if seconds is None else max(LEAST_SECONDS,
+                                                                                        seconds + LATER_SECONDS)
+
+
+def close(raw) -> None:
+    raw.close()
+
+
+def execute(raw, sql: str, values: dict):
+    cursor = raw.cursor()
+    cursor.execute(sql, values)
+    return cursor
+
+
+def stale(raw) -> bool:
+    """Whether the server ended the idle connection: there is something to read that nobody asked for."""
+    if raw._sock is None or not select.select([raw._sock], [], [], 0)[0]:
+        return False
+    try:
+        raw.ping(reconnect=False)
+    except Error:
+        return True
+    return False
+
+
+def alive(raw) -> None:
+    raw.ping(reconnect=False)
+
+
+def in_transaction(raw) -> bool:
+    return raw.open
+
+
+def interrupt(raw, target) -> None:
+    """KILL, by a second connection: a server ends, and commits, a statement whose client is gone."""
+    other = sign_in(target, KILL_SECONDS, _CONVERT)
+    try:
+        other.query(f"KILL {raw.thread_id()}")
+    finally:
+        other.close()
+
+
+# What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number again.
+
+def _number(text: str):
+    return float(text) if "." in text else int(text)
+
+
+_TIMES = (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.DATE, FIELD_TYPE.TIME)
+_CONVERT = {kind: convert for kind, convert in conversions.items() if kind not in _TIMES}
+_CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
+
+
+# Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
+
+UNSENT = {0, 2006}                       # found dead before anything was sent
+LOST = {1053, 1927, 2013, 2055, 4031}    # shutdown, killed, lost while waiting, ended for being idle
+GIVE_WAY = {1020: "changed a row that we had read", 1205: "held rows that we need for too long",
+            1213: "and ours waited for each other"}
+NO_CONNECTION = {1040, 1203, 1226}
+READ_ONLY = {1290, 1792, 1836}
+WITH_VALUES = {1064, 1292, 1366, 1411, 1525}        # their words quote what was stored or sent: personal data
+
+
+def forgive(raw, error: pymysql.MySQLError) -> bool:
+    """Nothing: text is read with marks from the start (mysql_sign_in.py)."""
+    return False
+
+
+def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
+    """The driver's error in our words; never with a password, or with a value of a row."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else None
+    words = str(error.args[-1]) if error.args else ""
+    if code in UNSENT:
+        return Lost("the connection to the database server is gone", sent=False)
+    if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
+        return Lost("the connection to the database server was lost")
+    if code in GIVE_WAY:
+        return Conflict(f"another transaction {GIVE_WAY[code]} ({code})")
+    if code == 1062:
+        return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
+    if code in READ_ONLY:
+        return ReadOnly(f"the database {target.database} cannot be written: it is opened for reading ({code})")
+    if code == 1146:
+        return Missing(f"{words}: run `jobs.py migrate`")
+    return _refused(code, target) or _other(code, words, error, target)
+
+
+def _refused(code: int, target: Target) -> DatabaseError | None:
+    """What is wrong with the settings or the server, when we connect."""
+    where = target.socket or f"{target.host}:{target.port}"
+    if code in (1045, 1698):
+        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong name or"
+                             " password in [core] database, or no access from this host")
+    if code == 1049:
+        return DatabaseError(f"the database server {where} has no database {target.database!r}")
+    if code == 1044:
+        return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}:"
+                             " give it access at the host")
+    if code == 1130:
+        return DatabaseError(f"the database server {where} accepts no connection from this host")
+    if code in NO_CONNECTION:
+        return Busy(f"the database server {where} has no connection left for us ({code})")
+    return None
+
+
+def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> DatabaseError:
+    if code in (2002, 2003):
+        return _unreachable(getattr(error, "original_exception", None), target)
+    if code == 1054:
+        return Missing(f"{words}: compare the table with docs/data-model.md")
+    if code == 1451:
+        return DatabaseError(f"a foreign key keeps these rows: {words.partition('(')[2].rstrip(')')}). Nothing of this"
+                             " batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")
+    if code in WITH_VALUES:
+        words = words.partition("'")[0].strip() + " ..."
+    return DatabaseError(f"database {target.database}: {words} ({code})")
+
+
+def _unreachable(cause, target: Target) -> DatabaseError:
+    if target.socket:
+        return DatabaseError(f"no database server listens on the socket {target.socket}")
+    if isinstance(cause, socket.gaierror):
+        return DatabaseError(f"unknown host {target.host!r} in [core] database")
+    why = "does not answer" if isinstance(cause, socket.timeout) else f"cannot be reached ({cause})"
+    return DatabaseError(f"the database server {target.host}:{target.port} {why}")
+
+
+# SQL
+
+def begin(readonly: bool) -> str:
+    return "START TRANSACTION"
+
+
+# For this one transaction: under READ COMMITTED each statement would see a moment of its own.
+snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+
+
+def bars_writers(raw) -> bool:
+    """InnoDB keeps what a reader still sees beside what is new."""
+    return False
+
+
+def mark(value: str) -> str:
+    return f"%({value})s"
+
+
+def literal(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def quote(identifier: str) -> str:
+    return f"`{identifier}`"
+
+
+exact = quote
+
+
+def conflict(keys: list, updates: list) -> str:
+    """What an INSERT does when its row is there already."""
+    return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])
+
+
+def drop_index(index: str, table: str) -> str:
+    """The statement that drops an index."""
+    return f"DROP INDEX {quote(index)} ON {quote(table)}"
+
+
+def proposed(column: str) -> str:
+    """In such an update: the value that the INSERT brought."""
+    return f"VALUES({quote(column)})"
+
+
+def day(column: str) -> str:
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0
+    that MySQL keeps for an app that lets it; NULL for what is no time at all."""
+    return (f"COALESCE(LEAST(DATE({column}), LAST_DAY({column})), MAKEDATE(YEAR({column}), 1)"
+            f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
+
+
+tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
+columns = ("SELECT column_name AS name FROM information_schema.columns"
+           " WHERE table_schema = DATABASE() AND table_name = :name")
+all_columns = ("SELECT table_name AS table_name, column_name AS name FROM information_schema.columns"
+               " WHERE table_schema = DATABASE() AND table_name IN (:names)")
+# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after it.
+indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 AND sub_part IS NULL AS is_unique"
+           " FROM information_schema.statistics"
+           " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")
+sizes = ("SELECT table_name AS name, data_length + index_length AS bytes FROM information_schema.tables"
+         " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")

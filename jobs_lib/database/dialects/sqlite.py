@@ -1,0 +1,316 @@
+"""The words of SQLite 3.26 and later."""
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import namedtuple
+
+from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
+
+from .base import Batches
+
+name = "sqlite"
+package = ""
+Error = sqlite3.Error
+clock = "NULL"                       # the server's own clock: there is no server
+for_update = ""                      # a transaction that will write holds the only write lock from its begin
+explain = "EXPLAIN QUERY PLAN "
+transactional_ddl = True
+named_locks = False
+create_view = "CREATE VIEW"
+table_options = ""
+# One write lock for all: every writer waits for it.
+batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
+after_batch = "PRAGMA wal_checkpoint(PASSIVE)"       # bars nobody: done in the pause and not in a commit
+by_key = " NOT INDEXED"              # without statistics it prefers a time index to a range of ids, all of it
+
+Target = namedtuple("Target", "path parameters timeout")
+MEMORY = ":memory:"
+NEEDED = 5                           # descriptors that it may need at once: the file, its journal, their folder
+LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
+MARGIN = 0.5                         # before that time is up: to be told that it is busy is better than to be ended
+CACHED = 12                          # prepared statements kept: with a list of ids, one takes 100 KB or more
+
+types = {
+    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",       # like InnoDB, never gives a deleted row's id again
+    "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
+    "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
+    "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
+    "text": "TEXT", "json": "TEXT", "blob": "BLOB", "date": "DATE", "time": "DATETIME", "now": "DATETIME",
+}
+
+
+def now_default(db) -> str:
+    """What gives a row the present second in UTC when its writer does not."""
+    return "DEFAULT CURRENT_TIMESTAMP"
+
+
+# The connection
+
+def parse(url: str, base: str, timeout: float) -> Target:
+    """`sqlite:///relative.db` counts from `base`, `sqlite:////absolute.db` from the root.
+
+    `?vfs=unix-dotfile` chooses another of SQLite's ways to lock, for a file system where the usual one fails.
+    """
+    path, _, parameters = url[len("sqlite://"):].partition("?")
+    if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
+        raise DatabaseError(f"[core] database = {url}: expected sqlite:///file.db or"
+                            " sqlite:////folder/file.db")
+    if path[1:] == MEMORY:
+        return Target(MEMORY, "", timeout)
+    return Target(os.path.join(os.path.abspath(base), path[1:]), parameters, timeout)
+
+
+def connect(target: Target, readonly: bool, create: bool):
+    """Open the file in autocommit; only `create` may make it."""
+    if target.path == MEMORY:
+        return _mark(sqlite3.connect(MEMORY, isolation_level=None, factory=_Connection), target.timeout)
+    if not os.path.exists(target.path):
+        if readonly or not create:
+            raise DatabaseError(f"no SQLite file {target.path}:"
+                                " `jobs.py migrate` makes it, if the path is right")
+        _create(target.path)
+    quoted = target.path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    uri = f"file:{quoted}?mode={'ro' if readonly else 'rw'}&{target.parameters}".rstrip("&")
+    if create and not readonly:
+        _set_journal(uri, target.timeout)
+    raw = _open_to_read(uri, target) if readonly else _open(uri, target.timeout)
+    try:
+        if readonly:
+            raw.execute("PRAGMA query_only = ON")
+            raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")       # not a database? said here, not later
+            return raw
+        # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits since
+        # the last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL
+        # waits for the disk at each commit: 20 times as long on a fast disk, more on a shared one. The
+        # classic journal can be left broken by a power cut under NORMAL, so there it is FULL.
+        raw.execute("PRAGMA secure_delete = ON")     # as most builds do anyway: what is deleted is overwritten
+        wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+        raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+    except BaseException:
+        raw.close()
+        raise
+    return raw
+
+
+def _create(path: str) -> None:
+    """An empty file that only its owner can read; the -wal and -shm files take over its mode."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise DatabaseError(f"cannot make the SQLite file {path}: {error.strerror}") from None
+
+
+class _Connection(sqlite3.Connection):
+    wait = 0.0                       # seconds that it waits for another writer
+
+
+def _open(uri: str, timeout: float, factory=_Connection):
+    return _mark(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=factory,
+                                 cached_statements=CACHED), timeout)
+
+
+def _mark(raw, timeout: float):
+    raw.wait = timeout
+    return raw
+
+
+class _Traceless(_Connection):
+    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do,
+    by SQLite's own rules: the last connection that may write takes them along."""
+
+    made_wal = ""                    # the URI to open for that, when there was no -wal file before
+
+    def close(self) -> None:
+        super().close()
+        if self.made_wal:
+            try:
+                raw = _open(self.made_wal, 0)
+                raw.execute("PRAGMA query_only = ON")
+                raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")
+                raw.close()
+            except sqlite3.Error:
+                pass                 # a folder that we may only read: then nothing was made either
+
+
+def _open_to_read(uri: str, target: Target):
+    fresh = not os.path.exists(target.path + "-wal")
+    raw = _open(uri, target.timeout, _Traceless)
+    raw.made_wal = uri.replace("?mode=ro", "?mode=rw", 1) if fresh else ""
+    return raw
+
+
+def _set_journal(uri: str, timeout: float) -> None:
+    """WAL lets readers and the one writer pass each other. It needs shared memory, which some network file
+    systems lack; there the classic journal does. The mode stays in the file, so only `create` sets it."""
+    raw = _open(uri, timeout)
+    try:
+        if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
+            raw.execute("BEGIN IMMEDIATE")               # the first that needs the shared memory
+            raw.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        if "is locked" in str(error):
+            return                                       # in use: it keeps the mode that it has
+        raw.close()
+        raw = _open(uri, timeout)
+        raw.execute("PRAGMA locking_mode = EXCLUSIVE")   # one process alone needs no shared memory
+        raw.execute("PRAGMA journal_mode = DELETE")
+    finally:
+        raw.close()
+
+
+def within(target: Target, seconds: float) -> Target:
+    return target._replace(timeout=min(target.timeout, max(LEAST_WAIT, seconds - MARGIN)))
+
+
+def limit(raw, target: Target, seconds: float | None) -> None:
+    """Its wait for another writer hears no signal, so it is shortened when little time is left."""
+    wait = target.timeout if seconds is None else min(target.timeout, max(LEAST_WAIT, seconds - MARGIN))
+    if wait != raw.wait:
+        raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
+        raw.wait = wait
+
+
+def close(raw) -> None:
+    raw.close()
+
+
+def execute(raw, sql: str, values: dict):
+    return raw.execute(sql, values)
+
+
+def stale(raw) -> bool:
+    return False
+
+
+def alive(raw) -> None:
+    raw.execute("SELECT 1")
+
+
+def in_transaction(raw) -> bool:
+    return raw.in_transaction
+
+
+def interrupt(raw, target) -> None:
+    raw.interrupt()
+
+
+def forgive(raw, error: sqlite3.Error) -> bool:
+    """Whether a SELECT may be tried again: text that is no UTF-8, as some apps store it, is read with marks after this.
+
+    Not from the start, since the decoder in C is much faster than any function of ours.
+    """
+    if not str(error).startswith("Could not decode to UTF-8") or raw.text_factory is not str:
+        return False
+    raw.text_factory = lambda data: data.decode("utf-8", "replace")
+    return True
+
+
+def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
+    """Python before 3.11 gives no error code, so the words decide."""
+    words = str(error)
+    if "is locked" in words:
+        return Busy(f"{target.path}: another process was writing for more than {target.timeout:g} s")
+    if words.startswith("UNIQUE constraint failed"):
+        return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
+    if "readonly database" in words:
+        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or is another user's")
+    if words.startswith("no such table"):
+        return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
+    if words.startswith(("no such column", "table ")):           # "table x has no column named y"
+        return Missing(f"{target.path}: {words}: compare the table with docs/data-model.md")
+    if "not a database" in words:
+        return DatabaseError(f"{target.path} is not an SQLite database")
+    if "unable to open" in words:
+        if cause := _cause(target.path):
+            return DatabaseError(f"cannot open {target.path}: {cause}")
+        return DatabaseError(f"cannot open {target.path}: this user must be able to write to its folder")
+    return DatabaseError(f"{target.path}: {words}")
+
+
+def _cause(path: str) -> str:
+    """What the system says of the file, where it is not permissions: SQLite has the same words for all."""
+    if os.path.isdir(path):
+        return "it is a folder: name a file in [core] database"
+    opened: list = []
+    try:
+        for _ in range(NEEDED):
+            opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    except PermissionError:
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        for each in opened:
+            os.close(each)
+    return ""
+
+
+# SQL
+
+def begin(readonly: bool) -> str:
+    """IMMEDIATE takes the write lock at once: who reads first may find it taken, and cannot wait any more."""
+    return "BEGIN" if readonly else "BEGIN IMMEDIATE"
+
+
+# BEGIN alone takes nothing yet: the first that is read fixes the moment.
+snapshot = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
+
+
+def bars_writers(raw) -> bool:
+    """Without WAL nobody can commit while somebody reads."""
+    return raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
+
+
+def mark(value: str) -> str:
+    return ":" + value
+
+
+def literal(text: str) -> str:
+    return text
+
+
+def quote(identifier: str) -> str:
+    return f'"{identifier}"'
+
+
+def exact(identifier: str) -> str:
+    """In double quotes a column that is not there would be a text: `"gone" IS NOT NULL` would hold for each row."""
+    return f"[{identifier}]"
+
+
+def conflict(keys: list, updates: list) -> str:
+    """What an INSERT does when its row is there already."""
+    columns = ", ".join(map(quote, keys))
+    return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
+
+
+def drop_index(index: str, table: str) -> str:
+    """The statement that drops an index."""
+    return f"DROP INDEX {quote(index)}"
+
+
+def proposed(column: str) -> str:
+    """In such an update: the value that the INSERT brought."""
+    return f"excluded.{quote(column)}"
+
+
+def day(column: str) -> str:
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0;
+    NULL for what is no time at all. DATE() alone would say the 3rd of March, and take a number for a day."""
+    first = f"SUBSTR({column}, 1, 8) || '01'"
+    return (f"CASE WHEN DATE({column}) = SUBSTR({column}, 1, 10) THEN DATE({column}) ELSE COALESCE("
+            f"MIN(DATE(SUBSTR({column}, 1, 10)), DATE({first}, '+1 month', '-1 day')),"
+            f" DATE(SUBSTR({column}, 1, 5) || MAX(SUBSTR({column}, 6, 2), '01') || '-01', '-1 day')) END")
+
+
+tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
+          " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
+columns = "SELECT name FROM pragma_table_info(:name)"
+all_columns = ("SELECT m.name AS table_name, c.name AS name FROM sqlite_master m, pragma_table_info(m.name) c"
+               " WHERE m.name IN (:names) AND m.type IN ('table', 'view')")
+indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique FROM pragma_index_list(:name) l,"
+           " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
+sizes = "SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size"

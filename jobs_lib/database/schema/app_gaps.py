@@ -1,0 +1,73 @@
+"""What the app's own tables lack. It is found out once, and noted in `meta` for the runs that follow.
+
+The note names what is missing, as `users` or `users.email`, after the schema and the names that it was found under.
+"""
+from __future__ import annotations
+
+from contextlib import suppress
+
+from jobs_lib.errors import DatabaseError
+
+from . import app_tables, compare
+from .tables import NO_DEFAULT, table
+from .version import APP_TABLES, complete
+
+LONGEST = 2000               # of a value in `meta`: a longer list is looked up again by each run
+
+
+def lacking(db) -> list[str]:
+    """The tables, and the columns of the others, that the app's part of the database lacks."""
+    there = db.columns_of(app_tables.TABLES)
+    missing = [name for name in app_tables.TABLES if name not in there]
+    return missing + [f"{name}.{column.name}" for name in app_tables.TABLES if name in there
+                      for column in table(name).columns if column.name not in there[name]]
+
+
+def note(db) -> list[str]:
+    """Look, write down what was found, and return it."""
+    names = lacking(db)
+    text = " ".join([complete(db.name), *names])
+    if len(text) > LONGEST:
+        forget(db)
+    elif noted(db) != text:
+        db.upsert("meta", {"name": APP_TABLES}, {"value": text})
+    return names
+
+
+def noted(db) -> str:
+    """What is written down."""
+    return db.value("SELECT value FROM {meta} WHERE name = :name", name=APP_TABLES) or ""
+
+
+def forget(db) -> None:
+    """The next run looks again: a statement found no such table or column."""
+    with suppress(DatabaseError):
+        db.execute("DELETE FROM {meta} WHERE name = :name", name=APP_TABLES)
+
+
+def statements(db, planned=()) -> list[str]:
+    """What the app's tables need, indexes too, each statement as a line or more, with remarks; but for `planned`.
+
+    Last the tables that the app has not at all, which a job needs if only empty.
+    """
+    found: list[str] = []
+    whole: list[str] = []
+    for difference in compare.differences(db):
+        each = difference.table
+        if each is None or each.owner != "app":
+            continue
+        if difference.kind == "column" and difference.name == db.name.column(each.name, "id"):
+            found.append(f"-- {db.name(each.name)} needs a whole number that grows with each row: name it by"
+                         f" [columns] {each.name}.id")
+            continue
+        for sql in difference.statements:
+            if sql not in planned:
+                (whole if difference.kind == "table" else found).append(sql + ";" + _remark(db, difference))
+    return found + whole
+
+
+def _remark(db, difference) -> str:
+    """Of a column that no writer may leave out."""
+    needed = (db.name.column(difference.table.name, column.name) for column in difference.table.columns
+              if column.default is NO_DEFAULT and not column.null)
+    return "   -- your app has to fill it" if difference.kind == "column" and difference.name in needed else ""

@@ -1,0 +1,287 @@
+"""The tables that the web app and the mail hook write, in the notation of database/schema/tables.py."""
+from __future__ import annotations
+
+TABLES = {
+    "users": """
+        People with an account.
+        id                  id
+        email               address  = ''
+        name                name     = ''
+        status              word     = active    # active, suspended, deleted
+        bandwidth_limit_bytes  big   null        # NULL: no limit
+        email_limit         big      null        # NULL: no limit
+        billing_anchor      date     null        # NULL: created_at
+        log_retention_days  int      null        # NULL: the deployment's; 3 at least, so 0 counts as 3
+        created_at          now
+        deleted_at          time     null
+        index email: email                       # sign-in
+        index status: status, deleted_at         # delete_accounts: who is deleted, longest ago first
+        index retention: log_retention_days      # purge_message_logs: who has a retention of their own
+        """,
+    "aliases": """
+        The addresses that mail comes in by.
+        id                  id
+        user_id             ref
+        domain_id           ref      null
+        address             address
+        active              flag     = 1
+        expires_at          time     null
+        expiry_notified_at  time     null        # when its owner was told of this end: NULL it with a new expires_at
+        created_at          now
+        unique address: address                  # the mail hook: whose is this recipient
+        index user: user_id                      # an account's aliases: pages, export, deletion
+        index domain: domain_id                  # a domain's aliases
+        index expiry: active, expires_at         # expire_aliases: active ones by their end
+        """,
+    "destinations": """
+        The owners' real addresses, where mail is forwarded to.
+        id                  id
+        user_id             ref
+        email               address
+        verified_at         time     null
+        reminded_at         time     null
+        removal_notified_at time     null
+        created_at          now
+        index user: user_id                      # an account's destinations: pages, export, deletion
+        index verified: verified_at, created_at  # expire_destination_verifications: unverified, oldest first
+        """,
+    "alias_destinations": """
+        Which alias forwards to which destinations. Lock the destination (FOR UPDATE) before you add a row for it.
+        alias_id            ref
+        destination_id      ref
+        key alias_id, destination_id
+        index destination: destination_id        # does any alias use this destination
+        """,
+    "destination_verifications": """
+        Tokens mailed to prove that a destination is the owner's.
+        id                  id
+        destination_id      ref
+        token_hash          hash
+        expires_at          time
+        created_at          now
+        index destination: destination_id        # goes with its destination
+        index token: token_hash                  # the app's check
+        index expiry: expires_at                 # expire_destination_verifications
+        """,
+    "domains": """
+        Domains that users brought along.
+        id                  id
+        user_id             ref
+        name                address
+        ownership_token     label    = ''
+        status              word     = pending   # pending, verified, failed
+        dns_results         json     null
+        checked_at          time     null
+        next_check_at       time     null
+        recheck_requested_at time    null
+        failing_since       time     null
+        failures            int      = 0
+        warned_at           time     null
+        verified_at         time     null
+        created_at          now
+        index user: user_id                      # an account's domains: pages, export, deletion
+        index name: name                         # --set domain=NAME
+        index check: status, next_check_at       # check_domains: what is due, by status
+        index recheck: recheck_requested_at      # check_domains: what was asked for
+        """,
+    "message_logs": """
+        One row for each message that passed or was stopped; no content.
+        id                  id
+        user_id             ref
+        alias_id            ref      null
+        direction           word                 # forward, reply, send
+        status              word                 # delivered, blocked, held, spam, bounced, failed
+        bytes_used          big      = 0
+        created_at          now
+        index created: created_at, user_id, bytes_used   # purge_message_logs; rollup_usage needs no more
+        index user: user_id, created_at          # one account's log: pages, own retention, export, deletion
+        """,
+    "header_snapshots": """
+        Encrypted headers of logged messages.
+        id                  id
+        message_log_id      ref
+        user_id             ref
+        ciphertext          blob     null
+        created_at          now
+        index log: message_log_id                # goes with its log row
+        index user: user_id                      # deletion
+        index created: created_at                # purge_header_snapshots
+        """,
+    "failed_emails": """
+        Forwards that failed at the first try: one row is one recipient.
+        id                  id
+        user_id             ref
+        alias_id            ref
+        destination_id      ref      null
+        envelope_from       address  = ''        # '' is the null sender <>
+        envelope_to         address
+        raw_path            path                 # relative to [spool] dir; several rows may name one file
+        size_bytes          big      = 0
+        status              word     = pending   # pending, sending, sent, failed
+        attempts            int      = 0         # retries made
+        next_attempt_at     time     null        # NULL: created_at + the first delay
+        last_attempt_at     time     null
+        last_code           int      null        # SMTP reply code
+        last_error          text     null
+        created_at          now
+        finished_at         time     null
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        uncertain           int      = 0         # 1: lost in flight, tried once more; 2: tried once more
+        told_at             time     null        # when the owner was notified of the final failure
+        notice_id           ref      null        # the notice that lists it; none, though told: show it in the app
+        index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
+        index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
+        index run: claim_run                     # retry_forwards: what a dead run held
+        index path: raw_path                     # is this spool file named by any row
+        index finished: status, finished_at, created_at  # purge_failed_emails
+        index untold: status, told_at            # retry_forwards: failures to tell of
+        index notice: notice_id                  # retry_forwards: the rows that a notice lists
+        index user: user_id                      # an account's queue: pages, cancelling, deletion
+        index destination: destination_id        # a destination's queue, when it goes
+        index alias: alias_id                    # an alias's queue, when it goes
+        """,
+    "overflow_hold": """
+        Messages held back because the account was over its limit.
+        id                  id
+        user_id             ref
+        alias_id            ref
+        sender              address  = ''
+        subject             line     = ''
+        size_bytes          big      = 0
+        raw_path            path
+        held_at             time
+        warned_at           time     null
+        warning_id          ref      null        # the notice in `notifications` that listed it
+        released_at         time     null
+        index held: released_at, held_at         # expire_overflow_hold: unreleased by age; released ones
+        index warning: warning_id                # which messages a notice listed
+        index path: raw_path                     # is this spool file named by any row
+        index user: user_id                      # an account's held mail: pages, export, deletion
+        """,
+    "spam_quarantine": """
+        Messages judged to be spam.
+        id                  id
+        user_id             ref
+        alias_id            ref
+        sender              address  = ''
+        subject             line     = ''
+        score               real     = 0
+        size_bytes          big      = 0
+        raw_path            path
+        quarantined_at      time
+        released_at         time     null
+        index quarantined: quarantined_at        # purge_spam_quarantine
+        index path: raw_path                     # is this spool file named by any row
+        index user: user_id                      # an account's quarantine: pages, export, deletion
+        """,
+    "audit_logs": """
+        Who did what, for the operator.
+        id                  id
+        user_id             ref      null
+        actor               name     = ''
+        event               label
+        severity            word     = info      # info, warning, critical
+        ip                  word     = ''
+        details             json     null
+        created_at          now
+        index age: severity, created_at          # archive_audit_logs: critical ones are kept longer
+        index user: user_id                      # an account's rows: pages, export, anonymising
+        """,
+    "magic_links": """
+        One-time sign-in links.
+        id                  id
+        user_id             ref
+        token_hash          hash
+        expires_at          time
+        used_at             time     null
+        created_at          now
+        index token: token_hash                  # the app's check
+        index expiry: expires_at                 # purge_magic_links
+        index used: used_at                      # purge_magic_links
+        index user: user_id                      # deletion
+        """,
+    "sessions": """
+        Signed-in browsers.
+        id                  id
+        user_id             ref
+        token_hash          hash
+        created_at          now
+        last_seen_at        now
+        expires_at          time                 # the absolute limit
+        index token: token_hash                  # the app's check
+        index expiry: expires_at                 # purge_sessions
+        index idle: last_seen_at                 # purge_sessions
+        index user: user_id                      # revocation, deletion
+        """,
+    "webhooks": """
+        Endpoints that users registered.
+        id                  id
+        user_id             ref
+        url                 line
+        secret              label                # whsec_...
+        previous_secret     label    null
+        previous_secret_expires_at  time null
+        active              flag     = 1
+        disabled_at         time     null
+        disabled_reason     line     null
+        failing_since       time     null
+        created_at          now
+        index user: user_id                      # an account's endpoints: pages, export, deletion
+        """,
+    "webhook_deliveries": """
+        Events to deliver to an endpoint, and what came of it.
+        id                  id
+        webhook_id          ref
+        user_id             ref
+        event_id            label                # the webhook-id header
+        event_type          label    = ''
+        payload             text     null
+        status              word     = pending   # pending, sending, delivered, failed
+        attempts            int      = 0         # the app's own first one included
+        next_attempt_at     time     null        # NULL: last_attempt_at + the delay, or now if never tried
+        last_attempt_at     time     null
+        response_status     int      null
+        response_excerpt    text     null
+        last_error          text     null
+        created_at          now
+        finished_at         time     null
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        uncertain           int      = 0
+        index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
+        index run: claim_run                     # retry_webhooks: what a dead run held
+        index hook: webhook_id, status           # an endpoint's queue, when it is disabled or goes
+        index turn: status, user_id, webhook_id, next_attempt_at, created_at  # retry_webhooks: owners in turn
+        index age: status, created_at            # purge_webhook_deliveries: finished ones by age
+        index user: user_id                      # deletion
+        """,
+    "export_requests": """
+        Accounts asked to be exported.
+        id                  id
+        user_id             ref
+        status              word     = queued    # queued, running, ready, failed, expired
+        progress            int      = 0         # percent
+        file_name           path     null
+        file_bytes          big      null
+        sha256              hash     null
+        token_hash          hash     null
+        token_nonce         label    null
+        attempts            int      = 0
+        requested_at        now
+        started_at          time     null
+        finished_at         time     null
+        expires_at          time     null
+        error               text     null
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        index run: claim_run                     # export_accounts: what a dead run held
+        index queue: status, requested_at        # export_accounts: what waits, oldest first
+        index expiry: status, expires_at         # export_accounts: what is past its link
+        index token: token_hash                  # find_export(token)
+        index user: user_id, requested_at        # one running and a few a day for each account
+        """,
+}

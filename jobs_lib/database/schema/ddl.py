@@ -1,0 +1,124 @@
+"""CREATE statements for a table of database/schema/tables.py, in one dialect's words."""
+from __future__ import annotations
+
+from collections import namedtuple
+
+from .tables import NO_DEFAULT, VIEW
+
+Difference = namedtuple("Difference", "table kind name purpose statements")
+Difference.__doc__ = """Something of ours that a database lacks.
+
+table  as in database/schema/tables.py, or None for the view     kind     table, column, index, unique index or view
+name   in the database                                  purpose  what it is for, in words, as far as that is written
+statements  what to run, in this order
+"""
+
+LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
+TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")   # of message_logs, in the view
+
+
+def create_table(db, table) -> list:
+    """The table with its indexes: one statement on MySQL, which cannot take back half of it."""
+    quote = db.dialect.quote
+    inside = [f"{_list(db, table, [column.name])} {_type(db, column)}" for column in table.columns]
+    if table.columns[0].type != "id":
+        inside.append(f"PRIMARY KEY ({_list(db, table, table.key)})")
+    if not db.dialect.transactional_ddl:
+        inside += [f"{'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
+                   f" ({_list(db, table, index.columns)})" for index in table.indexes]
+    body = ",\n  ".join(inside)
+    create = f"CREATE TABLE {quote(db.name(table.name))} (\n  {body}\n) {db.dialect.table_options}"
+    statements = [create.rstrip()]
+    if db.dialect.transactional_ddl:
+        statements += [create_index(db, table, index) for index in table.indexes]
+    return statements
+
+
+def missing(db, table) -> list:
+    """The statements that bring a table up to ours; an index of another name with our columns counts."""
+    return [sql for difference in differences(db, table) for sql in difference.statements]
+
+
+def differences(db, table) -> list:
+    """What the database lacks of a table, as Difference; what it has besides is none of our business."""
+    there = db.columns(table.name)
+    if not there:
+        return [Difference(table, "table", db.name(table.name), table.about, tuple(create_table(db, table)))]
+    found = [Difference(table, "column", db.name.column(table.name, column.name), column.about,
+                        (add_column(db, table, column),))
+             for column in table.columns if column.name not in there]
+    indexes = db.indexes(table.name)
+    unique = [indexes[name] for name in db.unique_indexes(table.name)]
+    for index in table.indexes:
+        wanted, name = list(index.columns), db.name.prefix + index.name
+        if not (wanted in unique if index.unique else any(has[:len(wanted)] == wanted for has in indexes.values())):
+            # One of that name that is not as it should be has to make room.
+            room = (db.dialect.drop_index(name, db.name(table.name)),) if name in indexes else ()
+            found.append(Difference(table, "unique index" if index.unique else "index", name, index.purpose,
+                                    (*room, create_index(db, table, index))))
+    return found
+
+
+def create_index(db, table, index) -> str:
+    """One index by itself."""
+    quote = db.dialect.quote
+    return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
+            f" ON {quote(db.name(table.name))} ({_list(db, table, index.columns)})")
+
+
+def drop_index(db, table, name: str) -> list:
+    """The statement that takes away an index of an older version, if it is there; `name` without the prefix."""
+    name = db.name.prefix + name
+    return [db.dialect.drop_index(name, db.name(table.name))] if name in db.indexes(table.name) else []
+
+
+def add_column(db, table, column) -> str:
+    """One column by itself. Rows that are there get NULL unless it has a default."""
+    quote = db.dialect.quote
+    if column.default is NO_DEFAULT:
+        column = column._replace(null=True)
+    return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}"
+
+
+def is_size(column: str) -> str:
+    """The condition that a number of bytes can be a message's. MySQL adds up no further than 2 ** 63, SQLite neither,
+    and one row that says as much must not stop the sums of all."""
+    return f"({column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}))"
+
+
+def size(column: str) -> str:
+    """The bytes of a message; 0 where what is stored can be none."""
+    return f"CASE WHEN {is_size(column)} THEN {column} ELSE 0 END"
+
+
+def create_totals(db) -> str:
+    """The view that adds up what was purged and what is still logged: the same before and after any purge."""
+    quote = db.dialect.quote
+    key = "user_id, alias_id, day, direction, status"
+    user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name)) for name in TOTALLED)
+    return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
+            f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
+            f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
+            "  UNION ALL\n"
+            f"  SELECT {user}, COALESCE({alias}, 0), {db.dialect.day(created)}, {direction}, {status}, 1,"
+            f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
+            f") AS parts GROUP BY {key}")
+
+
+def _list(db, table, names) -> str:
+    """Columns of a table, by what they are called in the database."""
+    return ", ".join(db.dialect.quote(db.name.column(table.name, name)) for name in names)
+
+
+def _type(db, column) -> str:
+    words = db.dialect.types[column.type]
+    if column.type == "id":
+        return words
+    if column.null:
+        return f"{words} NULL"
+    if column.type == "now":
+        return f"{words} NOT NULL {db.dialect.now_default(db)}".rstrip()
+    if column.default is NO_DEFAULT:
+        return f"{words} NOT NULL"
+    value = column.default if isinstance(column.default, int) else f"'{column.default}'"
+    return f"{words} NOT NULL DEFAULT {value}"

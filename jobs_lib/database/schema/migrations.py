@@ -1,0 +1,179 @@
+"""Numbered migrations made of steps that can be repeated: a kill between any two of them does no harm.
+
+MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what
+is still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its
+newest form; later migrations then find nothing to do. An app's table that `[tables]` maps, or that was there
+before, is never touched.
+"""
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from jobs_lib.errors import DatabaseError, Duplicate
+
+from . import app_gaps, ddl
+from .tables import VIEW, table, tables
+from .version import SCHEMA_VERSION, check, found, newer
+
+__all__ = ("MIGRATIONS", "SCHEMA_VERSION", "check", "migrate", "pending", "plan")
+
+LONGEST = 86_400.0           # seconds for one statement
+
+
+def _first(db, own_only: bool) -> list:
+    """Version 1: every table with its indexes, and the view over two of them."""
+    present = db.tables()
+    statements, first_time = [], not found(db)
+    for each in tables():
+        name = db.name(each.name)
+        if name in present:
+            if first_time:
+                _belongs(db, each)
+        elif each.owner == "bundle" or not (own_only or each.name in db.name.mapped):
+            statements += ddl.create_table(db, each)
+    return statements + _totals(db, own_only, present)
+
+
+def _totals(db, own_only: bool, present: set) -> list:
+    """The view; anew, when it was made under other names of what it adds up."""
+    view, create = db.name.prefix + VIEW, ddl.create_totals(db)
+    if not _logged(db, own_only, present):
+        return []
+    if view not in present:
+        return [create]
+    made_of = db.value("SELECT value FROM {meta} WHERE name = :name", name=VIEW) if db.name("meta") in present else None
+    if made_of == _mark(create) or (made_of is None and not (db.name.mapped or db.name.columns)):
+        return []
+    return [f"DROP VIEW {db.dialect.quote(view)}", create]
+
+
+def _mark(sql: str) -> str:
+    from binascii import crc32
+    return f"{crc32(sql.encode()):08x}"
+
+
+def _logged(db, own_only: bool, present: set) -> bool:
+    """Whether the table is there that the view adds up, or is just being made."""
+    if db.name("message_logs") in present:
+        return set(ddl.TOTALLED) <= db.columns("message_logs")
+    return not (own_only or "message_logs" in db.name.mapped)
+
+
+def _notices_end(db, _own_only: bool) -> list:
+    """Version 2: how a notice was tried and when it was sent or given up, and its queue in the order it is read."""
+    dropped = ddl.drop_index(db, table("notifications"), "notifications_due")
+    return [*ddl.missing(db, table("notifications")), *dropped]
+
+
+def _accounts_and_operation(db, own_only: bool) -> list:
+    """Version 3: columns and indexes that came since. New tables are made by the first step."""
+    return [statement for each in map(table, CHANGED_IN_3)
+            if each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
+            for statement in ddl.missing(db, each)]
+
+
+def _nobody_stops_the_rest(db, own_only: bool) -> list:
+    """Version 4: what fair turns, and the other guards against a neighbour, need."""
+    return [statement for each in map(table, CHANGED_IN_4)
+            if each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
+            for statement in ddl.missing(db, each)]
+
+
+CHANGED_IN_3 = ("job_runs", "export_requests", "account_deletions")
+CHANGED_IN_4 = ("failed_emails", "notifications", "webhook_deliveries")
+MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation, 4: _nobody_stops_the_rest}
+assert max(MIGRATIONS) == SCHEMA_VERSION
+SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for
+
+
+def pending(db) -> list:
+    """The numbers of the migrations that this database still needs, in order."""
+    return [number for number in sorted(MIGRATIONS) if number > found(db)]
+
+
+def plan(db, own_only: bool = False) -> list:
+    """The statements that `migrate` would run, as text."""
+    planned = (sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own))
+    return list(dict.fromkeys(planned))      # what the first makes in its newest form, a later one misses too
+
+
+def migrate(db, now, own_only: bool = False) -> list:
+    """Bring the schema up to date and return the statements run; safe to repeat, and to kill anywhere.
+
+    `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself. What was
+    left out the first time is left out for good. A table that got lost is made again.
+    """
+    done, db.left = [], lambda: LONGEST         # a large table's index takes longer than any answer otherwise may
+    try:
+        for number, own in _steps(db, own_only):
+            if db.dialect.transactional_ddl:
+                with db.transaction():
+                    done += _apply(db, number, now, own)
+            else:
+                done += _apply(db, number, now, own)
+        app_gaps.note(db)
+    finally:
+        db.left = None
+    return done
+
+
+def _steps(db, own_only: bool) -> list:
+    """(number, whether for our own tables only): the new migrations, then the others, for tables that got lost."""
+    version = found(db)
+    if version > SCHEMA_VERSION:
+        raise newer(version)
+    if version == SCHEMA_VERSION:               # before, one of ours lacks what is yet to come
+        for name in strangers(db):
+            raise DatabaseError(stranger(db, name))
+    if version:
+        own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE) == OWN
+    return [(number, own_only) for number in sorted(MIGRATIONS, key=lambda number: (number <= version, number))]
+
+
+def _apply(db, number: int, now, own_only: bool) -> list:
+    statements, done = MIGRATIONS[number](db, own_only), []
+    while statements:
+        sql = statements.pop(0)
+        try:
+            db.execute(sql)
+            done.append(sql)
+        except DatabaseError:
+            statements = MIGRATIONS[number](db, own_only)
+            if sql in statements:
+                raise                    # else another `migrate` made it at the same moment
+    for name, value in (("database_id", os.urandom(16).hex()), (SCOPE, OWN if own_only else ALL)):
+        with suppress(Duplicate):        # made before: it stays for the life of the database
+            db.insert("meta", name=name, value=value)
+    if number == 1:
+        db.upsert("meta", {"name": VIEW}, {"value": _mark(ddl.create_totals(db))})
+    if number > found(db):
+        db.upsert("schema_migrations", {"version": number}, {"applied_at": now})
+    return done
+
+
+def strangers(db) -> list[str]:
+    """Those of our own tables that `[tables]` gives the name of somebody else's: it lacks columns of ours."""
+    return [name for name in db.name.mapped if _lacking(db, table(name))]
+
+
+def stranger(db, name: str) -> str:
+    """What is to be said of one of them."""
+    return (f"the table {db.name(name)}, which [tables] {name} names, is there already and is not ours (it has no "
+            f"{_lacking(db, table(name))[0]}): take that line out, or give ours another name")
+
+
+def _lacking(db, each) -> list[str]:
+    there = db.columns(each.name)
+    if each.owner != "bundle" or not there:
+        return []
+    return sorted({column.name for column in each.columns} - there)
+
+
+def _belongs(db, table) -> None:
+    """A table of this name that lacks our columns is somebody else's; the app's own are the app's matter."""
+    if table.name in db.name.mapped and _lacking(db, table):
+        raise DatabaseError(stranger(db, table.name))
+    if missing := _lacking(db, table):
+        raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"
+                            f" {missing[0]}): set [core] prefix")

@@ -1,0 +1,254 @@
+"""The tables that this bundle writes, in the notation of database/schema/tables.py."""
+from __future__ import annotations
+
+TABLES = {
+    "notifications": """
+        Mail to users and operators, waiting or sent; bodies are emptied once sent.
+        id                  id
+        user_id             ref      null
+        kind                word
+        persona             word     = porter
+        to_email            address
+        subject             line     = ''
+        body_text           text     null
+        body_html           text     null
+        dedupe_key          label    null        # names the occurrence: a purged row repeats nothing
+        priority            int      = 1         # 0 urgent, 1 normal, 2 low
+        status              word     = pending   # pending, sending, sent, failed
+        attempts            int      = 0
+        next_attempt_at     time     null        # NULL: now
+        first_attempt_at    time     null        # the Date of the message, the same at each attempt
+        last_attempt_at     time     null
+        last_code           int      null        # SMTP reply code
+        last_error          text     null
+        created_at          now
+        sent_at             time     null
+        finished_at         time     null        # when it was sent, or given up
+        claim_token         word     null
+        claim_run           word     null
+        lease_until         time     null
+        uncertain           int      = 0
+        unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
+        index queue: status, priority, next_attempt_at, created_at   # send_notifications: what is due, urgent first
+        index turns: status, priority, user_id, next_attempt_at, created_at   # send_notifications: owners in turn
+        index run: claim_run                     # send_notifications: what a dead run held
+        index age: status, created_at            # purging finished ones by age
+        index user: user_id                      # deletion
+        """,
+    "notification_optouts": """
+        Kinds of notices that a user does not want.
+        user_id             ref
+        kind                word
+        key user_id, kind
+        """,
+    "message_stats": """
+        Totals of log rows that were purged.
+        user_id             ref
+        alias_id            ref      = 0         # 0: none
+        day                 date
+        direction           word
+        status              word
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, alias_id, day, direction, status
+        index day: day, user_id                  # rollup_usage: one day of everybody
+        """,
+    "usage_daily": """
+        Bytes and e-mails of each user and UTC day.
+        user_id             ref
+        day                 date
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, day
+        index day: day                           # purging old ones
+        """,
+    "usage_weekly": """
+        Bytes and e-mails of each user and week.
+        user_id             ref
+        week_start          date                 # a Monday
+        email_count         big      = 0
+        bytes_used          big      = 0
+        key user_id, week_start
+        index week: week_start                   # purging old ones
+        """,
+    "rollup_days": """
+        Days whose usage is to be added up again.
+        day                 date
+        key day
+        """,
+    "rollup_state": """
+        One row: up to which log row the days of usage are known.
+        id                  int
+        log_row             big      = 0         # its id; days of later rows are looked for in message_logs
+        newest              big      = 0         # the highest id of the log at `noted_at`: known for good 30 minutes on
+        noted_at            time     null        # NULL: no run has looked for all days
+        key id
+        """,
+    "usage_events": """
+        Thresholds crossed: one row for each cycle, metric and threshold.
+        id                  id
+        user_id             ref
+        cycle_start         date
+        metric              word                 # bandwidth, emails
+        threshold           int                  # percent
+        used                big      = 0
+        limit_value         big      = 0
+        elapsed_percent     int      = 0
+        created_at          now
+        unique once: user_id, cycle_start, metric, threshold   # check_usage_thresholds: an event happens once
+        """,
+    "audit_archives": """
+        Files that audit rows were moved to.
+        id                  id
+        location            line                 # never with credentials
+        row_count           big      = 0
+        first_id            big      null
+        last_id             big      null
+        cutoff              time     null
+        sha256              hash     null
+        status              word     = writing   # writing, verified, purged
+        created_at          now
+        index status: status, created_at         # archive_audit_logs: what a dead run left; old ones
+        """,
+    "account_deletions": """
+        Accounts deleted, without saying whose.
+        id                  id
+        user_ref            hash                 # salted hash
+        requested_at        time     null        # users.deleted_at
+        revoked_at          time     null
+        erase_after         time     null        # when the rows go: what the owner was told, whatever `grace` is then
+        completed_at        time     null        # NULL for good: the account was made active again in time
+        counts              json     null        # rows deleted or changed, by table
+        index user: user_ref                     # delete_accounts: go on with this account
+        """,
+    "retired_addresses": """
+        Addresses that are never issued again, as HMACs.
+        address_hash        hash
+        created_at          now
+        key address_hash
+        """,
+    "job_state": """
+        What the operator decided about a job, and since when its slots count.
+        job                 word
+        paused_at           time     null
+        due_after           time     null
+        last_options        json     null
+        key job
+        """,
+    "job_runs": """
+        One row for each run.
+        id                  id
+        run_id              word
+        job                 word
+        slot                time     null        # the scheduled time; NULL: by hand or carried on
+        trigger_type        word     = manual    # scheduled, continue, manual, worker
+        installation        word     = ''
+        lock_name           label    = ''
+        heartbeat_at        time     null
+        lease_until         time     null
+        progress            json     null
+        host                label    = ''
+        pid                 int      null
+        status              word
+        started_at          time
+        finished_at         time     null
+        duration_ms         big      null
+        counts              json     null
+        stop_reason         line     null
+        error               text     null
+        unique slot: job, slot                   # a slot is started once, whoever starts it
+        unique run: run_id                       # the end of a run is written to its own row
+        index latest: job, id                    # a job's last runs
+        index outcome: job, status, id           # a job's last good runs
+        index started: started_at                # purging old ones
+        index running: status                    # which run now, or died: few at any time
+        """,
+    "gauges": """
+        What was measured in each hour of the last 30 days: the charts of the status page.
+        name                word                 # queue.depth.forwards, queue.age.forwards, mail.hour, disk.free
+        at                  time                 # the hour
+        value               big                  # a number, seconds, recipients, bytes
+        key name, at
+        index at: at                             # whether this hour is measured; purging old ones
+        """,
+    "meta": """
+        Facts about this database.
+        name                word
+        value               line     = ''
+        key name
+        """,
+    "schema_migrations": """
+        Which steps of the schema were made, and when.
+        version             int
+        applied_at          time
+        key version
+        """,
+    "mail_counters": """
+        Mail sent and refused in each span of time: the limiter's memory, shared by all processes.
+        span                word                 # minute, hour, day
+        bucket              big                  # number of the span since 1970
+        recipients          int      = 0
+        failures            int      = 0
+        key span, bucket
+        """,
+    "mail_shares": """
+        Recipients of each owner's and each queue's mail a minute, for a day: none uses up a limit while others wait.
+        owner               word     = ''        # an id; '': nobody's; `queue:TABLE`; `urgent:hour`: by the reserve
+        bucket              big                  # number of the minute since 1970
+        recipients          int      = 0
+        key owner, bucket
+        index old: bucket                        # forgetting old ones
+        """,
+    "queue_turns": """
+        Which owner was served last in each queue: the next in turn are those behind.
+        queue               word                 # the table
+        priority            int      = 0
+        last_owner          word     null        # an id; NULL: rows of nobody
+        key queue, priority
+        """,
+    "relay_state": """
+        One row: whether the relay is left alone for now, and why.
+        id                  int
+        paused_until        time     null
+        reason              line     null
+        since               time     null        # of the trouble that lasts
+        failures            int      = 0         # pauses in a row
+        key id
+        """,
+    "alerts": """
+        Troubles that the operator is told of, one row each; kept for a while after they are over.
+        alert_key           label                # names the trouble: `failing:retry_forwards`
+        kind                word                 # what docs/alerts.md explains under this name
+        since               time                 # of the trouble itself
+        subject             line     = ''
+        what                text     null
+        last_error          text     null
+        command             line     = ''        # to run next
+        first_seen_at       time                 # by check_jobs
+        cleared_at          time     null        # not seen since; a trouble that comes back soon is the same one
+        resolved_at         time     null        # over
+        returns             int      = 0         # how often it came back within a day of its end
+        email_told_at       time     null        # when this channel last carried anything of it
+        webhook_told_at     time     null
+        key alert_key
+        """,
+    "endpoint_state": """
+        How the endpoints of webhooks answered lately; a row goes a week after a run last sent something to it.
+        webhook_id          ref
+        user_id             ref
+        tried_at            time                 # when a run last sent something
+        slow                flag     = 0         # it took over half of the time limit: others go first
+        key webhook_id
+        index user: user_id, tried_at            # retry_webhooks: behind which one to go on; deletion
+        index age: tried_at                      # forgetting what was not tried for long
+        """,
+    "spool_suspects": """
+        Files that no row named when a sweep saw them: gone only when a later sweep finds them still unnamed.
+        path_hash           hash
+        path                path
+        first_seen_at       time
+        last_seen_at        time
+        key path_hash
+        index seen: last_seen_at                 # forgetting what was not seen again
+        """,
+}

@@ -1,0 +1,122 @@
+"""Our SQL notation: `{table}` is a table of ours, `:name` a bound value; text in quotes is left alone.
+
+A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT IN` both
+match no row, so a selection that came out empty never turns into "all rows". Whole numbers in a list are
+written out, since SQLite before 3.32 binds only 999 values; anything else is bound.
+"""
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from jobs_lib import clock
+
+MOST_BOUND = 900             # values of one list: SQLite 3.26 takes 999 in a statement
+LARGEST = 2 ** 63
+LISTS = (list, tuple, set, frozenset)
+
+
+def scan(sql: str) -> list:
+    """`[(kind, text), ...]` with kind "text", "quoted", "table" or "value"."""
+    pieces: list = []
+    for number, chunk in enumerate(sql.split("'")):
+        if number % 2:
+            pieces.append(("quoted", f"'{chunk}'"))
+            continue
+        start = at = 0
+        while at < len(chunk):
+            if chunk[at] == "{":
+                end = chunk.index("}", at)
+                pieces += (("text", chunk[start:at]), ("table", chunk[at + 1:end]))
+                start = at = end + 1
+            elif chunk[at] == ":":
+                end = at + 1
+                while end < len(chunk) and (chunk[end].isalnum() or chunk[end] == "_"):
+                    end += 1
+                pieces += (("text", chunk[start:at]), ("value", chunk[at + 1:end]))
+                start = at = end
+            else:
+                at += 1
+        pieces.append(("text", chunk[start:]))
+    return [piece for piece in pieces if piece[1]]
+
+
+class Statement:
+    """One SQL text, translated for one dialect and one set of names (names.py)."""
+
+    __slots__ = ("names", "parts", "plain", "star")
+
+    def __init__(self, sql: str, dialect, table) -> None:
+        self.parts: list = []            # text, value name, text, value name, ..., text
+        self.names: list = []
+        self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
+        text = ""
+        pieces = scan(sql)
+        if table.columns and any(kind == "table" and piece in table.columns for kind, piece in pieces):
+            from .column_names import translate
+            pieces, self.star = translate(pieces, table, dialect)
+        for kind, piece in pieces:
+            if kind == "value":
+                self.parts.append(text)
+                self.names.append(piece)
+                text = ""
+            else:
+                text += dialect.quote(table(piece)) if kind == "table" else dialect.literal(piece)
+        self.parts.append(text)
+        self.plain = self._join(dialect, [dialect.mark(name) for name in self.names])
+
+    def renaming(self, take):
+        """The same as `take`, which makes rows of a cursor; their columns get our names."""
+        return lambda cursor: [{self.star.get(name.lower(), name): value for name, value in row.items()}
+                               for row in take(cursor)]
+
+    def _join(self, dialect, marks: list) -> str:
+        return "".join(part + mark for part, mark in zip(self.parts, [*marks, ""]))
+
+    def render(self, dialect, values: dict) -> tuple:
+        """`(sql, values)` in the driver's own notation."""
+        bound = {}
+        lists = False
+        for name in self.names:
+            value = values[name]
+            if type(value) in LISTS:
+                lists = True
+            else:
+                bound[name] = bindable(value)
+        if not lists:
+            return self.plain, bound
+        marks = []
+        for name in self.names:
+            marks.append(dialect.mark(name) if name in bound else _expand(dialect, name, values[name], bound))
+        return self._join(dialect, marks), bound
+
+
+def _expand(dialect, name: str, items, bound: dict) -> str:
+    if all(type(item) is int for item in items):
+        return ", ".join(map(str, items)) or "NULL"
+    if len(items) > MOST_BOUND:
+        raise ValueError(f":{name} holds {len(items)} values; at most {MOST_BOUND} can be bound at once")
+    marks = []
+    for number, item in enumerate(items):
+        bound[f"{name}__{number}"] = bindable(item)
+        marks.append(dialect.mark(f"{name}__{number}"))
+    return ", ".join(marks)
+
+
+def bindable(value):
+    """The value as both drivers take it; what neither can store is refused here, before anything is sent."""
+    kind = type(value)
+    if value is None or kind is float or kind is bytes:
+        return value
+    if kind is str:
+        if not value.isascii():
+            value.encode()               # a lone surrogate raises UnicodeEncodeError (a ValueError)
+        return value
+    if kind is int or kind is bool:
+        if not -LARGEST <= value < LARGEST:
+            raise ValueError(f"{value} does not fit into 64 bits")
+        return int(value)
+    if isinstance(value, datetime):
+        return clock.text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"a {kind.__name__} cannot be bound to a statement")

@@ -1,0 +1,43 @@
+"""What other programs left in a row. SQLite keeps any value in any column, and old MySQL bends what does not fit.
+
+Each such value is judged once, where it is read: here, and for times in clock.parse. What cannot be read is Invalid,
+which is that row's own trouble and nobody else's; any other exception is a mistake of ours.
+"""
+from __future__ import annotations
+
+from jobs_lib.errors import Invalid
+
+INVALID = "invalid"             # what a run counts such rows under
+UNKNOWN_STATUS = "unknown_status"               # the same for rows that are left as they are, in every run
+MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
+
+
+def is_text(value) -> bool:
+    """Whether it is text, and all of it as it was stored."""
+    return isinstance(value, str) and MARK not in value
+
+
+def words(value) -> str:
+    """Text, whatever it was stored as; undecodable octets are marked. "" for NULL."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return "" if value is None else str(value)
+
+
+def number(value, column: str) -> int:
+    """A whole number. Invalid for anything else, NULL included."""
+    if isinstance(value, int):
+        return value
+    raise Invalid(f"{column} = {words(value)[:40]!r} is not a whole number")
+
+
+def ordered(value) -> tuple:
+    """A key that sorts values of several types as SQLite does: NULL, numbers, text, octets."""
+    kind = 0 if value is None else 1 if isinstance(value, (int, float)) else 2 if isinstance(value, str) else 3
+    return kind, 0 if value is None else value
+
+
+def one_line(text, limit: int = 150) -> str:
+    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
+    return text if len(text) <= limit else text[:limit - 1] + "\u2026"

@@ -1,0 +1,247 @@
+"""Removing the spool files that no row names: a kill between a commit and an unlink leaves such files behind.
+
+Here a mistake would delete people's mail, so each of these must hold, and each has its test:
+
+- the folder carries the id of this very database (`.jobs-spool`, written by `migrate`), and nothing else lives in it
+- the file is a regular one, by a plain name below the folder; hidden files and links are left alone
+- no row of any table names it, in whatever spelling, in two sweeps at least an hour apart, and at the unlink
+- its mtime and its ctime are over an hour old
+- unnamed are not more than 100 files and a fifth of the folder: for so many, the database is wrong, not the files
+
+Names are looked up in groups and suspects kept in a table, so a million files cost little memory and few queries.
+A sweep is made once an hour at most, whichever job or host asks for it.
+"""
+from __future__ import annotations
+
+import os
+import stat
+from datetime import timedelta
+from hashlib import sha256
+
+from jobs_lib import clock
+from jobs_lib.database import stored
+from jobs_lib.errors import Busy, Duplicate, JobsError
+
+from . import spool
+
+APART = timedelta(hours=1)           # between two sweeps, and since the file was last touched
+MOST_FILES, MOST_SHARE = 100, 0.2
+GROUP = 200                          # files looked up together, in three spellings each: 600 names
+NEW_SUSPECTS = 10_000                # noted in one sweep; the rest is found by the next
+LONGEST = 500                        # characters of a `raw_path`
+SWEPT = "spool_swept_at"             # in the table `meta`: when, or STOPPED
+STOPPED = "stopped"
+
+
+class SweepStop(JobsError):
+    """So many files are named by no row that something else must be wrong: nothing was removed."""
+
+
+def sweep(ctx, counts: dict) -> None:
+    """Note the files that no row names and remove those noted before; count them as `orphans`.
+
+    SweepStop when there are too many; `--yes` goes past that once it was said.
+    """
+    folder = ctx.section("spool").dir
+    refused = _refused(ctx, folder)
+    if refused:
+        ctx.log.warning("sweep left out", folder=folder, reason=refused)
+        return
+    before = _claim(ctx)
+    if before is None:
+        return
+    work = Sweep(ctx, folder)
+    try:
+        if work.look(note=True):
+            trouble = work.trouble()
+            if trouble and not (ctx.confirmed and before == STOPPED):
+                _set(ctx.db, STOPPED)            # looked at again by the next run, and confirmed by --yes alone
+                ctx.log.error("sweep stopped", folder=folder, files=work.total, unnamed=work.unnamed)
+                raise SweepStop(f"{trouble}. If they may go, run `jobs.py {ctx.job.name} --yes` once, "
+                                "an hour from now or later")
+            work.remove(counts)
+    except Busy as error:
+        ctx.log.warning("database busy", error=str(error))
+        ctx.stop("busy")
+    ctx.log.event("sweep", folder=folder, files=work.total, unnamed=work.unnamed, orphans=work.removed,
+                  reason=ctx.stop_reason or "done")
+
+
+def preview(ctx, counts: dict) -> None:
+    """For a dry run: say what a sweep finds now."""
+    folder = ctx.section("spool").dir
+    refused = _refused(ctx, folder)
+    if refused:
+        ctx.show("remove files that no row names", [], f"left out: {refused}")
+        return
+    work = Sweep(ctx, folder)
+    complete = work.look(note=False)
+    if complete and not work.unnamed:
+        return
+    counts["unnamed"] = work.unnamed
+    trouble = work.trouble() if complete else None
+    ctx.show(f"remove files that no row names: {work.unnamed:,} of {work.total:,} in {folder}", [],
+             f"a run would stop: {trouble}" if trouble else
+             "each goes when two runs, an hour apart or more, have found it so")
+
+
+class Sweep:
+    """One look at the folder, and one removal of what it and an earlier look agree on."""
+
+    def __init__(self, ctx, folder: str) -> None:
+        self.ctx, self.db, self.folder = ctx, ctx.db, folder
+        self.real = os.path.realpath(folder)
+        self.before = (ctx.clock() - APART).timestamp()
+        self.total, self.unnamed, self.new, self.removed = 0, 0, 0, 0
+
+    def look(self, note: bool) -> bool:
+        """Count the files and those that no row names, and note these. Whether the whole folder was looked at."""
+        group: list[str] = []
+        for path, status in files(self.folder):
+            self.total += 1
+            if self._is_old(status) and _is_plain(path):
+                group.append(path)
+            if self.total % GROUP == 0:
+                if self.ctx.should_stop():
+                    return False
+                self.ctx.progress(self.total)
+            if len(group) == GROUP:
+                self._judge(group, note)
+                group = []
+        self._judge(group, note)
+        if note:                             # what was not seen again is named now, or gone
+            self.db.execute("DELETE FROM {spool_suspects} WHERE last_seen_at <> :now", now=self.ctx.now)
+        return True
+
+    def trouble(self) -> str | None:
+        """What is wrong when far too many files have no row."""
+        if self.unnamed <= MOST_FILES or self.unnamed <= MOST_SHARE * self.total:
+            return None
+        return (f"{self.unnamed:,} of {self.total:,} files in {self.folder} are named by no row, which looks like a "
+                "wrong or an empty database: no file was swept. Check [core] database and [spool] dir")
+
+    def remove(self, counts: dict) -> None:
+        """Remove what was found unnamed now and an hour ago or earlier, looking once more."""
+        last = ""
+        while not self.ctx.should_stop():
+            rows = self.db.query(
+                "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last AND last_seen_at = :now"
+                " AND first_seen_at <= :ago ORDER BY path_hash LIMIT :most",
+                last=last, now=self.ctx.now, ago=self.ctx.now - APART, most=GROUP)
+            if not rows or not _is_ours(self.db, self.folder):
+                return
+            last = rows[-1]["path_hash"]
+            for path in self._unnamed([row["path"] for row in rows]):
+                self._remove_file(path, counts)
+            self.db.execute("DELETE FROM {spool_suspects} WHERE path_hash IN (:some)",
+                            some=[row["path_hash"] for row in rows])
+
+    def _remove_file(self, path: str, counts: dict) -> None:
+        try:
+            if not self._is_old(os.lstat(spool.locate(self.folder, path))):
+                return
+            freed = spool.remove(self.folder, path)
+        except (spool.SpoolError, FileNotFoundError):
+            return
+        except OSError as error:
+            self.ctx.log.warning("file not removed", path=path, error=error.strerror)
+            return
+        if freed is not None:
+            self.removed += 1
+            counts["orphans"] = counts.get("orphans", 0) + 1
+            counts["bytes_freed"] += freed
+
+    def _judge(self, group: list[str], note: bool) -> None:
+        unnamed = self._unnamed(group)
+        self.unnamed += len(unnamed)
+        if unnamed and note:
+            self.db.batch(lambda: self._note(unnamed))
+
+    def _note(self, paths: list[str]) -> None:
+        hashes = {self._hash(path): path for path in paths}
+        known = {row["path_hash"] for row in self.db.query(
+            "SELECT path_hash FROM {spool_suspects} WHERE path_hash IN (:some)", some=list(hashes))}
+        if known:
+            self.db.execute("UPDATE {spool_suspects} SET last_seen_at = :now WHERE path_hash IN (:some)",
+                            now=self.ctx.now, some=list(known))
+        for number, path in hashes.items():
+            if number not in known and self.new < NEW_SUSPECTS:
+                self.new += 1
+                self.db.insert("spool_suspects", path_hash=number, path=path, first_seen_at=self.ctx.now,
+                               last_seen_at=self.ctx.now)
+
+    def _unnamed(self, paths: list[str]) -> list[str]:
+        """Those that no row names, not even in a spelling that we would refuse to follow."""
+        spellings = {spelling: path for path in paths
+                     for spelling in (path, f"./{path}", os.path.join(self.folder, path))}
+        named = {spellings[found] for found in spool.named(self.db, spellings)}
+        return [path for path in paths if path not in named]
+
+    def _is_old(self, status) -> bool:
+        return (stat.S_ISREG(status.st_mode) and status.st_mtime < self.before and status.st_ctime < self.before)
+
+    def _hash(self, path: str) -> str:
+        return sha256(f"{self.real}\0{path}".encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def files(folder: str):
+    """(path below the folder, lstat) of each regular file; hidden ones and links are passed over."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        try:
+            entries = os.scandir(os.path.join(folder, below))
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            continue                         # gone meanwhile, or not ours to look into
+        with entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                path = below + entry.name
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(path + "/")
+                    elif entry.is_file(follow_symlinks=False):
+                        yield path, entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a `raw_path` can be this name on every engine; a file that no row could name is not ours."""
+    return path.isascii() and path.isprintable() and "\\" not in path and len(path) <= LONGEST
+
+
+def _refused(ctx, folder: str) -> str | None:
+    """Why this folder must not be swept."""
+    if not _is_ours(ctx.db, folder):
+        return "the folder does not carry the mark of this database (.jobs-spool)"
+    core = ctx.section("core")
+    what = spool.foreign(folder, **{"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir})
+    return f"it holds {what} too" if what else None
+
+
+def _is_ours(db, folder: str) -> bool:
+    owner = spool.mark(folder)
+    return bool(owner) and owner == spool.database_id(db)
+
+
+def _claim(ctx) -> str | None:
+    """What stood there before, if this sweep is ours to make, else None."""
+    before = ctx.db.value("SELECT value FROM {meta} WHERE name = :name", name=SWEPT)
+    now = clock.text(ctx.now)
+    if before is None:
+        try:
+            ctx.db.insert("meta", name=SWEPT, value=now)
+        except Duplicate:
+            return None
+        return ""
+    if before != STOPPED and clock.text(ctx.now - APART) < (stored.words(before) or "") <= now:
+        return None
+    claimed = ctx.db.execute("UPDATE {meta} SET value = :now WHERE name = :name AND value = :before",
+                             now=now, name=SWEPT, before=before)
+    return before if claimed else None
+
+
+def _set(db, value: str) -> None:
+    db.execute("UPDATE {meta} SET value = :value WHERE name = :name", value=value, name=SWEPT)

@@ -1,0 +1,205 @@
+"""Deleted accounts: who they are, what is known of each deletion, and changing their rows in short batches."""
+from __future__ import annotations
+
+import hmac
+import json
+from collections import namedtuple
+from contextlib import contextmanager
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.database import stored
+from jobs_lib.engines import purge, spool
+from jobs_lib.engines.batch_delete import LISTED, Pace
+from jobs_lib.engines.purge import FILES_AT_ONCE
+
+from .cascade import HELD, Gone, columns, erase, is_queue, next_key
+
+LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
+PAGE = 500                          # accounts read at once
+GENTLE = 3                          # times the pause of a purge: after seven days nobody is in a hurry
+FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
+TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"     # NULL, MySQL's 0000-00-00
+
+Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
+Account.__doc__ = """A user whose status is `deleted`, and the row of account_deletions that is about this deletion, or
+None. `deleted_at` is None for what is no time."""
+
+
+class Restored(Exception):
+    """The account was made active again: nothing more of it may be touched."""
+
+
+class InFlight(Exception):
+    """A run that lives is just sending something of the account: the next run goes on with it."""
+
+
+def pace(ctx) -> Pace:
+    """How large the batches of a run are; it learns from each."""
+    return Pace(ctx.db.dialect.batches, LISTED)
+
+
+def user_ref(ctx, user_id: int) -> str:
+    """What stands for a user's id once it must not be told any more."""
+    return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
+
+
+def deleted(ctx):
+    """Every Account whose user is `deleted`, longest ago first, a page at a time."""
+    last, at = 0, ""
+    while True:
+        rows = ctx.db.query(
+            "SELECT id, name, email, deleted_at, created_at FROM {users} WHERE status = 'deleted' AND deleted_at >= :at"
+            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most", at=at or FIRST, last=last,
+            most=PAGE)
+        refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
+        known = {row["user_ref"]: row for row in ctx.db.query(
+            "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
+            " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id", refs=sorted(refs.values()))}
+        for row in rows:
+            yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"], row["email"],
+                          refs[row["id"]], known.get(refs[row["id"]]))
+        if len(rows) < PAGE:
+            return
+        last, at = rows[-1]["id"], rows[-1]["deleted_at"]
+
+
+def _time(moment) -> str | None:
+    """Without a fraction, as our own column keeps it: an app's may be DATETIME(6)."""
+    return str(moment)[:19] if clock.parse_any(moment) else None
+
+
+def timeless(ctx, after: int = 0) -> list[dict]:
+    """The next users, by id, that are `deleted` without a time. (Text that is no time: see `deleted`.)"""
+    return ctx.db.query(f"SELECT id, deleted_at FROM {{users}} WHERE {TIMELESS} AND id > :last ORDER BY id LIMIT :most",
+                        last=after, most=PAGE)
+
+
+def open_deletion(ctx, account: Account) -> int:
+    """The id of the row of account_deletions that counts what is done to this account; made if there is none.
+
+    Called in a transaction.
+    """
+    ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}", id=account.user_id)
+    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref AND completed_at IS NULL",
+                         ref=account.ref)
+    if found:
+        return found
+    return ctx.db.insert("account_deletions", user_ref=account.ref, requested_at=account.deleted_at, counts="{}")
+
+
+class Batches:
+    """Changes rows of one account, a short transaction at a time, and counts what went in the same transaction.
+
+    `counts` are the run's. `there`: the user's own row is expected, with the status `deleted`, in each transaction;
+    without it, that there is none. Restored where that is no longer so.
+    """
+
+    def __init__(self, ctx, user_id: int, deletion_id: int, counts: dict, pace: Pace, there: bool = True) -> None:
+        self.ctx, self.db, self.user_id, self.deletion_id = ctx, ctx.db, user_id, deletion_id
+        self.counts, self.pace, self.there = counts, pace, there
+        self.checked = False                # whether the spool folder is the right one
+
+    def gone(self, name: str) -> bool:
+        """Delete all rows of a table that name the user. False when the run is to stop."""
+        if next_key(name) != "id":
+            return self.each(name, "user_id = :user", _erase_keyed)
+        held = f" AND {HELD}" if is_queue(name) else ""
+        return self.each(name, f"user_id = :user{held}", erase)
+
+    def change(self, name: str, rule: str, sets: str, **values) -> bool:
+        """UPDATE the rows that match, so that they match no more. False when the run is to stop."""
+        def act(db, table: str, ids: list, where: str, values: dict, gone: Gone) -> int:
+            return db.execute(f"UPDATE {{{table}}} SET {sets} WHERE id IN (:ids) AND {where}", ids=ids, **values)
+        return self.each(name, rule, act, **values)
+
+    def each(self, name: str, rule: str, act, **values) -> bool:
+        """`act` on all rows that match, in batches. False when the run is to stop."""
+        key = next_key(name)
+        most = FILES_AT_ONCE if "raw_path" in columns(name) else LISTED
+        values = {"user": self.user_id, "claimed_before": self.ctx.clock(), **values}
+        order = "" if key == "id" else f" ORDER BY {key}"
+        asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
+        while not self.ctx.should_stop():
+            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.pace.rows), **values)]
+            if not parts:
+                return True
+            begin = self.ctx.monotonic()
+            done = self.db.batch(partial(self._work, name, act, parts, rule, values))
+            if not done:
+                return True                 # what is left changed meanwhile, or is not for us to take now
+            pause = self.pace.after(len(parts), self.ctx.monotonic() - begin)
+            self.counts["rows"] += done
+            self.ctx.progress(self.counts["rows"], accounts=self.counts["erased"])
+            self.ctx.sleep(GENTLE * pause)
+        return False
+
+    def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
+        self.check_status()
+        gone = Gone({}, [], [], [])
+        number = act(self.db, name, parts, rule, values, gone)
+        self.keep(gone)
+        return number
+
+    def keep(self, gone: Gone) -> None:
+        """What stays of the rows that the open transaction deletes: numbers, hashes of aliases; and their files go."""
+        if gone.addresses:
+            self._retire(gone.addresses)
+        self._count(gone.rows)
+        if gone.files:
+            self._drop(gone.files)
+        if gone.exports:
+            from jobs_lib.features.exports.requests import forget_files
+            self.counts["files"] += forget_files(self.ctx, gone.exports, self.counts)
+
+    def check_status(self) -> None:
+        """Restored, unless the account still is what it was when it was chosen. Locks the user's row."""
+        status = self.db.value(f"SELECT status FROM {{users}} WHERE id = :user{self.db.for_update}", user=self.user_id)
+        if status != ("deleted" if self.there else None):
+            raise Restored()
+
+    def _count(self, rows: dict) -> None:
+        """Add numbers to the account's `counts`, in the transaction that made them true."""
+        if not any(rows.values()):
+            return
+        text = self.db.value(f"SELECT counts FROM {{account_deletions}} WHERE id = :id{self.db.for_update}",
+                             id=self.deletion_id)
+        counts = stored.memory(text)
+        for name, number in rows.items():
+            counts[name] = counts.get(name, 0) + number
+        self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id", id=self.deletion_id,
+                        counts=json.dumps(counts, sort_keys=True))
+
+    def _retire(self, addresses: list[str]) -> None:
+        from .retired import LABEL, address_hash
+
+        key, now = self.ctx.secret(LABEL), self.ctx.clock()
+        for hashed in sorted({address_hash(key, address) for address in addresses}):
+            self.db.upsert("retired_addresses", {"address_hash": hashed}, {"created_at": now})
+
+    def _drop(self, paths: list[str]) -> None:
+        """Delete files that no row names any more, before the COMMIT: a kill in between brings back the rows, never
+        leaves a file that nothing names. The next run finds the file gone and takes the rows."""
+        if not self.checked:
+            spool.need_folder(self.db, self.ctx.section("spool").dir)
+            self.checked = True
+        purge.drop_files(self.ctx, paths, self.counts)
+
+
+def _erase_keyed(db, name: str, parts: list, rule: str, values: dict, gone: Gone) -> int:
+    """The rows of a table whose key has several columns, up to the last of the parts that were read."""
+    number = db.execute(f"DELETE FROM {{{name}}} WHERE {rule} AND {next_key(name)} <= :last", last=parts[-1], **values)
+    gone.rows[name] = number
+    return number
+
+
+@contextmanager
+def unless_restored(ctx, user_id: int, counts: dict):
+    """What follows is left where it is once the account turns out to be active again, or in use by a run."""
+    try:
+        yield
+    except InFlight:
+        counts["waiting"] = counts.get("waiting", 0) + 1
+    except Restored:
+        counts["restored"] = counts.get("restored", 0) + 1
+        ctx.log.warning("account changed meanwhile", user_id=user_id, what="it is not deleted any more: left alone")

@@ -1,0 +1,140 @@
+"""`state_dir/deletions.jsonl`: which accounts are gone for good, kept where no database backup reaches.
+
+A backup that is put back brings deleted accounts with it; `--set reapply=yes` deletes them again by this file, at once
+and without a notice. It names the database, and a user by id and by when the account was made: ids may be given again,
+such an account is another one.
+"""
+from __future__ import annotations
+
+import json
+import os
+
+from jobs_lib import clock
+from jobs_lib.engines.spool import database_id
+from jobs_lib.errors import JobsError
+from jobs_lib.folders import open_own, private
+
+NAME = "deletions.jsonl"
+TAIL = 256 * 1024                # octets: some 1,200 deletions
+PAGE = 500
+
+
+def append(ctx, entry: dict) -> None:
+    """Add a line, safe on the disk when this returns. The file is 0600. JobsError where that cannot be."""
+    path = _path(ctx)
+    line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
+    try:
+        private(os.path.dirname(path))
+        with os.fdopen(open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), "ab") as file:
+            end = file.tell()
+            if end and os.pread(file.fileno(), 1, end - 1) != b"\n":
+                line = "\n" + line          # a power cut left half a line
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is written down there"
+                        ) from None
+
+
+def _path(ctx) -> str:
+    return os.path.join(ctx.section("core").state_dir, NAME)
+
+
+def _entries(ctx, tail: int | None = None):
+    """Each entry, oldest first, or those in the last `tail` octets; None for a line that is none.
+
+    JobsError where the file cannot be read; none is there before the first deletion.
+    `database`, `user_id`, `user_ref`, `created_at` of the account, `deleted_at`, `completed_at`.
+    """
+    try:
+        with open(_path(ctx), "rb") as file:
+            if tail is not None and file.seek(0, os.SEEK_END) > tail:
+                file.seek(-tail, os.SEEK_END)
+                file.readline()
+            else:
+                file.seek(0)
+            for line in file:
+                if line.strip():
+                    yield _entry(line)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise JobsError(f"{_path(ctx)} cannot be read: {error.strerror}") from None
+
+
+def _entry(line: bytes) -> dict | None:
+    try:
+        entry = json.loads(line)
+        clock.parse(entry["completed_at"])
+        return entry if type(entry["user_id"]) is int and entry["created_at"] and entry["database"] else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def recent(ctx, since) -> list[int]:
+    """The ids of users of this database that were gone for good since then."""
+    owner = database_id(ctx.db)
+    return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
+                   if entry and entry["database"] == owner and clock.parse(entry["completed_at"]) >= since})
+
+
+# After a backup was put back
+
+def reapply(ctx, counts: dict) -> str:
+    """Give the users that were gone for good the status `deleted` again. The run then does the rest.
+
+    Returns what the run has to fail with at its end, "" if all of the file was understood.
+    """
+    again = 0
+    over = ctx.now - ctx.options.grace          # no second grace
+    entries, unread = returned(ctx)
+    for entry in entries:
+        before = clock.parse_any(entry["deleted_at"]) or over
+        again += ctx.db.execute(
+            "UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id AND created_at = :made"
+            " AND (status <> 'deleted' OR deleted_at IS NULL OR deleted_at > :at)", id=entry["user_id"],
+            made=entry["created_at"], at=min(before, over))
+    counts["reapplied"] = again
+    ctx.log.event("reapplied", accounts=again)
+    if unread:
+        ctx.log.warning("deletions not read", lines=unread, file=_path(ctx))
+        return (f"{_path(ctx)}: {unread:,} line{'s' * (unread != 1)} could not be read, so an account may be back that "
+                "was deleted. All others were deleted again. Look for a whole copy of that file")
+    return ""
+
+
+def returned(ctx) -> tuple[list[dict], int]:
+    """The entries of the file whose user is there, and is the same: made at the same second; and how many lines are
+    no entries.
+
+    JobsError where there is no file, or it knows nothing of this database: nobody is to believe that all is done.
+    """
+    if not os.path.lexists(_path(ctx)):
+        raise JobsError(f"there is no {_path(ctx)}, which says what was deleted: nothing was deleted again. Put it "
+                        "there, the newest that there is. (None was made if no account was ever deleted.)")
+    owner, others, unread = database_id(ctx.db), 0, 0
+    found: list[dict] = []
+    page: list[dict] = []
+    for entry in _entries(ctx):
+        if entry is None:
+            unread += 1
+            continue
+        if entry["database"] != owner:
+            others += 1
+            continue
+        page.append(entry)
+        if len(page) == PAGE:
+            found += _there(ctx, page)
+            page = []
+    if others and not (page or found):
+        raise JobsError(f"{_path(ctx)} is about another database: nothing was deleted again. Put the file of this "
+                        "database there, the newest that there is")
+    found += _there(ctx, page)
+    return list({entry["user_id"]: entry for entry in found}.values()), unread
+
+
+def _there(ctx, page: list[dict]) -> list[dict]:
+    made = {row["id"]: row["created_at"] for row in ctx.db.query(
+        "SELECT id, created_at FROM {users} WHERE id IN (:ids)", ids=[entry["user_id"] for entry in page])}
+    return [entry for entry in page if made.get(entry["user_id"]) == entry["created_at"]]

@@ -1,0 +1,1 @@
+"""Audit logs in monthly files that prove themselves: format, writing, catalogue, recovery."""

@@ -1,0 +1,218 @@
+"""The format of an archive (docs/archives.md): gzip of JSON Lines, one object a row, and a manifest beside it.
+
+Everything is a stream: an archive is written and read back in memory that does not grow with it.
+"""
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from array import array
+from collections import namedtuple
+
+from jobs_lib.errors import JobsError
+
+FORMAT, VERSION = "audit-archive", 1
+ROWS_END, MANIFEST_END = ".jsonl.gz", ".manifest.json"
+LEVEL = 6
+BLOCK = 65536               # bytes of lines handed to zlib at once, and taken from it
+LOOK_EVERY = 500            # rows: some milliseconds
+LONGEST_LINE = 64 * 1024 ** 2
+LONGEST_MANIFEST = 65536
+CHECKSUM, SEAL = "manifest_sha256", "seal"
+LABEL = "audit archives"    # ctx.secret: the key of the seal
+INT64 = 2 ** 63
+GZIP = 16 + zlib.MAX_WBITS
+
+Facts = namedtuple("Facts", "row_count first_id last_id first_time last_time rows_bytes bytes sha256")
+Facts.__doc__ = """What is true of an archive's rows, whatever anybody says.
+
+row_count, first_id, last_id    how many; the smallest and the largest id
+first_time, last_time           the earliest and the latest created_at
+rows_bytes, bytes, sha256       of the lines; of the file as it is compressed
+"""
+
+
+class Damaged(JobsError):
+    """An archive is not what its manifest says, or not an archive at all."""
+
+
+class Tally:
+    """Counts rows and bytes as they pass, in either direction. `ids` are in the order of the file."""
+
+    def __init__(self) -> None:
+        self.ids, self.first_time, self.last_time = array("q"), "", ""
+        self.rows_bytes = self.bytes = 0
+        self._digest = hashlib.sha256()
+
+    def row(self, row: dict) -> None:
+        """One row, as a dict."""
+        id, time = row["id"], row["created_at"]
+        self.ids.append(id)
+        self.first_time = min(self.first_time or time, time)
+        self.last_time = max(self.last_time, time)
+
+    def block(self, block: bytes) -> None:
+        """Bytes of the compressed file."""
+        self.bytes += len(block)
+        self._digest.update(block)
+
+    def facts(self) -> Facts:
+        """All of it so far."""
+        return Facts(len(self.ids), min(self.ids, default=None), max(self.ids, default=None), self.first_time or None,
+                     self.last_time or None, self.rows_bytes, self.bytes, self._digest.hexdigest())
+
+
+def line(row: dict) -> bytes:
+    """A row as a line: UTF-8, no spaces, the columns in the order of the table."""
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain).encode() + b"\n"
+
+
+def _plain(value):
+    """What JSON has no word for; the tables of this bundle hold none of it, an app's own columns may."""
+    if isinstance(value, (bytes, bytearray)):
+        return {"hex": bytes(value).hex()}
+    return str(value)
+
+
+def compressed(rows, tally: Tally):
+    """The blocks of the file for these rows. No time and no name stands in its header: same rows, same bytes."""
+    packer, waiting, held = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP), [], 0
+    for row in rows:
+        text = line(row)
+        tally.row(row)
+        tally.rows_bytes += len(text)
+        waiting.append(text)
+        held += len(text)
+        if held >= BLOCK:
+            yield from _counted(packer.compress(b"".join(waiting)), tally)
+            waiting, held = [], 0
+    yield from _counted(packer.compress(b"".join(waiting)) + packer.flush(), tally)
+
+
+def _counted(block: bytes, tally: Tally):
+    if block:
+        tally.block(block)
+        yield block
+
+
+def manifest_bytes(facts: Facts, key: bytes, **more) -> bytes:
+    """The manifest's text: `more` (file, table, columns, ...), the facts, our seal, and its own checksum."""
+    manifest = {"format": FORMAT, "version": VERSION, **more, **facts._asdict()}
+    manifest[SEAL] = _sealed(manifest, key)
+    checksum = hashlib.sha256(_plain_bytes(manifest)).hexdigest()
+    return (json.dumps({**manifest, CHECKSUM: checksum}, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def is_sealed(manifest: dict, key: bytes) -> bool:
+    """Whether who holds the key wrote this manifest. Anybody can make one that is whole; no one else can seal it."""
+    import hmac
+    found = manifest.get(SEAL)
+    return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), _sealed(
+        {name: value for name, value in manifest.items() if name != SEAL}, key).encode())
+
+
+def _sealed(manifest: dict, key: bytes) -> str:
+    import hmac
+    return hmac.digest(key, _plain_bytes(manifest), "sha256").hex()
+
+
+def _plain_bytes(manifest: dict) -> bytes:
+    return json.dumps(manifest, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def read_manifest(blocks) -> dict:
+    """The manifest, once it is sure that it is whole. Damaged says what is wrong with it."""
+    text = b""
+    for block in blocks:
+        text += block
+        if len(text) > LONGEST_MANIFEST:
+            raise Damaged("the manifest is no manifest: it is too long")
+    try:
+        found = json.loads(text)
+        if found["format"] != FORMAT:
+            raise ValueError
+        given, checksum = found.pop(CHECKSUM), hashlib.sha256(_plain_bytes(found)).hexdigest()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Damaged("the manifest is no manifest of an archive, or damaged") from None
+    if found.get("version") != VERSION:
+        raise Damaged(f"the manifest has version {found.get('version')}, and this bundle reads {VERSION}")
+    if given != checksum:
+        raise Damaged("the manifest is damaged: its own checksum is another")
+    if set(Facts._fields) - set(found):
+        raise Damaged("the manifest lacks facts")
+    return found
+
+
+def rows(blocks, tally: Tally):
+    """Each row of a file as a dict. Damaged, at the latest at its end, if it is not whole."""
+    held: list = []                             # the beginning of a line that goes on, in parts: joined once
+    size = 0
+    for part in _expanded(blocks, tally):
+        tally.rows_bytes += len(part)
+        held.append(part)
+        size += len(part)
+        if b"\n" in part:
+            *lines, rest = b"".join(held).split(b"\n")
+            held, size = [rest], len(rest)
+            for text in lines:
+                row = _row(text, len(tally.ids) + 1)
+                tally.row(row)
+                yield row
+        elif size > LONGEST_LINE:
+            raise Damaged("a line has no end")
+    if size:
+        raise Damaged("its last line is cut off")
+
+
+def _expanded(blocks, tally: Tally):
+    packer = zlib.decompressobj(GZIP)
+    try:
+        for block in blocks:
+            tally.block(block)
+            if packer.eof:
+                raise Damaged("something follows after its end")
+            while block and not packer.eof:      # what follows the end stays unused
+                part = packer.decompress(block, BLOCK)
+                block = packer.unconsumed_tail
+                if part:
+                    yield part
+            while not packer.eof and (part := packer.decompress(b"", BLOCK)):
+                yield part
+            if packer.unused_data:
+                raise Damaged("something follows after its end")
+    except zlib.error as error:
+        raise Damaged(f"it cannot be expanded: {error}") from None
+    if not packer.eof:
+        raise Damaged("it is cut off")
+
+
+def _row(text: bytes, number: int) -> dict:
+    try:
+        row = json.loads(text)
+        good = type(row["id"]) is int and -INT64 <= row["id"] < INT64 and isinstance(row["created_at"], str)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        good = False
+    if not good:
+        raise Damaged(f"line {number} is no row of the audit log, or damaged")
+    return row
+
+
+def check(blocks, manifest: dict, look=None) -> Tally:
+    """Read a whole file and compare it with its manifest; Damaged says what differs.
+
+    `look()` is called every LOOK_EVERY rows: it may raise to end this.
+    """
+    tally, columns = Tally(), manifest.get("columns")
+    for number, row in enumerate(rows(blocks, tally)):
+        if list(row) != columns:
+            raise Damaged(f"line {number + 1} has other columns than the manifest says")
+        if look and number % LOOK_EVERY == 0:
+            look()
+    found = tally.facts()._asdict()
+    for name, value in found.items():
+        if manifest[name] != value:
+            raise Damaged(f"its {name} is {value}, and the manifest says {manifest[name]}")
+    if len(set(tally.ids)) != len(tally.ids):
+        raise Damaged("a row is in it twice")
+    return tally

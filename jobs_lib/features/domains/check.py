@@ -1,0 +1,364 @@
+"""Which domains are due, asking for their records, and storing what came of it: one commit for each domain."""
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.database.values import INVALID, is_text, number
+from jobs_lib.engines import audit, rotation
+from jobs_lib.engines.rows import count_unknown_status
+from jobs_lib.errors import Invalid, JobsError
+from jobs_lib.hostnames import ascii_form, forms
+from jobs_lib.runner.clock_doubt import AHEAD as TOO_FAR
+from jobs_lib.text import did_you_mean
+
+from . import notices, records
+from . import status as domain_rules
+from .records import FAIL, PASS, UNKNOWN, Wanted, unset
+from .status import FAILED, FAILING, PENDING, VERIFIED
+
+PAGE = 500                       # domains read together
+OF_AN_OWNER = 20                 # of each owner, when more are due than that
+SHOWN = 5                        # of them, by a dry run
+EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
+AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
+SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
+LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
+MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
+LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
+OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
+RESOLVER_DOWN = "resolver down"
+
+COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, recheck_requested_at,"
+           " failing_since, failures, warned_at, verified_at, created_at")
+ACTIVE = " AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')"
+COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
+
+
+def preview(ctx) -> dict:
+    """What a run would look at. Nobody is asked."""
+    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
+    first = _due(ctx)
+    number = len(first) if ctx.options.domain else sum(
+        ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
+        for where, _, values in _arms(ctx))
+    number = number if ctx.limit is None else min(number, ctx.limit)
+    if number:
+        ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}", first[:min(number, SHOWN)])
+    return {**ctx.counts, "checked": number}
+
+
+def check_due(ctx, counts: dict) -> None:
+    """Look at every domain that is due, owners in turn, those asked for turn by turn with the others."""
+    count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
+    resolver, doubt = None, Doubt(ctx)
+    for page in _pages(ctx):
+        if resolver is None:
+            if not _may_judge(ctx, len(page)):
+                return
+            resolver = ctx.dns()
+        _check(ctx, resolver, page, counts, doubt)
+        if ctx.should_stop():
+            break
+
+
+# Which
+
+def _pages(ctx):
+    """Lists of rows, each row once, `--limit` of them at most."""
+    seen: set[int] = set()
+    while not ctx.should_stop():
+        rows = [row for row in _due(ctx) if row["id"] not in seen]
+        if ctx.limit is not None:
+            if rows and len(seen) >= ctx.limit:
+                ctx.stop("limit")
+            rows = rows[:ctx.limit - len(seen)]
+        if not rows:
+            return
+        seen.update(row["id"] for row in rows)
+        yield rows
+        if ctx.options.domain:
+            return
+
+
+def _due(ctx) -> list[dict]:
+    if ctx.options.domain:
+        return _named(ctx, ctx.options.domain)
+    asked, *others = (_of_all_owners(ctx, where, order, values) for where, order, values in _arms(ctx))
+    rows = sorted((row for arm in others for row in arm), key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
+    wanted, due = _by_owner(asked), _by_owner(rows)
+    both = {owner: _in_turn(wanted.get(owner, []), due.get(owner, [])) for owner in {**wanted, **due}}
+    return rotation.one_each(both, rotation.last(ctx))[:PAGE]
+
+
+def _in_turn(asked: list, rows: list) -> list:
+    """Turn by turn: an owner who asks again and again still has the others looked at."""
+    turns = [row for pair in zip(asked, rows) for row in pair]
+    return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]]
+
+
+def _by_owner(rows: list[dict]) -> dict:
+    found: dict = {}
+    for row in rows:
+        found.setdefault(row["user_id"], []).append(row)
+    return found
+
+
+def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
+    """A page of due rows; and when there are more, some of each owner that has none in it."""
+    rows = _rows(ctx, where, order, PAGE, **values)
+    if len(rows) < PAGE:
+        return rows
+    here, mine = _by_owner(rows), _mine(ctx)
+    owners = [row["user_id"] for row in ctx.db.query(
+        f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id", **values, **mine[1])]
+    for owner in rotation.in_order([owner for owner in owners if owner not in here], rotation.last(ctx))[:PAGE]:
+        if ctx.should_stop():
+            break
+        # By the owner's index, and not by one of all that are due (docs/decisions.md, "An owner's rows").
+        rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order, OF_AN_OWNER,
+                      owner=owner, **values)
+    return rows
+
+
+def _arms(ctx):
+    """(condition, order, values): those that somebody asked for, and by status those that are due. None overlap."""
+    asked = {"asked_until": ctx.now + AHEAD}
+    yield "recheck_requested_at <= :asked_until", "recheck_requested_at, id", asked
+    others = " AND (recheck_requested_at IS NULL OR recheck_requested_at > :asked_until)"
+    for status in (PENDING, VERIFIED, FAILED):
+        if status != FAILED:                # one that failed for good has no next look
+            yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status, **asked}
+        yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
+               {"status": status, "until": ctx.now + EARLY, **asked})
+        # Later than any look is put off: the clock was wrong.
+        yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
+               {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR, **asked})
+
+
+def _rows(ctx, where: str, order: str, most: int, **values) -> list[dict]:
+    mine, more = _mine(ctx)
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{mine}{ACTIVE} ORDER BY {order} LIMIT :most",
+                        **values, **more, most=most)
+
+
+def _mine(ctx) -> tuple[str, dict]:
+    """(SQL, values): nobody claims a domain, so each worker has its own."""
+    which, count = ctx.shard
+    return (" AND id % :shards = :shard", {"shards": count, "shard": which}) if count > 1 else ("", {})
+
+
+def _named(ctx, name: str) -> list[dict]:
+    """The rows of one domain: several accounts may have it."""
+    names = forms(name)
+    rows = _rows(ctx, "name IN (:names)", "id", PAGE, names=names)
+    if rows:
+        return rows
+    if ctx.db.row("SELECT id FROM {domains} WHERE name IN (:names) LIMIT 1", names=names):
+        raise JobsError(f"--set domain={name}: its account is suspended or deleted, so it is not looked at")
+    near = [row["name"] for row in ctx.db.query(
+        "SELECT name FROM {domains} WHERE name >= :start AND name < :end ORDER BY name LIMIT 200",
+        start=name[:1].lower(), end=name[:1].lower() + "\U0010ffff")]
+    raise JobsError(f"--set domain={name}: there is no such domain{did_you_mean(name, near)}")
+
+
+def _may_judge(ctx, due: int) -> bool:
+    """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config check` ask for it."""
+    missing = unset(ctx.options.require, ctx.section("dns"))
+    if missing and ctx.options.domain:
+        raise JobsError(missing)
+    if missing:
+        ctx.log.warning("domains not checked", reason=missing)
+        ctx.count("not_checked", due)
+    return not missing
+
+
+# Looking
+
+def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
+    """Ask for the records of these, and store each result as it comes."""
+    items = []
+    for row in rows:
+        with _alone(ctx, row):
+            _judge_row(row)
+            try:
+                name = ascii_form(row["name"])
+            except ValueError:
+                _store(ctx, row, records.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
+                continue
+            wanted = _wanted(ctx, row, name)
+            items.append(((row, wanted), records.questions(wanted)))
+    owner = None
+    for (row, wanted), answers in resolver.each(items, ctx.should_stop, _follow_up):
+        owner, verdict = row["user_id"], None
+        with _alone(ctx, row):
+            if isinstance(answers, Exception):
+                raise answers
+            verdict = _store(ctx, row, records.judge(wanted, answers), counts)
+        ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
+        if verdict and doubt.is_down(resolver, row["user_id"], verdict):
+            ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
+            ctx.stop(RESOLVER_DOWN)
+        if ctx.should_stop():
+            break
+    if owner is not None:
+        rotation.keep(ctx, owner)
+
+
+def _follow_up(item: tuple, answers: dict):
+    return records.follow_up(item[1], answers)
+
+
+@contextmanager
+def _alone(ctx, row: dict):
+    """A row that is unreadable, or that trips a bug of ours, holds up no other; it waits a day."""
+    try:
+        yield
+    except Invalid as error:
+        ctx.log.warning("domain invalid", domain_id=row["id"], reason=str(error))
+        ctx.count(INVALID)
+        ctx.db.batch(partial(_put_off, ctx, row))
+    except JobsError:
+        raise                           # the database's, for one: everybody's
+    except Exception as error:          # noqa: BLE001  (recorded with its place, and the run fails)
+        ctx.defect(error, f"domain {row['id']}")
+        ctx.db.batch(partial(_put_off, ctx, row))
+
+
+def _judge_row(row: dict) -> None:
+    """Invalid for a row that no rule can be applied to."""
+    for column in ("name", "ownership_token"):
+        if not is_text("" if row[column] is None else row[column]):
+            raise Invalid(f"its {column} is not text")
+    if row["status"] not in (PENDING, VERIFIED, FAILED):
+        raise Invalid("its status is unknown")
+    if not 0 <= number(row["failures"], "failures") < MOST_FAILURES:
+        raise Invalid("its failures are out of range")
+    for column in ("created_at", "failing_since", "warned_at"):
+        if (row[column] is not None or column == "created_at") and clock.parse(row[column]) > clock.LAST - LONGEST_RULE:
+            raise Invalid(f"its {column} is out of range")
+
+
+def _put_off(ctx, seen: dict) -> None:
+    ctx.db.execute("UPDATE {domains} SET next_check_at = :later WHERE id = :id", id=seen["id"],
+                   later=ctx.now + LEFT_OUT_FOR)
+    _forget_request(ctx, seen)
+
+
+def _forget_request(ctx, seen: dict) -> None:
+    """One that came in while we were asking stands."""
+    if seen["recheck_requested_at"] is not None:
+        ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
+                       " AND recheck_requested_at = :seen", id=seen["id"], seen=seen["recheck_requested_at"])
+
+
+class Doubt:
+    """Whether it is the resolver that gives no answers, and not the domains of somebody who wants it to look so."""
+
+    def __init__(self, ctx) -> None:
+        self._name = records.own_name(ctx.section("dns"))
+        self._all, self._fair = _Tally(), _Tally()      # fair: of each owner the first ones alone
+        self._of: dict = {}                             # owner: how many
+        self._ask_from = 0                              # our own name was answered: so many looks until the next time
+
+    def is_down(self, resolver, owner: int, verdict: str) -> bool:
+        """Heard after each look: over half unknown, among many owners or with our own name unknown, too."""
+        self._all.add(verdict)
+        self._of[owner] = self._of.get(owner, 0) + 1
+        if self._of[owner] <= OF_ONE_OWNER:
+            self._fair.add(verdict)
+        if not self._all.suspicious():
+            return False
+        if self._fair.suspicious():
+            return True
+        if self._all.looks < self._ask_from:
+            return False
+        self._ask_from = self._all.looks + SUSPICIOUS
+        return resolver.look_up(self._name, "TXT").outcome == UNKNOWN
+
+
+class _Tally:
+    """Looks, and how many of them got no answer."""
+
+    def __init__(self) -> None:
+        self.looks = self.unknown = 0
+
+    def add(self, verdict: str) -> None:
+        self.looks += 1
+        self.unknown += verdict == UNKNOWN
+
+    def suspicious(self) -> bool:
+        return self.looks >= SUSPICIOUS and self.unknown * 2 > self.looks
+
+
+def _wanted(ctx, row: dict, name: str) -> Wanted:
+    return Wanted(name, row["ownership_token"] or "", ctx.section("dns"), ctx.options.require)
+
+
+def _store(ctx, row: dict, results: dict, counts: dict) -> str | None:
+    """The verdict, once it is stored."""
+    verdict = records.verdict(results)
+    event = ctx.db.batch(partial(_change, ctx, row, results, verdict))
+    if event == "changed":
+        counts["changed"] = counts.get("changed", 0) + 1
+        return None
+    counts["checked"] += 1
+    counts["unknown"] += verdict == UNKNOWN
+    if event:
+        counts[COUNTS[event]] += 1
+    why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN), None)
+    ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event, unanswered=why,
+                  wrong={check: result["reason"] for check, result in results.items() if result["state"] == FAIL})
+    return verdict
+
+
+def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
+    """In one transaction: judge the row as it stands now, store, tell. The event, or `changed` if it is another."""
+    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}", id=seen["id"])
+    user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=row["user_id"])
+    same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token", "status"))
+    if not same or not user or user["status"] != "active":
+        return "changed"
+    _judge_row(row)
+    now = ctx.now                           # fixed for the run: a slow one puts no domain off its rhythm
+    change = domain_rules.after(row, verdict, now, ctx.options)
+    if change.event in (FAILING, FAILED) and not ctx.may_expire():      # both go by how long it has failed
+        change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)
+    values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
+    sets = ", ".join(f"{name} = :{name}" for name in values)
+    ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
+    _forget_request(ctx, seen)
+    if change.event:
+        _tell(ctx, user, row, change, results, now)
+    return change.event
+
+
+def _tell(ctx, user: dict, row: dict, change, results: dict, now) -> None:
+    notices.queue(ctx, user, row, change, results, now)
+    if change.event != FAILING:
+        wrong = {check: result["reason"] for check, result in results.items() if result["state"] == FAIL}
+        audit.record(ctx.db, now=now, user_id=user["id"], event=f"domain.{change.event}",
+                     severity="info" if change.event == VERIFIED else "warning",
+                     details={"domain_id": row["id"], "name": row["name"], "was": row["status"], "wrong": wrong})
+
+
+def _merged(row: dict, results: dict, now) -> str:
+    """What is stored: for a record that got no answer, what was known of it before, and since when nobody answers."""
+    try:
+        before = json.loads(row["dns_results"] or "{}")
+    except (ValueError, TypeError):
+        before = {}
+    before = before if isinstance(before, dict) else {}
+    merged = {}
+    for check, result in results.items():
+        known = before.get(check)
+        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (PASS, FAIL):
+            merged[check] = {**known, "required": result["required"], "unanswered": f"{now:%Y-%m-%d %H:%M:%S}",
+                             "unanswered_why": result["problem"]}
+        else:
+            merged[check] = {**result, "checked_at": f"{now:%Y-%m-%d %H:%M:%S}"}
+    return json.dumps(merged, ensure_ascii=False)

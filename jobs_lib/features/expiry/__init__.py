@@ -1,0 +1,1 @@
+"""What expires with a warning: aliases, unverified destinations, mail held over a limit."""

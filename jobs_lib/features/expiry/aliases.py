@@ -1,0 +1,128 @@
+"""Aliases that have an end: switching them off when it has come, and telling their owners before and after."""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.engines import audit
+from jobs_lib.errors import Conflict
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.reminders import (
+    SAMPLE_ROWS,
+    Reminder,
+    alone,
+    notify,
+    owners,
+    plan,
+)
+
+EVENT = "alias.expired"
+MOST = 500                  # aliases of one owner that are switched off in one transaction, and that a notice lists
+NEWS = timedelta(days=7)    # of an older end nobody is told any more: it was long ago, as on a first run
+PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
+COLUMNS = ("user_id", "address", "expires_at")
+
+
+def expire(ctx, counts: dict) -> None:
+    """Switch off what is past its end, an owner at a time, each with its audit rows and its notice in one commit."""
+    past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
+    if not ctx.may_expire():
+        return
+    if ctx.dry_run:
+        _preview(ctx, past, counts)
+        return
+    for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
+        with alone(ctx, user_id):
+            _expire_of(ctx, user_id, past, counts)
+
+
+def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
+    ended = most = MOST
+    while ended == most and not ctx.should_stop():
+        most = MOST if ctx.limit is None else min(MOST, ctx.limit - counts["expired"])
+        if not most:
+            ctx.stop("limit")
+            break
+        ended, told = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
+        counts["expired"] += ended
+        counts["notices"] += told
+        ctx.progress(counts["expired"], notices=counts["notices"])
+        ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+
+
+def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
+    """(aliases, notices) of one transaction. The rows are read again, locked: what was extended meanwhile stays on."""
+    rows = _ended(ctx, user_id, past, most)
+    if not rows:
+        return 0, 0
+    changed = ctx.db.execute(f"UPDATE {{aliases}} SET active = 0 WHERE id IN (:ids) AND {PAST}",
+                             ids=[row["id"] for row in rows], **past)
+    if changed != len(rows):
+        raise Conflict("aliases changed while they were switched off")
+    audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
+        (user_id, {"alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})
+        for row in rows])
+    return changed, notify(ctx, EXPIRED, user_id, _news(ctx, rows)) if ctx.options.notify_expired else 0
+
+
+def _news(ctx, rows: list[dict]) -> list[dict]:
+    return [row for row in rows if (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
+
+
+def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
+    return ctx.db.query(f"SELECT id, {', '.join(COLUMNS)} FROM {{aliases}} WHERE user_id = :user_id AND {PAST}"
+                        f" ORDER BY expires_at, id LIMIT :most{ctx.db.for_update}",
+                        user_id=user_id, most=most, **past)
+
+
+def _preview(ctx, past: dict, counts: dict) -> None:
+    number = ctx.db.value(f"SELECT COUNT(*) FROM {{aliases}} WHERE {PAST}", **past)
+    sample: list[dict] = []
+    left = number if ctx.limit is None else min(number, ctx.limit)
+    counts["expired"] = left
+    for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
+        if not left:
+            break
+        rows = _ended(ctx, user_id, past, left)
+        left -= len(rows)
+        sample += rows[:SAMPLE_ROWS - len(sample)]
+        with alone(ctx, user_id):
+            for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
+                counts["notices"] += plan(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST])) is not None
+    ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with {counts['notices']:,}"
+             f" notice{'s' * (counts['notices'] != 1)}", sample)
+
+
+# Notices
+
+def _due(ctx) -> tuple[str, dict]:
+    # Those past their end are not announced any more, they are switched off.
+    return ("active = 1 AND expires_at >= :ended AND expires_at < :warned_from",
+            {"ended": ctx.now, "warned_from": ctx.now + ctx.options.warn_before})
+
+
+def _wanted(ctx, row: dict) -> bool:
+    """Whether the owner is still to be told of this end: a notice from before its span was about an earlier one."""
+    told, end = clock.parse_any(row["expiry_notified_at"]), clock.parse_any(row["expires_at"])
+    return end is not None and (told is None or told < end - ctx.options.warn_before)
+
+
+def _key(kind: str, ctx, user_id: int, rows: list[dict]) -> str:
+    return f"{kind}:{rows[0]['id']}:{rows[0]['expires_at']}"
+
+
+def _values(ctx, user: dict, rows: list[dict]) -> dict:
+    ends = [clock.parse(row["expires_at"]) for row in rows]
+    return {
+        "count": len(rows), "many": len(rows) > 1, "first_address": rows[0]["address"],
+        "first": render.minute(ends[0]), "first_day": render.day(ends[0]),
+        "aliases": [{"address": row["address"], "ends": render.minute(end)} for row, end in zip(rows, ends)],
+    }
+
+
+EXPIRING = Reminder(kind="alias_expiring", table="aliases", age="expires_at", due=_due,
+                    columns=("address", "expiry_notified_at"), told="expiry_notified_at", wanted=_wanted,
+                    key=partial(_key, "alias-expiring"), values=_values, most=MOST)
+EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=None,
+                   columns=COLUMNS, told=None, key=partial(_key, "alias-expired"), values=_values, most=MOST)

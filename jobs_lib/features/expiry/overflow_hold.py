@@ -1,0 +1,89 @@
+"""Held mail: warning its owner before it is deleted, and telling when a warning has been out for long enough."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.database.values import one_line, ordered
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.reminders import Reminder, remind
+
+KIND = "overflow_warning"
+NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
+GIVEN_UP = timedelta(days=7)        # a warning that waits so long to be sent holds nothing back any more
+SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
+
+# Values, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
+FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at, {notifications}.created_at) FROM"
+            " {notifications} WHERE {notifications}.id = {overflow_hold}.warning_id AND {notifications}.status IN"
+            " ('sent', 'failed'))")
+TOLD = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :told_by OR {{overflow_hold}}.warned_at <="
+        f" :given_up AND {FINISHED} IS NULL)")
+UNSENT = ("({overflow_hold}.warning_id IS NULL OR (SELECT {notifications}.status FROM {notifications} WHERE"
+          " {notifications}.id = {overflow_hold}.warning_id) <> 'sent')")
+
+
+def told(ctx) -> tuple[str, dict]:
+    """(SQL, values): the owner has had the warning that lists this message for 24 hours, or cannot be warned.
+
+    A warning counts from when it was sent, or given up; one that still waits, that is no longer there, or that could
+    not be addressed, lets go 7 days after it was written.
+    """
+    return TOLD, {"told_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
+
+
+def warn(ctx) -> dict:
+    """Queue the warnings that are owed; how many, and how many messages past their time wait for theirs.
+
+    Also tells the operator of messages that are about to go although their warning was never sent (`unwarned`).
+    """
+    counts = ctx.counts
+    counts.update(notices=0, waiting=0)
+    if ctx.options.keep is None:
+        return counts
+    remind(ctx, WARNING, counts)
+    sql, values = told(ctx)
+    past = {"past": ctx.now - ctx.options.keep, **values}
+    held = "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at < :past"
+    counts["waiting"] = ctx.db.value(f"{held} AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", **past)
+    unwarned = ctx.db.value(f"{held} AND {sql} AND {UNSENT}", **past)
+    if unwarned:
+        counts["unwarned"] = unwarned
+        if not ctx.dry_run:
+            ctx.log.warning("held mail expires though its warning was not sent", number=unwarned)
+    if ctx.dry_run and counts["waiting"]:
+        ctx.show(f"keep {counts['waiting']:,} past their time: their warning is not 24 hours old", [])
+    return counts
+
+
+def _due(ctx) -> tuple[str, dict]:
+    return ("released_at IS NULL AND warned_at IS NULL AND held_at < :warned_from",
+            {"warned_from": ctx.now - ctx.options.keep + ctx.options.warn_before})
+
+
+def _key(ctx, user_id: int, rows: list[dict]) -> str:
+    return f"overflow-warning:{user_id}:{ctx.now:%Y-%m-%d}"
+
+
+def _values(ctx, user: dict, rows: list[dict]) -> dict:
+    """What the templates show. `gone` is a promise: never before that, however late the mail."""
+    soonest = ctx.clock() + NOTICE
+    gone = {row["id"]: max(clock.parse(row["held_at"]) + ctx.options.keep, soonest) for row in rows}
+    ids = sorted({row["alias_id"] for row in rows}, key=ordered)
+    aliases = {row["id"]: row["address"] for row in ctx.db.query(
+        "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
+    first = min(gone.values())
+    return {
+        "count": len(rows), "many": len(rows) > 1, "kept": render.span(ctx.options.keep),
+        "first_day": render.day(first), "first": render.minute(first),
+        "messages": [{"sender": row["sender"] or "(no sender)",
+                      "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
+                      "alias": aliases.get(row["alias_id"], "a deleted alias"),
+                      "received": render.minute(clock.parse(row["held_at"])), "size": render.size(row["size_bytes"]),
+                      "gone": render.minute(gone[row["id"]])} for row in rows],
+    }
+
+
+WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, told="warned_at",
+                   notice="warning_id", daily=True, key=_key, values=_values, statuses=("active", "suspended"),
+                   columns=("alias_id", "sender", "subject", "size_bytes"))

@@ -1,0 +1,170 @@
+"""The files of exports: their names, their folder, and when one goes.
+
+A name holds the request's number, by which its row is found, and 128 random bits. While it is written it ends with
+`.part`; its row names it before it is there, so whatever a row of that number does not name is nobody's any more.
+"""
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from contextlib import suppress
+
+from jobs_lib.engines.spool import database_id, mark, mark_folder
+from jobs_lib.errors import ConfigError, JobsError
+from jobs_lib.folders import HTACCESS, shared, write
+
+OPTION, MARKER = "[export] dir", ".jobs-exports"
+PART = ".part"
+NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+UNKNOWN_SECONDS = 3600       # a file of a number that no row has is left alone so long: the database may be another
+
+
+def new_name(request_id: int) -> str:
+    """A name that nobody can guess."""
+    return f"export-{request_id}-{os.urandom(16).hex()}.zip"
+
+
+def misplaced(section_of) -> str | None:
+    """Why exports must not be in the folder that is set, in a sentence: what is in others is swept or rotated."""
+    path = section_of("export").dir
+    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section, option in (
+        ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"))]
+    wrong = shared(path, [(name, other) for name, other in others if other and "://" not in other])
+    return wrong and f"{OPTION} = {path}: {wrong}; give exports a folder of their own"
+
+
+def check(ctx) -> None:
+    """ConfigError for a folder that cannot be for exports."""
+    if trouble := misplaced(ctx.section):
+        raise ConfigError(trouble)
+
+
+def folder(ctx) -> str:
+    """The folder, made and marked as this database's. JobsError for one that is not ours alone."""
+    path = ctx.section("export").dir
+    check(ctx)
+    try:
+        mark_folder(path, database_id(ctx.db), OPTION, MARKER)
+        htaccess = os.path.join(path, ".htaccess")
+        if not os.path.lexists(htaccess):       # also in a folder that somebody else has made
+            write(htaccess, HTACCESS)
+        # Private, unless others' files are in it: those may have to be read by somebody.
+        if stat.S_IMODE(os.stat(path).st_mode) & OTHERS and all(
+                name.startswith(".") or NAME.fullmatch(name) for name in os.listdir(path)):
+            os.chmod(path, 0o700)
+    except OSError as error:
+        raise JobsError(f"{OPTION} = {path}: {_why(path, error)}") from None
+    return path
+
+
+def _why(path: str, error: OSError) -> str:
+    """Why this folder cannot be used, in words."""
+    at = path
+    while not os.path.lexists(at):
+        at = os.path.dirname(at)
+    if not os.path.isdir(at):
+        return f"{at} is no folder" + (", but a link to what is not there" if not os.path.exists(at) else "")
+    if error.errno == errno.ENOENT:
+        return f"no folder can be made in {at}"
+    denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return f"{error.strerror}{': this user must be able to write there' if denied else ''}"
+
+
+def create(path: str):
+    """A new private file to write and to read."""
+    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600))
+
+
+def publish(path: str) -> None:
+    """Give a finished file its name, made to last."""
+    os.rename(path + PART, path)
+    handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):             # a file system that cannot do that for folders has done what it can
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_files(ctx, rows) -> tuple[int, list[int]]:
+    """Remove the files of these requests (`id`, `file_name`, `file_bytes`), whole or half written.
+
+    How many were there, and the ids of the requests of which no file is left for certain: not of those whose finished
+    file was not found, or could not be removed, which the log names. Their names stay in their rows.
+    Take the requests' status away first, so that the app refuses them; delete their rows after. Killed in between,
+    the file is found by its number and removed by the next run of export_accounts.
+    """
+    path, removed, settled = ctx.section("export").dir, 0, []
+    for row in rows:
+        name, here = row["file_name"] if isinstance(row["file_name"], str) else "", 0
+        ours = NAME.fullmatch(name) and not name.endswith(PART)
+        if ours:
+            here = sum(_remove(ctx, path, ending) for ending in (name, name + PART))
+        removed += here
+        if here or not ours or not row["file_bytes"]:
+            settled.append(row["id"])
+        else:
+            ctx.log.warning("export not found", id=row["id"], file=name, folder=path,
+                            what="it may be in another folder: look for it, and delete it")
+    return removed, settled
+
+
+def sweep(ctx) -> int:
+    """Remove the files that no row needs any more: what a killed run left. How many."""
+    path = ctx.section("export").dir
+    found = {name: int(match[1]) for name in listed(path) if (match := NAME.fullmatch(name))}
+    if not found or mark(path, MARKER) != (owner := database_id(ctx.db)) or not owner:
+        return 0
+    return sum(_remove(ctx, path, name) for name in unneeded(ctx, path, found))
+
+
+def unneeded(ctx, path: str, found: dict) -> list[str]:
+    """Those of the files {name: number of the request} that no row needs."""
+    numbers, names = sorted(set(found.values())), []
+    rows: dict = {}
+    for start in range(0, len(numbers), 500):
+        rows.update({row["id"]: row for row in ctx.db.query(
+            "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)",
+            some=numbers[start:start + 500])})
+    for name, number in found.items():
+        row = rows.get(number)
+        if row is None:
+            if ctx.clock().timestamp() - _changed(os.path.join(path, name)) > UNKNOWN_SECONDS:
+                names.append(name)
+        elif row["status"] not in ("running", "ready") or row["file_name"] != name.removesuffix(PART) or (
+                row["status"] == "ready" and name.endswith(PART)):
+            names.append(name)
+    return names
+
+
+def listed(path: str) -> list[str]:
+    """The names in this folder; none if it cannot be read."""
+    try:
+        return os.listdir(path)
+    except OSError:                         # not there yet
+        return []
+
+
+def _changed(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return float("inf")
+
+
+def _remove(ctx, folder: str, name: str) -> int:
+    """Whether a file of this name was there and is gone."""
+    path = os.path.join(folder, name)
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return 0
+        os.unlink(path)
+        return 1
+    except FileNotFoundError:
+        return 0
+    except OSError as error:
+        ctx.log.warning("file not removed", file=name, error=error.strerror)
+        return 0

@@ -1,0 +1,61 @@
+"""The link in the notice of a finished export: the queue holds `{export_link}`, which becomes a link at sending."""
+from __future__ import annotations
+
+from hmac import compare_digest
+
+from jobs_lib import clock
+from jobs_lib.features.notifications import mustache
+from jobs_lib.features.notifications.outbox import NoLink
+
+from . import download_token
+from .notices import READY
+
+PLACE = "{export_link}"
+GONE = "its export can no longer be downloaded"
+OTHER_KEY = "[core] secret_key is another one than when this export was made, so its link cannot be put together"
+
+
+def url(ctx) -> str:
+    """The page that takes the token; "" if none is known."""
+    app = ctx.section("core").app_url.rstrip("/")
+    return ctx.section("export").url or (app and app + "/export")
+
+
+def gone(ctx, rows: list[dict]) -> dict:
+    """{id of a notice of this kind: why} of those whose export is expired, replaced or deleted."""
+    numbers = {row["id"]: _number(row) for row in rows if _number(row)}
+    if not numbers:
+        return {}
+    there = _ready(ctx, sorted(set(numbers.values())))
+    return {row["id"]: GONE for row in rows if row["id"] in numbers
+            and there.get(numbers[row["id"]], {}).get("user_id") != row["user_id"]}
+
+
+def fill(ctx, row: dict) -> None:
+    """Put the link into both bodies of a notice of this kind. NoLink when there is none any more."""
+    number = _number(row)
+    if not number or PLACE not in f"{row['body_text']}{row['body_html']}":
+        return
+    found = _ready(ctx, [number]).get(number)
+    if not found or found["user_id"] != row["user_id"]:
+        raise NoLink(GONE)
+    token = download_token.make(ctx.secret(download_token.LABEL), number, found["token_nonce"] or "")
+    if not compare_digest(download_token.hashed(token), found["token_hash"] or ""):
+        raise NoLink(OTHER_KEY)
+    link = download_token.link(url(ctx), token)
+    row["body_text"] = row["body_text"] and row["body_text"].replace(PLACE, link)
+    row["body_html"] = row["body_html"] and row["body_html"].replace(PLACE, mustache.escape(link))
+
+
+def _number(row: dict) -> int:
+    """The request that a notice tells of, by its key; 0 if it names none."""
+    start, _, number = (row["dedupe_key"] or "").rpartition(":")
+    return int(number) if f"{start}:" == READY and number.isdecimal() and len(number) < 19 else 0
+
+
+def _ready(ctx, numbers: list[int]) -> dict:
+    # A clock in doubt ends none: whoever asks for the file is answered by the clock of that moment.
+    now = clock.FIRST if ctx.clock_in_doubt else clock.text(ctx.clock())
+    return {row["id"]: row for row in ctx.db.query(
+        "SELECT id, user_id, token_hash, token_nonce FROM {export_requests} WHERE id IN (:ids) AND status = 'ready'"
+        " AND expires_at > :now", ids=numbers, now=now)}

@@ -1,0 +1,144 @@
+"""Making exports, one after the other, until none waits or the run has to stop."""
+from __future__ import annotations
+
+import os
+from contextlib import closing, nullcontext, suppress
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.engines import rotation
+from jobs_lib.errors import Busy, JobsError, Lost
+
+from . import files, requests, writer
+
+STORED_SECONDS = 2.0         # between two commits of the progress
+FAIR_SHARE = 0.5             # of the budget: an attempt that had less time is not counted when the time is up
+
+
+class _Taken(Exception):
+    """The request is no longer this run's."""
+
+
+class _Stop(Exception):
+    """The run has to end in the middle of a file."""
+
+
+class _NoRoom(JobsError):
+    """The file of one export could not be written."""
+
+
+def make_all(ctx, counts: dict) -> None:
+    """Make what waits. One export that finds no room stops no smaller one: only the second shows that all is full."""
+    full = None
+    for taken, path in _claimed(ctx, counts):
+        try:
+            _make(ctx, taken, path, counts)
+        except _NoRoom as error:
+            if full:
+                raise
+            full = error
+    if full:
+        raise full
+
+
+def _claimed(ctx, counts: dict):
+    """Each request that this run is to fulfil, and the path of its file: one of each owner, then another of each."""
+    out: set = set()            # owners of whom something is being made elsewhere: the rest of theirs waits
+    tried: dict = {}            # {owner: requests that this run has met}
+    while not ctx.should_stop():
+        rows = list(requests.waiting(ctx, out, tried))
+        if not rows:
+            return
+        _need_link(ctx)
+        folder = files.folder(ctx)
+        for row in rows:
+            if ctx.should_stop():
+                return
+            if ctx.limit is not None and counts["exported"] >= ctx.limit:
+                ctx.stop("limit")
+                return
+            refused = counts["refused"]
+            tried.setdefault(row["user_id"], []).append(row["id"])
+            if not requests.is_valid(ctx, row):
+                continue
+            taken = requests.claim(ctx, row, counts)
+            rotation.keep(ctx, row["user_id"])
+            if taken:
+                yield taken, os.path.join(folder, taken.file_name)
+            elif counts["refused"] == refused:
+                out.add(row["user_id"])
+
+
+def _need_link(ctx) -> None:
+    from .link import url
+    if not url(ctx):
+        raise JobsError("exports are asked for, but there is no page to download them from: set [export] url, or "
+                        "[core] app_url. The requests wait")
+
+
+def _make(ctx, taken, path: str, counts: dict) -> None:
+    """One export. What goes wrong with its rows is its own; a full disk or a lost database is everybody's."""
+    fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
+    put_back, done = partial(requests.put_back, ctx, taken, counts), False
+    try:
+        written = _write(ctx, taken, path)
+        files.publish(path)
+        if not requests.finish(ctx, taken, written, counts):
+            raise _Taken
+        done = True
+        counts["exported"] += 1
+        ctx.log.event("exported", id=taken.row["id"], rows=written.rows, bytes=written.bytes)
+    except _Taken:
+        ctx.log.event("export cancelled", id=taken.row["id"])
+    except _Stop:
+        put_back(_stopped(ctx), fair and ctx.stop_reason in ("budget", "memory"))
+    except (Busy, Lost) as error:
+        put_back(requests.words(error), False)
+        raise
+    except OSError as error:
+        said = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
+        put_back(said, False)
+        raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
+    except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
+        put_back(requests.words(error), True)
+        if not isinstance(error, (JobsError, ValueError)):      # an error of ours, and not of the rows
+            ctx.defect(error, f"export {taken.row['id']}")
+    finally:
+        if not (done or requests.may_be_ready(ctx, taken)):
+            _discard(path)
+
+
+def _stopped(ctx) -> str:
+    far = "{done:,} of {total:,} rows were written".format(**ctx.progressed)
+    if ctx.stop_reason == "budget":
+        left = ctx.progressed.get("seconds_left")
+        return f"the time was up when {far}" + (f", some {left // 60 + 1} minutes before the end" if left else "") + (
+            ": let [export_accounts] budget be more")
+    return f"the run had to stop ({ctx.stop_reason}) when {far}"
+
+
+def _write(ctx, taken, path: str):
+    stored = ctx.monotonic()
+
+    def look(rows: int, total: int) -> None:
+        nonlocal stored
+        ctx.progress(rows, total)
+        if ctx.should_stop():
+            raise _Stop
+        if ctx.monotonic() - stored >= STORED_SECONDS:
+            stored = ctx.monotonic()
+            if not requests.is_ours(ctx, taken, min(99, 100 * rows // total)):
+                raise _Taken
+
+    with closing(ctx.reader()) as db:
+        # Where a reader would make all writers wait, each page is read as of its own moment, and the README says so.
+        one_moment = not db.bars_writers()
+        with db.snapshot() if one_moment else nullcontext(), files.create(path + files.PART) as file:
+            return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
+                                      one_moment=one_moment, look=look)
+
+
+def _discard(path: str) -> None:
+    for name in (path, path + files.PART):
+        with suppress(FileNotFoundError):
+            os.unlink(name)

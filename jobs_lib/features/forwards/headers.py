@@ -1,0 +1,74 @@
+"""The head of a raw message: how often it was relayed, our own mark in it, and what a person would call it."""
+from __future__ import annotations
+
+import hmac
+import os
+import stat
+
+from jobs_lib.database.values import one_line
+
+HEAD_BYTES = 256 * 1024                # more header than this is nobody's
+FIRST_BYTES = 16 * 1024                # nearly always all of it
+MARK = b"X-Alias-Forwarded"            # put before each message we forward; found again, it has come in a circle
+
+
+def head_of(path: str) -> bytes:
+    """The header lines, up to the empty line, with LF line ends. Raises OSError."""
+    # Not to wait at a pipe that somebody put there.
+    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError("not a regular file")
+        data, wanted = b"", FIRST_BYTES
+        while wanted and b"\n\n" not in data and b"\r\n\r\n" not in data:
+            more = file.read(wanted)
+            data += more
+            wanted = HEAD_BYTES - len(data) if more else 0
+    return data.replace(b"\r\n", b"\n").partition(b"\n\n")[0]
+
+
+def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
+    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's to report.
+
+    mark: what `trace_head` puts before it.
+    """
+    try:
+        head = b"\n" + head_of(path).lower()
+    except OSError:
+        return ""
+    hops = head.count(b"\nreceived:")
+    if hops > max_hops:
+        return f"mail loop: the message was relayed {hops} times"
+    if mark.strip().lower() in head.split(b"\n"):
+        return "mail loop: we have forwarded this message to this address before"
+    return ""
+
+
+def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
+    """Our mark for this way, from an alias (its id) to a recipient.
+
+    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that who gets mail that went
+    by two aliases of one owner cannot tell from it that they lead to the same address.
+    """
+    way = f"{alias}\0{recipient.lower()}".encode("utf-8", "surrogateescape")
+    mark = hmac.digest(key, way, "sha256").hex()[:20]
+    return MARK + b": " + mark.encode() + b"\r\n"
+
+
+def read_headers(path: str):
+    """The head parsed by the standard library, for a notice; an empty one where the file is gone."""
+    from email import message_from_bytes
+    from email.policy import default
+
+    try:
+        return message_from_bytes(head_of(path) + b"\n\n", policy=default)
+    except (OSError, ValueError):
+        return message_from_bytes(b"\n", policy=default)
+
+
+def header_text(headers, name: str, limit: int = 150) -> str:
+    """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
+    try:
+        value = str(headers.get(name, ""))
+    except Exception:                   # noqa: BLE001  (the email package raises anything on hostile headers)
+        return ""
+    return one_line(value, limit)

@@ -1,0 +1,134 @@
+"""Failed forwards as a queue of mail: what a row's message is, and when nobody waits for it any more."""
+from __future__ import annotations
+
+import os
+
+from jobs_lib.addresses import check
+from jobs_lib.engines import mail_queues, mail_sending, requeue, spool
+from jobs_lib.ports.mail.message import FINAL, Envelope, Message, Result
+
+from . import srs
+from .headers import loop_reason, trace_head
+
+
+def send_due(ctx, counts: dict):
+    """Try every due row once: mailing.send_due."""
+    return mail_sending.send_due(ctx, counts, mail_queues.forwards(ctx), Forwards(ctx))
+
+
+class Forwards(mail_sending.Items):
+    """The raw messages of the spool, byte for byte, each behind our mark."""
+
+    event, to = "forward", "envelope_to"
+
+    def __init__(self, ctx) -> None:
+        self.ctx, self.mail, self.spool = ctx, ctx.section("mail"), ctx.section("spool").dir
+        self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
+        self.loop_key = ctx.secret("loop")
+
+    def gone(self, rows: list[dict]) -> dict:
+        """Its owner, alias or destination is no more."""
+        return gone(self.ctx.db, rows)
+
+    def cancelled(self, row: dict, now) -> dict:
+        """Nobody is told of what was cancelled."""
+        return {"told_at": now}
+
+    def send(self, row: dict) -> Result:
+        """Look at the message once more, rewrite its sender, hand it over."""
+        check(row["envelope_to"])
+        try:
+            path = spool.locate(self.spool, row["raw_path"])
+            mark = trace_head(self.loop_key, row["alias_id"], row["envelope_to"])
+            loop = loop_reason(path, mark, self.ctx.options.max_hops)
+            if loop:
+                return Result(FINAL, None, "5.4.6", loop)
+            sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
+        except (spool.SpoolError, srs.SrsError) as error:
+            return Result(FINAL, None, "", str(error))
+        if not os.access(path, os.R_OK) and os.path.lexists(path):
+            return Result(mail_sending.UNREADABLE, None, "", f"{path} may not be read by the user that runs the jobs")
+        return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark), self.ctx.hard_limit,
+                                    f"forward-{row['id']}")
+
+
+def gone(db, rows: list[dict]) -> dict:
+    """{row id: why it is cancelled}: its owner, alias or destination is no more. Read anew at each claim."""
+    def there(table: str, column: str, rule: str = "") -> set:
+        ids = sorted({row[column] for row in rows if row[column]})
+        return {found["id"] for found in db.query(f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
+
+    users, aliases = there("users", "user_id", " AND status <> 'deleted'"), there("aliases", "alias_id")
+    destinations = there("destinations", "destination_id")
+    reasons = {}
+    for row in rows:
+        if row["user_id"] not in users:
+            reasons[row["id"]] = "the account is deleted"
+        elif row["alias_id"] and row["alias_id"] not in aliases:
+            reasons[row["id"]] = "the alias is gone"
+        elif row["destination_id"] and row["destination_id"] not in destinations:
+            reasons[row["id"]] = "the destination is gone"
+    return reasons
+
+
+def tell_owners(ctx, counts: dict) -> None:
+    """Queue the notices that are owed for what has finally failed."""
+    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL LIMIT 1"):
+        from . import failure_notice  # most runs owe none and need not load it
+
+        failure_notice.tell_owners(ctx, counts)
+
+
+def preview(ctx) -> dict:
+    """A dry run: what would be sent, and who would be told of failures."""
+    counts = mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
+    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to FROM {failed_emails}"
+                        " WHERE status = 'failed' AND told_at IS NULL) AS owed")
+    if owed:
+        ctx.show(f"queue {owed:,} notice{'s' * (owed != 1)} of messages that finally failed", [])
+    return {**counts, "notices": owed}
+
+
+def drop_sent_files(ctx, counts: dict) -> None:
+    """Delete the raw files of what was sent in the runs before, unless another row still needs them.
+
+    What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
+    """
+    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job AND status IN ('ok', 'partial')"
+                         " ORDER BY id DESC LIMIT 1", job=ctx.job.name)
+    rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
+                        " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
+                        since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
+    folder = ctx.section("spool").dir
+    for row in rows:
+        if ctx.should_stop():
+            return
+        if not spool.unneeded(ctx.db, row["raw_path"], "status <> 'sent'"):
+            continue
+        try:
+            removed = spool.remove(folder, row["raw_path"]) is not None
+        except OSError as error:                # no reason to keep mail waiting; the purge tries again
+            ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
+            continue
+        counts["files"] = counts.get("files", 0) + removed
+
+
+# Sent again on request
+
+
+def _gone(db, ids: list[int]) -> dict:
+    return gone(db, db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)",
+                             ids=ids))
+
+
+def _lost(row: dict, session) -> str | None:
+    try:
+        path = spool.locate(session.config.section("spool").dir, row["raw_path"])
+    except spool.SpoolError as error:
+        return str(error)
+    return None if os.path.isfile(path) else f"its raw message {row['raw_path']} is gone from the spool"
+
+
+# told_at and notice_id: when it fails again, its owner is told again.
+REPLAY = requeue.Kind("forward", "failed_emails", "retry_forwards", "raw_path", _lost,
+                     ", told_at = NULL, notice_id = NULL", _gone, True)

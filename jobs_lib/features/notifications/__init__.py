@@ -1,0 +1,1 @@
+"""Notices to users: kinds, templates, rendering, the queue, reminders, opting out."""

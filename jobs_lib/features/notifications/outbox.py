@@ -1,0 +1,134 @@
+"""Notices as a queue of mail: what is sent of a row, in which order, and when nobody is to get it any more."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.addresses import check
+from jobs_lib.database.values import words
+from jobs_lib.engines import mail_sending, mime, requeue
+from jobs_lib.engines.turns import LOW, NORMAL
+from jobs_lib.ports.mail.message import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
+
+from . import unsubscribe
+from .kinds import AFTER_DELETION, PORTER, optional, required
+
+
+class NoLink(Exception):
+    """Why the link of a notice cannot be put in, in words."""
+
+
+class Notices(mail_sending.Items):
+    """Rows of `notifications`; the bodies were written by who queued them."""
+
+    event, to, has_fresh = "notice", "to_email", True
+
+    def __init__(self, ctx, links: dict) -> None:
+        """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and `fill`}."""
+        self.ctx, self.mail, self.links = ctx, ctx.section("mail"), links
+        self.personas = vars(ctx.section("personas"))
+        self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
+        self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
+
+    def gone(self, rows: list[dict]) -> dict:
+        """Its account is deleted, its owner does not want this kind, or the export that it tells of is gone."""
+        users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
+        there = {row["id"]: row["status"] for row in self.ctx.db.query(
+            "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
+        unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
+            "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)", ids=users)} if users else set()
+        reasons: dict = {}
+        for kind, links in self.links.items():
+            if told := [row for row in rows if row["kind"] == kind]:
+                reasons.update(links.gone(self.ctx, told))
+        for row in rows:
+            user = row["user_id"]
+            if user is not None and there.get(user, "deleted") == "deleted" and not (
+                    user in there and row["kind"] in AFTER_DELETION):
+                reasons[row["id"]] = "the account is deleted"
+            elif (user, row["kind"]) in unwanted and not required(row["kind"]):
+                reasons[row["id"]] = "its owner has opted out of this kind"
+        return reasons
+
+    def cancelled(self, row: dict, now) -> dict:
+        """Nobody reads it any more."""
+        return {"body_text": None, "body_html": None}
+
+    def urgent(self, row: dict) -> bool:
+        """By its class, or since it has waited as long as its class may."""
+        wait = self.waits.get(row["priority"], timedelta(0))
+        return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
+
+    def failed_before(self, row: dict) -> bool:
+        """Whether this is a repeat."""
+        return row["attempts"] > 0
+
+    def send(self, row: dict) -> Result:
+        """Put the message together and hand it over."""
+        for column in ("to_email", "subject", "body_text", "body_html"):
+            row[column] = _words(row[column])
+        recipient = check(row["to_email"])
+        if links := self.links.get(row["kind"]):
+            try:
+                links.fill(self.ctx, row)
+            except NoLink as error:
+                return Result(FINAL, None, "", str(error))
+        content, sender = self.message(row, recipient)
+        return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content), self.ctx.hard_limit,
+                                    f"notice-{row['id']}")
+
+    def settled(self, row: dict, result: Result, now) -> dict:
+        """Bodies are emptied once they are sent."""
+        return {"sent_at": now, "body_text": None, "body_html": None} if result.outcome == SENT else {}
+
+    def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
+        """(the message, its envelope sender)."""
+        link = ""
+        if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
+            link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL), row["user_id"],
+                                    row["kind"])
+        if row["persona"] not in self.personas:
+            self.ctx.log.warning("unknown persona", id=row["id"], persona=words(row["persona"])[:64], instead=PORTER)
+        content, author = compose(row, recipient, self.personas, self.mail.domain, link)
+        return content, self.mail.from_ or author
+
+
+def _words(value):
+    """Text that an app stored as bytes or as a number is text all the same."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    return value if value is None else str(value)
+
+
+def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_link: str = "") -> tuple[bytes, str]:
+    """(the message, its author's address). The same row gives the same bytes at each attempt: its Date is when it was
+    first sent."""
+    author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
+    created = clock.parse(row["created_at"])
+    domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
+    name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
+    headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
+               ("Date", mime.date(clock.parse(row["first_attempt_at"]))), ("Message-ID", f"<{name}@{domain}>"),
+               ("Auto-Submitted", "auto-generated")]
+    text, html = row["body_text"] or "", row["body_html"]
+    if unsubscribe_link:
+        # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one opts out of.
+        headers += [("List-Id", f"<{row['kind'].replace('_', '-')}.{domain}>"),
+                    ("List-Unsubscribe", f"<{unsubscribe_link}>"),
+                    ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
+        text, html = unsubscribe.with_link(text, html, unsubscribe_link)
+    return mime.message(headers, text, html, name), address
+
+
+# Sent again on request
+
+
+def _lost(row: dict, _session) -> str | None:
+    if row["status"] == "sent":
+        return "it was sent, and its text is gone since then"
+    return None if row["whole"] else "it was cancelled, and its text is gone since then"
+
+
+REPLAY = requeue.Kind("notification", "notifications", "send_notifications",
+                     "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole", _lost, "",
+                     lambda _db, _ids: {}, True)

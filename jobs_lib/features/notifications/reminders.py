@@ -1,0 +1,199 @@
+"""Telling owners of what is due and not yet told, before or when something happens to what is theirs.
+
+Which rows those are is asked as "due and not told", never as "due today": however late a run is, nobody is left
+out. All that one owner is to be told of goes into one notice, and the rows are marked in the transaction that
+queues it: a kill between the two is not possible, and a second run finds nothing left to tell.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from contextlib import contextmanager
+from functools import partial
+
+from jobs_lib import clock
+from jobs_lib.database.values import INVALID, words
+from jobs_lib.errors import Invalid, JobsError
+
+from . import enqueue, render
+
+PAGE = 500                # rows looked at together, to find the owners
+SAMPLE_ROWS = 5
+
+Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted statuses most "
+                                  "must_hear",
+                      defaults=(None, False, None, ("active",), 500, False))
+Reminder.__doc__ = """One kind of notice about rows that have an owner.
+
+kind      of the notice, and of its templates (kinds.py)
+table     whose rows, with `user_id`                  age       the column of times that orders them, with an index
+columns   what the notice needs of a row              due       function of the Context -> (SQL, values): the rows that
+                                                                are due and not told yet
+told      the columns that take the time, a tuple     notice    the column that takes the notice's id, or None
+          (or the name of the one)
+key       function of (ctx, user_id, rows) -> dedupe key, which names the occurrence by its first row or by the day
+values    function of (ctx, user, rows) -> what the templates show, besides `name`
+daily     the key names the day: rows that come later wait for tomorrow's notice
+wanted    function of (ctx, row) -> whether it is to be told, for what SQL cannot say; or None
+statuses  of the owners that are told                 most      rows a notice lists; the others wait for the next
+must_hear rows of an owner without a usable address stay untold, for ever if need be; else they are marked all the same
+"""
+
+
+def remind(ctx, reminder: Reminder, counts: dict) -> None:
+    """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`.
+
+    None while the clock is in doubt: they announce what is to come, with its day.
+    """
+    if not ctx.may_expire():
+        return
+    due = 0
+    sample: list[dict] = []
+    for user_id in _owed(ctx, reminder):
+        if ctx.limit is not None and due >= ctx.limit:
+            if not ctx.dry_run:
+                ctx.stop("limit")
+            break
+        with alone(ctx, user_id):
+            if ctx.dry_run:
+                found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+                if found:
+                    due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
+            else:
+                due += ctx.db.batch(partial(_tell, ctx, reminder, user_id))
+                ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+    counts["notices"] = counts.get("notices", 0) + due
+    if ctx.dry_run and due:
+        ctx.show(f"queue {due:,} notice{'s' * (due != 1)}: {reminder.kind}", sample)
+
+
+@contextmanager
+def alone(ctx, user_id):
+    """What goes wrong with one owner's rows stops no other owner's: a value that cannot be read is counted as
+    `invalid`, and any other error is ours, which the run ends with."""
+    try:
+        yield
+    except Invalid as error:
+        ctx.count(INVALID)
+        ctx.log.warning("owner left out", user_id=user_id, error=str(error))
+    except JobsError:                   # of the database, the configuration, a safety stop: it is everybody's
+        raise
+    except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
+        ctx.defect(error, f"user {words(user_id)}")
+
+
+# Who
+
+def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (), wanted=None):
+    """The owner of each row of `table` that `sql` names, once each, in the order of their oldest such row.
+
+    The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
+    A row whose `age` is not a valid time, such as '' or MySQL's 0000-00-00, is no one's.
+    """
+    seen: set = set()
+    last: dict = {}
+    after = ""
+    listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
+    while not ctx.should_stop():
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn AND {sql}{after}"
+                            f" ORDER BY {age}, id LIMIT :page", **{**values, **last, "dawn": clock.FIRST}, page=PAGE)
+        for row in rows:
+            if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
+                seen.add(row["user_id"])
+                yield row["user_id"]
+                if ctx.should_stop():
+                    return
+        if len(rows) < PAGE:
+            return
+        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
+        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
+
+
+def _owed(ctx, reminder: Reminder):
+    sql, values = reminder.due(ctx)
+    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this status.
+    of_these = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id) IN (:statuses)"
+    return owners(ctx, reminder.table, reminder.age, f"{sql} AND {of_these}",
+                  {**values, "statuses": list(reminder.statuses)}, reminder.columns, reminder.wanted)
+
+
+# Of what
+
+def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
+    """The rows that this owner is to be told of now, oldest first. In a transaction they are locked."""
+    sql, values = reminder.due(ctx)
+    listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
+    found: list[dict] = []
+    last: dict = {}
+    age, after = reminder.age, ""
+    # Bare, the condition would make SQLite take its index and read the due rows of all owners for each of them.
+    of_them = f"user_id = :user_id AND CASE WHEN {age} >= :dawn AND {sql} THEN 1 ELSE 0 END = 1"
+    while True:
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
+                            f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
+                            **{**values, **last, "dawn": clock.FIRST}, user_id=user_id, most=reminder.most)
+        timed = [row for row in rows if clock.parse_any(row[age])]
+        if len(timed) < len(rows):
+            ctx.count(INVALID, len(rows) - len(timed))
+            ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed), user_id=user_id,
+                            error=f"{age} is not a valid time")
+        found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
+        if len(rows) < reminder.most or len(found) >= reminder.most:
+            return found[:reminder.most]
+        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
+        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
+
+
+def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
+    """(user, rows, key) of the notice that tells this owner of these rows, or None.
+
+    Rows that a notice was named by are left out and, in a run, marked as told, whatever they say themselves.
+    An owner without a usable address is never told; the log says so, and the rows are marked unless `must_hear`.
+    """
+    user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
+    if user is None or user["status"] not in reminder.statuses:
+        return None
+    while rows:
+        key = reminder.key(ctx, user_id, rows)
+        before = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key)
+        if before is None:
+            break
+        if reminder.daily:
+            return None
+        _mark(ctx, reminder, rows[:1], before["id"], ctx.clock())
+        rows = rows[1:]
+    if not rows:
+        return None
+    if not enqueue.reaches(ctx, user):
+        if not reminder.must_hear:
+            _mark(ctx, reminder, rows, None, ctx.clock())
+        return None
+    return user, rows, key
+
+
+def notify(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
+    """Queue one notice about these rows and mark them, in the caller's transaction. How many notices: 0 or 1."""
+    found = plan(ctx, reminder, user_id, rows)
+    if found is None:
+        return 0
+    user, rows, key = found
+    now = ctx.clock()               # the same in the notice and in the rows: who needs to can match them
+    letter = render.write(ctx, reminder.kind,
+                           {"name": user["name"] or user["email"], **reminder.values(ctx, user, rows)})
+    notice_id = enqueue.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind, to_email=user["email"],
+                              letter=letter, dedupe_key=key)
+    _mark(ctx, reminder, rows, notice_id, now)
+    return 1
+
+
+def _tell(ctx, reminder: Reminder, user_id: int) -> int:
+    return notify(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+
+
+def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:
+    told = (reminder.told,) if isinstance(reminder.told, str) else reminder.told or ()
+    changes = [f"{column} = :now" for column in told] + ([f"{reminder.notice} = :notice"] if reminder.notice else [])
+    if ctx.dry_run or not changes:
+        return
+    ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {', '.join(changes)} WHERE id IN (:ids)",
+                   ids=[row["id"] for row in rows], **({"now": now} if told else {}),
+                   **({"notice": notice_id} if reminder.notice else {}))

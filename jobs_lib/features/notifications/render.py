@@ -1,0 +1,158 @@
+"""What a notice says: its subject, its plain text and its HTML, from one pair of templates a kind.
+
+`templates/KIND.txt` begins with its `Subject:` line and an empty line; `KIND.html` is what stands between
+the head and the signature of `layout.html`. Values are cut to one line each, so whatever a sender or an owner wrote
+can add neither a line nor a header; HTML escapes them all.
+"""
+from __future__ import annotations
+
+import os
+import pkgutil
+import re
+import unicodedata
+from collections import namedtuple
+
+from jobs_lib.database.values import one_line
+
+from . import mustache
+from .kinds import KINDS
+
+WIDTH = 72                        # columns of plain text
+LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")        # below its own beginning a folded line goes on
+WHOLE = re.compile(r"://|@")      # words that are never broken: who copies a link or an address wants all of it
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")
+UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+
+Letter = namedtuple("Letter", "subject text html")
+
+
+def write(ctx, kind: str, values: dict) -> Letter:
+    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none) and `signature`.
+
+    A file in `[notifications] templates` takes the place of ours of the same name. One that cannot be used is an
+    error in the log, and the notice is written by ours: its reader waits for it.
+    """
+    folder = ctx.section("notifications").templates
+    known = {"app_url": ctx.section("core").app_url.rstrip("/"),
+             "signature": signature(vars(ctx.section("personas"))[KINDS[kind].persona])}
+    if folder:
+        try:
+            return compose(kind, {**known, **values}, folder)
+        except mustache.TemplateError as error:
+            ctx.log.error("template cannot be used", kind=kind, error=str(error), instead="the bundle's own")
+    return compose(kind, {**known, **values})
+
+
+def compose(kind: str, values: dict, folder: str = "") -> Letter:
+    """The letter from templates of `folder`, where it has them, and else from ours. Raises TemplateError."""
+    known = _plain(values)
+
+    def fill(name: str, html: bool, **more) -> str:
+        return mustache.render(_template(name, folder), {**known, **more}, html=html, name=name)
+
+    head, _, body = fill(kind + ".txt", False).partition("\n\n")
+    subject = one_line(head.partition("Subject:")[2], 200)
+    if not head.startswith("Subject:") or "\n" in head or not subject:
+        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, then an empty line")
+    inner = {"layout.txt": body.strip("\n"), "layout.html": fill(kind + ".html", True).strip("\n")}
+    text = fill("layout.txt", False, body=inner["layout.txt"])
+    page = fill("layout.html", True, subject=subject, body=inner["layout.html"])
+    for name, whole in (("layout.txt", text), ("layout.html", page)):
+        if inner[name] not in whole or not inner[name]:
+            raise mustache.TemplateError(f"{name} or {kind}{name[6:]}: the notice itself is not in it; expected a "
+                                         "text, and {{{body}}} where it goes")
+    return Letter(subject, fold(text), page)
+
+
+def signature(persona: str) -> str:
+    """The name that a notice is signed with, of `Name <address>`."""
+    return persona.rpartition("<")[0].strip().strip('"')
+
+
+def fold(text: str) -> str:
+    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label and indent."""
+    return "\n".join(part for line in text.split("\n") for part in _folded(line))
+
+
+def size(number, base: int = 1000) -> str:
+    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for who counts so."""
+    if not isinstance(number, (int, float)) or number < 0:
+        return "unknown"
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
+            rounded = number / base ** power
+            return f"{rounded:.1f} {unit}" if rounded < 9.95 and power > 1 else f"{rounded:.0f} {unit}"
+    return f"{number} bytes"
+
+
+def day(moment) -> str:
+    """`25 November 2026`: no reader takes the month for the day. For an aware UTC datetime."""
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+
+
+def minute(moment) -> str:
+    """`25 November 2026 at 14:30 UTC`; the seconds are left out, so it is never later than the moment."""
+    return f"{day(moment)} at {moment:%H:%M} UTC"
+
+
+def span(length) -> str:
+    """A timedelta in the largest unit that divides it: `30 days`, `36 hours`, `1 hour`."""
+    seconds = int(length.total_seconds())
+    unit, factor = next(unit for unit in UNITS if seconds % unit[1] == 0)
+    number = seconds // factor
+    return f"{number} {unit}{'s' * (number != 1)}"
+
+
+def _folded(line: str) -> list[str]:
+    """The line in as many as it takes. Chinese and Japanese have no spaces: a word too long for a line is broken."""
+    if _columns(line) <= WIDTH:
+        return [line]
+    found = LABEL.match(line)
+    now = found.group() if found else ""
+    indent, lines, gap = " " * len(now), [], ""
+    for word in line[len(now):].split():
+        whole = WHOLE.search(word) or _columns(indent + word) <= WIDTH
+        if gap and whole and _columns(now + gap + word) > WIDTH:
+            lines.append(now)
+            now, gap = indent, ""
+        now += gap
+        for piece in [word] if whole else word:
+            if not whole and _columns(now + piece) > WIDTH:
+                lines.append(now.rstrip(" "))
+                now = indent
+            now += piece
+        gap = " "
+    return [*lines, now]
+
+
+def _columns(words: str) -> int:
+    if words.isascii():
+        return len(words)
+    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+               for sign in words)
+
+
+def _plain(value):
+    """Each text on one line; numbers and lists stay what they are."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return one_line(value, 500) if isinstance(value, (str, bytes)) else value
+
+
+def _template(name: str, folder: str = "") -> str:
+    path = os.path.join(folder, name)
+    if folder and not os.path.isdir(folder):
+        raise mustache.TemplateError(f"[notifications] templates = {folder}: there is no such folder")
+    if folder and os.path.lexists(path):
+        try:
+            if not os.path.isfile(path):
+                raise OSError("it is no file")
+            with open(path, encoding="utf-8-sig", newline=None) as file:
+                return file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
+    data = pkgutil.get_data(__package__, "templates/" + name) or b""         # works inside a .pyz too
+    return data.decode("utf-8").replace("\r\n", "\n")               # an upload may have made CRLF of the line ends

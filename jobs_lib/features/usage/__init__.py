@@ -1,0 +1,1 @@
+"""Usage: daily totals, billing periods, thresholds."""

@@ -1,0 +1,245 @@
+"""Which users have used how much of their limits, and telling them once.
+
+Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. A page of users is split by
+cycle; one question a cycle adds up the daily totals of all of its users, by ranges of the primary key. Were each
+user's cycle taken from a joined row instead, MariaDB would read every day that there ever was of him.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import datetime, time, timedelta, timezone
+from functools import partial
+
+from jobs_lib.engines.batch_delete import LISTED
+from jobs_lib.errors import Invalid
+from jobs_lib.features.notifications import enqueue, render
+from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
+
+from . import billing
+
+PAGE = 2000                         # users at once: few for SQLite's page cache, enough for many in each question
+AT_ONCE = 50                        # users in one commit, with their notices
+ENDED = timedelta(hours=48)         # so long the last hours of a cycle may take to be counted
+KIND = "usage_threshold"
+
+Metric = namedtuple("Metric", "name limit of_what amounts")
+Period = namedtuple("Period", "cycle elapsed counting is_over")
+Period.__doc__ = """A cycle as it stands now.
+
+elapsed  whole percent of it that have gone       counting  the percentages that count now, ascending
+is_over  it has ended: nobody is told any more
+"""
+
+USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
+         " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, email_limit"
+         " FROM {users} WHERE id > :last AND status <> 'deleted'"
+         " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL) ORDER BY id LIMIT :page")
+USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails FROM {usage_daily}"
+        " WHERE user_id IN (:ids) AND day >= :start AND day < :end GROUP BY user_id")
+KNOWN = "SELECT user_id, metric, threshold FROM {usage_events} WHERE user_id IN (:ids) AND cycle_start = :start"
+LOCKED = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit FROM {users} WHERE id IN (:ids)"
+          " AND status <> 'deleted' ORDER BY id")
+
+
+def check(ctx, counts: dict) -> None:
+    """Record what was crossed and tell; adds to `counts`: users, events, notices."""
+    sample: list[dict] = []
+    for period, used in _suspects(ctx, counts):
+        if ctx.limit is not None:
+            used = dict(list(used.items())[:ctx.limit - counts["users"]])
+        work = partial(_record, ctx, period, used)
+        events, told = work() if ctx.dry_run else ctx.db.batch(work)
+        counts["users"] += len({event["user_id"] for event in events})
+        counts["events"] += len(events)
+        counts["notices"] += told
+        sample += events[:SAMPLE_ROWS - len(sample)]
+        if counts["users"] == ctx.limit:
+            if not ctx.dry_run:
+                ctx.stop("limit")
+            break
+        if not ctx.dry_run:
+            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+    if sample:
+        words = [f"{counts[name]:,} {name[:-1]}{'s' * (counts[name] != 1)}" for name in ("events", "users", "notices")]
+        ctx.show("record {} of {}, with {}".format(*words), sample)
+
+
+# Who has used how much
+
+def _suspects(ctx, counts: dict):
+    """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of yet."""
+    periods = _periods(ctx)
+    looked = last = 0
+    number = PAGE
+    while number == PAGE:
+        groups, number, last = _page(ctx, last, periods)
+        while groups:
+            if ctx.should_stop():
+                return
+            period, users = groups.pop()            # what is done with need not be kept
+            found = _crossing(ctx, period, users)
+            for ids in _parts(list(found), AT_ONCE):
+                yield period, {user_id: found[user_id] for user_id in ids}
+        looked += number
+        ctx.progress(looked, events=counts["events"])
+
+
+def _periods(ctx) -> dict:
+    """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has just ended."""
+    found: dict = {}
+    known: dict = {}
+    for anchor in range(1, 32):
+        now = billing.cycle(anchor, ctx.now.date())
+        cycles = [now]
+        if datetime.combine(now.start, time(), timezone.utc) >= ctx.now - ENDED:
+            cycles.append(billing.cycle(anchor, now.start - billing.DAY))
+        found[f"{anchor:02}"] = [known.setdefault(cycle, _period(ctx, cycle)) for cycle in cycles]
+    return found
+
+
+def _period(ctx, cycle) -> Period:
+    elapsed = billing.elapsed_percent(cycle, ctx.now)
+    counting = tuple(percent for percent, until in ctx.options.thresholds if until is None or elapsed < until)
+    return Period(cycle, elapsed, counting, cycle.end <= ctx.now.date())
+
+
+def _page(ctx, last: int, periods: dict) -> tuple[list, int, int]:
+    """The users after this id: ([(Period, {user id: user})], no more than one question may name; number; last id)."""
+    page = ctx.db.query(USERS, last=last, page=PAGE)
+    found: dict = {}
+    for user in page:
+        with alone(ctx, user["id"]):        # an app may have written anything into its columns
+            _judge(ctx.db, user, periods)
+            for period in periods[user["anchor"]]:
+                found.setdefault(period, []).append(user)
+    groups = [(period, {user["id"]: user for user in part})
+              for period, users in found.items() for part in _parts(users, LISTED)]
+    return groups, len(page), page[-1]["id"] if page else last
+
+
+def _judge(db, user: dict, periods: dict) -> None:
+    """Invalid for what no cycle, or no share, can be told by."""
+    name = db.name.column
+    if user["anchor"] not in periods:
+        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid day")
+    for metric in METRICS:
+        limit = user[metric.limit]
+        if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
+            raise Invalid(f"{name('users', metric.limit)} = {limit[:40]!r} is not a number")
+
+
+def _crossing(ctx, period: Period, users: dict) -> dict:
+    """{user id: usage, as {metric: used}} of those who have an event to come."""
+    used = {row["user_id"]: row for row in
+            ctx.db.query(USED, ids=list(users), start=period.cycle.start, end=period.cycle.end)}
+    over = {}
+    for user_id, usage in used.items():
+        with alone(ctx, user_id):
+            if _new(period, users[user_id], usage, set()):
+                over[user_id] = usage
+    known = _known(ctx.db, period, over) if over else set()
+    return {user_id: usage for user_id, usage in over.items() if _new(period, users[user_id], usage, known)}
+
+
+def _known(db, period: Period, ids) -> set:
+    """(user id, metric, threshold) of the events that are recorded."""
+    return {(row["user_id"], row["metric"], row["threshold"])
+            for row in db.query(KNOWN, ids=list(ids), start=period.cycle.start)}
+
+
+def _new(period: Period, user: dict, usage: dict, known: set) -> list[dict]:
+    """The events that are missing, as rows, the lowest threshold of a metric first."""
+    return [{"user_id": user["id"], "cycle_start": period.cycle.start.isoformat(), "metric": metric.name,
+             "threshold": percent, "used": usage[metric.name], "limit_value": user[metric.limit],
+             "elapsed_percent": period.elapsed}
+            for metric in METRICS if user[metric.limit] is not None
+            for percent in period.counting
+            if _reaches(usage[metric.name], user[metric.limit], percent)
+            and (user["id"], metric.name, percent) not in known]
+
+
+def _reaches(used: int, limit: int, percent: int) -> bool:
+    return used * 100 >= limit * percent if limit > 0 else used > 0
+
+
+def _parts(items: list, size: int):
+    return (items[start:start + size] for start in range(0, len(items), size))
+
+
+# Recording and telling
+
+def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
+    """(events, notices) of these users: one transaction, in which all is judged again; a dry run only looks."""
+    users = ctx.db.query(LOCKED + ctx.db.for_update, ids=list(used))
+    known = _known(ctx.db, period, used)
+    events: list[dict] = []
+    letters_due: dict = {}
+    for user in users:
+        mine = _new(period, user, used[user["id"]], known)
+        events += mine
+        news = _news(mine, known) if ctx.options.notify and not period.is_over else []
+        if news and user["status"] == "active" and enqueue.reaches(ctx, user):
+            letters_due[_key(news)] = user, news
+    for row in ctx.db.query("SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
+                            keys=list(letters_due)):        # who removes an event by hand is not told twice
+        del letters_due[row["dedupe_key"]]
+    if events and not ctx.dry_run:
+        now = ctx.clock()
+        _insert(ctx.db, events, now)
+        for key, (user, news) in letters_due.items():
+            enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=KIND, to_email=user["email"], dedupe_key=key,
+                          letter=render.write(ctx, KIND, _values(period, user, news)))
+    return events, len(letters_due)
+
+
+def _insert(db, events: list[dict], now) -> None:
+    """All of them; SQLite looks for each name among all of a statement, so not too many in one."""
+    for part in _parts(events, AT_ONCE):
+        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in row)}, :now)" for at, row in enumerate(part))
+        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(part[0])}, created_at) VALUES {rows}", now=now,
+                   **{f"{name}{at}": value for at, row in enumerate(part) for name, value in row.items()})
+
+
+def _news(events: list[dict], known: set) -> list[dict]:
+    """Of each metric the highest, if none as high was recorded before; the highest of all first."""
+    highest = {event["metric"]: event for event in events}
+    return sorted((event for event in highest.values()
+                   if all(threshold < event["threshold"] for user_id, metric, threshold in known
+                          if (user_id, metric) == (event["user_id"], event["metric"]))),
+                  key=lambda event: -event["threshold"])
+
+
+def _key(news: list[dict]) -> str:
+    first = news[0]
+    return f"usage-threshold:{first['user_id']}:{first['cycle_start']}:{first['metric']}:{first['threshold']}"
+
+
+# What the notice says
+
+def _values(period: Period, user: dict, news: list[dict]) -> dict:
+    items = [_item(event, next(metric for metric in METRICS if metric.name == event["metric"])) for event in news]
+    return {"name": user["name"] or user["email"], "items": items, "all": items[0]["all"],
+            "threshold": items[0]["threshold"], "of_what": items[0]["of_what"],
+            "cycle_end": render.day(period.cycle.end)}
+
+
+def _item(event: dict, metric: Metric) -> dict:
+    used, limit = event["used"], event["limit_value"]
+    return {"threshold": event["threshold"], "all": event["threshold"] >= 100, "of_what": metric.of_what,
+            "of_what_capital": metric.of_what[0].upper() + metric.of_what[1:],
+            "percent": used * 100 // limit if limit > 0 else 100,
+            **dict(zip(("used", "limit"), metric.amounts(used, limit)))}
+
+
+def _bytes(used: int, limit: int) -> tuple[str, str]:
+    """In the units of the limit: who sells 10 GB may have stored it as 10 times 1024 three times over."""
+    base = 1024 if limit % 1_000_000 and limit % 1_048_576 == 0 else 1000
+    return render.size(used, base), render.size(limit, base)
+
+
+def _emails(used: int, limit: int) -> tuple[str, str]:
+    return f"{used:,}", f"{limit:,} email{'s' * (limit != 1)}"
+
+
+METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _bytes),
+           Metric("emails", "email_limit", "your email allowance", _emails))

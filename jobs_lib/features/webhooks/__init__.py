@@ -1,0 +1,1 @@
+"""Webhook deliveries: the queue, endpoints, the dispatcher, signatures."""

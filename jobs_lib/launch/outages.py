@@ -1,0 +1,134 @@
+"""What keeps every job from running, as a tick of cron meets it: said once, alerted, and said once when it is over.
+
+Loaded only when something is wrong, or was: monitoring/database_outage.py has the alerts, runner/standing.py the
+memory.
+"""
+from __future__ import annotations
+
+import os
+
+from jobs_lib import catalogue, shards
+from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
+from jobs_lib.job import CRON
+from jobs_lib.monitoring import database_outage
+from jobs_lib.runner import access, history, locks, runner, standing
+
+
+class Outages:
+    """For one process. `start` is what a line on stderr begins with."""
+
+    def __init__(self, config, ports, console, start: str) -> None:
+        self._config, self._ports, self._console, self._start = config, ports, console, start
+
+    def failed(self, error, reads: bool | None = None, alert: bool = True):
+        """A DatabaseError, or a file that cannot be used. alert_away.Met.
+
+        `reads`: the database has answered before; None where that is not known.
+        """
+        name = standing.FILES
+        if isinstance(error, DatabaseError):
+            reads = reads is not False and database_outage.reads(self._ports)
+            name = database_outage.of_error(error, reads)
+        return database_outage.met(self._config, self._ports, name, error, alert)
+
+    def busy(self, result: dict) -> int:
+        """Another writer held the database, so no run could begin: an incident as soon as that lasts. The exit code."""
+        error = Busy(result["stop_reason"][len(runner.BUSY):])
+        met = self.failed(error)
+        if met.say:
+            self._say(said(error))
+        return OK if met.early else FAILED
+
+    def workers(self, problems: list[str]) -> None:
+        """What is due could not be given to the workers. check_jobs alerts."""
+        for problem in problems:
+            met = database_outage.met(self._config, self._ports, standing.WORKERS, problem, alert=False)
+            if met.say or self._console.level > 0:
+                self._say(problem)
+
+    def locks(self, results: list[dict]) -> bool:
+        """Alert of jobs whose database lock somebody has who is no run of ours. Whether there are any."""
+        held = [result for result in results if runner.held_by_stranger(result)]
+        for result in held[:1]:
+            error = f"the database lock of {result['job']} is held by {result['stop_reason'][len(runner.HELD):]}"
+            if database_outage.met(self._config, self._ports, standing.LOCKS, error).say:
+                self._say(error)
+        return bool(held)
+
+    def back(self, names) -> None:
+        """These are over, unless another look says otherwise."""
+        for name in names:
+            if not self._lasts(name):
+                self._over(name)
+
+    def handed_over(self, modes: set) -> None:
+        """The workers of these engines were given their jobs. It is over when the others can be given theirs, too."""
+        from jobs_lib.workers import dispatch
+        try:
+            for mode in self._modes() - {CRON, *modes}:
+                dispatch.engine(mode).enqueue(self._config, [])
+        except JobsError:
+            return
+        self._over(standing.WORKERS)
+
+    def _over(self, name: str) -> None:
+        if words := database_outage.over(self._config, self._ports, name):
+            self._say(words)
+
+    def _lasts(self, name: str) -> bool:
+        """Whether it still does, for any job, as far as that can be seen without its run."""
+        if name == standing.FILES:
+            return bool(access.unusable(self._config))
+        if name == standing.LOCKS:
+            return self._strangers()
+        if name == standing.WORKERS:
+            return self._modes() != {CRON}
+        return name == standing.LOG and not self._log_is_back()
+
+    def _strangers(self) -> bool:
+        """Whether somebody has the database lock of any job who is no run of ours."""
+        core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
+        if core.lock == "file":
+            return False
+        names = [name for job in self._jobs() for name in shards.names(job.name, self._config.shards(job))]
+        return any(history.holder(db, name, now) is None
+                   for name in locks.taken(names, core, self._ports.lock_database))
+
+    def _modes(self) -> set:
+        return {self._config.mode(job) for job in self._jobs()}
+
+    def _jobs(self) -> list:
+        """Those whose sections can be read: what is wrong in the others is reported elsewhere."""
+        found = []
+        for job in catalogue.load_all([]):
+            try:
+                self._config.shards(job)
+            except ConfigError:
+                continue
+            found.append(job)
+        return found
+
+    def _log_is_back(self) -> bool:
+        """Whether all logs can be opened, and a line of ours be written."""
+        from jobs_lib.folders import open_own
+        from jobs_lib.runner.log import Log
+        core = self._config.section("core")
+        try:
+            for name in os.listdir(core.log_dir):
+                if name.endswith(".log"):
+                    os.close(open_own(os.path.join(core.log_dir, name), os.O_WRONLY | os.O_APPEND))
+        except OSError:
+            return False
+        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files, now=self._ports.now, silent=True)
+        log.event("log can be written again")
+        log.close()
+        return not log.broken
+
+    def _say(self, words: str) -> None:
+        self._console.fail(f"{self._start}: {words}")
+
+
+
+def said(error) -> str:
+    """The error as it is printed: that another writer holds the database alone does not say what follows from it."""
+    return f"no job can run, since the database cannot be written: {error}" if isinstance(error, Busy) else str(error)

@@ -1,0 +1,57 @@
+"""Which jobs are waited for: each job's last run, and since when one is due that has not been started."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock, schedule
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.runner import dead_runs, history, slots
+
+OVERDUE = timedelta(minutes=30)      # hosts let cron tick every 15 minutes, and a tick may be at work
+
+
+def past(session, jobs) -> tuple[dict, dict, list[str]]:
+    """({job: its job_state}, {job: its last run}, why nothing is known of them)."""
+    try:
+        db = session.ports.database()
+        states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+        runs = {job.name: last_worth_telling(rows) for job in jobs
+                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20, _shards(session.config, job)),
+                                            session.config, session.ports.now(), db))}
+        return states, runs, []
+    except DatabaseError as error:
+        return {}, {}, [f"Nothing is known of past runs: {error}"]
+
+
+def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
+    """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first that was missed."""
+    found = {}
+    for job in jobs:
+        state, last = states.get(job.name), runs.get(job.name)
+        try:
+            options = session.config.job(job)
+        except ConfigError:
+            continue                            # told beside the job
+        if state is None or state["paused_at"] or not options.enabled or state["due_after"] == slots.OFF:
+            continue
+        slot = schedule.previous(options.schedule, now, zone)
+        if slots.is_early(options.schedule, slot, state["due_after"], now, zone):
+            continue
+        item = slots.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
+        if item is None or item.trigger != "scheduled":
+            continue
+        first = slots.first_missed(options.schedule, slot, last, state["due_after"], zone)
+        found[job.name] = {"due_since": clock.text(first), "overdue": now - first > OVERDUE}
+    return found
+
+
+def _shards(config, job) -> int:
+    try:
+        return config.shards(job)
+    except ConfigError:                     # told beside the job
+        return 1
+
+
+def last_worth_telling(runs: list[dict]) -> dict:
+    """The last run that did not just find another one at work."""
+    return next((run for run in runs if run["status"] != "skipped"), runs[0])

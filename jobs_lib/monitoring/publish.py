@@ -1,0 +1,133 @@
+"""The status page and the metrics as files, replaced as a whole: by hand, or by each run of check_jobs."""
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from glob import escape, glob
+
+from jobs_lib import folders, schedule
+from jobs_lib.errors import ConfigError, JobsError, Stopped
+
+PUBLIC, PRIVATE = 0o644, 0o600
+SECONDS = 20.0                   # for all files of [status]: they are made after the run, outside of its budget
+SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"), "metrics": (b"# TYPE jobs_build_info gauge", b"")}
+SIGN_BYTES = 4096                # at the beginning of a file, in which its signs stand
+PRIVATE_FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
+                   ("archive", "store"))
+BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
+LEFT_SECONDS = 3600              # a draft so much older than the file itself was left by a run that was killed
+
+
+def page(config, db, now, private: bool = False) -> str:
+    """The status page. Without `private` it is fit to be published."""
+    from . import overview
+    from .status_page import page as render
+
+    found = overview.with_past(overview.collect(config, db, now), db, now)
+    zone = config.section("core").timezone
+    return render(found if private else overview.public(found), schedule.zone(zone), zone, private)
+
+
+def metrics(config, db, now) -> str:
+    """The metrics, in OpenMetrics text."""
+    from . import overview
+    from .openmetrics import metrics as render
+
+    return render(overview.with_last_day(overview.collect(config, db, now), db, now))
+
+
+def write(path: str, text: str, mode: int = PUBLIC) -> None:
+    """Replace the file: who reads it sees the old one or the new one. Its folder has to be there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise JobsError(f"{path} cannot be written: there is no folder {folder}; make it, or name another file")
+    for draft in glob(f"{escape(path)}.*.part"):
+        with suppress(OSError):
+            if os.stat(path).st_mtime - os.stat(draft).st_mtime > LEFT_SECONDS:
+                os.unlink(draft)
+    try:
+        folders.write(path, text, mode)
+    except OSError as error:
+        raise JobsError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def refusal(config, what: str, path: str) -> str | None:
+    """Why this file may not become the `page` or the `metrics`, in words: what is replaced is gone.
+
+    It lies in a folder of ours, or is the configuration or the database; or there is a file that we did not make.
+    """
+    real = os.path.realpath(path)
+    for name, place in _taken(config):
+        other = os.path.realpath(place)
+        if real == other or real.startswith(other.rstrip(os.sep) + os.sep):
+            return f"that {'is' if real == other else 'is in'} {name} ({place}); name a file elsewhere"
+    if not os.path.exists(path):
+        return None
+    if not os.path.isfile(path):
+        return "that is no file; name one"
+    begins, holds = SIGNS[what]
+    try:
+        with open(path, "rb") as file:
+            head = file.read(SIGN_BYTES)
+    except OSError as error:
+        return f"there is such a file, which cannot be read: {error.strerror}; name another"
+    if head and not (head.startswith(begins) and holds in head):
+        ours = "status page" if what == "page" else "file of metrics"
+        return f"there is such a file already, and it is no {ours} of ours; remove it, or name another"
+    return None
+
+
+def replace(config, what: str, path: str, text: str, mode: int = PUBLIC) -> None:
+    """`write`, unless the file is not ours to replace."""
+    if why := refusal(config, what, path):
+        raise JobsError(f"{path} is not written: {why}")
+    write(path, text, mode)
+
+
+def _taken(config) -> list[tuple[str, str]]:
+    """(name, path) of what no page may replace, nor be put into."""
+    from jobs_lib.config import settings
+    from jobs_lib.database.dialects import file_of
+
+    found = [("config.ini", config.path), (".env", os.path.join(config.folder, ".env"))]
+    for section, option in (*PRIVATE_FOLDERS, ("core", "database")):
+        try:
+            value = getattr(config.section(section), option)
+        except ConfigError:                 # it is told elsewhere, and keeps no page back
+            value = settings.SECTIONS[section][option].default
+        if option == "database":
+            file = file_of(value, config.folder)
+            found += [("[core] database", file + suffix) for suffix in BESIDE_SQLITE if file]
+        elif value and "://" not in value:
+            found.append((f"[{section}] {option}", value))
+    return found
+
+
+def files(config, ports, seconds: float = SECONDS) -> list[str]:
+    """Make the files that [status] names anew. What went wrong, a sentence each; nothing is raised."""
+    from jobs_lib.runner.limits import Stops
+
+    def work() -> None:
+        wanted = config.section("status")
+        for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
+            if path:
+                stops.database = ports.database()
+                replace(config, what, path, make(config, stops.database, ports.now()))
+
+    with Stops(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as stops:
+        error = stops.run(work)
+        if isinstance(error, Stopped) and stops.database is not None:
+            stops.database.invalidate()
+    if error is None:
+        return []
+    if isinstance(error, ConfigError):
+        return error.problems
+    if isinstance(error, Stopped):
+        return [f"[status] its files were not made within {seconds:g} seconds"]
+    if isinstance(error, JobsError):
+        return [f"[status] {error}"]
+    if isinstance(error, Exception):        # the ping comes after this, and must not depend on a page
+        from jobs_lib import defects
+        from jobs_lib.config.secrets import secrets
+        return [f"[status] {defects.sentence(error, secrets(config))}"]
+    raise error

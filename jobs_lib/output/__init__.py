@@ -1,0 +1,1 @@
+"""What a terminal shows: tables, colours, lists, the example configuration. It may import monitoring and below."""

@@ -1,0 +1,201 @@
+"""What a person sees: nothing for cron, short lines and a progress bar on a terminal."""
+from __future__ import annotations
+
+import os
+import sys
+import time
+from datetime import timedelta
+
+BAR, LEAST_BAR = 24, 4           # columns
+REDRAW_SECONDS = 0.1
+CLEAR_LINE = "\r\x1b[K"
+SPACES = "\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+# Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python calls letters or marks
+HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+                "\U000e0000-\U000e0fff]")
+NARROW, WIDEST = 80, 100         # columns: of a terminal that does not tell, and as far as text is read well
+
+
+class Console:
+    """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in words."""
+
+    def __init__(self, level: int | None = None) -> None:
+        guard()
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):          # one that cannot show an umlaut must not end a run
+                stream.reconfigure(errors="backslashreplace")
+        self.terminal = _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
+        self.level = (1 if _is_terminal(sys.stdout) else 0) if level is None else level
+        self._drawn, self._last = False, 0.0
+        self.samples: list = []
+
+    def say(self, words: str = "") -> None:
+        """A line for someone who looks."""
+        if self.level > 0:
+            self.tell(words)
+
+    def tell(self, words: str) -> None:
+        """A sentence that was asked for, on stdout, whoever reads it."""
+        self.answer(folded(words, sys.stdout))
+
+    def answer(self, text: str) -> None:
+        """A table or a document that was asked for, on stdout as it is."""
+        self.wipe()
+        print(text)
+
+    def document(self, value) -> None:
+        """What `--json` asked for; in ASCII on a terminal, as what is in it may come from anybody."""
+        import json
+        self.answer(json.dumps(value, ensure_ascii=_is_terminal(sys.stdout), default=str))
+
+    def fail(self, words: str) -> None:
+        """One clear line on stderr: cron mails it."""
+        self.wipe()
+        if self.level >= 0:
+            print(folded(words, sys.stderr), file=sys.stderr)
+
+    def progress(self, name: str, done: int, total: int | None, rate: float | None = None,
+                 seconds_left: int | None = None) -> None:
+        """Draw the bar, on a terminal only, at most ten times a second: done, items a second, time left."""
+        now = time.monotonic()
+        if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done != total):
+            return
+        self._last, self._drawn = now, True
+        words = [f"{done:,} of {total:,}" if total else f"{done:,}"]
+        if rate:
+            words.append(f"{rate:,} a second")
+        if seconds_left:
+            from jobs_lib.text import span
+            words.append(f"{span(timedelta(seconds=seconds_left))} left")
+        line, width = ", ".join(words), columns(sys.stderr) - 1
+        room = min(BAR, width - len(f"{name} [] {line}"))       # the words are worth more than the bar
+        if total and room >= LEAST_BAR:
+            full = room * min(done, total) // total
+            line = f"[{'#' * full}{'.' * (room - full)}] {line}"
+        control(sys.stderr, CLEAR_LINE + visible(f"{name} {line}"[:width]))         # at once: it must not flicker
+        sys.stderr.flush()
+
+    def sample(self, title: str, rows: list[dict], note: str) -> None:
+        """Keep what a dry run found; shown at its end, or inside its JSON."""
+        self.samples.append({"step": title, "note": note, "rows": rows})
+
+    def wipe(self) -> None:
+        """Take the bar away, so that what follows begins on an empty line."""
+        if self._drawn:
+            control(sys.stderr, CLEAR_LINE)
+            sys.stderr.flush()
+            self._drawn = False
+
+
+class Terminal:
+    """A stream to a terminal that shows the signs of a text and obeys none of them, whoever wrote it.
+
+    What would move the cursor, turn the writing round or hide something is shown as \\u001b, as JSON writes it.
+    """
+
+    def __init__(self, stream) -> None:
+        self.bare = stream
+
+    def write(self, text: str) -> int:
+        """The text with nothing in it that a terminal obeys but line ends, and colours of ours."""
+        self.bare.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines) -> None:
+        """Each of them."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str):
+        return getattr(self.bare, name)
+
+
+class Output:
+    """Standard output, named by the error of a write to it: else that could be of any file."""
+
+    NAME = "standard output"
+
+    def __init__(self, stream) -> None:
+        self.bare = stream
+
+    def write(self, text: str) -> int:
+        """All of it, or an OSError with the name."""
+        return self._named(self.bare.write, text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        self._named(self.bare.flush)
+
+    def _named(self, call, *arguments):
+        try:
+            return call(*arguments)
+        except OSError as error:
+            error.filename = error.filename or self.NAME
+            raise
+
+    def __getattr__(self, name: str):
+        return getattr(self.bare, name)
+
+
+def guard() -> None:
+    """From here on nothing is written to a terminal but by way of `Terminal`."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if _is_terminal(stream) and not isinstance(stream, Terminal):
+            setattr(sys, name, Terminal(stream))
+        elif name == "stdout" and stream is not None and not isinstance(stream, (Terminal, Output)):
+            sys.stdout = Output(stream)
+
+
+def control(stream, sequence: str) -> None:
+    """Write what a terminal is to obey: only ever a constant of ours, and what is `visible`."""
+    getattr(stream, "bare", stream).write(sequence)
+
+
+def visible(text: str) -> str:
+    """The text as a terminal may be given it. Of a line end, CR LF becomes LF."""
+    if text.isascii() and text.isprintable():
+        return text
+    from .paint import MARK
+    return "\x1b[".join(map(_escaped, text.split(MARK)))
+
+
+def _escaped(text: str) -> str:
+    import re
+    text = re.sub(HIDDEN_SIGNS, lambda found: _escape(found[0]), text.replace("\r\n", "\n"))
+    return "".join(sign if sign.isprintable() or sign in SPACES else _escape(sign) for sign in text)
+
+
+def _escape(sign: str) -> str:
+    code = ord(sign)
+    if code > 0xffff:                   # as JSON does: `--json` stays a document
+        return f"\\u{0xd7c0 + (code >> 10):04x}\\u{0xdc00 + (code & 0x3ff):04x}"
+    return f"\\u{code:04x}"
+
+
+def folded(text: str, stream) -> str:
+    """The text with its long lines folded between words, on a terminal only: who reads a pipe wants whole lines."""
+    if not _is_terminal(stream):
+        return text
+    import textwrap
+    width, lines = min(columns(stream), WIDEST), []
+    for line in text.split("\n"):
+        indent = line[:len(line) - len(line.lstrip())]
+        lines.append(line if len(line) <= width else textwrap.fill(
+            line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False))
+    return "\n".join(lines)
+
+
+def columns(stream=None) -> int:
+    """How wide the terminal behind a stream is; 80 where there is none. `COLUMNS` wins, as everywhere."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or NARROW
+    except (AttributeError, ValueError, OSError):       # closed, captured, or no terminal
+        return NARROW
+
+
+def _is_terminal(stream) -> bool:
+    return stream is not None and stream.isatty()

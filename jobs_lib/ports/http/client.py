@@ -1,0 +1,120 @@
+"""One POST: resolve, connect, secure, write, read, all before one deadline."""
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+from jobs_lib import __version__
+from jobs_lib.errors import JobsError
+
+from .connect import Deadline, Places, Trouble, connect, resolve, resolves, secure, spent, words
+from .message import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
+from .response import Reader, excerpt
+from .url import UrlError, parse
+
+WRITE = 65536
+AGENT = f"jobs-webhooks/{__version__}"
+
+
+class Poster:
+    """Sends for one run; may be used from several threads at once."""
+
+    def __init__(self, webhooks) -> None:
+        self.seconds = webhooks.timeout.total_seconds()
+        self.allowed = webhooks.allow_networks
+        self._ca_file, self._lock, self._places = webhooks.ca_file, threading.Lock(), Places()
+        self._context: Any = None
+        if self._ca_file:
+            self.context()              # a file that cannot be read is the operator's to see, not one endpoint's
+
+    def post(self, request: Request) -> Response:
+        """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that the system holds."""
+        try:
+            return self._post(request, Deadline(self.seconds))
+        except UrlError as error:
+            return Response(REFUSED, text=str(error), reached=None)
+        except ValueError as error:         # a header that would be two
+            return Response(UNSENDABLE, text=str(error), reached=None)
+        except Trouble as trouble:
+            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached, address=trouble.address)
+        except socket.timeout:
+            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+        except OSError as error:
+            ours = spent(error)
+            if ours:
+                return Response(ours.outcome, text=ours.text, reached=ours.reached)
+            return Response(FAILED, text=f"the connection broke ({words(error)})")
+
+    def resolves(self, name: str) -> bool:
+        """Whether a name server answers for this name of our own; takes `[webhooks] timeout` at most."""
+        return resolves(name, self.seconds)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def context(self):
+        """What verifies certificates; made once, at the first need, since it reads the system's authorities."""
+        import ssl
+        with self._lock:
+            if self._context is None:
+                try:
+                    context = ssl.create_default_context()
+                    if self._ca_file:
+                        context.load_verify_locations(self._ca_file)
+                except OSError as error:
+                    raise JobsError(f"[webhooks] ca_file = {self._ca_file}: {error.strerror or error}; expected "
+                                    "certificates in PEM") from None
+                self._context = context
+            return self._context
+
+    def _post(self, request: Request, deadline: Deadline) -> Response:
+        target = parse(request.url)
+        data = message(target, request)     # before anybody is asked for a name
+        addresses = resolve(target, self.allowed, deadline)
+        sock, address = connect(addresses, self.allowed, deadline, self._places)
+        try:
+            if target.secure:
+                sock = secure(sock, self.context(), target.host, deadline)
+            broken = _write(sock, data, deadline)
+            try:
+                answer = Reader(sock, deadline).answer()
+            except Trouble as trouble:
+                if broken and trouble.outcome == FAILED:
+                    raise Trouble(FAILED, broken) from None
+                raise
+        except Trouble as trouble:
+            trouble.address = address
+            raise
+        finally:
+            with contextlib.suppress(OSError):
+                sock.close()
+            self._places.give_back(address)
+        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(answer.body),
+                        address=address)
+
+
+def message(target, request: Request) -> bytes:
+    """The request as it goes over the wire. ValueError for a header that would be two."""
+    lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
+             *(f"{name}: {value}" for name, value in request.headers), f"Content-Length: {len(request.body)}",
+             "Accept: */*", "Connection: close"]
+    for line in lines:
+        if not (line.isascii() and line.isprintable()):
+            raise ValueError("a header of this delivery holds a control character, or one that is not ASCII")
+    return "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
+
+
+def _write(sock, data: bytes, deadline: Deadline) -> str:
+    """All of it. Who answers early and closes may be heard all the same: then why the writing ended."""
+    view = memoryview(data)
+    try:
+        while view:
+            sock.settimeout(deadline.left())
+            view = view[sock.send(view[:WRITE]):]
+    except socket.timeout:
+        raise Trouble(TIMEOUT, f"the request was not taken within {deadline.seconds:g} seconds") from None
+    except OSError as error:
+        return f"the connection broke ({words(error)})"
+    return ""

@@ -1,0 +1,43 @@
+"""Requests into files, for trying things out: each is taken, answered 200, and goes nowhere."""
+from __future__ import annotations
+
+import os
+import re
+
+from .message import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
+from .url import UrlError, parse
+
+
+class FilePoster:
+    """Writes into `[webhooks] outbox`, which it makes when it is missing."""
+
+    def __init__(self, webhooks) -> None:
+        self.folder, self.seconds = webhooks.outbox, webhooks.timeout.total_seconds()
+
+    def post(self, request: Request) -> Response:
+        """Keep one request, under the name of its item: the same again replaces it. No name is resolved."""
+        from .client import message
+        try:
+            data = message(parse(request.url), request)
+            os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
+            with open(os.path.join(self.folder, name), "wb", opener=_private) as file:
+                file.write(data)
+        except UrlError as error:
+            return Response(REFUSED, text=str(error), reached=None)
+        except ValueError as error:         # a header that would be two
+            return Response(UNSENDABLE, text=str(error), reached=None)
+        except OSError as error:
+            return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")
+        return Response(ANSWERED, 200, "", "written into a file, not sent")
+
+    def resolves(self, name: str) -> bool:
+        """No network is needed."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

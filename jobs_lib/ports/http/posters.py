@@ -1,0 +1,11 @@
+"""What sends requests: an HTTP client, or a folder in its place."""
+from __future__ import annotations
+
+
+def open_poster(webhooks):
+    """What sends as the `[webhooks]` section asks; JobsError if that cannot work."""
+    if webhooks.outbox:
+        from .outbox import FilePoster
+        return FilePoster(webhooks)
+    from .client import Poster
+    return Poster(webhooks)

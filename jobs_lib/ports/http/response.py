@@ -1,0 +1,121 @@
+"""Reading an HTTP/1.1 answer (RFC 9112) from somebody who may mean harm.
+
+`http.client` waits for ever for the end of a run of `100 Continue`, and takes a promised length at its word. Here
+each read gets what is left of one deadline, and all reads together get MOST bytes, whatever they are.
+"""
+from __future__ import annotations
+
+import re
+import socket
+from collections import namedtuple
+
+from .connect import Deadline, Trouble, words
+from .message import EXCERPT, FAILED, TIMEOUT
+
+MOST = 65536                # bytes that are read of one answer, head and body
+READ = 16384
+MAX_LINE = 8192
+MAX_INTERIM = 8             # answers such as `100 Continue` before the real one
+BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
+
+Answer = namedtuple("Answer", "status headers body")        # headers: {name in lower case: the first value}
+
+_STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |\Z)")
+_CHUNK = re.compile(rb"\s*([0-9A-Fa-f]{1,8})\s*(?:;|\Z)")
+
+
+class Reader:
+    """What comes in on one connection."""
+
+    def __init__(self, sock, deadline: Deadline) -> None:
+        self.sock, self.deadline, self.buffer, self.read, self.ended = sock, deadline, b"", 0, False
+
+    def answer(self) -> Answer:
+        """The whole answer. Trouble without a status; of a body that does not come to its end, what came of it."""
+        for _ in range(MAX_INTERIM + 1):
+            found = _STATUS.match(self._line())
+            if not found:
+                raise Trouble(FAILED, "the answer is not HTTP")
+            status, headers = int(found[1]), self._headers()
+            if status == 101:
+                raise Trouble(FAILED, "the answer is not HTTP")
+            if status >= 200:
+                return Answer(status, headers, self._body(status, headers))
+        raise Trouble(FAILED, "the answer never comes to its status")
+
+    def _headers(self) -> dict:
+        headers: dict = {}
+        while line := self._line():
+            name, colon, value = line.partition(b":")
+            if colon:
+                headers.setdefault(name.strip().lower().decode("latin-1"), value.strip().decode("latin-1"))
+        return headers
+
+    def _line(self) -> bytes:
+        while b"\n" not in self.buffer:
+            if len(self.buffer) > MAX_LINE:
+                raise Trouble(FAILED, "the answer has a line without an end")
+            if not self._fill():
+                text = "the answer is too long" if self.read >= MOST else "the connection ended before the answer did"
+                raise Trouble(FAILED, text)
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.rstrip(b"\r")
+
+    def _body(self, status: int, headers: dict) -> bytes:
+        """As much of the body as EXCERPT needs, and the rest only so far that the other side is not cut off."""
+        if status in (204, 304):
+            return b""
+        whole = self.deadline
+        try:
+            self.deadline = Deadline(min(BODY_SECONDS, whole.left()))
+            if headers.get("transfer-encoding", "").lower().endswith("chunked"):
+                return self._chunks()
+            length = headers.get("content-length", "")
+            return self._plain(int(length) if length.isascii() and length.isdecimal() and len(length) < 10 else MOST)
+        except Trouble:             # the status counts
+            return self.buffer[:EXCERPT]
+
+    def _plain(self, length: int) -> bytes:
+        while len(self.buffer) < min(length, MOST) and self._fill():
+            pass
+        return self.buffer[:min(length, EXCERPT)]
+
+    def _chunks(self) -> bytes:
+        body = b""
+        try:
+            while found := _CHUNK.match(self._line()):
+                size = int(found[1], 16)
+                if not size:
+                    break
+                while len(self.buffer) < size + 2 and self._fill():
+                    pass
+                body += self.buffer[:size]
+                self.buffer = self.buffer[size + 2:]
+        except Trouble:
+            body += self.buffer
+        return body[:EXCERPT]
+
+    def _fill(self) -> bool:
+        """Read on; False at the end, the other side's or ours."""
+        if self.ended or self.read >= MOST:
+            return False
+        try:
+            self.sock.settimeout(self.deadline.left())
+            data = self.sock.recv(min(READ, MOST - self.read))
+        except socket.timeout:      # TimeoutError only from Python 3.10 on
+            raise Trouble(TIMEOUT, f"no answer within {self.deadline.seconds:g} seconds") from None
+        except OSError as error:
+            if self.read:           # a TLS connection that is cut, or a reset behind a whole answer
+                data = b""
+            else:
+                raise Trouble(FAILED, f"the connection broke ({words(error)})") from None
+        self.read += len(data)
+        self.buffer += data
+        self.ended = not data
+        return not self.ended
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT bytes."""
+    text = " ".join("".join(char if char.isprintable() else " " for char in body.decode("utf-8", "replace")).split())
+    return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")

@@ -1,0 +1,1 @@
+"""Handing a message to a relay: values, then transports, then the factory."""

@@ -1,0 +1,86 @@
+"""The Maildir transport: each message becomes a file, to try things out without a relay.
+
+A message goes to `tmp/`, onto the disk, and by one rename to `new/`, under a name made from its item: a
+repeat after a crash replaces the file and never doubles it, and one that a mail reader has moved to `cur/`
+stays as it is. The envelope stands in two X-Envelope lines at the top.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+
+from jobs_lib.addresses import AddressError, check
+
+from .content import Unsendable, chunks, open_message
+from .message import FINAL, RELAY, SENT, Envelope, Message, Result
+from .replies import plain
+
+
+class MaildirTransport:
+    """Writes into `[mail] maildir`, which it makes when it is missing."""
+
+    def __init__(self, mail) -> None:
+        self.folder = mail.maildir
+        self.read: set | None = None     # names in cur/ without their flags, once looked up
+
+    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
+        """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
+        try:
+            sender = check(envelope.sender) if envelope.sender else ""
+            recipient = check(envelope.recipient)
+            file, _ = open_message(message)
+            with file:
+                return self._store(sender, recipient, message.head or b"", file, item_id)
+        except AddressError as error:
+            return Result(FINAL, None, "", plain(str(error)))
+        except Unsendable as error:
+            return Result(error.outcome, None, "", plain(error.text))
+        except OSError as error:
+            text = f"[mail] maildir = {self.folder}: {error.strerror or error}"
+            return Result(RELAY, None, "", plain(text))
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def _store(self, sender: str, recipient: str, head: bytes, file, item_id) -> Result:
+        if self.read is None:
+            self.read = self._prepare()
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", str(item_id)).lstrip(".") + ".jobs"
+        if name in self.read:
+            return Result(SENT, None, "", "stored before")
+        draft = os.path.join(self.folder, "tmp", name)
+        try:
+            with open(draft, "wb", opener=_private) as target:
+                target.write(f"X-Envelope-From: <{sender}>\r\nX-Envelope-To: <{recipient}>\r\n".encode())
+                target.write(head)
+                for chunk in chunks(file):
+                    target.write(chunk)
+                target.flush()
+                os.fsync(target.fileno())
+            os.replace(draft, os.path.join(self.folder, "new", name))
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(draft)
+            raise
+        _sync_folder(os.path.join(self.folder, "new"))
+        return Result(SENT, None, "", "stored")
+
+    def _prepare(self) -> set:
+        """Makes the folders, for us alone; the names of what a mail reader has taken already."""
+        for name in ("", "tmp", "new", "cur"):
+            os.makedirs(os.path.join(self.folder, name), mode=0o700, exist_ok=True)
+        return {name.partition(":")[0] for name in os.listdir(os.path.join(self.folder, "cur"))}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _sync_folder(path: str) -> None:
+    """Puts the new name itself onto the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

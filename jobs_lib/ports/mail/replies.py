@@ -1,0 +1,112 @@
+"""What a relay's reply means for one message, and its text made fit to store and show."""
+from __future__ import annotations
+
+import re
+from collections import namedtuple
+
+from jobs_lib.addresses import mask
+
+from .message import DENIED_PATTERNS, FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+
+MAX_TEXT = 512
+CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)
+NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
+BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delivered
+
+# Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870 6.1), a parameter
+# that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about the domain, which is ours.
+OF_THE_MESSAGE = (452, 500, 501, 552, 555)
+OF_THE_MESSAGE_ENHANCED = ("4.3.1", "5.2.3", "5.3.4", "5.5.4", "5.6.7")
+OF_THE_DOMAIN_ENHANCED = "5.1.8"
+
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
+
+
+Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
+
+
+class Lost(Exception):
+    """The connection broke, fell silent beyond its limit, or said what is no SMTP."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
+    """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it answered."""
+    code, enhanced, text = digest(reply)
+    kind = code // 100
+    if kind == 2 and phase == "dot":
+        outcome = SENT
+    elif kind in (4, 5) and (code in NOT_LET_IN or speaks_of(text, pause_patterns) or speaks_of(text, DENIED_PATTERNS)):
+        outcome = RELAY
+    elif code == CLOSING and phase == "MAIL":
+        outcome = RELAY                  # a new connection that is sent away before it named a recipient
+    elif kind in (4, 5) and phase == "MAIL" and sender and not _can_be_the_message(code, enhanced):
+        # every message bears a sender in our own domain: the domain is wrong, or the relay not set up for it
+        outcome = RELAY
+        said = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
+        text = plain(f"the relay refuses our sender <{mask(sender)}>: {said}")
+    elif kind == 5:
+        outcome = FINAL
+    elif kind == 4:
+        outcome = RETRY
+    else:
+        outcome = UNCERTAIN if phase == "dot" else RETRY
+        text = plain(f"unexpected answer to {phase}: {text}")
+    return Result(outcome, code, enhanced, text)
+
+
+def _can_be_the_message(code: int, enhanced: str) -> bool:
+    """Whether MAIL was refused for what this message is, and not for our sender."""
+    if enhanced == OF_THE_DOMAIN_ENHANCED:
+        return False
+    return code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED
+
+
+def judge_loss(lost: Lost, phase: str) -> Result:
+    """What a broken or silent connection means for the message in hand.
+
+    Before the content it is the relay's trouble and uses no attempt. A message that the relay falls silent at
+    each time is the caller's to see.
+    """
+    if phase == "dot":
+        outcome = UNCERTAIN
+    elif phase in BEGINNING:
+        outcome = LOST
+    else:
+        outcome = RETRY
+    where = {"dot": "after the final dot", "content": "while the content was sent"}.get(phase, f"at {phase}")
+    return Result(outcome, None, "", plain(f"{lost.text} {where}"))
+
+
+def judge_trouble(trouble) -> Result:
+    """The Result of a session that could not be opened."""
+    if trouble.reply is None:
+        return Result(RELAY, None, "", plain(trouble.text))
+    code, enhanced, text = digest(trouble.reply)
+    return Result(RELAY, code, enhanced, plain(f"{trouble.text}: {text}"))
+
+
+def speaks_of(text: str, patterns) -> bool:
+    """Whether one of the patterns, which are lower case, is in the text."""
+    lower = text.lower()
+    return any(pattern in lower for pattern in patterns)
+
+
+def digest(reply: Reply) -> tuple:
+    """(code, enhanced status code or "", the rest of the text made harmless) of a reply."""
+    lines = reply.text.decode("utf-8", "replace").split("\n")
+    match = _ENHANCED.match(lines[0])
+    enhanced = match[1] if match else ""
+    if enhanced:
+        # some repeat it on every line
+        lines = [line[len(enhanced):].lstrip() if line.startswith(enhanced) else line for line in lines]
+    return reply.code, enhanced, plain(" ".join(lines))
+
+
+def plain(text: str) -> str:
+    """At most 512 printable characters, never none; any other character becomes a question mark."""
+    shown = "".join(sign if sign.isprintable() else "?" for sign in text[:MAX_TEXT])
+    return shown.strip() or "(no text)"

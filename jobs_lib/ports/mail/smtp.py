@@ -1,0 +1,105 @@
+"""The SMTP transport: one message after another over one connection, and what came of each."""
+from __future__ import annotations
+
+import time
+
+from jobs_lib.addresses import AddressError, check
+
+from .content import Content, Unsendable
+from .message import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, RELAY, Envelope, Message, Result
+from .replies import Lost, judge, judge_loss, judge_trouble, plain
+from .smtp_exchange import Transaction, unsendable
+from .smtp_session import LIMITS, RelayTrouble, Session, open_session
+
+RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
+
+
+class SmtpTransport:
+    """Sends over one connection, made at the first message and again when it has broken."""
+
+    def __init__(self, mail, stop=None, limits=LIMITS) -> None:
+        self.mail = mail
+        self.stop = stop
+        self.limits = limits
+        self.session: Session | None = None
+        patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
+        self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
+
+    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
+        """One message to one recipient, whatever the relay does.
+
+        deadline: monotonic seconds. Every phase ends a margin before it, so that the result can still be stored.
+        """
+        deadline -= self.limits.margin
+        try:
+            sender = check(envelope.sender) if envelope.sender else ""
+            recipient = check(envelope.recipient)
+            with Content(message) as content:
+                return self._deliver(sender, recipient, content, deadline)
+        except AddressError as error:
+            return Result(FINAL, None, "", plain(str(error)))
+        except Unsendable as error:
+            return Result(error.outcome, None, "", plain(error.text))
+
+    def close(self) -> None:
+        """QUIT, politely and briefly; whatever comes of it changes nothing."""
+        session = self.session
+        if session is None:
+            return
+        try:
+            session.wire.total = time.monotonic() + self.limits.quit
+            session.wire.allow(self.limits.quit)
+            session.docmd("QUIT")
+        except Lost:
+            pass
+        finally:
+            self._drop()
+
+    def _drop(self) -> None:
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+    def _deliver(self, sender: str, recipient: str, content: Content, deadline: float) -> Result:
+        """Over the open session; once more over a new one when the open one turns out to be dead."""
+        session = self.session
+        if session is not None and session.wire.has_spoken():
+            self._drop()                  # it said goodbye meanwhile, or is out of step with us
+        elif session is not None:
+            result = self._try(session, sender, recipient, content, deadline, reused=True)
+            if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:
+                return result
+        if self.stop and self.stop():
+            return Result(LOST, None, "", "stopped before a connection was made")
+        if deadline <= time.monotonic():
+            return Result(LOST, None, "", "no time was left to make a connection")
+        try:
+            self.session = session = open_session(self.mail, self.limits, deadline)
+        except RelayTrouble as trouble:
+            return judge_trouble(trouble)
+        return self._try(session, sender, recipient, content, deadline, reused=False)
+
+    def _try(self, session: Session, sender: str, recipient: str, content: Content, deadline: float,
+             reused: bool) -> Result:
+        """The Result over this session; `lost` when the message had not begun and may try another."""
+        refusal = unsendable(session.esmtp_features, sender, recipient, content)
+        if refusal is not None:
+            return refusal
+        transaction = Transaction(session, self.limits, deadline, reused)
+        try:
+            reply = transaction.run(sender, recipient, content)
+        except Lost as lost:
+            self._drop()
+            return judge_loss(lost, transaction.phase)
+        except BaseException:
+            self._drop()                  # stopped in mid-command: the connection is out of step
+            raise
+        if session.spoilt:
+            self._drop()
+        result = judge(reply, transaction.phase, sender, self.pause_patterns)
+        if reused and transaction.phase == "MAIL" and result.outcome == RELAY:
+            # Perhaps only the end of the old connection, such as a limit of messages for each: a new one is asked
+            # before the relay is paused.
+            self._drop()
+            return result._replace(outcome=LOST)
+        return result

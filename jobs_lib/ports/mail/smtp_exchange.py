@@ -1,0 +1,142 @@
+"""One message over one session: MAIL, RCPT, DATA and the content, by hand, so that the phase is always known.
+
+Before DATA was accepted a lost connection proves that nothing was delivered; once the final dot is out nobody
+can tell. With PIPELINING (RFC 2920) the commands go in one write, which saves two round trips a message.
+"""
+from __future__ import annotations
+
+import time
+
+from .message import FINAL, Result
+from .replies import CLOSING, Lost, Reply
+
+
+def unsendable(features: dict, sender: str, recipient: str, content) -> Result | None:
+    """The final Result of a message that this relay cannot take, or None. features: of EHLO."""
+    limit = features.get("size", "").split(" ")[0]
+    if limit.isdecimal() and 0 < int(limit) < content.size:
+        text = f"the message has {content.size} octets, the relay takes at most {limit}"
+    elif content.eight_bit and "8bitmime" not in features:
+        text = "the message holds 8-bit data, the relay takes only 7-bit (no 8BITMIME)"
+    elif not (sender + recipient).isascii() and "smtputf8" not in features:
+        text = "the address is not ASCII, the relay takes only ASCII (no SMTPUTF8)"
+    else:
+        return None
+    return Result(FINAL, None, "", text)
+
+
+class Transaction:
+    """`run` gives the reply that decides; `phase` says what it answered, or where the connection was lost."""
+
+    def __init__(self, session, limits, deadline: float, reused: bool) -> None:
+        self.reused = reused
+        self.session = session
+        self.wire = session.wire
+        self.limits = limits
+        self.deadline = deadline
+        self.phase = "MAIL"
+        self.wire.total = deadline
+
+    def run(self, sender: str, recipient: str, content) -> Reply:
+        """Sends the message. Raises Lost, after which, as when it is `spoilt`, the session is of no use."""
+        refusal = self._begin(self._commands(sender, recipient, content))
+        reply = refusal or self._content(content)
+        accepted = self.phase == "dot" and reply.code // 100 == 2
+        self.session.needs_reset = not accepted
+        if not accepted and reply.code < 400:
+            self.session.spoilt = True         # neither yes nor no: out of step with us
+        return reply
+
+    def _commands(self, sender: str, recipient: str, content) -> list:
+        """(phase, line, seconds) of what goes before the content."""
+        features = self.session.esmtp_features
+        mail = f"MAIL FROM:<{sender}>"
+        if "size" in features:
+            mail += f" SIZE={content.size}"
+        if content.eight_bit:
+            mail += " BODY=8BITMIME"
+        if not (sender + recipient).isascii():
+            mail += " SMTPUTF8"
+        limits = self.limits
+        commands = [("MAIL", mail, limits.mail), ("RCPT", f"RCPT TO:<{recipient}>", limits.rcpt),
+                    ("DATA", "DATA", limits.data)]
+        if self.session.needs_reset:
+            # without it the next MAIL is "nested": the last message's refusal would become this one's
+            commands.insert(0, ("RSET", "RSET", limits.mail))
+        if self.reused:
+            phase, line, seconds = commands[0]
+            commands[0] = (phase, line, min(seconds, limits.again))
+        return commands
+
+    def _begin(self, commands: list) -> Reply | None:
+        """None when the relay waits for the content, else the first refusal."""
+        pipelining = "pipelining" in self.session.esmtp_features
+        refusal, accepted = None, set()
+        for number, (phase, line, seconds) in enumerate(commands):
+            try:
+                if refusal is None:
+                    self.phase = phase
+                if not pipelining:
+                    self._write(line, seconds)
+                elif number == 0:
+                    self._write("\r\n".join(line for _, line, _ in commands), seconds)
+                reply = self._answer(seconds)
+            except Lost:
+                if refusal is None:
+                    raise
+                self.session.spoilt = True         # the refusal stands, whatever became of the connection
+                return refusal
+            if (reply.code == 354) if phase == "DATA" else (reply.code // 100 == 2):
+                accepted.add(phase)
+            elif phase == "RSET":
+                raise Lost("the relay refused RSET")
+            else:
+                refusal = refusal or reply
+            if reply.code == CLOSING or (refusal and not pipelining):
+                return refusal
+        if refusal and "DATA" in accepted:
+            self._back_out("RCPT" in accepted)
+        return refusal
+
+    def _back_out(self, recipient_accepted: bool) -> None:
+        """The relay waits for content although it refused before (RFC 2920 3.1): a lone dot ends it.
+
+        With a recipient accepted the dot could deliver an empty message: then we hang up instead.
+        """
+        self.session.spoilt = recipient_accepted
+        if recipient_accepted:
+            return
+        try:
+            self._write(".", self.limits.data)
+            self._answer(self.limits.data)
+        except Lost:
+            self.session.spoilt = True
+
+    def _content(self, content) -> Reply:
+        self.phase = "content"
+        for block, is_last in content.blocks():
+            if self.wire.has_spoken():
+                # the relay will not wait for the rest: a refusal ahead of time, or the end
+                self.session.spoilt = True
+                return self._answer(self.limits.data)
+            if is_last and self._dot_seconds() <= 0:
+                raise Lost("no time is left for an answer to the final dot")
+            self.wire.allow(self.limits.block)
+            self.wire.write(block)
+        # only now: as long as a write fails, its end with the dot was never sent
+        self.phase = "dot"
+        return self._answer(self._dot_seconds())
+
+    def _dot_seconds(self) -> float:
+        return min(self.limits.dot, self.deadline - time.monotonic())
+
+    def _write(self, lines: str, seconds: float) -> None:
+        self.wire.allow(seconds)
+        self.wire.write(lines.encode() + b"\r\n")
+
+    def _answer(self, seconds: float) -> Reply:
+        self.wire.allow(seconds)
+        reply = self.wire.reply()
+        if reply.code == CLOSING:
+            self.session.spoilt = True
+        return reply

@@ -1,0 +1,13 @@
+"""Which store keeps archives: a folder, or a server that speaks FTP over TLS."""
+from __future__ import annotations
+
+from .base import parse_url
+
+
+def open_store(section, make: bool = False):
+    """The store that `[archive]` names. `make`: a folder that is not there may be made, since nothing is in it yet."""
+    if "://" in section.store:
+        from .ftps import FtpsStore
+        return FtpsStore(parse_url(section.store), section.ca_file)
+    from .folder import FolderStore
+    return FolderStore(section.store, make)

@@ -1,0 +1,95 @@
+"""Whether this user can use the files that the jobs need: one run as root leaves locks and logs that no other can open.
+
+`status`, `check_jobs`, `doctor` and `test` ask. Looked at are owner and permissions alone; nothing is written.
+"""
+from __future__ import annotations
+
+import os
+from collections import namedtuple
+
+from jobs_lib.errors import ConfigError
+from jobs_lib.folders import owner_words, user_name
+
+Unusable = namedtuple("Unusable", "option path what why fix")
+Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, all of them in words, why, and what to do."
+MOST = 500                  # entries of a folder that are looked at
+SHOWN = 3                   # paths named of each folder
+FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
+OURS = ("state_dir", "log_dir")         # all files in these are written by the jobs
+
+
+def unusable(config) -> list[str]:
+    """A sentence for each folder of which something cannot be used; none where all is well."""
+    return [f"{each.option}: {each.what} cannot be used: {each.why}: {each.fix}" for each in found(config)]
+
+
+def found(config) -> list[Unusable]:
+    """One for each folder of which something is wrong."""
+    answer = []
+    for section, option in FOLDERS:
+        try:
+            folder = getattr(config.section(section), option)
+        except (ConfigError, AttributeError):       # told elsewhere
+            continue
+        if not folder or not os.path.lexists(folder):
+            continue
+        name = f"[{section}] {option}"
+        if not os.path.isdir(folder):
+            answer.append(Unusable(name, folder, folder, "it is no folder", "name one"))
+        elif wrong := _wrong(folder, option):
+            answer.append(Unusable(name, wrong[0], _paths(wrong), *_cause(wrong[0], folder)))
+    return answer
+
+
+def _wrong(folder: str, option: str) -> list[str]:
+    """What of this folder cannot be used: itself, or files in it."""
+    owner = os.stat(folder).st_uid
+    if not _usable(folder):
+        return [folder]
+    if option not in OURS:
+        return []
+    inner = os.path.join(folder, "locks") if option == "state_dir" else ""
+    if inner and os.path.isdir(inner):
+        if not _usable(inner) or _left_by_root(os.stat(inner), owner):
+            return [inner]
+        return _files(folder, owner) + _files(inner, owner)
+    return _files(folder, owner)
+
+
+def _usable(folder: str) -> bool:
+    return os.access(folder, os.R_OK | os.W_OK | os.X_OK)
+
+
+def _files(folder: str, owner: int) -> list[str]:
+    wrong = []
+    with os.scandir(folder) as entries:
+        for number, entry in enumerate(entries):
+            if number == MOST:
+                break
+            try:
+                if entry.is_file(follow_symlinks=False) and (
+                        not os.access(entry.path, os.R_OK | os.W_OK)
+                        or _left_by_root(entry.stat(follow_symlinks=False), owner)):
+                    wrong.append(entry.path)
+            except OSError:                         # it has just been removed
+                continue
+    return sorted(wrong)
+
+
+def _left_by_root(status, owner: int) -> bool:
+    """Root may use everything; what root left in the folder of another user, that one cannot."""
+    return os.geteuid() == 0 and owner != 0 and status.st_uid != owner and not status.st_mode & 0o022
+
+
+def _paths(wrong: list[str]) -> str:
+    return ", ".join(wrong[:SHOWN]) + (f" and {len(wrong) - SHOWN} more" if wrong[SHOWN:] else "")
+
+
+def _cause(path: str, folder: str) -> tuple[str, str]:
+    """(why, what to do)."""
+    if not os.access(path, os.R_OK | os.W_OK):
+        why, _, fix = owner_words(path).partition(": ")
+        return why, fix
+    owner, runs = user_name(os.stat(path).st_uid), user_name(os.stat(folder).st_uid)
+    return (f"{path} belongs to {owner}, and {folder} to {runs}",
+            f"run the jobs always as {runs}, and `chown -R {runs} {folder}` as root")

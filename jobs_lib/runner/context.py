@@ -1,0 +1,220 @@
+"""What a job may touch. Time, sleep and the outside world are given to it, never taken."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib.errors import ReadOnly
+
+from . import history
+from .journal import Journal
+from .limits import resident_bytes
+
+PROGRESS_SECONDS = 2.0
+MB = 1024 ** 2
+
+
+def derived(key: str, label: str) -> bytes:
+    """The key for one purpose, from the installation's."""
+    import hmac
+    return hmac.digest(key.encode(), label.encode(), "sha256")
+
+
+class Context:
+    """One run, as its job sees it.
+
+    now       aware UTC datetime, fixed for the run       clock()   the same plus the time that has passed
+    options   the job's own options                       section() a shared section's
+    db        the database                                 mail()    a transport, opened on first touch
+    http()    what sends requests, likewise                dns()     a resolver
+    counts    what was done; count() adds to it            limit     at most so many items, or None
+    log       events of this run; in a transaction both counts and events wait for its commit (runner/journal.py)
+    dry_run   select and count, change nothing             show()    a sample of what a dry run found
+    shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
+    may_expire()  whether anything may be deleted, expired or given up by its age: asked just before that is done
+    """
+
+    def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation,
+                 shard=(0, 1), doubt: str | None = None) -> None:
+        self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
+        self.options = config.job(job)
+        self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
+        self.log = self._journal = db.journal = Journal(log)
+        self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
+        self._config, self._ports, self._stops, self._console = config, ports, stops, console
+        self._transport = self._poster = None
+        self._key: str | None = None
+        self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
+        self.defects: dict = {}                                 # {item: what it met}, in order
+        self.progressed: dict = {}                              # the last report
+        self.clock_in_doubt = doubt                             # why, in a sentence; None: the clock is trusted
+        self.suspended: str | None = None                       # the same, once something was left for it
+        self._first: tuple | None = None                        # (when, done) of the first report of this count
+
+    @property
+    def counts(self) -> dict:
+        """What the run tells of, whether it ends well or not: `counts["sent"] += 1`. A transaction that is rolled
+        back takes back what was counted in it."""
+        return self._journal.counts
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Count so many more under this name."""
+        self.counts[name] = self.counts.get(name, 0) + number
+
+    def defect(self, error: BaseException, item: str) -> None:
+        """An item met an exception that nothing here expects: it is logged with its place and counted, the others go
+        on, and the run ends as `failed`. `item` names it: "forward 17". Not for what an item's own data may do."""
+        if item in self.defects:                    # met again, in a batch that was tried again
+            return
+        from jobs_lib import defects
+        from jobs_lib.config.secrets import secrets
+
+        self.defects[item] = f"{type(error).__name__} in {defects.place(error)}"
+        hidden = secrets(self._config)
+        self._journal.at_once("defects", "exception", item=defects.masked(item, hidden),
+                              traceback=defects.trace(error, hidden))
+
+    def section(self, name: str):
+        """A shared section's values, such as `ctx.section("mail").host`."""
+        return self._config.section(name)
+
+    def reader(self):
+        """A second connection that only reads; who asks for it closes it."""
+        db = self._ports.connect(readonly=True)
+        db.left = self.db.left
+        return db
+
+    def options_of(self, job: str):
+        """Another job's options, for a rule that two jobs have to agree on."""
+        return self._config.job_named(job)
+
+    @property
+    def config(self):
+        """The whole configuration, for who looks at everything."""
+        return self._config
+
+    def secret(self, label: str) -> bytes:
+        """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
+        if self._key is None:               # asked for each account and each notice, and read once
+            from jobs_lib.folders import secret_key
+            core = self.section("core")
+            self._key = secret_key(core.state_dir, core.secret_key, make=not self.dry_run)
+        return derived(self._key, label)
+
+    def mail(self):
+        """The mail transport, opened at the first call, one for the run. A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for mail")
+        if self._transport is None:
+            self._transport = self._ports.mail(self.section("mail"))
+        return self._transport
+
+    def http(self):
+        """What sends requests, made at the first call, one for the run. A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for HTTP")
+        if self._poster is None:
+            self._poster = self._ports.http(self.section("webhooks"))
+        return self._poster
+
+    def trusted_http(self):
+        """The same for URLs that the operator has chosen: they may lead to any address, this host included."""
+        if self.dry_run:
+            raise ReadOnly("a dry run opens no connection for HTTP")
+        from jobs_lib.ports.http.message import trusted
+        return self._ports.http(trusted(self.section("webhooks"), self.section("alerts").timeout))
+
+    def dns(self):
+        """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
+        if self.dry_run:
+            raise ReadOnly("a dry run asks no name server")
+        return self._ports.dns(self.section("dns"))
+
+    def clock(self):
+        """The present second: attempts and limits count from here, not from the run's start."""
+        return self.now + timedelta(seconds=int(self._ports.monotonic() - self._stops.started))
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that nobody sets; deadlines are given in it."""
+        return self._ports.monotonic()
+
+    @property
+    def hard_limit(self) -> float:
+        """When the run is ended at the latest, on the clock of `monotonic()`."""
+        return self._stops.hard
+
+    def seconds_left(self) -> float:
+        """Until the budget is spent."""
+        return self._stops.soft - self._ports.monotonic()
+
+    def should_stop(self) -> bool:
+        """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`."""
+        return self._stops.asked() is not None
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
+        return self._stops.asked()
+
+    def may_expire(self) -> bool:
+        """Whether what is past its time may be deleted, expired or given up. Not while the clock is in doubt
+        (runner/clock_doubt.py): what does not depend on it goes on, and the run ends as `partial` and says why."""
+        self.suspended = self.clock_in_doubt
+        return self.clock_in_doubt is None
+
+    def stop(self, reason: str) -> None:
+        """End the run as `partial` for a reason of the job's own; the next run goes on."""
+        self._stops.because(reason)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""
+        until = min(self._ports.monotonic() + seconds, self._stops.soft)
+        while not self.should_stop() and (left := until - self._ports.monotonic()) > 0:
+            self._ports.sleep(min(left, 0.5))
+
+    def wait(self, seconds: float) -> None:
+        """Wait, whatever asks the run to stop: for what has to be stored before it may."""
+        self._ports.sleep(seconds)
+
+    def progress(self, done: int, total: int | None = None, **more) -> None:
+        """Report how far the run is: on a terminal at once, into its row every few seconds.
+
+        With a total, it tells the items a second and the seconds left, too; `rate=` is the job's own figure.
+        """
+        now = self._ports.monotonic()
+        pace = {**self._pace(now, done, total, more.pop("rate", None)), **more}
+        self.progressed = {"done": done, **({"total": total} if total is not None else {}), **pace}
+        self._console.progress(self.job.name, done, total, pace.get("rate"), pace.get("seconds_left"))
+        if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
+            self._beaten = now
+            history.beat(self.db, self.run_id, self.clock(),
+                         {**self.progressed, history.MEMORY: resident_bytes() // MB})
+
+    def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
+        """`rate` and `seconds_left`, as far as they can be told."""
+        if total is None:
+            self._first = None
+            return {} if rate is None else {"rate": rate}
+        if self._first is None or done < self._first[1]:
+            self._first = (now, done)
+        began, before = self._first
+        if rate is None and now - began >= 1.0:
+            rate = (done - before) / (now - began)
+            rate = int(rate) if rate >= 10 else round(rate, 1)
+        if not rate:
+            return {}
+        return {"rate": rate, **({"seconds_left": int((total - done) / rate) + 1} if done < total else {})}
+
+    def show(self, title: str, rows: list[dict], note: str = "") -> None:
+        """In a dry run: what a step would do, with a sample of rows. Only the job's declared columns are shown,
+        addresses masked, and never a secret or a content (masking.py)."""
+        from jobs_lib.masking import sample, text
+
+        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows], text(note))
+
+    def close(self) -> None:
+        """Give back what was opened."""
+        self._journal.close()
+        self.db.journal = None
+        for opened in (self._transport, self._poster):
+            if opened is not None:
+                opened.close()

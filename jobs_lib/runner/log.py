@@ -1,0 +1,126 @@
+"""The log: one file of JSON lines a job, a line an event.
+
+Written by our own few lines, since importing `logging` costs as much as starting Python. A line is one
+`write` to a file opened for appending, so lines of several processes never mix. A log that cannot be
+written never stops a job: that is said once on stderr, with what went wrong in that run, and remembered
+(runner/standing.py), so that the next one does not say it again; the rest is dropped, since cron would mail it.
+"""
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import sys
+
+from jobs_lib import clock
+from jobs_lib.folders import open_own, private
+
+
+class Log:
+    """Events of one job's run. `fields` are on every line (job, run_id). `incident` remembers that none can be written;
+    `silent`: nothing is printed then, and `broken` alone tells."""
+
+    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now, incident=None,
+                 silent: bool = False, **fields) -> None:
+        self.path, self._size, self._files = os.path.join(folder, name + ".log"), size, files
+        self._now, self._fields, self._file, self.broken = now, fields, -1, False
+        self._incident, self._silent = incident, silent
+
+    def event(self, event: str, level: str = "info", **fields) -> None:
+        """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
+        line = json.dumps({"time": clock.text(self._now()), "level": level, "event": event,
+                           **self._fields, **fields}, default=str) + "\n"
+        data = line.encode("ascii")             # the rest is escaped: no control character reaches a terminal
+        try:
+            self._open()
+            self._write(data)
+        except OSError as error:
+            if self._silent:
+                self.broken = True
+                return
+            if not self.broken:
+                self.broken = True
+                self._silent = not self._say(f"the log {self.path} cannot be written ({error.strerror}): only what "
+                                             "went wrong is shown here")
+            if level != "info" and not self._silent:
+                sys.stderr.write(line)
+
+    def _say(self, words: str) -> bool:
+        """Say it on stderr, unless an earlier run has. Whether it was said."""
+        incident = self._incident
+        if incident is not None:
+            incident.begin(self._now(), words)
+            if not incident.due("said", self._now(), None):
+                return False
+            incident.note("said", self._now())
+        print(words, file=sys.stderr)
+        return True
+
+    def warning(self, event: str, **fields) -> None:
+        """An event that the operator should see."""
+        self.event(event, "warning", **fields)
+
+    def error(self, event: str, **fields) -> None:
+        """An event that went wrong."""
+        self.event(event, "error", **fields)
+
+    def lines(self, most: int) -> list[str]:
+        """This run's own among the last `most` bytes of the file."""
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(max(0, os.stat(self.path).st_size - most))
+                found = file.read(most).decode("ascii", "replace").splitlines()
+        except OSError:
+            return []
+        return [line for line in found if f'"run_id": "{self._fields.get("run_id")}"' in line and line[0] == "{"]
+
+    def close(self) -> None:
+        """Close the file; the next event opens it again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def _write(self, data: bytes) -> None:
+        """All of it or nothing: on a full disk a part may be taken, and would spoil the line that follows."""
+        written = os.write(self._file, data)
+        if written < len(data):
+            end = os.lseek(self._file, 0, os.SEEK_CUR)
+            if os.fstat(self._file).st_size == end:          # nobody has written behind it
+                os.ftruncate(self._file, end - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _open(self) -> None:
+        """Open the file at its path, anew when another process has rotated it, and rotate a full one."""
+        if self._file >= 0:
+            mine, there = os.fstat(self._file), _stat(self.path)
+            if there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev) and there.st_size < self._size:
+                return
+            self.close()
+        there = _stat(self.path)
+        if there is None:
+            private(os.path.dirname(self.path))
+        elif there.st_size >= self._size:
+            self._rotate()
+        self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+    def _rotate(self) -> None:
+        lock = open_own(os.path.join(os.path.dirname(self.path), ".rotate.lock"), os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            there = _stat(self.path)
+            if there and there.st_size >= self._size:        # not done by another meanwhile
+                for number in range(self._files - 1, 0, -1):
+                    older = f"{self.path}.{number}"
+                    if _stat(older):
+                        os.replace(older, f"{self.path}.{number + 1}")
+                os.replace(self.path, f"{self.path}.1")
+        finally:
+            os.close(lock)
+
+
+def _stat(path: str):
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,59 @@
+"""The outside world of one process: clock, database, mail, HTTP. Built by the command line, given to all below."""
+from __future__ import annotations
+
+import time
+
+from jobs_lib import clock
+
+
+class Ports:
+    """Real ports for a configuration; connections are made when first asked for."""
+
+    def __init__(self, config) -> None:
+        self._config = config
+        self._database = None
+        self.now, self.monotonic, self.sleep, self.boot = clock.now, time.monotonic, time.sleep, clock.boot
+
+    def database(self, readonly: bool = False):
+        """The one connection of this process; a read-only one is made anew at each call."""
+        if readonly:
+            return self.connect(readonly=True)
+        if self._database is None:
+            self._database = self.connect()
+        return self._database
+
+    def lock_database(self):
+        """A connection of its own, whose end is the lock's end."""
+        return self.connect()
+
+    def connect(self, **how):
+        """A new connection to the configured database."""
+        from jobs_lib.database.connection import connect
+        core = self._config.section("core")
+        return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
+                       columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how)
+
+    def _secrets(self) -> list[str]:
+        from jobs_lib.config.secrets import secrets
+        return secrets(self._config)
+
+    def mail(self, section):
+        """A mail transport as `[mail]` asks for it."""
+        from jobs_lib.ports.mail.transports import open_transport
+        return open_transport(section)
+
+    def http(self, section):
+        """What sends requests, as `[webhooks]` asks for it."""
+        from jobs_lib.ports.http.posters import open_poster
+        return open_poster(section)
+
+    def dns(self, section):
+        """A resolver as `[dns]` asks for it."""
+        from jobs_lib.ports.dns import open_resolver
+        return open_resolver(section)
+
+    def close(self) -> None:
+        """End what was opened."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None

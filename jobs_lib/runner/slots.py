@@ -1,0 +1,188 @@
+"""Which jobs are due: their latest slot has no run yet, or has one that is to be carried on.
+
+Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or ticks
+rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its imports few.
+"""
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+
+from jobs_lib import clock, schedule, shards
+from jobs_lib.database import stored
+from jobs_lib.errors import ConfigError, NoAccess
+from jobs_lib.job import LAST, PRIORITIES
+
+Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
+Due.__doc__ = """A due job: its slot, and `scheduled` or `continue` (then without a slot of its own).
+
+late  since how long it could have run: from the first slot that it missed, so that it grows while others go first
+cut   whether its last run ended before its work did: it will need all the time that it gets
+"""
+
+UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
+RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
+DOUBT_PAUSE = timedelta(minutes=15)     # before a run that found the clock in doubt is carried on
+SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
+OFF = "9999-12-31 00:00:00"     # `due_after` while `enabled = no`: to be switched on again fires nothing old
+
+
+def latest_slot(config, job, now):
+    """The latest slot of the job's schedule at `now`, as aware UTC."""
+    return schedule.previous(config.job(job).schedule, now, _zone(config))
+
+
+def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due], list[str]]:
+    """(the due jobs in the order to start them, what is wrong in the sections of others).
+
+    `is_dead(job, row)` tells whether the process behind a `running` row is gone. `budget`: seconds for all of them.
+    """
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+    slots, problems = [], []
+    for job in jobs:
+        try:
+            if counts(config, job, db, now, states.get(job.name)):
+                slot = latest_slot(config, job, now)
+                slots += [(part, slot) for part in shards.parts(job, config.shards(job))]
+        except ConfigError as error:            # one job's mistake stops no other
+            problems += error.problems
+    slots = [(job, slot) for job, slot in slots
+             if not is_early(config.job(job).schedule, slot, states[shards.whole(job.name)]["due_after"], now,
+                             _zone(config))]
+    first = _first_runs(db, slots)
+    found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
+    return _ordered(config, db, now, found, states, budget) if found else [], problems
+
+
+def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
+    """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it began with."""
+    if first is None:
+        return Due(job, slot, "scheduled")
+    if first["status"] == "ok":
+        return None
+    later = db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE job = :job AND id > :id"
+                     " AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id",
+                     job=job.name, id=first["id"])
+    runs = [first, *later]
+    last = runs[-1]
+    goes_on = ((last["status"] in UNFINISHED and not _rests(last, now))
+               or (last["status"] == "running" and is_dead(job, last)))
+    if last["status"] == "failed":
+        failures = sum(run["status"] == "failed" for run in runs)
+        goes_on = (failures <= len(RETRIES)
+                   and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
+    return Due(job, slot, "continue") if goes_on else None
+
+
+def _rests(run: dict, now) -> bool:
+    """Whether it had found the clock in doubt just now: the next tick would find the same."""
+    ended = stored.time(run["finished_at"])
+    return ((run["stop_reason"] or "").startswith(clock.IN_DOUBT) and ended is not None
+            and ended <= now < ended + DOUBT_PAUSE)
+
+
+def dead(core, ports):
+    """is_dead(job, row) for `find`: asks the job's lock."""
+    def is_dead(job, row) -> bool:
+        from jobs_lib import folders
+
+        from . import history, locks
+        lock = locks.lock_for(job.name, core, ports.lock_database)
+        try:
+            return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
+        except (NoAccess, OSError):     # whether it is dead is not known; the run itself says what is wrong
+            return False
+    return is_dead
+
+
+def of_slot(job, slot, db, now, is_dead) -> Due | None:
+    """`judge` for one slot alone, whatever its run may be."""
+    return judge(job, slot, db, now, _first_runs(db, [(job, slot)]).get(job.name), is_dead)
+
+
+def first_seen(db, job: str, now) -> None:
+    """A job that came with a new version of the bundle: nothing older than this moment is due."""
+    db.upsert("job_state", {"job": job}, {"due_after": now})
+
+
+COLUMNS = "id, job, status, stop_reason, started_at, finished_at, installation, lock_name, heartbeat_at, lease_until"
+
+
+def _first_runs(db, slots: list) -> dict[str, dict]:
+    """{job: the run that its slot began with}, in one query for all of them."""
+    if not slots:
+        return {}
+    either = " OR ".join(f"(job = :job{at} AND slot = :slot{at})" for at in range(len(slots)))
+    values = {f"job{at}": job.name for at, (job, _) in enumerate(slots)}
+    values.update({f"slot{at}": slot for at, (_, slot) in enumerate(slots)})
+    return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE {either}", **values)}
+
+
+def counts(config, job, db, now, state: dict | None) -> bool:
+    """Whether the job's slots count at all: it is known, enabled and not paused. `state`: its row of `job_state`.
+
+    One that was just switched on begins with its next slot, or with the present minute's: cron has come for that one,
+    and the next may be a day away.
+    """
+    enabled, paused = config.job(job).enabled, state is not None and state["paused_at"]
+    if paused:
+        return False
+    if not enabled:
+        if state is None or state["due_after"] != OFF:
+            db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
+        return False
+    if state is None:
+        first_seen(db, job.name, now)
+        return False
+    if state["due_after"] == OFF:
+        slot = latest_slot(config, job, now)
+        after = slot - SECOND if now - slot < MINUTE else now
+        db.upsert("job_state", {"job": job.name}, {"due_after": after})
+        state["due_after"] = clock.text(after)
+    return True
+
+
+def is_early(when, slot, due_after: str | None, now, zone) -> bool:
+    """Whether the slot is from before the job's slots count. A `due_after` beyond the next slot was written by a clock
+    that was wrong, and counts as not set."""
+    after = stored.time(due_after)
+    if after is None or slot > after:
+        return due_after == OFF
+    return after <= now or after <= schedule.following(when, now, zone)
+
+
+def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
+    """Urgent ones first, where the budget leaves others enough; then those that got no turn in the last tick, by
+    lateness; then by priority and lateness. One that hung or died last time goes after all others, once."""
+    from . import shares
+
+    waited = shares.waiting(db)
+    roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
+    pairs = []
+    for due in found:
+        last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+                      " ORDER BY id DESC LIMIT 1", job=due.job.name)
+        died = last is not None and last["status"] in ("timeout", "vanished", "running")
+        due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]),
+                           cut=died or (last is not None and last["stop_reason"] == "budget"))
+        waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
+        pairs.append(((priority == LAST, died and not waits, not (roomy and priority == shares.URGENT), not waits,
+                       -due.late if waits else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
+    return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
+
+
+def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
+    """Since how long the job could have run. The latest slot alone would never be later than the schedule's step."""
+    if due.trigger == "continue" and last:
+        return now - (stored.time(last["started_at"]) or now)
+    return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after, _zone(config))
+
+
+def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
+    """The first slot since the last run's start that was not started; `slot` is the latest."""
+    since = max(filter(None, (stored.time(last and last["started_at"]), stored.time(due_after))), default=None)
+    return min(schedule.following(when, since, zone), slot) if since else slot
+
+
+def _zone(config):
+    return schedule.zone(config.section("core").timezone)

@@ -1,6 +1,0 @@
-"""The tables of the database, and the steps that make them. Here only their names, which each run needs."""
-from __future__ import annotations
-
-from . import app_tables, own_tables
-
-NAMES = {**app_tables.TABLES, **own_tables.TABLES}       # name -> its description, for schema/tables.py

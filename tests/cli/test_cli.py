@@ -1,0 +1,312 @@
+"""The command line: help worth reading, the nearest name for a wrong one, exit codes, an upload as FTP makes it."""
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from jobs_lib import catalogue, commands
+from jobs_lib.config.settings import JOB_OPTIONS, job_options
+from jobs_lib.launch import by_hand
+from tests.support.line import ROOT, Line
+
+COMMANDS = commands.names()
+JOBS = catalogue.names()
+JOBS_PY = shlex.join([sys.executable, str(ROOT / "jobs.py")])
+
+
+# Help
+
+def test_the_overview_shows_every_job_and_command(line):
+    out = line("--help").out
+    assert line().out == line("help").out == line("-h").out == out
+    for name in [*COMMANDS, *JOBS]:
+        assert re.search(rf"^  {name}  +\w", out, re.M), name
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
+def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, name):
+    line = Line(tmp_path)
+    line.ini("[core]\nbudget = never\n[nonsense]\n")
+    answer = line(name, "--help")
+    assert answer.code == 0, answer
+    assert answer.err == ""
+    assert answer.out.startswith(f"usage: jobs.py {name} ")
+    module = catalogue.load(name) if name in JOBS else commands.load(name)
+    doc = module.doc if name in JOBS else module.__doc__
+    assert doc.strip().partition("\n")[0] in " ".join(answer.out.split())
+    assert line("help", name).out == answer.out
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(line, name):
+    job, out = catalogue.load(name), line(name, "--help").out
+    assert f"({job.schedule})" in out
+    for option in job.options.values():
+        assert option.meaning in " ".join(out.split())
+    for option_name, option in job.options.items():
+        assert f"  {option_name} = {option.default}\n" in out
+
+
+@pytest.mark.parametrize("words", [[], *([name, "--help"] for name in [*COMMANDS, *JOBS]), ["config", "show"],
+                                   ["crontab", "--help"], ["list"], ["retry_forwards", "--limt", "5"],
+                                   ["config", "check"]], ids=" ".join)
+def test_what_a_terminal_shows_fits_80_columns(line, words):
+    too_long = [text for text in line.on_terminal(*words) if len(text) > 80]
+    assert [text for text in too_long if " " in text.strip()] == []          # a path alone is never broken
+
+
+def test_version(line):
+    assert re.fullmatch(r"jobs\.py \d+\.\d+\.\d+, Python 3\.\d+\.\d+\S*\n", line("--version").out)
+
+
+# Wrong words
+
+@pytest.mark.parametrize("words, said", [
+    (["retry_forward"], "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?"),
+    (["retry"], "there is no job or command 'retry'; did you mean 'retry_forwards' or 'retry_webhooks'?"),
+    (["retry-forwards"], "there is no job or command 'retry-forwards'; did you mean 'retry_forwards'?"),
+    (["run_due"], "there is no job or command 'run_due'; did you mean 'run-due'?"),
+    (["hsitory"], "there is no job or command 'hsitory'; did you mean 'history'?"),
+    (["xyzzy"], "there is no job or command 'xyzzy' (`jobs.py --help` shows them)"),
+    (["--jsno", "list"], "--jsno: expected a job or a command first"),
+    (["history", "retry_forwrds"], "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?"),
+    (["pause", "retry_forwrds"], "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?"),
+    (["pause"], "pause: the following arguments are required: JOB"),
+    (["retry_forwards", "--dry-rnu"], "retry_forwards: --dry-rnu: there is no such option; did you mean '--dry-run'?"),
+    (["retry_forwards", "--dry"], "retry_forwards: --dry: there is no such option; did you mean '--dry-run'?"),
+    (["history", "--limt=5"], "history: --limt: there is no such option; did you mean '--limit'?"),
+    (["retry_forwards", "now"], "retry_forwards: unexpected argument 'now'"),
+    (["retry_forwards", "--limit", "0"], "argument --limit: expected a whole number above 0, not '0'"),
+    (["retry_forwards", "--set", "dleays=1h"], "[retry_forwards] has no such option; did you mean 'delays'?"),
+    (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),
+    (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
+    (["crontab", "--style", "perjob"], "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
+    (["replay", "forwards", "1"], "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
+    (["list", "--config"], "--config: expected a file after it"),
+], ids=" ".join)
+def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):
+    line = Line(tmp_path)
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    line("migrate")
+    answer = line(*words)
+    assert answer.code == 2, answer
+    assert said in answer.err
+    assert answer.err.startswith("jobs.py: ")
+    assert answer.err.count("\n") == 1
+    assert answer.out == ""
+
+
+ODD = (" ", "-", "x" * 10_000, "--=", "\udcff")
+OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["crontab", "--style"], ["config", "show"],
+              ["replay", "forward"], ["test", "retry_forwards", "--sandbox", "--max-size"],
+              ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
+
+
+def refused(line, words) -> None:
+    answer = line(*words)
+    assert answer.code in (1, 2, 78), words
+    assert "Traceback" not in answer.err
+    assert answer.err.count("\n") == 1
+    assert len(answer.err) < 1000
+    assert answer.out == ""
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "retry_forwards"])
+def test_an_empty_word_is_refused_in_a_sentence(tmp_path, name):     # R63
+    line = Line(tmp_path)
+    for words in ([name, ""], [name, " ", "--json"]):
+        refused(line, words)
+
+
+@pytest.mark.slow                   # a process for each
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:5]))
+def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
+    line = Line(tmp_path)
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    line("migrate")
+    refused(line, ["--config", odd, "list"])
+    for words in ([], *([name] for name in JOBS[:1] + COMMANDS), *OF_OPTIONS):
+        if words != ["report", "--output"] or odd == " ":           # the name of a file may be anything
+            refused(line, [*words, odd])
+
+
+# Which configuration
+
+def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
+    path = Line(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
+    other = Line(tmp_path / "other")
+    other.folder.mkdir()
+    for words in (["--config", str(path), "config", "show", "core"], ["config", "show", "core", f"--config={path}"],
+                  ["config", "--config", str(path), "show", "core"]):
+        assert "timezone = Europe/Berlin" in other(*words).out
+    assert "timezone = Europe/Berlin" in other("config", "show", "core", JOBS_CONFIG=str(path)).out
+
+
+@pytest.mark.parametrize("words", [["run-due"], ["list"], ["config", "check"]], ids=" ".join)
+def test_a_configuration_that_is_not_there_is_told(tmp_path, words):
+    answer = Line(tmp_path)("--config", "none.ini", *words)
+    assert answer.code == 78
+    assert answer.err == "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n"
+
+
+@pytest.mark.parametrize("words", [["run-due"], ["retry_forwards"], ["retry_forwards", "--dry-run"], ["list"],
+                                   ["history"], ["crontab"], ["migrate"]], ids=" ".join)
+def test_a_broken_core_stops_everything_with_all_its_problems(line, words):      # R63
+    path = line.ini("[core]\nbudget = long\nlock = none\n[nonsense]\n")
+    answer = line(*words)
+    assert answer.code == 78
+    assert answer.err.splitlines()[0] == "jobs.py: 3 problems in the configuration:"
+    for part in ("[nonsense]: there is no such section", "[core] budget = 'long'", "[core] lock = 'none'"):
+        assert part in answer.err
+    assert str(path) in answer.err
+
+
+def test_a_run_tells_what_is_wrong_in_all_its_sections_at_once(line):       # R63
+    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nmax_hops = z\n[purge_failed_emails]\nkeep = q\n")
+    answer = line("retry_forwards")
+    assert answer.code == 78
+    assert len(answer.err.splitlines()) == 4
+    assert "keep" not in answer.err             # another job's mistake
+
+
+def test_a_crontab_line_is_read_as_argparse_would_read_it():
+    parser = argparse.ArgumentParser()
+    by_hand.arguments(parser)
+    assert vars(parser.parse_args(["--scheduled"])) == by_hand.SCHEDULED
+
+
+# A shell, cron, and what stands in between
+
+def test_a_reader_that_stops_early_is_no_error(line):
+    run = subprocess.run(f"{JOBS_PY} config example | head -n 1", shell=True,
+                         capture_output=True, text=True, cwd=line.folder)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.startswith("# ")
+
+
+def test_a_terminal_that_has_no_such_letters_is_no_error(line):
+    line.ini("[mail]\nusername = m\u00fcller\n")
+    answer = line("config", "show", "mail", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert answer.code == 0
+    assert "username = m\\xfcller" in answer.out
+
+
+def test_closed_streams_are_no_error(tmp_path):
+    line = Line(tmp_path)
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    line("migrate")
+    run = subprocess.run(f"{JOBS_PY} --config config.ini run-due >&- 2>&-", shell=True,
+                         cwd=tmp_path)
+    assert run.returncode == 0
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(line):
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\nstate_dir = /proc/none/state\n")
+    answer = line("migrate")
+    assert answer.code == 1
+    assert answer.err == "jobs.py: /proc/none: No such file or directory\n"
+
+
+# An upload
+
+@pytest.fixture
+def upload(tmp_path):
+    """The bundle as FTP in text mode leaves it: Windows line ends in every file, no run bits, beside its data."""
+    home = tmp_path / "upload"
+    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "jobs.py", home)
+    (home / "config.ini").write_text("[core]\ndatabase = sqlite:///var/jobs.db\n[mail]\ntransport = maildir\n")
+    (home / ".env").write_text("JOBS_MAIL_DOMAIN='service.example'\n")
+    for path in home.rglob("*"):
+        if path.is_file() and path.suffix != ".eml":
+            path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
+            path.chmod(0o644)
+    return Line(home, home / "jobs.py")
+
+
+def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        # R65
+    assert upload("migrate").out.endswith("the schema is up to date\n")
+    assert upload("config", "check").code == 0
+    assert "domain = service.example" in upload("config", "show", "mail").out
+    assert upload("run-due") == (0, "", "")
+    assert upload("retry_forwards") == (0, "", "")
+    assert "retry_forwards" in upload("history").out            # twice, where a slot turned meanwhile
+    for name in [*JOBS, *COMMANDS]:
+        assert upload(name, "--help").code == 0, name
+
+
+@pytest.mark.parametrize("place", ["vendor", ".venv/lib/python{}.{}/site-packages"])
+def test_packages_beside_the_program_are_found(upload, place):
+    folder = upload.folder / place.format(*sys.version_info[:2])
+    folder.mkdir(parents=True)
+    (folder / "pymysql.py").write_text("raise SystemExit('found beside the program')\n")
+    (upload.folder / "config.ini").write_text("[core]\ndatabase = mysql://me:secret@127.0.0.1/x\n")
+    assert "found beside the program" in upload("migrate").err
+
+
+def test_a_spoilt_job_file_is_told_and_stops_no_other(upload):
+    upload("migrate")
+    job = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"
+    job.write_bytes(job.read_bytes() + b"job = purge(\n")       # the upload ended there
+    answer = upload("run-due")
+    assert answer.code == 1
+    assert answer.err.startswith("jobs.py run-due: the job purge_failed_emails cannot be loaded: SyntaxError")
+    assert answer.err.count("\n") == 1
+    assert upload("retry_forwards").code == 0
+    assert "retry_forwards" in upload("list").out
+    assert upload("purge_failed_emails").err.startswith("jobs.py: the job purge_failed_emails cannot be loaded")
+
+
+# What cannot be wrong
+
+def test_no_job_is_named_like_a_command_or_a_section():
+    from jobs_lib.config.settings import SECTIONS, TABLES
+
+    plain = [name.replace("-", "_") for name in COMMANDS]
+    assert not set(JOBS) & {*plain, *SECTIONS, TABLES, "help"}
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_no_option_of_a_job_hides_one_that_every_job_has(name):
+    job = catalogue.load(name)
+    assert len(job_options(job)) == len(JOB_OPTIONS) + len(job.options)
+
+
+def test_a_wrong_database_url_is_a_configuration_error(line):
+    line.ini("[core]\ndatabase = postgres://me:hunter2@x\nbudget = 4\n")
+    answer = line("run-due")
+    assert answer.code == 78
+    assert "2 problems" in answer.err
+    assert "[core] database = ...: expected sqlite:///file.db or mysql://" in answer.err
+
+
+@pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000), (["list", "--next"], 100)])
+@pytest.mark.parametrize("number", ["0", "9" * 5000, "100001"])
+def test_a_number_has_its_limits(line, words, most, number):
+    answer = line(*words, number)
+    assert answer.code == 2
+    assert f"expected a whole number, 1-{most}, not '{number[:40]}'" in answer.err
+
+
+def test_a_value_that_looks_like_an_option_is_told_as_such(line):
+    answer = line("run-due", "--budget", "-4m")
+    assert answer.code == 2
+    assert "--budget: expected a value after it, and none that begins with -" in answer.err
+
+
+def test_a_closed_stdout_is_no_traceback(line):
+    run = subprocess.run(["sh", "-c", 'exec "$0" "$1" list >&-', sys.executable, str(ROOT / "jobs.py")], text=True,
+                         cwd=line.folder, capture_output=True, timeout=60,
+                         env={"PATH": "/usr/bin:/bin", "JOBS_CORE_DATABASE": f"sqlite:///{line.folder}/none.db"})
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
+def test_every_help_tells_where_the_configuration_comes_from(line, name):
+    assert "--config FILE, anywhere in the line" in line(name, "--help").out

@@ -1,0 +1,127 @@
+"""config.ini and .env as they come from editors, uploads and other operators."""
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from jobs_lib.config.files import read_dotenv, read_ini
+from tests.support.line import ROOT
+
+
+def ini(tmp_path, data: bytes) -> tuple:
+    """(values without line numbers, problems)."""
+    path, problems = tmp_path / "config.ini", []
+    path.write_bytes(data)
+    values = read_ini(str(path), problems)
+    return {section: {name: value for name, (value, _) in options.items()}
+            for section, options in values.items()}, [problem.replace(str(path), "FILE") for problem in problems]
+
+
+def dotenv(tmp_path, data: bytes) -> tuple:
+    path, problems = tmp_path / ".env", []
+    path.write_bytes(data)
+    return read_dotenv(str(path), problems), [problem.replace(str(path), "FILE") for problem in problems]
+
+
+@pytest.mark.parametrize("data", [
+    b"[mail]\nhost = a\nport = 25\n",
+    b"[mail]\r\nhost = a\r\nport = 25\r\n",                 # R65
+    b"[mail]\rhost = a\rport = 25\r",
+    b"\xef\xbb\xbf[mail]\nhost = a\nport = 25",             # a byte order mark, and no last line end
+    b"\n  \n# about\n; about\n [mail]\nHost=a\n\nPORT  =25\n",
+])
+def test_line_ends_marks_and_spaces_do_no_harm(tmp_path, data):
+    assert ini(tmp_path, data) == ({"mail": {"host": "a", "port": "25"}}, [])
+
+
+def test_a_value_is_everything_after_the_equals_sign(tmp_path):
+    values, problems = ini(tmp_path, b"[m]\na = x=y;z#%(b)s%%\nb = \"q\"\nc =\nd = \xe2\x82\xac\n")
+    assert values == {"m": {"a": "x=y;z#%(b)s%%", "b": '"q"', "c": "", "d": "\u20ac"}}
+    assert problems == []
+
+
+def test_a_line_that_begins_with_a_space_goes_on_with_the_value(tmp_path):
+    assert ini(tmp_path, b"[m]\na = 1h,\n    2h,\n# between\n\t3h\nb = 2\n") == (
+        {"m": {"a": "1h,\n2h,\n3h", "b": "2"}}, [])
+
+
+def test_a_section_may_be_opened_again(tmp_path):
+    assert ini(tmp_path, b"[m]\na = 1\n[n]\n[m]\nb = 2\n")[0]["m"] == {"a": "1", "b": "2"}
+
+
+def test_line_numbers_are_those_of_an_editor(tmp_path):
+    path = tmp_path / "config.ini"
+    path.write_bytes(b"# one\r\n\r\n[m]\r\na = 1\r\n")
+    assert read_ini(str(path), [])["m"]["a"] == ("1", 4)
+
+
+@pytest.mark.parametrize("data, problem", [
+    ("[m]\na = b\n".encode("utf-16"), "FILE is in UTF-16: save it as UTF-8"),
+    (b"[m]\na = 1\nb = caf\xe9\n", "FILE line 3 is not in UTF-8: save it as UTF-8"),
+])
+def test_another_encoding_is_told(tmp_path, data, problem):
+    assert ini(tmp_path, data) == ({}, [problem])
+
+
+def test_a_file_that_is_not_there_is_no_problem(tmp_path):
+    assert read_ini(str(tmp_path / "none.ini"), []) is None
+    assert read_dotenv(str(tmp_path / ".env"), []) == {}
+
+
+def test_a_folder_in_its_place_is_told(tmp_path):
+    problems: list = []
+    assert read_ini(str(tmp_path), problems) == {}
+    assert problems == [f"{tmp_path} is no file: name your config.ini"]
+
+
+# .env
+
+def test_dotenv_is_read_as_python_dotenv_reads_it(tmp_path):
+    values, problems = dotenv(tmp_path, b"""\xef\xbb\xbf# about\r
+\r
+JOBS_A=plain\r
+export JOBS_B='single $HOME # quoted'\r
+  JOBS_C = "dou\\"ble"  # said\r
+JOBS_D=half#hash # cut\r
+JOBS_E=\r
+APP_KEY=base64:x\r
+""")
+    assert {name: value for name, (value, _) in values.items()} == {
+        "JOBS_A": "plain", "JOBS_B": "single $HOME # quoted", "JOBS_C": 'dou"ble', "JOBS_D": "half#hash", "JOBS_E": ""}
+    assert [line for _, line in values.values()] == [3, 4, 5, 6, 7]
+    assert problems == []
+
+
+@pytest.mark.parametrize("data, problem", [
+    (b"\n\nJOBS_A\n", "FILE line 3: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
+    (b"JOBS_B=1\nJOBS_A='open\n",
+     "FILE line 2: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
+    (b"JOBS_A=1\n\nJOBS_A=2\n", "JOBS_A is set twice (FILE lines 1 and 3): keep one"),
+    (b"JOBS_A=\xe9\n", "FILE line 1 is not in UTF-8: save it as UTF-8"),
+])
+def test_a_broken_line_of_dotenv_is_told(tmp_path, data, problem):      # R63
+    assert dotenv(tmp_path, data)[1] == [problem]
+
+
+def without_dotenv(tmp_path, text: str) -> subprocess.CompletedProcess:
+    """`config check` on a Python that has no python-dotenv: a package of its name stands before it and fails."""
+    (tmp_path / "dotenv.py").write_text("raise ImportError('none here')\n")
+    (tmp_path / "config.ini").write_text("")
+    (tmp_path / ".env").write_text(text)
+    return subprocess.run([sys.executable, ROOT / "jobs.py", "config", "check"], capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path),
+                               "JOBS_CONFIG": str(tmp_path / "config.ini")})
+
+
+def test_without_python_dotenv_one_sentence_tells_what_to_do(tmp_path):
+    run = without_dotenv(tmp_path, "JOBS_MAIL_PASSWORD=hunter2\n")
+    assert run.returncode == 78
+    assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: run "
+                          f"`{sys.executable} -m pip install python-dotenv`, or move its settings into config.ini\n")
+
+
+def test_the_web_apps_own_dotenv_needs_nothing(tmp_path):
+    assert without_dotenv(tmp_path, "APP_KEY=secret\nbroken line\n").returncode == 0

@@ -1,0 +1,211 @@
+"""The kinds of values: what they take, what they refuse and say, and that what is shown can be read again."""
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs_lib import catalogue
+from jobs_lib.config import option_types as kind
+from jobs_lib.config import settings
+from jobs_lib.ports.mail.message import DEFAULT_PAUSE_PATTERNS
+
+EVERY = [(f"{section}.{name}", option) for section, known in settings.SECTIONS.items()
+         for name, option in known.items()]
+EVERY += [(f"{job.name}.{name}", option) for job in catalogue.load_all()
+          for name, option in settings.job_options(job).items()]
+
+
+@pytest.mark.parametrize("option", [pytest.param(option, id=name) for name, option in EVERY])
+def test_a_default_is_valid_and_shown_as_it_is_written(option):
+    value = option.kind.parse(option.default)
+    assert option.kind.parse(option.kind.show(value)) == value
+    assert option.meaning.endswith(".")
+
+
+@pytest.mark.parametrize("text, value", [
+    ("90d", timedelta(days=90)), ("36h", timedelta(hours=36)), ("15m", timedelta(minutes=15)),
+    ("30s", timedelta(seconds=30)), ("2W", timedelta(weeks=2)), (" 7 d ", timedelta(days=7)),
+])
+def test_durations(text, value):
+    assert kind.duration.parse(text) == value
+
+
+@pytest.mark.parametrize("text", ["", "90", "d", "1.5h", "-1d", "1h30m", "90 days", "\u0669\u0660d", "9" * 30 + "d"])
+def test_what_is_no_duration(text):
+    with pytest.raises(ValueError, match="expected a duration with its unit, such as"):
+        kind.duration.parse(text)
+
+
+@given(st.integers(1, 36_500 * 86_400))
+def test_a_duration_that_is_shown_is_read_as_the_same(seconds):
+    assert kind.duration.parse(kind.show_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
+
+
+@given(st.integers(1, 10 ** 14))
+def test_a_size_that_is_shown_is_read_as_the_same(size):
+    assert kind.size.parse(kind.show_size(size)) == size
+
+
+@pytest.mark.parametrize("parse, text, said", [
+    (kind.duration.parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything')"),
+    (kind.optional(kind.duration).parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything'), or off"),
+    (kind.duration.parse, "99999d", "expected at most 36500d"),
+    (kind.size.parse, "25", "expected a size with its unit, such as 500KB, 25MB or 2GB"),
+    (kind.size.parse, "999999999999999GB", "expected at most 1000000GB"),
+    (kind.size.parse, "0MB", "expected more than 0 (0 could mean 'off' or 'everything')"),
+    (kind.integer(5, 10).parse, "11", "expected a whole number, 5-10"),
+    (kind.integer(5, 10).parse, "7.0", "expected a whole number, 5-10"),
+    (kind.switch.parse, "maybe", "expected yes or no"),
+    (kind.choice("file", "both").parse, "bth", "expected file or both; did you mean 'both'?"),
+    (kind.several(kind.integer(1, 9)).parse, "1, x", "'x': expected a whole number, 1-9"),
+    (kind.several(kind.text, 2).parse, "a", "expected at least 2, parted by commas: text"),
+    (kind.timezone.parse, "Berlin", "expected UTC or a zone such as Europe/Berlin"),
+    (kind.host.parse, "relay.example.org:25", "expected a host name such as mail.example.org, without scheme or port"),
+    (kind.host.parse, "", "expected a host name such as mail.example.org, without scheme or port"),
+    (kind.mailbox.parse, "<a@b.example>", "expected Name <address>, such as Porter <porter@example.org>"),
+    (kind.text.parse, "a\x00b", "expected printable characters only"),
+])
+def test_what_is_refused_says_what_is_expected(parse, text, said):      # R63
+    with pytest.raises(ValueError, match="^" + re.escape(said)):
+        parse(text)
+
+
+@pytest.mark.parametrize("parse, text, value", [
+    (kind.optional(kind.duration).parse, "OFF", None),
+    (kind.size.parse, "25mb", 25 * 1024 ** 2),
+    (kind.switch.parse, "On", True),
+    (kind.switch.parse, "0", False),
+    (kind.several(kind.duration).parse, "1h,\n6h\n24h,", (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))),
+    (kind.or_empty(kind.url).parse, "", ""),
+    (kind.host.parse, "::1", "::1"),
+    (kind.host.parse, "m\u00fcller.example", "m\u00fcller.example"),
+    (kind.mailbox.parse, "The Porter <p@example.org>", "The Porter <p@example.org>"),
+])
+def test_what_is_taken(parse, text, value):
+    assert parse(text) == value
+
+
+@pytest.mark.parametrize("url, shown", [
+    ("mysql://user:hunter2@host:3306/name", "mysql://user:********@host:3306/name"),
+    ("mysql://user:hun@t/e:r?2@host/name?unix_socket=/s", "mysql://user:********@host/name?unix_socket=/s"),
+    ("mysql://user:hun://ter2@host/name", ":********@host/name"),
+    ("mysql://user:hunter2/name", "mysql://user:********"),                 # the host was forgotten
+    ("mysql:/user:hunter2@host/name", ":********@host/name"),
+    ("mysql://user@host/name?password=hunter2", "mysql://user@host/name?********"),
+    ("redis://:hunter2@host", "redis://:********@host"),
+    ("mysql://host:3306/name", "mysql://host:3306/name"),
+    ("sqlite:////home/me@work/jobs.db", "sqlite:////home/me@work/jobs.db"),
+    ("", ""),
+])
+def test_a_database_url_is_shown_without_its_password(url, shown):
+    assert kind.hide_password(url) == shown
+
+
+@given(password=st.text(min_size=6).filter(lambda text: text not in "mysql://user:********@host/name"))
+def test_no_password_is_ever_shown(password):
+    assert password not in kind.hide_password(f"mysql://user:{password}@host/name")
+
+
+@pytest.mark.parametrize("name, url", [
+    ("worker.redis", "redis://:hunter2@localhost:{}/0"), ("worker.redis", "rediss://localhost:{}"),
+    ("worker.redis", "redis://[::1]:{}/0"), ("worker.broker", "amqp://me:hunter2@localhost:{}//"),
+    ("worker.broker", "amqp://me:hunter2@here//;amqps://there:{}//"), ("worker.broker", "redis://localhost:{}/0"),
+    ("core.app_url", "https://mail.example.org:{}/app"), ("export.url", "https://mail.example.org:{}"),
+    ("notifications.unsubscribe_url", "http://mail.example.org:{}/no?x=1:2"),
+    ("alerts.webhook", "https://mail.example.org:{}/hunter2"), ("alerts.ping_url", "https://mail.example.org:{}/x"),
+    ("core.database", "mysql://me:hunter2@host:{}/name"), ("dns.nameservers", "192.0.2.1:{}"), ("mail.port", "{}"),
+    ("archive.store", "ftps://me:hunter2@host:{}/folder"),
+])
+def test_a_port_that_there_cannot_be_is_refused(name, url):                # R63
+    kind_of = dict(EVERY)[name].kind
+    assert kind_of.parse(url.format(8443))
+    for port in ("99999", "65536", "0", "x", "-1"):
+        with pytest.raises(ValueError, match=r"1-65535|port") as caught:
+            kind_of.parse(url.format(port))
+        assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name, low, high", [
+    ("core.memory", "32MB", None), ("core.log_size", "1KB", "1GB"), ("core.max_clock_jump", "1h", "366d"),
+    ("core.budget", "1s", "1d"), ("core.grace", "1s", "1h"), ("purge_sessions.budget", "1s", "1d"),
+    ("webhooks.timeout", "1s", "5m"), ("dns.timeout", "1s", "1m"), ("alerts.timeout", "1s", "1m"),
+    ("alerts.disk_free", None, "1000000GB"),
+])
+def test_a_value_that_nobody_means_is_refused(name, low, high):            # R63
+    kind_of = dict(EVERY)[name].kind
+    for limit, step, words in ((low, -1, "least"), (high, 1, "most")):
+        if limit is None:
+            continue
+        assert kind_of.parse(limit) is not None
+        number, unit = re.match("([0-9]+)(.*)", limit).groups()
+        if int(number) + step:
+            with pytest.raises(ValueError, match=rf"^expected at {words} {limit}"):
+                kind_of.parse(f"{int(number) + step}{unit}")
+    if low == "1KB":
+        with pytest.raises(ValueError, match=r"^expected at least 1KB"):
+            kind_of.parse("1023B")
+
+
+def test_the_mail_ports_patterns_can_be_written_as_a_list():
+    option = settings.SECTIONS["mail"]["pause_patterns"]
+    assert option.kind.parse(option.default) == DEFAULT_PAUSE_PATTERNS
+
+
+@pytest.mark.parametrize("url, said", [
+    ("postgres://me:hunter2@host/name", "expected sqlite:///file.db or mysql://"),
+    ("hunter2", "expected sqlite:///file.db or mysql://"),
+    ("", "expected sqlite:///file.db or mysql://"),
+    ("sqlite://hunter2.db", "expected sqlite:///file.db or sqlite:////"),
+    ("mysql://me:hunter2@host", "the name without a slash"),
+    ("mysql://me:hunter2@host/a/b", "the name without a slash"),
+    ("mysql://host/name", "expected mysql://user:password@host"),
+    ("mysql://me:hunter2@host:0/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host:65536/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host:port/name", "a port of 1-65535"),
+    ("mysql://me:hunter2@host/name?ssl=1", "expected nothing after"),
+    ("mysql://me:hunter2@host/name?tls=maybe", "?tls=off|on|ca|verify"),
+    ("mysql://me:hunter2@host/name?tls=ca", "expected &ssl_ca=/path with ?tls=ca"),
+    ("mysql://me:hunter2@host/name?tls=off&ssl_ca=/hunter2", "expected ?ssl_ca=/path without &tls=off"),
+    ("mysql://me:hunter2@host/name?ssl_ca=/hunter2&tls=on", "expected ?ssl_ca=/path without &tls=on"),
+])
+def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said):
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        kind.database.parse(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [
+    "sqlite:///jobs.db", "sqlite:////srv/jobs.db?vfs=unix-dotfile", "mysql://me:a@b/c:d?e@host:3306/name",
+    "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem",
+    "mysql://me:x@host/name?tls=off", "mysql://me:x@host/name?ssl_ca=/etc/ca.pem&tls=ca", "mysql://me:@/name",
+])
+def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
+    assert kind.database.parse(url) == url
+
+
+def test_ssl_is_tls():
+    with pytest.raises(ValueError, match="expected none or starttls or tls; did you mean 'tls'"):
+        settings.SECTIONS["mail"]["security"].kind.parse("ssl")
+
+
+@pytest.mark.parametrize("text, value, shown", [
+    ("192.0.2.1", ("192.0.2.1", 53), "192.0.2.1"), ("192.0.2.1:5353", ("192.0.2.1", 5353), "192.0.2.1:5353"),
+    ("2001:db8::1", ("2001:db8::1", 53), "2001:db8::1"), ("[2001:db8::1]:5353", ("2001:db8::1", 5353),
+                                                         "[2001:db8::1]:5353"),
+    ("[2001:db8::1]", ("2001:db8::1", 53), "2001:db8::1"),
+])
+def test_a_name_server_is_an_address_with_or_without_its_port(text, value, shown):
+    option = settings.SECTIONS["dns"]["nameservers"]
+    assert option.kind.parse(text) == (value,)
+    assert option.kind.show((value,)) == shown
+
+
+@pytest.mark.parametrize("text", ["ns.example.org", "192.0.2.1:0", "192.0.2.1:", "192.0.2.1:99999", "[2001:db8::1]x",
+                                  "[2001:db8::1", "192.0.2"])
+def test_what_is_no_name_server_is_told(text):
+    with pytest.raises(ValueError, match="expected"):
+        settings.SECTIONS["dns"]["nameservers"].kind.parse(text)

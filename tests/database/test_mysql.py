@@ -1,0 +1,566 @@
+"""What only a server can do to us: deadlocks, killed connections, defaults of its own, refusals."""
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from jobs_lib.database.connection import Conflict, Lost, connect
+from jobs_lib.errors import Busy, DatabaseError, Stopped
+from tests.servers.cut_proxy import CutProxy
+from tests.servers.mariadb import ENCODED, PASSWORD, USER
+from tests.support.databases import NOW, migrated, transact
+from tests.support.require import program
+
+
+@pytest.fixture
+def url(mariadb):
+    made = mariadb.database()
+    yield made
+    mariadb.drop(made)
+
+
+@pytest.fixture
+def db(url):
+    database = migrated(url)
+    for id in (1, 2):
+        database.insert("users", id=id, email_limit=0, created_at=NOW)
+    yield database
+    database.close()
+
+
+def add(db, id, amount=1):
+    sql = "UPDATE {users} SET email_limit = email_limit + :amount WHERE id = :id"
+    assert db.execute(sql, amount=amount, id=id)
+
+
+def limits(db):
+    return [row["email_limit"] for row in db.query("SELECT email_limit FROM {users} ORDER BY id")]
+
+
+def number(db):
+    return db.value("SELECT CONNECTION_ID()")
+
+
+# Settings
+
+def test_our_session_settings_hold_whatever_the_servers_are(db, mariadb):
+    # R16: the private server has Latin-1, no strict mode, -05:00 and REPEATABLE READ
+    settings = db.row("SELECT @@sql_mode AS mode, @@time_zone AS zone, @@transaction_isolation AS isolation,"
+                      " @@innodb_lock_wait_timeout AS wait, @@character_set_client AS sent,"
+                      " @@character_set_connection AS used, @@character_set_results AS got")
+    assert "STRICT_ALL_TABLES" in settings.pop("mode")
+    assert settings == {"zone": "+00:00", "isolation": "READ-COMMITTED", "wait": 5, "sent": "utf8mb4",
+                        "used": "utf8mb4", "got": "utf8mb4"}
+    assert mariadb.root("SELECT @@global.sql_mode, @@global.time_zone") == (("", "-05:00"),)
+
+
+HALF = "CONVERT(x'68616C6620EDA0BD' USING utf8mb4)"        # "half " and half an emoji, which is UTF-8 for the server
+
+
+def test_text_that_is_no_utf_8_is_read_with_marks(db):     # R67: it cost the whole answer, and the connection
+    connection, name, found = number(db), "half \ufffd\ufffd\ufffd", "Jörg \U0001f600"
+    db.execute(f"UPDATE {{users}} SET email = {HALF}, name = {HALF} WHERE id = 1")
+    db.execute("UPDATE {users} SET email = :found, name = :found WHERE id = 2", found=found)
+    db.execute("CREATE TEMPORARY TABLE old (word ENUM('ö') CHARACTER SET latin1, old VARCHAR(9) CHARACTER SET utf8mb3,"
+               " raw VARBINARY(9), blobs MEDIUMBLOB, texts MEDIUMTEXT) CHARSET utf8mb4")
+    db.execute(f"INSERT INTO old VALUES ('ö', {HALF.replace('mb4', 'mb3')}, x'EDA0BD', x'EDA0BD', {HALF})")
+    with db.transaction():
+        assert db.query("SELECT email, name FROM {users} ORDER BY id") == [dict.fromkeys(("email", "name"), name),
+                                                                           dict.fromkeys(("email", "name"), found)]
+        assert db.row("SELECT * FROM old") == {"word": "ö", "old": name, "raw": b"\xed\xa0\xbd",
+                                               "blobs": b"\xed\xa0\xbd", "texts": name}
+    assert db.value("SELECT id FROM {users} WHERE name = :found", found=found) == 2
+    assert number(db) == connection
+
+
+ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1, sql_select_limit = 1,"
+       " tx_read_only = 1, max_statement_time = 0.3, sql_auto_is_null = 1, sql_big_selects = 0, max_join_size = 1,"
+       " foreign_key_checks = 0, unique_checks = 0")
+
+
+@pytest.fixture
+def odd(mariadb, url):
+    """A server whose defaults change what statements mean."""
+    migrated(url).close()
+    mariadb.root(f"SET GLOBAL init_connect = 'SET {ODD}'")
+    yield connect(url)
+    mariadb.root("SET GLOBAL init_connect = ''")
+
+
+def test_no_setting_of_the_server_changes_what_a_statement_means(odd, url, mariadb):
+    # R14: chained transactions left all that followed a commit unstored, every run `running`
+    with odd.transaction():
+        odd.insert("users", id=1, name="Zoë", created_at=NOW)
+    odd.insert("users", id=2, name="Zoë", created_at=NOW)
+    name = url.partition("?")[0].rpartition("/")[2]
+    assert mariadb.root(f"SELECT id, name FROM {name}.users ORDER BY id") == ((1, "Zoë"), (2, "Zoë"))
+    assert odd.execute("UPDATE {users} SET name = 'x' WHERE name = :name", name="Zoë") == 2     # without a key
+    assert len(odd.query("SELECT a.id FROM {users} a, {users} b, {users} c")) == 8
+    assert odd.query("SELECT id FROM {users} WHERE id IS NULL") == []
+    assert odd.value("SELECT SLEEP(0.5)") == 0
+    assert odd.row("SELECT @@foreign_key_checks AS keys_, @@unique_checks AS unique_, @@autocommit AS auto") == {
+        "keys_": 1, "unique_": 1, "auto": 1}
+    odd.close()
+
+
+def test_a_value_that_does_not_fit_is_an_error_not_cut(db):
+    with pytest.raises(DatabaseError):
+        db.insert("aliases", user_id=1, address="a" * 255, created_at=NOW)
+    with pytest.raises(DatabaseError):
+        db.insert("job_state", job="schlüssel")          # an ASCII column
+
+
+def test_tcp_and_socket_both_work(db, url, mariadb):
+    tcp = connect(mariadb.url(url.partition("?")[0].rpartition("/")[2], tcp=True))
+    assert limits(tcp) == [0, 0]
+    tcp.close()
+
+
+# Deadlocks and lock waits
+
+def test_a_deadlock_is_done_again_as_a_whole(db, url):
+    # R16: two real connections take two rows in opposite order, both holding one before either goes on
+    meet, tries = threading.Barrier(2), []
+
+    def cross(first, second):
+        mine = connect(url)
+        met = []
+
+        def work():
+            tries.append(first)
+            add(mine, first)
+            if not met:
+                met.append(meet.wait(10))
+            add(mine, second)
+
+        mine.batch(work)
+        mine.close()
+
+    threads = [threading.Thread(target=cross, args=pair) for pair in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(tries) == 3                   # one of them lost, and was done once more
+    assert limits(db) == [2, 2]
+
+
+def test_a_lock_wait_is_done_again_and_gives_up_after_three(db, url):
+    holder, tries = connect(url), []
+    impatient = connect(url, timeout=1)
+
+    def work():
+        tries.append(1)
+        add(impatient, 1)                    # must not be there twice after the second try
+        add(impatient, 2)
+
+    with holder.transaction():
+        add(holder, 2, 10)
+        with pytest.raises(Busy):
+            impatient.batch(work)
+    assert len(tries) == 3
+    assert limits(db) == [0, 10]
+    tries.clear()
+    thread = _hold(holder, seconds=1.5)
+    impatient.batch(work)
+    thread.join()
+    assert len(tries) == 2
+    assert limits(db) == [1, 21]
+    for database in (holder, impatient):
+        database.close()
+
+
+def _hold(holder, seconds):
+    """Keep row 2 for a while, from another thread."""
+    taken = threading.Event()
+
+    def run():
+        with holder.transaction():
+            add(holder, 2, 10)
+            taken.set()
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    taken.wait(10)
+    return thread
+
+
+def test_after_a_deadlock_the_rest_of_a_transaction_is_refused(db, url):
+    # the server has rolled back: what follows would be stored at once, alone
+    other = connect(url)
+    def go_on():
+        for attempt in (lambda: _lose_a_deadlock(db, other), lambda: add(db, 1)):
+            with pytest.raises(Conflict):
+                attempt()
+
+    with pytest.raises(Conflict):
+        transact(db, lambda: add(db, 1), go_on)
+    assert limits(other) == [0, 1]
+    other.close()
+
+
+def _lose_a_deadlock(db, other):
+    """`db` has row 1 and asks for row 2; `other`, heavier by its inserts, has row 2 and asks for row 1."""
+    ready = threading.Event()
+
+    def run():
+        with other.transaction():
+            add(other, 2)
+            for address in range(50):
+                other.insert("aliases", user_id=1, address=str(address), created_at=NOW)
+            ready.set()
+            add(other, 1, 0)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ready.wait(10)
+    time.sleep(0.2)
+    try:
+        add(db, 2)
+    finally:
+        thread.join(10)
+
+
+# Connections that are lost
+
+def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_one_all_the_same(db, url, mariadb):
+    # R14: under READ COMMITTED, which is what a new connection begins with, each statement sees a moment of its own
+    with CutProxy(mariadb.port, b"CONSISTENT SNAPSHOT", before=True) as proxy:
+        reader = connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/"
+                         f"{url.partition('?')[0].rpartition('/')[2]}")
+        begun = []
+
+        def heal(sql, values):
+            begun.append(sql)
+            if sum("SNAPSHOT" in each for each in begun) == 2:
+                proxy.word = b""
+        reader.on_statement = heal
+        with reader.snapshot():
+            assert limits(reader) == [0, 0]
+            add(db, 1)
+            assert limits(reader) == [0, 0]
+        assert limits(reader) == [1, 0]
+        assert proxy.cuts == 1
+        reader.close()
+
+
+
+def test_a_batch_whose_connection_is_killed_is_done_again_as_a_whole(db, mariadb):
+    # R16
+    tries = []
+
+    def work():
+        add(db, 1)
+        tries.append(number(db))
+        if len(tries) == 1:
+            mariadb.root(f"KILL {tries[0]}")
+        add(db, 2)
+
+    db.batch(work)
+    assert len(set(tries)) == 2
+    assert limits(db) == [1, 1]
+
+
+def test_a_transaction_whose_connection_is_killed_stores_nothing_and_says_so(db, mariadb):
+    def go_on():
+        for _ in range(2):
+            with pytest.raises(Lost):
+                add(db, 2)                   # would stand alone, outside any transaction
+
+    with pytest.raises(Lost, match="nothing of it is stored"):       # who swallows that is told at the end
+        transact(db, lambda: add(db, 1), lambda: mariadb.root(f"KILL {number(db)}"), go_on)
+    assert limits(db) == [0, 0]
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_what_follows_a_connection_killed_while_idle_is_done_on_a_new_one(url, db, mariadb, tcp):
+    mine = connect(mariadb.url(url.partition("?")[0].rpartition("/")[2], tcp))
+    for use in (lambda: limits(mine), lambda: add(mine, 1)):
+        mariadb.root(f"KILL {number(mine)}")
+        time.sleep(0.05)                     # until the server's goodbye has arrived
+        use()
+    mariadb.root(f"KILL {number(mine)}")
+    time.sleep(0.05)
+    with mine.transaction():
+        add(mine, 2)
+    assert limits(db) == [1, 1]
+    mine.close()
+
+
+def test_ping_tells_that_the_connection_was_killed(db, mariadb):
+    # R3: the database lock must notice, not get a new connection
+    mariadb.root(f"KILL {number(db)}")
+    time.sleep(0.05)
+    with pytest.raises(Lost):
+        db.ping()
+    with pytest.raises(Lost):
+        db.ping()
+
+
+def test_a_write_killed_while_it_runs_is_not_repeated_but_a_read_is(db, mariadb):
+    for statement, repeated in (("UPDATE {users} SET email_limit = 5 + SLEEP(1)", False),
+                                ("SELECT SLEEP(1)", True)):
+        seen = number(db)
+        killer = threading.Timer(0.3, mariadb.root, (f"KILL {seen}",))
+        killer.start()
+        if repeated:
+            assert db.value(statement) == 0
+        else:
+            with pytest.raises(Lost):
+                db.execute(statement)
+        killer.join()
+        assert number(db) != seen
+    assert limits(db) == [0, 0]
+
+
+def test_a_connection_lost_in_the_commit_is_told_and_never_repeated(db, url, mariadb):
+    # It may be stored, and here it is: done again, an increment would count twice.
+    with CutProxy(mariadb.port, b"\x03COMMIT") as proxy:
+        name = url.partition("?")[0].rpartition("/")[2]
+        mine = connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/{name}")
+        tries = []
+        with pytest.raises(DatabaseError, match="may be stored or not"):
+            mine.batch(lambda: tries.append(1) or add(mine, 1))
+        assert len(tries) == proxy.cuts == 1
+        for _ in range(50):
+            if limits(db)[0]:
+                break
+            time.sleep(0.02)
+        assert limits(db) == [1, 0]
+        proxy.word = b""
+        mine.batch(lambda: add(mine, 1))
+        assert limits(db) == [2, 0]
+        mine.close()
+
+
+def test_a_connection_lost_in_the_middle_of_a_batch_repeats_it(db, url, mariadb):
+    with CutProxy(mariadb.port, b"WHERE id = 2") as proxy:
+        name = url.partition("?")[0].rpartition("/")[2]
+        mine = connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/{name}")
+        tries = []
+
+        def work():
+            tries.append(1)
+            if len(tries) == 2:
+                proxy.word = b""
+            add(mine, 1)
+            add(mine, 2)
+
+        mine.batch(work)
+        assert (len(tries), proxy.cuts) == (2, 1)
+        assert limits(db) == [1, 1]
+        mine.close()
+
+
+@pytest.mark.slow
+def test_a_server_that_crashes_and_comes_back_is_found_again():
+    from tests.servers.mariadb import MariaDB
+    with MariaDB() as server:
+        db = migrated(server.database())
+        db.insert("users", id=1, email_limit=0, created_at=NOW)
+        tries = []
+
+        def work():
+            tries.append(1)
+            add(db, 1)
+            if len(tries) == 1:
+                server.stop(signal.SIGKILL)
+                server.start()
+            add(db, 1)
+
+        db.batch(work)
+        assert len(tries) == 2
+        assert db.value("SELECT email_limit FROM {users}") == 2
+        server.stop(signal.SIGKILL)
+        with pytest.raises(DatabaseError, match="no database server listens on the socket"):
+            db.query("SELECT 1")
+        db.close()
+
+
+# Signals
+
+def _raise_stopped(*_):
+    raise Stopped
+
+
+@pytest.fixture
+def alarm():
+    """`alarm(seconds)`: a signal that raises Stopped, as the hard limit does."""
+    before = signal.signal(signal.SIGALRM, _raise_stopped)
+    yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_a_signal_in_mid_statement_never_mixes_up_answers(db, alarm):
+    # R4: on the old connection the next statement would be given the answer of this one
+    first = number(db)
+    alarm(0.3)
+    with pytest.raises(Stopped):
+        transact(db, lambda: add(db, 1), lambda: db.query("SELECT SLEEP(2)"))
+    assert db.value("SELECT 7") == 7
+    assert number(db) != first
+    time.sleep(0.1)
+    assert limits(db) == [0, 0]
+
+
+# One may strike in a __del__, where Python only warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_signals_at_random_moments_never_mix_up_answers(db, alarm):
+    stops = 0
+    for round in range(150):
+        try:
+            alarm(0.0005 + 0.00002 * round)
+            for _ in range(60):
+                with db.transaction():
+                    add(db, 1)
+                    assert db.value("SELECT :round", round=round) == round
+                    assert db.row("SELECT email_limit AS n FROM {users} WHERE id = 2") == {"n": 0}
+        except Stopped:
+            stops += 1
+            db.invalidate()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        assert db.value("SELECT :round", round=-round) == -round
+    assert stops > 100
+
+
+# Words
+
+def _words(url):
+    with pytest.raises(DatabaseError) as caught:
+        connect(url)
+    text = str(caught.value)
+    assert PASSWORD not in text
+    assert ENCODED not in text
+    assert "hidden" not in text
+    assert "\n" not in text
+    return text
+
+
+def test_a_wrong_password(mariadb):
+    text = _words(f"mysql://{USER}:hidden@127.0.0.1:{mariadb.port}/test_1")
+    assert f"127.0.0.1:{mariadb.port} refuses the user '{USER}': wrong name or password" in text
+
+
+def test_no_such_database(mariadb):
+    # the user is granted test_%, so he is told; elsewhere the server only says that he may not
+    assert "has no database 'test_none'" in _words(mariadb.url("test_none"))
+    assert "may not use the database 'mysql'" in _words(mariadb.url("mysql"))
+
+
+def test_an_unknown_host():
+    assert _words("mysql://u:hidden@nowhere.invalid/x") == "unknown host 'nowhere.invalid' in [core] database"
+
+
+def test_a_server_that_is_not_there(tmp_path):
+    assert "cannot be reached" in _words("mysql://u:hidden@127.0.0.1:9/x")
+    missing = _words(f"mysql://u:hidden@localhost/x?unix_socket={tmp_path}/s")
+    assert missing == f"no database server listens on the socket {tmp_path}/s"
+
+
+def test_too_many_connections_is_busy(mariadb, url):
+    mariadb.root(f"CREATE USER 'narrow'@'%' IDENTIFIED BY '{PASSWORD}' WITH MAX_USER_CONNECTIONS 1")
+    mariadb.root("GRANT ALL ON `test\\_%`.* TO 'narrow'@'%'")
+    narrow = url.replace(f"{USER}:", "narrow:", 1)
+    first = connect(narrow)
+    with pytest.raises(Busy, match="no connection left"):
+        connect(narrow)
+    first.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hidden@h", "mysql://h/x", "mysql://u:hidden@h:port/x",
+                                 "mysql://u:hidden@h/x?ssl=1", "postgres://u:hidden@h/x", "hidden", ""])
+def test_a_url_that_cannot_be_is_shown_what_is_expected(url):
+    assert "[core] database: expected" in _words(url)
+
+
+def test_values_are_not_told_in_errors(db):
+    for sql in ("SELECT :value FROM WHERE", "UPDATE {users} SET created_at = :value"):
+        with pytest.raises(DatabaseError) as caught:
+            db.execute(sql, value="someone@example.org")
+        assert "someone" not in str(caught.value)
+        assert caught.value.__suppress_context__
+
+
+def test_tls_is_verified_by_the_ca_and_by_name(tmp_path):
+    from tests.servers.mariadb import MariaDB
+    ca, cert, key = _certificates(tmp_path, "localhost")
+    stranger = _certificates(tmp_path / "other", "localhost")[0]
+    with MariaDB(f"--ssl-cert={cert}", f"--ssl-key={key}") as server:
+        name = server.database().partition("?")[0].rpartition("/")[2]
+        url = f"mysql://{USER}:{ENCODED}@localhost:{server.port}/{name}?ssl_ca="
+        db = connect(url + str(ca))
+        assert db.row("SHOW STATUS LIKE 'Ssl_version'")["Value"].startswith("TLS")
+        db.close()
+        assert "CERTIFICATE_VERIFY_FAILED" in _words(url + str(stranger))
+        assert "CERTIFICATE_VERIFY_FAILED" in _words((url + str(ca)).replace("@localhost", "@127.0.0.1"))
+        assert _words(url + "/no/ca.pem") == "[core] database: no file /no/ca.pem"
+
+
+def _certificates(folder, name):
+    """A CA and a server's certificate with its key, as files."""
+    folder.mkdir(exist_ok=True)
+    ca, ca_key, cert, key, request = (folder / name for name in ("ca", "ca-key", "cert", "key", "request"))
+    (folder / "san").write_text(f"subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n")
+    for command in (
+            f"req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout {ca_key} -out {ca}",
+            f"req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {key} -out {request}",
+            f"x509 -req -in {request} -CA {ca} -CAkey {ca_key} -days 30 -extfile {folder}/san -out {cert}"):
+        subprocess.run([program("openssl", "openssl"), *command.split()], check=True, capture_output=True)
+    return ca, cert, key
+
+
+def test_a_writer_in_another_time_zone_gets_utc_too(db, mariadb, url):
+    name = url.partition("?")[0].rpartition("/")[2]
+    mariadb.root(f"INSERT INTO `{name}`.users (email) VALUES ('theirs')")        # the server's zone is -05:00
+    age = "SELECT TIMESTAMPDIFF(SECOND, created_at, UTC_TIMESTAMP()) FROM {users} WHERE email = 'theirs'"
+    assert 0 <= db.value(age) < 60
+
+
+def test_a_missing_table_says_what_to_run(url):
+    db = connect(url)
+    with pytest.raises(DatabaseError, match=r"users.* doesn't exist: run `jobs\.py migrate`"):
+        db.query("SELECT id FROM {users}")
+    db.close()
+
+
+def test_without_pymysql_one_sentence_tells_the_command():
+    # -S and -I: this Python without its packages
+    code = ("import sys; sys.path.insert(0, '.')\nfrom jobs_lib.database.connection import connect\n"
+            "from jobs_lib.errors import DatabaseError\n"
+            "try: connect('mysql://u:hidden@h/x')\nexcept DatabaseError as error: print(error)")
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == ("a mysql:// database needs PyMySQL, which is not installed: "
+                                   f"run `{sys.executable} -m pip install PyMySQL`")
+
+
+def test_a_python_of_another_version_is_told_which_one_has_pymysql(tmp_path):
+    from jobs_lib.database.dialects.base import way_to_pymysql
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    (tmp_path / ".venv" / "lib" / "python3.0").mkdir(parents=True)
+    assert way_to_pymysql(str(tmp_path)) == f"`.venv/bin/python jobs.py` in {tmp_path} has it: use that Python"
+    (tmp_path / ".venv" / "lib" / "python{}.{}".format(*sys.version_info)).mkdir()
+    assert way_to_pymysql(str(tmp_path)) == f"run `{sys.executable} -m pip install PyMySQL`"
+
+
+def test_localhost_prefers_the_socket(monkeypatch, tmp_path, mariadb):
+    from jobs_lib.database.dialects import mysql
+    monkeypatch.setattr(mysql, "SOCKETS", (str(tmp_path / "none"), mariadb.socket))
+    assert mysql.parse("mysql://u@localhost/x", ".", 5).socket == mariadb.socket
+    assert mysql.parse("mysql://u@localhost:3306/x", ".", 5).socket is None
+    assert mysql.parse("mysql://u@127.0.0.1/x", ".", 5).socket is None
+
+
+def test_a_password_may_hold_anything():
+    from jobs_lib.database.dialects import mysql
+    for password in ("p@ss", "a/b", "a:b", "a?b", "100%", "%zz"):
+        assert mysql.parse(f"mysql://u:{password}@h:1/x", ".", 5).password == password
+    assert mysql.parse("mysql://u:%40%2F@h/x", ".", 5).password == "@/"

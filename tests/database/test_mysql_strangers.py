@@ -1,0 +1,105 @@
+"""Anyone who answers in the database server's place learns no password and gets no file."""
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.database.dialects import mysql
+from jobs_lib.errors import DatabaseError
+from tests.servers.certificates import Authority
+from tests.servers.rogue_mysql import RogueMySQL
+
+PASSWORD = "jobs-0123456789-secret"
+WAYS = ("clear", "dialog", "old", "caching", "sha256", "sha256-switch")
+NOBODY = 65534
+
+
+def refused(url: str) -> str:
+    with pytest.raises(DatabaseError) as caught:
+        connect(url)
+    assert PASSWORD not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_stranger_on_the_port_is_sent_no_password(how):                   # R71
+    with RogueMySQL(how) as rogue:
+        words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail")
+        assert not rogue.learned(PASSWORD)
+    assert "asks for the password itself" in words
+    assert "?unix_socket=/path" in words
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_a_stranger_behind_tls_that_nobody_verifies_is_sent_none(tmp_path, how):         # R71
+    with RogueMySQL(how, tls=Authority(tmp_path).context("localhost")) as rogue:
+        words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail?tls=on")
+        assert not rogue.learned(PASSWORD)
+    assert "asks for the password itself" in words
+
+
+@pytest.mark.parametrize("how", ["clear", "dialog"])
+def test_not_even_the_right_server_is_sent_it_in_clear(tmp_path, how):      # R71
+    authority = Authority(tmp_path)
+    with RogueMySQL(how, tls=authority.context("localhost")) as rogue:
+        refused(f"mysql://jobs:{PASSWORD}@localhost:{rogue.port}/mail?ssl_ca={authority.ca_file}")
+        assert not rogue.learned(PASSWORD)
+
+
+def test_a_verified_server_is_sent_it_by_tls(tmp_path):
+    authority = Authority(tmp_path)
+    for tls in ("", "&tls=ca"):                     # by its name; and whatever its name is
+        with RogueMySQL("caching", tls=authority.context("localhost" if not tls else "elsewhere.example")) as server:
+            refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail?ssl_ca={authority.ca_file}{tls}")
+            assert server.learned(PASSWORD)
+
+
+def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):      # R71
+    for tls in (None, Authority(tmp_path).context("127.0.0.1")):
+        with RogueMySQL("clear", tls=tls) as rogue:
+            words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail?tls=verify")
+            assert b"jobs" not in rogue.got          # not even the user's name
+        assert "?tls=off" in words
+        assert ("offers no TLS" if tls is None else "?ssl_ca=/path/to/ca.pem") in words
+
+
+@pytest.mark.parametrize("rest, expected", [
+    ("db.example.org/mail", "verify"), ("db.example.org/mail?tls=on", "on"), ("db.example.org/mail?tls=off", "off"),
+    ("db.example.org/mail?ssl_ca=/ca&tls=ca", "ca"), ("127.0.0.1/mail", "off"), ("localhost:3306/mail", "off"),
+    ("localhost/mail?ssl_ca=/ca", "verify"), ("localhost/mail?unix_socket=/s", "off"), ("/mail?tls=on", "on")])
+def test_tls_is_asked_for_off_this_machine_unless_switched_off_by_name(rest, expected):       # R71
+    assert mysql.parse(f"mysql://jobs:x@{rest}", "/", 1.0).tls == expected
+
+
+def test_a_file_of_this_machine_is_never_given():                            # R71
+    with RogueMySQL("file") as rogue:
+        assert "asked for a file of this machine" in refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail")
+        assert b"A stranger in the database server's place" not in rogue.got
+
+
+def test_no_socket_of_a_folder_for_all_is_taken_by_itself():                 # R71
+    assert not [path for path in mysql.SOCKETS if path.startswith(("/tmp", "/var/tmp", "/dev/shm"))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_a_socket_on_which_another_user_listens_is_sent_nothing():           # R71
+    folder = tempfile.mkdtemp(dir="/tmp")
+    os.chmod(folder, 0o777)
+    try:
+        os.seteuid(NOBODY)
+        try:
+            rogue = RogueMySQL("clear", path=f"{folder}/s")
+        finally:
+            os.seteuid(0)
+        with rogue:
+            url = f"mysql://jobs:{PASSWORD}@localhost/mail?unix_socket={folder}/s"
+            for owner in (NOBODY, 0):               # the second as if the path had been another's a moment ago
+                os.chown(f"{folder}/s", owner, -1)
+                assert f"user {NOBODY} listens on the socket {folder}/s" in refused(url)
+        assert rogue.got == b""
+    finally:
+        shutil.rmtree(folder)

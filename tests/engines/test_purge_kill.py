@@ -1,0 +1,118 @@
+"""Killed at any point, a purge loses no file that a row names, and the next run finishes the work."""
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.engines.purge import FILES_AT_ONCE
+from tests.support.service import ROOT, Service
+
+JOB = "purge_failed_emails"
+KILLED = str(ROOT / "tests/support/killed.py")
+ROWS, SHARED, YOUNG = 350, 20, 30
+
+POINTS = {
+    "before the first batch": ("DELETE FROM {failed_emails}", 1),
+    "in a batch, not committed": ("COMMIT", 2),
+    "between a commit and the first unlink": ("SELECT DISTINCT raw_path FROM {failed_emails}", 2),
+    "while the files are looked up": ("SELECT DISTINCT raw_path FROM {spam_quarantine}", 1),
+    "in a later batch": ("DELETE FROM {failed_emails}", 3),
+    "when all is deleted": ("last_options = :", 1),
+}
+
+
+@pytest.fixture
+def service(tmp_path, engine_url):
+    """Old rows with a file each, some of which a young row names too, and young ones."""
+    made = Service(tmp_path, engine_url)
+    fill(made, ROWS)
+    return made
+
+
+def fill(made: Service, rows: int) -> None:
+    old, young = clock.now() - timedelta(days=30), clock.now() - timedelta(hours=1)
+    with made.db.transaction():
+        for number in range(rows):
+            name = f"{number}.eml"
+            (made.spool / name).write_bytes(b"mail")
+            row(made, name, old)
+            if number < SHARED:
+                row(made, name, young)
+        for number in range(YOUNG):
+            (made.spool / f"young{number}.eml").write_bytes(b"mail")
+            row(made, f"young{number}.eml", young)
+
+
+def row(service, name: str, finished) -> None:
+    service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example", raw_path=name,
+                      status="sent", created_at=finished, finished_at=finished)
+
+
+def messages(service) -> set[str]:
+    return {path.name for path in Path(service.spool).glob("*.eml")}
+
+
+def wanted(service) -> set[str]:
+    return {row["raw_path"] for row in service.db.query("SELECT raw_path FROM {failed_emails}")}
+
+
+def check_nothing_is_lost(service, kills: int) -> None:
+    """Each row has its file; each kill leaves a batch of files without a row at most."""
+    assert wanted(service) <= messages(service)
+    assert len(messages(service) - wanted(service)) <= kills * FILES_AT_ONCE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point(service, point):             # R2
+    at, number = POINTS[point]
+    service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+    check_nothing_is_lost(service, 1)
+    service.job(JOB)
+    check_nothing_is_lost(service, 1)
+    assert service.statuses() == {"sent": SHARED + YOUNG}
+    runs = [run["status"] for run in service.db.query("SELECT status FROM {job_runs} ORDER BY id")]
+    assert runs == ["vanished", "ok"]
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_until_it_is_done(service):        # R2
+    service.db.execute("DELETE FROM {failed_emails}")
+    fill(service, 4000)
+    seed = int(os.environ.get("JOBS_TEST_SEED", time.time()))
+    chance, kills = random.Random(seed), 0
+    for _ in range(60):
+        process = service.start(JOB)
+        time.sleep(chance.uniform(0.03, 0.12))
+        if process.poll() is None:
+            process.kill()
+            kills += 1
+        process.communicate()
+        check_nothing_is_lost(service, kills)
+        if service.statuses() == {"sent": SHARED + YOUNG}:
+            break
+    service.job(JOB)
+    assert kills > 0, f"seed {seed}"
+    assert service.statuses() == {"sent": SHARED + YOUNG}, f"seed {seed}"
+    check_nothing_is_lost(service, kills)
+
+
+def test_what_a_kill_left_behind_is_swept_up_in_time(bench):
+    """The same as `between a commit and the first unlink`, with hours that pass: files without rows."""
+    from datetime import datetime, timezone
+
+    bench.now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=2)
+    for number in range(FILES_AT_ONCE):
+        bench.spool(f"{number}.eml")
+    bench.run(JOB)
+    assert len(bench.spooled()) == FILES_AT_ONCE        # as many as one kill leaves: no stop, but two sweeps
+    bench.now += timedelta(hours=1)
+    assert bench.run(JOB)["orphans"] == FILES_AT_ONCE
+    assert bench.spooled() == []

@@ -1,0 +1,289 @@
+"""The engine of the queues: what was handed over is stored, whatever the database does meanwhile."""
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from jobs_lib.engines import mail_queues
+from jobs_lib.engines.queue import Worker
+from jobs_lib.errors import DatabaseError
+from jobs_lib.monitoring import overview
+from jobs_lib.ports.mail.message import SENT, Result
+from tests.jobs.test_retry_forwards_kill import Counting
+from tests.servers.mariadb import MariaDB
+from tests.support.engines import on_sqlite
+from tests.support.plans import analyse
+from tests.support.require import program
+from tests.support.service import Service
+
+
+def forwards(bench, number: int) -> None:
+    """Forwards that are due, with all that they need."""
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    for id in range(1, number + 1):
+        bench.spool(f"{id}.eml")
+        bench.table("failed_emails", [{"id": id, "user_id": 1, "alias_id": 1, "raw_path": f"{id}.eml",
+                                       "created_at": bench.ago(hours=1)}])
+
+
+# One bad row is one bad row
+
+HUGE = 2 ** 63 - 1
+NUMBERS = [-100, 2147483647, HUGE, -HUGE, "", "many", 1.5, b"\xff\x00"]
+BAD = [*(("attempts", value) for value in NUMBERS),
+       *((column, value) for column in ("user_id", "alias_id", "destination_id", "priority")
+         for value in (HUGE, -7, "", "text", b"\xff")),
+       *((column, value) for column in ("created_at", "next_attempt_at", "last_attempt_at")
+         for value in ("", "soon", 17, b"\xff", "0000-00-00 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59",
+                       "2026-02-30 10:00:00")),
+       *(("uncertain", value) for value in (-1, 7, HUGE, "", b"\xff")),
+       *((column, value) for column in ("envelope_from", "envelope_to", "raw_path", "to_email", "kind", "persona",
+                                        "subject", "body_text") for value in (b"\xff\x00", 7, "", "\x00\r\n")),
+       *((column, value) for column in ("lease_until", "claim_run") for value in (b"\xff", 7, ""))]
+COLUMNS = {"failed_emails": {"envelope_from", "envelope_to", "raw_path", "alias_id", "destination_id"},
+           "notifications": {"to_email", "kind", "persona", "subject", "body_text", "priority"}}
+BOTH = {"attempts", "user_id", "created_at", "next_attempt_at", "last_attempt_at", "uncertain", "lease_until",
+        "claim_run"}
+
+
+@pytest.mark.parametrize(("job", "table"), [("retry_forwards", "failed_emails"),
+                                            ("send_notifications", "notifications")])
+def test_whatever_a_row_holds_the_others_go_on(bench, job, table):     # R67 R23
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    bench.spool("one.eml")
+    bench.config(mail={"per_hour": "off"})
+    row = {"user_id": 1, "created_at": bench.ago(hours=2), **(
+        {"alias_id": 1, "raw_path": "one.eml"} if table == "failed_emails" else {"kind": "overflow_warning"})}
+    bad = []
+    for column, value in BAD:
+        if column in COLUMNS[table] | BOTH:
+            id, = bench.table(table, [row])
+            try:
+                bench.db.execute(f"UPDATE {{{table}}} SET {column} = :value WHERE id = :id", value=value, id=id)
+                bad.append(id)
+            except DatabaseError:           # this engine refuses it
+                bench.db.execute(f"DELETE FROM {{{table}}} WHERE id = :id", id=id)
+    good = bench.table(table, [{**row, "created_at": bench.ago(hours=1)}] * 3)
+    assert len(bad) > 20
+    bench.run(job, dry_run=True)
+    bench.attempt(job)
+    assert bench.result["status"] == "ok", bench.result["error"]
+    assert bench.ids(table, "status = 'sent'")[-3:] == good
+    assert "exception" not in [event["event"] for event in bench.events(job)]
+    for _ in range(3):
+        bench.now += timedelta(days=3)
+        assert bench.attempt(job)["status"] == "ok", bench.result
+    assert bench.ids(table, f"id IN ({', '.join(map(str, bad))}) AND status NOT IN ('sent', 'failed')") == []
+    assert bench.ids(table, "status = 'failed' AND last_error IS NULL") == []
+
+
+def test_an_invalid_row_fails_with_its_reason_and_no_attempt(bench):     # R67
+    forwards(bench, 2)
+    bench.db.execute("UPDATE {failed_emails} SET attempts = -100 WHERE id = 1")
+    assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0, "invalid": 1}
+    ended = bench.rows("failed_emails")[0]
+    assert (ended["status"], ended["last_error"], ended["attempts"]) == (
+        "failed", "invalid: its attempts is out of range", -100)
+    assert ended["finished_at"]
+    assert ended["told_at"]                 # nobody can be notified of what makes no sense
+    event, = [event for event in bench.events("retry_forwards") if event["event"] == "invalid row"]
+    assert (event["id"], event["reason"]) == (1, "its attempts is out of range")
+
+
+@pytest.mark.parametrize(("priority", "order"), [(-5, 0), (7, 2), (2147483647, 2)])
+def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, order):     # R67
+    bench.table("users", [{"id": 1}])
+    for number, value in enumerate((2, 1, priority)):
+        bench.table("notifications", [{"user_id": 1, "kind": "overflow_warning", "priority": value,
+                                       "subject": f"{number}", "created_at": bench.ago(minutes=9 - number)}])
+    assert bench.run("send_notifications")["sent"] == 3
+    assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
+
+
+QUEUES = {"retry_forwards": ("failed_emails", "sent"), "send_notifications": ("notifications", "sent"),
+          "retry_webhooks": ("webhook_deliveries", "delivered")}
+
+
+def due(bench, table: str, number: int) -> list[int]:
+    """Rows of a queue that are due, with all that they need."""
+    bench.table("users", [{"id": 1}])
+    bench.table("aliases", [{"id": 1, "user_id": 1}])
+    bench.table("webhooks", [{"id": 1, "user_id": 1, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}])
+    bench.spool("one.eml")
+    row = {"failed_emails": {"alias_id": 1, "raw_path": "one.eml"}, "notifications": {"kind": "overflow_warning"},
+           "webhook_deliveries": {"webhook_id": 1, "event_type": "test", "payload": "{}"}}[table]
+    return bench.table(table, [{"user_id": 1, "created_at": bench.ago(hours=2), **row, **(
+        {"event_id": f"event-{each}"} if table == "webhook_deliveries" else {})} for each in range(number)])
+
+
+@pytest.mark.parametrize("run", ["NULL", "''", "x''", "'gone'", "half an emoji"])
+@pytest.mark.parametrize("job", QUEUES)
+def test_a_claim_that_no_run_holds_is_none(bench, job, run):     # R67 R21: such a row stayed for ever
+    table, done = QUEUES[job]
+    due(bench, table, 3)
+    if run == "half an emoji":
+        run = "CAST(x'EDA0BD' AS TEXT)" if bench.db.dialect.name == "sqlite" else "CONVERT(x'EDA0BD' USING ascii)"
+    bench.db.execute(f"UPDATE {{{table}}} SET claim_token = 'token', claim_run = {run}, lease_until = :until"
+                     " WHERE id = 2", until=bench.ahead(hours=9))
+    bench.run(job, dry_run=True)
+    assert bench.run(job)[done] == 3
+    assert bench.ids(table, f"status = '{done}' AND claim_token IS NULL") == [1, 2, 3]
+
+
+STATUSES = ["Pending", "queued", "", "failing", "x" * 64, "0"]
+
+
+@pytest.mark.parametrize("job", [*QUEUES, "export_accounts", "check_domains"])
+def test_a_row_of_an_unknown_status_is_left_and_shown(bench, job):     # R67: nobody ever saw it
+    bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"})
+    if job in QUEUES:
+        table = QUEUES[job][0]
+        due(bench, table, len(STATUSES) + 1)
+    else:
+        bench.table("users", [{"id": 1}])
+        table = {"export_accounts": "export_requests", "check_domains": "domains"}[job]
+        bench.table(table, [{"user_id": 1, **({"name": f"d{each}.example", "ownership_token": "t"}
+                                              if table == "domains" else {})} for each in range(len(STATUSES) + 1)])
+    statuses = [value + "s" * (value == "queued" and table == "export_requests") for value in STATUSES]
+    for id, value in enumerate(statuses, 2):
+        bench.db.execute(f"UPDATE {{{table}}} SET status = :value WHERE id = :id", value=value, id=id)
+    for dry_run in (True, False, False):
+        counts = bench.run(job, dry_run=dry_run)
+        assert counts["unknown_status"] == len(STATUSES)
+        found = overview.collect(bench._config, bench.db, bench.now)
+        assert dry_run or {each["name"]: each["invalid"] for each in found["jobs"]}[job] == len(STATUSES)
+    event = [event for event in bench.events(job) if event["event"] == "invalid rows"][-1]
+    assert (event["table"], event["rows"], len(event["ids"])) == (table, len(STATUSES), 5)
+    assert [row["status"] for row in bench.rows(table)][1:] == statuses
+
+
+@pytest.mark.parametrize("column", ["priority", "next_attempt_at"])
+def test_rows_are_put_right_by_their_ids(bench, column):     # R15: SQLite went through all that waited
+    value = 7 if column == "priority" else bench.ahead(days=3000)
+    bench.table("users", [{"id": 1}])
+    bench.bulk("notifications", [{"user_id": 1, "kind": "overflow_warning", "created_at": bench.ago(hours=1),
+                                  "status": "pending", column: value if number < 20 else None if value != 7 else 1}
+                                 for number in range(2000)])
+    if bench.db.dialect.name == "mysql":        # SQLite plans as it does where nobody has run ANALYZE
+        analyse(bench.db, ("notifications",))
+    heard: dict = {}
+    bench.on_statement = heard.setdefault
+    bench.run("send_notifications", limit=1)
+    start = "UPDATE {notifications} SET " + column
+    (sql, values), = (each for each in heard.items() if each[0].startswith(start))
+    for step in bench.db.explain(sql, **values):
+        assert "USING INTEGER PRIMARY KEY" in step.get("detail", "") or step.get("key") == "PRIMARY", step
+
+
+def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
+    forwards(bench, 1)
+    bench.bulk("failed_emails", [{"user_id": 1, "alias_id": 1, "attempts": -1, "raw_path": "1.eml",
+                                  "created_at": bench.ago(hours=2)}] * 300)
+    bench.clock.step = 0.5
+    assert bench.attempt("retry_forwards", budget="100s")["stop_reason"] in (None, "budget")
+    assert bench.result["counts"]["invalid"] >= 50
+    assert bench.ids("failed_emails", "claim_token IS NOT NULL") == []
+
+
+# A clock that was wrong
+
+@pytest.mark.parametrize("job", ["retry_forwards", "send_notifications"])
+def test_what_a_wrong_clock_has_put_off_for_years_is_due(bench, job):     # R68
+    table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
+    forwards(bench, 3)
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 1", later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2", later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 3", later=bench.ahead(hours=48))
+    bench.table("notifications", [{"user_id": 1, "kind": "k", "created_at": bench.now, "attempts": 1,
+                                   "next_attempt_at": time} for time in (bench.ahead(days=400), bench.ahead(hours=24))])
+    assert bench.run(job, dry_run=True)["sent"] == (2 if table == "failed_emails" else 1)
+    assert bench.run(job)["sent"] == (2 if table == "failed_emails" else 1)
+    assert bench.ids(table, "status = 'pending'") == [3 if table == "failed_emails" else 2]     # waits as it should
+
+
+def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
+    forwards(bench, 1)
+    worker = Worker(SimpleNamespace(db=bench.db, now=bench.now, options=bench.settings("retry_forwards"), run_id="me",
+                                    clock=lambda: bench.now, hard_limit=1.0, monotonic=lambda: 0.0),
+                    mail_queues.forwards(SimpleNamespace(now=bench.now, options=bench.settings("retry_forwards"))))
+    row, = worker.claim()
+    assert worker.cancel(row)
+    assert bench.rows("failed_emails")[0]["status"] == "failed"
+
+
+# What was handed over is stored
+
+@on_sqlite          # there writers do not wait for each other
+@pytest.mark.slow
+def test_a_message_that_was_taken_is_stored_although_another_writer_holds_the_file(bench):     # R70
+    forwards(bench, 2)
+    bench.timeout = 0.1
+    holders = []
+
+    def hold(taken: threading.Event) -> None:
+        other = sqlite3.connect(bench.folder / "jobs.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        taken.set()
+        time.sleep(1.5)                     # many times as long as one wait for the lock
+        other.close()
+
+    def take(envelope) -> Result:
+        if not holders:
+            taken = threading.Event()
+            holders.append(threading.Thread(target=hold, args=(taken,)))
+            holders[0].start()
+            assert taken.wait(10)
+        return Result(SENT, 250, "2.0.0", "taken")
+    bench.outbox.answer = take
+    bench.attempt("retry_forwards")
+    holders[0].join()
+    assert bench.rows("failed_emails")[0]["status"] == "sent"
+    bench.run("retry_forwards")
+    assert len(bench.outbox) == 2
+
+
+def test_the_hard_limit_ends_the_waiting(bench):     # R70 R4
+    forwards(bench, 1)
+    tries = []
+
+    def away(sql, values):
+        if "last_code = :last_code" in sql:
+            tries.append(bench.clock.seconds)
+            raise DatabaseError("the disk is full")
+    bench.on_statement = away
+    began = bench.clock.seconds
+    bench.attempt("retry_forwards")
+    assert 200 < tries[-1] - began < 270            # of 240 and 30 seconds
+    bench.on_statement = None
+    bench.now += timedelta(minutes=5)
+    assert bench.run("retry_forwards")["uncertain"] == 1
+
+
+@pytest.mark.slow
+def test_a_message_that_was_taken_is_stored_although_the_server_restarts(tmp_path):     # R70
+    program("mariadbd", "mariadb-server")
+    with MariaDB() as server:
+        service = Service(tmp_path, server.database())
+        service.forwards(3)
+        stopped = threading.Event()
+
+        def stop() -> None:
+            server.stop()
+            stopped.set()
+        with Counting(stop, "dot", 1) as relay:
+            service.configure("mail", port=relay.port)
+            process = service.start("retry_forwards")
+            assert stopped.wait(60)
+            time.sleep(2)
+            server.start()
+            process.communicate(timeout=60)
+            assert service.statuses() == {"sent": 1, "pending": 2}
+            service.run("retry_forwards")
+            assert sorted(relay.count().values()) == [1, 1, 1]

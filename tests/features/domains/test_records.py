@@ -1,0 +1,400 @@
+"""Records in, a verdict with its reason out; and what verdicts make of a domain over time."""
+from __future__ import annotations
+
+import types
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib import clock, hostnames
+from jobs_lib.features.domains import records as domain_checks
+from jobs_lib.features.domains import status as domain_rules
+from jobs_lib.features.domains.records import Wanted
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer
+from tests.support.bench import NOW
+
+KEY = "MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEA" + "x/+" * 40 + "AQAB=="
+NOBODY = Answer(UNKNOWN, why="the name server answered SERVFAIL")
+NXD, NONE = Answer(NXDOMAIN), Answer(NODATA)
+SELECTOR = "porter._domainkey.example.org"
+
+
+def section(**changes):
+    """`[dns]` as a run sees it."""
+    return types.SimpleNamespace(**{
+        "mx_hosts": ("mx1.service.example", "mx2.service.example"), "spf_include": "spf.service.example",
+        "dkim_selector": "porter", "dkim_target": "porter._domainkey.service.example", "dkim_key": KEY,
+        "ownership_prefix": "porter-verify=", **changes})
+
+
+def judged(check: str, answers: dict, token: str = "Abc123", **changes) -> dict:
+    wanted = Wanted("example.org", token, section(**changes), ("ownership", "mx"))
+    given = {question: answer if isinstance(answer, Answer) else Answer(FOUND, tuple(answer))
+             for question, answer in answers.items()}
+    everything = {question: given.get(question, NONE) for question in domain_checks.questions(wanted)}
+    while question := domain_checks.follow_up(wanted, everything):
+        everything[question] = given.get(question, NONE)
+    return domain_checks.judge(wanted, everything)[check]
+
+
+def txt(*texts):
+    return {("example.org", "TXT"): texts}
+
+
+@pytest.mark.parametrize("answer, state, reason", [
+    (["porter-verify=Abc123"], "pass", ""),
+    (["v=spf1 -all", "PORTER-VERIFY=abc123", "other"], "pass", ""),
+    ([' "porter-verify=Abc123" '], "pass", ""),                       # quotes that were typed into a panel
+    (["porter-verify=zzz", "porter-verify=Abc123"], "pass", ""),
+    (["porter-verify=zzz"], "fail", "other_token"),
+    (["porter-verify="], "fail", "other_token"),
+    (["porter-verify=Abc1234"], "fail", "other_token"),
+    (["xporter-verify=Abc123", "Abc123"], "fail", "missing"),
+    (NONE, "fail", "missing"),
+    (NXD, "fail", "no_domain"),
+    (NOBODY, "unknown", "no_answer"),
+])
+def test_ownership(answer, state, reason):              # R48, R50
+    result = judged("ownership", {("example.org", "TXT"): answer})
+    assert (result["state"], result["reason"]) == (state, reason)
+    assert result["expected"] == "porter-verify=Abc123"
+
+
+def test_a_domain_without_a_token_is_nobodys():
+    result = judged("ownership", txt("porter-verify="), token="")
+    assert (result["state"], result["reason"]) == ("fail", "no_token")
+
+
+@pytest.mark.parametrize("records, state, reason", [
+    ([(10, "mx1.service.example"), (20, "mx2.service.example")], "pass", ""),
+    ([(10, "MX2.Service.Example.")], "pass", ""),
+    ([(10, "mx1.service.example"), (20, "mail.other.example")], "pass", ""),          # after us: only in need
+    ([(10, "mx1.service.example"), (10, "mail.other.example")], "pass", "foreign_mx_level"),
+    ([(20, "mx1.service.example"), (10, "mail.other.example")], "fail", "foreign_mx_first"),
+    ([(10, "mx1.service.example"), (0, "mail.other.example")], "fail", "foreign_mx_first"),
+    ([(10, "mail.other.example")], "fail", "foreign_mx"),
+    ([(10, "mx1.service.example.evil.example")], "fail", "foreign_mx"),
+    ([(0, ".")], "fail", "null_mx"),
+    ([(0, "."), (10, "mx1.service.example")], "fail", "null_mx"),
+    (NONE, "fail", "missing"),
+    (NXD, "fail", "no_domain"),
+    (NOBODY, "unknown", "no_answer"),
+])
+def test_mx(records, state, reason):                    # R48, R50
+    result = judged("mx", {("example.org", "MX"): records})
+    assert (result["state"], result["reason"]) == (state, reason)
+    assert result["expected"] == "10 mx1.service.example, 20 mx2.service.example"
+
+
+@pytest.mark.parametrize("texts, state, reason", [
+    (["v=spf1 include:spf.service.example ~all"], "pass", ""),
+    (["hello", "V=SPF1 a +Include:SPF.Service.Example. -ALL"], "pass", ""),
+    (["v=spf1 include:spf.service.example ~all", "v=spf1 -all"], "fail", "two_records"),
+    (["v=spf1 include:spf.other.example ~all"], "fail", "no_include"),
+    (["v=spf1 include:spf.service.example.evil.example -all"], "fail", "no_include"),
+    (["v=spf1"], "fail", "no_include"),
+    (["v=spf1 -include:spf.service.example ~all"], "fail", "wrong_sign"),
+    (["v=spf1 -all include:spf.service.example"], "fail", "after_all"),
+    (["v=spf10 include:spf.service.example ~all"], "fail", "missing"),
+    (["spf2.0/pra include:spf.service.example"], "fail", "missing"),
+    (NONE, "fail", "missing"),
+    (NXD, "fail", "no_domain"),
+    (NOBODY, "unknown", "no_answer"),
+])
+def test_spf(texts, state, reason):                     # R48, R50
+    result = judged("spf", {("example.org", "TXT"): texts})
+    assert (result["state"], result["reason"]) == (state, reason)
+
+
+OURS, OTHER = ["Porter._domainkey.service.example."], ["key.other.example"]
+
+
+@pytest.mark.parametrize("cname, texts, state, reason", [
+    (OURS, NONE, "pass", ""),
+    (OURS, NOBODY, "pass", ""),                         # what our own name says is not the owner's doing
+    (NONE, [f"v=DKIM1; k=rsa; p={KEY}"], "pass", ""),
+    (NXD, [f'"v=DKIM1;p= {KEY[:50]} {KEY[50:]} ;"'], "pass", ""),
+    (OTHER, [f"v=DKIM1; p={KEY}"], "pass", ""),
+    (OTHER, ["v=DKIM1; p=abc"], "fail", "wrong_target"),
+    (OTHER, NXD, "fail", "wrong_target"),
+    (OTHER, NOBODY, "unknown", "no_answer"),
+    (NONE, ["v=DKIM1; p=abc"], "fail", "wrong_key"),
+    (NONE, [f"v=DKIM1; p={KEY.lower()}"], "fail", "wrong_key"),        # a key's case does count
+    (NONE, ["v=DKIM1; p="], "fail", "empty_key"),
+    (NONE, [f"v=DKIM1; p={KEY}", "v=DKIM1; p=abc"], "fail", "two_records"),
+    (NONE, ["hello"], "fail", "missing"),
+    (NONE, NONE, "fail", "missing"),
+    (NXD, NXD, "fail", "missing"),
+    (NOBODY, NONE, "unknown", "no_answer"),
+    (NONE, NOBODY, "unknown", "no_answer"),
+])
+def test_dkim(cname, texts, state, reason):             # R48, R50
+    result = judged("dkim", {(SELECTOR, "CNAME"): cname, (SELECTOR, "TXT"): texts})
+    assert (result["state"], result["reason"]) == (state, reason)
+    assert (result["type"], result["expected"]) == ("CNAME", "porter._domainkey.service.example")
+
+
+@pytest.mark.parametrize("changes, texts, state", [
+    ({"dkim_target": ""}, [f"p={KEY}"], "pass"),
+    ({"dkim_target": "", "dkim_key": f"v=DKIM1; k=rsa; p={KEY}"}, [f"p={KEY}"], "pass"),
+    ({"dkim_target": ""}, NONE, "fail"),
+    ({"dkim_key": ""}, ["p=abc"], "fail"),
+    ({"dkim_key": ""}, ["p="], "fail"),                 # an empty key is not our key, even if we have none
+])
+def test_dkim_by_a_key_alone_or_a_cname_alone(changes, texts, state):
+    assert judged("dkim", {(SELECTOR, "TXT"): texts}, **changes)["state"] == state
+
+
+@pytest.mark.parametrize("texts, state, reason", [
+    (["v=DMARC1; p=none"], "pass", ""),
+    (["V = dmarc1 ;p=reject; rua=mailto:x@example.org", "hello"], "pass", ""),
+    (["v=DMARC1; p=none", "v=DMARC1; p=reject"], "fail", "two_records"),
+    (["v=DMARC12; p=none"], "fail", "missing"),
+    (NONE, "fail", "missing"),
+    (NXD, "fail", "missing"),
+    (NOBODY, "unknown", "no_answer"),
+])
+def test_dmarc(texts, state, reason):                   # R48, R50
+    result = judged("dmarc", {("_dmarc.example.org", "TXT"): texts})
+    assert (result["state"], result["reason"]) == (state, reason)
+
+
+# RFC 9989: p is optional, what was dropped and what nobody knows is ignored
+@pytest.mark.parametrize("text", ["v=DMARC1", "v=DMARC1;", "v=DMARC1; rua=mailto:x@example.org",
+                                  "v=DMARC1; rua=mailto:x@example.org; p=reject; pct=seven; rf=afrf; ri=x; odd=1"])
+def test_a_dmarc_record_needs_no_other_tag(text):       # R48
+    assert judged("dmarc", {("_dmarc.example.org", "TXT"): [text]})["state"] == "pass"
+
+
+def dmarc_of(name: str, *, stopped: int = 99, **records) -> tuple[dict, list]:
+    """(the result for a name, the names that were asked) where `_dmarc.` + name has the records, or such an Answer."""
+    wanted, asked = Wanted(name, "a", section(), ()), []
+    question, answers = (f"_dmarc.{name}", "TXT"), {}
+    while question and len(asked) < stopped:
+        asked.append(question[0].partition(".")[2])
+        found = records.get(asked[-1], NXD)
+        answers[question] = found if isinstance(found, Answer) else Answer(FOUND, tuple(found))
+        question = domain_checks.follow_up(wanted, answers)
+    return domain_checks.judge(wanted, answers)["dmarc"], asked
+
+
+PLAIN, STRICT, SUFFIX, ALONE = "v=DMARC1", "v=DMARC1; p=reject", "v=DMARC1; psd=y", "v=DMARC1; psd=n"
+
+
+@pytest.mark.parametrize("name, records, asked, state, place", [
+    ("example.org", {"example.org": [PLAIN], "org": [STRICT]}, 1, "pass", "example.org"),
+    ("mail.example.org", {"example.org": [PLAIN]}, 3, "pass", "example.org"),
+    ("a.mail.example.org", {"mail.example.org": [PLAIN], "example.org": [STRICT]}, 4, "pass", "example.org"),
+    ("a.mail.example.org", {"mail.example.org": [ALONE], "example.org": [STRICT]}, 2, "pass", "mail.example.org"),
+    ("a.mail.example.org", {"example.org": [STRICT, PLAIN], "mail.example.org": [PLAIN]}, 4, "pass",
+     "mail.example.org"),
+    ("mail.example.org", {"example.org": [PLAIN], "org": [SUFFIX]}, 3, "pass", "example.org"),
+    ("a.mail.example.org", {"mail.example.org": [PLAIN], "org": [SUFFIX]}, 4, "pass", "org"),
+    ("mail.example.org", {"example.org": ["hello"]}, 3, "fail", "mail.example.org"),
+    ("mail.example.org", {"mail.example.org": NOBODY, "example.org": [PLAIN]}, 1, "unknown", "mail.example.org"),
+    ("mail.example.org", {"example.org": NOBODY, "org": [PLAIN]}, 2, "unknown", "mail.example.org"),
+    ("mail.example.org", {"example.org": [PLAIN], "org": NOBODY}, 3, "pass", "example.org"),
+])
+def test_a_dmarc_record_above_a_domain_covers_it(name, records, asked, state, place):         # R48
+    result, names = dmarc_of(name, **records)
+    assert (result["state"], result["name"], len(names)) == (state, f"_dmarc.{place}", asked)
+    assert result["found"] == (records[place] if state == "pass" else [])
+
+
+def test_of_a_long_name_the_last_seven_labels_are_asked_next():         # RFC 9989 4.10
+    result, names = dmarc_of("a.b.c.d.e.f.g.h.i.example.org", **{"g.h.i.example.org": [PLAIN]})
+    assert names[:3] == ["a.b.c.d.e.f.g.h.i.example.org", "e.f.g.h.i.example.org", "f.g.h.i.example.org"]
+    assert (len(names), names[-1], result["name"]) == (8, "org", "_dmarc.g.h.i.example.org")
+    assert len(dmarc_of("a.b.c.d.e.f.example.org")[1]) == 8
+
+
+def test_two_dmarc_records_are_advice_where_one_above_covers_the_domain():      # R50
+    two = ["v=DMARC1; p=none", "v=DMARC1; p=reject"]
+    result, _ = dmarc_of("mail.example.org", **{"mail.example.org": two, "example.org": [PLAIN]})
+    assert (result["state"], result["reason"], result["found"]) == ("pass", "two_records", two)
+    assert result["problem"].endswith("The record at _dmarc.example.org is used.")
+
+
+def test_a_walk_that_was_stopped_is_unknown():
+    assert dmarc_of("mail.example.org", stopped=1)[0]["state"] == "unknown"
+
+
+def test_every_failure_says_what_is_wrong_and_what_to_do():
+    for check in domain_checks.CHECKS:
+        for answer in (NONE, NXD):
+            answers = dict.fromkeys(domain_checks.questions(Wanted("example.org", "a", section(), ())), answer)
+            result = judged(check, answers)
+            assert result["problem"].endswith((".", "example")), result
+            assert result["expected"] in result["fix"]
+
+
+def test_what_is_not_configured_is_not_checked_and_not_asked_for():
+    bare = section(mx_hosts=(), spf_include="", dkim_target="", dkim_key="")
+    assert domain_checks.configured(bare) == ("ownership", "dmarc")
+    wanted = Wanted("example.org", "a", bare, ("ownership",))
+    assert domain_checks.questions(wanted) == [("example.org", "TXT"), ("_dmarc.example.org", "TXT")]
+
+
+def test_what_strangers_write_is_kept_short():
+    result = judged("ownership", txt(*[f"porter-verify={number}" + "x" * 5000 for number in range(99)]))
+    assert len(result["found"]) == 10
+    assert max(map(len, result["found"])) == 500
+
+
+@pytest.mark.parametrize("states, verdict", [
+    ({"ownership": "pass", "mx": "pass", "spf": "fail"}, "pass"),
+    ({"ownership": "pass", "mx": "unknown"}, "unknown"),
+    ({"ownership": "fail", "mx": "unknown"}, "fail"),       # whatever MX says, it is wrong
+    ({"ownership": "pass", "mx": "pass", "spf": "unknown"}, "pass"),
+])
+def test_the_required_records_decide(states, verdict):
+    results = {check: {"state": state, "required": check in ("ownership", "mx")} for check, state in states.items()}
+    assert domain_checks.verdict(results) == verdict
+
+
+# Names
+
+@pytest.mark.parametrize("name, made, shown", [
+    ("Example.ORG.", "example.org", "example.org"),
+    ("grüße.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
+    ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
+    ("GRU\u0308SSE.example", "xn--grsse-lva.example", "grüsse.example (xn--grsse-lva.example)"),
+    ("例え。テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
+    ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example"),
+    ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),
+])
+def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
+    assert hostnames.ascii_form(name) == made
+    assert hostnames.shown(name) == shown
+    assert made in hostnames.forms(name)
+
+
+@pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example", "1.2.3.4", "a@b.example",
+                                  "x" * 64 + ".example", ".".join(["x" * 60] * 5), "a\u2028b.example", "☃.example"])
+def test_what_is_no_domain_name(name):
+    with pytest.raises(ValueError, match="not a domain name"):
+        hostnames.ascii_form(name)
+    assert hostnames.shown(name) == name
+
+
+# States
+
+OPTIONS = types.SimpleNamespace(recheck=timedelta(hours=24), grace=timedelta(hours=72),
+                                give_up_after=timedelta(days=30))
+
+
+def row(status: str, **values) -> dict:
+    times = {name: clock.text(value) if hasattr(value, "tzinfo") else value for name, value in values.items()}
+    return {"status": status, "created_at": clock.text(NOW), "failing_since": None, "warned_at": None, "failures": 0,
+            "next_check_at": None, **times}
+
+
+@pytest.mark.parametrize("age, step", [
+    (timedelta(0), timedelta(minutes=15)), (timedelta(hours=23, minutes=59), timedelta(minutes=15)),
+    (timedelta(days=1), timedelta(hours=1)), (timedelta(days=6, hours=23), timedelta(hours=1)),
+    (timedelta(days=7), timedelta(days=1)), (timedelta(days=29), timedelta(days=1)),
+    (timedelta(days=29, hours=12), timedelta(hours=12)),               # not past its end
+])
+def test_a_pending_domain_is_looked_at_ever_more_rarely(age, step):
+    change = domain_rules.after(row("pending", created_at=NOW - age), "fail", NOW, OPTIONS)
+    assert (change.values, change.event) == ({"next_check_at": NOW + step}, None)
+
+
+def test_a_pending_domain_fails_after_30_days_and_only_by_an_answer():        # R48
+    old = row("pending", created_at=NOW - timedelta(days=30))
+    assert domain_rules.after(old, "unknown", NOW, OPTIONS) == ({"next_check_at": NOW + timedelta(days=1)}, None)
+    assert domain_rules.after(old, "fail", NOW, OPTIONS) == ({"status": "failed", "next_check_at": None}, "failed")
+    assert domain_rules.after(old, "pass", NOW, OPTIONS).event == "verified"
+
+
+def walked(*looks: tuple, **values) -> list[tuple]:
+    """A verified domain looked at after so many hours, with such a verdict: (hours, event) of what came to be."""
+    state, events = row("verified", **values), []
+    for hours, verdict in looks:
+        now = NOW + timedelta(hours=hours)
+        change = domain_rules.after(state, verdict, now, OPTIONS)
+        state = row(**{**state, **change.values})
+        events += [(hours, change.event)] if change.event else []
+    return events
+
+
+def test_de_verified_after_three_failures_over_72_hours_and_a_warning():      # R49
+    assert walked((0, "fail"), (24, "fail"), (48, "fail"), (71.9, "fail")) == [(24, "failing")]
+    assert walked((0, "fail"), (24, "fail"), (48, "fail"), (72, "fail")) == [(24, "failing"), (72, "failed")]
+    assert walked((0, "fail"), (1, "fail"), (72, "fail")) == [(1, "failing"), (72, "failed")]
+
+
+def test_neither_time_nor_number_alone_is_enough():       # R49
+    assert walked((0, "fail"), (72, "fail"), warned_at=NOW - timedelta(days=5)) == []
+    assert walked((0, "fail"), (0.1, "fail"), (0.2, "fail"), (72, "fail")) == [(72, "failing")]
+
+
+def test_one_failure_alone_warns_nobody():              # R49
+    assert walked((0, "fail"), (0.25, "fail"), (0.5, "pass"), (24, "fail"), (25, "pass")) == []
+
+
+def test_one_pass_resets():                             # R49
+    assert walked((0, "fail"), (24, "fail"), (48, "pass"), (72, "fail"), (96, "fail"), (120, "fail"),
+                  (143, "fail")) == [(24, "failing")]
+
+
+def test_no_warning_is_repeated_within_30_days():       # R49
+    day = 24
+    looks = [(hours, "fail" if hours % (4 * day) < 2 * day else "pass") for hours in range(0, 64 * day, day)]
+    warned = [hours for hours, event in walked(*looks) if event == "failing"]
+    assert warned == [day, 33 * day]
+    assert not [event for _, event in walked(*looks) if event == "failed"]
+
+
+def test_a_warning_of_an_earlier_time_that_was_repaired_takes_nothing_away():      # R49
+    """The next may be written 30 days after the first; until a day after that the domain keeps its status."""
+    day = 24
+    again = [(hours, "fail") for hours in range(3 * day, 40 * day, day)]
+    assert walked((0, "fail"), (day, "fail"), (2 * day, "pass"), *again) == [
+        (day, "failing"), (31 * day, "failing"), (32 * day, "failed")]
+
+
+def test_a_domain_is_looked_at_as_soon_as_it_may_be_warned_about_again():
+    failing = row("verified", failing_since=NOW - timedelta(days=9), failures=9,
+                  warned_at=NOW - timedelta(days=29, hours=20))
+    assert domain_rules.after(failing, "fail", NOW, OPTIONS).values["next_check_at"] == NOW + timedelta(hours=4)
+
+
+def test_unknown_neither_counts_nor_resets():           # R48, R49
+    assert walked((0, "fail"), (24, "unknown"), (48, "unknown"), (72, "unknown"), (96, "unknown")) == []
+    assert walked((0, "fail"), (24, "fail"), (48, "unknown"), (72, "fail")) == [(24, "failing"), (72, "failed")]
+
+
+def test_an_owner_has_a_day_after_the_warning_even_when_cron_stood_still():
+    assert walked((0, "fail"), (96, "fail"), (97, "fail"), (119, "fail"), (120, "fail")) == [
+        (96, "failing"), (120, "failed")]
+
+
+def test_a_first_failure_is_looked_at_again_in_an_hour():
+    change = domain_rules.after(row("verified"), "fail", NOW, OPTIONS)
+    assert change.values == {"failures": 1, "failing_since": NOW, "next_check_at": NOW + timedelta(hours=1)}
+
+
+def test_the_last_look_is_not_put_off_past_the_72_hours():
+    failing = row("verified", failing_since=NOW - timedelta(hours=60), failures=3, warned_at=NOW - timedelta(hours=59))
+    assert domain_rules.after(failing, "fail", NOW, OPTIONS).values["next_check_at"] == NOW + timedelta(hours=12)
+
+
+@pytest.mark.parametrize("values, verdict, hours", [
+    ({}, "fail", None),                                             # never verified: on demand alone
+    ({}, "unknown", 1),                                             # asked for in vain: once more
+    ({"next_check_at": NOW}, "unknown", None),
+    ({"failing_since": NOW - timedelta(days=32)}, "fail", 24),      # verified before: it may come back
+    ({"failing_since": NOW - timedelta(days=32)}, "unknown", 24),
+    ({"failing_since": NOW - timedelta(days=33)}, "fail", None),
+])
+def test_a_failed_domain_is_looked_at_for_30_days_if_it_was_verified(values, verdict, hours):
+    change = domain_rules.after(row("failed", **values), verdict, NOW, OPTIONS)
+    assert change == ({"next_check_at": NOW + timedelta(hours=hours) if hours else None}, None)
+
+
+@pytest.mark.parametrize("status", ["pending", "failed"])
+def test_a_pass_verifies(status):
+    change = domain_rules.after(row(status, failures=4, failing_since=NOW - timedelta(days=90)), "pass", NOW, OPTIONS)
+    assert change == ({"status": "verified", "verified_at": NOW, "failures": 0, "failing_since": None,
+                       "next_check_at": NOW + timedelta(days=1)}, "verified")

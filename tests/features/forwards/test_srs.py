@@ -1,0 +1,218 @@
+"""Rewritten senders are those of Mail::SRS and postsrsd, valid for three weeks and for nobody else's secret."""
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jobs_lib.addresses import check
+from jobs_lib.features.forwards.srs import SrsError, forward, reverse
+from tests.servers.smtp_sink import await_port, free_port
+from tests.support.require import missing, program
+
+NOW = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)
+SECRET = "s3cret"
+OURS = "ours.example"
+SENDERS = ["alice@sender.example", "Bob.Smith+x@Sender.Example", "a=b=c@x.example", "SRS0@x.example", "srs@x.example",
+           "SRS0=XyZ1=AB=first.example=carol@second.example", "srs0+XyZ1=AB=first.example=carol@second.example",
+           "SRS0-XyZ1=AB=first.example=carol@second.example", "x" * 80 + "@sender.example",
+           "SRS1=hash=first.example==XyZ1=AB=zero.example=carol@second.example", "o'hara@sender.example"]
+
+PERL = """
+BEGIN { *CORE::GLOBAL::time = sub { $main::now } }
+use Mail::SRS;
+our ($now, $secret, $action, @addresses) = @ARGV;
+my $srs = Mail::SRS->new(Secret => $secret, MaxAge => 21);
+for (@addresses) {
+    my $answer = eval { $action eq 'forward' ? $srs->forward($_, 'ours.example') : $srs->reverse($_) };
+    print $answer // 'refused', "\\n";
+}
+"""
+
+
+def perl(action: str, addresses: list, now=NOW) -> list:
+    """What Mail::SRS, the original, says at that time; `refused` where it dies."""
+    binary = program("perl", "perl")
+    if subprocess.run([binary, "-MMail::SRS", "-e", "1"], capture_output=True, check=False).returncode:
+        missing("Mail::SRS is not installed (Debian: apt-get install libmail-srs-perl)")
+    command = [binary, "-e", PERL, str(int(now.timestamp())), SECRET, action, *addresses]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+@pytest.fixture
+def postsrsd(tmp_path):
+    """`ask(what, address)` of a private postsrsd, by Postfix's tcp_table protocol."""
+    (tmp_path / "secret").write_text(SECRET + "\n")
+    ports = {"forward": free_port(), "reverse": free_port()}
+    process = subprocess.Popen([program("postsrsd", "postsrsd"), "-4", f"-s{tmp_path}/secret", f"-d{OURS}",
+                                f"-f{ports['forward']}", f"-r{ports['reverse']}"])
+
+    def ask(what: str, address: str) -> str:
+        with socket.create_connection(("127.0.0.1", ports[what]), 5) as sock:
+            sock.sendall(f"get {address}\n".encode())
+            code, _, text = sock.recv(1024).decode().strip().partition(" ")
+            return text if code == "200" else "refused"
+    try:
+        await_port(ports["reverse"])
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_forwarding_gives_what_the_original_gives():     # R36
+    assert [forward(sender, OURS, SECRET, NOW) for sender in SENDERS] == perl("forward", SENDERS)
+
+
+def test_the_original_reverses_ours_and_we_reverse_its():     # R36
+    theirs = perl("forward", SENDERS)
+    assert [reverse(address, SECRET, NOW) for address in theirs] == perl("reverse", theirs)
+    assert perl("reverse", [forward(sender, OURS, SECRET, NOW) for sender in SENDERS[:3]]) == SENDERS[:3]
+
+
+def test_postsrsd_agrees_both_ways(postsrsd):     # R36
+    now = datetime.now(timezone.utc)
+    for sender in SENDERS:
+        if sender == "SRS0@x.example":
+            continue                # it takes the bare word for a rewritten address; the original does not
+        ours = forward(sender, OURS, SECRET, now)
+        assert postsrsd("forward", sender).lower() == ours.lower()
+        assert postsrsd("reverse", ours).lower() == reverse(ours, SECRET, now).lower()
+    old = forward(SENDERS[0], OURS, SECRET, now - timedelta(days=60))
+    assert postsrsd("reverse", old) == "refused"
+
+
+@pytest.mark.parametrize("days", range(-3, 26))
+def test_both_agree_on_age(days):     # R36
+    address = forward("alice@sender.example", OURS, SECRET, NOW)
+    later = NOW + timedelta(days=days)
+    try:
+        ours = reverse(address, SECRET, later)
+    except SrsError:
+        ours = "refused"
+    if days == -1:                # a day of clock difference is ours alone
+        assert ours == "alice@sender.example"
+    else:
+        assert [ours] == perl("reverse", [address], later)
+        assert (ours != "refused") is (0 <= days <= 21)
+
+
+def test_the_days_come_round_after_1024_without_waking_old_addresses():     # R36
+    address = forward("alice@sender.example", OURS, SECRET, NOW)
+    for days in range(22, 1023):
+        with pytest.raises(SrsError, match="expired"):
+            reverse(address, SECRET, NOW + timedelta(days=days))
+
+
+@given(local=st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~.-]{1,60}", fullmatch=True),
+       domain=st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?(\.[a-z]{2,6}){1,2}", fullmatch=True),
+       secret=st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable()))
+@settings(max_examples=300, deadline=None)
+def test_there_and_back_again(local, domain, secret):     # R36
+    sender = f"{local}@{domain}"
+    once = forward(sender, OURS, secret, NOW)
+    assert check(once) == once
+    if re.match("(?i)srs[01][-+=]", local):
+        return
+    assert reverse(once, secret, NOW) == sender
+    assert reverse(once.upper(), secret, NOW).lower() == sender.lower()       # a relay that changes the case
+    twice = forward(once, "second.example", "other", NOW)
+    assert twice.startswith("SRS1=")
+    assert reverse(twice, "other", NOW) == once
+    thrice = forward(twice, "third.example", "third", NOW)
+    assert reverse(thrice, "third", NOW) == once            # straight to the first, past the second
+
+
+@pytest.mark.parametrize("sender", ["", "bounces@ours.example", "Bounces@OURS.example"])
+def test_what_needs_no_rewriting_stays(sender):     # R36
+    assert forward(sender, OURS, SECRET, NOW) == sender
+
+
+@pytest.mark.parametrize("address", [
+    "alice@ours.example", "SRS0@ours.example", "SRS0=@ours.example", "SRS0====@ours.example",
+    "SRS0=abcd=JN=sender.example@ours.example", "SRS1=abcd=first.example@ours.example", "SRS2=a=b=c=d@ours.example",
+    "SRS0=abcd=J1=sender.example=alice@ours.example", "SRS0=abcd=JNA=sender.example=alice@ours.example", "", "x",
+    "SRS0=abcd=JN=sender.example=alice@ours.example", "SRS0=a\r\nb=JN=s.example=x@ours.example",
+    "SRS1=abcd=first.example==XyZ1=AB=zero.example=carol@ours.example",
+])
+def test_a_forged_or_broken_address_is_refused(address):     # R36
+    with pytest.raises(SrsError):
+        reverse(address, SECRET, NOW)
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_no_text_does_worse_than_be_refused(text):     # R36
+    for address in (text, f"SRS0={text}@ours.example", f"SRS1=abcd={text}@ours.example"):
+        with pytest.raises(SrsError):
+            reverse(address, SECRET, NOW)
+
+
+@given(sender=st.sampled_from(["SRS0=XyZ1=AB=first.example=carol", "SRS0+XyZ1=AB=first.example=a-b",
+                               "SRS0-a+/9=JN=f.ex=x=y"]),
+       later=st.integers(0, 1023), data=st.data())
+@settings(deadline=None, max_examples=300)
+def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sender, later, data):     # R36
+    """The hash is over the parts without what stands between them, as others have it: they could be parted anew."""
+    now = NOW + timedelta(days=later)
+    stamp = forward("x@y.example", OURS, SECRET, now)[10:12].lower()
+    twice = forward(f"{sender}@{stamp}evil.example", OURS, SECRET, NOW).rpartition("@")[0]
+    mac = twice.split("=")[1]
+    whole = f"{stamp}evil.example" + twice.split("=", 3)[3]
+    at = data.draw(st.integers(3, len(whole) - 1))
+    with pytest.raises(SrsError):
+        reverse(f"SRS0={mac}={whole[:2]}={whole[2:at]}={whole[at:]}@{OURS}", SECRET, now)
+
+
+def test_a_hash_is_not_taken_300_days_later_by_another_form():     # R36
+    now = NOW + timedelta(days=300)
+    stamp = forward("x@y.example", OURS, SECRET, now)[10:12]
+    twice = forward(f"SRS0=XyZ1=AB=first.example=carol@{stamp}evil.example", OURS, SECRET, NOW)
+    mac = twice.split("=")[1]
+    assert twice.startswith(f"SRS1={mac}={stamp}evil.example==XyZ1=")
+    forged = f"SRS0={mac}={stamp}=evil.example==XyZ1=AB=first.example=carol@{OURS}"
+    assert perl("reverse", [forged], now) == ["=XyZ1=AB=first.example=carol@evil.example"]     # the original takes it
+    with pytest.raises(SrsError, match="that of another form"):
+        reverse(forged, SECRET, now)
+
+
+@pytest.mark.parametrize("sender", ["SRS0=x@first.example", "SRS0=a=b=c=d@first.example", "SRS1=a=b@first.example",
+                                    "SRS0=abcd=J1=first.example=x@second.example"])
+def test_what_only_looks_rewritten_is_rewritten_like_any_other(sender):     # R36
+    once = forward(sender, OURS, SECRET, NOW)
+    assert once.startswith("SRS0=")
+    assert reverse(once, SECRET, NOW) == sender
+
+
+def test_each_part_is_under_the_hash():     # R36
+    good = forward("alice@sender.example", OURS, SECRET, NOW)
+    for old, new in (("alice", "malice"), ("sender.example", "evil.example"), ("=JN=", "=JO=")):
+        assert old in good
+        with pytest.raises(SrsError, match="hash"):
+            reverse(good.replace(old, new), SECRET, NOW)
+    with pytest.raises(SrsError, match="hash"):
+        reverse(good, "other", NOW)
+
+
+def test_a_quoted_sender_stays_one_address():     # R36
+    address = forward('"a@b"@sender.example', OURS, SECRET, NOW)
+    assert check(address) == address
+    assert reverse(address, SECRET, NOW) == '"a@b"@sender.example'
+
+
+def test_a_sender_too_long_to_rewrite_says_so():     # R36
+    with pytest.raises(SrsError, match="254"):
+        forward("x" * 230 + "@sender.example", OURS, SECRET, NOW)
+
+
+def test_without_a_secret_nothing_is_rewritten():     # R36
+    for secret in ("", None):
+        with pytest.raises(SrsError, match="srs_secret"):
+            forward("alice@sender.example", OURS, secret, NOW)
+        with pytest.raises(SrsError, match="srs_secret"):
+            reverse("SRS0=abcd=JN=sender.example=alice@ours.example", secret, NOW)

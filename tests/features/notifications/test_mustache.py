@@ -1,0 +1,80 @@
+"""Each construct of the templates, and what a slip in one is answered with."""
+from __future__ import annotations
+
+import pytest
+
+from jobs_lib.features.notifications.mustache import TemplateError, escape, render
+
+VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True, "no": False, "rows": [],
+          "items": [{"word": "one", "inner": [{"deep": "a"}, {"deep": "b"}]}, {"word": "two", "inner": []}],
+          "plain": ["x", "y"], "tag": "{{name}}"}
+
+
+def text(source: str) -> str:
+    return render(source, VALUES, html=False, name="letter.txt")
+
+
+def page(source: str) -> str:
+    return render(source, VALUES, html=True, name="letter.html")
+
+
+@pytest.mark.parametrize("source, filled", [
+    ("a {{name}} b", "a Jo & <Co> b"),
+    ("{{ name }}{{{ name }}}", "Jo & <Co>Jo & <Co>"),
+    ("{{zero}}{{yes}}", "0True"),
+    ("<{{none}}{{empty}}>", "<>"),                                  # never "None"
+    ("{{tag}}", "{{name}}"),                                        # a value is no template
+    ("{{#yes}}y{{/yes}}{{#no}}n{{/no}}", "y"),
+    ("{{^yes}}y{{/yes}}{{^no}}n{{/no}}", "n"),
+    ("{{#name}}y{{/name}}{{#empty}}e{{/empty}}{{#zero}}z{{/zero}}{{#none}}o{{/none}}", "y"),
+    ("{{#rows}}r{{/rows}}{{^rows}}nothing{{/rows}}", "nothing"),
+    ("{{#items}}{{word}},{{/items}}", "one,two,"),
+    ("{{#items}}{{name}} {{/items}}", "Jo & <Co> Jo & <Co> "),      # names around the list are in reach
+    ("{{#items}}{{word}}:{{#inner}}{{word}}{{deep}} {{/inner}}{{^inner}}-{{/inner}};{{/items}}",
+     "one:onea oneb ;two:-;"),
+    ("{{#plain}}{{.}}{{#yes}}+{{/yes}}{{/plain}}", "x+y+"),
+    ("{{#plain}}{{name}}{{/plain}}", "Jo & <Co>Jo & <Co>"),         # an item that is text has no names in it
+    ("a{{! not {shown} }}b", "ab"),
+    ("{ } {a} }}", "{ } {a} }}"),
+    ("", ""),
+])
+def test_a_construct(source, filled):
+    assert text(source) == filled
+
+
+@pytest.mark.parametrize("source, filled", [
+    ("{{#yes}}\ny\n{{/yes}}\nend\n", "y\nend\n"),
+    ("  {{#yes}}  \n  y\n\t{{/yes}}\n", "  y\n"),
+    ("{{! a note }}\nbegin\n", "begin\n"),
+    ("{{#items}}\n- {{word}}\n\n{{/items}}\nend\n", "- one\n\n- two\n\nend\n"),
+    ("{{name}}\n\nx\n", "Jo & <Co>\n\nx\n"),                        # a value keeps its line
+    ("a {{#yes}}\ny{{/yes}}\n", "a \ny\n"),                         # not alone on its line
+    ("{{^no}}\nn\n{{/no}}", "n\n"),                                 # the last line has no end
+])
+def test_a_section_or_comment_that_has_a_line_to_itself_takes_it_away(source, filled):
+    assert text(source) == filled
+
+
+def test_html_escapes_values_and_leaves_raw_ones():
+    assert page("<b title='{{name}}'>{{name}}</b>{{{name}}}") == (
+        "<b title='Jo &amp; &lt;Co&gt;'>Jo &amp; &lt;Co&gt;</b>Jo & <Co>")
+    assert escape("""<a href="x" id='y'>&""") == "&lt;a href=&quot;x&quot; id=&#x27;y&#x27;&gt;&amp;"
+
+
+@pytest.mark.parametrize("source, said", [
+    ("{{nobody}}", "letter.txt: nothing is called 'nobody' here; there is empty, items, name, no, none"),
+    ("{{#nobody}}{{/nobody}}", "is called 'nobody' here; there is empty, items, name, no, none, plain, rows, tag, yes"),
+    ("{{#items}}{{wrod}}{{/items}}", "there is empty, inner, items, name, no, none, plain, rows, tag, word, yes, zero"),
+    ("{{#plain}}{{x}}{{/plain}}", "letter.txt: nothing is called 'x' here"),
+    ("{{#yes}}a", "letter.txt: the section 'yes' is never closed"),
+    ("{{^no}}{{#yes}}a{{/yes}}", "letter.txt: the section 'no' is never closed"),
+    ("a{{/yes}}", "letter.txt: {{/yes}} closes what is not open"),
+    ("{{#yes}}{{#items}}{{/yes}}{{/items}}", "letter.txt: {{/yes}} closes what is not open"),
+    ("a {{name", "letter.txt: cannot read '{{name'"),
+    ("{{two words}}", "letter.txt: cannot read '{{two words}}'"),
+    ("{{> part}}", "letter.txt: cannot read '{{> part}}'"),
+])
+def test_a_slip_is_told_with_its_place(source, said):
+    with pytest.raises(TemplateError) as error:
+        text(source)
+    assert said in str(error.value)

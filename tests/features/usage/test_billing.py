@@ -1,0 +1,46 @@
+"""A billing cycle begins on its anchor day, or on the last day of a month that has no such day."""
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+
+import pytest
+
+from jobs_lib.features.usage.billing import Cycle, cycle, elapsed_percent
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(("anchor", "day", "found"), [
+    (15, date(2026, 11, 24), Cycle(date(2026, 11, 15), date(2026, 12, 15))),
+    (24, date(2026, 11, 24), Cycle(date(2026, 11, 24), date(2026, 12, 24))),       # on the day itself it has begun
+    (25, date(2026, 11, 24), Cycle(date(2026, 10, 25), date(2026, 11, 25))),
+    (1, date(2026, 12, 31), Cycle(date(2026, 12, 1), date(2027, 1, 1))),
+    (31, date(2026, 1, 1), Cycle(date(2025, 12, 31), date(2026, 1, 31))),
+    (29, date(2026, 2, 28), Cycle(date(2026, 2, 28), date(2026, 3, 29))),
+    (30, date(2026, 2, 27), Cycle(date(2026, 1, 30), date(2026, 2, 28))),
+    (31, date(2026, 3, 30), Cycle(date(2026, 2, 28), date(2026, 3, 31))),
+    (29, date(2028, 2, 28), Cycle(date(2028, 1, 29), date(2028, 2, 29))),          # a leap year
+    (31, date(2028, 2, 29), Cycle(date(2028, 2, 29), date(2028, 3, 31))),
+    (31, date(2026, 4, 30), Cycle(date(2026, 4, 30), date(2026, 5, 31))),
+])
+def test_the_cycle_that_a_day_is_in(anchor, day, found):
+    assert cycle(anchor, day) == found
+
+
+@pytest.mark.parametrize("anchor", range(1, 32))
+def test_it_agrees_with_a_calendar_that_is_walked_day_by_day(anchor):
+    walk = [date(2023, 11, 1) + number * DAY for number in range(366 * 9)]
+    firsts = [day for day in walk
+              if day.day == anchor or ((day + DAY).month != day.month and day.day < anchor)]
+    for start, end in zip(firsts, firsts[1:]):
+        day = start
+        while day < end:
+            assert cycle(anchor, day) == (start, end)
+            day += DAY
+
+
+@pytest.mark.parametrize(("day", "second", "percent"), [
+    (1, 0, 0), (15, 86_399, 49), (16, 0, 50), (30, 86_399, 99), (31, 0, 100), (32, 0, 100)])
+def test_how_much_of_it_has_gone(day, second, percent):
+    now = datetime(2026, 11, 1, tzinfo=timezone.utc) + timedelta(days=day - 1, seconds=second)
+    assert elapsed_percent(Cycle(date(2026, 11, 1), date(2026, 12, 1)), now) == percent

@@ -1,0 +1,71 @@
+"""Charts are drawings in proportion, with words, and nothing that was given can break out of them."""
+from __future__ import annotations
+
+from datetime import timedelta
+from xml.etree import ElementTree
+
+import pytest
+
+from jobs_lib.monitoring import charts
+from tests.support.bench import NOW
+
+EVIL = '"><script>alert(1)</script>&'
+
+
+def drawn(svg: str):
+    """The picture, read by an XML parser."""
+    return ElementTree.fromstring(svg)
+
+
+def bars(svg: str, style: str) -> list[tuple[float, float]]:
+    """(where it begins, how tall it is) of the bars of a kind."""
+    return [(float(each.get("y")), float(each.get("height"))) for each in drawn(svg).iter("rect")
+            if each.get("class") == style]
+
+
+@pytest.mark.parametrize("svg", [
+    charts.strip([(EVIL, 1, 0.5, True), None], EVIL), charts.stacked([(EVIL, 1, 2, 3)], EVIL),
+    charts.line([(NOW, 1), (NOW + timedelta(hours=1), 2)], NOW, NOW + timedelta(days=1), EVIL),
+    charts.meter(0.5, EVIL, 0.9)])
+def test_a_chart_has_its_words_and_is_sound_whatever_they_are(svg):
+    chart = drawn(svg)
+    assert chart.get("role") == "img"
+    assert (chart.get("aria-label"), chart.find("title").text) == (EVIL, EVIL)
+    assert "script" not in {each.tag for each in chart.iter()}
+    assert not any(each.get("style") for each in chart.iter())
+
+
+def test_a_day_that_failed_is_marked_from_the_top_by_its_share():
+    svg = charts.strip([("a", 1, 0, False), ("b", 0.25, 0.5, False), None], "x", height=100)
+    assert bars(svg, "ok") == [(28, 72), (64, 36)]           # the root of a quarter is a half
+    assert bars(svg, "bad") == [(0, 50)]
+    assert bars(svg, "none") == [(99, 1)]
+
+
+def test_one_failure_among_thousands_is_still_seen():
+    assert bars(charts.strip([("a", 1, 0.0001, False)], "x"), "bad") == [(0, charts.LEAST + 2)]
+    assert bars(charts.stacked([("a", 9999, 0, 1)], "x"), "bad")[0][1] == charts.LEAST
+
+
+def test_runs_are_stacked_in_proportion():
+    svg = charts.stacked([("a", 3, 1, 0), ("b", 0, 0, 0)], "x", height=106)
+    assert bars(svg, "ok") == [(31, 75)]
+    assert bars(svg, "early") == [(6, 25)]
+    assert len(bars(svg, "none")) == 1
+
+
+def test_a_line_has_a_gap_where_nothing_was_measured():
+    points = [(NOW + timedelta(hours=hour), 5) for hour in (0, 1, 2, 20, 21)]
+    lines = drawn(charts.line(points, NOW, NOW + timedelta(hours=24), "x")).findall("polyline")
+    assert [len(each.get("points").split()) for each in lines] == [3, 2]
+
+
+@pytest.mark.parametrize("points", [[], [(NOW, 0)], [(NOW, 0), (NOW + timedelta(hours=1), 0)]])
+def test_nothing_and_zero_are_drawn_too(points):
+    assert "nan" not in charts.line(points, NOW, NOW, "x").lower()
+
+
+@pytest.mark.parametrize("share, style, width", [(0.5, "ok", 150), (0.95, "early", 285), (1.7, "bad", 300)])
+def test_a_meter_shows_what_is_nearly_full_and_never_leaves_its_frame(share, style, width):
+    full = next(each for each in drawn(charts.meter(share, "x", 0.9)).iter("rect") if each.get("class") == style)
+    assert float(full.get("width")) == width

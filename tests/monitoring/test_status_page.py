@@ -1,0 +1,173 @@
+"""The status page: what needs somebody first, nothing private, nothing from elsewhere."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from jobs_lib import catalogue
+from jobs_lib.monitoring import incidents, overview, publish
+from tests.support.past import SECRETS, fill, ready
+
+VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
+
+
+class Page(HTMLParser):
+    """Reads a page: `text` as a person does, `tags` with their attributes; fails on what is not nested well."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags, self.open, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+@pytest.fixture(scope="module")
+def well(tmp_path_factory):
+    """A service with nothing to complain of."""
+    with ready(tmp_path_factory.mktemp("well")) as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def troubled(tmp_path_factory):
+    """A service in trouble."""
+    with ready(tmp_path_factory.mktemp("troubled"), troubled=True) as bench:
+        yield bench
+
+
+def page(bench, private: bool = False) -> str:
+    return publish.page(bench._config, bench.db, bench.now, private)
+
+
+def test_when_all_is_well_it_says_so(well):
+    read = Page(page(well))
+    assert "All is well" in read.text
+    assert "jobs.py history" not in read.text
+    assert all(name in read.text.replace("_ ", "_") for name in catalogue.names())
+    assert "41 of 80 recipients" in read.text
+
+
+def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
+    text = Page(page(troubled)).text
+    assert "3 things need you" in text
+    first, _, rest = text.partition(" Queues ")                                     # incidents, queues, then jobs
+    assert rest.index("! stalled") < rest.index(" Jobs Job Last run") < rest.index("Runs in 30 days")
+    assert "retry_webhooks has failed" in first
+    assert "python3 jobs.py history retry_webhooks" in first
+    assert "purge_sessions has not succeeded" in first
+    groups = [rest.index(title) for title in ("Deliver retry_", "Check and count check_", "past the retention ")]
+    assert groups == sorted(groups)
+    assert rest.index("retry_ webhooks") < rest.index("retry_ forwards")           # what fares badly, before the others
+    assert rest.index("purge_ sessions") < rest.index("archive_ audit_ logs")
+
+
+def test_what_failed_once_or_is_paused_is_told_though_nothing_needs_you(bench):
+    bench.table("job_runs", [{"job": "retry_forwards", "run_id": "r1", "status": "failed", "started_at": bench.now}])
+    bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now}])
+    text = Page(page(bench)).text
+    assert "All is well" in text
+    assert "Failed the last time, not yet often enough to need you: retry_forwards. Paused: purge_sessions." in text
+
+
+def test_a_new_installation_has_a_page_too(bench):
+    text = Page(page(bench)).text
+    assert "Nothing has run yet" in text
+    assert "no run yet" in text
+
+
+def test_the_page_shows_nothing_of_the_outside_world(troubled):        # R61
+    text = page(troubled)
+    assert [secret for secret in (*SECRETS, str(troubled.folder)) if secret in text] == []
+    assert "@" not in re.sub(r"@media", "", text)
+
+
+def test_private_adds_the_messages_escaped_and_without_addresses(troubled):
+    text = page(troubled, private=True)
+    assert "relay.provider.example refused" in text
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert "jane@" not in Page(text).text
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_nothing_is_loaded_and_nothing_runs(troubled, private):
+    text = page(troubled, private)
+    read = Page(text)
+    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "form", "a"} == set()
+    assert [name for _, found in read.tags for name in found
+            if name in ("style", "src", "href") or name.startswith("on")] == []
+    assert re.findall(r"url\((?!#)", text) == []
+    style = re.search(r"(?s)<style>(.*?)</style>", text)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'" in text
+
+
+def test_every_chart_has_words(well):
+    charts = [found for tag, found in Page(page(well)).tags if tag == "svg" and "aria-hidden" not in found]
+    assert len(charts) > len(catalogue.names())
+    assert all(found.get("aria-label") for found in charts)
+
+
+def test_an_outcome_is_a_word_not_a_colour(troubled):
+    text = Page(page(troubled)).text
+    assert "\u2713 ok" in text
+    assert "\u2715 failed" in text
+    assert "! late" in text
+
+
+def test_whatever_a_trouble_is_called_is_escaped(well, monkeypatch):
+    trouble = incidents.Trouble("k", "config", "<b>&\"x\"", well.now, "what", "<i>", "config <check>")
+    monkeypatch.setattr(incidents, "find", lambda *_: [trouble])
+    text = page(well, private=True)
+    assert "&lt;b&gt;&amp;&quot;x&quot;" in text
+    assert {"b", "i"} & {tag for tag, _ in Page(text).tags} == set()
+
+
+def test_times_are_in_the_zone_of_the_configuration(well):
+    well.config(core={"timezone": "Asia/Kolkata"})
+    text = Page(page(well)).text
+    well.config(core={"timezone": "UTC"})
+    assert "24 Nov 20:00" in text                           # 14:30 UTC
+    assert "Asia/Kolkata" in text
+
+
+def test_both_engines_tell_the_same(bench, troubled):
+    fill(bench.db, bench.now, troubled=True)
+
+    def told(one) -> dict:
+        found = overview.with_past(overview.collect(one._config, one.db, one.now), one.db, one.now)
+        found["troubles"] = [{**each, "command": each["command"].replace(str(one.folder), "")}
+                             for each in found["troubles"]]
+        return {name: value for name, value in found.items() if name not in ("tables", "database_bytes", "disks")}
+
+    assert told(bench) == told(troubled)
+    assert overview.public(told(bench))["jobs"] == [{**job, "error": None} for job in told(troubled)["jobs"]]
+
+
+def test_domains_are_no_queue_while_nobody_looks_at_them(bench):
+    def queues() -> list:
+        return [queue["name"] for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]]
+    assert "domains" in queues()
+    bench.config(check_domains={"enabled": "no"})
+    assert "domains" not in queues()

@@ -1,0 +1,448 @@
+"""One POST, whatever the other side does: bounded in time and size, verified, never led elsewhere."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+import threading
+import time
+import types
+from collections import Counter
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jobs_lib.errors import JobsError
+from jobs_lib.ports.http.message import (
+    ANSWERED,
+    BUSY,
+    EXCERPT,
+    FAILED,
+    NOT_PUBLIC,
+    OURS,
+    REFUSED,
+    TIMEOUT,
+    UNSENDABLE,
+    Request,
+)
+from jobs_lib.ports.http.posters import open_poster
+from jobs_lib.ports.http.response import MOST
+from tests.servers.certificates import Authority
+from tests.servers.web import Web, drip, flood, silent
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def poster(seconds: float = 5, allow=LOOPBACK, ca_file: str = "", outbox: str = ""):
+    return open_poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds), allow_networks=allow, ca_file=ca_file,
+                                             outbox=outbox))
+
+
+def post(url: str, body: bytes = b"{}", headers=(), **how):
+    return poster(**how).post(Request("webhook-1", url, headers, body))
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """Names that resolve to addresses of this machine: `named("a.example", "127.0.0.1")`."""
+    names: dict = {}
+    asked: list = []
+    real = socket.getaddrinfo
+
+    def look(host, port, *how):
+        asked.append(host.decode())
+        if host.decode() not in names:
+            return real(host, port, how[0], how[1], how[2], socket.AI_NUMERICHOST)      # no test asks a name server
+        found = names[host.decode()]
+        return [entry for address in found for entry in real(address, port, *how)]
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+
+    def name(host: str, *addresses: str) -> list:
+        names[host] = addresses
+        return asked
+    return name
+
+
+def test_the_request_is_what_was_given_and_closes():
+    body = '{"to": "jürgen"}'.encode() + b"\x00\xff" * 70_000
+    with Web() as web:
+        found = post(f"http://127.0.0.1:{web.port}/a%20b/ü?q=1&x=%C3#part", body, [("webhook-id", "evt_1")])
+    assert (found.outcome, found.status) == (ANSWERED, 204)
+    [heard] = web.requests
+    assert heard.line == "POST /a%20b/%C3%BC?q=1&x=%C3 HTTP/1.1"
+    assert heard.body == body
+    assert heard.headers["webhook-id"] == "evt_1"
+    assert heard.headers["host"] == f"127.0.0.1:{web.port}"
+    assert heard.headers["connection"] == "close"
+    assert heard.headers["content-length"] == str(len(body))
+    assert heard.headers["user-agent"].startswith("jobs-webhooks/")
+    assert "accept-encoding" not in heard.headers
+
+
+def test_a_server_of_the_standard_library_understands_it():
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(429)
+            self.send_header("Retry-After", "120")
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"wait")
+
+        def log_message(self, *_) -> None:
+            pass
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    found = post(f"http://127.0.0.1:{server.server_port}/", headers=[("Expect", "100-continue")])
+    server.shutdown()
+    server.server_close()
+    assert found == (ANSWERED, 429, "120", "wait", "", True, "127.0.0.1")
+
+
+@pytest.mark.parametrize("answer, excerpt", [
+    (OK + b"Content-Length: 5\r\n\r\nhello and more", "hello"),
+    (OK + b"\r\nuntil the end", "until the end"),
+    (OK + b"Content-Length: 99\r\n\r\nshort", "short"),
+    (OK + b"Content-Length: 999999999999999999999\r\n\r\nhuge", "huge"),
+    (OK + b"Content-Length: 9000000\r\n\r\nlarge", "large"),
+    (OK + b"Content-Length: -1\r\n\r\nless", "less"),
+    (OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", "abcde"),
+    (OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\ngarbage\r\n", "abc"),
+    (OK + b"Transfer-Encoding: chunked\r\n\r\nffffffff\r\nabc", "abc"),
+    (OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"x" * 9000, "x" * EXCERPT),
+    (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n" + OK + b"\r\nok", "ok"),
+    (b"HTTP/1.0 200\n\nbare line ends", "bare line ends"),
+    (OK + b"no colon\r\n: empty\r\n\r\nodd headers", "odd headers"),
+    (OK + b"\r\n\x1b[31mred\x00\r\nnext\xff\xe2\x80\xae", "[31mred next\ufffd"),
+    (OK + b"\r\n" + "ü".encode() * 3000, "ü" * (EXCERPT // 2)),
+    (OK, None),
+])
+def test_an_answer_is_read_as_far_as_it_is_one_and_kept_printable(answer, excerpt):     # R43
+    with Web(answer) as web:
+        found = post(f"http://127.0.0.1:{web.port}/")
+    if excerpt is None:
+        assert found.outcome == FAILED          # its head has no end
+    else:
+        assert (found.outcome, found.status, found.excerpt) == (ANSWERED, 200, excerpt)
+        assert found.excerpt.isprintable()
+
+
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 20\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"\r\n\r\n",
+                                    b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 99999 x\r\n\r\n", b"\x16\x03\x01",
+                                    b"HTTP/1.1 200 OK" + b"x" * 70_000, b"HTTP/1.1 \xd9\xa2\xd9\xa0\xd9\xa0 OK\r\n\r\n",
+                                    OK + b"a: b\r\n" * 20_000, b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + OK + b"\r\n"])
+def test_what_is_no_answer_is_a_failure(answer):     # R43
+    with Web(answer) as web:
+        found = post(f"http://127.0.0.1:{web.port}/")
+    assert (found.outcome, found.status) == (FAILED, None)
+    assert found.text
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("to", ["http://127.0.0.1:{port}/two", "//127.0.0.1:{port}/two", "/two", "file:///etc/passwd"])
+def test_redirects_are_not_followed(status, to):     # R41 R47
+    with Web(lambda connection, _: connection.sendall(
+            f"HTTP/1.1 {status} Moved\r\nLocation: {to.format(port=web.port)}\r\nRefresh: 0\r\n\r\n".encode())) as web:
+        assert post(f"http://127.0.0.1:{web.port}/one").status == status
+        assert (web.connections, len(web.requests)) == (1, 1)
+
+
+def test_proxies_and_netrc_have_no_effect(monkeypatch, tmp_path):     # R47
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login a password b\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Web() as web, Web() as proxy:
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}/")
+        assert post(f"http://127.0.0.1:{web.port}/").status == 204
+        assert proxy.connections == 0
+    assert "authorization" not in web.requests[0].headers
+
+
+# Time
+
+ENDLESS = {
+    "silent": silent,
+    "a head that drips": drip(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 5000),
+    "headers that drip": drip(b"a: b\r\n", first=OK),
+    "100 Continue that drip": drip(b"HTTP/1.1 100 Continue\r\n\r\n", 0.02),
+    "100 Continue without a pause": flood(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "headers without a pause": flood(b"a: b\r\n" * 1000, first=OK),
+    "a line without a pause": flood(b"x" * 65536),
+}
+BODIES = {
+    "a body without a pause": flood(b"x" * 65536, first=OK + b"\r\n"),
+    "a body that drips": drip(b"x", first=OK + b"\r\n"),
+    "a promise of much": drip(b"x", first=OK + b"Content-Length: 99999999\r\n\r\n"),
+    "chunks without a pause": flood(b"5\r\nhello\r\n" * 1000, first=OK + b"Transfer-Encoding: chunked\r\n\r\n"),
+    "chunks that drip": drip(b"1\r\nx\r\n", first=OK + b"Transfer-Encoding: chunked\r\n\r\n"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_no_answer_takes_longer_than_its_limit(kind):     # R43
+    began = time.monotonic()
+    with Web(ENDLESS[kind]) as web:
+        found = post(f"http://127.0.0.1:{web.port}/", seconds=0.6)
+    assert found.outcome == (FAILED if "without" in kind else TIMEOUT)
+    assert time.monotonic() - began < 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BODIES)
+def test_the_status_counts_whatever_the_body_does(kind):     # R43
+    began = time.monotonic()
+    with Web(BODIES[kind]) as web:
+        found = post(f"http://127.0.0.1:{web.port}/", seconds=0.8)
+    assert (found.outcome, found.status) == (ANSWERED, 200)
+    assert time.monotonic() - began < 3
+    assert len(found.excerpt) <= EXCERPT
+
+
+def test_at_most_64_kib_are_read(monkeypatch):     # R43
+    read = []
+    real = socket.socket.recv
+    monkeypatch.setattr(socket.socket, "recv", lambda sock, size: read.append(len(data := real(sock, size))) or data)
+
+    def answer(connection, _heard) -> None:
+        connection.sendall(OK)                      # read by itself, so that the pieces are no even ones
+        time.sleep(0.05)
+        connection.sendall(b"\r\n" + b"x" * 1_000_000)
+    with Web(answer) as web:
+        web._hear = lambda connection: connection.recv_into(bytearray(65536))       # its own reading is not counted
+        assert post(f"http://127.0.0.1:{web.port}/").status == 200
+    assert sum(read) == MOST == 65536
+
+
+@pytest.mark.slow
+def test_nobody_who_accepts(named):     # R43
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)      # accepts nothing: further connects hang
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    began = time.monotonic()
+    found = post(f"http://127.0.0.1:{full.getsockname()[1]}/", seconds=1.8)
+    assert (found.outcome, found.text) == (TIMEOUT, "no connection within 0.6 seconds")
+    assert 0.5 < time.monotonic() - began < 3
+    for sock in (full, *fillers):
+        sock.close()
+
+
+@pytest.mark.slow
+def test_tls_that_hangs_or_drips(authority):     # R43
+    def slow(connection) -> None:
+        while True:
+            connection.sendall(b"\x16")
+            time.sleep(0.05)
+    for behave in (lambda connection: time.sleep(20), slow):
+        began = time.monotonic()
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            def accept(behave=behave, server=server) -> None:
+                connection, _ = server.accept()
+                with contextlib.suppress(OSError):
+                    behave(connection)
+            threading.Thread(target=accept, daemon=True).start()
+            found = post(f"https://127.0.0.1:{server.getsockname()[1]}/", seconds=0.5)
+        assert found.outcome in (TIMEOUT, FAILED)
+        assert time.monotonic() - began < 3
+
+
+@pytest.mark.slow
+def test_who_does_not_take_the_request():     # R43
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        began = time.monotonic()
+        found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 20_000_000, seconds=0.5)
+    assert found.outcome == TIMEOUT
+    assert time.monotonic() - began < 3
+
+
+def test_a_look_up_that_took_too_long_connects_to_nothing(monkeypatch):     # R43
+    real = socket.getaddrinfo
+
+    def slow(*args):
+        time.sleep(0.3)
+        return real(*args)
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with Web() as web:
+        assert post(f"http://127.0.0.1:{web.port}/", seconds=0.2).outcome == TIMEOUT
+        assert web.connections == 0
+
+
+def test_who_answers_early_and_closes_is_heard():
+    def early(connection) -> None:
+        connection.recv(10)
+        connection.sendall(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n")
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(0.2)
+        connection.close()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=lambda: early(server.accept()[0]), daemon=True).start()
+        found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 5_000_000)
+    assert found.status == 413
+
+
+# TLS and names
+
+def test_tls_is_verified_for_the_name_at_the_pinned_address(authority, named):     # R46
+    named("hook.example", "127.0.0.1")
+    with Web(tls=authority.context("hook.example")) as web:
+        assert post(f"https://hook.example:{web.port}/", ca_file=authority.ca_file).status == 204
+        assert web.requests[0].headers["host"] == f"hook.example:{web.port}"
+        named("other.example", "127.0.0.1")
+        for url, ca_file, words in ((f"https://other.example:{web.port}/", authority.ca_file, "other.example"),
+                                    (f"https://127.0.0.1:{web.port}/", authority.ca_file, "127.0.0.1"),
+                                    (f"https://hook.example:{web.port}/", "", "the certificate of hook.example")):
+            found = post(url, ca_file=ca_file)
+            assert found.outcome == FAILED
+            assert words in found.text
+        assert len(web.requests) == 1
+
+
+@pytest.mark.parametrize("how", [{"expired": True}, {"self_signed": True}])
+def test_bad_certificates_are_refused(authority, named, how):     # R46
+    named("hook.example", "127.0.0.1")
+    with Web(tls=authority.context("hook.example", **how)) as web:
+        assert "is not valid" in post(f"https://hook.example:{web.port}/", ca_file=authority.ca_file).text
+        assert web.requests == []
+
+
+def test_a_name_beyond_ascii_is_asked_for_in_ascii(authority, named):
+    asked = named("xn--bcher-kva.example", "127.0.0.1")
+    with Web(tls=authority.context("xn--bcher-kva.example")) as web:
+        found = post(f"https://BÜCHER.example.:{web.port}/", ca_file=authority.ca_file)
+    assert found.status == 204
+    assert asked == ["xn--bcher-kva.example"]
+
+
+def test_a_ca_file_that_is_none_is_told_at_once(tmp_path):
+    for content in (None, "no certificate"):
+        path = tmp_path / "ca.pem"
+        if content:
+            path.write_text(content)
+        with pytest.raises(JobsError, match=r"\[webhooks\] ca_file = .*expected certificates in PEM"):
+            poster(ca_file=str(path))
+
+
+def test_the_next_address_is_tried_when_one_refuses(named):
+    named("two.example", "127.0.0.2", "127.0.0.1")
+    with Web() as web:
+        assert post(f"http://two.example:{web.port}/").status == 204
+
+
+def test_trouble_is_told_without_the_address(named):     # R47
+    named("a.example", "127.0.0.9")
+    found = post("http://a.example:1024/")
+    assert (found.outcome, found.text) == (FAILED, "no connection (connection refused)")
+    found = post("http://nobody.example/")
+    assert found.text == "the name nobody.example cannot be resolved (name or service not known)"
+
+
+def test_a_header_that_would_be_two_is_refused():
+    with Web() as web:
+        for value in ("a\r\nX-Evil: 1", "a\nb", "ü", "\x00"):
+            assert post(f"http://127.0.0.1:{web.port}/", headers=[("webhook-id", value)]).outcome == UNSENDABLE
+        assert web.requests == []
+
+
+def test_the_outbox_keeps_requests_as_files_and_resolves_nothing(tmp_path, named):
+    asked = named("x", "127.0.0.1")
+    found = post("https://hook.example/a?b", b"{}", [("webhook-id", "evt_1")], outbox=str(tmp_path / "out"))
+    assert (found.outcome, found.status) == (ANSWERED, 200)
+    [path] = (tmp_path / "out").iterdir()
+    assert path.name == "webhook-1.http"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes().startswith(b"POST /a?b HTTP/1.1\r\nHost: hook.example\r\n")
+    assert post("file:///etc/passwd", outbox=str(tmp_path / "out")).outcome == REFUSED
+    assert asked == []
+
+
+def test_mixed_answers_are_refused(named):     # R46
+    with Web() as web:
+        for answers in (("127.0.0.1", "10.0.0.1"), ("10.0.0.1", "127.0.0.1"), ("127.0.0.1", "::ffff:10.0.0.1")):
+            named("mixed.example", *answers)
+            assert post(f"http://mixed.example:{web.port}/").text == NOT_PUBLIC
+        assert web.connections == 0
+
+
+@pytest.mark.parametrize("error, outcome, reached", [
+    (socket.gaierror(socket.EAI_AGAIN, "temporary failure in name resolution"), FAILED, False),
+    (socket.gaierror(socket.EAI_NONAME, "name or service not known"), FAILED, None),
+    (socket.gaierror(socket.EAI_MEMORY, "memory"), OURS, None),
+    (OSError(errno.EMFILE, "too many open files"), OURS, None)])
+def test_a_look_up_that_fails_says_whose_trouble_it_may_be(monkeypatch, error, outcome, reached):
+    def look(*_):
+        raise error
+    monkeypatch.setattr(socket, "getaddrinfo", look)
+    found = post("http://shop.example/")
+    assert (found.outcome, found.reached) == (outcome, reached)
+
+
+@pytest.mark.parametrize("number, outcome, reached", [
+    (errno.ENETUNREACH, FAILED, False), (errno.EHOSTUNREACH, FAILED, False), (errno.EADDRNOTAVAIL, FAILED, False),
+    (errno.ECONNREFUSED, FAILED, True), (errno.ECONNRESET, FAILED, True), (errno.EMFILE, OURS, None)])
+def test_a_connection_that_fails_says_whose_trouble_it_may_be(monkeypatch, number, outcome, reached):
+    def connect(*_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    found = post("http://127.0.0.1:1024/")
+    assert (found.outcome, found.reached) == (outcome, reached)
+    assert "127.0.0.1" not in found.text
+
+
+def test_who_refuses_was_reached_whatever_the_next_address_does(monkeypatch, named):
+    named("two.example", "127.0.0.1", "127.0.0.2")
+
+    def connect(_, address):
+        number = errno.ECONNREFUSED if address[0] == "127.0.0.1" else errno.ENETUNREACH
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert post("http://two.example:1024/").reached is True
+
+
+def test_an_outbox_that_cannot_be_written_is_our_own_trouble(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert post("https://hook.example/", outbox=str(tmp_path / "file")).outcome == OURS
+
+
+def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named):      # R44
+    for number in range(5):
+        named(f"n{number}.example", *(["127.0.0.1", "127.0.0.2"] if number < 4 else ["127.0.0.3"]))
+    ended, arrived = threading.Event(), threading.Semaphore(0)
+
+    def answer(connection, _heard) -> None:
+        arrived.release()
+        ended.wait(5)
+        connection.sendall(OK + b"\r\n")
+    with Web(answer, host="") as web:
+        one, found = poster(), []
+
+        def call(name: str) -> None:
+            found.append(one.post(Request("webhook-1", f"http://{name}:{web.port}/", (), b"{}")))
+        threads = [threading.Thread(target=call, args=(name,)) for name in ("n0.example", "n1.example", "n4.example")]
+        for thread in threads:
+            thread.start()
+        for _ in threads:
+            assert arrived.acquire(timeout=5)
+        for host in ("n2.example", "127.0.0.1", "[::ffff:127.0.0.1]", "0x7f.1"):
+            busy = one.post(Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}"))
+            assert (busy.outcome, busy.address, busy.text, busy.reached) == (BUSY, "127.0.0.1", "", None), host
+        assert web.connections == 3
+        ended.set()
+        for thread in threads:
+            thread.join(5)
+        assert Counter(each.address for each in found) == {"127.0.0.1": 2, "127.0.0.3": 1}
+        call("n2.example")
+        assert found[-1].status == 200              # a place that was given back

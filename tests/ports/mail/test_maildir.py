@@ -1,0 +1,126 @@
+"""A message in a Maildir is whole or not there, and never there twice."""
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs_lib.ports.mail.message import Envelope, Message
+from tests.support.mail import CONTENT, ENVELOPE, soon
+
+HEAD = b"X-Envelope-From: <bounces@service.example>\r\nX-Envelope-To: <owner@home.example>\r\n"
+
+
+@pytest.fixture
+def maildir(tmp_path):
+    return tmp_path / "state" / "mail"
+
+
+@pytest.fixture
+def transport(opened, maildir):
+    return opened(transport="maildir", maildir=str(maildir))
+
+
+def names(maildir: Path) -> dict:
+    return {folder: sorted(os.listdir(maildir / folder)) for folder in ("tmp", "new", "cur")}
+
+
+def test_a_message_is_stored_with_its_envelope(transport, maildir, stored):
+    assert transport.send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(), "forward-1").outcome == "sent"
+    assert names(maildir) == {"tmp": [], "new": ["forward-1.jobs"], "cur": []}
+    assert (maildir / "new" / "forward-1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
+
+
+def test_the_null_sender_is_shown_as_such(transport, maildir, stored):
+    transport.send(Envelope("", "a@b.example"), stored(), soon(), 7)
+    assert (maildir / "new" / "7.jobs").read_bytes().startswith(b"X-Envelope-From: <>\r\n")
+
+
+def test_a_repeat_replaces(transport, maildir, stored):     # R12
+    transport.send(ENVELOPE, stored(b"first\n"), soon(), "forward-1")
+    transport.send(ENVELOPE, stored(b"second\n"), soon(), "forward-1")
+    transport.send(ENVELOPE, stored(b"other\n"), soon(), "forward-2")
+    assert names(maildir)["new"] == ["forward-1.jobs", "forward-2.jobs"]
+    assert (maildir / "new" / "forward-1.jobs").read_bytes().endswith(b"second\n")
+
+
+@pytest.mark.parametrize("name", ["forward-1.jobs", "forward-1.jobs:2,S"])
+def test_what_a_mail_reader_took_is_not_delivered_again(opened, maildir, stored, name):     # R12
+    opened(transport="maildir", maildir=str(maildir)).send(ENVELOPE, stored(), soon(), "forward-1")
+    os.rename(maildir / "new" / "forward-1.jobs", maildir / "cur" / name)
+    again = opened(transport="maildir", maildir=str(maildir))
+    assert again.send(ENVELOPE, stored(), soon(), "forward-1").outcome == "sent"
+    assert names(maildir) == {"tmp": [], "new": [], "cur": [name]}
+
+
+def test_files_and_folders_are_private(transport, maildir, stored):
+    old = os.umask(0)
+    try:
+        transport.send(ENVELOPE, stored(), soon(), 1)
+    finally:
+        os.umask(old)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [maildir, *maildir.glob("**/*")]}
+    assert modes == {"mail": 0o700, "tmp": 0o700, "new": 0o700, "cur": 0o700, "1.jobs": 0o600}
+
+
+@pytest.mark.parametrize("item", ["../../evil", "a/b", "a:2,S", "é\n", ".hidden", "..", ""])
+def test_an_item_id_never_leaves_the_folder(transport, maildir, stored, item):
+    assert transport.send(ENVELOPE, stored(), soon(), item).outcome == "sent"
+    [name] = names(maildir)["new"]
+    assert name.endswith(".jobs")
+    assert not name.startswith(".") or name == ".jobs"
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+
+
+def test_a_planted_link_is_not_followed(transport, maildir, stored, tmp_path):
+    transport.send(ENVELOPE, stored(), soon(), 1)
+    (maildir / "tmp" / "2.jobs").symlink_to(tmp_path / "victim")
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "relay"
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_bad_address_or_file_is_a_result(transport, stored, tmp_path):     # R23
+    bad = Envelope("", "a@b.example\r\nX-Evil: 1")
+    assert transport.send(bad, stored(), soon(), 1).outcome == "final"
+    assert transport.send(ENVELOPE, Message(str(tmp_path / "none"), b""), soon(), 1) == (
+        "final", None, "", "the stored message is missing")
+
+
+def test_a_folder_that_cannot_be_written_is_the_relays_trouble(opened, stored, tmp_path):
+    (tmp_path / "file").write_text("")
+    transport = opened(transport="maildir", maildir=str(tmp_path / "file"))
+    result = transport.send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == "relay"
+    assert result.text.startswith(f"[mail] maildir = {tmp_path}/file: ")
+
+
+def test_killed_at_any_moment_new_holds_only_whole_messages(maildir, stored):     # R22
+    code = """if True:
+        import sys, time
+        from jobs_lib.ports.mail.message import Message
+        from jobs_lib.ports.mail.transports import open_transport
+        from tests.support.mail import ENVELOPE, section
+        transport = open_transport(section(transport="maildir", maildir=sys.argv[1]))
+        print("go", flush=True)
+        for number in range(10**6):
+            transport.send(ENVELOPE, Message(sys.argv[2], b""), time.monotonic() + 60, number % 5)
+    """
+    raw = CONTENT + b"x" * 3_000_000
+    message = stored(raw)
+    for round_ in range(10):
+        process = subprocess.Popen([sys.executable, "-c", code, str(maildir), message.path],
+                                   stdout=subprocess.PIPE)
+        process.stdout.readline()
+        time.sleep(0.05 + round_ * 0.013)
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        for path in (maildir / "new").iterdir():
+            assert path.read_bytes() == HEAD + raw
+        assert len(list((maildir / "new").iterdir())) <= 5
+        assert len(list((maildir / "tmp").iterdir())) <= 5

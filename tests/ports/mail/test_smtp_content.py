@@ -1,0 +1,150 @@
+"""The content on the wire: CRLF only, dots doubled, flat memory, and never an exception from a stored file."""
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from jobs_lib.ports.mail import content
+from jobs_lib.ports.mail.message import Message
+from tests.servers.misbehaving import Drip
+from tests.servers.smtp_sink import Sink
+from tests.support.mail import CONTENT, ENVELOPE, soon
+
+PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00", b" "]), max_size=30)
+
+
+def reference(data: bytes) -> bytes:
+    """RFC 5321 4.5.2 in the plainest words."""
+    lines = re.split(rb"\r\n|\r|\n", data)
+    if lines[-1] == b"":
+        lines.pop()
+    return b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines) + b".\r\n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(PIECES.map(b"".join).filter(bool), PIECES.map(b"".join), st.integers(1, 7), st.booleans())
+@example(b"\r\n.\r\n", b"", 1, False)
+@example(b"a\r", b"\n.", 2, False)
+@example(b".", b"x\r", 1, False)
+def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk, small):     # R32
+    original = content.CHUNK, content.SMALL
+    path = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp", f"jobs-content-{os.getpid()}")
+    try:
+        content.CHUNK, content.SMALL = chunk, 1000 if small else 0
+        with open(path, "wb") as file:
+            file.write(raw)
+        with content.Content(Message(path, head)) as made:
+            blocks = list(made.blocks())
+        wire = b"".join(block for block, _ in blocks)
+        assert wire == reference(head + raw)
+        assert [last for _, last in blocks] == [False] * (len(blocks) - 1) + [True]
+        assert made.size == len(re.sub(rb"(?m)^\.", b"", wire[:-3]))
+        assert made.eight_bit == any(byte > 127 for byte in head + raw)
+        assert not re.search(rb"\r(?!\n)|(?<!\r)\n", wire)
+    finally:
+        content.CHUNK, content.SMALL = original
+        os.unlink(path)
+
+
+def test_a_large_message_arrives_whole(relay, opened, stored):     # R32
+    raw = b"".join(b".%d line\n" % number for number in range(200_000)) + b"\r\r\n\n.\rend"
+    server = relay()
+    assert opened(port=server.port).send(ENVELOPE, stored(raw), soon(), 1).outcome == "sent"
+    assert server.contents == [reference(raw)]
+
+
+def test_a_small_message_is_one_write_with_its_dot(relay, opened, stored):
+    server = relay(latency=0.02)
+    opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
+    assert CONTENT + b".\r\n" in server.reads
+
+
+def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
+    code = """if True:
+        import re, sys, time
+        from jobs_lib.ports.mail.message import Message
+        from jobs_lib.ports.mail.transports import open_transport
+        from tests.support.mail import ENVELOPE, section
+        small, large, port = sys.argv[1:]
+        transport = open_transport(section(port=int(port)))
+        # not ru_maxrss: that one starts from the peak of the process that started us
+        peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
+        assert transport.send(ENVELOPE, Message(small, b""), time.monotonic() + 60, 1).outcome == "sent"
+        before = peak()
+        result = transport.send(ENVELOPE, Message(large, b"X: 1\\r\\n"), time.monotonic() + 120, 2)
+        print(result.outcome, peak() - before)
+    """
+    large = b"".join(b"line %d\n" % number for number in range(2_000_000))
+    large += b"x" * (25 * 2**20 - len(large))
+    with Sink(dump=False) as sink:
+        command = [sys.executable, "-c", code, stored(name="small").path, stored(large, name="large").path]
+        done = subprocess.run([*command, str(sink.port)], capture_output=True, text=True, check=True)
+    outcome, raised = done.stdout.split()
+    assert outcome == "sent"
+    assert int(raised) < 8 * 1024
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def loop(path):
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make, outcome, text", [
+    (lambda path: None, "final", "the stored message is missing"),
+    (lambda path: path.write_bytes(b""), "final", "the stored message is empty"),
+    (lambda path: path.mkdir(), "final", "the stored message is not a regular file"),
+    (pipe, "final", "the stored message is not a regular file"),
+    (loop, "final", "the stored message cannot be read: Too many levels of symbolic links"),
+], ids=["missing", "empty", "folder", "pipe", "loop"])
+@pytest.mark.parametrize("transport", ["smtp", "maildir"])
+def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
+        relay, opened, tmp_path, transport, make, outcome, text):
+    path = tmp_path / "raw"
+    make(path)
+    port = relay().port
+    sender = opened(transport=transport, port=port, maildir=str(tmp_path / "maildir"))
+    assert sender.send(ENVELOPE, Message(str(path), b"X: 1\r\n"), soon(), 1) == (outcome, None, "", text)
+
+
+@pytest.mark.parametrize("path", ["nul\0", "x" * 5000, "raw/below", None])
+def test_a_poisonous_path_is_a_result_with_a_reason(opened, relay, tmp_path, path):     # R23
+    (tmp_path / "raw").write_bytes(b"x")
+    path = path and f"{tmp_path}/{path}"
+    assert opened(port=relay().port).send(ENVELOPE, Message(path, b""), soon(), 1).outcome == "final"
+
+
+def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):     # R23
+    message = stored()
+    os.chmod(tmp_path, 0o711)
+    os.chmod(message.path, 0)
+    transport = opened(port=relay().port)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        result = transport.send(ENVELOPE, message, soon(), 1)
+    finally:
+        if root:
+            os.seteuid(0)
+    assert result == ("retry", None, "", "the stored message cannot be read: Permission denied")
+
+
+def test_a_file_that_shrinks_meanwhile_is_never_ended_with_a_dot(relay, opened, stored):     # R23
+    server = relay(DATA=Drip(b"354 go\r\n", 0.1))
+    message = stored(CONTENT * 10_000)
+    timer = threading.Timer(0.3, os.truncate, (message.path, 400_000))
+    timer.start()
+    result = opened(port=server.port).send(ENVELOPE, message, soon(), 1)
+    timer.join()
+    assert result == ("retry", None, "", "the stored message changed while it was sent")
+    assert server.contents == []

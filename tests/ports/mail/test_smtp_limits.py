@@ -1,0 +1,195 @@
+"""Limits in time, held against a relay that drips; limits of the relay, kept without DATA."""
+from __future__ import annotations
+
+import socket
+import time
+
+import pytest
+
+from jobs_lib.ports.mail.content import Content
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Envelope
+from jobs_lib.ports.mail.smtp_session import LIMITS
+from tests.servers.misbehaving import HANG, Drip
+from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+
+pytestmark = pytest.mark.slow       # waits for time limits
+
+ENDLESS = b"".join(b"250-line %d\r\n" % number for number in range(10_000))
+
+
+@pytest.mark.parametrize("answer", [HANG, Drip(b"250-x\r\n" * 1000, 0.1), Drip(ENDLESS, 0.001)],
+                         ids=["silent", "drips", "drips lines"])
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer):     # R30
+    began = time.monotonic()
+    result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == outcome
+    assert 0.4 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase, outcome):     # R30
+    limits = LIMITS._replace(margin=0)
+    began = time.monotonic()
+    transport = opened(port=relay(**{phase: Drip(b"250-x\r\n" * 1000, 0.05)}).port, limits=limits)
+    assert transport.send(ENVELOPE, stored(), began + 0.8, 1).outcome == outcome
+    assert 0.7 < time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("phase", ["greeting", "EHLO", "RCPT", "dot"])
+@pytest.mark.parametrize("answer", [ENDLESS[:-2] * 3, b"250 " + b"x" * 1_000_000], ids=["lines", "one line"])
+def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, answer):     # R30
+    began = time.monotonic()
+    result = opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == {"RCPT": "lost", "dot": "uncertain"}.get(phase, "relay")
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, phase, outcome):     # R30
+    limits = LIMITS._replace(margin=1.5)
+    began = time.monotonic()
+    result = opened(port=relay(**{phase: HANG}).port, limits=limits).send(ENVELOPE, stored(), began + 2.5, 1)
+    assert result.outcome == outcome
+    assert 0.9 < time.monotonic() - began < 2.4
+
+
+def test_tls_that_hangs_leaves_time_to_store_the_result(opened, stored):     # R30
+    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        transport = opened(port=silent.getsockname()[1], security="tls", limits=LIMITS._replace(margin=1.5))
+        assert transport.send(ENVELOPE, stored(), began + 2.5, 1).outcome == "relay"
+    assert 0.9 < time.monotonic() - began < 2.4
+
+
+def test_before_the_content_no_silence_costs_minutes():     # R30
+    before = ("connect", "greeting", "ehlo", "tls", "auth", "again", "mail", "rcpt", "data")
+    assert max(getattr(LIMITS, phase) for phase in before) <= 60
+    assert (LIMITS.dot, LIMITS.margin, MESSAGE_MINIMUM) == (600, 5, 60)
+
+
+def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored, monkeypatch):     # R30
+    blocks = Content.blocks
+
+    def late(content):
+        for block in blocks(content):
+            time.sleep(0.7)
+            yield block
+    monkeypatch.setattr(Content, "blocks", late)
+    server = relay()
+    transport = opened(port=server.port, limits=LIMITS._replace(margin=1.5))
+    result = transport.send(ENVELOPE, stored(), soon(2), 1)       # the margin begins while the content is read
+    assert result.outcome == "retry"
+    assert server.contents == []
+
+
+def test_within_the_margin_no_connection_is_made(relay, opened, stored):     # R30
+    server = relay()
+    assert opened(port=server.port).send(ENVELOPE, stored(), soon(4), 1).outcome == "lost"
+    assert server.received == []
+
+
+def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30
+    server = relay(content=HANG)
+    began = time.monotonic()
+    message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
+    assert opened(port=server.port, limits=FAST).send(ENVELOPE, message, soon(), 1).outcome == "retry"
+    assert time.monotonic() - began < 8
+
+
+def test_silence_on_an_old_connection_is_tried_once_more_only_with_time_left(relay, opened, stored):   # R30
+    server = relay(RCPT=[b"", HANG, b"", HANG])
+    transport = opened(port=server.port, limits=FAST)
+    outcomes = [transport.send(ENVELOPE, stored(), soon(seconds), 1).outcome for seconds in (60, 60, 5)]
+    assert outcomes == ["sent", "sent", "lost"]
+
+
+def test_over_the_relays_size_is_final_without_data(relay, opened, stored):     # R31
+    server = relay(("SIZE 100",))
+    size = len(b"a\r\n" * 30)
+    transport = opened(port=server.port)
+    assert transport.send(ENVELOPE, stored(b"a\n" * 33), soon(), 1).outcome == "sent"            # 99 with CRLF
+    result = transport.send(ENVELOPE, stored(b"a\n" * 34), soon(), 2)                            # 68, 102 with
+    assert result == ("final", None, "", "the message has 102 octets, the relay takes at most 100")
+    assert transport.send(ENVELOPE, stored(b"a\n" * 30, head=b"b\r\n" * 3), soon(), 3).outcome == "sent"
+    assert b"SIZE=%d" % (size + 9) in server.received[0]
+    assert server.commands().count("DATA") == 2
+
+
+@pytest.mark.parametrize("advertised", ["SIZE", "SIZE 0", "SIZE x", "8BITMIME"])
+def test_no_stated_size_is_no_limit(relay, opened, stored, advertised):     # R31
+    assert opened(port=relay((advertised,)).port).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+
+
+def test_eight_bits_to_a_seven_bit_relay_are_final_without_data(relay, opened, stored):     # R31
+    server = relay(("PIPELINING",))
+    transport = opened(port=server.port)
+    result = transport.send(ENVELOPE, stored(CONTENT + b"caf\xe9\r\n"), soon(), 1)
+    assert result == ("final", None, "",
+                      "the message holds 8-bit data, the relay takes only 7-bit (no 8BITMIME)")
+    late = stored(b"x" * 78 + b"\r\n" * 1_000_000 + b"\xff")
+    assert transport.send(ENVELOPE, late, soon(), 2).outcome == "final"
+    assert transport.send(ENVELOPE, stored(), soon(), 3).outcome == "sent"
+    assert server.commands().count("MAIL") == 1
+
+
+def test_eight_bits_are_declared_where_there_are_any(relay, opened, stored):     # R31
+    server = relay()
+    transport = opened(port=server.port)
+    transport.send(ENVELOPE, stored(), soon(), 1)
+    assert b"8BITMIME" not in server.received[0]
+    transport.send(ENVELOPE, stored(CONTENT + b"\xff"), soon(), 2)
+    assert b" BODY=8BITMIME\r\n" in server.received[0]
+
+
+@pytest.mark.parametrize("envelope", [Envelope("a@b.example", "jürgen@home.example"),
+                                      Envelope("jürgen@b.example", "a@home.example")])
+def test_a_non_ascii_address_needs_smtputf8(relay, opened, stored, envelope):     # R31
+    server = relay(("PIPELINING", "8BITMIME"))
+    assert opened(port=server.port).send(envelope, stored(), soon(), 1) == (
+        "final", None, "", "the address is not ASCII, the relay takes only ASCII (no SMTPUTF8)")
+    assert "MAIL" not in server.commands()
+    server = relay(("8BITMIME", "SMTPUTF8"))
+    assert opened(port=server.port).send(envelope, stored(), soon(), 1).outcome == "sent"
+    assert b" SMTPUTF8\r\n" in server.received[0]
+    assert "jürgen".encode() in server.received[0]
+
+
+def test_a_non_ascii_domain_needs_nothing(relay, opened, stored):     # R31
+    server = relay(())
+    assert opened(port=server.port).send(Envelope("", "a@bücher.example"), stored(), soon(), 1).outcome == "sent"
+    assert server.accepted[0][1] == [b"a@xn--bcher-kva.example"]
+
+
+@pytest.mark.parametrize("recipient", [
+    "", "a", "a@", "@b.example", "a b@c.example", "a@b.example\r\nRCPT TO:<x@y.example>", "a@b.example\n",
+    "<a@b.example>", "a@b.example,c@d.example", "a@b.example>", "a\x00@b.example", "a" * 250 + "@b.example",
+    "a@[127.0.0.1]", None, "a@b..example", "a@-b.example", "a\u2028b@c.example", "a\ud800@b.example",
+])
+def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, recipient):     # R35
+    server = relay()
+    result = opened(port=server.port).send(Envelope("", recipient), stored(), soon(), 1)
+    assert (result.outcome, result.code) == ("final", None)
+    assert result.text.isprintable()
+    assert server.received == []
+
+
+def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkeypatch):     # R30
+    server = relay()
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)      # accepts nothing: further connects hang
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex(full.getsockname())
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", full.getsockname()),
+             (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: found)
+    began = time.monotonic()
+    limits = FAST._replace(connect=2)
+    assert opened(port=1, limits=limits).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    assert 0.9 < time.monotonic() - began < 1.9
+    for sock in (full, *fillers):
+        sock.close()

@@ -1,0 +1,93 @@
+"""Against a real Postfix that refuses every bare line end and every command sent too early."""
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from jobs_lib import clock
+from jobs_lib.ports.mail.message import Envelope
+from tests.servers.postfix import Postfix
+from tests.support.mail import CONTENT, ENVELOPE, soon
+from tests.support.service import Service
+
+pytestmark = pytest.mark.slow       # starts a real Postfix
+
+
+@pytest.fixture(scope="module")
+def postfix():
+    with Postfix(size=100_000, refuse=["gone@home.example"]) as server:
+        yield server
+
+
+@pytest.mark.parametrize("raw", [
+    CONTENT, CONTENT.replace(b"\r\n", b"\n"), CONTENT.replace(b"\r\n", b"\r"), b"a: b\n\n.\n", b"a: b\r\r\n\n\r",
+    b"a: b\r\n\r\nx\n.\r\nMAIL FROM:<evil@x.example>\r\n", b"a: b\r\n\r\nx\n.\nMAIL FROM:<evil@x.example>\r\n",
+    b"a: b\n\n" + b"." * 70_000, b"a: \xff\n\n\xfe", b"." * 3, b"a: b\n\n" + b"x\r" * 30_000,
+])
+def test_only_whole_line_ends_reach_the_wire(postfix, opened, stored, raw):     # R32
+    before = len(postfix.delivered(0))
+    transport = opened(port=postfix.port)
+    results = [transport.send(ENVELOPE, stored(raw), soon(), n) for n in range(2)]
+    assert [(result.outcome, result.enhanced) for result in results] == [("sent", "2.0.0")] * 2
+    assert len(postfix.delivered(before + 2)) == before + 2
+    assert "evil" not in postfix.log()
+
+
+def test_the_judge_really_refuses_a_bare_line_end(postfix):     # R32
+    with socket.create_connection(("127.0.0.1", postfix.port)) as sock:
+        sock.settimeout(5)
+        file = sock.makefile("rwb")
+        file.readline()
+        for line in (b"HELO x", b"MAIL FROM:<>", b"RCPT TO:<a@b.example>", b"DATA"):
+            file.write(line + b"\r\n")
+            file.flush()
+            file.readline()
+        file.write(b"a: b\n\r\n.\r\n")
+        file.flush()
+        assert b"bare <LF>" in file.readline()
+
+
+def test_over_its_size_is_final_without_a_try(postfix, opened, stored):     # R31
+    transport = opened(port=postfix.port)
+    result = transport.send(ENVELOPE, stored(b"x" * 98 + b"\n" + b"y\n" * 40_000), soon(), 1)
+    assert result.outcome == "final"
+    assert result.text.endswith("the relay takes at most 100000")
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
+
+
+def test_a_refused_recipient_between_two_good_ones(postfix, opened, stored):     # R28
+    transport = opened(port=postfix.port)
+    to = ["first@home.example", "gone@home.example", "gone@home.example", "last@home.example"]
+    results = [transport.send(Envelope("", each), stored(), soon(), 1) for each in to]
+    assert [(result.outcome, result.enhanced) for result in results] == [
+        ("sent", "2.0.0"), ("final", "5.1.1"), ("final", "5.1.1"), ("sent", "2.0.0")]
+    assert postfix.delivered(0).count("gone@home.example") == 0
+
+
+def test_non_ascii_addresses_and_long_srs_senders_are_taken(postfix, opened, stored):     # R36
+    long = "SRS0=abcd=AB=sender.example=" + "x" * 60 + "@service.example"
+    transport = opened(port=postfix.port)
+    assert transport.send(Envelope(long, "jürgen@home.example"), stored(), soon(), 1).outcome == "sent"
+    assert transport.send(Envelope('"a b"@x.example'.replace(" ", ""), "a@b.example"), stored(), soon(), 2
+                          ).outcome == "sent"
+
+
+def test_notices_meet_a_relay_that_limits_and_one_that_puts_off(tmp_path):      # R27 R37
+    with Postfix(a_minute=3, later=["grey@home.example"]) as server:
+        service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
+        for to in ("grey@home.example", *(f"u{number}@home.example" for number in range(6))):
+            service.db.insert("notifications", kind="overflow_warning", to_email=to, subject="Held", body_text="x\n",
+                              created_at=clock.now())
+        outcome = service.job("send_notifications")
+        assert (outcome["status"], outcome["counts"]["retried"]) == ("partial", 1)
+        assert outcome["stop_reason"].startswith("the relay's own limit, paused until")
+        assert "too much mail" in outcome["stop_reason"]
+        rows = service.db.query("SELECT to_email, status, attempts, last_code, last_error FROM {notifications}")
+        sent = [row["to_email"] for row in rows if row["status"] == "sent"]
+        assert 2 <= len(sent) <= 3
+        assert len(server.delivered(len(sent))) == len(sent)
+        assert {row["attempts"] for row in rows if row["status"] == "pending" and row["last_code"] is None} == {0}
+        [grey] = [row for row in rows if row["to_email"] == "grey@home.example"]
+        assert (grey["status"], grey["attempts"], grey["last_code"]) == ("pending", 1, 450)
+        assert grey["last_error"].startswith("4.7.1 ")

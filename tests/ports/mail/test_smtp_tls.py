@@ -1,0 +1,189 @@
+"""TLS verified by name, and a password that goes to nobody else."""
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+
+import pytest
+
+from jobs_lib.ports.mail import smtp_session
+from tests.servers.aiosmtpd_server import TlsRelay
+from tests.servers.certificates import Authority
+from tests.servers.misbehaving import Extra
+from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+SECURE = pytest.mark.parametrize("security", ["starttls", "tls"])
+
+
+@pytest.fixture
+def authority(tmp_path):
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def tls_relay():
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **options: stack.enter_context(TlsRelay(*args, **options))
+
+
+@SECURE
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize("mechanisms", [("PLAIN",), ("LOGIN",)])
+def test_a_verified_relay_gets_the_login_and_the_message(        # R34
+        tls_relay, authority, opened, stored, security, host, mechanisms):
+    server = tls_relay(authority.context("localhost", "127.0.0.1"), security, ("us", "pass"), mechanisms)
+    transport = opened(port=server.port, host=host, security=security, ca_file=authority.ca_file,
+                       username="us", password="pass")
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
+    assert server.mailbox.messages == [("us", True, ENVELOPE.sender, [ENVELOPE.recipient], CONTENT)] * 3
+
+
+@SECURE
+@pytest.mark.parametrize("fault, reason", [
+    ({"names": ["relay.example"]}, "mismatch"), ({"expired": True}, "expired"),
+    ({"self_signed": True}, "self-signed"), ({"signer": None}, "unable to get"),
+], ids=["wrong name", "expired", "self-signed", "unknown authority"])
+def test_a_certificate_that_does_not_verify_gets_nothing(        # R34
+        tls_relay, authority, tmp_path_factory, opened, stored, security, fault, reason):
+    fault = {"names": ["localhost", "127.0.0.1"], "signer": authority, **fault}
+    if fault["signer"] is None:
+        fault["signer"] = Authority(tmp_path_factory.mktemp("other"))
+    names, signer = fault.pop("names"), fault.pop("signer")
+    server = tls_relay(signer.context(*names, **fault), security, ("us", "pass"))
+    result = opened(port=server.port, security=security, ca_file=authority.ca_file, username="us",
+                    password="pass").send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == "relay"
+    assert "certificate is not accepted" in result.text
+    assert reason in result.text.replace("self signed", "self-signed").replace("not valid for", "mismatch")
+    assert server.mailbox.messages == []
+
+
+@SECURE
+def test_without_a_ca_file_only_the_systems_roots_count(tls_relay, authority, opened, stored, security):   # R34
+    server = tls_relay(authority.context("127.0.0.1"), security)
+    assert opened(port=server.port, security=security).send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
+
+
+@SECURE
+def test_a_missing_ca_file_says_so(tls_relay, authority, opened, stored, security):     # R34
+    server = tls_relay(authority.context("127.0.0.1"), security)
+    result = opened(port=server.port, security=security, ca_file="/nowhere.pem").send(ENVELOPE, stored(), soon(), 1)
+    assert result == ("relay", None, "",
+                      f"127.0.0.1:{server.port}: [mail] ca_file = /nowhere.pem: No such file or directory")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+def test_tls_older_than_1_2_is_refused(tls_relay, authority, opened, stored):     # R34
+    context = authority.context("127.0.0.1")
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+    server = tls_relay(context, "starttls")
+    transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file)
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
+    assert smtp_session.tls_context(authority.ca_file).minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_a_relay_that_does_not_offer_starttls_gets_nothing(relay, opened, stored):     # R34
+    server = relay()
+    result = opened(port=server.port, security="starttls", username="us", password="pass").send(
+        ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code) == ("relay", None)
+    assert "does not offer STARTTLS" in result.text
+    assert b"AUTH" not in server.received[0]
+    assert server.commands() == ["ehlo"]
+
+
+def test_a_refused_starttls_is_not_gone_around(relay, opened, stored):     # R34
+    server = relay(("STARTTLS",), STARTTLS=b"454 4.7.0 TLS not available")
+    result = opened(port=server.port, security="starttls").send(ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code, result.enhanced) == ("relay", 454, "4.7.0")
+    assert server.commands() == ["ehlo", "STARTTLS"]
+
+
+def test_data_injected_behind_the_agreement_to_starttls_is_refused(relay, opened, stored):     # R34
+    server = relay(("STARTTLS",), STARTTLS=Extra(b"250-evil\r\n250 AUTH PLAIN\r\n"))
+    result = opened(port=server.port, security="starttls").send(ENVELOPE, stored(), soon(), 1)
+    assert result.outcome == "relay"
+    assert "in clear" in result.text
+
+
+def test_what_was_offered_before_tls_is_forgotten(tls_relay, authority, opened, stored):     # R34
+    server = tls_relay(authority.context("127.0.0.1"), "starttls", ("us", "pass"))
+    transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file, username="us",
+                       password="pass")
+    transport.send(ENVELOPE, stored(), soon(), 1)
+    assert "starttls" not in transport.session.esmtp_features
+    assert "auth" in transport.session.esmtp_features
+
+
+@SECURE
+def test_a_wrong_password_is_the_relays_trouble_and_never_shown(        # R34
+        tls_relay, authority, opened, stored, security):
+    server = tls_relay(authority.context("127.0.0.1"), security, ("us", "pass"))
+    result = opened(port=server.port, security=security, ca_file=authority.ca_file, username="us",
+                    password="wr0ng").send(ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code, result.enhanced) == ("relay", 535, "5.7.8")
+    assert "wr0ng" not in result.text
+    assert base64.b64encode(b"wr0ng").decode() not in result.text
+
+
+@pytest.mark.parametrize("mechanisms, outcome", [(("PLAIN", "LOGIN"), "sent"), (("LOGIN",), "relay")])
+def test_a_password_beyond_ascii_goes_as_utf8_where_that_is_defined(        # R34
+        tls_relay, authority, opened, stored, mechanisms, outcome):
+    server = tls_relay(authority.context("127.0.0.1"), "tls", ("üs", "pässwörd"), mechanisms)
+    transport = opened(port=server.port, security="tls", ca_file=authority.ca_file, username="üs",
+                       password="pässwörd")
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == outcome
+
+
+def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, monkeypatch):     # R34
+    server = relay(("AUTH PLAIN",))
+    login = {"port": server.port, "username": "us", "password": "pass"}
+    assert opened(**login).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    assert b"AUTH PLAIN" in server.received[0]
+    monkeypatch.setattr(smtp_session, "is_loopback", lambda address: False)
+    result = opened(**login).send(ENVELOPE, stored(), soon(), 2)
+    assert result.outcome == "relay"
+    assert "[mail] security = none" in result.text
+    assert b"AUTH" not in server.received[1]
+
+
+@pytest.mark.parametrize("address, here", [
+    ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("192.0.2.1", False),
+    ("::ffff:192.0.2.1", False), ("2001:db8::1", False), ("12.7.0.1", False), ("0.0.0.0", False), ("", False)])
+def test_loopback_is_judged_by_the_address_connected_to(address, here):     # R34
+    assert smtp_session.is_loopback(address) is here
+
+
+def test_a_relay_without_auth_says_so_when_there_is_a_login(relay, opened, stored):     # R34
+    result = opened(port=relay().port, username="us", password="x").send(ENVELOPE, stored(), soon(), 1)
+    assert (result.outcome, result.code) == ("relay", None)
+    assert "offers no AUTH" in result.text
+
+
+def test_a_silent_relay_behind_tls_has_its_limit(opened, stored):     # R30
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = soon(0)
+        result = opened(port=port, security="tls", limits=FAST).send(ENVELOPE, stored(), soon(), 1)
+        assert result.outcome == "relay"
+        assert soon(0) - began < 1.5
+
+
+def test_a_dead_tls_connection_is_made_anew(tls_relay, authority, opened, stored):     # R29
+    server = tls_relay(authority.context("127.0.0.1"), "tls")
+    transport = opened(port=server.port, security="tls", ca_file=authority.ca_file)
+    assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    transport.session.wire.sock.shutdown(socket.SHUT_RDWR)
+    assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
+
+
+def test_a_large_message_over_tls(tls_relay, authority, opened, stored):     # R32
+    server = tls_relay(authority.context("127.0.0.1"), "tls")
+    raw = CONTENT + b"".join(b".%d\r\n" % number for number in range(500_000))
+    transport = opened(port=server.port, security="tls", ca_file=authority.ca_file)
+    assert transport.send(ENVELOPE, stored(raw), soon(), 1).outcome == "sent"
+    assert server.mailbox.messages[0][4] == raw

@@ -1,0 +1,287 @@
+"""Both stores keep to the same, a folder and a real FTPS server; what goes wrong is one sentence."""
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import socket
+import stat
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from jobs_lib.ports.storage import ftps
+from jobs_lib.ports.storage.base import ArchiveError, parse_url, place_of
+from jobs_lib.ports.storage.stores import open_store
+from tests.servers.certificates import Authority
+from tests.servers.ftps import ENCODED, PASSWORD, Ftps
+from tests.support.service import ROOT
+
+DATA = os.urandom(300_000)
+
+
+def section(store, ca_file: str = "") -> SimpleNamespace:
+    return SimpleNamespace(store=str(store), ca_file=ca_file, keep=None)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Ftps() as made:
+        yield made
+
+
+@pytest.fixture(params=["folder", "ftps"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        made = open_store(section(tmp_path / "archives"), make=True)
+    else:
+        there = request.getfixturevalue("server")
+        for path in there.archive.iterdir():
+            path.unlink()
+        made = open_store(section(there.url(), there.ca_file))
+    yield made
+    made.close()
+
+
+def content(store, name: str) -> bytes:
+    return b"".join(store.read(name))
+
+
+def listed(store) -> list[str]:
+    return sorted(name for name in ("a.gz", "a.gz.part", "b.gz") if store.has(name))
+
+
+# What both do
+
+def test_what_was_put_is_read_back(store):
+    assert not store.has("a.gz")
+    store.put("a.gz", [DATA[:100_000], DATA[100_000:]])
+    assert store.has("a.gz")
+    assert not store.has("a.gz.part")
+    assert content(store, "a.gz") == DATA
+    store.put("b.gz", [b"small"])
+    assert (content(store, "b.gz"), content(store, "a.gz")) == (b"small", DATA)
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(store):
+    def broken():
+        yield DATA
+        raise RuntimeError("no more rows")
+    with pytest.raises(RuntimeError, match="no more rows"):
+        store.put("a.gz", broken())
+    assert not store.has("a.gz")
+    store.put("a.gz", [b"whole"])                   # the connection is as good as new, the old part is no hindrance
+    assert content(store, "a.gz") == b"whole"
+
+
+def test_removing_takes_both_names_and_what_is_not_there_is_no_error(store):
+    store.put("a.gz", [DATA])
+    store.put("a.gz.part", [DATA])
+    store.put("b.gz", [DATA])
+    store.remove("a.gz")
+    store.remove("a.gz")
+    assert listed(store) == ["b.gz"]
+
+
+def test_a_missing_file_is_told(store):
+    with pytest.raises(ArchiveError, match=r"a\.gz is not in "):
+        content(store, "a.gz")
+    store.put("b.gz", [b"x"])
+    assert content(store, "b.gz") == b"x"
+
+
+# A folder
+
+def test_files_and_folder_are_private(tmp_path):
+    store = open_store(section(tmp_path / "new" / "archives"), make=True)
+    store.put("a.gz", [DATA])
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new/archives", "new/archives/a.gz")]
+    assert modes == [0o700, 0o600]
+    assert "Require all denied" in (tmp_path / "new/archives/.htaccess").read_text()
+    assert store.location("a.gz") == f"{tmp_path}/new/archives/a.gz"
+
+
+def test_a_folder_that_was_there_refuses_the_web_too_and_keeps_what_it_says(tmp_path):
+    store = open_store(section(tmp_path))
+    assert not (tmp_path / ".htaccess").exists()            # who only looks changes nothing
+    store.put("a.gz", [DATA])
+    assert "Require all denied" in (tmp_path / ".htaccess").read_text()
+    (tmp_path / ".htaccess").write_text("Deny from all")
+    store.put("b.gz", [DATA])
+    assert (tmp_path / ".htaccess").read_text() == "Deny from all"
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
+    with pytest.raises(ArchiveError, match=r"there is no folder .*: see whether its disk is mounted"):
+        open_store(section(tmp_path / "archives"))
+    assert not (tmp_path / "archives").exists()
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
+    def limited() -> None:                      # as a quota does it
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    code = ("import signal, sys; from types import SimpleNamespace;"
+            "from jobs_lib.ports.storage.stores import open_store;"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            "store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); store.put('a.gz', [b'x' * 200_000])")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT, capture_output=True,
+                          text=True, preexec_fn=limited)
+    assert done.stderr.splitlines()[-1].endswith(
+        f"ArchiveError: [archive] store {tmp_path}/archives: File too large: make room there, or name another folder")
+    assert not (tmp_path / "archives/a.gz").exists()
+
+
+@pytest.mark.parametrize("number, said", [
+    (errno.ENOSPC, "No space left on device: make room there"), (errno.EDQUOT, "make room there"),
+    (errno.EACCES, "Permission denied: give this user the right to write there"),
+    (errno.EIO, "error: see what is wrong with that folder or its disk"),
+])
+def test_what_the_system_says_comes_with_what_to_do(tmp_path, monkeypatch, number, said):
+    store = open_store(section(tmp_path))
+    store.put("before.gz", [DATA])
+
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ArchiveError) as caught:
+        store.put("a.gz", [DATA])
+    assert f"[archive] store {tmp_path}: " in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("store, said", [
+    ("file", "Not a directory: a part of this path is a file: name a folder"),
+    ("file/archives", "a part of this path is a file: name a folder"),
+    ("/proc/archives", "No such file or directory: it is not there, and cannot be made there: name another folder"),
+])
+def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ArchiveError) as caught:
+        open_store(section(tmp_path / store), make=True)
+    assert str(caught.value).startswith(f"[archive] store {tmp_path / store}: ")
+    assert said in str(caught.value)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "a.gz.part").mkdir()
+    with pytest.raises(ArchiveError, match=r"Is a directory \(.*/a\.gz\.part\): a folder stands where"):
+        open_store(section(tmp_path)).put("a.gz", [DATA])
+
+
+def test_a_name_that_is_taken_is_never_overwritten(tmp_path):
+    store = open_store(section(tmp_path / "archives"), make=True)
+    store.put("a.gz", [b"first"])
+    with pytest.raises(ArchiveError, match=r"a\.gz is there already"):
+        store.put("a.gz", [b"second"])
+    assert content(store, "a.gz") == b"first"
+
+
+# FTPS
+
+def test_each_file_of_the_server_is_private_and_its_place_shows_no_login(server):
+    for path in server.archive.iterdir():
+        path.unlink()
+    store = open_store(section(server.url(), server.ca_file))
+    store.put("a.gz", [DATA])
+    assert server.names() == ["a.gz"]
+    assert stat.S_IMODE((server.archive / "a.gz").stat().st_mode) == 0o600
+    assert store.location("a.gz") == f"ftps://localhost:{server.port}/audit/a.gz"
+    assert place_of(section(server.url())) == store.place
+    store.close()
+
+
+@pytest.mark.parametrize("change, said", [
+    ({"password": "wrong"}, "it refused the user or the password"),
+    ({"folder": "nowhere"}, "there is no folder nowhere"),
+    ({"host": "127.0.0.1"}, "the certificate is not accepted: IP address mismatch"),
+])
+def test_what_the_server_refuses_is_one_sentence_without_the_password(server, change, said):
+    store = open_store(section(server.url(**change), server.ca_file))
+    with pytest.raises(ArchiveError) as caught:
+        store.put("a.gz", [b"x"])
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"[archive] store ftps://{change.get('host', 'localhost')}:{server.port}/")
+    assert PASSWORD not in str(caught.value)
+    assert ENCODED not in str(caught.value)
+
+
+def test_a_certificate_of_an_unknown_authority_is_refused(server, tmp_path):
+    other = Authority(tmp_path).ca_file
+    for ca_file, said in ((other, "the certificate is not accepted: "), ("", "the certificate is not accepted: "),
+                          (f"{tmp_path}/none.pem", r"\[archive\] ca_file = .*none.pem: No such file")):
+        with pytest.raises(ArchiveError, match=said):
+            open_store(section(server.url(), ca_file)).has("a.gz")
+
+
+def test_a_server_without_tls_gets_no_password():
+    with Ftps(tls=False) as server, pytest.raises(ArchiveError, match="it does not offer TLS"):
+        open_store(section(server.url(), server.ca_file)).has("a.gz")
+
+
+def test_a_server_that_is_gone_is_told():
+    with Ftps() as gone:
+        store = open_store(section(gone.url(), gone.ca_file))
+        store.put("a.gz", [b"x"])
+        gone.kill()
+        with pytest.raises(ArchiveError, match=r"\[archive\] store ftps://localhost"):
+            store.has("a.gz")
+        with pytest.raises(ArchiveError, match="Connection refused"):
+            store.has("a.gz")
+        store.close()
+
+
+def test_a_server_that_ends_in_the_middle_of_a_file_is_told():
+    with Ftps() as server:
+        store = open_store(section(server.url(), server.ca_file))
+
+        def cut():
+            yield DATA
+            server.kill()
+            for _ in range(100):
+                yield DATA
+        with pytest.raises(ArchiveError, match=r"\[archive\] store ftps://localhost"):
+            store.put("a.gz", cut())
+        assert server.names() == ["a.gz.part"]
+
+
+def test_a_connection_that_was_silent_for_long_is_tried_first(server, monkeypatch):
+    monkeypatch.setattr(ftps, "FRESH_SECONDS", 0)
+    store = open_store(section(server.url(), server.ca_file))
+    store.put("b.gz", [b"x"])
+    store._ftp.sock.shutdown(socket.SHUT_RDWR)          # as a server does, or a firewall
+    assert content(store, "b.gz") == b"x"
+    store.close()
+
+
+def test_a_server_that_says_nothing_is_waited_for_so_long_and_no_longer(monkeypatch):
+    monkeypatch.setattr(ftps, "CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(ArchiveError, match="no answer in time"):
+            open_store(section(f"ftps://me:x@127.0.0.1:{port}/a")).has("a.gz")
+
+
+def test_a_close_that_fails_changes_nothing(server):
+    store = open_store(section(server.url(), server.ca_file))
+    store.put("b.gz", [b"x"])
+    store._ftp.sock.shutdown(socket.SHUT_RDWR)
+    store.close()
+    store.close()
+
+
+# The URL
+
+def test_a_url_is_decoded():
+    assert parse_url(f"ftps://me%40home:{ENCODED}@[::1]:990/a%20b/c/") == ("me@home", PASSWORD, "::1", 990, "a b/c")
+    assert parse_url("ftps://me:x@host.example").port == 21
+    assert place_of(section("ftps://me:x@host.example:21/a/b/")) == "ftps://host.example/a/b"
+
+
+@pytest.mark.parametrize("url", ["ftp://me:x@host/a", "ftps://host/a", "ftps://me@host/a", "ftps://me:x@/a",
+                                 "ftps://me:x@host:0/a", "ftps://me:x@host:port/a", "ftps://me:x:y@host/a",
+                                 "ftps://me:x@host/a?b", "ftps://me:x%0D@host/a", "sftp://me:x@host/a"])
+def test_a_wrong_url_says_what_was_expected(url):
+    with pytest.raises(ValueError, match="expected ftps://user:password@host:21/folder"):
+        parse_url(url)

@@ -1,0 +1,189 @@
+"""The hard limit holds whatever hangs, wherever it strikes, and what it ended is recorded, at once or later."""
+from __future__ import annotations
+
+import json
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.servers.mariadb import MariaDB
+from tests.support.site import Databases, Site, ended, until
+
+GIGABYTE = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A server that these tests may freeze."""
+    with MariaDB() as made:
+        yield made
+
+
+@pytest.fixture
+def frozen_site(tmp_path, server):
+    """(an installation on it, freeze, thaw)."""
+    site = Site(tmp_path / "site", Databases(tmp_path).mariadb(server), grace="1s")
+    process = server._process
+    yield site, lambda: process.send_signal(signal.SIGSTOP), lambda: process.send_signal(signal.SIGCONT)
+    process.send_signal(signal.SIGCONT)
+    site.close()
+
+
+def limited(site, job: str, **options: str) -> None:
+    """Two seconds to the hard limit."""
+    site.configure(grace="1s")
+    site.configure(job, budget="1s", **options)
+
+
+def assert_ended_by_force(done, within: float) -> None:
+    assert done.code == 124, done
+    assert done.err.count("\n") == 1, done.err
+    assert "ended at the hard limit, 2 seconds after its start" in done.err
+    assert done.seconds < within
+
+
+# Where it strikes
+
+@pytest.mark.parametrize("point", ["jobs_lib.runner.limits:Stops.calm", "jobs_lib.runner.runner:_Attempt._close",
+                                   "jobs_lib.runner.history:finish"])
+def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
+    done = site.run("dig", "--json", alarm=f"{point}:before")
+    assert "Traceback" not in done.err
+    assert site.statuses("dig") == [json.loads(done.out)["status"]] != ["running"]
+    assert site.dug() == 3
+
+
+@pytest.mark.parametrize("point", ["jobs_lib.runner.runner:_Attempt._database",
+                                   "jobs_lib.runner.runner:_Attempt._begin",
+                                   "jobs_lib.runner.history:begin", "jobs_lib.runner.locks:FileLock.acquire",
+                                   "jobs_lib.runner.runner:_Attempt._real"])
+def test_struck_before_the_work_it_is_a_timeout(site, point):                   # R4
+    done = site.run("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
+    assert (done.code, site.dug()) == (124, 0)
+    assert "Traceback" not in done.err
+    assert site.job("dig")["status"] == "ok"
+    assert site.statuses("dig") in (["timeout", "ok"], ["ok", "timeout"])       # recorded now, or by the next run
+
+
+def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outcome(site):       # R4
+    holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    site.working("dig")
+    for words, point in ((["dig"], "jobs_lib.runner.runner:_Attempt._skip:before"),
+                         (["dig", "--dry-run"], "jobs_lib.database.schema.version:check:before")):
+        done = site.run(*words, alarm=point)
+        assert (done.code, done.err.count("\n")) == (124, 1), done
+    holder.kill()
+    holder.communicate()
+
+
+def test_a_tick_goes_on_with_the_next_job_after_it(site):                       # R4, R9
+    site.enable("dig")
+    site.enable("fail", how="no")
+    done = site.run("run-due", "--json", alarm="jobs_lib.runner.runner:_Attempt._real:before")
+    assert done.code == 124
+    assert sorted(run["status"] for run in json.loads(done.out)) == ["ok", "timeout"]
+
+
+# Frozen
+
+@pytest.mark.slow
+def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      # R4
+    limited(site, "hang")
+    began = time.monotonic()
+    worker = site.start("hang")
+    site.working("hang")
+    worker.send_signal(signal.SIGSTOP)
+    time.sleep(16)                                  # past the limit, and past all that waits behind it
+    worker.send_signal(signal.SIGCONT)
+    assert_ended_by_force(ended(worker, began), 25)
+    assert site.statuses("hang") == ["timeout"]
+
+
+@pytest.mark.slow
+def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        # R4
+    site, freeze, thaw = frozen_site
+    limited(site, "hang", how="mariadb")
+    began = time.monotonic()
+    worker = site.start("hang")
+    site.working("hang")
+    freeze()
+    assert_ended_by_force(ended(worker, began), 12)
+    for words in (["hang"], ["hang", "--dry-run"]):                             # not even connected
+        assert_ended_by_force(site.run(*words), 12)
+    thaw()
+    site.configure("hang", how="no")
+    site.run("hang")
+    assert site.statuses("hang")[0] == "timeout"                                # recorded once it could be
+    assert "vanished" not in site.statuses("hang")
+
+
+@pytest.mark.slow
+def test_a_frozen_server_holds_no_run_that_only_finds_the_lock_held(frozen_site):       # R4
+    site, freeze, thaw = frozen_site
+    holder = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    site.working("dig")
+    holder.send_signal(signal.SIGSTOP)
+    freeze()
+    limited(site, "dig")
+    assert_ended_by_force(site.run("dig"), 12)
+    thaw()
+    holder.kill()
+    holder.communicate()
+
+
+# A database that another writer holds
+
+@pytest.mark.slow
+def test_a_run_at_a_locked_file_ends_within_its_limit_and_is_recorded_later(site):      # R4
+    site.configure(grace="3s")
+    site.configure("dig", budget="2s")
+    with site.db.transaction():
+        site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
+        done = site.run("dig")
+    assert done.code == 0
+    assert done.seconds < 5
+    assert site.job("dig")["status"] == "ok"
+    assert sorted(site.statuses("dig")) == ["ok", "skipped"]
+
+
+@pytest.mark.slow
+def test_a_file_that_is_locked_in_mid_run_holds_it_no_longer_than_its_limit(site):      # R4
+    site.configure(grace="3s")
+    site.configure("dig", budget="2s", items="1000", pause="50")
+    began = time.monotonic()
+    worker = site.start("dig")
+    until(lambda: site.dug() > 1)
+    with site.db.transaction():
+        site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
+        done = ended(worker, began)
+    assert done.seconds < 8
+    assert done.code == 1
+    assert "could not be stored" in done.err
+    dug = site.dug()
+    site.configure("dig", items=str(dug))
+    assert site.job("dig")["status"] == "ok"
+    first, _ = site.runs("dig")
+    assert (first["status"], first["stop_reason"]) == ("partial", "busy")
+    assert json.loads(first["counts"]) == {"dug": dug}
+
+
+# Nothing left to make a thread of
+
+def no_threads() -> None:
+    """The stack of a thread needs more than the process may have: none can be started."""
+    resource.setrlimit(resource.RLIMIT_STACK, (64 * GIGABYTE, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_AS, (2 * GIGABYTE, 2 * GIGABYTE))
+
+
+def test_without_a_thread_to_be_had_the_run_goes_on_and_its_limit_holds(site):      # R69
+    code = "import threading; threading.Thread(target=int).start()"
+    child = subprocess.run([sys.executable, "-c", code], preexec_fn=no_threads, capture_output=True, text=True)
+    assert "can't start new thread" in child.stderr         # so it is, or the test proves nothing
+    assert site.run("dig", preexec_fn=no_threads).code == 0
+    assert site.dug() == 3
+    limited(site, "hang")
+    assert_ended_by_force(site.run("hang", preexec_fn=no_threads), 8)

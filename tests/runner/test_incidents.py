@@ -1,0 +1,534 @@
+"""What keeps every job from running is said once, alerted by a path that does not need what is missing, and over once.
+
+Real ticks over real databases, files and receivers; only the time is given.
+"""
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jobs_lib import catalogue, clock, jobs
+from jobs_lib.commands import run_due
+from jobs_lib.config import loader
+from jobs_lib.database.dialects import mysql
+from jobs_lib.engines.spool import mark_folder
+from jobs_lib.errors import JobsError
+from jobs_lib.monitoring import incidents, overview
+from jobs_lib.output.console import Console
+from jobs_lib.runner import dead_runs, history, standing
+from jobs_lib.runner.resources import Ports
+from tests.servers.web import Web
+from tests.support.site import LAUNCH, ODD_JOBS, utc
+
+BEGIN = utc("2026-11-24 14:30:05")
+FIVE = timedelta(minutes=5)
+HOLDER = """\
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute(sys.argv[2])
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+class _Impatient(Ports):
+    """Real ports that wait for another writer no longer than a test can."""
+
+    def connect(self, **how):
+        """A real connection."""
+        return super().connect(**{"timeout": 0.05, **how})
+
+
+class Hours:
+    """Ticks of cron, five minutes apart, of the real jobs, and what came of each."""
+
+    def __init__(self, site, outside) -> None:
+        self.site, self.outside, self.now = site, outside, BEGIN
+        site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert", disk_free="off",
+                       ping_url=f"http://127.0.0.1:{outside.port}/ping")
+        site.configure("spool", dir="spool")
+        site.configure("check_domains", enabled="no")               # nobody is asked for a name
+        mark_folder(str(site.folder / "spool"), site.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        self.seen = 0
+
+    def tick(self) -> tuple[int, list[str], list[str]]:
+        """(exit code, lines that cron would mail, what was heard outside)."""
+        said: list[str] = []
+        console = Console(0)
+        console.fail = said.append
+        settings = loader.load(None, beside=str(self.site.folder), environ={})
+        ports = _Impatient(settings)
+        ports.now = lambda: self.now
+        try:
+            code = run_due.tick(settings, ports, 240.0, console)[1]
+        except JobsError as error:
+            said.append(f"jobs.py: {error}")
+            code = error.exit_code
+        finally:
+            ports.close()
+        self.now += FIVE
+        return code, said, self.heard()
+
+    def status(self) -> dict:
+        """What `status --json` would print."""
+        settings = loader.load(None, beside=str(self.site.folder), environ={})
+        return overview.collect(settings, self.site.db, self.now)
+
+    def heard(self) -> list[str]:
+        """`ping`, `fail`, or the names of the alerts, since the last look."""
+        new, self.seen = self.outside.requests[self.seen:], len(self.outside.requests)
+        found = []
+        for each in new:
+            path = each.line.split()[1]
+            if path == "/alert":
+                found += [f"{item['state']} {item['kind']}" for item in json.loads(each.body)["troubles"]]
+            else:
+                found.append("fail" if path.endswith("/fail") else "ping")
+        return found
+
+
+@pytest.fixture
+def outside():
+    """Who hears pings and alerts."""
+    with Web() as web:
+        yield web
+
+
+@pytest.fixture
+def hours(site, outside):
+    """On SQLite."""
+    return Hours(site, outside)
+
+
+@pytest.fixture
+def any_hours(any_site, outside, monkeypatch):
+    """On each engine."""
+    monkeypatch.setattr(mysql, "SCHEMA_WAIT_SECONDS", 1)
+    return Hours(any_site, outside)
+
+
+def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_it_is_over(hours):      # R69
+    assert hours.tick() == (0, [], ["ping"])
+    url = hours.site.url
+    hours.site.configure(database=f"sqlite:///{hours.site.folder}/away.db")
+    code, said, heard = hours.tick()
+    assert (code, len(said), heard) == (1, 1, ["new database", "fail"])
+    assert "away.db" in said[0]
+    for _ in range(10):
+        assert hours.tick() == (1, [], ["fail"])
+    logged = hours.site.events("run-due")
+    assert len(logged) == 11
+    assert "away.db" in logged[-1]["error"]
+    hours.site.configure(database=url)
+    code, said, heard = hours.tick()
+    assert code == 0
+    assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use the database from "
+                               "14:35 to 15:30 UTC on 24 Nov")
+    assert heard == ["once away", "ping"]
+    assert hours.tick() == (0, [], ["ping"])
+    assert standing.names(loader.load(None, beside=str(hours.site.folder), environ={}).section("core")) == []
+
+
+def hold(hours):
+    """Let another process hold the database so that it can be read and not be written; what lets go of it."""
+    if not hours.site.url.startswith("sqlite"):
+        import pymysql
+        other = pymysql.connect(user="root", unix_socket=hours.server.socket, autocommit=True)
+        other.cursor().execute("FLUSH TABLES WITH READ LOCK")
+        return other.close
+    path = hours.site.url.partition("///")[2]
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    return lambda: other.communicate("go\n")
+
+
+def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hours, request):          # R69
+    hours = any_hours
+    if not hours.site.url.startswith("sqlite"):
+        hours.server = request.getfixturevalue("mariadb")
+    assert hours.tick() == (0, [], ["ping"])
+    release = hold(hours)
+    ticks = 24 if hours.site.url.startswith("sqlite") else 6
+    try:
+        answers = [hours.tick() for _ in range(ticks)]
+    finally:
+        release()
+    assert answers[:3] == [(0, [], ["ping"])] * 3               # another writer for some minutes is no incident
+    code, said, heard = answers[3]
+    assert (code, len(said), heard) == (1, 1, ["new unwritable", "fail"])
+    assert answers[4:] == [(1, [], ["fail"])] * (ticks - 4)
+    code, said, heard = hours.tick()
+    assert (code, heard) == (0, ["once away", "ping"])          # and nobody says that cron had stopped
+    assert len(said) == 1
+    assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could write to the "
+                              "database from 14:35 to ")
+    assert hours.tick() == (0, [], ["ping"])
+
+
+def test_while_it_is_held_status_says_so_and_not_that_cron_has_stopped(hours):            # R69
+    hours.tick()
+    release = hold(hours)
+    try:
+        for _ in range(18):
+            hours.tick()
+        shown = hours.status()
+    finally:
+        release()
+    assert [(each["kind"], each["seconds"]) for each in shown["troubles"]] == [("unwritable", 90 * 60)]
+
+
+# A clock that was wrong for more than an hour, and is right again
+
+@pytest.mark.parametrize("days", [-2, 400])
+def test_after_a_wrong_clock_nobody_is_late_and_cron_had_not_stopped(any_hours, days):   # R59
+    hours, wrong = any_hours, timedelta(days=days)
+    for _ in range(4):
+        assert hours.tick() == (0, [], ["ping"])
+    for _ in range(2):
+        hours.now += wrong
+        for _ in range(7):
+            hours.tick()
+        hours.now -= wrong
+        if hours.now < BEGIN + timedelta(hours=1):
+            assert hours.status()["troubles"] == []     # nothing has run by this clock yet
+    heard = [word for _ in range(4) for word in hours.tick()[2]]
+    assert heard == ["ping"] * 4
+    assert hours.status()["troubles"] == []
+
+
+def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):                # R68
+    hours.site.configure(max_clock_jump="1d")
+    for _ in range(3):
+        hours.tick()
+    hours.now -= timedelta(days=2)
+    hours.tick()
+    hours.now += timedelta(days=2)
+    assert [(each["kind"], each["seconds"]) for each in hours.status()["troubles"]] == [("clock", 0)]
+
+
+def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):              # R59
+    site, old = any_hours.site, BEGIN - timedelta(minutes=50)
+    site.known(*catalogue.names(), since=old)
+    assert any_hours.status()["troubles"][0]["kind"] == "cron"
+    site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old - timedelta(days=1))
+    trouble, = any_hours.status()["troubles"]
+    assert (trouble["kind"], trouble["subject"]) == ("cron", "no job has ever started")
+    assert trouble["command"].endswith(" crontab")
+    any_hours.tick()
+    assert "cron" not in [each["kind"] for each in any_hours.status()["troubles"]]
+
+
+def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):                      # R69
+    path = hours.site.url.partition("///")[2]
+    hours.tick()
+    hours.site.db.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    try:
+        answers = [hours.tick() for _ in range(6)]
+    finally:
+        other.communicate("go\n")
+    assert [code for code, _, _ in answers] == [0] * 3 + [1] * 3
+    assert [len(said) for _, said, _ in answers] == [0, 0, 0, 1, 0, 0]
+    assert [heard for _, _, heard in answers] == [["ping"]] * 3 + [["new unwritable", "fail"]] + [["fail"]] * 2
+    code, said, heard = hours.tick()
+    assert (code, len(said), heard) == (0, 1, ["once away", "ping"])
+
+
+# Files of another user. Root without its right to open everything is refused what another user may.
+
+UNPRIVILEGED = (["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else [])
+STRANGER = 65534
+
+
+def strange(path: Path) -> None:
+    """From now on the file belongs to somebody else."""
+    path.chmod(0o600 if os.geteuid() == 0 else 0)
+    if os.geteuid() == 0:
+        os.chown(path, STRANGER, STRANGER)
+
+
+def ours(path: Path) -> None:
+    """It is ours again."""
+    path.chmod(0o600)
+    if os.geteuid() == 0:
+        os.chown(path, 0, 0)
+
+
+def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """`jobs.py WORDS` with the odd jobs, as a user who may not open everything."""
+    return subprocess.run([*UNPRIVILEGED, sys.executable, str(LAUNCH), *words], cwd=site.folder, text=True, timeout=60,
+                          capture_output=True, stdin=subprocess.DEVNULL,
+                          env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
+                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+
+
+def at(minute: int) -> dict:
+    """A tick of that minute."""
+    return {"FRAME_NOW": f"2026-11-24 14:{minute:02d}:00"}
+
+
+def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site):         # R69
+    site.enable("tick_critical", "tick_low", "tick_last")
+    assert unprivileged(site, "run-due", **at(31)).returncode == 0
+    lock = site.folder / "state" / "locks" / "tick_low.lock"
+    strange(lock)
+    first, second = (unprivileged(site, "run-due", **at(minute)) for minute in (36, 41))
+    assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
+    assert first.stderr.startswith(f"tick_low: the lock file {lock} cannot be used: ")
+    assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
+    assert site.statuses("tick_critical") == site.statuses("tick_last") == ["ok"] * 3
+    status = unprivileged(site, "status", "--json", **at(42))
+    assert status.returncode == 1
+    incident, = json.loads(status.stdout)["troubles"]
+    assert (incident["kind"], incident["seconds"] // 60) == ("files", 6)
+    assert f"[core] state_dir: {lock} cannot be used: " in incident["what"]
+    ours(lock)
+    back = unprivileged(site, "run-due", **at(46))
+    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
+    assert "can be used again" in back.stderr
+    assert unprivileged(site, "run-due", **at(51)).stderr == ""
+
+
+@pytest.mark.parametrize("what", ["state/locks", "state", "state/locks/run-due.lock", "state/installation"])
+def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):      # R69
+    site.enable("tick_critical", "tick_last")
+    site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert", disk_free="off",
+                   ping_url=f"http://127.0.0.1:{outside.port}/ping")
+    assert unprivileged(site, "run-due", **at(31)).returncode == 0
+    outside.requests.clear()
+    strange(site.folder / what)
+    if (site.folder / what).is_dir() and os.geteuid() == 0:
+        (site.folder / what).chmod(0o700)
+    done = [unprivileged(site, "run-due", **at(minute)) for minute in (36, 41, 46)]
+    assert [each.returncode for each in done] == [1] * 3
+    assert "Traceback" not in done[0].stderr
+    assert [bool(each.stderr) for each in done] == [True, False, False]
+    assert str(site.folder / what) in done[0].stderr
+    calls = [each.line.split()[1] for each in outside.requests]
+    assert calls.count("/alert") == 1
+    assert calls.count("/ping/fail") == 3
+    (site.folder / what).chmod(0o700)
+    if os.geteuid() == 0:
+        os.chown(site.folder / what, 0, 0)
+    back = unprivileged(site, "run-due", **at(51))
+    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
+    assert "no job could be started from 14:36 to 14:51 UTC" in back.stderr
+
+
+@pytest.mark.parametrize("seconds, said", [(0, "at 20:07 UTC on 24 Nov"), (56, "at 20:07 UTC on 24 Nov"),
+                                           (57, "from 20:07 to 20:08 UTC on 24 Nov"),
+                                           (86_400, "from 20:07 UTC on 24 Nov to 20:07 UTC on 25 Nov")])
+def test_what_was_over_within_the_minute_has_one_time(seconds, said):
+    begin = utc("2026-11-24 20:07:03")
+    assert incidents.from_to(begin, begin + timedelta(seconds=seconds), clock.UTC) == said
+
+
+def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_part_of_each_hour(site, outside):   # R69
+    site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
+    assert unprivileged(site, "run-due", **at(1)).returncode == 0
+    (site.folder / "log").mkdir(exist_ok=True)
+    for name in ("state", "log"):
+        strange(site.folder / name)
+    done = [unprivileged(site, "run-due", **at(minute)) for minute in (6, 11, 16, 21)]
+    assert [(each.returncode, each.stderr.count("\n")) for each in done] == [(1, 1)] * 4
+    assert len(outside.requests) == 2
+    for name in ("state", "log"):
+        ours(site.folder / name)
+        (site.folder / name).chmod(0o700)
+
+
+# No room, no descriptors
+
+def short_of(site, limit: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """The same under a limit: `FSIZE=0` lets files be made and nothing be written into them, as a full disk does."""
+    name, _, number = limit.partition("=")
+    code = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            f"resource.setrlimit(resource.RLIMIT_{name}, ({number}, {number}));"
+            f"sys.argv[:] = {[str(LAUNCH), *words]!r}; runpy.run_path(sys.argv[0], run_name='__main__')")
+    return subprocess.run([sys.executable, "-c", code], cwd=site.folder, text=True, timeout=60, capture_output=True,
+                          stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"],
+                                                         "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+
+
+def test_a_full_disk_stops_no_job_whose_database_is_elsewhere(maria_site):                # R69
+    site = maria_site
+    site.enable("tick_critical", "tick_low")
+    site.run("run-due", now="2026-11-24 14:31:00")
+    done = [short_of(site, "FSIZE=0", "run-due", **at(minute)) for minute in (36, 41)]
+    assert site.statuses("tick_low") == site.statuses("tick_critical") == ["ok"] * 3
+    assert [each.returncode for each in done] == [0, 0]
+    assert [each.stderr.count("\n") for each in done] == [1, 0]        # the log, once
+    assert str(site.folder / "log") in done[0].stderr
+    back = site.run("run-due", now="2026-11-24 14:46:00")
+    assert back.err == ("jobs.py run-due: The log can be written again: the log could not be written from 14:36 to "
+                        "14:46 UTC on 24 Nov\n")
+    assert site.run("run-due", now="2026-11-24 14:51:00").err == ""
+
+
+def test_a_full_disk_with_the_database_on_it_is_said_once_and_alerted(site, outside):     # R69
+    site.enable("tick_critical", "tick_low")
+    site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert", disk_free="off",
+                   ping_url=f"http://127.0.0.1:{outside.port}/ping")
+    site.run("run-due", now="2026-11-24 14:31:00")
+    outside.requests.clear()
+    done = [short_of(site, "FSIZE=0", "run-due", **at(minute)) for minute in (36, 41, 46)]
+    assert [each.returncode for each in done] == [1] * 3
+    assert "jobs.db" in done[0].stderr
+    assert [each.stderr.count("\n") for each in done[1:]] == [0, 0]
+    calls = [each.line.split()[1] for each in outside.requests]
+    assert (calls.count("/alert"), calls.count("/ping/fail")) == (1, 3)
+    assert site.run("run-due", now="2026-11-24 14:51:00").code == 0
+
+
+@pytest.mark.parametrize("number", [4, 5, 6, 7, 9])
+def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):               # R69
+    done = short_of(site, f"NOFILE={number}", "dig", "--set", "items=1")
+    assert "another user" not in done.stderr + done.stdout
+    assert "this user must be able" not in done.stderr
+    assert "belongs to" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# A package that is missing
+
+def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
+    """`jobs.py WORDS` by a Python that has nothing but its standard library."""
+    return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder, text=True, timeout=60,
+                          capture_output=True, stdin=subprocess.DEVNULL,
+                          env={"PATH": os.environ["PATH"], "JOBS_CONFIG": str(site.folder / "config.ini"),
+                               **environment})
+
+
+@pytest.mark.parametrize("mode", ["rq", "celery"])
+def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, outside, mode):       # R69
+    site.enable("tick_critical", "tick_low", "tick_last")
+    site.configure("tick_low", mode=mode)
+    site.configure("alerts", ping_url=f"http://127.0.0.1:{outside.port}/ping")
+    first, second = (without_packages(site, "run-due", **at(minute)) for minute in (31, 36))
+    assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
+    assert first.stderr.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not installed")
+    assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
+    assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
+    assert [site.statuses(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
+    assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
+    incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["troubles"]
+    assert incident["kind"] == "workers"
+    site.configure("tick_low", mode="cron")
+    back = without_packages(site, "run-due", **at(41))
+    assert (back.returncode, back.stderr.count("\n")) == (0, 1)
+
+
+# One crontab line for each job: its runs end what they see the end of
+
+def line(site, job: str, minute: int, **how) -> str:
+    """What cron's line of this job prints."""
+    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00", **how)
+    assert (done.code, done.out) == (0, ""), done
+    return done.err
+
+
+@pytest.mark.parametrize("start", [("JOB", "--scheduled"), ("run-due",)], ids=" ".join)
+def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one_cannot(any_site, start):    # R69
+    site = any_site
+    site.enable("dig", "tick_low", "tick_critical")
+
+    def tick(minute: int) -> list[str]:
+        jobs = ("dig", "tick_low", "tick_critical") if "JOB" in start else ("",)
+        done = [site.run(*(word.replace("JOB", job) for word in start), now=f"2026-11-24 14:{minute:02d}:00")
+                for job in jobs]
+        assert {each.code for each in done} == {0}
+        return [each for one in done for each in one.err.splitlines()]
+    assert tick(31) == []
+    log = site.folder / "log" / "dig.log"
+    log.unlink()
+    log.symlink_to("/dev/null")
+    said, = tick(36)
+    assert said.startswith(f"the log {log} cannot be written")
+    assert tick(41) == tick(46) == []               # the other logs can be, and that says nothing of this one
+    log.unlink()
+    said, = tick(51)
+    assert said.endswith("The log can be written again: the log could not be written from 14:36 to 14:51 UTC on 24 Nov")
+    assert tick(56) == []
+    assert list((site.folder / "state").glob("incident-*")) == []
+
+
+def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):           # R69
+    site.enable("tick_low", "tick_critical")
+    site.configure("tick_low", mode="rq")
+    assert line(site, "tick_critical", 30) == ""
+    lines = [without_packages(site, "tick_low", "--scheduled", **at(minute)) for minute in (31, 36)]
+    assert [each.stderr.count("\n") for each in lines] == [1, 0]
+    assert line(site, "tick_critical", 37) == ""
+    site.configure("tick_low", mode="cron")
+    assert line(site, "tick_critical", 41) == (
+        "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers from 14:31 to "
+        "14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_low", 41) == ""
+    assert json.loads(site.run("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
+
+
+# A run whose process has been killed
+
+def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_site):      # R59 R69
+    site = any_site
+    site.enable("dig")
+    worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
+    site.working("dig")
+    assert _shown(site) == ["running"] * 3
+    worker.kill()
+    worker.wait()
+    assert _shown(site) == ["vanished?"] * 3
+    assert "vanished?" in site.run("report").out
+    assert "vanished?" in site.run("status").out
+    assert site.statuses("dig") == ["running"]          # whoever looks writes nothing
+    site.job("dig", "--set", "items=1")
+    assert site.statuses("dig") == ["vanished", "ok"]
+
+
+def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeypatch):    # R59
+    monkeypatch.setattr(jobs, "__path__", [str(ODD_JOBS)])
+    site = any_site
+    site.enable("dig")
+    worker = site.start("dig", "--set", "items=10", "--set", "pause=50")
+    site.working("dig")
+    before = history.last_runs(site.db, "dig")
+    worker.communicate(timeout=60)              # between the look at the table and the look at the lock
+    settings = loader.load(None, beside=str(site.folder), environ={})
+    row, = dead_runs.shown(before, settings, clock.now(), site.db)
+    assert (before[0]["status"], row["status"], row["counts"]) == ("running", "ok", {"dug": 10})
+    assert row.keys() == before[0].keys()
+
+
+def _shown(site) -> list:
+    """How its last run ended, by `status`, `list` and `history`."""
+    jobs = json.loads(site.run("status", "--json").out)["jobs"]
+    status, = (job["last"]["status"] for job in jobs if job["name"] == "dig")
+    listed, = (job["last_run"]["status"] for job in json.loads(site.run("list", "--json").out) if job["name"] == "dig")
+    return [status, listed, json.loads(site.run("history", "dig", "--json").out)[0]["status"]]
+
+
+@pytest.mark.parametrize("what", ["state/locks/dig.lock", "log/dig.log"])
+def test_doctor_and_test_name_a_file_of_another_user(site, what):                         # R69
+    site.job("dig", "--set", "items=1")
+    strange(site.folder / what)
+    doctor = json.loads(unprivileged(site, "doctor", "--offline", "--json").stdout)
+    assert [each["level"] for each in doctor if str(site.folder / what) in each["what"]] == ["problem"]
+    trial = unprivileged(site, "test", "dig", "--json")
+    assert trial.returncode == 1
+    needs = json.loads(trial.stdout)["needs"]
+    assert [str(site.folder / what) in need["words"] for need in needs if need["need"] == "files"] == [True]

@@ -1,0 +1,121 @@
+"""SIGKILL at every point of the frame: the next run needs no hand, tells what died, and finishes the work."""
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.support.site import ended, until
+
+# Before the lock, with it, after the sweep, after the row, in the job, between job and end, after the end.
+POINTS = [
+    ("jobs_lib.folders:installation:after", 0),
+    ("jobs_lib.runner.locks:FileLock.acquire:after", 0),
+    ("jobs_lib.runner.history:sweep:before", 0),
+    ("jobs_lib.runner.history:begin:before", 0),
+    ("jobs_lib.runner.history:begin:after", 1),
+    ("jobs_lib.runner.log:Log.event:after:1", 1),
+    ("jobs_lib.runner.context:Context.should_stop:before:1", 1),
+    ("jobs_lib.runner.context:Context.progress:after:3", 1),
+    ("jobs_lib.runner.context:Context.close:after", 1),
+    ("jobs_lib.runner.history:finish:before", 1),
+    ("jobs_lib.runner.log:Log.event:before:2", 0),
+    ("jobs_lib.runner.locks:FileLock.release:before", 0),
+]
+DATABASE_POINTS = [
+    ("jobs_lib.runner.locks:DatabaseLock.acquire:before", 0),
+    ("jobs_lib.runner.locks:DatabaseLock.acquire:after", 0),
+    ("jobs_lib.runner.history:begin:after", 1),
+    ("jobs_lib.runner.context:Context.should_stop:before:2", 1),
+    ("jobs_lib.runner.history:finish:before", 1),
+]
+
+
+def survives(site, point: str, dead: int) -> None:
+    """Kill a run at the point; then run the job again, as cron would. `dead`: runs that die with a row."""
+    site.enable("dig", items="5")
+    killed = site.run("dig", "--scheduled", now="2026-11-24 14:31:00", kill=point)
+    assert killed.code == -signal.SIGKILL
+    assert site.statuses("dig") in ([], ["running"] * dead, ["ok"])
+    after = site.run("run-due", now="2026-11-24 14:32:00")
+    assert (after.code, after.out, after.err) == (0, "", "")
+    assert site.dug() == 5
+    statuses = site.statuses("dig")
+    assert statuses.count("vanished") == dead
+    assert statuses[-1] == "ok"
+    assert sum(row["slot"] is not None for row in site.runs("dig")) == 1     # the slot was started once
+
+
+@pytest.mark.parametrize("point, dead", POINTS, ids=[point for point, _ in POINTS])
+def test_a_kill_in_the_frame(site, point, dead):                             # R2
+    survives(site, point, dead)
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["installation", "the folder of locks"])
+def test_a_kill_leaves_half_written_files_for_a_day_at_most(site, number):     # R2
+    assert site.run("dig", kill=f"jobs_lib.folders:_drafted:after:{number}").code == -signal.SIGKILL
+    draft, = (site.folder / "state").glob("*.part")
+    assert site.job("dig")["status"] == "ok"
+    assert draft.exists()                       # it may be another process's, which is writing it
+    os.utime(draft, (time.time() - 25 * 3600,) * 2)
+    assert site.job("dig")["status"] == "ok"
+    assert not draft.exists()
+    assert [event["file"] for event in site.events("dig") if event["event"] == "draft removed"] == [str(draft)]
+
+
+@pytest.mark.parametrize("point, dead", DATABASE_POINTS, ids=[point for point, _ in DATABASE_POINTS])
+def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R2, R3
+    maria_site.configure(lock="database")
+    survives(maria_site, point, dead)
+
+
+def test_a_vanished_run_is_told_with_its_last_progress(any_site):            # R2
+    worker = any_site.start("dig", "--set", "items=100", "--set", "pause=50")
+    any_site.wait("SELECT progress FROM {job_runs} WHERE progress IS NOT NULL")
+    worker.kill()
+    worker.communicate()
+    any_site.job("dig", "--set", "items=1")
+    dead = any_site.runs("dig")[0]
+    assert dead["status"] == "vanished"
+    progress = json.loads(dead["progress"])
+    assert progress["total"] == 100
+    assert f"process {dead['pid']} on {dead['host']} ended without a word" in dead["error"]
+    assert f'{{"done": {progress["done"]}, "total": 100, "memory_mb": {progress["memory_mb"]}}}' in dead["error"]
+    event = next(event for event in any_site.events("dig") if event["event"] == "run vanished")
+    assert event["dead_run"] == dead["run_id"]
+    assert event["level"] == "error"
+
+
+def test_a_kill_while_the_log_is_written_leaves_whole_lines(site):           # R2, R61
+    for _ in range(5):
+        worker = site.start("chatter", "--set", "lines=100000")
+        site.working("chatter")
+        time.sleep(random.uniform(0.05, 0.2))
+        worker.kill()
+        worker.communicate()
+        site.db.execute("UPDATE {job_runs} SET status = 'vanished' WHERE status = 'running'")
+        assert site.events("chatter")[-1]["event"] in ("word", "run started", "run vanished")
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(any_site):                                  # R2
+    """Twenty times, each resumed by the next tick; nothing is lost and nothing done twice."""
+    any_site.enable("dig", items="40", pause="10")
+    kills = 0
+    while kills < 20:
+        worker = any_site.start("run-due")
+        time.sleep(random.uniform(0.03, 0.35))
+        worker.kill()
+        kills += ended(worker, 0).code == -signal.SIGKILL
+        any_site.db.execute("UPDATE {job_runs} SET slot = NULL, trigger_type = 'manual'"
+                            " WHERE status IN ('ok', 'running')")            # so that the next tick starts it anew
+        if any_site.dug() == 40:
+            any_site.db.execute("DELETE FROM {usage_events}")
+    assert any_site.run("run-due").code == 0
+    assert any_site.dug() == 40
+    assert "running" not in any_site.statuses("dig")
+    until(lambda: any_site.statuses("dig")[-1] == "ok")

@@ -1,0 +1,122 @@
+"""Whatever goes wrong, `jobs.py` ends with one sentence and an exit code of its own, never with a traceback."""
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+MB = 1024 ** 2
+
+
+def assert_one_sentence(done, code: int = 1) -> None:
+    assert done.code == code, done
+    assert done.err.startswith("jobs.py"), done
+    assert "Traceback" not in done.err
+    assert done.err.count("\n") == 1, done.err
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "at once"])
+@pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"], ["run-due", "--json"],
+                                   ["config", "example"], ["--help"], ["list", "--help"], ["--version"], ["crontab"],
+                                   ["metrics"], ["doctor", "--offline", "--json"]], ids=" ".join)
+def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):   # R69
+    """The same words, whether the system says so at the first line, when the buffer is full, or at the end."""
+    with open("/dev/full", "w") as full:
+        done = site.run(*words, stdout=full, unbuffered=unbuffered)
+    assert_one_sentence(done)
+    assert "standard output: No space left on device" in done.err
+
+
+def test_nobody_to_hear_it_is_no_crash_either(site):                            # R69
+    with open("/dev/full", "w") as full:
+        assert site.run("list", stdout=full, stderr=full).code == 1
+        assert site.run("nosuchjob", stderr=full).code == 2
+
+
+@pytest.mark.parametrize("point", ["jobs_lib.catalogue:load", "jobs_lib.runner.runner:run"])
+def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):       # R69, R72
+    done = site.run("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
+    assert_one_sentence(done)
+    assert "TypeError" in done.err
+    assert "somebody@" not in done.err
+    event, = site.events("jobs")
+    assert (event["event"], "in bug" in event["traceback"]) == ("exception", True)
+    assert "somebody@" not in event["traceback"]
+
+
+def test_too_little_memory_is_a_sentence(site):                                 # R69
+    done = site.run("status", bug="jobs_lib.catalogue:load_all=MemoryError:")
+    assert_one_sentence(done)
+    assert "memory" in done.err
+
+
+@pytest.mark.parametrize("words", [["hoard"], ["hoard", "--scheduled"], ["run-due"]], ids=" ".join)
+def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):      # R2 R69
+    site = any_site
+    site.enable("hoard", "tick_low")
+    done = site.run(*words, now="2026-11-24 14:31:00",
+                    preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB)))
+    assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
+    assert done.err.startswith("hoard: failed: there was not enough memory (")
+    run, = site.runs("hoard")
+    assert (run["status"], f"hoard: failed: {run['error']}\n") == ("failed", done.err)
+    assert site.dug() == 0                      # the transaction that was open is rolled back
+    assert [event["event"] for event in site.events("hoard")] == ["run started", "run ended"]
+    assert site.statuses("tick_low") == ["ok"] * (words == ["run-due"])
+
+
+@pytest.mark.parametrize("bug", [
+    "SystemError:", "ImportError:libsqlite3.so.0: failed to map segment from shared object",
+    "ImportError:libc.so.6: cannot allocate memory in static TLS block"])
+def test_what_python_says_without_memory_is_the_same_sentence(site, bug):        # R69
+    done = site.run("status", bug=f"jobs_lib.catalogue:load_all={bug}")
+    assert_one_sentence(done)
+    assert "there is not enough memory" in done.err
+
+
+def test_a_defect_of_ours_is_not_taken_for_it(site):
+    done = site.run("status", bug="jobs_lib.catalogue:load_all=ImportError:no module called so")
+    assert_one_sentence(done)
+    assert "Please report it" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"], ["--help"],
+                                   ["config", "check"], ["doctor", "--offline"]], ids=" ".join)
+def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
+    """From where Python itself starts: one sentence says why not, or all is well."""
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
+    assert line("migrate").code == 0
+    usual = line(*words).code
+
+    def limited_to(size: int):
+        return lambda: resource.setrlimit(resource.RLIMIT_AS, (size * MB, size * MB))
+
+    for size in (20, 24, 27, 28, 32, 39, 40, 44, 48, 56, 72):
+        done = subprocess.run([sys.executable, str(line.script), "--config", str(line.folder / "config.ini"), *words],
+                              capture_output=True, text=True, timeout=60, preexec_fn=limited_to(size))
+        assert done.returncode in (usual, 1), (size, done)
+        assert "Traceback" not in done.stderr, (size, done)
+        assert "Please report it" not in done.stderr, (size, done)
+        if size < 40:
+            assert (done.returncode, done.stderr) == (1, (
+                f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB here (ulimit -v), "
+                "and they need 40 MB at least: raise the limit, or ask your host to\n"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["run-due"], ["status"], ["dig"]], ids=lambda words: words[0])
+def test_under_a_real_limit_of_memory_no_traceback_is_seen(site, words):        # R69
+    codes = set()
+    for size in range(24, 60, 4):
+        done = site.run(*words, preexec_fn=lambda size=size: resource.setrlimit(
+            resource.RLIMIT_AS, (size * MB, size * MB)))
+        # Below that, the interpreter itself does not start: what it says is its own.
+        if "jobs_lib" in done.err or done.err.startswith(("jobs.py", "dig")) or done.code == 0:
+            codes.add(done.code)
+            assert "Traceback" not in done.err, (size, done.err)
+    assert codes <= {0, 1, 124}
+    assert os.path.exists(site.folder)

@@ -1,0 +1,442 @@
+"""What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database can lose."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from jobs_lib.database.connection import connect
+from jobs_lib.errors import JobsError, LockHeld
+from jobs_lib.runner.locks import DatabaseLock, FileLock
+from tests.support.site import Site, ended, until
+
+MANY = 50
+WHO = re.compile(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
+
+
+@pytest.fixture
+def locked_site(request, site):
+    """A site for each kind of lock."""
+    if request.param == "file":
+        return site
+    made = request.getfixturevalue("maria_site")
+    made.configure(lock=request.param)
+    return made
+
+
+KINDS = pytest.mark.parametrize("locked_site", ["file", "database", "both"], indirect=True)
+
+
+def cpu_seconds() -> float:
+    """What the processes that have ended used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@KINDS
+@pytest.mark.slow
+def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
+    began, spent = time.monotonic(), cpu_seconds()
+    processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000") for _ in range(MANY)]
+    until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 150)    # a busy machine
+    worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
+    skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
+    for row in skipped:
+        assert WHO.search(row["stop_reason"]) or "just starting" in row["stop_reason"]
+        assert row["slot"] is None
+    assert any(f"process {worker['pid']} " in row["stop_reason"] for row in skipped)
+    next(process for process in processes if process.pid == worker["pid"]).terminate()
+    results = [ended(process, began) for process in processes]
+    assert sorted(result.code for result in results) == [0] * (MANY - 1) + [143]
+    assert all(result.out == "" for result in results)
+    pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
+    assert [row["user_id"] for row in pids] == [worker["pid"]]
+    # Fifty share two cores here, so what counts is the work of each; the next test looks at the clock.
+    assert (cpu_seconds() - spent) / MANY < 0.5
+
+
+@KINDS
+def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
+    worker = locked_site.start("dig", "--set", "items=600", "--set", "pause=100")
+    locked_site.working("dig")
+    done = locked_site.run("dig")
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("dig: not started: the lock is held by process")
+    assert WHO.search(done.err)[1] == str(worker.pid)
+    failing = locked_site.run("dig", "--fail-if-locked")
+    assert failing.code == 75
+    locked_site.configure("dig", enabled="yes")
+    locked_site.known("dig")
+    quiet = locked_site.run("dig", "--scheduled")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert locked_site.statuses("dig") == ["running", "skipped", "skipped", "skipped"]
+    # Others use this machine too: what the run itself waits for would be in the shortest of many, too.
+    tries = [done.seconds, failing.seconds, quiet.seconds]
+    while min(tries) >= 1 and len(tries) < 30:
+        tries.append(locked_site.run("dig").seconds)
+    assert min(tries) < 1, tries
+    assert locked_site.events("dig")[-1]["event"] == "run skipped"
+    worker.kill()
+    worker.communicate()
+    assert locked_site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
+
+
+def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R1
+    worker = site.start("hang", "--set", "how=sleep")                        # with an open transaction
+    site.working("hang")
+    time.sleep(0.3)
+    done = site.run("hang")
+    worker.kill()
+    worker.communicate()
+    assert done.code == 0
+    assert WHO.search(done.err)
+    assert done.seconds < 4                                                  # the database would let it wait for 5
+
+
+def test_other_jobs_are_not_locked(site):
+    worker = site.start("hang", "--set", "after=no")
+    site.working("hang")
+    assert site.job("dig")["status"] == "ok"
+    worker.kill()
+    worker.communicate()
+
+
+# Two hosts
+
+@pytest.fixture
+def hosts(tmp_path, databases, mariadb):
+    """Two installations on one MariaDB."""
+    url = databases.mariadb(mariadb)
+    made = [Site(tmp_path / name, url) for name in ("one", "two")]
+    yield made
+    for host in made:
+        host.close()
+
+
+def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R3
+    one, two = hosts
+    for host in hosts:
+        host.configure(lock="database")
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    row = one.working("dig")
+    done = two.run("dig")
+    assert f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" in done.err
+    worker.kill()
+    worker.communicate()
+    assert two.job("dig", "--set", "items=1")["status"] == "ok"
+    assert [run["status"] for run in one.runs("dig")] == ["vanished", "skipped", "ok"]
+
+
+@pytest.mark.parametrize("kind", ["database", "both"])
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb, kind):        # R3
+    one, two = hosts
+    for host in hosts:
+        host.configure(lock=kind)
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=100", "--json")
+    name = one.working("dig")["lock_name"]
+    until(lambda: one.dug() >= 2)
+    connection = one.db.value("SELECT IS_USED_LOCK(:name)", name=name)
+    mariadb.root(f"KILL {connection}")
+    at_the_loss = one.dug()
+    result = ended(worker, time.monotonic())
+    assert result.code == 0
+    row, = one.runs("dig")
+    assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
+    assert one.dug() <= at_the_loss + 2                                      # at most the item in hand
+    assert two.job("dig", "--set", "items=3")["status"] == "ok"
+
+
+def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):        # R2, R6
+    one, two = hosts
+    worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
+    first = one.working("dig")
+    assert two.job("dig", "--set", "items=1")["status"] == "ok"              # lock = file: they do not see each other
+    assert one.runs("dig")[0]["status"] == "running"
+    worker.kill()
+    worker.communicate()
+    two.job("dig", "--set", "items=1")
+    assert one.runs("dig")[0]["status"] == "running"                         # nobody can tell yet
+    late = "UPDATE {job_runs} SET heartbeat_at = :old, lease_until = :old WHERE id = :id"
+    one.db.execute(late, old="2026-01-01 00:00:00", id=first["id"])
+    two.job("dig", "--set", "items=1")
+    assert one.runs("dig")[0]["status"] == "vanished"
+
+
+def test_the_lock_in_the_database_needs_mysql(site):
+    site.configure(lock="database")
+    done = site.run("dig")
+    assert done.code == 78
+    assert "[core] lock" in done.err
+    assert done.err.count("\n") == 1
+
+
+# The file
+
+@pytest.fixture
+def two_locks(tmp_path):
+    """Two processes' view of one lock file: flock tells open files apart, not processes."""
+    return FileLock(str(tmp_path), "dig"), FileLock(str(tmp_path), "dig")
+
+
+def test_who_holds_a_lock_file_stands_in_it(two_locks):                      # R1
+    one, two = two_locks
+    one.acquire("process 7 on here since then")
+    with pytest.raises(LockHeld, match="process 7 on here since then"):
+        two.acquire("another")
+    assert not two.is_free()
+    one.release()
+    assert two.is_free()
+    two.acquire("another")
+
+
+def test_a_holder_that_has_not_written_yet_is_no_trouble(two_locks):
+    one, two = two_locks
+    one.acquire("")
+    os.truncate(one.path, 0)
+    with pytest.raises(LockHeld, match="just starting"):
+        two.acquire("another")
+
+
+def test_the_holder_before_is_never_told(two_locks):
+    one, _ = two_locks
+    one.acquire("the first")
+    one.release()
+    assert Path(one.path).read_text() == ""      # also in the instant before the new holder writes
+
+
+def test_a_look_by_a_tick_makes_no_run_skip(two_locks, monkeypatch):
+    """A tick that looks whether a lock is free has it for an instant."""
+    one, two = two_locks
+    one.acquire("made")
+    one.release()
+    looking = FileLock("", "")
+    looking.path = one.path
+    looking._file = looking._open(os.O_RDONLY)
+    assert looking._lock()
+    waits = []
+
+    def look_ends(seconds: float) -> None:              # while the run waits, however busy this machine is
+        waits.append(seconds)
+        looking._close()
+    monkeypatch.setattr(time, "sleep", look_ends)
+    two.acquire("a run")
+    assert len(waits) == 1
+    assert 0.01 <= waits[0] < 1
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_removing_a_held_lock_file_stops_the_run(site, again):               # R3
+    """Operators remove lock files; the run under way must not go on beside a second one."""
+    worker = site.start("dig", "--set", "items=200", "--set", "pause=50", "--json")
+    site.working("dig")
+    os.remove(site.folder / "state" / "locks" / "dig.lock")
+    if again:
+        (site.folder / "state" / "locks" / "dig.lock").touch()
+    assert ended(worker, 0).code == 0
+    row, = site.runs("dig")
+    assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
+
+
+def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+    lock = FileLock(str(site.folder / "state"), "dig")
+    lock.acquire("")
+    lock.release()
+    monkeypatch.setattr(os, "open", refused)            # the tests may run as root, whom nothing is refused
+    with pytest.raises(JobsError, match=r"the lock file .* cannot be used"):
+        lock.acquire("")
+
+
+def test_a_file_system_without_locks_is_one_clear_line(two_locks, monkeypatch):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", none)
+    with pytest.raises(JobsError, match=r"has no locks: .*\[core\] lock = database"):
+        two_locks[0].acquire("")
+
+
+@pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
+def test_a_tick_needs_no_lock_file_where_the_locks_are_in_the_database(site, ticks, monkeypatch, kind, code):
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+    monkeypatch.setattr(fcntl, "flock", none)
+    site.configure(lock=kind)
+    if code is None:
+        with pytest.raises(JobsError, match="has no locks"):
+            ticks.at("2026-11-24 14:31")
+    else:
+        assert ticks.at("2026-11-24 14:31") == []
+
+
+# The lock in the database
+
+@pytest.fixture
+def connections(maria_site, mariadb):
+    """Makes connections to one database, or to another one."""
+    other, made = mariadb.database(), []
+
+    def connected(url=maria_site.url):
+        made.append(connect(url))
+        return made[-1]
+    connected.other = lambda: connected(other)
+    yield connected
+    for db in made:
+        db.close()
+    mariadb.drop(other)
+
+
+def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections):      # R3
+    one, two = DatabaseLock(connections, "", "dig", 331), DatabaseLock(connections, "", "dig", 331)
+    one.acquire("")
+    assert one.check()
+    assert not two.is_free()
+    with pytest.raises(LockHeld):
+        two.acquire("")
+    assert one._db.value("SELECT @@SESSION.wait_timeout") == 331             # a host that went away holds it no longer
+    one.release()
+    assert two.is_free()
+    two.acquire("")
+    assert one.name == two.name
+    assert len(two.name) <= 64
+    two.release()
+
+
+def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):          # R71
+    maria_site.configure(lock="database")
+    with stranger(mariadb) as theirs:
+        name = maria_site.url.partition("?")[0].rpartition("/")[2]
+        for scope in (f"{name}//dig", f"{name}//dig/"):                      # all that can be known from outside
+            assert theirs(f"SELECT GET_LOCK('db:{hashlib.sha256(scope.encode()).hexdigest()[:40]}', 0)") == 1
+        assert maria_site.job("dig")["status"] == "ok"
+
+
+def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):      # R71, R69
+    maria_site.configure(lock="database")
+    maria_site.enable("dig")
+    name = maria_site.run("dig") and maria_site.runs("dig")[0]["lock_name"]
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = started_at")
+    with stranger(mariadb) as theirs:
+        assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        number = theirs("SELECT CONNECTION_ID()")
+        words = f"held by connection {number} of another user, and no run of ours lives"
+        result = maria_site.job("dig")
+        assert (result["status"], result["stop_reason"]) == ("skipped", f"the lock is {words}")
+        ticked = maria_site.run("run-due")
+        assert ticked.code == 0
+        assert f"the database lock of dig is {words}" in ticked.err
+        assert maria_site.run("run-due").err == ""                           # said once
+        status = maria_site.run("status")
+        assert status.code == 1
+        assert "an unknown connection holds the database lock of a job" in status.out
+    over = maria_site.run("run-due")
+    assert maria_site.statuses("dig")[-1] == "ok"
+    assert "All jobs can be started again" in over.err
+    assert "stranger" not in maria_site.run("status").out
+
+
+@pytest.fixture
+def held(maria_site, mariadb):
+    """An installation two of whose jobs have a database lock that a stranger holds: (site, what gives one back)."""
+    maria_site.configure(lock="both")
+    maria_site.enable("dig", "tick_low", "tick_critical")
+    names = {}
+    for job in ("dig", "tick_low"):
+        maria_site.job(job)
+        names[job] = maria_site.runs(job)[-1]["lock_name"]
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = started_at")
+    with stranger(mariadb) as theirs:
+        for name in names.values():
+            assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
+        yield maria_site, lambda job: theirs(f"SELECT RELEASE_LOCK('{names[job]}')")
+
+
+def line(site, job: str, minute: int) -> str:
+    """What cron's line of this job prints."""
+    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
+    assert (done.code, done.out) == (0, ""), done
+    return done.err
+
+
+def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_are_free(held):       # R69
+    site, free = held
+    assert "the database lock of dig is held by" in line(site, "dig", 31)
+    assert line(site, "tick_low", 32) == line(site, "tick_critical", 33) == ""
+    free("dig")
+    assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""      # that of tick_low is held
+    free("tick_low")
+    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: an unknown connection held a "
+                                               "database lock from 14:31 to 14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
+
+
+def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):                # R69
+    site, free = held
+    free("dig")
+    assert "the database lock of tick_low is held by" in site.run("run-due", now="2026-11-24 14:31:00").err
+    site.configure("dig", items="8", pause="600")
+    short = site.run("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
+    assert (short.code, short.err) == (0, "")
+    assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
+    assert "an unknown connection holds the database lock" in site.run("status", now="2026-11-24 14:37:00").out
+    free("tick_low")
+    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:41:00").err
+
+
+def test_a_stranger_s_lock_is_over_when_locks_are_files_again(held):                      # R69
+    site, _ = held
+    site.run("run-due", now="2026-11-24 14:31:00")
+    site.configure(lock="file")
+    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:36:00").err
+
+
+def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69
+    site, _ = held
+    site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' WHERE job = 'dig'")
+    assert "the database lock of dig is held by" in line(site, "dig", 31)
+
+
+@contextlib.contextmanager
+def stranger(mariadb):
+    """What an account without any right on our database is told: the first value."""
+    import pymysql
+
+    mariadb.root("CREATE OR REPLACE USER stranger@'%' IDENTIFIED BY 'x'")
+    connection = pymysql.connect(user="stranger", password="x", unix_socket=mariadb.socket)
+
+    def ask(sql: str):
+        with connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0]
+    with contextlib.closing(connection):
+        yield ask
+
+
+def test_a_look_whether_a_lock_is_free_fits_nfs(site):                               # R3
+    """NFS makes a lock of the whole file of it, and an exclusive one needs a file that is open for writing."""
+    lock = FileLock(str(site.folder / "state"), "dig")
+    lock.acquire("")
+    lock.release()
+    opened = []
+    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and args[0] == lock.path else None)
+    assert lock.is_free()
+    assert opened[-1][2] & os.O_ACCMODE == os.O_RDWR
+
+
+def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):
+    held = DatabaseLock(connections, "", "dig", 60)
+    held.acquire("")
+    for other in (DatabaseLock(connections, "", "fail", 60), DatabaseLock(connections, "x_", "dig", 60),
+                  DatabaseLock(connections.other, "", "dig", 60)):
+        other.acquire("")
+        other.release()
+    held.release()

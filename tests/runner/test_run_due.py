@@ -1,0 +1,336 @@
+"""`run-due`: what is due, in which order, within one budget; what is missed, carried on, tried again, paused."""
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+
+import pytest
+
+from tests.support.site import ended, until, utc
+
+ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low")
+DAY = timedelta(days=1)
+
+
+# What is due
+
+def test_a_slot_is_started_once(site, ticks):                                # R6
+    site.enable("tick_normal")
+    assert ticks.at("2026-11-24 14:31") == [("tick_normal", "ok", "2026-11-24 14:30")]
+    assert ticks.at("2026-11-24 14:32") == []
+    assert ticks.at("2026-11-24 14:35") == [("tick_normal", "ok", "2026-11-24 14:35")]
+
+
+def test_a_job_missed_for_days_runs_once(site, ticks):                       # R7
+    site.enable("tick_normal")
+    site.began("tick_normal", utc("2026-11-20 14:30"))
+    assert ticks.at("2026-11-24 14:31") == [("tick_normal", "ok", "2026-11-24 14:30")]
+    assert ticks.at("2026-11-24 14:32") == []
+
+
+@pytest.mark.parametrize("step", [5, 15, 60])
+def test_a_rare_cron_still_runs_jobs_whose_minute_it_never_hits(site, ticks, step):          # R7
+    site.enable("tick_normal", schedule="17 3 * * *")
+    ran = [run for minute in range(0, 24 * 60, step)
+           for run in ticks.at(utc("2026-11-24 00:00") + timedelta(minutes=minute))]
+    assert ran == [("tick_normal", "ok", "2026-11-23 03:17"), ("tick_normal", "ok", "2026-11-24 03:17")]
+
+
+def test_a_first_install_fires_nothing_old(site, ticks):                     # R7
+    site.enable("tick_normal", schedule="17 3 * * *", since=utc("2026-11-24 14:30"))
+    assert ticks.at("2026-11-24 14:31") == []
+    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
+
+
+def test_a_job_that_came_with_an_upgrade_fires_nothing_old(site, ticks):     # R7
+    site.configure("tick_normal", enabled="yes", schedule="17 3 * * *")      # and `migrate` was forgotten
+    assert ticks.at("2026-11-24 14:31") == []
+    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
+
+
+def test_a_paused_job_is_not_due_and_resuming_it_fires_nothing(site, ticks):         # R7
+    site.enable("tick_normal", schedule="17 3 * * *")
+    site.known("tick_normal", paused_at=utc("2026-11-20 10:00"))
+    assert ticks.at("2026-11-24 14:31") == []
+    assert site.run("resume", "tick_normal", now="2026-11-24 15:00:00").code == 0
+    assert ticks.at("2026-11-24 15:05") == []
+    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
+
+
+def test_a_pause_does_not_stop_a_run_by_hand(site):
+    site.enable("dig")
+    assert site.run("pause", "dig").code == 0
+    assert site.run("dig", "--scheduled").code == 0
+    assert site.runs("dig") == []
+    assert site.job("dig")["status"] == "ok"
+
+
+def test_a_job_that_is_switched_off_is_not_due_and_switching_it_on_fires_nothing(site, ticks):       # R7
+    site.enable("tick_normal", schedule="17 3 * * *", since=utc("2026-11-20 00:00"))
+    site.configure("tick_normal", enabled="no")
+    assert ticks.at("2026-11-24 14:31") == []
+    site.configure("tick_normal", enabled="yes")
+    assert ticks.at("2026-11-24 14:36") == []
+    assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
+
+
+# Carrying on
+
+@pytest.mark.parametrize("status", ["partial", "timeout", "interrupted", "vanished"])
+def test_an_unfinished_slot_is_carried_on_in_the_next_ticks(site, ticks, status):            # R4
+    site.enable("tick_normal", schedule="17 3 * * *")
+    site.began("tick_normal", utc("2026-11-24 03:17"), status)
+    assert ticks.at("2026-11-24 03:20") == [("tick_normal", "ok", None)]
+    assert site.runs("tick_normal")[-1]["trigger_type"] == "continue"
+    assert ticks.at("2026-11-24 03:25") == []
+
+
+def test_a_slot_is_carried_on_until_its_work_is_done(site, ticks):           # R4
+    site.enable("tick_normal", schedule="17 3 * * *", takes="250")
+    assert ticks.at("2026-11-24 03:20") == [("tick_normal", "partial", "2026-11-24 03:17")]
+    assert ticks.at("2026-11-24 03:25") == [("tick_normal", "partial", None)]
+    site.configure("tick_normal", takes="1")
+    assert ticks.at("2026-11-24 03:30") == [("tick_normal", "ok", None)]
+    assert ticks.at("2026-11-24 03:35") == []
+
+
+def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ticks):
+    site.enable("fail", schedule="17 3 * * *")
+    begin = utc("2026-11-24 03:17")
+    ran = [(minute, run) for minute in range(600) for run in ticks.at(begin + timedelta(minutes=minute))]
+    assert ran == [(0, ("fail", "failed", "2026-11-24 03:17")), (15, ("fail", "failed", None)),
+                   (75, ("fail", "failed", None))]
+    assert ticks.at(begin + DAY) == [("fail", "failed", "2026-11-25 03:17")]
+
+
+def test_a_retry_that_succeeds_ends_it(site, ticks):
+    site.enable("fail", schedule="17 3 * * *")
+    site.began("fail", utc("2026-11-24 03:17"), "failed")
+    site.configure("fail", how="no")
+    assert ticks.at("2026-11-24 03:31") == []
+    assert ticks.at("2026-11-24 03:32") == [("fail", "ok", None)]
+    assert ticks.at("2026-11-24 05:00") == []
+
+
+def test_a_dead_run_is_carried_on_and_a_living_one_is_not(site, ticks):      # R2
+    site.enable("dig", items="50", pause="100")
+    worker = site.start("dig", "--scheduled", now="2026-11-24 14:31:00")
+    site.working("dig")
+    assert ticks.at("2026-11-24 14:32") == []
+    worker.kill()
+    worker.communicate()
+    site.configure("dig", items="1", pause="0")
+    assert ticks.at("2026-11-24 14:33") == [("dig", "ok", None)]
+    assert site.statuses("dig") == ["vanished", "ok"]
+
+
+# The order
+
+def test_the_most_critical_goes_first(site, ticks):                          # R9
+    site.enable(*ALL)
+    assert ticks.names("2026-11-24 14:31") == list(ALL)
+
+
+def test_of_one_priority_the_latest_goes_first(site, ticks):                 # R9
+    site.enable("dig", "tick_normal", "fail", how="no")
+    site.configure("dig", how=None)
+    site.configure("tick_normal", how=None)
+    site.began("dig", utc("2026-11-24 14:20"))
+    site.began("tick_normal", utc("2026-11-24 14:10"))
+    site.began("fail", utc("2026-11-24 14:15"))
+    assert ticks.names("2026-11-24 14:31") == ["tick_normal", "fail", "dig"]
+
+
+def test_what_got_no_turn_in_the_last_tick_goes_before_the_others(site, ticks):     # R9
+    site.enable("tick_critical", "tick_high", "tick_normal", takes="1000")
+    site.enable("tick_low", takes="1")
+    site.began("tick_low", utc("2026-11-23 14:30"), duration_ms=60_000)
+    assert ticks.names("2026-11-24 14:31") == ["tick_critical", "tick_high", "tick_normal"]
+    assert ticks.names("2026-11-24 14:36") == ["tick_critical", "tick_low", "tick_high", "tick_normal"]
+    site.configure("tick_critical", takes="1")
+    site.configure("tick_high", takes="1")
+    assert ticks.names("2026-11-24 14:41") == list(ALL)
+
+
+def test_after_days_without_cron_the_urgent_goes_first(site, ticks):                 # R7 R9
+    site.enable(*ALL, since=utc("2026-11-24 14:25"))
+    site.known("tick_low", since=utc("2026-11-20 14:25"))
+    assert ticks.names("2026-11-24 14:31") == list(ALL)
+
+
+@pytest.mark.parametrize("budget, step", [(20, 15), (60, 5), (240, 5), (240, 60)])
+@pytest.mark.parametrize("greedy", [1, 2, 3, 5])
+def test_with_jobs_that_always_have_more_work_than_time_each_still_gets_its_turn(site, ticks, budget, step, greedy):
+    """R9: the first ones would take the whole of each tick, every time."""
+    names = ["tick_critical", "tick_high", "tick_normal", "tick_low", "dig"]
+    site.enable(*names[:4], takes="1")
+    for name in names[:greedy]:
+        site.configure(name, **({"wait": "yes", "pause": "1000", "items": "100000"} if name == "dig" else
+                                {"takes": "1000"}))
+    site.enable("dig")
+    begin, had = utc("2026-11-24 00:00"), []
+    for number in range(3 * greedy):
+        before = ticks.seconds
+        had.append(ticks.names(begin + timedelta(minutes=step * number), budget=budget))
+        assert ticks.seconds - before <= budget + 2
+    longest = 2 if budget == 240 else greedy + 1
+    for first in range(len(had) - longest + 1):
+        assert {*names} == {name for tick in had[first:first + longest] for name in tick}, had
+    if budget == 240:
+        assert all(tick[0] == "tick_critical" for tick in had), had
+
+
+def test_a_job_with_more_work_than_time_uses_what_the_others_usually_leave(site, ticks):     # R9
+    site.enable(*ALL, takes="1", since=utc("2026-11-24 14:25"))
+    for job in ALL:
+        site.began(job, utc("2026-11-24 14:25"), duration_ms=1000)
+    site.configure("tick_high", takes="1000")
+    before = ticks.seconds
+    assert ticks.names("2026-11-24 14:31") == list(ALL)
+    assert 238 <= ticks.seconds - before <= 240
+
+
+@pytest.mark.parametrize("status", ["timeout", "vanished"])
+def test_who_hung_or_died_goes_last_once(site, ticks, status):               # R9
+    site.enable(*ALL, since=utc("2026-11-24 14:20"))
+    site.began("tick_critical", utc("2026-11-24 14:25"), status)
+    assert ticks.names("2026-11-24 14:31") == ["tick_high", "tick_normal", "tick_low", "tick_critical"]
+    assert ticks.names("2026-11-24 14:36") == list(ALL)
+
+
+# The budget
+
+def test_one_budget_serves_all(site, ticks):                                 # R9
+    site.enable(*ALL, takes="100", since=utc("2026-11-24 14:25"))
+    ran = ticks.at("2026-11-24 14:31", budget=240)
+    assert [(job, status) for job, status, _ in ran] == [
+        ("tick_critical", "ok"), ("tick_high", "partial"), ("tick_normal", "partial")]
+    assert ticks.seconds - 1000 == 100 + 70 + 50        # what is left is too little for one that nothing is known of
+    assert ticks.names("2026-11-24 14:36", budget=240)[:2] == ["tick_critical", "tick_low"]
+
+
+def test_a_job_is_not_begun_with_less_than_it_usually_takes(site, ticks):    # R9
+    site.enable("tick_critical", takes="225")
+    site.enable("tick_high", takes="25")                                     # more than usual
+    site.enable("tick_normal", takes="20")
+    for job, usual in (("tick_high", 10_000), ("tick_normal", 20_000)):
+        for day in range(1, 4):
+            site.began(job, utc("2026-11-24 14:30") - day * DAY, duration_ms=usual)
+    site.known(*ALL, since=utc("2026-11-24 14:25"))                          # nobody is late
+    assert ticks.names("2026-11-24 14:31") == ["tick_critical", "tick_high"]
+
+
+def test_a_small_budget_is_shared_too(site, ticks):                          # R9
+    site.enable(*ALL, takes="1")
+    assert ticks.names("2026-11-24 14:31", budget=20) == list(ALL)
+
+
+def test_the_budget_of_a_tick_is_an_option(site):
+    site.enable("tick_critical", takes="60")
+    done = site.run("run-due", "--budget", "1s", "--json")
+    assert done.code == 0
+    result, = json.loads(done.out)
+    assert (result["status"], result["stop_reason"]) == ("partial", "budget")
+    assert done.seconds < 5
+    wrong = site.run("run-due", "--budget", "soon")
+    assert wrong.code == 2
+    assert "expected a duration" in wrong.err
+
+
+# One job's trouble
+
+def test_a_failing_job_stops_no_other(site, ticks):                          # R9
+    site.enable(*ALL)
+    site.enable("fail", how="defect")
+    ran = {job: status for job, status, _ in ticks.at("2026-11-24 14:31")}
+    assert ran == {**dict.fromkeys(ALL, "ok"), "fail": "failed"}
+    assert ticks.code == 1
+    assert len(ticks.said) == 1
+    assert ticks.said[0].startswith("fail: failed: ZeroDivisionError")
+
+
+def test_a_broken_section_of_one_job_stops_no_other(site, ticks):            # R9
+    site.enable(*ALL)
+    site.configure("tick_critical", takes="for ever")
+    assert ticks.names("2026-11-24 14:31") == list(ALL[1:])
+    assert ticks.code == 78
+    said, = ticks.said
+    assert "[tick_critical] takes = 'for ever'" in said
+
+
+def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):          # R2, R9
+    site.enable(*ALL)
+    killed = site.run("run-due", now="2026-11-24 14:31:00", kill="jobs_lib.runner.history:finish:before:2")
+    assert killed.code == -9
+    assert site.run("run-due", now="2026-11-24 14:32:00").code == 0
+    assert {job: site.statuses(job) for job in ALL} == {
+        "tick_critical": ["ok"], "tick_high": ["vanished", "ok"], "tick_normal": ["ok"], "tick_low": ["ok"]}
+    assert [row["job"] for row in site.runs() if row["trigger_type"] == "continue"] == ["tick_high"]
+
+
+# Processes
+
+def test_a_job_with_more_work_than_time_keeps_no_other_away(any_site):      # R9
+    """On either engine: in 3 seconds `dig` does 30 of its 100,000 items, and has as much to do in the next tick."""
+    any_site.enable("tick_high", "tick_low")
+    any_site.enable("dig", items="100000", pause="100")
+    had = []
+    for minute in (31, 36, 41, 46):
+        done = any_site.run("run-due", "--budget", "3s", "--json", now=f"2026-11-24 14:{minute}:00")
+        assert done.code == 0, done
+        assert done.seconds < 20
+        had.append({result["job"] for result in json.loads(done.out)})
+    for earlier, later in zip(had, had[1:]):
+        assert earlier | later == {"tick_high", "tick_low", "dig"}, had
+
+
+def test_a_good_tick_prints_nothing(any_site):
+    any_site.enable(*ALL)
+    done = any_site.run("run-due")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert any_site.statuses() == ["ok"] * 4
+
+
+def test_a_second_tick_ends_at_once_and_says_nothing(site):                  # R9
+    site.enable("dig", items="100", pause="100")
+    worker = site.start("run-due")
+    site.working("dig")
+    done = site.run("run-due")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert site.statuses("dig") == ["running"]
+    worker.kill()
+    worker.communicate()
+
+
+def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
+    site.enable("tick_critical", "tick_high")
+    done = site.run("run-due", terminate="jobs_lib.runner.shares:Shares.is_enough:before")
+    assert done.code == 143
+    assert site.statuses() == ["ok"]
+
+
+def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R5
+    site.enable("dig", items="100", pause="100")
+    site.enable("tick_low")
+    worker = site.start("run-due")
+    until(lambda: site.dug() >= 1)
+    sent = time.monotonic()
+    worker.terminate()
+    done = ended(worker, sent)
+    assert (done.code, done.seconds < 5) == (143, True)
+    assert [(row["job"], row["status"]) for row in site.runs()] == [("dig", "interrupted")]
+    site.configure("dig", items="1")
+    assert site.run("run-due").code == 0
+    assert site.runs("dig")[-1]["trigger_type"] == "continue"
+
+
+def test_a_job_locked_by_hand_stays_due(site, ticks):                        # R1, R6
+    site.enable("dig", items="100", pause="100")
+    worker = site.start("dig")
+    site.working("dig")
+    assert ticks.at("2026-11-24 14:31") == [("dig", "skipped", "2026-11-24 14:30")]
+    worker.kill()
+    worker.communicate()
+    site.configure("dig", items="1")
+    assert ticks.at("2026-11-24 14:32") == [("dig", "ok", "2026-11-24 14:30")]

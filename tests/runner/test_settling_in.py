@@ -1,0 +1,65 @@
+"""What `migrate` does besides the tables: private folders, identities, when jobs begin to count, bytecode."""
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.site import ROOT, utc
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A copy of the bundle, uploaded without bytecode."""
+    shutil.copytree(ROOT / "jobs_lib", tmp_path / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "jobs.py", tmp_path)
+    return tmp_path
+
+
+def jobs_py(bundle, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(bundle / "jobs.py"), *words], cwd=bundle, capture_output=True, text=True,
+                          env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
+
+
+def test_a_fresh_upload_needs_nothing_but_migrate(bundle):
+    done = jobs_py(bundle, "migrate")
+    assert (done.returncode, done.stderr) == (0, "")
+    for folder in ("var", "var/state", "var/log", "var/spool"):
+        assert stat.S_IMODE((bundle / folder).stat().st_mode) == 0o700
+        assert "denied" in (bundle / folder / ".htaccess").read_text()
+    for file in ("var/jobs.db", "var/state/installation", "var/spool/.jobs-spool"):
+        assert stat.S_IMODE((bundle / file).stat().st_mode) == 0o600
+    assert jobs_py(bundle, "run-due").returncode == 0
+
+
+def test_it_byte_compiles_for_a_cron_that_may_not(bundle):                   # R10
+    jobs_py(bundle, "migrate")
+    compiled = {path.name.partition(".")[0] for path in (bundle / "jobs_lib").rglob("*.pyc")}
+    assert {"main", "run_due", "retry_forwards", "sqlite"} <= compiled
+
+
+def test_a_second_migrate_changes_nothing(bundle):                           # R20
+    jobs_py(bundle, "migrate")
+    before = {path: path.read_bytes() for path in (bundle / "var").rglob("*") if path.is_file()}
+    assert jobs_py(bundle, "migrate").returncode == 0
+    assert {path: path.read_bytes() for path in (bundle / "var").rglob("*") if path.is_file()} == before
+
+
+def test_jobs_count_from_their_first_migrate_on(site):                       # R7
+    assert site.run("migrate", now="2026-11-24 14:30:05").code == 0
+    assert site.run("migrate", now="2026-11-25 10:00:00").code == 0
+    since = site.db.query("SELECT DISTINCT due_after FROM {job_state}")
+    assert [utc(row["due_after"]) for row in since] == [utc("2026-11-24 14:30:05")]
+
+
+@pytest.mark.parametrize("point", ["jobs_lib.folders:installation:after", "jobs_lib.runner.slots:first_seen:before:3",
+                                   "jobs_lib.engines.spool:mark_folder:before"])
+def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R20
+    assert site.run("migrate", kill=point).code == -9
+    assert site.run("migrate").code == 0
+    assert site.db.value("SELECT COUNT(*) FROM {job_state}") >= 9
+    assert site.job("dig")["status"] == "ok"

@@ -1,0 +1,183 @@
+"""One slot is started at most once: two crontabs, two hosts, a clock set back, days on which the clock changes."""
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from jobs_lib.runner import slots as due
+from jobs_lib.runner.locks import FileLock
+from tests.support.site import Site, ended, utc
+
+NOW = "2026-11-24 14:31:00"
+
+
+def slots(site, job: str) -> list:
+    """The slots that were started, oldest first."""
+    return [row["slot"] for row in site.runs(job) if row["slot"] is not None]
+
+
+@pytest.fixture
+def hosts(request, tmp_path, databases, mariadb):
+    """Two installations on one MariaDB, by kind of lock."""
+    url = databases.mariadb(mariadb)
+    made = [Site(tmp_path / name, url, lock=request.param) for name in ("one", "two")]
+    for host in made:
+        host.enable("tick_normal", "tick_low")
+    yield made
+    for host in made:
+        host.close()
+
+
+def test_two_crontabs_start_a_slot_once(any_site):                           # R6
+    any_site.enable("tick_normal")
+    processes = [any_site.start("tick_normal", "--scheduled", now=NOW) for _ in range(4)]
+    processes += [any_site.start("run-due", now=NOW) for _ in range(4)]
+    results = [ended(process, 0) for process in processes]
+    assert [(result.code, result.out, result.err) for result in results] == [(0, "", "")] * 8
+    assert slots(any_site, "tick_normal") == ["2026-11-24 14:30:00"]
+    assert any_site.statuses("tick_normal").count("ok") == 1
+
+
+@pytest.mark.parametrize("hosts", ["file", "database", "both"], indirect=True)
+def test_two_hosts_start_a_slot_once(hosts):                                 # R6
+    processes = [host.start("run-due", now=NOW) for host in hosts for _ in range(3)]
+    results = [ended(process, 0) for process in processes]
+    assert [(result.code, result.err) for result in results] == [(0, "")] * 6
+    for job in ("tick_normal", "tick_low"):
+        assert slots(hosts[0], job) == ["2026-11-24 14:30:00"]
+        assert hosts[0].statuses(job).count("ok") == 1
+
+
+def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R6
+    site.enable("tick_normal")
+    site.run("tick_normal", "--scheduled", now=NOW)
+    before = (site.runs(), site.events("tick_normal"))
+    done = site.run("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert (site.runs(), site.events("tick_normal")) == before
+
+
+def test_fail_if_locked_is_not_about_done_slots(site):
+    site.enable("tick_normal")
+    site.run("tick_normal", "--scheduled", now=NOW)
+    assert site.run("tick_normal", "--scheduled", "--fail-if-locked", now=NOW).code == 0
+
+
+def test_a_clock_set_back_starts_nothing_again(site, ticks):                 # R6
+    site.enable("tick_normal")
+    for minute in range(0, 60, 5):
+        ticks.at(utc("2026-11-24 14:00") + timedelta(minutes=minute))
+    assert len(slots(site, "tick_normal")) == 12
+    for minute in range(0, 60, 5):
+        assert ticks.at(utc("2026-11-24 14:01") + timedelta(minutes=minute)) == []
+    assert ticks.at("2026-11-24 15:00") == [("tick_normal", "ok", "2026-11-24 15:00")]
+
+
+def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R4
+    site.enable("dig", items="3")
+    site.began("dig", utc("2026-11-24 14:30"), "partial")
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs("dig")[-1]["trigger_type"] == "continue"
+    assert slots(site, "dig") == ["2026-11-24 14:30:00"]
+
+
+def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, monkeypatch):         # R6
+    """A tick found it unfinished; before it took the lock, another one was quicker."""
+    site.enable("tick_normal")
+    site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
+    monkeypatch.setattr(due, "find", between(due.find, lambda: site.run("run-due", now=NOW)))
+    monkeypatch.setattr(FileLock, "acquire", other_than("run-due", FileLock.acquire))
+    assert ticks.at(utc(NOW[:16])) == [("tick_normal", "skipped", "2026-11-24 14:30")]
+    assert site.statuses("tick_normal") == ["partial", "ok"]
+
+
+def between(find, event):
+    """`find`, and then the event."""
+    def found(*args):
+        result = find(*args)
+        event()
+        return result
+    return found
+
+
+def other_than(name, acquire):
+    """Another host's tick has another lock file."""
+    def acquired(lock, about):
+        if not lock.path.endswith(f"{name}.lock"):
+            acquire(lock, about)
+    return acquired
+
+
+def test_json_is_one_document_also_where_nothing_is_due(site):
+    site.enable("dig", since=utc("2026-11-24 14:30"))
+    answer = json.loads(site.run("dig", "--scheduled", "--json", now=NOW).out)
+    assert (answer["status"], answer["stop_reason"]) == ("skipped", "nothing is due")
+    assert site.runs() == []
+
+
+def test_a_dry_run_of_the_line_writes_nothing_either(site):                  # R11
+    site.configure("dig", enabled="yes")
+    answer = json.loads(site.run("dig", "--scheduled", "--dry-run", "--json", now=NOW).out)
+    assert (answer["status"], answer["counts"]) == ("ok", {"dug": 3})
+    assert site.db.query("SELECT job FROM {job_state}") == []
+
+
+def test_the_line_of_a_job_that_is_off_does_nothing(site):
+    site.known("dig")
+    site.configure("dig", enabled="no")
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs() == []
+
+
+@pytest.mark.parametrize("line", [("dig", "--scheduled"), ("run-due",)], ids=" ".join)
+@pytest.mark.parametrize("known_as", ["run-due", "dig --scheduled"])
+@pytest.mark.parametrize("schedule, first, runs", [
+    ("*/5 * * * *", "2026-11-24 14:34:00", []),             # its last time was before it was switched on
+    ("*/5 * * * *", "2026-11-24 14:35:30", ["2026-11-24 14:35:00"]),        # cron has come for this one
+    ("10 3 * * *", "2026-11-24 14:34:00", []),
+    ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
+])
+def test_a_job_that_is_switched_on_begins_with_its_next_time_whoever_starts_it(       # R7
+        any_site, line, known_as, schedule, first, runs):
+    any_site.enable("dig", schedule=schedule)
+    any_site.configure("dig", enabled="no")
+    assert any_site.run(*known_as.split(), now="2026-11-24 14:31:00").code == 0       # sees that it is off
+    any_site.configure("dig", enabled="yes")
+    assert any_site.run(*line, now=first)[:3] == (0, "", "")
+    assert slots(any_site, "dig") == runs
+    if not runs:
+        after = "2026-11-24 14:36:00" if schedule.startswith("*") else "2026-11-25 03:14:00"
+        any_site.run(*line, now=after)
+        assert len(slots(any_site, "dig")) == 1
+
+
+def test_the_line_of_a_job_fires_nothing_from_before_the_install(site):      # R7
+    site.enable("dig", since=utc("2026-11-24 14:30"))
+    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site.runs() == []
+    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
+
+
+def test_a_line_alone_works_before_the_first_migrate_knew_the_job(site):     # R7
+    site.configure("dig", enabled="yes")
+    site.run("dig", "--scheduled", now=NOW)
+    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    assert slots(site, "dig") == ["2026-11-24 14:35:00"]
+
+
+@pytest.mark.parametrize("day, schedule, expected", [
+    # Berlin, 29 March 2026: 02:00 becomes 03:00, so 02:30 does not exist: due at 03:00, which is 01:00 UTC.
+    ("2026-03-28 12:00", "30 2 * * *", ["2026-03-29 01:00", "2026-03-30 00:30"]),
+    # 25 October 2026: 03:00 becomes 02:00, so 02:30 comes twice: the first is 00:30 UTC.
+    ("2026-10-24 12:00", "30 2 * * *", ["2026-10-25 00:30", "2026-10-26 01:30"]),
+])
+@pytest.mark.parametrize("step", [5, 15])
+def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected, step):      # R8
+    site.configure(timezone="Europe/Berlin")
+    site.enable("tick_normal", schedule=schedule, since=utc(day))
+    ran = [slot for minute in range(0, 48 * 60, step)
+           for _, _, slot in ticks.at(utc(day) + timedelta(minutes=minute))]
+    assert ran == expected

@@ -1,0 +1,196 @@
+"""How a run ends before its work does: budget, hang, signal, memory."""
+from __future__ import annotations
+
+import json
+import signal
+import time
+
+import pytest
+
+from tests.support.site import ended, until
+
+pytestmark = pytest.mark.slow       # waits for budgets and hangs
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
+
+
+# The budget
+
+def test_a_job_over_its_budget_stops_between_items_and_goes_on(any_site):    # R4
+    any_site.configure("dig", budget="1s", pause="100", items="15")
+    result = any_site.job("dig")
+    assert (result["status"], result["stop_reason"]) == ("partial", "budget")
+    assert 1000 <= result["duration_ms"] < 4000
+    first = any_site.dug()
+    assert 0 < first == result["counts"]["dug"] < 15
+    while result["status"] == "partial":
+        result = any_site.job("dig")
+    assert (result["status"], any_site.dug()) == ("ok", 15)
+
+
+def test_a_wait_ends_with_the_budget(site):                                  # R4
+    site.configure("dig", budget="1s", pause="60000", wait="yes")
+    result = site.job("dig")
+    assert (result["status"], result["duration_ms"] < 5000) == ("partial", True)
+
+
+# The hard limit
+
+HANGS = ["sleep", "recv", "swallow"]
+
+
+def hung(site, how: str, **limits):
+    """Run a job that hangs, with a budget and a grace of a second each."""
+    site.configure(grace="1s")
+    site.configure("hang", budget="1s", how=how)
+    return site.run("hang", **limits)
+
+
+def assert_timed_out(site, done) -> None:
+    assert (done.code, done.out) == (124, "")
+    took = done.err.split(" in ")[1].split(" ")[0]
+    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 2 seconds after its start): "
+                        "0 of 1 done\n")
+    row = site.runs("hang")[-1]
+    assert (row["status"], row["stop_reason"]) == ("timeout", "hard limit")
+    assert site.events("hang")[-1]["status"] == "timeout"
+    assert site.dug() == 0                                                   # rolled back
+
+
+@pytest.mark.parametrize("how", HANGS)
+@pytest.mark.slow
+def test_a_hang_is_ended_at_budget_and_grace(site, how):                     # R4
+    done = hung(site, how)
+    assert_timed_out(site, done)
+    assert 2 <= done.seconds < 8
+
+
+@pytest.mark.slow
+def test_a_statement_of_sqlite_that_never_ends_is_ended(site):               # R4
+    done = hung(site, "sqlite")
+    assert_timed_out(site, done)
+    assert done.seconds < 8
+
+
+@pytest.mark.parametrize("how", ["sleep", "mariadb"])
+def test_a_hang_on_mariadb_is_ended(maria_site, how):                        # R4
+    done = hung(maria_site, how)
+    assert_timed_out(maria_site, done)
+    assert done.seconds < 8
+
+
+@pytest.mark.slow
+def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R4
+    maria_site.configure("hang", after="no")
+    assert hung(maria_site, "mariadb_write").code == 124
+    sleeping = ("SELECT COUNT(*) FROM information_schema.processlist"
+                " WHERE info LIKE '%SLEEP(8)%' AND id <> CONNECTION_ID()")
+    until(lambda: maria_site.db.value(sleeping) == 0, 3)
+    assert maria_site.dug() == 0
+
+
+@pytest.mark.slow
+def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R4, R2
+    done = hung(site, "thread_free_code")
+    assert done.code == 124
+    assert done.err == ("hang: stuck 10 seconds past its hard limit, in code that hears no signal: the process ended "
+                        "itself\n")
+    assert site.events("hang")[-1]["event"] == "run stuck"
+    assert site.dug() == 0
+    site.configure("hang", how="no")
+    site.run("hang")
+    assert site.statuses("hang")[0] == "vanished"
+
+
+@pytest.mark.slow
+def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R4, R2
+    done = hung(site, "code_that_holds_all", timeout=200)
+    assert done.code == -signal.SIGPROF
+    assert "in_code_that_holds_all" in done.err                              # where it hung
+    assert 2 + 10 <= done.seconds < 200                                      # of the processor's time, some 15
+    site.configure("hang", how="no")
+    site.run("hang")
+    assert site.statuses("hang")[0] == "vanished"
+
+
+@pytest.mark.slow
+def test_the_next_run_works_after_a_timeout(site):                           # R4
+    hung(site, "sleep")
+    site.configure("hang", how="no")
+    site.run("hang")
+    assert site.statuses("hang") == ["timeout", "failed"]                    # there is no such way to hang: it ran
+
+
+# Signals
+
+@SIGNALS
+def test_a_signal_ends_the_run_after_the_item_in_hand(site, number):         # R5
+    worker = site.start("dig", "--set", "items=1000", "--set", "pause=200", "--json")
+    until(lambda: site.dug() >= 2)
+    sent = time.monotonic()
+    worker.send_signal(number)
+    done = ended(worker, sent)
+    assert done.code == 143
+    assert done.seconds < 5
+    row, = site.runs("dig")
+    assert (row["status"], row["stop_reason"]) == ("interrupted", number.name)
+    assert json.loads(row["counts"])["dug"] == site.dug()                    # nothing is lost
+    assert site.job("dig", "--set", f"items={site.dug() + 1}")["counts"] == {"dug": 1}
+
+
+def test_a_waiting_job_hears_the_signal(any_site):                           # R5
+    worker = any_site.start("dig", "--set", "pause=60000", "--set", "wait=yes", "--json")
+    any_site.working("dig")
+    sent = time.monotonic()
+    worker.terminate()
+    done = ended(worker, sent)
+    assert done.code == 143
+    assert done.seconds < 5
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_item(site):
+    worker = site.start("hang")
+    site.working("hang")
+    worker.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    worker.send_signal(signal.SIGINT)
+    assert ended(worker, 0).code == 143
+    row, = site.runs("hang")
+    assert (row["status"], row["stop_reason"]) == ("interrupted", "SIGINT twice")
+    assert site.dug() == 0
+
+
+def test_a_signal_that_was_ignored_stays_ignored(site):
+    """nohup, and a background job of a shell script."""
+    worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json", preexec_fn=ignore_hangup)
+    site.working("dig")
+    worker.send_signal(signal.SIGHUP)
+    assert ended(worker, 0).code == 0
+    assert site.dug() == 5
+
+
+def ignore_hangup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire", "jobs_lib.runner.history:begin",
+                                   "jobs_lib.runner.history:finish"])
+def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, point):        # R5
+    result = site.run("dig", "--json", terminate=f"{point}:before")
+    assert result.code in (0, 143)
+    assert json.loads(result.out)["status"] in ("ok", "interrupted")
+    assert "running" not in site.statuses("dig")
+    assert "Traceback" not in result.err
+
+
+# Memory
+
+def test_a_run_near_its_memory_limit_stops(site):
+    site.configure(memory="80MB")
+    result = site.job("grow")
+    assert (result["status"], result["stop_reason"]) == ("partial", "memory")
+    assert 0 < result["counts"]["pieces"] < 20
+
+
+def test_without_a_memory_limit_it_goes_on(site):
+    assert site.job("grow")["counts"] == {"pieces": 100}

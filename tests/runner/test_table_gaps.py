@@ -1,0 +1,302 @@
+"""The database of an app that exists: the jobs do the same under its names, and refuse where it lacks something."""
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from jobs_lib import catalogue
+from jobs_lib.database.connection import connect
+from jobs_lib.database.schema import NAMES, app_tables
+from jobs_lib.database.schema.app_gaps import lacking, statements
+from jobs_lib.database.schema.migrations import migrate
+from jobs_lib.database.schema.tables import table
+from jobs_lib.demo import service
+from jobs_lib.monitoring import overview, publish
+from tests.conftest import ENGINES
+from tests.support import adopted
+from tests.support.bench import NOW, Bench
+
+KEY = "0123456789abcdef0123456789abcdef"
+OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}     # random, or about the run or the disk itself
+# Drawn at random, or of a file with something random in it.
+RANDOM = {"location", "sha256", "claim_token", "claim_run", "token_hash", "token_nonce", "file_name", "file_bytes"}
+
+
+def filled(made: Bench) -> Bench:
+    """The sample service, with the same key in each installation."""
+    made.config(core={"secret_key": KEY, "app_url": "https://mail.alias.example"}, dns={"mx_hosts": "mx.alias.example"})
+    service.fill(made.db, str(made.spool_dir), made.now)
+    return made
+
+
+def all_of(made: Bench) -> dict:
+    """{table: its rows}, by our names; without the fraction that seconds may have, and the folder."""
+    return {name: [{column: re.sub(rf"\.000000|{made.folder}", "", value) if isinstance(value, str) else value
+                    for column, value in row.items() if column not in RANDOM} for row in made.rows(name)]
+            for name in NAMES if name not in OWN_OF_EACH}
+
+
+def sent(made: Bench) -> list:
+    """All mail."""
+    return [(mail.sender, mail.recipient, mail.subject) for mail in made.outbox]
+
+
+def runs(made: Bench) -> dict:
+    """{job: its counts} of every job, once and then a day later."""
+    found: dict = {}
+    for day in range(2):
+        for name in catalogue.names():
+            found[name, day] = made.run(name)
+        made.now = made.ahead(days=1)
+    return found
+
+
+OTHER_TYPES = {"time": "DATETIME(6)", "now": "DATETIME(6)", "word": "VARCHAR(32)", "ref": "INTEGER", "flag": "SMALLINT",
+               "address": "VARCHAR(190)", "text": "TEXT", "line": "TEXT"}
+
+
+@pytest.fixture(params=ENGINES)
+def fresh(request, tmp_path):
+    """Function of a name: the URL of a database without any table, on each engine."""
+    made: list[str] = []
+
+    def url(name: str) -> str:
+        (tmp_path / name).mkdir()
+        if request.param == "sqlite":
+            return f"sqlite:///{tmp_path}/{name}/jobs.db"
+        made.append(request.getfixturevalue("mariadb").database())
+        return made[-1]
+    yield url
+    for one in made:
+        request.getfixturevalue("mariadb").drop(one)
+
+
+@pytest.mark.slow
+def test_every_job_does_the_same_under_other_names_and_types(tmp_path, fresh):      # R14
+    ours = filled(Bench(tmp_path / "ours", fresh("ours")))
+    url = adopted.make(fresh("theirs"), types=OTHER_TYPES)
+    theirs = filled(Bench(tmp_path / "theirs", url, adopted.TABLES, adopted.COLUMNS))
+    assert all_of(theirs) == all_of(ours)
+    assert runs(theirs) == runs(ours)
+    assert all_of(theirs) == all_of(ours)
+    assert sent(theirs) == sent(ours)
+    assert len(ours.outbox) > 5
+    ours.db.close()
+    theirs.db.close()
+
+
+# What is missing
+
+def adopted_bench(folder, url: str, *lacking: str) -> Bench:
+    """An installation on an app's database that lacks these tables and columns."""
+    return Bench(folder, adopted.make(url, lacking), adopted.TABLES, adopted.COLUMNS)
+
+
+def mend(made: Bench) -> None:
+    """Run what `migrate --own-tables` prints."""
+    for sql in statements(made.db):
+        made.db.execute(sql.partition(";")[0])
+
+
+def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"), "header_snapshots.message_log_id", "webhooks")
+    bench.table("message_logs", [{"id": 1, "created_at": bench.ago(days=400)}])
+    bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])
+    for dry_run in (True, False):
+        assert bench.fails("purge_message_logs", dry_run=dry_run) == (
+            "nothing was done: the table app_header_snapshots has no its_message_log_id. "
+            "`jobs.py migrate --own-tables` prints the statements that add what is missing")
+    assert bench.fails("retry_webhooks").startswith("nothing was done: the database has no table app_webhooks. ")
+    assert bench.run("purge_sessions") == {"deleted": 1}                # which has all that it needs
+    assert bench.ids("message_logs") == [1]
+    mend(bench)
+    assert bench.run("purge_message_logs")["deleted"] == 1
+    assert bench.run("retry_webhooks")["delivered"] == 0
+    bench.db.close()
+
+
+@pytest.mark.parametrize("lacks", [("export_requests", "domains.recheck_requested_at"), tuple(app_tables.TABLES)],
+                         ids=["some", "all"])
+def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, lacks):       # R59 R60
+    bench = adopted_bench(tmp_path, fresh("app"), *lacks)
+    bench.config(purge_sessions={"enabled": "no"}, alerts={"webhook": "http://hook.example/x", "disk_free": "off"})
+    counts = bench.run("check_jobs")
+    some = len(lacks) == 2
+    assert counts["queues"] == (2 if some else 0)       # notices hold links of exports
+    told, = (json.loads(request.body) for request in bench.web)         # one alert, and not one for each job
+    trouble, = told["troubles"]
+    assert trouble["name"] == "tables"
+    assert trouble["command"] == f"python3 jobs.py --config {bench.folder}/config.ini migrate --own-tables --dry-run"
+    assert "no table app_export_requests" in trouble["last_error"] or not some
+    assert "purge_sessions" not in trouble["what"]                      # it is switched off
+    for make in (publish.page, publish.metrics):
+        assert make(bench._config, bench.db, bench.now)
+    assert [each["key"] for each in overview.collect(bench._config, bench.db, bench.now)["troubles"]] == ["tables"]
+    mend(bench)
+    assert bench.run("check_jobs")["queues"] == 5
+    bench.db.close()
+
+
+def test_what_is_complete_is_looked_at_once(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+
+    def looks() -> int:
+        bench.run("purge_sessions")
+        return sum("pragma_" in sql or "information_schema" in sql for sql in bench.statements)
+    assert looks() == 0                                                 # `migrate` did
+    bench.db.execute("DELETE FROM {meta} WHERE name = 'app_tables'")
+    assert (looks(), looks()) == (1, 0)
+    bench.config(columns={"users.email": "its_name", "users.name": "its_email"})     # other names: another look
+    assert (looks(), looks()) == (1, 0)
+    bench.db.close()
+
+
+def test_a_column_that_goes_later_ends_one_run_and_the_next_one_refuses(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    bench.db.execute("DROP TABLE {sessions}")
+    bench.db.execute("CREATE TABLE app_sessions (its_id INTEGER PRIMARY KEY, its_user_id INTEGER)")
+    assert "app_sessions has no" not in bench.fails("purge_sessions")
+    assert bench.fails("purge_sessions").startswith("nothing was done: the table app_sessions has no its_")
+    bench.db.close()
+
+
+def test_a_view_stands_for_a_table(tmp_path, fresh):
+    url = adopted.make(fresh("app"), ("users",))
+    db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
+    names = [column.name for column in table("users").columns]
+    db.execute(f"CREATE TABLE people ({', '.join(f'{name} VARCHAR(190)' for name in names)})")
+    db.execute(f"CREATE VIEW app_users AS SELECT {', '.join(f'{name} AS its_{name}' for name in names)} FROM people")
+    migrate(db, NOW, own_only=True)
+    assert lacking(db) == []
+    db.close()
+
+
+def test_a_job_deletes_and_changes_rows_through_a_view_of_one_table(tmp_path, mariadb):
+    bench = adopted_bench(tmp_path, mariadb.database(), "sessions")
+    bench.db.execute("CREATE TABLE signins (no BIGINT AUTO_INCREMENT PRIMARY KEY, who BIGINT, kind INT, made DATETIME,"
+                     " seen DATETIME, ends DATETIME)")
+    bench.db.execute("CREATE VIEW app_sessions AS SELECT no AS its_id, who AS its_user_id, seen AS its_last_seen_at,"
+                     " CONCAT(kind) AS its_token_hash, made AS its_created_at, ends AS its_expires_at FROM signins")
+    bench.db.execute("INSERT INTO signins (ends) VALUES ('2026-11-23 00:00:00'), ('2026-12-23 00:00:00')")
+    assert bench.run("purge_sessions") == {"deleted": 1}
+    assert bench.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = 2", now=bench.now) == 1
+    assert bench.db.query("SELECT no, seen FROM signins") == [{"no": 2, "seen": "2026-11-24 14:30:05"}]
+    url = bench.url
+    bench.db.close()
+    mariadb.drop(url)
+
+
+def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_path, fresh):
+    db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES, columns=adopted.COLUMNS)
+    db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
+    remark = "-- app_sessions needs a whole number that grows with each row: name it by [columns] sessions.id"
+    assert statements(db)[0] == remark
+    assert [sql for sql in statements(db) if "its_id" in sql] == []
+    db.close()
+
+
+def test_the_view_waits_for_the_columns_that_it_adds_up(fresh):
+    url = adopted.make(fresh("app"), ("message_logs.bytes_used",))
+    db = connect(url, create=True, tables=adopted.TABLES, columns=adopted.COLUMNS)
+    migrate(db, NOW, own_only=True)
+    assert "message_totals" not in db.tables()
+    for sql in statements(db):
+        db.execute(sql.rstrip(";"))
+    migrate(db, NOW)
+    assert "message_totals" in db.tables()
+    assert db.query("SELECT * FROM message_totals") == statements(db) == []
+    db.close()
+
+
+def test_the_view_is_made_anew_for_other_names(fresh):            # R20
+    url = adopted.make(fresh("app"))
+
+    def migrated(renamed: dict) -> list:
+        db = connect(url, tables=adopted.TABLES, columns=renamed)
+        done = migrate(db, NOW, own_only=True)
+        db.close()
+        return done
+    migrated(adopted.COLUMNS)
+    assert migrated(adopted.COLUMNS) == []
+    log = adopted.COLUMNS["message_logs"]
+    other = {**adopted.COLUMNS, "message_logs": {**log, "bytes_used": log["id"], "id": log["bytes_used"]}}
+    assert [sql.split()[0] for sql in migrated(other)] == ["DROP", "CREATE"]
+    assert migrated(other) == []
+
+
+# Words
+
+@pytest.fixture
+def app(line, tmp_path):
+    """jobs.py beside an app's database in which two columns and an index are missing."""
+    adopted.make(f"sqlite:///{tmp_path}/jobs.db", ("users.email_limit", "aliases.user_id"))
+    line.ini("[core]\ndatabase = sqlite:///jobs.db\n[tables]\n"
+             + "\n".join(f"{ours} = {theirs}" for ours, theirs in adopted.TABLES.items()) + "\n[columns]\n"
+             + "\n".join(f"{name}.{ours} = {theirs}" for name, renamed in adopted.COLUMNS.items()
+                         for ours, theirs in renamed.items()))
+    return line
+
+
+TO_RUN = """
+ALTER TABLE "app_users" ADD COLUMN "its_email_limit" BIGINT NULL;
+ALTER TABLE "app_aliases" ADD COLUMN "its_user_id" BIGINT NULL;   -- your app has to fill it
+CREATE INDEX "aliases_user" ON "app_aliases" ("its_user_id");
+"""
+
+
+def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tmp_path):     # R20
+    assert TO_RUN in app("migrate", "--own-tables", "--dry-run").out
+    made = app("migrate", "--own-tables")
+    assert made.code == 0
+    assert TO_RUN in made.out
+    assert app("migrate", "--check").code == 1
+    db = connect(f"sqlite:///{tmp_path}/jobs.db", tables=adopted.TABLES, columns=adopted.COLUMNS)
+    assert set(adopted.TABLES.values()) < db.tables()
+    for sql in TO_RUN.strip().splitlines():
+        db.execute(sql.partition(";")[0])
+    db.close()
+    assert app("migrate", "--check").code == 0
+    assert app("migrate").out == "the schema was up to date already\n"
+
+
+# What the app has declared besides
+
+def test_a_foreign_key_of_the_apps_stops_a_purge_with_a_sentence(tmp_path, mariadb):
+    bench = adopted_bench(tmp_path, mariadb.database())
+    bench.db.execute("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY (session_id)"
+                     " REFERENCES app_sessions (its_id))")
+    bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
+    bench.db.execute("INSERT INTO devices VALUES (2)")
+    told = bench.fails("purge_sessions")
+    assert told.startswith("a foreign key keeps these rows: `")
+    assert "CONSTRAINT `of_session`" in told
+    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job "
+                         "off")
+    assert bench.ids("sessions") == [1, 2]
+    bench.db.execute("DELETE FROM devices")
+    assert bench.run("purge_sessions") == {"deleted": 2}
+    url = bench.url
+    bench.db.close()
+    mariadb.drop(url)
+
+
+def test_an_apps_own_trigger_sees_each_row_that_goes(tmp_path, fresh):
+    bench = adopted_bench(tmp_path, fresh("app"))
+    bench.db.execute("CREATE TABLE ended (session_id INTEGER)")
+    bench.db.execute("CREATE TRIGGER ends AFTER DELETE ON app_sessions FOR EACH ROW BEGIN"
+                     " INSERT INTO ended VALUES (OLD.its_id); END")
+    bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
+    assert bench.run("purge_sessions") == {"deleted": 2}
+    assert [row["session_id"] for row in bench.db.query("SELECT session_id FROM ended ORDER BY session_id")] == [1, 2]
+    bench.db.close()
+
+
+def test_times_with_fractions_of_a_second_are_compared_as_they_are(tmp_path, fresh):
+    bench = Bench(tmp_path, adopted.make(fresh("app"), types=OTHER_TYPES), adopted.TABLES, adopted.COLUMNS)
+    bench.table("sessions", [{"id": 1, "expires_at": "2026-11-24 14:30:04.999999"},
+                             {"id": 2, "expires_at": "2026-11-24 14:30:05.000001"}])
+    assert bench.run("purge_sessions") == {"deleted": 1}
+    assert bench.ids("sessions") == [2]
+    bench.db.close()

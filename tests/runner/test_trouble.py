@@ -1,0 +1,185 @@
+"""What is wrong with the database or the schema is one line and exit 1, for a single run and for a tick."""
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.runner.test_incidents import strange, unprivileged
+
+WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"), ("run-due",)],
+                               ids=" ".join)
+
+
+def one_line(done, code: int = 1) -> str:
+    """The line; anything else fails."""
+    assert (done.code, done.out) == (code, ""), done
+    assert done.err.count("\n") == 1
+    assert done.err.startswith("jobs.py: ")
+    return done.err
+
+
+@WAYS
+def test_a_newer_schema_is_refused(any_site, words):                         # R20
+    any_site.enable("dig")
+    any_site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    try:
+        said = one_line(any_site.run(*words))
+        assert "schema 99, newer than this bundle knows" in said
+        assert (any_site.runs(), any_site.dug()) == ([], 0)
+    finally:
+        any_site.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
+
+
+@WAYS
+def test_a_database_without_our_tables_is_refused(site, tmp_path, words):    # R20
+    (tmp_path / "empty.db").touch()
+    site.configure(database=f"sqlite:///{tmp_path}/empty.db")
+    assert "run `jobs.py migrate`" in one_line(site.run(*words))
+
+
+def test_an_older_schema_is_refused_until_migrate(site):                     # R20
+    site.db.execute("DELETE FROM {schema_migrations}")
+    assert "run `jobs.py migrate`" in one_line(site.run("dig"))
+    assert site.run("migrate", "--check").code == 1
+    assert site.run("migrate").code == 0
+    assert site.run("migrate", "--check").code == 0
+    assert site.job("dig")["status"] == "ok"
+
+
+def test_migrate_check_refuses_a_newer_schema(site):                         # R20
+    site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
+    assert "newer than this bundle" in one_line(site.run("migrate", "--check"))
+
+
+@WAYS
+def test_a_missing_file_is_told_and_not_made(site, tmp_path, words):
+    site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
+    assert "mistyped.db" in one_line(site.run(*words))
+    assert not (tmp_path / "mistyped.db").exists()
+
+
+@WAYS
+def test_a_wrong_password_is_told(maria_site, mariadb, words):
+    maria_site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{mariadb.port}/test_1")
+    said = one_line(maria_site.run(*words))
+    assert "wrong name or password" in said
+    assert "secret-word" not in said
+
+
+@WAYS
+def test_a_server_that_is_down_is_told(site, words):
+    site.configure(database="mysql://jobs:secret-word@127.0.0.1:1/test_1")
+    said = one_line(site.run(*words))
+    assert "127.0.0.1:1" in said
+    assert "secret-word" not in said
+
+
+def test_it_stands_in_the_log_too(site, tmp_path):
+    site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
+    site.run("dig")
+    event = site.events("dig")[-1]
+    assert (event["event"], event["level"]) == ("run not started", "error")
+    assert "mistyped.db" in event["error"]
+
+
+def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
+    """The row stays `running`, and how it ended is kept in a file; the next run stores it."""
+    done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v", breaks="jobs_lib.runner.history:finish")
+    assert (done.code, done.out) == (1, "")
+    assert done.err.count("\n") == 1
+    assert "the outcome could not be stored" in done.err
+    assert site.events("dig")[-1]["status"] == "failed"
+    assert site.job("dig")["status"] == "ok"
+    assert site.statuses("dig") == ["ok", "ok"]
+    assert list((site.folder / "state" / "unrecorded").glob("*.json")) == []
+
+
+KEPT = {"job": "dig", "run_id": "0" * 16, "status": "ok", "trigger": "manual", "pid": 7, "slot": None,
+        "started_at": "2026-11-24 14:30:05", "finished_at": "2026-11-24 14:30:06", "duration_ms": 1000,
+        "counts": {"dug": 3}, "stop_reason": None, "error": None, "dry_run": False, "begun": False}
+WRONG = {"run_id": 7, "status": "splendid", "trigger": None, "pid": "many", "started_at": 5, "finished_at": "soon",
+         "duration_ms": 2 ** 70, "counts": [1], "stop_reason": ["budget"], "error": {}, "job": "fail"}
+SPOILT = {"empty": "", "cut off": json.dumps(KEPT)[:40], "a list": "[1, 2]", "a word": '"ok"', "null": "null",
+          "no UTF-8": b"\xff\xfe", "deep": "[" * 100_000, "nothing in it": "{}",
+          "no number": json.dumps({**KEPT, "counts": {"dug": float("nan")}}),
+          "a surrogate": json.dumps({**KEPT, "error": "\ud800"}), "long": json.dumps({**KEPT, "run_id": "x" * 300}),
+          **{f"wrong {name}": json.dumps({**KEPT, name: value}) for name, value in WRONG.items()}}
+
+
+def keep(site, content: str | bytes):
+    """The file in which the outcome of an earlier run of `dig` is kept."""
+    path = site.folder / "state" / "unrecorded" / "dig.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def assert_set_aside(site, path) -> None:
+    """It is out of the way, the log says so once, and the job runs."""
+    assert [site.job("dig")["status"] for _ in range(2)] == site.statuses() == ["ok", "ok"]
+    assert not path.exists()
+    event, = (event for event in site.events("dig") if event["event"] == "kept outcome cannot be read")
+    aside, = path.parent.glob("*.unreadable")
+    assert (event["level"], event["file"], event["moved_to"]) == ("warning", str(path), str(aside))
+
+
+def test_what_another_run_has_kept_is_stored(any_site):                      # R70
+    path = keep(any_site, json.dumps(KEPT))
+    assert any_site.job("dig")["status"] == "ok"
+    stored, _ = any_site.runs()
+    assert (stored["run_id"], stored["counts"]) == ("0" * 16, '{"dug": 3}')
+    assert not path.exists()
+
+
+def test_a_kept_outcome_that_makes_no_sense_is_set_aside(any_site):          # R69
+    for name, content in SPOILT.items():
+        path = keep(any_site, content)
+        assert any_site.job("dig")["status"] == "ok", name
+        assert not path.exists(), name
+    assert any_site.statuses() == ["ok"] * len(SPOILT)
+    moved = [event["moved_to"] for event in any_site.events("dig") if event["event"] == "kept outcome cannot be read"]
+    assert sorted(moved) == sorted(map(str, path.parent.glob("*.unreadable")))
+    assert len(moved) == len(SPOILT)
+
+
+def test_a_folder_in_its_place_is_set_aside_too(site):                       # R69
+    path = site.folder / "state" / "unrecorded" / "dig.json"
+    (path / "within").mkdir(parents=True)
+    assert_set_aside(site, path)
+
+
+def test_so_is_a_file_that_another_user_has_left(site):                      # R69
+    path = keep(site, json.dumps(KEPT))
+    strange(path)
+    done = unprivileged(site, "dig", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not path.exists()
+    assert site.statuses() == ["ok"]
+
+
+def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
+    site.enable("tick_critical", "tick_low")
+    done = site.run("run-due", breaks="jobs_lib.runner.history:sweep")
+    assert done.code == 1
+    assert done.err == "jobs.py: the database went away\n"
+
+
+def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
+    """Between two items: the connection is opened anew. With the lock in it, the run stops."""
+    maria_site.configure(lock="both")
+    worker = maria_site.start("dig", "--set", "items=40", "--set", "pause=100", "--json")
+    maria_site.working("dig")
+    mariadb.stop()
+    mariadb.start()
+    out, err = worker.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert json.loads(out)["status"] in ("partial", "failed")
+    assert maria_site.job("dig", "--set", "items=1")["status"] == "ok"
+    assert maria_site.statuses("dig")[0] in ("partial", "failed", "vanished")
+
+
+def test_a_folder_that_may_not_be_written_is_one_line(site):
+    (site.folder / "state").write_text("a file where the folder should be")
+    for words in (("dig",), ("run-due",)):
+        assert "state" in one_line(site.run(*words))

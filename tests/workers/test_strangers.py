@@ -1,0 +1,153 @@
+"""Anyone who can write to the broker can have a job of ours run now, and gains nothing else."""
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+
+import pytest
+
+from tests.support.site import Site, until
+from tests.workers.conftest import Engine
+
+RED = "\x1b[31mred\n"
+OURS = "jobs.perform"
+
+
+class _Touches:
+    """A pickle of it makes a file when it is read."""
+
+    def __init__(self, path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.path}",)
+
+
+@pytest.fixture
+def small(tmp_path, databases):
+    """An installation of odd jobs on SQLite."""
+    made = Site(tmp_path / "site", databases.sqlite(tmp_path / "db"))
+    yield made
+    made.close()
+
+
+def _put(redis, queue: str, id: str, data, **fields) -> None:
+    """A message, as whoever can write to this Redis puts it there."""
+    packed = data if isinstance(data, bytes) else json.dumps(data).encode()
+    redis.hset(f"rq:job:{id}", mapping={"data": packed, "origin": queue, "status": "queued",
+                                        "created_at": "2026-11-24T12:00:00.000000Z", **fields})
+    redis.rpush(f"rq:queue:{queue}", id)
+
+
+def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):               # R71
+    from redis import Redis
+    rq.configure(small, shards=2)
+    small.enable("dig", "tick_low", schedule="0 3 * * *")
+    small.configure("tick_low", enabled="no")
+    redis, queue, struck = Redis(port=rq.broker.port), f"{rq.queues}_critical", tmp_path / "struck"
+    strike = f"touch {struck}"
+    other = Site(tmp_path / "other", small.url, log_dir=str(struck))
+    foreign = {
+        "pickle": pickle.dumps((OURS, None, (_Touches(struck), False), {})),
+        "system": ["os.system", None, [strike], {}],
+        "method": ["system", {"posix": 1}, [strike], {}],
+        "ours-of-theirs": [OURS, {"perform": strike}, ["dig", False], {}],
+        "config": [OURS, None, ["dig", False, str(other.folder / "config.ini")], {}],
+        "keyword": [OURS, None, ["dig", False], {"config_path": str(other.folder / "config.ini")}],
+        "tick": ["jobs.tick", None, [str(other.folder / "config.ini")], {}],
+        "no-job": [OURS, None, ["../../etc/passwd", False], {}],
+        "no-text": [OURS, None, [["dig"], "no"], {}],
+        "no-shard": [OURS, None, ["dig#7", False], {}],
+        "off": [OURS, None, ["tick_low", False], {}],
+        "too-few": [OURS, None, ["dig"], {}], "no-list": [OURS, None, 5, {}], "deep": b"[" * 100_000,
+        "short": [OURS, None], "none": b"", RED: ["\x1b[31mred\n", None, [], {}]}
+    for id, data in foreign.items():
+        _put(redis, queue, id, data, success_callback_name="os.system", failure_callback_name="os.system",
+             meta=pickle.dumps(_Touches(struck)), result=pickle.dumps(_Touches(struck)), retries_left="9",
+             number_of_retries="9", repeats_left="9", webhooks='[{"url": "http://127.0.0.1:9/"}]')
+    _put(redis, queue, "fields", foreign["system"], status="no status", timeout="soon", ended_at="never")
+    assert small.run("run-due").code == 0
+    ended = small.run("worker", "--burst")
+    assert ended.code == 0, ended
+    assert not struck.exists()
+    assert [(row["job"], row["status"], row["trigger_type"]) for row in small.runs()] == [("dig", "ok", "worker")]
+    assert redis.llen(f"rq:queue:{queue}") == 0                 # and none comes again
+    failed = {id.decode() for id in redis.zrange(f"rq:failed:{queue}", 0, -1)}
+    assert failed == {*foreign, "fields"} - {RED}               # RQ knows no such id: it is passed over
+    told = small.events("worker")
+    assert [event["event"] for event in told] == ["message refused"] * (len(foreign) + 1)
+    assert "'os.system', which is no function of these jobs" in told[1]["why"]
+    assert "\x1b" not in ended.err
+    assert "Traceback" not in ended.err
+    other.close()
+
+
+def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, rq, tmp_path):       # R71
+    from redis import Redis
+    rq.configure(small)
+    small.enable("dig", schedule="0 3 * * *")
+    struck, queue = tmp_path / "struck", f"{rq.queues}_critical"
+    _put(Redis(port=rq.broker.port), queue, "more", [OURS, None, ["dig", False], {}], success_callback_name="os.system",
+         meta=pickle.dumps(_Touches(struck)), dependency_ids='["more"]', repeats_left="9", timeout="-1")
+    assert small.run("worker", "--burst").code == 0
+    assert small.statuses() == ["ok"]
+    assert not struck.exists()
+
+
+@pytest.mark.slow
+def test_rq_takes_no_commands_from_redis(small, rq, crew):                                  # R71
+    from redis import Redis
+    rq.configure(small)
+    small.enable("dig", schedule="0 3 * * *", items="40", pause="25")
+    small.run("enqueue", "dig")
+    process, redis = crew(small), Redis(port=rq.broker.port)
+    small.working("dig")
+    channels = until(lambda: [each for each in redis.pubsub_channels() if each.startswith(b"rq:pubsub:")])
+    for channel in channels:
+        for command in ("kill-horse", "shutdown", "stop-job"):
+            assert redis.publish(channel, json.dumps({"command": command, "job_id": "any"})) == 1
+    until(lambda: small.statuses("dig") == ["ok"])
+    small.run("enqueue", "dig")
+    until(lambda: small.statuses("dig") == ["ok", "ok"])
+    assert process.poll() is None
+
+
+@pytest.mark.slow
+def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_path):         # R71
+    from kombu import Connection
+
+    engine, struck = Engine("celery", redis), tmp_path / "struck"
+    engine.configure(small)
+    small.enable("dig", schedule="0 3 * * *")
+    queue = f"{engine.queues}_critical"
+    with Connection(redis.url) as connection:
+        plain = connection.SimpleQueue(queue)
+
+        def put(task: str, arguments, **how) -> None:
+            plain.put((arguments, {}, {}), headers={"id": os.urandom(8).hex(), "task": task, "lang": "py"},
+                      **{"serializer": "json", **how})
+
+        put("jobs.perform", [_Touches(struck), False], serializer="pickle")
+        put("os.system", [f"touch {struck}"])
+        put("celery.starmap", [{"task": "jobs.perform"}, [["dig", False]]])
+        put("jobs.perform", ["dig", False, str(tmp_path / "config.ini")])
+        put("jobs.perform", ["dig"])
+        put("jobs.perform", ["../x", False])
+        plain.close()
+    assert small.run("enqueue", "dig").code == 0
+    process = crew(small)
+    until(lambda: "ok" in small.statuses("dig") and len(small.events("worker")) == 3)
+    process.terminate()
+    said = process.communicate(timeout=60)[1]
+    assert not struck.exists()
+    assert small.statuses() == ["ok"]
+    assert [event["event"] for event in small.events("worker")] == ["message refused"] * 3
+    assert "unregistered task" in said
+
+
+def test_a_function_of_ours_called_from_elsewhere_runs_nothing():            # R71
+    code = "from jobs_lib.launch.worker import perform\nperform('purge_sessions', False)"
+    done = subprocess.run([os.sys.executable, "-c", code], capture_output=True, text=True)
+    assert "start the worker by `jobs.py worker`" in done.stderr
