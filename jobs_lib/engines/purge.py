@@ -35,7 +35,7 @@ class Purge:
 
     files   the column with the name of a file in the spool, which goes with the last row that names it
     first   function of the Context -> counts: what is done before anything is deleted; a dry run calls it too
-    within  function of (db, walk.Rows): keeps in each batch's transaction what must not be lost with the rows
+    within  function of (db, batch_delete.Rows): keeps in each batch's transaction what must not be lost with the rows
     more    function of the Context -> Selections of further rows to delete, after those of the rules
     """
 

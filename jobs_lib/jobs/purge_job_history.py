@@ -19,7 +19,7 @@ KEPT = 10               # of each job; as many good runs as history.usual_second
 # Each is read from the end of an index, however long the history is.
 SLOTS = "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept"
 LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept", "status = 'ok' ORDER BY id DESC LIMIT :kept")
-# By these due.judge() tells whether a slot is done: how it ended at last, and how often it failed.
+# By these slots.judge() tells whether a slot is done: how it ended at last, and how often it failed.
 CARRIED_ON = ("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC LIMIT 1",
               "id > :slot AND trigger_type = 'continue' AND status = 'failed' ORDER BY id DESC LIMIT :kept")
 

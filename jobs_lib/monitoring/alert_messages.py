@@ -24,7 +24,7 @@ TRY = "This is a test: alerts arrive here. It was requested by `jobs.py check_jo
 def alert(sent: list, remind, zone, start: str = START) -> Alert:
     """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: a timedelta, or None.
 
-    `start`: what a command line of this installation begins with (place.program).
+    `start`: what a command line of this installation begins with (paths.program).
     """
     text = "\n\n".join(_item(each, zone, start) for each in sent)
     lasts = remind and any(each.state in ("new", "still") for each in sent)

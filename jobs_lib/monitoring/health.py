@@ -1,7 +1,7 @@
 """How jobs, queues and the host fare: facts from the database, the configuration and the folders; nothing is written.
 
     found = health.collect(ports.database(), config, catalogue.load_all(broken), ports.now(), broken)
-    found.jobs["retry_forwards"].failures            troubles.find(found, config) says which of it needs somebody
+    found.jobs["retry_forwards"].failures            incidents.find(found, config) says which of it needs somebody
 
 `check_jobs`, `status`, `report`, `metrics` and `doctor` read it, so that all of them say the same.
 """

@@ -12,7 +12,7 @@ from .headers import loop_reason, trace_head
 
 
 def send_due(ctx, counts: dict):
-    """Try every due row once: mailing.send_due."""
+    """Try every due row once: mail_sending.send_due."""
     return mail_sending.send_due(ctx, counts, mail_queues.forwards(ctx), Forwards(ctx))
 
 

@@ -67,7 +67,7 @@ def _owners(db, days: int, before, since):
 
 
 def keep_totals(db, rows) -> None:
-    """Add the rows (walk.Rows) that are about to go to `message_stats`, and delete their header snapshots.
+    """Add the rows (batch_delete.Rows) that are about to go to `message_stats`, and delete their header snapshots.
 
     Days of rows that rollup_usage has not seen yet become due for it: later they are in no log.
 

@@ -80,7 +80,7 @@ def preview(ctx) -> dict:
 
 
 def mark_unseen(db, rows) -> None:
-    """The days of those rows (walk.Rows), about to be purged, which no run has seen, are due from now on."""
+    """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are due from now on."""
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
     values, is_known = rows.values, seen is not None
     seen = stored.number(seen)
