@@ -12,6 +12,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
 from jobs_lib.features.message_logs.retention import own, shorter
 from tests.support.databases import bulk
+from tests.support.engines import on_mariadb
 
 JOB = "purge_message_logs"
 COLUMNS = ["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"]
@@ -60,6 +61,19 @@ def test_what_goes_is_added_up_by_user_alias_day_direction_and_status(bench):   
         (1, 5, day, "forward", "delivered", 2, 30),
         (1, 5, day, "forward", "spam", 1, 1),
         (2, 6, day, "send", "delivered", 1, 3)]
+
+
+@on_mariadb
+def test_words_of_an_apps_own_table_fit_into_the_totals(bench):      # R58 R67
+    bench.db.execute("ALTER TABLE {message_logs} MODIFY direction VARCHAR(200) CHARACTER SET utf8mb4 NULL,"
+                     " MODIFY status VARCHAR(200) CHARACTER SET utf8mb4 NULL")
+    old, day = bench.ago(days=91), bench.ago(days=91).date().isoformat()
+    bench.table("message_logs", [log(1, old, direction="x" * 100, status="zugestellt \u00fc"),
+                                 log(2, old, direction=None, status=None), log(3, old)])
+    assert bench.run(JOB) == {"deleted": 3}
+    assert [(row["day"], row["direction"], row["status"]) for row in bench.db.query(
+        "SELECT * FROM {message_stats} ORDER BY direction")] == [
+        (day, "", ""), (day, "forward", "delivered"), (day, "x" * 64, "?")]
 
 
 def test_later_rows_of_the_same_day_are_added_to_what_is_there(bench):      # R58

@@ -18,6 +18,7 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
     tables, columns, all_columns, indexes     statements that read the catalogue
     sizes                                     one for the bytes of each table, or of all under the name ''
+    day(column), word(column)                 a time as a day, a text as our columns take it, whatever an app wrote
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py

@@ -306,6 +306,12 @@ def proposed(column: str) -> str:
     return f"VALUES({quote(column)})"
 
 
+def word(column: str) -> str:
+    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for what is not ASCII."""
+    return (f"CASE WHEN {column} IS NULL THEN '' WHEN LENGTH(CONVERT({column} USING utf8mb4)) = CHAR_LENGTH({column})"
+            f" THEN LEFT({column}, 64) ELSE '?' END")
+
+
 def day(column: str) -> str:
     """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0
     that MySQL keeps for an app that lets it; NULL for what is no time at all."""

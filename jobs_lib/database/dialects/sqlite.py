@@ -297,6 +297,11 @@ def proposed(column: str) -> str:
     return f"excluded.{quote(column)}"
 
 
+def word(column: str) -> str:
+    """What a column of type `word` takes: here anything but NULL."""
+    return f"COALESCE({column}, '')"
+
+
 def day(column: str) -> str:
     """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0;
     NULL for what is no time at all. DATE() alone would say the 3rd of March, and take a number for a day."""
