@@ -305,7 +305,7 @@ def test_the_data_model_has_no_table_that_nothing_uses():
     import ast
     used = set()
     for module, path in modules().items():
-        if module.startswith(("jobs_lib.database.schema.", "jobs_lib.sample", "jobs_lib.render", "jobs_lib.jobs.__")):
+        if module.startswith(("jobs_lib.database.schema.", "jobs_lib.demo", "jobs_lib.output", "jobs_lib.jobs.__")):
             continue
         texts = [node.value for node in ast.walk(tree(path))
                  if isinstance(node, ast.Constant) and isinstance(node.value, str)]

@@ -262,7 +262,7 @@ def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R
 def test_the_engines_own_scheduler_gives_out_what_is_due(site, mode, crew):
     mode.configure(site)
     site.enable("dig", "tick_last")
-    crew(site, "--scheduler", small=f"jobs_lib.adapters.{mode.mode}:MINUTE=1")
+    crew(site, "--scheduler", small=f"jobs_lib.workers.{mode.mode}:MINUTE=1")
     crew(site)
     assert ended(site, "dig") == ["ok"]
     assert ended(site, "tick_last") == ["ok"]
