@@ -307,8 +307,9 @@ def proposed(column: str) -> str:
 
 
 def word(column: str) -> str:
-    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for what is not ASCII."""
-    return (f"CASE WHEN {column} IS NULL THEN '' WHEN LENGTH(CONVERT({column} USING utf8mb4)) = CHAR_LENGTH({column})"
+    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for characters of several octets.
+    Nothing is converted here: an ASCII column may hold any octet, and converting that is an error."""
+    return (f"CASE WHEN {column} IS NULL THEN '' WHEN LENGTH({column}) = CHAR_LENGTH({column})"
             f" THEN LEFT({column}, 64) ELSE '?' END")
 
 
