@@ -9,7 +9,7 @@ from jobs_lib.database import stored
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import user_name
 from jobs_lib.job import CRON
-from jobs_lib.runner import history, locks
+from jobs_lib.runner import dead_runs, history, locks
 
 LOCKS = "/proc/locks"
 TICK = "run-due"
@@ -34,18 +34,7 @@ def _lives(row: dict, now) -> bool:
     until = stored.time(row["lease_until"])
     if until is None or until < now or until > now + history.LONGEST:
         return False
-    return row["host"] != history.host() or is_there(row["pid"])
-
-
-def is_there(pid) -> bool:
-    """Whether there is such a process on this host."""
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, TypeError, ValueError, OverflowError):
-        return False
-    except OSError:                         # another user's
-        return True
-    return True
+    return row["host"] != history.host() or dead_runs.is_there(row["pid"])
 
 
 def _names(patient, living: set) -> list[str]:

@@ -44,10 +44,11 @@ def is_gone(row: dict, config) -> bool:
             return locks.FileLock(core.state_dir, str(row["lock_name"])[len(locks.FILE):]).is_free()
     except (ConfigError, JobsError, OSError, ValueError):     # not known
         return False
-    return row["host"] == history.host() and not _is_there(row["pid"])
+    return row["host"] == history.host() and not is_there(row["pid"])
 
 
-def _is_there(pid) -> bool:
+def is_there(pid) -> bool:
+    """Whether there is such a process on this host."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, TypeError, ValueError, OverflowError):
