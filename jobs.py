@@ -4,10 +4,11 @@ import os
 import sys
 
 if sys.version_info < (3, 9):
-    sys.exit("jobs.py needs Python 3.9 or newer; this is %d.%d. Your host may have a newer one by another name, "
-             "e.g. python3.11 (cPanel: 'Setup Python App')." % sys.version_info[:2])
+    sys.exit("jobs.py needs Python 3.9 or newer; this is %d.%d. Your host may have a newer one by "
+             "another name, e.g. python3.11 (cPanel: 'Setup Python App')." % sys.version_info[:2])
 
-# With less memory an import or a thread fails, in words that do not say why, or the process ends by a signal.
+# With less memory an import or a thread fails, in words that do not say why, or the process ends by
+# a signal.
 LEAST_MEMORY = 40 * 1024 ** 2
 try:
     import resource
@@ -17,11 +18,13 @@ except ModuleNotFoundError:
 except (ImportError, MemoryError, SystemError):
     memory = 0                  # not even this fits
 if 0 <= memory < LEAST_MEMORY:
-    sys.exit("jobs.py: memory is too low for Python and the jobs: a process may use %d MB here (ulimit -v), and they "
-             "need %d MB at least: raise the limit, or ask your host to" % (memory >> 20, LEAST_MEMORY >> 20))
+    sys.exit("jobs.py: memory is too low for Python and the jobs: a process may use %d MB here "
+             "(ulimit -v), and they need %d MB at least: raise the limit, or ask your host to"
+             % (memory >> 20, LEAST_MEMORY >> 20))
 
-# Packages beside this file: uploaded into vendor/ where nothing can be installed, or put into .venv by install.sh,
-# so that any Python of that version finds them. In jobs.pyz this is its __main__, and vendor/ is inside.
+# Packages beside this file: uploaded into vendor/ where nothing can be installed, or put into .venv
+# by install.sh, so that any Python of that version finds them. In jobs.pyz this is its __main__,
+# and vendor/ is inside.
 here = os.path.dirname(os.path.abspath(__file__))
 for packages in (".venv/lib/python%d.%d/site-packages" % sys.version_info[:2], "vendor"):
     if os.path.isdir(os.path.join(here, packages)) or os.path.isfile(here):

@@ -5,17 +5,19 @@ __version__ = "0.1.0"
 
 
 def find_export(token: str, config=None, now=None):
-    """The export that a download link's token opens, or None (features/exports/download.py, docs/exports.md)."""
+    """The export that a download link's token opens, or None (features/exports/download.py,
+    docs/exports.md)."""
     from .features.exports.download import find
     return find(token, config, now)
 
 
 def is_retired(address: str, config: str | None = None) -> bool:
-    """Whether this address was an alias of an account that was deleted: ask before an alias is created.
+    """Whether this address was an alias of an account that was deleted: ask before an alias is
+    created.
 
-    config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises jobs_lib.errors.JobsError
-    for what is no address, and where the configuration, the key or the database is not there, so that none is taken
-    for free by mistake.
+    config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
+    jobs_lib.errors.JobsError for what is no address, and where the configuration, the key or the
+    database is not there, so that none is taken for free by mistake.
     """
     from .api import is_retired as asked
     return asked(address, config)

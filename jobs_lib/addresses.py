@@ -1,8 +1,9 @@
 """Addresses: refused or left as they are, and shown with most of the name hidden.
 
-An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321 where the
-wider form only serves injection (spaces, commas, angles, address literals), and wider where real senders are
-(dots side by side, a local part of more than 64 octets, which SRS makes itself).
+An address that passes `check` reaches the wire unchanged. The rules are narrower than RFC 5321
+where the wider form only serves injection (spaces, commas, angles, address literals), and wider
+where real senders are (dots side by side, a local part of more than 64 octets, which SRS makes
+itself).
 """
 from __future__ import annotations
 
@@ -22,12 +23,14 @@ class AddressError(ValueError):
 def check(address: str) -> str:
     """The address fit for the wire: itself, with a non-ASCII domain in its `xn--` form.
 
-    A non-ASCII local part stays as it is and asks the relay for SMTPUTF8 (RFC 6531). Raises AddressError.
+    A non-ASCII local part stays as it is and asks the relay for SMTPUTF8 (RFC 6531). Raises
+    AddressError.
     """
     if not isinstance(address, str) or not address:
         raise AddressError("the address is empty")
     for sign in address:
-        # U+FFFD: it was read in the place of octets that are no UTF-8, so this is not the address that was stored.
+        # U+FFFD: it was read in the place of octets that are no UTF-8, so this is not the address
+        # that was stored.
         if not sign.isprintable() or sign.isspace() or sign in "<>,\ufffd":
             raise AddressError(f"the address holds {sign!a}, which no address may")
     local, at, domain = address.rpartition("@")
@@ -47,8 +50,8 @@ def check(address: str) -> str:
 def _idna(domain: str) -> str:
     """The `xn--` form, only when it means exactly this domain.
 
-    Python's codec is IDNA 2003, which turns `faß` into `fass` and full-width letters into plain ones: another
-    domain. What does not come back as it went in is refused.
+    Python's codec is IDNA 2003, which turns `faß` into `fass` and full-width letters into plain
+    ones: another domain. What does not come back as it went in is refused.
     """
     try:
         ascii_form = domain.encode("idna").decode("ascii")

@@ -18,9 +18,10 @@ def is_retired(address: str, config_path: str | None = None) -> bool:
     known = loader.for_app(config_path)
     core = known.section("core")
     if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
-        raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without the key of the jobs "
-                          "no retired address can be recognised")
-    key = hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), retired.LABEL.encode(), "sha256")
+        raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
+                          "the key of the jobs no retired address can be recognised")
+    key = hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), retired.LABEL.encode(),
+                      "sha256")
     db = Ports(known).connect(readonly=True)
     try:
         return retired.is_there(db, key, address)

@@ -7,7 +7,8 @@ from . import shards
 from .errors import JobsError, UsageError
 from .job import Job
 
-JOBS = f"{__package__}.jobs"        # a folder of plug-ins: named, and not imported, since those import what loads them
+# a folder of plug-ins: named, and not imported, since those import what loads them
+JOBS = f"{__package__}.jobs"
 
 
 def names() -> list[str]:
@@ -18,18 +19,20 @@ def names() -> list[str]:
 def load(name: str) -> Job:
     """The job of that name, importing its module alone.
 
-    Raises UsageError, with the nearest name, if there is none, and JobsError for a file that cannot be loaded.
+    Raises UsageError, with the nearest name, if there is none, and JobsError for a file that cannot
+    be loaded.
     """
     if name not in names():
         from .text import did_you_mean
-        raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` shows every job)")
+        raise UsageError(f"there is no job {name!r}{did_you_mean(name, names())} (`jobs.py list` "
+                         "shows every job)")
     try:
         module = __import__(f"{JOBS}.{name}", fromlist=["job"])
         doc = (module.__doc__ or "").strip()
         return module.job._replace(name=name, doc=doc, summary=doc.partition("\n")[0].rstrip("."))
     except Exception as error:              # half an upload can break a file in any way
-        raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload jobs_lib/jobs/"
-                        f"{name}.py again, or remove it") from error
+        raise JobsError(f"the job {name} cannot be loaded: {type(error).__name__}: {error}. Upload "
+                        f"jobs_lib/jobs/{name}.py again, or remove it") from error
 
 
 def part(name: str) -> Job:
@@ -38,7 +41,8 @@ def part(name: str) -> Job:
 
 
 def load_all(broken: list[str] | None = None) -> list[Job]:
-    """Every job, by name. With `broken`, a file that cannot be loaded is told there and stops none of the others."""
+    """Every job, by name. With `broken`, a file that cannot be loaded is told there and stops none
+    of the others."""
     found = []
     for name in names():
         try:

@@ -6,27 +6,32 @@ from datetime import datetime, timedelta, timezone
 from .errors import Invalid
 
 UTC = timezone.utc
-FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one: MySQL's 0000-00-00 is none
+# the first time that every engine takes for one: MySQL's 0000-00-00 is none
+FIRST = "1000-01-01 00:00:00"
 LAST = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 # How a run's stop reason begins that deleted nothing for it (runner/clock_doubt.py).
 IN_DOUBT = "the clock is in doubt"
 
 
 def now() -> datetime:
-    """The present second in UTC. Only the command line asks; everything below is given `ctx.now`."""
+    """The present second in UTC. Only the command line asks; everything below is given
+    `ctx.now`."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 def text(moment: datetime) -> str:
-    """`2026-11-24 14:30:05` for an aware datetime; a naive one is a mistake and raises ValueError."""
+    """`2026-11-24 14:30:05` for an aware datetime; a naive one is a mistake and raises
+    ValueError."""
     if moment.tzinfo is None:
         raise ValueError(f"a time without a zone: {moment!r}")
     moment = moment.astimezone(UTC)
-    return f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}"         # strftime writes year 1 without its zeros
+    # strftime writes year 1 without its zeros
+    return f"{moment.year:04d}-{moment:%m-%d %H:%M:%S}"
 
 
 def parse(value: str) -> datetime:
-    """The aware UTC datetime behind the database's text. Invalid for anything else, NULL included."""
+    """The aware UTC datetime behind the database's text. Invalid for anything else, NULL
+    included."""
     try:
         if value >= FIRST:
             return datetime(int(value[0:4]), int(value[5:7]), int(value[8:10]),
@@ -37,7 +42,8 @@ def parse(value: str) -> datetime:
 
 
 def plus(moment: datetime, span: timedelta) -> datetime:
-    """So much later, or earlier; the end of all times where an app's "never" (9999-12-31) would go beyond it."""
+    """So much later, or earlier; the end of all times where an app's "never" (9999-12-31) would go
+    beyond it."""
     try:
         return moment + span
     except OverflowError:
@@ -45,7 +51,8 @@ def plus(moment: datetime, span: timedelta) -> datetime:
 
 
 def parse_any(value) -> datetime | None:
-    """The same, or None for NULL and for what is not a valid time: an app may have written anything into its column."""
+    """The same, or None for NULL and for what is not a valid time: an app may have written anything
+    into its column."""
     try:
         return parse(value)
     except Invalid:
@@ -53,8 +60,8 @@ def parse_any(value) -> datetime | None:
 
 
 def boot() -> tuple[str, int]:
-    """(which start of this host, whole seconds since then), which no setting of the clock changes; ("", 0) where the
-    system does not tell."""
+    """(which start of this host, whole seconds since then), which no setting of the clock changes;
+    ("", 0) where the system does not tell."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             name = file.read().strip()

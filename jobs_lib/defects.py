@@ -1,17 +1,21 @@
-"""Exceptions that nothing here expects, in words that may be stored and shown: where, and nobody's address or password.
+"""Exceptions that nothing here expects, in words that may be stored and shown: where, and nobody's
+address or password.
 
-What a library says may quote what it was given: a row, a password, a link with a token in it. So the text of such an
-error passes the masking of masking.py, and the values of the secret options are taken out of it.
+What a library says may quote what it was given: a row, a password, a link with a token in it. So
+the text of such an error passes the masking of masking.py, and the values of the secret options are
+taken out of it.
 """
 from __future__ import annotations
 
 import os
 
-OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}", f"{os.sep}vendor{os.sep}")
+OTHERS = (os.path.dirname(os.__file__) + os.sep, "<frozen", f"-packages{os.sep}",
+          f"{os.sep}vendor{os.sep}")
 
 
 def place(error: BaseException) -> str:
-    """`queue.py line 12`: the innermost line that is not Python's own or a package's, if there is one."""
+    """`queue.py line 12`: the innermost line that is not Python's own or a package's, if there is
+    one."""
     import traceback
 
     frames = traceback.extract_tb(error.__traceback__)
@@ -31,7 +35,8 @@ def trace(error: BaseException, hidden=()) -> str:
     """The traceback as Python prints it."""
     import traceback
 
-    return masked("".join(traceback.format_exception(type(error), error, error.__traceback__)), hidden)
+    return masked("".join(traceback.format_exception(type(error), error, error.__traceback__)),
+                  hidden)
 
 
 def masked(text: str, hidden=()) -> str:

@@ -34,7 +34,8 @@ class DatabaseError(JobsError):
 
 
 class Unfit(DatabaseError):
-    """The database answers, and has another schema than this bundle needs; `command` tells what to run."""
+    """The database answers, and has another schema than this bundle needs; `command` tells what to
+    run."""
 
     def __init__(self, words: str, command: str = "migrate") -> None:
         super().__init__(words)
@@ -48,7 +49,8 @@ class Busy(DatabaseError):
 class Lost(DatabaseError):
     """The connection is gone, and the transaction that was open on it.
 
-    `sent` is False when the statement surely never reached the server, so that even a write may be repeated.
+    `sent` is False when the statement surely never reached the server, so that even a write may be
+    repeated.
     """
 
     def __init__(self, words: str, sent: bool = True) -> None:
@@ -57,7 +59,8 @@ class Lost(DatabaseError):
 
 
 class Conflict(Busy):
-    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may well pass."""
+    """A deadlock or a lock wait: this transaction had to give way; done again as a whole it may
+    well pass."""
 
 
 class Missing(DatabaseError):
@@ -73,11 +76,13 @@ class ReadOnly(DatabaseError):
 
 
 class Invalid(JobsError, ValueError):
-    """A value in a row cannot be what its column is for: that row is left out, and counted as `invalid`."""
+    """A value in a row cannot be what its column is for: that row is left out, and counted as
+    `invalid`."""
 
 
 class NoAccess(JobsError):
-    """A folder or a lock file of the jobs cannot be made or opened: another user's, read-only, no room left."""
+    """A folder or a lock file of the jobs cannot be made or opened: another user's, read-only, no
+    room left."""
 
 
 class LockHeld(JobsError):
@@ -87,4 +92,5 @@ class LockHeld(JobsError):
 
 
 class Stopped(BaseException):
-    """Raised by the hard limit inside whatever hangs; not an Exception, so that no job swallows it."""
+    """Raised by the hard limit inside whatever hangs; not an Exception, so that no job swallows
+    it."""

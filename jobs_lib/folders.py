@@ -21,7 +21,8 @@ Deny from all
 
 
 def private(path: str) -> str:
-    """The folder, made 0700 with a `.htaccess` that refuses the web, if it is not there; so are those above it."""
+    """The folder, made 0700 with a `.htaccess` that refuses the web, if it is not there; so are
+    those above it."""
     if not os.path.isdir(path):
         above = os.path.dirname(path)
         if above and not os.path.isdir(above):
@@ -31,7 +32,8 @@ def private(path: str) -> str:
 
 
 def _make(path: str) -> None:
-    """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it open to the web."""
+    """The folder comes with its `.htaccess`, or not at all: a kill between the two would leave it
+    open to the web."""
     made = f"{path}.{os.urandom(6).hex()}{DRAFT}"
     try:
         os.mkdir(made, mode=0o700)
@@ -48,10 +50,12 @@ def _make(path: str) -> None:
 
 
 def is_ours(path: str) -> bool:
-    """Whether the jobs have made this folder, or a folder above it: theirs have a `.htaccess` of ours."""
+    """Whether the jobs have made this folder, or a folder above it: theirs have a `.htaccess` of
+    ours."""
     for folder in (path, os.path.dirname(path)):
         try:
-            with open(os.path.join(folder, ".htaccess"), encoding="utf-8", errors="replace") as file:
+            with open(os.path.join(folder, ".htaccess"), encoding="utf-8",
+                      errors="replace") as file:
                 return file.read(len(HTACCESS)) == HTACCESS
         except OSError:
             continue
@@ -67,13 +71,15 @@ def as_user(number: int, command: str) -> str:
 def sweep_drafts(folder: str, now: float) -> list[str]:
     """Remove what killed processes of this user have left half-written in this folder; their names.
 
-    A draft lives for as long as it takes to write it. What is a day old, has such a name and is of this user is none
-    that is still written; a folder goes only with nothing but drafts of its `.htaccess` in it.
+    A draft lives for as long as it takes to write it. What is a day old, has such a name and is of
+    this user is none that is still written; a folder goes only with nothing but drafts of its
+    `.htaccess` in it.
     """
     removed = []
     try:
         with os.scandir(folder) as entries:
-            drafts = [entry for entry in entries if entry.name.endswith(DRAFT) and _is_left(entry, now)]
+            drafts = [entry for entry in entries if entry.name.endswith(DRAFT)
+                      and _is_left(entry, now)]
     except OSError:
         return []
     for entry in drafts:
@@ -106,7 +112,8 @@ def _is_left(entry, now: float) -> bool:
 
 
 def owner_words(path: str) -> str:
-    """Whose a file is that this user may not use, and how to get out of it, for the end of a sentence about it."""
+    """Whose a file is that this user may not use, and how to get out of it, for the end of a
+    sentence about it."""
     asked = path
     while path and not os.path.lexists(path):
         path, before = os.path.dirname(path), path
@@ -119,7 +126,8 @@ def owner_words(path: str) -> str:
     ours, it = user_name(os.geteuid()), "it" if path == asked else path
     if owner == os.geteuid():
         return f"its permissions refuse it: run `chmod u+rwX {path}`"
-    if path != asked:                           # a folder of the system, perhaps: it is not to be given away
+    if path != asked:
+        # a folder of the system, perhaps: it is not to be given away
         fix = f"name another folder, or make it as root: `install -d -m 700 -o {ours} {asked}`"
     elif os.path.isfile(path) or is_ours(path):
         fix = f"run them always as the same user, and `chown -R {ours} {path}` as root"
@@ -158,7 +166,8 @@ def shared(path: str, others) -> str | None:
     ours = os.path.realpath(path)
     if ours == os.sep:
         return "that is the root of all folders"
-    for name, folder in (*others, ("the program's folder", os.path.dirname(os.path.abspath(__file__)))):
+    for name, folder in (*others,
+                         ("the program's folder", os.path.dirname(os.path.abspath(__file__)))):
         other = os.path.realpath(folder)
         both = os.path.commonpath([ours, other])
         if both in (ours, other):
@@ -167,28 +176,33 @@ def shared(path: str, others) -> str | None:
 
 
 def own(path: str) -> str:
-    """`private`, for the folder that decides which run may work: NoAccess if it is another user's."""
+    """`private`, for the folder that decides which run may work: NoAccess if it is another
+    user's."""
     private(path)
     owner = os.stat(path).st_uid
     if owner != os.geteuid():
-        what = (f"run the jobs as that user: `{as_user(owner, 'python3 jobs.py ...')}`" if os.geteuid() == 0 else
-                "run the jobs always as the same user, or give the folder with all that is in it to this one")
+        what = (f"run the jobs as that user: `{as_user(owner, 'python3 jobs.py ...')}`"
+                if os.geteuid() == 0 else "run the jobs always as the same user, or give the "
+                "folder with all that is in it to this one")
         raise NoAccess(f"{path} belongs to user {owner}, and this is user {os.geteuid()}: {what}")
     return path
 
 
 def open_own(path: str, flags: int) -> int:
-    """A descriptor of a private file of ours, made where it is not there; never what a link leads to."""
+    """A descriptor of a private file of ours, made where it is not there; never what a link leads
+    to."""
     try:
         return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         if error.errno in LINK:
-            raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it", path) from None
+            raise OSError(errno.ELOOP, "it is a link, which is not followed: remove it",
+                          path) from None
         raise
 
 
 def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
-    """Write a private file so that a reader sees all of it or nothing, also after a power cut. `mode`: less private."""
+    """Write a private file so that a reader sees all of it or nothing, also after a power cut.
+    `mode`: less private."""
     draft = _drafted(path, text.encode() if isinstance(text, str) else text, mode)
     try:
         os.replace(draft, path)
@@ -198,7 +212,8 @@ def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
 
 
 def _drafted(path: str, data: bytes, mode: int) -> str:
-    """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link there before."""
+    """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link
+    there before."""
     draft = f"{path}.{os.urandom(8).hex()}{DRAFT}"
     handle = open_own(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
@@ -208,7 +223,8 @@ def _drafted(path: str, data: bytes, mode: int) -> str:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-    except BaseException as error:          # a full disk, the end of the time: a half file is of no use
+    except BaseException as error:
+        # a full disk, the end of the time: a half file is of no use
         if isinstance(error, OSError) and error.filename is None:
             error.filename = path           # "No space left on device" alone helps nobody
         os.unlink(draft)
@@ -217,7 +233,8 @@ def _drafted(path: str, data: bytes, mode: int) -> str:
 
 
 def kept(path: str, make) -> str:
-    """The text of a file that is made once: the first of several processes wins, all read the same."""
+    """The text of a file that is made once: the first of several processes wins, all read the
+    same."""
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
@@ -225,7 +242,8 @@ def kept(path: str, make) -> str:
         private(os.path.dirname(path))
         draft = _drafted(path, f"{make()}\n".encode(), 0o600)
         try:
-            os.link(draft, path)            # fails where another process was first; a rename would replace it
+            # fails where another process was first; a rename would replace it
+            os.link(draft, path)
             os.unlink(draft)
         except FileExistsError:
             os.unlink(draft)
@@ -236,19 +254,21 @@ def kept(path: str, make) -> str:
 
 
 def installation(state_dir: str) -> str:
-    """The id of this installation, by which a run knows the rows of its own kind: never copy it to another host."""
+    """The id of this installation, by which a run knows the rows of its own kind: never copy it to
+    another host."""
     return kept(os.path.join(state_dir, "installation"), lambda: os.urandom(8).hex())
 
 
 def secret_key(state_dir: str, configured: str, make: bool = True) -> str:
-    """`[core] secret_key`, or the one made once into `state_dir/secret`; with `make` off, a passing one if none is."""
+    """`[core] secret_key`, or the one made once into `state_dir/secret`; with `make` off, a passing
+    one if none is."""
     path = os.path.join(state_dir, "secret")
     try:
         if configured or make or os.path.exists(path):
             return configured or kept(path, _key)
     except OSError as error:
-        raise NoAccess(f"the installation's key cannot be kept: {cause(error)}: put that right, or set [core] "
-                       "secret_key") from None
+        raise NoAccess(f"the installation's key cannot be kept: {cause(error)}: put that right, or "
+                       "set [core] secret_key") from None
     return _key()
 
 

@@ -1,7 +1,8 @@
 """Domain names: the form that DNS asks for, and the form that people read.
 
-A name with letters beyond ASCII has an `xn--` form (RFC 5891). It is made without the replacements of Python's own
-codec, which turns `faß.example` into `fass.example`: another domain, with another owner.
+A name with letters beyond ASCII has an `xn--` form (RFC 5891). It is made without the replacements
+of Python's own codec, which turns `faß.example` into `fass.example`: another domain, with another
+owner.
 """
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ def ascii_form(name: str) -> str:
 
     ValueError for what is not the name of a domain below a top-level one.
     """
-    labels = unicodedata.normalize("NFC", DOTS.sub(".", name.strip()).lower()).rstrip(".").split(".")
+    labels = unicodedata.normalize("NFC",
+                                   DOTS.sub(".", name.strip()).lower()).rstrip(".").split(".")
     made = ".".join(label if label.isascii() else _encoded(label) for label in labels)
     if len(labels) < 2 or len(made) > LONGEST or labels[-1].isdecimal() or not all(map(_LABEL.match, made.split("."))):
         raise ValueError(f"{name[:80]!r} is not a domain name")
@@ -52,7 +54,8 @@ def same(one: str, other: str) -> bool:
 
 
 def _encoded(label: str) -> str:
-    if not all(unicodedata.category(sign)[0] in "LMN" or sign in "-\u00b7\u200c\u200d" for sign in label):
+    if not all(unicodedata.category(sign)[0] in "LMN" or sign in "-\u00b7\u200c\u200d"
+               for sign in label):
         return ""                           # no letter, mark or digit: no label
     return "xn--" + label.encode("punycode").decode("ascii")
 

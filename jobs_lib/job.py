@@ -1,18 +1,19 @@
 """What a job is: one frozen value that says what it does, when, and with which options.
 
-Plain named tuples, because every tick loads every declaration and `dataclasses` alone would cost more
-than all of them (docs/decisions.md, "Plain named tuples").
+Plain named tuples, because every tick loads every declaration and `dataclasses` alone would cost
+more than all of them (docs/decisions.md, "Plain named tuples").
 """
 from __future__ import annotations
 
 from collections import namedtuple
 
 PRIORITIES = ("critical", "high", "normal", "low", "last")
-LAST = "last"           # after all others of a tick, and also when they have used up its time: it judges them
+# after all others of a tick, and also when they have used up its time: it judges them
+LAST = "last"
 CRON, RQ, CELERY = MODES = ("cron", "rq", "celery")         # who runs it
 
-Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections idempotency "
-                        "sample run sharded tables", defaults=(False, ""))
+Job = namedtuple("Job", "name summary doc schedule priority budget enabled options sections "
+                 "idempotency sample run sharded tables", defaults=(False, ""))
 Job.__doc__ = """One job.
 
 name         the module's file name: command, lock, log, config section, docs, test
@@ -29,7 +30,8 @@ sharded      whether several workers may share its queue (docs/workers.md)
 tables       what it reads and writes of the app's tables, each line `table: column column`; a table may have
              several lines. A function that returns them, where they come from a list. tests/test_tables.py proves it
 """
-# What several jobs work on: who tells owners, who writes audit rows, and who asks which rows name a file of the spool.
+# What several jobs work on: who tells owners, who writes audit rows, and who asks which rows name a
+# file of the spool.
 NOTIFIES = "users: id email name status\n"
 AUDITS = "audit_logs: user_id actor event severity details created_at\n"
 NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"
@@ -39,7 +41,8 @@ SHARD = "#"         # between a job's name and the number of a shard: `retry_for
 def declare(*, schedule: str, priority: str = "normal", budget: str = "4m", enabled: bool = True,
             options: dict | None = None, sections: tuple = (), idempotency: str, sample: tuple = (),
             sharded: bool = False, tables=""):
-    """Describe the function below as a job; nothing is registered, the module's name is its name."""
+    """Describe the function below as a job; nothing is registered, the module's name is its
+    name."""
     if priority not in PRIORITIES:
         raise ValueError(f"priority {priority!r}: expected one of {', '.join(PRIORITIES)}")
 

@@ -1,7 +1,8 @@
-"""What of a row a person may be shown: addresses masked, links without their query, secrets and contents never.
+"""What of a row a person may be shown: addresses masked, links without their query, secrets and
+contents never.
 
-Two nets: a job names the columns of its sample, and what is in them goes through here all the same, since texts
-such as a server's answer hold addresses of their own.
+Two nets: a job names the columns of its sample, and what is in them goes through here all the same,
+since texts such as a server's answer hold addresses of their own.
 """
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ NOT_SHOWN = "(not shown)"
 SECRET = re.compile(r"secret|token|nonce|password|hash|cipher|payload|body|excerpt|details|_key\b")
 ENDPOINT_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,}")
 
-# The text may be a stranger's and as long as he likes, so each pattern and each loop below reads a character a fixed
-# number of times: none begins again where another one has failed.
+# The text may be a stranger's and as long as he likes, so each pattern and each loop below reads a
+# character a fixed number of times: none begins again where another one has failed.
 LINK = re.compile(r"(?<=://)[^\s<>\"]+")
 PATH = re.compile(r"[/?#]")
 HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(?::[0-9]*)?\Z")
@@ -20,10 +21,13 @@ QUERY = re.compile(r"[?#].*", re.DOTALL)
 SIGNS = "@|\uff20|\ufe6b|%(?:25)*40|&#0*64;|&#[xX]0*40;|&commat;"
 AT = re.compile(SIGNS)
 QUOTED_AT = re.compile(f"\"(?={SIGNS})")
-DOMAIN = re.compile(r"\[[^\s\[\]]{1,64}"                                        # a literal, RFC 5321 4.1.3
+# a literal, RFC 5321 4.1.3
+DOMAIN = re.compile(r"\[[^\s\[\]]{1,64}"
                     r"|(?:\([^\s()]*\))?[A-Za-z0-9._\-\u0080-\ufe6a\ufe6c-\uff1f\uff21-\U0010ffff]+"
-                    r"|(?=[^\s<>()\[\]\"',;:@])|\Z")                            # nonsense, or cut off: a name even so
-ENDS = frozenset("<>()[],;:\"")           # what ends a name to its left (RFC 5321 4.1.2); and any space does
+                    # nonsense, or cut off: a name even so
+                    r"|(?=[^\s<>()\[\]\"',;:@])|\Z")
+# what ends a name to its left (RFC 5321 4.1.2); and any space does
+ENDS = frozenset("<>()[],;:\"")
 ENDS_ENCODED = ENDS | frozenset("/=&?#")  # and what would be encoded itself where the @ is
 HIDDEN = "***"
 
@@ -69,12 +73,14 @@ def _from_host(link: str) -> str:
 # Addresses
 
 def _without_quoted(words: str) -> str:
-    """Each name in quotes as `"***`, since what is in it may look like anything: `"a@b c"@example.org`."""
+    """Each name in quotes as `"***`, since what is in it may look like anything: `"a@b
+    c"@example.org`."""
     parts, done, least = [], 0, 0
     for found in QUOTED_AT.finditer(words):
         closing = found.start()
         opening = _opening_quote(words, least, closing)
-        least = closing                                 # it may be the opening quote of the next one
+        # it may be the opening quote of the next one
+        least = closing
         if opening >= 0 and (at := AT.match(words, closing + 1)) and DOMAIN.match(words, at.end()):
             parts += [words[done:opening + 1], HIDDEN]
             done = least = closing + 1
@@ -99,10 +105,12 @@ def _masked(words: str) -> str:
     parts, done, least = [], 0, 0
     for found in AT.finditer(words):
         at, domain = found, DOMAIN.match(words, found.end())
-        if found.start() < least or domain is None:                     # read already; or no address
+        if found.start() < least or domain is None:
+            # read already; or no address
             continue
         while (more := AT.match(words, domain.end())) and (last := DOMAIN.match(words, more.end())):
-            at, domain = more, last                     # a@b@example.org: the last one parts name and domain
+            # a@b@example.org: the last one parts name and domain
+            at, domain = more, last
         start = _start(words, least, found.start(), ENDS if at[0] == "@" else ENDS_ENCODED)
         least = domain.end()
         if start < found.start():
@@ -117,7 +125,8 @@ def _start(words: str, least: int, end: int, ends: frozenset) -> int:
     while at > least:
         sign = words[at - 1]
         if at - 1 > least and words[at - 2] == "\\" and sign not in "\r\n":
-            at -= 2                                     # one sign made harmless: `Fred\ Bloggs@example.org`
+            # one sign made harmless: `Fred\ Bloggs@example.org`
+            at -= 2
         elif sign == '"' and at == end:
             at -= 1                                     # the other quote was cut off
         elif sign == ")" and at == end and (opening := words.rfind("(", least, at)) >= 0:
@@ -126,7 +135,8 @@ def _start(words: str, least: int, end: int, ends: frozenset) -> int:
             break
         else:
             at -= 1
-    if words.startswith("//", at) and at and words[at - 1] == ":":      # in a link: a part of its path, not all of it
+    if words.startswith("//", at) and at and words[at - 1] == ":":
+        # in a link: a part of its path, not all of it
         return max(at, words.rfind("/", at, end) + 1)
     return at
 

@@ -1,4 +1,5 @@
-"""Where this program lies: the file that is started, and the folder that it and config.ini are in."""
+"""Where this program lies: the file that is started, and the folder that it and config.ini are
+in."""
 from __future__ import annotations
 
 import os
@@ -11,13 +12,15 @@ HOME = os.path.dirname(SCRIPT)
 
 
 def python() -> str:
-    """For the lines of cron: the Python that install.sh gave the packages to, whichever is asked; else this one."""
+    """For the lines of cron: the Python that install.sh gave the packages to, whichever is asked;
+    else this one."""
     own = os.path.join(HOME, ".venv", "bin", "python")
     return own if os.access(own, os.X_OK) else sys.executable
 
 
 def add_packages() -> None:
-    """Let an app that imports `jobs_lib` find the packages that came with it, after its own: jobs.py does so itself."""
+    """Let an app that imports `jobs_lib` find the packages that came with it, after its own:
+    jobs.py does so itself."""
     for name in ("vendor", ".venv/lib/python{}.{}/site-packages".format(*sys.version_info)):
         path = os.path.join(_ABOVE, name)
         if path not in sys.path and (PACKED or os.path.isdir(path)):
@@ -25,7 +28,8 @@ def add_packages() -> None:
 
 
 def program(config_path: str) -> str:
-    """What a command line begins with in HOME: `python3 jobs.py`, and --config for another than the file in there."""
+    """What a command line begins with in HOME: `python3 jobs.py`, and --config for another than the
+    file in there."""
     path = os.path.abspath(config_path)
     start = f"python3 {os.path.basename(SCRIPT)}"
     if path == os.path.join(HOME, "config.ini"):

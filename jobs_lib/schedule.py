@@ -2,19 +2,21 @@
 
     minute 0-59   hour 0-23   day 1-31   month 1-12 or jan-dec   weekday 0-7 or sun-sat (0 and 7: Sunday)
 
-Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these; in place of
-all five stands @hourly, @daily, @weekly, @monthly or @yearly. When both day fields are restricted, either one
-is enough, as in cron: `0 3 1 * mon` is the first of the month and every Monday (`Schedule.either_day`). As in
-cron, a day field that begins with `*` does not count as restricted: in `0 3 */2 * mon` both must hold.
+Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these; in
+place of all five stands @hourly, @daily, @weekly, @monthly or @yearly. When both day fields are
+restricted, either one is enough, as in cron: `0 3 1 * mon` is the first of the month and every
+Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does not count as
+restricted: in `0 3 */2 * mon` both must hold.
 
 A slot is a moment at which a schedule is due. Where the clock changes:
 
 - A schedule for certain hours (`17 2 * * *`, `*/10 2 * * *`, `0 */2 * * *`) has each local time exactly once.
-  Times that the clock skips are due at the first moment after the gap, together: they are one slot. Of a time
-  that comes twice, the first counts.
+  Times that the clock skips are due at the first moment after the gap, together: they are one slot.
+  Of a time that comes twice, the first counts.
 - A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm: it is due in each minute that
-  really passes and whose local time fits, so in both of two equal hours, and nothing is made up for a skipped
-  one. So does Vixie cron, which decides by the letter (a field that begins with `*`); here the hours count.
+  really passes and whose local time fits, so in both of two equal hours, and nothing is made up for
+  a skipped one. So does Vixie cron, which decides by the letter (a field that begins with `*`);
+  here the hours count.
 """
 from __future__ import annotations
 
@@ -26,38 +28,45 @@ MINUTE, DAY, WEEK = timedelta(minutes=1), timedelta(days=1), timedelta(days=7)
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@weekly": "0 0 * * 0",
-             "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *"}
+NICKNAMES = {"@hourly": "0 * * * *", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
+             "@weekly": "0 0 * * 0", "@monthly": "0 0 1 * *", "@yearly": "0 0 1 1 *",
+             "@annually": "0 0 1 1 *"}
 
 _Field = namedtuple("_Field", "name low high names")
 _FIELDS = (_Field("minute", 0, 59, ()), _Field("hour", 0, 23, ()), _Field("day", 1, 31, ()),
            _Field("month", 1, 12, MONTHS), _Field("weekday", 0, 7, WEEKDAYS))
-_LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)      # days of each month, in a leap year
+# days of each month, in a leap year
+_LONGEST = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ALL_HOURS = (1 << 24) - 1
 _SIX_WEEKS = 1 + (1 << 7) + (1 << 14) + (1 << 21) + (1 << 28) + (1 << 35)
 
-# Sets of numbers are the bits of an int: the nearest member, below or above, is two operations away.
+# Sets of numbers are the bits of an int: the nearest member, below or above, is two operations
+# away.
 Schedule = namedtuple("Schedule", "text minutes hours days months weekdays either_day every_hour")
 
 
 class ScheduleError(ValueError):
-    """An expression or zone that cannot be used; the message names the field and what is expected."""
+    """An expression or zone that cannot be used; the message names the field and what is
+    expected."""
 
 
 # Reading an expression
 
 def parse(text: str) -> Schedule:
-    """The schedule behind a cron expression. ScheduleError also for one that never comes (30 February)."""
+    """The schedule behind a cron expression. ScheduleError also for one that never comes (30
+    February)."""
     parts = text.split()
     if len(parts) == 1 and parts[0].startswith("@"):
         expression = NICKNAMES.get(parts[0].lower())
         if expression is None:
-            raise ScheduleError(f"{parts[0]!r}: expected one of {', '.join(NICKNAMES)}, or five fields")
+            raise ScheduleError(f"{parts[0]!r}: expected one of {', '.join(NICKNAMES)}, or five "
+                                "fields")
         parts = expression.split()
     if len(parts) != len(_FIELDS):
         raise ScheduleError(f"{text!r}: expected five fields (minute hour day month weekday), "
                             f"found {len(parts)}")
-    minutes, hours, days, months, weekdays = [_set(part, field) for part, field in zip(parts, _FIELDS)]
+    minutes, hours, days, months, weekdays = [_set(part, field) for part,
+                                              field in zip(parts, _FIELDS)]
     weekdays = (weekdays | weekdays >> 7) & 0x7F                     # 7 is Sunday, as is 0
     either_day = parts[2][0] != "*" and parts[4][0] != "*"
     possible = either_day or any(months >> month & 1 and days & ((2 << _LONGEST[month]) - 1)
@@ -99,7 +108,8 @@ def _span(part: str, field: _Field) -> int:
                                 f"or two: {low}-{field.high},{field.low}-{high}")
     if slash:
         if not (step.isdigit() and step.isascii() and 1 <= int(step) <= field.high):
-            raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after '/'")
+            raise ScheduleError(f"{field.name} {part!r}: expected a step of 1-{field.high} after "
+                                "'/'")
         width = int(step)
     if width == 1:
         return (2 << high) - (1 << low)
@@ -127,7 +137,8 @@ def previous(schedule: Schedule, now: datetime, zone: tzinfo = UTC) -> datetime:
     if zone is UTC:
         return _at_or_before(schedule, moment)
     while True:
-        # Backwards over stretches of equal offset, each of which holds a range of local times of its own.
+        # Backwards over stretches of equal offset, each of which holds a range of local times of
+        # its own.
         offset = _offset(zone, moment)
         local = _at_or_before(schedule, moment + offset)
         change = _last_change(zone, local - offset - DAY, moment)
@@ -148,7 +159,8 @@ def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> dateti
     start = moment + offset + MINUTE
     change = _last_change(zone, moment - DAY, moment)
     if change is not None and not schedule.every_hour:
-        start = max(start, change + _offset(zone, change - MINUTE))  # what came before it is not repeated
+        # what came before it is not repeated
+        start = max(start, change + _offset(zone, change - MINUTE))
     while True:
         local = _at_or_after(schedule, start)
         slot = max(local - offset, moment)
@@ -170,9 +182,11 @@ def _at_or_before(schedule: Schedule, moment: datetime) -> datetime:
             return datetime(year, month, day, hour, below.bit_length() - 1, tzinfo=UTC)
         below = hours & ((1 << hour) - 1)
         if below:
-            return datetime(year, month, day, below.bit_length() - 1, minutes.bit_length() - 1, tzinfo=UTC)
+            return datetime(year, month, day, below.bit_length() - 1, minutes.bit_length() - 1,
+                            tzinfo=UTC)
     while True:
-        below = _days(schedule, year, month) & ((1 << day) - 1) if schedule.months >> month & 1 else 0
+        below = _days(schedule, year, month) & ((1 << day)
+                                                - 1) if schedule.months >> month & 1 else 0
         if below:
             return datetime(year, month, below.bit_length() - 1, hours.bit_length() - 1,
                             minutes.bit_length() - 1, tzinfo=UTC)
@@ -196,7 +210,8 @@ def _at_or_after(schedule: Schedule, moment: datetime) -> datetime:
     while True:
         above = _days(schedule, year, month) >> (day + 1) << (day + 1) if schedule.months >> month & 1 else 0
         if above:
-            return datetime(year, month, _lowest(above), _lowest(hours), _lowest(minutes), tzinfo=UTC)
+            return datetime(year, month, _lowest(above), _lowest(hours), _lowest(minutes),
+                            tzinfo=UTC)
         above = schedule.months >> (month + 1) << (month + 1)
         if not above:
             above, year = schedule.months, year + 1
@@ -220,13 +235,15 @@ def _lowest(members: int) -> int:
 # Zones
 
 def zone(name: str) -> tzinfo:
-    """The zone of this name; "UTC" costs no import. Raises ScheduleError when it is not known here."""
+    """The zone of this name; "UTC" costs no import. Raises ScheduleError when it is not known
+    here."""
     if name.upper() == "UTC":
         return UTC
     import zoneinfo
     try:
         return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):         # not there; no name; a folder there, such as "Europe"
+    except (KeyError, ValueError, OSError):
+        # not there; no name; a folder there, such as "Europe"
         pass
     try:
         zoneinfo.ZoneInfo("Europe/London")

@@ -3,14 +3,15 @@ from __future__ import annotations
 
 from .schedule import Schedule
 
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-          "November", "December")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+          "October", "November", "December")
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 CLOCK_TIMES = 4         # so many times of day are named one by one
 
 
 def words(schedule: Schedule) -> str:
-    """As in "every 5 minutes", "daily at 03:17" or "Monday to Friday at 08:00"; odd ones as lists of numbers."""
+    """As in "every 5 minutes", "daily at 03:17" or "Monday to Friday at 08:00"; odd ones as lists
+    of numbers."""
     times, days = _times(schedule), _days(schedule)
     if times.startswith("at "):
         return f"{days or 'daily'} {times}"
@@ -50,12 +51,14 @@ def _once_an_hour(minute: int, hours: list[int]) -> str:
 
 def _days(schedule: Schedule) -> str:
     """"" for each day; else what stands for `daily`."""
-    days, months = _members(schedule.days, 1), [MONTHS[month - 1] for month in _members(schedule.months, 1)]
+    days, months = _members(schedule.days, 1), [MONTHS[month - 1]
+                                                for month in _members(schedule.months, 1)]
     weekdays = _members(schedule.weekdays, 0)
     month = f"of {_list(months)}" if len(months) < 12 else "of each month"
     day = f"on day{'s' if len(days) > 1 else ''} {_list(days)} {month}"
     if schedule.either_day:
-        return f"{day} or {_weekdays(weekdays)}" + (f" in {_list(months)}" if len(months) < 12 else "")
+        return f"{day} or {_weekdays(weekdays)}" + (f" in {_list(months)}" if len(months) < 12
+                                                    else "")
     if len(days) < 31:
         return f"{day}, if {_weekdays(weekdays)}" if len(weekdays) < 7 else day
     named = _weekdays(weekdays) if len(weekdays) < 7 else ""

@@ -1,8 +1,9 @@
 """Shards: the parts of one job's work that several workers do at once.
 
-Shard 0 has the job's own name, the others have a number behind it: `retry_forwards`, `retry_forwards#1`, ... Locks,
-slots and history go by these names, so each shard is a job of its own to all of them. Which rows are whose is the
-job's matter: most are anybody's, since a row is claimed before it is touched; what a limit holds for goes to one shard.
+Shard 0 has the job's own name, the others have a number behind it: `retry_forwards`,
+`retry_forwards#1`, ... Locks, slots and history go by these names, so each shard is a job of its
+own to all of them. Which rows are whose is the job's matter: most are anybody's, since a row is
+claimed before it is touched; what a limit holds for goes to one shard.
 """
 from __future__ import annotations
 

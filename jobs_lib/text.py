@@ -32,7 +32,8 @@ def span(length: timedelta) -> str:
 
 
 def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
-    """A time in the zone, as short as it is clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`, or with its year."""
+    """A time in the zone, as short as it is clear: `15:05`, `tomorrow 03:17`, `Fri 27 Nov 03:17`,
+    or with its year."""
     local, today = time.astimezone(zone), now.astimezone(zone).date()
     days = (local.date() - today).days
     clock = f"{local:%H:%M}"
@@ -52,7 +53,8 @@ def size(number: float) -> str:
 
 
 def did_you_mean(word: str, known) -> str:
-    """`; did you mean 'retry_forwards'?`, up to three of them, or nothing when no known word is near."""
+    """`; did you mean 'retry_forwards'?`, up to three of them, or nothing when no known word is
+    near."""
     from difflib import get_close_matches  # loaded only where something is wrong already
 
     plain = {_plain(name): name for name in known}

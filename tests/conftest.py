@@ -11,16 +11,19 @@ from tests.support.databases import Pool
 from tests.support.line import Line
 from tests.support.require import program
 
-# Started in the background or by nohup, a test run ignores these, and so would every process that it starts.
+# Started in the background or by nohup, a test run ignores these, and so would every process that
+# it starts.
 for number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(number) is signal.SIG_IGN:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT
+                      else signal.SIG_DFL)
 
 ENGINES = ["sqlite", "mariadb"]
 
 
 def pytest_collection_modifyitems(items):
-    """Who asks for the server is marked so: `-k "not mariadb"` leaves out more than those that are called so."""
+    """Who asks for the server is marked so: `-k "not mariadb"` leaves out more than those that are
+    called so."""
     for item in items:
         if "mariadb" in item.fixturenames:
             item.add_marker("mariadb")

@@ -1,7 +1,7 @@
 """A dry run changes nothing: every job of the catalogue, on each engine, judged from outside.
 
-Jobs are found by discovery. The whole database and every file of the installation are compared before and after,
-and the process may open no connection but the database's.
+Jobs are found by discovery. The whole database and every file of the installation are compared
+before and after, and the process may open no connection but the database's.
 """
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ ELSEWHERE = {"state_dir": "not-there/state", "log_dir": "not-there/log"}
 
 @pytest.fixture
 def service(bench):
-    """The sample service with an old row in every other table, on the real clock, with a relay nobody may reach."""
+    """The sample service with an old row in every other table, on the real clock, with a relay
+    nobody may reach."""
     bench.now = clock.now()
     fill(bench.db, str(bench.spool_dir), bench.now)
     for table in tables():
@@ -53,8 +54,8 @@ def files(folder: Path) -> dict:
         if path.is_dir():
             found[path.relative_to(folder)] = (None, state.st_mode, None)
         elif not path.name.endswith("-shm"):
-            found[path.relative_to(folder)] = (hashlib.sha256(path.read_bytes()).hexdigest(), state.st_mode,
-                                               state.st_mtime_ns)
+            found[path.relative_to(folder)] = (hashlib.sha256(path.read_bytes()).hexdigest(),
+                                               state.st_mode, state.st_mtime_ns)
     return found
 
 
@@ -67,10 +68,11 @@ def run(service, report: Path, *words: str) -> tuple[str, list]:
     allowed = getattr(target, "socket", None) or (
         f"{target.host}:{target.port}" if hasattr(target, "host") else "")
     done = subprocess.run(
-        [sys.executable, WATCHED, *words, "--config", str(service.folder / "config.ini")], text=True, timeout=60,
+        [sys.executable, WATCHED, *words, "--config", str(service.folder / "config.ini")],
+        text=True, timeout=60,
         capture_output=True, cwd=report.parent,
-        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "JOBS_WATCHED": str(report),
-             "JOBS_WATCHED_ALLOWED": allowed})
+        env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1",
+             "JOBS_WATCHED": str(report), "JOBS_WATCHED_ALLOWED": allowed})
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout, json.loads(report.read_text())
 
@@ -133,7 +135,8 @@ WRITES = {
     "delete": lambda db: db.execute("DELETE FROM {users}"),
     "upsert": lambda db: db.upsert("job_state", {"job": "x"}, {"paused_at": None}),
     "create": lambda db: db.execute("CREATE TABLE more (id INTEGER)"),
-    "transaction": lambda db: databases.transact(db, lambda: db.insert("users", email="a@b.example")),
+    "transaction": lambda db: databases.transact(db, lambda: db.insert("users",
+                                                                       email="a@b.example")),
     "batch": lambda db: db.batch(lambda: db.execute("DELETE FROM {failed_emails}")),
 }
 
@@ -175,8 +178,9 @@ def a_run_in_progress(service, lock: str, name: str):
     core = service._config.section("core")
     held = locks.lock_for(name, core, lambda: connect(service.url), 300)
     held.acquire("process 1 since now")
-    history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None, "started_at": service.now},
-                  installation="another", lock_name=held.name, trigger="manual", lease_until=service.ahead(minutes=5))
+    history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None,
+                               "started_at": service.now}, installation="another",
+                  lock_name=held.name, trigger="manual", lease_until=service.ahead(minutes=5))
     try:
         yield
     finally:
@@ -187,7 +191,8 @@ def a_run_in_progress(service, lock: str, name: str):
 @pytest.mark.parametrize("name", JOBS)
 def test_it_takes_no_lock(service, name, lock):                                         # R11
     if lock != "file" and service.url.startswith("sqlite:"):
-        lock = "file"                   # SQLite has no other: the same once more, with a writer beside it
+        # SQLite has no other: the same once more, with a writer beside it
+        lock = "file"
         writer = service.db.transaction()
     else:
         writer = contextlib.nullcontext()
@@ -216,15 +221,19 @@ def test_a_sample_shows_declared_columns_with_addresses_masked(service):
 def test_a_sample_never_shows_a_secret_even_if_a_job_declares_it(service):
     def job(ctx):
         ctx.show("step for jane@home.example", [{
-            "id": 1, "token_hash": "c0ffee", "body_text": "Dear Jane", "payload": "{}", "secret": "whsec_1",
-            "url": "https://user:pass@hook.example/in?key=sesame#frag", "last_error": "550 <jane@home.example> is full",
+            "id": 1, "token_hash": "c0ffee", "body_text": "Dear Jane", "payload": "{}",
+            "secret": "whsec_1",
+            "url": "https://user:pass@hook.example/in?key=sesame#frag",
+            "last_error": "550 <jane@home.example> is full",
             "undeclared": "x"}], "because of jane@home.example")
         return {}
     columns = ("id", "token_hash", "body_text", "payload", "secret", "url", "last_error")
-    job = declare(schedule="@daily", idempotency="shows", sample=columns)(job)._replace(name="purge_everything")
+    job = declare(schedule="@daily", idempotency="shows",
+                  sample=columns)(job)._replace(name="purge_everything")
     service.attempt(job, dry_run=True)
     shown = json.dumps(service.samples)
-    for hidden in ("c0ffee", "Dear Jane", "{}", "whsec_1", "sesame", "frag", "pass@", "jane@", "undeclared"):
+    for hidden in ("c0ffee", "Dear Jane", "{}", "whsec_1", "sesame", "frag", "pass@", "jane@",
+                   "undeclared"):
         assert hidden not in shown
     assert service.samples[0]["rows"][0]["url"] == "https://hook.example/in?..."
     assert service.samples[0]["rows"][0]["last_error"] == "550 <j***@home.example> is full"

@@ -1,4 +1,5 @@
-"""Files of ours are made under names that nobody can guess, and never through a link that somebody has planted."""
+"""Files of ours are made under names that nobody can guess, and never through a link that somebody
+has planted."""
 from __future__ import annotations
 
 import os
@@ -31,26 +32,31 @@ def victim(tmp_path):
     assert path.stat().st_nlink == 1
 
 
-def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_path, victim):      # R71
+# R71
+def test_a_file_is_replaced_as_a_whole_and_a_planted_draft_is_not_followed(tmp_path, victim):
     page = tmp_path / "page.html"
     for number in range(os.getpid() - 3, os.getpid() + 3):
         (tmp_path / f"page.html.{number}.part").symlink_to(victim)
     (tmp_path / "page.html.part").symlink_to(victim)
     folders.write(str(page), "new", 0o644)
     assert (page.read_text(), page.stat().st_mode & 0o777) == ("new", 0o644)
-    assert len(list(tmp_path.glob("page.html.*"))) == 7                       # no draft of ours is left
+    # no draft of ours is left
+    assert len(list(tmp_path.glob("page.html.*"))) == 7
 
 
-def test_a_link_at_the_name_itself_is_replaced_and_not_followed(tmp_path, victim):                 # R71
+# R71
+def test_a_link_at_the_name_itself_is_replaced_and_not_followed(tmp_path, victim):
     (tmp_path / "page").symlink_to(victim)
     folders.write(str(tmp_path / "page"), "new")
     assert not (tmp_path / "page").is_symlink()
 
 
-def test_a_draft_has_another_name_each_time_and_is_new(tmp_path, monkeypatch):                     # R71
+# R71
+def test_a_draft_has_another_name_each_time_and_is_new(tmp_path, monkeypatch):
     seen = []
     real = os.open
-    monkeypatch.setattr(os, "open", lambda path, flags, *how: seen.append((path, flags)) or real(path, flags, *how))
+    monkeypatch.setattr(os, "open", lambda path, flags, *how: seen.append((path, flags))
+                        or real(path, flags, *how))
     for _ in range(3):
         folders.write(str(tmp_path / "page"), "new")
     assert len({path for path, _ in seen}) == 3
@@ -64,10 +70,12 @@ def test_a_failed_write_leaves_no_draft(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["page"]
 
 
-def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys):                  # R71
+# R71
+def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys):
     (tmp_path / "dig.log").symlink_to(victim)
     log = Log(str(tmp_path), "dig", size=1000, files=2)
-    log.event("sent")                       # a full one is rotated, which renames the link; so it is not full
+    # a full one is rotated, which renames the link; so it is not full
+    log.event("sent")
     assert "is a link" in capsys.readouterr().err
     lock = locks.FileLock(str(tmp_path), "dig")
     os.makedirs(os.path.dirname(lock.path), exist_ok=True)
@@ -77,7 +85,8 @@ def test_logs_and_locks_are_not_written_through_a_link(tmp_path, victim, capsys)
             use()
 
 
-def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):                   # R71
+# R71
+def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
     from jobs_lib.features.accounts import ledger
     victim = tmp_path / "victim"
     victim.write_text(VICTIM)
@@ -90,17 +99,19 @@ def test_the_record_of_deletions_is_not_written_through_a_link(bench, tmp_path):
     assert victim.read_text() == VICTIM
 
 
-def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):                                 # R71
+# R71
+def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):
     output = tmp_path / "jobs.pyz"
     (tmp_path / "jobs.pyz.part").symlink_to(victim)
-    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=ROOT, check=True,
-                   capture_output=True)
+    subprocess.run([sys.executable, "jobs.py", "bundle", "--output", str(output)], cwd=ROOT,
+                   check=True, capture_output=True)
     assert output.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
 @pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
-def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):                          # R71
+# R71
+def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):
     service = Service(tmp_path, pool.sqlite(tmp_path))
     os.chown(tmp_path / "state", 65534, -1)
     process = service.start(*words)
@@ -156,17 +167,21 @@ def folder_draft(path: Path, *names: str, age: float = OLD) -> Path:
 
 
 def test_drafts_that_killed_processes_left_are_removed_and_nothing_else(tmp_path):       # R2
-    gone = [draft(tmp_path / f"secret.{LONG_MARK}.part"), draft(tmp_path / f"dig#1.json.{LONG_MARK}.part"),
-            folder_draft(tmp_path / f"locks.{MARK}.part"), folder_draft(tmp_path / f"a.{MARK}.part", ".htaccess"),
+    gone = [draft(tmp_path / f"secret.{LONG_MARK}.part"),
+            draft(tmp_path / f"dig#1.json.{LONG_MARK}.part"),
+            folder_draft(tmp_path / f"locks.{MARK}.part"), folder_draft(tmp_path / f"a.{MARK}.part",
+                                                                        ".htaccess"),
             folder_draft(tmp_path / f"b.{MARK}.part", ".htaccess", f".htaccess.{LONG_MARK}.part")]
     link = tmp_path / f"link.{LONG_MARK}.part"
     link.symlink_to(draft(tmp_path / "target"))
     os.utime(link, (1, 1), follow_symlinks=False)
-    kept = [draft(tmp_path / f"young.{LONG_MARK}.part", age=OLD - 120), draft(tmp_path / "movie.part"),
-            draft(tmp_path / f".{LONG_MARK}.part"), draft(tmp_path / "x.0123456789abcdeF.part"),
-            draft(tmp_path / f"secret.{LONG_MARK}"), folder_draft(tmp_path / f"full.{MARK}.part", ".htaccess", "mine"),
-            link, tmp_path / "target"]
-    assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(path.name for path in gone)
+    kept = [draft(tmp_path / f"young.{LONG_MARK}.part", age=OLD - 120),
+            draft(tmp_path / "movie.part"), draft(tmp_path / f".{LONG_MARK}.part"),
+            draft(tmp_path / "x.0123456789abcdeF.part"), draft(tmp_path / f"secret.{LONG_MARK}"),
+            folder_draft(tmp_path / f"full.{MARK}.part", ".htaccess", "mine"), link, tmp_path
+            / "target"]
+    assert sorted(folders.sweep_drafts(str(tmp_path), time.time())) == sorted(path.name
+                                                                              for path in gone)
     assert sorted(tmp_path.iterdir()) == sorted(kept)
     assert (tmp_path / f"full.{MARK}.part" / ".htaccess").exists()
 
@@ -181,19 +196,20 @@ def test_a_folder_that_is_not_there_has_no_drafts(tmp_path):
     assert folders.sweep_drafts(str(tmp_path / "none"), time.time()) == []
 
 
-def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path, bench):          # R63: it was OSError with a line of code
+# R63: it was OSError with a line of code
+def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path, bench):
     def limited() -> None:                      # as a full disk does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     code = ("import signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
             "from jobs_lib import folders; folders.secret_key(sys.argv[1], '')")
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True,
-                          preexec_fn=limited)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT,
+                          capture_output=True, text=True, preexec_fn=limited)
     assert done.stderr.splitlines()[-1].endswith(
-        f"NoAccess: the installation's key cannot be kept: {tmp_path}/secret: File too large: put that right, or set "
-        "[core] secret_key")
+        f"NoAccess: the installation's key cannot be kept: {tmp_path}/secret: File too large: put "
+        "that right, or set [core] secret_key")
     assert not (tmp_path / "secret").exists()
     (bench.folder / "state/secret").mkdir(parents=True)
     bench.table("users", [{"id": 1, "status": "deleted", "deleted_at": bench.ago(hours=1)}])
     assert bench.fails("delete_accounts") == (
-        f"the installation's key cannot be kept: {bench.folder}/state/secret: Is a directory: put that right, or set "
-        "[core] secret_key")
+        f"the installation's key cannot be kept: {bench.folder}/state/secret: Is a directory: put "
+        "that right, or set [core] secret_key")

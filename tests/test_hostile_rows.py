@@ -1,8 +1,10 @@
-"""One bad row is one bad row: whatever a writer left in a column, each job ends well and serves everybody else.
+"""One bad row is one bad row: whatever a writer left in a column, each job ends well and serves
+everybody else.
 
-Every column of every table that the app or another writer fills is fed with values that do not belong there, one bad
-row each, older than what its neighbours wait for. What a column is comes from the schema, so a new one is tested by
-itself. Then every job is shown what it would do, runs, and runs again a day later.
+Every column of every table that the app or another writer fills is fed with values that do not
+belong there, one bad row each, older than what its neighbours wait for. What a column is comes from
+the schema, so a new one is tested by itself. Then every job is shown what it would do, runs, and
+runs again a day later.
 """
 from __future__ import annotations
 
@@ -18,82 +20,99 @@ from jobs_lib.database.schema.tables import table
 from jobs_lib.errors import DatabaseError
 from tests.support import databases
 
-WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")     # by the app, the mail hook, an operator
-JOBS = sorted(catalogue.names(), key=lambda name: name != "rollup_usage")   # thresholds are judged by its days
+# by the app, the mail hook, an operator
+WRITTEN = (*app_tables.TABLES, "notifications", "notification_optouts")
+# thresholds are judged by its days
+JOBS = sorted(catalogue.names(), key=lambda name: name != "rollup_usage")
 ANN, BEN, CAT, MALLORY = 7, 8, 9, 50        # Ben has just deleted his account, Cat did 8 days ago
 MANY = range(100, 500)                      # other users, so that a few odd references are few
 
-Octets = namedtuple("Octets", "stored")      # text of these octets, whatever encoding the column has
-UNDECODABLE = (Octets(b"caf\xe9 \xff"), Octets(b"half \xed\xa0\xbd"))       # the second, half an emoji, MariaDB keeps
+# text of these octets, whatever encoding the column has
+Octets = namedtuple("Octets", "stored")
+# the second, half an emoji, MariaDB keeps
+UNDECODABLE = (Octets(b"caf\xe9 \xff"), Octets(b"half \xed\xa0\xbd"))
 NUMBERS = ("", "abc", "1e5", -1, 0, 0.4, 2**31 - 1, 2**31, 2**63 - 1, -2**63)
 TIMES = ("0000-00-00 00:00:00", "0001-01-01 00:00:00", "1969-12-31 23:59:59", "9999-12-31 23:59:59",
          "2026-02-30 10:00:00", "2026-11-24", "2026-11-23T10:00:00Z", "soon",
          "2026-02-31", "2026-00-10 10:00:00", "2026-11-00", "0001-00-00", "1000-00-00")
-TEXTS = (*UNDECODABLE, "\x00\x1b[31m\x07\u202e", "x" * 10_000, "a\r\nBcc: b@example.org", "[1, {}]", "{\"a\": 1",
-         "{\"a\": \"\\ud83d\"}")
+TEXTS = (*UNDECODABLE, "\x00\x1b[31m\x07\u202e", "x" * 10_000, "a\r\nBcc: b@example.org", "[1, {}]",
+         "{\"a\": 1", "{\"a\": \"\\ud83d\"}")
 HOSTILE = (None, b"", b"\x00\xff\xfe'", *NUMBERS, *TIMES, *TEXTS)
 
 
 def due(bench, owner: int) -> dict:
-    """{table: rows of this owner that a job has something to do with}. The bad ones are made of them, too."""
+    """{table: rows of this owner that a job has something to do with}. The bad ones are made of
+    them, too."""
     ago, ahead = bench.ago, bench.ahead
     n = owner * 10
     return {
-        "users": [{"id": owner, "email": f"user{owner}@example.org", "bandwidth_limit_bytes": 100, "email_limit": 1,
-                   "log_retention_days": 30, "created_at": ago(days=500)}],
-        "aliases": [{"id": n, "user_id": owner, "address": f"old{owner}@alias.example", "expires_at": ago(days=1)},
-                    {"id": n + 1, "user_id": owner, "address": f"end{owner}@alias.example",
-                     "expires_at": ahead(days=1)}],
-        "destinations": [{"id": n, "user_id": owner, "email": f"new{owner}@home.example", "created_at": ago(days=5)},
-                         {"id": n + 1, "user_id": owner, "email": f"go{owner}@home.example",
-                          "created_at": ago(days=29)},
+        "users": [{"id": owner, "email": f"user{owner}@example.org", "bandwidth_limit_bytes": 100,
+                   "email_limit": 1, "log_retention_days": 30, "created_at": ago(days=500)}],
+        "aliases": [{"id": n, "user_id": owner, "address": f"old{owner}@alias.example",
+                     "expires_at": ago(days=1)}, {"id": n + 1, "user_id": owner,
+                                                  "address": f"end{owner}@alias.example",
+                                                  "expires_at": ahead(days=1)}],
+        "destinations": [{"id": n, "user_id": owner, "email": f"new{owner}@home.example",
+                          "created_at": ago(days=5)}, {"id": n + 1, "user_id": owner,
+                                                       "email": f"go{owner}@home.example",
+                                                       "created_at": ago(days=29)},
                          {"id": n + 2, "user_id": owner, "email": f"gone{owner}@home.example",
-                          "created_at": ago(days=40), "reminded_at": ago(days=9), "removal_notified_at": ago(days=9)}],
+                          "created_at": ago(days=40), "reminded_at": ago(days=9),
+                          "removal_notified_at": ago(days=9)}],
         "alias_destinations": [{"alias_id": n, "destination_id": n}],
         "destination_verifications": [{"id": n, "destination_id": n, "expires_at": ago(days=1)}],
-        "domains": [{"id": n, "user_id": owner, "name": f"club{owner}.example", "ownership_token": "t",
-                     "created_at": ago(hours=5)}],
-        "message_logs": [{"id": n, "user_id": owner, "alias_id": n, "direction": "forward", "status": "delivered",
-                          "bytes_used": 1000, "created_at": ago(minutes=5)},
-                         {"id": n + 1, "user_id": owner, "alias_id": n, "direction": "forward", "status": "delivered",
-                          "bytes_used": 1000, "created_at": ago(days=100)}],
-        "header_snapshots": [{"id": n, "message_log_id": n + 1, "user_id": owner, "ciphertext": b"x",
-                              "created_at": ago(days=100)}],
+        "domains": [{"id": n, "user_id": owner, "name": f"club{owner}.example",
+                     "ownership_token": "t", "created_at": ago(hours=5)}],
+        "message_logs": [{"id": n, "user_id": owner, "alias_id": n, "direction": "forward",
+                          "status": "delivered", "bytes_used": 1000, "created_at": ago(minutes=5)},
+                         {"id": n + 1, "user_id": owner, "alias_id": n, "direction": "forward",
+                          "status": "delivered", "bytes_used": 1000, "created_at": ago(days=100)}],
+        "header_snapshots": [{"id": n, "message_log_id": n + 1, "user_id": owner,
+                              "ciphertext": b"x", "created_at": ago(days=100)}],
         "failed_emails": [
-            {"id": n, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
-             "envelope_to": f"new{owner}@home.example", "raw_path": f"due{owner}.eml", "created_at": ago(hours=3)},
-            {"id": n + 1, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
-             "envelope_to": f"new{owner}@home.example", "raw_path": f"lost{owner}.eml", "status": "failed",
-             "last_code": 550, "last_error": "5.1.1 no such user", "created_at": ago(days=4),
+            {"id": n, "user_id": owner, "alias_id": n, "destination_id": n,
+             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
+             "raw_path": f"due{owner}.eml", "created_at": ago(hours=3)},
+            {"id": n + 1, "user_id": owner, "alias_id": n, "destination_id": n,
+             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
+             "raw_path": f"lost{owner}.eml", "status": "failed", "last_code": 550,
+             "last_error": "5.1.1 no such user", "created_at": ago(days=4),
              "finished_at": ago(hours=1)},
-            {"id": n + 2, "user_id": owner, "alias_id": n, "destination_id": n, "envelope_from": "ann@example.net",
-             "envelope_to": f"new{owner}@home.example", "raw_path": f"sent{owner}.eml", "status": "sent",
-             "created_at": ago(days=30), "finished_at": ago(days=20), "told_at": ago(days=20)}],
+            {"id": n + 2, "user_id": owner, "alias_id": n, "destination_id": n,
+             "envelope_from": "ann@example.net", "envelope_to": f"new{owner}@home.example",
+             "raw_path": f"sent{owner}.eml", "status": "sent", "created_at": ago(days=30),
+             "finished_at": ago(days=20), "told_at": ago(days=20)}],
         "overflow_hold": [
             {"id": n, "user_id": owner, "alias_id": n, "raw_path": f"held{owner}.eml",
              "held_at": ago(days=29, hours=1)},
-            {"id": n + 1, "user_id": owner, "alias_id": n, "raw_path": f"over{owner}.eml", "held_at": ago(days=40),
-             "warned_at": ago(days=9)}],
-        "spam_quarantine": [{"id": n, "user_id": owner, "alias_id": n, "raw_path": f"spam{owner}.eml",
-                             "quarantined_at": ago(days=31)}],
-        "audit_logs": [{"id": n, "user_id": owner, "event": "signed.in", "created_at": ago(days=400)}],
+            {"id": n + 1, "user_id": owner, "alias_id": n, "raw_path": f"over{owner}.eml",
+             "held_at": ago(days=40), "warned_at": ago(days=9)}],
+        "spam_quarantine": [{"id": n, "user_id": owner, "alias_id": n,
+                             "raw_path": f"spam{owner}.eml", "quarantined_at": ago(days=31)}],
+        "audit_logs": [{"id": n, "user_id": owner, "event": "signed.in",
+                        "created_at": ago(days=400)}],
         "magic_links": [{"id": n, "user_id": owner, "expires_at": ago(hours=1)},
-                        {"id": n + 1, "user_id": owner, "expires_at": ahead(days=1), "used_at": ago(days=2)}],
-        "sessions": [{"id": n, "user_id": owner, "created_at": ago(days=9), "last_seen_at": ago(days=9),
-                      "expires_at": ago(hours=1)}],
+                        {"id": n + 1, "user_id": owner, "expires_at": ahead(days=1),
+                         "used_at": ago(days=2)}],
+        "sessions": [{"id": n, "user_id": owner, "created_at": ago(days=9),
+                      "last_seen_at": ago(days=9), "expires_at": ago(hours=1)}],
         "webhooks": [{"id": n, "user_id": owner, "url": f"https://hook{owner}.example/in",
                       "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}],
         "webhook_deliveries": [
-            {"id": n, "webhook_id": n, "user_id": owner, "event_id": f"event{n}", "event_type": "test",
-             "payload": "{}", "attempts": 1, "last_attempt_at": ago(hours=2), "created_at": ago(hours=2)},
-            {"id": n + 1, "webhook_id": n, "user_id": owner, "event_id": f"event{n + 1}", "event_type": "test",
-             "payload": "{}", "status": "delivered", "created_at": ago(days=40), "finished_at": ago(days=40)}],
+            {"id": n, "webhook_id": n, "user_id": owner, "event_id": f"event{n}",
+             "event_type": "test", "payload": "{}", "attempts": 1, "last_attempt_at": ago(hours=2),
+             "created_at": ago(hours=2)},
+            {"id": n + 1, "webhook_id": n, "user_id": owner, "event_id": f"event{n + 1}",
+             "event_type": "test", "payload": "{}", "status": "delivered",
+             "created_at": ago(days=40), "finished_at": ago(days=40)}],
         "export_requests": [{"id": n, "user_id": owner, "requested_at": ago(hours=1)}],
         "notifications": [
-            {"id": n, "user_id": owner, "kind": "export_failed", "to_email": f"user{owner}@example.org",
-             "subject": "Hello", "body_text": "hello", "created_at": ago(hours=1)},
-            {"id": n + 1, "user_id": owner, "kind": "export_failed", "to_email": f"user{owner}@example.org",
-             "subject": "Hello", "status": "sent", "created_at": ago(days=100), "finished_at": ago(days=100)}],
+            {"id": n, "user_id": owner, "kind": "export_failed",
+             "to_email": f"user{owner}@example.org", "subject": "Hello", "body_text": "hello",
+             "created_at": ago(hours=1)},
+            {"id": n + 1, "user_id": owner, "kind": "export_failed",
+             "to_email": f"user{owner}@example.org", "subject": "Hello", "status": "sent",
+             "created_at": ago(days=100), "finished_at": ago(days=100)}],
         "notification_optouts": [{"user_id": owner, "kind": "domain_verified"}],
     }
 
@@ -105,7 +124,8 @@ def healthy(bench) -> None:
     bench.table("users", [{"id": BEN, "status": "deleted", "deleted_at": bench.ago(hours=1)},
                           {"id": CAT, "status": "deleted", "deleted_at": bench.ago(days=8)},
                           *({"id": number} for number in MANY)])
-    bench.table("sessions", [{"user_id": owner, "expires_at": bench.ahead(days=1)} for owner in (BEN, CAT)])
+    bench.table("sessions", [{"user_id": owner, "expires_at": bench.ahead(days=1)}
+                             for owner in (BEN, CAT)])
     for name in ("due", "lost", "held", "over", "spam"):
         bench.spool(f"{name}{ANN}.eml")
     bench.dns[(f"club{ANN}.example", "TXT")] = ["porter-verify=t"]
@@ -117,28 +137,37 @@ def served(bench, job: str) -> None:
     n, db = ANN * 10, bench.db
 
     def left(name: str, *ids) -> None:
-        assert [row["id"] for row in db.query(f"SELECT id FROM {{{name}}} WHERE id IN (:ids)", ids=list(ids))] == []
+        assert [row["id"] for row in db.query(f"SELECT id FROM {{{name}}} WHERE id IN (:ids)",
+                                              ids=list(ids))] == []
 
     def state(name: str, wanted: str) -> None:
         assert db.value(f"SELECT status FROM {{{name}}} WHERE id = {n}") == wanted
 
     def told(kind: str) -> None:
-        assert db.value("SELECT COUNT(*) FROM {notifications} WHERE user_id = :ann AND kind = :kind", ann=ANN,
-                        kind=kind) == 1, kind
+        assert db.value("SELECT COUNT(*) FROM {notifications} WHERE user_id = :ann "
+                        "AND kind = :kind", ann=ANN, kind=kind) == 1, kind
 
-    gone = {"archive_audit_logs": ("audit_logs", n), "purge_failed_emails": ("failed_emails", n + 2),
-            "purge_header_snapshots": ("header_snapshots", n), "purge_magic_links": ("magic_links", n, n + 1),
-            "purge_message_logs": ("message_logs", n + 1), "purge_notifications": ("notifications", n + 1),
+    gone = {"archive_audit_logs": ("audit_logs", n), "purge_failed_emails": ("failed_emails",
+                                                                             n + 2),
+            "purge_header_snapshots": ("header_snapshots", n), "purge_magic_links": ("magic_links",
+                                                                                     n, n + 1),
+            "purge_message_logs": ("message_logs", n + 1), "purge_notifications": ("notifications",
+                                                                                   n + 1),
             "purge_sessions": ("sessions", n), "purge_spam_quarantine": ("spam_quarantine", n),
-            "purge_webhook_deliveries": ("webhook_deliveries", n + 1), "delete_accounts": ("users", CAT),
+            "purge_webhook_deliveries": ("webhook_deliveries", n + 1), "delete_accounts": ("users",
+                                                                                           CAT),
             "expire_overflow_hold": ("overflow_hold", n + 1),
             "expire_destination_verifications": ("destinations", n + 2)}
-    states = {"check_domains": ("domains", "verified"), "export_accounts": ("export_requests", "ready"),
-              "retry_forwards": ("failed_emails", "sent"), "retry_webhooks": ("webhook_deliveries", "delivered"),
+    states = {"check_domains": ("domains", "verified"), "export_accounts": ("export_requests",
+                                                                            "ready"),
+              "retry_forwards": ("failed_emails", "sent"), "retry_webhooks": ("webhook_deliveries",
+                                                                              "delivered"),
               "send_notifications": ("notifications", "sent")}
-    notices = {"expire_aliases": ("alias_expired", "alias_expiring"), "expire_overflow_hold": ("overflow_warning",),
+    notices = {"expire_aliases": ("alias_expired", "alias_expiring"),
+               "expire_overflow_hold": ("overflow_warning",),
                "expire_destination_verifications": ("destination_reminder", "destination_removal"),
-               "retry_forwards": ("forward_failed",), "check_usage_thresholds": ("usage_threshold",)}
+               "retry_forwards": ("forward_failed",),
+               "check_usage_thresholds": ("usage_threshold",)}
     if job in gone:
         left(*gone[job])
     if job in states:
@@ -148,10 +177,11 @@ def served(bench, job: str) -> None:
     if job == "expire_aliases":
         assert db.value(f"SELECT active FROM {{aliases}} WHERE id = {n}") == 0
     if job == "delete_accounts":
-        assert db.value("SELECT COUNT(*) FROM {sessions} WHERE user_id IN (:ids)", ids=[BEN, CAT]) == 0
+        assert db.value("SELECT COUNT(*) FROM {sessions} WHERE user_id IN (:ids)",
+                        ids=[BEN, CAT]) == 0
     if job == "rollup_usage":
-        assert db.value("SELECT bytes_used FROM {usage_daily} WHERE user_id = :ann AND day = :day", ann=ANN,
-                        day=bench.now.date()) == 1000
+        assert db.value("SELECT bytes_used FROM {usage_daily} WHERE user_id = :ann AND day = :day",
+                        ann=ANN, day=bench.now.date()) == 1000
 
 
 def hostile(bench, name: str, columns) -> int:
@@ -166,17 +196,19 @@ def hostile(bench, name: str, columns) -> int:
             for value in HOSTILE:
                 owner = number + 1
                 if "user_id" in known:
-                    writer.insert("users", **{**due(bench, owner)["users"][0], "bandwidth_limit_bytes": None,
-                                              "email_limit": None})
+                    writer.insert("users", **{**due(bench, owner)["users"][0],
+                                              "bandwidth_limit_bytes": None, "email_limit": None})
                 else:
                     _give_use(bench, writer, name, owner)
                 for row in due(bench, MALLORY)[name]:
                     number += 1
                     own = {"id": number, "user_id": owner, "token_hash": f"{number:064x}",
                            "dedupe_key": f"bad-{number}",
-                           "raw_path": f"bad-{number}.eml", "address": f"bad-{number}@alias.example",
+                           "raw_path": f"bad-{number}.eml",
+                           "address": f"bad-{number}@alias.example",
                            "name": f"bad-{number}.example", "event_id": f"bad-{number}"}
-                    row = {**bench._filling(name), **row, **{key: own[key] for key in own if key in known}}
+                    row = {**bench._filling(name), **row,
+                           **{key: own[key] for key in own if key in known}}
                     taken += _insert(writer, name, {**row, column.name: value}, column.name)
     writer.close()
     return taken
@@ -196,13 +228,15 @@ def _insert(writer, name: str, row: dict, column: str) -> bool:
         marks[column] = (f"CAST(:{column} AS TEXT)" if writer.dialect.name == "sqlite"
                          else f"CONVERT(:{column} USING utf8mb4)")
     with suppress(DatabaseError):
-        writer.execute(f"INSERT INTO {{{name}}} ({', '.join(row)}) VALUES ({', '.join(marks.values())})", **row)
+        writer.execute(f"INSERT INTO {{{name}}} ({', '.join(row)}) "
+                       f"VALUES ({', '.join(marks.values())})", **row)
         return True
     return False
 
 
 def fed(name: str) -> list:
-    """The columns of a table that are tried: all but the number that the database gives by itself."""
+    """The columns of a table that are tried: all but the number that the database gives by
+    itself."""
     return [column for column in table(name).columns if column.type != "id"]
 
 
@@ -213,8 +247,8 @@ def all_run(bench, serves: bool) -> list:
         for dry_run in (True, False):
             result = bench.attempt(job, dry_run=dry_run)
             if result["status"] != "ok" or result["error"] or result["counts"].get("defects"):
-                wrong.append(f"{job}{' --dry-run' * dry_run}: {result['status']}, {result['stop_reason']},"
-                             f" {result['error']}, {result['counts']}")
+                wrong.append(f"{job}{' --dry-run' * dry_run}: {result['status']}, "
+                             f"{result['stop_reason']}, {result['error']}, {result['counts']}")
         if serves:
             try:
                 served(bench, job)
@@ -225,9 +259,10 @@ def all_run(bench, serves: bool) -> list:
 
 def configured(bench) -> None:
     """Everything on, and no limit that would make a neighbour wait."""
-    bench.config(mail={"per_minute": "off", "per_hour": "off", "per_day": "off", "domain": "alias.example"},
-                 dns={"mx_hosts": "mx.alias.example"}, core={"app_url": "https://app.example"},
-                 archive={"store": "archive"}, export={"dir": "exports"})
+    bench.config(mail={"per_minute": "off", "per_hour": "off", "per_day": "off",
+                       "domain": "alias.example"}, dns={"mx_hosts": "mx.alias.example"},
+                 core={"app_url": "https://app.example"}, archive={"store": "archive"},
+                 export={"dir": "exports"})
     (bench.folder / "archive").mkdir()
 
 

@@ -1,7 +1,9 @@
-"""Whatever rows, servers, triggers and our own defects hold, no address and no secret is in what the program writes.
+"""Whatever rows, servers, triggers and our own defects hold, no address and no secret is in what
+the program writes.
 
-One installation in which everything is marked: each address begins with `marked.`, each secret with `secret-of-`. All
-jobs and commands run as real processes, then all that they wrote is searched for the marks.
+One installation in which everything is marked: each address begins with `marked.`, each secret with
+`secret-of-`. All jobs and commands run as real processes, then all that they wrote is searched for
+the marks.
 """
 from __future__ import annotations
 
@@ -24,16 +26,20 @@ from tests.support.service import ROOT, Service
 from tests.test_hostile_rows import due
 
 OWNER = 7
-SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "links", "ping", "job", "alert", "link")}
+SECRETS = {name: f"secret-of-{name}-" + "x" * 24 for name in ("mail", "srs", "links", "ping", "job",
+                                                              "alert", "link")}
 HOOK_SECRET = "whsec_c2VjcmV0LW9mLWhvb2stbWFya2VkLW1hcmtlZA=="
-MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|" + "|".join(map(re.escape, (PASSWORD, ENCODED))))
+MARK = re.compile(r"marked\.|secret-of-|whsec_c2Vj|"
+                  + "|".join(map(re.escape, (PASSWORD, ENCODED))))
 TEXT = "<marked.someone@mark.example> %s " + f"{SECRETS['mail']} {SECRETS['srs']} {SECRETS['links']} {HOOK_SECRET}"
 LINK = f"https://us:{SECRETS['link']}@mark.example/?token={SECRETS['link']}"
-BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"), ("list", "jobs_lib.catalogue:load_all"),
-        ("run-due", "jobs_lib.runner.runner:run"), ("check_jobs", "jobs_lib.monitoring.publish:files"),
-        ("doctor", "jobs_lib.doctor.mail:resolve"), ("status", "jobs_lib.monitoring.health:collect"))
-COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",), ("report",),
-            ("run-due",), ("config", "show"))
+BUGS = (("retry_webhooks", "jobs_lib.features.webhooks.run:send_due"),
+        ("list", "jobs_lib.catalogue:load_all"), ("run-due", "jobs_lib.runner.runner:run"),
+        ("check_jobs", "jobs_lib.monitoring.publish:files"),
+        ("doctor", "jobs_lib.doctor.mail:resolve"),
+        ("status", "jobs_lib.monitoring.health:collect"))
+COMMANDS = (("status",), ("list",), ("history",), ("history", "-v"), ("doctor",), ("metrics",),
+            ("report",), ("run-due",), ("config", "show"))
 
 # What may hold addresses, and why.
 OWN_COLUMNS = {
@@ -104,11 +110,13 @@ def service(bench, relay, web, name_server):
                         "mx_hosts": "mx.alias.example"},
                    webhooks={"allow_networks": "127.0.0.0/8", "timeout": "2s"},
                    archive={"store": "archive"}, export={"dir": "exports"},
-                   alerts={"email": "marked.operator@mark.example", "after_failures": 1, "timeout": "2s",
-                           "webhook": f"{at}/alert/{SECRETS['alert']}", "ping_url": f"{at}/ping/{SECRETS['ping']}"},
+                   alerts={"email": "marked.operator@mark.example", "after_failures": 1,
+                           "timeout": "2s", "webhook": f"{at}/alert/{SECRETS['alert']}",
+                           "ping_url": f"{at}/ping/{SECRETS['ping']}"},
                    status={"page": "status.html", "metrics": "metrics.prom"})
-    (made.folder / ".env").write_text("".join(f"JOBS_{job.upper()}_PING_URL={at}/ping/{SECRETS['job']}\n"
-                                              for job in catalogue.names()))
+    (made.folder
+     / ".env").write_text("".join(f"JOBS_{job.upper()}_PING_URL={at}/ping/{SECRETS['job']}\n"
+                                  for job in catalogue.names()))
     with trigger(made.db):
         yield made
     made.db.close()
@@ -119,8 +127,8 @@ def marked(table: str, row: dict, at: str) -> dict:
     texts = {"email": "marked.user@mark.example", "to_email": "marked.to@mark.example",
              "envelope_from": "marked.sender@mark.example", "envelope_to": "marked.to@mark.example",
              "address": f"marked.{row.get('id')}@alias.example", "last_error": TEXT % "row",
-             "url": f"{at}/in?token={SECRETS['link']}", "secret": HOOK_SECRET, "payload": f'"{TEXT % "payload"}"',
-             "event": "signed.in"}
+             "url": f"{at}/in?token={SECRETS['link']}", "secret": HOOK_SECRET,
+             "payload": f'"{TEXT % "payload"}"', "event": "signed.in"}
     row = {name: texts.get(name, value) for name, value in row.items()}
     if str(row.get("raw_path", "")).startswith(("lost", "sent")):
         row["raw_path"] = f"marked.{row['raw_path']}@mark.example"
@@ -130,7 +138,8 @@ def marked(table: str, row: dict, at: str) -> dict:
 @contextlib.contextmanager
 def trigger(db):
     """An app's trigger that lets no session be deleted, and quotes what it should not."""
-    words = f"<marked.trigger@mark.example> {SECRETS['mail']} {PASSWORD}"         # MariaDB takes 128 characters
+    # MariaDB takes 128 characters
+    words = f"<marked.trigger@mark.example> {SECRETS['mail']} {PASSWORD}"
     refuse = (f"BEGIN SELECT RAISE(ABORT, '{words}'); END" if db.dialect.name == "sqlite" else
               f"FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '{words}'")
     db.execute(f"CREATE TRIGGER refuse BEFORE DELETE ON sessions {refuse}")
@@ -148,8 +157,8 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
         launcher, more = "jobs.py", {}
         if bug:
             launcher, more = "tests/support/launch.py", {
-                "FRAME_JOBS": "own", "FRAME_BUG": f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} {ENCODED} "
-                                                  f"{SECRETS['ping']} {SECRETS['job']} {SECRETS['alert']}"}
+                "FRAME_JOBS": "own", "FRAME_BUG": f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} "
+                f"{ENCODED} {SECRETS['ping']} {SECRETS['job']} {SECRETS['alert']}"}
         process = service.start(*words, launcher=str(ROOT / launcher), **more)
         out, err = process.communicate(timeout=120)
         said[" ".join(("bug" if bug else "", *words))] = out + err
@@ -157,7 +166,8 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
     for job in jobs:
         run(job, "--dry-run", "--json")
         run(job)
-    service.db.execute("UPDATE {job_state} SET due_after = :long_ago", long_ago="2020-01-01 00:00:00")
+    service.db.execute("UPDATE {job_state} SET due_after = :long_ago",
+                       long_ago="2020-01-01 00:00:00")
     for words, bug in BUGS:
         run(words, bug=bug)
     run("check_jobs", "--json")
@@ -167,14 +177,19 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
             run(*words, "--json")
 
     assert any("unexpected error" in text for name, text in said.items() if name.startswith("bug"))
-    alerts = [content for content in relay.contents if b"To: marked.operator@mark.example" in content]
-    posted = {path: [heard for heard in web.requests if f" /{path}" in heard.line] for path in ("ping", "alert", "in")}
+    alerts = [content for content in relay.contents
+              if b"To: marked.operator@mark.example" in content]
+    posted = {path: [heard for heard in web.requests if f" /{path}" in heard.line]
+              for path in ("ping", "alert", "in")}
     assert alerts
     assert all(posted.values())
     assert service.db.value("SELECT checked_at FROM {domains}")
     sinks = {f"output of {name}": text for name, text in said.items()}
-    sinks["output of  config show"] = without_own(sinks["output of  config show"])      # what the operator has set
-    sinks |= {f"alert mail {at}": without_own(content.decode()) for at, content in enumerate(alerts)}      # and to him
+    # what the operator has set
+    sinks["output of  config show"] = without_own(sinks["output of  config show"])
+    # and to him
+    sinks |= {f"alert mail {at}": without_own(content.decode()) for at,
+              content in enumerate(alerts)}
     sinks |= {f"{path} {at}": heard.body.decode() for path in ("ping", "alert")
               for at, heard in enumerate(posted[path])}
     sinks |= written(service) | stored(service.db)
@@ -182,7 +197,8 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
              if (at := MARK.search(text))}
     assert not leaks, "\n\n".join(f"{name}: {text}" for name, text in leaks.items())
     for job in ("purge_sessions", "retry_webhooks"):         # the trigger and the bugs were met
-        assert any(row["error"] for row in service.db.query("SELECT error FROM {job_runs} WHERE job = :job", job=job))
+        assert any(row["error"] for row in service.db.query("SELECT error FROM {job_runs} "
+                                                            "WHERE job = :job", job=job))
 
 
 def without_own(text: str) -> str:
@@ -197,7 +213,8 @@ def written(service) -> dict[str, str]:
         name = str(path.relative_to(service.folder))
         if path.is_file() and not name.startswith(OWN_FILES):
             found[f"file {name}"] = name + path.read_text(errors="replace")
-    assert {"file log/purge_sessions.log", "file log/jobs.log", "file status.html", "file metrics.prom"} <= set(found)
+    assert {"file log/purge_sessions.log", "file log/jobs.log", "file status.html",
+            "file metrics.prom"} <= set(found)
     return found
 
 

@@ -1,6 +1,8 @@
-"""A day of whoever runs it: uploaded by FTP, started by cron, told of trouble once, and told when it is over.
+"""A day of whoever runs it: uploaded by FTP, started by cron, told of trouble once, and told when
+it is over.
 
-All is real but the clock: what a quarter of an hour would do, moving all stored times back by it does too.
+All is real but the clock: what a quarter of an hour would do, moving all stored times back by it
+does too.
 """
 from __future__ import annotations
 
@@ -51,9 +53,10 @@ class Host:
 
     def __init__(self, home: Path, outside: Web, relay: int) -> None:
         self.home, self.folder, self.outside, self._told = home, home / "jobs", outside, 0
-        subprocess.run([sys.executable, ROOT / "jobs.py", "bundle", "--output", self.folder], check=True,
-                       stdout=subprocess.DEVNULL)
-        for path in self.folder.rglob("*"):                         # FTP in text mode, without modes
+        subprocess.run([sys.executable, ROOT / "jobs.py", "bundle", "--output", self.folder],
+                       check=True, stdout=subprocess.DEVNULL)
+        for path in self.folder.rglob("*"):
+            # FTP in text mode, without modes
             if path.is_file():
                 path.chmod(0o644)
                 if path.suffix in (".py", ".txt", ".html", ".css"):
@@ -64,12 +67,14 @@ class Host:
         (self.folder / "config.ini").chmod(0o600)
 
     def cron(self, *lines: str) -> str:
-        """What cron would mail: one line of a crontab, in cron's own poor environment, without any package."""
-        words = " && ".join(f"{sys.executable} -S -s {self.folder}/jobs.py {line}" for line in lines)
-        return subprocess.run(["/bin/sh", "-c", words], cwd=self.home, stdin=subprocess.DEVNULL, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
-                              env={"HOME": str(self.home), "LOGNAME": "you", "SHELL": "/bin/sh",
-                                   "PATH": "/usr/bin:/bin"}).stdout
+        """What cron would mail: one line of a crontab, in cron's own poor environment, without any
+        package."""
+        words = " && ".join(f"{sys.executable} -S -s {self.folder}/jobs.py {line}"
+                            for line in lines)
+        return subprocess.run(["/bin/sh", "-c", words], cwd=self.home, stdin=subprocess.DEVNULL,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60, env={"HOME": str(self.home), "LOGNAME": "you",
+                                               "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}).stdout
 
     def wait(self, minutes: int) -> None:
         """So much time passes. A second more, so that no two runs come to have the same slot."""
@@ -77,8 +82,8 @@ class Host:
         with sqlite3.connect(self.folder / "var" / "jobs.db") as db:
             for table, in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 for column in [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]:
-                    db.execute(f'UPDATE "{table}" SET "{column}" = datetime("{column}", ?) WHERE "{column}" GLOB ?',
-                               (span, TIME))
+                    db.execute(f'UPDATE "{table}" SET "{column}" = datetime("{column}", ?) '
+                               f'WHERE "{column}" GLOB ?', (span, TIME))
             db.execute("UPDATE alerts SET alert_key = 'gap:' || datetime(substr(alert_key, 5), ?)"
                        " WHERE alert_key LIKE 'gap:%'", (span,))
         db.close()
@@ -94,7 +99,8 @@ class Host:
 
     def told(self) -> list[str]:
         """The titles of the alerts since the last look."""
-        alerts = [json.loads(each.body)["title"] for each in self.outside.requests if "/alert" in each.line]
+        alerts = [json.loads(each.body)["title"] for each in self.outside.requests
+                  if "/alert" in each.line]
         new, self._told = alerts[self._told:], len(alerts)
         return [title.partition(" since ")[0].partition(" from ")[0] for title in new]
 
@@ -106,9 +112,11 @@ class Host:
                  "alias_id": db.insert("aliases", user_id=user, address="box@alias.example", created_at=now),
                  "destination_id": db.insert("destinations", user_id=user, email="jo@home.example", created_at=now)}
         for at in range(number):
-            (self.folder / "var" / "spool" / f"m{at}").write_bytes(b"Subject: hello\r\n\r\nHello.\r\n")
-            db.insert("failed_emails", **owner, envelope_from="shop@shop.example", envelope_to="jo@home.example",
-                      raw_path=f"m{at}", created_at=now, next_attempt_at=now)
+            (self.folder / "var" / "spool"
+             / f"m{at}").write_bytes(b"Subject: hello\r\n\r\nHello.\r\n")
+            db.insert("failed_emails", **owner, envelope_from="shop@shop.example",
+                      envelope_to="jo@home.example", raw_path=f"m{at}", created_at=now,
+                      next_attempt_at=now)
         db.close()
 
 
@@ -149,8 +157,10 @@ def test_a_day_from_the_upload_to_a_cron_that_stops(tmp_path):          # R59 R6
             assert host.told() == ["[jobs] resolved: outgoing mail has been paused"]
 
             pings = host.pings()
-            host.wait(70)                                               # cron stops for over an hour
-            assert host.pings() == pings                                # which is all that the service outside sees
+            # cron stops for over an hour
+            host.wait(70)
+            # which is all that the service outside sees
+            assert host.pings() == pings
             seen = host.cron("status")
             assert "! no job has started since " in seen
             assert "late:" not in seen

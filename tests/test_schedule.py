@@ -1,4 +1,5 @@
-"""Cron expressions: what is read, what is refused, and which slot is next, also when the clock changes."""
+"""Cron expressions: what is read, what is refused, and which slot is next, also when the clock
+changes."""
 from __future__ import annotations
 
 import subprocess
@@ -40,10 +41,12 @@ def slots(expression: str, zone: str, start: str, end: str) -> list[str]:
 # What is read
 
 @pytest.mark.parametrize("expression, same", [
-    ("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"), ("@monthly", "0 0 1 * *"),
+    ("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"),
+    ("@monthly", "0 0 1 * *"),
     ("  */5  *\t* * * ", "*/5 * * * *"),
     ("0 0 * jan,Dec mon-FRI", "0 0 * 1,12 1-5"),
-    ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"), ("0 0 * * fri-sun", "0 0 * * 0,5,6"),
+    ("0 0 * * 7", "0 0 * * 0"), ("0 0 * * 5-7", "0 0 * * 0,5,6"),
+    ("0 0 * * fri-sun", "0 0 * * 0,5,6"),
     ("10-40/10,5 * * * *", "5,10,20,30,40 * * * *"),
 ])
 def test_different_spellings_are_the_same_schedule(expression, same):
@@ -104,10 +107,12 @@ def test_an_impossible_day_is_fine_beside_a_possible_weekday():
 # Slots in UTC
 
 @pytest.mark.parametrize("expression, now, before, after", [
-    ("*/5 * * * *", "2026-11-24 14:35:00", "2026-11-24 14:35", "2026-11-24 14:40"),    # not after itself
+    # not after itself
+    ("*/5 * * * *", "2026-11-24 14:35:00", "2026-11-24 14:35", "2026-11-24 14:40"),
     ("*/5 * * * *", "2026-11-24 14:34:59", "2026-11-24 14:30", "2026-11-24 14:35"),
     ("17 3 * * *", "2026-01-01 00:00:00", "2025-12-31 03:17", "2026-01-01 03:17"),
-    ("0 0 29 2 *", "2099-06-01 00:00:00", "2096-02-29 00:00", "2104-02-29 00:00"),      # 2100 is no leap year
+    # 2100 is no leap year
+    ("0 0 29 2 *", "2099-06-01 00:00:00", "2096-02-29 00:00", "2104-02-29 00:00"),
     ("0 0 31 * *", "2026-03-01 00:00:00", "2026-01-31 00:00", "2026-03-31 00:00"),
     ("59 23 31 12 *", "2026-12-31 23:59:59", "2026-12-31 23:59", "2027-12-31 23:59"),
     ("0 12 29 2 */7", "2026-01-01 00:00:00", "2004-02-29 12:00", "2032-02-29 12:00"),  # on a Sunday
@@ -128,7 +133,8 @@ def test_the_present_may_be_told_in_any_zone():
 
 def part(low: int, high: int) -> st.SearchStrategy[str]:
     number = st.integers(low, high)
-    pair = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)     # cronsim reads 1-1/2 as 1/2
+    # cronsim reads 1-1/2 as 1/2
+    pair = st.lists(number, min_size=2, max_size=2, unique=True).map(sorted)
     step = st.integers(1, high)
     return st.one_of(
         number.map(str),
@@ -141,7 +147,8 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
     return st.one_of(st.just("*"), st.lists(part(low, high), min_size=1, max_size=3).map(",".join))
 
 
-EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7)).map(" ".join)
+EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12),
+                        field(0, 7)).map(" ".join)
 MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))   # noqa: DTZ001
 
 
@@ -155,7 +162,8 @@ def test_both_directions_agree_with_cronsim(expression, moment):
         assert _never_comes(expression, moment)
         return
     assert cron.following(schedule, moment) == next(CronSim(expression, moment))
-    next_minute = moment.replace(second=0, microsecond=0) + MINUTE      # cronsim looks strictly before
+    # cronsim looks strictly before
+    next_minute = moment.replace(second=0, microsecond=0) + MINUTE
     assert cron.previous(schedule, moment) == next(CronSim(expression, next_minute, reverse=True))
 
 
@@ -169,14 +177,21 @@ def _never_comes(expression: str, moment: datetime) -> bool:
 
 # Clock changes                                                   # R8
 
-BERLIN_SPRING = ("Europe/Berlin", "2026-03-28T12:00Z", "2026-03-29T12:00Z")  # 02:00 -> 03:00 at 01:00 UTC
-BERLIN_AUTUMN = ("Europe/Berlin", "2026-10-24T12:00Z", "2026-10-25T12:00Z")  # 03:00 -> 02:00 at 01:00 UTC
-YORK_SPRING = ("America/New_York", "2026-03-08T00:00Z", "2026-03-08T23:00Z")  # 02:00 -> 03:00 at 07:00 UTC
-YORK_AUTUMN = ("America/New_York", "2026-11-01T00:00Z", "2026-11-01T23:00Z")  # 02:00 -> 01:00 at 06:00 UTC
-HOWE_SPRING = ("Australia/Lord_Howe", "2026-10-03T10:00Z", "2026-10-04T00:00Z")  # 02:00 -> 02:30 at 15:30 UTC
-HOWE_AUTUMN = ("Australia/Lord_Howe", "2026-04-04T10:00Z", "2026-04-05T00:00Z")  # 02:00 -> 01:30 at 15:00 UTC
+# 02:00 -> 03:00 at 01:00 UTC
+BERLIN_SPRING = ("Europe/Berlin", "2026-03-28T12:00Z", "2026-03-29T12:00Z")
+# 03:00 -> 02:00 at 01:00 UTC
+BERLIN_AUTUMN = ("Europe/Berlin", "2026-10-24T12:00Z", "2026-10-25T12:00Z")
+# 02:00 -> 03:00 at 07:00 UTC
+YORK_SPRING = ("America/New_York", "2026-03-08T00:00Z", "2026-03-08T23:00Z")
+# 02:00 -> 01:00 at 06:00 UTC
+YORK_AUTUMN = ("America/New_York", "2026-11-01T00:00Z", "2026-11-01T23:00Z")
+# 02:00 -> 02:30 at 15:30 UTC
+HOWE_SPRING = ("Australia/Lord_Howe", "2026-10-03T10:00Z", "2026-10-04T00:00Z")
+# 02:00 -> 01:30 at 15:00 UTC
+HOWE_AUTUMN = ("Australia/Lord_Howe", "2026-04-04T10:00Z", "2026-04-05T00:00Z")
 APIA = ("Pacific/Apia", "2011-12-29T00:00Z", "2011-12-31T12:00Z")  # 30 December left out
-BEIRUT_SPRING = ("Asia/Beirut", "2026-03-28T12:00Z", "2026-03-29T12:00Z")  # 00:00 -> 01:00 at 22:00 UTC
+# 00:00 -> 01:00 at 22:00 UTC
+BEIRUT_SPRING = ("Asia/Beirut", "2026-03-28T12:00Z", "2026-03-29T12:00Z")
 ST_JOHNS_AUTUMN = ("America/St_Johns", "2010-11-06T20:00Z", "2010-11-07T12:00Z")  # 00:01 -> 23:01
 
 
@@ -223,7 +238,8 @@ def is_due(schedule: cron.Schedule, local: datetime) -> bool:
                 and (day or weekday if schedule.either_day else day and weekday))
 
 
-def slots_by_definition(schedule: cron.Schedule, zone, start: datetime, minutes: int) -> list[datetime]:
+def slots_by_definition(schedule: cron.Schedule, zone, start: datetime,
+                        minutes: int) -> list[datetime]:
     """The rule of the module's docstring, minute by minute and local time by local time."""
     passing = [start + MINUTE * number for number in range(-2 * 1440, minutes + 1)]
     locals_ = [moment.astimezone(zone).replace(tzinfo=None) for moment in passing]
@@ -232,7 +248,8 @@ def slots_by_definition(schedule: cron.Schedule, zone, start: datetime, minutes:
         if schedule.every_hour:
             if is_due(schedule, local):
                 due.append(moment)
-        else:                               # `clock` is the next local time that has not been shown yet
+        else:
+            # `clock` is the next local time that has not been shown yet
             shown = []
             while clock <= local:
                 shown.append(clock)
@@ -247,7 +264,8 @@ CHANGES = [("Europe/Berlin", "2026-03-29 01:00"), ("Europe/Berlin", "2026-10-25 
            ("Australia/Lord_Howe", "2026-10-03 15:30"), ("Australia/Lord_Howe", "2026-04-04 15:00"),
            ("Pacific/Apia", "2011-12-30 10:00"), ("Asia/Beirut", "2026-03-28 22:00"),
            ("America/St_Johns", "2010-11-07 02:31"), ("Africa/Casablanca", "2026-02-15 02:00")]
-HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2", "1-3", "*/2", "22,23,0"]))
+HOURS = st.one_of(st.just("*"), st.sampled_from(["0", "1", "2", "3", "23", "0,2", "1-3", "*/2",
+                                                 "22,23,0"]))
 DAYS = st.sampled_from(["* * *", "*/2 * *", "* * sun", "1 * sun", "29 3 *"])
 
 
@@ -268,9 +286,11 @@ def test_clock_changes_follow_the_definition(minute, hour, days, change):
 
 
 @settings(max_examples=60, deadline=None)
-@given(EXPRESSIONS, MOMENTS, st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "Asia/Kolkata"]))
+@given(EXPRESSIONS, MOMENTS, st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe",
+                                              "Asia/Kolkata"]))
 def test_the_slot_after_the_slot_before_is_not_earlier(expression, moment, name):
-    """Between two neighbours there is nothing, however many years and clock changes lie between them."""
+    """Between two neighbours there is nothing, however many years and clock changes lie between
+    them."""
     try:
         schedule = cron.parse(expression)
     except cron.ScheduleError:
@@ -304,9 +324,11 @@ def test_a_machine_without_zone_data_is_told_how_to_get_it(monkeypatch):
 
 def test_utc_loads_nothing_that_an_idle_run_does_not_need():       # R10
     code = ("import sys; from jobs_lib import schedule; schedule.zone('UTC'); "
-            "schedule.previous(schedule.parse('*/5 * * * *'), schedule.datetime.now(schedule.UTC)); "
-            "print(*sorted(set(sys.modules) & {'zoneinfo', 're', 'typing', 'dataclasses', 'enum'}))")
-    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+            "schedule.previous(schedule.parse('*/5 * * * *'), "
+            "schedule.datetime.now(schedule.UTC)); print(*sorted(set(sys.modules) & {'zoneinfo', "
+            "'re', 'typing', 'dataclasses', 'enum'}))")
+    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
+                         check=True)
     assert run.stdout.split() == []
 
 

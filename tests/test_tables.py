@@ -1,4 +1,5 @@
-"""What each job says that it works on of the app's tables is what its statements name: no more, and no less.
+"""What each job says that it works on of the app's tables is what its statements name: no more, and
+no less.
 
 That it is no less is looked at in each run of all other tests, too (tests/support/bench.py).
 """
@@ -13,16 +14,19 @@ from jobs_lib.ports.http.message import ANSWERED, Response
 from tests.support import adopted
 from tests.test_hostile_rows import configured, due
 
-JOBS = [job for job in catalogue.load_all() if job.priority != LAST]        # that one leaves out what is not there
+# that one leaves out what is not there
+JOBS = [job for job in catalogue.load_all() if job.priority != LAST]
 OWNER, CLOSED, LEAVING = 9_000, 9_001, 9_002
 NOTICES = 60
 
 
 def filled(bench) -> None:
-    """A service in which each job has something to do, and each way that a row can go is gone by one of them."""
+    """A service in which each job has something to do, and each way that a row can go is gone by
+    one of them."""
     configured(bench)
     service.fill(bench.db, str(bench.spool_dir), bench.now)
-    for owner, deleted in ((OWNER, None), (CLOSED, bench.ago(hours=1)), (LEAVING, bench.ago(days=8))):
+    for owner, deleted in ((OWNER, None), (CLOSED, bench.ago(hours=1)),
+                           (LEAVING, bench.ago(days=8))):
         for name, rows in due(bench, owner).items():
             if name == "users" and deleted:
                 rows = [{**row, "status": "deleted", "deleted_at": deleted} for row in rows]
@@ -44,8 +48,10 @@ def test_each_job_needs_just_what_its_statements_name(bench):        # R14 R20
                 bench.run(job, dry_run=dry_run, **options)
                 named[job.name] |= adopted.named(bench.statements, bench.db.dialect)
         bench.now += timedelta(days=1)
-    unsaid = {job.name: names for job in JOBS if (names := sorted(named[job.name] - adopted.needed(job)))}
-    unused = {job.name: names for job in JOBS if (names := sorted(adopted.needed(job) - named[job.name]))}
+    unsaid = {job.name: names for job in JOBS
+              if (names := sorted(named[job.name] - adopted.needed(job)))}
+    unused = {job.name: names for job in JOBS
+              if (names := sorted(adopted.needed(job) - named[job.name]))}
     assert (unsaid, unused) == ({}, {})
 
 

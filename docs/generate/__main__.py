@@ -45,11 +45,13 @@ def files() -> dict[str, str]:
 
 def crontab_txt(jobs: list) -> str:
     """Both styles, as the defaults have it."""
-    entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled) for job in jobs]
+    entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled)
+               for job in jobs]
     core = SECTIONS["core"]
     one, each = (lines.body(style, PLACE, entries, zone=core["timezone"].default, same_clock=True,
                               budget=core["budget"].default) for style in lines.STYLES)
-    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + "\n".join(one), SECOND_HEAD + "\n".join(each), ""])
+    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + "\n".join(one), SECOND_HEAD
+                      + "\n".join(each), ""])
 
 
 def main(words: list[str]) -> int:

@@ -22,14 +22,18 @@ in [mail.md](mail.md#what-the-mail-hook-writes).
 - A job may be killed at any time; what each column means holds at every moment.
 """
 TYPES = (
-    ("id", "whole number, given by the database", "`INTEGER PRIMARY KEY`", "`BIGINT AUTO_INCREMENT`"),
+    ("id", "whole number, given by the database", "`INTEGER PRIMARY KEY`",
+     "`BIGINT AUTO_INCREMENT`"),
     ("ref", "the `id` of another row", "`BIGINT`", "`BIGINT`"),
     ("int, big, flag", "whole number; a flag is 0 or 1", "`INTEGER`, `BIGINT`, `TINYINT`",
      "`INT`, `BIGINT`, `TINYINT`"),
     ("real", "number with a fraction", "`DOUBLE`", "`DOUBLE`"),
-    ("word, hash", "ASCII, at most 64 characters, case counts", "`VARCHAR(64)`", "`VARCHAR(64)` `ascii_bin`"),
-    ("label", "ASCII, at most 190 characters, case counts", "`VARCHAR(190)`", "`VARCHAR(190)` `ascii_bin`"),
-    ("path", "ASCII, at most 500 characters, case counts", "`VARCHAR(500)`", "`VARCHAR(500)` `ascii_bin`"),
+    ("word, hash", "ASCII, at most 64 characters, case counts", "`VARCHAR(64)`",
+     "`VARCHAR(64)` `ascii_bin`"),
+    ("label", "ASCII, at most 190 characters, case counts", "`VARCHAR(190)`",
+     "`VARCHAR(190)` `ascii_bin`"),
+    ("path", "ASCII, at most 500 characters, case counts", "`VARCHAR(500)`",
+     "`VARCHAR(500)` `ascii_bin`"),
     ("address", "an e-mail address or a domain, in lower case", "`VARCHAR(254)`", "`VARCHAR(254)`"),
     ("name, line", "text of at most 255 or 2,000 characters", "`VARCHAR`", "`VARCHAR`"),
     ("text, json", "text of any length; JSON is written as text", "`TEXT`", "`MEDIUMTEXT`"),
@@ -38,12 +42,14 @@ TYPES = (
     ("now", "a time; left out, it is the present second in UTC", "`DATETIME`",
      "`DATETIME`; before MySQL 8.0.13 the writer must give it"),
 )
-# What the jobs of this version read or write. tests/house/test_docs.py compares it with their statements.
+# What the jobs of this version read or write. tests/house/test_docs.py compares it with their
+# statements.
 GROUPS = (
     ("Written by the web app and the mail hook", "app",
      "The jobs work on these."),
     ("Written by the jobs", "bundle",
-     "The app may read them all. It may add rows to `notifications` and `notification_optouts`, and to no other."),
+     ("The app may read them all. It may add rows to `notifications` and `notification_optouts`, "
+     "and to no other.")),
 )
 ABOUT_THE_VIEW = """\
 Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
@@ -84,15 +90,16 @@ def data_model_page() -> str:
 
 
 def _table(table) -> list[str]:
-    lines = [f"### {table.name}", "", table.about, "", "| column | kind | default | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{column.name}` | {column.type} | {_default(column)} | {_meaning(table, column)} |"
-              for column in table.columns]
+    lines = [f"### {table.name}", "", table.about, "", "| column | kind | default | meaning |",
+             "|---|---|---|---|"]
+    lines += [f"| `{column.name}` | {column.type} | {_default(column)} | {_meaning(table, column)} "
+              "|" for column in table.columns]
     if table.key != ("id",):
         lines += ["", f"Primary key: {_names(table.key)}."]
     if table.indexes:
         lines += ["", "| index | on | what it is for |", "|---|---|---|"]
-        lines += [f"| `{index.name}`{', unique' if index.unique else ''} | {_names(index.columns)} |"
-                  f" {_cell(index.purpose)} |" for index in table.indexes]
+        lines += [f"| `{index.name}`{', unique' if index.unique else ''} | {_names(index.columns)} "
+                  f"| {_cell(index.purpose)} |" for index in table.indexes]
     return lines
 
 
@@ -109,7 +116,8 @@ def _default(column) -> str:
 def _meaning(table, column) -> str:
     about = column.about
     if column.name in SAME_IN_ALL:
-        about = {"claim_token": "which claim holds the row", "claim_run": "the `run_id` of the run that holds it",
+        about = {"claim_token": "which claim holds the row", "claim_run": "the `run_id` of the run "
+                 "that holds it",
                  "lease_until": "until when, should that run's host be gone"}[column.name]
     targets = [f"refers to [`{found.target}`](#{found.target})" for found in REFERENCES
                if (found.table, found.column) == (table.name, column.name)]

@@ -143,14 +143,18 @@ def configuration_page(jobs: list) -> str:
     for name, known in settings.SECTIONS.items():
         lines += ["", f"## [{name}]", "", settings.MEANINGS[name], "", *_table(known)]
     lines += ["", *TABLES_TEXT.rstrip("\n").split("\n"), "", "## Each job's own section", "",
-              "Named like the job. All have these; what else each has stands in [jobs.md](jobs.md).", "",
-              *_table({name: option._replace(default="the job's own, see jobs.md" if option.default is None else "")
-                       for name, option in settings.JOB_OPTIONS.items()}, code=False), ""]
-    lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in options)}"
-              for job in jobs if (options := _parted(job)[0])]
+              ("Named like the job. All have these; what else each has stands in "
+              "[jobs.md](jobs.md)."), "",
+              *_table({name: option._replace(default="the job's own, see jobs.md"
+                                             if option.default is None else "") for name,
+                       option in settings.JOB_OPTIONS.items()}, code=False), ""]
+    lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): "
+              f"{', '.join(f'`{name}`' for name in options)}" for job in jobs
+              if (options := _parted(job)[0])]
     lines += ["", "## Arguments of one run", "", *ARGUMENTS_TEXT.rstrip("\n").split("\n"), ""]
-    lines += [f"- [`{job.name}`](jobs.md#{job.name}): {', '.join(f'`{name}`' for name in arguments)}"
-              for job in jobs if (arguments := _parted(job)[1])]
+    lines += [f"- [`{job.name}`](jobs.md#{job.name}): "
+              f"{', '.join(f'`{name}`' for name in arguments)}" for job in jobs
+              if (arguments := _parted(job)[1])]
     return "\n".join(lines) + "\n"
 
 
@@ -163,14 +167,16 @@ def _parted(job) -> tuple[dict, dict]:
 def _overview(jobs: list) -> list[str]:
     rows = ["| job | what | when | priority |", "|---|---|---|---|"]
     for job in sorted(jobs, key=lambda job: (PRIORITIES.index(job.priority), job.name)):
-        rows.append(f"| [`{job.name}`](#{job.name}) | {_cell(job.summary)} | {_when(job)} | {job.priority} |")
+        rows.append(f"| [`{job.name}`](#{job.name}) | {_cell(job.summary)} | {_when(job)} | "
+                    f"{job.priority} |")
     return rows
 
 
 def _job(job) -> list[str]:
     lines = [f"## {job.name}", "", *_doc(job.doc), "",
-             f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most {job.budget} a run.",
-             *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH, "", "  ")]
+             (f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most "
+             f"{job.budget} a run."), *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH,
+                                              "", "  ")]
     if job.sections:
         links = ", ".join(f"[`[{name}]`](configuration.md#{name})" for name in job.sections)
         lines.append(f"- Reads {links} too.")
@@ -190,7 +196,8 @@ def _doc(doc: str) -> list[str]:
     for block in doc.strip().split("\n\n"):
         indented = any(line.startswith(" ") for line in block.split("\n"))
         lines += [*([""] if lines else []),
-                  *((f"    {line}" for line in block.split("\n")) if indented else wrapped(block, WIDTH))]
+                  *((f"    {line}" for line in block.split("\n")) if indented
+                    else wrapped(block, WIDTH))]
     return lines
 
 

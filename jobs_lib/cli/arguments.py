@@ -1,4 +1,5 @@
-"""The command line: argparse for each command, help worth reading, `did you mean` for a wrong word."""
+"""The command line: argparse for each command, help worth reading, `did you mean` for a wrong
+word."""
 from __future__ import annotations
 
 import argparse
@@ -42,7 +43,8 @@ class Parser(argparse.ArgumentParser):
     color: bool
 
     def parse_args(self, args=None, namespace=None):
-        """Refuse the first word that nothing takes, empty ones too, which argparse's own message does not show."""
+        """Refuse the first word that nothing takes, empty ones too, which argparse's own message
+        does not show."""
         found, extra = self.parse_known_args(args, namespace)
         if extra:
             word = extra[0].partition("=")[0] if extra[0].startswith("-") else extra[0]
@@ -60,8 +62,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         """Raise instead of printing the usage and leaving."""
         name = self.prog.partition(" ")[2]
-        if message.endswith(": expected one argument"):       # also said of `--budget -4m`, which has one
-            message = message.replace("expected one argument", "expected a value after it, and none that begins with -")
+        if message.endswith(": expected one argument"):
+            # also said of `--budget -4m`, which has one
+            message = message.replace("expected one argument",
+                                      "expected a value after it, and none that begins with -")
         raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
 
 
@@ -78,8 +82,8 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         return OK
     name, rest = words[0], words[1:]
     if not all(word.strip() for word in words):
-        raise UsageError("an argument is empty, as a shell makes it of a variable that is not set: leave it out, or "
-                         "give it a value")
+        raise UsageError("an argument is empty, as a shell makes it of a variable that is not set: "
+                         "leave it out, or give it a value")
     if name.startswith("-"):
         raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
     if name in commands.names():
@@ -92,7 +96,8 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         raise UsageError(f"there is no job or command {name!r}{near} (`jobs.py --help` shows them)")
     job = catalogue.load(name)
     from jobs_lib.launch import by_hand
-    asked = "-h" in rest or "--help" in rest             # a run need not fold texts that nobody reads
+    # a run need not fold texts that nobody reads
+    asked = "-h" in rest or "--help" in rest
     parser = _parser(name, _about(job), _options(job)) if asked else _parser(name, "")
     by_hand.arguments(parser)
     return by_hand.run(job, parser.parse_args(rest), make_session, config_path)
@@ -128,12 +133,15 @@ def _options(job) -> str:
     if not job.options:
         return ""
     lines: list = []
-    for title, chosen in ((f"options of the job, in [{job.name}] of config.ini or by --set OPTION=VALUE:", False),
+    for title, chosen in (((f"options of the job, in [{job.name}] of config.ini or by --set "
+                           "OPTION=VALUE:"), False),
                           ("arguments of one run, by --set NAME=VALUE only:", True)):
-        if found := {name: option for name, option in job.options.items() if option.argument is chosen}:
+        if found := {name: option for name, option in job.options.items()
+                     if option.argument is chosen}:
             lines += [*([""] if lines else []), *paragraphs(title, _width())]
         for name, option in found.items():
-            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(), "      ")]
+            lines += [f"  {name} = {option.default}", *paragraphs(option.meaning, _width(),
+                                                                  "      ")]
     shared = ", ".join(f"[{name}]" for name in job.sections)
     lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
                               + (f" This one reads {shared} too." if shared else "")
@@ -146,16 +154,18 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
         return argparse.RawDescriptionHelpFormatter(prog, max_help_position=24, width=_width())
 
     epilog = "\n\n".join(part for part in (more, _place(name)) if part)
-    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())), epilog=epilog or None,
-                    allow_abbrev=False, formatter_class=formatter)
-    parser.color = False                # Python 3.14 colours its help by itself; the console lets only our colours pass
+    parser = Parser(prog=f"jobs.py {name}", description="\n".join(paragraphs(about, _width())),
+                    epilog=epilog or None, allow_abbrev=False, formatter_class=formatter)
+    # Python 3.14 colours its help by itself; the console lets only our colours pass
+    parser.color = False
     return parser
 
 
 def _place(name: str) -> str:
     """Where config.ini is, for all that read it."""
     return "" if name == "demo" else "\n".join(paragraphs(
-        "--config FILE, anywhere in the line, takes another config.ini than the one beside jobs.py.", _width()))
+        "--config FILE, anywhere in the line, takes another config.ini than the one beside "
+        "jobs.py.", _width()))
 
 
 def _width() -> int:

@@ -26,7 +26,8 @@ LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 
 
 def main(argv: list[str]) -> int:
-    """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on stderr."""
+    """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on
+    stderr."""
     code = _main(argv)
     return code if _flushed(sys.stdout) else code or FAILED
 
@@ -75,13 +76,16 @@ def _main(argv: list[str]) -> int:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Python has other words for it where a module cannot be loaded, and where it meets that in its own code."""
+    """Python has other words for it where a module cannot be loaded, and where it meets that in its
+    own code."""
     return isinstance(error, SystemError) or (isinstance(error, ImportError) and any(
-        words in str(error) for words in ("failed to map segment", "annot allocate memory", "cannot create shared")))
+        words in str(error) for words in ("failed to map segment", "annot allocate memory",
+                                          "cannot create shared")))
 
 
 def _unexpected(error: Exception, config_path: str | None) -> str:
-    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`, if that is possible."""
+    """What to say of an exception that nothing expects. Its traceback goes to `jobs.log`, if that
+    is possible."""
     words, place = type(error).__name__, ""
     try:
         from jobs_lib import defects
@@ -101,20 +105,23 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
 
 
 def _flushed(stream, silent: bool = False) -> bool:
-    """Whether all that was printed is written: else it is said here, not by the interpreter's end (exit code 120)."""
+    """Whether all that was printed is written: else it is said here, not by the interpreter's end
+    (exit code 120)."""
     try:
         if stream is not None:
             stream.flush()
         return True
     except (OSError, ValueError) as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())      # the rest has to go somewhere
+        # the rest has to go somewhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         if stream is sys.stdout and not silent and not isinstance(error, BrokenPipeError):
             _say(f"jobs.py: {Output.NAME}: {getattr(error, 'strerror', None) or error}", FAILED)
         return False
 
 
 def _say(words: str, code: int) -> int:
-    words = " ".join(word if len(word) <= LONGEST_WORD else f"{word[:SHOWN]}..." for word in words.split(" "))
+    words = " ".join(word if len(word) <= LONGEST_WORD else f"{word[:SHOWN]}..."
+                     for word in words.split(" "))
     try:
         print(folded(words, sys.stderr), file=sys.stderr, flush=True)
     except OSError:                          # nobody will ever read it
@@ -138,7 +145,8 @@ def take_config(argv: list[str]) -> tuple[list[str], str | None]:
 
 
 def _tick(config_path: str | None) -> int:
-    """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost nothing."""
+    """`run-due` as cron says it, past argparse: most ticks find nothing to do and should cost
+    nothing."""
     from jobs_lib.commands import run_due
 
     session = Session(config_path)
@@ -151,7 +159,8 @@ def _scheduled(name: str, config_path: str | None) -> int:
     from types import SimpleNamespace
 
     from jobs_lib.launch import by_hand
-    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), Session, config_path)
+    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), Session,
+                       config_path)
 
 
 def _listed(error: ConfigError) -> str:

@@ -1,7 +1,9 @@
-"""What is uploaded: the files of this installation and the packages that it may need, the same bytes each time.
+"""What is uploaded: the files of this installation and the packages that it may need, the same
+bytes each time.
 
-A bundle is a dictionary {name: bytes}. It is written as a folder, as a zip, or as one file that Python starts.
-Names are sorted, times are those of no clock, and modes are given, so two bundles of the same files do not differ.
+A bundle is a dictionary {name: bytes}. It is written as a folder, as a zip, or as one file that
+Python starts. Names are sorted, times are those of no clock, and modes are given, so two bundles of
+the same files do not differ.
 """
 from __future__ import annotations
 
@@ -14,16 +16,19 @@ from io import BytesIO
 from jobs_lib.errors import JobsError
 
 PACKAGES = ("PyMySQL", "python-dotenv", "dnspython")
-NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt", "requirements.txt")
+NEEDED = ("jobs.py", "jobs_lib", ".htaccess", "config.ini.example", ".env.example", "crontab.txt",
+          "requirements.txt")
 WELCOME = ("README.md", "LICENSE", "CHANGELOG.md", "install.sh", "requirements-bundle.txt", "docs")
 PROGRAMS = ("jobs.py", "install.sh")
-SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess", "LICENSE")
+SUFFIXES = (".py", ".txt", ".html", ".css", ".md", ".png", ".sh", ".example", ".htaccess",
+            "LICENSE")
 PACKED = "jobs.pyz"
 EPOCH = (1980, 1, 1, 0, 0, 0)           # the earliest that a zip can say
 
 
 def installation(home: str) -> dict[str, bytes]:
-    """The files of the program itself, never a configuration nor anything under `var`. JobsError if one is missing."""
+    """The files of the program itself, never a configuration nor anything under `var`. JobsError if
+    one is missing."""
     files: dict = {}
     for name in (*NEEDED, *WELCOME):
         path = os.path.join(home, name)
@@ -50,13 +55,15 @@ def _below(folder: str, name: str) -> dict[str, bytes]:
 def packages(folder: str | None) -> tuple[dict[str, bytes], list]:
     """({name below vendor/: bytes}, [(package, version, the Pythons it is for)]).
 
-    From a folder that pip has filled, or from where this Python finds them. JobsError names those that are missing.
+    From a folder that pip has filled, or from where this Python finds them. JobsError names those
+    that are missing.
     """
     files: dict = {}
     found: list = []
     missing: list[str] = []
     for name in PACKAGES:
-        distribution = next(iter(metadata.distributions(name=name, path=[folder] if folder else sys.path)), None)
+        distribution = next(iter(metadata.distributions(name=name, path=[folder] if folder
+                                                        else sys.path)), None)
         if distribution is None:
             missing.append(name)
             continue
@@ -65,13 +72,15 @@ def packages(folder: str | None) -> tuple[dict[str, bytes], list]:
             if _belongs(file.parts):
                 files["vendor/" + "/".join(file.parts)] = _read(str(distribution.locate_file(file)))
     if missing:
-        raise JobsError(f"{', '.join(missing)}: not found {'in ' + folder if folder else 'by this Python'}. "
-                        "`./install.sh bundle` gets the packages first")
+        raise JobsError(f"{', '.join(missing)}: not found "
+                        f"{'in ' + folder if folder else 'by this Python'}. `./install.sh bundle` "
+                        "gets the packages first")
     return files, found
 
 
 def _belongs(parts: tuple) -> bool:
-    """Code and what a licence asks for: not programs, compiled code, nor what says where pip has put it."""
+    """Code and what a licence asks for: not programs, compiled code, nor what says where pip has
+    put it."""
     top, last = parts[0], parts[-1]
     if top == ".." or "__pycache__" in parts:
         return False
@@ -86,9 +95,12 @@ def _read(path: str) -> bytes:
 
 
 def packed(files: dict[str, bytes]) -> bytes:
-    """jobs.pyz: program and packages as one file. Not compressed, since each start would have to undo it."""
-    inside = {name: data for name, data in files.items() if name.startswith(("jobs_lib/", "vendor/"))}
-    return b"#!/usr/bin/env python3\n" + _zip({"__main__.py": files["jobs.py"], **inside}, zipfile.ZIP_STORED)
+    """jobs.pyz: program and packages as one file. Not compressed, since each start would have to
+    undo it."""
+    inside = {name: data for name, data in files.items()
+              if name.startswith(("jobs_lib/", "vendor/"))}
+    return b"#!/usr/bin/env python3\n" + _zip({"__main__.py": files["jobs.py"], **inside},
+                                              zipfile.ZIP_STORED)
 
 
 def zipped(files: dict[str, bytes], top: str) -> bytes:

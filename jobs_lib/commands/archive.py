@@ -19,27 +19,30 @@ from jobs_lib.text import one_of, positive
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
-HEAD = {"created_at": "created_at", "id": "id", "severity": "severity", "event": "event", "user_id": "user",
-        "actor": "actor", "ip": "ip", "details": "details"}
-NO_KEY = ("; who wrote it cannot be told here, since the key of the installation is not on this host ([core] "
-          "secret_key, or the file `secret` in state_dir)")
-UNSEALED = ("not sealed by this installation's key: the rows are what the manifest says, but anybody could have "
-            "written both")
-FOREIGN = ("not sealed by this installation's key: another installation wrote it, the key has changed since, or it is "
-           "forged")
+HEAD = {"created_at": "created_at", "id": "id", "severity": "severity", "event": "event",
+        "user_id": "user", "actor": "actor", "ip": "ip", "details": "details"}
+NO_KEY = ("; who wrote it cannot be told here, since the key of the installation is not on this "
+          "host ([core] secret_key, or the file `secret` in state_dir)")
+UNSEALED = ("not sealed by this installation's key: the rows are what the manifest says, but "
+            "anybody could have written both")
+FOREIGN = ("not sealed by this installation's key: another installation wrote it, the key has "
+           "changed since, or it is forged")
 FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
 def arguments(parser) -> None:
     """ACTION, FILE..., what to choose, and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
-    parser.add_argument("files", metavar="FILE", nargs="*", default=[], help="an archive, or its manifest")
+    parser.add_argument("files", metavar="FILE", nargs="*", default=[], help="an archive, or its "
+                        "manifest")
     parser.add_argument("--user", type=positive, metavar="ID", help="show: only rows of this user")
-    parser.add_argument("--event", metavar="NAME", help="show: only this event; `login*`: all that begin so")
-    parser.add_argument("--since", type=_time, metavar="TIME", help="show: from this time on (2025-01-31, or with "
-                                                                    "10:30 behind it, in quotes)")
+    parser.add_argument("--event", metavar="NAME", help="show: only this event; `login*`: all that "
+                        "begin so")
+    parser.add_argument("--since", type=_time, metavar="TIME", help="show: from this time on "
+                        "(2025-01-31, or with 10:30 behind it, in quotes)")
     parser.add_argument("--until", type=_time, metavar="TIME", help="show: before this time")
-    parser.add_argument("--json", action="store_true", help="verify: print one JSON document; show: one object a line")
+    parser.add_argument("--json", action="store_true", help="verify: print one JSON document; "
+                        "show: one object a line")
 
 
 def _time(word: str) -> str:
@@ -52,7 +55,8 @@ def _time(word: str) -> str:
             return f"{datetime.strptime(word.replace('T', ' '), pattern):%Y-%m-%d %H:%M:%S}"    # noqa: DTZ007  UTC
         except ValueError:
             continue
-    raise ArgumentTypeError(f"expected a time such as 2025-01-31 or '2025-01-31 10:30', not {word[:40]!r}")
+    raise ArgumentTypeError("expected a time such as 2025-01-31 or '2025-01-31 10:30', not "
+                            f"{word[:40]!r}")
 
 
 def run(args, make_session, config_path) -> int:
@@ -83,7 +87,8 @@ def seal_key(state_dir: str, configured: str) -> bytes | None:
 
 
 def verify_files(paths: list[str], key: bytes | None):
-    """What is found of each local archive: {"location", "ok", "sealed", "problem", and its facts}."""
+    """What is found of each local archive: {"location", "ok", "sealed", "problem", and its
+    facts}."""
     for path in paths:
         yield _judged(path, lambda path=path: _manifest_of(path), key)
 
@@ -115,7 +120,8 @@ def verify_store(session, key: bytes | None):
                     " WHERE status IN ('verified', 'purged') ORDER BY id")
     if not rows:
         return
-    store = open_store(section)             # nothing is made: who only looks must not turn a typing error into a folder
+    # nothing is made: who only looks must not turn a typing error into a folder
+    store = open_store(section)
     try:
         for row in rows:
             yield _judged(row["location"], lambda row=row: _manifest_in(store, row), key)
@@ -155,9 +161,10 @@ def tell(console, found, as_json: bool) -> int:
         if as_json:
             told.append(one)
         elif one["ok"]:
-            console.tell(f"{'OK' if one['sealed'] else 'WHOLE'}: {one['location']}: {one['row_count']:,} "
-                         f"row{'s' * (one['row_count'] != 1)}, {one['first_time']} to {one['last_time']}"
-                         f"{'' if one['sealed'] else NO_KEY}")
+            console.tell(f"{'OK' if one['sealed'] else 'WHOLE'}: {one['location']}: "
+                         f"{one['row_count']:,} row{'s' * (one['row_count'] != 1)}, "
+                         f"{one['first_time']} to "
+                         f"{one['last_time']}{'' if one['sealed'] else NO_KEY}")
         else:
             console.fail(f"{one['location']}: {one['problem']}")
     if as_json:
@@ -185,8 +192,9 @@ def show(console, args) -> int:
             console.fail(f"{path}: {error}")
             code = FAILED
     if not number and code == OK and not args.json:
-        console.tell("There is no row like that." if any(getattr(args, name) is not None for name in FILTERS)
-                     else "There is no row.")
+        console.tell("There is no row like that." if any(getattr(args, name) is not None
+                                                         for name in FILTERS) else "There is no "
+                     "row.")
     return code
 
 

@@ -1,8 +1,9 @@
-"""Make what is uploaded to a host: this program with its packages inside, as a zip, a folder or one file.
+"""Make what is uploaded to a host: this program with its packages inside, as a zip, a folder or one
+file.
 
-The end of --output says which: NAME.zip holds a folder with everything, NAME.pyz is the program as one file, and any
-other name is a folder to upload as it is. Nothing of this installation's own goes in: no config.ini, no .env, no data.
-The same files make the same bundle, byte for byte.
+The end of --output says which: NAME.zip holds a folder with everything, NAME.pyz is the program as
+one file, and any other name is a folder to upload as it is. Nothing of this installation's own goes
+in: no config.ini, no .env, no data. The same files make the same bundle, byte for byte.
 """
 from __future__ import annotations
 
@@ -21,10 +22,10 @@ TOP = "jobs"
 
 def arguments(parser) -> None:
     """--output and --packages."""
-    parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a folder "
-                                                         f"(default: dist/jobs-{__version__}.zip)")
-    parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that pip has filled, and "
-                                                          "not from where this Python finds them")
+    parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a "
+                        f"folder (default: dist/jobs-{__version__}.zip)")
+    parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that "
+                        "pip has filled, and not from where this Python finds them")
 
 
 def run(args, make_session, config_path) -> int:
@@ -40,7 +41,9 @@ def run(args, make_session, config_path) -> int:
         digest = _write(output, _packing.packed(files))
     else:
         files[_packing.PACKED] = _packing.packed(files)
-        digest = _write(output, _packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output, files)
+        digest = _write(output,
+                        _packing.zipped(files, TOP)) if output.endswith(".zip") else _fill(output,
+                                                                                           files)
     console.tell(f"{shown(output)}: {digest}")
     for name, version, pythons in found:
         console.tell(f"  with {name} {version}, for Python {pythons or 'of any version'}")
@@ -57,16 +60,17 @@ def _write(path: str, data: bytes) -> str:
 
 def _fill(folder: str, files: dict) -> str:
     if os.path.exists(folder) and (not os.path.isdir(folder) or os.listdir(folder)):
-        raise JobsError(f"bundle: {folder} is there and not empty: name another folder, or a file that ends in .zip")
+        raise JobsError(f"bundle: {folder} is there and not empty: name another folder, or a file "
+                        "that ends in .zip")
     _packing.spread(files, folder)
     return f"a folder with {len(files):,} files, {sum(map(len, files.values())):,} bytes"
 
 
 def _advice(output: str) -> str:
     if output.endswith(".pyz"):
-        return ("Upload it with a config.ini beside it, outside of the web root. It is used like jobs.py: `python3 "
-                "jobs.pyz migrate`. Python compiles a file like this anew at each start, so an unpacked bundle starts "
-                "faster.")
-    place = ("Upload it beside public_html and extract it there: that makes the folder jobs." if output.endswith(".zip")
-             else "Upload it beside public_html, hidden files too.")
+        return ("Upload it with a config.ini beside it, outside of the web root. It is used like "
+                "jobs.py: `python3 jobs.pyz migrate`. Python compiles a file like this anew at "
+                "each start, so an unpacked bundle starts faster.")
+    place = ("Upload it beside public_html and extract it there: that makes the folder jobs."
+             if output.endswith(".zip") else "Upload it beside public_html, hidden files too.")
     return f"{place} How to go on: docs/install.md in it."

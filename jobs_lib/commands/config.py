@@ -1,4 +1,5 @@
-"""Show, check or print the configuration: `show` what holds and why, `check` for mistakes, `example` for a new file.
+"""Show, check or print the configuration: `show` what holds and why, `check` for mistakes,
+`example` for a new file.
 
   show      each option's value and where it comes from; secrets are masked
   check     every mistake in all sections and jobs, and what is rarely meant
@@ -19,7 +20,8 @@ ACTIONS = ("show", "check", "example")
 def arguments(parser) -> None:
     """ACTION, SECTION and --json."""
     parser.add_argument("action", metavar="|".join(ACTIONS), type=one_of(*ACTIONS))
-    parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or a job's")
+    parser.add_argument("section", metavar="SECTION", nargs="?", help="show: only this section, or "
+                        "a job's")
     parser.add_argument("--json", action="store_true", help="show: print one JSON document")
 
 
@@ -67,16 +69,18 @@ def show(session, jobs: list, section: str | None, as_json: bool) -> int:
     """Print what holds, also where something is wrong with it; that ends as ConfigError."""
     sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
     if section is not None and section not in sections:
-        raise UsageError(f"config show: there is no section [{section}]{did_you_mean(section, sections)}")
+        raise UsageError("config show: there is no section "
+                         f"[{section}]{did_you_mean(section, sections)}")
     config, found = session.config, {}
     for name, known in sections.items():
         if section in (None, name):
-            found[name] = {option: _value(config, name, option, declared) for option, declared in known.items()
-                           if not declared.argument}
+            found[name] = {option: _value(config, name, option, declared) for option,
+                           declared in known.items() if not declared.argument}
     for name in (settings.TABLES, settings.COLUMNS) if section is None else ():
         if mapped := config.sources.values.get(name):
-            found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line {line}",
-                                  "default": ""} for ours, (theirs, line) in mapped.items()}
+            found[name] = {ours: {"value": theirs, "origin": "file", "place": f"{config.path} line "
+                                  f"{line}", "default": ""} for ours,
+                           (theirs, line) in mapped.items()}
     if as_json:
         session.console.document({"path": config.path, "sections": found})
     else:
@@ -92,8 +96,8 @@ def _value(config, section: str, name: str, option) -> dict:
     text, origin, place = config.written(section, name, option)
     if option.kind.lines:
         text = ", ".join(word for word in (line.strip(" ,") for line in text.split("\n")) if word)
-    return {"value": _fit_to_be_seen(config.resolved(text, option), option), "origin": origin, "place": place,
-            "default": _fit_to_be_seen(option.default, option)}
+    return {"value": _fit_to_be_seen(config.resolved(text, option), option), "origin": origin,
+            "place": place, "default": _fit_to_be_seen(option.default, option)}
 
 
 def _fit_to_be_seen(text: str, option) -> str:

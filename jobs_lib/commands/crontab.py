@@ -1,10 +1,12 @@
 """Print the crontab with this installation's absolute paths.
 
-Two styles. one-line: a single line runs whatever is due; right for most hosts, and the only one that needs no change
-when a schedule changes. per-job: a line for each job, for hosts that give every job its own process and time.
-Both at once do no harm: a time that was started is not started again.
+Two styles. one-line: a single line runs whatever is due; right for most hosts, and the only one
+that needs no change when a schedule changes. per-job: a line for each job, for hosts that give
+every job its own process and time. Both at once do no harm: a time that was started is not started
+again.
 
---verify compares it with the crontab that is installed, and says what is not started, or goes unheard.
+--verify compares it with the crontab that is installed, and says what is not started, or goes
+unheard.
 """
 from __future__ import annotations
 
@@ -26,10 +28,12 @@ WEEKS = 53
 def arguments(parser) -> None:
     """--style, --verify and --installed."""
     parser.add_argument("--style", type=one_of(*lines.STYLES), default=lines.STYLES[0],
-                        metavar="|".join(lines.STYLES), help="one line for everything (the default), or one a job")
-    parser.add_argument("--verify", action="store_true", help="compare with what is installed; 1 if something is wrong")
-    parser.add_argument("--installed", metavar="FILE", help="with --verify: a copy of what is installed, where "
-                                                            "`crontab -l` cannot tell; - for stdin")
+                        metavar="|".join(lines.STYLES), help="one line for everything (the "
+                        "default), or one a job")
+    parser.add_argument("--verify", action="store_true", help="compare with what is installed; 1 "
+                        "if something is wrong")
+    parser.add_argument("--installed", metavar="FILE", help="with --verify: a copy of what is "
+                        "installed, where `crontab -l` cannot tell; - for stdin")
 
 
 def run(args, make_session, config_path) -> int:
@@ -47,7 +51,8 @@ def run(args, make_session, config_path) -> int:
     same = same_clock(schedule.zone(core.timezone), session.ports.now())
     if args.verify:
         return _verify(session.console, args.installed, place(session), entries, same)
-    session.console.answer(lines.crontab(args.style, place(session), entries, zone=core.timezone, same_clock=same,
+    session.console.answer(lines.crontab(args.style, place(session), entries, zone=core.timezone,
+                                         same_clock=same,
                                            budget=show_duration(core.budget)).rstrip("\n"))
     return OK
 
@@ -67,19 +72,22 @@ def _installed(path: str | None) -> str:
             return file.read()
     text, why = installed.read()
     if text is None:
-        raise JobsError(f"crontab: what is installed cannot be read: {why}. Copy the lines of your host's cron page "
-                        "into a file, and say `--verify --installed FILE`")
+        raise JobsError(f"crontab: what is installed cannot be read: {why}. Copy the lines of your "
+                        "host's cron page into a file, and say `--verify --installed FILE`")
     return text
 
 
 def place(session) -> lines.Place:
-    """Where this installation is. Its Python stays unresolved, since that of a virtual environment is a link."""
+    """Where this installation is. Its Python stays unresolved, since that of a virtual environment
+    is a link."""
     path = os.path.abspath(session.config.path)
     elsewhere = path != os.path.join(HOME, "config.ini")
-    return lines.Place(python(), SCRIPT, path if elsewhere else None, f"{socket.gethostname()}:{path}")
+    return lines.Place(python(), SCRIPT, path if elsewhere else None,
+                       f"{socket.gethostname()}:{path}")
 
 
 def same_clock(zone, now) -> bool:
-    """Whether this machine's local time, which cron goes by, is the zone's in every week of the year to come."""
+    """Whether this machine's local time, which cron goes by, is the zone's in every week of the
+    year to come."""
     weeks = [now + timedelta(weeks=number) for number in range(WEEKS)]
     return all(week.astimezone().utcoffset() == week.astimezone(zone).utcoffset() for week in weeks)

@@ -17,11 +17,11 @@ def run(args, make_session, config_path) -> int:
     session = make_session(config_path)
     job = catalogue.load(args.job)
     if session.config.mode(job) == CRON:
-        raise UsageError(f"enqueue: {job.name} is run by cron: set [core] mode, or [{job.name}] mode, to rq or celery; "
-                         f"`jobs.py {job.name}` runs it here and now")
+        raise UsageError(f"enqueue: {job.name} is run by cron: set [core] mode, or [{job.name}] "
+                         f"mode, to rq or celery; `jobs.py {job.name}` runs it here and now")
     if not session.config.job(job).enabled:
-        raise UsageError(f"enqueue: {job.name} is switched off, and no worker runs it: `jobs.py {job.name}` runs it "
-                         "here and now")
+        raise UsageError(f"enqueue: {job.name} is switched off, and no worker runs it: `jobs.py "
+                         f"{job.name}` runs it here and now")
     for name in dispatch.enqueue(session.config, dispatch.parts(session.config, job), False):
         session.console.say(f"{name}: enqueued")
     return OK

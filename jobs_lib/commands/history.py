@@ -1,6 +1,7 @@
 """Show past runs, newest first: when, how they were started, how they ended, what they did.
 
-A run that is `vanished` died without a word (killed by the host, most often); the run after it went on by itself.
+A run that is `vanished` died without a word (killed by the host, most often); the run after it went
+on by itself.
 """
 from __future__ import annotations
 
@@ -22,26 +23,31 @@ def arguments(parser) -> None:
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
                         help=f"so many runs (default: {LIMIT}, at most {MOST})")
     parser.add_argument("-v", "--verbose", action="store_true",
-                        help="on a terminal too, show the whole of what came of a run; elsewhere it always is")
-    parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, times in UTC")
+                        help="on a terminal too, show the whole of what came of a run; elsewhere "
+                        "it always is")
+    parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, "
+                        "times in UTC")
 
 
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session = make_session(config_path)
-    name, db = args.job, session.ports.database()           # first: all that is wrong with [core] is told
+    # first: all that is wrong with [core] is told
+    name, db = args.job, session.ports.database()
     if name is not None and not (name and name.isascii()):
         catalogue.load(name)            # no job was ever called so: told, and not looked for
     count = session.config.section("worker").shards
     runs = [run_object(row) for row in dead_runs.shown(
         history.last_runs(db, name, args.limit, count), session.config, session.ports.now(), db)]
     if name and not runs:
-        catalogue.load(name)            # a wrong name is told; a job that was removed may still have runs
+        # a wrong name is told; a job that was removed may still have runs
+        catalogue.load(name)
     if args.json:
         session.console.document(runs)
         return OK
     if not runs:
-        session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py {name or 'run-due'}` makes one.")
+        session.console.tell(f"No run {f'of {name} ' if name else ''}yet. `jobs.py "
+                             f"{name or 'run-due'}` makes one.")
         return OK
     from jobs_lib.output.console import columns
     from jobs_lib.output.listing import history as table
@@ -50,6 +56,6 @@ def run(args, make_session, config_path) -> int:
     zone = session.config.section("core").timezone
     one = name if len({row["job"] for row in runs}) == 1 else None
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, schedule.zone(zone), zone, name and one, width, Paint(sys.stdout),
-                                 args.verbose))
+    session.console.answer(table(runs, schedule.zone(zone), zone, name and one, width,
+                                 Paint(sys.stdout), args.verbose))
     return OK

@@ -1,6 +1,7 @@
 """Show every job: what it does, when, its next runs, how it last ended.
 
-Works without a database too; then nothing is known of past runs. Times are in `[core] timezone`, in the JSON in UTC.
+Works without a database too; then nothing is known of past runs. Times are in `[core] timezone`, in
+the JSON in UTC.
 """
 from __future__ import annotations
 
@@ -38,8 +39,8 @@ def run(args, make_session, config_path) -> int:
 
         from jobs_lib.output.listing import listing
         from jobs_lib.output.paint import Paint
-        session.console.answer(listing(found, now, zone, config.section("core").timezone, [*broken, *trouble],
-                                       Paint(sys.stdout)))
+        session.console.answer(listing(found, now, zone, config.section("core").timezone,
+                                       [*broken, *trouble], Paint(sys.stdout)))
     return OK
 
 
@@ -48,9 +49,9 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
     paused = state["paused_at"] if state else None
     if paused and not stored.time(paused):
         paused = stored.UNKNOWN
-    found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "", "priority": job.priority,
-             "enabled": job.enabled, "paused_at": paused, "next": [], "last_run": last and run_object(last),
-             "problems": []}
+    found = {"name": job.name, "summary": job.summary, "schedule": job.schedule, "when": "",
+             "priority": job.priority, "enabled": job.enabled, "paused_at": paused, "next": [],
+             "last_run": last and run_object(last), "problems": []}
     try:
         options = config.job(job)
     except ConfigError as error:
@@ -60,13 +61,15 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
     while options.enabled and not paused and len(times) < number:
         moment = schedule.following(options.schedule, moment, zone)
         times.append(clock.text(moment))
-    return {**found, "schedule": options.schedule.text, "when": schedule_text.words(options.schedule),
-            "enabled": options.enabled, "next": times}
+    return {**found, "schedule": options.schedule.text,
+            "when": schedule_text.words(options.schedule), "enabled": options.enabled,
+            "next": times}
 
 
 def run_object(row: dict) -> dict:
     """A run of the table `job_runs`, as `jobs.py JOB --json` tells it, and a little more."""
-    names = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms", "counts", "stop_reason",
-             "error")
+    names = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms",
+             "counts", "stop_reason", "error")
     more = ("trigger_type", "progress", "host", "pid")
-    return {**{name: row[name] for name in names}, "dry_run": False, **{name: row[name] for name in more}}
+    return {**{name: row[name] for name in names}, "dry_run": False,
+            **{name: row[name] for name in more}}

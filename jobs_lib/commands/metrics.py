@@ -1,7 +1,7 @@
 """Print how everything stands as OpenMetrics text, for Prometheus.
 
-Meant for the textfile collector of the node exporter: `[status] metrics` has the file made anew after each run of
-check_jobs. It holds names, numbers and times only.
+Meant for the textfile collector of the node exporter: `[status] metrics` has the file made anew
+after each run of check_jobs. It holds names, numbers and times only.
 """
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from jobs_lib.errors import OK
 
 def arguments(parser) -> None:
     """--output."""
-    parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom (default, or -: "
-                                                            "print it)")
+    parser.add_argument("--output", metavar="FILE", help="replace this file, such as jobs.prom "
+                        "(default, or -: print it)")
 
 
 def run(args, make_session, config_path) -> int:

@@ -1,7 +1,8 @@
 """Create or upgrade the tables; safe to repeat and to interrupt.
 
-On a first install it also makes the private folders and marks the spool folder as belonging to this database,
-so that nothing is ever swept from another one. Jobs count as due from this moment on: nothing old is fired.
+On a first install it also makes the private folders and marks the spool folder as belonging to this
+database, so that nothing is ever swept from another one. Jobs count as due from this moment on:
+nothing old is fired.
 """
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ TO_DO = "Your app's own tables still lack this. Put it into your app's migration
 def arguments(parser) -> None:
     """--dry-run, --check, --own-tables."""
     parser.add_argument("--dry-run", action="store_true", help="print the SQL, change nothing")
-    parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to date")
+    parser.add_argument("--check", action="store_true", help="exit 1 if the schema is not up to "
+                        "date")
     parser.add_argument("--own-tables", action="store_true",
                         help="leave out the tables that the web app writes: it has them already")
 
@@ -62,11 +64,13 @@ def _to_be_read(session):
     file = file_of(core.database, config.folder)
     if not file or os.path.exists(file):
         return session.ports.connect()
-    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(), columns=config.columns())
+    return connect("sqlite:///:memory:", prefix=core.prefix, tables=config.tables(),
+                   columns=config.columns())
 
 
 def _tell_app(statements: list, console, remark: str = "") -> None:
-    """What the app's tables lack. They are the app's: its operator runs it, or its own migrations do."""
+    """What the app's tables lack. They are the app's: its operator runs it, or its own migrations
+    do."""
     if statements:
         console.answer("\n".join([f"\n{remark}{TO_DO}", "", *statements]))
 
@@ -84,15 +88,16 @@ def _check(db, migrations) -> int:
         print(f"{len(planned)} statement(s) to run: `jobs.py migrate` (with --dry-run: shown)")
         return FAILED
     if missing := app_gaps.statements(db):
-        print(f"the app's own tables lack something: `jobs.py migrate --own-tables` prints the {len(missing)} "
-              "statement(s) to run")
+        print("the app's own tables lack something: `jobs.py migrate --own-tables` prints the "
+              f"{len(missing)} statement(s) to run")
         return FAILED
     print("the schema is up to date")
     return OK
 
 
 def _settle_in(session, db) -> None:
-    """What an installation needs besides its tables. Each step looks what is there: a kill does no harm."""
+    """What an installation needs besides its tables. Each step looks what is there: a kill does no
+    harm."""
     from jobs_lib.engines.spool import database_id, mark_folder
 
     folders.installation(session.config.section("core").state_dir)
@@ -105,7 +110,8 @@ def _settle_in(session, db) -> None:
 
 
 def _compile() -> None:
-    """Byte-compile the bundle, for cron's user may not be allowed to, and then each tick would compile all anew.
+    """Byte-compile the bundle, for cron's user may not be allowed to, and then each tick would
+    compile all anew.
 
     What cannot be written is left out: it costs time, and nothing else.
     """

@@ -1,6 +1,7 @@
 """Pause a job: cron starts it no more, until `resume`. By hand it still runs.
 
-A run that is on its way is left to end. What a paused job would have done waits in the database: nothing is lost.
+A run that is on its way is left to end. What a paused job would have done waits in the database:
+nothing is lost.
 """
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from jobs_lib.text import moment
 def arguments(parser) -> None:
     """JOB and --json."""
     parser.add_argument("job", metavar="JOB", type=catalogue.load, help="the job's name")
-    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, times in UTC")
+    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
+                        "times in UTC")
 
 
 def run(args, make_session, config_path) -> int:
@@ -28,9 +30,11 @@ def run(args, make_session, config_path) -> int:
 
     since = db.batch(work)
     if args.json:
-        answer(session, {"job": name, "paused_at": since or clock.text(now), "changed": since is None})
+        answer(session, {"job": name, "paused_at": since or clock.text(now),
+                         "changed": since is None})
     elif since is not None:
-        session.console.tell(f"{name} was paused already, since {local(session, clock.parse(since), now)}.")
+        session.console.tell(f"{name} was paused already, since "
+                             f"{local(session, clock.parse(since), now)}.")
     else:
         session.console.tell(f"{name} is paused: cron starts it no more. By hand it still runs. "
                              f"`jobs.py resume {name}` ends the pause.")

@@ -1,7 +1,9 @@
-"""Write a notice as a file, before its readers see it: KIND.eml for a mail program, KIND.html for a browser.
+"""Write a notice as a file, before its readers see it: KIND.eml for a mail program, KIND.html for a
+browser.
 
-The content is made up; templates, personas and addresses are yours. Without KIND all of them are written. A template
-of your own ([notifications] templates) that cannot be used is told, and then nothing of that kind is written.
+The content is made up; templates, personas and addresses are yours. Without KIND all of them are
+written. A template of your own ([notifications] templates) that cannot be used is told, and then
+nothing of that kind is written.
 """
 from __future__ import annotations
 
@@ -23,10 +25,13 @@ EXAMPLE = "https://app.example"          # where no [core] app_url is set
 
 def arguments(parser) -> None:
     """KIND, --output and --json."""
-    parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of " + ", ".join(SAMPLES))
+    parser.add_argument("kind", metavar="KIND", nargs="?", type=one_of(*SAMPLES), help="one of "
+                        + ", ".join(SAMPLES))
     parser.add_argument("--output", metavar="DIR", default="preview",
-                        help="the folder for the files, made if it is missing (default: preview, where you are)")
-    parser.add_argument("--json", action="store_true", help="print the names of the files and what is wrong")
+                        help="the folder for the files, made if it is missing (default: preview, "
+                        "where you are)")
+    parser.add_argument("--json", action="store_true", help="print the names of the files and what "
+                        "is wrong")
 
 
 def run(args, make_session, config_path) -> int:
@@ -41,8 +46,8 @@ def run(args, make_session, config_path) -> int:
             wrong[kind] = str(error)
     files = {kind: _write(session, folder, kind, letter) for kind, letter in found.items()}
     if args.json:
-        session.console.document([{"kind": kind, "files": files.get(kind, []), "error": wrong.get(kind)}
-                                  for kind in kinds])
+        session.console.document([{"kind": kind, "files": files.get(kind, []),
+                                   "error": wrong.get(kind)} for kind in kinds])
         return FAILED if wrong else OK
     if args.kind and found:
         letter = found[args.kind]
@@ -58,8 +63,10 @@ def _letter(config, kind: str) -> render.Letter:
     core, personas = config.section("core"), vars(config.section("personas"))
     known = {"app_url": core.app_url.rstrip("/"), "name": "Jane Miller",
              "signature": render.signature(personas[KINDS[kind].persona])}
-    letter = render.compose(kind, {**known, **SAMPLES[kind]}, config.section("notifications").templates)
-    link = download_token.link(config.section("export").url or (known["app_url"] or EXAMPLE) + "/export",
+    letter = render.compose(kind, {**known, **SAMPLES[kind]},
+                            config.section("notifications").templates)
+    link = download_token.link(config.section("export").url or (known["app_url"] or EXAMPLE)
+                               + "/export",
                              "a-sample-and-no-token")
     return letter._replace(text=letter.text.replace(PLACE, link), html=letter.html.replace(PLACE, escape(link)))
 
@@ -68,10 +75,13 @@ def _write(session, folder: str, kind: str, letter) -> list[str]:
     config = session.config
     now = clock.text(session.ports.now())
     row = {"id": 1, "kind": kind, "persona": KINDS[kind].persona, "created_at": now,
-           "first_attempt_at": now, "subject": letter.subject, "body_text": letter.text, "body_html": letter.html}
+           "first_attempt_at": now, "subject": letter.subject, "body_text": letter.text,
+           "body_html": letter.html}
     url = config.section("notifications").unsubscribe_url
-    link = unsubscribe.link(url, b"a preview: no key of yours", 1, kind) if url and optional(kind) else ""
-    content, _ = outbox.compose(row, READER, vars(config.section("personas")), config.section("mail").domain,
+    link = unsubscribe.link(url, b"a preview: no key of yours", 1,
+                            kind) if url and optional(kind) else ""
+    content, _ = outbox.compose(row, READER, vars(config.section("personas")),
+                                config.section("mail").domain,
                                        link)
     names = [os.path.join(folder, f"{kind}.{suffix}") for suffix in ("eml", "html")]
     try:

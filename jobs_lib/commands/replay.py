@@ -1,8 +1,10 @@
-"""Put failed items back into their queue, as if they had never been tried: due now, all attempts ahead.
+"""Put failed items back into their queue, as if they had never been tried: due now, all attempts
+ahead.
 
-What was sent can be sent again too: a forward as long as its raw message is still in the spool, a webhook under the
-same id, by which its endpoint knows it; of a notice that was sent nothing is kept. What waits in the queue anyway is
-refused, and so is what has lost its content. The others are put back all the same, in one transaction.
+What was sent can be sent again too: a forward as long as its raw message is still in the spool, a
+webhook under the same id, by which its endpoint knows it; of a notice that was sent nothing is
+kept. What waits in the queue anyway is refused, and so is what has lost its content. The others are
+put back all the same, in one transaction.
 """
 from __future__ import annotations
 
@@ -19,13 +21,17 @@ KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, deliver
 def arguments(parser) -> None:
     """KIND, ID... and --json."""
     parser.add_argument("kind", metavar="|".join(KINDS), type=one_of(*KINDS),
-                        help="which queue: rows of failed_emails, webhook_deliveries or notifications")
+                        help="which queue: rows of failed_emails, webhook_deliveries or "
+                        "notifications")
     parser.add_argument("ids", metavar="ID", type=positive, nargs="*", help="the rows' ids")
     parser.add_argument("--endpoint", metavar="ID", type=positive,
-                        help="instead of ids: all failed deliveries to this endpoint, a row of webhooks")
+                        help="instead of ids: all failed deliveries to this endpoint, a row of "
+                        "webhooks")
     parser.add_argument("--since", metavar="TIME", type=requeue.moment,
-                        help="with --endpoint: of the events since then, in UTC, such as '2026-11-24 14:30'")
-    parser.add_argument("--json", action="store_true", help="print what was put back and what was refused, and why")
+                        help="with --endpoint: of the events since then, in UTC, such as "
+                        "'2026-11-24 14:30'")
+    parser.add_argument("--json", action="store_true", help="print what was put back and what was "
+                        "refused, and why")
 
 
 def run(args, make_session, config_path) -> int:
@@ -33,7 +39,8 @@ def run(args, make_session, config_path) -> int:
     if (args.endpoint is None) != (args.since is None):
         raise UsageError("replay: --endpoint and --since go together")
     if args.endpoint is not None and args.kind != "webhook":
-        raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhook --endpoint ID --since TIME`")
+        raise UsageError("replay: --endpoint is for webhooks: `jobs.py replay webhook --endpoint "
+                         "ID --since TIME`")
     if bool(args.ids) == (args.endpoint is not None):
         raise UsageError("replay: say which rows: ids, or for webhooks --endpoint and --since")
     session = make_session(config_path)
@@ -64,7 +71,8 @@ def _endpoint(args, session, db, now) -> int:
         session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK
     what = "delivery" if len(done) == 1 else "deliveries"
-    session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due now")
+    session.console.tell(f"endpoint {args.endpoint}: {len(done):,} {what} back in the queue, due "
+                         "now")
     for words in requeue.hints(db, KINDS["webhook"], session, done, now):
         session.console.tell(words)
     return OK

@@ -1,7 +1,8 @@
 """Make the status page: one HTML file with charts, without a script, for a phone or a wall.
 
-It holds no address, no subject, no path and no error message, so it may be published. --private adds the messages, for
-a file that only you can read. `[status] page` has it made anew after each run of check_jobs.
+It holds no address, no subject, no path and no error message, so it may be published. --private
+adds the messages, for a file that only you can read. `[status] page` has it made anew after each
+run of check_jobs.
 """
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from jobs_lib.errors import OK
 
 def arguments(parser) -> None:
     """--output and --private."""
-    parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print the page)")
+    parser.add_argument("--output", metavar="FILE", help="replace this file (default, or -: print "
+                        "the page)")
     parser.add_argument("--private", action="store_true",
                         help="with error messages; the file is then readable by you alone")
 
@@ -25,7 +27,8 @@ def run(args, make_session, config_path) -> int:
     version.check(db)
     text = publish.page(session.config, db, session.ports.now(), args.private)
     if args.output not in (None, "-"):
-        publish.replace(session.config, "page", args.output, text, publish.PRIVATE if args.private else publish.PUBLIC)
+        publish.replace(session.config, "page", args.output, text, publish.PRIVATE if args.private
+                        else publish.PUBLIC)
     else:
         session.console.answer(text.rstrip("\n"))
     return OK

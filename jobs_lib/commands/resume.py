@@ -1,9 +1,11 @@
-"""Resume a paused job: it runs again from the next time of its schedule on. `resume mail` ends a pause of the relay.
+"""Resume a paused job: it runs again from the next time of its schedule on. `resume mail` ends a
+pause of the relay.
 
-Nothing is fired at once for the times that passed while it was paused. To run it now: `jobs.py JOB`.
+Nothing is fired at once for the times that passed while it was paused. To run it now: `jobs.py
+JOB`.
 
-When the relay cannot be used, all mail rests, up to an hour. Once you have mended it, `resume mail` lets the next run
-try at once.
+When the relay cannot be used, all mail rests, up to an hour. Once you have mended it, `resume mail`
+lets the next run try at once.
 """
 from __future__ import annotations
 
@@ -18,9 +20,10 @@ MAIL = "mail"
 
 def arguments(parser) -> None:
     """JOB or mail, and --json."""
-    parser.add_argument("what", metavar="JOB|mail", type=lambda word: word if word == MAIL else catalogue.load(word),
-                        help="the job's name, or mail")
-    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, times in UTC")
+    parser.add_argument("what", metavar="JOB|mail", type=lambda word: word if word == MAIL
+                        else catalogue.load(word), help="the job's name, or mail")
+    parser.add_argument("--json", action="store_true", help="print the state as one JSON document, "
+                        "times in UTC")
 
 
 def run(args, make_session, config_path) -> int:
@@ -38,10 +41,12 @@ def run(args, make_session, config_path) -> int:
         return since
 
     since = db.batch(work)
-    next_slot = schedule.following(options.schedule, now, schedule.zone(session.config.section("core").timezone))
+    next_slot = schedule.following(options.schedule, now,
+                                   schedule.zone(session.config.section("core").timezone))
     if args.json:
-        answer(session, {"job": job.name, "paused_at": None, "was_paused_at": since, "changed": since is not None,
-                         "next": clock.text(next_slot) if options.enabled else None})
+        answer(session, {"job": job.name, "paused_at": None, "was_paused_at": since,
+                         "changed": since is not None, "next": clock.text(next_slot)
+                         if options.enabled else None})
         return OK
     if since is None:
         words = f"{job.name} is not paused; nothing was changed."
@@ -56,13 +61,15 @@ def run(args, make_session, config_path) -> int:
 
 
 def _mail(session, as_json: bool) -> int:
-    relay, now = Relay(session.ports.database(), session.config.section("mail")), session.ports.now()
+    relay, now = Relay(session.ports.database(),
+                       session.config.section("mail")), session.ports.now()
     paused = relay.paused(now)
     changed = relay.lift() and paused is not None
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:
-        session.console.tell(f"Mail rested {paused}. The next run tries again: `jobs.py retry_forwards -v`")
+        session.console.tell(f"Mail rested {paused}. The next run tries again: `jobs.py "
+                             "retry_forwards -v`")
     else:
         session.console.tell("Mail does not rest; nothing was changed.")
     return OK

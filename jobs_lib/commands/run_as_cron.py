@@ -1,7 +1,9 @@
-"""Run a job, or run-due, for real, as cron would: nothing but its poor environment, no terminal, in the home folder.
+"""Run a job, or run-due, for real, as cron would: nothing but its poor environment, no terminal, in
+the home folder.
 
-What works by hand and not by cron most often misses something of your own shell: a PATH, a variable, a folder. Here it
-misses it too. Shown are the command, how it ended, and what cron would mail.
+What works by hand and not by cron most often misses something of your own shell: a PATH, a
+variable, a folder. Here it misses it too. Shown are the command, how it ended, and what cron would
+mail.
 """
 from __future__ import annotations
 
@@ -29,7 +31,8 @@ def run(args, make_session, config_path) -> int:
     """0 if it ended well and printed nothing, as cron likes it."""
     known = [*catalogue.names(), TICK]
     if args.what not in known:
-        raise UsageError(f"run-as-cron: there is no job {args.what!r}{did_you_mean(args.what, known)}")
+        raise UsageError("run-as-cron: there is no job "
+                         f"{args.what!r}{did_you_mean(args.what, known)}")
     session = make_session(config_path)
     line = command_of(place(session), args.what)
     console = session.console
@@ -46,7 +49,8 @@ def run(args, make_session, config_path) -> int:
 
 
 def command_of(where: lines.Place, job: str) -> str:
-    """What cron gives to the shell: the command of a crontab line, in which a percent sign is escaped no more."""
+    """What cron gives to the shell: the command of a crontab line, in which a percent sign is
+    escaped no more."""
     return lines.command(where, job).replace("\\%", "%")
 
 
@@ -54,7 +58,8 @@ def started(line: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end; `stdout` has all that it printed."""
     found = pwd.getpwuid(os.getuid())
     home = found.pw_dir if os.path.isdir(found.pw_dir) else "/"
-    return subprocess.run(["/bin/sh", "-c", line], cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, errors="backslashreplace",
-                          env={"HOME": home, "LOGNAME": found.pw_name, "USER": found.pw_name, "SHELL": "/bin/sh",
-                               "PATH": PATH})
+    return subprocess.run(["/bin/sh", "-c", line], cwd=home, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="backslashreplace",
+                          env={"HOME": home, "LOGNAME": found.pw_name, "USER": found.pw_name,
+                               "SHELL": "/bin/sh", "PATH": PATH})

@@ -1,8 +1,8 @@
 """Run everything that is due, most critical first: the one crontab line.
 
-A job is due when the latest slot of its schedule has no run yet, so nothing is missed when cron ticks
-rarely or stalls, and a job missed for days runs once. A slot that ended unfinished is carried on, one that
-failed is tried again after 15 minutes and after an hour.
+A job is due when the latest slot of its schedule has no run yet, so nothing is missed when cron
+ticks rarely or stalls, and a job missed for days runs once. A slot that ended unfinished is carried
+on, one that failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
@@ -24,23 +24,28 @@ from jobs_lib.job import CRON, LAST
 from jobs_lib.runner import locks, slots, standing
 
 NAME = "jobs.py run-due"
-BUSY_JOBS = 2                # that found the database busy, one after the other, before the tick gives up
-LAST_SECONDS = 20.0          # that a job of priority `last` may take when the others have used up the budget
+# that found the database busy, one after the other, before the tick gives up
+BUSY_JOBS = 2
+# that a job of priority `last` may take when the others have used up the budget
+LAST_SECONDS = 20.0
 
 
 def arguments(parser) -> None:
     """--budget, --json and -v."""
     parser.add_argument("--budget", metavar="DURATION", type=_duration,
                         help="how long all of it may work (default: [core] budget)")
-    parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON document")
-    parser.add_argument("-v", "--verbose", action="store_const", const=1, dest="level", help="say what was done")
+    parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON "
+                        "document")
+    parser.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
+                        help="say what was done")
 
 
 def run(args, make_session, config_path) -> int:
     """The command with its options; cron's plain `run-due` comes straight to `tick`."""
     session = make_session(config_path, 0 if args.json else args.level)
     budget = args.budget or session.config.section("core").budget
-    results, code = tick(session.config, session.ports, budget.total_seconds(), session.console, repeat=True)
+    results, code = tick(session.config, session.ports, budget.total_seconds(), session.console,
+                         repeat=True)
     if args.json:
         from jobs_lib.runner.runner import as_json
         session.console.document([as_json(result) for result in results])
@@ -48,19 +53,22 @@ def run(args, make_session, config_path) -> int:
 
 
 def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[list[dict], int]:
-    """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or written.
+    """Run what is due. Returns (outcomes, exit code); with nothing due, nothing is loaded or
+    written.
 
-    What keeps every job from running is raised at the first tick that meets it, and then again once a day: cron mails
-    what is printed. `repeat`: raise it each time, for a person who asks.
+    What keeps every job from running is raised at the first tick that meets it, and then again once
+    a day: cron mails what is printed. `repeat`: raise it each time, for a person who asks.
     """
     core = config.section("core")
     try:
         lock = locks.FileLock(folders.own(core.state_dir), "run-due")
         lock.acquire("run-due")
-    except LockHeld:                     # the tick before this one still works; what it leaves is due next time
+    except LockHeld:
+        # the tick before this one still works; what it leaves is due next time
         console.say("another run-due is still at work")
         return [], 0
-    except locks.NoLocks:                # an NFS home without them; the lock of each job is in the database
+    except locks.NoLocks:
+        # an NFS home without them; the lock of each job is in the database
         if core.lock != "database":
             raise
     except (NoAccess, OSError) as error:
@@ -77,7 +85,8 @@ def tick(config, ports, budget: float, console, repeat: bool = False) -> tuple[l
 
 
 def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[list[dict], int]:
-    """No job can be run. It is raised where it is to be printed; in between the log and the service outside know."""
+    """No job can be run. It is raised where it is to be printed; in between the log and the service
+    outside know."""
     from jobs_lib.launch.outages import Outages, said
     if isinstance(error, OSError):
         error = folders.no_access(error)
@@ -92,8 +101,8 @@ def _barred(error, reads: bool, config, ports, console, repeat: bool) -> tuple[l
 def _log(config, ports, error) -> None:
     from jobs_lib.runner.log import Log
     core = config.section("core")
-    log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files, now=ports.now, silent=True,
-              job="run-due", run_id=None)
+    log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files, now=ports.now,
+              silent=True, job="run-due", run_id=None)
     log.error("no job can run", error=str(error))
     log.close()
 
@@ -116,13 +125,15 @@ class _Tick:
         jobs = catalogue.load_all(broken)
         if self.lasting:
             self._back(db)
-        found, problems = slots.find(config, jobs, db, ports.now(), slots.dead(core, ports), self.budget)
+        found, problems = slots.find(config, jobs, db, ports.now(), slots.dead(core, ports),
+                                     self.budget)
         for problem in broken + problems:
             console.fail(f"{NAME}: {problem}")
         if not (found or problems or broken):
             console.say("nothing is due")
         found, lost = _without_workers(found, config, ports, console)
-        results, code, refused = _run_all(found, config, ports, self.budget, console) if found else ([], 0, [])
+        results, code, refused = _run_all(found, config, ports, self.budget,
+                                          console) if found else ([], 0, [])
         self._locks(results)
         code = code or (CONFIG if problems else FAILED if broken or lost else 0)
         return results, code, "; ".join(broken + problems + lost + refused)
@@ -143,14 +154,16 @@ class _Tick:
         if standing.UNWRITABLE in self.lasting:
             version.writable(db, self.ports.now())     # raises what it was
             outages.back([standing.UNWRITABLE])
-        outages.back(name for name in self.lasting if name in (standing.FILES, standing.WORKERS, standing.LOG))
+        outages.back(name for name in self.lasting if name in (standing.FILES, standing.WORKERS,
+                                                               standing.LOG))
 
 
 def _ping(config, ports, console, results: list, code: int, error: str = "") -> None:
-    """Tell the service outside that cron still starts us, and whether the last job could look at all others.
+    """Tell the service outside that cron still starts us, and whether the last job could look at
+    all others.
 
-    A job that fails is told of by that last one; here it would be told twice. One that could not be started, such as
-    for its schedule, may be that last one: `error`.
+    A job that fails is told of by that last one; here it would be told twice. One that could not be
+    started, such as for its schedule, may be that last one: `error`.
     """
     url = config.written("alerts", "ping_url", settings.SECTIONS["alerts"]["ping_url"]).text
     if not url or code == TERMINATED:
@@ -158,7 +171,8 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
     from jobs_lib.runner import pings
 
     blind = [result["error"] or result["status"] for result in results
-             if result["status"] in ("failed", "timeout") and catalogue.load(result["job"]).priority == LAST]
+             if result["status"] in ("failed", "timeout") and catalogue.load(result["job"]).priority
+             == LAST]
     error = "; ".join([error, *blind] if error else blind)
     said = pings.call(config, ports, url, pings.FAIL if error else pings.SUCCESS, body=error)
     if said:
@@ -166,10 +180,11 @@ def _ping(config, ports, console, results: list, code: int, error: str = "") -> 
 
 
 def _without_workers(found, config, ports, console) -> tuple[list, list[str]]:
-    """(what is left for this process, once the workers of RQ or Celery have got what is due of theirs; the packages
-    that are missing, a sentence each).
+    """(what is left for this process, once the workers of RQ or Celery have got what is due of
+    theirs; the packages that are missing, a sentence each).
 
-    The job that looks at all others is run here in any mode: it has to tell when no worker is at work.
+    The job that looks at all others is run here in any mode: it has to tell when no worker is at
+    work.
     """
     theirs = [item for item in found if config.mode(item.job) != CRON and item.job.priority != LAST]
     if not theirs:
@@ -224,7 +239,8 @@ def _run_all(found, config, ports, budget: float, console) -> tuple[list[dict], 
             show(console, result, request)
             code = code or runner.exit_code(result)
             if len(busy) == BUSY_JOBS:
-                break                               # another writer holds the database, for all others too
+                # another writer holds the database, for all others too
+                break
         else:
             shares.keep()
     if busy and all(map(runner.found_busy, results)):
@@ -263,8 +279,8 @@ class _Refused:
         return getattr(error, "exit_code", FAILED)
 
     def files(self) -> None:
-        """Files that cannot be used are one incident, whichever jobs meet it: said once, and alerted from here where
-        the job that alerts is among them."""
+        """Files that cannot be used are one incident, whichever jobs meet it: said once, and
+        alerted from here where the job that alerts is among them."""
         if not self._files:
             return
         from jobs_lib.launch.outages import Outages

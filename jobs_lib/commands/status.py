@@ -1,8 +1,8 @@
 """Show how jobs, queues and the host fare; exit 1 when something needs you.
 
-First what needs you, each with since when and what to run next; then what waits in the queues; then every job with its
-last run and its next. It reads little: ask it as often as you like. Times are in `[core] timezone`, in the JSON in
-UTC.
+First what needs you, each with since when and what to run next; then what waits in the queues; then
+every job with its last run and its next. It reads little: ask it as often as you like. Times are in
+`[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from jobs_lib.errors import FAILED, OK
 
 def arguments(parser) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help="print one object: troubles, jobs, queues, mail, disks")
+    parser.add_argument("--json", action="store_true", help="print one object: troubles, jobs, "
+                        "queues, mail, disks")
 
 
 def run(args, make_session, config_path) -> int:
@@ -33,5 +34,6 @@ def run(args, make_session, config_path) -> int:
         from jobs_lib.output.paint import Paint
         from jobs_lib.output.status import status
         zone = session.config.section("core").timezone
-        session.console.answer(status(found, schedule.zone(zone), zone, min(columns(), WIDEST), Paint(sys.stdout)))
+        session.console.answer(status(found, schedule.zone(zone), zone, min(columns(), WIDEST),
+                                      Paint(sys.stdout)))
     return FAILED if found["troubles"] else OK

@@ -1,8 +1,9 @@
 """Try a job by hand: what it is, what it needs, what it would do, row by row.
 
-Without --live and --sandbox it is a dry run: the database refuses to write, and nothing else is touched. With
---sandbox the job runs for real on a private copy of the SQLite database and the spool, with a folder in place of
-the network, and what it changed is shown. With --live it runs as `jobs.py JOB` does, in words.
+Without --live and --sandbox it is a dry run: the database refuses to write, and nothing else is
+touched. With --sandbox the job runs for real on a private copy of the SQLite database and the
+spool, with a folder in place of the network, and what it changed is shown. With --live it runs as
+`jobs.py JOB` does, in words.
 """
 from __future__ import annotations
 
@@ -33,8 +34,10 @@ def arguments(parser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--live", action="store_true", help="run for real, and say what was done")
     how.add_argument("--sandbox", action="store_true",
-                     help="run for real on a private copy (SQLite), and show which rows and files changed")
-    parser.add_argument("--keep", action="store_true", help="with --sandbox: leave the copy for you to look at")
+                     help="run for real on a private copy (SQLite), and show which rows and files "
+                     "changed")
+    parser.add_argument("--keep", action="store_true", help="with --sandbox: leave the copy for "
+                        "you to look at")
     parser.add_argument("--max-size", metavar="SIZE", type=_size,
                         help=f"with --sandbox: copy no more than this (default: {MAX_SIZE})")
     parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items")
@@ -58,7 +61,8 @@ def run(args, make_session, config_path) -> int:
     """Show the job, then run it as the arguments say."""
     job = catalogue.load(args.job)
     if not args.sandbox and (args.keep or args.max_size):
-        raise UsageError(f"test: {'--keep' if args.keep else '--max-size'} goes with --sandbox only")
+        raise UsageError(f"test: {'--keep' if args.keep else '--max-size'} goes with --sandbox "
+                         "only")
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
     trial = Trial(job, args, session, config_path)
     if args.sandbox:
@@ -67,7 +71,8 @@ def run(args, make_session, config_path) -> int:
 
 
 class Trial:
-    """One `jobs.py test`: its parts are said as they are known, or gathered into one JSON document."""
+    """One `jobs.py test`: its parts are said as they are known, or gathered into one JSON
+    document."""
 
     def __init__(self, job, args, session, config_path) -> None:
         self.job, self.args, self.session, self.config_path = job, args, session, config_path
@@ -91,10 +96,11 @@ class Trial:
                             self.request._replace(dry_run=True), self.session.console)
         samples = self.session.console.samples
         copied = self._can_be_copied()
-        self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, nobody is contacted)"),
-                 *dry_lines(result, samples), "",
-                 *([self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}"] if copied else []),
-                 self.paint("dim", "  # for real"), f"  {self._typed('--live')}")
+        self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, "
+                                "nobody is contacted)"), *dry_lines(result, samples), "",
+                 *([self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}"]
+                   if copied else []), self.paint("dim", "  # for real"),
+                 f"  {self._typed('--live')}")
         self._end({**about, **runner.as_json(result), "samples": samples})
         missing = any(need["state"] == "missing" for need in about["needs"])
         return runner.exit_code(result) or (FAILED if missing else OK)
@@ -102,7 +108,8 @@ class Trial:
     def live(self) -> int:
         """The real run."""
         self.say(*words.about(self.paint, self._about()))
-        result = runner.run(self.job, self.session.config, self.session.ports, self.request, self.session.console)
+        result = runner.run(self.job, self.session.config, self.session.ports, self.request,
+                            self.session.console)
         self._said(result, self.session.config.section("core").log_dir)
         self._end(runner.as_json(result))
         return runner.exit_code(result)
@@ -112,14 +119,16 @@ class Trial:
         from jobs_lib.launch.sandbox import Sandbox, remove_left_over, size_words
 
         if removed := remove_left_over():
-            self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: killed before the end.")
+            self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: "
+                     "killed before the end.")
         box = Sandbox(self.session.config, self.args.max_size or _size(MAX_SIZE), self.args.keep)
         size = box.size
-        self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of the spool "
-                 f"({size_words(size.spool)}).", "The real ones stay as they are.")
+        self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of "
+                 f"the spool ({size_words(size.spool)}).", "The real ones stay as they are.")
         console = self.session.console
         with box:
-            inside = make_session(self.config_path, console.level, [*self.args.set, *box.settings()], self.job)
+            inside = make_session(self.config_path, console.level,
+                                  [*self.args.set, *box.settings()], self.job)
             try:
                 result = runner.run(self.job, inside.config, inside.ports, self.request, console)
             finally:
@@ -133,14 +142,16 @@ class Trial:
         return runner.exit_code(result)
 
     def _changes(self, found: dict) -> None:
-        for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"], self.job.sample)),
+        for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"],
+                                                                 self.job.sample)),
                              ("Files in the spool that changed", words.spool(found["spool"])),
                              ("Mail that would have gone out", words.outbox(found["outbox"])),
-                             *([("Webhooks that would have gone out", words.outbox(found["requests"]))]
-                               if {"webhooks", "alerts"} & set(self.job.sections) else [])):
+                             *([("Webhooks that would have gone out",
+                                 words.outbox(found["requests"]))] if {"webhooks", "alerts"}
+                               & set(self.job.sections) else [])):
             self.say("", self.paint("bold", title), *(lines or ["  none"]))
-        self.say("", f"The copy stays in {found['folder']} (jobs.db, before.db, spool, outbox, log). It holds people's "
-                 "mail: delete it." if found["folder"] else
+        self.say("", f"The copy stays in {found['folder']} (jobs.db, before.db, spool, outbox, "
+                 "log). It holds people's mail: delete it." if found["folder"] else
                  "The copy is deleted; with --keep it stays, to look at.")
 
     def _said(self, result: dict, log_dir: str) -> None:
@@ -165,19 +176,24 @@ class Trial:
             when += f"paused since {state['paused_at']} UTC: `jobs.py resume {job.name}`"
         else:
             when += f"next: {moment(schedule.following(options.schedule, now, zone), now, zone)}"
-        return {"job": job.name, "summary": job.summary, "when": when, "last": words.last_run(last, zone, now),
+        return {"job": job.name, "summary": job.summary, "when": when, "last": words.last_run(last,
+                                                                                              zone,
+                                                                                              now),
                 "options": self._options(), "needs": [database, *self._folders(core)]}
 
     def _state(self) -> tuple[dict | None, dict | None, dict]:
         """(row of job_state, last run, the database as a need), without a write."""
-        found = {"need": "database", "what": hide_password(self.session.config.section("core").database)}
+        found = {"need": "database",
+                 "what": hide_password(self.session.config.section("core").database)}
         try:
             db = self.session.ports.database(readonly=True)
             try:
                 check(db)
-                state = db.row("SELECT paused_at FROM {job_state} WHERE job = :job", job=self.job.name)
-                last = next(iter(dead_runs.shown(history.last_runs(db, self.job.name, 1), self.session.config,
-                                                 self.session.ports.now(), db)), None)
+                state = db.row("SELECT paused_at FROM {job_state} WHERE job = :job",
+                               job=self.job.name)
+                last = next(iter(dead_runs.shown(history.last_runs(db, self.job.name, 1),
+                                                 self.session.config, self.session.ports.now(),
+                                                 db)), None)
             finally:
                 db.close()
         except DatabaseError as error:
@@ -195,17 +211,20 @@ class Trial:
             else:
                 login = f"as {mail.username}" if mail.username else "without a login"
                 lost = mail.ca_file and not os.path.isfile(mail.ca_file)
-                found.append({"need": "mail", "what": f"{mail.host}:{mail.port} ({mail.security}), {login}",
-                              "state": "missing" if lost else "there",
+                found.append({"need": "mail", "what": f"{mail.host}:{mail.port} ({mail.security}), "
+                              f"{login}", "state": "missing" if lost else "there",
                               "words": f"there is no file [mail] ca_file = {mail.ca_file}" if lost
                               else "not contacted by a dry run"})
         if "dns" in self.job.sections:
             there = find_spec("dns") is not None
-            found.append({"need": "package", "what": "dnspython", "state": "there" if there else "missing",
-                          "words": "there" if there else f"not installed: {sys.executable} -m pip install dnspython"})
-        found += [_folder("state", core.state_dir, made=True), _folder("log", core.log_dir, made=True)]
+            found.append({"need": "package", "what": "dnspython", "state": "there" if there
+                          else "missing", "words": "there" if there else "not installed: "
+                          f"{sys.executable} -m pip install dnspython"})
+        found += [_folder("state", core.state_dir, made=True), _folder("log", core.log_dir,
+                                                                       made=True)]
         return [*found, *({"need": "files", "what": sentence.partition(": ")[0], "state": "missing",
-                           "words": sentence.partition(": ")[2]} for sentence in access.unusable(self.session.config))]
+                           "words": sentence.partition(": ")[2]}
+                          for sentence in access.unusable(self.session.config))]
 
     def _options(self) -> dict:
         """{the job's own options: their values as they would be written}, no secret among them."""
@@ -217,7 +236,8 @@ class Trial:
 
     def _can_be_copied(self) -> bool:
         try:
-            copies.database_file(self.session.config.section("core").database, self.session.config.folder)
+            copies.database_file(self.session.config.section("core").database,
+                                 self.session.config.folder)
         except UsageError:                      # it is on a server
             return False
         return True
@@ -234,7 +254,8 @@ def _folder(need: str, path: str, made: bool) -> dict:
     usable = there and os.access(path, os.R_OK | os.W_OK | os.X_OK)
     state = "there" if usable else "made" if made and not there else "missing"
     said = {"there": "there", "made": "not there yet, a real run makes it",
-            "missing": "there, but this user may not read and write in it" if there else "not there"}
+            "missing": "there, but this user may not read and write in it" if there
+            else "not there"}
     return {"need": need, "what": shown(path), "state": state, "words": said[state]}
 
 

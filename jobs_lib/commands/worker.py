@@ -1,8 +1,9 @@
 """Start the engine's own worker (RQ or Celery) over the queues of the jobs, or its own scheduler.
 
-A worker takes the most urgent queue first and runs one job after the other, each by the same runner as under cron: same
-locks, slots, limits, history. --scheduler starts what puts in each minute what is due; a crontab line with run-due does
-the same. Both run until they are stopped, by SIGTERM most often: see docs/workers.md for systemd and supervisor.
+A worker takes the most urgent queue first and runs one job after the other, each by the same runner
+as under cron: same locks, slots, limits, history. --scheduler starts what puts in each minute what
+is due; a crontab line with run-due does the same. Both run until they are stopped, by SIGTERM most
+often: see docs/workers.md for systemd and supervisor.
 """
 from __future__ import annotations
 
@@ -23,9 +24,11 @@ def arguments(parser) -> None:
     parser.add_argument("--priorities", metavar="LIST", default=",".join(PRIORITIES),
                         help=f"only the queues of these (default: {','.join(PRIORITIES)})")
     parser.add_argument("--processes", type=at_most(MOST_PROCESSES), default=1, metavar="N",
-                        help="Celery: so many runs at once; with RQ start as many workers (default: 1)")
+                        help="Celery: so many runs at once; with RQ start as many workers "
+                        "(default: 1)")
     parser.add_argument("--burst", action="store_true", help="RQ: end when nothing waits any more")
-    parser.add_argument("--scheduler", action="store_true", help="start the engine's scheduler, not a worker")
+    parser.add_argument("--scheduler", action="store_true", help="start the engine's scheduler, "
+                        "not a worker")
 
 
 def run(args, make_session, config_path) -> int:
@@ -42,7 +45,8 @@ def run(args, make_session, config_path) -> int:
     for word in wanted:
         one_of(*PRIORITIES)(word)
     chosen = [queue for queue, priority in zip(queues, PRIORITIES) if priority in wanted]
-    session.console.say(f"{mode}: waiting for {', '.join(chosen)}; Ctrl-C ends it after the run in hand")
+    session.console.say(f"{mode}: waiting for {', '.join(chosen)}; Ctrl-C ends it after the run in "
+                        "hand")
     runs.serve(config)
     return engine.worker(config, chosen, args.burst, args.processes, runs)
 

@@ -1,1 +1,2 @@
-"""The configuration: option types, sections, files, table names, secrets. It may import database, ports and leaves."""
+"""The configuration: option types, sections, files, table names, secrets. It may import database,
+ports and leaves."""

@@ -7,15 +7,16 @@ from __future__ import annotations
 import os
 
 SHOWN = 60
-STREAMS = ("/dev/null", "/dev/stdin", "/dev/fd/", "/proc/self/fd/")     # no files, and read all the same: `<(...)`
+# no files, and read all the same: `<(...)`
+STREAMS = ("/dev/null", "/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 
 
 def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict | None:
-    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to `problems`,
-    and to `begins` the line on which each section begins.
+    """{section: {option: (value, line number)}}, or None when there is no such file. Adds to
+    `problems`, and to `begins` the line on which each section begins.
 
-    `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may stand in a
-    password; a line that begins with a space goes on with the value before it.
+    `option = value`; comments have lines of their own and begin with `#` or `;`, so that both may
+    stand in a password; a line that begins with a space goes on with the value before it.
     """
     text = _text(path, problems)
     if text is None:
@@ -54,7 +55,8 @@ def read_ini(path: str, problems: list[str], begins: dict | None = None) -> dict
 
 
 def read_dotenv(path: str, problems: list[str]) -> dict:
-    """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are left alone."""
+    """{JOBS_...: (value, line number)} of a `.env` file. Adds to `problems`. Other variables are
+    left alone."""
     if not os.path.isfile(path):
         return {}
     text = _text(path, problems)
@@ -64,8 +66,9 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
         from dotenv.parser import parse_stream
     except ImportError:
         import sys
-        problems.append(f"{path} needs python-dotenv, which is not installed: run `{sys.executable} -m pip install "
-                        "python-dotenv`, or move its settings into config.ini")
+        problems.append(f"{path} needs python-dotenv, which is not installed: run "
+                        f"`{sys.executable} -m pip install python-dotenv`, or move its settings "
+                        "into config.ini")
         return {}
     from io import StringIO
 
@@ -73,27 +76,31 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
     for binding in parse_stream(StringIO(text)):
         written = binding.original.string
         line = binding.original.line + written[:len(written) - len(written.lstrip())].count("\n")
-        if binding.error or (binding.key and binding.value is None and binding.key.startswith("JOBS_")):
-            problems.append(f"{path} line {line}: expected NAME=value; a value with spaces or quotes "
-                            "stands in 'single quotes'")
+        if binding.error or (binding.key and binding.value is None
+                             and binding.key.startswith("JOBS_")):
+            problems.append(f"{path} line {line}: expected NAME=value; a value with spaces or "
+                            "quotes stands in 'single quotes'")
         elif binding.key and binding.key.startswith("JOBS_"):
             if binding.key in values:
-                problems.append(f"{shown_name(binding.key)} is set twice ({path} lines {values[binding.key][1]} and "
-                                f"{line}): keep one")
+                problems.append(f"{shown_name(binding.key)} is set twice ({path} lines "
+                                f"{values[binding.key][1]} and {line}): keep one")
             values[binding.key] = (binding.value, line)
     return values
 
 
 def shown_name(name: str) -> str:
-    """An option's name as it may be told; what cannot be one is left out, since it may be a part of a secret."""
+    """An option's name as it may be told; what cannot be one is left out, since it may be a part of
+    a secret."""
     return name if name.replace(".", "", 1).isidentifier() and len(name) <= SHOWN else "(no name)"
 
 
 def _text(path: str, problems: list[str]) -> str | None:
-    """The file's text with plain line ends, "" when it cannot be read, None when it is not there."""
+    """The file's text with plain line ends, "" when it cannot be read, None when it is not
+    there."""
     try:
         if not os.path.isfile(path) and os.path.exists(path) and not path.startswith(STREAMS):
-            problems.append(f"{path} is no file: name your config.ini")      # to open a named pipe waits for its writer
+            # to open a named pipe waits for its writer
+            problems.append(f"{path} is no file: name your config.ini")
             return ""
         with open(path, "rb") as file:
             data = file.read()

@@ -1,9 +1,9 @@
 """config.ini, .env, the environment and --set, in rising order, as typed values.
 
-Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config check`
-looks at everything. All problems are told at once. The file is read by our own few lines and not by
-configparser: they keep the line numbers for the messages, and a tick that finds nothing to do is a third
-cheaper (docs/decisions.md, "Reading config.ini").
+Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
+check` looks at everything. All problems are told at once. The file is read by our own few lines and
+not by configparser: they keep the line numbers for the messages, and a tick that finds nothing to
+do is a third cheaper (docs/decisions.md, "Reading config.ini").
 """
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ class Config:
         self._sections: dict = {}
 
     def section(self, name: str) -> SimpleNamespace:
-        """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is wrong in it."""
+        """A shared section's values as attributes (`from_` for `from`). ConfigError lists what is
+        wrong in it."""
         return self.typed(name, settings.SECTIONS[name])
 
     def job(self, job: Job) -> SimpleNamespace:
@@ -85,18 +86,21 @@ class Config:
         return columns(self)
 
     def _has(self, section: str) -> bool:
-        """Whether anything is set there: a run pays for the names of a database only where they are others."""
+        """Whether anything is set there: a run pays for the names of a database only where they are
+        others."""
         start = variable_name(section, "")
         return bool(self.sources.values.get(section)) or any(
             name.startswith(start) for name in (*self.sources.environ, *self.sources.dotenv))
 
     def written(self, section: str, name: str, option: Option) -> Written:
-        """What is set for this option: `--set` over environment over `.env` over the file over the default."""
+        """What is set for this option: `--set` over environment over `.env` over the file over the
+        default."""
         variable, sources = variable_name(section, name), self.sources
         if (section, name) in self._overrides:
             return Written(self._overrides[section, name], "--set", "--set")
         if variable in sources.environ:
-            return Written(sources.environ[variable].strip(), "environment", f"environment variable {variable}")
+            return Written(sources.environ[variable].strip(), "environment",
+                           f"environment variable {variable}")
         if variable in sources.dotenv:
             text, line = sources.dotenv[variable]
             return Written(text, ".env", f"{self.folder}/.env line {line}")
@@ -108,7 +112,8 @@ class Config:
     def secrets(self) -> list[tuple[Option, str]]:
         """What is set for each option that holds a secret, those of jobs too."""
         sections = {**settings.SECTIONS, **dict.fromkeys(catalogue.names(), settings.JOB_ALERTS)}
-        return [(option, self.written(section, name, option).text) for section, options in sections.items()
+        return [(option, self.written(section, name, option).text) for section,
+                options in sections.items()
                 for name, option in options.items() if option.kind.mask]
 
     def _default(self, section: str, option: Option) -> str:
@@ -123,7 +128,8 @@ class Config:
             return text
 
     def resolved(self, value, option: Option):
-        """A path counts from the file's folder; other values, URLs in place of a path too, are left as they are."""
+        """A path counts from the file's folder; other values, URLs in place of a path too, are left
+        as they are."""
         if value and option.kind.name.startswith("path") and "://" not in value:
             return os.path.normpath(os.path.join(self.folder, os.path.expanduser(value)))
         return value
@@ -136,11 +142,12 @@ class Config:
         for job in jobs:
             found += _problems(lambda job=job: self.job(job))
         if found:
-            raise ConfigError(*dict.fromkeys(found))         # a line that makes no sense is told by each of them
+            # a line that makes no sense is told by each of them
+            raise ConfigError(*dict.fromkeys(found))
 
     def with_overrides(self, words: list[str], job: Job | None) -> Config:
-        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises UsageError,
-        and ConfigError for a value that cannot be."""
+        """A copy under `--set OPTION=VALUE` (of the job) and `--set SECTION.OPTION=VALUE`. Raises
+        UsageError, and ConfigError for a value that cannot be."""
         overrides = dict(self._overrides)
         for word in words:
             name, equals, value = word.partition("=")
@@ -152,24 +159,30 @@ class Config:
                 raise UsageError(_wrong_override(section, option, known, job, bool(equals)))
             mask = known[option].kind.mask
             if mask and mask(value.strip()) != value.strip():
-                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by every user of this "
-                                 f"machine: write {variable_name(section, option)} in .env, or {option} in config.ini")
+                raise UsageError(f"--set {section}.{option}: a secret in a command line is seen by "
+                                 "every user of this machine: write "
+                                 f"{variable_name(section, option)} in .env, or {option} in "
+                                 "config.ini")
             overrides[section, option] = value.strip()
         changed = Config(self.path, self.sources, overrides)
         wrong = [words for section, option in overrides for words in _problems(
-            lambda section=section, option=option: changed._value(section, option, _options_of(section, job)))]
+            lambda section=section, option=option: changed._value(section, option,
+                                                                  _options_of(section, job)))]
         if wrong:                                   # whether or not the job reads it
             raise ConfigError(*wrong)
         return changed
 
     def typed(self, section: str, known: dict) -> SimpleNamespace:
-        """A section's values by what is `known` of its options. ConfigError lists what is wrong in it."""
+        """A section's values by what is `known` of its options. ConfigError lists what is wrong in
+        it."""
         if section in self._sections:
             return self._sections[section]
-        typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section, known)
+        typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section,
+                                                                                           known)
         for name in known:
             try:
-                setattr(typed, name + "_" if name == "from" else name, self._value(section, name, known))
+                setattr(typed, name + "_" if name == "from" else name, self._value(section, name,
+                                                                                   known))
             except ConfigError as error:
                 problems += error.problems
         if problems:
@@ -182,19 +195,21 @@ class Config:
         option = known[name]
         value = self.written(section, name, option)
         if option.argument and value.origin not in ("--set", "default"):
-            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out ({value.place}), and "
-                              f"give it by hand: jobs.py {section} --set {name}=VALUE")
+            raise ConfigError(f"[{section}] {name} is about one run, and no option: take it out "
+                              f"({value.place}), and give it by hand: jobs.py {section} --set "
+                              f"{name}=VALUE")
         try:
             _refuse_lines(value, option, known)
             return self.resolved(option.kind.parse(value.text), option)
         except ValueError as error:
-            raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: {error}{_hint(value.text)} "
-                              f"({value.place})") from None
+            raise ConfigError(f"[{section}] {name} = {_shown(value.text, option)}: "
+                              f"{error}{_hint(value.text)} ({value.place})") from None
 
     def _unknown_options(self, section: str, known: dict) -> list[str]:
         sources, start = self.sources, variable_name(section, "")
         unknown = [(name, f"{self.path} line {line}")
-                   for name, (_, line) in sources.values.get(section, {}).items() if name not in known]
+                   for name, (_, line) in sources.values.get(section, {}).items()
+                   if name not in known]
         variables = {variable_name(section, name) for name in known}
         unknown += [(variable[len(start):].lower(), f"variable {variable}")
                     for variable in (*sources.environ, *sources.dotenv)
@@ -203,12 +218,13 @@ class Config:
         if not unknown:
             return []
         from jobs_lib.text import did_you_mean
-        return [f"[{section}] {shown_name(name)}: there is no such option{did_you_mean(name, known)} ({place})"
-                for name, place in unknown]
+        return [f"[{section}] {shown_name(name)}: there is no such "
+                f"option{did_you_mean(name, known)} ({place})" for name, place in unknown]
 
 
 def for_app(path: str | None) -> Config:
-    """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the program or jobs.pyz."""
+    """As jobs.py finds it, for an app that asks: the file at `path`, or config.ini beside the
+    program or jobs.pyz."""
     from jobs_lib.paths import HOME, add_packages
     add_packages()
     return load(path, beside=HOME)
@@ -217,8 +233,8 @@ def for_app(path: str | None) -> Config:
 def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
 
-    Lines and sections that make no sense are told with the first section that is asked for. Without a file
-    the defaults hold; ConfigError when a file that was named is missing.
+    Lines and sections that make no sense are told with the first section that is asked for. Without
+    a file the defaults hold; ConfigError when a file that was named is missing.
     """
     named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
@@ -226,15 +242,16 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     begins: dict = {}
     values = read_ini(path, problems, begins)
     if values is None and named:
-        raise ConfigError(f"there is no file {path}: name your config.ini by --config or {CONFIG_VARIABLE}")
+        raise ConfigError(f"there is no file {path}: name your config.ini by --config or "
+                          f"{CONFIG_VARIABLE}")
     folder = os.path.dirname(os.path.abspath(path))
     dotenv = read_dotenv(os.path.join(folder, ".env"), problems)
     known = known_sections()
     for section in values or ():
         if section not in known:
             from jobs_lib.text import did_you_mean
-            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} ({path} "
-                            f"line {begins[section]})")
+            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} "
+                            f"({path} line {begins[section]})")
     return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
 
 
@@ -244,12 +261,14 @@ def known_sections() -> list[str]:
 
 
 def variable_name(section: str, option: str) -> str:
-    """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns] users.email`."""
+    """`JOBS_MAIL_HOST` for `[mail] host`, `JOBS_COLUMNS_USERS_EMAIL` for `[columns]
+    users.email`."""
     return f"JOBS_{section}_{option}".upper().replace(".", "_")
 
 
 def _of_longer_section(variable: str, start: str) -> bool:
-    """Whether it belongs to a job whose name begins with the section's: JOBS_EXPORT_ACCOUNTS_BUDGET, not [export]."""
+    """Whether it belongs to a job whose name begins with the section's:
+    JOBS_EXPORT_ACCOUNTS_BUDGET, not [export]."""
     longer = (variable_name(name, "") for name in known_sections())
     return any(len(other) > len(start) and variable.startswith(other) for other in longer)
 
@@ -289,14 +308,17 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None, giv
 def _refuse_lines(value: Written, option: Option, known: dict) -> None:
     """A line that begins with a space goes on with the value before it, which is rarely meant."""
     more = value.text.split("\n")[1:]
-    if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known for line in more)):
+    if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known
+                                              for line in more)):
         if value.origin != "file":
             raise ValueError("expected one line")
-        raise ValueError("goes on in the next line, since that begins with a space; expected one line")
+        raise ValueError("goes on in the next line, since that begins with a space; expected one "
+                         "line")
 
 
 def _shown(text: str, option: Option) -> str:
-    """A wrong value as it may be told: nothing of a secret, and no password in what looks like a URL."""
+    """A wrong value as it may be told: nothing of a secret, and no password in what looks like a
+    URL."""
     if option.kind.mask:
         return "..."
     text = text.partition("\n")[0]

@@ -1,7 +1,7 @@
 """The kinds of value an option may have: text in a file to a typed value, and back.
 
-A kind's `parse` raises ValueError with what was expected; the configuration adds which option it was
-and where it stood. Durations are `timedelta`, sizes are bytes, `off` is None.
+A kind's `parse` raises ValueError with what was expected; the configuration adds which option it
+was and where it stood. Durations are `timedelta`, sizes are bytes, `off` is None.
 """
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ argument  whether it is about one run and given by --set alone: in a file or the
 
 
 def argument(kind: Kind, default: str, meaning: str) -> Option:
-    """What one run is told by `--set`, and no file may say: a test alert, a domain to look at, a day to begin with."""
+    """What one run is told by `--set`, and no file may say: a test alert, a domain to look at, a
+    day to begin with."""
     return Option(kind, default, meaning, True)
 
 
@@ -54,14 +55,16 @@ def _path(value: str) -> str:
 
 
 def hide_password(value: str) -> str:
-    """A URL with everything but its password; where it is no URL, too little is shown rather than too much."""
+    """A URL with everything but its password; where it is no URL, too little is shown rather than
+    too much."""
     login, at, place = value.rpartition("@")
     address, mark, query = place.partition("?")
     if "pass" in query.lower() or "secret" in query.lower():
         place = f"{address}{mark}{STARS}"
     if not at:
         host, colon, port = place.partition("://")[2].partition(":")
-        if colon and host and "/" not in host and not port.partition("/")[0].isdecimal():       # no host: user:password
+        if colon and host and "/" not in host and not port.partition("/")[0].isdecimal():
+            # no host: user:password
             return place[:len(place) - len(port)] + STARS
     scheme, slashes, login = login.rpartition("://") if login.count("://") == 1 else ("", "", login)
     user, colon, _ = login.partition(":")
@@ -79,7 +82,8 @@ def _is_port(word: str) -> bool:
 
 
 def _need_port(url: str) -> None:
-    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the URL is quoted."""
+    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the
+    URL is quoted."""
     server = url.partition("://")[2].partition("?")[0]
     server = server.rpartition("@")[2] if "@" in server else server
     server = server.partition("/")[0]
@@ -105,21 +109,24 @@ def _server_url(rest: str) -> None:
     if colon and not _is_port(port):
         raise ValueError("expected a port of 1-65535 in mysql://user:password@host:3306/name")
     options = dict(word.partition("=")[::2] for word in parameters.split("&") if word)
-    if not {"unix_socket", "ssl_ca", "tls"} >= options.keys() or options.get("tls", "on") not in TLS:
-        raise ValueError("expected nothing after mysql://user:password@host:3306/name but ?unix_socket=/path, "
-                         f"?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if not {"unix_socket", "ssl_ca", "tls"} >= options.keys() or options.get("tls",
+                                                                             "on") not in TLS:
+        raise ValueError("expected nothing after mysql://user:password@host:3306/name but "
+                         f"?unix_socket=/path, ?ssl_ca=/path or ?tls={'|'.join(TLS)}")
     if options.get("tls") in ("off", "on") and options.get("ssl_ca"):
-        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies nothing: keep one "
-                         "of the two")
+        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies "
+                         "nothing: keep one of the two")
     if options.get("tls") == "ca" and not options.get("ssl_ca"):
-        raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that signed the certificate")
+        raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that "
+                         "signed the certificate")
 
 
 DATABASE_URLS = {"sqlite": _file_url, "mysql": _server_url, "mariadb": _server_url}
 
 
 def _database(value: str) -> str:
-    """The shape alone, told with all other mistakes; its dialect reads it. Nothing of it is quoted."""
+    """The shape alone, told with all other mistakes; its dialect reads it. Nothing of it is
+    quoted."""
     scheme, slashes, rest = value.partition("://")
     judge = DATABASE_URLS.get(scheme) if slashes else None
     if judge is None:
@@ -131,8 +138,9 @@ def _database(value: str) -> str:
 def _signing_key(value: str) -> str:
     """Anyone who has one link can try keys against it for as long as they like."""
     if 0 < len(value) < SHORTEST_KEY:
-        raise ValueError(f"expected at least {SHORTEST_KEY} characters: `python3 -c \"import secrets; "
-                         "print(secrets.token_hex(32))\"` makes one. Or leave it empty, and one is made")
+        raise ValueError(f"expected at least {SHORTEST_KEY} characters: `python3 -c \"import "
+                         "secrets; print(secrets.token_hex(32))\"` makes one. Or leave it empty, "
+                         "and one is made")
     return value
 
 
@@ -142,7 +150,8 @@ def _stars(value: str) -> str:
 
 text = Kind("text", _text)
 secret = Kind("text", _any, mask=_stars)
-signing_key = Kind(f"text of {SHORTEST_KEY} characters or more, or empty", _signing_key, mask=_stars)
+signing_key = Kind(f"text of {SHORTEST_KEY} characters or more, or empty", _signing_key,
+                   mask=_stars)
 database = Kind("database URL", _database, mask=hide_password)
 folder = Kind("path of a folder", _path)      # the configuration resolves it from its own folder
 file = Kind("path of a file", _path)          # likewise
@@ -175,7 +184,8 @@ def _url(value: str) -> str:
 
 def _ascii_url(value: str) -> str:
     if not value.isascii():
-        raise ValueError("expected a URL in ASCII, a name such as grün.example as xn--grn-ioa.example")
+        raise ValueError("expected a URL in ASCII, a name such as grün.example as "
+                         "xn--grn-ioa.example")
     return _url(value)
 
 
@@ -214,8 +224,10 @@ def _redis(value: str) -> str:
 
 def _broker(value: str) -> str:
     if value.partition("://")[0] not in ("amqp", "amqps", "redis", "rediss") or "://" not in value:
-        raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or redis://host:6379/0")
-    for each in value.split(";"):               # several brokers, of which Celery takes the first that answers
+        raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or "
+                         "redis://host:6379/0")
+    for each in value.split(";"):
+        # several brokers, of which Celery takes the first that answers
         _need_port(each)
     return _text(value)
 
@@ -391,7 +403,8 @@ def limited(kind: Kind, low: str, high: str = "") -> Kind:
         if most is not None and found > most:
             raise ValueError(f"expected at most {high}")
         return found
-    return kind._replace(name=f"{kind.name}, {f'{low}-{high}' if high else f'{low} or more'}", parse=parse)
+    return kind._replace(name=f"{kind.name}, {f'{low}-{high}' if high else f'{low} or more'}",
+                         parse=parse)
 
 
 def optional(kind: Kind) -> Kind:
@@ -409,8 +422,9 @@ def optional(kind: Kind) -> Kind:
 
 def or_empty(kind: Kind) -> Kind:
     """Nothing at all, as "", or a value of the kind."""
-    return kind._replace(name=f"{kind.name}, or empty", parse=lambda value: kind.parse(value) if value else "",
-                         show=lambda value: kind.show(value) if value != "" else "")
+    return kind._replace(name=f"{kind.name}, or empty", parse=lambda value: kind.parse(value)
+                         if value else "", show=lambda value: kind.show(value) if value != ""
+                         else "")
 
 
 def several(kind: Kind, least: int = 1) -> Kind:

@@ -1,4 +1,5 @@
-"""What the paths of a configuration lead to: a folder where one is meant, a file where one is, and nothing else.
+"""What the paths of a configuration lead to: a folder where one is meant, a file where one is, and
+nothing else.
 
 Nothing is opened: to open a named pipe waits until somebody writes into it.
 """
@@ -18,8 +19,10 @@ FOUND = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "
 
 
 def wrong(config) -> list[str]:
-    """A sentence for each path that leads to something else, or to nothing where a file has to be."""
-    return [f"[{section}] {name}: {why} ({config.written(section, name, settings.SECTIONS[section][name]).place})"
+    """A sentence for each path that leads to something else, or to nothing where a file has to
+    be."""
+    return [f"[{section}] {name}: {why} "
+            f"({config.written(section, name, settings.SECTIONS[section][name]).place})"
             for section, name, path, expected, made in (*_paths(config), *_of_database(config))
             if (why := _why(path, expected, made))]
 
@@ -28,11 +31,14 @@ def _paths(config):
     """(section, option, path, what it has to be, whether it may be missing) of all that is set."""
     for section, known in settings.SECTIONS.items():
         for name, option in known.items():
-            expected = next((each for each in (FOLDER, FILE) if option.kind.name.startswith(f"path of a {each}")), None)
-            if expected is None or section == "status":         # publish.refusal judges what is replaced
+            expected = next((each for each in (FOLDER, FILE)
+                             if option.kind.name.startswith(f"path of a {each}")), None)
+            if expected is None or section == "status":
+                # publish.refusal judges what is replaced
                 continue
             try:
-                value = config.resolved(option.kind.parse(config.written(section, name, option).text), option)
+                value = config.resolved(option.kind.parse(config.written(section, name,
+                                                                         option).text), option)
             except (ConfigError, ValueError):                   # told with the other mistakes
                 continue
             if value and "://" not in value:
@@ -48,8 +54,9 @@ def _of_database(config):
         target = dialects.load(url).parse(url, config.folder, 1.0)
     except (ConfigError, DatabaseError):
         return
-    for path, expected in ((dialects.file_of(url, config.folder), FILE), (getattr(target, "ca", None), FILE),
-                           (getattr(target, "socket", None), SOCKET)):
+    for path, expected in ((dialects.file_of(url, config.folder), FILE),
+                           (getattr(target, "ca", None), FILE), (getattr(target, "socket", None),
+                                                                 SOCKET)):
         if path:
             yield "core", "database", path, expected, path != getattr(target, "ca", None)
 
@@ -65,8 +72,10 @@ def _why(path: str, expected: str, made: bool) -> str:
         if os.path.islink(path):
             return f"{path} is a link that leads nowhere: remove the link, or name another {expected}"
         return "" if made else f"there is no {expected} {path}: put it there, or name another"
-    except OSError as error:                    # a loop of links; what may not be looked at, others tell
-        return "" if isinstance(error, PermissionError) else f"{path} cannot be used: {error.strerror}"
+    except OSError as error:
+        # a loop of links; what may not be looked at, others tell
+        return "" if isinstance(error,
+                                PermissionError) else f"{path} cannot be used: {error.strerror}"
     if EXPECTED[expected](mode):
         return ""
     found = next((words for is_one, words in FOUND if is_one(mode)), "a device")

@@ -8,16 +8,19 @@ SHORTEST_KEY = 16            # in a path, among words such as `webhook`
 
 
 def secrets(config) -> list[str]:
-    """What is set for the options that are secret, and the parts of it that are by themselves; the longest first."""
+    """What is set for the options that are secret, and the parts of it that are by themselves; the
+    longest first."""
     from urllib.parse import unquote
 
     found = {part for option, text in config.secrets() for part in _parts(option.kind.mask, text)}
-    found |= {unquote(text) for text in found}          # as it is written in a URL, and as it is sent
+    # as it is written in a URL, and as it is sent
+    found |= {unquote(text) for text in found}
     return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _parts(mask, text: str) -> list[str]:
-    """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and the key in that."""
+    """The password in a URL; of a URL that is secret itself all of it, what is behind the host, and
+    the key in that."""
     if mask is hide_password:
         return [_password(text)]
     if mask is not private_url.mask:

@@ -1,4 +1,5 @@
-"""Every shared option, declared once: parsing, checks, config.ini.example and the docs come from here.
+"""Every shared option, declared once: parsing, checks, config.ini.example and the docs come from
+here.
 
 A job's own options stand in its module; those that every job has are in `JOB_OPTIONS`.
 """
@@ -27,220 +28,262 @@ def _archive_store(value: str) -> str:
     return value
 
 
-_STORE = kind.or_empty(kind.Kind("path of a folder, ftps URL, or off", _archive_store, mask=kind.hide_password))
+_STORE = kind.or_empty(kind.Kind("path of a folder, ftps URL, or off", _archive_store,
+                                 mask=kind.hide_password))
 
 SECTIONS = {
     "core": {
         "database": Option(kind.database, "sqlite:///var/jobs.db",
                            "sqlite:///relative.db, sqlite:////absolute.db or "
-                           "mysql://user:password@host:3306/name (or ...@localhost/name?unix_socket=/path). A server "
-                           "on another host has to prove itself by TLS: ?ssl_ca=/path/to/ca.pem names its authority, "
-                           "?tls=off or ?tls=on does without (docs/security.md). "
-                           "In user and password write % as %25, @ as %40, : as %3A, / as %2F."),
-        "prefix": Option(kind.identifier, "", "Put before the name of every table, for a database shared with others."),
+                           "mysql://user:password@host:3306/name (or "
+                           "...@localhost/name?unix_socket=/path). A server on another host has to "
+                           "prove itself by TLS: ?ssl_ca=/path/to/ca.pem names its authority, "
+                           "?tls=off or ?tls=on does without (docs/security.md). In user and "
+                           "password write % as %25, @ as %40, : as %3A, / as %2F."),
+        "prefix": Option(kind.identifier, "",
+                         "Put before the name of every table, for a database shared with others."),
         "state_dir": Option(kind.folder, "var/state",
                             "Locks and this installation's identity; private, never emptied."),
         "log_dir": Option(kind.folder, "var/log", "One file of JSON lines for each job."),
-        "log_size": Option(kind.limited(kind.size, "1KB", "1GB"), "1MB", "A log file that grows past this is rotated."),
+        "log_size": Option(kind.limited(kind.size, "1KB", "1GB"), "1MB",
+                           "A log file that grows past this is rotated."),
         "log_files": Option(kind.integer(1, 100), "5", "Rotated log files kept for each job."),
-        "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. Europe/Berlin. "
-                                                 "Times in the database are always UTC."),
+        "timezone": Option(kind.timezone, "UTC", "The zone that schedules are written in, e.g. "
+                           "Europe/Berlin. Times in the database are always UTC."),
         "lock": Option(kind.choice("file", "database", "both"), "file",
-                       "What keeps two runs of a job apart: a lock file; for two hosts on one MySQL database, "
-                       "or a home folder on NFS, the database; or both."),
-        "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the workers of RQ or Celery "
-                                                "(docs/workers.md)."),
-        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the time "
-                                              "after which your host kills a process."),
+                       "What keeps two runs of a job apart: a lock file; for two hosts on one "
+                       "MySQL database, or a home folder on NFS, the database; or both."),
+        "mode": Option(kind.choice(*MODES), CRON, "Who runs the jobs: cron by itself, or the "
+                       "workers of RQ or Celery (docs/workers.md)."),
+        "budget": Option(_BUDGET, "4m", "How long one `run-due` may work. Stay a minute under the "
+                         "time after which your host kills a process."),
         "grace": Option(kind.limited(kind.duration, "1s", "1h"), "30s",
                         "A run that hangs this long past its budget is ended."),
         "max_clock_jump": Option(kind.optional(kind.limited(kind.duration, "1h", "366d")), "1d",
-                                 "When the clock is further than this from the last run, forward or back, nothing is "
-                                 "deleted, expired or given up by its age until a run an hour later finds no "
-                                 "further jump (docs/failures.md). off: the clock is always trusted."),
+                                 "When the clock is further than this from the last run, forward "
+                                 "or back, nothing is deleted, expired or given up by its age "
+                                 "until a run an hour later finds no further jump "
+                                 "(docs/failures.md). off: the clock is always trusted."),
         "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
-                         "A run stops, and goes on next time, before it uses this much memory: set it under "
-                         "your host's limit."),
-        "app_url": Option(kind.or_empty(kind.url), "", "Base of every link in a mail, e.g. https://mail.example.org."),
-        "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 characters. Empty: "
-                                                   "made once and kept in state_dir/secret. Keep it when you move to "
-                                                   "another host."),
+                         "A run stops, and goes on next time, before it uses this much memory: set "
+                         "it under your host's limit."),
+        "app_url": Option(kind.or_empty(kind.url), "",
+                          "Base of every link in a mail, e.g. https://mail.example.org."),
+        "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 "
+                             "characters. Empty: made once and kept in state_dir/secret. Keep it "
+                             "when you move to another host."),
     },
     "spool": {
-        "dir": Option(kind.folder, "var/spool", "The folder with the raw messages that `raw_path` names."),
+        "dir": Option(kind.folder, "var/spool",
+                      "The folder with the raw messages that `raw_path` names."),
     },
     "mail": {
         "transport": Option(kind.choice("smtp", "maildir"), "smtp",
-                            "smtp sends by your relay; maildir writes into a local folder, to try things out."),
+                            "smtp sends by your relay; maildir writes into a local folder, to try "
+                            "things out."),
         "maildir": Option(kind.folder, "var/maildir", "The folder for transport = maildir."),
         "host": Option(kind.host, "localhost", "The relay's name."),
-        "port": Option(kind.integer(1, 65535), "587", "587 goes with starttls, 465 with tls, 25 with none."),
+        "port": Option(kind.integer(1, 65535), "587",
+                       "587 goes with starttls, 465 with tls, 25 with none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
-                           "How the connection is protected. The relay's certificate is always verified by name."),
+                           "How the connection is protected. The relay's certificate is always "
+                           "verified by name."),
         "username": Option(kind.text, "", "Empty: no login."),
         "password": Option(kind.secret, "", "Never sent in clear, except to this machine itself."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the relay's "
-                                                        "certificate, if the system does not know it."),
-        "from": Option(kind.or_empty(kind.address), "", "The address that our own notices come from, "
-                                                        "e.g. notices@example.org."),
-        "domain": Option(kind.host, LOCAL, "The service's own domain: forwards leave with a sender in it."),
-        "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 characters. Share it "
-                                                   "with the mail hook that takes the bounces. Empty: derived from "
-                                                   "secret_key."),
+        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
+                          "relay's certificate, if the system does not know it."),
+        "from": Option(kind.or_empty(kind.address), "",
+                       "The address that our own notices come from, e.g. notices@example.org."),
+        "domain": Option(kind.host, LOCAL,
+                         "The service's own domain: forwards leave with a sender in it."),
+        "srs_secret": Option(kind.signing_key, "", "Signs rewritten senders (SRS): at least 32 "
+                             "characters. Share it with the mail hook that takes the bounces. "
+                             "Empty: derived from secret_key."),
         "per_minute": Option(_LIMIT, "off", "Recipients a minute, over all jobs and processes."),
-        "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, since it discards "
-                                         "what is over its limit, and the web app sends too."),
+        "per_hour": Option(_LIMIT, "80", "Recipients an hour: about 80 % of what your host allows, "
+                           "since it discards what is over its limit, and the web app sends too."),
         "per_day": Option(_LIMIT, "off", "Recipients a day."),
-        "urgent_share": Option(kind.integer(0, 90), "10", "Percent of each limit that only urgent notices may use, so "
-                                                          "that they get through while much other mail waits."),
-        "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host blocks a domain for them "
-                                                   "(cPanel: try 4). When they are used up, only messages that failed "
-                                                   "before wait."),
+        "urgent_share": Option(kind.integer(0, 90), "10", "Percent of each limit that only urgent "
+                               "notices may use, so that they get through while much other mail "
+                               "waits."),
+        "failures_per_hour": Option(_LIMIT, "off", "Failed deliveries an hour, where the host "
+                                    "blocks a domain for them (cPanel: try 4). When they are used "
+                                    "up, only messages that failed before wait."),
         "pause_patterns": Option(kind.several(kind.text), ", ".join(DEFAULT_PAUSE_PATTERNS),
-                                 "Words in a refusal that mean the relay's own limit: sending pauses, and no message "
-                                 "pays for it. Your list takes the place of the default."),
+                                 "Words in a refusal that mean the relay's own limit: sending "
+                                 "pauses, and no message pays for it. Your list takes the place of "
+                                 "the default."),
     },
     "personas": {
         "porter": Option(kind.mailbox, "Porter <porter@localhost>", "Signs everyday notices."),
-        "overflow": Option(kind.mailbox, "Overflow desk <overflow@localhost>", "Warns about held messages."),
-        "security": Option(kind.mailbox, "Security <security@localhost>", "Writes about access and accounts."),
-        "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>", "Writes about mail that failed."),
+        "overflow": Option(kind.mailbox, "Overflow desk <overflow@localhost>",
+                           "Warns about held messages."),
+        "security": Option(kind.mailbox, "Security <security@localhost>",
+                           "Writes about access and accounts."),
+        "postmaster": Option(kind.mailbox, "Postmaster <postmaster@localhost>",
+                             "Writes about mail that failed."),
     },
     "archive": {
-        "store": Option(_STORE, "", "Where audit rows are written before they are deleted: a private folder, or "
-                                    "ftps://user:password@host:21/folder (in user and password write % as %25, @ as "
-                                    "%40, : as %3A, / as %2F). Empty or off: they are deleted without an archive."),
+        "store": Option(_STORE, "", "Where audit rows are written before they are deleted: a "
+                        "private folder, or ftps://user:password@host:21/folder (in user and "
+                        "password write % as %25, @ as %40, : as %3A, / as %2F). Empty or off: "
+                        "they are deleted without an archive."),
         "keep": Option(kind.optional(kind.duration), "2555d",
                        "An archive older than this is removed from the store. off: never."),
-        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the FTPS server's "
-                                                        "certificate, if the system does not know it."),
+        "ca_file": Option(kind.or_empty(kind.file), "", "A file with the authority that signed the "
+                          "FTPS server's certificate, if the system does not know it."),
     },
 }
 SECTIONS["dns"] = {
     "nameservers": Option(kind.several(kind.nameserver, least=0), "",
-                          "The resolvers to ask, `address` or `address:port` each. Empty: this machine's own "
-                          "(/etc/resolv.conf)."),
+                          "The resolvers to ask, `address` or `address:port` each. Empty: this "
+                          "machine's own (/etc/resolv.conf)."),
     "mx_hosts": Option(kind.several(kind.host, least=0), "",
-                       "The mail servers that a domain's MX records have to name, best first. Empty: MX is not "
-                       "checked."),
-    "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to include, e.g. "
-                                                        "spf.example.org. Empty: SPF is not checked."),
-    "dkim_selector": Option(kind.host, "porter", "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
-    "dkim_target": Option(kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead, e.g. "
-                                                        "porter._domainkey.example.org. Empty, and no dkim_key: "
-                                                        "DKIM is not checked."),
-    "dkim_key": Option(kind.text, "", "The public key (p=) that a TXT record may hold at that name instead."),
-    "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the TXT record that "
-                                                            "proves whose it is."),
+                       "The mail servers that a domain's MX records have to name, best first. "
+                       "Empty: MX is not checked."),
+    "spf_include": Option(kind.or_empty(kind.host), "", "What a domain's SPF record has to "
+                          "include, e.g. spf.example.org. Empty: SPF is not checked."),
+    "dkim_selector": Option(kind.host, "porter",
+                            "The name before ._domainkey.DOMAIN of a domain's DKIM key."),
+    "dkim_target": Option(kind.or_empty(kind.host), "", "Where a CNAME at that name has to lead, "
+                          "e.g. porter._domainkey.example.org. Empty, and no dkim_key: DKIM is not "
+                          "checked."),
+    "dkim_key": Option(kind.text, "",
+                       "The public key (p=) that a TXT record may hold at that name instead."),
+    "ownership_prefix": Option(kind.text, "porter-verify=", "Stands before a domain's token in the "
+                               "TXT record that proves whose it is."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
                       "For one question, all name servers and repeats together."),
     "concurrency": Option(kind.integer(1, 32), "8", "Domains that are looked at together."),
 }
 SECTIONS["notifications"] = {
-    "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a file there takes the "
-                                                      "place of ours of the same name."),
+    "templates": Option(kind.or_empty(kind.folder), "", "A folder with templates of your own: a "
+                        "file there takes the place of ours of the same name."),
     "unsubscribe_url": Option(kind.or_empty(kind.ascii_url), "",
                               "The page of your app that takes an unsubscribe token, e.g. "
-                              "https://mail.example.org/unsubscribe. Empty: no notice offers to unsubscribe."),
+                              "https://mail.example.org/unsubscribe. Empty: no notice offers to "
+                              "unsubscribe."),
 }
 SECTIONS["export"] = {
     "dir": Option(kind.folder, "var/exports",
-                  "Where the exports of accounts wait to be downloaded: a private folder of their own, never below the "
-                  "web root."),
+                  "Where the exports of accounts wait to be downloaded: a private folder of their "
+                  "own, never below the web root."),
     "url": Option(kind.or_empty(kind.ascii_url), "",
-                  "The page of your app that gives out an export, e.g. https://mail.example.org/export; the token "
-                  "comes after it, as ?t=... Empty: [core] app_url and /export."),
-    "keep": Option(kind.duration, "7d", "How long a finished export can be downloaded; then its file is deleted."),
+                  "The page of your app that gives out an export, e.g. "
+                  "https://mail.example.org/export; the token comes after it, as ?t=... Empty: "
+                  "[core] app_url and /export."),
+    "keep": Option(kind.duration, "7d",
+                   "How long a finished export can be downloaded; then its file is deleted."),
 }
 SECTIONS["webhooks"] = {
     "timeout": Option(kind.limited(kind.duration, "1s", "5m"), "15s",
-                      "How long one request may take, from the look-up of the name to the end of the answer."),
-    "concurrency": Option(kind.integer(1, 64), "8", "Requests at once: at most one to an endpoint, two to a host."),
+                      "How long one request may take, from the look-up of the name to the end of "
+                      "the answer."),
+    "concurrency": Option(kind.integer(1, 64), "8",
+                          "Requests at once: at most one to an endpoint, two to a host."),
     "allow_networks": Option(kind.several(kind.network, least=0), "",
-                             "Networks that endpoints may be in although they are not public, e.g. 10.1.0.0/16. "
-                             "Whoever may register an endpoint can then reach whatever listens there. Empty: none."),
-    "ca_file": Option(kind.or_empty(kind.file), "", "A file with further authorities that sign endpoints' "
-                                                    "certificates, besides those that the system knows."),
+                             "Networks that endpoints may be in although they are not public, e.g. "
+                             "10.1.0.0/16. Whoever may register an endpoint can then reach "
+                             "whatever listens there. Empty: none."),
+    "ca_file": Option(kind.or_empty(kind.file), "", "A file with further authorities that sign "
+                      "endpoints' certificates, besides those that the system knows."),
     "outbox": Option(kind.or_empty(kind.folder), "",
-                     "A folder that takes requests as files, to try things out: nothing is sent then, and each counts "
-                     "as delivered. Empty: they are sent."),
+                     "A folder that takes requests as files, to try things out: nothing is sent "
+                     "then, and each counts as delivered. Empty: they are sent."),
 }
 SECTIONS["alerts"] = {
-    "email": Option(kind.several(kind.address, least=0), "", "Who is written to when something needs you. Empty: "
-                                                             "nobody."),
-    "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body that Slack, Discord, "
-                                                           "Mattermost and ntfy show. Empty: nothing."),
-    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: a service such as "
-                                                            "healthchecks tells you when the calls stop, which is how "
-                                                            "you hear that cron has stopped. Empty: nothing."),
-    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s", "How long such a call may take."),
-    "after_failures": Option(kind.integer(1, 1000), "3", "Alert after this many consecutive failures of a job."),
-    "queue_age": Option(kind.optional(kind.duration), "6h", "Alert when something in a queue has been due for longer."),
+    "email": Option(kind.several(kind.address, least=0), "",
+                    "Who is written to when something needs you. Empty: nobody."),
+    "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body "
+                      "that Slack, Discord, Mattermost and ntfy show. Empty: nothing."),
+    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: "
+                       "a service such as healthchecks tells you when the calls stop, which is how "
+                       "you hear that cron has stopped. Empty: nothing."),
+    "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
+                      "How long such a call may take."),
+    "after_failures": Option(kind.integer(1, 1000), "3",
+                             "Alert after this many consecutive failures of a job."),
+    "queue_age": Option(kind.optional(kind.duration), "6h",
+                        "Alert when something in a queue has been due for longer."),
     "queue_depth": Option(_LIMIT, "5000", "Alert when more than this is due in a queue."),
-    "disk_free": Option(kind.optional(kind.size), "200MB", "Alert when less space is left where the jobs write."),
-    "remind": Option(kind.optional(kind.duration), "24h", "Repeat the alert of a problem that lasts this long."),
+    "disk_free": Option(kind.optional(kind.size), "200MB",
+                        "Alert when less space is left where the jobs write."),
+    "remind": Option(kind.optional(kind.duration), "24h",
+                     "Repeat the alert of a problem that lasts this long."),
 }
 SECTIONS["status"] = {
-    "page": Option(kind.or_empty(kind.file), "", "The status page, made anew after each run of check_jobs, such as "
-                                                 "public_html/status.html. It holds nothing private. Empty: none."),
-    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, made anew likewise, such as "
-                                                    "/var/lib/prometheus/node-exporter/jobs.prom. Empty: none."),
+    "page": Option(kind.or_empty(kind.file), "", "The status page, made anew after each run of "
+                   "check_jobs, such as public_html/status.html. It holds nothing private. Empty: "
+                   "none."),
+    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, made anew "
+                      "likewise, such as /var/lib/prometheus/node-exporter/jobs.prom. Empty: "
+                      "none."),
 }
 SECTIONS["worker"] = {
     "redis": Option(kind.redis, "redis://localhost:6379/0",
-                    "RQ's Redis: redis://user:password@host:6379/0, rediss://... or unix:///path/redis.sock."),
+                    "RQ's Redis: redis://user:password@host:6379/0, rediss://... or "
+                    "unix:///path/redis.sock."),
     "broker": Option(kind.broker, "amqp://guest:guest@localhost:5672//",
-                     "Celery's broker: amqp://user:password@host:5672// for RabbitMQ, or redis://..."),
-    "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: jobs_critical, "
-                                              "jobs_high and so on. Two installations on one broker need two names."),
+                     "Celery's broker: amqp://user:password@host:5672// for RabbitMQ, or "
+                     "redis://..."),
+    "queues": Option(kind.identifier, "jobs", "The queues are named after this and the priorities: "
+                     "jobs_critical, jobs_high and so on. Two installations on one broker need two "
+                     "names."),
     "shards": Option(kind.integer(1, shards.MOST), "1",
-                     "How many workers share each of the large queues: forwards, notices, webhooks, domains and "
-                     "exports."),
+                     "How many workers share each of the large queues: forwards, notices, "
+                     "webhooks, domains and exports."),
     "fallback": Option(kind.choice("cron", "wait"), "cron",
-                       "What run-due does with the jobs of workers when the broker cannot be reached: cron runs them "
-                       "itself, wait leaves them for later."),
+                       "What run-due does with the jobs of workers when the broker cannot be "
+                       "reached: cron runs them itself, wait leaves them for later."),
 }
 MEANINGS = {
     "core": "What every job needs: where the data is, and how long a run may last.",
     "spool": "Raw messages on disk.",
     "mail": "How mail leaves.",
     "dns": "Which DNS records a user's own domain needs, and who is asked for them.",
-    "personas": "Who signs what the service writes to its users. An address that is not set is at [mail] domain.",
+    "personas": "Who signs what the service writes to its users. An address that is not set is at "
+    "[mail] domain.",
     "notifications": "What is written to users: your own texts, and a way to opt out.",
     "archive": "Where audit rows go before they are deleted.",
     "status": "Files that show the status (docs/status.md).",
     "alerts": "What you are told when something needs you, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
-    "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown cron.",
-    "tables": "For a database that exists already: our_table = its_table, a line for each that has another name there.",
-    "columns": "The same for the columns of tables that your app writes: our_table.our_column = its_column.",
+    "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown "
+    "cron.",
+    "tables": "For a database that exists already: our_table = its_table, a line for each that has "
+    "another name there.",
+    "columns": "The same for the columns of tables that your app writes: our_table.our_column = "
+    "its_column.",
 }
-TABLES, COLUMNS = "tables", "columns"       # [tables] our_name = their_name: adopting a database that exists
+# [tables] our_name = their_name: adopting a database that exists
+TABLES, COLUMNS = "tables", "columns"
 
 JOB_ALERTS = {
-    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this many consecutive "
-                                                                             "failures. Empty: [alerts] "
-                                                                             "after_failures."),
-    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "Alert when the last success is older. "
-                                                                                "Empty: three times its "
-                                                                                "interval; off: never."),
-    "mode": Option(kind.or_empty(kind.choice(*MODES)), "", "Who runs this job. Empty: [core] mode."),
-    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds and fails, as "
-                                                            "healthchecks expects it. Empty: nothing."),
+    "alert_after_failures": Option(kind.or_empty(kind.integer(1, 1000)), "", "Alert after this "
+                                   "many consecutive failures. Empty: [alerts] after_failures."),
+    "alert_late_after": Option(kind.or_empty(kind.optional(kind.duration)), "", "Alert when the "
+                               "last success is older. Empty: three times its interval; off: "
+                               "never."),
+    "mode": Option(kind.or_empty(kind.choice(*MODES)), "",
+                   "Who runs this job. Empty: [core] mode."),
+    "ping_url": Option(kind.or_empty(kind.private_url), "", "Called when a run starts, succeeds "
+                       "and fails, as healthchecks expects it. Empty: nothing."),
 }
 # The defaults of the first three are the job's own declaration.
 JOB_OPTIONS = {
     "schedule": Option(kind.schedule, None, "When: minute, hour, day, month, weekday."),
     "enabled": Option(kind.switch, None, "no: never due; by hand it still runs."),
-    "budget": Option(_BUDGET, None, "How long one run works before it leaves the rest to the next."),
+    "budget": Option(_BUDGET, None,
+                     "How long one run works before it leaves the rest to the next."),
     **JOB_ALERTS,
 }
 
 
 def job_options(job) -> dict:
     """All options of a job's own section, with the declaration's defaults."""
-    declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no", "budget": job.budget}
+    declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no",
+                "budget": job.budget}
     common = {name: option._replace(default=declared.get(name, option.default))
               for name, option in JOB_OPTIONS.items()}
     return {**common, **job.options}

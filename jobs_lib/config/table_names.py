@@ -1,4 +1,5 @@
-"""`[tables]` and `[columns]`: what our names are called in the database of an app that exists already."""
+"""`[tables]` and `[columns]`: what our names are called in the database of an app that exists
+already."""
 from __future__ import annotations
 
 from jobs_lib.database.schema import NAMES, app_tables
@@ -15,21 +16,25 @@ def tables(config) -> dict:
         prefix = config.section("core").prefix
     except ConfigError:                     # told with the other mistakes of that section
         prefix = ""
-    _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name) for name in NAMES})
+    _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name)
+                                                   for name in NAMES})
     return found
 
 
 def columns(config) -> dict:
-    """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists what is wrong."""
+    """{our table: {our column: theirs}} of `[columns]`, of what has another name. ConfigError lists
+    what is wrong."""
     from jobs_lib.database.schema.tables import column_names
 
     known = {name: column_names(name) for name in NAMES}
-    found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known for column in known[name]])
+    found = _read(config, settings.COLUMNS, [f"{name}.{column}" for name in known
+                                             for column in known[name]])
     renamed: dict = {}
     for option, theirs in found.items():
         name, _, column = option.partition(".")
         if name not in app_tables.TABLES:
-            raise ConfigError(f"[columns] {option}: `migrate` makes this table itself, and its columns have our names "
+            raise ConfigError(f"[columns] {option}: `migrate` makes this table itself, and its "
+                              "columns have our names "
                               f"({_place(config, settings.COLUMNS, option)})")
         if theirs != column:
             renamed.setdefault(name, {})[column] = theirs
@@ -42,8 +47,9 @@ def columns(config) -> dict:
 def _read(config, section: str, known: list) -> dict:
     """{option: value} of those that are set."""
     set_here = config.sources.values.get(section, {})
-    typed = config.typed(section, {name: Option(option_types.identifier, set_here.get(name, ("",))[0], "")
-                                   for name in known})
+    typed = config.typed(section,
+                         {name: Option(option_types.identifier, set_here.get(name, ("",))[0], "")
+                          for name in known})
     return {name: getattr(typed, name) for name in known if getattr(typed, name)}
 
 
@@ -54,8 +60,8 @@ def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
         other = seen.setdefault(theirs.lower(), ours)
         if other != ours:
             shown = ours if ours in found else other
-            raise ConfigError(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot both have this name "
-                              f"({_place(config, section, shown)})")
+            raise ConfigError(f"[{section}] {shown} = {names[shown]}: {other} and {ours} cannot "
+                              f"both have this name ({_place(config, section, shown)})")
 
 
 def _place(config, section: str, option: str) -> str:

@@ -26,8 +26,8 @@ def read() -> tuple[str | None, str]:
     import subprocess
 
     try:
-        done = subprocess.run(["crontab", "-l"], stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS,
-                              encoding="utf-8", errors="replace")
+        done = subprocess.run(["crontab", "-l"], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=SECONDS, encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None, "there is no program `crontab` here"
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -62,8 +62,10 @@ def ours(text: str, script: str) -> list[Entry]:
 
 
 def _words(command: str, script: str) -> tuple[list[str] | None, str | None]:
-    """What follows the script in a command, and its config.ini; what a shell would do further on does not count."""
-    command = re.split(r"(?<!\\)%", command)[0].replace("\\%", "%")       # an unescaped one ends the command
+    """What follows the script in a command, and its config.ini; what a shell would do further on
+    does not count."""
+    # an unescaped one ends the command
+    command = re.split(r"(?<!\\)%", command)[0].replace("\\%", "%")
     try:
         words = shlex.split(command, comments=False)
     except ValueError:

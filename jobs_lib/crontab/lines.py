@@ -1,8 +1,8 @@
 """The lines for cron, in two styles: one for everything, or one for each job.
 
-A job's line is started a little after each time of its schedule, and before the next, so that each start belongs to
-a slot of its own (docs/decisions.md, "Times in the crontab"). How much later is a hash of the installation, so that
-the customers of one host do not all begin at the same minute.
+A job's line is started a little after each time of its schedule, and before the next, so that each
+start belongs to a slot of its own (docs/decisions.md, "Times in the crontab"). How much later is a
+hash of the installation, so that the customers of one host do not all begin at the same minute.
 """
 from __future__ import annotations
 
@@ -35,29 +35,33 @@ Fields = namedtuple("Fields", "text delay")
 Fields.__doc__ = "The five fields of a line, and how many minutes after the schedule it comes."
 
 
-def crontab(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool, budget: str) -> str:
+def crontab(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool,
+            budget: str) -> str:
     """The text to paste. `same_clock`: cron's time is that of the schedules' zone, all year."""
     lines = body(style, place, entries, zone=zone, same_clock=same_clock, budget=budget)
     return "\n".join([*opening(place), *lines, ""])
 
 
-def body(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool, budget: str) -> list[str]:
+def body(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool,
+         budget: str) -> list[str]:
     """The lines of one style."""
-    return one_line(place, budget) if style == "one-line" else per_job(place, entries, zone, same_clock)
+    return one_line(place, budget) if style == "one-line" else per_job(place, entries, zone,
+                                                                       same_clock)
 
 
 def opening(place: Place) -> list[str]:
     """What holds for all lines: who gets cron's mail, where programs are found."""
     return [
-        *comment(f"Cron lines for {place.script}. Put them into your host's cron page, or into `crontab -e`. "
-                 "They can be made anew at any time: jobs.py crontab"),
+        *comment(f"Cron lines for {place.script}. Put them into your host's cron page, or into "
+                 "`crontab -e`. They can be made anew at any time: jobs.py crontab"),
         "#",
-        *comment("MAILTO: cron mails what a line prints to this address. A good run prints nothing, a failure "
-                 "prints one line. Without MAILTO the mail goes to this account's own mailbox (cPanel: the "
-                 "field Cron Email)."),
+        *comment("MAILTO: cron mails what a line prints to this address. A good run prints "
+                 "nothing, a failure prints one line. Without MAILTO the mail goes to this "
+                 "account's own mailbox (cPanel: the field Cron Email)."),
         "#MAILTO=you@example.org",
         "#",
-        *comment("PATH: not needed, since the lines name every program in full. Cron's own is short: /usr/bin:/bin."),
+        *comment("PATH: not needed, since the lines name every program in full. Cron's own is "
+                 "short: /usr/bin:/bin."),
         "#PATH=/usr/local/bin:/usr/bin:/bin",
         "",
     ]
@@ -68,12 +72,13 @@ def one_line(place: Place, budget: str) -> list[str]:
     key = _key(place.seed)
     words = command(place, "run-due")
     return [
-        *comment("Every 5 minutes: all jobs that are due, most critical first, one after the other, for at most "
-                 f"{budget}. When nothing is due it ends at once. What was missed is made up."),
+        *comment("Every 5 minutes: all jobs that are due, most critical first, one after the "
+                 f"other, for at most {budget}. When nothing is due it ends at once. What was "
+                 "missed is made up."),
         f"{1 + key % 4}-59/5 * * * * {words}",
         "",
-        *comment("If your host allows only every 15 minutes, or once an hour, take one of these in its place, without "
-                 "the #. Nothing is lost by it; things happen later."),
+        *comment("If your host allows only every 15 minutes, or once an hour, take one of these in "
+                 "its place, without the #. Nothing is lost by it; things happen later."),
         f"#{1 + key % 14}-59/15 * * * * {words}",
         f"#{1 + key % 59} * * * * {words}",
     ]
@@ -81,23 +86,28 @@ def one_line(place: Place, budget: str) -> list[str]:
 
 def per_job(place: Place, entries: list[Entry], zone: str, same_clock: bool) -> list[str]:
     """A line for each job, and one that makes up for what they miss."""
-    lines = comment("One line for each job. They follow the schedules in config.ini: print them anew when one changes. "
-                    "--scheduled: a time that was started before, by whatever line, is not started again.")
+    lines = comment("One line for each job. They follow the schedules in config.ini: print them "
+                    "anew when one changes. --scheduled: a time that was started before, by "
+                    "whatever line, is not started again.")
     if not same_clock:
-        lines += ["#", *comment(f"Cron's clock here is not that of the schedules ({zone}). So the line of a job for "
-                                "certain hours comes every hour, and looks whether the time is there.")]
+        lines += ["#",
+                  *comment(f"Cron's clock here is not that of the schedules ({zone}). So the line "
+                           "of a job for certain hours comes every hour, and looks whether the "
+                           "time is there.")]
     for entry in entries:
         lines.append("")
         when = f"{schedule_text.words(entry.schedule)} ({entry.schedule.text}, {zone})"
         if not entry.enabled:
-            lines += comment(f"{entry.name}: {entry.summary}. Switched off in config.ini, so it has no line.")
+            lines += comment(f"{entry.name}: {entry.summary}. Switched off in config.ini, so it "
+                             "has no line.")
             continue
         fields = job_fields(place, entry, same_clock)
-        lines += [*comment(f"{entry.name}: {entry.summary}. Due {when}{_late(entry, fields, same_clock)}."),
+        lines += [*comment(f"{entry.name}: {entry.summary}. Due "
+                           f"{when}{_late(entry, fields, same_clock)}."),
                   f"{fields.text} {command(place, entry.name, '--scheduled')}"]
     return [*lines, "",
-            *comment("Makes up for what the lines above missed (the host was down) or did not finish. Most often it "
-                     "finds nothing to do."),
+            *comment("Makes up for what the lines above missed (the host was down) or did not "
+                     "finish. Most often it finds nothing to do."),
             f"{1 + _key(place.seed) % 59} * * * * {command(place, 'run-due')}"]
 
 
@@ -114,23 +124,28 @@ def _late(entry: Entry, fields: Fields, same_clock: bool) -> str:
 
 
 def command(place: Place, *words: str) -> str:
-    """The command of a line: quoted for the shell, and for cron, to which a percent sign is a line end."""
-    parts = [place.python, place.script, *(["--config", place.config] if place.config else []), *words]
+    """The command of a line: quoted for the shell, and for cron, to which a percent sign is a line
+    end."""
+    parts = [place.python, place.script, *(["--config", place.config] if place.config else []),
+             *words]
     for part in parts:
         if "\\" in part or not part.isprintable():
-            raise UsageError(f"crontab: the path {part!r} cannot stand in a crontab: rename its folder")
+            raise UsageError(f"crontab: the path {part!r} cannot stand in a crontab: rename its "
+                             "folder")
     return " ".join(map(shlex.quote, parts)).replace("%", "\\%")
 
 
 def comment(text: str) -> list[str]:
-    """The text as comment lines; cron takes a percent sign in them, but hosts' web pages may not."""
+    """The text as comment lines; cron takes a percent sign in them, but hosts' web pages may
+    not."""
     return wrapped(text.replace("%", "percent"), WIDTH, "# ", "# ")
 
 
 # Times
 
 def fields_after(schedule: Schedule, key: int, same_clock: bool = True) -> Fields:
-    """Five fields that come some minutes after each slot and before the next; `key` chooses among the delays."""
+    """Five fields that come some minutes after each slot and before the next; `key` chooses among
+    the delays."""
     minutes = _members(schedule.minutes)
     hours = _members(schedule.hours) if same_clock else list(range(24))
     days = _day_fields(schedule) if same_clock else ("*", "*", "*")
@@ -143,18 +158,21 @@ def fields_after(schedule: Schedule, key: int, same_clock: bool = True) -> Field
 
 
 def _delays(minutes: list[int], hours: list[int], every_day: bool) -> list[int]:
-    """The minutes by which all times may be put off: before the next, in fields that still say the same times."""
+    """The minutes by which all times may be put off: before the next, in fields that still say the
+    same times."""
     times = [hour * 60 + minute for hour in hours for minute in minutes]
     gap = min(after - before for before, after in zip(times, [*times[1:], times[0] + DAY]))
     # Midnight is when a host is busiest: what is due in its hour goes into the next one.
     start = 60 if hours == [0] and gap > MIDNIGHT_GAP else 0
-    fitting = [delay for delay in range(start, start + min(gap, LATEST)) if _fits(minutes, hours, delay, every_day)]
+    fitting = [delay for delay in range(start, start + min(gap, LATEST)) if _fits(minutes, hours,
+                                                                                  delay, every_day)]
     quiet = [delay for delay in fitting if all((minute + delay) % 60 for minute in minutes)]
     return quiet or fitting or [0]
 
 
 def _fits(minutes: list[int], hours: list[int], delay: int, every_day: bool) -> bool:
-    """Whether the times, put off, are again each of some minutes in each of some hours, on the same days."""
+    """Whether the times, put off, are again each of some minutes in each of some hours, on the same
+    days."""
     if len(hours) == 24:
         return every_day or max(minutes) + delay < 60
     carries = {(minute + delay) // 60 for minute in minutes}

@@ -1,1 +1,2 @@
-"""The database: connection, transactions, statements, names, what rows may hold. It imports leaves alone."""
+"""The database: connection, transactions, statements, names, what rows may hold. It imports leaves
+alone."""

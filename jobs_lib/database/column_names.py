@@ -1,8 +1,10 @@
-"""A statement over tables whose columns `[columns]` renames: our names become theirs, and its rows keep ours.
+"""A statement over tables whose columns `[columns]` renames: our names become theirs, and its rows
+keep ours.
 
-Only such a statement comes here, once, before it is kept for all its runs. Each name is looked for where SQL
-itself would look: in the tables of its own SELECT, then in those around it. What stands alone in a SELECT's list
-gets our name by AS, so that neither rows nor outer queries notice anything.
+Only such a statement comes here, once, before it is kept for all its runs. Each name is looked for
+where SQL itself would look: in the tables of its own SELECT, then in those around it. What stands
+alone in a SELECT's list gets our name by AS, so that neither rows nor outer queries notice
+anything.
 """
 from __future__ import annotations
 
@@ -14,14 +16,18 @@ from jobs_lib.errors import DatabaseError
 from .schema.tables import column_names
 
 TOKEN = re.compile(r"\w+|\"[^\"]*\"|`[^`]*`|\s+|.", re.DOTALL)
-CLAUSES = ("SELECT", "FROM", "JOIN", "ON", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "SET", "INTO", "UNION")
-AFTER_TABLE = {*CLAUSES, "", "LEFT", "INNER", "CROSS", "NOT", "FORCE", "USE", "IGNORE", "VALUES", "FOR", "USING", "ADD"}
+CLAUSES = ("SELECT", "FROM", "JOIN", "ON", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "SET",
+           "INTO", "UNION")
+AFTER_TABLE = {*CLAUSES, "", "LEFT", "INNER", "CROSS", "NOT", "FORCE", "USE", "IGNORE", "VALUES",
+               "FOR", "USING", "ADD"}
 BY_ALIAS = ("GROUP", "HAVING", "ORDER")      # where an output's name goes before a column's
-ENDS = (",", ")", "", "FROM", "UNION", "WHERE", "ORDER", "LIMIT", "FOR")     # what may follow an output
+# what may follow an output
+ENDS = (",", ")", "", "FROM", "UNION", "WHERE", "ORDER", "LIMIT", "FOR")
 
 
 class _Scope:
-    """One SELECT, or the whole of another statement: `tables` is {name in this statement: our table}."""
+    """One SELECT, or the whole of another statement: `tables` is {name in this statement: our
+    table}."""
 
     def __init__(self, outer: _Scope | None, depth: int, union: bool = False) -> None:
         self.outer, self.depth, self.union = outer, depth, union
@@ -51,7 +57,8 @@ def translate(pieces: list, names, dialect) -> tuple:
     _Translation(solid, names, dialect).all()
     star: dict = {}
     for before, token in zip(solid, solid[1:]):
-        if token.text == "*" and before.word in ("SELECT", "DISTINCT", ",", ".") and solid[0].word == "SELECT":
+        if token.text == "*" and before.word in ("SELECT", "DISTINCT", ",",
+                                                 ".") and solid[0].word == "SELECT":
             for table in token.scope.tables.values():
                 star.update(names.ours(table))
     return [(token.kind, token.written) for token in tokens], star
@@ -109,7 +116,8 @@ class _Translation:
     def all(self) -> None:
         """Every token that is a column's name."""
         for at, token in enumerate(self.tokens):
-            if token.kind == "text" and not token.named and (token.text.isidentifier() or token.text[0] in "\"`"):
+            if token.kind == "text" and not token.named and (token.text.isidentifier()
+                                                             or token.text[0] in "\"`"):
                 self._one(at, token)
 
     def _word(self, at: int) -> str:
@@ -148,17 +156,20 @@ class _Translation:
         return None
 
     def _owner(self, token: _Token, name: str) -> tuple:
-        """(the table that a name alone means, what it is called here); None for what is no column of any."""
+        """(the table that a name alone means, what it is called here); None for what is no column
+        of any."""
         scope: _Scope | None = token.scope
         if token.clause in BY_ALIAS and token.scope.union:
             return None, ""
         if token.clause in ("ORDER", "HAVING") and name in token.scope.aliases:
             return None, ""
         while scope:
-            found = [(called, table) for called, table in scope.tables.items() if name in _columns(table)]
+            found = [(called, table) for called, table in scope.tables.items()
+                     if name in _columns(table)]
             if len({self.names.column(table, name) for _, table in found}) > 1:
-                raise DatabaseError(f"{name} may be a column of {' or '.join(table for _, table in found)}: the "
-                                    "statement has to say which")
+                raise DatabaseError(f"{name} may be a column of "
+                                    f"{' or '.join(table for _, table in found)}: the statement "
+                                    "has to say which")
             if found:
                 called, table = found[0]
                 return table, self.quote(self.names(table)) if called == table else called

@@ -15,8 +15,9 @@ PAUSE = 0.1                  # seconds before the second try, twice as long befo
 CACHED = 500                 # translated statements kept; a job has a few dozen
 
 
-def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None, base: str = ".",
-            readonly: bool = False, create: bool = False, timeout: float = 5.0, hidden=tuple) -> Database:
+def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None,
+            base: str = ".", readonly: bool = False, create: bool = False, timeout: float = 5.0,
+            hidden=tuple) -> Database:
     """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
@@ -39,9 +40,9 @@ class Database:
     """One connection, opened again by itself when it was lost outside a transaction.
 
     `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
-    `left()`, when set, tells the seconds that are left to whoever uses it: no call takes much longer than that.
-    `journal`, when set, hears of each transaction: `begin()`, then `committed()` or `rolled_back()`
-    (runner/journal.py).
+    `left()`, when set, tells the seconds that are left to whoever uses it: no call takes much
+    longer than that. `journal`, when set, hears of each transaction: `begin()`, then `committed()`
+    or `rolled_back()` (runner/journal.py).
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
@@ -58,7 +59,8 @@ class Database:
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:
-        """All rows. Outside a transaction a lost connection is opened anew and asked again, once."""
+        """All rows. Outside a transaction a lost connection is opened anew and asked again,
+        once."""
         return self._run(sql, values, self._fetch, repeatable=True)
 
     def row(self, sql: str, /, **values) -> dict | None:
@@ -72,7 +74,8 @@ class Database:
         return next(iter(rows[0].values())) if rows else None
 
     def execute(self, sql: str, /, **values) -> int:
-        """Run a statement that changes something; how many rows it matched, whether or not they changed."""
+        """Run a statement that changes something; how many rows it matched, whether or not they
+        changed."""
         return self._run(sql, values, lambda cursor: cursor.rowcount)
 
     def insert(self, table: str, /, **values) -> int:
@@ -80,8 +83,10 @@ class Database:
         sql = f"INSERT INTO {{{table}}} {self._row(values)}"
         return self._run(sql, values, lambda cursor: cursor.lastrowid)
 
-    def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict | None = None) -> None:
-        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is added.
+    def upsert(self, table: str, keys: dict, values: dict | None = None, add: dict
+               | None = None) -> None:
+        """The row with these `keys` (all columns of one unique key): `values` are set, `add` is
+        added.
 
         A row that is not there begins with both; without both, one that is there stays as it is.
         """
@@ -93,9 +98,11 @@ class Database:
         self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
 
     def add_up(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
-        """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its `sums` added to.
+        """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its
+        `sums` added to.
 
-        `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite misreads it.
+        `keys` are all columns of one unique key. The SELECT needs a WHERE, without which SQLite
+        misreads it.
         """
         # The table's own name, since the columns of the SELECT are in reach too.
         return self._insert_found(table, keys, sums, select, f"{{{table}}}.%s + ", values)
@@ -104,9 +111,12 @@ class Database:
         """The same, but a row that is there gets the `sums` in place of its own."""
         return self._insert_found(table, keys, sums, select, "", values)
 
-    def _insert_found(self, table: str, keys: tuple, sums: tuple, select: str, before: str, values: dict) -> int:
+    def _insert_found(self, table: str, keys: tuple, sums: tuple, select: str, before: str,
+                      values: dict) -> int:
         quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
-        updates = [f"{quote(name)} = {before.replace('%s', quote(name))}{self.dialect.proposed(name)}" for name in sums]
+        updates = [f"{quote(name)} = "
+                   f"{before.replace('%s', quote(name))}{self.dialect.proposed(name)}"
+                   for name in sums]
         sql = f"INSERT INTO {{{table}}} ({names}) {select} {self.dialect.conflict(list(keys), updates)}"
         return self._run(sql, values, lambda cursor: cursor.rowcount)
 
@@ -150,8 +160,10 @@ class Database:
             trouble = self._trouble(error)
             if isinstance(trouble, Lost):
                 self._drop()
-            elif self.current and (isinstance(trouble, Conflict) or not self.dialect.in_transaction(raw)):
-                self.current.broken = trouble       # rolled back already: what follows would stand alone
+            elif self.current and (isinstance(trouble, Conflict)
+                                   or not self.dialect.in_transaction(raw)):
+                # rolled back already: what follows would stand alone
+                self.current.broken = trouble
             raise trouble from None                 # the driver's words may hold the values of rows
         except BaseException:
             self._drop()
@@ -165,22 +177,26 @@ class Database:
     # Transactions
 
     def transaction(self) -> Transaction:
-        """`with db.transaction():` commits at its end, rolls back on any exception, cannot be nested."""
+        """`with db.transaction():` commits at its end, rolls back on any exception, cannot be
+        nested."""
         return Transaction(self)
 
     def snapshot(self) -> Transaction:
-        """`with db.snapshot():` all that is read in it is as of one moment, however long it takes."""
+        """`with db.snapshot():` all that is read in it is as of one moment, however long it
+        takes."""
         return Transaction(self, self.dialect.snapshot)
 
     def bars_writers(self) -> bool:
-        """Whether nobody can write while a snapshot is open here: then who reads for long does without one."""
+        """Whether nobody can write while a snapshot is open here: then who reads for long does
+        without one."""
         return self.dialect.bars_writers(self._ready())
 
     def batch(self, work):
         """`work()` in one transaction, and its result.
 
-        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most; so `work`
-        reads by itself what it acts on. A connection lost in the COMMIT is no such case: that may be stored.
+        After a deadlock, a lock wait or a lost connection all of it is done again, 3 times at most;
+        so `work` reads by itself what it acts on. A connection lost in the COMMIT is no such case:
+        that may be stored.
         """
         for attempt in range(1, TRIES + 1):
             try:
@@ -199,13 +215,16 @@ class Database:
         return {row["name"] for row in self.query(self.dialect.tables)}
 
     def columns(self, table: str) -> set[str]:
-        """The columns that a table of ours has in the database, by our names; none when it is not there."""
+        """The columns that a table of ours has in the database, by our names; none when it is not
+        there."""
         ours = self.name.ours(table)
-        found = (row["name"].lower() for row in self.query(self.dialect.columns, name=self.name(table)))
+        found = (row["name"].lower() for row in self.query(self.dialect.columns,
+                                                           name=self.name(table)))
         return {ours.get(name, name) for name in found}
 
     def columns_of(self, tables) -> dict[str, set[str]]:
-        """The same for several tables in one question: {our table: columns}, without those that are not there."""
+        """The same for several tables in one question: {our table: columns}, without those that are
+        not there."""
         ours = {self.name(table): table for table in tables}
         found: dict = {}
         for row in self.query(self.dialect.all_columns, names=list(ours)):
@@ -214,7 +233,8 @@ class Database:
         return found
 
     def indexes(self, table: str) -> dict[str, list[str]]:
-        """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by our names."""
+        """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by
+        our names."""
         ours = self.name.ours(table)
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
@@ -224,11 +244,12 @@ class Database:
 
     def unique_indexes(self, table: str) -> set[str]:
         """Those of `indexes` that let no two rows have the same values."""
-        return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table)) if row["is_unique"]}
+        return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table))
+                if row["is_unique"]}
 
     def sizes(self) -> dict[str, int]:
-        """Bytes of each table and its indexes, by its name in the database, as the engine guesses them; of all
-        together, under "", where it keeps no such count."""
+        """Bytes of each table and its indexes, by its name in the database, as the engine guesses
+        them; of all together, under "", where it keeps no such count."""
         return {row["name"]: int(row["bytes"] or 0) for row in self.query(self.dialect.sizes)}
 
     # The connection
@@ -257,8 +278,9 @@ class Database:
     def invalidate(self) -> None:
         """Throw the connection away and forget any open transaction; the next use opens another.
 
-        For who has caught an exception that a signal raised, outside of all transactions: it may have struck
-        in mid-statement, where the next answer would be taken for another's, or between `with` and its block.
+        For who has caught an exception that a signal raised, outside of all transactions: it may
+        have struck in mid-statement, where the next answer would be taken for another's, or between
+        `with` and its block.
         """
         self._drop()
         self.current = None
@@ -269,7 +291,8 @@ class Database:
         """Throw the connection away; an open transaction stays, broken, until its block ends."""
         raw, self._raw = self._raw, None
         if self.current and not self.current.broken:
-            self.current.broken = Lost("the connection was lost in a transaction: nothing of it is stored")
+            self.current.broken = Lost("the connection was lost in a transaction: nothing of it is "
+                                       "stored")
         if raw is not None:
             try:                                    # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.close(raw)
@@ -287,22 +310,26 @@ class Database:
             raise self._trouble(error) from None
 
     def _trouble(self, error):
-        """What is raised for a driver's exception. A trigger of the app may say in it whatever it likes."""
+        """What is raised for a driver's exception. A trigger of the app may say in it whatever it
+        likes."""
         trouble = self.dialect.trouble(error, self._target)
-        if isinstance(trouble, (Busy, Conflict, Duplicate, Lost)):      # in words of ours, and met in any run
+        if isinstance(trouble, (Busy, Conflict, Duplicate, Lost)):
+            # in words of ours, and met in any run
             return trouble
         from jobs_lib.defects import masked
         trouble.args = (masked(str(trouble), self.hidden()),)
         return trouble
 
     def interrupt(self) -> None:
-        """End the statement in hand with an error, and its transaction; from a signal or another thread."""
+        """End the statement in hand with an error, and its transaction; from a signal or another
+        thread."""
         raw = self._raw
         if raw is not None:
             try:                                    # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.interrupt(raw, self._target)
             except self.dialect.Error:
-                pass                                # it was closed at this very moment, or the server is gone
+                # it was closed at this very moment, or the server is gone
+                pass
 
     def close(self) -> None:
         """Close for good; an open transaction is rolled back."""

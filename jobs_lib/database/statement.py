@@ -1,8 +1,9 @@
-"""Our SQL notation: `{table}` is a table of ours, `:name` a bound value; text in quotes is left alone.
+"""Our SQL notation: `{table}` is a table of ours, `:name` a bound value; text in quotes is left
+alone.
 
-A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT IN` both
-match no row, so a selection that came out empty never turns into "all rows". Whole numbers in a list are
-written out, since SQLite before 3.32 binds only 999 values; anything else is bound.
+A list expands inside `IN (:ids)`; an empty one becomes NULL, which equals nothing: `IN` and `NOT
+IN` both match no row, so a selection that came out empty never turns into "all rows". Whole numbers
+in a list are written out, since SQLite before 3.32 binds only 999 values; anything else is bound.
 """
 from __future__ import annotations
 
@@ -51,7 +52,8 @@ class Statement:
         self.star: dict = {}             # {their column: ours} for the rows of a `SELECT *`
         text = ""
         pieces = scan(sql)
-        if table.columns and any(kind == "table" and piece in table.columns for kind, piece in pieces):
+        if table.columns and any(kind == "table" and piece in table.columns for kind,
+                                 piece in pieces):
             from .column_names import translate
             pieces, self.star = translate(pieces, table, dialect)
         for kind, piece in pieces:
@@ -66,8 +68,8 @@ class Statement:
 
     def renaming(self, take):
         """The same as `take`, which makes rows of a cursor; their columns get our names."""
-        return lambda cursor: [{self.star.get(name.lower(), name): value for name, value in row.items()}
-                               for row in take(cursor)]
+        return lambda cursor: [{self.star.get(name.lower(), name): value for name,
+                                value in row.items()} for row in take(cursor)]
 
     def _join(self, dialect, marks: list) -> str:
         return "".join(part + mark for part, mark in zip(self.parts, [*marks, ""]))
@@ -86,7 +88,8 @@ class Statement:
             return self.plain, bound
         marks = []
         for name in self.names:
-            marks.append(dialect.mark(name) if name in bound else _expand(dialect, name, values[name], bound))
+            marks.append(dialect.mark(name) if name in bound else _expand(dialect, name,
+                                                                          values[name], bound))
         return self._join(dialect, marks), bound
 
 
@@ -94,7 +97,8 @@ def _expand(dialect, name: str, items, bound: dict) -> str:
     if all(type(item) is int for item in items):
         return ", ".join(map(str, items)) or "NULL"
     if len(items) > MOST_BOUND:
-        raise ValueError(f":{name} holds {len(items)} values; at most {MOST_BOUND} can be bound at once")
+        raise ValueError(f":{name} holds {len(items)} values; at most {MOST_BOUND} can be bound at "
+                         "once")
     marks = []
     for number, item in enumerate(items):
         bound[f"{name}__{number}"] = bindable(item)
@@ -103,7 +107,8 @@ def _expand(dialect, name: str, items, bound: dict) -> str:
 
 
 def bindable(value):
-    """The value as both drivers take it; what neither can store is refused here, before anything is sent."""
+    """The value as both drivers take it; what neither can store is refused here, before anything is
+    sent."""
     kind = type(value)
     if value is None or kind is float or kind is bytes:
         return value

@@ -1,7 +1,9 @@
-"""What tables hold, as those read it who only look: a value that makes no sense is unknown, and stops nobody.
+"""What tables hold, as those read it who only look: a value that makes no sense is unknown, and
+stops nobody.
 
-An app, a tool or a disk may have written anything into any column: SQLite takes text for numbers, MySQL takes year 1.
-`status`, `list`, `history`, `report`, `metrics`, `doctor` and `check_jobs` read through these.
+An app, a tool or a disk may have written anything into any column: SQLite takes text for numbers,
+MySQL takes year 1. `status`, `list`, `history`, `report`, `metrics`, `doctor` and `check_jobs` read
+through these.
 """
 from __future__ import annotations
 
@@ -9,11 +11,13 @@ from datetime import datetime
 
 from jobs_lib import clock
 
-FIRST, LAST = 1971, 9998            # years: others cannot be meant, and have no local time in every zone
+# years: others cannot be meant, and have no local time in every zone
+FIRST, LAST = 1971, 9998
 LARGEST = 2 ** 63 - 1
 LONGEST = 10 ** 11                  # milliseconds: three years
 TIMES = ("slot", "started_at", "finished_at", "heartbeat_at", "lease_until")
-WORDS = ("job", "run_id", "trigger_type", "installation", "lock_name", "host", "status", "stop_reason", "error")
+WORDS = ("job", "run_id", "trigger_type", "installation", "lock_name", "host", "status",
+         "stop_reason", "error")
 UNKNOWN = "unknown"
 STATUSES = ("running", "ok", "partial", "skipped", "failed", "timeout", "interrupted", "vanished")
 
@@ -58,7 +62,8 @@ def counts(value) -> dict:
 
 
 def memory(value) -> dict:
-    """The numbers that a table of our own remembers; {} for what cannot be read, as if it were the first time."""
+    """The numbers that a table of our own remembers; {} for what cannot be read, as if it were the
+    first time."""
     return {name: number for name, number in counts(value).items() if name != UNKNOWN}
 
 
@@ -73,7 +78,8 @@ def milliseconds(value) -> int:
 
 
 def run(row: dict) -> dict:
-    """A row of `job_runs`, or some of its columns: times are text that can be read, or None; all else has its type."""
+    """A row of `job_runs`, or some of its columns: times are text that can be read, or None; all
+    else has its type."""
     found = dict(row)
     for name, value in row.items():
         if name in TIMES:

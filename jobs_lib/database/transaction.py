@@ -7,8 +7,9 @@ from jobs_lib.errors import DatabaseError, Lost
 class Transaction:
     """What `with db.transaction():` holds.
 
-    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are refused, as
-    the engine would run them outside any transaction, and its end raises even if the exception was swallowed.
+    `broken` is why it is lost already (a deadlock, a dead connection): its further statements are
+    refused, as the engine would run them outside any transaction, and its end raises even if the
+    exception was swallowed.
     """
 
     def __init__(self, database, begin: tuple = ()) -> None:
@@ -22,7 +23,8 @@ class Transaction:
         try:
             try:
                 self._open()
-            except Lost:                     # nothing was done in it yet: all of it once more, on a new connection
+            except Lost:
+                # nothing was done in it yet: all of it once more, on a new connection
                 self._open()
             if database.journal:
                 database.journal.begin()
@@ -38,7 +40,8 @@ class Transaction:
         first, *more = self._begin or (database.dialect.begin(database.readonly),)
         self.broken = None
         database._run(first, {}, _nothing, repeatable=True)
-        database.current = self              # from here on a lost connection is told, and not opened anew
+        # from here on a lost connection is told, and not opened anew
+        database.current = self
         try:
             for statement in more:
                 database._run(statement, {}, _nothing)
@@ -69,8 +72,9 @@ class Transaction:
             self._database._run("COMMIT", {}, _nothing)
         except Lost as lost:
             if lost.sent:
-                raise DatabaseError("the connection was lost while a transaction was being stored, so it may"
-                                    " be stored or not; the next run looks and goes on from there") from None
+                raise DatabaseError("the connection was lost while a transaction was being stored, "
+                                    "so it may be stored or not; the next run looks and goes on "
+                                    "from there") from None
             raise
         except DatabaseError:
             self._roll_back()

@@ -1,14 +1,17 @@
-"""What other programs left in a row. SQLite keeps any value in any column, and old MySQL bends what does not fit.
+"""What other programs left in a row. SQLite keeps any value in any column, and old MySQL bends what
+does not fit.
 
-Each such value is judged once, where it is read: here, and for times in clock.parse. What cannot be read is Invalid,
-which is that row's own trouble and nobody else's; any other exception is a mistake of ours.
+Each such value is judged once, where it is read: here, and for times in clock.parse. What cannot be
+read is Invalid, which is that row's own trouble and nobody else's; any other exception is a mistake
+of ours.
 """
 from __future__ import annotations
 
 from jobs_lib.errors import Invalid
 
 INVALID = "invalid"             # what a run counts such rows under
-UNKNOWN_STATUS = "unknown_status"               # the same for rows that are left as they are, in every run
+# the same for rows that are left as they are, in every run
+UNKNOWN_STATUS = "unknown_status"
 MARK = "\ufffd"                 # read in the place of octets that are no UTF-8, on every engine
 
 
@@ -38,6 +41,7 @@ def ordered(value) -> tuple:
 
 
 def one_line(text, limit: int = 150) -> str:
-    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a header."""
+    """Printable, on one line, cut: whatever a sender wrote, it can neither add a line nor a
+    header."""
     text = " ".join("".join(char if char.isprintable() else " " for char in words(text)).split())
     return text if len(text) <= limit else text[:limit - 1] + "\u2026"

@@ -1,1 +1,2 @@
-"""The demo's made-up service, and what `jobs.py demo` says of it. It may import everything below the commands."""
+"""The demo's made-up service, and what `jobs.py demo` says of it. It may import everything below
+the commands."""

@@ -1,4 +1,5 @@
-"""The sample service's domains of users, and the zones that a name server of the demo's answers with."""
+"""The sample service's domains of users, and the zones that a name server of the demo's answers
+with."""
 from __future__ import annotations
 
 import json
@@ -19,19 +20,20 @@ ZONES = {name: RECORDS.format(token=token) for name, token in TOKENS.items()}
 
 def fill(db, now, user_id: int) -> None:
     """One that waits for its records, and one that is verified; both are due."""
-    missing = {check: {"state": "fail", "reason": "missing", "required": check in ("ownership", "mx")}
+    missing = {check: {"state": "fail", "reason": "missing", "required": check in ("ownership",
+                                                                                   "mx")}
                for check in ("ownership", "mx", "spf", "dkim", "dmarc")}
     db.insert("domains", user_id=user_id, name=PENDING, ownership_token=TOKENS[PENDING],
               dns_results=json.dumps(missing), created_at=now - timedelta(hours=2),
               checked_at=now - timedelta(minutes=16), next_check_at=now - timedelta(minutes=1))
     since = now - timedelta(days=40)
-    db.insert("domains", user_id=user_id, name=VERIFIED, ownership_token=TOKENS[VERIFIED], status="verified",
-              created_at=since, verified_at=since, checked_at=now - timedelta(hours=24, minutes=3),
-              next_check_at=now - timedelta(minutes=3))
+    db.insert("domains", user_id=user_id, name=VERIFIED, ownership_token=TOKENS[VERIFIED],
+              status="verified", created_at=since, verified_at=since, checked_at=now
+              - timedelta(hours=24, minutes=3), next_check_at=now - timedelta(minutes=3))
 
 
 def snapshot(db) -> dict:
     """The one that waits: its row, with the `results` of the latest look, {check: result}."""
-    row = db.row("SELECT name, status, created_at, checked_at, dns_results FROM {domains} WHERE name = :name",
-                 name=PENDING)
+    row = db.row("SELECT name, status, created_at, checked_at, dns_results FROM {domains} "
+                 "WHERE name = :name", name=PENDING)
     return {**row, "results": json.loads(row["dns_results"] or "{}")}

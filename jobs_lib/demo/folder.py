@@ -8,8 +8,8 @@ from jobs_lib import folders
 from jobs_lib.errors import UsageError
 
 MARK, NOTICES, ARCHIVE, DNS, PAGE = ".jobs-demo", "notices", "archive", "dns", "status.html"
-MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool", "maildir", "state", "log",
-        ARCHIVE, NOTICES, DNS, PAGE, "exports")
+MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool",
+        "maildir", "state", "log", ARCHIVE, NOTICES, DNS, PAGE, "exports")
 CONFIG = """\
 # The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
@@ -66,15 +66,16 @@ NOBODY = 9                      # a port for which no name server stands
 def make(folder: str) -> None:
     """An empty demo folder.
 
-    What a demo before left is deleted, and nothing else. UsageError for a folder that holds other things.
+    What a demo before left is deleted, and nothing else. UsageError for a folder that holds other
+    things.
     """
     mark = os.path.join(folder, MARK)
     try:
         if os.path.lexists(folder) and not os.path.isdir(folder):
             raise UsageError(f"demo: {folder} is not a folder; name another by --dir")
         if os.path.isdir(folder) and os.listdir(folder) and not os.path.isfile(mark):
-            raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays as it is; "
-                             "name another by --dir")
+            raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays "
+                             "as it is; name another by --dir")
         folders.private(folder)
         folders.write(mark, "Made by `jobs.py demo`, which deletes and makes it anew each time.\n")
         for name in MADE:
@@ -84,7 +85,8 @@ def make(folder: str) -> None:
 
 
 def configure(folder: str, dns_port: int | None) -> str:
-    """Its config.ini, whose path is returned. Without a name server's port no domain is looked at."""
+    """Its config.ini, whose path is returned. Without a name server's port no domain is looked
+    at."""
     path = os.path.join(folder, "config.ini")
     folders.write(path, CONFIG.format(port=dns_port or NOBODY) + ("" if dns_port else NO_DOMAINS))
     return path

@@ -11,7 +11,8 @@ SECRET, URL = "whsec_c2FtcGxlLXNlY3JldA==", "https://hooks.example"
 # name: owner, since when it is switched off
 ENDPOINTS = {"shop": ("jane", None), "old": ("jane", _ago(days=3)), "omar": ("omar", None)}
 
-Delivery = namedtuple("Delivery", "endpoint event status age attempts last code", defaults=(None, None))
+Delivery = namedtuple("Delivery", "endpoint event status age attempts last code",
+                      defaults=(None, None))
 Delivery.__doc__ = "One row of webhook_deliveries; `age` and `last`, since the latest attempt, count back from now."
 
 DELIVERIES = (
@@ -41,25 +42,30 @@ def fill(db, now, owners: dict, url: str = URL) -> None:
              for name, (owner, off) in ENDPOINTS.items()}
     for number, row in enumerate(DELIVERIES, 1):
         payload = {"type": row.event, "alias": "shop@alias.example"}
-        db.insert("webhook_deliveries", webhook_id=hooks[row.endpoint], user_id=owners[ENDPOINTS[row.endpoint][0]],
-                  event_id=event_id(number), event_type=row.event, payload=json.dumps(payload), status=row.status,
-                  attempts=row.attempts, last_attempt_at=None if row.last is None else now - row.last,
-                  created_at=now - row.age, response_status=row.code,
-                  finished_at=None if row.status == "pending" else now - row.age + timedelta(minutes=1))
+        db.insert("webhook_deliveries", webhook_id=hooks[row.endpoint],
+                  user_id=owners[ENDPOINTS[row.endpoint][0]], event_id=event_id(number),
+                  event_type=row.event, payload=json.dumps(payload), status=row.status,
+                  attempts=row.attempts, last_attempt_at=None if row.last is None else now
+                  - row.last, created_at=now - row.age, response_status=row.code,
+                  finished_at=None if row.status == "pending" else now - row.age
+                  + timedelta(minutes=1))
 
 
 def _endpoint(db, now, url: str, user_id: int, off) -> int:
     return db.insert("webhooks", user_id=user_id, url=url, secret=SECRET, active=int(off is None),
                      disabled_at=None if off is None else now - off,
-                     disabled_reason=None if off is None else "every delivery has failed for 5 days",
-                     created_at=now - timedelta(days=100))
+                     disabled_reason=None if off is None else "every delivery has failed for 5 "
+                     "days", created_at=now - timedelta(days=100))
 
 
 def snapshot(db) -> dict:
     """{id: row} of all deliveries: `endpoint` is the end of its URL, `owner` its owner's status."""
     rows = db.query(
-        "SELECT {webhook_deliveries}.id, webhook_id, {webhook_deliveries}.user_id, event_id, event_type,"
+        "SELECT {webhook_deliveries}.id, webhook_id, {webhook_deliveries}.user_id, event_id, "
+        "event_type,"
         " {webhook_deliveries}.status, attempts, next_attempt_at, last_attempt_at, last_error, url,"
-        " {users}.status AS owner FROM {webhook_deliveries} JOIN {webhooks} ON {webhooks}.id = webhook_id"
-        " JOIN {users} ON {users}.id = {webhook_deliveries}.user_id ORDER BY {webhook_deliveries}.id")
+        " {users}.status AS owner FROM {webhook_deliveries} JOIN {webhooks} "
+        "ON {webhooks}.id = webhook_id"
+        " JOIN {users} ON {users}.id = {webhook_deliveries}.user_id "
+        "ORDER BY {webhook_deliveries}.id")
     return {row["id"]: {**row, "endpoint": row["url"].rpartition("/")[2]} for row in rows}

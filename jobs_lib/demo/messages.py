@@ -9,8 +9,9 @@ from .signed import SIGNED
 
 LONG_LINE = 12_000       # octets: RFC 5322 2.1.1 allows 998, newsletters do not care
 HOPS = 51                # Received lines of a message that goes round in a circle
-PDF = (b"%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n"
-       b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
+PDF = (b"%PDF-1.1\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 "
+       b"R]/Count 1>>endobj\n" b"3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 "
+       b"144]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n")
 
 
 def raw(name: str, received) -> bytes:
@@ -28,7 +29,8 @@ def raw(name: str, received) -> bytes:
 
 
 def store(spool: str, name: str, received) -> int:
-    """Write the message into the spool, once, and return its size; 0 for one that is to be missing."""
+    """Write the message into the spool, once, and return its size; 0 for one that is to be
+    missing."""
     path = os.path.join(spool, name)
     if name not in MESSAGES:
         return 0
@@ -53,16 +55,19 @@ def _plain(sender: str, to: str, subject: str, number: int, body: str, more: str
 def _newsletter() -> str:
     cell = "<td style='padding:4px'>Walking boots, waterproof, still 20 % off until Sunday</td>"
     line = (cell * (LONG_LINE // len(cell) + 1))[:LONG_LINE]
-    return ("Message-ID: <4711@outdoor.example>\nFrom: Outdoor Shop <orders@outdoor.example>\nTo: shop@alias.example\n"
-            "Subject: Order 4711 is on its way\nMIME-Version: 1.0\nContent-Type: text/html; charset=us-ascii\n\n"
-            f"<html><body><p>Your order is on its way.</p>\n<table><tr>{line}</tr></table>\n</body></html>\n")
+    return ("Message-ID: <4711@outdoor.example>\nFrom: Outdoor Shop <orders@outdoor.example>\nTo: "
+            "shop@alias.example\n" "Subject: Order 4711 is on its way\nMIME-Version: "
+            "1.0\nContent-Type: text/html; charset=us-ascii\n\n" "<html><body><p>Your order is on "
+            f"its way.</p>\n<table><tr>{line}</tr></table>\n</body></html>\n")
 
 
 def _invoice() -> str:
-    return ("Message-ID: <0917@printer.example>\nFrom: Print Works <billing@printer.example>\nTo: shop@alias.example\n"
-            "Subject: Invoice 0917\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"parts\"\n\n"
+    return ("Message-ID: <0917@printer.example>\nFrom: Print Works <billing@printer.example>\nTo: "
+            "shop@alias.example\n" "Subject: Invoice 0917\nMIME-Version: 1.0\nContent-Type: "
+            "multipart/mixed; boundary=\"parts\"\n\n"
             "--parts\nContent-Type: text/plain; charset=us-ascii\n\nThe invoice is attached.\n\n"
-            "--parts\nContent-Type: application/pdf\nContent-Disposition: attachment; filename=\"invoice-0917.pdf\"\n"
+            "--parts\nContent-Type: application/pdf\nContent-Disposition: attachment; "
+            "filename=\"invoice-0917.pdf\"\n"
             f"Content-Transfer-Encoding: base64\n\n{encodebytes(PDF).decode()}\n--parts--\n")
 
 
@@ -70,21 +75,25 @@ def _bounce() -> str:
     return ("Message-ID: <0815@books.example>\nFrom: Mail Delivery <MAILER-DAEMON@books.example>\n"
             "To: shop@alias.example\n"
             "Subject: Undelivered mail\nAuto-Submitted: auto-replied\nMIME-Version: 1.0\n"
-            "Content-Type: text/plain; charset=us-ascii\n\nYour message to sales@books.example was not delivered.\n")
+            "Content-Type: text/plain; charset=us-ascii\n\nYour message to sales@books.example was "
+            "not delivered.\n")
 
 
 def _loop() -> str:
-    hops = "".join(f"Received: from host{hop % 2}.circle.example by host{(hop + 1) % 2}.circle.example; step {hop}\n"
-                   for hop in range(HOPS))
-    return hops + _plain("Chess Club <news@circle.example>", "club@alias.example", "Fwd: Fwd: Chess results",
+    hops = "".join(f"Received: from host{hop % 2}.circle.example by "
+                   f"host{(hop + 1) % 2}.circle.example; step {hop}\n" for hop in range(HOPS))
+    return hops + _plain("Chess Club <news@circle.example>", "club@alias.example",
+                         "Fwd: Fwd: Chess results",
                          1138, "Round and round it goes.\n")
 
 
 MESSAGES = {
     "newsletter.eml": _newsletter(),                    # a line of 12,000 octets
     "greetings.eml": _plain("=?utf-8?Q?J=C3=B6rg_M=C3=BCller?= <joerg@koeln.example>", "shop@alias.example",
-                            "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", 2207,      # an encoded subject
-                            "Liebe Jane,\n\nschöne Grüße aus Köln!\n\nJörg\n"),      # a body of 8 bits
+                            # an encoded subject
+                            "=?utf-8?Q?Gr=C3=BC=C3=9Fe_aus_K=C3=B6ln?=", 2207,
+                            # a body of 8 bits
+                            "Liebe Jane,\n\nschöne Grüße aus Köln!\n\nJörg\n"),
     "invoice.eml": _invoice(),                          # an attachment
     "statement.eml": SIGNED,                            # signed by its sender
     "party.eml": _plain("Ann Lee <ann@club.example>", "club@alias.example", "Party: who brings what?", 31,

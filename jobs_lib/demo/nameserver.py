@@ -1,4 +1,5 @@
-"""A name server of the demo's own, on a loopback port and in the demo's folder, if knotd or nsd is installed."""
+"""A name server of the demo's own, on a loopback port and in the demo's folder, if knotd or nsd is
+installed."""
 from __future__ import annotations
 
 import os
@@ -14,11 +15,12 @@ PLACES = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/s
 LONGEST_START, LONGEST_STOP = 5.0, 3.0
 LOG = "server.log"
 HINT = "no name server to ask is installed (Debian: `apt-get install knot`, or nsd)"
-SOA = b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00%s\x00\x06\x00\x01"     # a question for a zone's SOA
+# a question for a zone's SOA
+SOA = b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00%s\x00\x06\x00\x01"
 ZONE = "$ORIGIN {name}.\n$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n@ NS ns.invalid.\n"
 
-# All paths are relative to the folder that it is started in: any sign may be in the folder's own name. That of the
-# socket would be made absolute, and longer than a socket's may be.
+# All paths are relative to the folder that it is started in: any sign may be in the folder's own
+# name. That of the socket would be made absolute, and longer than a socket's may be.
 KNOT = """\
 server:
     listen: 127.0.0.1@{port}
@@ -55,7 +57,8 @@ remote-control:
     control-enable: no
 """
 PROGRAMS = (("knotd", KNOT, "  - domain: {name}\n", ("-c", "server.conf")),
-            ("nsd", NSD, "zone:\n    name: {name}\n    zonefile: {name}.zone\n", ("-d", "-c", "server.conf")))
+            ("nsd", NSD, "zone:\n    name: {name}\n    zonefile: {name}.zone\n",
+             ("-d", "-c", "server.conf")))
 
 
 def installed() -> list[tuple]:
@@ -84,22 +87,26 @@ class Nameserver:
         except BaseException:               # Ctrl-C while it starts: nobody calls __exit__ then
             self._stop()
             raise
-        raise JobsError(f"{found[0][0]} does not start here; {os.path.join(self.folder, LOG)} may say why")
+        raise JobsError(f"{found[0][0]} does not start here; {os.path.join(self.folder, LOG)} may "
+                        "say why")
 
     def __exit__(self, *_) -> None:
         self._stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _start(self, program: str, server: str, zone: str, words: tuple) -> bool:
-        """Whether it answers for its zones. It stays in our group, so that Ctrl-C reaches it, too."""
+        """Whether it answers for its zones. It stays in our group, so that Ctrl-C reaches it,
+        too."""
         self.port = free_port()
         for name, records in self.zones.items():
             write(os.path.join(self.folder, f"{name}.zone"), ZONE.format(name=name) + records)
         write(os.path.join(self.folder, "server.conf"),
-              server.format(port=self.port) + "".join(zone.format(name=name) for name in self.zones))
+              server.format(port=self.port) + "".join(zone.format(name=name)
+                                                      for name in self.zones))
         with open(os.path.join(self.folder, LOG), "wb", opener=_private) as log:
-            self.process = subprocess.Popen([program, *words], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, umask=0o077)
+            self.process = subprocess.Popen([program, *words], cwd=self.folder,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            umask=0o077)
         until = time.monotonic() + LONGEST_START
         while self.process.poll() is None and time.monotonic() < until:
             if all(_answers(self.port, name) for name in self.zones):

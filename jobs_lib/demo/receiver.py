@@ -1,6 +1,7 @@
 """An endpoint of the demo's own on a loopback port: it checks each webhook as any receiver would.
 
-It signs nothing with our code: whether a signature is genuine is computed from what docs/webhooks.md says.
+It signs nothing with our code: whether a signature is genuine is computed from what
+docs/webhooks.md says.
 """
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ TOLERANCE = 300              # seconds that its time may be away from ours
 
 
 class Receiver:
-    """Answers 204, but 503 to the first attempt of each event in `busy_at`; 400 where the signature does not hold.
+    """Answers 204, but 503 to the first attempt of each event in `busy_at`; 400 where the signature
+    does not hold.
 
-    secret: `whsec_...`; now: a function without arguments; a context manager. `arrived` is what came, in its order.
+    secret: `whsec_...`; now: a function without arguments; a context manager. `arrived` is what
+    came, in its order.
     """
 
     def __init__(self, secret: str, now, busy_at: tuple = ()) -> None:
@@ -77,4 +80,5 @@ def is_genuine(secret: str, headers: dict, body: bytes, now: float) -> bool:
     key = base64.b64decode(secret[len("whsec_"):])
     signed = f"{headers.get('webhook-id', '')}.{moment}.".encode() + body
     expected = "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return any(hmac.compare_digest(expected, each) for each in headers.get("webhook-signature", "").split())
+    return any(hmac.compare_digest(expected, each) for each in headers.get("webhook-signature",
+                                                                           "").split())

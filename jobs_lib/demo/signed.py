@@ -1,6 +1,8 @@
-"""A message as a bank signed it (DKIM, RFC 6376): one changed byte on the way, and the signature fails.
+"""A message as a bank signed it (DKIM, RFC 6376): one changed byte on the way, and the signature
+fails.
 
-The strictest form, simple/simple, over the body and every header that a reader sees. Its private key was thrown away.
+The strictest form, simple/simple, over the body and every header that a reader sees. Its private
+key was thrown away.
 """
 from __future__ import annotations
 

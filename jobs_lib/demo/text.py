@@ -1,4 +1,5 @@
-"""What the demo says: what the jobs did, each message before and after, the totals, the notices, what to do next."""
+"""What the demo says: what the jobs did, each message before and after, the totals, the notices,
+what to do next."""
 from __future__ import annotations
 
 import textwrap
@@ -11,7 +12,8 @@ WIDTH = 80
 RETRIES = 4
 LETTER = 24                      # lines of a notice, with its headers
 MEMBERS = 3                      # of an export
-WEBHOOK_DELAYS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
+WEBHOOK_DELAYS = (timedelta(0), timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30),
+                  timedelta(hours=2))
 SUBJECT, BEFORE = 27, 23         # columns; what became of it takes the rest
 GOOD, BAD, WAITS = "green", "red", "yellow"
 
@@ -23,8 +25,8 @@ def heading(paint, words: str) -> list[str]:
 
 def paragraph(words: str, indent: str = "") -> list[str]:
     """Words as lines of at most 80 columns; a long path is never broken."""
-    return textwrap.wrap(words, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False,
-                         break_on_hyphens=False)
+    return textwrap.wrap(words, WIDTH, initial_indent=indent, subsequent_indent=indent,
+                         break_long_words=False, break_on_hyphens=False)
 
 
 def queue(paint, before: dict, after: dict, now) -> list[str]:
@@ -94,7 +96,8 @@ def outcomes(paint, results: list[dict], heading: bool = True) -> list[str]:
         if result["status"] != "ok":
             words = outcome_words(result).partition(": ")[2]
         first, *more = textwrap.wrap(words, WIDTH - width - 4)
-        lines += [f"  {result['job']:<{width}}  " + paint("" if result["status"] == "ok" else BAD, first),
+        lines += [f"  {result['job']:<{width}}  " + paint("" if result["status"] == "ok" else BAD,
+                                                          first),
                   *(" " * (width + 6) + line for line in more)]
     return lines
 
@@ -128,14 +131,16 @@ def _since(moment: str, now) -> str:
 
 
 def totals(paint, before: list[dict], after: list[dict]) -> list[str]:
-    """E-mails and bytes of each user, as the view `message_totals` tells them: equal before and after."""
+    """E-mails and bytes of each user, as the view `message_totals` tells them: equal before and
+    after."""
     now = {row["user_id"]: row for row in after}
     lines = [paint("dim", f"  {'user':<14}{'log rows':<14}{'e-mails':<16}bytes")]
     for row in before:
         then = now.get(row["user_id"], {"rows": 0, "emails": 0, "bytes": 0})
         same = all(row[name] == then[name] for name in ("emails", "bytes"))
         cells = (f"{row[name]:,} -> {then[name]:,}" for name in ("rows", "emails", "bytes"))
-        lines.append(f"  {row['name']:<14}" + "".join(f"{cell:<{room}}" for cell, room in zip(cells, (14, 16, 26)))
+        lines.append(f"  {row['name']:<14}" + "".join(f"{cell:<{room}}" for cell,
+                                                      room in zip(cells, (14, 16, 26)))
                      + paint(GOOD if same else BAD, "equal" if same else "NOT EQUAL, a defect"))
     return lines
 
@@ -144,14 +149,15 @@ def notices(paint, rows: list[dict], paths: dict, unsent: int) -> list[str]:
     """Those that were sent: the file that shows each, and what it says. How many were not."""
     names = {number: path.rpartition("/")[2] for number, path in paths.items()}
     width = max(map(len, names.values()))
-    lines = [f"  {names[row['id']]:<{width}}  " + paint("dim", _cut(row["subject"], WIDTH - width - 4)) for row in rows]
+    lines = [f"  {names[row['id']]:<{width}}  "
+             + paint("dim", _cut(row["subject"], WIDTH - width - 4)) for row in rows]
     return [*lines, paint("dim", f"  and {unsent} not sent: its owner does not want this kind")] if unsent else lines
 
 
 def notice(paint, row: dict) -> list[str]:
     """The beginning of a notice, framed, as its reader sees it."""
-    lines = [f"From:    {row['sender']}", f"To:      {row['to_email']}", f"Subject: {row['subject']}", "",
-             *row["body_text"].rstrip("\n").split("\n")]
+    lines = [f"From:    {row['sender']}", f"To:      {row['to_email']}",
+             f"Subject: {row['subject']}", "", *row["body_text"].rstrip("\n").split("\n")]
     return _framed(paint, lines[:LETTER] + ["..."] if len(lines) > LETTER else lines)
 
 
@@ -162,7 +168,8 @@ def webhooks(paint, before: dict, after: dict, came: list, now) -> list[str]:
         if row["status"] == "pending":
             style, words = _webhook_fate(row, after[number], came)
             event = f"{row['event_type']}, {row['endpoint']}"
-            lines.append(_columns(str(number), event, _webhook_standing(row, now), "") + paint(style, words))
+            lines.append(_columns(str(number), event, _webhook_standing(row, now), "")
+                         + paint(style, words))
     return lines
 
 
@@ -175,7 +182,8 @@ def _webhook_standing(row: dict, now) -> str:
 
 
 def _webhook_fate(before: dict, after: dict, came: list) -> tuple[str, str]:
-    answers = [one.status for one in came if dict(one.headers).get("webhook-id") == before["event_id"]]
+    answers = [one.status for one in came if dict(one.headers).get("webhook-id")
+               == before["event_id"]]
     if after["status"] == "delivered":
         return GOOD, "delivered" if len(answers) < 2 else f"{answers[0]}, then delivered"
     if after["status"] == "failed":
@@ -185,9 +193,10 @@ def _webhook_fate(before: dict, after: dict, came: list) -> tuple[str, str]:
 
 
 def request(paint, arrived) -> list[str]:
-    """A webhook, framed, as it came in (its Host and the like left out), and what its receiver found."""
-    headers = [f"{name}: {_cut(value, 24) if name == 'webhook-signature' else value}" for name, value in arrived.headers
-               if name.startswith("webhook-") or name == "Content-Type"]
+    """A webhook, framed, as it came in (its Host and the like left out), and what its receiver
+    found."""
+    headers = [f"{name}: {_cut(value, 24) if name == 'webhook-signature' else value}" for name,
+               value in arrived.headers if name.startswith("webhook-") or name == "Content-Type"]
     if arrived.genuine:
         verdict = "The receiver computed the signature from the secret by itself: genuine."
     else:
@@ -198,23 +207,28 @@ def request(paint, arrived) -> list[str]:
 
 def domain(paint, before: dict, after: dict) -> list[str]:
     """A domain and its records, before and after."""
-    lines = [f"  {after['name']}: {before['status']} -> " + paint(GOOD if after["status"] == "verified" else BAD,
+    lines = [f"  {after['name']}: {before['status']} -> " + paint(GOOD if after["status"]
+                                                                  == "verified" else BAD,
                                                                     after["status"])]
     for check, result in after["results"].items():
         stood = before["results"].get(check, {}).get("reason") or "-"
         found = ", ".join(result["found"]) if result["found"] else "-"
-        lines.append(f"  {check:<9}  {stood} -> " + paint(GOOD if result["state"] == "pass" else BAD,
-                                                         f"{result['state']}  ") + _cut(found, WIDTH - 30))
+        lines.append(f"  {check:<9}  {stood} -> " + paint(GOOD if result["state"] == "pass"
+                                                          else BAD,
+                                                         f"{result['state']}  ")
+                     + _cut(found, WIDTH - 30))
     return lines
 
 
 def export(paint, found: dict) -> list[str]:
     """What is in the zip, and how its README begins."""
-    largest = sorted((one for one in found["files"] if one[0].startswith("csv/")), key=lambda one: -one[1])[:MEMBERS]
+    largest = sorted((one for one in found["files"] if one[0].startswith("csv/")), key=lambda one:
+                     -one[1])[:MEMBERS]
     shown = [*largest, *(one for one in found["files"] if "/" not in one[0])]
     members = ", ".join(f"{name} ({size:,} bytes)" for name, size in shown)
     page, _, token = found["link"].partition("?t=")
-    return [f"  {page}?t={token[:6]}...  " + paint("dim", "works for seven days"), f"  {found['path']}",
+    return [f"  {page}?t={token[:6]}...  " + paint("dim", "works for seven days"),
+            f"  {found['path']}",
             *paragraph(f"{members} and {len(found['files']) - len(shown)} more", "    "),
             *_framed(paint, found["readme"].split("\n")[:1])]
 
@@ -227,7 +241,8 @@ def _framed(paint, lines: list[str]) -> list[str]:
 def _folded(line: str, width: int) -> list[str]:
     """A long line as a mail reader folds it, each part indented like the first."""
     indent = line[:len(line) - len(line.lstrip())]
-    return textwrap.wrap(line.strip(), width, initial_indent=indent, subsequent_indent=indent) or [""]
+    return textwrap.wrap(line.strip(), width, initial_indent=indent,
+                         subsequent_indent=indent) or [""]
 
 
 def command_lines(paint, commands: list[tuple[str, str]]) -> list[str]:

@@ -1,7 +1,8 @@
 """What `jobs.py doctor` looks at: one module for each area, each check a generator of findings.
 
-A check takes the Patient and yields Findings. It need not be careful: whatever it raises is a finding too, and one
-that takes too long is ended. So a broken configuration, a dead database and a dead network are told and stop nothing.
+A check takes the Patient and yields Findings. It need not be careful: whatever it raises is a
+finding too, and one that takes too long is ended. So a broken configuration, a dead database and a
+dead network are told and stop nothing.
 """
 from __future__ import annotations
 
@@ -31,10 +32,11 @@ def examine(patient, areas=AREAS) -> list[Finding]:
             here = [note("Nothing is known about runs without the tables that are missing",
                          "Runs are recorded in them.", "Fix that first.")]
         if not here and patient.gave_up and area in FROM_DATABASE:
-            here = [note("Nothing is known about runs without the database", "Runs are recorded in it.",
-                         "Fix that first.")]
+            here = [note("Nothing is known about runs without the database",
+                         "Runs are recorded in it.", "Fix that first.")]
         found += [finding._replace(area=area) for finding in here]
-    return [Finding(level, area, *map(masks.hidden, words)) for level, area, *words in dict.fromkeys(found)]
+    return [Finding(level, area, *map(masks.hidden, words)) for level, area,
+            *words in dict.fromkeys(found)]
 
 
 def _findings(check, patient, end: float) -> list[Finding]:
@@ -53,7 +55,8 @@ def _findings(check, patient, end: float) -> list[Finding]:
     except NothingToAsk as error:
         if str(error):
             found.append(_unfinished(check, str(error)))
-    except Missing:                          # the schema's check tells which table, and how to mend it
+    except Missing:
+        # the schema's check tells which table, and how to mend it
         patient.lacks = True
     except (ConfigError, DatabaseError, JobsError, OSError) as error:
         found.append(_unfinished(check, str(error)))
@@ -63,14 +66,16 @@ def _findings(check, patient, end: float) -> list[Finding]:
 
 
 class NothingToAsk(Exception):
-    """There is nothing that this check could look at; its words say why, and are empty where that was told before."""
+    """There is nothing that this check could look at; its words say why, and are empty where that
+    was told before."""
 
 
 def _unfinished(check, why: str) -> Finding:
     why = text(why)                          # it may quote a row
     name = check.__name__.strip("_").replace("_", " ")
-    return warning(f"The check \"{name}\" did not finish: {why}", "What it looks at is not known. Something may hang: "
-                   "a server, a disk.", "Fix what else is found, and run `jobs.py doctor` again.")
+    return warning(f"The check \"{name}\" did not finish: {why}",
+                   "What it looks at is not known. Something may hang: a server, a disk.",
+                   "Fix what else is found, and run `jobs.py doctor` again.")
 
 
 class _Limit:

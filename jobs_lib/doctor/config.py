@@ -22,18 +22,22 @@ def mistakes(patient):
         raise NothingToAsk
     wrong = configuration.problems(config, patient.jobs)
     told = [*configuration.readable(config), *configuration.open_exports(config),
-            *configuration.changeable(config)]                                   # doctor/files.py tells of them
+            # doctor/files.py tells of them
+            *configuration.changeable(config)]
     for words in wrong:
         yield problem(words, "What needs this section does not run.",
-                      f"Correct it in {config.path}; `jobs.py config check` looks at all of it again.")
+                      f"Correct it in {config.path}; `jobs.py config check` looks at all of it "
+                      "again.")
     for words in configuration.warnings(config, patient.jobs):
         if not config.sources.found and config.path in words:
             say = note if _set_otherwise(config) else warning
-            yield say(words, "Most of all [mail] and [core] database have no default that fits you.",
+            yield say(words,
+                      "Most of all [mail] and [core] database have no default that fits you.",
                       "Copy config.ini.example to config.ini and look through it.")
         elif words not in told:
             what, _, why = words.partition(": ")
-            yield warning(what, why or "it is allowed, and rarely meant", f"Look at it in {config.path}.")
+            yield warning(what, why or "it is allowed, and rarely meant",
+                          f"Look at it in {config.path}.")
     if not wrong:
         yield ok(f"{config.path} can be read" if config.sources.found else "the defaults hold")
 
@@ -59,18 +63,21 @@ def times(patient):
     longer = [(name, budget) for name, budget in longer if budget + core.grace > HOSTS_PATIENCE]
     if longer:
         names = ", ".join(f"[{name}] budget = {show_duration(budget)}" for name, budget in longer)
-        yield warning(f"{names}: with [core] grace = {show_duration(core.grace)} that is over 5 minutes",
-                      "Many hosts kill a process after 5 minutes. Nothing is lost by it, but what was in hand is "
-                      "done again.", "If yours is one of them, stay a minute under its limit: [core] budget = 4m.")
+        yield warning(f"{names}: with [core] grace = {show_duration(core.grace)} that is over 5 "
+                      "minutes", "Many hosts kill a process after 5 minutes. Nothing is lost by "
+                      "it, but what was in hand is done again.",
+                      "If yours is one of them, stay a minute under its limit: [core] budget = 4m.")
 
 
 def identity(patient):
     """What has to be kept with a backup, and where links lead."""
     core = patient.section("core")
     if not core.secret_key:
-        yield note(f"[core] secret_key is not set, so it is kept in {os.path.join(core.state_dir, 'secret')}",
+        yield note("[core] secret_key is not set, so it is kept in "
+                   f"{os.path.join(core.state_dir, 'secret')}",
                    "Senders of forwards and links in mails are signed by it.",
-                   "Include that file in your backups, and take it with you when you move to another host.")
+                   "Include that file in your backups, and take it with you when you move to "
+                   "another host.")
     if not core.app_url:
         yield note("[core] app_url is not set", "Mails to users cannot lead to a page of your app.",
                    run("Set it:", "[core]", "app_url = https://mail.example.org"))
@@ -80,8 +87,8 @@ def alerts(patient):
     """Who is alerted when something stops working. An alert that only logs is none."""
     section = patient.section("alerts")
     if not (section.email or section.webhook):
-        yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails or mail is stuck",
-                      "Nobody reads logs, and cron's mail is easily lost.",
+        yield warning("[alerts] email and webhook are not set: nobody is alerted when a job fails "
+                      "or mail is stuck", "Nobody reads logs, and cron's mail is easily lost.",
                       run("Set one of them:", "[alerts]", "email = you@example.org"))
     if not section.ping_url:
         yield note("[alerts] ping_url is not set",
@@ -91,7 +98,8 @@ def alerts(patient):
 
 def folders(patient):
     """Folders that may not be one: what is swept from the one would be missing in the other."""
-    places = {"[core] state_dir": patient.section("core").state_dir, "[core] log_dir": patient.section("core").log_dir,
+    places = {"[core] state_dir": patient.section("core").state_dir,
+              "[core] log_dir": patient.section("core").log_dir,
               "[spool] dir": patient.section("spool").dir}
     if "export" in settings.SECTIONS:
         places["[export] dir"] = patient.section("export").dir
@@ -104,8 +112,8 @@ def folders(patient):
             if first == second or os.path.commonpath([first, second]) in (first, second):
                 how = "are the same folder" if first == second else "are one inside the other"
                 yield problem(f"{one} and {other} {how} ({places[one]}, {places[other]})",
-                              "Files that no row names are removed from the one, and may belong to the other.",
-                              "Give each a folder of its own.")
+                              "Files that no row names are removed from the one, and may belong to "
+                              "the other.", "Give each a folder of its own.")
 
 
 CHECKS = (mistakes, odd_jobs, times, identity, alerts, folders)

@@ -1,4 +1,5 @@
-"""A thorough look at the whole configuration: what is wrong, and what is allowed but rarely meant."""
+"""A thorough look at the whole configuration: what is wrong, and what is allowed but rarely
+meant."""
 from __future__ import annotations
 
 import os
@@ -36,7 +37,8 @@ def problems(config: Config, jobs: list) -> list[str]:
 
 
 def _judge_database(core, config: Config) -> list[str]:
-    """The URL as its dialect sees it, and whether it can do what is asked of it; nothing is connected."""
+    """The URL as its dialect sees it, and whether it can do what is asked of it; nothing is
+    connected."""
     from jobs_lib.database import dialects
 
     try:
@@ -46,7 +48,8 @@ def _judge_database(core, config: Config) -> list[str]:
         return [str(error)]
     if core.lock != "file" and not dialect.named_locks:
         place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
-        return [f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected file ({place})"]
+        return [(f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected "
+                f"file ({place})")]
     return []
 
 
@@ -81,16 +84,19 @@ def warnings(config: Config, jobs: list) -> list[str]:
     """What is allowed, and worth a thought."""
     found = []
     if not config.sources.found:
-        found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to it)")
-    return [*found, *readable(config), *changeable(config), *_odd_values(config, jobs), *_strays(config),
-            *_mail(config), *_database(config), *_domains(config, jobs), *_times(config, jobs), *_archive(config, jobs),
-            *_open_store(config), *_no_folder(config)]
+        found.append(f"there is no {config.path}: the defaults hold (copy config.ini.example to "
+                     "it)")
+    return [*found, *readable(config), *changeable(config), *_odd_values(config, jobs),
+            *_strays(config), *_mail(config), *_database(config), *_domains(config, jobs),
+            *_times(config, jobs), *_archive(config, jobs), *_open_store(config),
+            *_no_folder(config)]
 
 
 def readable(config: Config) -> list[str]:
     """Files that others can read although they hold secrets."""
     found = []
-    for name, secrets in (("config.ini", _secrets(config, "file")), ("env", _secrets(config, ".env"))):
+    for name, secrets in (("config.ini", _secrets(config, "file")),
+                          ("env", _secrets(config, ".env"))):
         path = config.path if name == "config.ini" else os.path.join(config.folder, ".env")
         try:
             mode = os.stat(path).st_mode
@@ -98,7 +104,8 @@ def readable(config: Config) -> list[str]:
             continue
         if secrets and mode & (stat.S_IRGRP | stat.S_IROTH):
             who = "everyone on this host" if mode & stat.S_IROTH else "your group"
-            found.append(f"{path} holds secrets ({', '.join(secrets)}) and can be read by {who}: chmod 600 {path}")
+            found.append(f"{path} holds secrets ({', '.join(secrets)}) and can be read by {who}: "
+                         f"chmod 600 {path}")
     return found
 
 
@@ -106,11 +113,12 @@ def changeable(config: Config) -> list[str]:
     """Files and folders that others can change: what the jobs run, read and write."""
     from .writable import open_to_others, run_as
 
-    found = [f"{each.path} {each.how}, so another user could make the jobs do anything: {each.command or each.advice}"
-             for each in open_to_others(config) if not each.passing]
+    found = [f"{each.path} {each.how}, so another user could make the jobs do anything: "
+             f"{each.command or each.advice}" for each in open_to_others(config)
+             if not each.passing]
     if owner := run_as(config):
-        found.insert(0, f"this installation belongs to user {owner.name}, and this is root: run everything as "
-                        f"{owner.name}: `{owner.command('config check')}`")
+        found.insert(0, f"this installation belongs to user {owner.name}, and this is root: run "
+                     f"everything as {owner.name}: `{owner.command('config check')}`")
     return found[:SHOWN]
 
 
@@ -135,10 +143,11 @@ def _odd_values(config: Config, jobs: list) -> list[str]:
             if origin != "file":
                 continue
             if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-                found.append(f"[{section}] {name} is in quotes, which are part of the value here ({place})")
-            elif (" #" in text or " ;" in text) and not option.kind.mask:
-                found.append(f"[{section}] {name} holds what looks like a comment; one needs a line of its own "
+                found.append(f"[{section}] {name} is in quotes, which are part of the value here "
                              f"({place})")
+            elif (" #" in text or " ;" in text) and not option.kind.mask:
+                found.append(f"[{section}] {name} holds what looks like a comment; one needs a "
+                             f"line of its own ({place})")
     return found
 
 
@@ -169,7 +178,8 @@ def _database(config: Config) -> list[str]:
         return []
     how = ("passwords and people's data cross the network in clear" if tls == "off" else
            "the server is not verified, so anyone in between can read along")
-    return [f"[core] database: ?tls={tls} to {host}: {how}; put ?ssl_ca=/path/to/ca.pem in its place"]
+    return [(f"[core] database: ?tls={tls} to {host}: {how}; put ?ssl_ca=/path/to/ca.pem in its "
+            "place")]
 
 
 def _mail(config: Config) -> list[str]:
@@ -182,18 +192,21 @@ def _mail(config: Config) -> list[str]:
         return []
     found = []
     if mail.domain in LOCAL:
-        found.append("[mail] domain = localhost: forwards leave with a sender that no other host can reply to; "
-                     "set it to your service's domain")
+        found.append("[mail] domain = localhost: forwards leave with a sender that no other host "
+                     "can reply to; set it to your service's domain")
     if not mail.from_:
         found.append("[mail] from is not set: our own notices need an address to come from")
-    local = [name for name, value in vars(personas).items() if value.rpartition("@")[2].rstrip(">") in LOCAL]
+    local = [name for name, value in vars(personas).items()
+             if value.rpartition("@")[2].rstrip(">") in LOCAL]
     if local and mail.domain not in LOCAL:
-        found.append(f"[personas] {', '.join(local)} at localhost: set addresses in your service's domain")
+        found.append(f"[personas] {', '.join(local)} at localhost: set addresses in your service's "
+                     "domain")
     if mail.username and not mail.password:
         found.append("[mail] username is set, password is not")
     if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
         expected = "tls" if mail.port == TLS_PORT else "starttls or none"
-        found.append(f"[mail] port {mail.port} goes with security = {expected}, not {mail.security}")
+        found.append(f"[mail] port {mail.port} goes with security = {expected}, not "
+                     f"{mail.security}")
     if mail.security == "none" and mail.host not in LOOPBACK:
         found.append(f"[mail] security = none: mail goes to {mail.host} in clear")
     return found
@@ -229,27 +242,32 @@ def _times(config: Config, jobs: list) -> list[str]:
                 if "webhooks" in job.sections else ("", "", 0))
         except ConfigError:
             continue
-        for budget, whose, sends in ((own, f"[{job.name}] budget and [core] grace", "it sends nothing"),
-                                     (core.budget, "[core] budget and grace", f"run-due sends no {what}")):
+        for budget, whose, sends in ((own, f"[{job.name}] budget and [core] grace",
+                                      "it sends nothing"),
+                                     (core.budget, "[core] budget and grace",
+                                      f"run-due sends no {what}")):
             longest = (budget + core.grace).total_seconds()
             if what and longest <= least:
-                found.append(f"{whose} are {longest:.0f} seconds together: {sends}, since no {item} is begun with less "
-                             f"than {least:g} left")
+                found.append(f"{whose} are {longest:.0f} seconds together: {sends}, since no "
+                             f"{item} is begun with less than {least:g} left")
     return list(dict.fromkeys(found))
 
 
 def odd_options(job, options) -> list[tuple[str, str, str]]:
-    """(what, why it matters, how to mend it) of a job's options that are rarely meant so; none where it is off.
+    """(what, why it matters, how to mend it) of a job's options that are rarely meant so; none
+    where it is off.
 
-    Both day fields restricted: cron takes either of them. Kept for less than a day, or for more than ten years.
+    Both day fields restricted: cron takes either of them. Kept for less than a day, or for more
+    than ten years.
     """
     found = []
     schedule = options.schedule
     if options.enabled and schedule.either_day:
         day, _, weekday = schedule.text.split()[2:]
-        what = (f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday ({weekday}) are both "
-                "restricted, and as in cron either one is enough")
-        found.append((what, "So it comes on more days than it seems: on those of the month and on those of the week",
+        what = (f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday "
+                f"({weekday}) are both restricted, and as in cron either one is enough")
+        found.append((what, ("So it comes on more days than it seems: on those of the month and on "
+                      "those of the week"),
                       "Set one of the two to *. If you mean either, all is well."))
     for name in job.options:
         kept = getattr(options, name) if name.startswith("keep") else None
@@ -268,14 +286,16 @@ def _no_folder(config: Config) -> list[str]:
         wanted = config.section("status")
     except ConfigError:
         return []
-    return [f"[status] {name} = {path}: there is no folder {os.path.dirname(path)}, so the file cannot be written"
-            for name, path in vars(wanted).items() if path and not os.path.isdir(os.path.dirname(path))]
+    return [f"[status] {name} = {path}: there is no folder {os.path.dirname(path)}, so the file "
+            "cannot be written" for name, path in vars(wanted).items() if path
+            and not os.path.isdir(os.path.dirname(path))]
 
 
 def _archive(config: Config, jobs: list) -> list[str]:
     """Audit rows that go for good."""
     for job in jobs:
-        if "archive" not in job.sections or "keep" not in job.options:      # an export reads it, and purges nothing
+        if "archive" not in job.sections or "keep" not in job.options:
+            # an export reads it, and purges nothing
             continue
         try:
             options, store = config.job(job), config.section("archive").store
@@ -293,7 +313,8 @@ def _open_store(config: Config) -> list[str]:
 
 
 def open_exports(config: Config) -> list[str]:
-    """A folder with exports that others can look into; an empty one is made private by the first export."""
+    """A folder with exports that others can look into; an empty one is made private by the first
+    export."""
     return _open_folder(config, "export", "dir", "exports")
 
 
@@ -305,4 +326,5 @@ def _open_folder(config: Config, section: str, option: str, what: str) -> list[s
         return []
     if not stat.S_ISDIR(mode) or not mode & (stat.S_IRWXG | stat.S_IRWXO):
         return []
-    return [f"[{section}] {option}: others can read {path}, and {what} hold people's data: chmod 700 {path}"]
+    return [(f"[{section}] {option}: others can read {path}, and {what} hold people's data: chmod "
+            f"700 {path}")]

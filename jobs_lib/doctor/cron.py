@@ -17,21 +17,25 @@ from jobs_lib.text import span
 from . import NothingToAsk
 
 BY_CRON = "trigger_type IN ('scheduled', 'continue')"
-SOON = timedelta(minutes=30)             # after an installation: hosts let cron tick every 15 minutes
+# after an installation: hosts let cron tick every 15 minutes
+SOON = timedelta(minutes=30)
 SILENT = timedelta(minutes=65)           # some hosts let it tick once an hour
 LOOKED_BACK = timedelta(days=2)
 RUNS, LEAST_RUNS = 50, 4
 RARELY, STALLED = 1.5, 3                 # times the usual time between two ticks
-HOUR, USUAL = timedelta(hours=1), timedelta(minutes=5)     # the line of `jobs.py crontab` comes so often
+# the line of `jobs.py crontab` comes so often
+HOUR, USUAL = timedelta(hours=1), timedelta(minutes=5)
 
 
 def arriving(patient):
-    """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that it started."""
+    """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that
+    it started."""
     last, since = _last_tick(patient), _known_since(patient) or patient.now
-    mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that are right:",
-               "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
+    mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that "
+               "are right:", "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
     text, why = patient.crontab()
-    entered = "" if text is None else (" A line is in this user's crontab." if ours(text, patient.script) else
+    entered = "" if text is None else (" A line is in this user's crontab."
+                                       if ours(text, patient.script) else
                                        " No line for this jobs.py is in this user's crontab.")
     if last is None and patient.now - since < SOON:
         yield note(f"Cron has not come yet.{entered}".rstrip("."), "The jobs run by it.", mend)
@@ -39,14 +43,17 @@ def arriving(patient):
         yield problem(f"Cron has never come since {clock.text(since)} UTC.{entered}".rstrip("."),
                       f"No job runs by itself. {why.capitalize()}".rstrip(), mend)
     elif patient.now - last > SILENT:
-        yield problem(f"Cron came last {span(patient.now - last)} ago, at {clock.text(last)} UTC.{entered}".rstrip("."),
-                      "No job runs by itself. What was missed is made up when it comes again.", mend)
+        yield problem(f"Cron came last {span(patient.now - last)} ago, at {clock.text(last)} "
+                      f"UTC.{entered}".rstrip("."),
+                      "No job runs by itself. What was missed is made up when it comes again.",
+                      mend)
     else:
         yield ok(f"cron came {span(patient.now - last)} ago")
 
 
 def _last_tick(patient) -> datetime | None:
-    row = patient.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} ORDER BY id DESC LIMIT 1")
+    row = patient.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} "
+                                 "ORDER BY id DESC LIMIT 1")
     found = [start] if row and (start := stored.time(row["started_at"])) else []
     try:
         touched = os.stat(os.path.join(patient.state_dir, "locks", "run-due.lock")).st_mtime
@@ -58,14 +65,15 @@ def _last_tick(patient) -> datetime | None:
 
 def _known_since(patient) -> datetime | None:
     rows = patient.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
-    return min((since for row in rows if row["due_after"] != slots.OFF and (since := stored.time(row["due_after"]))),
-               default=None)
+    return min((since for row in rows if row["due_after"] != slots.OFF
+                and (since := stored.time(row["due_after"]))), default=None)
 
 
 def rhythm(patient):
     """How often it really comes, by the runs of a job that is due at least every 5 minutes."""
-    jobs = [job.name for job in patient.jobs if (options := patient.job(job)).enabled and options.schedule.every_hour
-            and HOUR / bin(options.schedule.minutes).count("1") <= USUAL]
+    jobs = [job.name for job in patient.jobs if (options := patient.job(job)).enabled
+            and options.schedule.every_hour and HOUR / bin(options.schedule.minutes).count("1")
+            <= USUAL]
     starts = max((_starts(patient, job) for job in jobs), key=len, default=[])
     gaps = [after - before for before, after in zip(starts, starts[1:])]
     if len(gaps) < LEAST_RUNS:
@@ -85,10 +93,12 @@ def rhythm(patient):
 
 def _starts(patient, job: str) -> list[datetime]:
     """When cron started the job, of late."""
-    rows = patient.database().query(f"SELECT started_at FROM {{job_runs}} WHERE job = :job AND {BY_CRON}"
+    rows = patient.database().query("SELECT started_at FROM {job_runs} WHERE job = :job "
+                                    f"AND {BY_CRON}"
                                     " ORDER BY id DESC LIMIT :runs", job=job, runs=RUNS)
     return sorted(start for row in rows
-                  if (start := stored.time(row["started_at"])) and start > patient.now - LOOKED_BACK)
+                  if (start := stored.time(row["started_at"])) and start > patient.now
+                  - LOOKED_BACK)
 
 
 def _minutes(length: timedelta) -> timedelta:
@@ -101,7 +111,8 @@ def late(patient):
     if last is None or patient.now - last > SILENT:
         raise NothingToAsk                      # one cause, told above
     session = SimpleNamespace(config=patient.config,
-                              ports=SimpleNamespace(database=patient.database, now=lambda: patient.now))
+                              ports=SimpleNamespace(database=patient.database,
+                                                    now=lambda: patient.now))
     states, runs, _ = past(session, patient.jobs)
     zone = schedule.zone(patient.section("core").timezone)
     found = waiting(session, patient.jobs, states, runs, patient.now, zone) if states else {}
@@ -121,18 +132,21 @@ def twice(patient):
         if number > 1:
             where = ", ".join(str(entry.number) for entry in entries if entry.words[:1] == [words])
             yield warning(f"The crontab runs `jobs.py {words}` in {number} lines ({where})",
-                          "One of them finds the other at work; it costs the host's processor time for nothing.",
-                          "Keep one of them (`crontab -e`).")
-    rows = patient.database().query("SELECT installation, host, started_at FROM {job_runs} WHERE started_at > :since"
-                                    f" AND {BY_CRON} AND installation <> ''", since=patient.now - LOOKED_BACK)
+                          "One of them finds the other at work; it costs the host's processor time "
+                          "for nothing.", "Keep one of them (`crontab -e`).")
+    rows = patient.database().query("SELECT installation, host, started_at FROM {job_runs} "
+                                    "WHERE started_at > :since"
+                                    f" AND {BY_CRON} AND installation <> ''", since=patient.now
+                                    - LOOKED_BACK)
     others = sorted({(row["installation"], row["host"]) for row in rows
                      if row["installation"] != patient.installation()})
     if others and patient.installation() and len({row["installation"] for row in rows}) > 1:
         core, hosts = patient.section("core"), ", ".join(sorted({host for _, host in others}))
         say = problem if core.lock == "file" else note
-        yield say(f"Another installation has worked on this database in the last two days (on {hosts})",
-                  "With lock files of their own, two runs of a job can be at work at the same time."
-                  if core.lock == "file" else "The lock in the database keeps their runs apart.",
+        yield say("Another installation has worked on this database in the last two days (on "
+                  f"{hosts})", "With lock files of their own, two runs of a job can be at work at "
+                  "the same time." if core.lock == "file" else "The lock in the database keeps "
+                  "their runs apart.",
                   "Remove the cron line of one of them, or set [core] lock = database in both."
                   if core.lock == "file" else "If that is meant, all is well.")
 

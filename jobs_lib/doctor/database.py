@@ -1,4 +1,5 @@
-"""The database: does it answer, may we write, is it set as the jobs need it, and what does its schema lack."""
+"""The database: does it answer, may we write, is it set as the jobs need it, and what does its
+schema lack."""
 from __future__ import annotations
 
 import os
@@ -32,19 +33,22 @@ def connection(patient):
         patient.database()
     except DatabaseError as error:
         mend = f"Correct [core] database in {patient.config.path}, or ask your host whether the server is up."
-        yield problem(str(error), "Without its database no job runs.", "Run it, or correct [core] database." if
-                      "jobs.py migrate" in str(error) else mend)
+        yield problem(str(error), "Without its database no job runs.",
+                      "Run it, or correct [core] database." if "jobs.py migrate" in str(error)
+                      else mend)
         return
     except Stopped:                          # the limit of each check
-        yield problem(f"The database server has not answered within {time.monotonic() - began:.0f} s",
+        yield problem(f"The database server has not answered within {time.monotonic() - began:.0f} "
+                      "s",
                       "Without its database no job runs, and each tick of cron hangs for a while.",
-                      f"Look at host and port in [core] database ({patient.config.path}); a firewall may swallow "
-                      "what is sent to it. Else ask your host.")
+                      f"Look at host and port in [core] database ({patient.config.path}); a "
+                      "firewall may swallow what is sent to it. Else ask your host.")
         return
     took = time.monotonic() - began
     if took > SLOW:
-        yield warning(f"The database took {took:.1f} seconds to answer", "Each tick of cron waits so long.",
-                      "If a name is looked up for it, write the address or `localhost`. Else ask your host.")
+        yield warning(f"The database took {took:.1f} seconds to answer",
+                      "Each tick of cron waits so long.", "If a name is looked up for it, write "
+                      "the address or `localhost`. Else ask your host.")
     else:
         yield ok("the database answers")
 
@@ -53,7 +57,8 @@ def _look_up(patient) -> None:
     """The server's name first, and apart: a look-up that hangs hears no alarm."""
     core = patient.section("core")
     target = dialects.load(core.database).parse(core.database, patient.config.folder, 1.0)
-    if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host, target.port)):
+    if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host,
+                                                                                   target.port)):
         patient.give_up()
         raise DatabaseError(f"[core] database: {trouble}")
 
@@ -73,21 +78,25 @@ def schema(patient):
     except Missing:                          # one of our own, which is told with the others
         pass
     except DatabaseError as error:
-        yield problem(str(error), "Until then no job runs.", "Make a backup, then run `jobs.py migrate`." if found <
-                      version.SCHEMA_VERSION else "Install the newer bundle again.")
+        yield problem(str(error), "Until then no job runs.",
+                      "Make a backup, then run `jobs.py migrate`." if found < version.SCHEMA_VERSION
+                      else "Install the newer bundle again.")
         if not found or found > version.SCHEMA_VERSION:
             return
     strangers = migrations.strangers(db)
     for name in strangers:
-        yield problem(migrations.stranger(db, name), "Jobs that work on it fail, or write into what is not theirs.",
+        yield problem(migrations.stranger(db, name),
+                      "Jobs that work on it fail, or write into what is not theirs.",
                       f"Correct [tables] {name} in {patient.config.path}.")
-    differences = [each for each in compare.differences(db) if not (each.table and each.table.name in strangers)]
-    ours = [other for other in differences if other.kind == "table" and other.table.owner == "bundle"]
+    differences = [each for each in compare.differences(db)
+                   if not (each.table and each.table.name in strangers)]
+    ours = [other for other in differences if other.kind == "table" and other.table.owner
+            == "bundle"]
     others = [other for other in differences if other not in ours]
     if ours:
         names = ", ".join(other.name for other in ours)
-        yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}", WHY["table"],
-                      ("If it has another name, correct [tables]. Else: run" if any(
+        yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
+                      WHY["table"], ("If it has another name, correct [tables]. Else: run" if any(
                           other.table.name in db.name.mapped for other in ours) else "Run")
                       + " `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
@@ -95,13 +104,15 @@ def schema(patient):
     if others[SHOWN:]:
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are told one by one.", run(
-                          MEND, *(f"{sql};" for other in others[SHOWN:] for sql in other.statements)))
+                          MEND, *(f"{sql};" for other in others[SHOWN:]
+                                  for sql in other.statements)))
     if not (differences or strangers):
         yield ok(f"schema {found}, with every table, column and index")
 
 
 def _needed(patient, difference) -> bool:
-    """Whether a job that is switched on works on the table of the app's; the others are the jobs' own."""
+    """Whether a job that is switched on works on the table of the app's; the others are the jobs'
+    own."""
     table = difference.table
     return table is None or table.owner == "bundle" or any(
         concerned(job, [table.name]) for job in patient.jobs if patient.job(job).enabled)
@@ -114,7 +125,8 @@ def _missing(difference, needed: bool):
     why = WHY[difference.kind] if needed else "No job that is switched on works on it, so nothing fails."
     mapped = {"table": "If your app calls it otherwise, name it in [tables]. Else: ",
               "column": "If your app calls it otherwise, name it in [columns]. Else: "}
-    named = mapped.get(difference.kind, "") if difference.table and difference.table.owner == "app" else ""
+    named = mapped.get(difference.kind,
+                       "") if difference.table and difference.table.owner == "app" else ""
     return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
                run(f"{named}{MEND}", *(f"{sql};" for sql in difference.statements)))
 
@@ -142,9 +154,11 @@ def writing(patient):
 
 
 def _writer(patient, error: Busy):
-    """Who holds the SQLite file, where that is known and no run of ours: it may never let go by itself."""
+    """Who holds the SQLite file, where that is known and no run of ours: it may never let go by
+    itself."""
     file = dialects.file_of(patient.section("core").database, patient.config.folder)
-    pid = next(filter(None, (holders.holder_of(file + end) for end in ("-shm", "", "-journal") if file)), 0)
+    pid = next(filter(None, (holders.holder_of(file + end) for end in ("-shm", "", "-journal")
+                             if file)), 0)
     if not pid or holders.is_ours(pid, patient.script):
         return note(f"Another process is writing just now, so this was not tried: {error}")
     who, look, end = holders.process(pid)
@@ -163,7 +177,8 @@ def spool(patient):
     except Missing:
         raise NothingToAsk from None
     except JobsError as error:
-        yield problem(str(error), "Its files are not removed, and jobs that send or purge them stop.",
+        yield problem(str(error),
+                      "Its files are not removed, and jobs that send or purge them stop.",
                       "docs/failures.md, The spool folder.")
     else:
         yield ok("the spool folder belongs to this database")
@@ -173,8 +188,8 @@ def exports(patient):
     """Each export that a user may download is in the folder: nothing looks for it anywhere else."""
     db, folder = patient.database(), patient.section("export").dir
     try:
-        rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' AND expires_at > :now",
-                        now=patient.now)
+        rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' "
+                        "AND expires_at > :now", now=patient.now)
     except Missing:                          # told with the schema
         raise NothingToAsk from None
     if not rows:
@@ -187,10 +202,11 @@ def exports(patient):
     if missing:
         which = f"{missing:,} exports that users may download are" if missing > 1 else \
             "1 export that a user may download is"
-        yield warning(f"{which} not in [export] dir = {folder}", "The links that users have open nothing, and a file "
-                      "in another folder is deleted neither when its time is over nor with its account.",
-                      "If [export] dir was changed, move the files there: docs/exports.md, Move the folder. If its "
-                      "disk is not there, mount it. If the files are lost, their owners can ask for another export.")
+        yield warning(f"{which} not in [export] dir = {folder}", "The links that users have open "
+                      "nothing, and a file in another folder is deleted neither when its time is "
+                      "over nor with its account.", "If [export] dir was changed, move the files "
+                      "there: docs/exports.md, Move the folder. If its disk is not there, mount "
+                      "it. If the files are lost, their owners can ask for another export.")
     else:
         yield ok(f"all exports that users may download are in [export] dir = {folder}")
 
@@ -200,8 +216,8 @@ class _TakenBack(Exception):
 
 
 def judge(dialect):
-    """The module that judges such a server or file: `examine(db, now)` yields findings. Its MAY_WRITE says how to mend
-    that nothing can be written."""
+    """The module that judges such a server or file: `examine(db, now)` yields findings. Its
+    MAY_WRITE says how to mend that nothing can be written."""
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 

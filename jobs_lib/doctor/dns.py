@@ -1,4 +1,5 @@
-"""DNS, for whoever checks users' domains: name servers answer, and what we ask domains to have makes sense."""
+"""DNS, for whoever checks users' domains: name servers answer, and what we ask domains to have
+makes sense."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -20,14 +21,17 @@ def name_servers(patient):
     section, mail = _section(patient), patient.section("mail")
     names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
     try:
-        resolver = open_resolver(SimpleNamespace(**{**vars(section), "timeout": timedelta(seconds=SECONDS / 2)}))
-    except JobsError as error:                  # no dnspython, which doctor/host.py has told, but not how bad it is
+        resolver = open_resolver(SimpleNamespace(**{**vars(section),
+                                                    "timeout": timedelta(seconds=SECONDS / 2)}))
+    except JobsError as error:
+        # no dnspython, which doctor/host.py has told, but not how bad it is
         if not patient.is_set("dns") and patient.database().row("SELECT id FROM {domains} LIMIT 1"):
             yield problem(f"Users have domains of their own: {error}", "None of them is looked at.",
                           "Install it (without a shell: docs/install.md, The bundle).")
         return
     if not resolver.nameservers:
-        yield problem("No name server is known here", "Users' domains stay as they are, whatever they set up.",
+        yield problem("No name server is known here",
+                      "Users' domains stay as they are, whatever they set up.",
                       run("Name one:", "[dns]", "nameservers = 192.0.2.53"))
         return
     for name in names or ["."]:
@@ -35,11 +39,12 @@ def name_servers(patient):
         if answer.outcome == UNKNOWN:
             yield problem(f"No name server answers for {name}: {answer.why}",
                           "Users' domains stay as they are, whatever they set up.",
-                          "Set [dns] nameservers to those of your host; some hosts let you ask no others.")
+                          "Set [dns] nameservers to those of your host; some hosts let you ask no "
+                          "others.")
             return
         if answer.outcome == NXDOMAIN and name != ".":
-            yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail server, or forwards "
-                          "leave with it as their sender.",
+            yield warning(f"DNS has no name {name}", "Domains are asked to have it as their mail "
+                          "server, or forwards leave with it as their sender.",
                           "Correct [dns] mx_hosts or [mail] domain, or add the name.")
     yield ok("a name server answers")
 
@@ -51,7 +56,8 @@ def what_is_checked(patient):
     if unset(patient.job(job).require, section):
         return                          # doctor/config.py asks for it, once
     if not (section.mx_hosts or section.spf_include or section.dkim_target or section.dkim_key):
-        yield warning("[dns] mx_hosts, spf_include and dkim_target are not set: only the owner of a domain is checked",
+        yield warning("[dns] mx_hosts, spf_include and dkim_target are not set: only the owner of "
+                      "a domain is checked",
                       "A domain counts as verified although no mail can reach it.",
                       "Set what your users are told to put into DNS (docs/domains.md).")
 

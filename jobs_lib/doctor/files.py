@@ -1,4 +1,5 @@
-"""Folders and files: whose they are, who else can read them, whether the web can, locks, room on the disk."""
+"""Folders and files: whose they are, who else can read them, whether the web can, locks, room on
+the disk."""
 from __future__ import annotations
 
 import fcntl
@@ -20,7 +21,8 @@ from .mounts import NETWORK, file_system
 from .writable import open_to_others
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# What hosts call the folder whose files the web server hands out. /var/www and /srv/www only hold such folders.
+# What hosts call the folder whose files the web server hands out. /var/www and /srv/www only hold
+# such folders.
 WEB_ROOTS = re.compile(r"(?:/(?:public_html|htdocs|httpdocs|webroot|wwwroot|public|html|web\d+/web)"
                        r"|(?<!^/var)(?<!^/srv)/www)(?=/|$)", re.IGNORECASE)
 FRONT_PAGES = ("index.php", "index.html", "wp-config.php")
@@ -62,12 +64,14 @@ def configuration(patient):
         raise NothingToAsk
     for words in readable(patient.config):
         what, _, command = words.rpartition(": ")
-        yield problem(what, "On a shared host others have accounts too.", run("Take it from them:", command))
+        yield problem(what, "On a shared host others have accounts too.",
+                      run("Take it from them:", command))
     path = patient.config.path
     if not readable(patient.config) and os.path.exists(path):
         if os.stat(path).st_mode & OTHERS:
             yield note(f"Others on this host can read {path}, which holds no secret that is known",
-                       "A password is soon put into it.", run("Take it from them:", f"chmod 600 {path}"))
+                       "A password is soon put into it.",
+                       run("Take it from them:", f"chmod 600 {path}"))
         else:
             yield ok(f"{path} is private")
 
@@ -85,16 +89,19 @@ def private_folders(patient):
         if not stat.S_ISDIR(status.st_mode):            # told with the configuration
             continue
         if status.st_uid != os.geteuid() and os.geteuid() != 0:
-            yield problem(f"{option}: {path} belongs to another user ({status.st_uid}, and you are {os.geteuid()})",
-                          "A lock of another user cannot be taken, and his files cannot be written.",
-                          "Run the jobs always as the same user, and give him the folder with all that is in it.")
+            yield problem(f"{option}: {path} belongs to another user ({status.st_uid}, and you are "
+                          f"{os.geteuid()})", "A lock of another user cannot be taken, and his "
+                          "files cannot be written.", "Run the jobs always as the same user, and "
+                          "give him the folder with all that is in it.")
         elif status.st_mode & OTHERS:
             say = warning if option == "[core] log_dir" else problem
-            yield say(f"{option}: others on this host can look into {path} (mode {status.st_mode & 0o777:o})",
+            yield say(f"{option}: others on this host can look into {path} (mode "
+                      f"{status.st_mode & 0o777:o})",
                       "It holds keys, people's messages, or who wrote to whom.",
                       run("Take it from them:", f"chmod 700 {path}"))
         elif not os.access(path, os.W_OK | os.X_OK):
-            yield problem(f"{option}: {path} cannot be written", "Locks, logs and files are written there.",
+            yield problem(f"{option}: {path} cannot be written",
+                          "Locks, logs and files are written there.",
                           run("Allow it:", f"chmod 700 {path}"))
         else:
             yield ok(f"{option} is private: {path}")
@@ -115,29 +122,36 @@ def files_of_others(patient):
 def secret_files(patient):
     """The key and the database file are for their owner alone."""
     key, database = os.path.join(patient.state_dir, "secret"), _database_file(patient)
-    for path, holds in ((key, "the key that signs links and senders"), (database, "everybody's data")):
+    for path, holds in ((key, "the key that signs links and senders"),
+                        (database, "everybody's data")):
         if path and os.path.exists(path) and os.stat(path).st_mode & OTHERS:
             mode = os.stat(path).st_mode
             say = problem if mode & stat.S_IRWXO or path == key else note
-            yield say(f"{path} can be read by others on this host (mode {mode & 0o777:o})", f"It holds {holds}.",
-                      run("Take it from them (unless your app reads it as another user of your group):",
-                          f"chmod 600 {path}"))
+            yield say(f"{path} can be read by others on this host (mode {mode & 0o777:o})",
+                      f"It holds {holds}.",
+                      run("Take it from them (unless your app reads it as another user of your "
+                          "group):", f"chmod 600 {path}"))
 
 
 def changeable(patient):
-    """Nobody else can change the program, its configuration and its folders, or put another in their place."""
+    """Nobody else can change the program, its configuration and its folders, or put another in
+    their place."""
     found = open_to_others(patient.config, patient.home)
-    wrong, passing = [each for each in found if not each.passing], [each for each in found if each.passing]
+    wrong, passing = [each for each in found if not each.passing], [each for each in found
+                                                                    if each.passing]
     for each in wrong[:SHOWN]:
-        yield problem(f"{each.path} {each.how}", "Another user could make the jobs run anything, or read what they "
-                      "write.", run("Take it from them:", each.command) if each.command else
-                      f"{each.advice[:1].upper()}{each.advice[1:]}.")
+        yield problem(f"{each.path} {each.how}",
+                      "Another user could make the jobs run anything, or read what they write.",
+                      run("Take it from them:", each.command) if each.command
+                      else f"{each.advice[:1].upper()}{each.advice[1:]}.")
     if wrong[SHOWN:]:
         yield problem(f"{len(wrong) - SHOWN} more files or folders can be changed by others",
-                      "Only the first are told one by one.", run("Take them all:", f"chmod -R go-w {patient.home}"))
+                      "Only the first are told one by one.", run("Take them all:", "chmod -R go-w "
+                                                                 f"{patient.home}"))
     for each in passing:
-        yield note(f"This lies in the temporary folder {each.path}", "The system empties it one day, and then any user "
-                   "can put something of the same name there.", "Move it to a folder of your own.")
+        yield note(f"This lies in the temporary folder {each.path}", "The system empties it one "
+                   "day, and then any user can put something of the same name there.",
+                   "Move it to a folder of your own.")
     if not found:
         yield ok("nobody else can change the program, its configuration and its folders")
 
@@ -152,19 +166,23 @@ def web_root(patient):
         root = _below(next(iter(exposed.values()))) or ""
         bare = [path for path in exposed.values() if not _refuses(path, root)]
         guard = (f"There is no .htaccess of ours above {bare[0]}." if bare else
-                 "The .htaccess there is obeyed by Apache alone, and only where the host allows it.")
-        yield problem(f"{', '.join(exposed)} {'lies' if len(exposed) == 1 else 'lie'} below the web root {root}",
+                 "The .htaccess there is obeyed by Apache alone, and only where the host allows "
+                 "it.")
+        yield problem(f"{', '.join(exposed)} {'lies' if len(exposed) == 1 else 'lie'} below the "
+                      f"web root {root}",
                       f"Whoever guesses a name may fetch passwords and messages. {guard}",
-                      run(f"Move {patient.home} beside {os.path.basename(root)}, and correct the cron line (`jobs.py "
-                          "crontab`). Until then see that this is refused (403 or 404), with your domain:",
+                      run(f"Move {patient.home} beside {os.path.basename(root)}, and correct the "
+                          "cron line (`jobs.py crontab`). Until then see that this is refused (403 "
+                          "or 404), with your domain:",
                           f"curl -I https://example.org{_address(exposed, root)}"))
         return
     for name, path in places.items():
         page = next((os.path.join(above, page) for above in _above(path) for page in FRONT_PAGES
                      if os.path.exists(os.path.join(above, page))), None)
         if page:
-            yield warning(f"{name} ({path}) lies in a folder with {os.path.basename(page)} ({page})",
-                          "That looks like a web site's folder; its files may be handed out to anybody.",
+            yield warning(f"{name} ({path}) lies in a folder with {os.path.basename(page)} "
+                          f"({page})", "That looks like a web site's folder; its files may be "
+                          "handed out to anybody.",
                           "If a web server serves that folder, move this one out of it.")
             return
     yield ok("nothing private lies below a web root, as far as names tell")
@@ -191,7 +209,8 @@ def _refuses(path: str, root: str) -> bool:
     """Whether a .htaccess between the path and the root refuses everybody."""
     for folder in [path, *_above(path)]:
         try:
-            with open(os.path.join(folder, ".htaccess"), encoding="utf-8", errors="replace") as file:
+            with open(os.path.join(folder, ".htaccess"), encoding="utf-8",
+                      errors="replace") as file:
                 text = file.read().lower()
         except OSError:
             text = ""
@@ -205,7 +224,8 @@ def _refuses(path: str, root: str) -> bool:
 def _address(exposed: dict, root: str) -> str:
     folder = exposed.get("config.ini") or next(iter(exposed.values()))
     inside = os.path.relpath(os.path.abspath(folder), root)
-    return ("" if inside == "." else "/" + inside) + ("/config.ini" if "config.ini" in exposed else "/")
+    return ("" if inside == "." else "/" + inside) + ("/config.ini" if "config.ini" in exposed
+                                                      else "/")
 
 
 def locks(patient):
@@ -214,13 +234,16 @@ def locks(patient):
     if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
     kind = file_system(patient.mounts, state)
-    mend = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = database.")
+    mend = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = "
+            "database.")
     with tempfile.TemporaryFile(dir=state) as one:
-        again = os.open(f"/proc/self/fd/{one.fileno()}", os.O_RDWR) if os.path.exists("/proc/self/fd") else None
+        again = os.open(f"/proc/self/fd/{one.fileno()}",
+                        os.O_RDWR) if os.path.exists("/proc/self/fd") else None
         try:
             fcntl.flock(one, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if again is not None and _takes(again):
-                yield problem(f"Two locks on one file in {state} are both granted ({kind or 'unknown'} file system)",
+                yield problem(f"Two locks on one file in {state} are both granted "
+                              f"({kind or 'unknown'} file system)",
                               "Two runs of a job could work at the same time.", mend)
                 return
         except OSError as error:
@@ -239,8 +262,8 @@ def locks(patient):
     database = _database_file(patient)
     if database and file_system(patient.mounts, database) in NETWORK:
         yield problem(f"The SQLite file {database} is on a network file system",
-                      "SQLite needs locks that such a file system does not keep: the file can be spoilt.",
-                      "Move it to a local disk, or use MySQL.")
+                      "SQLite needs locks that such a file system does not keep: the file can be "
+                      "spoilt.", "Move it to a local disk, or use MySQL.")
 
 
 def _takes(handle: int) -> bool:
@@ -278,7 +301,8 @@ def _much(size: int) -> str:
 
 
 def a_file(patient):
-    """A file can be written in full and is private, also where an account has a quota; and its time is ours."""
+    """A file can be written in full and is private, also where an account has a quota; and its time
+    is ours."""
     state = patient.state_dir
     if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
@@ -294,14 +318,16 @@ def a_file(patient):
                       "Make room, or allow this user to write there.")
         return
     if status.st_mode & OTHERS:
-        yield warning(f"Files in {state} get the mode {status.st_mode & 0o777:o}, whatever is asked for",
+        yield warning(f"Files in {state} get the mode {status.st_mode & 0o777:o}, whatever is "
+                      "asked for",
                       "The file system keeps no modes, so others may read keys and messages.",
                       "Move [core] state_dir and [spool] dir to a usual disk.")
     ahead = datetime.fromtimestamp(status.st_mtime, timezone.utc) - patient.clock()
     if abs(ahead) > timedelta(seconds=CLOCK_SECONDS):
         yield warning(f"The clock of the file system of {state} differs from this machine's by "
                       f"{abs(ahead).total_seconds():.0f} seconds",
-                      "The age of files decides which of them are removed.", "Ask your host to set its clocks.")
+                      "The age of files decides which of them are removed.",
+                      "Ask your host to set its clocks.")
     else:
         yield ok(f"files can be written to {state}")
 
@@ -315,5 +341,5 @@ def refusal(patient):
                        run(f"Put a file .htaccess into {path}:", HTACCESS.rstrip()))
 
 
-CHECKS = (configuration, private_folders, files_of_others, secret_files, changeable, web_root, refusal, locks, room,
-          a_file)
+CHECKS = (configuration, private_folders, files_of_others, secret_files, changeable, web_root,
+          refusal, locks, room, a_file)

@@ -1,4 +1,5 @@
-"""Who holds a lock that keeps jobs from running, when no run of ours does: a process of this host, or a connection."""
+"""Who holds a lock that keeps jobs from running, when no run of ours does: a process of this host,
+or a connection."""
 from __future__ import annotations
 
 import os
@@ -25,12 +26,14 @@ look  a command or statement that shows more        end   one that ends the hold
 def held(patient) -> list[Held]:
     """Each lock that is held at this moment, though no run of ours lives that could have it."""
     living = {shards.whole(row["job"]) for row in patient.database().query(
-        "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'") if _lives(row, patient.now)}
+        "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'")
+              if _lives(row, patient.now)}
     return [each for each in (*_files(patient, living), *_in_database(patient, living)) if each]
 
 
 def _lives(row: dict, now) -> bool:
-    """Whether this run may still have its lock; of another host only the end of its lease is known."""
+    """Whether this run may still have its lock; of another host only the end of its lease is
+    known."""
     until = stored.time(row["lease_until"])
     if until is None or until < now or until > now + history.LONGEST:
         return False
@@ -60,7 +63,8 @@ def _files(patient, living: set):
         pid = holder_of(lock.path)
         if pid and is_ours(pid, patient.script):
             continue
-        yield Held(name, *(process(pid) if pid else ("another process", f"fuser -v {lock.path}", "")))
+        yield Held(name, *(process(pid) if pid else ("another process", f"fuser -v {lock.path}",
+                                                     "")))
 
 
 def _in_database(patient, living: set):
@@ -86,7 +90,8 @@ def holder_of(path: str) -> int:
         return 0
     wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     found = sorted((words[3] != "WRITE", int(words[4])) for words in lines
-                   if "->" not in words and len(words) > 5 and words[5] == wanted and words[4].isdecimal())
+                   if "->" not in words and len(words) > 5 and words[5] == wanted
+                   and words[4].isdecimal())
     return found[0][1] if found else 0
 
 
@@ -106,7 +111,8 @@ def is_ours(pid: int, script: str) -> bool:
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = os.fsdecode(file.read()).split("\0")
-        return any(os.path.realpath(os.path.join(f"/proc/{pid}/cwd", word)) == os.path.realpath(script)
-                   for word in words[:4] if os.path.basename(word) == os.path.basename(script))
+        return any(os.path.realpath(os.path.join(f"/proc/{pid}/cwd", word))
+                   == os.path.realpath(script) for word in words[:4] if os.path.basename(word)
+                   == os.path.basename(script))
     except OSError:
         return False

@@ -1,4 +1,5 @@
-"""Mail: the relay accepts TLS and our login, and our limits are below the host's. Nothing is sent."""
+"""Mail: the relay accepts TLS and our login, and our limits are below the host's. Nothing is
+sent."""
 from __future__ import annotations
 
 import os
@@ -17,7 +18,8 @@ LEAST_SIZE = 10 * 1000 ** 2
 LIMITS_PAGE = "docs/mail.md, How many an hour"
 
 Panel = namedtuple("Panel", "name places")
-PANELS = (Panel("cPanel", ("/usr/local/cpanel", "~/.cpanel")), Panel("DirectAdmin", ("/usr/local/directadmin",)),
+PANELS = (Panel("cPanel", ("/usr/local/cpanel", "~/.cpanel")),
+          Panel("DirectAdmin", ("/usr/local/directadmin",)),
           Panel("Plesk", ("/usr/local/psa", "/opt/psa")))
 USUAL = {"cPanel": "cPanel hosts usually allow 100-500 messages an hour for each domain",
          "DirectAdmin": "DirectAdmin hosts usually allow 200-1,000 messages a day for each account",
@@ -26,17 +28,18 @@ CPANEL_MOST = 500        # an hour: more than that is rarely allowed
 CPANEL_FAILURES = 4      # one less than the 5 after which cPanel may block a domain
 # Relays whose limit their own pages state: (end of the name, in words, a day, an hour, a minute).
 Relay = namedtuple("Relay", "name words per_day per_minute")
-RELAYS = (Relay("smtp.gmail.com", "Gmail allows 500 recipients a day, Google Workspace 2,000", 2000, None),
-          Relay("smtp.office365.com", "Microsoft 365 allows 10,000 recipients a day and 30 messages a minute", 10_000,
-                30))
+RELAYS = (Relay("smtp.gmail.com", "Gmail allows 500 recipients a day, Google Workspace 2,000", 2000,
+                None), Relay("smtp.office365.com", "Microsoft 365 allows 10,000 recipients a day "
+                             "and 30 messages a minute", 10_000, 30))
 
 
 def transport(patient):
     """Where mail goes, when it is not sent."""
     mail = patient.section("mail")
     if mail.transport == "maildir":
-        yield note(f"[mail] transport = maildir: messages are written into {mail.maildir}, and none is sent",
-                   "That is for trying things out.", "Set transport = smtp, and the relay, to send them.")
+        yield note(f"[mail] transport = maildir: messages are written into {mail.maildir}, and "
+                   "none is sent", "That is for trying things out.",
+                   "Set transport = smtp, and the relay, to send them.")
 
 
 def relay(patient):
@@ -63,13 +66,15 @@ def _offers(offers: dict):
     size = offers.get("size", "")
     if size.isdecimal() and 0 < int(size) < LEAST_SIZE:
         yield warning(f"The relay takes messages of {int(size) / 1000 ** 2:.1f} MB at most (SIZE)",
-                      "A larger one that your hook took in fails for good, and its owner gets a notice.",
+                      "A larger one that your hook took in fails for good, and its owner gets a "
+                      "notice.",
                       "Let the mail hook refuse what is larger, or ask the relay's owner.")
     for name, lost in (("8bitmime", "a message with 8-bit characters is refused"),
-                       ("smtputf8", "an address with letters like \"ü\" before its @ cannot be written to")):
+                       ("smtputf8",
+                        "an address with letters like \"ü\" before its @ cannot be written to")):
         if name not in offers:
-            yield note(f"The relay does not offer {name.upper()}: {lost}", "Few messages are of that kind.",
-                       "Another relay may accept them.")
+            yield note(f"The relay does not offer {name.upper()}: {lost}",
+                       "Few messages are of that kind.", "Another relay may accept them.")
     yield ok("the relay offers " + ", ".join(sorted(name.upper() for name in offers)) if offers else
              "the relay offers no extension")
 
@@ -77,7 +82,8 @@ def _offers(offers: dict):
 def login(patient):
     """A relay on another machine that asks for no login is rare."""
     mail = patient.section("mail")
-    if mail.transport == "smtp" and not mail.username and mail.host not in ("localhost", "127.0.0.1", "::1"):
+    if mail.transport == "smtp" and not mail.username and mail.host not in ("localhost",
+                                                                            "127.0.0.1", "::1"):
         yield note(f"[mail] username is not set for {mail.host}",
                    "Most relays on another machine send nothing without a login.",
                    "If mail is refused with \"relay access denied\", set username and password.")
@@ -92,22 +98,28 @@ def limits(patient):
     for known in RELAYS:
         if mail.host.lower().endswith(known.name) and _over(mail, known):
             yield warning(f"{known.words}, and [mail] per_day and per_minute do not stay below it",
-                          "What is over the limit is refused, and the account may be blocked for a day.",
-                          run("Stay below it:", "[mail]", f"per_day = {known.per_day * 8 // 10}",
-                              *([f"per_minute = {known.per_minute * 8 // 10}"] if known.per_minute else [])))
+                          "What is over the limit is refused, and the account may be blocked for a "
+                          "day.", run("Stay below it:", "[mail]",
+                                      f"per_day = {known.per_day * 8 // 10}",
+                                      *([f"per_minute = {known.per_minute * 8 // 10}"]
+                                        if known.per_minute else [])))
     if panel and mail.per_hour is None:
-        yield warning(f"[mail] per_hour = off, and this host has {panel}", f"{USUAL[panel]}, and discard the rest, "
-                      "sometimes after having taken it.", f"Ask your host, and set 80 % of it ({LIMITS_PAGE}).")
+        yield warning(f"[mail] per_hour = off, and this host has {panel}",
+                      f"{USUAL[panel]}, and discard the rest, sometimes after having taken it.",
+                      f"Ask your host, and set 80 % of it ({LIMITS_PAGE}).")
     elif panel == "cPanel" and mail.per_hour > CPANEL_MOST:
-        yield warning(f"[mail] per_hour = {mail.per_hour}", f"{USUAL[panel]}; what is over the limit is discarded.",
+        yield warning(f"[mail] per_hour = {mail.per_hour}",
+                      f"{USUAL[panel]}; what is over the limit is discarded.",
                       f"Ask your host, and set 80 % of it ({LIMITS_PAGE}).")
     elif mail.per_hour is None:
-        yield note("[mail] per_hour = off: nothing is counted by the hour", "Most shared hosts discard what is over "
-                   "their limit.", f"If yours has one, set 80 % of it ({LIMITS_PAGE}).")
+        yield note("[mail] per_hour = off: nothing is counted by the hour",
+                   "Most shared hosts discard what is over their limit.",
+                   f"If yours has one, set 80 % of it ({LIMITS_PAGE}).")
     if panel == "cPanel" and mail.failures_per_hour is None:
         yield warning("[mail] failures_per_hour = off, and this host has cPanel",
-                      "cPanel can block a domain once a number of its messages, often 5, has failed within an hour.",
-                      run("Set it:", "[mail]", f"failures_per_hour = {CPANEL_FAILURES}"))
+                      "cPanel can block a domain once a number of its messages, often 5, has "
+                      "failed within an hour.", run("Set it:", "[mail]", "failures_per_hour = "
+                                                    f"{CPANEL_FAILURES}"))
 
 
 def panel_of_host() -> str | None:
@@ -123,12 +135,15 @@ def _over(mail, known: Relay) -> bool:
 
 def pause(patient):
     """Whether mail is paused at the moment."""
-    row = patient.database().row("SELECT paused_until, reason, since FROM {relay_state} WHERE id = 1")
+    row = patient.database().row("SELECT paused_until, reason, since FROM {relay_state} "
+                                 "WHERE id = 1")
     until = row and clock.parse_any(row["paused_until"])
     if until and until > patient.now:
-        yield warning(f"All mail is paused until {row['paused_until']} UTC, after failures since {row['since']}: "
-                      f"{row['reason']}", "The relay could not be used, or its own limit was reached.",
-                      "Fix what is found here; sending resumes by itself (docs/failures.md, Mail is not going out).")
+        yield warning(f"All mail is paused until {row['paused_until']} UTC, after failures since "
+                      f"{row['since']}: {row['reason']}",
+                      "The relay could not be used, or its own limit was reached.", "Fix what is "
+                      "found here; sending resumes by itself (docs/failures.md, Mail is not going "
+                      "out).")
 
 
 CHECKS = (transport, relay, login, limits, pause)

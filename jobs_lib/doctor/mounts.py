@@ -4,8 +4,8 @@ from __future__ import annotations
 import os
 import re
 
-NETWORK = ("nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "fuse.glusterfs", "fuse.sshfs",
-           "fuse.s3fs", "lustre", "9p", "ocfs2", "gfs2")
+NETWORK = ("nfs", "nfs3", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs",
+           "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "lustre", "9p", "ocfs2", "gfs2")
 
 
 def file_system(mounts: str, path: str) -> str:
@@ -15,8 +15,10 @@ def file_system(mounts: str, path: str) -> str:
         words = line.split()
         if len(words) < 3:
             continue
-        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[1])       # a space is \040
+        # a space is \040
+        place = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), words[1])
         below = path == place or path.startswith(place.rstrip("/") + "/")
-        if below and len(place) >= len(best):            # of two at one place, the later one covers the other
+        if below and len(place) >= len(best):
+            # of two at one place, the later one covers the other
             best, kind = place, words[2]
     return kind

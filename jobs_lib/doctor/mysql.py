@@ -1,4 +1,5 @@
-"""A MariaDB or MySQL server as `jobs.py doctor` sees it: version, settings of our connection, limits, tables."""
+"""A MariaDB or MySQL server as `jobs.py doctor` sees it: version, settings of our connection,
+limits, tables."""
 from __future__ import annotations
 
 from jobs_lib.database.dialects import mysql
@@ -7,13 +8,16 @@ from jobs_lib.output.findings import note, ok, problem, run, warning
 
 FLOORS = {"MariaDB": (10, 3), "MySQL": (5, 7)}
 CLOCK_SECONDS = 5
-PACKET = 4 * 1024 ** 2                   # bytes: a notice with both of its bodies, the payload of a webhook
-CONNECTIONS = 4                          # at the least: a run, its lock, the reading of an export, your app
+# bytes: a notice with both of its bodies, the payload of a webhook
+PACKET = 4 * 1024 ** 2
+# at the least: a run, its lock, the reading of an export, your app
+CONNECTIONS = 4
 CROWDED = 0.8                            # of the server's connections
-MAY_WRITE = ("Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), and see that it is "
-             "not a read-only copy.")
-VARIABLES = ("transaction_isolation", "tx_isolation", "sql_mode", "time_zone", "character_set_client", "log_bin",
-             "binlog_format", "max_allowed_packet", "max_connections", "max_user_connections", "timestamp")
+MAY_WRITE = ("Give the user SELECT, INSERT, UPDATE and DELETE (docs/install.md, MySQL or MariaDB), "
+             "and see that it is not a read-only copy.")
+VARIABLES = ("transaction_isolation", "tx_isolation", "sql_mode", "time_zone",
+             "character_set_client", "log_bin", "binlog_format", "max_allowed_packet",
+             "max_connections", "max_user_connections", "timestamp")
 
 
 def examine(db, now):
@@ -32,7 +36,8 @@ def examine(db, now):
 def _version(db):
     version = db.value("SELECT VERSION()")
     kind = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    words = version.lower().replace("5.5.5-", "", 1).split("-")[0]       # as old replicas had to be told
+    # as old replicas had to be told
+    words = version.lower().replace("5.5.5-", "", 1).split("-")[0]
     numbers = tuple(int(part) for part in words.split(".") if part.isdigit())
     floor = ".".join(map(str, FLOORS[kind]))
     if numbers < FLOORS[kind]:
@@ -45,17 +50,22 @@ def _version(db):
 def _session(found: dict):
     """What our connection sets, as the server has taken it: a proxy in between may swallow it."""
     isolation = found.get("transaction_isolation") or found.get("tx_isolation")
-    expected = {"isolation": (isolation, "READ-COMMITTED", "A purge locks gaps between rows, where your app inserts."),
-                "time_zone": (found.get("time_zone"), "+00:00", "Times come in another zone than UTC."),
-                "character_set_client": (found.get("character_set_client"), "utf8mb4", "Letters are stored wrong.")}
+    expected = {"isolation": (isolation, "READ-COMMITTED",
+                              "A purge locks gaps between rows, where your app inserts."),
+                "time_zone": (found.get("time_zone"), "+00:00",
+                              "Times come in another zone than UTC."),
+                "character_set_client": (found.get("character_set_client"), "utf8mb4",
+                                         "Letters are stored wrong.")}
     wrong = {name: values for name, values in expected.items() if values[0] != values[1]}
     for name, (value, wanted, why) in wrong.items():
         yield problem(f"Our connection asks for {name} = {wanted}, and has {value}", why,
-                      "Something between us and the server swallows SET SESSION, such as a proxy: connect directly.")
+                      "Something between us and the server swallows "
+                      "SET SESSION, such as a proxy: connect directly.")
     if "STRICT_ALL_TABLES" not in (found.get("sql_mode") or ""):
-        yield problem(f"Our connection asks for strict mode, and has sql_mode = {found.get('sql_mode')}",
-                      "What does not fit is cut off without a word.",
-                      "Something between us and the server swallows SET SESSION, such as a proxy: connect directly.")
+        yield problem("Our connection asks for strict mode, and has sql_mode = "
+                      f"{found.get('sql_mode')}", "What does not fit is cut off without a word.",
+                      "Something between us and the server swallows "
+                      "SET SESSION, such as a proxy: connect directly.")
     if not wrong:
         yield ok("the connection is as it should be: READ COMMITTED, UTC, utf8mb4")
 
@@ -76,16 +86,19 @@ def _limits(db, found: dict):
     own = int(found.get("max_user_connections") or 0)
     if 0 < own < CONNECTIONS:
         yield warning(f"This user may have {own} connections at once (max_user_connections)",
-                      "A run takes one, two with [core] lock = database, and your app needs its own: a job then stops "
-                      "with \"no connection left\".", "Ask your host for at least 10, or give the jobs their own user.")
+                      "A run takes one, two with [core] lock = database, and your app needs its "
+                      "own: a job then stops with \"no connection left\".",
+                      "Ask your host for at least 10, or give the jobs their own user.")
     most = int(found.get("max_connections") or 0)
     used = {row["Variable_name"]: int(row["Value"]) for row in db.query(
         "SHOW GLOBAL STATUS WHERE Variable_name = 'Threads_connected'")}.get("Threads_connected", 0)
     if most and used > most * CROWDED:
-        yield warning(f"{used} of the server's {most} connections are in use", "When none is left, a job stops and its "
-                      "next run goes on.", "If that is often so, tell your host.")
+        yield warning(f"{used} of the server's {most} connections are in use",
+                      "When none is left, a job stops and its next run goes on.",
+                      "If that is often so, tell your host.")
     elif most:
-        yield ok(f"{used} of {most} connections are in use{f', {own} allowed to this user' if own > 0 else ''}")
+        yield ok(f"{used} of {most} connections are in "
+                 f"use{f', {own} allowed to this user' if own > 0 else ''}")
 
 
 def _clock(found: dict, now):
@@ -95,9 +108,9 @@ def _clock(found: dict, now):
         return
     if abs(ahead) > CLOCK_SECONDS:
         which = "ahead of" if ahead > 0 else "behind"
-        yield warning(f"The database server's clock is {abs(ahead):.0f} seconds {which} this machine's",
-                      "Your app writes by one clock and the jobs by the other: retries come early or late.",
-                      "Ask your host to set the clocks (NTP).")
+        yield warning(f"The database server's clock is {abs(ahead):.0f} seconds {which} this "
+                      "machine's", "Your app writes by one clock and the jobs by the other: "
+                      "retries come early or late.", "Ask your host to set the clocks (NTP).")
     else:
         yield ok("the server's clock is this machine's")
 
@@ -106,14 +119,16 @@ def _encryption(db):
     target = db._target
     if target.socket or target.host in mysql.LOOPBACK:
         return
-    ciphers = [row["Value"] for row in db.query("SHOW SESSION STATUS WHERE Variable_name = 'Ssl_cipher'")]
+    ciphers = [row["Value"] for row in db.query("SHOW SESSION STATUS "
+                                                "WHERE Variable_name = 'Ssl_cipher'")]
     if not any(ciphers):
-        yield warning(f"The connection to {target.host} is not encrypted", "The password and people's data cross the "
-                      "network in clear.", "Put ?ssl_ca=/path/to/ca.pem in place of ?tls=off in [core] database "
+        yield warning(f"The connection to {target.host} is not encrypted",
+                      "The password and people's data cross the network in clear.",
+                      "Put ?ssl_ca=/path/to/ca.pem in place of ?tls=off in [core] database "
                       "(docs/install.md).")
     elif target.tls == "on":
-        yield note(f"The connection to {target.host} is encrypted, and the server is not verified (?tls=on)",
-                   "Anyone in between can read along.",
+        yield note(f"The connection to {target.host} is encrypted, and the server is not verified "
+                   "(?tls=on)", "Anyone in between can read along.",
                    "Put ?ssl_ca=/path/to/ca.pem in its place in [core] database.")
 
 
@@ -121,13 +136,15 @@ def _tables(db):
     """The engine and character set of the tables that the jobs use."""
     ours = [db.name(name) for name in NAMES]
     rows = db.query("SELECT table_name AS name, engine AS engine, table_collation AS collation"
-                    " FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name IN (:ours)"
+                    " FROM information_schema.tables WHERE table_schema = DATABASE() "
+                    "AND table_name IN (:ours)"
                     " AND table_type = 'BASE TABLE' ORDER BY table_name", ours=ours)
     for row in rows:
         if row["engine"] != "InnoDB":
-            yield problem(f"The table {row['name']} is {row['engine']}, not InnoDB",
-                          "It knows no transactions: what is half done stays so when a run is killed.",
-                          run("Make a backup, then:", f"ALTER TABLE {db.dialect.quote(row['name'])} ENGINE=InnoDB;"))
+            yield problem(f"The table {row['name']} is {row['engine']}, not InnoDB", "It knows no "
+                          "transactions: what is half done stays so when a run is killed.",
+                          run("Make a backup, then:",
+                              f"ALTER TABLE {db.dialect.quote(row['name'])} ENGINE=InnoDB;"))
         elif not str(row["collation"]).startswith("utf8mb4"):
             yield note(f"The table {row['name']} is in {row['collation']}, not in utf8mb4",
                        "Names and subjects with letters that it lacks are refused.",

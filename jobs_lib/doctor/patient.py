@@ -18,7 +18,8 @@ WAIT_SECONDS = 2.0       # for another writer
 
 
 class Patient:
-    """An installation. What is wrong in its configuration counts as the default here, and is told by doctor/config.py.
+    """An installation. What is wrong in its configuration counts as the default here, and is told
+    by doctor/config.py.
 
     config   None when there is no such file         script   jobs.py, home: its folder
     jobs     every job that can be loaded            broken   why others cannot, a sentence each
@@ -26,7 +27,8 @@ class Patient:
     crontab  a function that returns the lines of this user's crontab; see crontab/installed.py
     """
 
-    def __init__(self, config, script: str, *, now=None, mounts: str | None = None, crontab=None) -> None:
+    def __init__(self, config, script: str, *, now=None, mounts: str | None = None,
+                 crontab=None) -> None:
         self.config, self.script, self.home = config, script, os.path.dirname(script)
         self.now = now or clock.now()
         self._began = time.monotonic()
@@ -39,7 +41,8 @@ class Patient:
         self.lacks = False                  # a table or column that a check needs is not there
 
     def section(self, name: str) -> SimpleNamespace:
-        """A section's values; a wrong one is its default. NothingToAsk without a configuration, or such a section."""
+        """A section's values; a wrong one is its default. NothingToAsk without a configuration, or
+        such a section."""
         if name not in settings.SECTIONS:
             raise NothingToAsk
         return self._lenient(name, settings.SECTIONS[name])
@@ -65,7 +68,8 @@ class Patient:
         """Whether what is set there cannot be read."""
         kind = settings.SECTIONS[section][option].kind
         try:
-            kind.parse(self._config().written(section, option, settings.SECTIONS[section][option]).text)
+            kind.parse(self._config().written(section, option,
+                                              settings.SECTIONS[section][option]).text)
         except ValueError:
             return True
         return False
@@ -77,7 +81,8 @@ class Patient:
                 value = declared.kind.parse(config.written(name, option, declared).text)
             except ValueError:
                 value = declared.kind.parse(declared.default)
-            setattr(typed, option + "_" if option == "from" else option, config.resolved(value, declared))
+            setattr(typed, option + "_" if option == "from" else option,
+                    config.resolved(value, declared))
         return typed
 
     def _config(self):
@@ -88,7 +93,8 @@ class Patient:
     # The database
 
     def database(self):
-        """The connection, made once. NothingToAsk without words after it has failed once: that was told."""
+        """The connection, made once. NothingToAsk without words after it has failed once: that was
+        told."""
         if self.gave_up:
             raise NothingToAsk
         if self._database is None:

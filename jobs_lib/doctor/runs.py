@@ -1,4 +1,5 @@
-"""Runs that died: what took them, time or memory, and the budget that would have spared them; and held locks."""
+"""Runs that died: what took them, time or memory, and the budget that would have spared them; and
+held locks."""
 from __future__ import annotations
 
 import time
@@ -15,7 +16,8 @@ from . import holders
 
 LOOKED_BACK = timedelta(days=14)
 SHOWN = 5                                # of the last
-ALIKE = 0.25                             # ended after about the same time: within a quarter of the longest
+# ended after about the same time: within a quarter of the longest
+ALIKE = 0.25
 SHORT = timedelta(seconds=10)            # died sooner: hardly by a limit in time
 LEAST_BUDGET, STEP = 20, 10              # seconds
 STARTING_SECONDS = 0.5                   # between the lock of a run and its row, more than enough
@@ -40,16 +42,19 @@ def vanished(patient):
     core = patient.section("core")
     told = f"{what} ({names}) died after {span}{held}"
     if proposal and proposal < core.budget.total_seconds():
-        yield warning(told, "They died at about the same time after their start: your host ends processes then. "
-                      "Nothing is lost, but what was in hand is done again.",
-                      run("End before it does (and lower the budget of each job that has a line of its own):", "[core]",
+        yield warning(told, "They died at about the same time after their start: your host ends "
+                      "processes then. Nothing is lost, but what was in hand is done again.",
+                      run("End before it does (and lower the budget of each job that has a line of "
+                          "its own):", "[core]",
                           f"budget = {show_duration(timedelta(seconds=proposal))}"))
     elif memory and lived[-1] > SHORT and core.memory is None:
-        yield warning(told, "Not at the same time: perhaps at a limit of memory, or the host was restarted.",
+        yield warning(told, "Not at the same time: perhaps at a limit of memory, or the host was "
+                      "restarted.",
                       run("Ask your host for its limit, and let a run stop before it:", "[core]",
                           f"memory = {max(memory)}MB"))
     else:
-        yield note(told, "Not at the same time after their start, as at a host's limit: restarts, or a kill by hand.",
+        yield note(told, "Not at the same time after their start, as at a host's limit: restarts, "
+                   "or a kill by hand.",
                    "`jobs.py history` shows each; the run after it went on by itself.")
 
 
@@ -57,37 +62,46 @@ def timeouts(patient):
     """Runs that hung until they were ended by ourselves."""
     rows = _last(patient, "timeout")
     if rows:
-        names = ", ".join(f"{job} ({number})" for job, number in Counter(row["job"] for row in rows).items())
-        yield warning(f"Runs that hung and were ended by force: {names}, the last at {rows[0]['started_at']} UTC",
+        names = ", ".join(f"{job} ({number})" for job,
+                          number in Counter(row["job"] for row in rows).items())
+        yield warning(f"Runs that hung and were ended by force: {names}, the last at "
+                      f"{rows[0]['started_at']} UTC",
                       "Something did not answer: the database, the relay, a name server, the disk.",
-                      "`jobs.py history` and the log of the job tell when; docs/failures.md, A run hung.")
+                      "`jobs.py history` and the log of the job tell when; docs/failures.md, A run "
+                      "hung.")
 
 
 def _last(patient, status: str) -> list[dict]:
     """The last runs that ended so, of all jobs, newest first."""
     db, found = patient.database(), []
     for job in patient.jobs:
-        found += db.query("SELECT job, pid, host, started_at, heartbeat_at, finished_at, progress FROM {job_runs}"
+        found += db.query("SELECT job, pid, host, started_at, heartbeat_at, finished_at, progress "
+                          "FROM {job_runs}"
                           " WHERE job = :job AND status = :status ORDER BY id DESC LIMIT :shown",
                           job=job.name, status=status, shown=SHOWN)
     since = clock.text(patient.now - LOOKED_BACK)
-    return sorted((row for row in found if row["started_at"] > since), key=lambda row: row["started_at"],
-                  reverse=True)[:SHOWN]
+    return sorted((row for row in found if row["started_at"] > since),
+                  key=lambda row: row["started_at"], reverse=True)[:SHOWN]
 
 
 def _lived(patient, row: dict) -> timedelta:
-    """From the start of its process, which `run-due` may have used for other jobs before, to its last sign of life."""
+    """From the start of its process, which `run-due` may have used for other jobs before, to its
+    last sign of life."""
     started = stored.time(row["started_at"]) or patient.now
     last = stored.time(row["heartbeat_at"]) or started
-    same = patient.database().query("SELECT started_at, pid, host FROM {job_runs} WHERE started_at > :since AND"
-                                    " started_at <= :started", since=started - LONG_RUN, started=started)
-    began = min((start for other in same if (other["pid"], other["host"]) == (row["pid"], row["host"])
-                 and (start := stored.time(other["started_at"]))), default=started)
+    same = patient.database().query("SELECT started_at, pid, host FROM {job_runs} "
+                                    "WHERE started_at > :since AND"
+                                    " started_at <= :started", since=started - LONG_RUN,
+                                    started=started)
+    began = min((start for other in same if (other["pid"], other["host"])
+                 == (row["pid"], row["host"]) and (start := stored.time(other["started_at"]))),
+                default=started)
     return max(last - began, timedelta(0))
 
 
 def _proposal(patient, lived: list[timedelta]) -> int | None:
-    """Seconds: the budget that, with its grace, ends before the first of them died; None where they differ."""
+    """Seconds: the budget that, with its grace, ends before the first of them died; None where they
+    differ."""
     first, last = lived[0].total_seconds(), lived[-1].total_seconds()
     if last < SHORT.total_seconds() or last - first > last * ALIKE:
         return None
@@ -100,16 +114,19 @@ def wrong_clock(patient):
     doubted = clock_doubt.stored(patient.database())
     if doubted and patient.section("core").max_clock_jump is not None:
         yield warning(f"Deletions wait: {clock_doubt.sentence(doubted.why, doubted)}",
-                      "Everything else goes on. After a host was off it ends by itself within an hour.",
+                      "Everything else goes on. After a host was off it ends by itself within an "
+                      "hour.",
                       "Is this host's clock right? docs/failures.md, The clock is in doubt.")
     else:
         yield ok("the last run trusted the clock")
 
 
 def held_locks(patient):
-    """Locks that strangers have, which keeps jobs from running and nobody from thinking that all is well."""
+    """Locks that strangers have, which keeps jobs from running and nobody from thinking that all is
+    well."""
     found = holders.held(patient)
-    if found:                                # a run of ours may be about to write its row, or have just ended
+    if found:
+        # a run of ours may be about to write its row, or have just ended
         time.sleep(STARTING_SECONDS)
         still = holders.held(patient)
         found = [each for each in found if each in still]
@@ -117,8 +134,8 @@ def held_locks(patient):
         what = "Cron's runs do nothing" if each.job == holders.TICK else "That job does not run"
         yield problem(f"The lock of {each.job} is held by {each.who}, and no run of ours lives",
                       f"{what} as long as it is held.",
-                      run("Look what that is. If it may be ended, end it; a restart of the host or server does, too:",
-                          *filter(None, (each.look, each.end))))
+                      run("Look what that is. If it may be ended, end it; a restart of the host or "
+                          "server does, too:", *filter(None, (each.look, each.end))))
     if not found:
         yield ok("no lock of a job is held by a stranger")
 

@@ -30,10 +30,13 @@ def broker(patient):
             yield ok(f"the broker of mode = {mode} is there")
         except dispatch.BrokerAway as error:
             what = "runs their jobs itself" if patient.section("worker").fallback == CRON else "lets their jobs wait"
-            yield problem(f"The workers' broker cannot be used: {error}", f"Meanwhile `run-due` {what}.",
-                          run("Start it, or mend [worker] in config.ini. Or do without:", "[core]", "mode = cron"))
+            yield problem(f"The workers' broker cannot be used: {error}",
+                          f"Meanwhile `run-due` {what}.",
+                          run("Start it, or mend [worker] in config.ini. Or do without:", "[core]",
+                              "mode = cron"))
         except JobsError as error:
-            yield problem(str(error), "No job of that mode runs.", "docs/workers.md, Step by step, has the commands.")
+            yield problem(str(error), "No job of that mode runs.",
+                          "docs/workers.md, Step by step, has the commands.")
 
 
 def _open(option: str, url: str):
@@ -48,12 +51,14 @@ def _open(option: str, url: str):
     if password in ("", USUAL):
         what = "no password" if not password else f"the password that everybody knows ({USUAL})"
         yield problem(f"[worker] {option}: the broker at {host} has {what}",
-                      "Anyone who reaches it can have your jobs run at any time, and stop your workers.",
-                      "Give it a password, and write that into the URL (docs/workers.md, Who is trusted).")
+                      "Anyone who reaches it can have your jobs run at any time, and stop your "
+                      "workers.", "Give it a password, and write that into the URL "
+                      "(docs/workers.md, Who is trusted).")
     if parts.scheme not in SECURE:
         yield warning(f"[worker] {option}: the connection to {host} is not encrypted",
                       "Anyone in between can read the broker's password, and put messages in.",
-                      f"Switch TLS on there and write {parts.scheme}s://, or keep both in a network of your own.")
+                      f"Switch TLS on there and write {parts.scheme}s://, or keep both in a "
+                      "network of your own.")
 
 
 CHECKS = (broker,)

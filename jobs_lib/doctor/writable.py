@@ -1,4 +1,5 @@
-"""Who else could change what this installation runs and trusts: modes and owners of files, and of the folders above."""
+"""Who else could change what this installation runs and trusts: modes and owners of files, and of
+the folders above."""
 from __future__ import annotations
 
 import os
@@ -12,8 +13,8 @@ from jobs_lib.folders import as_user, is_ours, user_name
 from jobs_lib.paths import HOME, SCRIPT
 
 PROGRAM = ("jobs_lib", "vendor", ".venv")        # beside jobs.py: what Python runs
-FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"), ("archive", "store"),
-           ("notifications", "templates"))
+FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
+           ("archive", "store"), ("notifications", "templates"))
 
 Open = namedtuple("Open", "path how command advice passing")
 Open.__doc__ = """A file or folder that another user can change.
@@ -26,7 +27,8 @@ AWAY = "keep what the jobs use in a folder that nobody else can change"
 
 
 class Owner(namedtuple("Owner", "name uid start")):
-    """The user whose installation it is, where this is root and that is another; and what starts jobs.py."""
+    """The user whose installation it is, where this is root and that is another; and what starts
+    jobs.py."""
 
     def command(self, words: str) -> str:
         """What root types to have it done by that user."""
@@ -34,7 +36,8 @@ class Owner(namedtuple("Owner", "name uid start")):
 
 
 def run_as(config, home: str = HOME) -> Owner | None:
-    """Root looks at the installation of another user: then what belongs to that one is in order, and root is not."""
+    """Root looks at the installation of another user: then what belongs to that one is in order,
+    and root is not."""
     user = owner(config, home)
     if user == os.geteuid():
         return None
@@ -45,8 +48,8 @@ def run_as(config, home: str = HOME) -> Owner | None:
 
 
 def owner(config, home: str = HOME) -> int:
-    """The user who runs the jobs: this one, or, where this is root, the owner of the state folder, config.ini, jobs.py
-    or their folder.
+    """The user who runs the jobs: this one, or, where this is root, the owner of the state folder,
+    config.ini, jobs.py or their folder.
 
     The first that is not root's tells: root may have unpacked a bundle that another user runs.
     """
@@ -65,12 +68,14 @@ def owner(config, home: str = HOME) -> int:
 def open_to_others(config, home: str = HOME) -> list[Open]:
     """All that is open, each path once, in the order of how bad that is: the program first."""
     found: dict = {}
-    user, files = owner(config, home), [config.path, os.path.join(config.folder, ".env")] if config else []
+    user, files = owner(config, home), [config.path, os.path.join(config.folder,
+                                                                  ".env")] if config else []
     ours = [home, *([config.folder] if config else [])]
     for path in (*_program(home), *files, *(_named(config) if config else ())):
         for each in _chain(path):
             if each not in found:
-                found[each] = _judge(each, user, any(_is_in(each, folder) for folder in ours) or is_ours(each))
+                found[each] = _judge(each, user, any(_is_in(each, folder) for folder in ours)
+                                     or is_ours(each))
     return [each for each in found.values() if each]
 
 
@@ -90,7 +95,8 @@ def _program(home: str):
 
 
 def _named(config, options=None):
-    """The folders that are set, as far as they are folders: of what else a path leads to, config/places.py tells."""
+    """The folders that are set, as far as they are folders: of what else a path leads to,
+    config/places.py tells."""
     for section, option in FOLDERS:
         if options and option not in options:
             continue
@@ -115,19 +121,23 @@ def _chain(path: str):
 
 
 def _judge(path: str, user: int, ours: bool) -> Open | None:
-    """`ours`: whether it surely serves the jobs alone. A command that changes anything else could break the system."""
+    """`ours`: whether it surely serves the jobs alone. A command that changes anything else could
+    break the system."""
     try:
         status = os.stat(path)
     except OSError:                              # not there, which is told by whatever needs it
         return None
     if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
-        return None                              # a device in the place of a folder, of which config/places.py tells
+        # a device in the place of a folder, of which config/places.py tells
+        return None
     if status.st_uid not in (0, user):
-        return Open(path, f"belongs to user {status.st_uid}", f"chown -R {user} {path}" if ours else "", AWAY, False)
+        return Open(path, f"belongs to user {status.st_uid}", f"chown -R {user} {path}" if ours
+                    else "", AWAY, False)
     if who := _others(status, user):
         passing = bool(stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX)
         safe = ours or status.st_uid == user != 0
-        return Open(path, f"can be written by {who}", f"chmod go-w {path}" if safe else "", AWAY, passing)
+        return Open(path, f"can be written by {who}", f"chmod go-w {path}" if safe else "", AWAY,
+                    passing)
     return None
 
 

@@ -9,7 +9,8 @@ ACTOR = "jobs"
 AT_ONCE = 100               # rows in one statement: SQLite looks for each name among all of it
 
 
-def record(db, *, now, user_id: int | None, event: str, details: dict, severity: str = "info") -> None:
+def record(db, *, now, user_id: int | None, event: str, details: dict,
+           severity: str = "info") -> None:
     """Add one row. `event` as `alias.expired`; `details` without secrets or contents."""
     record_all(db, now=now, event=event, entries=[(user_id, details)], severity=severity)
 
@@ -19,8 +20,11 @@ def record_all(db, *, now, event: str, entries: list, severity: str = "info") ->
     for start in range(0, len(entries), AT_ONCE):
         part = entries[start:start + AT_ONCE]
         values = {f"user{at}": user_id for at, (user_id, _) in enumerate(part)}
-        values.update({f"details{at}": json.dumps(details, ensure_ascii=False, sort_keys=True, default=words)
+        values.update({f"details{at}": json.dumps(details, ensure_ascii=False, sort_keys=True,
+                                                  default=words)
                        for at, (_, details) in enumerate(part)})
-        rows = ", ".join(f"(:user{at}, :actor, :event, :severity, :now, :details{at})" for at in range(len(part)))
+        rows = ", ".join(f"(:user{at}, :actor, :event, :severity, :now, :details{at})"
+                         for at in range(len(part)))
         db.execute("INSERT INTO {audit_logs} (user_id, actor, event, severity, created_at, details)"
-                   f" VALUES {rows}", actor=ACTOR, event=event, severity=severity, now=now, **values)
+                   f" VALUES {rows}", actor=ACTOR, event=event, severity=severity, now=now,
+                   **values)

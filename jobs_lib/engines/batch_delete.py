@@ -1,9 +1,10 @@
 """Deleting a selection of rows in short batches, so that nobody who writes beside it waits long.
 
-The time index tells where the next rows are. Where they lie close together, as old rows mostly do, ranges of the
-primary key delete them, which is the fastest way that both engines know; where fewer than a fifth of a range
-goes, the rows are deleted by their ids, oldest first. A batch is one commit. Its size follows the time that the
-last one took, and a pause after it lets the others in. How long both should be is a word of the dialect.
+The time index tells where the next rows are. Where they lie close together, as old rows mostly do,
+ranges of the primary key delete them, which is the fastest way that both engines know; where fewer
+than a fifth of a range goes, the rows are deleted by their ids, oldest first. A batch is one
+commit. Its size follows the time that the last one took, and a pause after it lets the others in.
+How long both should be is a word of the dialect.
 """
 from __future__ import annotations
 
@@ -36,21 +37,25 @@ class Pace:
         self.rows = min(FIRST, self._most)
 
     def after(self, rows: int, seconds: float) -> float:
-        """Learn from a batch of so many rows that held its locks so long; the pause it calls for, in seconds."""
+        """Learn from a batch of so many rows that held its locks so long; the pause it calls for,
+        in seconds."""
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
         self.rows = int(max(self._least, min(self._most, self.rows * 2, max(self.rows / 2, aim))))
-        least = self._batches.pause * min(1.0, rows / self._batches.least)      # a few rows bar nobody for long
+        # a few rows bar nobody for long
+        least = self._batches.pause * min(1.0, rows / self._batches.least)
         return max(least, seconds * self._batches.share)
 
 
 class Walk:
     """A walk over one Selection after the other, of one table.
 
-    `reason` says why it ended: done, stuck, limit, or what stops the run. `within(db, rows)` is called in each
-    batch's transaction just before the DELETE, with rows that are locked and that are just those which will go.
+    `reason` says why it ended: done, stuck, limit, or what stops the run. `within(db, rows)` is
+    called in each batch's transaction just before the DELETE, with rows that are locked and that
+    are just those which will go.
     """
 
-    def __init__(self, ctx, table: str, files: str | None = None, most: int | None = None, within=None) -> None:
+    def __init__(self, ctx, table: str, files: str | None = None, most: int | None = None,
+                 within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
         self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.dialect.by_key
         self.pace = Pace(ctx.db.dialect.batches, most)
@@ -58,7 +63,8 @@ class Walk:
         self._began = self._rested = ctx.monotonic()
 
     def batches(self, chosen):
-        """Delete, and yield a Batch after each commit, until all arms are empty or there is a reason to stop.
+        """Delete, and yield a Batch after each commit, until all arms are empty or there is a
+        reason to stop.
 
         What the caller does with a batch counts as a part of the pause after it.
         """
@@ -68,7 +74,8 @@ class Walk:
                 return
 
     def delete_ids(self, chosen, ids):
-        """Delete just these rows, as far as `chosen` still says so, in their order; yield as `batches` does."""
+        """Delete just these rows, as far as `chosen` still says so, in their order; yield as
+        `batches` does."""
         at = 0
         while at < len(ids) and self._may_go_on():
             some = [int(id) for id in ids[at:at + self._most(LISTED)]]
@@ -93,7 +100,8 @@ class Walk:
             else:
                 batch = self._delete(chosen, " IN (:ids)", len(ids), ids=ids)
                 deleted = batch.rows
-                since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since      # MySQL takes no other
+                # MySQL takes no other
+                since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since
                 yield batch
             if not deleted and ids == before:
                 self.reason = "stuck"           # found again, and again none of them would go
@@ -103,11 +111,13 @@ class Walk:
                 return
 
     def _range(self, chosen, start: int):
-        """Ranges of the primary key from `start` on, as long as they are worth it. How many rows went."""
+        """Ranges of the primary key from `start` on, as long as they are worth it. How many rows
+        went."""
         deleted = 0
         while self._may_go_on():
             width = self._most(self.pace.rows)
-            batch = self._delete(chosen, " BETWEEN :low AND :high", width, low=start, high=start + width - 1)
+            batch = self._delete(chosen, " BETWEEN :low AND :high", width, low=start, high=start
+                                 + width - 1)
             start, deleted = start + width, deleted + batch.rows
             yield batch
             if batch.rows * SPARSE < width:
@@ -115,7 +125,8 @@ class Walk:
         return deleted
 
     def _oldest(self, chosen, arm, since, most: int) -> list[dict]:
-        """The next rows by the arm's time index. Those before `since` are gone: to pass them over takes time too."""
+        """The next rows by the arm's time index. Those before `since` are gone: to pass them over
+        takes time too."""
         later = f" AND {arm.age} >= :since" if since is not None else ""
         return self.db.query(f"SELECT id, {arm.age} AS age FROM {self._from} WHERE {arm.sql}{later}"
                              f" ORDER BY {arm.age} LIMIT :most", **chosen.values,
@@ -123,14 +134,17 @@ class Walk:
 
     def _delete(self, chosen, key: str, width: int, **values) -> Batch:
         values.update(chosen.values)
-        rows = Rows(f" FROM {self._from}{self._by_key} WHERE id{key} AND {chosen.sql}", key, chosen.sql, values)
+        rows = Rows(f" FROM {self._from}{self._by_key} WHERE id{key} AND {chosen.sql}", key,
+                    chosen.sql, values)
 
         def work() -> Batch:
             names = [row["name"] for row in self.db.query(
-                f"SELECT {self.files} AS name{rows.source}{self.db.for_update}", **values)] if self.files else []
+                f"SELECT {self.files} AS name{rows.source}{self.db.for_update}",
+                **values)] if self.files else []
             expected = self._keep(rows) if self.within else None
             deleted = self.db.execute(f"DELETE{rows.source}", **values)
-            if expected not in (None, deleted):     # a row came in meanwhile, of which nothing was kept
+            if expected not in (None, deleted):
+                # a row came in meanwhile, of which nothing was kept
                 raise Conflict(f"rows of {chosen.table} changed while they were counted")
             return Batch(deleted, names)
 
@@ -145,7 +159,8 @@ class Walk:
 
     def _keep(self, rows: Rows) -> int:
         """Let `within` see the rows, locked. How many they are."""
-        number = self.db.value(f"SELECT COUNT(*) AS number{rows.source}{self.db.for_update}", **rows.values)
+        number = self.db.value(f"SELECT COUNT(*) AS number{rows.source}{self.db.for_update}",
+                               **rows.values)
         if number:
             self.within(self.db, rows)
         return number

@@ -13,7 +13,8 @@ WINDOW = 2000                # ids looked at in one query
 
 
 def preview(ctx, chosen, files: str | None, trouble: str | None, more=()) -> dict:
-    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop instead.
+    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop
+    instead.
 
     `more` are the Selections of further rows; none of them is in `chosen` too.
     """
@@ -36,7 +37,8 @@ def tell(ctx, table: str, number: int, rows: list[dict], trouble: str | None) ->
 
 
 def _sample(ctx, chosen) -> list[dict]:
-    """The first rows that would go, oldest first, by those of the job's sample that this table has."""
+    """The first rows that would go, oldest first, by those of the job's sample that this table
+    has."""
     names = {column.name for column in tables.table(chosen.table).columns}
     shown, rows = [name for name in ctx.job.sample if name in names] or ["id"], []
     for arm in chosen.arms:
@@ -46,7 +48,8 @@ def _sample(ctx, chosen) -> list[dict]:
 
 
 def _files(ctx, chosen, column: str) -> dict:
-    """How many files would go with the rows, and their bytes: those that no row names which stays."""
+    """How many files would go with the rows, and their bytes: those that no row names which
+    stays."""
     table, by_key = f"{{{chosen.table}}}", ctx.db.dialect.by_key
     stays = f"CASE WHEN {chosen.sql} THEN 0 ELSE 1 END"
     folder, files, freed, low = ctx.section("spool").dir, 0, 0, 0
@@ -55,7 +58,8 @@ def _files(ctx, chosen, column: str) -> dict:
         if low is None:
             break
         paths = {row["path"] for row in ctx.db.query(
-            f"SELECT {column} AS path FROM {table}{by_key} WHERE id BETWEEN :low AND :high AND {chosen.sql}",
+            f"SELECT {column} AS path FROM {table}{by_key} WHERE id BETWEEN :low AND :high "
+            f"AND {chosen.sql}",
             low=low, high=low + WINDOW - 1, **chosen.values) if isinstance(row["path"], str)}
         for path in paths - _needed(ctx.db, paths, chosen, column, stays, low):
             status = _status(folder, path)
@@ -74,7 +78,8 @@ def _needed(db, paths: set, chosen, column: str, stays: str, low: int) -> set:
             rule = f" AND ({stays} = 1 OR id < :low)" if table == chosen.table else ""
             values = {**chosen.values, "low": low} if rule else {}
             needed |= {row["path"] for row in db.query(
-                f"SELECT {column} AS path FROM {{{table}}} WHERE {column} IN (:some){rule}", some=some, **values)}
+                f"SELECT {column} AS path FROM {{{table}}} WHERE {column} IN (:some){rule}",
+                some=some, **values)}
     return needed
 
 

@@ -1,4 +1,5 @@
-"""The two queues of mail as the engine sees them: each has to know the other's, since they share the relay's limits."""
+"""The two queues of mail as the engine sees them: each has to know the other's, since they share
+the relay's limits."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -11,40 +12,45 @@ from jobs_lib.errors import ConfigError
 from .queue import COUNTED, Queue, Worker
 from .turns import LOW, NORMAL, URGENT, Rank
 
-MISSED = 3                           # times of its schedule without a run, after which a job is not waited for
+# times of its schedule without a run, after which a job is not waited for
+MISSED = 3
 FORWARDS, NOTICES = "failed_emails", "notifications"
-OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path", "last_attempt_at",
-               "last_error")
-OF_NOTICES = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key", "priority",
-              "first_attempt_at", "last_attempt_at", "last_error")
+OF_FORWARDS = ("alias_id", "destination_id", "envelope_from", "envelope_to", "raw_path",
+               "last_attempt_at", "last_error")
+OF_NOTICES = ("kind", "persona", "to_email", "subject", "body_text", "body_html", "dedupe_key",
+              "priority", "first_attempt_at", "last_attempt_at", "last_error")
 
 
 def forwards(ctx) -> Queue:
     """The table `failed_emails` as a queue, on this job's schedule."""
     delays = ctx.options.delays
-    return Queue(FORWARDS, "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}), OF_FORWARDS,
-                 ctx.options.give_up_after, in_turns=True, untold=("told_at",))
+    return Queue(FORWARDS, "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}),
+                 OF_FORWARDS, ctx.options.give_up_after, in_turns=True, untold=("told_at",))
 
 
 def notices(ctx) -> Queue:
-    """The table `notifications` as a queue: urgent ones first, then those that have waited too long for their class."""
+    """The table `notifications` as a queue: urgent ones first, then those that have waited too long
+    for their class."""
     options = ctx.options
-    ranks = (Rank(URGENT), Rank(NORMAL, options.normal_wait), Rank(LOW, options.low_wait), Rank(NORMAL), Rank(LOW))
-    return Queue(NOTICES, "sent", (timedelta(0), *options.delays), ("1 = 1", {}), OF_NOTICES, options.give_up_after,
-                 ranks, in_turns=True)
+    ranks = (Rank(URGENT), Rank(NORMAL, options.normal_wait), Rank(LOW, options.low_wait),
+             Rank(NORMAL), Rank(LOW))
+    return Queue(NOTICES, "sent", (timedelta(0), *options.delays), ("1 = 1", {}), OF_NOTICES,
+                 options.give_up_after, ranks, in_turns=True)
 
 
 OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", forwards)}
 
 
 def waiting(ctx, table: str, without: set) -> int:
-    """How many rows of owners but these are due in the other queue of mail, where its job works it off."""
+    """How many rows of owners but these are due in the other queue of mail, where its job works it
+    off."""
     job, queue = OTHER[table]
     try:
         options = ctx.options_of(job)
     except ConfigError:             # that job does not run until it is put right
         return 0
-    if (not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=job)
+    if (not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
+                                            job=job)
             or not _works(ctx, job, options)):
         return 0
     view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)
@@ -52,9 +58,11 @@ def waiting(ctx, table: str, without: set) -> int:
 
 
 def _works(ctx, job: str, options) -> bool:
-    """Whether a job's next run may be expected, and expected to send. Not when the last one failed or hung and sent
-    nothing; nor when it has missed three times of its schedule, and ours has run since then without it."""
-    row = ctx.db.row("SELECT status, counts, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
+    """Whether a job's next run may be expected, and expected to send. Not when the last one failed
+    or hung and sent nothing; nor when it has missed three times of its schedule, and ours has run
+    since then without it."""
+    row = ctx.db.row("SELECT status, counts, started_at FROM {job_runs} WHERE job = :job "
+                     "AND status <> 'skipped'"
                      " ORDER BY id DESC LIMIT 1", job=job)
     if row is None or row["status"] == "running":       # it is new, or at work
         return True
@@ -64,6 +72,8 @@ def _works(ctx, job: str, options) -> bool:
     zone = schedule.zone(ctx.section("core").timezone)
     for _ in range(MISSED):
         limit = schedule.following(options.schedule, limit, zone)
-    latest = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
-                          " AND run_id <> :this ORDER BY id DESC LIMIT 1", job=ctx.job.name, this=ctx.run_id)
+    latest = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
+                          "AND status <> 'skipped'"
+                          " AND run_id <> :this ORDER BY id DESC LIMIT 1", job=ctx.job.name,
+                          this=ctx.run_id)
     return not latest or (stored.time(latest) or limit) <= limit

@@ -1,7 +1,8 @@
-"""Sending mail from a queue: claim, begin, send, settle; one commit a message, one connection for all.
+"""Sending mail from a queue: claim, begin, send, settle; one commit a message, one connection for
+all.
 
-Forwards and notices go this way. What differs between them, such as where a message comes from, is an `Items`
-object's; the loop, the limits and what a relay's trouble means are here.
+Forwards and notices go this way. What differs between them, such as where a message comes from, is
+an `Items` object's; the loop, the limits and what a relay's trouble means are here.
 """
 from __future__ import annotations
 
@@ -38,16 +39,19 @@ from .relay_limits import (
 from .rows import invalid
 from .turns import mixed
 
-LOST_AGAIN = 2                       # connections lost in a row before DATA: the relay's trouble, not a message's
+# connections lost in a row before DATA: the relay's trouble, not a message's
+LOST_AGAIN = 2
 LOST_DELAY = timedelta(minutes=15)
 GONE_FOR = 5                         # seconds after which who is gone is asked again
-LONGEST_WAIT = 65.0                  # seconds to wait for room under a limit a minute; for more, the run ends
+# seconds to wait for room under a limit a minute; for more, the run ends
+LONGEST_WAIT = 65.0
 LONGER = WINDOWS[1:]                 # of which runs do not wait for the next one
 ERROR_LENGTH = 512
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
-UNREADABLE = "unreadable"            # the stored file is there, but not for us: the host's trouble, not a message's
-SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back", LOST: "back",
-              UNREADABLE: "back"}
+# the stored file is there, but not for us: the host's trouble, not a message's
+UNREADABLE = "unreadable"
+SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back",
+              LOST: "back", UNREADABLE: "back"}
 COUNTED_AS = {"retry": "retried", "back": "given_back"}
 
 
@@ -66,9 +70,11 @@ def masked(words: str) -> str:
 
 
 class Items:
-    """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and what `queue.columns` names."""
+    """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and what
+    `queue.columns` names."""
 
-    event = ""                      # what a message is called in the log, and in the name of its item
+    # what a message is called in the log, and in the name of its item
+    event = ""
     to = ""                         # the column with the recipient's address
     has_fresh = False               # whether there are rows that have not failed before
 
@@ -85,7 +91,8 @@ class Items:
         return False
 
     def failed_before(self, row: dict) -> bool:
-        """Whether an earlier attempt was refused: such rows wait when the failures of an hour are used up."""
+        """Whether an earlier attempt was refused: such rows wait when the failures of an hour are
+        used up."""
         return True
 
     def send(self, row: dict) -> Result:
@@ -104,8 +111,9 @@ def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
     """
     longest = ctx.options.budget + ctx.section("core").grace
     if longest.total_seconds() <= MESSAGE_MINIMUM:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} seconds, and no "
-                        f"message is begun with less than {MESSAGE_MINIMUM}: make the budget longer")
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
+                        f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
+                        "the budget longer")
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
     worker.recover(counts)
     resting = relay.paused(ctx.now)
@@ -132,17 +140,21 @@ class Sending:
         self.held: tuple | None = None          # (row, Result): sent, not yet stored
         self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
         self.total: int | None = None
-        self.used_up: Refusal | None = None     # the limit on failures, once it is reached: only fresh ones go on
+        # the limit on failures, once it is reached: only fresh ones go on
+        self.used_up: Refusal | None = None
         self.aside: dict = {}                   # {owner that has had half of a limit: the refusal}
         self.put_off: list[dict] = []           # their rows in our hands
-        self.halves: tuple = WINDOWS            # the windows of which an owner gets half: not while it is alone
-        self.others: int | None = None          # due rows of the other queue at most; counted when that matters
+        # the windows of which an owner gets half: not while it is alone
+        self.halves: tuple = WINDOWS
+        # due rows of the other queue at most; counted when that matters
+        self.others: int | None = None
         self.claimed: list[dict] = []
         self.gone: dict = {}
         self.asked_at = ctx.now
 
     def all(self) -> None:
-        """Send row by row. What is in hand is stored before anything else happens, whatever ends the loop."""
+        """Send row by row. What is in hand is stored before anything else happens, whatever ends
+        the loop."""
         try:
             for row in self._rows():
                 if not (self._may_go_on() and self._begin(row)):
@@ -151,7 +163,8 @@ class Sending:
                 self._watch(self.held[1])
                 self.done += 1
                 self.ctx.progress(self.done, self.total)
-        except BaseException:               # the next row could not be begun: this one was sent all the same
+        except BaseException:
+            # the next row could not be begun: this one was sent all the same
             with suppress(DatabaseError):
                 self._store_held()
             raise
@@ -176,8 +189,9 @@ class Sending:
             return None
         where = self.mail.maildir if self.mail.transport == "maildir" else f"{self.mail.host}:{self.mail.port}"
         named = self.trouble if where in self.trouble else f"{where}: {self.trouble}"
-        return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost an attempt; the next "
-                            f"try is after {until} UTC. Check [mail] in config.ini")
+        return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost "
+                            f"an attempt; the next try is after {until} UTC. Check [mail] in "
+                            "config.ini")
 
     def _stop(self, refusal: Refusal) -> None:
         self.ctx.stop(self.relay.in_words(refusal, self.worker.queue.table))
@@ -188,7 +202,8 @@ class Sending:
     def _rows(self):
         while self._may_go_on():
             resting = self.claimed and self.relay.paused(self.ctx.clock())
-            if resting:                         # another process has met the relay's trouble meanwhile
+            if resting:
+                # another process has met the relay's trouble meanwhile
                 self.ctx.stop(f"the relay is paused {resting}")
                 return
             rows = self._claim()
@@ -202,8 +217,9 @@ class Sending:
             self._store_held()
 
     def _claim(self) -> list[dict]:
-        """The next rows: of owners that have had half of a minute's limit only when no other in this queue has any, and
-        with half of an hour's or a day's only when none in the other queue has any either."""
+        """The next rows: of owners that have had half of a minute's limit only when no other in
+        this queue has any, and with half of an hour's or a day's only when none in the other queue
+        has any either."""
         most = min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM
         self.others = None
         for self.halves in (WINDOWS, LONGER, ()):
@@ -237,7 +253,8 @@ class Sending:
         return waiting(self.ctx, table, self.relay.had_half(now))
 
     def _due_now(self) -> int | None:
-        """How many messages this run may have to send, as far as that can be told without counting them all."""
+        """How many messages this run may have to send, as far as that can be told without counting
+        them all."""
         due = self.worker.count_due(COUNTED)
         if self.ctx.limit and self.ctx.limit <= due:
             return self.ctx.limit
@@ -247,7 +264,8 @@ class Sending:
         self.gone, self.asked_at = self.items.gone(self.claimed), self.ctx.clock()
 
     def _may_go_on(self) -> bool:
-        if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done >= self.ctx.limit):
+        if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done
+                                                      >= self.ctx.limit):
             return False
         if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
             if self.worker.count_due(COUNTED):
@@ -256,8 +274,9 @@ class Sending:
         return True
 
     def _begin(self, row: dict) -> bool:
-        """Store what is in hand and begin this row, once there is room under the relay's limits. What may not go stays
-        claimed and untouched until the end, or until its owner's turn comes."""
+        """Store what is in hand and begin this row, once there is room under the relay's limits.
+        What may not go stays claimed and untouched until the end, or until its owner's turn
+        comes."""
         while True:
             if self._has_had_half(row["user_id"]):
                 self.put_off.append(row)
@@ -277,7 +296,8 @@ class Sending:
                 return False
 
     def _is_room_after(self, refusal: Refusal) -> bool:
-        """Whether it is worth another try, after a wait or another look at what the other queue has due."""
+        """Whether it is worth another try, after a wait or another look at what the other queue has
+        due."""
         if refusal.kind == RESERVED:
             before, self.others = self.others, self._count_others()
             return before is None or self.others < before
@@ -287,7 +307,8 @@ class Sending:
         return True
 
     def _commit(self, row: dict) -> tuple[bool, Refusal | None]:
-        """One commit: the result in hand, and the start of `row`. (whether it began, why the limits refuse it)."""
+        """One commit: the result in hand, and the start of `row`. (whether it began, why the limits
+        refuse it)."""
         held = self.held
 
         def work():
@@ -296,7 +317,8 @@ class Sending:
         self._done_with_held(settled)
         if row["id"] in self.gone:
             self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
-            self.ctx.log.event(self.items.event, id=row["id"], outcome="cancelled", reason=self.gone[row["id"]])
+            self.ctx.log.event(self.items.event, id=row["id"], outcome="cancelled",
+                               reason=self.gone[row["id"]])
         return begun, refusal
 
     def _store_held(self) -> None:
@@ -317,7 +339,8 @@ class Sending:
             self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.items.cancelled(row, self.ctx.clock()))
             return False, None
         found = self.relay.reserve(self.ctx.clock(), Asked(
-            self.items.failed_before(row), self.items.urgent(row), row["user_id"], self.worker.queue.table, self.halves,
+            self.items.failed_before(row), self.items.urgent(row), row["user_id"],
+            self.worker.queue.table, self.halves,
             self.others))
         if isinstance(found, Refusal):
             return False, found
@@ -339,11 +362,13 @@ class Sending:
         except AddressError as error:
             return Result(FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
-            self.ctx.log.error("message failed", id=row["id"], error=masked(f"{type(error).__name__}: {error}"))
+            self.ctx.log.error("message failed", id=row["id"],
+                               error=masked(f"{type(error).__name__}: {error}"))
             return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
         except Exception as error:      # noqa: BLE001  (an error of ours fails the run, and stops no other message)
             self.ctx.defect(error, f"{self.items.event} {row['id']}")
-            return Result(RETRY, None, "", f"it could not be sent: an error of ours ({type(error).__name__})")
+            return Result(RETRY, None, "",
+                          f"it could not be sent: an error of ours ({type(error).__name__})")
 
     def _watch(self, result: Result) -> None:
         self.lost = self.lost + 1 if result.outcome == LOST else 0
@@ -355,7 +380,8 @@ class Sending:
     def _settle(self, row: dict, result: Result):
         outcome, stored = SETTLED_AS[result.outcome], {}
         if result.outcome in (LOST, UNREADABLE) or (result.outcome == RELAY and result.code):
-            # It may be this message that the relay cannot stand: it goes behind the others, and not for ever.
+            # It may be this message that the relay cannot stand: it goes behind the others, and not
+            # for ever.
             if self.worker.is_old(row):
                 outcome = "retry"
             else:
@@ -366,7 +392,8 @@ class Sending:
         else:
             said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
             stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
-        settled = self.worker.settle(row, outcome, **stored, **self.items.settled(row, result, self.ctx.clock()))
+        settled = self.worker.settle(row, outcome, **stored, **self.items.settled(row, result,
+                                                                                  self.ctx.clock()))
         if settled.stored:              # else it was stored before, with what follows
             self._count(row, result, outcome)
         return settled
@@ -376,9 +403,11 @@ class Sending:
         if outcome == "back":
             self._give_back(row)
             return
-        if result.outcome == FINAL and not result.code:     # refused by ourselves: the relay never saw it
+        if result.outcome == FINAL and not result.code:
+            # refused by ourselves: the relay never saw it
             self.relay.give_back(row["reserved"])
-        self._count_failure(row, failed=outcome != "done" and outcome != "uncertain" and bool(result.code))
+        self._count_failure(row, failed=outcome != "done" and outcome != "uncertain"
+                            and bool(result.code))
 
     def _count_failure(self, row: dict, failed: bool) -> None:
         before = self.items.failed_before(row)
@@ -391,9 +420,9 @@ class Sending:
         name = COUNTED_AS.get(settled.outcome, settled.outcome)
         self.counts[name] = self.counts.get(name, 0) + 1
         due = settled.next_attempt_at
-        self.ctx.log.event(self.items.event, "info" if settled.outcome == "sent" else "warning", id=row["id"],
-                           attempt=row["attempt"], outcome=settled.outcome, code=result.code,
-                           enhanced=result.enhanced, to=mask(row[self.items.to]),
+        self.ctx.log.event(self.items.event, "info" if settled.outcome == "sent" else "warning",
+                           id=row["id"], attempt=row["attempt"], outcome=settled.outcome,
+                           code=result.code, enhanced=result.enhanced, to=mask(row[self.items.to]),
                            next_attempt_at=due and clock.text(due))
 
 

@@ -1,8 +1,9 @@
-"""One notice as a message for the wire: headers, plain text, HTML. The same row always gives the same bytes.
+"""One notice as a message for the wire: headers, plain text, HTML. The same row always gives the
+same bytes.
 
-Written by hand and not by the `email` package, which takes longer for one notice than sending it does.
-Text is quoted-printable, so every relay takes it (RFC 2045 6.7), and headers are ASCII (RFC 2047) but for addresses
-that are not themselves (RFC 6532).
+Written by hand and not by the `email` package, which takes longer for one notice than sending it
+does. Text is quoted-printable, so every relay takes it (RFC 2045 6.7), and headers are ASCII (RFC
+2047) but for addresses that are not themselves (RFC 6532).
 """
 from __future__ import annotations
 
@@ -13,25 +14,29 @@ from jobs_lib.database.values import one_line
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-WORD_BYTES = 39                  # of UTF-8 in one encoded word: with its frame not longer than 75 (RFC 2047 2)
+# of UTF-8 in one encoded word: with its frame not longer than 75 (RFC 2047 2)
+WORD_BYTES = 39
 LONGEST_SUBJECT = 200
 LONGEST_LINE = 10_000            # bytes of a body's line that is still quoted
-NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$%&'*+-/=?^_`{|}~")
+NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 "
+                       "!#$%&'*+-/=?^_`{|}~")
 
 
 def message(headers: list, text: str, html: str | None, boundary: str) -> bytes:
-    """The whole message, lines ended by CRLF. `headers`: (name, value fit for a header), without the MIME ones."""
+    """The whole message, lines ended by CRLF. `headers`: (name, value fit for a header), without
+    the MIME ones."""
     lines = [f"{name}: {value}" for name, value in headers] + ["MIME-Version: 1.0"]
     if html is None:
         return "\r\n".join([*lines, *_part("text/plain", text)]).encode("utf-8", "replace")
     mark = f"=_{boundary}"
     return "\r\n".join([*lines, f'Content-Type: multipart/alternative; boundary="{mark}"', "",
-                        f"--{mark}", *_part("text/plain", text), f"--{mark}", *_part("text/html", html),
-                        f"--{mark}--", ""]).encode("utf-8", "replace")
+                        f"--{mark}", *_part("text/plain", text), f"--{mark}",
+                        *_part("text/html", html), f"--{mark}--", ""]).encode("utf-8", "replace")
 
 
 def words(value: str) -> str:
-    """Free words for a header: on one line, as encoded words where they are not ASCII or look like such."""
+    """Free words for a header: on one line, as encoded words where they are not ASCII or look like
+    such."""
     value = one_line(value, LONGEST_SUBJECT)
     if value.isascii() and "=?" not in value:
         return _folded(value)
@@ -64,7 +69,8 @@ def date(when) -> str:
 
 
 def _folded(value: str) -> str:
-    """A long line broken at a space, each part at most 70 columns where its words allow it (RFC 5322 2.2.3)."""
+    """A long line broken at a space, each part at most 70 columns where its words allow it (RFC
+    5322 2.2.3)."""
     if len(value) <= 70:
         return value
     lines, line = [], ""

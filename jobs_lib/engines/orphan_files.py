@@ -1,4 +1,5 @@
-"""Removing the spool files that no row names: a kill between a commit and an unlink leaves such files behind.
+"""Removing the spool files that no row names: a kill between a commit and an unlink leaves such
+files behind.
 
 Here a mistake would delete people's mail, so each of these must hold, and each has its test:
 
@@ -8,8 +9,8 @@ Here a mistake would delete people's mail, so each of these must hold, and each 
 - its mtime and its ctime are over an hour old
 - unnamed are not more than 100 files and a fifth of the folder: for so many, the database is wrong, not the files
 
-Names are looked up in groups and suspects kept in a table, so a million files cost little memory and few queries.
-A sweep is made once an hour at most, whichever job or host asks for it.
+Names are looked up in groups and suspects kept in a table, so a million files cost little memory
+and few queries. A sweep is made once an hour at most, whichever job or host asks for it.
 """
 from __future__ import annotations
 
@@ -55,16 +56,18 @@ def sweep(ctx, counts: dict) -> None:
         if work.look(note=True):
             trouble = work.trouble()
             if trouble and not (ctx.confirmed and before == STOPPED):
-                _set(ctx.db, STOPPED)            # looked at again by the next run, and confirmed by --yes alone
-                ctx.log.error("sweep stopped", folder=folder, files=work.total, unnamed=work.unnamed)
-                raise SweepStop(f"{trouble}. If they may go, run `jobs.py {ctx.job.name} --yes` once, "
-                                "an hour from now or later")
+                # looked at again by the next run, and confirmed by --yes alone
+                _set(ctx.db, STOPPED)
+                ctx.log.error("sweep stopped", folder=folder, files=work.total,
+                              unnamed=work.unnamed)
+                raise SweepStop(f"{trouble}. If they may go, run `jobs.py {ctx.job.name} --yes` "
+                                "once, an hour from now or later")
             work.remove(counts)
     except Busy as error:
         ctx.log.warning("database busy", error=str(error))
         ctx.stop("busy")
-    ctx.log.event("sweep", folder=folder, files=work.total, unnamed=work.unnamed, orphans=work.removed,
-                  reason=ctx.stop_reason or "done")
+    ctx.log.event("sweep", folder=folder, files=work.total, unnamed=work.unnamed,
+                  orphans=work.removed, reason=ctx.stop_reason or "done")
 
 
 def preview(ctx, counts: dict) -> None:
@@ -95,7 +98,8 @@ class Sweep:
         self.total, self.unnamed, self.new, self.removed = 0, 0, 0, 0
 
     def look(self, note: bool) -> bool:
-        """Count the files and those that no row names, and note these. Whether the whole folder was looked at."""
+        """Count the files and those that no row names, and note these. Whether the whole folder was
+        looked at."""
         group: list[str] = []
         for path, status in files(self.folder):
             self.total += 1
@@ -110,22 +114,25 @@ class Sweep:
                 group = []
         self._judge(group, note)
         if note:                             # what was not seen again is named now, or gone
-            self.db.execute("DELETE FROM {spool_suspects} WHERE last_seen_at <> :now", now=self.ctx.now)
+            self.db.execute("DELETE FROM {spool_suspects} WHERE last_seen_at <> :now",
+                            now=self.ctx.now)
         return True
 
     def trouble(self) -> str | None:
         """What is wrong when far too many files have no row."""
         if self.unnamed <= MOST_FILES or self.unnamed <= MOST_SHARE * self.total:
             return None
-        return (f"{self.unnamed:,} of {self.total:,} files in {self.folder} are named by no row, which looks like a "
-                "wrong or an empty database: no file was swept. Check [core] database and [spool] dir")
+        return (f"{self.unnamed:,} of {self.total:,} files in {self.folder} are named by no row, "
+                "which looks like a wrong or an empty database: no file was swept. Check [core] "
+                "database and [spool] dir")
 
     def remove(self, counts: dict) -> None:
         """Remove what was found unnamed now and an hour ago or earlier, looking once more."""
         last = ""
         while not self.ctx.should_stop():
             rows = self.db.query(
-                "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last AND last_seen_at = :now"
+                "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last "
+                "AND last_seen_at = :now"
                 " AND first_seen_at <= :ago ORDER BY path_hash LIMIT :most",
                 last=last, now=self.ctx.now, ago=self.ctx.now - APART, most=GROUP)
             if not rows or not _is_ours(self.db, self.folder):
@@ -162,13 +169,13 @@ class Sweep:
         known = {row["path_hash"] for row in self.db.query(
             "SELECT path_hash FROM {spool_suspects} WHERE path_hash IN (:some)", some=list(hashes))}
         if known:
-            self.db.execute("UPDATE {spool_suspects} SET last_seen_at = :now WHERE path_hash IN (:some)",
-                            now=self.ctx.now, some=list(known))
+            self.db.execute("UPDATE {spool_suspects} SET last_seen_at = :now "
+                            "WHERE path_hash IN (:some)", now=self.ctx.now, some=list(known))
         for number, path in hashes.items():
             if number not in known and self.new < NEW_SUSPECTS:
                 self.new += 1
-                self.db.insert("spool_suspects", path_hash=number, path=path, first_seen_at=self.ctx.now,
-                               last_seen_at=self.ctx.now)
+                self.db.insert("spool_suspects", path_hash=number, path=path,
+                               first_seen_at=self.ctx.now, last_seen_at=self.ctx.now)
 
     def _unnamed(self, paths: list[str]) -> list[str]:
         """Those that no row names, not even in a spelling that we would refuse to follow."""
@@ -178,14 +185,16 @@ class Sweep:
         return [path for path in paths if path not in named]
 
     def _is_old(self, status) -> bool:
-        return (stat.S_ISREG(status.st_mode) and status.st_mtime < self.before and status.st_ctime < self.before)
+        return (stat.S_ISREG(status.st_mode) and status.st_mtime < self.before and status.st_ctime
+                < self.before)
 
     def _hash(self, path: str) -> str:
         return sha256(f"{self.real}\0{path}".encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def files(folder: str):
-    """(path below the folder, lstat) of each regular file; hidden ones and links are passed over."""
+    """(path below the folder, lstat) of each regular file; hidden ones and links are passed
+    over."""
     waiting = [""]
     while waiting:
         below = waiting.pop()
@@ -208,7 +217,8 @@ def files(folder: str):
 
 
 def _is_plain(path: str) -> bool:
-    """Whether a `raw_path` can be this name on every engine; a file that no row could name is not ours."""
+    """Whether a `raw_path` can be this name on every engine; a file that no row could name is not
+    ours."""
     return path.isascii() and path.isprintable() and "\\" not in path and len(path) <= LONGEST
 
 
@@ -217,7 +227,8 @@ def _refused(ctx, folder: str) -> str | None:
     if not _is_ours(ctx.db, folder):
         return "the folder does not carry the mark of this database (.jobs-spool)"
     core = ctx.section("core")
-    what = spool.foreign(folder, **{"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir})
+    what = spool.foreign(folder, **{"[core] state_dir": core.state_dir,
+                                    "[core] log_dir": core.log_dir})
     return f"it holds {what} too" if what else None
 
 
@@ -238,7 +249,8 @@ def _claim(ctx) -> str | None:
         return ""
     if before != STOPPED and clock.text(ctx.now - APART) < (stored.words(before) or "") <= now:
         return None
-    claimed = ctx.db.execute("UPDATE {meta} SET value = :now WHERE name = :name AND value = :before",
+    claimed = ctx.db.execute("UPDATE {meta} SET value = :now WHERE name = :name "
+                             "AND value = :before",
                              now=now, name=SWEPT, before=before)
     return before if claimed else None
 

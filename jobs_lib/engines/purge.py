@@ -1,9 +1,10 @@
 """Deleting what is old: one engine for every job that only removes rows by their age.
 
-Such a job is an expression: which table, which rows, which column tells the age, which option how long they
-are kept. A row exactly at the limit stays. "off" ends before any SQL. Rows go in short batches (walk.py), the
-files that they named after the commit, when no other row names them (spool.py); what a kill between the two
-leaves behind is swept up later (sweep.py). A limit that was shortened by mistake stops before it empties a table.
+Such a job is an expression: which table, which rows, which column tells the age, which option how
+long they are kept. A row exactly at the limit stays. "off" ends before any SQL. Rows go in short
+batches (walk.py), the files that they named after the commit, when no other row names them
+(spool.py); what a kill between the two leaves behind is swept up later (sweep.py). A limit that was
+shortened by mistake stops before it empties a table.
 """
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ from jobs_lib.job import NAMES_FILES, Job
 
 MOST_SHARE, MOST_ROWS = 0.5, 10_000     # what a shortened limit may delete without being confirmed
 BUDGET = "4m"                   # of a run: the next one goes on
-FILES_AT_ONCE = 100             # rows a batch, where files go too: a kill leaves no more than the sweep takes unasked
-IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file goes only after it: "
-              "a killed or repeated run finds what is left and goes on.")
+# rows a batch, where files go too: a kill leaves no more than the sweep takes unasked
+FILES_AT_ONCE = 100
+IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file "
+              "goes only after it: a killed or repeated run finds what is left and goes on.")
 
 class SafetyStop(JobsError):
     """Deleting would go too far to be what was meant: nothing was deleted."""
@@ -39,13 +41,15 @@ class Purge:
     more    function of the Context -> Selections of further rows to delete, after those of the rules
     """
 
-    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None, more=None) -> None:
+    def __init__(self, table: str, rules: tuple, files: str | None = None, first=None, within=None,
+                 more=None) -> None:
         self.table, self.rules, self.files = table, rules, files
         self.first, self.within, self.more = first, within, more
 
     def __call__(self, ctx) -> dict:
         """Delete what is past its time and return how much that was."""
-        limits = {rule.option: getattr(ctx.options, rule.option) for rule in self.rules if rule.option}
+        limits = {rule.option: getattr(ctx.options, rule.option) for rule in self.rules
+                  if rule.option}
         rules = [rule for rule in self.rules if not rule.option or limits[rule.option] is not None]
         if not rules:
             ctx.log.event("purge", table=self.table, reason="off")
@@ -56,19 +60,21 @@ class Purge:
             return ctx.counts
         from .selection import Selection
 
-        timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0)) - rule.later)
-                 for rule in rules]
+        timed = [(rule, ctx.now - (limits[rule.option] if rule.option else timedelta(0))
+                  - rule.later) for rule in rules]
 
         def by_age() -> int:
-            # A limit that is too short is seen by age alone, also where rows wait for something else before they go.
-            return Selection(self.table, [(rule._replace(also=None), before) for rule, before in timed],
-                             ctx).count(ctx.db)
+            # A limit that is too short is seen by age alone, also where rows wait for something
+            # else before they go.
+            return Selection(self.table, [(rule._replace(also=None), before) for rule,
+                                          before in timed], ctx).count(ctx.db)
 
         chosen = Selection(self.table, timed, ctx)
         known = Known(ctx, {name: limit for name, limit in limits.items() if limit is not None})
         if self.files:
             from .spool import need_folder
-            need_folder(ctx.db, ctx.section("spool").dir)       # else rows would go and their files stay
+            # else rows would go and their files stay
+            need_folder(ctx.db, ctx.section("spool").dir)
         if ctx.dry_run:
             done = self.first(ctx) if self.first else {}
             ctx.counts.update({**done, **self.show(ctx, chosen, known.trouble(self.table, by_age))})
@@ -86,17 +92,21 @@ class Purge:
 
     def works_on(self, sample: tuple = ()) -> str:
         """The lines of Job's `tables` that follow from the rules."""
-        columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only) if column]
-        return f"{self.table}: id {' '.join((*columns, *sample))}\n" + (NAMES_FILES if self.files else "")
+        columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only)
+                   if column]
+        return f"{self.table}: id {' '.join((*columns, *sample))}\n" + (NAMES_FILES if self.files
+                                                                        else "")
 
     def show(self, ctx, chosen, trouble: str | None) -> dict:
-        """In a dry run: what `delete` would do, and its counts. `trouble`: why a run would stop instead."""
+        """In a dry run: what `delete` would do, and its counts. `trouble`: why a run would stop
+        instead."""
         from .dry_run import preview
 
         return preview(ctx, chosen, self.files, trouble, self.more(ctx) if self.more else ())
 
     def delete(self, ctx, chosen) -> dict:
-        """Delete the rows of the Selection, which is that of the rules, and what `more` names. The counts."""
+        """Delete the rows of the Selection, which is that of the rules, and what `more` names. The
+        counts."""
         from .batch_delete import Walk
 
         counts = ctx.counts
@@ -108,8 +118,9 @@ class Purge:
         return counts
 
 
-def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str | None = None,
-          priority: str = "low", sections: tuple = (), sample: tuple = (), idempotency: str = IDEMPOTENT,
+def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None, files: str
+          | None = None, priority: str = "low", sections: tuple = (), sample: tuple = (),
+          idempotency: str = IDEMPOTENT,
           first=None, within=None, more=None, tables: str = "", by: type[Purge] = Purge) -> Job:
     """A job whose function is a Purge, or a kind of its own that is `by`; the rest is as in Job.
 
@@ -124,11 +135,12 @@ def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = Non
 def delete_all(ctx, walk, selections, counts: dict, total: int | None, cutoffs) -> None:
     """Let the walk go over one Selection after the other, and add to `counts` what went.
 
-    What ends it early is the run's reason to stop. A Selection that is `counted` has its rows under that name too.
-    `total` is how many that will be at least, if that is known.
+    What ends it early is the run's reason to stop. A Selection that is `counted` has its rows under
+    that name too. `total` is how many that will be at least, if that is known.
     """
     def tell(**more) -> None:
-        ctx.progress(counts["deleted"], total if total is None else max(total, counts["deleted"]), **more)
+        ctx.progress(counts["deleted"], total if total is None else max(total, counts["deleted"]),
+                     **more)
 
     try:
         tell()
@@ -147,8 +159,8 @@ def delete_all(ctx, walk, selections, counts: dict, total: int | None, cutoffs) 
         ctx.log.warning("database busy", error=str(error))
     if walk.reason in ("busy", "stuck", "limit"):
         ctx.stop(walk.reason)
-    ctx.log.event("purge", table=walk.table, **counts, reason=walk.reason, batches=walk.number, rate=walk.rate(),
-                  before=sorted({clock.text(moment) for moment in cutoffs}))
+    ctx.log.event("purge", table=walk.table, **counts, reason=walk.reason, batches=walk.number,
+                  rate=walk.rate(), before=sorted({clock.text(moment) for moment in cutoffs}))
 
 
 def drop_files(ctx, paths: list[str], counts: dict) -> None:
@@ -168,7 +180,8 @@ def drop_files(ctx, paths: list[str], counts: dict) -> None:
             counts["bytes_freed"] += freed
     if failed:
         counts["not_removed"] = counts.get("not_removed", 0) + len(failed)
-        ctx.log.warning("files not removed", number=len(failed), path=failed[0][0], error=failed[0][1])
+        ctx.log.warning("files not removed", number=len(failed), path=failed[0][0],
+                        error=failed[0][1])
 
 
 class Known:
@@ -178,38 +191,45 @@ class Known:
     """
 
     def __init__(self, ctx, limits: dict, words: dict | None = None) -> None:
-        self.ctx, self.limits = ctx, {name: int(limit.total_seconds()) for name, limit in limits.items()}
+        self.ctx, self.limits = ctx, {name: int(limit.total_seconds()) for name,
+                                      limit in limits.items()}
         self.words = words or {}
-        self.row = ctx.db.row("SELECT last_options FROM {job_state} WHERE job = :job", job=ctx.job.name)
+        self.row = ctx.db.row("SELECT last_options FROM {job_state} WHERE job = :job",
+                              job=ctx.job.name)
         self.last: dict = {}
         if self.row and self.row["last_options"]:
             from jobs_lib.database.stored import memory
             self.last = memory(self.row["last_options"])
 
     def check(self, table: str, count) -> None:
-        """SafetyStop, unless all is as it should be or `--yes` says so; from then on the new limits are known."""
+        """SafetyStop, unless all is as it should be or `--yes` says so; from then on the new limits
+        are known."""
         if self.ctx.confirmed:
             self.store()
         elif trouble := self.trouble(table, count):
             refuse(self.ctx, table, trouble)
 
     def trouble(self, table: str, count) -> str | None:
-        """Why the run must not go on, in a sentence. `count()` is how many rows would go: asked only if need be."""
-        shorter = [name for name, seconds in self.limits.items() if seconds < self.last.get(name, 0)]
+        """Why the run must not go on, in a sentence. `count()` is how many rows would go: asked
+        only if need be."""
+        shorter = [name for name, seconds in self.limits.items() if seconds < self.last.get(name,
+                                                                                            0)]
         if not shorter:
             return None
         going, rows = count(), self.ctx.db.value(f"SELECT COUNT(*) FROM {{{table}}}")
         if going <= MOST_ROWS or going <= MOST_SHARE * rows:
             return None
         job = self.ctx.job.name
-        changes = ", ".join(f"{self.words.get(name) or f'[{job}] {name}'} is {_words(self.limits[name])}, it was "
-                            f"{_words(self.last[name])}" for name in shorter)
-        return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {table} would go now. Nothing "
-                f"was deleted. If that is meant, run `jobs.py {job} --yes` once, with the same --set if there was one; "
-                "if not, put the option right")
+        changes = ", ".join(f"{self.words.get(name) or f'[{job}] {name}'} is "
+                            f"{_words(self.limits[name])}, it was {_words(self.last[name])}"
+                            for name in shorter)
+        return (f"{changes} at the last good run: {going:,} of {rows:,} rows of {table} would go "
+                f"now. Nothing was deleted. If that is meant, run `jobs.py {job} --yes` once, with "
+                "the same --set if there was one; if not, put the option right")
 
     def store(self, **numbers: int) -> None:
-        """From now on these limits are the known ones, and so are the numbers, by names that no option has."""
+        """From now on these limits are the known ones, and so are the numbers, by names that no
+        option has."""
         new = {**self.limits, **numbers}
         if all(self.last.get(name) == number for name, number in new.items()):
             return
@@ -217,10 +237,12 @@ class Known:
 
         self.last.update(new)
         text, db, job = json.dumps(self.last), self.ctx.db, self.ctx.job.name
-        if self.row is None:            # never due before this moment, like any job that is seen first
+        if self.row is None:
+            # never due before this moment, like any job that is seen first
             db.upsert("job_state", {"job": job}, {"last_options": text, "due_after": self.ctx.now})
         else:
-            db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text, job=job)
+            db.execute("UPDATE {job_state} SET last_options = :text WHERE job = :job", text=text,
+                       job=job)
 
 
 def refuse(ctx, table: str, trouble: str) -> None:

@@ -1,8 +1,9 @@
-"""The relay's limits and its pauses: kept in the database, so that all processes together stay under them.
+"""The relay's limits and its pauses: kept in the database, so that all processes together stay
+under them.
 
-A host discards mail over its hourly limit, sometimes after having said 250, so we count for ourselves:
-rolling windows, in recipients, in buckets. A bucket counts as long as any part of it lies in the window,
-so the true figure is never above the limit.
+A host discards mail over its hourly limit, sometimes after having said 250, so we count for
+ourselves: rolling windows, in recipients, in buckets. A bucket counts as long as any part of it
+lies in the window, so the true figure is never above the limit.
 """
 from __future__ import annotations
 
@@ -59,28 +60,35 @@ class Relay:
 
     def pause_now(self, now) -> dict | None:
         """`paused_until`, `reason`, `since` and `failures` (pauses in a row) while it rests."""
-        row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} WHERE id = 1")
+        row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} "
+                          "WHERE id = 1")
         until = row and stored.time(row["paused_until"])         # what is no time is no pause
-        if not until or until <= now or until > now + LONGEST_PAUSE:        # later than any pause: the clock was wrong
+        if not until or until <= now or until > now + LONGEST_PAUSE:
+            # later than any pause: the clock was wrong
             return None
         return row
 
     def used(self, now) -> dict[str, tuple[int, int]]:
         """{`minute`, `hour`, `day`: (recipients in it, the limit)} of the limits that are set."""
         second = int(now.timestamp())
-        return {window.name: (self._sum(window, second, "recipients"), limit) for window, limit in self.limits}
+        return {window.name: (self._sum(window, second, "recipients"), limit) for window,
+                limit in self.limits}
 
     def count(self, now) -> None:
-        """Count one recipient whom we write to whatever the limits say: the operator, in trouble."""
+        """Count one recipient whom we write to whatever the limits say: the operator, in
+        trouble."""
         for window, _ in self.limits:
             self._add(window, int(now.timestamp()), "recipients", 1)
 
     def pause(self, now, reason: str, quota: bool) -> datetime:
-        """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour. Until when."""
+        """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour.
+        Until when."""
         row = self.db.row("SELECT failures, since FROM {relay_state} WHERE id = 1") or {"failures": 0, "since": None}
-        rest = QUOTA_PAUSE if quota else min(FIRST_PAUSE * 2 ** min(row["failures"], 10), LONGEST_PAUSE)
-        self.db.upsert("relay_state", {"id": 1}, {"paused_until": now + rest, "reason": reason[:250],
-                                                  "since": row["since"] or now, "failures": row["failures"] + 1})
+        rest = QUOTA_PAUSE if quota else min(FIRST_PAUSE * 2 ** min(row["failures"], 10),
+                                             LONGEST_PAUSE)
+        self.db.upsert("relay_state", {"id": 1}, {"paused_until": now + rest,
+                                                  "reason": reason[:250], "since": row["since"]
+                                                  or now, "failures": row["failures"] + 1})
         return now + rest
 
     def lift(self) -> bool:
@@ -89,10 +97,12 @@ class Relay:
                                " AND paused_until IS NOT NULL") == 1
 
     def works(self, now) -> None:
-        """A message went through: the next trouble starts with a short pause again. A pause that another process has
-        begun meanwhile stays."""
-        self.db.execute("UPDATE {relay_state} SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
-                        " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL OR paused_until <= :now)", now=now)
+        """A message went through: the next trouble starts with a short pause again. A pause that
+        another process has begun meanwhile stays."""
+        self.db.execute("UPDATE {relay_state} "
+                        "SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
+                        " WHERE id = 1 AND failures > 0 AND (paused_until IS NULL "
+                        "OR paused_until <= :now)", now=now)
 
     def reserve(self, now, asked: Asked) -> Reservation | Refusal:
         """Count a message as sent now, inside a transaction, or say why not."""
@@ -119,9 +129,12 @@ class Relay:
             self._add(HOUR, second, "failures", 1)
         return reservation
 
-    def _judge(self, asked: Asked, window: Window, limit: int, second: int) -> tuple[Refusal | None, tuple]:
-        """(why one window has no room, or None; the names under which it counts when it uses the urgent reserve)."""
-        is_minute = window == MINUTE        # runs wait for the next one: of this nothing is reserved for a queue
+    def _judge(self, asked: Asked, window: Window, limit: int, second: int) -> tuple[Refusal | None,
+                                                                                     tuple]:
+        """(why one window has no room, or None; the names under which it counts when it uses the
+        urgent reserve)."""
+        # runs wait for the next one: of this nothing is reserved for a queue
+        is_minute = window == MINUTE
         kept = 0 if asked.urgent and is_minute else limit * self.mail.urgent_share // 100
         used, whole = self._sum(window, second, "recipients"), limit - kept
         if used + asked.recipients > limit:
@@ -158,14 +171,15 @@ class Relay:
             RESERVED: f": the rest is reserved for {QUEUES[_other(queue)]} that are due"}[refusal.kind]
 
     def had_half(self, now) -> set[int]:
-        """The owners that have had half of an hour's or a day's limit; those with half of a minute's go on in the next
-        one."""
+        """The owners that have had half of an hour's or a day's limit; those with half of a
+        minute's go on in the next one."""
         second = int(now.timestamp())
         found: set = set()
         for window, limit in self.limits:
             if window != MINUTE:
                 found.update(row["owner"] for row in self.db.query(
-                    "SELECT owner FROM {mail_shares} WHERE bucket BETWEEN :first AND :last GROUP BY owner"
+                    "SELECT owner FROM {mail_shares} WHERE bucket BETWEEN :first AND :last "
+                    "GROUP BY owner"
                     " HAVING SUM(recipients) >= :half", half=max(limit // 2, 1),
                     **_reach(window._replace(bucket=SHARES), second, named=False)))
         return {int(owner) for owner in found if owner.isdecimal()}
@@ -193,13 +207,14 @@ class Relay:
         """Drop the buckets that no window reaches any more."""
         second = int(now.timestamp())
         for window in WINDOWS:
-            self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND (bucket < :first OR bucket > :last)",
-                            **_reach(window, second))
+            self.db.execute("DELETE FROM {mail_counters} WHERE span = :span AND (bucket < :first "
+                            "OR bucket > :last)", **_reach(window, second))
         self.db.execute("DELETE FROM {mail_shares} WHERE bucket < :first OR bucket > :last",
                         **_reach(WINDOWS[-1]._replace(bucket=SHARES), second, named=False))
 
     def _shares(self, window: Window, second: int, *names: str) -> Counter:
-        """Recipients under these names in a window, or a minute more: that only brings others' turn forward."""
+        """Recipients under these names in a window, or a minute more: that only brings others' turn
+        forward."""
         return Counter({row["owner"]: int(row["number"]) for row in self.db.query(
             "SELECT owner, SUM(recipients) AS number FROM {mail_shares} WHERE owner IN (:names)"
             " AND bucket BETWEEN :first AND :last GROUP BY owner", names=list(names),
@@ -210,15 +225,19 @@ class Relay:
         for window, _ in self.limits:
             self._add(window, second, "recipients", number)
         for name in reservation.shares if self.limits else ():
-            self.db.upsert("mail_shares", {"owner": name, "bucket": second // SHARES}, add={"recipients": number})
+            self.db.upsert("mail_shares", {"owner": name, "bucket": second // SHARES},
+                           add={"recipients": number})
 
     def _sum(self, window: Window, second: int, column: str) -> int:
         return self.db.value(f"SELECT COALESCE(SUM({column}), 0) FROM {{mail_counters}}"
-                             " WHERE span = :span AND bucket BETWEEN :first AND :last", **_reach(window, second))
+                             " WHERE span = :span AND bucket BETWEEN :first AND :last",
+                             **_reach(window, second))
 
     def _room(self, window: Window, second: int) -> float:
-        first = self.db.value("SELECT MIN(bucket) FROM {mail_counters} WHERE span = :span AND bucket BETWEEN :first"
-                              " AND :last AND (recipients > 0 OR failures > 0)", **_reach(window, second))
+        first = self.db.value("SELECT MIN(bucket) FROM {mail_counters} WHERE span = :span "
+                              "AND bucket BETWEEN :first"
+                              " AND :last AND (recipients > 0 OR failures > 0)",
+                              **_reach(window, second))
         return 0.0 if first is None else float((first + 1) * window.bucket + window.span - second)
 
     def _add(self, window: Window, second: int, column: str, number: int) -> None:
@@ -240,6 +259,7 @@ def _word(owner) -> str:
 
 
 def _reach(window: Window, second: int, named: bool = True) -> dict:
-    """The buckets that count at this second. Those a whole window ahead were written by a clock that was wrong."""
-    return {**({"span": window.name} if named else {}), "first": (second - window.span) // window.bucket,
-            "last": (second + window.span) // window.bucket}
+    """The buckets that count at this second. Those a whole window ahead were written by a clock
+    that was wrong."""
+    return {**({"span": window.name} if named else {}), "first": (second - window.span)
+            // window.bucket, "last": (second + window.span) // window.bucket}

@@ -1,4 +1,5 @@
-"""Rows that go back into their queue as if they had never been tried: due now, all attempts ahead."""
+"""Rows that go back into their queue as if they had never been tried: due now, all attempts
+ahead."""
 from __future__ import annotations
 
 from collections import namedtuple
@@ -24,7 +25,8 @@ lives    whether the job has `give_up_after`
 def put_back(db, kind: Kind, session, ids: list[int], now) -> dict[int, str]:
     """Put rows back, inside a transaction. {id: why it was refused}."""
     rows = {row["id"]: row for row in db.query(
-        f"SELECT id, status, {kind.columns} FROM {{{kind.table}}} WHERE id IN (:ids){db.for_update}",
+        f"SELECT id, status, {kind.columns} FROM {{{kind.table}}} "
+        f"WHERE id IN (:ids){db.for_update}",
         ids=[id for id in ids if id <= LARGEST_ID])}
     refused = {id: reason for id in ids if (reason := _refusal(kind, rows.get(id), session))}
     reset(db, kind, [id for id in ids if id not in refused], now)
@@ -40,9 +42,10 @@ def _refusal(kind: Kind, row: dict | None, session) -> str | None:
 
 
 def reset(db, kind: Kind, ids: list[int], now) -> None:
-    db.execute(f"UPDATE {{{kind.table}}} SET status = 'pending', attempts = 0, next_attempt_at = :now,"
-               " finished_at = NULL, uncertain = 0, claim_token = NULL, claim_run = NULL, lease_until = NULL"
-               f"{kind.reset} WHERE id IN (:ids)", ids=ids, now=now)
+    db.execute(f"UPDATE {{{kind.table}}} "
+               "SET status = 'pending', attempts = 0, next_attempt_at = :now,"
+               " finished_at = NULL, uncertain = 0, claim_token = NULL, claim_run = NULL, "
+               f"lease_until = NULL{kind.reset} WHERE id IN (:ids)", ids=ids, now=now)
 
 
 def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
@@ -61,8 +64,8 @@ def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
         words.append(f"The next run of {kind.job} sends {which}.")
     old = _past_their_time(db, kind, session, done, now) if kind.lives else 0
     if old:
-        words.append(f"Older than [{kind.job}] give_up_after: {old}. For {'it' if old == 1 else 'these'} that attempt "
-                     "is the only one.")
+        words.append(f"Older than [{kind.job}] give_up_after: {old}. For "
+                     f"{'it' if old == 1 else 'these'} that attempt is the only one.")
     if db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=kind.job):
         words.append(f"{kind.job} is paused: `jobs.py resume {kind.job}`.")
     return words
@@ -70,8 +73,8 @@ def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
 
 def _past_their_time(db, kind: Kind, session, ids: list[int], now) -> int:
     age = session.config.job_named(kind.job).give_up_after
-    return db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE id IN (:ids) AND created_at <= :oldest", ids=ids,
-                    oldest=now - age)
+    return db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE id IN (:ids) "
+                    "AND created_at <= :oldest", ids=ids, oldest=now - age)
 
 
 def moment(words: str) -> datetime:
@@ -80,5 +83,6 @@ def moment(words: str) -> datetime:
         found = datetime.fromisoformat(words.strip().replace("Z", "+00:00"))
     except ValueError:
         import argparse
-        raise argparse.ArgumentTypeError(f"expected a time such as '2026-11-24 14:30', not {words!r}") from None
+        raise argparse.ArgumentTypeError("expected a time such as '2026-11-24 14:30', not "
+                                         f"{words!r}") from None
     return (found if found.tzinfo else found.replace(tzinfo=clock.UTC)).astimezone(clock.UTC)

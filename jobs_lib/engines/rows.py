@@ -1,7 +1,8 @@
 """What a row of a queue may hold: judged once, where rows are read, and nowhere after that.
 
-The app writes these rows, or somebody by hand, and SQLite stores whatever it is given: text where a number belongs,
-an attempt of -100, a time of year 0. Such a row ends as `failed` with the reason, and the others go on.
+The app writes these rows, or somebody by hand, and SQLite stores whatever it is given: text where a
+number belongs, an attempt of -100, a time of year 0. Such a row ends as `failed` with the reason,
+and the others go on.
 """
 from __future__ import annotations
 
@@ -18,36 +19,38 @@ LARGEST = {"int": 2 ** 31, "flag": 2 ** 7}     # else 2 ** 63
 NUMBERS = ("id", "ref", "int", "big", "flag")
 TIMES = ("time", "now")
 SHORT_TEXTS = ("word", "hash", "label", "path", "address", "name", "line")
-UNCLAIMED = "COALESCE(claim_run, '') = ''"      # a claim without a run is none. COALESCE: by no index, as most are
+# a claim without a run is none. COALESCE: by no index, as most are
+UNCLAIMED = "COALESCE(claim_run, '') = ''"
 MOST_COUNTED = 1000                            # rows of an unknown status, in one run
 SHOWN = 5
 
 
 def invalid(table: str, rows: list[dict]) -> dict:
-    """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes text, and a time that
-    is none and need not be there becomes NULL."""
+    """{row id: what is wrong with it}. Short text that was stored as bytes or as a number becomes
+    text, and a time that is none and need not be there becomes NULL."""
     columns = _columns(table)
     return {row["id"]: reason for row in rows if (reason := _reason(columns, row))}
 
 
 def lost(table: str, now: str) -> tuple[str, dict]:
-    """(SQL, values): the claim of a row is no living run's, or has run out. Never by what was read as its run, since
-    octets that are no text are read as something else."""
+    """(SQL, values): the claim of a row is no living run's, or has run out. Never by what was read
+    as its run, since octets that are no text are read as something else."""
     living = f"SELECT 1 FROM {{job_runs}} WHERE {{job_runs}}.run_id = {{{table}}}.claim_run AND {{job_runs}}.status"
     return f"(lease_until IS NULL OR lease_until < :lost_by OR NOT EXISTS ({living} = 'running'))", {"lost_by": now}
 
 
 def of_unknown_status(db, table: str, known) -> list:
-    """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no statement ever asks
-    for them. They stay as they are, since an app may have a status of its own. Ranges of the index cost nothing when
-    they are empty."""
+    """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
+    statement ever asks for them. They stay as they are, since an app may have a status of its own.
+    Ranges of the index cost nothing when they are empty."""
     first, *_, last = known = sorted(known)
-    rules = [f"status < '{first}'", *(f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])),
-             f"status > '{last}'"]
+    rules = [f"status < '{first}'", *(f"status > '{one}' AND status < '{next}'" for one,
+                                      next in zip(known, known[1:])), f"status > '{last}'"]
     ids: list = []
     for rule in rules:
-        ids += [row["id"] for row in db.query(f"SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most",
-                                              most=MOST_COUNTED - len(ids))] if len(ids) < MOST_COUNTED else []
+        ids += [row["id"] for row in db.query(f"SELECT id FROM {{{table}}} WHERE {rule} "
+                                              "LIMIT :most", most=MOST_COUNTED
+                                              - len(ids))] if len(ids) < MOST_COUNTED else []
     return ids
 
 
@@ -55,7 +58,8 @@ def count_unknown_status(ctx, table: str, known) -> None:
     """Count them in this run, and say so in its log."""
     if ids := of_unknown_status(ctx.db, table, known):
         ctx.count(UNKNOWN_STATUS, len(ids))
-        ctx.log.warning("invalid rows", table=table, rows=len(ids), reason="their status is unknown", ids=ids[:SHOWN])
+        ctx.log.warning("invalid rows", table=table, rows=len(ids), reason="their status is "
+                        "unknown", ids=ids[:SHOWN])
 
 
 @lru_cache
@@ -75,7 +79,8 @@ def _reason(columns: dict, row: dict) -> str:
         elif column.type in TIMES:
             if _no_time(value) and not column.null:
                 return f"its {name} is not a valid time"
-            row[name] = None if _no_time(value) else value      # a schedule that is none: it is due now
+            # a schedule that is none: it is due now
+            row[name] = None if _no_time(value) else value
         elif column.type in SHORT_TEXTS:
             try:
                 row[name] = value.decode() if isinstance(value, bytes) else str(value)
@@ -88,7 +93,8 @@ def _no_number(column, value) -> str:
     if type(value) is not int:
         return f"its {column.name} is not a whole number"
     largest = LARGEST.get(column.type, 2 ** 63)
-    if not -largest <= value < largest or (column.name == "attempts" and not 0 <= value <= MOST_ATTEMPTS):
+    if not -largest <= value < largest or (column.name == "attempts" and not 0 <= value
+                                           <= MOST_ATTEMPTS):
         return f"its {column.name} is out of range"
     return ""
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 PRESENT = object()              # in a rule's `only`: any value but NULL
 
-Rule = namedtuple("Rule", "age fallback only option later also", defaults=(None, {}, "keep", timedelta(0), None))
+Rule = namedtuple("Rule", "age fallback only option later also", defaults=(None, {}, "keep",
+                                                                           timedelta(0), None))
 Rule.__doc__ = """Which rows go, and when.
 
 age       the column that the age counts from         fallback  the column instead, where that one is NULL

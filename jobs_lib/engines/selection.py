@@ -1,8 +1,10 @@
-"""The rows that a purge is about: one filter, fixed at the start, the same for counting, showing and deleting.
+"""The rows that a purge is about: one filter, fixed at the start, the same for counting, showing
+and deleting.
 
-Each rule is one or two *arms*: conditions with one `=` or IS NULL a column and then one range of times, which
-an index serves from end to end. All arms joined by OR are the filter that each DELETE carries, so that a row
-which changed meanwhile is judged again. Never COALESCE: no index would serve it.
+Each rule is one or two *arms*: conditions with one `=` or IS NULL a column and then one range of
+times, which an index serves from end to end. All arms joined by OR are the filter that each DELETE
+carries, so that a row which changed meanwhile is judged again. Never COALESCE: no index would serve
+it.
 """
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from collections import namedtuple
 
 from .rules import PRESENT
 
-# An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and stays.
+# An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and
+# stays.
 DAWN = "1000-01-01 00:00:00"
 
 Arm = namedtuple("Arm", "sql age")
@@ -18,7 +21,8 @@ Arm.__doc__ = "A condition, and the column of times that its rows are ordered by
 
 
 class Selection:
-    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's `also` asks.
+    """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's
+    `also` asks.
 
     What else is walked over like this has `arms`, `values`, `sql` and these two:
     listed   only rows that were read go, by their ids, and never a range of ids
@@ -34,7 +38,8 @@ class Selection:
         for number, (rule, cutoff) in enumerate(rules):
             before = f"before{number}"
             self.values[before] = cutoff
-            only = [self._equal(column, value, f"only{number}_{column}") for column, value in rule.only.items()]
+            only = [self._equal(column, value, f"only{number}_{column}") for column,
+                    value in rule.only.items()]
             more = self._also(rule, ctx)
             for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
                 if age:
@@ -43,12 +48,14 @@ class Selection:
         self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in self.arms) + ")"
 
     def count(self, db) -> int:
-        """How many rows that is. Each arm is counted by its index, without the rows of the arms before it."""
+        """How many rows that is. Each arm is counted by its index, without the rows of the arms
+        before it."""
         number = 0
         for at, arm in enumerate(self.arms):
             before = " OR ".join(f"({other.sql})" for other in self.arms[:at])
             others = f" AND CASE WHEN {before} THEN 0 ELSE 1 END = 1" if before else ""
-            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {arm.sql}{others}", **self.values)
+            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {arm.sql}{others}",
+                               **self.values)
         return number
 
     def _also(self, rule, ctx) -> list[str]:

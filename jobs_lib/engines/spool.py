@@ -1,7 +1,7 @@
 """Raw messages on disk: which file a row names, and when a file may go.
 
-Several rows may name one file, so it goes only with the last of them. A name comes from another program:
-absolute paths, `..` and links are refused, whatever they point to.
+Several rows may name one file, so it goes only with the last of them. A name comes from another
+program: absolute paths, `..` and links are refused, whatever they point to.
 """
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
-ASKED_AT_ONCE = 600          # names in one query: few enough for every engine, so that a million take some thousand
+# names in one query: few enough for every engine, so that a million take some thousand
+ASKED_AT_ONCE = 600
 MARKER = ".jobs-spool"       # holds the id of the database whose rows name the files of this folder
 
 
@@ -23,20 +24,24 @@ class SpoolError(ValueError):
 
 
 def locate(folder: str, raw_path: str) -> str:
-    """The absolute path of a row's file. SpoolError for a name that leaves the folder or goes by a link."""
+    """The absolute path of a row's file. SpoolError for a name that leaves the folder or goes by a
+    link."""
     path = folder
     for part in _parts(raw_path):
         path = os.path.join(path, part)
         if os.path.islink(path):
-            raise SpoolError(f"raw_path {raw_path[:80]!r}: {part!r} is a link, which is never followed")
+            raise SpoolError(f"raw_path {raw_path[:80]!r}: {part!r} is a link, which is never "
+                             "followed")
     return path
 
 
 def unneeded(db, raw_path: str, still: str = "") -> bool:
-    """Whether no row names the file. `still` narrows `failed_emails`: rows that need it, such as `status <> 'sent'`."""
+    """Whether no row names the file. `still` narrows `failed_emails`: rows that need it, such as
+    `status <> 'sent'`."""
     for table in NAMING_TABLES:
         rule = f" AND {still}" if still and table == "failed_emails" else ""
-        if db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path{rule} LIMIT 1", raw_path=raw_path):
+        if db.row(f"SELECT raw_path FROM {{{table}}} WHERE raw_path = :raw_path{rule} LIMIT 1",
+                  raw_path=raw_path):
             return False
     return True
 
@@ -47,17 +52,19 @@ def named(db, raw_paths) -> set[str]:
     for start in range(0, len(wanted), ASKED_AT_ONCE):
         some = wanted[start:start + ASKED_AT_ONCE]
         for table in NAMING_TABLES:
-            # MySQL takes "a" and "a " for equal, and DISTINCT gives one of them: spaces at the end do not count.
+            # MySQL takes "a" and "a " for equal, and DISTINCT gives one of them: spaces at the end
+            # do not count.
             found |= {row["raw_path"].rstrip(" ") for row in db.query(
                 f"SELECT DISTINCT raw_path FROM {{{table}}} WHERE raw_path IN (:some)", some=some)}
     return {name for name in wanted if name.rstrip(" ") in found}
 
 
 def remove(folder: str, raw_path: str) -> int | None:
-    """Delete the file and return its bytes; None when it is gone already, is no regular file or has a bad name.
+    """Delete the file and return its bytes; None when it is gone already, is no regular file or has
+    a bad name.
 
-    Each folder on the way is opened by itself and never through a link, so that nothing which is put in its
-    place meanwhile leads elsewhere. OSError when the system refuses.
+    Each folder on the way is opened by itself and never through a link, so that nothing which is
+    put in its place meanwhile leads elsewhere. OSError when the system refuses.
     """
     try:
         *above, name = _parts(raw_path)
@@ -79,15 +86,16 @@ def remove(folder: str, raw_path: str) -> int | None:
 def need_folder(db, folder: str) -> None:
     """JobsError unless this is the folder that `migrate` marked for this database.
 
-    A wrong path or a disk that is not mounted must not make every message look missing: no message may pay for it.
+    A wrong path or a disk that is not mounted must not make every message look missing: no message
+    may pay for it.
     """
     if not os.path.isdir(folder):
-        raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if it is the right one, "
-                        "`jobs.py migrate` makes it")
+        raise JobsError(f"[spool] dir = {folder}: there is no such folder. Nothing was tried; if "
+                        "it is the right one, `jobs.py migrate` makes it")
     if mark(folder) != database_id(db):
-        raise JobsError(f"[spool] dir = {folder} does not carry the mark of this database ({MARKER}): it is another "
-                        "folder, or its disk is not there. Nothing was tried; if it is the right one, `jobs.py "
-                        "migrate` marks it")
+        raise JobsError(f"[spool] dir = {folder} does not carry the mark of this database "
+                        f"({MARKER}): it is another folder, or its disk is not there. Nothing was "
+                        "tried; if it is the right one, `jobs.py migrate` marks it")
 
 
 def database_id(db) -> str:
@@ -96,27 +104,30 @@ def database_id(db) -> str:
 
 
 def mark_folder(folder: str, owner: str, option: str = "[spool] dir", marker: str = MARKER) -> None:
-    """Write down which database (its id) owns these files: only a folder with the database's own mark is ever swept.
+    """Write down which database (its id) owns these files: only a folder with the database's own
+    mark is ever swept.
 
-    Makes the folder, private, if it is not there. JobsError, and nothing changed, when it carries the mark of
-    another database, or is no folder for such files at all.
+    Makes the folder, private, if it is not there. JobsError, and nothing changed, when it carries
+    the mark of another database, or is no folder for such files at all.
     """
     what = foreign(folder)
     if what:
-        raise JobsError(f"{option} = {folder} holds {what}: give these files a folder of their own, since those that "
-                        "nothing names any more are removed in time")
+        raise JobsError(f"{option} = {folder} holds {what}: give these files a folder of their "
+                        "own, since those that nothing names any more are removed in time")
     path = os.path.join(private(folder), marker)
     try:
         marked = kept(path, lambda: owner)
         if marked != owner and not _holds_anything(folder):
-            write(path, owner + "\n")           # a first try with another database left nothing in it
+            # a first try with another database left nothing in it
+            write(path, owner + "\n")
             marked = owner
     except OSError as error:
         raise JobsError(f"{option} = {folder} cannot be marked as ours: {error.strerror}") from None
     if marked != owner:
-        raise JobsError(f"{path} says that this folder belongs to another database ({marked[:8]}..., ours is "
-                        f"{owner[:8]}...): let {option} name a folder of its own. If this database has taken the "
-                        "other's place, delete that file and run `jobs.py migrate`")
+        raise JobsError(f"{path} says that this folder belongs to another database "
+                        f"({marked[:8]}..., ours is {owner[:8]}...): let {option} name a folder of "
+                        "its own. If this database has taken the other's place, delete that file "
+                        "and run `jobs.py migrate`")
 
 
 def _holds_anything(folder: str) -> bool:
@@ -126,7 +137,8 @@ def _holds_anything(folder: str) -> bool:
 
 
 def foreign(folder: str, **places: str) -> str | None:
-    """What else lies in the folder, so that it is no folder for a spool: the program, a home, one of `places`."""
+    """What else lies in the folder, so that it is no folder for a spool: the program, a home, one
+    of `places`."""
     places = {"this program": HOME, "a home folder": os.path.expanduser("~"), **places}
     folder = os.path.realpath(folder)
     for what, place in places.items():
@@ -149,8 +161,10 @@ def _parts(raw_path: str) -> list[str]:
         raise SpoolError(f"raw_path {str(raw_path)[:80]}: expected text")
     parts = raw_path.split("/")
     # An empty part begins "/etc"; a hidden one is our own mark, or "..".
-    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".") for part in parts):
-        raise SpoolError(f"raw_path {raw_path[:80]!r}: expected a path below the spool folder, without '..'")
+    if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
+                                                   for part in parts):
+        raise SpoolError(f"raw_path {raw_path[:80]!r}: expected a path below the spool folder, "
+                         "without '..'")
     return parts
 
 
@@ -159,7 +173,8 @@ def _open(folder: str, parts: list[str]) -> int:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     for part in parts:
         try:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=handle)
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC,
+                            dir_fd=handle)
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise SpoolError(f"{part!r} is a link, which is never followed") from None

@@ -1,14 +1,16 @@
 """Check the DNS records of users' own domains.
 
-A domain needs a TXT record that proves whose it is, and MX records that lead to us; SPF, DKIM and DMARC are looked
-at and explained, and count only if `require` lists them. A new domain is looked at every 15 minutes on its first
-day, hourly to a week, daily to 30 days, and then given up; a verified one daily. Its owner may ask for a look at any
-time (`domains.recheck_requested_at`), and so may you (`--set domain=example.org`).
+A domain needs a TXT record that proves whose it is, and MX records that lead to us; SPF, DKIM and
+DMARC are looked at and explained, and count only if `require` lists them. A new domain is looked at
+every 15 minutes on its first day, hourly to a week, daily to 30 days, and then given up; a verified
+one daily. Its owner may ask for a look at any time (`domains.recheck_requested_at`), and so may you
+(`--set domain=example.org`).
 
-Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change nothing. A verified
-domain loses its status only when it was found wrong three times over 72 hours, after a warning; one good look, and
-all is forgotten. When over half of the domains get no answer, of many owners or while a name of our own gets none
-either, it is the resolver that is down, and the run stops.
+Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
+nothing. A verified domain loses its status only when it was found wrong three times over 72 hours,
+after a warning; one good look, and all is forgotten. When over half of the domains get no answer,
+of many owners or while a name of our own gets none either, it is the resolver that is down, and the
+run stops.
 
 Killed at any point: each domain's result is one commit, with its notice; the others are still due.
 """

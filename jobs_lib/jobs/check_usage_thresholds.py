@@ -1,15 +1,16 @@
 """Tell users who have used 60, 70, 80, 100 % of a limit.
 
-What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of `users.billing_anchor` (none:
-of `created_at`); 29, 30 and 31 become the last day of a shorter month. There are two limits, bytes and e-mails, and
-NULL is no limit. The closer the end of the cycle, the less an early share means: 60 % counts only in the first half,
-70 % until 70 % of the cycle have gone, 80 and 100 % always. Of a limit of 0, or
-below, all is used with the first message.
+What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of
+`users.billing_anchor` (none: of `created_at`); 29, 30 and 31 become the last day of a shorter
+month. There are two limits, bytes and e-mails, and NULL is no limit. The closer the end of the
+cycle, the less an early share means: 60 % counts only in the first half, 70 % until 70 % of the
+cycle have gone, 80 and 100 % always. Of a limit of 0, or below, all is used with the first message.
 
-Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: a limit that is changed meanwhile takes
-none back, and is what the next are judged by. What is new of a user goes into one notice, which names the highest
-threshold of each limit. Users who are suspended get the row and no notice, deleted ones neither. A cycle that ended
-within 48 hours is looked at too, so that its last hours count, without a notice.
+Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: a limit that is
+changed meanwhile takes none back, and is what the next are judged by. What is new of a user goes
+into one notice, which names the highest threshold of each limit. Users who are suspended get the
+row and no notice, deleted ones neither. A cycle that ended within 48 hours is looked at too, so
+that its last hours count, without a notice.
 
 It reads the daily totals of `usage_daily`, never the logs: where those are late, so is this.
 
@@ -23,13 +24,14 @@ from jobs_lib.job import NOTIFIES, declare
 
 
 def _threshold(value: str) -> tuple:
-    """(percent, until which percent of the cycle it counts, or None for always) of `60:50` or `80`."""
+    """(percent, until which percent of the cycle it counts, or None for always) of `60:50` or
+    `80`."""
     percent, colon, until = (word.strip() for word in value.partition(":"))
     try:
         return kind.integer(1, 100).parse(percent), kind.integer(1, 100).parse(until) if colon else None
     except ValueError as error:
-        raise ValueError(f"expected a percentage such as 80, or 60:50 for 60 % in the first 50 % of the cycle"
-                         f" ({error})") from None
+        raise ValueError("expected a percentage such as 80, or 60:50 for 60 % in the first 50 % "
+                         f"of the cycle ({error})") from None
 
 
 def _distinct(value: str) -> tuple:

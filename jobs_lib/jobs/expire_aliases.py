@@ -1,16 +1,18 @@
 """Deactivate aliases past their end, and tell their owners.
 
-An alias may have an end (`expires_at`), for a trial or a journey. An active one that is past it is deactivated, with
-a row in the audit log; nothing else about it changes, and its owner can give it another end and switch it on again.
-The owner is told 3 days before, all such aliases in one notice, once for each end: an alias whose end was put off is
-announced again. And once more when it has happened. Where cron was so late that the end has passed unannounced,
-only the second notice is written, and none at all a week after the end, as on a first run. An app that sets a new end
-also sets `expiry_notified_at` to NULL; without that, a notice that is younger than the new span counts for it too.
+An alias may have an end (`expires_at`), for a trial or a journey. An active one that is past it is
+deactivated, with a row in the audit log; nothing else about it changes, and its owner can give it
+another end and switch it on again. The owner is told 3 days before, all such aliases in one notice,
+once for each end: an alias whose end was put off is announced again. And once more when it has
+happened. Where cron was so late that the end has passed unannounced, only the second notice is
+written, and none at all a week after the end, as on a first run. An app that sets a new end also
+sets `expiry_notified_at` to NULL; without that, a notice that is younger than the new span counts
+for it too.
 
 Aliases of suspended and of deleted accounts are deactivated too, without a notice.
 
-Killed at any point: an owner's aliases are deactivated in one commit with their audit rows and the notice, so each
-has exactly one row for each time it ended, and is told of at most once.
+Killed at any point: an owner's aliases are deactivated in one commit with their audit rows and the
+notice, so each has exactly one row for each time it ended, and is told of at most once.
 """
 from __future__ import annotations
 

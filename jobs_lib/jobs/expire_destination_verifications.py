@@ -1,16 +1,18 @@
 """Delete expired verification tokens; see to unverified destinations.
 
-A token that was mailed to prove that a destination is its owner's goes when it has expired. Whoever has left a
-destination unverified for 3 days is reminded, once, at the address of the account: the destination itself is nobody's
-yet. After 30 days such a destination is removed, unless that is switched off, and never without a notice: it is
-written 3 days before, and the 3 days count from when it was sent, however late cron or the mail may be. Where it
-cannot be sent they count from when it was given up, or it no longer holds anything back when it is 7 days old.
+A token that was mailed to prove that a destination is its owner's goes when it has expired. Whoever
+has left a destination unverified for 3 days is reminded, once, at the address of the account: the
+destination itself is nobody's yet. After 30 days such a destination is removed, unless that is
+switched off, and never without a notice: it is written 3 days before, and the 3 days count from
+when it was sent, however late cron or the mail may be. Where it cannot be sent they count from when
+it was given up, or it no longer holds anything back when it is 7 days old.
 
-A destination that an alias uses is never removed, nor one that a queued forward is on its way to. Destinations of
-accounts that are not active, or whose address no mail can reach, are not told of anything, and so stay.
+A destination that an alias uses is never removed, nor one that a queued forward is on its way to.
+Destinations of accounts that are not active, or whose address no mail can reach, are not told of
+anything, and so stay.
 
-Killed at any point: a destination is marked in the commit that queues its notice, and goes in one commit with its
-tokens and its audit row.
+Killed at any point: a destination is marked in the commit that queues its notice, and goes in one
+commit with its tokens and its audit row.
 """
 from __future__ import annotations
 

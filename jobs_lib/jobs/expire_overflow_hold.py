@@ -1,15 +1,17 @@
 """Delete held messages after 30 days, never without a warning before.
 
-A message that came in over an account's limit is held for its owner to release. A day before its time is up the
-owner is warned, once a day for all such messages: the warning lists each of them. It is deleted 24 hours after that
-warning was sent, at the earliest, however late cron or the mail may be. Where the warning cannot be sent for good,
-24 hours after that; where it still waits, or the owner has no address, 7 days after it was written, and the log says
-so: mail that nobody can be told of must not be kept for ever.
+A message that came in over an account's limit is held for its owner to release. A day before its
+time is up the owner is warned, once a day for all such messages: the warning lists each of them. It
+is deleted 24 hours after that warning was sent, at the earliest, however late cron or the mail may
+be. Where the warning cannot be sent for good, 24 hours after that; where it still waits, or the
+owner has no address, 7 days after it was written, and the log says so: mail that nobody can be told
+of must not be kept for ever.
 
 A released message is left alone, and goes with its file 7 days later.
 
-Killed at any point: a message is marked as warned of in the commit that queues its warning, so each is listed once
-and none goes unannounced. Rows go in small commits and files after them, as in every purge.
+Killed at any point: a message is marked as warned of in the commit that queues its warning, so each
+is listed once and none goes unannounced. Rows go in small commits and files after them, as in every
+purge.
 """
 from __future__ import annotations
 

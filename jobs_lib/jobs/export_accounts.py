@@ -1,15 +1,18 @@
 """Export accounts as zip files of JSON and CSV, to download for 7 days.
 
-Who has an account may take along what is stored about it. The app puts a row into `export_requests`; the next run
-reads all of the account's rows as of one moment and writes them into one zip: as JSON, exact, and as CSV, in which no
-spreadsheet finds a formula. Its owner gets a link by mail. It works for 7 days, or until a newer export is ready, and
-then the file goes. What is in the zip, and what the download page has to do, stands in docs/exports.md.
+Who has an account may take along what is stored about it. The app puts a row into
+`export_requests`; the next run reads all of the account's rows as of one moment and writes them
+into one zip: as JSON, exact, and as CSV, in which no spreadsheet finds a formula. Its owner gets a
+link by mail. It works for 7 days, or until a newer export is ready, and then the file goes. What is
+in the zip, and what the download page has to do, stands in docs/exports.md.
 
-One export an account at a time, and two a day; what is over that is refused, and so is an account that is suspended
-or deleted. After three unfinished attempts a request has failed, its owner is told, and the log has an error.
+One export an account at a time, and two a day; what is over that is refused, and so is an account
+that is suspended or deleted. After three unfinished attempts a request has failed, its owner is
+told, and the log has an error.
 
-Killed at any point: nothing can be downloaded that is not whole. The next run removes what was half written and
-begins it anew; an export that was finished and not yet stored as `ready` is made once more.
+Killed at any point: nothing can be downloaded that is not whole. The next run removes what was half
+written and begins it anew; an export that was finished and not yet stored as `ready` is made once
+more.
 """
 from __future__ import annotations
 
@@ -28,11 +31,12 @@ def _tables() -> str:
 @declare(
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
-        "per_day": Option(kind.integer(1, 100), "2", "Exports of one account within 24 hours; a request above that is "
-                                                     "refused, and its owner told when to ask again."),
+        "per_day": Option(kind.integer(1, 100), "2", "Exports of one account within 24 hours; a "
+                          "request above that is refused, and its owner told when to ask again."),
     },
-    idempotency="A request is claimed by one conditional update and is `ready` only by the commit that follows its "
-                "finished file; a killed or repeated run begins an unfinished one anew and finds nothing else to do.",
+    idempotency="A request is claimed by one conditional update and is `ready` only by the commit "
+    "that follows its finished file; a killed or repeated run begins an unfinished one anew and "
+    "finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     sharded=True,
     tables=_tables,

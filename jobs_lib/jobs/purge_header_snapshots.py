@@ -1,14 +1,16 @@
 """Delete header snapshots that are past their log's retention.
 
-The encrypted headers of a message are worth no more than its log row, so they are kept no longer: as long as
-`[purge_message_logs] keep` says, or the owner's own retention if that is shorter. Mostly they go with their row.
-Here go those whose row is gone by any other way, and those of rows that are past their time and still there. Where
-logs are kept for ever (that job's `keep = off`, or `enabled = no`), headers go by this job's own `keep` alone.
+The encrypted headers of a message are worth no more than its log row, so they are kept no longer:
+as long as `[purge_message_logs] keep` says, or the owner's own retention if that is shorter. Mostly
+they go with their row. Here go those whose row is gone by any other way, and those of rows that are
+past their time and still there. Where logs are kept for ever (that job's `keep = off`, or `enabled
+= no`), headers go by this job's own `keep` alone.
 
-If more than half of the snapshots, and more than 10,000, have no log row, the log is probably lost or another
-database's: then nothing goes before it is confirmed.
+If more than half of the snapshots, and more than 10,000, have no log row, the log is probably lost
+or another database's: then nothing goes before it is confirmed.
 
-Killed at any point: rows go in small commits, and the next run looks again and goes on with what is left.
+Killed at any point: rows go in small commits, and the next run looks again and goes on with what is
+left.
 """
 from __future__ import annotations
 

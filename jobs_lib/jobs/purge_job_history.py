@@ -1,10 +1,10 @@
 """Delete the history of runs after 90 days, but for what is still needed.
 
-A row that says `running` stays: the sweep of dead runs needs it. Of each job the last ten runs, the last ten
-good ones and the last ten slots stay too, however old they are, and of the runs that carried the last slot on
-the last and those that failed. The row of a slot keeps it from being run twice: a job of each New Year must not
-run again in spring, not even by a clock that is set back. The good runs tell how long the job usually takes, the
-last ones how it fares.
+A row that says `running` stays: the sweep of dead runs needs it. Of each job the last ten runs, the
+last ten good ones and the last ten slots stay too, however old they are, and of the runs that
+carried the last slot on the last and those that failed. The row of a slot keeps it from being run
+twice: a job of each New Year must not run again in spring, not even by a clock that is set back.
+The good runs tell how long the job usually takes, the last ones how it fares.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -18,15 +18,20 @@ KEPT = 10               # of each job; as many good runs as history.usual_second
 
 # Each is read from the end of an index, however long the history is.
 SLOTS = "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept"
-LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept", "status = 'ok' ORDER BY id DESC LIMIT :kept")
-# By these slots.judge() tells whether a slot is done: how it ended at last, and how often it failed.
-CARRIED_ON = ("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC LIMIT 1",
-              "id > :slot AND trigger_type = 'continue' AND status = 'failed' ORDER BY id DESC LIMIT :kept")
+LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept",
+        "status = 'ok' ORDER BY id DESC LIMIT :kept")
+# By these slots.judge() tells whether a slot is done: how it ended at last, and how often it
+# failed.
+CARRIED_ON = (("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC "
+              "LIMIT 1"), ("id > :slot AND trigger_type = 'continue' AND status = 'failed' "
+              "ORDER BY id DESC LIMIT :kept"))
 
 
 def _not_needed(ctx) -> tuple[str, dict]:
-    """The condition. What is needed when the run begins is looked up once: a newer run only makes it less."""
-    needed, job, before = {0}, "", clock.text(ctx.now - ctx.options.keep)      # NOT IN an empty list is never true
+    """The condition. What is needed when the run begins is looked up once: a newer run only makes
+    it less."""
+    # NOT IN an empty list is never true
+    needed, job, before = {0}, "", clock.text(ctx.now - ctx.options.keep)
     while True:
         job = ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job", job=job)
         if job is None:
@@ -36,7 +41,8 @@ def _not_needed(ctx) -> tuple[str, dict]:
 
 def _needed(db, job: str) -> list[dict]:
     def found(which: str, **values) -> list[dict]:
-        return db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}", job=job, **values)
+        return db.query(f"SELECT id, started_at FROM {{job_runs}} WHERE job = :job AND {which}",
+                        job=job, **values)
 
     rows = found(SLOTS, kept=KEPT)
     if rows:

@@ -1,7 +1,7 @@
 """Delete sign-in links that have expired, or were used a day ago.
 
-An expired link opens nothing, so it goes with the next run, whatever the options say. A used one is of no more
-use either, but for a day it can answer why a second click was refused.
+An expired link opens nothing, so it goes with the next run, whatever the options say. A used one is
+of no more use either, but for a day it can answer why a second click was refused.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -12,7 +12,8 @@ from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="magic_links", schedule="41 2 * * *",
-    options={"keep_used": keep("1d", "How long a link is kept after it was used, if it has not expired before.")},
+    options={"keep_used": keep("1d", "How long a link is kept after it was used, if it has not "
+                               "expired before.")},
     rules=(
         Rule("expires_at", option=None),
         Rule("used_at", option="keep_used"),

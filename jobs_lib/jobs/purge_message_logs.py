@@ -1,13 +1,14 @@
 """Delete message logs after 90 days and keep their totals.
 
-A log row says who got how much mail when; nobody needs to know that of each single message for ever. What is
-deleted is added up in `message_stats`, by user, alias, day, direction and status, so the view `message_totals`
-tells the same before and after. The encrypted headers of a message go with its row.
+A log row says who got how much mail when; nobody needs to know that of each single message for
+ever. What is deleted is added up in `message_stats`, by user, alias, day, direction and status, so
+the view `message_totals` tells the same before and after. The encrypted headers of a message go
+with its row.
 
 Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.
 
-Killed at any point: totals, headers and rows change in one small commit, so no message is ever counted twice or
-not at all, and the next run goes on with what is left.
+Killed at any point: totals, headers and rows change in one small commit, so no message is ever
+counted twice or not at all, and the next run goes on with what is left.
 """
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """Delete notices that were sent or given up after 90 days.
 
-The 90 days count from `created_at`. What waits to be sent is never touched, however old it is. No notice is
-repeated because its row is gone: what was told is marked where it belongs, at the alias, the destination, the
-held message.
+The 90 days count from `created_at`. What waits to be sent is never touched, however old it is. No
+notice is repeated because its row is gone: what was told is marked where it belongs, at the alias,
+the destination, the held message.
 
-Two kinds are still needed, also where the retentions do not fit each other. Held mail goes 24 hours after the notice
-that lists it was *sent*, so that notice stays as long as mail that nobody released refers to it. An unverified
-destination goes some days after its notice was sent, so such a notice stays for 60 days at least.
+Two kinds are still needed, also where the retentions do not fit each other. Held mail goes 24 hours
+after the notice that lists it was *sent*, so that notice stays as long as mail that nobody released
+refers to it. An unverified destination goes some days after its notice was sent, so such a notice
+stays for 60 days at least.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -17,20 +18,24 @@ from datetime import timedelta
 from jobs_lib.engines.purge import keep, purge
 from jobs_lib.engines.rules import Rule
 
-REMOVALS = timedelta(days=60)       # longer than a notice of a removal counts (features/expiry/destinations.py)
+# longer than a notice of a removal counts (features/expiry/destinations.py)
+REMOVALS = timedelta(days=60)
 
 
 def _announces_nothing(ctx) -> tuple[str, dict]:
     # Not EXISTS: MariaDB would turn that round and read all of the held mail first, for each batch.
-    return ("(SELECT MIN(id) FROM {overflow_hold} WHERE {overflow_hold}.warning_id = {notifications}.id"
+    return ("(SELECT MIN(id) FROM {overflow_hold} "
+            "WHERE {overflow_hold}.warning_id = {notifications}.id"
             " AND {overflow_hold}.released_at IS NULL) IS NULL"
-            " AND ({notifications}.kind <> 'destination_removal' OR {notifications}.created_at < :removals)"), {
+            " AND ({notifications}.kind <> 'destination_removal' "
+            "OR {notifications}.created_at < :removals)"), {
                 "removals": ctx.now - REMOVALS}
 
 
 job = purge(
     table="notifications", schedule="53 2 * * *",
-    options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or given up.")},
+    options={"keep": keep("90d", "How long a notice is kept after it was queued, if it was sent or "
+                          "given up.")},
     rules=(
         Rule("created_at", only={"status": "sent"}, also=_announces_nothing),
         Rule("created_at", only={"status": "failed"}, also=_announces_nothing),

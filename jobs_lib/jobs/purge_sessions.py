@@ -1,8 +1,8 @@
 """Delete sign-in sessions past their absolute or idle limit.
 
-The app sets the absolute limit in `expires_at`; past it nobody is signed in by the session, so it goes with the
-next run, whatever the options say. A browser that has not come back for 30 days has to sign in again: a session
-that nobody uses is only good for who found it.
+The app sets the absolute limit in `expires_at`; past it nobody is signed in by the session, so it
+goes with the next run, whatever the options say. A browser that has not come back for 30 days has
+to sign in again: a session that nobody uses is only good for who found it.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -13,7 +13,8 @@ from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="sessions", schedule="23 2 * * *",
-    options={"idle": keep("30d", "How long a session is kept after it was last seen, within its absolute limit.")},
+    options={"idle": keep("30d", "How long a session is kept after it was last seen, within its "
+                          "absolute limit.")},
     rules=(
         Rule("expires_at", option=None),
         Rule("last_seen_at", option="idle"),

@@ -1,13 +1,14 @@
 """Delete quarantined messages and their spool files after 30 days.
 
-The days count from `quarantined_at`, whether or not the owner has released the message meanwhile: what was
-released has been forwarded, and what was not in a month is spam indeed. Nobody is warned. A file that another
-row still names, such as a released message whose forward is queued, stays until that row goes.
+The days count from `quarantined_at`, whether or not the owner has released the message meanwhile:
+what was released has been forwarded, and what was not in a month is spam indeed. Nobody is warned.
+A file that another row still names, such as a released message whose forward is queued, stays until
+that row goes.
 
 The run logs how many rows went and how many bytes their files freed.
 
-Killed at any point: rows go in small commits and files after them, so a row never loses its file first, and at
-most a hundred files are left without a row, for a later run to find.
+Killed at any point: rows go in small commits and files after them, so a row never loses its file
+first, and at most a hundred files are left without a row, for a later run to find.
 """
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",
-    options={"keep": keep("30d", "How long a message judged to be spam is kept, with its raw message.")},
+    options={"keep": keep("30d",
+                          "How long a message judged to be spam is kept, with its raw message.")},
     rules=(Rule("quarantined_at"),),
     sample=("id", "sender", "score", "quarantined_at", "released_at", "size_bytes"),
 )

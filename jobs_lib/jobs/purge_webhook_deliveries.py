@@ -1,8 +1,8 @@
 """Delete finished webhook deliveries after 30 days.
 
-Finished is what was delivered, or has failed for good; the 30 days count from the event (`created_at`), and so
-long it can be looked up and replayed. What is still queued is never touched, however old it is, and a replayed
-delivery is queued again.
+Finished is what was delivered, or has failed for good; the 30 days count from the event
+(`created_at`), and so long it can be looked up and replayed. What is still queued is never touched,
+however old it is, and a replayed delivery is queued again.
 
 Killed at any point: each batch is one commit, and the next run finds what is left by its age.
 """
@@ -13,7 +13,8 @@ from jobs_lib.engines.rules import Rule
 
 job = purge(
     table="webhook_deliveries", schedule="7 3 * * *",
-    options={"keep": keep("30d", "How long a delivery is kept after its event, if it was delivered or has failed.")},
+    options={"keep": keep("30d", "How long a delivery is kept after its event, if it was delivered "
+                          "or has failed.")},
     rules=(
         Rule("created_at", only={"status": "delivered"}),
         Rule("created_at", only={"status": "failed"}),

@@ -1,13 +1,16 @@
 """Retry failed forwards on the 1h, 6h, 24h, 48h schedule.
 
-A forward that the web's mail hook could not deliver waits in `failed_emails`, one row a recipient, its raw
-bytes in the spool. Each delay counts from the attempt before, so the attempts come 1, 7, 31 and 79 hours
-after the first failure. A refusal for good (5xx), the last attempt, or an attempt past the seventh day ends
-it: the owner is told once per destination and day. The sender never gets a bounce.
+A forward that the web's mail hook could not deliver waits in `failed_emails`, one row a recipient,
+its raw bytes in the spool. Each delay counts from the attempt before, so the attempts come 1, 7, 31
+and 79 hours after the first failure. A refusal for good (5xx), the last attempt, or an attempt past
+the seventh day ends it: the owner is told once per destination and day. The sender never gets a
+bounce.
 
-The relay's own trouble (no connection, no login, its quota) uses up nobody's attempt: sending pauses.
+The relay's own trouble (no connection, no login, its quota) uses up nobody's attempt: sending
+pauses.
 
-Killed at any point: nothing is lost, and at most the one message that was on the wire is sent twice.
+Killed at any point: nothing is lost, and at most the one message that was on the wire is sent
+twice.
 """
 from __future__ import annotations
 
@@ -37,7 +40,8 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     """,
 )
 def job(ctx):
-    """Send what is due; tell the owners of what has finally failed; drop the files of what was sent."""
+    """Send what is due; tell the owners of what has finally failed; drop the files of what was
+    sent."""
     from jobs_lib.engines import spool
     from jobs_lib.features.forwards import queue
 

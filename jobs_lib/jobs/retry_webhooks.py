@@ -1,15 +1,18 @@
 """Retry failed webhook deliveries on the 1m, 5m, 30m, 2h schedule.
 
-An event that the app could not deliver to an endpoint waits in `webhook_deliveries`. Each delay counts from the
-attempt before, the app's own first one included. A request is signed (Standard Webhooks), goes to public addresses
-only and follows no redirect; 2xx is a success. 429 and 503 may say how long to wait. 410 switches the endpoint off at
-once, and so do 5 days without a success: its owner is told once, and what waits for it is cancelled.
+An event that the app could not deliver to an endpoint waits in `webhook_deliveries`. Each delay
+counts from the attempt before, the app's own first one included. A request is signed (Standard
+Webhooks), goes to public addresses only and follows no redirect; 2xx is a success. 429 and 503 may
+say how long to wait. 410 switches the endpoint off at once, and so do 5 days without a success: its
+owner is told once, and what waits for it is cancelled.
 
-Up to 8 requests are in flight, at most one to an endpoint and two to a host, of which an owner has one while another
-waits for it. An endpoint that does not answer in time is left alone for the rest of the run, and so is a server that
-cannot be connected to: nobody else is held up for longer than one time limit.
+Up to 8 requests are in flight, at most one to an endpoint and two to a host, of which an owner has
+one while another waits for it. An endpoint that does not answer in time is left alone for the rest
+of the run, and so is a server that cannot be connected to: nobody else is held up for longer than
+one time limit.
 
-Killed at any point: nothing is lost, and at most the requests in flight are sent twice, with the same id and body.
+Killed at any point: nothing is lost, and at most the requests in flight are sent twice, with the
+same id and body.
 """
 from __future__ import annotations
 

@@ -1,17 +1,20 @@
 """Add up e-mails and bytes of each user by day and by week.
 
-What a dashboard or a bill asks is answered from few rows (docs/usage.md): `usage_daily` and `usage_weekly`, weeks
-beginning on Monday, days in UTC. Every message counts, whatever became of it and whichever way it went.
+What a dashboard or a bill asks is answered from few rows (docs/usage.md): `usage_daily` and
+`usage_weekly`, weeks beginning on Monday, days in UTC. Every message counts, whatever became of it
+and whichever way it went.
 
-A day is added up anew from what is known of it, never continued: its log rows, and what `purge_message_logs` kept
-of those that are gone. So it is exact before, during and after a purge, and may be done again at any time. It is
-done for the last 48 hours, and for each day of which a log row came in late. The first run adds up everything, the
-newest day first. Users who are gone or `deleted` have no rows.
+A day is added up anew from what is known of it, never continued: its log rows, and what
+`purge_message_logs` kept of those that are gone. So it is exact before, during and after a purge,
+and may be done again at any time. It is done for the last 48 hours, and for each day of which a log
+row came in late. The first run adds up everything, the newest day first. Users who are gone or
+`deleted` have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 
-Killed at any point: a day and its week are one commit, with the note that the day is due, so the next run goes on
-with the days that are left. Rows that show old numbers are put right by then, never doubled.
+Killed at any point: a day and its week are one commit, with the note that the day is due, so the
+next run goes on with the days that are left. Rows that show old numbers are put right by then,
+never doubled.
 """
 from __future__ import annotations
 

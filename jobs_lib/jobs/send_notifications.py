@@ -1,14 +1,16 @@
 """Send queued notices by mail, urgent ones first, within the limits.
 
-A notice waits in `notifications`, written by the jobs or by the app. Urgent ones go before normal ones and those
-before low ones; one that has waited as long as its class may goes right behind the urgent ones. A share of each
-limit is kept for urgent mail. Who has opted out of a kind gets none of it, unless it is a required one.
+A notice waits in `notifications`, written by the jobs or by the app. Urgent ones go before normal
+ones and those before low ones; one that has waited as long as its class may goes right behind the
+urgent ones. A share of each limit is kept for urgent mail. Who has opted out of a kind gets none of
+it, unless it is a required one.
 
-A refusal for now is tried again on a schedule; a refusal for good, or the last attempt, ends it as `failed`. The
-relay's own trouble uses up nobody's attempt: sending pauses. Bodies are emptied once they are sent.
+A refusal for now is tried again on a schedule; a refusal for good, or the last attempt, ends it as
+`failed`. The relay's own trouble uses up nobody's attempt: sending pauses. Bodies are emptied once
+they are sent.
 
-Killed at any point: nothing is lost, and at most the one notice that was on the wire is sent twice, with the same
-Message-ID.
+Killed at any point: nothing is lost, and at most the one notice that was on the wire is sent twice,
+with the same Message-ID.
 """
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from jobs_lib.runner import runner, slots, standing
 from jobs_lib.runner.outcome import outcome_words
 from jobs_lib.text import positive
 
-# What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as starting Python.
+# What a crontab line of its own says: JOB --scheduled. It needs no argparse, which costs as much as
+# starting Python.
 SCHEDULED: dict = {"dry_run": False, "limit": None, "set": [], "json": False, "scheduled": True,
                    "fail_if_locked": False, "yes": False, "level": None}
 
@@ -19,25 +20,33 @@ CHECK = "check_jobs"
 
 def arguments(parser) -> None:
     """The options that every job takes."""
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and change nothing")
-    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in each step of this run")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and "
+                        "change nothing")
+    parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in "
+                        "each step of this run")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                        help="another value for this run, over every file: an option of the job, or SECTION.OPTION")
-    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON document")
+                        help="another value for this run, over every file: an option of the job, "
+                        "or SECTION.OPTION")
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON "
+                        "document")
     parser.add_argument("--scheduled", action="store_true",
-                        help="belong to the latest slot of the schedule; do nothing if it was started before")
-    parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run holds the lock")
+                        help="belong to the latest slot of the schedule; do nothing if it was "
+                        "started before")
+    parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run "
+                        "holds the lock")
     parser.add_argument("--yes", action="store_true", help="go past a safety stop, once")
     loud = parser.add_mutually_exclusive_group()
-    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level", help="say what was done")
-    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level", help="say nothing, not even why")
+    loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
+                      help="say what was done")
+    loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level",
+                      help="say nothing, not even why")
 
 
 def run(job, args, make_session, config_path) -> int:
     """Run it once as the arguments say, show the outcome, return the exit code.
 
-    What keeps every job from running is said once to cron, and not by each line of a crontab at each tick
-    (outages.py).
+    What keeps every job from running is said once to cron, and not by each line of a crontab at
+    each tick (outages.py).
     """
     session = make_session(config_path, args.level, args.set, job)
     by_cron = args.scheduled and args.level is None and not (args.json or args.dry_run)
@@ -61,7 +70,8 @@ def run(job, args, make_session, config_path) -> int:
 
 def _run(job, args, session, by_cron: bool) -> int:
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
-    if args.scheduled and not args.dry_run:          # what would be done does not depend on the slot
+    if args.scheduled and not args.dry_run:
+        # what would be done does not depend on the slot
         slot = scheduled_slot(session, job)
         if slot is None:
             if args.json:
@@ -101,8 +111,8 @@ def _is_for_cron(session, job) -> bool:
 
 
 def noted(session, result: dict) -> int | None:
-    """Whether what keeps jobs from running goes on or is over, as far as this run has seen. The exit code of one that
-    found the database busy; None for any other."""
+    """Whether what keeps jobs from running goes on or is over, as far as this run has seen. The
+    exit code of one that found the database busy; None for any other."""
     if runner.found_busy(result):
         return outages_of(session).busy(result)
     over = standing.names(session.config.section("core"))
@@ -121,7 +131,8 @@ def _answer(session, result: dict, **more) -> None:
 
 
 def scheduled_slot(session, job):
-    """The latest slot, or None where nothing is to be done: paused, switched off, or before the first install."""
+    """The latest slot, or None where nothing is to be done: paused, switched off, or before the
+    first install."""
     config, db, now = session.config, session.ports.database(), session.ports.now()
     version.check(db)
     name = shards.whole(job.name)
@@ -129,11 +140,13 @@ def scheduled_slot(session, job):
     if not slots.counts(config, job._replace(name=name), db, now, state):
         return None
     slot, zone = slots.latest_slot(config, job, now), schedule.zone(config.section("core").timezone)
-    return None if slots.is_early(config.job(job).schedule, slot, state["due_after"], now, zone) else slot
+    return None if slots.is_early(config.job(job).schedule, slot, state["due_after"], now,
+                                  zone) else slot
 
 
 def publish(results: list[dict], config, ports, console) -> int:
-    """Make the files of [status] anew after a run of check_jobs, which looks at all others. The exit code."""
+    """Make the files of [status] anew after a run of check_jobs, which looks at all others. The
+    exit code."""
     if not any(result["job"] == CHECK and result["status"] != "skipped" and not result["dry_run"]
                for result in results):
         return OK
@@ -146,7 +159,8 @@ def publish(results: list[dict], config, ports, console) -> int:
 
 
 def show(console, result: dict, request, said: bool = False) -> None:
-    """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good run."""
+    """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good
+    run."""
     held = result["status"] == "skipped" and request.trigger == "manual" and not said
     if held or result["status"] in ("failed", "timeout"):
         console.fail(outcome_words(result))

@@ -1,7 +1,8 @@
-"""What keeps every job from running, as a tick of cron meets it: said once, alerted, and said once when it is over.
+"""What keeps every job from running, as a tick of cron meets it: said once, alerted, and said once
+when it is over.
 
-Loaded only when something is wrong, or was: monitoring/database_outage.py has the alerts, runner/standing.py the
-memory.
+Loaded only when something is wrong, or was: monitoring/database_outage.py has the alerts,
+runner/standing.py the memory.
 """
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ class Outages:
         return database_outage.met(self._config, self._ports, name, error, alert)
 
     def busy(self, result: dict) -> int:
-        """Another writer held the database, so no run could begin: an incident as soon as that lasts. The exit code."""
+        """Another writer held the database, so no run could begin: an incident as soon as that
+        lasts. The exit code."""
         error = Busy(result["stop_reason"][len(runner.BUSY):])
         met = self.failed(error)
         if met.say:
@@ -42,12 +44,14 @@ class Outages:
     def workers(self, problems: list[str]) -> None:
         """What is due could not be given to the workers. check_jobs alerts."""
         for problem in problems:
-            met = database_outage.met(self._config, self._ports, standing.WORKERS, problem, alert=False)
+            met = database_outage.met(self._config, self._ports, standing.WORKERS, problem,
+                                      alert=False)
             if met.say or self._console.level > 0:
                 self._say(problem)
 
     def locks(self, results: list[dict]) -> bool:
-        """Alert of jobs whose database lock somebody has who is no run of ours. Whether there are any."""
+        """Alert of jobs whose database lock somebody has who is no run of ours. Whether there are
+        any."""
         held = [result for result in results if runner.held_by_stranger(result)]
         for result in held[:1]:
             error = f"the database lock of {result['job']} is held by {result['stop_reason'][len(runner.HELD):]}"
@@ -62,7 +66,8 @@ class Outages:
                 self._over(name)
 
     def handed_over(self, modes: set) -> None:
-        """The workers of these engines were given their jobs. It is over when the others can be given theirs, too."""
+        """The workers of these engines were given their jobs. It is over when the others can be
+        given theirs, too."""
         from jobs_lib.workers import dispatch
         try:
             for mode in self._modes() - {CRON, *modes}:
@@ -90,7 +95,8 @@ class Outages:
         core, db, now = self._config.section("core"), self._ports.database(), self._ports.now()
         if core.lock == "file":
             return False
-        names = [name for job in self._jobs() for name in shards.names(job.name, self._config.shards(job))]
+        names = [name for job in self._jobs() for name in shards.names(job.name,
+                                                                       self._config.shards(job))]
         return any(history.holder(db, name, now) is None
                    for name in locks.taken(names, core, self._ports.lock_database))
 
@@ -119,7 +125,8 @@ class Outages:
                     os.close(open_own(os.path.join(core.log_dir, name), os.O_WRONLY | os.O_APPEND))
         except OSError:
             return False
-        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files, now=self._ports.now, silent=True)
+        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files,
+                  now=self._ports.now, silent=True)
         log.event("log can be written again")
         log.close()
         return not log.broken
@@ -130,5 +137,6 @@ class Outages:
 
 
 def said(error) -> str:
-    """The error as it is printed: that another writer holds the database alone does not say what follows from it."""
+    """The error as it is printed: that another writer holds the database alone does not say what
+    follows from it."""
     return f"no job can run, since the database cannot be written: {error}" if isinstance(error, Busy) else str(error)

@@ -1,7 +1,9 @@
-"""A private copy of the installation, in which a job runs for real: database, spool, state, logs, and an outbox.
+"""A private copy of the installation, in which a job runs for real: database, spool, state, logs,
+and an outbox.
 
-Nothing in it leads back: the spool is copied and never linked, since a job may truncate a file, and mail goes into
-a folder. Whatever the job does is then read off by comparing the copy with a second one.
+Nothing in it leads back: the spool is copied and never linked, since a job may truncate a file, and
+mail goes into a folder. Whatever the job does is then read off by comparing the copy with a second
+one.
 """
 from __future__ import annotations
 
@@ -22,16 +24,20 @@ from jobs_lib.errors import TERMINATED, UsageError
 from jobs_lib.features.forwards.headers import header_text, read_headers
 
 FICLONE = 0x40049409        # Linux: share the blocks of a file until one of the two is written to
-PREFIX, MAKER = "jobs-sandbox-", "maker"    # the file that its maker holds locked as long as he lives
+# the file that its maker holds locked as long as he lives
+PREFIX, MAKER = "jobs-sandbox-", "maker"
 MARGIN = 50 * 1024 ** 2     # bytes that stay free in the temporary folder
 KEPT_ROWS = 1000            # of one table in --json; all are counted
 
-# Every folder that a run may write to, and where it is in the copy. A test looks that no new one is forgotten.
+# Every folder that a run may write to, and where it is in the copy. A test looks that no new one is
+# forgotten.
 WRITTEN = {("core", "state_dir"): "state", ("core", "log_dir"): "log", ("spool", "dir"): "spool",
-           ("mail", "maildir"): "outbox", ("archive", "store"): "archives", ("webhooks", "outbox"): "requests",
-           ("export", "dir"): "exports", ("status", "page"): "page/status.html",
+           ("mail", "maildir"): "outbox", ("archive", "store"): "archives",
+           ("webhooks", "outbox"): "requests", ("export", "dir"): "exports",
+           ("status", "page"): "page/status.html",
            ("status", "metrics"): "page/jobs.prom"}
-READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates"), ("webhooks", "ca_file")}
+READ = {("mail", "ca_file"), ("archive", "ca_file"), ("notifications", "templates"),
+        ("webhooks", "ca_file")}
 
 Size = namedtuple("Size", "database spool files")
 
@@ -50,22 +56,27 @@ class Sandbox:
         self._check_size()
 
     def _check_size(self) -> None:
-        """Refuse what is larger than was asked for, or than there is room; the database is copied twice."""
+        """Refuse what is larger than was asked for, or than there is room; the database is copied
+        twice."""
         needed = 2 * self.size.database + self.size.spool
-        about = (f"the copy needs {size_words(needed)} (twice the database, {size_words(self.size.database)}, and "
-                 f"{self.size.files:,} files of the spool, {size_words(self.size.spool)})")
+        about = (f"the copy needs {size_words(needed)} (twice the database, "
+                 f"{size_words(self.size.database)}, and {self.size.files:,} files of the spool, "
+                 f"{size_words(self.size.spool)})")
         if needed > self.most:
-            raise UsageError(f"--sandbox: {about}, and the limit is {show_size(self.most)}: "
-                             f"allow more by --max-size {needed * 11 // 10 // 1024 ** 2 + 1}MB, or look at the dry run")
+            raise UsageError(f"--sandbox: {about}, and the limit is {show_size(self.most)}: allow "
+                             f"more by --max-size {needed * 11 // 10 // 1024 ** 2 + 1}MB, or look "
+                             "at the dry run")
         where = tempfile.gettempdir()
         free = shutil.disk_usage(where).free
         if needed + MARGIN > free:
-            raise UsageError(f"--sandbox: {about}, and {where} has {size_words(free)} left: make room, or set the "
-                             "environment variable TMPDIR to a private folder that has it")
+            raise UsageError(f"--sandbox: {about}, and {where} has {size_words(free)} left: make "
+                             "room, or set the environment variable TMPDIR to a private folder "
+                             "that has it")
 
     def __enter__(self) -> Sandbox:
         # It holds people's mail, so it also goes when the person at the keyboard does.
-        self._handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+        self._handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM,
+                                                                               signal.SIGHUP)}
         try:
             self.folder = tempfile.mkdtemp(prefix=PREFIX)      # 0700
             self._maker = _hold(self.path(MAKER))
@@ -91,7 +102,8 @@ class Sandbox:
         return os.path.join(self.folder, name)
 
     def _copy(self) -> None:
-        # The database first: a message's file is there before its row, so each row that is copied finds its file.
+        # The database first: a message's file is there before its row, so each row that is copied
+        # finds its file.
         copies.copy(self.config.section("core").database, self.config.folder, self.path("jobs.db"))
         _copy_file(self.path("jobs.db"), self.path("before.db"))
         if os.path.isdir(self.spool):
@@ -107,20 +119,26 @@ class Sandbox:
 
     def settings(self) -> list[str]:
         """What `--set` has to say so that a run stays in the copy."""
-        # No store for archives stays none: the job does something else then. No outbox would mean the network.
-        inside = [f"{section}.{option}={self.path(name)}" for (section, option), name in WRITTEN.items()
-                  if section != "archive" or self.config.section(section).store]
-        return [*inside, f"core.database=sqlite:///{self.path('jobs.db')}", "core.lock=file", "mail.transport=maildir"]
+        # No store for archives stays none: the job does something else then. No outbox would mean
+        # the network.
+        inside = [f"{section}.{option}={self.path(name)}" for (section, option),
+                  name in WRITTEN.items() if section != "archive"
+                  or self.config.section(section).store]
+        return [*inside, f"core.database=sqlite:///{self.path('jobs.db')}", "core.lock=file",
+                "mail.transport=maildir"]
 
     def tables(self) -> dict:
-        """{table: {"added", "changed", "deleted": how many, "rows": [...]}} of what is no longer as it was."""
-        names = Names(self.config.section("core").prefix, self.config.tables(), self.config.columns())
+        """{table: {"added", "changed", "deleted": how many, "rows": [...]}} of what is no longer as
+        it was."""
+        names = Names(self.config.section("core").prefix, self.config.tables(),
+                      self.config.columns())
         found = {}
         for name in NAMES:
             counts = {"added": 0, "changed": 0, "deleted": 0}
             rows: list[dict] = []
             ours = names.ours(name)
-            for change in copies.differences(self.path("before.db"), self.path("jobs.db"), names(name)):
+            for change in copies.differences(self.path("before.db"), self.path("jobs.db"),
+                                             names(name)):
                 counts[change.kind] += 1
                 if len(rows) < KEPT_ROWS:
                     rows.append(_shown(copies.Change(change.kind, *(
@@ -134,8 +152,9 @@ class Sandbox:
         """{"added", "changed", "deleted": names} of the spool's copy."""
         after = _listing(self.path("spool"))
         return {"added": sorted(after.keys() - self.before.keys()),
-                "changed": sorted(name for name in after if self.before.get(name, after[name]) != after[name]),
-                "deleted": sorted(self.before.keys() - after.keys())}
+                "changed": sorted(name for name in after if self.before.get(name, after[name])
+                                  != after[name]), "deleted": sorted(self.before.keys()
+                                                                     - after.keys())}
 
     def outbox(self) -> list[dict]:
         """The mail that would have gone out: item, from and to (masked), subject, bytes."""
@@ -147,23 +166,27 @@ class Sandbox:
             sender, recipient = (masking.text(header_text(headers, name).strip("<>")) or "<>"
                                  for name in ("X-Envelope-From", "X-Envelope-To"))
             mail.append({"item": name.partition(".")[0], "from": sender, "to": recipient,
-                         "bytes": os.path.getsize(path), "subject": masking.text(header_text(headers, "Subject"))})
+                         "bytes": os.path.getsize(path),
+                         "subject": masking.text(header_text(headers, "Subject"))})
         return mail
 
     def requests(self) -> list[dict]:
-        """The webhooks that would have gone out: item, where to (without a query), bytes with the head."""
+        """The webhooks that would have gone out: item, where to (without a query), bytes with the
+        head."""
         folder, found = self.path("requests"), []
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
             path = os.path.join(folder, name)
             with open(path, "rb") as file:
                 head = [line.decode("ascii") for line in (file.readline(8192), file.readline(8192))]
             where = head[1].partition(":")[2].strip() + head[0].split()[1].partition("?")[0]
-            found.append({"item": name.partition(".")[0], "to": where, "bytes": os.path.getsize(path)})
+            found.append({"item": name.partition(".")[0], "to": where,
+                          "bytes": os.path.getsize(path)})
         return found
 
 
 def _hold(path: str) -> int:
-    """A locked file; it has its name only once it is locked, so that nobody takes its maker for dead."""
+    """A locked file; it has its name only once it is locked, so that nobody takes its maker for
+    dead."""
     descriptor = os.open(path + ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.rename(path + ".new", path)
@@ -181,7 +204,8 @@ def remove_left_over() -> int:
             status = os.lstat(folder)
             if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
                 continue
-            descriptor = os.open(os.path.join(folder, MAKER), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(os.path.join(folder, MAKER), os.O_RDWR | os.O_NOFOLLOW
+                                 | os.O_CLOEXEC)
         except OSError:                         # kept on purpose, or just being made or removed
             continue
         try:
@@ -205,10 +229,14 @@ def size_words(size: float) -> str:
 
 
 def _shown(change) -> dict:
-    """A Change for a person: {"change", "key", "columns": {name: [before, after]}}, only what differs."""
-    names = [name for name in change.after or change.before if change.before.get(name) != change.after.get(name)]
-    return {"change": change.kind, "key": {name: masking.value(name, value) for name, value in change.key.items()},
-            "columns": {name: [masking.value(name, side.get(name)) for side in (change.before, change.after)]
+    """A Change for a person: {"change", "key", "columns": {name: [before, after]}}, only what
+    differs."""
+    names = [name for name in change.after or change.before if change.before.get(name)
+             != change.after.get(name)]
+    return {"change": change.kind, "key": {name: masking.value(name, value) for name,
+                                           value in change.key.items()},
+            "columns": {name: [masking.value(name, side.get(name)) for side in (change.before,
+                                                                                change.after)]
                         for name in names if name not in change.key}}
 
 
@@ -226,11 +254,13 @@ def _files(folder: str):
 
 
 def _listing(folder: str) -> dict:
-    return {name: (size, os.stat(os.path.join(folder, name)).st_mtime_ns) for name, size in _files(folder)}
+    return {name: (size, os.stat(os.path.join(folder, name)).st_mtime_ns) for name,
+            size in _files(folder)}
 
 
 def _copy_file(source: str, target: str) -> None:
-    """Copy a file with its times, sharing its blocks where the file system can; one that is gone is left out."""
+    """Copy a file with its times, sharing its blocks where the file system can; one that is gone is
+    left out."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:

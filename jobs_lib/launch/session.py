@@ -10,7 +10,8 @@ from jobs_lib.runner.resources import Ports
 class Session:
     """What one command line needs: configuration and ports, read and built when first asked for."""
 
-    def __init__(self, config_path: str | None, level: int | None = None, overrides=(), job=None) -> None:
+    def __init__(self, config_path: str | None, level: int | None = None, overrides=(),
+                 job=None) -> None:
         self.console = Console(level)
         self.config = loader.load(config_path, beside=HOME)
         if overrides:

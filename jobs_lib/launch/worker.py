@@ -1,9 +1,11 @@
-"""What a worker does with a name from its queue: one run of that job, by the same runner as under cron.
+"""What a worker does with a name from its queue: one run of that job, by the same runner as under
+cron.
 
-Nothing is trusted to the queue but that somebody should look: whether the job is due, whether another has its lock,
-and which rows are whose stands in the database. So a message that comes twice, late or never does no harm. Whoever can
-write to the broker can have a job of this installation run now, and nothing else: the configuration is the one that the
-worker was started with, and a message that asks for more is Refused.
+Nothing is trusted to the queue but that somebody should look: whether the job is due, whether
+another has its lock, and which rows are whose stands in the database. So a message that comes
+twice, late or never does no harm. Whoever can write to the broker can have a job of this
+installation run now, and nothing else: the configuration is the one that the worker was started
+with, and a message that asks for more is Refused.
 """
 from __future__ import annotations
 
@@ -26,32 +28,39 @@ _serving: dict = {}
 
 
 class RunFailed(JobsError):
-    """The run ended badly; the engine shows it as failed. It is in the history and in the log all the same."""
+    """The run ended badly; the engine shows it as failed. It is in the history and in the log all
+    the same."""
 
 
 def serve(config) -> None:
-    """Whose jobs this process and its children run: called once, before the worker takes its first message."""
+    """Whose jobs this process and its children run: called once, before the worker takes its first
+    message."""
     _serving["path"] = os.path.abspath(config.path) if config.sources.found else None
 
 
 def perform(*asked) -> dict:
-    """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it failed.
+    """Run a job or one shard of it, now, or if its slot is still due. Its outcome; RunFailed if it
+    failed.
 
-    asked: what the message says, which is (name, whether its slot is meant); Refused if it is anything else.
+    asked: what the message says, which is (name, whether its slot is meant); Refused if it is
+    anything else.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise JobsError("jobs need a process of their own: start the worker with processes (prefork), not with threads")
+        raise JobsError("jobs need a process of their own: start the worker with processes "
+                        "(prefork), not with threads")
     session = _session()
     try:
         job, scheduled = _asked_for(asked, session.config)
         slot = scheduled_slot(session, job) if scheduled else None
         if scheduled and slot is None:
             return {}
-        result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot), session.console)
+        result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot),
+                            session.console)
         noted(session, result)
         publish([result], session.config, session.ports, session.console)
     except (DatabaseError, NoAccess) as error:
-        outages_of(session).failed(error)           # alerts, as a run by cron does: check_jobs cannot
+        # alerts, as a run by cron does: check_jobs cannot
+        outages_of(session).failed(error)
         raise
     finally:
         session.ports.close()
@@ -61,7 +70,8 @@ def perform(*asked) -> dict:
 
 
 def _asked_for(asked: tuple, config) -> tuple:
-    """(the job or shard that a message asks for, whether its slot is meant); Refused if no message of ours would."""
+    """(the job or shard that a message asks for, whether its slot is meant); Refused if no message
+    of ours would."""
     if [type(each) for each in asked] != [str, bool]:
         raise Refused("it has other arguments than the name of a job and whether its slot is meant")
     name, scheduled = asked
@@ -70,21 +80,24 @@ def _asked_for(asked: tuple, config) -> tuple:
         raise Refused("it asks for a job that is not there")
     job = catalogue.part(name)
     if name not in shards.names(whole, config.shards(job)):
-        raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how many there are")
+        raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how "
+                      "many there are")
     if not scheduled and not config.job(job).enabled:
         raise Refused(f"{whole} is switched off: `jobs.py {whole}` runs it here and now")
     return job, scheduled
 
 
 def tick(*asked) -> list[str]:
-    """Give to the workers what is due, as the engine's own scheduler asks for each minute. The names."""
+    """Give to the workers what is due, as the engine's own scheduler asks for each minute. The
+    names."""
     if asked:
         raise Refused("it has other arguments than none")
     session = _session()
     try:
         names = dispatch.enqueue_due(session.config, session.ports)
         if standing.WORKERS in standing.names(session.config.section("core")):
-            outages_of(session).handed_over({session.config.mode(catalogue.part(name)) for name in names})
+            outages_of(session).handed_over({session.config.mode(catalogue.part(name))
+                                             for name in names})
         return names
     except DatabaseError as error:
         outages_of(session).failed(error)
@@ -94,7 +107,8 @@ def tick(*asked) -> list[str]:
 
 
 def refused(queue: str, message: str, why: Refused) -> None:
-    """Write down that a message was refused: in worker.log, and for whoever keeps what the worker says."""
+    """Write down that a message was refused: in worker.log, and for whoever keeps what the worker
+    says."""
     core = _session().config.section("core")
     log = Log(core.log_dir, "worker", size=core.log_size, files=core.log_files)
     log.warning("message refused", queue=queue, message=message, why=str(why))
@@ -104,5 +118,6 @@ def refused(queue: str, message: str, why: Refused) -> None:
 
 def _session() -> Session:
     if "path" not in _serving:
-        raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the configuration")
+        raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the "
+                        "configuration")
     return Session(_serving["path"])

@@ -1,3 +1,3 @@
-"""How the jobs and their queues are doing: incidents, alerts, the status page, metrics. It may import
-features and below.
+"""How the jobs and their queues are doing: incidents, alerts, the status page, metrics. It may
+import features and below.
 """

@@ -1,4 +1,5 @@
-"""The ways to the operator: e-mail and a webhook. Each says what went wrong, or "" when the alert is on its way.
+"""The ways to the operator: e-mail and a webhook. Each says what went wrong, or "" when the alert
+is on its way.
 
 The operator's own URL is trusted: it may lead to an address that is not public.
 """
@@ -25,15 +26,18 @@ def send_email(alert, alerts, mail, transport, deadline: float, now, counted=Non
     """To each address. One that takes it is enough; `counted()` is called for each."""
     errors, taken = [], 0
     for recipient in alerts.email:
-        result = transport.send(*_mail(alert, recipient, mail, now), deadline, f"alert-{now:%Y%m%d%H%M%S}-{taken}")
-        if result.outcome in (SENT, UNCERTAIN):         # told twice a minute would be worse than told late
+        result = transport.send(*_mail(alert, recipient, mail, now), deadline,
+                                f"alert-{now:%Y%m%d%H%M%S}-{taken}")
+        if result.outcome in (SENT, UNCERTAIN):
+            # told twice a minute would be worse than told late
             taken += 1
             if counted:
                 counted()
         else:
             where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
             said = f"{result.code or ''} {result.text}".strip()
-            errors.append(said if said.startswith(where) else f"{where}: {said}")       # it names itself, most often
+            # it names itself, most often
+            errors.append(said if said.startswith(where) else f"{where}: {said}")
     return "" if taken else "; ".join(dict.fromkeys(errors))
 
 
@@ -41,15 +45,17 @@ def _mail(alert, recipient: str, mail, now) -> tuple:
     sender = check(mail.from_ or recipient)
     name = f"alert.{now:%Y%m%d%H%M%S}.{os.urandom(4).hex()}"
     domain = check(f"x@{mail.domain}").rpartition("@")[2]
-    headers = [("From", f"jobs.py <{sender}>"), ("To", recipient), ("Subject", words(alert.subject)),
-               ("Date", date(now)), ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated"),
-               ("X-Priority", "1")]
+    headers = [("From", f"jobs.py <{sender}>"), ("To", recipient),
+               ("Subject", words(alert.subject)),
+               ("Date", date(now)), ("Message-ID", f"<{name}@{domain}>"),
+               ("Auto-Submitted", "auto-generated"), ("X-Priority", "1")]
     return Envelope(sender, recipient), Message(IN_MEMORY, message(headers, alert.text, None, name))
 
 
 def send_webhook(alert, alerts, poster) -> str:
     """One POST; anything but 2xx is a failure."""
-    request = Request("alert", alerts.webhook, [("Content-Type", "application/json")], alert.document)
+    request = Request("alert", alerts.webhook, [("Content-Type", "application/json")],
+                      alert.document)
     return refusal(post_in_time(poster, request, alerts.timeout))
 
 
@@ -59,5 +65,6 @@ def attempt(send) -> str:
         return send()
     except ConfigError as error:
         return "; ".join(error.problems)
-    except (JobsError, OSError, ValueError, RuntimeError) as error:     # certificates, an address, no thread
+    except (JobsError, OSError, ValueError, RuntimeError) as error:
+        # certificates, an address, no thread
         return str(error)

@@ -1,4 +1,5 @@
-"""An alert in words, for somebody who is woken by it: what happened, since when, the last error, what to run next."""
+"""An alert in words, for somebody who is woken by it: what happened, since when, the last error,
+what to run next."""
 from __future__ import annotations
 
 import json
@@ -11,7 +12,8 @@ from jobs_lib.runner.history import host
 
 from .incidents import full
 
-Alert = namedtuple("Alert", "subject text document")         # document: what a webhook is sent, as bytes
+# document: what a webhook is sent, as bytes
+Alert = namedtuple("Alert", "subject text document")
 
 WIDTH = 76
 HEADS = {"new": "", "once": "", "still": "STILL: ", "over": "RESOLVED: "}
@@ -22,7 +24,8 @@ TRY = "This is a test: alerts arrive here. It was requested by `jobs.py check_jo
 
 
 def alert(sent: list, remind, zone, start: str = START) -> Alert:
-    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: a timedelta, or None.
+    """One message of all that a channel has to tell. `sent`: alert_rows.Pending; `remind`: a
+    timedelta, or None.
 
     `start`: what a command line of this installation begins with (paths.program).
     """
@@ -39,8 +42,9 @@ def trial() -> Alert:
 
 def urgent(trouble, remind, zone, start: str = START) -> Alert:
     """One trouble, without a row of `alerts`: there is no database."""
-    row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since, "subject": trouble.subject,
-           "what": trouble.what, "last_error": trouble.error, "command": trouble.command, "resolved_at": None}
+    row = {"alert_key": trouble.key, "kind": trouble.kind, "since": trouble.since,
+           "subject": trouble.subject, "what": trouble.what, "last_error": trouble.error,
+           "command": trouble.command, "resolved_at": None}
     from .alert_rows import Pending
     return alert([Pending("new", row)], remind, zone, start)
 
@@ -52,14 +56,16 @@ def _alert(subject: str, text: str, troubles: list, remind: str) -> Alert:
         foot.insert(0, LATER.format(remind=remind))
     text = "\n".join([text, "", "-- ", *foot, ""])
     short = f"{subject}\n{text}"
-    document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject, "message": text,
+    document = {"text": short, "content": short[:LONGEST_CONTENT], "title": subject,
+                "message": text,
                 "host": host(), "folder": HOME, "troubles": troubles}
     return Alert(subject, text, json.dumps(document).encode("ascii"))
 
 
 def _subject(sent: list) -> str:
     first, more = sent[0], len(sent) - 1
-    words = {"new": "", "once": "", "still": "still: ", "over": "resolved: "}[first.state] + first.row["subject"]
+    words = {"new": "", "once": "", "still": "still: ",
+             "over": "resolved: "}[first.state] + first.row["subject"]
     return f"{words} (and {more} more)" if more else words
 
 
@@ -71,11 +77,13 @@ def _item(each, zone, start: str) -> str:
         lines += [_fact("since", full(row["since"], zone)),
                   _fact("resolved", f"by {full(over, zone)}" if over else "now")]
     else:
-        lines += [*textwrap.wrap(row["what"] or "", WIDTH), "", _fact("since", full(row["since"], zone))]
+        lines += [*textwrap.wrap(row["what"] or "", WIDTH), "",
+                  _fact("since", full(row["since"], zone))]
     if row["last_error"]:
         lines.append(_fact("last error", row["last_error"]))
     if each.state != "over" and row["command"]:
-        lines.append(f"  {'run next':<10}  {start} {row['command']}")       # not folded, so that it can be copied
+        # not folded, so that it can be copied
+        lines.append(f"  {'run next':<10}  {start} {row['command']}")
     return "\n".join([*lines, _fact("more", f"docs/alerts.md#{row['kind']}")])
 
 
@@ -90,6 +98,7 @@ def _fact(name: str, words: str) -> str:
 
 def _object(each, start: str) -> dict:
     row = each.row
-    return {"state": each.state, "name": row["alert_key"], "kind": row["kind"], "subject": row["subject"],
-            "since": clock.text(row["since"]), "what": row["what"], "last_error": row["last_error"],
-            "command": row["command"] and f"{start} {row['command']}"}
+    return {"state": each.state, "name": row["alert_key"], "kind": row["kind"],
+            "subject": row["subject"], "since": clock.text(row["since"]), "what": row["what"],
+            "last_error": row["last_error"], "command": row["command"]
+            and f"{start} {row['command']}"}

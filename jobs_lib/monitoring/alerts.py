@@ -46,11 +46,12 @@ def preview(ctx) -> dict:
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
         counts["sent"] += len(sent)
         if sent:
-            ctx.show(f"tell of {len(sent)} by {channel}", [_shown(each.state, each.row) for each in sent[:SHOWN]])
+            ctx.show(f"tell of {len(sent)} by {channel}",
+                     [_shown(each.state, each.row) for each in sent[:SHOWN]])
     if counts["troubles"] and not counts["sent"]:
         note = "told before" if configured(alerts) else "nobody is told: set [alerts] email or webhook"
-        ctx.show(f"{counts['troubles']} incidents", [_shown("open", row) for row in rows.values() if _is_open(row)],
-                 note)
+        ctx.show(f"{counts['troubles']} incidents", [_shown("open", row) for row in rows.values()
+                                                     if _is_open(row)], note)
     return counts
 
 
@@ -68,7 +69,8 @@ def test(ctx, counts: dict) -> None:
     channels = configured(ctx.section("alerts"))
     if not channels:
         raise JobsError(NOBODY)
-    errors = [f"{channel}: {error}" for channel in channels if (error := _send(ctx, channel, alert_messages.trial()))]
+    errors = [f"{channel}: {error}" for channel in channels
+              if (error := _send(ctx, channel, alert_messages.trial()))]
     counts["sent"] = len(channels) - len(errors)
     if errors:
         raise JobsError("; ".join(errors))
@@ -78,11 +80,13 @@ def _look(ctx, counts: dict) -> tuple:
     broken: list[str] = []
     looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
-    found = [*database_outage.returned(ctx.section("core"), looked), *incidents.find(looked, ctx.config)]
+    found = [*database_outage.returned(ctx.section("core"), looked),
+             *incidents.find(looked, ctx.config)]
     # Broken channels it finds out by itself, and of itself there is nothing to tell: it runs.
     own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
     # That the database can be written, this run has shown.
-    return looked, [each for each in found if each.kind not in (alert_rows.CHANNEL, standing.UNWRITABLE)
+    return looked, [each for each in found if each.kind not in (alert_rows.CHANNEL,
+                                                                standing.UNWRITABLE)
                     and each.key not in own]
 
 
@@ -95,8 +99,8 @@ def _is_open(row: dict) -> bool:
 
 
 def _shown(state: str, row: dict) -> dict:
-    return {"state": state, "kind": row["kind"], "subject": row["subject"], "since": clock.text(row["since"]),
-            "last_error": row["last_error"]}
+    return {"state": state, "kind": row["kind"], "subject": row["subject"],
+            "since": clock.text(row["since"]), "last_error": row["last_error"]}
 
 
 def _log(ctx, rows: dict, before: dict) -> None:
@@ -111,11 +115,13 @@ def _log(ctx, rows: dict, before: dict) -> None:
 def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
     alerts, errors = ctx.section("alerts"), {}
     channels = configured(alerts)
-    for channel in channels + channels[:1]:         # the first once more: it tells of what the second could not
+    for channel in channels + channels[:1]:
+        # the first once more: it tells of what the second could not
         sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
-        error = _send(ctx, channel, alert_messages.alert(sent, alerts.remind, zone, program(ctx.config.path)))
+        error = _send(ctx, channel, alert_messages.alert(sent, alerts.remind, zone,
+                                                         program(ctx.config.path)))
         if error:
             errors[channel] = incidents.words(error)
             ctx.log.warning("alert not sent", channel=channel, error=errors[channel])
@@ -123,12 +129,16 @@ def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
             continue
         alert_rows.told(ctx.db, rows, channel, sent, ctx.clock())
         counts["sent"] = counts.get("sent", 0) + 1
-        ctx.log.event("alert sent", channel=channel, troubles=[each.row["alert_key"] for each in sent])
+        ctx.log.event("alert sent", channel=channel,
+                      troubles=[each.row["alert_key"] for each in sent])
     for channel in alert_rows.CHANNELS:
-        if channel not in channels and _is_open(rows.get(alert_rows.key_of(channel), {"resolved_at": ctx.now})):
-            alert_rows.told(ctx.db, rows, channel, [], ctx.clock())         # nobody wants it any more
+        if channel not in channels and _is_open(rows.get(alert_rows.key_of(channel),
+                                                         {"resolved_at": ctx.now})):
+            # nobody wants it any more
+            alert_rows.told(ctx.db, rows, channel, [], ctx.clock())
     if errors and len(errors) == len(channels):
-        return JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name, error in errors.items()))
+        return JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name,
+                                                                error in errors.items()))
     return None
 
 
@@ -139,7 +149,8 @@ def _send(ctx, channel: str, alert) -> str:
 def _email(ctx, alert) -> str:
     mail, now = ctx.section("mail"), ctx.clock()
     deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
-    counted = partial(Relay(ctx.db, mail).count, now)       # an alert counts, and no limit holds it back
+    # an alert counts, and no limit holds it back
+    counted = partial(Relay(ctx.db, mail).count, now)
     return send_email(alert, ctx.section("alerts"), mail, ctx.mail(), deadline, now, counted)
 
 

@@ -1,7 +1,8 @@
-"""Small charts as inline SVG: no script, no style of their own, words for who cannot see them or their colours.
+"""Small charts as inline SVG: no script, no style of their own, words for who cannot see them or
+their colours.
 
-Each is drawn in its own units and stretched to the place that it stands in, so no text stands inside. Numbers and axis
-labels are the page's. What a colour tells, a shape or a pattern tells too.
+Each is drawn in its own units and stretched to the place that it stands in, so no text stands
+inside. Numbers and axis labels are the page's. What a colour tells, a shape or a pattern tells too.
 """
 from __future__ import annotations
 
@@ -22,13 +23,15 @@ LEAST = 3.0                  # height of what is not nothing
 
 def picture(width: float, height: float, label: str, body: str, style: str = "chart") -> str:
     """An SVG that fills its place and reads as one sentence."""
-    return (f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" role="img"'
+    return (f'<svg class="{style}" viewBox="0 0 {width:g} {height:g}" preserveAspectRatio="none" '
+            'role="img"'
             f' aria-label="{escape(label)}"><title>{escape(label)}</title>{body}</svg>')
 
 
 def strip(days: list, label: str, height: float = 34) -> str:
-    """A job's 30 days, `[(words, share of the tallest, share of bad runs, whether any ended early)]`, None for a day
-    without a run: a bar as tall as its runs took long; from the top hangs, hatched, the share that failed."""
+    """A job's 30 days, `[(words, share of the tallest, share of bad runs, whether any ended
+    early)]`, None for a day without a run: a bar as tall as its runs took long; from the top hangs,
+    hatched, the share that failed."""
     marks = []
     for number, day in enumerate(days):
         left = number * (BAR + GAP)
@@ -36,7 +39,8 @@ def strip(days: list, label: str, height: float = 34) -> str:
             marks.append(_rect("none", left, height - 1, BAR, 1))
             continue
         words, share, bad, early = day
-        tall = max(LEAST, (share ** 0.5) * height * 0.72)        # the root: one long day does not flatten the others
+        # the root: one long day does not flatten the others
+        tall = max(LEAST, (share ** 0.5) * height * 0.72)
         parts = _rect("early" if early else "ok", left, height - tall, BAR, tall)
         if bad:
             parts += _rect("bad", left, 0, BAR, max(LEAST + 2, bad * height))
@@ -45,7 +49,8 @@ def strip(days: list, label: str, height: float = 34) -> str:
 
 
 def stacked(days: list, label: str, height: float = 120) -> str:
-    """Runs of each day, `[(words, ok, early, bad)]`; what failed stands on top, never too thin to be seen."""
+    """Runs of each day, `[(words, ok, early, bad)]`; what failed stands on top, never too thin to
+    be seen."""
     most = max((ok + early + bad for _, ok, early, bad in days), default=0) or 1
     marks = []
     for number, (words, ok, early, bad) in enumerate(days):
@@ -60,10 +65,10 @@ def stacked(days: list, label: str, height: float = 120) -> str:
     return picture(len(days) * (BAR + GAP) - GAP, height, label, "".join(marks))
 
 
-def line(points: list[tuple[datetime, int]], start: datetime, end: datetime, label: str, most: float = 0,
-         height: float = 60) -> str:
-    """A value over time as a filled line, from zero up to `most` or its own largest; a gap where nothing was measured
-    for half a day."""
+def line(points: list[tuple[datetime, int]], start: datetime, end: datetime, label: str,
+         most: float = 0, height: float = 60) -> str:
+    """A value over time as a filled line, from zero up to `most` or its own largest; a gap where
+    nothing was measured for half a day."""
     width, span = 300.0, (end - start).total_seconds() or 1.0
     top = max([most, *(value for _, value in points)], default=0) or 1
     pieces: list[list[tuple[float, float]]] = []
@@ -71,7 +76,8 @@ def line(points: list[tuple[datetime, int]], start: datetime, end: datetime, lab
     for at, value in points:
         if before is None or (at - before).total_seconds() > 12 * 3600:
             pieces.append([])
-        pieces[-1].append(((at - start).total_seconds() / span * width, height - 1 - value / top * (height - 4)))
+        pieces[-1].append(((at - start).total_seconds() / span * width, height - 1 - value / top
+                           * (height - 4)))
         before = at
     body = _rect("axis", 0, height - 1, width, 1)
     for piece in pieces:
@@ -85,7 +91,8 @@ def meter(share: float, label: str, mark: float | None = None) -> str:
     """How full something is, 0 to 1; from `mark` on it is nearly full, and hatched when over."""
     width = 300.0
     style = "bad" if share >= 1 else "early" if mark is not None and share >= mark else "ok"
-    body = _rect("track", 0, 0, width, 10) + _rect(style, 0, 0, width * min(1.0, max(0.0, share)), 10)
+    body = _rect("track", 0, 0, width, 10) + _rect(style, 0, 0, width * min(1.0, max(0.0, share)),
+                                                   10)
     if mark is not None:
         body += _rect("gap", width * mark - 0.5, 0, 1, 10)
     return picture(width, 10, label, body, "chart meter")

@@ -1,8 +1,8 @@
 """Alerts by a path that does not need what is missing: no database, no lock, no room on the disk.
 
-Files in `state_dir` remember since when it lasts and that it was told (runner/standing.py); e-mail and webhook go out
-from
-here, without a row, a queue or a count. When all is back, check_jobs tells how long it was, or that cron had stopped.
+Files in `state_dir` remember since when it lasts and that it was told (runner/standing.py); e-mail
+and webhook go out from here, without a row, a queue or a count. When all is back, check_jobs tells
+how long it was, or that cron had stopped.
 """
 from __future__ import annotations
 
@@ -20,14 +20,19 @@ from .alert_channels import attempt, configured, send_email, send_webhook
 
 SECONDS = 20.0
 DAY = timedelta(days=1)
-PATIENCE = timedelta(minutes=15)        # so long another writer may hold the database before that is an incident
+# so long another writer may hold the database before that is an incident
+PATIENCE = timedelta(minutes=15)
 Met = namedtuple("Met", "say early")
 Met.__doc__ = "`say`: cron is to print it now; `early`: it is no incident yet."
 BACK = {standing.DATABASE: ("no job could use the database", "The database can be used again"),
-        standing.UNWRITABLE: ("no job could write to the database", "The database can be written to again"),
-        standing.FILES: ("no job could be started", "The files and folders of the jobs can be used again"),
-        standing.WORKERS: ("jobs could not be handed to the workers", "Jobs can be handed to the workers again"),
-        standing.LOCKS: ("an unknown connection held a database lock", "All jobs can be started again"),
+        standing.UNWRITABLE: ("no job could write to the database",
+                              "The database can be written to again"),
+        standing.FILES: ("no job could be started",
+                         "The files and folders of the jobs can be used again"),
+        standing.WORKERS: ("jobs could not be handed to the workers",
+                           "Jobs can be handed to the workers again"),
+        standing.LOCKS: ("an unknown connection held a database lock",
+                         "All jobs can be started again"),
         standing.LOG: ("the log could not be written", "The log can be written again")}
 BY_FILE = standing.BARS_ALL             # the others are told by check_jobs itself
 
@@ -81,14 +86,17 @@ def _alert(config, ports, incident, trouble, alerts, now) -> None:
     if not incident.due(standing.TOLD, now, alerts.remind):
         return
     if not incident.remembered and now.minute * timedelta(minutes=1) >= standing.FRESH:
-        return                              # nothing can be noted anywhere: part of each hour has to do
+        # nothing can be noted anywhere: part of each hour has to do
+        return
     try:
         zone = schedule.zone(config.section("core").timezone)
         alert = alert_messages.urgent(trouble, alerts.remind, zone, program(config.path))
-        sent = [attempt(partial(_send, channel, alert, config, ports, now)) for channel in configured(alerts)]
+        sent = [attempt(partial(_send, channel, alert, config, ports, now))
+                for channel in configured(alerts)]
         if "" in sent:
             incident.note(standing.TOLD, now)
-    except (ConfigError, OSError):          # what is wrong with these is told by the line that cron mails
+    except (ConfigError, OSError):
+        # what is wrong with these is told by the line that cron mails
         pass
 
 
@@ -96,7 +104,8 @@ def _send(channel: str, alert, config, ports, now) -> str:
     alerts = config.section("alerts")
     if channel == "webhook":
         from jobs_lib.ports.http.message import trusted
-        return send_webhook(alert, alerts, ports.http(trusted(config.section("webhooks"), alerts.timeout)))
+        return send_webhook(alert, alerts,
+                            ports.http(trusted(config.section("webhooks"), alerts.timeout)))
     mail = config.section("mail")
     transport = ports.mail(mail)
     try:
@@ -106,7 +115,8 @@ def _send(channel: str, alert, config, ports, now) -> str:
 
 
 def over(config, ports, name: str) -> str:
-    """End the incident. What cron is to print of that, or "": only of one that was printed before."""
+    """End the incident. What cron is to print of that, or "": only of one that was printed
+    before."""
     core = config.section("core")
     incident = standing.Incident(core, name)
     since, said = incident.since(), incident.since("." + standing.SAID)
@@ -119,13 +129,15 @@ def over(config, ports, name: str) -> str:
 
 
 def returned(core, health) -> list:
-    """What is over, and is told of once: the time without a database, or else the time without cron.
+    """What is over, and is told of once: the time without a database, or else the time without
+    cron.
 
     check_jobs asks: that it runs shows that the database can be written.
     """
     gap, zone, found = health.host.gap, health.zone, []
     if gap:
-        found.append(_past("gap", gap, zone, "no job was started", "Cron or the host had stopped", ""))
+        found.append(_past("gap", gap, zone, "no job was started", "Cron or the host had stopped",
+                           ""))
     for name in BY_FILE:
         incident = standing.Incident(core, name)
         since = incident.since("." + standing.OVER)
@@ -133,8 +145,10 @@ def returned(core, health) -> list:
                 name == standing.UNWRITABLE and incident.since("." + standing.SAID))):
             since = incident.since()
         if since:
-            away = _past("away", (since, health.now), zone, BACK[name][0], BACK[name][1], incident.error())
-            if gap and gap[0] <= since <= gap[1]:       # one cause, one alert: the next run finds the gap told
+            away = _past("away", (since, health.now), zone, BACK[name][0], BACK[name][1],
+                         incident.error())
+            if gap and gap[0] <= since <= gap[1]:
+                # one cause, one alert: the next run finds the gap told
                 away = away._replace(key=f"gap:{clock.text(gap[0])}")
                 found = [each for each in found if each.key != away.key]
             found.append(away)
@@ -146,12 +160,14 @@ def forget(core) -> None:
     for name in BY_FILE:
         incident = standing.Incident(core, name)
         incident.recorded()
-        if name != standing.FILES:          # whether those can be used again, another look has to tell
+        if name != standing.FILES:
+            # whether those can be used again, another look has to tell
             incident.end()
 
 
 def _past(kind: str, span: tuple, zone, subject: str, why: str, error: str):
     begin, end = span
-    return incidents.Trouble(f"{kind}:{clock.text(begin)}", kind, f"{subject} {incidents.from_to(begin, end, zone)}",
+    return incidents.Trouble(f"{kind}:{clock.text(begin)}", kind,
+                             f"{subject} {incidents.from_to(begin, end, zone)}",
                             begin, f"{why}. Jobs that were missed run now, once each.",
                             incidents.words(error), "history")

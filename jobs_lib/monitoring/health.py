@@ -1,4 +1,5 @@
-"""How jobs, queues and the host fare: facts from the database, the configuration and the folders; nothing is written.
+"""How jobs, queues and the host fare: facts from the database, the configuration and the folders;
+nothing is written.
 
     found = health.collect(ports.database(), config, catalogue.load_all(broken), ports.now(), broken)
     found.jobs["retry_forwards"].failures            incidents.find(found, config) says which of it needs somebody
@@ -21,7 +22,8 @@ from jobs_lib.runner import slots as due
 
 from .queues import queues
 
-Health = namedtuple("Health", "now jobs queues host problems channels zone blocked standing unusable clock",
+Health = namedtuple("Health",
+                    "now jobs queues host problems channels zone blocked standing unusable clock",
                     defaults=((), (), None))
 Health.__doc__ = """Everything, at `now`.
 
@@ -42,8 +44,9 @@ latest  the time of the last of these, or None
 Blocked = namedtuple("Blocked", "jobs idle lack")
 Blocked.__doc__ = """`jobs`: all that refuse, and so no queue of theirs is told; `idle`: those of them that are switched
 on; `lack`: what these need, in words."""
-JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures failing_since "
-                                    "last_error running vanished vanished_at late_since next_at interval")
+JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures "
+                       "failing_since last_error running vanished vanished_at late_since next_at "
+                       "interval")
 JobHealth.__doc__ = """One job. Times are aware UTC or None; rows are of `job_runs`.
 
 when           its schedule in words            interval  between two runs, as schedule and cron allow it
@@ -69,42 +72,49 @@ GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished", dead_runs.VANIS
 BUSY = "busy"                           # `partial` for this reason did nothing
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
-TICKS = timedelta(hours=1)              # the longest time between two ticks of cron that is thought to be meant
-GAP = timedelta(hours=1)                # without a run, at least, before cron is said to have stopped
-HEART = "check_jobs"                    # runs in nearly every tick, so its runs tell when there were none
+# the longest time between two ticks of cron that is thought to be meant
+TICKS = timedelta(hours=1)
+# without a run, at least, before cron is said to have stopped
+GAP = timedelta(hours=1)
+# runs in nearly every tick, so its runs tell when there were none
+HEART = "check_jobs"
 LOOKED_AT = 20
 RUNS_A_DAY = 320
-RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, stop_reason, error,"
-       " lease_until, installation, lock_name, host, pid")
+RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
+       "stop_reason, error, lease_until, installation, lock_name, host, pid")
 
 
 def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
-    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                  "FROM {job_state}")}
     zone = schedule.zone(config.section("core").timezone)
     beats, heart = _heartbeats(db), states.get(HEART)
     gap, found = _gap(beats, heart, now), {}
-    last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} WHERE started_at <= :now", now=now))
+    last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
+                                "WHERE started_at <= :now", now=now))
     changed = _clock_changed(db, last, now)
     pause = (now, now) if changed else gap
     problems = [("jobs_lib/jobs", sentence) for sentence in broken]
     usable = []
     for job in jobs:
         try:
-            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name), now, zone, pause)
-                     for name in shards.names(job.name, config.shards(job))]
+            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name),
+                          now, zone, pause) for name in shards.names(job.name, config.shards(job))]
             found[job.name] = parts[0] if len(parts) == 1 else _together(parts)
             usable.append(job)
         except ConfigError as error:
             problems.append((job.name, "; ".join(error.problems)))
-    broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command FROM {alerts}"
+    broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command "
+                               "FROM {alerts}"
                                " WHERE kind = 'channel' AND resolved_at IS NULL ORDER BY alert_key")
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
     relay, sent = _mail(db, config, now, problems)
     return Health(now, found, queues(db, config, able, now, found),
-                  Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap), problems,
-                  broken_channels, zone, blocked, _standing(config), access.unusable(config),
+                  Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap),
+                  problems, broken_channels, zone, blocked, _standing(config),
+                  access.unusable(config),
                   _clock(db, config, now, changed))
 
 
@@ -119,20 +129,23 @@ def _clock(db, config, now, changed: bool) -> ClockHealth | None:
     if config.section("core").max_clock_jump is None:
         return None
     doubted = clock_doubt.stored(db)
-    before = db.value("SELECT id FROM {job_runs} WHERE started_at < :since ORDER BY started_at DESC, id DESC LIMIT 1",
-                      since=now - DAY) or 0
-    row = db.row("SELECT COUNT(*) AS number, MAX(started_at) AS latest FROM {job_runs} WHERE started_at > :ahead"
+    before = db.value("SELECT id FROM {job_runs} WHERE started_at < :since "
+                      "ORDER BY started_at DESC, id DESC LIMIT 1", since=now - DAY) or 0
+    row = db.row("SELECT COUNT(*) AS number, MAX(started_at) AS latest FROM {job_runs} "
+                 "WHERE started_at > :ahead"
                  " AND id > :before", ahead=now + clock_doubt.APART, before=before)
     if not (doubted or row["number"]):
         return None
     since = min(doubted.at, now) if doubted and not changed else now
-    return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "", since, row["number"],
-                       stored.time(row["latest"]))
+    return ClockHealth(clock_doubt.sentence(doubted.why, doubted) if doubted else "", since,
+                       row["number"], stored.time(row["latest"]))
 
 
 def _clock_changed(db, last, now) -> bool:
-    """Whether the latest run was by another clock than ours: what is late by ours may only wait for its next tick."""
-    latest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) FROM {job_runs})"))
+    """Whether the latest run was by another clock than ours: what is late by ours may only wait for
+    its next tick."""
+    latest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) "
+                                  "FROM {job_runs})"))
     return latest is not None and (latest > now + clock_doubt.APART
                                    or (last is not None and latest < last - clock_doubt.APART))
 
@@ -146,14 +159,16 @@ def _blocked(db, jobs, health: dict) -> Blocked:
     missing = {job.name: gaps for job in jobs if (gaps := table_gaps.concerned(job, lacks))}
     idle = [name for name in missing if health[name].enabled and not health[name].paused_at]
     needed = {gap for name in idle for gap in missing[name]}
-    return Blocked(tuple(missing), tuple(idle), table_gaps.words(db.name, [gap for gap in lacks if gap in needed]))
+    return Blocked(tuple(missing), tuple(idle),
+                   table_gaps.words(db.name, [gap for gap in lacks if gap in needed]))
 
 
 # Jobs
 
 def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealth:
     rows = dead_runs.shown(list(map(stored.run, db.query(
-        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC LIMIT :most",
+        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC "
+        "LIMIT :most",
         job=name, most=LOOKED_AT))), config, now, db)
     good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
     times = [row["started_at"] for row in (*rows, good) if row and _did_its_work(row)]
@@ -173,7 +188,8 @@ def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealt
         rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
         (stored.time(died[0]["started_at"]) or now) if died else None,
         late(options, after, now, zone, every, gap) if counts and after else None,
-        schedule.following(options.schedule, now, zone) if options.enabled and not paused else None, every)
+        schedule.following(options.schedule, now, zone) if options.enabled and not paused else None,
+        every)
 
 
 def _together(parts: list[JobHealth]) -> JobHealth:
@@ -181,8 +197,10 @@ def _together(parts: list[JobHealth]) -> JobHealth:
     worst = max(parts, key=lambda part: part.failures)
     died = [part.vanished_at for part in parts if part.vanished_at]
     return parts[0]._replace(
-        last=max((part.last for part in parts if part.last), key=lambda row: row["id"], default=None),
-        last_ok_at=None if any(part.last_ok_at is None for part in parts) else min(part.last_ok_at for part in parts),
+        last=max((part.last for part in parts if part.last), key=lambda row: row["id"],
+                 default=None),
+        last_ok_at=None if any(part.last_ok_at is None for part in parts)
+        else min(part.last_ok_at for part in parts),
         failures=worst.failures, failing_since=worst.failing_since, last_error=worst.last_error,
         running=next((part.running for part in parts if part.running), None),
         vanished=sum(part.vanished for part in parts), vanished_at=max(died, default=None),
@@ -215,7 +233,8 @@ def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
         return 0, None, None
     number, since = len(bad), bad[-1]["started_at"]
     if len(rows) == LOOKED_AT and rows[-1]["id"] > after:
-        row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} WHERE job = :job"
+        row = db.row("SELECT COUNT(*) AS number, MIN(started_at) AS since FROM {job_runs} "
+                     "WHERE job = :job"
                      " AND id > :after AND status IN (:bad)", job=job, after=after, bad=BAD)
         number, since = row["number"], str(row["since"])
     return (number, stored.time(since) or now,
@@ -223,17 +242,20 @@ def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
 
 
 def interval(when, rows: list[dict], now, zone) -> timedelta:
-    """Between two runs: the schedule's step, or what cron makes of it where it ticks more rarely."""
+    """Between two runs: the schedule's step, or what cron makes of it where it ticks more
+    rarely."""
     first = schedule.following(when, now, zone)
     step = schedule.following(when, first, zone) - first
     slots = [start for row in rows
              if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
-    seen = next((later - earlier for later, earlier in zip(slots, slots[1:]) if later > earlier), step)
+    seen = next((later - earlier for later, earlier in zip(slots, slots[1:]) if later > earlier),
+                step)
     return max(step, min(seen, TICKS))
 
 
 def late(options, after, now, zone, every, gap):
-    """The first slot missed, when there was no success for three intervals, or as long as the job's section says.
+    """The first slot missed, when there was no success for three intervals, or as long as the job's
+    section says.
 
     Just after a time without any run nobody is late yet: each job is given its turn first.
     """
@@ -255,7 +277,8 @@ def late(options, after, now, zone, every, gap):
 # The host
 
 def _mail(db, config, now, problems: list) -> tuple:
-    """(the pause of the relay, what was sent). A section that cannot be used is added to `problems`."""
+    """(the pause of the relay, what was sent). A section that cannot be used is added to
+    `problems`."""
     try:
         limits = Relay(db, config.section("mail"))
         return limits.pause_now(now), limits.used(now)
@@ -265,10 +288,11 @@ def _mail(db, config, now, problems: list) -> tuple:
 
 
 def disks(config) -> list[Disk]:
-    """Space where we write, one for each file system; a folder that is not there yet counts as the one above it."""
+    """Space where we write, one for each file system; a folder that is not there yet counts as the
+    one above it."""
     found: dict = {}
-    for section, option in (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
-                            ("archive", "store"), ("core", "database")):
+    for section, option in (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"),
+                            ("export", "dir"), ("archive", "store"), ("core", "database")):
         path = _folder(config, section, option)
         if not path:
             continue
@@ -280,7 +304,8 @@ def disks(config) -> list[Disk]:
         if device in found:
             found[device].names.append(name)
         else:
-            found[device] = Disk([name], path, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+            found[device] = Disk([name], path, space.f_bavail * space.f_frsize, space.f_blocks
+                                 * space.f_frsize)
     return list(found.values())
 
 
@@ -302,19 +327,23 @@ def _folder(config, section: str, option: str) -> str:
 
 
 def _heartbeats(db) -> list:
-    """Starts of the runs of `check_jobs` of a day and more, in the order in which they were made, newest first."""
-    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC LIMIT :most",
+    """Starts of the runs of `check_jobs` of a day and more, in the order in which they were made,
+    newest first."""
+    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC "
+                    "LIMIT :most",
                     job=HEART, most=RUNS_A_DAY)
     return [start for row in rows if (start := stored.time(row["started_at"]))]
 
 
 def _in_time(beats: list, now) -> list:
-    """Those until now as their times tell, newest first: a clock that was wrong for a while mixes them up."""
+    """Those until now as their times tell, newest first: a clock that was wrong for a while mixes
+    them up."""
     return sorted((beat for beat in beats if beat <= now), reverse=True)
 
 
 def _too_long(beats: list, now) -> timedelta:
-    """Without a beat for longer than this, cron had stopped: thrice the usual time between two, at least GAP."""
+    """Without a beat for longer than this, cron had stopped: thrice the usual time between two, at
+    least GAP."""
     ordered = _in_time(beats, now)
     steps = sorted(later - earlier for later, earlier in zip(ordered, ordered[1:]))
     usual = steps[len(steps) // 2] if steps else timedelta(0)
@@ -327,20 +356,24 @@ def _gap(beats: list, state, now):
     for later, earlier in zip(ordered, ordered[1:]):
         if later < now - DAY:
             break
-        begin = max(filter(None, (earlier, known)))         # it may have been paused, or switched off
+        # it may have been paused, or switched off
+        begin = max(filter(None, (earlier, known)))
         if later - begin > most and not _ran_between(beats, later, earlier):
             return begin, later
     return None
 
 
 def _ran_between(beats: list, later, earlier) -> bool:
-    """Whether there were runs between these two, which a clock that was wrong then has noted at other times."""
+    """Whether there were runs between these two, which a clock that was wrong then has noted at
+    other times."""
     between = beats[beats.index(later) + 1:beats.index(earlier)]
-    return any(not earlier - clock_doubt.APART <= beat <= later + clock_doubt.APART for beat in between)
+    return any(not earlier - clock_doubt.APART <= beat <= later + clock_doubt.APART
+               for beat in between)
 
 
 def _stopped(beats: list, state, last, now):
-    """Since when nothing was started that should have been: no run of any job for as long as that."""
+    """Since when nothing was started that should have been: no run of any job for as long as
+    that."""
     if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
         return None
     since = max(filter(None, (last, _past(state["due_after"], now))), default=now)

@@ -1,7 +1,9 @@
-"""Which of what monitoring/health.py found needs somebody, as a list of troubles, one for each cause.
+"""Which of what monitoring/health.py found needs somebody, as a list of troubles, one for each
+cause.
 
-One trouble explains others: a relay that rests, and the queues behind it; a full disk, and the jobs that could not
-write; a cron that has stopped, and every job that is late. What is explained is not told of by itself.
+One trouble explains others: a relay that rests, and the queues behind it; a full disk, and the jobs
+that could not write; a cron that has stopped, and every job that is late. What is explained is not
+told of by itself.
 """
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from jobs_lib.runner.standing import BARS_ALL
 
 from .queues import in_words
 
-Trouble = namedtuple("Trouble", "key kind subject since what error command explains", defaults=((),))
+Trouble = namedtuple("Trouble", "key kind subject since what error command explains",
+                     defaults=((),))
 Trouble.__doc__ = """One thing that needs somebody.
 
 key      names it, the same as long as it lasts       kind     its heading in docs/alerts.md
@@ -26,8 +29,9 @@ what     one or two sentences                          error    the last error i
 command  what to run next, without `python3 jobs.py`
 explains  the jobs of which nothing else is told
 """
-KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive", "config", "tables",
-         "clock", "cron", "database", "unwritable", "files", "workers", "log", "locks", "away", "gap", "channel")
+KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive",
+         "config", "tables", "clock", "cron", "database", "unwritable", "files", "workers", "log",
+         "locks", "away", "gap", "channel")
 STANDING = {                # {name: (subject, what, command)}
     "unwritable": (
         "the database cannot be written to",
@@ -65,8 +69,8 @@ ERROR_LENGTH = 500
 def find(health, config) -> list[Trouble]:
     """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
-    found = [*_standing(health), *_clock(health), *_stopped(health), *_disks(health, alerts), *_relay(health),
-             *_unusable(health),
+    found = [*_standing(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
+             *_relay(health), *_unusable(health),
              *_tables(health)]
     disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
     found += _failing(health, config, alerts, disk, relay)
@@ -81,21 +85,25 @@ def find(health, config) -> list[Trouble]:
 
 
 def _channel(row: dict, now) -> Trouble:
-    return Trouble(row["alert_key"], row["kind"], row["subject"] or stored.UNKNOWN, stored.time(row["since"]) or now,
-                   row["what"] or "", row["last_error"] or "", row["command"])
+    return Trouble(row["alert_key"], row["kind"], row["subject"] or stored.UNKNOWN,
+                   stored.time(row["since"]) or now, row["what"] or "", row["last_error"] or "",
+                   row["command"])
 
 
 def unreachable(error, since, now) -> Trouble:
-    """The database is away or has another schema, as this DatabaseError says, so nothing else is known."""
+    """The database is away or has another schema, as this DatabaseError says, so nothing else is
+    known."""
     unfit = isinstance(error, Unfit)
     return Trouble("database", "database",
-                   "the database does not match this version" if unfit else "the database cannot be used", since or now,
-                   "No job runs until this is fixed. Due work waits, and nothing is lost.", words(str(error)),
-                   error.command if unfit else "doctor")
+                   "the database does not match this version" if unfit else "the database cannot "
+                   "be used", since or now,
+                   "No job runs until this is fixed. Due work waits, and nothing is lost.",
+                   words(str(error)), error.command if unfit else "doctor")
 
 
 def standing(name: str, error, since) -> Trouble:
-    """An incident that is remembered by a file (runner/standing.py), so that it is known without a database."""
+    """An incident that is remembered by a file (runner/standing.py), so that it is known without a
+    database."""
     if name == "database":
         return unreachable(error, since, since)
     subject, what, command = STANDING[name]
@@ -109,7 +117,8 @@ def words(error: str | None) -> str:
 
 
 def at(moment, zone) -> str:
-    """`14:05 UTC on 24 Nov`, as it may stand in a subject; in the operator's zone, by its short name."""
+    """`14:05 UTC on 24 Nov`, as it may stand in a subject; in the operator's zone, by its short
+    name."""
     local = moment.astimezone(zone)
     return f"{local:%H:%M %Z} on {local.day} {local:%b}"
 
@@ -120,7 +129,8 @@ def full(moment, zone) -> str:
 
 
 def from_to(begin, end, zone) -> str:
-    """`from 14:05 to 15:20 UTC on 24 Nov`, or `at 14:05 UTC on 24 Nov` where it was over within the minute."""
+    """`from 14:05 to 15:20 UTC on 24 Nov`, or `at 14:05 UTC on 24 Nov` where it was over within the
+    minute."""
     first, last = begin.astimezone(zone), end.astimezone(zone)
     if f"{first:%Y-%m-%d %H:%M}" == f"{last:%Y-%m-%d %H:%M}":
         return f"at {at(end, zone)}"
@@ -130,28 +140,34 @@ def from_to(begin, end, zone) -> str:
 # What explains others
 
 def _standing(health) -> list[Trouble]:
-    """What files remember, and what of our own files this user cannot use, whether or not a run has met it."""
-    known = {name: standing(name, error, since) for name, since, error in health.standing if name in STANDING}
+    """What files remember, and what of our own files this user cannot use, whether or not a run has
+    met it."""
+    known = {name: standing(name, error, since) for name, since, error in health.standing
+             if name in STANDING}
     if health.unusable:
         found = known.get("files", standing("files", "", health.now))
-        known["files"] = found._replace(what=f"{found.what} {words('; '.join(health.unusable))}.", error="")
+        known["files"] = found._replace(what=f"{found.what} {words('; '.join(health.unusable))}.",
+                                        error="")
     return list(known.values())
 
 
 def _stopped(health) -> list[Trouble]:
     since = health.host.stopped
-    if not since or any(name in BARS_ALL for name, _, _ in health.standing):    # cron comes, and can start nothing
+    if not since or any(name in BARS_ALL for name, _, _ in health.standing):
+        # cron comes, and can start nothing
         return []
     return [Trouble("cron", "cron", f"no job has started since {at(since, health.zone)}", since,
-                    "Cron does not start `run-due`, or every start fails immediately. No job runs.", "", "crontab")]
+                    "Cron does not start `run-due`, or every start fails immediately. No job runs.",
+                    "", "crontab")]
 
 
 def _never_started(health, idle: list) -> list[Trouble]:
     """Nothing ever ran: whatever is late or waits, waits for cron."""
     since = min(each.since for each in idle)
     return [Trouble("cron", "cron", "no job has ever started", since,
-                    "Cron has not started `run-due` yet, so everything waits. If its line is in your crontab, wait for "
-                    "its next minute. This command prints the line.", "", "crontab")]
+                    "Cron has not started `run-due` yet, so everything waits. If its line is in "
+                    "your crontab, wait for its next minute. This command prints the line.", "",
+                    "crontab")]
 
 
 def _clock(health) -> list[Trouble]:
@@ -159,23 +175,26 @@ def _clock(health) -> list[Trouble]:
     if health.clock is None:
         return []
     doubt, since, ahead, latest = health.clock
-    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only off for a while, you do "
-            "not need to do anything." if doubt else "The clock is trusted again.")
+    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only off "
+            "for a while, you do not need to do anything." if doubt else "The clock is trusted "
+            "again.")
     if ahead:
         until = f"up to {full(latest, health.zone)}" if latest else "with times that cannot be"
-        what += (f" Runs of the last day that are dated in the future, {until}: {ahead:,}. The clock was ahead then, "
-                 "or is behind now.")
-    return [Trouble("clock", "clock", f"deletions are paused: {clock.IN_DOUBT}" if doubt else
-                    "runs are dated in the future: the clock was ahead, or is behind", since, what, "", "doctor")]
+        what += (f" Runs of the last day that are dated in the future, {until}: {ahead:,}. The "
+                 "clock was ahead then, or is behind now.")
+    return [Trouble("clock", "clock", f"deletions are paused: {clock.IN_DOUBT}" if doubt
+                    else "runs are dated in the future: the clock was ahead, or is behind", since,
+                    what, "", "doctor")]
 
 
 def _disks(health, alerts) -> list[Trouble]:
     least = alerts.disk_free
     full = [disk for disk in health.host.disks if least is not None and disk.free < least]
-    return [Trouble(f"disk:{disk.names[0]}", "disk", f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
-                    f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of {show_mb(disk.total)}, "
-                    f"less than [alerts] disk_free = {show_size(least)}. When it is full, no job can write "
-                    "anything.", "",
+    return [Trouble(f"disk:{disk.names[0]}", "disk",
+                    f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
+                    f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of "
+                    f"{show_mb(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
+                    "When it is full, no job can write anything.", "",
                     "doctor") for disk in full]
 
 
@@ -191,9 +210,11 @@ def _relay(health) -> list[Trouble]:
     since, until = stored.time(row["since"]) or health.now, stored.time(row["paused_until"]) or health.now
     if stored.number(row["failures"]) < RELAY_PAUSES and until - since < timedelta(hours=1):
         return []
-    return [Trouble("relay", "relay", f"outgoing mail has been paused since {at(since, health.zone)}", since,
-                    f"The relay accepts no mail, so sending is paused until {full(until, health.zone)}, and then tried "
-                    "again. Forwards and notices wait, and none loses an attempt.", words(row["reason"]),
+    return [Trouble("relay", "relay",
+                    f"outgoing mail has been paused since {at(since, health.zone)}", since,
+                    "The relay accepts no mail, so sending is paused until "
+                    f"{full(until, health.zone)}, and then tried again. Forwards and notices wait, "
+                    "and none loses an attempt.", words(row["reason"]),
                     "doctor")]
 
 
@@ -205,14 +226,16 @@ def _unusable(health) -> list[Trouble]:
 
 
 def _tables(health) -> list[Trouble]:
-    """Jobs that refuse, since the app's own tables lack something; not those that are switched off or paused."""
+    """Jobs that refuse, since the app's own tables lack something; not those that are switched off
+    or paused."""
     names = health.blocked.idle
     if not names:
         return []
     who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
     return [Trouble("tables", "tables", f"your app's tables lack what {who}", health.now,
-                    f"Not running: {', '.join(names)}. Add what is missing, or disable what you do not need.",
-                    words(health.blocked.lack), "migrate --own-tables --dry-run", names)]
+                    f"Not running: {', '.join(names)}. Add what is missing, or disable what you do "
+                    "not need.", words(health.blocked.lack), "migrate --own-tables --dry-run",
+                    names)]
 
 
 # Jobs
@@ -223,8 +246,9 @@ def _explained(found: list) -> set:
 
 def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
     jobs = [job for job in health.jobs.values()
-            if job.failures >= _after(config, job.name, alerts) and job.name not in health.blocked.jobs
-            and not _known(job.last_error or "", disk, relay)]
+            if job.failures >= _after(config, job.name, alerts)
+            and job.name not in health.blocked.jobs and not _known(job.last_error or "", disk,
+                                                                   relay)]
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
         groups.setdefault(alike(job.last_error), []).append(job)
@@ -239,7 +263,8 @@ def _after(config, name: str, alerts) -> int:
 
 
 def _known(error: str, disk: bool, relay: bool) -> bool:
-    return (disk and any(sign in error.lower() for sign in FULL)) or (relay and error.startswith(RELAY))
+    return (disk and any(sign in error.lower() for sign in FULL)) or (relay
+                                                                      and error.startswith(RELAY))
 
 
 def alike(error: str | None) -> str:
@@ -248,15 +273,17 @@ def alike(error: str | None) -> str:
 
 
 def _failing_together(group: list, zone) -> Trouble:
-    """One trouble for all jobs that fail for the same reason, under the name of the first: the others come and go."""
+    """One trouble for all jobs that fail for the same reason, under the name of the first: the
+    others come and go."""
     job, others = group[0], [each.name for each in group[1:]]
     good = (f"Its last successful run began {full(job.last_ok_at, zone)}." if job.last_ok_at else
             "It has never succeeded.")
     with_ = f" Other jobs fail with the same error: {', '.join(others)}." if others else ""
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
     return Trouble(f"failing:{job.name}", kind,
-                   f"{job.name} has failed {job.failures} times since {at(job.failing_since, zone)}", job.failing_since,
-                   f"{good}{with_}", words(job.last_error),
+                   f"{job.name} has failed {job.failures} times since "
+                   f"{at(job.failing_since, zone)}", job.failing_since, f"{good}{with_}",
+                   words(job.last_error),
                    f"history {job.name}", (job.name, *others))
 
 
@@ -266,11 +293,11 @@ def _late(health, broken: set) -> list[Trouble]:
         if job.late_since and job.name not in broken and not job.failures:
             last = f"since {full(job.last_ok_at, health.zone)}" if job.last_ok_at else "yet"
             found.append(Trouble(f"late:{job.name}", "late",
-                                 f"{job.name} has not succeeded since {at(job.late_since, health.zone)}",
-                                 job.late_since,
-                                 f"{job.name} ({job.when}) has not succeeded {last}, although other jobs ran. "
-                                 "Something keeps it from starting, or it never finishes.", _last_words(job),
-                                 f"history {job.name}", (job.name,)))
+                                 f"{job.name} has not succeeded since "
+                                 f"{at(job.late_since, health.zone)}", job.late_since,
+                                 f"{job.name} ({job.when}) has not succeeded {last}, although "
+                                 "other jobs ran. Something keeps it from starting, or it never "
+                                 "finishes.", _last_words(job), f"history {job.name}", (job.name,)))
     return found
 
 
@@ -280,10 +307,11 @@ def _last_words(job) -> str:
 
 
 def _vanished(health, config, alerts, broken: set) -> list[Trouble]:
-    return [Trouble(f"vanished:{job.name}", "vanished", f"{job.name} was killed {job.vanished} times within a day",
-                    job.vanished_at, f"The host killed {job.vanished} runs of {job.name} within a day, without an "
-                    "error. Each next run went on from there, so nothing is lost, but progress is slow.", "",
-                    f"history {job.name}")
+    return [Trouble(f"vanished:{job.name}", "vanished",
+                    f"{job.name} was killed {job.vanished} times within a day", job.vanished_at,
+                    f"The host killed {job.vanished} runs of {job.name} within a day, without an "
+                    "error. Each next run went on from there, so nothing is lost, but progress is "
+                    "slow.", "", f"history {job.name}")
             for job in health.jobs.values()
             if job.vanished >= _after(config, job.name, alerts) and job.name not in broken]
 
@@ -301,18 +329,22 @@ def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
             reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
         if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
             reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
-        if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):   # a pause is no standstill
+        if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):
+            # a pause is no standstill
             reasons.append("none was finished since then")
         if reasons:
-            since = since or health.now                     # too many, and when the oldest came is no time
+            # too many, and when the oldest came is no time
+            since = since or health.now
             found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.what}: {in_words(queue.due)} overdue since {at(since, health.zone)}", since,
-                                 f"{in_words(queue.due)} due, the oldest since {full(since, health.zone)}: "
+                                 f"{queue.what}: {in_words(queue.due)} overdue since "
+                                 f"{at(since, health.zone)}", since, f"{in_words(queue.due)} due, "
+                                 f"the oldest since {full(since, health.zone)}: "
                                  f"{', and '.join(reasons)}.", _last_words(health.jobs[queue.job]),
                                  f"history {queue.job}"))
         elif queue.tried_last_day >= MANY and not queue.done_last_day:
             found.append(Trouble(f"undelivered:{queue.name}", "undelivered",
-                                 f"every attempt failed within a day: {queue.what}", health.now - timedelta(days=1),
-                                 f"{queue.job} made {queue.tried_last_day:,} attempts within a day, and none "
-                                 "succeeded.", "", f"history {queue.job}"))
+                                 f"every attempt failed within a day: {queue.what}", health.now
+                                 - timedelta(days=1), f"{queue.job} made {queue.tried_last_day:,} "
+                                 "attempts within a day, and none succeeded.", "",
+                                 f"history {queue.job}"))
     return found

@@ -1,4 +1,5 @@
-"""Which jobs are waited for: each job's last run, and since when one is due that has not been started."""
+"""Which jobs are waited for: each job's last run, and since when one is due that has not been
+started."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -7,16 +8,19 @@ from jobs_lib import clock, schedule
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.runner import dead_runs, history, slots
 
-OVERDUE = timedelta(minutes=30)      # hosts let cron tick every 15 minutes, and a tick may be at work
+# hosts let cron tick every 15 minutes, and a tick may be at work
+OVERDUE = timedelta(minutes=30)
 
 
 def past(session, jobs) -> tuple[dict, dict, list[str]]:
     """({job: its job_state}, {job: its last run}, why nothing is known of them)."""
     try:
         db = session.ports.database()
-        states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+        states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                      "FROM {job_state}")}
         runs = {job.name: last_worth_telling(rows) for job in jobs
-                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20, _shards(session.config, job)),
+                if (rows := dead_runs.shown(history.last_runs(db, job.name, 20,
+                                                              _shards(session.config, job)),
                                             session.config, session.ports.now(), db))}
         return states, runs, []
     except DatabaseError as error:
@@ -24,7 +28,8 @@ def past(session, jobs) -> tuple[dict, dict, list[str]]:
 
 
 def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dict]:
-    """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first that was missed."""
+    """{job: {"due_since", "overdue"}} of those whose latest slot was not started: since the first
+    that was missed."""
     found = {}
     for job in jobs:
         state, last = states.get(job.name), runs.get(job.name)

@@ -1,9 +1,9 @@
-"""How everything stands, as one document: what `status`, `report` and `metrics` show, each in its own way.
+"""How everything stands, as one document: what `status`, `report` and `metrics` show, each in its
+own way.
 
-Facts and judgement come from monitoring/health.py and monitoring/incidents.py; here they become plain values,
-times as UTC text, as
-`status --json` prints them. `error`, `what` and `reason` hold words of the outside world, addresses masked;
-`public()` takes them out.
+Facts and judgement come from monitoring/health.py and monitoring/incidents.py; here they become
+plain values, times as UTC text, as `status --json` prints them. `error`, `what` and `reason` hold
+words of the outside world, addresses masked; `public()` takes them out.
 """
 from __future__ import annotations
 
@@ -40,16 +40,19 @@ def collect(config, db, now) -> dict:
 def with_past(document: dict, db, now) -> dict:
     """The same with what the charts need: 30 days of runs, an hour's measures, sizes of tables."""
     runs, sizes = run_stats.by_job(db, now), db.sizes()
-    jobs = [{**job, "days": {str(day): numbers._asdict() for day, numbers in runs.get(job["name"], {}).items()}}
+    jobs = [{**job, "days": {str(day): numbers._asdict() for day, numbers in runs.get(job["name"],
+                                                                                      {}).items()}}
             for job in document["jobs"]]
     return {**document, "jobs": jobs, "days": [str(day) for day in run_stats.days(now)],
-            "series": samples.series(db, now), "tables": _tables(db, sizes), "database_bytes": sum(sizes.values())}
+            "series": samples.series(db, now), "tables": _tables(db, sizes),
+            "database_bytes": sum(sizes.values())}
 
 
 def with_last_day(document: dict, db, now) -> dict:
     """The same with the runs of the last day: `{job: {status: number}}`."""
     numbers: dict = {}
-    for (job, status), runs in run_stats.outcomes(db, now - DAY, now + SECOND).items():      # this second's, too
+    for (job, status), runs in run_stats.outcomes(db, now - DAY, now + SECOND).items():
+        # this second's, too
         numbers.setdefault(job, {})[status] = runs
     return {**document, "runs": numbers}
 
@@ -57,8 +60,10 @@ def with_last_day(document: dict, db, now) -> dict:
 def public(document: dict) -> dict:
     """The same without a word of the outside world: no error, no reason, no path."""
     bare = {**document, "mail": {**document["mail"], "reason": None},
-            **{part: [{**each, **dict.fromkeys(names)} for each in document[part]] for part, names in PRIVATE.items()}}
-    return {**bare, "troubles": [{**each, "command": _without_path(each["command"])} for each in bare["troubles"]]}
+            **{part: [{**each, **dict.fromkeys(names)} for each in document[part]] for part,
+               names in PRIVATE.items()}}
+    return {**bare, "troubles": [{**each, "command": _without_path(each["command"])}
+                                 for each in bare["troubles"]]}
 
 
 def _without_path(command: str | None) -> str | None:
@@ -70,21 +75,24 @@ def _without_path(command: str | None) -> str | None:
 
 
 def _trouble(each, now, start: str) -> dict:
-    return {"key": each.key, "kind": each.kind, "subject": each.subject, "since": clock.text(each.since),
-            "seconds": _seconds(now - each.since), "what": each.what, "error": each.error or None,
-            "command": f"{start} {each.command}" if each.command else None}
+    return {"key": each.key, "kind": each.kind, "subject": each.subject,
+            "since": clock.text(each.since), "seconds": _seconds(now - each.since),
+            "what": each.what, "error": each.error or None, "command": f"{start} {each.command}"
+            if each.command else None}
 
 
 def _job(job, found) -> dict:
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
-        return {**known, "when": "", "state": "misconfigured", "last": None, "last_ok_at": None, "failures": 0,
-                "failing_since": None, "late_since": None, "next_at": None, "error": None}
-    last = found.last and {name: found.last[name] for name in ("status", "started_at", "finished_at", "duration_ms")}
-    return {**known, "when": found.when, "state": _state(found), "last": last, "last_ok_at": _text(found.last_ok_at),
-            "failures": found.failures, "failing_since": _text(found.failing_since),
-            "late_since": _text(found.late_since), "next_at": _text(found.next_at),
-            "error": incidents.words(found.last_error) or None}
+        return {**known, "when": "", "state": "misconfigured", "last": None, "last_ok_at": None,
+                "failures": 0, "failing_since": None, "late_since": None, "next_at": None,
+                "error": None}
+    last = found.last and {name: found.last[name] for name in ("status", "started_at",
+                                                               "finished_at", "duration_ms")}
+    return {**known, "when": found.when, "state": _state(found), "last": last,
+            "last_ok_at": _text(found.last_ok_at), "failures": found.failures,
+            "failing_since": _text(found.failing_since), "late_since": _text(found.late_since),
+            "next_at": _text(found.next_at), "error": incidents.words(found.last_error) or None}
 
 
 def _with_invalid(db, jobs: list[dict], found: dict) -> list[dict]:
@@ -114,31 +122,36 @@ def _state(job) -> str:
 
 def _queue(queue, now) -> dict:
     age = _seconds(now - queue.oldest_due_at) if queue.oldest_due_at else 0
-    return {"name": queue.name, "job": queue.job, "what": queue.what, "depth": queue.depth, "due": queue.due,
-            "oldest_due_at": _text(queue.oldest_due_at), "oldest_due_seconds": age,
-            "uncertain_last_day": queue.uncertain_last_day,
+    return {"name": queue.name, "job": queue.job, "what": queue.what, "depth": queue.depth,
+            "due": queue.due, "oldest_due_at": _text(queue.oldest_due_at),
+            "oldest_due_seconds": age, "uncertain_last_day": queue.uncertain_last_day,
             "done_last_day": queue.done_last_day, "failed_last_day": queue.failed_last_day,
             "stalled_since": _text(queue.stalled_since)}
 
 
 def _mail(host) -> dict:
-    return {"windows": [{"name": name, "sent": int(sent), "limit": limit} for name, (sent, limit) in host.sent.items()],
-            "paused_until": host.relay and _text(stored.time(host.relay["paused_until"])),
-            "reason": host.relay and incidents.words(host.relay["reason"])}
+    return {"windows": [{"name": name, "sent": int(sent), "limit": limit} for name,
+                        (sent, limit) in host.sent.items()], "paused_until": host.relay
+            and _text(stored.time(host.relay["paused_until"])), "reason": host.relay
+            and incidents.words(host.relay["reason"])}
 
 
 def _disk(disk) -> dict:
-    return {"holds": [DISKS.get(name, name) for name in disk.names], "free": disk.free, "total": disk.total}
+    return {"holds": [DISKS.get(name, name) for name in disk.names], "free": disk.free,
+            "total": disk.total}
 
 
 def _tables(db, sizes: dict) -> list[dict]:
-    """Our tables, the largest first. Rows are told by the first id and the last: counting them would read them all."""
+    """Our tables, the largest first. Rows are told by the first id and the last: counting them
+    would read them all."""
     present, found = db.tables(), []
     for name in NAMES:
         place = db.name(name)
         if place in present and "id" in db.columns(name):
-            first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}") for end in ("MIN", "MAX"))
-            found.append({"name": name, "rows": 0 if last is None else last - first + 1, "bytes": sizes.get(place)})
+            first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}")
+                           for end in ("MIN", "MAX"))
+            found.append({"name": name, "rows": 0 if last is None else last - first + 1,
+                          "bytes": sizes.get(place)})
     return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"]), reverse=True)
 
 

@@ -1,4 +1,5 @@
-"""The status page and the metrics as files, replaced as a whole: by hand, or by each run of check_jobs."""
+"""The status page and the metrics as files, replaced as a whole: by hand, or by each run of
+check_jobs."""
 from __future__ import annotations
 
 import os
@@ -9,13 +10,16 @@ from jobs_lib import folders, schedule
 from jobs_lib.errors import ConfigError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
-SECONDS = 20.0                   # for all files of [status]: they are made after the run, outside of its budget
-SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"), "metrics": (b"# TYPE jobs_build_info gauge", b"")}
+# for all files of [status]: they are made after the run, outside of its budget
+SECONDS = 20.0
+SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"),
+         "metrics": (b"# TYPE jobs_build_info gauge", b"")}
 SIGN_BYTES = 4096                # at the beginning of a file, in which its signs stand
 PRIVATE_FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
                    ("archive", "store"))
 BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
-LEFT_SECONDS = 3600              # a draft so much older than the file itself was left by a run that was killed
+# a draft so much older than the file itself was left by a run that was killed
+LEFT_SECONDS = 3600
 
 
 def page(config, db, now, private: bool = False) -> str:
@@ -37,10 +41,12 @@ def metrics(config, db, now) -> str:
 
 
 def write(path: str, text: str, mode: int = PUBLIC) -> None:
-    """Replace the file: who reads it sees the old one or the new one. Its folder has to be there."""
+    """Replace the file: who reads it sees the old one or the new one. Its folder has to be
+    there."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise JobsError(f"{path} cannot be written: there is no folder {folder}; make it, or name another file")
+        raise JobsError(f"{path} cannot be written: there is no folder {folder}; make it, or name "
+                        "another file")
     for draft in glob(f"{escape(path)}.*.part"):
         with suppress(OSError):
             if os.stat(path).st_mtime - os.stat(draft).st_mtime > LEFT_SECONDS:
@@ -54,7 +60,8 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
 def refusal(config, what: str, path: str) -> str | None:
     """Why this file may not become the `page` or the `metrics`, in words: what is replaced is gone.
 
-    It lies in a folder of ours, or is the configuration or the database; or there is a file that we did not make.
+    It lies in a folder of ours, or is the configuration or the database; or there is a file that we
+    did not make.
     """
     real = os.path.realpath(path)
     for name, place in _taken(config):
@@ -104,7 +111,8 @@ def _taken(config) -> list[tuple[str, str]]:
 
 
 def files(config, ports, seconds: float = SECONDS) -> list[str]:
-    """Make the files that [status] names anew. What went wrong, a sentence each; nothing is raised."""
+    """Make the files that [status] names anew. What went wrong, a sentence each; nothing is
+    raised."""
     from jobs_lib.runner.limits import Stops
 
     def work() -> None:
@@ -126,7 +134,8 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
         return [f"[status] its files were not made within {seconds:g} seconds"]
     if isinstance(error, JobsError):
         return [f"[status] {error}"]
-    if isinstance(error, Exception):        # the ping comes after this, and must not depend on a page
+    if isinstance(error, Exception):
+        # the ping comes after this, and must not depend on a page
         from jobs_lib import defects
         from jobs_lib.config.secrets import secrets
         return [f"[status] {defects.sentence(error, secrets(config))}"]

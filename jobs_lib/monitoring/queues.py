@@ -13,7 +13,7 @@ from jobs_lib.features.domains.check import ACTIVE
 from jobs_lib.features.webhooks import deliveries
 
 QueueHealth = namedtuple("QueueHealth", "name job what depth due oldest_due_at uncertain_last_day "
-                                        "done_last_day failed_last_day tried_last_day last_done_at stalled_since")
+                         "done_last_day failed_last_day tried_last_day last_done_at stalled_since")
 QueueHealth.__doc__ = """One queue. Times are aware UTC or None.
 
 depth            rows that are not finished               due   those whose time has come; COUNTED of them, or more
@@ -22,11 +22,13 @@ done_last_day    finished well by the runs of the last day; `failed_last_day`: f
 last_done_at     start of the last run, within a day, that finished something well
 stalled_since    = oldest_due_at, when that was missed for two intervals and nothing was finished since
 """
-Kind = namedtuple("Kind", "name job what table done failed")         # done, failed: counts of the job
+# done, failed: counts of the job
+Kind = namedtuple("Kind", "name job what table done failed")
 KINDS = (
     Kind("forwards", "retry_forwards", "forwarded mail", "failed_emails", ("sent",), ("failed",)),
     Kind("notifications", "send_notifications", "notices", "notifications", ("sent",), ("failed",)),
-    Kind("webhooks", "retry_webhooks", "webhook deliveries", "webhook_deliveries", ("delivered",), ("failed",)),
+    Kind("webhooks", "retry_webhooks", "webhook deliveries", "webhook_deliveries", ("delivered",),
+         ("failed",)),
     Kind("exports", "export_accounts", "exports", "export_requests", ("exported",), ("failed",)),
     Kind("domains", "check_domains", "domains to check", "domains", ("checked",), ()),
 )
@@ -47,7 +49,8 @@ def queues(db, config, jobs, now, health: dict) -> dict:
     for kind in KINDS:
         if kind.job in by_name:
             job, options = by_name[kind.job], config.job(by_name[kind.job])
-            if options.enabled or kind.name != "domains":       # nobody waits for a look that is not meant to be
+            if options.enabled or kind.name != "domains":
+                # nobody waits for a look that is not meant to be
                 found[kind.name] = _queue(db, kind, options, health[kind.job], now,
                                           shards.names(kind.job, config.shards(job)), counted)
     return found
@@ -66,9 +69,10 @@ def _queue(db, kind: Kind, options, job, now, names: list[str], counted: int) ->
         depth = due
     done, failed, tried, lost, last = _day(db, kind, now, names)
     since = stored.time(oldest)
-    stalled = since is not None and (last is None or last < since) and now - since > STALLED_INTERVALS * job.interval
-    return QueueHealth(kind.name, kind.job, kind.what, depth, due, since, lost, done, failed, tried, last,
-                       since if stalled else None)
+    stalled = since is not None and (last is None or last
+                                     < since) and now - since > STALLED_INTERVALS * job.interval
+    return QueueHealth(kind.name, kind.job, kind.what, depth, due, since, lost, done, failed, tried,
+                       last, since if stalled else None)
 
 
 def in_words(number: int) -> str:
@@ -77,9 +81,10 @@ def in_words(number: int) -> str:
 
 
 def unfinished(db, table: str) -> int:
-    """How many rows are: one status at a time, so that an index alone tells it, a million in some 100 ms."""
-    return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status", status=status)
-               for status in ("pending", "sending"))
+    """How many rows are: one status at a time, so that an index alone tells it, a million in some
+    100 ms."""
+    return sum(db.value(f"SELECT COUNT(*) AS number FROM {{{table}}} WHERE status = :status",
+                        status=status) for status in ("pending", "sending"))
 
 
 def _exports(db) -> tuple[int, str | None]:
@@ -92,29 +97,34 @@ def _domains(db, now) -> tuple[int, str | None]:
     dawn = clock.FIRST
     rows = [db.row(f"SELECT COUNT(*) AS number, {_oldest('recheck_requested_at')} FROM {{domains}}"
                    f" WHERE recheck_requested_at <= :now{ACTIVE}", now=now, dawn=dawn)]
-    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('next_check_at')} FROM {{domains}} WHERE status = :status"
-                    f" AND next_check_at <= :now AND recheck_requested_at IS NULL{ACTIVE}", status=status, now=now,
-                    dawn=dawn)
+    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('next_check_at')} FROM {{domains}} "
+                    "WHERE status = :status"
+                    f" AND next_check_at <= :now AND recheck_requested_at IS NULL{ACTIVE}",
+                    status=status, now=now, dawn=dawn)
              for status in ("pending", "verified", "failed")]
-    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('created_at')} FROM {{domains}} WHERE status = :status"
-                    f" AND next_check_at IS NULL AND recheck_requested_at IS NULL{ACTIVE}", status=status, dawn=dawn)
-             for status in ("pending", "verified")]
-    return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows if row["since"]), default=None)
+    rows += [db.row(f"SELECT COUNT(*) AS number, {_oldest('created_at')} FROM {{domains}} "
+                    "WHERE status = :status"
+                    f" AND next_check_at IS NULL AND recheck_requested_at IS NULL{ACTIVE}",
+                    status=status, dawn=dawn) for status in ("pending", "verified")]
+    return sum(row["number"] for row in rows), min((str(row["since"]) for row in rows
+                                                    if row["since"]), default=None)
 
 
 def _oldest(column: str) -> str:
-    """SQL: the first time in a column. One that is none, such as 0000-00-00, does not hide since when others wait."""
+    """SQL: the first time in a column. One that is none, such as 0000-00-00, does not hide since
+    when others wait."""
     return f"MIN(CASE WHEN {column} >= :dawn THEN {column} END) AS since"
 
 
 def _day(db, kind: Kind, now, names: list[str]) -> tuple:
-    """(finished well, failed for good, attempts, lost in flight, when last something was finished), by the runs of a
-    day."""
+    """(finished well, failed for good, attempts, lost in flight, when last something was finished),
+    by the runs of a day."""
     done = failed = tried = lost = 0
     last = None
-    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) AND started_at >= :since"
-                        " AND started_at <= :now ORDER BY id DESC LIMIT :most", jobs=names, since=now - DAY, now=now,
-                        most=RUNS_A_DAY * len(names)):
+    for row in db.query("SELECT started_at, counts FROM {job_runs} WHERE job IN (:jobs) "
+                        "AND started_at >= :since"
+                        " AND started_at <= :now ORDER BY id DESC LIMIT :most", jobs=names,
+                        since=now - DAY, now=now, most=RUNS_A_DAY * len(names)):
         counts = stored.counts(row["counts"])
         good, bad, again = (sum(stored.count(counts, name) for name in names)
                             for names in (kind.done, (*kind.failed, INVALID), TRIED))

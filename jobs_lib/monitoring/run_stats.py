@@ -1,4 +1,5 @@
-"""The runs of each job and UTC day: how many ended how, and how long they took. For charts and metrics."""
+"""The runs of each job and UTC day: how many ended how, and how long they took. For charts and
+metrics."""
 from __future__ import annotations
 
 from collections import namedtuple
@@ -22,11 +23,13 @@ def days(now: datetime) -> list[date]:
 
 
 def by_job(db, now: datetime) -> dict[str, dict[date, Day]]:
-    """{job: {day: Day}} of the last 30 days. A day is read at a time, by the index of the time: each is a short
-    statement whose answer has a row for each job and outcome, however often the jobs ran."""
+    """{job: {day: Day}} of the last 30 days. A day is read at a time, by the index of the time:
+    each is a short statement whose answer has a row for each job and outcome, however often the
+    jobs ran."""
     found: dict = {}
     for day in days(now):
-        for job, totals in _day(db, datetime(day.year, day.month, day.day, tzinfo=now.tzinfo)).items():
+        for job, totals in _day(db, datetime(day.year, day.month, day.day,
+                                             tzinfo=now.tzinfo)).items():
             found.setdefault(job, {})[day] = totals
     return found
 
@@ -37,9 +40,10 @@ def outcomes(db, since: datetime, until: datetime) -> dict[tuple[str, str], int]
 
 
 def _totals(db, since: datetime, until: datetime) -> list[dict]:
-    return db.query("SELECT job, status, COUNT(*) AS runs, SUM(duration_ms) AS total, MAX(duration_ms) AS longest"
-                    " FROM {job_runs} WHERE started_at >= :since AND started_at < :until GROUP BY job, status",
-                    since=since, until=until)
+    return db.query("SELECT job, status, COUNT(*) AS runs, SUM(duration_ms) AS total, "
+                    "MAX(duration_ms) AS longest"
+                    " FROM {job_runs} WHERE started_at >= :since AND started_at < :until "
+                    "GROUP BY job, status", since=since, until=until)
 
 
 def _day(db, start: datetime) -> dict[str, Day]:
@@ -48,9 +52,11 @@ def _day(db, start: datetime) -> dict[str, Day]:
         if row["status"] not in (*GOOD, *EARLY, *BAD):
             continue
         runs, total, longest = int(row["runs"]), stored.milliseconds(row["total"]), stored.milliseconds(row["longest"])
-        numbers = found.setdefault(row["job"], {"ok": 0, "early": 0, "bad": 0, "total": 0, "longest": 0})
-        numbers["bad" if row["status"] in BAD else "early" if row["status"] in EARLY else "ok"] += runs
+        numbers = found.setdefault(row["job"], {"ok": 0, "early": 0, "bad": 0, "total": 0,
+                                                "longest": 0})
+        numbers["bad" if row["status"] in BAD else "early" if row["status"] in EARLY
+                else "ok"] += runs
         numbers["total"] += total
         numbers["longest"] = max(numbers["longest"], longest)
-    return {job: Day(n["ok"], n["early"], n["bad"], n["total"] // (n["ok"] + n["early"] + n["bad"]), n["longest"])
-            for job, n in found.items()}
+    return {job: Day(n["ok"], n["early"], n["bad"], n["total"] // (n["ok"] + n["early"] + n["bad"]),
+                     n["longest"]) for job, n in found.items()}

@@ -1,7 +1,8 @@
-"""What is measured once an hour and kept for 30 days: depths of queues, mail sent, free disk, sizes of tables.
+"""What is measured once an hour and kept for 30 days: depths of queues, mail sent, free disk, sizes
+of tables.
 
-A few numbers an hour in a table of their own, so that the status page can show how things went without asking the
-large tables about their past.
+A few numbers an hour in a table of their own, so that the status page can show how things went
+without asking the large tables about their past.
 """
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ KEPT = timedelta(days=30)
 
 
 def record(db, health) -> bool:
-    """Store what health.collect() found, unless this hour is measured already, and forget what is old. One commit.
+    """Store what health.collect() found, unless this hour is measured already, and forget what is
+    old. One commit.
 
     What a clock that was wrong has written ahead of time goes too.
     """
@@ -48,8 +50,9 @@ def measures(health) -> dict[str, int]:
 def series(db, now: datetime) -> dict[str, list[tuple[datetime, int]]]:
     """{name: [(hour, value)]}, oldest first; at most a value for each hour that is kept."""
     found: dict = {}
-    for row in db.query("SELECT name, at, value FROM {gauges} WHERE at >= :first AND at <= :now ORDER BY at",
-                        first=now - KEPT, now=now):
+    for row in db.query("SELECT name, at, value FROM {gauges} WHERE at >= :first AND at <= :now "
+                        "ORDER BY at", first=now - KEPT, now=now):
         if at := stored.time(row["at"]):
-            found.setdefault(stored.words(row["name"]), []).append((at, max(0, stored.number(row["value"]))))
+            found.setdefault(stored.words(row["name"]),
+                             []).append((at, max(0, stored.number(row["value"]))))
     return found

@@ -11,8 +11,10 @@ from . import charts
 from .queues import in_words
 
 BAD, NONE = "\u2715", "\u2013"
-SIGNS = {"ok": "\u2713", "partial": "\u25d0", "interrupted": "\u25d0", "running": "\u25b8", "skipped": NONE}
-STYLES = {"ok": "ok", "partial": "early", "interrupted": "early", "running": "none", "skipped": "none"}
+SIGNS = {"ok": "\u2713", "partial": "\u25d0", "interrupted": "\u25d0", "running": "\u25b8",
+         "skipped": NONE}
+STYLES = {"ok": "ok", "partial": "early", "interrupted": "early", "running": "none",
+          "skipped": "none"}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WINDOWS = {"minute": "this minute", "hour": "in the last hour", "day": "in the last day"}
 NEARLY = 0.9                     # of a limit or a disk
@@ -28,8 +30,8 @@ class Words:
     def stamp(self) -> str:
         """When the page was made."""
         local = self.now.astimezone(self.zone)
-        return (f'<time datetime="{self.now:%Y-%m-%dT%H:%M:%SZ}">{local.day} {MONTHS[local.month - 1]} {local:%H:%M}'
-                "</time>")
+        return (f'<time datetime="{self.now:%Y-%m-%dT%H:%M:%SZ}">{local.day} '
+                f'{MONTHS[local.month - 1]} {local:%H:%M}</time>')
 
     def moment(self, text: str | None) -> str:
         """A time as short as it is clear; `unknown` where the database holds none."""
@@ -79,7 +81,8 @@ def badge(job: dict) -> str:
 def definitions(*marks: tuple[str, str]) -> str:
     """What the marks of a chart mean."""
     keys = (f'<span><svg class="chart" viewBox="0 0 14 14" aria-hidden="true">'
-            f'<rect class="{style}" width="14" height="14"/></svg>{escape(words)}</span>' for style, words in marks)
+            f'<rect class="{style}" width="14" height="14"/></svg>{escape(words)}</span>' for style,
+            words in marks)
     return f'<div class="key">{"".join(keys)}</div>'
 
 
@@ -117,7 +120,8 @@ def mail(found: dict, say: Words) -> str:
                   f' {say.moment(facts["paused_until"])}{escape(why)}.</p>')
     if not rows and not paused:
         rows = '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
-    trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", say, lambda value: f"{value:,}")
+    trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", say,
+                   lambda value: f"{value:,}")
     return f'<section><h2>Mail sent against the limits</h2><div class="card">{paused}{rows}{trend}</div></section>'
 
 
@@ -125,7 +129,8 @@ def _window(window: dict) -> str:
     sent, limit = window["sent"], window["limit"]
     words = f"{sent:,} of {limit:,} recipients {WINDOWS[window['name']]}"
     full = f" ({sent * 100 // limit} %)"
-    return (f'<div class="meter-row"><div class="pair"><span>{words}</span><span class="soft">{full}</span></div>'
+    return (f'<div class="meter-row"><div class="pair"><span>{words}</span><span '
+            f'class="soft">{full}</span></div>'
             f"{charts.meter(sent / limit, words, NEARLY)}</div>")
 
 
@@ -136,7 +141,8 @@ def history(found: dict, say: Words) -> str:
     days = [(name, {key: sum(job["days"].get(name, {}).get(key, 0) for job in found["jobs"])
                     for key in ("ok", "early", "bad")}) for name in found["days"]]
     total = {key: sum(day[key] for _, day in days) for key in ("ok", "early", "bad")}
-    bars = [(f"{say.day(name)}: {say.runs(day)}", day["ok"], day["early"], day["bad"]) for name, day in days]
+    bars = [(f"{say.day(name)}: {say.runs(day)}", day["ok"], day["early"], day["bad"]) for name,
+            day in days]
     most = max((sum(day.values()) for _, day in days), default=0)
     worst = "".join(f"<li>{escape(words)}</li>" for words in _worst(found, say))
     return ('<section><h2>Runs in 30 days</h2><div class="card">'
@@ -152,7 +158,8 @@ def _worst(found: dict, say: Words) -> list[str]:
     failed = [(sum(day["bad"] for day in job["days"].values()), job) for job in found["jobs"]]
     worst = sorted((pair for pair in failed if pair[0]), key=lambda pair: -pair[0])[:5]
     return [f"{job['name']} failed {number:,} {'time' if number == 1 else 'times'}, last on "
-            f"{say.day(max(name for name, day in job['days'].items() if day['bad']))}" for number, job in worst]
+            f"{say.day(max(name for name, day in job['days'].items() if day['bad']))}" for number,
+            job in worst]
 
 
 def storage(found: dict, say: Words) -> str:
@@ -160,12 +167,15 @@ def storage(found: dict, say: Words) -> str:
     disks = "".join(_disk(disk) for disk in found["disks"])
     rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES] if table["rows"])
     trend = _trend(found["series"].get("disk.free"), "Free space", say, size)
-    table = ('<div class="card table sizes"><table><caption class="soft">The largest tables. Rows are counted from the'
-             ' first id to the last, so there may be fewer.</caption><thead><tr><th scope="col">Table</th>'
-             '<th scope="col" class="number">Rows, at most</th><th scope="col" class="number">Size</th></tr></thead>'
+    table = ('<div class="card table sizes"><table><caption class="soft">The largest tables. Rows '
+             'are counted from the first id to the last, so there may be '
+             'fewer.</caption><thead><tr><th scope="col">Table</th><th scope="col" '
+             'class="number">Rows, at most</th><th scope="col" '
+             'class="number">Size</th></tr></thead>'
              f"<tbody>{rows}</tbody></table></div>") if rows else ""
     return (f'<section><h2>Disk and tables</h2><div class="grid"><div class="card">{disks}{trend}'
-            f'<p class="soft">The database takes {size(found["database_bytes"])}.</p></div>{table}</div></section>')
+            '<p class="soft">The database takes '
+            f'{size(found["database_bytes"])}.</p></div>{table}</div></section>')
 
 
 def _disk(disk: dict) -> str:
@@ -177,8 +187,8 @@ def _disk(disk: dict) -> str:
 
 def _table(table: dict) -> str:
     bytes_ = size(table["bytes"]) if table["bytes"] is not None else "-"
-    return (f'<tr><th scope="row">{escape(table["name"])}</th><td class="number">{table["rows"]:,}</td>'
-            f'<td class="number">{bytes_}</td></tr>')
+    return (f'<tr><th scope="row">{escape(table["name"])}</th><td '
+            f'class="number">{table["rows"]:,}</td><td class="number">{bytes_}</td></tr>')
 
 
 def _trend(points, title: str, say: Words, show) -> str:
@@ -187,7 +197,8 @@ def _trend(points, title: str, say: Words, show) -> str:
     start, points = say.now - timedelta(days=30), _thinned(points)
     most = max(value for _, value in points)
     words = f"{title} in 30 days: {show(points[-1][1])} now, {show(most)} at most"
-    return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption><span class="ends">at most'
+    return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption><span '
+            'class="ends">at most'
             f" {escape(show(most))}</span></div>{charts.line(points, start, say.now, words)}"
             + _ends(say.day(f"{start:%Y-%m-%d}"), "today") + "</figure>")
 

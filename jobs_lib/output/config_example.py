@@ -53,14 +53,16 @@ def config_ini(jobs: list) -> str:
     parts = [INI_HEAD]
     for name, known in settings.SECTIONS.items():
         parts.append(_section(name, settings.MEANINGS[name], known))
-    parts += [_names(settings.TABLES, "users = members"), _names(settings.COLUMNS, "users.email = mail")]
+    parts += [_names(settings.TABLES, "users = members"), _names(settings.COLUMNS, "users.email = "
+                                                                 "mail")]
     parts.append(_also())
     parts += [_section(job.name, f"{job.summary}.", _own(job)) for job in jobs]
     return "\n".join(parts)
 
 
 def env(jobs: list) -> str:
-    """The text of .env.example: the shared options that hold secrets or say how long, and all of each job's."""
+    """The text of .env.example: the shared options that hold secrets or say how long, and all of
+    each job's."""
     lines = [ENV_HEAD]
     for section, options in settings.SECTIONS.items():
         for name, option in options.items():
@@ -70,7 +72,9 @@ def env(jobs: list) -> str:
     for job in jobs:
         lines += _comment(f"{job.name}: {job.summary}.")
         for name, option in _own(job).items():
-            lines += _explained(job.name, name, option) if name in job.options else [_variable(job.name, name, option)]
+            lines += _explained(job.name, name,
+                                option) if name in job.options else [_variable(job.name, name,
+                                                                               option)]
         lines.append("")
     return "\n".join(lines).rstrip("\n") + "\n"
 

@@ -11,11 +11,13 @@ def shown(config, sections: dict) -> str:
     """A line an option: what set it, its name, its value. Long values are folded."""
     width = min(columns(), WIDEST)
     where = config.path if config.sources.found else f"{config.path} (not there: defaults)"
-    lines = [f"Configuration: {where}", "Left, what set it: a line of that file, .env, environment, --set, or default."]
+    lines = [f"Configuration: {where}",
+             "Left, what set it: a line of that file, .env, environment, --set, or default."]
     for name, options in sections.items():
         lines += ["", f"[{name}]"]
         for option, found in options.items():
-            lines += wrapped(f"{option} = {found['value']}", width, f"  {_origin(found):<{ROOM}}", " " * (ROOM + 6))
+            lines += wrapped(f"{option} = {found['value']}", width, f"  {_origin(found):<{ROOM}}",
+                             " " * (ROOM + 6))
     return "\n".join(lines)
 
 

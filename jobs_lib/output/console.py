@@ -10,19 +10,23 @@ BAR, LEAST_BAR = 24, 4           # columns
 REDRAW_SECONDS = 0.1
 CLEAR_LINE = "\r\x1b[K"
 SPACES = "\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
-# Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python calls letters or marks
+# Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python
+# calls letters or marks
 HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
                 "\U000e0000-\U000e0fff]")
-NARROW, WIDEST = 80, 100         # columns: of a terminal that does not tell, and as far as text is read well
+# columns: of a terminal that does not tell, and as far as text is read well
+NARROW, WIDEST = 80, 100
 
 
 class Console:
-    """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in words."""
+    """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in
+    words."""
 
     def __init__(self, level: int | None = None) -> None:
         guard()
         for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):          # one that cannot show an umlaut must not end a run
+            if hasattr(stream, "reconfigure"):
+                # one that cannot show an umlaut must not end a run
                 stream.reconfigure(errors="backslashreplace")
         self.terminal = _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
         self.level = (1 if _is_terminal(sys.stdout) else 0) if level is None else level
@@ -44,7 +48,8 @@ class Console:
         print(text)
 
     def document(self, value) -> None:
-        """What `--json` asked for; in ASCII on a terminal, as what is in it may come from anybody."""
+        """What `--json` asked for; in ASCII on a terminal, as what is in it may come from
+        anybody."""
         import json
         self.answer(json.dumps(value, ensure_ascii=_is_terminal(sys.stdout), default=str))
 
@@ -56,9 +61,11 @@ class Console:
 
     def progress(self, name: str, done: int, total: int | None, rate: float | None = None,
                  seconds_left: int | None = None) -> None:
-        """Draw the bar, on a terminal only, at most ten times a second: done, items a second, time left."""
+        """Draw the bar, on a terminal only, at most ten times a second: done, items a second, time
+        left."""
         now = time.monotonic()
-        if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done != total):
+        if not self.terminal or self.level < 0 or (now - self._last < REDRAW_SECONDS and done
+                                                   != total):
             return
         self._last, self._drawn = now, True
         words = [f"{done:,} of {total:,}" if total else f"{done:,}"]
@@ -68,11 +75,13 @@ class Console:
             from jobs_lib.text import span
             words.append(f"{span(timedelta(seconds=seconds_left))} left")
         line, width = ", ".join(words), columns(sys.stderr) - 1
-        room = min(BAR, width - len(f"{name} [] {line}"))       # the words are worth more than the bar
+        # the words are worth more than the bar
+        room = min(BAR, width - len(f"{name} [] {line}"))
         if total and room >= LEAST_BAR:
             full = room * min(done, total) // total
             line = f"[{'#' * full}{'.' * (room - full)}] {line}"
-        control(sys.stderr, CLEAR_LINE + visible(f"{name} {line}"[:width]))         # at once: it must not flicker
+        # at once: it must not flicker
+        control(sys.stderr, CLEAR_LINE + visible(f"{name} {line}"[:width]))
         sys.stderr.flush()
 
     def sample(self, title: str, rows: list[dict], note: str) -> None:
@@ -88,9 +97,11 @@ class Console:
 
 
 class Terminal:
-    """A stream to a terminal that shows the signs of a text and obeys none of them, whoever wrote it.
+    """A stream to a terminal that shows the signs of a text and obeys none of them, whoever wrote
+    it.
 
-    What would move the cursor, turn the writing round or hide something is shown as \\u001b, as JSON writes it.
+    What would move the cursor, turn the writing round or hide something is shown as \\u001b, as
+    JSON writes it.
     """
 
     def __init__(self, stream) -> None:
@@ -174,7 +185,8 @@ def _escape(sign: str) -> str:
 
 
 def folded(text: str, stream) -> str:
-    """The text with its long lines folded between words, on a terminal only: who reads a pipe wants whole lines."""
+    """The text with its long lines folded between words, on a terminal only: who reads a pipe wants
+    whole lines."""
     if not _is_terminal(stream):
         return text
     import textwrap
@@ -182,12 +194,14 @@ def folded(text: str, stream) -> str:
     for line in text.split("\n"):
         indent = line[:len(line) - len(line.lstrip())]
         lines.append(line if len(line) <= width else textwrap.fill(
-            line, width, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False))
+            line, width, subsequent_indent=indent + "  ", break_long_words=False,
+            break_on_hyphens=False))
     return "\n".join(lines)
 
 
 def columns(stream=None) -> int:
-    """How wide the terminal behind a stream is; 80 where there is none. `COLUMNS` wins, as everywhere."""
+    """How wide the terminal behind a stream is; 80 where there is none. `COLUMNS` wins, as
+    everywhere."""
     wanted = os.environ.get("COLUMNS", "")
     if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)

@@ -1,9 +1,11 @@
-"""What a check of `jobs.py doctor` found: one sentence each for what, why it matters, and how to mend it."""
+"""What a check of `jobs.py doctor` found: one sentence each for what, why it matters, and how to
+mend it."""
 from __future__ import annotations
 
 from collections import namedtuple
 
-LEVELS = ("ok", "note", "warning", "problem")      # from good to bad; only a problem makes `doctor` exit with 1
+# from good to bad; only a problem makes `doctor` exit with 1
+LEVELS = ("ok", "note", "warning", "problem")
 
 Finding = namedtuple("Finding", "level area what why mend")
 Finding.__doc__ = """One finding.
@@ -36,4 +38,5 @@ def problem(what: str, why: str, mend: str) -> Finding:
 
 def run(words: str, *commands: str) -> str:
     """A `mend` whose commands or statements stand on lines of their own."""
-    return "\n".join([words, *(f"  {line}" for command in commands for line in command.split("\n"))])
+    return "\n".join([words, *(f"  {line}" for command in commands
+                               for line in command.split("\n"))])

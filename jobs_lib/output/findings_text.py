@@ -55,7 +55,8 @@ def _number(findings, level: str) -> str:
 
 
 def _sum(findings) -> str:
-    levels = [level for level in ("problem", "warning", "note") if any(each.level == level for each in findings)]
+    levels = [level for level in ("problem", "warning", "note") if any(each.level == level
+                                                                       for each in findings)]
     if not levels:
         return "All is well."
     numbers = ", ".join(_number(findings, level) for level in levels)

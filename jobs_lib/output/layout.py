@@ -7,7 +7,8 @@ GAP = 2
 
 
 def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
-    """The text's paragraphs folded anew; one with an indented line is a table or a list, and left as it is."""
+    """The text's paragraphs folded anew; one with an indented line is a table or a list, and left
+    as it is."""
     lines: list[str] = []
     for block in text.strip().split("\n\n"):
         if lines:
@@ -21,8 +22,8 @@ def paragraphs(text: str, width: int, indent: str = "") -> list[str]:
 
 def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
     """One paragraph as lines; a path or a URL is never broken."""
-    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest, break_long_words=False,
-                         break_on_hyphens=False) or [first.rstrip()]
+    return textwrap.wrap(text, width, initial_indent=first, subsequent_indent=rest,
+                         break_long_words=False, break_on_hyphens=False) or [first.rstrip()]
 
 
 def pairs(rows: list[tuple[str, str]], width: int, indent: int = 2) -> list[str]:

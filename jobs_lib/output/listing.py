@@ -14,21 +14,26 @@ from .layout import cut, one_line, wrapped
 
 INDENT = "    "
 SHORT = slice(5, 16)         # of `2026-11-24 13:00:00`
-COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan", "skipped": "dim"}
+COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
+           "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
 
 
-def listing(jobs: list[dict], now: datetime, zone: tzinfo, zone_name: str, notes: list[str], paint) -> str:
+def listing(jobs: list[dict], now: datetime, zone: tzinfo, zone_name: str, notes: list[str],
+            paint) -> str:
     """Each job in three lines: its name and schedule, what it does, when next and how last."""
     width = min(columns(), WIDEST)
     lines = [line for note in notes for line in [*wrapped(note, width), ""]]
     room = max((len(job["name"]) for job in jobs), default=0)
     for job in jobs:
-        head, *rest = wrapped(job["when"] or job["schedule"], width, f"{job['name']:<{room}}  ", " " * (room + 2))
+        head, *rest = wrapped(job["when"] or job["schedule"], width, f"{job['name']:<{room}}  ",
+                              " " * (room + 2))
         lines += [paint("bold", head[:room]) + head[room:], *rest,
                   *wrapped(f"{job['summary']}.", width, INDENT, INDENT),
-                  *wrapped(f"{_next(job, now, zone)}; {_last(job['last_run'], now)}", width, INDENT, INDENT)]
-        lines += [line for problem in job["problems"] for line in wrapped(problem, width, INDENT, INDENT)]
+                  *wrapped(f"{_next(job, now, zone)}; {_last(job['last_run'], now)}", width, INDENT,
+                           INDENT)]
+        lines += [line for problem in job["problems"] for line in wrapped(problem, width, INDENT,
+                                                                          INDENT)]
         lines.append("")
     return "\n".join([*lines, f"It is {now.astimezone(zone):%H:%M} in {zone_name}."])
 
@@ -56,15 +61,18 @@ def _last(run: dict | None, now: datetime) -> str:
     ago = span(now - started)
     if run["status"] == "running":
         return f"running for {ago}" + (f" ({_what(run)})" if _what(run) else "")
-    return f"last {run['status']} {ago} ago" + (f" ({cut(_what(run), WIDEST)})" if _what(run) else "")
+    return f"last {run['status']} {ago} ago" + (f" ({cut(_what(run), WIDEST)})" if _what(run)
+                                                else "")
 
 
 def _what(run: dict) -> str:
     """What came of a run, or how far it is: counts, a reason, an error."""
     if run["status"] == "running":
         return counts_words(run["progress"])
-    words = [counts_words(run["counts"]), one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))]
-    return "; ".join(word for word in words if word) or ("nothing to do" if run["status"] == "ok" else "")
+    words = [counts_words(run["counts"]),
+             one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))]
+    return "; ".join(word for word in words if word) or ("nothing to do" if run["status"] == "ok"
+                                                         else "")
 
 
 def _progress_in_words(error: str) -> str:
@@ -79,10 +87,10 @@ def _progress_in_words(error: str) -> str:
         return error
 
 
-def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None, paint,
-            whole: bool = False) -> str:
-    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below: cut, or as `whole`
-    folded; and where even the line does not fit, the year and the seconds go."""
+def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None,
+            paint, whole: bool = False) -> str:
+    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below:
+    cut, or as `whole` folded; and where even the line does not fit, the year and the seconds go."""
     heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
     rows = [[_started(run, zone), *([] if job else [run["job"]]),
              STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
@@ -96,7 +104,9 @@ def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, wid
     for row, run in zip(rows, runs):
         line, what = _line(row, rooms, run["status"], paint), _what(run)
         if width and what and len(what) > width - _whole(rooms) - 2:
-            below = wrapped(what, width, INDENT, INDENT) if whole else [INDENT + cut(what, width - len(INDENT))]
+            below = wrapped(what, width, INDENT, INDENT) if whole else [INDENT
+                                                                        + cut(what,
+                                                                              width - len(INDENT))]
             lines += [line.rstrip(), *below]
         else:
             lines.append(f"{line}  {what}".rstrip())

@@ -1,9 +1,11 @@
-"""Colours: on a terminal only, never where NO_COLOR is set (https://no-color.org) or TERM is missing or dumb."""
+"""Colours: on a terminal only, never where NO_COLOR is set (https://no-color.org) or TERM is
+missing or dumb."""
 from __future__ import annotations
 
 import os
 
-# Stands for `ESC [` until the console writes it: no row can hold it, so that no row can colour anything.
+# Stands for `ESC [` until the console writes it: no row can hold it, so that no row can colour
+# anything.
 MARK = f"\x1b{os.urandom(8).hex()}["
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 

@@ -1,4 +1,5 @@
-"""What `status` prints: what needs somebody first, then the queues, then the jobs in short; 80 columns are enough."""
+"""What `status` prints: what needs somebody first, then the queues, then the jobs in short; 80
+columns are enough."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -18,8 +19,8 @@ WINDOWS = {"minute": "minute", "hour": "hour", "day": "day"}
 def status(found: dict, zone, zone_name: str, width: int, paint) -> str:
     """The whole answer."""
     say = _Times(clock.parse(found["generated_at"]), zone)
-    lines = [*_troubles(found, width, paint), "", *_queues(found, paint), "", *_jobs(found, say, width, paint), "",
-             *_host(found, say, width)]
+    lines = [*_troubles(found, width, paint), "", *_queues(found, paint), "",
+             *_jobs(found, say, width, paint), "", *_host(found, say, width)]
     return "\n".join([*lines, f"It is {say.at(found['generated_at'])} in {zone_name}."])
 
 
@@ -39,7 +40,8 @@ def _troubles(found: dict, width: int, paint) -> list[str]:
     troubles = found["troubles"]
     if not troubles:
         return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet."]
-    lines = [paint("bold", "1 thing needs you." if len(troubles) == 1 else f"{len(troubles)} things need you.")]
+    lines = [paint("bold", "1 thing needs you." if len(troubles) == 1 else f"{len(troubles)} "
+                   "things need you.")]
     for each in troubles:
         lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
         first, *rest = wrapped(each["subject"] + lasts, width, "! ", "  ")
@@ -68,14 +70,18 @@ def _jobs(found: dict, say: _Times, width: int, paint) -> list[str]:
         last = job["last"]
         rows.append([job["name"], last["status"] if last else "-", say.began(last),
                      say.at(job["next_at"]) if job["next_at"] else job["state"]])
-    lines = _table(["JOB", "LAST", "BEGAN", "NEXT"], rows, "llll", lambda row: COLOURS.get(row[1], "red")
+    lines = _table(["JOB", "LAST", "BEGAN", "NEXT"], rows, "llll", lambda row: COLOURS.get(row[1],
+                                                                                           "red")
                    if row[1] != "-" else "", paint)
     told = " ".join(f"{each['subject']} {each['what']}" for each in found["troubles"])
-    stopped = any(each["kind"] == "cron" for each in found["troubles"])         # then that is why they are late
-    for at in range(len(found["jobs"]), 0, -1):             # from below: what is said of a job stands under it
+    # then that is why they are late
+    stopped = any(each["kind"] == "cron" for each in found["troubles"])
+    for at in range(len(found["jobs"]), 0, -1):
+        # from below: what is said of a job stands under it
         job = found["jobs"][at - 1]
         if job["name"] not in told:
-            lines[at + 1:at + 1] = [INDENT + cut(words, width - len(INDENT)) for words in _notes(job, say, stopped)]
+            lines[at + 1:at + 1] = [INDENT + cut(words, width - len(INDENT))
+                                    for words in _notes(job, say, stopped)]
     return lines
 
 
@@ -87,7 +93,8 @@ def _notes(job: dict, say: _Times, stopped: bool) -> list[str]:
         if job["error"]:
             notes.append(" ".join(job["error"].split()))
     if job["invalid"]:
-        notes.append(f"{job['invalid']:,} invalid row{'s' * (job['invalid'] != 1)} in its last run: its log says which")
+        notes.append(f"{job['invalid']:,} invalid row{'s' * (job['invalid'] != 1)} in its last "
+                     "run: its log says which")
     if job["late_since"] and not stopped:
         notes.append(f"late: due since {say.at(job['late_since'])}")
     return notes

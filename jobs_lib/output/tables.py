@@ -27,14 +27,16 @@ def dry_lines(result: dict, samples: list[dict]) -> list[str]:
 
 
 def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[str]:
-    """Rows of one shape as lines in columns; long values are cut with an ellipsis, so that `width` is kept."""
+    """Rows of one shape as lines in columns; long values are cut with an ellipsis, so that `width`
+    is kept."""
     if not rows:
         return []
     names = list(rows[0])
     cells = [[_cell(row.get(name), widest) for name in names] for row in rows]
     widths = _widths(names, cells)
     if width and _total(widths) > width:
-        cells = [[word[:-3] if _is_time(word) else word for word in line] for line in cells]      # the seconds
+        # the seconds
+        cells = [[word[:-3] if _is_time(word) else word for word in line] for line in cells]
         widths = _widths(names, cells)
         while _total(widths) > width and max(widths) > NARROWEST:
             widths[widths.index(max(widths))] -= 1
@@ -43,8 +45,10 @@ def table(rows: list[dict], widest: int = 34, width: int | None = None) -> list[
 
 
 def _is_time(word: str) -> bool:
-    """Whether it is a time as the database holds it; without `re`, which a run by cron need not load."""
-    return len(word) == 19 and (word[4], word[7], word[10], word[13], word[16]) == ("-", "-", " ", ":", ":")
+    """Whether it is a time as the database holds it; without `re`, which a run by cron need not
+    load."""
+    return len(word) == 19 and (word[4], word[7], word[10], word[13], word[16]) == ("-", "-", " ",
+                                                                                    ":", ":")
 
 
 def _widths(names: list[str], cells: list[list[str]]) -> list[int]:

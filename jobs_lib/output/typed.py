@@ -1,4 +1,5 @@
-"""Command lines and paths as the person in front of the terminal can type them, where they are now."""
+"""Command lines and paths as the person in front of the terminal can type them, where they are
+now."""
 from __future__ import annotations
 
 import os

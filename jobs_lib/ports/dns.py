@@ -1,8 +1,8 @@
 """The DNS port: what a name server says about a name, and whether that means anything.
 
-An answer is records, `no such name` or `no such record`; everything else that can happen (SERVFAIL, REFUSED,
-silence, no resolver) is `unknown`, with its reason, and says nothing about the name. Names are absolute: a search
-list never counts. dnspython is loaded when a resolver is opened.
+An answer is records, `no such name` or `no such record`; everything else that can happen (SERVFAIL,
+REFUSED, silence, no resolver) is `unknown`, with its reason, and says nothing about the name. Names
+are absolute: a search list never counts. dnspython is loaded when a resolver is opened.
 """
 from __future__ import annotations
 
@@ -22,26 +22,32 @@ FOUND, NXDOMAIN, NODATA, UNKNOWN = "found", "nxdomain", "nodata", "unknown"
 
 PORT = 53
 RESOLV_CONF = "/etc/resolv.conf"
-ROUNDS = 2                       # a packet may get lost, or be forged: who gave no answer is asked again
-ITEM_SHARE = 3                   # all questions about one item together may take so many times `timeout`
-LOOK_SECONDS = 0.2               # between two looks whether the run is to stop, while answers are awaited
-UDP_PAYLOAD = 1232               # what passes unfragmented everywhere (DNS flag day 2020); more comes by TCP
+# a packet may get lost, or be forged: who gave no answer is asked again
+ROUNDS = 2
+# all questions about one item together may take so many times `timeout`
+ITEM_SHARE = 3
+# between two looks whether the run is to stop, while answers are awaited
+LOOK_SECONDS = 0.2
+# what passes unfragmented everywhere (DNS flag day 2020); more comes by TCP
+UDP_PAYLOAD = 1232
 
 
 def open_resolver(section, resolv_conf: str = RESOLV_CONF) -> Resolver:
     """A resolver as `[dns]` asks for it; without name servers there, the system's."""
-    return Resolver(section.nameservers or system_nameservers(resolv_conf), section.timeout.total_seconds(),
-                    section.concurrency)
+    return Resolver(section.nameservers or system_nameservers(resolv_conf),
+                    section.timeout.total_seconds(), section.concurrency)
 
 
 def system_nameservers(resolv_conf: str) -> tuple:
-    """(address, port) of each `nameserver` line with an address; none when there is no such file."""
+    """(address, port) of each `nameserver` line with an address; none when there is no such
+    file."""
     try:
         with open(resolv_conf, encoding="utf-8", errors="replace") as file:
             words = [line.split() for line in file]
     except OSError:
         return ()
-    return tuple((line[1], PORT) for line in words if line[:1] == ["nameserver"] and _is_address("".join(line[1:2])))
+    return tuple((line[1], PORT) for line in words if line[:1] == ["nameserver"]
+                 and _is_address("".join(line[1:2])))
 
 
 def _is_address(word: str) -> bool:
@@ -54,7 +60,8 @@ def _is_address(word: str) -> bool:
 
 
 class Resolver:
-    """Asks the name servers, in order. nameservers: (address, port); timeout: seconds for one question in all."""
+    """Asks the name servers, in order. nameservers: (address, port); timeout: seconds for one
+    question in all."""
 
     def __init__(self, nameservers, timeout: float, concurrency: int) -> None:
         self.nameservers, self.timeout, self.concurrency = tuple(nameservers), timeout, concurrency
@@ -70,7 +77,8 @@ class Resolver:
         if not self.nameservers:
             return Answer(UNKNOWN, why="no name server is known here")
         try:
-            query = dns.message.make_query(name.rstrip(".") + ".", kind, use_edns=0, payload=UDP_PAYLOAD)
+            query = dns.message.make_query(name.rstrip(".") + ".", kind, use_edns=0,
+                                           payload=UDP_PAYLOAD)
         except (dns.name.LabelTooLong, dns.name.NameTooLong, dns.name.EmptyLabel):
             return Answer(NXDOMAIN)             # no such name can be
         plan, heard, why = self.nameservers * ROUNDS, set(), "there was no time left to ask"
@@ -87,11 +95,13 @@ class Resolver:
         return Answer(UNKNOWN, why=why)
 
     def each(self, items, stopped, follow_up=None):
-        """Yield (item, {question: Answer}) for each (item, questions), as they come, several items at a time.
+        """Yield (item, {question: Answer}) for each (item, questions), as they come, several items
+        at a time.
 
-        In place of the answers there is an exception for an item that met one which nothing here expects. A question
-        is (name, kind). When `stopped()` says True, what is still open is given up. `follow_up(item, answers)` gives
-        the next question about an item, when the answers so far raise one.
+        In place of the answers there is an exception for an item that met one which nothing here
+        expects. A question is (name, kind). When `stopped()` says True, what is still open is given
+        up. `follow_up(item, answers)` gives the next question about an item, when the answers so
+        far raise one.
         """
         import threading
         from queue import Empty, SimpleQueue
@@ -106,9 +116,11 @@ class Resolver:
         try:
             for _ in range(min(self.concurrency, number)):
                 # A daemon: at the end of the process nobody waits for a name server.
-                threading.Thread(target=self._work, args=(waiting, done, over, follow_up), daemon=True).start()
+                threading.Thread(target=self._work, args=(waiting, done, over, follow_up),
+                                 daemon=True).start()
                 threads += 1
-        except RuntimeError:                    # no more threads: those that there are, or else this one, do it
+        except RuntimeError:
+            # no more threads: those that there are, or else this one, do it
             pass
         try:
             for _ in range(number):
@@ -141,7 +153,8 @@ class Resolver:
             return False
         until = time.monotonic() + ITEM_SHARE * self.timeout
         try:
-            answers = {(name, kind): self.look_up(name, kind, until) for name, kind in questions if not over.is_set()}
+            answers = {(name, kind): self.look_up(name, kind, until) for name, kind in questions
+                       if not over.is_set()}
             question = follow_up and follow_up(item, answers)
             while question and not over.is_set():
                 answers[question] = self.look_up(question[0], question[1], until)
@@ -152,7 +165,8 @@ class Resolver:
         return True
 
     def _ask(self, server: tuple, query, seconds: float) -> tuple[Answer, bool]:
-        """(what one name server says, whether to ask it again), by UDP and, if that is cut off, by TCP."""
+        """(what one name server says, whether to ask it again), by UDP and, if that is cut off, by
+        TCP."""
         dns, end = self._dns, time.monotonic() + seconds
         address, port = server
         try:
@@ -164,7 +178,8 @@ class Resolver:
         except dns.exception.Timeout:
             return Answer(UNKNOWN, why="the name server did not answer in time"), True
         except (dns.exception.DNSException, OSError, EOFError) as error:
-            return Answer(UNKNOWN, why=f"the name server could not be asked ({type(error).__name__})"), True
+            return Answer(UNKNOWN, why="the name server could not be asked "
+                          f"({type(error).__name__})"), True
         except ValueError:                      # dnspython's word for an address that is none
             return Answer(UNKNOWN, why=f"{address} is no address of a name server"), False
         return self._read(response, query), False
@@ -183,7 +198,8 @@ class Resolver:
         if chain.answer is not None:
             return Answer(FOUND, tuple(_record(data) for data in chain.answer))
         if not response.flags & (dns.flags.RA | dns.flags.AA):
-            return Answer(UNKNOWN, why="the name server does not look names up for others")     # a mere referral
+            # a mere referral
+            return Answer(UNKNOWN, why="the name server does not look names up for others")
         return Answer(NODATA)
 
 

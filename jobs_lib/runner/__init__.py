@@ -1,1 +1,2 @@
-"""One run of one job: lock, slot, history, limits, log, counts, outcome. It may import the configuration and below."""
+"""One run of one job: lock, slot, history, limits, log, counts, outcome. It may import the
+configuration and below."""

@@ -1,6 +1,8 @@
-"""Whether this user can use the files that the jobs need: one run as root leaves locks and logs that no other can open.
+"""Whether this user can use the files that the jobs need: one run as root leaves locks and logs
+that no other can open.
 
-`status`, `check_jobs`, `doctor` and `test` ask. Looked at are owner and permissions alone; nothing is written.
+`status`, `check_jobs`, `doctor` and `test` ask. Looked at are owner and permissions alone; nothing
+is written.
 """
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ OURS = ("state_dir", "log_dir")         # all files in these are written by the 
 
 def unusable(config) -> list[str]:
     """A sentence for each folder of which something cannot be used; none where all is well."""
-    return [f"{each.option}: {each.what} cannot be used: {each.why}: {each.fix}" for each in found(config)]
+    return [f"{each.option}: {each.what} cannot be used: {each.why}: {each.fix}"
+            for each in found(config)]
 
 
 def found(config) -> list[Unusable]:

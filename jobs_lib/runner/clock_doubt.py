@@ -1,14 +1,16 @@
-"""Whether the host's clock can be trusted. While it is in doubt nothing is deleted, expired or given up by its age.
+"""Whether the host's clock can be trusted. While it is in doubt nothing is deleted, expired or
+given up by its age.
 
-A clock that is 400 days ahead makes everything old. So each run compares the clock with the last time that was
-trusted, and with the database server's clock where that is another one; an idle tick asks nothing. What is found
-stands in `meta`, one row for the last trusted look and one for the look that began the doubt:
+A clock that is 400 days ahead makes everything old. So each run compares the clock with the last
+time that was trusted, and with the database server's clock where that is another one; an idle tick
+asks nothing. What is found stands in `meta`, one row for the last trusted look and one for the look
+that began the doubt:
 
     2026-11-24 14:30:05|<this start of the host>|<seconds since then>|<why, in a sentence>
 
-The doubt ends as soon as the clock is back where it should be; or when a run an hour later finds that it went on
-evenly, by the seconds since the host was started, which nobody sets; or by `--yes` (docs/decisions.md, "A clock in
-doubt").
+The doubt ends as soon as the clock is back where it should be; or when a run an hour later finds
+that it went on evenly, by the seconds since the host was started, which nobody sets; or by `--yes`
+(docs/decisions.md, "A clock in doubt").
 """
 from __future__ import annotations
 
@@ -18,10 +20,12 @@ from datetime import timedelta
 from jobs_lib import clock
 
 TRUSTED, DOUBTED = "clock_trusted", "clock_doubted"     # in `meta`
-APART = timedelta(minutes=15)           # host and database, at most; and what a clock may be set by within an hour
+# host and database, at most; and what a clock may be set by within an hour
+APART = timedelta(minutes=15)
 SECOND_LOOK = timedelta(hours=1)        # between the two looks that agree
 REFRESH = timedelta(minutes=15)         # a trusted look younger than this is not written again
-AHEAD = timedelta(days=1)               # later than this after now, no time of ours can have been written rightly
+# later than this after now, no time of ours can have been written rightly
+AHEAD = timedelta(days=1)
 
 Look = namedtuple("Look", "at boot seconds why", defaults=("",))
 Look.__doc__ = """One look at the clock.
@@ -31,16 +35,20 @@ seconds  since that start                            why      what was wrong, in
 """
 
 
-def find(db, ports, core, confirmed: bool = False, next_slot=None, store: bool = True) -> str | None:
-    """Why nothing may be deleted by its age in this run, in a sentence; None when the clock is trusted.
+def find(db, ports, core, confirmed: bool = False, next_slot=None,
+         store: bool = True) -> str | None:
+    """Why nothing may be deleted by its age in this run, in a sentence; None when the clock is
+    trusted.
 
-    `confirmed`: an operator says that it is right (`--yes`). `next_slot(moment)`: when the job is next due by its
-    schedule. With `store` the next run knows what was found.
+    `confirmed`: an operator says that it is right (`--yes`). `next_slot(moment)`: when the job is
+    next due by its schedule. With `store` the next run knows what was found.
     """
     if core.max_clock_jump is None:
         return None
-    row = db.row(f"SELECT {db.dialect.clock} AS server, (SELECT value FROM {{meta}} WHERE name = :trusted) AS trusted,"
-                 " (SELECT value FROM {meta} WHERE name = :doubted) AS doubted", trusted=TRUSTED, doubted=DOUBTED)
+    row = db.row(f"SELECT {db.dialect.clock} AS server, (SELECT value FROM {{meta}} "
+                 "WHERE name = :trusted) AS trusted,"
+                 " (SELECT value FROM {meta} WHERE name = :doubted) AS doubted", trusted=TRUSTED,
+                 doubted=DOUBTED)
     here = Look(ports.now(), *ports.boot())
     trusted, doubted = _read(row["trusted"]), _read(row["doubted"])
     last = trusted or _last_run(db)
@@ -50,7 +58,8 @@ def find(db, ports, core, confirmed: bool = False, next_slot=None, store: bool =
     if why and not why.lasting and _since(begun, here) >= SECOND_LOOK:
         why = None
     if store:
-        _store(db, here, None if why is None else begun._replace(why=why.text), trusted, row["doubted"])
+        _store(db, here, None if why is None else begun._replace(why=why.text), trusted,
+               row["doubted"])
     return None if why is None else sentence(why.text, begun)
 
 
@@ -60,7 +69,8 @@ def trust(db, ports) -> None:
 
 
 def stored(db) -> Look | None:
-    """What the last run that looked found wrong, and since when by its clock; None when nothing was."""
+    """What the last run that looked found wrong, and since when by its clock; None when nothing
+    was."""
     return _read(db.value("SELECT value FROM {meta} WHERE name = :name", name=DOUBTED))
 
 
@@ -81,7 +91,8 @@ Why.__doc__ = "In a part of a sentence, and whether it lasts as long as it is so
 def _differs(here: Look, server) -> Why | None:
     if server is None or abs(here.at - server) <= APART:
         return None
-    return Why(f"this host says {here.at:%Y-%m-%d %H:%M} UTC and the database server {server:%Y-%m-%d %H:%M} UTC", True)
+    return Why(f"this host says {here.at:%Y-%m-%d %H:%M} UTC and the database server "
+               f"{server:%Y-%m-%d %H:%M} UTC", True)
 
 
 def _jumped(here: Look, last: Look | None, most: timedelta, next_slot) -> Why | None:
@@ -92,7 +103,8 @@ def _jumped(here: Look, last: Look | None, most: timedelta, next_slot) -> Why | 
         return None                         # it was up all the time, and only without runs
     if not here.boot and next_slot and timedelta(0) <= here.at - next_slot(last.at) <= most:
         return None                         # nothing was due before
-    return Why(f"it says {here.at:%Y-%m-%d %H:%M} UTC, {_span(here.at - last.at)} the last run", False)
+    return Why(f"it says {here.at:%Y-%m-%d %H:%M} UTC, {_span(here.at - last.at)} the last run",
+               False)
 
 
 def _passed(earlier: Look, later: Look) -> timedelta | None:
@@ -108,7 +120,8 @@ def _since(earlier: Look, later: Look) -> timedelta:
 
 
 def _evenly(begun: Look, here: Look, most: timedelta) -> bool:
-    """Whether the clock went on from there as time did; without the host's own count, as far as it can be told."""
+    """Whether the clock went on from there as time did; without the host's own count, as far as it
+    can be told."""
     passed = _passed(begun, here)
     if passed is None:
         return timedelta(0) <= here.at - begun.at <= most
@@ -117,7 +130,8 @@ def _evenly(begun: Look, here: Look, most: timedelta) -> bool:
 
 def _span(length: timedelta) -> str:
     seconds, side = abs(length).total_seconds(), "after" if length > timedelta(0) else "before"
-    unit, size = next(((unit, size) for unit, size in (("day", 86400), ("hour", 3600)) if seconds >= size),
+    unit, size = next(((unit, size) for unit, size in (("day", 86400), ("hour", 3600)) if seconds
+                       >= size),
                       ("minute", 60))
     number = round(seconds / size)
     return f"{number} {unit}{'s' * (number != 1)} {side}"

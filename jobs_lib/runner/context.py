@@ -46,14 +46,17 @@ class Context:
         self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
-        self.clock_in_doubt = doubt                             # why, in a sentence; None: the clock is trusted
-        self.suspended: str | None = None                       # the same, once something was left for it
-        self._first: tuple | None = None                        # (when, done) of the first report of this count
+        # why, in a sentence; None: the clock is trusted
+        self.clock_in_doubt = doubt
+        # the same, once something was left for it
+        self.suspended: str | None = None
+        # (when, done) of the first report of this count
+        self._first: tuple | None = None
 
     @property
     def counts(self) -> dict:
-        """What the run tells of, whether it ends well or not: `counts["sent"] += 1`. A transaction that is rolled
-        back takes back what was counted in it."""
+        """What the run tells of, whether it ends well or not: `counts["sent"] += 1`. A transaction
+        that is rolled back takes back what was counted in it."""
         return self._journal.counts
 
     def count(self, name: str, number: int = 1) -> None:
@@ -61,8 +64,9 @@ class Context:
         self.counts[name] = self.counts.get(name, 0) + number
 
     def defect(self, error: BaseException, item: str) -> None:
-        """An item met an exception that nothing here expects: it is logged with its place and counted, the others go
-        on, and the run ends as `failed`. `item` names it: "forward 17". Not for what an item's own data may do."""
+        """An item met an exception that nothing here expects: it is logged with its place and
+        counted, the others go on, and the run ends as `failed`. `item` names it: "forward 17". Not
+        for what an item's own data may do."""
         if item in self.defects:                    # met again, in a batch that was tried again
             return
         from jobs_lib import defects
@@ -93,7 +97,8 @@ class Context:
         return self._config
 
     def secret(self, label: str) -> bytes:
-        """A key derived from `[core] secret_key` for one purpose, so that one never gives away another."""
+        """A key derived from `[core] secret_key` for one purpose, so that one never gives away
+        another."""
         if self._key is None:               # asked for each account and each notice, and read once
             from jobs_lib.folders import secret_key
             core = self.section("core")
@@ -101,7 +106,8 @@ class Context:
         return derived(self._key, label)
 
     def mail(self):
-        """The mail transport, opened at the first call, one for the run. A dry run has none: ReadOnly."""
+        """The mail transport, opened at the first call, one for the run. A dry run has none:
+        ReadOnly."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for mail")
         if self._transport is None:
@@ -109,7 +115,8 @@ class Context:
         return self._transport
 
     def http(self):
-        """What sends requests, made at the first call, one for the run. A dry run has none: ReadOnly."""
+        """What sends requests, made at the first call, one for the run. A dry run has none:
+        ReadOnly."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for HTTP")
         if self._poster is None:
@@ -117,7 +124,8 @@ class Context:
         return self._poster
 
     def trusted_http(self):
-        """The same for URLs that the operator has chosen: they may lead to any address, this host included."""
+        """The same for URLs that the operator has chosen: they may lead to any address, this host
+        included."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for HTTP")
         from jobs_lib.ports.http.message import trusted
@@ -156,8 +164,9 @@ class Context:
         return self._stops.asked()
 
     def may_expire(self) -> bool:
-        """Whether what is past its time may be deleted, expired or given up. Not while the clock is in doubt
-        (runner/clock_doubt.py): what does not depend on it goes on, and the run ends as `partial` and says why."""
+        """Whether what is past its time may be deleted, expired or given up. Not while the clock is
+        in doubt (runner/clock_doubt.py): what does not depend on it goes on, and the run ends as
+        `partial` and says why."""
         self.suspended = self.clock_in_doubt
         return self.clock_in_doubt is None
 
@@ -178,12 +187,14 @@ class Context:
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is: on a terminal at once, into its row every few seconds.
 
-        With a total, it tells the items a second and the seconds left, too; `rate=` is the job's own figure.
+        With a total, it tells the items a second and the seconds left, too; `rate=` is the job's
+        own figure.
         """
         now = self._ports.monotonic()
         pace = {**self._pace(now, done, total, more.pop("rate", None)), **more}
         self.progressed = {"done": done, **({"total": total} if total is not None else {}), **pace}
-        self._console.progress(self.job.name, done, total, pace.get("rate"), pace.get("seconds_left"))
+        self._console.progress(self.job.name, done, total, pace.get("rate"),
+                               pace.get("seconds_left"))
         if not self.dry_run and now - self._beaten >= PROGRESS_SECONDS:
             self._beaten = now
             history.beat(self.db, self.run_id, self.clock(),
@@ -202,14 +213,16 @@ class Context:
             rate = int(rate) if rate >= 10 else round(rate, 1)
         if not rate:
             return {}
-        return {"rate": rate, **({"seconds_left": int((total - done) / rate) + 1} if done < total else {})}
+        return {"rate": rate, **({"seconds_left": int((total - done) / rate) + 1} if done < total
+                                 else {})}
 
     def show(self, title: str, rows: list[dict], note: str = "") -> None:
-        """In a dry run: what a step would do, with a sample of rows. Only the job's declared columns are shown,
-        addresses masked, and never a secret or a content (masking.py)."""
+        """In a dry run: what a step would do, with a sample of rows. Only the job's declared
+        columns are shown, addresses masked, and never a secret or a content (masking.py)."""
         from jobs_lib.masking import sample, text
 
-        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows], text(note))
+        self._console.sample(text(title), [sample(row, self.job.sample) for row in rows],
+                             text(note))
 
     def close(self) -> None:
         """Give back what was opened."""

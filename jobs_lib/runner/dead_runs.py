@@ -1,7 +1,7 @@
 """Whether a run whose row says `running` lives: asked without a write, by whoever only looks.
 
-The next run of its job sweeps it (runner/history.py); until then `status`, `list`, `history` and the page call it
-`vanished?`.
+The next run of its job sweeps it (runner/history.py); until then `status`, `list`, `history` and
+the page call it `vanished?`.
 """
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def _shown(row: dict, config, now, db) -> dict:
         if not is_gone(row, config):
             return row
         # Its lock is free by now: it may have ended well since its row was read.
-        found = db.row(f"SELECT {', '.join(row)} FROM {{job_runs}} WHERE run_id = :run_id", run_id=row["run_id"])
+        found = db.row(f"SELECT {', '.join(row)} FROM {{job_runs}} WHERE run_id = :run_id",
+                       run_id=row["run_id"])
         row = stored.run(found) if found else row
     return {**row, "status": VANISHED} if row["status"] == "running" else row
 
@@ -33,7 +34,8 @@ def _shown(row: dict, config, now, db) -> dict:
 def is_gone(row: dict, config) -> bool:
     """Whether its process has surely ended: it was of this installation, and its lock is free.
 
-    A lock in the database is not asked for: of those only a process of this host is judged, that is there no more.
+    A lock in the database is not asked for: of those only a process of this host is judged, that is
+    there no more.
     """
     try:
         core = config.section("core")

@@ -12,20 +12,26 @@ from jobs_lib.errors import Busy, DatabaseError, Duplicate, Lost
 from . import unrecorded
 from .locks import DATABASE
 
-SILENCE = timedelta(minutes=10)         # after its hard limit, a run that cannot be asked counts as dead
+# after its hard limit, a run that cannot be asked counts as dead
+SILENCE = timedelta(minutes=10)
 LONGEST = timedelta(days=30)            # no lease reaches so far: a clock that was wrong wrote it
-JUST_ENDED = timedelta(minutes=1)       # a run that has stored its outcome may have its lock a little longer
+# a run that has stored its outcome may have its lock a little longer
+JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
-MEMORY = "memory_mb"                    # in a run's stored progress: what it held then, to tell why it was killed
-FINISH_TRIES, FINISH_PAUSE = 4, 1.0     # a run that is done must not end as `vanished` for a moment's trouble
+# in a run's stored progress: what it held then, to tell why it was killed
+MEMORY = "memory_mb"
+# a run that is done must not end as `vanished` for a moment's trouble
+FINISH_TRIES, FINISH_PAUSE = 4, 1.0
 
 
 def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
-    """Write the run's row. False when its slot was started before, whoever did: `UNIQUE(job, slot)` decides."""
+    """Write the run's row. False when its slot was started before, whoever did: `UNIQUE(job, slot)`
+    decides."""
     now = run["started_at"]
     try:
-        db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"], trigger_type=trigger,
-                  installation=installation, lock_name=lock_name, heartbeat_at=now, host=host(),
+        db.insert("job_runs", run_id=run["run_id"], job=run["job"], slot=run["slot"],
+                  trigger_type=trigger, installation=installation, lock_name=lock_name,
+                  heartbeat_at=now, host=host(),
                   pid=os.getpid(), status="running", started_at=now, lease_until=lease_until)
     except Duplicate:
         return False
@@ -36,12 +42,13 @@ def skipped(db, run: dict, *, installation: str, trigger: str) -> None:
     """Record a run that found the lock held. It has no slot, so its slot stays due."""
     db.insert("job_runs", run_id=run["run_id"], job=run["job"], trigger_type=trigger,
               installation=installation, host=host(), pid=os.getpid(), status="skipped",
-              started_at=run["started_at"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
-              stop_reason=run["stop_reason"])
+              started_at=run["started_at"], finished_at=run["finished_at"],
+              duration_ms=run["duration_ms"], stop_reason=run["stop_reason"])
 
 
 def finish(db, run: dict, sleep, left) -> None:
-    """Store how the run ended. A run that was taken for dead meanwhile is put right. `left()`: seconds for it."""
+    """Store how the run ended. A run that was taken for dead meanwhile is put right. `left()`:
+    seconds for it."""
     for attempt in range(1, FINISH_TRIES + 1):
         try:
             _end(db, run)
@@ -53,25 +60,30 @@ def finish(db, run: dict, sleep, left) -> None:
 
 
 def _end(db, run: dict) -> None:
-    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = :duration_ms,"
-               " counts = :counts, stop_reason = :stop_reason, error = :error WHERE run_id = :run_id",
-               status=run["status"], finished_at=run["finished_at"], duration_ms=run["duration_ms"],
-               counts=json.dumps(run["counts"], default=str), stop_reason=run["stop_reason"],
-               error=run["error"] and run["error"][:ERROR_LENGTH], run_id=run["run_id"])
+    db.execute("UPDATE {job_runs} SET status = :status, finished_at = :finished_at, duration_ms = "
+               ":duration_ms,"
+               " counts = :counts, stop_reason = :stop_reason, error = :error "
+               "WHERE run_id = :run_id", status=run["status"], finished_at=run["finished_at"],
+               duration_ms=run["duration_ms"], counts=json.dumps(run["counts"], default=str),
+               stop_reason=run["stop_reason"], error=run["error"] and run["error"][:ERROR_LENGTH],
+               run_id=run["run_id"])
 
 
 def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
-    """Store the outcome of an earlier run that the database did not take then (runner/unrecorded.py)."""
+    """Store the outcome of an earlier run that the database did not take then
+    (runner/unrecorded.py)."""
     kept, path = unrecorded.take(state_dir, job)
     if not path:
         return
     if kept is None:
-        log.warning("kept outcome cannot be read", file=path, moved_to=unrecorded.set_aside(path) or None)
+        log.warning("kept outcome cannot be read", file=path, moved_to=unrecorded.set_aside(path)
+                    or None)
         return
     row = db.row("SELECT status FROM {job_runs} WHERE run_id = :run_id", run_id=kept["run_id"])
     if row is None:
-        db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"], status="running",
-                  installation=installation, host=host(), pid=kept["pid"], started_at=kept["started_at"])
+        db.insert("job_runs", run_id=kept["run_id"], job=job, trigger_type=kept["trigger"],
+                  status="running", installation=installation, host=host(), pid=kept["pid"],
+                  started_at=kept["started_at"])
     if row is None or row["status"] in ("running", "vanished"):
         _end(db, kept)
     os.unlink(path)
@@ -80,7 +92,8 @@ def store_kept(db, state_dir: str, job: str, installation: str, log) -> None:
 def beat(db, run_id: str, now, progress: dict | None) -> None:
     """Note that the run lives, and how far it is: what a sweep tells of it if it dies."""
     try:
-        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress WHERE run_id = :run_id",
+        db.execute("UPDATE {job_runs} SET heartbeat_at = :now, progress = :progress "
+                   "WHERE run_id = :run_id",
                    now=now, progress=progress and json.dumps(progress), run_id=run_id)
     except (Busy, Lost):
         if db.current:                  # that transaction is lost
@@ -98,7 +111,8 @@ def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
 
     Those of its shards too, whose workers may never come again; a shard looks for its own alone.
     """
-    rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, started_at, heartbeat_at,"
+    rows = db.query("SELECT id, job, run_id, status, progress, installation, lock_name, "
+                    "started_at, heartbeat_at,"
                     " lease_until, pid, host FROM {job_runs} WHERE status = 'running'")
     own = [row for row in rows if job in (row["job"], shards.whole(row["job"]))]
     dead = [row for row in own if is_dead(row, now, installation, lock)]
@@ -106,15 +120,18 @@ def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
         progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
-                   error=f"the process {row['pid']} on {row['host']} ended without a word ({progress})")
+                   error=f"the process {row['pid']} on {row['host']} ended without a word "
+                   f"({progress})")
     return dead
 
 
 def is_dead(row: dict, now, installation: str, lock) -> bool:
-    """Whether the process behind a `running` row is gone, asked by who holds the lock, or found it free.
+    """Whether the process behind a `running` row is gone, asked by who holds the lock, or found it
+    free.
 
-    A run of this installation, or under the same lock in the database, cannot live beside us. Another one
-    (on a host of its own with a lock file of its own) cannot be asked: it counts as dead long after its end.
+    A run of this installation, or under the same lock in the database, cannot live beside us.
+    Another one (on a host of its own with a lock file of its own) cannot be asked: it counts as
+    dead long after its end.
     """
     if row["lock_name"] in lock.names and (row["installation"] == installation
                                            or row["lock_name"].startswith(DATABASE)):
@@ -125,8 +142,10 @@ def is_dead(row: dict, now, installation: str, lock) -> bool:
 
 
 def holder(db, job: str, now) -> dict | None:
-    """The row of the run of ours that may have the job's lock: it is at work, or has just stored its outcome."""
-    row = db.row("SELECT host, pid, started_at, status, finished_at, lease_until FROM {job_runs} WHERE job = :job"
+    """The row of the run of ours that may have the job's lock: it is at work, or has just stored
+    its outcome."""
+    row = db.row("SELECT host, pid, started_at, status, finished_at, lease_until FROM {job_runs} "
+                 "WHERE job = :job"
                  " AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job)
     if row is None or (row["status"] == "running" and is_over(row, now)):
         return None
@@ -146,9 +165,11 @@ def host() -> str:
 
 
 def last_runs(db, job: str | None = None, limit: int = 20, count: int = 1) -> list[dict]:
-    """The latest runs, newest first, with `counts` and `progress` decoded. `count`: of so many shards of the job."""
-    rows = db.query("SELECT run_id, job, slot, trigger_type, installation, lock_name, lease_until, host, pid, status,"
-                    " started_at, finished_at, duration_ms, counts, progress, stop_reason, error FROM {job_runs}"
+    """The latest runs, newest first, with `counts` and `progress` decoded. `count`: of so many
+    shards of the job."""
+    rows = db.query("SELECT run_id, job, slot, trigger_type, installation, lock_name, lease_until, "
+                    "host, pid, status, started_at, finished_at, duration_ms, counts, progress, "
+                    "stop_reason, error FROM {job_runs}"
                     + (" WHERE job IN (:jobs)" if job else "") + " ORDER BY id DESC LIMIT :limit",
                     **({"jobs": shards.names(job, count)} if job else {}), limit=limit)
     return [stored.run(row) for row in rows]

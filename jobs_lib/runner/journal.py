@@ -1,22 +1,26 @@
 """What a run counts and logs, in step with its transactions.
 
-While a transaction is open, its counts and log lines are provisional: a commit makes them final, a rollback takes
-them back, and a batch that is tried again begins from the same numbers. So a job counts where it works, and no row
-is counted twice, or counted and not stored. The database calls `begin`, `committed` and `rolled_back`
-(database/connection.py); each may come twice, or be cut short by a signal, and the next one puts it right.
+While a transaction is open, its counts and log lines are provisional: a commit makes them final, a
+rollback takes them back, and a batch that is tried again begins from the same numbers. So a job
+counts where it works, and no row is counted twice, or counted and not stored. The database calls
+`begin`, `committed` and `rolled_back` (database/connection.py); each may come twice, or be cut
+short by a signal, and the next one puts it right.
 """
 from __future__ import annotations
 
 
 class Journal:
-    """`counts` is one dict for the whole run. To a job this is `ctx.log`: `event`, `warning`, `error`."""
+    """`counts` is one dict for the whole run. To a job this is `ctx.log`: `event`, `warning`,
+    `error`."""
 
     def __init__(self, log) -> None:
         self.counts: dict = {}
         self._log = log
-        self._before: dict | None = None        # the counts at the beginning of the open transaction
+        # the counts at the beginning of the open transaction
+        self._before: dict | None = None
         self._held: list = []                   # its log lines
-        self._final: list = []                  # lines of transactions that were committed, not written yet
+        # lines of transactions that were committed, not written yet
+        self._final: list = []
 
     # As a log
 

@@ -1,8 +1,8 @@
 """When a run has to end: its budget, a signal, memory, a lost lock, and the hard limit behind them.
 
-The soft reasons are asked for between items (`should_stop`). The hard limit is an alarm that raises `Stopped`
-inside whatever hangs, and again each second until it is heard: a library may swallow one. What is stuck in C
-code hears no alarm; that is the watchdog's case (runner/watchdog.py).
+The soft reasons are asked for between items (`should_stop`). The hard limit is an alarm that raises
+`Stopped` inside whatever hangs, and again each second until it is heard: a library may swallow one.
+What is stuck in C code hears no alarm; that is the watchdog's case (runner/watchdog.py).
 """
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the i
 
 
 class Signals:
-    """SIGTERM, SIGINT and SIGHUP noted instead of obeyed, as a context manager. `heard` is the name of the first.
+    """SIGTERM, SIGINT and SIGHUP noted instead of obeyed, as a context manager. `heard` is the name
+    of the first.
 
-    Nested, each tells the other: `run-due` must know what one of its runs heard, and the run what came just
-    before it. A signal that was ignored before (nohup, a shell's background job) stays ignored.
+    Nested, each tells the other: `run-due` must know what one of its runs heard, and the run what
+    came just before it. A signal that was ignored before (nohup, a shell's background job) stays
+    ignored.
     """
 
     def __init__(self) -> None:
@@ -53,7 +55,8 @@ class Signals:
 
 
 class Stops(Signals):
-    """Soft and hard ends of one run. Use as a context manager around all of it, with the work in `run`.
+    """Soft and hard ends of one run. Use as a context manager around all of it, with the work in
+    `run`.
 
     lock       what must still be ours, once it is taken         database  what the run may hang in
     last_words(sentence)  called when the process is about to end itself, from another thread
@@ -61,7 +64,8 @@ class Stops(Signals):
 
     HARD = "hard limit"
 
-    def __init__(self, *, monotonic, budget: float, grace: float, memory: int | None, last_words=print) -> None:
+    def __init__(self, *, monotonic, budget: float, grace: float, memory: int | None,
+                 last_words=print) -> None:
         super().__init__()
         self._monotonic, self._memory = monotonic, memory
         self.started = monotonic()
@@ -97,9 +101,11 @@ class Stops(Signals):
         return self
 
     def run(self, work) -> BaseException | None:
-        """Call `work` under the hard limit; what it ended with, if not by itself: Stopped, or whatever it raised.
+        """Call `work` under the hard limit; what it ended with, if not by itself: Stopped, or
+        whatever it raised.
 
-        This is the one place that hears an alarm. What follows stores the outcome, and is struck by none.
+        This is the one place that hears an alarm. What follows stores the outcome, and is struck by
+        none.
         """
         ended: BaseException | None = None
         try:
@@ -111,7 +117,8 @@ class Stops(Signals):
             except BaseException as error:      # noqa: BLE001  given to the caller, once no alarm can come any more
                 ended = error
             self.calm()
-        except Stopped as error:                # struck between those two lines: the next one is a second away
+        except Stopped as error:
+            # struck between those two lines: the next one is a second away
             self.calm()
             ended = error
         return ended
@@ -128,7 +135,8 @@ class Stops(Signals):
         super().__exit__()
         left, again = self._others_timer         # a worker's own alarm around the run
         if left:
-            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - (self._monotonic() - self.started)), again)
+            signal.setitimer(signal.ITIMER_REAL,
+                             max(0.01, left - (self._monotonic() - self.started)), again)
 
     def _note(self, number: int, frame) -> None:
         impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._calm
@@ -139,13 +147,15 @@ class Stops(Signals):
     def _alarm(self, _number, _frame) -> None:
         if self._calm:                           # it was on its way already
             return
-        if not self._alarmed:                    # the next alarm may come while this one is dealt with
+        if not self._alarmed:
+            # the next alarm may come while this one is dealt with
             self._alarmed = True
             self._wake()
         raise Stopped(self.HARD)
 
     def _wake(self) -> None:
-        """End what the database is doing: a server would go on with it, and SQLite's own code hears no alarm."""
+        """End what the database is doing: a server would go on with it, and SQLite's own code hears
+        no alarm."""
         if self.database is not None:
             self.database.interrupt()
 

@@ -1,10 +1,11 @@
 """What keeps two runs of one job apart: a lock file, a lock in the database, or both.
 
-Both belong to something that the system ends with the process (an open file, a connection), so a killed run
-leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early or too late.
+Both belong to something that the system ends with the process (an open file, a connection), so a
+killed run leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early
+or too late.
 
-A lock has `name`, which goes into the run's row, and `names`, all those that its holder has for himself: a row
-that says `running` under one of them belongs to a dead process (runner/history.py).
+A lock has `name`, which goes into the run's row, and `names`, all those that its holder has for
+himself: a row that says `running` under one of them belongs to a dead process (runner/history.py).
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from jobs_lib.folders import open_own, private
 
 FILE, DATABASE = "file:", "db:"
 CONNECTION = "connection "
-LOOK_SECONDS = 0.02              # a tick may have the lock for an instant, to see whether it is free
+# a tick may have the lock for an instant, to see whether it is free
+LOOK_SECONDS = 0.02
 STARTING = "another run that is just starting"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
@@ -33,7 +35,8 @@ class NoLocks(JobsError):
 
 
 class FileLock:
-    """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing it would race."""
+    """`flock` on `state_dir/locks/NAME.lock`, held for the process's life. The file stays: removing
+    it would race."""
 
     def __init__(self, state_dir: str, name: str) -> None:
         self.path = os.path.join(state_dir, "locks", name + ".lock")
@@ -42,7 +45,8 @@ class FileLock:
         self._file = -1
 
     def acquire(self, about: str) -> None:
-        """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder wrote."""
+        """Take the lock and write `about` (who, since when) into it; LockHeld tells what the holder
+        wrote."""
         try:
             private(os.path.dirname(self.path))
         except OSError as error:
@@ -60,7 +64,8 @@ class FileLock:
         raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
 
     def _note(self, about: str) -> None:
-        """Who holds it. The lock is held without this note, too: a full disk stops no run, least of all a purge."""
+        """Who holds it. The lock is held without this note, too: a full disk stops no run, least of
+        all a purge."""
         try:
             os.ftruncate(self._file, 0)
             os.write(self._file, about.encode() + b"\n")
@@ -70,7 +75,8 @@ class FileLock:
     def is_free(self) -> bool:
         """Whether nobody holds it at this moment. Nothing is written."""
         try:
-            self._file = self._open(os.O_RDWR)          # NFS gives an exclusive lock to nobody who only reads
+            # NFS gives an exclusive lock to nobody who only reads
+            self._file = self._open(os.O_RDWR)
         except FileNotFoundError:
             return True
         free = self._lock()
@@ -78,7 +84,8 @@ class FileLock:
         return free
 
     def check(self) -> bool:
-        """Whether the lock is still ours. Only who removes the file can take it: then a second run may start."""
+        """Whether the lock is still ours. Only who removes the file can take it: then a second run
+        may start."""
         try:
             mine, there = os.fstat(self._file), os.stat(self.path)
         except OSError:
@@ -113,8 +120,8 @@ class FileLock:
             self._close()
             if error.errno not in NO_LOCKS:
                 raise
-            raise NoLocks(f"the file system of {self.path} has no locks: move [core] state_dir to another, or set "
-                            "[core] lock = database") from None
+            raise NoLocks(f"the file system of {self.path} has no locks: move [core] state_dir to "
+                          "another, or set [core] lock = database") from None
         return True
 
     def _close(self) -> None:
@@ -123,7 +130,8 @@ class FileLock:
 
 
 def _unusable(path: str, error: OSError) -> str:
-    """Why a lock file cannot be used, with the real cause: only what belongs to another user is blamed on one."""
+    """Why a lock file cannot be used, with the real cause: only what belongs to another user is
+    blamed on one."""
     from jobs_lib.folders import owner_words
     if isinstance(error, PermissionError):
         return f"the lock file {path} cannot be used: {owner_words(path)}"
@@ -133,7 +141,8 @@ def _unusable(path: str, error: OSError) -> str:
 class DatabaseLock:
     """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host.
 
-    `seconds` is the longest that a run may hold it: the server ends the connection of a host that went away.
+    `seconds` is the longest that a run may hold it: the server ends the connection of a host that
+    went away.
     """
 
     def __init__(self, connect, prefix: str, name: str, seconds: float) -> None:
@@ -150,10 +159,12 @@ class DatabaseLock:
         db = self._connected()
         try:
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
-            got = db.row("SELECT GET_LOCK(:name, 0) AS lock_, @@SESSION.wait_timeout AS patience", name=self.name)
+            got = db.row("SELECT GET_LOCK(:name, 0) AS lock_, @@SESSION.wait_timeout AS patience",
+                         name=self.name)
             if got["lock_"] != 1:
                 raise LockHeld(self._holder(db))
-            if got["patience"] != self._seconds:        # lost between the two, and opened anew without it
+            if got["patience"] != self._seconds:
+                # lost between the two, and opened anew without it
                 raise DatabaseError("the connection of the database lock was lost as it was taken")
         except BaseException:
             db.close()
@@ -161,7 +172,8 @@ class DatabaseLock:
         self._db = db
 
     def _holder(self, db) -> str:
-        """`connection 17 of user jobs`. Whose it is, an account without PROCESS sees of its own connections alone."""
+        """`connection 17 of user jobs`. Whose it is, an account without PROCESS sees of its own
+        connections alone."""
         holder = database_holder(db, self.name)
         return f"{CONNECTION}{holder.number} of {holder.user}" if holder else STARTING
 
@@ -191,8 +203,8 @@ class DatabaseLock:
         db = self._connect()
         if not db.dialect.named_locks:
             db.close()
-            raise ConfigError("[core] lock: this database has no locks of that kind: expected lock = file, or a "
-                              "mysql:// database")
+            raise ConfigError("[core] lock: this database has no locks of that kind: expected lock "
+                              "= file, or a mysql:// database")
         self.name = database_name(db, self._scoped)
         return db
 
@@ -200,8 +212,9 @@ class DatabaseLock:
 def database_name(db, scoped: str) -> str:
     """The name of a lock in the database. `scoped`: PREFIX/NAME.
 
-    Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may sign in there could
-    take one that can be guessed, so what only the users of this database can read is in it.
+    Lock names are shared by a whole MySQL server and at most 64 characters long. Anybody who may
+    sign in there could take one that can be guessed, so what only the users of this database can
+    read is in it.
     """
     from hashlib import sha256
 
@@ -214,7 +227,8 @@ def taken(names: list[str], core, connect) -> list[str]:
     db = connect()
     try:
         return [name for name in names if db.dialect.named_locks
-                and db.value("SELECT IS_FREE_LOCK(:name)", name=database_name(db, f"{core.prefix}/{name}")) != 1]
+                and db.value("SELECT IS_FREE_LOCK(:name)",
+                             name=database_name(db, f"{core.prefix}/{name}")) != 1]
     finally:
         db.close()
 
@@ -224,7 +238,8 @@ def database_holder(db, name: str) -> Holder | None:
     number = db.value("SELECT IS_USED_LOCK(:name)", name=name)
     if number is None:
         return None
-    user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number", number=number)
+    user = db.value("SELECT user FROM information_schema.processlist WHERE id = :number",
+                    number=number)
     return Holder(number, f"user {user}" if user else "another user")
 
 
@@ -237,7 +252,8 @@ def _database_id(db) -> str:
 
 
 class AllLocks:
-    """Several locks as one, taken in this order. `named`: the one whose name stands in the run's row."""
+    """Several locks as one, taken in this order. `named`: the one whose name stands in the run's
+    row."""
 
     def __init__(self, locks: list, named) -> None:
         self._locks, self._named = locks, named

@@ -1,9 +1,10 @@
 """The log: one file of JSON lines a job, a line an event.
 
-Written by our own few lines, since importing `logging` costs as much as starting Python. A line is one
-`write` to a file opened for appending, so lines of several processes never mix. A log that cannot be
-written never stops a job: that is said once on stderr, with what went wrong in that run, and remembered
-(runner/standing.py), so that the next one does not say it again; the rest is dropped, since cron would mail it.
+Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
+one `write` to a file opened for appending, so lines of several processes never mix. A log that
+cannot be written never stops a job: that is said once on stderr, with what went wrong in that run,
+and remembered (runner/standing.py), so that the next one does not say it again; the rest is
+dropped, since cron would mail it.
 """
 from __future__ import annotations
 
@@ -18,11 +19,11 @@ from jobs_lib.folders import open_own, private
 
 
 class Log:
-    """Events of one job's run. `fields` are on every line (job, run_id). `incident` remembers that none can be written;
-    `silent`: nothing is printed then, and `broken` alone tells."""
+    """Events of one job's run. `fields` are on every line (job, run_id). `incident` remembers that
+    none can be written; `silent`: nothing is printed then, and `broken` alone tells."""
 
-    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now, incident=None,
-                 silent: bool = False, **fields) -> None:
+    def __init__(self, folder: str, name: str, *, size: int, files: int, now=clock.now,
+                 incident=None, silent: bool = False, **fields) -> None:
         self.path, self._size, self._files = os.path.join(folder, name + ".log"), size, files
         self._now, self._fields, self._file, self.broken = now, fields, -1, False
         self._incident, self._silent = incident, silent
@@ -31,7 +32,8 @@ class Log:
         """Write one line: `{"time", "level", "event", "job", "run_id", ...}`."""
         line = json.dumps({"time": clock.text(self._now()), "level": level, "event": event,
                            **self._fields, **fields}, default=str) + "\n"
-        data = line.encode("ascii")             # the rest is escaped: no control character reaches a terminal
+        # the rest is escaped: no control character reaches a terminal
+        data = line.encode("ascii")
         try:
             self._open()
             self._write(data)
@@ -41,8 +43,9 @@ class Log:
                 return
             if not self.broken:
                 self.broken = True
-                self._silent = not self._say(f"the log {self.path} cannot be written ({error.strerror}): only what "
-                                             "went wrong is shown here")
+                self._silent = not self._say(f"the log {self.path} cannot be written "
+                                             f"({error.strerror}): only what went wrong is shown "
+                                             "here")
             if level != "info" and not self._silent:
                 sys.stderr.write(line)
 
@@ -73,7 +76,8 @@ class Log:
                 found = file.read(most).decode("ascii", "replace").splitlines()
         except OSError:
             return []
-        return [line for line in found if f'"run_id": "{self._fields.get("run_id")}"' in line and line[0] == "{"]
+        return [line for line in found if f'"run_id": "{self._fields.get("run_id")}"' in line
+                and line[0] == "{"]
 
     def close(self) -> None:
         """Close the file; the next event opens it again."""
@@ -82,7 +86,8 @@ class Log:
             self._file = -1
 
     def _write(self, data: bytes) -> None:
-        """All of it or nothing: on a full disk a part may be taken, and would spoil the line that follows."""
+        """All of it or nothing: on a full disk a part may be taken, and would spoil the line that
+        follows."""
         written = os.write(self._file, data)
         if written < len(data):
             end = os.lseek(self._file, 0, os.SEEK_CUR)
@@ -91,7 +96,8 @@ class Log:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        """Open the file at its path, anew when another process has rotated it, and rotate a full one."""
+        """Open the file at its path, anew when another process has rotated it, and rotate a full
+        one."""
         if self._file >= 0:
             mine, there = os.fstat(self._file), _stat(self.path)
             if there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev) and there.st_size < self._size:
@@ -105,7 +111,8 @@ class Log:
         self._file = open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def _rotate(self) -> None:
-        lock = open_own(os.path.join(os.path.dirname(self.path), ".rotate.lock"), os.O_RDWR | os.O_CREAT)
+        lock = open_own(os.path.join(os.path.dirname(self.path), ".rotate.lock"), os.O_RDWR
+                        | os.O_CREAT)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             there = _stat(self.path)

@@ -7,11 +7,12 @@ from jobs_lib.text import span, took
 
 from .history import MEMORY
 
-THINGS = {"bytes", "files", "rows", "users"}     # a count may say what became of them: `files_removed`
-WORDS = {"ok": "done in {took}{why}", "partial": "stopped early after {took}{why}, the next run goes on",
-         "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
-         "timeout": "ended by force in {took}{why}", "skipped": "not started{because}", "failed": "failed{because}",
-         "vanished": "died{because}"}
+# a count may say what became of them: `files_removed`
+THINGS = {"bytes", "files", "rows", "users"}
+WORDS = {"ok": "done in {took}{why}", "partial": "stopped early after {took}{why}, the next run "
+         "goes on", "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
+         "timeout": "ended by force in {took}{why}", "skipped": "not started{because}",
+         "failed": "failed{because}", "vanished": "died{because}"}
 
 
 def outcome_words(result: dict) -> str:
@@ -30,7 +31,8 @@ def counts_words(counts: dict) -> str:
     counts = {name: value for name, value in counts.items() if name != MEMORY}
     if counts.get("total"):
         return _progress_words(counts)
-    return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int) else f"{name} {value}"
+    return ", ".join(f"{value:,} {_counted(name, value)}" if isinstance(value, int)
+                     else f"{name} {value}"
                      for name, value in counts.items() if value)
 
 
@@ -44,7 +46,8 @@ def _progress_words(progress: dict) -> str:
 
 
 def _counted(name: str, value: int) -> str:
-    """`1 file`, `2 files`, `1 file removed`; a count is named in the plural, or by what was done (`sent`)."""
+    """`1 file`, `2 files`, `1 file removed`; a count is named in the plural, or by what was done
+    (`sent`)."""
     words = name.replace("_", " ")
     things, _, rest = words.partition(" ")
     if value == 1 and rest and things in THINGS:

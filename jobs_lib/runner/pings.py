@@ -1,8 +1,8 @@
 """Calls to a service in the manner of healthchecks, which tells the operator when they stop coming.
 
-`URL/start` when a run begins, `URL` when it ended well, `URL/fail` when it did not, each with `?rid=` of the run and
-the end of its log. Whatever comes of a call, the run it tells of is not touched, and waits no longer than
-`[alerts] timeout`.
+`URL/start` when a run begins, `URL` when it ended well, `URL/fail` when it did not, each with
+`?rid=` of the run and the end of its log. Whatever comes of a call, the run it tells of is not
+touched, and waits no longer than `[alerts] timeout`.
 """
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ def call(config, ports, url: str, what: str = SUCCESS, run_id: str = "", body: s
         timeout = config.section("alerts").timeout
         poster = ports.http(trusted(config.section("webhooks"), timeout))
         return masked(refusal(post_in_time(poster, request, timeout)))
-    except (JobsError, OSError, RuntimeError) as error:     # a section that is wrong; no thread to be had
+    except (JobsError, OSError, RuntimeError) as error:
+        # a section that is wrong; no thread to be had
         return str(error)
 
 
 def log_tail(log, words: str) -> str:
-    """What a call tells of a run: its outcome, and as many of its last lines in the log as there is room for."""
+    """What a call tells of a run: its outcome, and as many of its last lines in the log as there is
+    room for."""
     lines, room = [], LONGEST - len(words.encode("utf-8", "replace")) - 2
     for line in reversed(log.lines(LONGEST)):
         room -= len(line) + 1

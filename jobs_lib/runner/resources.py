@@ -1,4 +1,5 @@
-"""The outside world of one process: clock, database, mail, HTTP. Built by the command line, given to all below."""
+"""The outside world of one process: clock, database, mail, HTTP. Built by the command line, given
+to all below."""
 from __future__ import annotations
 
 import time
@@ -31,7 +32,8 @@ class Ports:
         from jobs_lib.database.connection import connect
         core = self._config.section("core")
         return connect(core.database, prefix=core.prefix, tables=self._config.tables(),
-                       columns=self._config.columns(), base=self._config.folder, hidden=self._secrets, **how)
+                       columns=self._config.columns(), base=self._config.folder,
+                       hidden=self._secrets, **how)
 
     def _secrets(self) -> list[str]:
         from jobs_lib.config.secrets import secrets

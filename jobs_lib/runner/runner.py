@@ -1,4 +1,5 @@
-"""One run of one job: lock, sweep, row, call, outcome, log line. The same by cron, by hand and by a worker."""
+"""One run of one job: lock, sweep, row, call, outcome, log line. The same by cron, by hand and by a
+worker."""
 from __future__ import annotations
 
 import os
@@ -28,8 +29,10 @@ trigger    manual, scheduled, continue or worker        slot      the scheduled 
 limit      at most so many items                        dry_run   change nothing
 confirmed  `--yes`: go past a safety stop, once         budget    seconds that `run-due` has left, or None
 """
-EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT, "interrupted": errors.TERMINATED}
-LOCK_MARGIN = 60.0           # seconds that a lease, or the lock's connection, outlives the hard limit
+EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
+              "interrupted": errors.TERMINATED}
+# seconds that a lease, or the lock's connection, outlives the hard limit
+LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0          # for the outcome, past the hard limit
 STARTING_SECONDS = 0.3       # between a lock and the row of its run
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
@@ -43,8 +46,8 @@ WORKER = "worker"
 def run(job, config, ports, request: Request, console) -> dict:
     """Run the job and return its outcome, a dict as in docs/logs.md.
 
-    Raises ConfigError before anything is touched, and DatabaseError when the database is out of reach or has
-    another schema. All that goes wrong inside the job ends as an outcome.
+    Raises ConfigError before anything is touched, and DatabaseError when the database is out of
+    reach or has another schema. All that goes wrong inside the job ends as an outcome.
     """
     config.check([job], ("core", *job.sections))
     core, options = config.section("core"), config.job(job)
@@ -60,9 +63,9 @@ def run(job, config, ports, request: Request, console) -> dict:
 
 def blank(job, request: Request, now, **known) -> dict:
     """The outcome of a run that has not begun; `known` is what is known of it already."""
-    return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running", "slot": request.slot,
-            "started_at": now, "finished_at": None, "duration_ms": 0, "counts": {}, "stop_reason": None, "error": None,
-            "dry_run": request.dry_run, **known}
+    return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running",
+            "slot": request.slot, "started_at": now, "finished_at": None, "duration_ms": 0,
+            "counts": {}, "stop_reason": None, "error": None, "dry_run": request.dry_run, **known}
 
 
 def found_busy(result: dict) -> bool:
@@ -89,23 +92,27 @@ class _Attempt:
         self.job, self.config, self.ports, self.request = job, config, ports, request
         self.console, self.core, self.result = console, core, result
         self.longest = budget + core.grace.total_seconds()
-        self.stops = Stops(monotonic=ports.monotonic, budget=budget, grace=core.grace.total_seconds(),
-                           memory=core.memory, last_words=self._last_words)
+        self.stops = Stops(monotonic=ports.monotonic, budget=budget,
+                           grace=core.grace.total_seconds(), memory=core.memory,
+                           last_words=self._last_words)
         self.lock: Any = None
         self.db: Any = None
         self.begun = False              # the run may have a row of its own
         self.end = time.monotonic() + self.longest
         self.installation = ""
         self.doubt: str | None = None   # why the clock is not trusted
-        self.complete = True            # as far as is known, the app's tables have all that jobs need
+        # as far as is known, the app's tables have all that jobs need
+        self.complete = True
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
-        # A worker has its own part of a shared queue; whoever else runs the job has all of it, and no worker beside.
+        # A worker has its own part of a shared queue; whoever else runs the job has all of it, and
+        # no worker beside.
         self.shards = config.shards(job)
         self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
 
     def run(self) -> None:
-        """Work until it ends, then store how. No alarm and no impatient signal comes after the work."""
+        """Work until it ends, then store how. No alarm and no impatient signal comes after the
+        work."""
         try:
             ended = self.stops.run(self._dry if self.request.dry_run else self._real)
             if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
@@ -119,7 +126,8 @@ class _Attempt:
             self._give_back()
 
     def _dry(self) -> None:
-        """Call the job against a database that refuses to write; no lock, no row, no log, no outside world."""
+        """Call the job against a database that refuses to write; no lock, no row, no log, no
+        outside world."""
         self.db = self.stops.database = self.ports.database(readonly=True)
         self.db.left = self._left
         self.complete = version.check(self.db)
@@ -130,7 +138,8 @@ class _Attempt:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
         self.installation = folders.installation(folders.own(self.core.state_dir))
         names = [self.job.name] if self.shard[1] > 1 else shards.names(self.job.name, self.shards)
-        self.lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest + LOCK_MARGIN)
+        self.lock = locks.locks_for(names, self.core, self.ports.lock_database, self.longest
+                                    + LOCK_MARGIN)
         started = clock.text(self.result["started_at"])
         try:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
@@ -146,7 +155,8 @@ class _Attempt:
 
     def _left(self) -> float:
         """Seconds to the hard limit."""
-        return self.end - time.monotonic()      # real ones, as those of the alarm: servers and locks take no others
+        # real ones, as those of the alarm: servers and locks take no others
+        return self.end - time.monotonic()
 
     def _settle(self) -> None:
         """Store and log an outcome that is known by now."""
@@ -175,8 +185,10 @@ class _Attempt:
             if not holder.startswith("process"):
                 holder = self._holder(db, holder)
             self._not_started(HELD + holder)
-            history.skipped(db, self.result, installation=self.installation, trigger=self.request.trigger)
-        except errors.Busy:                     # the holder itself writes, perhaps: the log line has to do
+            history.skipped(db, self.result, installation=self.installation,
+                            trigger=self.request.trigger)
+        except errors.Busy:
+            # the holder itself writes, perhaps: the log line has to do
             if self.result["status"] == "running":
                 self._not_started(HELD + holder)
         finally:
@@ -184,7 +196,8 @@ class _Attempt:
                 db.close()
 
     def _holder(self, db, holder: str) -> str:
-        """Who has the database's lock: a run of ours, by its row, or else a connection of nobody that we know."""
+        """Who has the database's lock: a run of ours, by its row, or else a connection of nobody
+        that we know."""
         for wait in (STARTING_SECONDS, 0):
             row = history.holder(db, self.job.name, self.ports.now())
             if row and row["status"] == "running":
@@ -215,9 +228,10 @@ class _Attempt:
         try:
             history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
             self._look_at_clock(db)
-            for dead in history.sweep(db, self.job.name, now, installation=self.installation, lock=lock):
-                self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
-                               progress=dead["progress"])
+            for dead in history.sweep(db, self.job.name, now, installation=self.installation,
+                                      lock=lock):
+                self.log.error("run vanished", dead_run=dead["run_id"],
+                               started_at=dead["started_at"], progress=dead["progress"])
             self._sweep_drafts()
             trigger = self._trigger(db)
             self.begun = True           # before it is true, as a signal may come in between
@@ -251,15 +265,18 @@ class _Attempt:
         zone = schedule.zone(self.core.timezone)
         when = self.config.job(self.job).schedule
         self.doubt = clock_doubt.find(
-            db, self.ports, self.core, confirmed=self.request.confirmed, store=not self.request.dry_run,
+            db, self.ports, self.core, confirmed=self.request.confirmed,
+            store=not self.request.dry_run,
             next_slot=lambda moment: schedule.following(when, moment, zone))
 
     def _trigger(self, db) -> str | None:
-        """How this run stands to its slot, judged under the lock, so that it holds. None: the slot is done."""
+        """How this run stands to its slot, judged under the lock, so that it holds. None: the slot
+        is done."""
         request = self.request
         if request.slot is None:
             return request.trigger
-        found = slots.of_slot(self.job, request.slot, db, self.result["started_at"], lambda job, row: False)
+        found = slots.of_slot(self.job, request.slot, db, self.result["started_at"], lambda job,
+                              row: False)
         if found is None:
             return None
         if found.trigger == "continue":
@@ -269,9 +286,9 @@ class _Attempt:
 
     def _call(self, db) -> None:
         result, stops = self.result, self.stops
-        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result, stops=stops,
-                      log=self.log, request=self.request, console=self.console, installation=self.installation,
-                      shard=self.shard, doubt=self.doubt)
+        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result,
+                      stops=stops, log=self.log, request=self.request, console=self.console,
+                      installation=self.installation, shard=self.shard, doubt=self.doubt)
         result["counts"] = ctx.counts           # from here on, however the run ends
         try:
             try:
@@ -282,14 +299,15 @@ class _Attempt:
                     returned = self.job.run(ctx) or {}
                 except MemoryError as error:
                     raise errors.JobsError(self._exhausted(error)) from None
-                if returned is not ctx.counts:              # a preview's, or of a job with nothing to store
+                if returned is not ctx.counts:
+                    # a preview's, or of a job with nothing to store
                     ctx.counts.update(returned)
             finally:
                 result["counts"] = ctx.counts or ctx.progressed
                 ctx.close()
             reason = stops.reason or ctx.suspended
-            result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard else "partial",
-                          stop_reason=reason)
+            result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard
+                          else "partial", stop_reason=reason)
         except errors.Busy as error:
             result.update(status="partial", stop_reason="busy")
             self.log.warning("database busy", error=str(error))
@@ -308,7 +326,8 @@ class _Attempt:
             self._failed_items(list(ctx.defects.values()))
 
     def _exhausted(self, error: MemoryError) -> str:
-        """Give back what the frames hold that ran out of memory: storing the outcome needs some. What to say of it."""
+        """Give back what the frames hold that ran out of memory: storing the outcome needs some.
+        What to say of it."""
         _let_go(error)                  # before anything else, an import as well
         self.db.invalidate()            # it may have struck within a statement
         from jobs_lib import defects
@@ -316,11 +335,12 @@ class _Attempt:
             where = f" ({defects.place(error)})"
         except MemoryError:
             where = ""
-        return (f"there was not enough memory{where}: give it more, let fewer jobs run at once, or let [core] memory "
-                "stop runs before")
+        return (f"there was not enough memory{where}: give it more, let fewer jobs run at once, or "
+                "let [core] memory stop runs before")
 
     def _failed_items(self, met: list[str]) -> None:
-        """Some items met what nobody expects: the others were worked, and the run has failed all the same."""
+        """Some items met what nobody expects: the others were worked, and the run has failed all
+        the same."""
         result, number = self.result, len(met)
         words = (f"1 item met an unexpected error: {met[0]}" if number == 1 else
                  f"{number:,} items met an unexpected error, the first: {met[0]}")
@@ -336,8 +356,8 @@ class _Attempt:
             return
         self.result.update(stop_reason=why)
         if why == self.stops.HARD:
-            self.result.update(status="timeout", error=f"ended at the hard limit, {self.longest:.0f} seconds after "
-                                                       "its start")
+            self.result.update(status="timeout", error="ended at the hard limit, "
+                               f"{self.longest:.0f} seconds after its start")
         else:
             self.result.update(status="interrupted")
 
@@ -351,7 +371,8 @@ class _Attempt:
             self._keep()
             if result["status"] != "timeout":
                 result.update(status="failed", error=f"the outcome could not be stored: {error}")
-        self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error", **as_json(result))
+        self.log.event("run ended", "info" if result["status"] in ("ok", "partial") else "error",
+                       **as_json(result))
         self._ping()
 
     def _keep(self) -> None:
@@ -370,7 +391,8 @@ class _Attempt:
         from .outcome import outcome_words
         what = pings.START if started else pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
         body = "" if started else pings.log_tail(self.log, outcome_words(self.result))
-        error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"], body)
+        error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"],
+                           body)
         if error:
             self.log.warning("ping failed", error=error)
 
@@ -380,8 +402,9 @@ class _Attempt:
         self.result["duration_ms"] = int(elapsed * 1000)
 
     def _log(self) -> Log:
-        return Log(self.core.log_dir, self.job.name, size=self.core.log_size, files=self.core.log_files,
-                   now=self.ports.now, incident=standing.Incident(self.core, standing.LOG), job=self.job.name,
+        return Log(self.core.log_dir, self.job.name, size=self.core.log_size,
+                   files=self.core.log_files, now=self.ports.now,
+                   incident=standing.Incident(self.core, standing.LOG), job=self.job.name,
                    run_id=self.result["run_id"])
 
     def _last_words(self, why: str) -> None:
@@ -393,12 +416,14 @@ class _Attempt:
 
 def as_json(result: dict) -> dict:
     """The outcome with its times as text, for --json and the log."""
-    return {key: clock.text(value) if key in ("slot", "started_at", "finished_at") and value else value
+    return {key: clock.text(value) if key in ("slot", "started_at", "finished_at") and value
+            else value
             for key, value in result.items()}
 
 
 def _let_go(error: BaseException | None) -> None:
-    """Empty the frames that the error and those before it went through: what is in them lives as long as the error."""
+    """Empty the frames that the error and those before it went through: what is in them lives as
+    long as the error."""
     while error is not None:
         step = error.__traceback__
         while step is not None:

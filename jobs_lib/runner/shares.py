@@ -1,8 +1,9 @@
 """What each job of a tick may use of its time, and who did not get a turn.
 
-One rule: while other jobs are due, a job leaves them what they usually take, and half of the time that is left at most.
-So a job that always has more work than time, such as webhooks to deliver by the hundred thousand, keeps none away. What
-the time did not suffice for is remembered, and goes first in the next tick (runner/slots.py).
+One rule: while other jobs are due, a job leaves them what they usually take, and half of the time
+that is left at most. So a job that always has more work than time, such as webhooks to deliver by
+the hundred thousand, keeps none away. What the time did not suffice for is remembered, and goes
+first in the next tick (runner/slots.py).
 """
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Shares:
     def begin(self, item, left: float) -> float:
         """The job gets its turn: seconds that it may use."""
         self._waiting.remove(item)
-        others = sum(self._full if each.job.priority == URGENT else self._needs(each) for each in self._waiting)
+        others = sum(self._full if each.job.priority == URGENT else self._needs(each)
+                     for each in self._waiting)
         return max(left - min(left / 2, others), self._needs(item)) if self._waiting else left
 
     def _needs(self, item) -> float:
@@ -71,7 +73,8 @@ class Shares:
 def waiting(db) -> list:
     """The names of the jobs that were due in the last tick that ran any, and got no turn."""
     try:
-        found = json.loads(db.value("SELECT value FROM {meta} WHERE name = :name", name=NAME) or "[]")
+        found = json.loads(db.value("SELECT value FROM {meta} WHERE name = :name", name=NAME)
+                           or "[]")
     except ValueError:
         return []
     return found if isinstance(found, list) else []

@@ -1,7 +1,8 @@
 """Which jobs are due: their latest slot has no run yet, or has one that is to be carried on.
 
-Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or ticks
-rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its imports few.
+Work is chosen by "due and not done", never by "now is the minute", so a cron that stalls, skips or
+ticks rarely changes nothing but the hour. A tick that finds nothing to do ends here: keep its
+imports few.
 """
 from __future__ import annotations
 
@@ -20,11 +21,13 @@ late  since how long it could have run: from the first slot that it missed, so t
 cut   whether its last run ended before its work did: it will need all the time that it gets
 """
 
-UNFINISHED = ("partial", "timeout", "interrupted", "vanished")     # a slot that ended so is carried on
+# a slot that ended so is carried on
+UNFINISHED = ("partial", "timeout", "interrupted", "vanished")
 RETRIES = (timedelta(minutes=15), timedelta(hours=1))       # of a slot that failed
 DOUBT_PAUSE = timedelta(minutes=15)     # before a run that found the clock in doubt is carried on
 SECOND, MINUTE, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(days=1)
-OFF = "9999-12-31 00:00:00"     # `due_after` while `enabled = no`: to be switched on again fires nothing old
+# `due_after` while `enabled = no`: to be switched on again fires nothing old
+OFF = "9999-12-31 00:00:00"
 
 
 def latest_slot(config, job, now):
@@ -35,9 +38,11 @@ def latest_slot(config, job, now):
 def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
-    `is_dead(job, row)` tells whether the process behind a `running` row is gone. `budget`: seconds for all of them.
+    `is_dead(job, row)` tells whether the process behind a `running` row is gone. `budget`: seconds
+    for all of them.
     """
-    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after FROM {job_state}")}
+    states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
+                                                  "FROM {job_state}")}
     slots, problems = [], []
     for job in jobs:
         try:
@@ -47,15 +52,17 @@ def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
     slots = [(job, slot) for job, slot in slots
-             if not is_early(config.job(job).schedule, slot, states[shards.whole(job.name)]["due_after"], now,
-                             _zone(config))]
+             if not is_early(config.job(job).schedule, slot,
+                             states[shards.whole(job.name)]["due_after"], now, _zone(config))]
     first = _first_runs(db, slots)
-    found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name), is_dead))]
+    found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name),
+                                                         is_dead))]
     return _ordered(config, db, now, found, states, budget) if found else [], problems
 
 
 def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
-    """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it began with."""
+    """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it
+    began with."""
     if first is None:
         return Due(job, slot, "scheduled")
     if first["status"] == "ok":
@@ -89,8 +96,10 @@ def dead(core, ports):
         from . import history, locks
         lock = locks.lock_for(job.name, core, ports.lock_database)
         try:
-            return lock.is_free() and history.is_dead(row, ports.now(), folders.installation(core.state_dir), lock)
-        except (NoAccess, OSError):     # whether it is dead is not known; the run itself says what is wrong
+            return lock.is_free() and history.is_dead(row, ports.now(),
+                                                      folders.installation(core.state_dir), lock)
+        except (NoAccess, OSError):
+            # whether it is dead is not known; the run itself says what is wrong
             return False
     return is_dead
 
@@ -115,14 +124,16 @@ def _first_runs(db, slots: list) -> dict[str, dict]:
     either = " OR ".join(f"(job = :job{at} AND slot = :slot{at})" for at in range(len(slots)))
     values = {f"job{at}": job.name for at, (job, _) in enumerate(slots)}
     values.update({f"slot{at}": slot for at, (_, slot) in enumerate(slots)})
-    return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} WHERE {either}", **values)}
+    return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} "
+                                                f"WHERE {either}", **values)}
 
 
 def counts(config, job, db, now, state: dict | None) -> bool:
-    """Whether the job's slots count at all: it is known, enabled and not paused. `state`: its row of `job_state`.
+    """Whether the job's slots count at all: it is known, enabled and not paused. `state`: its row
+    of `job_state`.
 
-    One that was just switched on begins with its next slot, or with the present minute's: cron has come for that one,
-    and the next may be a day away.
+    One that was just switched on begins with its next slot, or with the present minute's: cron has
+    come for that one, and the next may be a day away.
     """
     enabled, paused = config.job(job).enabled, state is not None and state["paused_at"]
     if paused:
@@ -143,8 +154,8 @@ def counts(config, job, db, now, state: dict | None) -> bool:
 
 
 def is_early(when, slot, due_after: str | None, now, zone) -> bool:
-    """Whether the slot is from before the job's slots count. A `due_after` beyond the next slot was written by a clock
-    that was wrong, and counts as not set."""
+    """Whether the slot is from before the job's slots count. A `due_after` beyond the next slot was
+    written by a clock that was wrong, and counts as not set."""
     after = stored.time(due_after)
     if after is None or slot > after:
         return due_after == OFF
@@ -152,35 +163,41 @@ def is_early(when, slot, due_after: str | None, now, zone) -> bool:
 
 
 def _ordered(config, db, now, found: list[Due], states: dict, budget: float) -> list[Due]:
-    """Urgent ones first, where the budget leaves others enough; then those that got no turn in the last tick, by
-    lateness; then by priority and lateness. One that hung or died last time goes after all others, once."""
+    """Urgent ones first, where the budget leaves others enough; then those that got no turn in the
+    last tick, by lateness; then by priority and lateness. One that hung or died last time goes
+    after all others, once."""
     from . import shares
 
     waited = shares.waiting(db)
     roomy = shares.is_roomy(budget, config.section("core").grace.total_seconds())
     pairs = []
     for due in found:
-        last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job AND status <> 'skipped'"
-                      " ORDER BY id DESC LIMIT 1", job=due.job.name)
+        last = db.row("SELECT status, stop_reason, started_at FROM {job_runs} WHERE job = :job "
+                      "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=due.job.name)
         died = last is not None and last["status"] in ("timeout", "vanished", "running")
-        due = due._replace(late=_lateness(config, due, now, last, states[shards.whole(due.job.name)]["due_after"]),
-                           cut=died or (last is not None and last["stop_reason"] == "budget"))
+        due = due._replace(late=_lateness(config, due, now, last,
+                                          states[shards.whole(due.job.name)]["due_after"]), cut=died
+                           or (last is not None and last["stop_reason"] == "budget"))
         waits, name, priority = due.job.name in waited, due.job.name, due.job.priority
-        pairs.append(((priority == LAST, died and not waits, not (roomy and priority == shares.URGENT), not waits,
-                       -due.late if waits else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
+        pairs.append(((priority == LAST, died and not waits,
+                       not (roomy and priority == shares.URGENT), not waits, -due.late if waits
+                       else timedelta(0), PRIORITIES.index(priority), -due.late, name), due))
     return [due for _, due in sorted(pairs, key=lambda pair: pair[0])]
 
 
 def _lateness(config, due: Due, now, last: dict | None, due_after: str | None) -> timedelta:
-    """Since how long the job could have run. The latest slot alone would never be later than the schedule's step."""
+    """Since how long the job could have run. The latest slot alone would never be later than the
+    schedule's step."""
     if due.trigger == "continue" and last:
         return now - (stored.time(last["started_at"]) or now)
-    return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after, _zone(config))
+    return now - first_missed(config.job(due.job).schedule, due.slot, last, due_after,
+                              _zone(config))
 
 
 def first_missed(when, slot, last: dict | None, due_after: str | None, zone):
     """The first slot since the last run's start that was not started; `slot` is the latest."""
-    since = max(filter(None, (stored.time(last and last["started_at"]), stored.time(due_after))), default=None)
+    since = max(filter(None, (stored.time(last and last["started_at"]), stored.time(due_after))),
+                default=None)
     return min(schedule.following(when, since, zone), slot) if since else slot
 
 

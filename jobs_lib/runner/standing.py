@@ -1,13 +1,15 @@
-"""Incidents that last from one tick to the next, remembered without a database: by files whose times say since when.
+"""Incidents that last from one tick to the next, remembered without a database: by files whose
+times say since when.
 
     incident = standing.Incident(core, "database")
     incident.begin(now, "no answer")         -> since when it lasts
     incident.due("said", now, remind)        -> whether cron's mail is to have it now; `note` when it had
 
-`incident-NAME` in `[core] state_dir`: its time is the incident's beginning, its text the last error. Beside it `.said`:
-when it was printed for cron; `.told`: when it was alerted; `.over`: it is over, and check_jobs has not stored that yet.
-The times are all that counts, so empty files do: a full disk has room for them (docs/decisions.md). Where `state_dir`
-takes none, `log_dir` may; where nothing does, nothing is remembered, and all is said each time.
+`incident-NAME` in `[core] state_dir`: its time is the incident's beginning, its text the last
+error. Beside it `.said`: when it was printed for cron; `.told`: when it was alerted; `.over`: it is
+over, and check_jobs has not stored that yet. The times are all that counts, so empty files do: a
+full disk has room for them (docs/decisions.md). Where `state_dir` takes none, `log_dir` may; where
+nothing does, nothing is remembered, and all is said each time.
 """
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ LONGEST = 1000                              # of the error that is kept
 DATABASE, UNWRITABLE, FILES, WORKERS, LOG = "database", "unwritable", "files", "workers", "log"
 LOCKS = "locks"
 BARS_ALL = (DATABASE, UNWRITABLE, FILES)    # while these last no run may be begun
-FRESH = timedelta(minutes=15)               # of each hour, in which what cannot be remembered is alerted
+# of each hour, in which what cannot be remembered is alerted
+FRESH = timedelta(minutes=15)
 
 
 def names(core) -> list[str]:
@@ -40,7 +43,8 @@ class Incident:
 
     def __init__(self, core, name: str) -> None:
         self.name = name
-        self._paths = [os.path.join(folder, PREFIX + name) for folder in dict.fromkeys((core.state_dir, core.log_dir))]
+        self._paths = [os.path.join(folder, PREFIX + name)
+                       for folder in dict.fromkeys((core.state_dir, core.log_dir))]
 
     def since(self, suffix: str = "") -> datetime | None:
         """When it began, or, by a suffix, when it was said or told, or began that is over now."""
@@ -99,7 +103,8 @@ class Incident:
         """Make the file, in the first folder that takes it; the text only if there is room."""
         for path in self._paths:
             try:
-                handle = os.open(path + suffix, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+                handle = os.open(path + suffix, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW
+                                 | os.O_CLOEXEC, 0o600)
             except OSError:
                 continue
             try:
@@ -116,4 +121,5 @@ def _try(call, *arguments) -> None:
     try:                                    # noqa: SIM105  contextlib is not loaded otherwise
         call(*arguments)
     except OSError:
-        pass                                # it is remembered worse, or longer; nothing else depends on it
+        # it is remembered worse, or longer; nothing else depends on it
+        pass

@@ -1,4 +1,5 @@
-"""Which jobs the gaps in an app's tables concern: those refuse before they touch anything, the others run.
+"""Which jobs the gaps in an app's tables concern: those refuse before they touch anything, the
+others run.
 
 A job says itself which tables and columns it works on (`tables` in job.py).
 """
@@ -17,7 +18,8 @@ class Incomplete(JobsError):
 
 
 def need(db, job, store: bool = True) -> None:
-    """Raise Incomplete when the job needs what is missing. `store`: what was found out may be written down."""
+    """Raise Incomplete when the job needs what is missing. `store`: what was found out may be
+    written down."""
     look = app_gaps.note if store else app_gaps.lacking
     first, *names = app_gaps.noted(db).split() or [""]
     if first != complete(db.name):
@@ -26,8 +28,8 @@ def need(db, job, store: bool = True) -> None:
         names = look(db)                    # it may be there by now
     missing = concerned(job, names)
     if missing:
-        raise Incomplete(f"nothing was done: {words(db.name, missing)}. `jobs.py migrate --own-tables` prints the "
-                         "statements that add what is missing")
+        raise Incomplete(f"nothing was done: {words(db.name, missing)}. `jobs.py migrate "
+                         "--own-tables` prints the statements that add what is missing")
 
 
 def concerned(job, names: list[str]) -> list[str]:
@@ -58,6 +60,7 @@ def words(names, missing: list[str]) -> str:
         table, dot, column = name.partition(".")
         if dot:
             columns.setdefault(table, []).append(names.column(table, column))
-    parts += [f"the table {names(table)} has no {', '.join(found)}" for table, found in columns.items()]
+    parts += [f"the table {names(table)} has no {', '.join(found)}" for table,
+              found in columns.items()]
     more = f", and {len(parts) - MOST} more tables lack something" if len(parts) > MOST else ""
     return "; ".join(parts[:MOST]) + more

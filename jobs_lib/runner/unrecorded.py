@@ -1,4 +1,5 @@
-"""Outcomes that the database did not take: kept in a file, and stored by the next run of the job that can."""
+"""Outcomes that the database did not take: kept in a file, and stored by the next run of the job
+that can."""
 from __future__ import annotations
 
 import json
@@ -11,11 +12,12 @@ WORD, LINE, MOST = 50, 2000, 2 ** 31 - 1        # what the columns of `job_runs`
 
 
 def keep(state_dir: str, outcome: dict, *, begun: bool) -> None:
-    """Keep one outcome for the job, as it would be stored. That of a run with a row of its own (`begun`) matters more
-    than that of one without, which may come every minute."""
+    """Keep one outcome for the job, as it would be stored. That of a run with a row of its own
+    (`begun`) matters more than that of one without, which may come every minute."""
     from jobs_lib.folders import private, write
 
-    outcome = {**outcome, **{name: outcome[name] and outcome[name][:LINE] for name in ("stop_reason", "error")}}
+    outcome = {**outcome, **{name: outcome[name] and outcome[name][:LINE]
+                             for name in ("stop_reason", "error")}}
     path = _path(state_dir, outcome["job"])
     if begun or not os.path.exists(path):
         private(os.path.dirname(path))
@@ -23,7 +25,8 @@ def keep(state_dir: str, outcome: dict, *, begun: bool) -> None:
 
 
 def take(state_dir: str, job: str) -> tuple[dict | None, str]:
-    """(the outcome that is kept, its file), or (None, "") where there is none. (None, file): it is none of ours."""
+    """(the outcome that is kept, its file), or (None, "") where there is none. (None, file): it is
+    none of ours."""
     path = _path(state_dir, job)
     try:
         with open(path, encoding="utf-8") as file:
@@ -36,7 +39,8 @@ def take(state_dir: str, job: str) -> tuple[dict | None, str]:
 
 
 def set_aside(path: str) -> str:
-    """Put a file out of the way that holds no outcome, whatever it is. Its new path; "" where that is not possible."""
+    """Put a file out of the way that holds no outcome, whatever it is. Its new path; "" where that
+    is not possible."""
     aside = f"{path}.{os.urandom(4).hex()}.unreadable"
     try:
         os.rename(path, aside)
@@ -46,7 +50,8 @@ def set_aside(path: str) -> str:
 
 
 def _is_outcome(found, job: str) -> bool:
-    """Whether it can be stored as it is: a disk, an older version or a hand may have written anything."""
+    """Whether it can be stored as it is: a disk, an older version or a hand may have written
+    anything."""
     def is_time(value) -> bool:
         return isinstance(value, str) and stored.time(value) is not None
 

@@ -1,13 +1,14 @@
-"""The last resort for a run that hears no alarm, because it is stuck in code that never returns to Python.
+"""The last resort for a run that hears no alarm, because it is stuck in code that never returns to
+Python.
 
-In three steps after the hard limit: what the database is doing is interrupted, every second, so that the alarm
-is heard behind it; when that is in vain, a thread says one sentence and ends the process; and when the code
-holds the whole interpreter, so that no thread runs either, a timer of the processor time that such code uses up
-ends it by SIGPROF, with a traceback. The next run finds the row `running` and its lock free, and calls the run
-vanished.
+In three steps after the hard limit: what the database is doing is interrupted, every second, so
+that the alarm is heard behind it; when that is in vain, a thread says one sentence and ends the
+process; and when the code holds the whole interpreter, so that no thread runs either, a timer of
+the processor time that such code uses up ends it by SIGPROF, with a traceback. The next run finds
+the row `running` and its lock free, and calls the run vanished.
 
-Time in which the process was frozen (SIGSTOP, a suspended container) does not count: what wakes up past its limit
-has the alarm to hear, and the time to store its outcome.
+Time in which the process was frozen (SIGSTOP, a suspended container) does not count: what wakes up
+past its limit has the alarm to hear, and the time to store its outcome.
 """
 from __future__ import annotations
 
@@ -22,36 +23,44 @@ from jobs_lib.errors import HARD_LIMIT
 HEARING_SECONDS = 1.0            # for the alarm itself; then between two interrupts
 LAST_RESORT_SECONDS = 10.0       # after the hard limit the thread ends the process
 BEYOND_SECONDS = 3.0             # later, the timer does
-STEP_SECONDS = 5.0               # between two looks of the thread, each of which sets the timer again
-FROZEN_SECONDS = 2.0             # late by so much without having used the processor, the process did not run
+# between two looks of the thread, each of which sets the timer again
+STEP_SECONDS = 5.0
+# late by so much without having used the processor, the process did not run
+FROZEN_SECONDS = 2.0
 
 
 class Watchdog:
-    """`wake()` interrupts what may hang; `last_words(sentence)` is called before the thread ends the process."""
+    """`wake()` interrupts what may hang; `last_words(sentence)` is called before the thread ends
+    the process."""
 
     def __init__(self, wake, last_words) -> None:
         self._wake, self._last_words = wake, last_words
-        self._over = _thread.allocate_lock()         # held while the run lasts: who waits for it, waits for the end
+        # held while the run lasts: who waits for it, waits for the end
+        self._over = _thread.allocate_lock()
         self._timer = _thread.allocate_lock()        # for an instant, while the timer is set
         self._heard = self._stopped = False
 
     def start(self, seconds: float) -> None:
-        """Watch a run whose hard limit comes in so many seconds. What this host has not got for it, is left out."""
+        """Watch a run whose hard limit comes in so many seconds. What this host has not got for it,
+        is left out."""
         try:                                         # noqa: SIM105  contextlib is not loaded otherwise
             faulthandler.register(signal.SIGPROF, all_threads=True, chain=True)
         except (AttributeError, OSError, RuntimeError, ValueError):
-            pass                                     # no stderr: it is ended all the same, without a traceback
+            # no stderr: it is ended all the same, without a traceback
+            pass
         hard = time.monotonic() + seconds
         self._set_timer(hard + LAST_RESORT_SECONDS)
         self._over.acquire()
         try:                                         # noqa: SIM105
             _thread.start_new_thread(self._watch, (hard,))
         except (RuntimeError, MemoryError):
-            pass                                     # no thread to be had on this host: the timer remains
+            # no thread to be had on this host: the timer remains
+            pass
 
     def heard(self) -> None:
         """The alarm was heard: nothing is interrupted any more."""
-        self._heard = True                           # without a lock: to interrupt a server may take seconds
+        # without a lock: to interrupt a server may take seconds
+        self._heard = True
 
     def stop(self) -> None:
         """The run is over."""
@@ -65,13 +74,15 @@ class Watchdog:
     def _set_timer(self, end: float) -> None:
         with self._timer:
             if not self._stopped:
-                signal.setitimer(signal.ITIMER_PROF, max(1.0, end + BEYOND_SECONDS - time.monotonic()))
+                signal.setitimer(signal.ITIMER_PROF,
+                                 max(1.0, end + BEYOND_SECONDS - time.monotonic()))
 
     def _watch(self, hard: float) -> None:
         end, first = hard + LAST_RESORT_SECONDS, hard + HEARING_SECONDS
         while True:
             began, used = time.monotonic(), time.process_time()
-            wait = max(0.01, min(STEP_SECONDS, first - began if began < first else HEARING_SECONDS, end - began))
+            wait = max(0.01, min(STEP_SECONDS, first - began if began < first else HEARING_SECONDS,
+                                 end - began))
             if self._over.acquire(timeout=wait):
                 return
             now = time.monotonic()
@@ -86,7 +97,7 @@ class Watchdog:
 
     def _end(self) -> None:
         try:
-            self._last_words(f"stuck {LAST_RESORT_SECONDS:.0f} seconds past its hard limit, in code that hears no "
-                             "signal: the process ended itself")
+            self._last_words(f"stuck {LAST_RESORT_SECONDS:.0f} seconds past its hard limit, in "
+                             "code that hears no signal: the process ended itself")
         finally:
             os._exit(HARD_LIMIT)

@@ -1,8 +1,9 @@
-"""Celery: the only module that knows it (https://docs.celeryq.dev, 5.3 and later), with RabbitMQ or Redis.
+"""Celery: the only module that knows it (https://docs.celeryq.dev, 5.3 and later), with RabbitMQ or
+Redis.
 
-A broker cannot be asked what waits in it. So messages of the schedule expire, and one that comes to a slot which was
-started meanwhile ends at once. Only JSON is read, only our two tasks are known, and commands by the broker are off;
-whatever else a stranger puts there is refused and logged.
+A broker cannot be asked what waits in it. So messages of the schedule expire, and one that comes to
+a slot which was started meanwhile ends at once. Only JSON is read, only our two tasks are known,
+and commands by the broker are off; whatever else a stranger puts there is refused and logged.
 """
 from __future__ import annotations
 
@@ -20,8 +21,10 @@ def enqueue(config, messages: list[Message]) -> None:
     """Put these into their queues. BrokerAway if the broker is not there, or takes nothing."""
     app = _app(config)
     # A broker that is full answers nothing at all: not to the message, not to a farewell.
-    app.conf.broker_transport_options = {**app.conf.broker_transport_options, "read_timeout": ANSWER_SECONDS,
-                                         "write_timeout": ANSWER_SECONDS, "socket_timeout": ANSWER_SECONDS}
+    app.conf.broker_transport_options = {**app.conf.broker_transport_options,
+                                         "read_timeout": ANSWER_SECONDS,
+                                         "write_timeout": ANSWER_SECONDS,
+                                         "socket_timeout": ANSWER_SECONDS}
     connection = app.connection_for_write()
     try:
         connection.ensure_connection(max_retries=1, interval_start=0, timeout=CONNECT_SECONDS)
@@ -30,7 +33,8 @@ def enqueue(config, messages: list[Message]) -> None:
                           connection=connection, retry=False, time_limit=message.seconds,
                           expires=EXPIRES if message.scheduled else None)
         connection.release()
-    except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors) as error:
+    except (OperationalError, OSError, *connection.connection_errors,
+            *connection.channel_errors) as error:
         connection.collect()
         raise BrokerAway(f"[worker] broker: {_words(error)}") from error
 
@@ -44,13 +48,16 @@ def _words(error: BaseException) -> str:
 def worker(config, queues: list[str], burst: bool, processes: int, runs) -> int:
     """Celery's own worker over these queues, with so many processes. Returns when it is stopped.
 
-    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything else.
+    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything
+    else.
     """
     app = _app(config)
     app.task(_saying_why(runs.perform, runs.refused), name=PERFORM, bind=True)
     app.task(_saying_why(runs.tick, runs.refused), name=TICK, bind=True)
-    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency", str(processes),
-                     "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip", "--without-mingle"])
+    app.worker_main(["--quiet", "worker", "--queues", ",".join(queues), "--concurrency",
+                     str(processes),
+                     "--pool", "prefork", "--loglevel", "WARNING", "--without-gossip",
+                     "--without-mingle"])
     return 0
 
 
@@ -60,18 +67,22 @@ def scheduler(config, queue: str) -> int:
     app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE,
                                        "options": {"queue": queue, "expires": EXPIRES}}}
     # What is due stands in the database: beat has nothing to remember.
-    app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler", "celery.beat:Scheduler"])
+    app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler",
+               "celery.beat:Scheduler"])
     return 0
 
 
 def _app(config) -> Celery:
-    """The application: the broker is all that differs from Celery's defaults, and that results are kept nowhere."""
+    """The application: the broker is all that differs from Celery's defaults, and that results are
+    kept nowhere."""
     app = Celery("jobs", broker=config.section("worker").broker, set_as_current=False)
-    app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1, broker_connection_retry_on_startup=True,
-                    broker_connection_timeout=CONNECT_SECONDS, worker_hijack_root_logger=False, enable_utc=True,
-                    worker_redirect_stdouts=False, accept_content=["json"], task_serializer="json",
-                    worker_enable_remote_control=False,
-                    broker_transport_options={"confirm_publish": True, "socket_connect_timeout": CONNECT_SECONDS})
+    app.conf.update(task_ignore_result=True, worker_prefetch_multiplier=1,
+                    broker_connection_retry_on_startup=True,
+                    broker_connection_timeout=CONNECT_SECONDS, worker_hijack_root_logger=False,
+                    enable_utc=True, worker_redirect_stdouts=False, accept_content=["json"],
+                    task_serializer="json", worker_enable_remote_control=False,
+                    broker_transport_options={"confirm_publish": True,
+                                              "socket_connect_timeout": CONNECT_SECONDS})
     app.finalize()
     for name in set(app.tasks) - {PERFORM, TICK}:          # Celery's own, which call others
         app.tasks.unregister(name)

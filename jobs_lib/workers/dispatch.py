@@ -1,4 +1,5 @@
-"""Which jobs are for workers, and giving them what is due. What an engine is, only rq.py and celery.py know."""
+"""Which jobs are for workers, and giving them what is due. What an engine is, only rq.py and
+celery.py know."""
 from __future__ import annotations
 
 from collections import namedtuple
@@ -10,7 +11,8 @@ from jobs_lib.runner import slots
 
 MARGIN = 60                     # seconds after its own hard limit that an engine ends a run
 SHOWN = 60                      # characters of what a broker says
-EXPIRES = 600                   # seconds that a message of the schedule is worth: then it is due again anyway
+# seconds that a message of the schedule is worth: then it is due again anyway
+EXPIRES = 600
 
 PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
 
@@ -23,7 +25,8 @@ queue    by the job's priority                  seconds     after which the engi
 
 
 class BrokerAway(JobsError):
-    """The broker cannot be reached, or takes nothing. Nothing is lost by it: what is due stays due."""
+    """The broker cannot be reached, or takes nothing. Nothing is lost by it: what is due stays
+    due."""
 
 
 class Refused(JobsError):
@@ -31,7 +34,8 @@ class Refused(JobsError):
 
 
 def engine(mode: str):
-    """The adapter of an engine. JobsError, with the command that mends it, if its package is missing.
+    """The adapter of an engine. JobsError, with the command that mends it, if its package is
+    missing.
 
     It has `enqueue(config, [Message])`, `scheduler(config, queue)` and
     `worker(config, queues, burst, processes, runs)`.
@@ -42,8 +46,8 @@ def engine(mode: str):
         return __import__(f"{__package__}.{mode}", fromlist=["enqueue"])
     except ImportError as error:
         package = "celery" if mode == "celery" else "rq"
-        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): run `python3 -m pip install "
-                        f"{package}`, or set [core] mode = cron") from error
+        raise JobsError(f"mode = {mode} needs {package}, which is not installed ({error}): run "
+                        f"`python3 -m pip install {package}`, or set [core] mode = cron") from error
 
 
 def queues(config) -> list[str]:
@@ -64,7 +68,8 @@ def parts(config, job) -> list:
 
 
 def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
-    """Give them to their engines. Their names. Raises BrokerAway; what it could not give stays due."""
+    """Give them to their engines. Their names. Raises BrokerAway; what it could not give stays
+    due."""
     by_mode: dict = {}
     for job in jobs:
         by_mode.setdefault(config.mode(job), []).append(message(config, job, scheduled))
@@ -74,9 +79,11 @@ def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
 
 
 def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
-    """Give to the workers what cron has found due: (jobs that cron is to run itself, what went wrong, a package).
+    """Give to the workers what cron has found due: (jobs that cron is to run itself, what went
+    wrong, a package).
 
-    An engine that cannot be reached, or whose package is missing, keeps no other from its jobs. `package`: one is.
+    An engine that cannot be reached, or whose package is missing, keeps no other from its jobs.
+    `package`: one is.
     """
     left: list = []
     problems: list[str] = []
@@ -89,14 +96,16 @@ def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
             waits = config.section("worker").fallback == "wait"
             package = package or not isinstance(error, BrokerAway)
             problems.append(f"{str(error).rstrip('.')}. The jobs of workers "
-                            + ("wait until it is there again" if waits else "are run by cron meanwhile"))
+                            + ("wait until it is there again" if waits else "are run by cron "
+                               "meanwhile"))
             left += [] if waits else theirs
     return left, problems, package
 
 
 def enqueue_due(config, ports) -> list[str]:
     """Give to the workers what is due of their jobs: what the engine's own scheduler asks for."""
-    found, _ = slots.find(config, [job for job in catalogue.load_all([]) if config.mode(job) != CRON], ports.database(),
+    found, _ = slots.find(config, [job for job in catalogue.load_all([]) if config.mode(job)
+                                   != CRON], ports.database(),
                         ports.now(), slots.dead(config.section("core"), ports))
     return enqueue(config, [item.job for item in found], True)
 

@@ -1,8 +1,9 @@
 """RQ: the only module that knows it (https://python-rq.org, 1.16 and later).
 
-A message is waiting once at most: before another is put in, the queue is looked through for its name. Messages are JSON
-and name one of two functions; whatever else a stranger puts into Redis is refused, logged and kept among the failed
-ones (docs/decisions.md, "A message can ask for a job and for nothing else").
+A message is waiting once at most: before another is put in, the queue is looked through for its
+name. Messages are JSON and name one of two functions; whatever else a stranger puts into Redis is
+refused, logged and kept among the failed ones (docs/decisions.md, "A message can ask for a job and
+for nothing else").
 """
 from __future__ import annotations
 
@@ -15,41 +16,50 @@ from .dispatch import EXPIRES, BrokerAway, Message, Refused, shown
 PERFORM, TICK = "jobs.perform", "jobs.tick"
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
 MINUTE, DAY = 60, 24 * 3600
-KEPT = DAY                          # seconds that a failed message can be looked at; the history keeps it longer
+# seconds that a failed message can be looked at; the history keeps it longer
+KEPT = DAY
 
-# What of a message in Redis is read. The rest would name functions to be called, pages to be asked and repeats.
-FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat", b"origin",
-          b"worker_name", b"status", b"timeout", b"ttl"}
+# What of a message in Redis is read. The rest would name functions to be called, pages to be asked
+# and repeats.
+FIELDS = {b"data", b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat",
+          b"origin", b"worker_name", b"status", b"timeout", b"ttl"}
 
 
 def enqueue(config, messages: list[Message]) -> None:
-    """Put these into their queues, but for those that wait there already. BrokerAway if Redis is not there, or full."""
+    """Put these into their queues, but for those that wait there already. BrokerAway if Redis is
+    not there, or full."""
     with _clear_words():
         redis = _redis(config, socket_timeout=ANSWER_SECONDS)
         redis.ping()
         queues = {message.queue: _queue(message.queue, redis) for message in messages}
-        waiting = {id.rpartition("--")[0] for queue in queues.values() for id in queue.get_job_ids()}
+        waiting = {id.rpartition("--")[0] for queue in queues.values()
+                   for id in queue.get_job_ids()}
         for message in messages:
             about = message.name.replace("#", "-")                  # what an id may hold
             if message.scheduled and about in waiting:
                 continue
             queues[message.queue].enqueue_call(
-                PERFORM, args=(message.name, message.scheduled), timeout=message.seconds, result_ttl=0,
-                failure_ttl=KEPT, ttl=EXPIRES if message.scheduled else None, description=message.name,
+                PERFORM, args=(message.name, message.scheduled), timeout=message.seconds,
+                result_ttl=0,
+                failure_ttl=KEPT, ttl=EXPIRES if message.scheduled else None,
+                description=message.name,
                 job_id=f"{about}--{os.urandom(6).hex()}")
 
 
 def worker(config, queues: list[str], burst: bool, _processes: int, runs) -> int:
-    """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or, `burst`, is idle.
+    """RQ's own worker over these queues, the first of them first. Returns when it is stopped, or,
+    `burst`, is idle.
 
-    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything else.
+    runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything
+    else.
 
-    It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends well in its own
-    process, and who started the worker starts it again.
+    It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
+    well in its own process, and who started the worker starts it again.
     """
     from rq.serializers import DefaultSerializer, JSONSerializer
 
-    # RQ falls back to pickle wherever it is not given another one, and reading a pickle runs what is in it.
+    # RQ falls back to pickle wherever it is not given another one, and reading a pickle runs what
+    # is in it.
     DefaultSerializer.loads, DefaultSerializer.dumps = (staticmethod(JSONSerializer.loads),
                                                         staticmethod(JSONSerializer.dumps))
     with _clear_words():
@@ -60,12 +70,13 @@ def worker(config, queues: list[str], burst: bool, _processes: int, runs) -> int
 
 
 def scheduler(config, queue: str) -> int:
-    """Have a worker look each minute for what is due. Not RQ's cron scheduler: its messages are pickles."""
+    """Have a worker look each minute for what is due. Not RQ's cron scheduler: its messages are
+    pickles."""
     with _clear_words():
         redis = _redis(config)
         while True:
-            _queue(queue, redis).enqueue_call(TICK, result_ttl=0, failure_ttl=KEPT, ttl=EXPIRES, description="tick",
-                                              timeout=MINUTE)
+            _queue(queue, redis).enqueue_call(TICK, result_ttl=0, failure_ttl=KEPT, ttl=EXPIRES,
+                                              description="tick", timeout=MINUTE)
             time.sleep(MINUTE)
 
 
@@ -82,13 +93,15 @@ def _job_class(runs=None):
     from rq.job import Job
 
     class OurJob(Job):
-        """A message of ours: anything else is Refused when it is to be run, for the reason `why`."""
+        """A message of ours: anything else is Refused when it is to be run, for the reason
+        `why`."""
 
         why = ""
 
         @classmethod
         def fetch(cls, id, *how, **options):
-            """The message of this id; none, which RQ passes over, where id or message cannot be one."""
+            """The message of this id; none, which RQ passes over, where id or message cannot be
+            one."""
             try:
                 return super().fetch(id, *how, **options)
             except (ValueError, ResponseError) as error:
@@ -106,7 +119,8 @@ def _job_class(runs=None):
             except Exception:                           # noqa: BLE001  a field can be anything, and RQ would quit
                 self.why = "it cannot be read"
             if self.why:
-                super().restore({b"data": b'["refused", null, [], {}]', b"origin": known.get(b"origin", b"")})
+                super().restore({b"data": b'["refused", null, [], {}]',
+                                 b"origin": known.get(b"origin", b"")})
             self.result_ttl, self.failure_ttl = 0, KEPT
             self.timeout = self.timeout if self.timeout and self.timeout > 0 else DAY
 
@@ -132,10 +146,12 @@ def _worker_class(runs):
     from rq import Worker
 
     class OurWorker(Worker):
-        """RQ's, which says in one line of ours why a message was refused, and takes no commands by Redis."""
+        """RQ's, which says in one line of ours why a message was refused, and takes no commands by
+        Redis."""
 
         def handle_payload(self, _message):
-            """Leave it: it would stop this worker or kill a run, and systemd does either by a signal."""
+            """Leave it: it would stop this worker or kill a run, and systemd does either by a
+            signal."""
 
         def handle_exception(self, job, *exc_info):
             """Log how a message failed."""
@@ -158,4 +174,5 @@ def _clear_words():
 
 def _redis(config, **how):
     from redis import Redis
-    return Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT_SECONDS, **how)
+    return Redis.from_url(config.section("worker").redis, socket_connect_timeout=CONNECT_SECONDS,
+                          **how)

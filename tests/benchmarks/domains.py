@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.domains [--number 500]
 
-Whole processes on SQLite; Knot and Unbound on loopback. `slow` answers each question after 100 ms, as name servers far
-away do; `dead` never answers. A run's budget is 240 seconds.
+Whole processes on SQLite; Knot and Unbound on loopback. `slow` answers each question after 100 ms,
+as name servers far away do; `dead` never answers. A run's budget is 240 seconds.
 """
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def slow_port() -> int:
     found: list[int] = []
 
     def run():
-        transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Slow, ("127.0.0.1", 0)))
+        transport, _ = loop.run_until_complete(loop.create_datagram_endpoint(Slow,
+                                                                             ("127.0.0.1", 0)))
         found.append(transport.get_extra_info("sockname")[1])
         ready.set()
         loop.run_forever()
@@ -58,24 +59,26 @@ def slow_port() -> int:
 def measure(what: str, port: int, number: int) -> None:
     """One run over so many domains, all of them due."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, f"sqlite:///{folder}/jobs.db", dns={**OPTIONS, "nameservers": f"127.0.0.1:{port}"})
+        service = Service(folder, f"sqlite:///{folder}/jobs.db",
+                          dns={**OPTIONS, "nameservers": f"127.0.0.1:{port}"})
         user = service.owner()["user_id"]
         with service.db.transaction():
             for at in range(number):
-                service.db.insert("domains", user_id=user, name=f"d{at}.bench.example", ownership_token="token",
-                                  created_at=clock.now())
+                service.db.insert("domains", user_id=user, name=f"d{at}.bench.example",
+                                  ownership_token="token", created_at=clock.now())
         began = time.perf_counter()
         done = service.job("check_domains")
         spent = time.perf_counter() - began
         service.db.close()
     checked = done["counts"]["checked"]
-    print(f"{what:<28} {spent:6.1f} s   {checked} looked at, {checked / spent:5.0f} a second   {done['status']}"
-          f" {done['stop_reason'] or ''}")
+    print(f"{what:<28} {spent:6.1f} s   {checked} looked at, {checked / spent:5.0f} a second   "
+          f"{done['status']} {done['stop_reason'] or ''}")
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--number", type=int, default=500)
     number = parser.parse_args().number
     with Authority() as authority, Unbound(authority) as resolver, BlackHole() as hole:

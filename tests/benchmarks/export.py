@@ -1,11 +1,13 @@
-"""How fast an account is exported, beside bare csv and json into a zip of the same compression, and how much memory.
+"""How fast an account is exported, beside bare csv and json into a zip of the same compression, and
+how much memory.
 
     python -m tests.benchmarks.export [--rows 1000000 10000000] [--engines sqlite mariadb]
 
-Each is a whole process, one after the other, on the same rows of `message_logs`; its CPU seconds are compared, since
-they tell more than the clock where others use the machine, too (a server's own are not in them). "Read and write" is a
-loop over the driver's own cursor, once for the JSON and once for the CSV. "Only write" gets a page of rows for nothing,
-again and again. The goal is half of that speed, and memory that is flat within 10 %.
+Each is a whole process, one after the other, on the same rows of `message_logs`; its CPU seconds
+are compared, since they tell more than the clock where others use the machine, too (a server's own
+are not in them). "Read and write" is a loop over the driver's own cursor, once for the JSON and
+once for the CSV. "Only write" gets a page of rows for nothing, again and again. The goal is half of
+that speed, and memory that is flat within 10 %.
 """
 from __future__ import annotations
 
@@ -44,7 +46,8 @@ def fill(service: Service, rows: int) -> None:
 
 
 def spent(work) -> tuple[float, float]:
-    """(seconds by the clock, CPU seconds of the processes that `work` has started and waited for)."""
+    """(seconds by the clock, CPU seconds of the processes that `work` has started and waited
+    for)."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     work()
     seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -58,7 +61,8 @@ def ours(service: Service) -> int:
     service.db.execute("DELETE FROM {export_requests}")
     service.db.execute("DELETE FROM {notifications}")
     service.db.insert("export_requests", user_id=1, requested_at=clock.now())
-    process = service.start("export_accounts", "--set", "budget=60m", launcher=str(ROOT / "tests/support/peak.py"))
+    process = service.start("export_accounts", "--set", "budget=60m",
+                            launcher=str(ROOT / "tests/support/peak.py"))
     out, err = process.communicate()
     assert process.returncode == 0, out + err
     assert service.statuses("export_requests") == {"ready": 1}, out + err
@@ -114,7 +118,8 @@ def _unbuffered(url: str) -> tuple:
 def measure(name: str, url: str, rows: int) -> int:
     """Print the figures of one engine and number of rows; KiB of ours."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, url, core={"app_url": "https://mail.example.org"}, export={"dir": "exports"})
+        service = Service(folder, url, core={"app_url": "https://mail.example.org"},
+                          export={"dir": "exports"})
         fill(service, rows)
         memory: list = []
         only, loop, export = (spent(work) for work in (
@@ -125,15 +130,17 @@ def measure(name: str, url: str, rows: int) -> int:
     print(f"{name}, {rows:,} rows, a zip of {size / 1e6:.0f} MB")
     for words, (seconds, cpu) in (("bare: only write", only), ("bare: read and write", loop),
                                   ("export_accounts", export)):
-        print(f"  {words:<22} {seconds:7.1f} s, CPU {cpu:6.1f} s  {rows / cpu:9,.0f} rows a CPU second"
-              f"  {only[1] / cpu:5.2f} of only writing  {loop[1] / cpu:5.2f} of read and write")
+        print(f"  {words:<22} {seconds:7.1f} s, CPU {cpu:6.1f} s  {rows / cpu:9,.0f} rows a CPU "
+              f"second  {only[1] / cpu:5.2f} of only writing  {loop[1] / cpu:5.2f} of read and "
+              "write")
     print(f"  memory of export_accounts: {memory[0] / 1024:.1f} MiB", flush=True)
     return memory[0]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 10_000_000])
     parser.add_argument("--engines", nargs="+", default=["sqlite", "mariadb"])
     parser.add_argument("--bare", nargs=4, help=argparse.SUPPRESS)
@@ -147,8 +154,8 @@ def main() -> None:
         memory = [_with_engine(engine, rows) for rows in args.rows]
         if len(memory) > 1:
             growth = max(memory) / min(memory) - 1
-            print(f"  {args.rows[-1] // args.rows[0]} times the rows: memory differs by {growth:.1%} (goal: 10 %): "
-                  f"{'met' if growth <= 0.1 else 'missed'}")
+            print(f"  {args.rows[-1] // args.rows[0]} times the rows: memory differs by "
+                  f"{growth:.1%} (goal: 10 %): {'met' if growth <= 0.1 else 'missed'}")
 
 
 def _with_engine(engine: str, rows: int) -> int:

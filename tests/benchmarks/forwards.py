@@ -1,9 +1,11 @@
-"""How fast forwards and notices leave, beside bare smtplib and two mail queues for Django, on one relay in one run.
+"""How fast forwards and notices leave, beside bare smtplib and two mail queues for Django, on one
+relay in one run.
 
     python -m tests.benchmarks.forwards [--messages 2000] [--rounds 3] [--no-peers]
 
-Each is timed as a whole process, from its start to its end, over messages of 4 kB; the first line of a round is
-the measure of the others. Ours makes each result durable before the next message begins.
+Each is timed as a whole process, from its start to its end, over messages of 4 kB; the first line
+of a round is the measure of the others. Ours makes each result durable before the next message
+begins.
 """
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from tests.servers.smtp_sink import Sink
 from tests.support.service import ROOT, Service
 
 CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\n"
-           b"Subject: A message\r\n\r\n" + b"A line of a body that has about sixty octets, as mail has it.\r\n" * 60)
+           b"Subject: A message\r\n\r\n" + b"A line of a body that has about sixty octets, as mail "
+           b"has it.\r\n" * 60)
 BARE = """
 import smtplib, sys
 port, number = int(sys.argv[1]), int(sys.argv[2])
@@ -87,7 +90,8 @@ def ours(port: int, number: int, url: str | None = None) -> float:
 
 
 def notices(port: int, number: int) -> float:
-    """`jobs.py send_notifications` over a backlog of notices with text and HTML, 4 kB each, in SQLite."""
+    """`jobs.py send_notifications` over a backlog of notices with text and HTML, 4 kB each, in
+    SQLite."""
     text = "A line of a body that has about sixty octets, as mail has it.\n" * 25
     with tempfile.TemporaryDirectory() as folder:
         service = Service(folder, f"sqlite:///{folder}/jobs.db")
@@ -95,8 +99,9 @@ def notices(port: int, number: int) -> float:
         owner = service.owner()["user_id"]
         with service.db.transaction():
             for _ in range(number):
-                service.db.insert("notifications", user_id=owner, kind="alias_expired", to_email="owner@home.example",
-                                  subject="A message", body_text=text, body_html=f"<p>{text}</p>",
+                service.db.insert("notifications", user_id=owner, kind="alias_expired",
+                                  to_email="owner@home.example", subject="A message",
+                                  body_text=text, body_html=f"<p>{text}</p>",
                                   created_at=clock.now())
         began = time.perf_counter()
         service.run("send_notifications")
@@ -125,15 +130,18 @@ def compare(title: str, contestants: dict, number: int, rounds: int) -> None:
     first = next(iter(seconds.values()))
     for name, values in seconds.items():
         ratio = statistics.median(base / value for base, value in zip(first, values))
-        print(f"  {name:<32} {number / statistics.median(values):8,.0f} /s   {ratio:5.2f} of bare smtplib")
+        print(f"  {name:<32} {number / statistics.median(values):8,.0f} /s   {ratio:5.2f} of bare "
+              "smtplib")
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to be installed")
+    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
+                        "be installed")
     args = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, {ROOT.name}")
     with Sink(dump=False) as sink:
@@ -146,7 +154,8 @@ def main() -> None:
         compare("smtp-sink on this machine", contestants, args.messages, args.rounds)
     with Relay(latency=0.02) as far:
         compare("a relay 20 ms away, with PIPELINING",
-                {"bare smtplib": lambda n: bare(far.port, n), "retry_forwards, SQLite": lambda n: ours(far.port, n)},
+                {"bare smtplib": lambda n: bare(far.port, n),
+                 "retry_forwards, SQLite": lambda n: ours(far.port, n)},
                 max(args.messages // 20, 20), args.rounds)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 
 def python_with(*packages: str) -> str:
-    """The Python of an environment with these packages; made at the first call, kept in the temporary folder."""
+    """The Python of an environment with these packages; made at the first call, kept in the
+    temporary folder."""
     name = hashlib.sha256(" ".join((sys.version, *packages)).encode()).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"benchmark-peers-{name}"
     python = folder / "bin" / "python"

@@ -1,20 +1,25 @@
-"""Deleting the old half of a table in several ways, with a writer beside each: rows a second, and the writer's waits.
+"""Deleting the old half of a table in several ways, with a writer beside each: rows a second, and
+the writer's waits.
 
-    python -m tests.benchmarks.purge [--case plain] [--case stats] [--case archive] [--case account] [--engine sqlite]
-                                     [--engine mariadb] [--rows 1000000] [--rows 5000000] [--rounds 3]
+    python -m tests.benchmarks.purge [--case plain] [--case stats] [--case archive] [--case account]
+    [--engine sqlite]
+                                     [--engine mariadb] [--rows 1000000] [--rows 5000000] [--rounds
+                                     3]
 
     plain      audit rows of 200 bytes, one in a thousand of the old ones critical, so that it stays; beside one
                DELETE, a LIMIT in a loop, and pt-archiver
     stats      message logs, with all their indexes, whose totals are kept; beside one INSERT ... SELECT of all totals
-               and one DELETE in one transaction. After it: how long one user's totals take to be read
+               and one DELETE in one transaction. After it: how long one user's totals take to be
+               read
     account    message logs, every second one of which goes with its account, by delete_accounts; beside one DELETE
     archive    the audit rows, first written to a folder; beside a gzip of JSON lines in one go and one DELETE
 
-The writer inserts new rows and updates rows that stay, 200 times a second. MariaDB is a private server with the
-durability of a real one. Times are those of the deleting alone, pt-archiver's (Perl) of its whole process. On MariaDB
-"clean" counts until InnoDB has removed what was only marked: beside our batches it does that, after one DELETE it has
-all of it still to do. Memory is the peak of the process (VmHWM). With several sizes, the last lines tell whether the
-cost is linear and memory flat.
+The writer inserts new rows and updates rows that stay, 200 times a second. MariaDB is a private
+server with the durability of a real one. Times are those of the deleting alone, pt-archiver's
+(Perl) of its whole process. On MariaDB "clean" counts until InnoDB has removed what was only
+marked: beside our batches it does that, after one DELETE it has all of it still to do. Memory is
+the peak of the process (VmHWM). With several sizes, the last lines tell whether the cost is linear
+and memory flat.
 """
 from __future__ import annotations
 
@@ -36,8 +41,8 @@ from tests.benchmarks.purge_tables import Files, Server
 from tests.servers import mariadb
 
 ROOT = Path(__file__).resolve().parents[2]
-DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1", "--innodb-log-file-size=96M",
-           "--innodb-buffer-pool-size=512M")
+DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-doublewrite=1",
+           "--innodb-log-file-size=96M", "--innodb-buffer-pool-size=512M")
 
 
 # Each in a process of its own.
@@ -61,9 +66,11 @@ def archiver(case: Case, url: str) -> dict:
     name, server = url.partition("?")[0].rpartition("/")[2], url.rpartition("=")[2]
     began = time.perf_counter()
     done = subprocess.run(
-        ["pt-archiver", "--source", f"S={server},D={name},t={case.table},u={mariadb.USER},p={mariadb.PASSWORD}",
-         "--purge", "--where", case.where.replace(":cutoff", f"'{case.cutoff}'"), "--bulk-delete", "--limit", "1000",
-         "--commit-each", "--no-check-charset", "--statistics"], capture_output=True, text=True)
+        ["pt-archiver", "--source",
+         f"S={server},D={name},t={case.table},u={mariadb.USER},p={mariadb.PASSWORD}", "--purge",
+         "--where", case.where.replace(":cutoff", f"'{case.cutoff}'"), "--bulk-delete", "--limit",
+         "1000", "--commit-each", "--no-check-charset", "--statistics"], capture_output=True,
+        text=True)
     outcome = {"seconds": time.perf_counter() - began, "memory": 0}
     if done.returncode:
         outcome["note"] = (done.stderr.strip().splitlines() or ["failed"])[-1][:60]
@@ -80,15 +87,15 @@ def write(case: Case, url: str, rows: int) -> None:
         began = time.perf_counter()
         kind = case.write(db, number, rows)
         waits[kind].append((time.perf_counter() - began) * 1000)
-    print(json.dumps({kind: {"p99": sorted(values)[int(len(values) * 0.99)], "max": max(values), "number": len(values)}
-                      for kind, values in waits.items() if values}))
+    print(json.dumps({kind: {"p99": sorted(values)[int(len(values) * 0.99)], "max": max(values),
+                             "number": len(values)} for kind, values in waits.items() if values}))
 
 
 def process(*words: str, folder: str | None, **how) -> subprocess.Popen:
     """This program once more."""
     there = {"TMPDIR": folder} if folder else {}
-    return subprocess.Popen([sys.executable, "-m", __spec__.name, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True,
-                            env={**os.environ, **there}, **how)
+    return subprocess.Popen([sys.executable, "-m", __spec__.name, *words], cwd=ROOT,
+                            stdout=subprocess.PIPE, text=True, env={**os.environ, **there}, **how)
 
 
 # Measuring.
@@ -106,13 +113,14 @@ class Race:
             if shutil.which("pt-archiver"):
                 names.append(ARCHIVER)
             else:
-                print("pt-archiver is not installed (Debian: apt-get install percona-toolkit), so it is left out")
+                print("pt-archiver is not installed (Debian: apt-get install percona-toolkit), so "
+                      "it is left out")
         found: dict = {name: [] for name in names if not self.args.only or name in self.args.only}
         for turn in range(self.args.rounds):
             for name, outcomes in found.items():
                 outcomes.append(self._one(name))
-                print(f"    {self.place.name}, {self.name}, round {turn + 1}: {name}: {json.dumps(outcomes[-1])}",
-                      file=sys.stderr)
+                print(f"    {self.place.name}, {self.name}, round {turn + 1}: {name}: "
+                      f"{json.dumps(outcomes[-1])}", file=sys.stderr)
         return found
 
     def _one(self, name: str) -> dict:
@@ -127,7 +135,8 @@ class Race:
         outcome.update(json.loads(waits))
         outcome["clean"] = outcome["seconds"] + self.place.rest()
         db = connect(url)
-        left = db.value(f"SELECT COUNT(*) FROM {{{self.case.table}}} WHERE {self.case.where}", cutoff=self.case.cutoff)
+        left = db.value(f"SELECT COUNT(*) FROM {{{self.case.table}}} WHERE {self.case.where}",
+                        cutoff=self.case.cutoff)
         outcome["deleted"] = self.case.old(self.rows) - left
         self.case.check(db, outcome["deleted"], outcome)
         db.close()
@@ -136,7 +145,8 @@ class Race:
         return outcome
 
     def _child(self, name: str, url: str) -> dict:
-        child = process("--contest", self.name, name, url, "--rows", str(self.rows), folder=self.args.dir)
+        child = process("--contest", self.name, name, url, "--rows", str(self.rows),
+                        folder=self.args.dir)
         out, _ = child.communicate()
         if child.returncode:
             raise SystemExit(f"{name} ended with {child.returncode}")
@@ -145,13 +155,16 @@ class Race:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", action="append", choices=[*CASES])
     parser.add_argument("--engine", action="append", choices=("sqlite", "mariadb"))
-    parser.add_argument("--rows", type=int, action="append", help="several sizes are compared (default: 1000000)")
+    parser.add_argument("--rows", type=int, action="append", help="several sizes are compared "
+                        "(default: 1000000)")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", action="append", default=[], help="only this contestant")
-    parser.add_argument("--all-indexes", action="store_true", help="keep the index by user of audit rows, too")
+    parser.add_argument("--all-indexes", action="store_true", help="keep the index by user of "
+                        "audit rows, too")
     parser.add_argument("--dir", help="where to put the databases (default: the temporary folder)")
     parser.add_argument("--contest", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--write", nargs=2, help=argparse.SUPPRESS)
@@ -163,14 +176,17 @@ def main() -> None:
     if args.write:
         write(CASES[args.write[0]], args.write[1], sizes[0])
         return
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} (should be below 1)")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} "
+          "(should be below 1)")
     with tempfile.TemporaryDirectory(dir=args.dir) as folder:
         if "sqlite" in (args.engine or ["sqlite"]):
             measure(args, sizes, lambda case, rows: Files(folder, case, rows, args.all_indexes))
         if "mariadb" in (args.engine or ["mariadb"]):
-            mariadb.MEMORY_DISK = args.dir or tempfile.gettempdir()        # a real disk: here it has to be waited for
+            # a real disk: here it has to be waited for
+            mariadb.MEMORY_DISK = args.dir or tempfile.gettempdir()
             with mariadb.MariaDB(*DURABLE) as server:
-                measure(args, sizes, lambda case, rows: Server(server, case, rows, args.all_indexes))
+                measure(args, sizes, lambda case, rows: Server(server, case, rows,
+                                                               args.all_indexes))
 
 
 def measure(args, sizes: list, make_place) -> None:

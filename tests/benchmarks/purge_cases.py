@@ -1,7 +1,9 @@
-"""The cases of the purge benchmark: what is in the table, who deletes its old half, and who writes beside them.
+"""The cases of the purge benchmark: what is in the table, who deletes its old half, and who writes
+beside them.
 
-Each contestant is a function of (url, folder) that runs in a process of its own. Ours goes through the runner, as
-`jobs.py` would run it. Rows are in the order of their time; the first half is older than the limit.
+Each contestant is a function of (url, folder) that runs in a process of its own. Ours goes through
+the runner, as `jobs.py` would run it. Rows are in the order of their time; the first half is older
+than the limit.
 """
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ DETAILS = "x" * 130
 PAGE = 10_000                           # rows that a plain dump reads together
 USERS_ASKED = 200
 
-Case = namedtuple("Case", "title table columns row where cutoff index contestants peers write old check")
+Case = namedtuple("Case",
+                  "title table columns row where cutoff index contestants peers write old check")
 Case.__doc__ = """title     what is done              table, columns, row(number, rows)    what is filled in
 where     which rows go, with `:cutoff`          index     one that is left out unless asked for, or None
 peers     whether pt-archiver takes part           write     function of (db, number, rows) -> what was done
@@ -40,17 +43,20 @@ old       function of rows -> how many go        check     function of (db, dele
 
 
 def moment(number: int, rows: int, old: int, young: int, span: int) -> str:
-    """The time of a row: the first half within `span` days from `old` days ago on, the others from `young` on."""
+    """The time of a row: the first half within `span` days from `old` days ago on, the others from
+    `young` on."""
     half = rows // 2
     if number <= half:
         return clock.text(NOW - timedelta(days=old) + timedelta(days=span) * (number / half))
-    return clock.text(NOW - timedelta(days=young) + timedelta(days=young - 10) * ((number - half) / half))
+    return clock.text(NOW - timedelta(days=young) + timedelta(days=young - 10)
+                      * ((number - half) / half))
 
 
 def ours(job, url: str, folder: str, sections: str = "") -> None:
     """A job through the runner, until it has nothing left to do."""
     path = Path(folder) / "config.ini"
-    path.write_text(f"[core]\ndatabase = {url}\nstate_dir = {folder}/state\nlog_dir = {folder}/log\n{sections}")
+    path.write_text(f"[core]\ndatabase = {url}\nstate_dir = {folder}/state\nlog_dir = "
+                    f"{folder}/log\n{sections}")
     settings = loader.load(str(path), beside=folder, environ={})
     ports = Ports(settings)
     ports.now = lambda: NOW
@@ -62,7 +68,8 @@ def ours(job, url: str, folder: str, sections: str = "") -> None:
 
 
 def nothing(url: str, folder: str) -> None:
-    """Three seconds in which the writer is alone: what the disk and the machine make it wait by themselves."""
+    """Three seconds in which the writer is alone: what the disk and the machine make it wait by
+    themselves."""
     time.sleep(3)
 
 
@@ -83,23 +90,27 @@ def audit_write(db, number: int, rows: int) -> str:
     """Update an old row that stays, or insert one."""
     if number % 2:
         stays = range(OTHERS_STAY, rows // 2, OTHERS_STAY) or (rows,)
-        db.execute("UPDATE {audit_logs} SET actor = :actor WHERE id = :id", actor=f"writer {number}",
-                   id=stays[number * 7919 % len(stays)])
+        db.execute("UPDATE {audit_logs} SET actor = :actor WHERE id = :id",
+                   actor=f"writer {number}", id=stays[number * 7919 % len(stays)])
         return "update"
-    db.insert("audit_logs", user_id=1, actor="writer", event="note", details=DETAILS, created_at=NOW)
+    db.insert("audit_logs", user_id=1, actor="writer", event="note", details=DETAILS,
+              created_at=NOW)
     return "insert"
 
 
 def audit_job(url: str, folder: str) -> None:
     """Our engine on a plain table."""
-    ours(purge(table="audit_logs", rules=(Rule("created_at", only={"severity": "info"}),), schedule="0 0 * * *",
-               options={"keep": keep("365d", "For this comparison.")})._replace(name="purge_audit", budget="1h"),
+    ours(purge(table="audit_logs", rules=(Rule("created_at", only={"severity": "info"}),),
+               schedule="0 0 * * *",
+               options={"keep": keep("365d", "For this comparison.")})._replace(name="purge_audit",
+                                                                                budget="1h"),
          url, folder)
 
 
 def one_delete(url: str, folder: str) -> None:
     """Everything in one statement."""
-    connect(url, timeout=60.0).execute(f"DELETE FROM {{audit_logs}} WHERE {AUDIT_WHERE}", cutoff=AUDIT_CUTOFF)
+    connect(url, timeout=60.0).execute(f"DELETE FROM {{audit_logs}} WHERE {AUDIT_WHERE}",
+                                       cutoff=AUDIT_CUTOFF)
 
 
 def limit_loop(url: str, folder: str, most: int) -> None:
@@ -113,18 +124,21 @@ def limit_loop(url: str, folder: str, most: int) -> None:
 
 
 def archive_job(url: str, folder: str) -> None:
-    """Our job, with a folder as its store: written, read back, then deleted by the ids that were read."""
+    """Our job, with a folder as its store: written, read back, then deleted by the ids that were
+    read."""
     ours(catalogue.load("archive_audit_logs"), url, folder,
          f"[archive]\nstore = {folder}/archive\n[archive_audit_logs]\nbudget = 1h\n")
 
 
 def dump(url: str, folder: str) -> None:
-    """What everybody writes first: a gzip of JSON lines in one go, then one DELETE. Nothing is read back."""
+    """What everybody writes first: a gzip of JSON lines in one go, then one DELETE. Nothing is read
+    back."""
     db, last = connect(url, timeout=60.0), 0
-    with gzip.open(os.path.join(folder, "rows.jsonl.gz"), "wt", compresslevel=6, encoding="utf-8") as file:
+    with gzip.open(os.path.join(folder, "rows.jsonl.gz"), "wt", compresslevel=6,
+                   encoding="utf-8") as file:
         while True:
-            rows = db.query(f"SELECT * FROM {{audit_logs}} WHERE id > :last AND {AUDIT_WHERE} ORDER BY id LIMIT {PAGE}",
-                            last=last, cutoff=AUDIT_CUTOFF)
+            rows = db.query(f"SELECT * FROM {{audit_logs}} WHERE id > :last AND {AUDIT_WHERE} "
+                            f"ORDER BY id LIMIT {PAGE}", last=last, cutoff=AUDIT_CUTOFF)
             if not rows:
                 break
             file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -150,10 +164,11 @@ def log_write(db, number: int, rows: int) -> str:
     """Update a young row, or insert one."""
     if number % 2:
         half = rows // 2
-        db.execute("UPDATE {message_logs} SET status = 'bounced' WHERE id = :id", id=half + 1 + number * 7919 % half)
+        db.execute("UPDATE {message_logs} SET status = 'bounced' WHERE id = :id", id=half + 1
+                   + number * 7919 % half)
         return "update"
-    db.insert("message_logs", user_id=number % 50 + 1, alias_id=2, direction="forward", status="delivered",
-              bytes_used=4000, created_at=NOW)
+    db.insert("message_logs", user_id=number % 50 + 1, alias_id=2, direction="forward",
+              status="delivered", bytes_used=4000, created_at=NOW)
     return "insert"
 
 
@@ -167,22 +182,26 @@ def one_transaction(url: str, folder: str) -> None:
     db = connect(url, timeout=60.0)
     with db.transaction():
         db.add_up("message_stats", KEYS, SUMS,
-                  "SELECT user_id, CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, DATE(created_at), direction,"
-                  " status, COUNT(*), SUM(bytes_used) FROM {message_logs} WHERE created_at < :cutoff GROUP BY user_id,"
-                  " CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, DATE(created_at), direction, status",
-                  cutoff=LOGS_CUTOFF)
+                  "SELECT user_id, CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, "
+                  "DATE(created_at), direction, status, COUNT(*), SUM(bytes_used) "
+                  "FROM {message_logs} WHERE created_at < :cutoff GROUP BY user_id,"
+                  " CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, DATE(created_at), "
+                  "direction, status", cutoff=LOGS_CUTOFF)
         db.execute("DELETE FROM {message_logs} WHERE created_at < :cutoff", cutoff=LOGS_CUTOFF)
 
 
 def totals_kept(db, deleted: int, outcome: dict) -> None:
-    """Each deleted row is in the totals; and how long one user's totals take to be read, in milliseconds."""
+    """Each deleted row is in the totals; and how long one user's totals take to be read, in
+    milliseconds."""
     kept = db.value("SELECT SUM(email_count) FROM {message_stats}") or 0
     assert int(kept) == deleted, f"{deleted:,} rows deleted, {kept:,} in the totals"
     took, users = [], int(db.value("SELECT MAX(user_id) FROM {message_logs}"))
     for user in range(1, min(users, USERS_ASKED) + 1):
         began = time.perf_counter()
-        db.query("SELECT SUM(n) AS emails, SUM(b) AS bytes FROM (SELECT SUM(email_count) AS n, SUM(bytes_used) AS b"
-                 " FROM {message_stats} WHERE user_id = :user UNION ALL SELECT COUNT(*), SUM(bytes_used) FROM"
+        db.query("SELECT SUM(n) AS emails, SUM(b) AS bytes "
+                 "FROM (SELECT SUM(email_count) AS n, SUM(bytes_used) AS b"
+                 " FROM {message_stats} WHERE user_id = :user "
+                 "UNION ALL SELECT COUNT(*), SUM(bytes_used) FROM"
                  " {message_logs} WHERE user_id = :user) AS parts", user=user)
         took.append((time.perf_counter() - began) * 1000)
     outcome["query_ms"] = statistics.median(took)
@@ -207,8 +226,8 @@ def account_write(db, number: int, rows: int) -> str:
         db.execute("UPDATE {message_logs} SET status = 'bounced' WHERE id = :id",
                    id=2 + number * 7919 % (rows // 2) // 2 * 2)
         return "update"
-    db.insert("message_logs", user_id=2 + number % OTHERS, alias_id=2, direction="forward", status="delivered",
-              bytes_used=4000, created_at=NOW)
+    db.insert("message_logs", user_id=2 + number % OTHERS, alias_id=2, direction="forward",
+              status="delivered", bytes_used=4000, created_at=NOW)
     return "insert"
 
 
@@ -216,8 +235,9 @@ def account_job(url: str, folder: str) -> None:
     """Our job: all tables of an account that was deleted eight days ago."""
     db = connect(url, timeout=60.0)
     for user in range(1, OTHERS + 2):
-        db.insert("users", id=user, email="someone@home.example", status="deleted" if user == ACCOUNT else "active",
-                  deleted_at=NOW - timedelta(days=8) if user == ACCOUNT else None, created_at=NOW - timedelta(days=400))
+        db.insert("users", id=user, email="someone@home.example", status="deleted" if user
+                  == ACCOUNT else "active", deleted_at=NOW - timedelta(days=8) if user == ACCOUNT
+                  else None, created_at=NOW - timedelta(days=400))
     db.close()
     ours(catalogue.load("delete_accounts"), url, folder, "[delete_accounts]\nbudget = 1h\n")
 
@@ -231,21 +251,29 @@ def unchecked(db, deleted: int, outcome: dict) -> None:
     """Nothing more to look at."""
 
 
-AUDIT = {"table": "audit_logs", "row": audit_row, "where": AUDIT_WHERE, "cutoff": AUDIT_CUTOFF, "write": audit_write,
-         "columns": ["id", "user_id", "actor", "event", "severity", "ip", "details", "created_at"],
-         "index": "audit_logs_user", "old": lambda rows: rows // 2 - rows // 2 // OTHERS_STAY, "check": unchecked}
+AUDIT = {"table": "audit_logs", "row": audit_row, "where": AUDIT_WHERE, "cutoff": AUDIT_CUTOFF,
+         "write": audit_write, "columns": ["id", "user_id", "actor", "event", "severity", "ip",
+                                           "details", "created_at"], "index": "audit_logs_user",
+         "old": lambda rows: rows // 2 - rows // 2 // OTHERS_STAY, "check": unchecked}
 CASES = {
     "plain": Case("deleted", **AUDIT, peers=True, contestants={
-        "nothing": nothing, "one DELETE": one_delete, "LIMIT 1000 in a loop": partial(limit_loop, most=1000),
+        "nothing": nothing, "one DELETE": one_delete, "LIMIT 1000 in a loop": partial(limit_loop,
+                                                                                      most=1000),
         "LIMIT 5000 in a loop": partial(limit_loop, most=5000), "ours": audit_job}),
-    "stats": Case("deleted, their totals kept", table="message_logs", row=log_row, where="created_at < :cutoff",
-                  columns=["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
-                  cutoff=LOGS_CUTOFF, index=None, write=log_write, old=lambda rows: rows // 2, check=totals_kept,
-                  peers=False, contestants={"nothing": nothing, "one transaction": one_transaction, "ours": log_job}),
-    "account": Case("deleted with their account", table="message_logs", row=account_row, where=ACCOUNT_WHERE,
-                    columns=["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
-                    cutoff=LOGS_CUTOFF, index=None, write=account_write, old=lambda rows: rows // 2, check=unchecked,
-                    peers=False, contestants={"nothing": nothing, "one DELETE": one_delete_of_it, "ours": account_job}),
+    "stats": Case("deleted, their totals kept", table="message_logs", row=log_row,
+                  where="created_at < :cutoff", columns=["id", "user_id", "alias_id", "direction",
+                                                         "status", "bytes_used", "created_at"],
+                  cutoff=LOGS_CUTOFF, index=None, write=log_write, old=lambda rows: rows // 2,
+                  check=totals_kept, peers=False, contestants={"nothing": nothing,
+                                                               "one transaction": one_transaction,
+                                                               "ours": log_job}),
+    "account": Case("deleted with their account", table="message_logs", row=account_row,
+                    where=ACCOUNT_WHERE, columns=["id", "user_id", "alias_id", "direction",
+                                                  "status", "bytes_used", "created_at"],
+                    cutoff=LOGS_CUTOFF, index=None, write=account_write, old=lambda rows: rows // 2,
+                    check=unchecked, peers=False, contestants={"nothing": nothing,
+                                                               "one DELETE": one_delete_of_it,
+                                                               "ours": account_job}),
     "archive": Case("archived, then deleted", **AUDIT, peers=False, contestants={
         "nothing": nothing, "a dump, one DELETE": dump, "ours": archive_job}),
 }

@@ -1,4 +1,5 @@
-"""What the purge benchmark prints: a table for each race, whether the goals were met, and how cost grows with size."""
+"""What the purge benchmark prints: a table for each race, whether the goals were met, and how cost
+grows with size."""
 from __future__ import annotations
 
 import statistics
@@ -7,8 +8,10 @@ from tests.benchmarks.purge_cases import Case
 
 ARCHIVER = "pt-archiver, bulk 1000"
 GOALS = {("sqlite", "plain"): {"rate": {"one DELETE": 0.4}}, ("sqlite", None): {"p99": 20.0},
-         ("mariadb", "plain"): {"rate": {"one DELETE": 0.65, ARCHIVER: 2.5}}, ("mariadb", None): {"max": 20.0}}
-LINEAR, FLAT = 0.8, 1.1          # the rate and the memory of the largest size, of the smallest's: noise apart
+         ("mariadb", "plain"): {"rate": {"one DELETE": 0.65, ARCHIVER: 2.5}},
+         ("mariadb", None): {"max": 20.0}}
+# the rate and the memory of the largest size, of the smallest's: noise apart
+LINEAR, FLAT = 0.8, 1.1
 
 
 def middle(outcomes: list, *names: str) -> float:
@@ -23,7 +26,8 @@ def middle(outcomes: list, *names: str) -> float:
 
 def rates(found: dict, over: str = "seconds") -> dict:
     """{name: rows a second in each round}."""
-    return {name: [outcome["deleted"] / outcome[over] for outcome in outcomes] for name, outcomes in found.items()}
+    return {name: [outcome["deleted"] / outcome[over] for outcome in outcomes] for name,
+            outcomes in found.items()}
 
 
 def ratio(rates: dict, name: str, other: str) -> float:
@@ -40,9 +44,10 @@ def show(engine: str, name: str, case: Case, rows: int, found: dict) -> None:
           "    update p99 / max ms    insert p99 / max ms")
     took, clean = rates(found), rates(found, "clean")
     for who, outcomes in found.items():
-        ratios = [f"{ratio(each, who, base):.2f}" if base in each and took[who][0] else "-" for each in (took, clean)]
-        waits = "".join(f"{middle(outcomes, kind, 'p99'):12.1f} / {middle(outcomes, kind, 'max'):8.1f}"
-                        for kind in ("update", "insert"))
+        ratios = [f"{ratio(each, who, base):.2f}" if base in each and took[who][0] else "-"
+                  for each in (took, clean)]
+        waits = "".join(f"{middle(outcomes, kind, 'p99'):12.1f} / "
+                        f"{middle(outcomes, kind, 'max'):8.1f}" for kind in ("update", "insert"))
         notes = {outcome["note"] for outcome in outcomes if "note" in outcome}
         print(f"  {who:<24}{statistics.median(took[who]):9,.0f}{ratios[0]:>22}{ratios[1]:>7}"
               f"{middle(outcomes, 'memory') / 1024:>6.0f}{waits}  {' '.join(notes)}")
@@ -57,10 +62,12 @@ def _goals(engine: str, case: str, found: dict, took: dict) -> None:
     for name, least in GOALS.get((engine, case), {}).get("rate", {}).items():
         if name in took:
             got = ratio(took, "ours", name)
-            print(f"  ours / {name}: {got:.2f}, goal {least}: {'met' if got >= least else 'missed'}")
+            print(f"  ours / {name}: {got:.2f}, goal {least}: "
+                  f"{'met' if got >= least else 'missed'}")
     for figure, most in GOALS[engine, None].items():
         worst = max(middle(found["ours"], kind, figure) for kind in ("update", "insert"))
-        print(f"  the writer's {figure}: {worst:.1f} ms, goal {most:.0f}: {'met' if worst < most else 'missed'}")
+        print(f"  the writer's {figure}: {worst:.1f} ms, goal {most:.0f}: "
+              f"{'met' if worst < most else 'missed'}")
 
 
 def compare_sizes(title: str, sizes: dict) -> None:
@@ -70,5 +77,6 @@ def compare_sizes(title: str, sizes: dict) -> None:
         return
     rate = statistics.median(rates(sizes[large])["ours"]) / statistics.median(rates(sizes[small])["ours"])
     memory = middle(sizes[large]["ours"], "memory") / middle(sizes[small]["ours"], "memory")
-    print(f"\n{title}: {large:,} rows of {small:,}: rows/s {rate:.2f} (linear: {'yes' if rate >= LINEAR else 'no'}),"
-          f" peak memory {memory:.2f} (flat: {'yes' if memory <= FLAT else 'no'})")
+    print(f"\n{title}: {large:,} rows of {small:,}: rows/s {rate:.2f} (linear: "
+          f"{'yes' if rate >= LINEAR else 'no'}), peak memory {memory:.2f} (flat: "
+          f"{'yes' if memory <= FLAT else 'no'})")

@@ -22,7 +22,8 @@ def fill(url: str, case: Case, rows: int, all_indexes: bool) -> None:
         db.execute(f"DROP INDEX {case.index}" + ("" if db.dialect.by_key else f" ON {case.table}"))
     for start in range(1, rows + 1, FILLED_AT_ONCE):
         bulk(db, case.table, case.columns,
-             [case.row(number, rows) for number in range(start, min(start + FILLED_AT_ONCE, rows + 1))])
+             [case.row(number, rows) for number in range(start, min(start + FILLED_AT_ONCE,
+                                                                    rows + 1))])
     db.close()
 
 
@@ -67,15 +68,16 @@ class Server:
         self.server, self.case, self.url = server, case, server.database()
         fill(self.url, case, rows, all_indexes)
         self.database = self.url.partition("?")[0].rpartition("/")[2]
-        self._do(f"CREATE TABLE full_table LIKE {case.table}", f"INSERT INTO full_table SELECT * FROM {case.table}")
+        self._do(f"CREATE TABLE full_table LIKE {case.table}",
+                 f"INSERT INTO full_table SELECT * FROM {case.table}")
 
     def fresh(self) -> str:
         """The URL of a full table, when the server has come to rest."""
         table = self.case.table
         others = [name for name in NAMES if name not in (table, "meta", "schema_migrations")]
         self._do(*(f"TRUNCATE TABLE {name}" for name in others), f"DROP TABLE {table}",
-                 f"CREATE TABLE {table} LIKE full_table", f"INSERT INTO {table} SELECT * FROM full_table",
-                 f"ANALYZE TABLE {table}")
+                 f"CREATE TABLE {table} LIKE full_table",
+                 f"INSERT INTO {table} SELECT * FROM full_table", f"ANALYZE TABLE {table}")
         self.rest()
         time.sleep(2)
         return self.url
@@ -98,8 +100,8 @@ class Server:
     def _do(self, *statements: str) -> None:
         import pymysql
 
-        connection = pymysql.connect(user="root", unix_socket=self.server.socket, database=self.database,
-                                     autocommit=True)
+        connection = pymysql.connect(user="root", unix_socket=self.server.socket,
+                                     database=self.database, autocommit=True)
         with connection.cursor() as cursor:
             for sql in statements:
                 cursor.execute(sql)

@@ -1,11 +1,13 @@
-"""What a claim, a count and a look at a queue cost with 1,000 and with many more due rows, of one owner and of many.
+"""What a claim, a count and a look at a queue cost with 1,000 and with many more due rows, of one
+owner and of many.
 
     python -m tests.benchmarks.queue [--rows 100000] [--engine sqlite|mariadb] [--queue TABLE]
 
-Each claim takes 50 rows as a run does and is given back, so that each finds as many: the last of 20 from 1,000 rows
-would find what it can read at once. The quickest of some, and of the first claims of new runs. In brackets: the ratio
-to the same with 1,000 rows. The shapes: one owner's rows beside five of another; 10,000 owners with one row
-each; and one owner with a due row behind many whose rows are not due yet, beside a flood.
+Each claim takes 50 rows as a run does and is given back, so that each finds as many: the last of 20
+from 1,000 rows would find what it can read at once. The quickest of some, and of the first claims
+of new runs. In brackets: the ratio to the same with 1,000 rows. The shapes: one owner's rows beside
+five of another; 10,000 owners with one row each; and one owner with a due row behind many whose
+rows are not due yet, beside a flood.
 """
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from tests.support.plans import analyse
 
 PAST, LATER = "2026-11-24 12:00:00", "2026-11-24 15:00:00"
 QUEUES = {"failed_emails": ("retry_forwards", mail_queues.forwards), "notifications": (
-    "send_notifications", mail_queues.notices), "webhook_deliveries": ("retry_webhooks", deliveries.queue)}
+    "send_notifications", mail_queues.notices), "webhook_deliveries": ("retry_webhooks",
+                                                                       deliveries.queue)}
 COLUMNS = {"failed_emails": {"alias_id": 1, "envelope_to": "to@home.example", "raw_path": "one.eml"},
            "notifications": {"kind": "overflow_warning", "to_email": "to@home.example"},
            "webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}
@@ -37,19 +40,20 @@ def fill(db, table: str, owners, rows: int, **values) -> None:
     """So many rows of each owner, doubled inside the database."""
     given = {**COLUMNS[table], "user_id": 0, "created_at": PAST, "next_attempt_at": PAST, **values}
     doublings = max((rows // 1000).bit_length() - 1, 0) if len(owners) == 1 else 0
-    lines = [tuple({**given, "user_id": owner}.values()) for owner in owners for _ in range(-(-rows >> doublings))]
+    lines = [tuple({**given, "user_id": owner}.values()) for owner in owners
+             for _ in range(-(-rows >> doublings))]
     bulk(db, table, list(given), lines)
     names, first = ", ".join(given), owners[0]
     for _ in range(doublings):
-        db.execute(f"INSERT INTO {{{table}}} ({names}) SELECT {names} FROM {{{table}}} WHERE user_id = :first",
-                   first=first)
+        db.execute(f"INSERT INTO {{{table}}} ({names}) SELECT {names} FROM {{{table}}} "
+                   "WHERE user_id = :first", first=first)
 
 
 def worker(db, table: str):
     """A new run's."""
     job, queue = QUEUES[table]
-    run = SimpleNamespace(db=db, now=NOW, options=OPTIONS[job], run_id="bench", clock=lambda: NOW, hard_limit=270.0,
-                          monotonic=lambda: 0.0, should_stop=lambda: False)
+    run = SimpleNamespace(db=db, now=NOW, options=OPTIONS[job], run_id="bench", clock=lambda: NOW,
+                          hard_limit=270.0, monotonic=lambda: 0.0, should_stop=lambda: False)
     return Worker(run, queue(run))
 
 
@@ -74,7 +78,8 @@ def measure(db, table: str, claims: int) -> dict[str, float]:
             running[-1].turns.served(row)
         taken.append({row["user_id"] for row in rows})
     found = {"claim": timed(claim, claims, lambda: running[-1].release())}
-    found["first"] = timed(lambda: (running.append(worker(db, table)), claim()), claims, lambda: running[-1].release())
+    found["first"] = timed(lambda: (running.append(worker(db, table)), claim()), claims,
+                           lambda: running[-1].release())
     taken = taken[:claims]
     found["count"] = timed(lambda: worker(db, table).count_due(COUNTED), 3)
     found["depth"] = timed(lambda: queues.unfinished(db, table), 3)
@@ -121,7 +126,8 @@ def database(engine: str):
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000])
     parser.add_argument("--engine", choices=["sqlite", "mariadb"], action="append")
     parser.add_argument("--queue", choices=list(QUEUES), action="append")
@@ -133,7 +139,8 @@ def main() -> None:
             for table in args.queue or QUEUES:
                 base = None
                 for name, shape, rows in (("one owner", neighbours, 1000),
-                                          *(("one owner", neighbours, number) for number in args.rows),
+                                          *(("one owner", neighbours, number)
+                                            for number in args.rows),
                                           ("10,000 owners", crowd, 10_000),
                                           ("5,000 not due", not_due, args.rows[0]),
                                           ("500 not due, 100 each", many_not_due, args.rows[0])):

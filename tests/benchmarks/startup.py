@@ -1,4 +1,5 @@
-"""What a run costs that finds nothing to do, beside bare Python and the start of two worker engines, in one run.
+"""What a run costs that finds nothing to do, beside bare Python and the start of two worker
+engines, in one run.
 
     python -m tests.benchmarks.startup [--rounds 25] [--no-peers]
 
@@ -24,17 +25,21 @@ GOALS = {"run-due, nothing due": 2.5, "retry_forwards by cron, nothing to do": 4
 def timed(command: list[str], environment: dict) -> float:
     """Seconds of a whole process."""
     began = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to be installed")
+    parser.add_argument("--no-peers", action="store_true", help="without the packages that have to "
+                        "be installed")
     args = parser.parse_args()
-    # The system's own Python, as a host's cron starts it: one in a virtual environment looks for its packages first.
+    # The system's own Python, as a host's cron starts it: one in a virtual environment looks for
+    # its packages first.
     python = shutil.which("python3", path="/usr/bin") or sys.executable
     with tempfile.TemporaryDirectory() as folder:
         service = Service(folder, f"sqlite:///{folder}/jobs.db")
@@ -45,7 +50,8 @@ def main() -> None:
                        "run-due, nothing due": [python, jobs, "run-due"],
                        "retry_forwards by cron, nothing to do": [python, jobs, "retry_forwards"]}
         single = f"{folder}/jobs.pyz"
-        subprocess.run([sys.executable, jobs, "bundle", "--output", single], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([sys.executable, jobs, "bundle", "--output", single], check=True,
+                       stdout=subprocess.DEVNULL)
         contestants["run-due, nothing due, as one file jobs.pyz"] = [python, single, "run-due"]
         if not args.no_peers:
             peers = os.path.dirname(python_with("rq", "celery"))
@@ -59,11 +65,13 @@ def main() -> None:
                     seconds[name].append(spent)
         service.db.close()
     first = seconds["python3 -c pass"]
-    print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, {args.rounds} rounds")
+    print(f"Python {subprocess.check_output([python, '--version'], text=True).split()[1]}, "
+          f"{args.rounds} rounds")
     for name, values in seconds.items():
         ratio = statistics.median(value / base for value, base in zip(values, first))
         goal = f"   goal: {GOALS[name]} or less" if name in GOALS else ""
-        print(f"  {name:<43} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare Python{goal}")
+        print(f"  {name:<43} {statistics.median(values) * 1000:7.1f} ms   {ratio:5.2f} of bare "
+              f"Python{goal}")
 
 
 if __name__ == "__main__":

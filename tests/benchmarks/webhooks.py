@@ -1,11 +1,14 @@
-"""How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without those.
+"""How long 1,000 deliveries to 100 endpoints take when 10 of them are dead, beside the same without
+those.
 
-    python -m tests.benchmarks.webhooks [--deliveries 1000] [--endpoints 100] [--dead 10] [--timeout 15]
+    python -m tests.benchmarks.webhooks [--deliveries 1000] [--endpoints 100] [--dead 10] [--timeout
+    15]
 
-Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose server accepts nothing
-("no accept"), or accepts and never answers ("silent"). The first run of a kind meets them unaware; the second knows
-that they have been failing. The dead ones belong to another account. The goal is that the others have all been served
-within 1.3 times the time without the dead ones, and one time limit; the run itself may last longer.
+Each is timed as a whole process, from its start to its end, on SQLite. Dead are endpoints whose
+server accepts nothing ("no accept"), or accepts and never answers ("silent"). The first run of a
+kind meets them unaware; the second knows that they have been failing. The dead ones belong to
+another account. The goal is that the others have all been served within 1.3 times the time without
+the dead ones, and one time limit; the run itself may last longer.
 """
 from __future__ import annotations
 
@@ -58,11 +61,12 @@ def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
             if dead_port:
                 fill(service, dead_port, args.dead, each, hosts(args.dead, net=9))
                 # in among the others, as they would come
-                service.db.execute("UPDATE {webhook_deliveries} SET last_attempt_at = created_at, created_at ="
+                service.db.execute("UPDATE {webhook_deliveries} "
+                                   "SET last_attempt_at = created_at, created_at ="
                                    " '2026-01-01 00:00:00' WHERE id % 3 = 0 AND status = 'pending'")
                 if found:
-                    service.db.execute("UPDATE {webhooks} SET failing_since = created_at WHERE url LIKE :dead",
-                                       dead=f"%:{dead_port}/%")
+                    service.db.execute("UPDATE {webhooks} SET failing_since = created_at "
+                                       "WHERE url LIKE :dead", dead=f"%:{dead_port}/%")
             found.append(timed(service))
         service.db.close()
     return found
@@ -70,13 +74,15 @@ def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in (("deliveries", 1000), ("endpoints", 100), ("dead", 10), ("timeout", 15)):
         parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--latency", type=float, default=0.02, help="seconds that a living endpoint takes")
+    parser.add_argument("--latency", type=float, default=0.02, help="seconds that a living "
+                        "endpoint takes")
     args = parser.parse_args()
-    print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries, {args.endpoints} endpoints, "
-          f"{args.dead} dead, timeout {args.timeout} s, latency {args.latency:g} s")
+    print(f"Python {sys.version.split()[0]}, {args.deliveries:,} deliveries, {args.endpoints} "
+          f"endpoints, {args.dead} dead, timeout {args.timeout} s, latency {args.latency:g} s")
 
     def answer(connection, _heard) -> None:
         time.sleep(args.latency)
@@ -88,8 +94,8 @@ def main() -> None:
         limit = 1.3 * base + args.timeout
         for kind, port in (("no accept", closed), ("silent", mute.port)):
             for when, (whole, seconds) in zip(("unaware", "aware"), run(web.port, port, args)):
-                print(f"  {kind + ', ' + when:<23} {whole:6.1f} s   the others after {seconds:.1f} s, goal {limit:.1f} "
-                      f"s: {'met' if seconds <= limit else 'missed'}")
+                print(f"  {kind + ', ' + when:<23} {whole:6.1f} s   the others after {seconds:.1f} "
+                      f"s, goal {limit:.1f} s: {'met' if seconds <= limit else 'missed'}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""How throughput grows with the number of workers: webhooks and forwards whose other side answers after 50 ms.
+"""How throughput grows with the number of workers: webhooks and forwards whose other side answers
+after 50 ms.
 
-    python -m tests.benchmarks.workers [--engines rq celery-rabbitmq] [--workers 1 2 4] [--webhooks 1600]
+    python -m tests.benchmarks.workers [--engines rq celery-rabbitmq] [--workers 1 2 4] [--webhooks
+    1600]
 
-MariaDB, private brokers, real worker processes. Timed is from the first item that is done and stored to the last.
-`--concurrency` is [webhooks] concurrency: how many requests one worker has open. Each kind is measured with 1 worker
-first; the others are told as a ratio to it.
+MariaDB, private brokers, real worker processes. Timed is from the first item that is done and
+stored to the last. `--concurrency` is [webhooks] concurrency: how many requests one worker has
+open. Each kind is measured with 1 worker first; the others are told as a ratio to it.
 """
 from __future__ import annotations
 
@@ -60,14 +62,17 @@ def writes(service: Service) -> int:
     return sum(int(row["Value"]) for row in rows if row["Variable_name"] in WRITES)
 
 
-def timed(service: Service, job: str, mode: str, number: int, done, count: int) -> tuple[float, int]:
-    """(seconds, writes) of one job's queue of so many items, by so many workers that wait for it."""
+def timed(service: Service, job: str, mode: str, number: int, done, count: int) -> tuple[float,
+                                                                                         int]:
+    """(seconds, writes) of one job's queue of so many items, by so many workers that wait for
+    it."""
     if mode == "rq":
         crew = [service.start("worker") for _ in range(number)]
     else:
         crew = [service.start("worker", "--processes", str(number))]
     try:
-        time.sleep(6)                                       # until all of them wait, on a busy machine too
+        # until all of them wait, on a busy machine too
+        time.sleep(6)
         before = writes(service)
         service.run("enqueue", job)
         while not done():
@@ -81,7 +86,8 @@ def timed(service: Service, job: str, mode: str, number: int, done, count: int) 
             end(process, signal.SIGKILL)
 
 
-def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, relay_port: int, web_port: int) -> None:
+def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, relay_port: int,
+            web_port: int) -> None:
     """All of one engine."""
     mode = engine.partition("-")[0]
     for kind, count in (("webhooks", args.webhooks), ("forwards", args.forwards)):
@@ -89,9 +95,10 @@ def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, rela
         for number in numbers if count else []:
             with tempfile.TemporaryDirectory() as folder:
                 service = Service(folder, server.database(), mail={"port": relay_port},
-                                  webhooks={"allow_networks": "127.0.0.0/8", "concurrency": args.concurrency})
-                service.configure("worker", **{"redis" if engine == "rq" else "broker": broker.url}, shards=number,
-                                  queues=f"q{os.urandom(4).hex()}")
+                                  webhooks={"allow_networks": "127.0.0.0/8",
+                                            "concurrency": args.concurrency})
+                service.configure("worker", **{"redis" if engine == "rq" else "broker": broker.url},
+                                  shards=number, queues=f"q{os.urandom(4).hex()}")
                 service.configure(mode=mode)
                 if kind == "webhooks":
                     fill(service, web_port, count // 2, 2, hosts(count // 2))
@@ -100,23 +107,27 @@ def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, rela
                     service.forwards(count, CONTENT)
                     job, table, state = "retry_forwards", "failed_emails", "sent"
                 seconds, wrote = timed(service, job, mode, number,
-                                       lambda s=service, t=table, w=state: s.statuses(t).get(w, 0), count)
+                                       lambda s=service, t=table, w=state: s.statuses(t).get(w, 0),
+                                       count)
                 service.db.close()
             first = first or seconds
-            print(f"  {engine:<16} {kind:<9} {number} workers  {seconds:6.1f} s  {count / seconds:6.1f} /s  "
-                  f"{first / seconds:5.2f} times  {wrote / count:4.1f} writes each", flush=True)
+            print(f"  {engine:<16} {kind:<9} {number} workers  {seconds:6.1f} s  "
+                  f"{count / seconds:6.1f} /s  {first / seconds:5.2f} times  {wrote / count:4.1f} "
+                  "writes each", flush=True)
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", choices=BROKERS, default=["rq", "celery-rabbitmq"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4])
     for name, default in (("webhooks", 1600), ("forwards", 600), ("concurrency", 2)):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
     load = os.getloadavg()[0]
-    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f}, MariaDB, {LATENCY * 1000:.0f} ms")
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, load {load:.1f}, MariaDB, "
+          f"{LATENCY * 1000:.0f} ms")
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(MariaDB())
         web = stack.enter_context(Web(answer, host=""))

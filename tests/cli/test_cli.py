@@ -1,4 +1,5 @@
-"""The command line: help worth reading, the nearest name for a wrong one, exit codes, an upload as FTP makes it."""
+"""The command line: help worth reading, the nearest name for a wrong one, exit codes, an upload as
+FTP makes it."""
 from __future__ import annotations
 
 import argparse
@@ -53,12 +54,14 @@ def test_a_jobs_help_shows_its_schedule_its_options_and_their_defaults(line, nam
         assert f"  {option_name} = {option.default}\n" in out
 
 
-@pytest.mark.parametrize("words", [[], *([name, "--help"] for name in [*COMMANDS, *JOBS]), ["config", "show"],
-                                   ["crontab", "--help"], ["list"], ["retry_forwards", "--limt", "5"],
+@pytest.mark.parametrize("words", [[], *([name, "--help"] for name in [*COMMANDS, *JOBS]),
+                                   ["config", "show"], ["crontab", "--help"], ["list"],
+                                   ["retry_forwards", "--limt", "5"],
                                    ["config", "check"]], ids=" ".join)
 def test_what_a_terminal_shows_fits_80_columns(line, words):
     too_long = [text for text in line.on_terminal(*words) if len(text) > 80]
-    assert [text for text in too_long if " " in text.strip()] == []          # a path alone is never broken
+    # a path alone is never broken
+    assert [text for text in too_long if " " in text.strip()] == []
 
 
 def test_version(line):
@@ -68,26 +71,36 @@ def test_version(line):
 # Wrong words
 
 @pytest.mark.parametrize("words, said", [
-    (["retry_forward"], "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?"),
-    (["retry"], "there is no job or command 'retry'; did you mean 'retry_forwards' or 'retry_webhooks'?"),
-    (["retry-forwards"], "there is no job or command 'retry-forwards'; did you mean 'retry_forwards'?"),
+    (["retry_forward"],
+     "there is no job or command 'retry_forward'; did you mean 'retry_forwards'?"),
+    (["retry"],
+     "there is no job or command 'retry'; did you mean 'retry_forwards' or 'retry_webhooks'?"),
+    (["retry-forwards"],
+     "there is no job or command 'retry-forwards'; did you mean 'retry_forwards'?"),
     (["run_due"], "there is no job or command 'run_due'; did you mean 'run-due'?"),
     (["hsitory"], "there is no job or command 'hsitory'; did you mean 'history'?"),
     (["xyzzy"], "there is no job or command 'xyzzy' (`jobs.py --help` shows them)"),
     (["--jsno", "list"], "--jsno: expected a job or a command first"),
-    (["history", "retry_forwrds"], "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?"),
+    (["history", "retry_forwrds"],
+     "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?"),
     (["pause", "retry_forwrds"], "there is no job 'retry_forwrds'; did you mean 'retry_forwards'?"),
     (["pause"], "pause: the following arguments are required: JOB"),
-    (["retry_forwards", "--dry-rnu"], "retry_forwards: --dry-rnu: there is no such option; did you mean '--dry-run'?"),
-    (["retry_forwards", "--dry"], "retry_forwards: --dry: there is no such option; did you mean '--dry-run'?"),
+    (["retry_forwards", "--dry-rnu"],
+     "retry_forwards: --dry-rnu: there is no such option; did you mean '--dry-run'?"),
+    (["retry_forwards", "--dry"],
+     "retry_forwards: --dry: there is no such option; did you mean '--dry-run'?"),
     (["history", "--limt=5"], "history: --limt: there is no such option; did you mean '--limit'?"),
     (["retry_forwards", "now"], "retry_forwards: unexpected argument 'now'"),
-    (["retry_forwards", "--limit", "0"], "argument --limit: expected a whole number above 0, not '0'"),
-    (["retry_forwards", "--set", "dleays=1h"], "[retry_forwards] has no such option; did you mean 'delays'?"),
+    (["retry_forwards", "--limit", "0"],
+     "argument --limit: expected a whole number above 0, not '0'"),
+    (["retry_forwards", "--set", "dleays=1h"],
+     "[retry_forwards] has no such option; did you mean 'delays'?"),
     (["config", "shwo"], "'shwo': expected show, check or example; did you mean 'show'?"),
     (["config", "show", "mial"], "there is no section [mial]; did you mean 'mail'?"),
-    (["crontab", "--style", "perjob"], "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
-    (["replay", "forwards", "1"], "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
+    (["crontab", "--style", "perjob"],
+     "'perjob': expected one-line or per-job; did you mean 'per-job'?"),
+    (["replay", "forwards", "1"],
+     "'forwards': expected forward, notification or webhook; did you mean 'forward'?"),
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
 def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):
@@ -103,8 +116,9 @@ def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words
 
 
 ODD = (" ", "-", "x" * 10_000, "--=", "\udcff")
-OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["crontab", "--style"], ["config", "show"],
-              ["replay", "forward"], ["test", "retry_forwards", "--sandbox", "--max-size"],
+OF_OPTIONS = [["archive", "show", "x", "--since"], ["run-due", "--budget"], ["crontab", "--style"],
+              ["config", "show"], ["replay", "forward"], ["test", "retry_forwards", "--sandbox",
+                                                          "--max-size"],
               ["retry_forwards", "--set"], ["history", "--limit"], ["help"], ["report", "--output"]]
 
 
@@ -132,7 +146,8 @@ def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
     line("migrate")
     refused(line, ["--config", odd, "list"])
     for words in ([], *([name] for name in JOBS[:1] + COMMANDS), *OF_OPTIONS):
-        if words != ["report", "--output"] or odd == " ":           # the name of a file may be anything
+        if words != ["report", "--output"] or odd == " ":
+            # the name of a file may be anything
             refused(line, [*words, odd])
 
 
@@ -142,7 +157,8 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
     path = Line(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
     other = Line(tmp_path / "other")
     other.folder.mkdir()
-    for words in (["--config", str(path), "config", "show", "core"], ["config", "show", "core", f"--config={path}"],
+    for words in (["--config", str(path), "config", "show", "core"], ["config", "show", "core",
+                                                                      f"--config={path}"],
                   ["config", "--config", str(path), "show", "core"]):
         assert "timezone = Europe/Berlin" in other(*words).out
     assert "timezone = Europe/Berlin" in other("config", "show", "core", JOBS_CONFIG=str(path)).out
@@ -155,20 +171,22 @@ def test_a_configuration_that_is_not_there_is_told(tmp_path, words):
     assert answer.err == "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n"
 
 
-@pytest.mark.parametrize("words", [["run-due"], ["retry_forwards"], ["retry_forwards", "--dry-run"], ["list"],
-                                   ["history"], ["crontab"], ["migrate"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["run-due"], ["retry_forwards"], ["retry_forwards", "--dry-run"],
+                                   ["list"], ["history"], ["crontab"], ["migrate"]], ids=" ".join)
 def test_a_broken_core_stops_everything_with_all_its_problems(line, words):      # R63
     path = line.ini("[core]\nbudget = long\nlock = none\n[nonsense]\n")
     answer = line(*words)
     assert answer.code == 78
     assert answer.err.splitlines()[0] == "jobs.py: 3 problems in the configuration:"
-    for part in ("[nonsense]: there is no such section", "[core] budget = 'long'", "[core] lock = 'none'"):
+    for part in ("[nonsense]: there is no such section", "[core] budget = 'long'",
+                 "[core] lock = 'none'"):
         assert part in answer.err
     assert str(path) in answer.err
 
 
 def test_a_run_tells_what_is_wrong_in_all_its_sections_at_once(line):       # R63
-    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nmax_hops = z\n[purge_failed_emails]\nkeep = q\n")
+    line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nmax_hops = "
+             "z\n[purge_failed_emails]\nkeep = q\n")
     answer = line("retry_forwards")
     assert answer.code == 78
     assert len(answer.err.splitlines()) == 4
@@ -217,11 +235,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(line):
 
 @pytest.fixture
 def upload(tmp_path):
-    """The bundle as FTP in text mode leaves it: Windows line ends in every file, no run bits, beside its data."""
+    """The bundle as FTP in text mode leaves it: Windows line ends in every file, no run bits,
+    beside its data."""
     home = tmp_path / "upload"
-    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", home)
-    (home / "config.ini").write_text("[core]\ndatabase = sqlite:///var/jobs.db\n[mail]\ntransport = maildir\n")
+    (home / "config.ini").write_text("[core]\ndatabase = sqlite:///var/jobs.db\n[mail]\ntransport "
+                                     "= maildir\n")
     (home / ".env").write_text("JOBS_MAIL_DOMAIN='service.example'\n")
     for path in home.rglob("*"):
         if path.is_file() and path.suffix != ".eml":
@@ -236,7 +257,8 @@ def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        
     assert "domain = service.example" in upload("config", "show", "mail").out
     assert upload("run-due") == (0, "", "")
     assert upload("retry_forwards") == (0, "", "")
-    assert "retry_forwards" in upload("history").out            # twice, where a slot turned meanwhile
+    # twice, where a slot turned meanwhile
+    assert "retry_forwards" in upload("history").out
     for name in [*JOBS, *COMMANDS]:
         assert upload(name, "--help").code == 0, name
 
@@ -256,11 +278,13 @@ def test_a_spoilt_job_file_is_told_and_stops_no_other(upload):
     job.write_bytes(job.read_bytes() + b"job = purge(\n")       # the upload ended there
     answer = upload("run-due")
     assert answer.code == 1
-    assert answer.err.startswith("jobs.py run-due: the job purge_failed_emails cannot be loaded: SyntaxError")
+    assert answer.err.startswith("jobs.py run-due: the job purge_failed_emails cannot be loaded: "
+                                 "SyntaxError")
     assert answer.err.count("\n") == 1
     assert upload("retry_forwards").code == 0
     assert "retry_forwards" in upload("list").out
-    assert upload("purge_failed_emails").err.startswith("jobs.py: the job purge_failed_emails cannot be loaded")
+    assert upload("purge_failed_emails").err.startswith("jobs.py: the job purge_failed_emails "
+                                                        "cannot be loaded")
 
 
 # What cannot be wrong
@@ -286,7 +310,8 @@ def test_a_wrong_database_url_is_a_configuration_error(line):
     assert "[core] database = ...: expected sqlite:///file.db or mysql://" in answer.err
 
 
-@pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000), (["list", "--next"], 100)])
+@pytest.mark.parametrize("words, most", [(["history", "--limit"], 100_000),
+                                         (["list", "--next"], 100)])
 @pytest.mark.parametrize("number", ["0", "9" * 5000, "100001"])
 def test_a_number_has_its_limits(line, words, most, number):
     answer = line(*words, number)
@@ -301,9 +326,11 @@ def test_a_value_that_looks_like_an_option_is_told_as_such(line):
 
 
 def test_a_closed_stdout_is_no_traceback(line):
-    run = subprocess.run(["sh", "-c", 'exec "$0" "$1" list >&-', sys.executable, str(ROOT / "jobs.py")], text=True,
-                         cwd=line.folder, capture_output=True, timeout=60,
-                         env={"PATH": "/usr/bin:/bin", "JOBS_CORE_DATABASE": f"sqlite:///{line.folder}/none.db"})
+    run = subprocess.run(["sh", "-c", 'exec "$0" "$1" list >&-', sys.executable,
+                          str(ROOT / "jobs.py")], text=True, cwd=line.folder, capture_output=True,
+                         timeout=60,
+                         env={"PATH": "/usr/bin:/bin",
+                              "JOBS_CORE_DATABASE": f"sqlite:///{line.folder}/none.db"})
     assert "Traceback" not in run.stderr
 
 

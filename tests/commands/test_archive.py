@@ -1,4 +1,5 @@
-"""`archive verify` finds whatever is wrong with an archive; `archive show` prints the rows that are asked for."""
+"""`archive verify` finds whatever is wrong with an archive; `archive show` prints the rows that are
+asked for."""
 from __future__ import annotations
 
 import gzip
@@ -26,8 +27,8 @@ def service(tmp_path_factory):
     made = Service(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
     for number in range(6):
         made.db.insert("audit_logs", user_id=(3, 4)[number % 2], actor="app", ip="203.0.113.9",
-                       event=("login.ok", "login.failed", "export")[number % 3], details='{"n": "ö\x1b[31m"}',
-                       created_at=OLD + timedelta(days=number))
+                       event=("login.ok", "login.failed", "export")[number % 3],
+                       details='{"n": "ö\x1b[31m"}', created_at=OLD + timedelta(days=number))
         if number > 3:
             made.run(JOB)
     yield made
@@ -62,26 +63,31 @@ def test_files_that_are_whole_are_told_with_their_rows_and_times(service, copy):
     assert answer(service, "verify", manifest).out == expected.replace(str(folder / name), manifest)
 
 
-def test_a_flipped_bit_a_lost_manifest_and_a_lost_file_are_told_and_the_rest_is_checked(service, copy):
+def test_a_flipped_bit_a_lost_manifest_and_a_lost_file_are_told_and_the_rest_is_checked(service,
+                                                                                        copy):
     folder, name = copy
     other = next(path for path in folder.glob("*.gz") if path.name != name)
     data = bytearray((folder / name).read_bytes())
     data[-1] ^= 1
     (folder / name).write_bytes(data)
-    code, out, err = answer(service, "verify", str(folder / name), str(other), str(folder / "none.jsonl.gz"))
+    code, out, err = answer(service, "verify", str(folder / name), str(other),
+                            str(folder / "none.jsonl.gz"))
     assert (code, out) == (1, f"OK: {other}: 1 row, {day(5)} to {day(5)}\n")
     assert err.splitlines() == [
-        f"{folder}/{name}: it cannot be expanded: Error -3 while decompressing data: incorrect length check",
+        (f"{folder}/{name}: it cannot be expanded: Error -3 while decompressing data: incorrect "
+        "length check"),
         f"{folder}/none.jsonl.gz: there is no such file"]
     other.with_name(other.name.replace(".jsonl.gz", ".manifest.json")).unlink()
     assert ".manifest.json is not in " in answer(service, "verify", str(other)).err
 
 
 def rewritten(folder, name: str, key: bytes | None = None, **changed) -> None:
-    """The archive's two files with another actor in each row, whole in themselves, as anybody could write them."""
+    """The archive's two files with another actor in each row, whole in themselves, as anybody could
+    write them."""
     rows = [json.loads(row) for row in gzip.decompress((folder / name).read_bytes()).splitlines()]
     tally = form.Tally()
-    (folder / name).write_bytes(b"".join(form.compressed([{**row, "actor": "me", **changed} for row in rows], tally)))
+    (folder / name).write_bytes(b"".join(form.compressed([{**row, "actor": "me", **changed}
+                                                          for row in rows], tally)))
     path = folder / name.replace(".jsonl.gz", ".manifest.json")
     manifest = {name: value for name, value in json.loads(path.read_bytes()).items()
                 if name not in (form.SEAL, form.CHECKSUM, "format", "version", *form.Facts._fields)}
@@ -90,11 +96,14 @@ def rewritten(folder, name: str, key: bytes | None = None, **changed) -> None:
         found = {name: value for name, value in json.loads(path.read_bytes()).items()
                  if name not in (form.SEAL, form.CHECKSUM)}
         text = json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        path.write_text(json.dumps({**found, form.CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}))
+        path.write_text(json.dumps({**found,
+                                    form.CHECKSUM: hashlib.sha256(text.encode()).hexdigest()}))
 
 
-@pytest.mark.parametrize("key, why", [(None, "anybody could have written both"), (b"x" * 32, "or it is forged")])
-def test_what_is_whole_and_was_written_by_somebody_else_is_not_ok(service, copy, key, why):     # R72
+@pytest.mark.parametrize("key, why", [(None, "anybody could have written both"),
+                                      (b"x" * 32, "or it is forged")])
+# R72
+def test_what_is_whole_and_was_written_by_somebody_else_is_not_ok(service, copy, key, why):
     folder, name = copy
     rewritten(folder, name, key)
     code, out, err = answer(service, "verify", str(folder / name))
@@ -113,10 +122,12 @@ def test_a_host_without_the_key_says_what_it_cannot_tell(copy, tmp_path_factory)
     assert (code, err) == (0, "")
     assert out.startswith(f"WHOLE: {folder}/{name}: 5 rows, ")
     assert "who wrote it cannot be told here" in out
-    assert json.loads(line("archive", "verify", str(folder / name), "--json").out)["archives"][0]["sealed"] is None
+    assert json.loads(line("archive", "verify", str(folder / name),
+                           "--json").out)["archives"][0]["sealed"] is None
     assert not (line.folder / "state").exists()
     line.ini(f"[core]\nsecret_key = {'k' * 40}\n")
-    assert "not sealed by this installation's key" in line("archive", "verify", str(folder / name)).err
+    assert "not sealed by this installation's key" in line("archive", "verify",
+                                                           str(folder / name)).err
 
 
 @pytest.mark.parametrize("id", [2 ** 63, 2 ** 70, -2 ** 70, 1.5, None, True, "1"])
@@ -133,7 +144,8 @@ def test_a_renamed_file_is_told(service, copy):
     folder, name = copy
     for end in (".jsonl.gz", ".manifest.json"):
         os.rename(folder / name.replace(".jsonl.gz", end), folder / f"renamed{end}")
-    assert f"the manifest is that of {name}" in answer(service, "verify", str(folder / "renamed.jsonl.gz")).err
+    assert f"the manifest is that of {name}" in answer(service, "verify",
+                                                       str(folder / "renamed.jsonl.gz")).err
 
 
 def test_without_a_file_all_that_the_table_names_are_read_from_the_store(service):
@@ -148,13 +160,15 @@ def test_an_archive_that_was_exchanged_or_is_gone_is_told(service):
     row = service.db.row("SELECT * FROM {audit_archives} WHERE location = :path", path=str(path))
     service.db.execute("UPDATE {audit_archives} SET sha256 = 'x' WHERE id = :id", id=row["id"])
     code, _, err = answer(service, "verify")
-    service.db.execute("UPDATE {audit_archives} SET sha256 = :right WHERE id = :id", right=row["sha256"], id=row["id"])
+    service.db.execute("UPDATE {audit_archives} SET sha256 = :right WHERE id = :id",
+                       right=row["sha256"], id=row["id"])
     assert (code, err) == (1, f"{path}: it is not the one that the table audit_archives names\n")
     os.rename(path, f"{path}.away")
     told = json.loads(answer(service, "verify", "--json").out)
     os.rename(f"{path}.away", path)
     assert told["ok"] is False
-    assert [one["ok"] for one in told["archives"]] == [str(path) != one["location"] for one in told["archives"]]
+    assert [one["ok"] for one in told["archives"]] == [str(path) != one["location"]
+                                                       for one in told["archives"]]
     assert [one["problem"] for one in told["archives"] if not one["ok"]] == [
         f"{path.name} is not in {service.folder}/archives"]
 
@@ -201,14 +215,16 @@ def shown(service, copy, *words: str) -> list[dict]:
 def test_rows_are_shown_as_they_were(service, copy):
     rows = shown(service, copy)
     assert [row["id"] for row in rows] == [1, 2, 3, 4, 5]
-    assert rows[0] == {"id": 1, "user_id": 3, "actor": "app", "event": "login.ok", "severity": "info",
-                       "ip": "203.0.113.9", "details": '{"n": "ö\x1b[31m"}', "created_at": day(0)}
+    assert rows[0] == {"id": 1, "user_id": 3, "actor": "app", "event": "login.ok",
+                       "severity": "info", "ip": "203.0.113.9", "details": '{"n": "ö\x1b[31m"}',
+                       "created_at": day(0)}
 
 
 @pytest.mark.parametrize("words, ids", [
     (["--user", "4"], [2, 4]), (["--event", "export"], [3]), (["--event", "login*"], [1, 2, 4, 5]),
     (["--event", "login"], []), (["--since", day(3)], [4, 5]), (["--until", day(3)], [1, 2, 3]),
-    (["--since", day(1), "--until", day(3), "--user", "3"], [3]), (["--since", day(3).replace(" ", "T")], [4, 5]),
+    (["--since", day(1), "--until", day(3), "--user", "3"], [3]),
+    (["--since", day(3).replace(" ", "T")], [4, 5]),
     (["--since", day(3)[:16]], [4, 5]), (["--since", day(9)[:10]], []),
 ])
 def test_a_filter_chooses(service, copy, words, ids):
@@ -218,9 +234,10 @@ def test_a_filter_chooses(service, copy, words, ids):
 def test_the_table_can_be_read_and_sends_nothing_to_the_terminal(service, copy):
     folder, name = copy
     out = answer(service, "show", str(folder / name)).out.splitlines()
-    assert out[0].split() == ["created_at", "id", "severity", "event", "user", "actor", "ip", "details"]
-    assert out[1].split() == [*day(0).split(), "1", "info", "login.ok", "3", "app", "203.0.113.9", '{"n":', '"ö',
-                              '[31m"}']
+    assert out[0].split() == ["created_at", "id", "severity", "event", "user", "actor", "ip",
+                              "details"]
+    assert out[1].split() == [*day(0).split(), "1", "info", "login.ok", "3", "app", "203.0.113.9",
+                              '{"n":', '"ö', '[31m"}']
     assert len(out) == 6
 
 
@@ -234,14 +251,17 @@ def test_a_file_that_is_cut_off_shows_what_there_is_and_fails(service, copy):
 
 def test_the_head_comes_with_the_first_row_alone(service, copy):
     folder, name = copy
-    assert answer(service, "show", f"{folder}/none") == (1, "", f"{folder}/none: there is no such file\n")
-    assert answer(service, "show", str(folder / name), "--user", "99") == (0, "There is no row like that.\n", "")
+    assert answer(service, "show", f"{folder}/none") == (1, "",
+                                                         f"{folder}/none: there is no such file\n")
+    assert answer(service, "show", str(folder / name), "--user", "99") == (0, ("There is no row "
+                                                                           "like that.\n"), "")
     assert answer(service, "show", str(folder / name), "--user", "99", "--json") == (0, "", "")
 
 
 @pytest.mark.parametrize("action", ["verify", "show"])
 def test_a_folder_is_told_as_one(service, copy, action):
-    assert answer(service, action, str(copy[0])) == (1, "", f"{copy[0]}: this is a folder: name the files in it\n")
+    assert answer(service, action, str(copy[0])) == (1, "", (f"{copy[0]}: this is a folder: name "
+                                                     "the files in it\n"))
 
 
 def test_a_file_is_not_called_required(service):
@@ -252,7 +272,8 @@ def test_a_file_is_not_called_required(service):
 @pytest.mark.parametrize("words, said", [
     (["show"], "archive show: expected a FILE after it"),
     (["verify", "--user", "4"], "archive verify: --user goes with show only"),
-    (["show", "x", "--since", "yesterday"], "expected a time such as 2025-01-31 or '2025-01-31 10:30'"),
+    (["show", "x", "--since", "yesterday"],
+     "expected a time such as 2025-01-31 or '2025-01-31 10:30'"),
     (["list"], "expected verify or show"),
 ])
 def test_wrong_words_are_told(service, words, said):
@@ -288,7 +309,8 @@ def test_check_says_that_nothing_is_archived(line, text, warned):
 
 
 @pytest.mark.parametrize("store, said", [
-    ("var/spool", "is [spool] dir ({}/var/spool)"), ("var/state/a", "is in [core] state_dir ({}/var/state)"),
+    ("var/spool", "is [spool] dir ({}/var/spool)"),
+    ("var/state/a", "is in [core] state_dir ({}/var/state)"),
     ("var/log/", "is [core] log_dir ({}/var/log)"), ("var", "holds [spool] dir ({}/var/spool)"),
     (".", "holds [spool] dir ({}/var/spool)"), ("/", "is the root of all folders"),
     (f"{ROOT}/jobs_lib/a", f"is in the program's folder ({ROOT}/jobs_lib)"),
@@ -299,7 +321,8 @@ def test_check_refuses_a_store_that_is_not_the_archives_own(line, store, said):
     line.ini(f"[archive]\nstore = {store}\n")
     answer = line("config", "check")
     assert answer.code == 78
-    assert " ".join(answer.err.split()).count(f"that {said.format(line.folder)}; give archives a folder of their own")
+    assert " ".join(answer.err.split()).count(f"that {said.format(line.folder)}; give archives a "
+                                              "folder of their own")
 
 
 def test_check_says_that_others_can_read_the_store(line):

@@ -1,4 +1,5 @@
-"""What is uploaded: everything that is needed, nothing that is private, the same bytes each time, and it runs."""
+"""What is uploaded: everything that is needed, nothing that is private, the same bytes each time,
+and it runs."""
 from __future__ import annotations
 
 import json
@@ -33,8 +34,8 @@ def bundle(source, tmp_path_factory):
     """`bundle("b.zip")` makes one and returns where it is."""
     def make(name: str, *words: str) -> Path:
         output = tmp_path_factory.mktemp("made") / name
-        made = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--output", output, *words], text=True,
-                              capture_output=True)
+        made = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--output", output,
+                               *words], text=True, capture_output=True)
         assert made.returncode == 0, made.stderr
         assert str(output.stat().st_size) in made.stdout.replace(",", "") or output.is_dir()
         return output
@@ -47,9 +48,10 @@ def archive(bundle) -> Path:
 
 
 def run(folder: Path, script: str, *words: str, python: str = sys.executable) -> str:
-    """As a host would: an empty environment, and no package of this Python's own (-S and no user's folder)."""
-    done = subprocess.run([python, "-S", "-s", str(folder / script), *words], cwd="/", env={}, text=True,
-                          capture_output=True, timeout=60)
+    """As a host would: an empty environment, and no package of this Python's own (-S and no user's
+    folder)."""
+    done = subprocess.run([python, "-S", "-s", str(folder / script), *words], cwd="/", env={},
+                          text=True, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -57,12 +59,14 @@ def run(folder: Path, script: str, *words: str, python: str = sys.executable) ->
 def test_a_zip_has_all_of_it_in_one_folder(archive):                # R65
     names = zipfile.ZipFile(archive).namelist()
     assert {name.partition("/")[0] for name in names} == {"jobs"}
-    for needed in ("jobs.py", "jobs.pyz", ".htaccess", "config.ini.example", "crontab.txt", "docs/install.md",
-                   "jobs_lib/cli/main.py", "jobs_lib/features/notifications/templates/layout.html",
+    for needed in ("jobs.py", "jobs.pyz", ".htaccess", "config.ini.example", "crontab.txt",
+                   "docs/install.md", "jobs_lib/cli/main.py",
+                   "jobs_lib/features/notifications/templates/layout.html",
                    "vendor/pymysql/__init__.py",
                    "vendor/dotenv/__init__.py", "vendor/dns/resolver.py"):
         assert f"jobs/{needed}" in names
-    assert [name for name in names if "__pycache__" in name or "tests/" in name or name.endswith(".pyc")] == []
+    assert [name for name in names if "__pycache__" in name or "tests/" in name
+            or name.endswith(".pyc")] == []
 
 
 def test_every_file_of_the_program_goes_in(archive, source):         # R65
@@ -100,7 +104,8 @@ def test_an_unpacked_bundle_runs_with_an_empty_environment(archive, tmp_path, sc
     folder = tmp_path / "jobs"
     assert "up to date" in run(folder, script, "migrate")
     ran = json.loads(run(folder, script, "run-due", "--json"))
-    assert {each["status"] for each in ran} <= {"ok"}           # none, unless a minute has turned since
+    # none, unless a minute has turned since
+    assert {each["status"] for each in ran} <= {"ok"}
     assert f"{folder}/{script}" in run(folder, script, "crontab")
     assert (folder / "var" / "jobs.db").exists()
 
@@ -125,15 +130,15 @@ def test_a_folder_is_made_whole_or_refused(bundle, source):
     folder = bundle("to upload")
     assert (folder / "jobs.py").stat().st_mode & 0o777 == 0o755
     assert (folder / ".htaccess").exists()
-    again = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--output", folder], text=True,
-                           capture_output=True)
+    again = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--output", folder],
+                           text=True, capture_output=True)
     assert again.returncode == 1
     assert "not empty" in again.stderr
 
 
 def test_packages_that_are_missing_are_named(source, tmp_path):
-    made = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--packages", tmp_path], text=True,
-                          capture_output=True)
+    made = subprocess.run([sys.executable, source / "jobs.py", "bundle", "--packages", tmp_path],
+                          text=True, capture_output=True)
     assert made.returncode == 1
     assert "PyMySQL, python-dotenv, dnspython: not found in" in made.stderr
     assert "./install.sh bundle" in made.stderr
@@ -142,12 +147,13 @@ def test_packages_that_are_missing_are_named(source, tmp_path):
 @pytest.mark.parametrize("path, where", [("jobs.pyz", "."), ("{}/jobs.pyz", "/")])
 def test_an_app_asks_a_single_file_wherever_it_works(bundle, tmp_path, path, where):         # R54
     shutil.copy(bundle("jobs.pyz"), tmp_path / "jobs.pyz")
-    (tmp_path / ".env").write_text("JOBS_CORE_PREFIX=mail_\n")                # read by a package inside of it
+    # read by a package inside of it
+    (tmp_path / ".env").write_text("JOBS_CORE_PREFIX=mail_\n")
     run(tmp_path, "jobs.pyz", "migrate")
     run(tmp_path, "jobs.pyz", "purge_sessions")
     (tmp_path / "var" / "state" / "secret").write_text("k" * 64)
     code = (f"import sys; sys.path.insert(0, {path.format(tmp_path)!r})\nimport jobs_lib\n"
             "print(jobs_lib.is_retired('a@alias.example'), jobs_lib.find_export('x' * 43))")
-    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path / where, text=True,
-                           capture_output=True)
+    asked = subprocess.run([sys.executable, "-I", "-S", "-c", code], cwd=tmp_path / where,
+                           text=True, capture_output=True)
     assert (asked.stdout, asked.stderr) == ("False None\n", "")

@@ -35,7 +35,8 @@ mx_hosts = mx.alias.example
 # show
 
 def test_show_tells_every_value_and_what_set_it(line):
-    line.ini("[mail]\nhost = relay.example.org\nport = 25\n[retry_forwards]\ndelays =\n    1h,\n    2h\n")
+    line.ini("[mail]\nhost = relay.example.org\nport = 25\n[retry_forwards]\ndelays =\n    1h,\n   "
+             " 2h\n")
     (line.folder / ".env").write_text("\nJOBS_MAIL_PORT=26\nJOBS_MAIL_PASSWORD=hunter2\n")
     answer = line("config", "show", JOBS_MAIL_USERNAME="me")
     assert answer.code == 0
@@ -44,9 +45,11 @@ def test_show_tells_every_value_and_what_set_it(line):
                      "  .env 3      password = ********", "  environment username = me",
                      "  default     security = starttls", "  line 5      delays = 1h, 2h"):
         assert expected in lines
-    assert f"state_dir = {line.folder}/var/state" in " ".join(answer.out.split())   # a long path has its own line
+    # a long path has its own line
+    assert f"state_dir = {line.folder}/var/state" in " ".join(answer.out.split())
     names = sum(len(known) for known in settings.SECTIONS.values())
-    names += sum(not option.argument for job in catalogue.load_all() for option in settings.job_options(job).values())
+    names += sum(not option.argument for job in catalogue.load_all()
+                 for option in settings.job_options(job).values())
     assert sum(bool(re.match(r"  \S.{11}\w+ =", text)) for text in lines) == names
 
 
@@ -58,7 +61,8 @@ def test_show_of_one_section(line):
     assert "schedule = " in line("config", "show", "retry_forwards").out
 
 
-@pytest.mark.parametrize("words", [["config", "show"], ["config", "show", "--json"], ["config", "check"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["config", "show"], ["config", "show", "--json"],
+                                   ["config", "check"]], ids=" ".join)
 def test_no_secret_is_shown(line, words):
     line.ini("""\
 [core]
@@ -117,8 +121,10 @@ def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
 
 
 @pytest.mark.parametrize("url, said", [
-    ("postgres://me:hunter2@host/name", "[core] database = ...: expected sqlite:///file.db or mysql://user:password@host/name"),
-    ("mysql://me:hunter2@host", "[core] database = ...: expected mysql://user:password@host:3306/name"),
+    ("postgres://me:hunter2@host/name",
+     "[core] database = ...: expected sqlite:///file.db or mysql://user:password@host/name"),
+    ("mysql://me:hunter2@host",
+     "[core] database = ...: expected mysql://user:password@host:3306/name"),
     ("sqlite://jobs.db", "expected sqlite:///file.db or sqlite:////folder/file.db"),
 ])
 def test_check_judges_the_database_url(line, url, said):
@@ -148,8 +154,8 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     path = line.ini(f"{FINE}[core]\nlock = {lock}\n")
     answer = line("config", "check")
     assert answer.code == 78
-    assert answer.err == (f"jobs.py: [core] lock = '{lock}': this database has no locks of that kind; expected file "
-                          f"({path} line 14)\n")
+    assert answer.err == (f"jobs.py: [core] lock = '{lock}': this database has no locks of that "
+                          f"kind; expected file ({path} line 14)\n")
     line.ini(f"{FINE}[core]\nlock = {lock}\ndatabase = mysql://me:x@localhost/name\n")
     assert line("config", "check").code == 0
 
@@ -206,9 +212,11 @@ def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
 
 
 @pytest.mark.parametrize("text, said", [
-    ("[archive]\nstore = var/spool/old\n", "[archive] store = {}/var/spool/old: that is in [spool] dir"),
+    ("[archive]\nstore = var/spool/old\n",
+     "[archive] store = {}/var/spool/old: that is in [spool] dir"),
     ("[export]\ndir = var\n", "[export] dir = {}/var: that holds [spool] dir"),
-    ("[export]\ndir = files\n[archive]\nstore = files\n", "[export] dir = {0}/files: that is [archive] store"),
+    ("[export]\ndir = files\n[archive]\nstore = files\n",
+     "[export] dir = {0}/files: that is [archive] store"),
 ])
 def test_check_refuses_a_folder_that_something_else_sweeps(line, text, said):
     line.ini(text)
@@ -217,7 +225,8 @@ def test_check_refuses_a_folder_that_something_else_sweeps(line, text, said):
     assert said.format(line.folder) in answer.err
 
 
-@pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group"), (0o600, None)])
+@pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group"),
+                                       (0o600, None)])
 @pytest.mark.parametrize("name, text, secret", [
     ("config.ini", "[mail]\npassword = hunter2\n", "[mail] password"),
     ("config.ini", "[core]\ndatabase = mysql://me:hunter2@host/name\n", "[core] database"),
@@ -261,10 +270,12 @@ def places(tmp_path, monkeypatch):
             "inside a file": folder / "a file" / "x"}
 
 
-@pytest.mark.parametrize("kind", ["a folder", "a file", "a named pipe", "a socket", "a device", "a link",
-                                  "inside a file"])
+@pytest.mark.parametrize("kind", ["a folder", "a file", "a named pipe", "a socket", "a device",
+                                  "a link", "inside a file"])
 @pytest.mark.parametrize("section, name, expected", PATHS)
-def test_check_says_what_a_path_leads_to_and_leaves_it_alone(line, places, section, name, expected, kind):      # R63
+# R63
+def test_check_says_what_a_path_leads_to_and_leaves_it_alone(line, places, section, name, expected,
+                                                             kind):
     line.ini(f"[{section}]\n{name} = {places[kind]}\n")
     answer = line("config", "check")
     wrong = [words for words in answer.err.split("\n") if f"[{section}] {name}" in words]
@@ -280,20 +291,24 @@ def test_check_says_what_a_path_leads_to_and_leaves_it_alone(line, places, secti
 
 
 @pytest.mark.parametrize("kind", ["a folder", "a named pipe", "a socket", "a device", "a link"])
-def test_check_says_that_the_database_file_is_none(line, places, kind):                                 # R63
+# R63
+def test_check_says_that_the_database_file_is_none(line, places, kind):
     line.ini(f"[core]\ndatabase = sqlite:///{places[kind]}\n")
     answer = line("config", "check")
     assert answer.code == 78
     assert f"[core] database: {places[kind]} is" in answer.err
 
 
-def test_a_missing_certificate_is_a_mistake_and_a_folder_that_is_made_is_none(line):                    # R63
+# R63
+def test_a_missing_certificate_is_a_mistake_and_a_folder_that_is_made_is_none(line):
     line.ini("[mail]\nca_file = ca.pem\n[spool]\ndir = there/spool\n")
-    assert line("config", "check").err == (f"jobs.py: [mail] ca_file: there is no file {line.folder}/ca.pem: put it "
-                                           f"there, or name another ({line.folder}/config.ini line 2)\n")
+    assert line("config", "check").err == ("jobs.py: [mail] ca_file: there is no file "
+                                           f"{line.folder}/ca.pem: put it there, or name another "
+                                           f"({line.folder}/config.ini line 2)\n")
 
 
-@pytest.mark.parametrize("words", [["config", "check"], ["run-due"], ["purge_sessions"], ["doctor"]])
+@pytest.mark.parametrize("words", [["config", "check"], ["run-due"], ["purge_sessions"],
+                                   ["doctor"]])
 def test_a_named_pipe_is_no_configuration_and_is_not_waited_for(line, places, words):
     answer = line("--config", str(places["a named pipe"]), *words)
     assert f"{places['a named pipe']} is no file: name your config.ini" in " ".join((answer.out + answer.err).split())
@@ -304,8 +319,9 @@ def test_a_configuration_that_a_shell_passes_on_is_read(line):
     ours, theirs = os.pipe()
     os.write(theirs, b"[mail]\nport = 2525\n")
     os.close(theirs)
-    done = subprocess.run([sys.executable, str(line.script), "--config", f"/dev/fd/{ours}", "config", "show", "mail"],
-                          pass_fds=[ours], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, str(line.script), "--config", f"/dev/fd/{ours}",
+                           "config", "show", "mail"], pass_fds=[ours], capture_output=True,
+                          text=True, timeout=60)
     os.close(ours)
     assert "port = 2525" in done.stdout
 
@@ -314,7 +330,8 @@ def test_a_configuration_that_a_shell_passes_on_is_read(line):
 def installation(tmp_path):
     """The whole program in a folder of its own, and all of it the user nobody's."""
     home = tmp_path / "jobs"
-    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", home)
     line = Line(home, home / "jobs.py")
     line.ini(FINE).chmod(0o600)
@@ -326,15 +343,16 @@ def installation(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("state", ["", "[core]\nstate_dir = state\n"])
-def test_root_is_told_to_check_as_the_user_of_the_installation(installation, state):                    # R71
+# R71
+def test_root_is_told_to_check_as_the_user_of_the_installation(installation, state):
     with (installation.folder / "config.ini").open("a") as file:
         file.write(state)
     answer = installation("config", "check")
     assert (answer.code, answer.err) == (0, "")
     assert "chown" not in answer.out
     folder = installation.folder
-    assert ("this installation belongs to user nobody, and this is root: run everything as nobody: `sudo -u nobody "
-            f"python3 {folder}/jobs.py config check`") in answer.out
+    assert ("this installation belongs to user nobody, and this is root: run everything as "
+            f"nobody: `sudo -u nobody python3 {folder}/jobs.py config check`") in answer.out
     doctor = installation("doctor", "--offline", "-v").out
     assert "chown" not in doctor
     assert f"sudo -u nobody python3 {folder}/jobs.py doctor" in doctor
@@ -348,7 +366,8 @@ def test_the_example_is_valid_and_says_nothing_but_the_defaults(line):
     text = line("config", "example").out
     line.ini(text)
     given = json.loads(line("config", "show", "--json").out)["sections"]
-    assert {option["origin"] for options in given.values() for option in options.values()} == {"default"}
+    assert {option["origin"] for options in given.values()
+            for option in options.values()} == {"default"}
 
 
 def test_every_option_of_the_example_can_be_taken_as_it_stands(line):
@@ -360,7 +379,8 @@ def test_every_option_of_the_example_can_be_taken_as_it_stands(line):
     given = line.json("config", "show")["sections"]
     for options in given.values():
         for name, option in options.items():
-            assert option["origin"] == "file" or name in settings.JOB_ALERTS, name     # shown once for all jobs
+            # shown once for all jobs
+            assert option["origin"] == "file" or name in settings.JOB_ALERTS, name
             if not option["value"].startswith("/"):          # a path, which is shown in full
                 assert option["value"] == option["default"], name
 
@@ -387,9 +407,11 @@ def test_a_key_that_can_be_guessed_is_a_mistake(line, section, option):        #
     assert line("config", "check").code == 0
 
 
-@pytest.mark.parametrize("given", ["mail.password=hunter2", "core.database=mysql://me:hunter2@localhost/x",
-                                   "core.secret_key=" + "hunter2" * 5, "alerts.webhook=https://hooks.example/hunter2",
-                                   "worker.redis=redis://:hunter2@localhost/0"])
+@pytest.mark.parametrize("given",
+                         ["mail.password=hunter2", "core.database=mysql://me:hunter2@localhost/x",
+                          "core.secret_key=" + "hunter2" * 5,
+                          "alerts.webhook=https://hooks.example/hunter2",
+                          "worker.redis=redis://:hunter2@localhost/0"])
 def test_a_secret_is_not_taken_from_the_command_line(line, given):              # R71
     line.ini(FINE)
     answer = line("retry_forwards", "--set", given)
@@ -403,5 +425,6 @@ def test_a_secret_is_not_taken_from_the_command_line(line, given):              
 def test_what_holds_no_secret_may_be_set_by_word(line):
     line.ini(FINE)
     line("migrate")
-    for given in ("core.database=sqlite:///other.db", "mail.password=", "worker.redis=redis://localhost:6379/1"):
+    for given in ("core.database=sqlite:///other.db", "mail.password=",
+                  "worker.redis=redis://localhost:6379/1"):
         assert line("purge_sessions", "--dry-run", "--set", given).code in (0, 1)

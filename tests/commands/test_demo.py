@@ -1,4 +1,5 @@
-"""`jobs.py demo`: real runs on a sample service, in its own folder, readable, with nothing but Python."""
+"""`jobs.py demo`: real runs on a sample service, in its own folder, readable, with nothing but
+Python."""
 from __future__ import annotations
 
 import contextlib
@@ -36,7 +37,8 @@ PLAIN = {"PATH": os.defpath}
 F_SETPIPE_SZ = 1031         # fcntl has its name from Python 3.10 on
 
 
-def run(folder: Path, *words: str, code: int = 0, python=(sys.executable, "-S"), **environment: str):
+def run(folder: Path, *words: str, code: int = 0, python=(sys.executable, "-S"),
+        **environment: str):
     """`jobs.py demo WORDS` with the bare Python, no package, in an empty environment."""
     done = subprocess.run([*python, str(ROOT / "jobs.py"), "demo", *words], cwd=folder, text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=60,
@@ -62,7 +64,8 @@ def db(demo):
 def test_it_ends_well_and_fits_80_columns(demo):
     done = demo[1]
     assert done.stderr == ""
-    assert [line for line in done.stdout.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+    assert [line for line in done.stdout.splitlines() if len(line) > 80
+            and "jobs.py" not in line] == []
     assert "\x1b" not in done.stdout
 
 
@@ -70,17 +73,22 @@ def test_it_shows_every_state_and_what_became_of_it(demo, db):
     lines = demo[1].stdout.splitlines()
     expected = [row["status"] for row in db.query("SELECT status FROM {failed_emails} ORDER BY id")]
     assert sorted(set(expected)) == ["failed", "pending", "sent"]
-    for words in ("due: retry 1 of 4        delivered", "due: retry 4 of 4        failed: owner told",
-                  "in 40 min: retry 1 of 4  waits, due in 40 min", "due, owner suspended     waits for its owner",
-                  "due, owner deleted       cancelled", "sent 3 h ago             its file is deleted",
-                  "sent 9 d ago             row and file deleted", "failed 8 d ago           row deleted, file kept",
+    for words in ("due: retry 1 of 4        delivered",
+                  "due: retry 4 of 4        failed: owner told",
+                  "in 40 min: retry 1 of 4  waits, due in 40 min",
+                  "due, owner suspended     waits for its owner",
+                  "due, owner deleted       cancelled",
+                  "sent 3 h ago             its file is deleted",
+                  "sent 9 d ago             row and file deleted",
+                  "failed 8 d ago           row deleted, file kept",
                   "failed 2 d ago           kept for now"):
         assert any(words in line for line in lines), words
 
 
 def runs(db) -> list[dict]:
     """Those of the demo, in their order; the sample service has a few of before."""
-    return db.query("SELECT job, slot, status, trigger_type, counts FROM {job_runs} WHERE host <> 'sample' ORDER BY id")
+    return db.query("SELECT job, slot, status, trigger_type, counts FROM {job_runs} "
+                    "WHERE host <> 'sample' ORDER BY id")
 
 
 def test_every_job_is_due_runs_through_run_due_and_finds_something_to_do(demo, db):
@@ -105,7 +113,8 @@ def section(done, title: str) -> list[str]:
     """The lines below a heading."""
     lines = done.stdout.splitlines()
     start = lines.index(title) + 2
-    end = next((at for at in range(start, len(lines)) if lines[at].startswith("---")), len(lines) + 2)
+    end = next((at for at in range(start, len(lines)) if lines[at].startswith("---")), len(lines)
+               + 2)
     return lines[start:end - 2]
 
 
@@ -127,20 +136,25 @@ def test_each_held_message_and_what_became_of_it(demo):
 
 
 def notices(demo) -> dict:
-    """{number: message} of the notices in the Maildir, without the two lines that a transport puts before it."""
+    """{number: message} of the notices in the Maildir, without the two lines that a transport puts
+    before it."""
     new = demo[0] / "demo" / "maildir" / "new"
-    return {int(path.stem.partition("-")[2]): message_from_bytes(path.read_bytes(), policy=policy.default)
+    return {int(path.stem.partition("-")[2]): message_from_bytes(path.read_bytes(),
+                                                                 policy=policy.default)
             for path in new.glob("notice-*.jobs")}
 
 
 def test_the_warning_is_shown_as_it_was_delivered_and_can_be_opened(demo, db):
-    number = db.value("SELECT id FROM {notifications} WHERE kind = 'overflow_warning' AND finished_at = sent_at"
+    number = db.value("SELECT id FROM {notifications} WHERE kind = 'overflow_warning' "
+                      "AND finished_at = sent_at"
                       " ORDER BY id DESC LIMIT 1")
     message = notices(demo)[number]
-    text, html = (message.get_body((form,)).get_content().replace("\r\n", "\n") for form in ("plain", "html"))
+    text, html = (message.get_body((form,)).get_content().replace("\r\n", "\n")
+                  for form in ("plain", "html"))
     lines = section(demo[1], "The warning, as its owner sees it")
     shown = [line[4:] for line in lines if line.startswith("  |")]
-    whole = [f"From:    {message['From']}", f"To:      {message['To']}", f"Subject: {message['Subject']}", "",
+    whole = [f"From:    {message['From']}", f"To:      {message['To']}",
+             f"Subject: {message['Subject']}", "",
              *(line.rstrip() for line in text.rstrip().split("\n"))]
     assert shown == [*whole[:sample_words.LETTER], "..."]
     assert "  Subject:   Minutes of the meeting" in shown
@@ -149,8 +163,10 @@ def test_the_warning_is_shown_as_it_was_delivered_and_can_be_opened(demo, db):
 
 
 def test_each_notice_that_was_sent_is_a_file_to_look_at(demo, db):
-    sent = db.query("SELECT id, subject, body_text, body_html FROM {notifications} WHERE status = 'sent'"
-                    " AND subject <> 'A held message will be deleted' AND dedupe_key NOT LIKE 'sample-usage%'")
+    sent = db.query("SELECT id, subject, body_text, body_html FROM {notifications} "
+                    "WHERE status = 'sent'"
+                    " AND subject <> 'A held message will be deleted' "
+                    "AND dedupe_key NOT LIKE 'sample-usage%'")
     told = section(demo[1], "All notices that were sent, as files in demo/notices")
     assert sorted(notices(demo)) == [row["id"] for row in sent]
     assert len(sent) == len(told) - 1 >= 9
@@ -182,11 +198,13 @@ def test_each_webhook_and_what_became_of_it(demo, db):
                   "message.blocked, shop        in 20 min: try 4 of 5    waits",
                   "message.forwarded, omar      due, owner suspended     waits for its owner"):
         assert any(line.endswith(words) for line in told), words
-    assert db.value("SELECT attempts FROM {webhook_deliveries} WHERE event_id = :id", id=hooks.event_id(1)) == 2
+    assert db.value("SELECT attempts FROM {webhook_deliveries} WHERE event_id = :id",
+                    id=hooks.event_id(1)) == 2
 
 
 def test_a_webhook_is_shown_as_it_arrived(demo, db):
-    shown = [line[4:] for line in section(demo[1], "What became of webhooks") if line.startswith("  |")]
+    shown = [line[4:] for line in section(demo[1], "What became of webhooks")
+             if line.startswith("  |")]
     assert shown[0] == "POST /shop HTTP/1.1"
     headers = dict(line.split(": ", 1) for line in shown[1:shown.index("")])
     assert list(headers) == ["Content-Type", "webhook-id", "webhook-timestamp", "webhook-signature"]
@@ -196,8 +214,9 @@ def test_a_webhook_is_shown_as_it_arrived(demo, db):
     assert "  The receiver computed the signature from the secret by itself: genuine." in demo[1].stdout
 
 
-@pytest.mark.parametrize("wrong", [{}, {"now": 1_000_301}, {"body": b"{ }"}, {"id": "evt_2"}, {"secret": "whsec_YQ=="}],
-                         ids=["none", "late", "body", "id", "secret"])
+@pytest.mark.parametrize("wrong", [{}, {"now": 1_000_301}, {"body": b"{ }"}, {"id": "evt_2"},
+                                   {"secret": "whsec_YQ=="}], ids=["none", "late", "body", "id",
+                                                                   "secret"])
 def test_the_receiver_would_notice_a_signature_that_does_not_hold(wrong):
     # Computed once by `openssl dgst -sha256 -hmac`, over "evt_1.1000000.{}".
     headers = {"webhook-id": wrong.get("id", "evt_1"), "webhook-timestamp": "1000000",
@@ -210,7 +229,9 @@ def test_without_a_name_server_no_domain_is_looked_at_and_it_says_why(demo, db):
     told = " ".join(section(demo[1], "A domain of a user's own"))
     assert "Not looked at here: checking domains needs dnspython" in told
     assert "pip install dnspython" in told
-    assert [row["status"] for row in db.query("SELECT status FROM {domains} ORDER BY id")] == ["pending", "verified"]
+    assert [row["status"]
+            for row in db.query("SELECT status FROM {domains} ORDER BY id")] == ["pending",
+                                                                                 "verified"]
     assert "  check_domains" not in demo[1].stdout
 
 
@@ -248,7 +269,8 @@ def test_a_domain_is_verified_by_a_name_server_of_the_demos_own(whole):
     assert "miller.example is verified" in whole[1].stdout
     assert whole[1].stderr == ""
     assert len(whole[1].stdout.splitlines()) <= 200
-    assert [line for line in whole[1].stdout.splitlines() if len(line) > 80 and "jobs.py" not in line] == []
+    assert [line for line in whole[1].stdout.splitlines() if len(line) > 80
+            and "jobs.py" not in line] == []
     assert is_free(nameserver_port(whole[0] / "demo"))
     test_its_files_are_private(whole)
 
@@ -258,8 +280,8 @@ def test_the_name_server_is_stopped_when_the_demo_is(tmp_path, number):
     program("knotd", "knot")
     ours, theirs = os.pipe()
     fcntl.fcntl(theirs, F_SETPIPE_SZ, 4096)         # nobody reads: it cannot end before we end it
-    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"], cwd=tmp_path,
-                               stdout=theirs, stderr=subprocess.DEVNULL,
+    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"],
+                               cwd=tmp_path, stdout=theirs, stderr=subprocess.DEVNULL,
                                env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1"})
     os.close(theirs)
     folder = tmp_path / "demo"
@@ -279,7 +301,8 @@ def test_the_name_server_is_stopped_when_the_demo_is(tmp_path, number):
 def test_either_name_server_will_do(tmp_path, monkeypatch, name):
     if name == "knotd":
         program("knotd", "knot")
-    monkeypatch.setattr(nameserver, "PROGRAMS", tuple(each for each in nameserver.PROGRAMS if each[0] == name))
+    monkeypatch.setattr(nameserver, "PROGRAMS", tuple(each for each in nameserver.PROGRAMS
+                                                      if each[0] == name))
     if not nameserver.installed():
         return                                          # one of the two is enough
     with nameserver.Nameserver(str(tmp_path / "a \"folder\" of its own"), domains.ZONES) as server:
@@ -299,10 +322,11 @@ def test_the_totals_of_each_user_are_equal_before_and_after(demo, db):
     assert len(lines) == len(owners) == 4
     for line, owner in zip(lines, owners):
         left = db.value("SELECT COUNT(*) FROM {message_logs} WHERE user_id = :id", id=owner["id"])
-        emails, size = db.query("SELECT SUM(email_count) AS n, SUM(bytes_used) AS b FROM message_totals"
+        emails, size = db.query("SELECT SUM(email_count) AS n, SUM(bytes_used) AS b "
+                                "FROM message_totals"
                                 " WHERE user_id = :id", id=owner["id"])[0].values()
-        assert line.split() == [*owner["name"].split(), str(emails), "->", str(left), str(emails), "->", str(emails),
-                                f"{size:,}", "->", f"{size:,}", "equal"]
+        assert line.split() == [*owner["name"].split(), str(emails), "->", str(left), str(emails),
+                                "->", str(emails), f"{size:,}", "->", f"{size:,}", "equal"]
         assert left < emails
 
 
@@ -318,7 +342,8 @@ def test_audit_rows_are_archived_and_can_be_read(demo, db):
     lines = gzip.decompress((demo[0] / line.split()[1]).read_bytes()).decode().splitlines()
     rows = [json.loads(line) for line in lines]
     events = [row["event"] for row in rows if row.get("event")]
-    assert sorted(events) == ["account.password_reset", "account.sign_in_failed", "account.signed_in", "alias.created"]
+    assert sorted(events) == ["account.password_reset", "account.sign_in_failed",
+                              "account.signed_in", "alias.created"]
     assert not {row["id"] for row in rows if "id" in row} & {row["id"] for row in db.query(
         "SELECT id FROM {audit_logs}")}
     assert db.value("SELECT COUNT(*) FROM {audit_logs} WHERE event = 'account.email_changed'") == 1
@@ -326,18 +351,21 @@ def test_audit_rows_are_archived_and_can_be_read(demo, db):
 
 def test_an_export_is_opened_by_the_link_in_its_notice_and_shown(demo, db):
     row = db.row("SELECT file_name, token_hash FROM {export_requests} WHERE status = 'ready'")
-    shown = " ".join(" ".join(section(demo[1], "An account's own data, as its owner opens it")).split())
-    for words in (f"demo/exports/{row['file_name']}", "works for seven days", "csv/message_logs.csv (", "README.txt (",
+    shown = " ".join(" ".join(section(demo[1],
+                                      "An account's own data, as its owner opens it")).split())
+    for words in (f"demo/exports/{row['file_name']}", "works for seven days",
+                  "csv/message_logs.csv (", "README.txt (",
                   "What our service has stored about you"):
         assert words in shown
     assert row["token_hash"] not in demo[1].stdout
 
 
 def test_aliases_and_destinations_that_stay_and_that_go(db):
-    active = [row["address"] for row in db.query("SELECT address FROM {aliases} WHERE active = 1 AND expires_at > ''"
-                                                 " ORDER BY id")]
+    active = [row["address"] for row in db.query("SELECT address FROM {aliases} WHERE active = 1 "
+                                                 "AND expires_at > '' ORDER BY id")]
     assert active == ["sale@alias.example", "event@alias.example"]
-    unverified = [row["email"] for row in db.query("SELECT email FROM {destinations} WHERE verified_at IS NULL"
+    unverified = [row["email"] for row in db.query("SELECT email FROM {destinations} "
+                                                   "WHERE verified_at IS NULL"
                                                    " ORDER BY id")]
     assert unverified == ["jane@cabin.example", "jane@lake.example", "jane@office.example"]
 
@@ -346,7 +374,8 @@ def test_what_is_not_past_its_time_stays(db):
     assert db.value("SELECT COUNT(*) FROM {spam_quarantine}") == 1
     assert db.value("SELECT COUNT(*) FROM {sessions}") == 2
     assert db.value("SELECT COUNT(*) FROM {magic_links}") == 2
-    assert [row["status"] for row in db.query("SELECT status FROM {webhook_deliveries} ORDER BY id")] == [
+    assert [row["status"] for row in db.query("SELECT status FROM {webhook_deliveries} "
+                                              "ORDER BY id")] == [
         "delivered", "delivered", "failed", "pending", "pending", "delivered", "delivered"]
     assert db.value("SELECT COUNT(*) FROM {job_runs} WHERE host = 'sample'") == 10
     assert db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE message_log_id NOT IN"
@@ -357,7 +386,8 @@ def test_what_is_not_past_its_time_stays(db):
 
 
 def test_two_rows_of_one_message_keep_its_file_until_both_are_done(demo, db):
-    assert [row["status"] for row in db.query("SELECT status FROM {failed_emails} WHERE raw_path = 'party.eml'"
+    assert [row["status"] for row in db.query("SELECT status FROM {failed_emails} "
+                                              "WHERE raw_path = 'party.eml'"
                                               " ORDER BY id")] == ["sent", "pending"]
     spool = demo[0] / "demo" / "spool"
     assert (spool / "party.eml").exists()
@@ -368,7 +398,8 @@ def test_two_rows_of_one_message_keep_its_file_until_both_are_done(demo, db):
 def delivered(demo) -> dict:
     """{number: bytes} of what is in the Maildir."""
     new = demo[0] / "demo" / "maildir" / "new"
-    return {int(path.name.split("-")[1].split(".")[0]): path.read_bytes() for path in new.glob("forward-*")}
+    return {int(path.name.split("-")[1].split(".")[0]): path.read_bytes()
+            for path in new.glob("forward-*")}
 
 
 def test_a_signature_still_holds_after_delivery(demo):                     # R26
@@ -386,12 +417,14 @@ def test_each_delivered_message_ends_with_the_bytes_that_came_in(demo, db):  # R
     found = delivered(demo)
     assert len(found) == 6
     for number, content in found.items():
-        received = clock.parse(db.value("SELECT created_at FROM {failed_emails} WHERE id = :id", id=number))
+        received = clock.parse(db.value("SELECT created_at FROM {failed_emails} WHERE id = :id",
+                                        id=number))
         assert content.endswith(raw(ROWS[number - 1].file, received)), number
 
 
 def test_the_senders_of_what_is_delivered_are_ours_and_nobody_stays_nobody(demo):   # R36
-    senders = [re.match(rb"X-Envelope-From: <(.*)>\r\n", content)[1] for content in delivered(demo).values()]
+    senders = [re.match(rb"X-Envelope-From: <(.*)>\r\n", content)[1]
+               for content in delivered(demo).values()]
     assert senders.count(b"") == 1
     assert all(re.fullmatch(rb"SRS0=.+@alias\.example", sender) for sender in senders if sender)
 
@@ -403,7 +436,8 @@ def test_its_files_are_private(demo):
 
 
 def commands(done) -> list[str]:
-    return [line.strip() for line in done.stdout.splitlines() if re.match(r"  \S.*jobs\.py'? --config", line)]
+    return [line.strip() for line in done.stdout.splitlines()
+            if re.match(r"  \S.*jobs\.py'? --config", line)]
 
 
 @pytest.mark.parametrize("inside", [".", "demo", "demo/spool"])
@@ -412,8 +446,9 @@ def test_the_commands_it_ends_with_can_be_typed_where_you_are(demo, inside, tmp_
     done = run(here, "--dir", str(demo[0] / "demo"))
     assert len(commands(done)) >= 3
     for command in commands(done):
-        typed = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True, timeout=60,
-                               env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
+        typed = subprocess.run(command, shell=True, cwd=here, text=True, capture_output=True,
+                               timeout=60, env={"PATH": os.environ["PATH"],
+                                                "PYTHONDONTWRITEBYTECODE": "1"})
         assert typed.returncode == 0, command + typed.stdout + typed.stderr
     log = next(line.split()[1] for line in done.stdout.splitlines() if line.startswith("  less "))
     assert json.loads((here / log).read_text().splitlines()[0])["event"] == "run started"
@@ -434,7 +469,8 @@ def test_a_folder_with_other_things_stays_as_it_is(tmp_path):
     assert [path.name for path in (tmp_path / "demo").iterdir()] == ["thesis.txt"]
 
 
-@pytest.mark.parametrize("make", [lambda path: path.write_text("a file"), lambda path: path.symlink_to("nowhere")],
+@pytest.mark.parametrize("make", [lambda path: path.write_text("a file"),
+                                  lambda path: path.symlink_to("nowhere")],
                          ids=["file", "dangling link"])
 def test_what_is_no_folder_is_refused(tmp_path, make):
     make(tmp_path / "demo")
@@ -455,7 +491,8 @@ def test_your_own_configuration_and_environment_are_not_touched(tmp_path):
     done = run(tmp_path, "--dir", "demo", JOBS_CORE_DATABASE=f"sqlite:///{tmp_path}/mine.db",
                JOBS_CONFIG=str(tmp_path / "broken.ini"), JOBS_SPOOL_DIR=str(tmp_path / "mine"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["demo"]
-    assert "Your environment sets JOBS_CORE_DATABASE, JOBS_SPOOL_DIR" in done.stdout.replace("\n", " ")
+    assert "Your environment sets JOBS_CORE_DATABASE, JOBS_SPOOL_DIR" in done.stdout.replace("\n",
+                                                                                             " ")
 
 
 def test_it_takes_no_config(tmp_path):
@@ -464,9 +501,10 @@ def test_it_takes_no_config(tmp_path):
 
 def test_only_loopback_is_connected_to_and_nothing_written_outside_its_folder(tmp_path):
     report, knot = tmp_path / "report.json", program("knotd", "knot")
-    subprocess.run([sys.executable, WATCHED, "demo", "--dir", "demo"], cwd=tmp_path, check=True, timeout=60,
-                   capture_output=True, env={**PLAIN, "JOBS_WATCHED": str(report), "JOBS_WATCHED_ALLOWED": "127.0.0.1",
-                                             "PYTHONDONTWRITEBYTECODE": "1"})
+    subprocess.run([sys.executable, WATCHED, "demo", "--dir", "demo"], cwd=tmp_path, check=True,
+                   timeout=60, capture_output=True, env={**PLAIN, "JOBS_WATCHED": str(report),
+                                                         "JOBS_WATCHED_ALLOWED": "127.0.0.1",
+                                                         "PYTHONDONTWRITEBYTECODE": "1"})
     tried = json.loads(report.read_text())
     assert tried
     assert ["subprocess.Popen", knot] in tried
@@ -477,8 +515,8 @@ def test_only_loopback_is_connected_to_and_nothing_written_outside_its_folder(tm
 def on_a_terminal(folder: Path, **environment: str) -> str:
     """What a person sees: the demo's output through a terminal of its own."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"], cwd=folder,
-                               stdin=theirs, stdout=theirs, stderr=theirs,
+    process = subprocess.Popen([sys.executable, str(ROOT / "jobs.py"), "demo", "--dir", "demo"],
+                               cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs,
                                env={**PLAIN, "PYTHONDONTWRITEBYTECODE": "1", **environment})
     os.close(theirs)
     seen = b""
@@ -524,7 +562,8 @@ def test_each_message_is_well_formed(name):
     assert content.count(b"\n") == content.count(b"\r\n") == content.count(b"\r")
     message = parsed(name)
     assert message.defects == []
-    assert [header for header in ("From", "To", "Subject", "Date", "Message-ID") if not message[header]] == []
+    assert [header for header in ("From", "To", "Subject", "Date", "Message-ID")
+            if not message[header]] == []
 
 
 def test_a_message_that_is_not_there():

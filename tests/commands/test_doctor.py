@@ -1,4 +1,5 @@
-"""`doctor`: what is wrong, why it matters and how to mend it; it ends whatever is broken, and shows no secret."""
+"""`doctor`: what is wrong, why it matters and how to mend it; it ends whatever is broken, and shows
+no secret."""
 from __future__ import annotations
 
 import json
@@ -18,7 +19,8 @@ def healthy(tmp_path, pool):
     """An installation that is in order but for cron, which comes when the test says so."""
     clinic = Clinic(tmp_path, pool.sqlite(tmp_path))
     with Relay() as relay:
-        clinic.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port, security="none", per_hour="80")
+        clinic.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port,
+                         security="none", per_hour="80")
         yield clinic
     clinic.db.close()
 
@@ -36,8 +38,8 @@ def test_a_healthy_installation_ends_with_0_and_few_words(healthy, line):
 
 def test_v_shows_all_that_was_looked_at(healthy, line):
     out = line("doctor", "-v").out
-    for words in ("ok: the database answers", "ok: no run was killed", "accepts the connection", "is private",
-                  "modules and"):
+    for words in ("ok: the database answers", "ok: no run was killed", "accepts the connection",
+                  "is private", "modules and"):
         assert words in out
 
 
@@ -53,7 +55,9 @@ def test_the_json_is_an_array_of_findings(healthy, line):
 
 def test_nothing_is_changed_and_nothing_sent(healthy, line):
     def seen():
-        return sorted(os.listdir(healthy.folder / "state")), healthy.db.query("SELECT * FROM {meta} ORDER BY name")
+        return sorted(os.listdir(healthy.folder / "state")), healthy.db.query("SELECT * FROM "
+                                                                              "{meta} ORDER BY "
+                                                                              "name")
 
     before = seen()
     line("doctor")
@@ -94,12 +98,14 @@ idle = 0
     answer = line("doctor", "-v")
     assert time.monotonic() - began < 20
     assert (answer.code, answer.err) == (1, "")
-    for words in ("[core] timezone = 'Mars/Olympus'", "[core] budget = 'soon'", "[nonsense]", "[purge_sessions] idle",
-                  "chmod 600", "cannot be reached", "Connection refused", "No name server answers", "is no folder"):
+    for words in ("[core] timezone = 'Mars/Olympus'", "[core] budget = 'soon'", "[nonsense]",
+                  "[purge_sessions] idle", "chmod 600", "cannot be reached", "Connection refused",
+                  "No name server answers", "is no folder"):
         assert words in answer.out.replace("\n    ", " "), words
     document = line("doctor", "--json").out
     assert "hunter2" not in answer.out + document
-    assert {finding["area"] for finding in json.loads(document)} == set(AREAS) - {"workers"}     # cron needs none
+    # cron needs none
+    assert {finding["area"] for finding in json.loads(document)} == set(AREAS) - {"workers"}
 
 
 def test_a_config_that_is_named_and_not_there_is_a_problem(line, tmp_path):
@@ -113,6 +119,7 @@ def test_a_terminal_of_80_columns_is_enough(healthy, line):
     healthy.configure("mail", port=free_port())
     healthy.db.execute("DROP INDEX sessions_expiry")
     lines = line.on_terminal("doctor", "-v")
-    assert [words for words in lines if len(words) > 80 and str(healthy.folder) not in words and "CREATE" not in words
-            and os.path.dirname(os.path.dirname(__file__)) not in words and "python" not in words] == []
+    assert [words for words in lines if len(words) > 80 and str(healthy.folder) not in words
+            and "CREATE" not in words and os.path.dirname(os.path.dirname(__file__)) not in words
+            and "python" not in words] == []
     assert '      CREATE INDEX "sessions_expiry" ON "sessions" ("expires_at");' in lines

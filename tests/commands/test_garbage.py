@@ -1,4 +1,5 @@
-"""Values that make no sense, in any column that is looked at, are shown as unknown: no command ends in a traceback."""
+"""Values that make no sense, in any column that is looked at, are shown as unknown: no command ends
+in a traceback."""
 from __future__ import annotations
 
 import json
@@ -12,16 +13,22 @@ from jobs_lib.database.schema.tables import NO_DEFAULT, table
 from jobs_lib.errors import DatabaseError
 
 GARBAGE = {
-    "text": "no such thing", "empty": "", "bytes": b"\xff\xfe\x00", "minus": -1, "huge": 2 ** 62, "part": 1.5,
-    "year_1": "0001-01-01 00:00:00", "year_9999": "9999-12-31 23:59:59", "no_month": "2026-13-45 25:61:61",
-    "broken_json": '{"sent": ', "list": "[1, 2]", "deep": '{"sent": {"a": [1]}, "done": null, "total": "x"}',
+    "text": "no such thing", "empty": "", "bytes": b"\xff\xfe\x00", "minus": -1, "huge": 2 ** 62,
+    "part": 1.5,
+    "year_1": "0001-01-01 00:00:00", "year_9999": "9999-12-31 23:59:59",
+    "no_month": "2026-13-45 25:61:61",
+    "broken_json": '{"sent": ', "list": "[1, 2]", "deep": '{"sent": {"a": [1]}, "done": null, '
+    '"total": "x"}',
     "nothing": None,
 }
 OURS = ("job_runs", "job_state", "relay_state", "mail_counters", "gauges", "alerts")
-APPS = ("failed_emails", "notifications", "webhook_deliveries", "export_requests", "domains", "users", "webhooks")
-COMMANDS = (["status"], ["status", "--json"], ["list"], ["list", "--json"], ["history"], ["history", "--json"],
-            ["report"], ["report", "--private"], ["metrics"], ["check_jobs"], ["run-due", "--json"])
-JOBS = ("retry_forwards", "purge_sessions", "send_notifications", "export_accounts", "delete_accounts")
+APPS = ("failed_emails", "notifications", "webhook_deliveries", "export_requests", "domains",
+        "users", "webhooks")
+COMMANDS = (["status"], ["status", "--json"], ["list"], ["list", "--json"], ["history"],
+            ["history", "--json"], ["report"], ["report", "--private"], ["metrics"], ["check_jobs"],
+            ["run-due", "--json"])
+JOBS = ("retry_forwards", "purge_sessions", "send_notifications", "export_accounts",
+        "delete_accounts")
 
 
 @pytest.fixture
@@ -39,14 +46,17 @@ def installation(bench, monkeypatch):
 def _sound(bench, name: str, number: int, **values) -> dict:
     """A row as it should be."""
     at = bench.ago(minutes=number + 1)
-    ours = {"job_runs": {"job": JOBS[number % len(JOBS)], "run_id": f"run-{number}", "status": "ok", "started_at": at,
-                         "finished_at": at, "duration_ms": 5, "trigger_type": "scheduled", "counts": '{"sent": 1}'},
+    ours = {"job_runs": {"job": JOBS[number % len(JOBS)], "run_id": f"run-{number}", "status": "ok",
+                         "started_at": at, "finished_at": at, "duration_ms": 5,
+                         "trigger_type": "scheduled", "counts": '{"sent": 1}'},
             "job_state": {"job": JOBS[number % len(JOBS)], "due_after": bench.ago(days=2)},
-            "relay_state": {"id": 1, "paused_until": bench.ahead(minutes=30), "reason": "no answer", "failures": 3},
-            "mail_counters": {"span": "hour", "bucket": int(bench.now.timestamp()) // 60 - number, "recipients": 3},
+            "relay_state": {"id": 1, "paused_until": bench.ahead(minutes=30), "reason": "no answer",
+                            "failures": 3}, "mail_counters": {"span": "hour",
+                                                              "bucket": int(bench.now.timestamp())
+                                                              // 60 - number, "recipients": 3},
             "gauges": {"name": "mail.hour", "at": bench.ago(hours=number), "value": 5},
-            "alerts": {"alert_key": f"channel:{number}", "kind": "channel", "since": at, "subject": "it", "what": "so",
-                       "first_seen_at": at}}
+            "alerts": {"alert_key": f"channel:{number}", "kind": "channel", "since": at,
+                       "subject": "it", "what": "so", "first_seen_at": at}}
     apps = {"status": "pending", "created_at": at, "next_attempt_at": at} if name in APPS[:3] else (
         {"status": "queued", "requested_at": at} if name == "export_requests" else {})
     return {**ours.get(name, apps), **values}
@@ -56,7 +66,8 @@ def _spoil(bench, name: str, value) -> int:
     """Rows of which one column each has this value. How many the database took."""
     taken = 0
     for number, column in enumerate(table(name).columns):
-        if column.name == "id" or (value is None and not column.null and column.default is NO_DEFAULT):
+        if column.name == "id" or (value is None and not column.null
+                                   and column.default is NO_DEFAULT):
             continue
         with suppress(DatabaseError, OverflowError, ValueError, TypeError):
             row = {**bench._filling(name), **_sound(bench, name, number), column.name: value}
@@ -84,17 +95,21 @@ def test_no_value_in_any_column_stops_who_looks(installation, capfd, kind):     
     for words in COMMANDS:
         code, out, err = _say(capfd, words)
         assert code in (0, 1), (words, code, err)
-        assert words[0] == "run-due" or "Error:" not in err, (words, err)        # what a job does with a row is its own
+        # what a job does with a row is its own
+        assert words[0] == "run-due" or "Error:" not in err, (words, err)
         if "--json" in words:
             json.loads(out)
 
 
-@pytest.mark.parametrize("column, value", [("started_at", "yesterday"), ("counts", "{"), ("duration_ms", "long"),
-                                           ("status", "fine"), ("started_at", "0001-01-01 00:00:00")])
+@pytest.mark.parametrize("column, value", [("started_at", "yesterday"), ("counts", "{"),
+                                           ("duration_ms", "long"), ("status", "fine"),
+                                           ("started_at", "0001-01-01 00:00:00")])
 def test_what_cannot_be_read_is_shown_as_unknown(installation, capfd, column, value):    # R67
-    if column in ("duration_ms", "started_at") and value != "0001-01-01 00:00:00" and "mysql" in installation.url:
+    if column in ("duration_ms",
+                  "started_at") and value != "0001-01-01 00:00:00" and "mysql" in installation.url:
         return                                      # it takes no text there
-    installation.db.execute(f"UPDATE {{job_runs}} SET {column} = :value WHERE job = 'purge_sessions'", value=value)
+    installation.db.execute(f"UPDATE {{job_runs}} SET {column} = :value "
+                            "WHERE job = 'purge_sessions'", value=value)
     code, out, _ = _say(capfd, ["history", "purge_sessions"])
     assert code == 0
     assert "unknown" in out or column == "duration_ms"

@@ -22,8 +22,9 @@ def past(service, *runs: dict) -> None:
     last = clock.parse("2026-11-24 12:00:00")
     for number, run in enumerate(runs):
         started = last - timedelta(hours=len(runs) - 1 - number)
-        service.db.insert("job_runs", **{"run_id": f"run{number}", "job": "retry_forwards", "status": "ok",
-                                         "trigger_type": "scheduled", "started_at": started, "duration_ms": 20,
+        service.db.insert("job_runs", **{"run_id": f"run{number}", "job": "retry_forwards",
+                                         "status": "ok", "trigger_type": "scheduled",
+                                         "started_at": started, "duration_ms": 20,
                                          "finished_at": started, "counts": "{}", **run})
 
 
@@ -36,16 +37,20 @@ def test_without_a_run_it_says_how_to_make_one(service):
 
 def test_runs_are_told_in_words_newest_first(service):
     past(service,
-         {"counts": '{"sent": 5, "retried": 1200, "failed": 0}', "duration_ms": 200_400, "trigger_type": "manual"},
-         {"status": "vanished", "duration_ms": None, "error": "the process 7 ended"},
+         {"counts": '{"sent": 5, "retried": 1200, "failed": 0}', "duration_ms": 200_400,
+          "trigger_type": "manual"}, {"status": "vanished", "duration_ms": None,
+                                      "error": "the process 7 ended"},
          {"job": "purge_failed_emails"},
-         {"status": "partial", "stop_reason": "budget", "counts": '{"sent": 1}', "trigger_type": "continue"})
+         {"status": "partial", "stop_reason": "budget", "counts": '{"sent": 1}',
+          "trigger_type": "continue"})
     assert service.run("history").splitlines() == [
         "STARTED              JOB                  BY       OUTCOME   TOOK        WHAT",
         "2026-11-24 13:00:00  retry_forwards       goes on  partial   20 ms       1 sent; budget",
         "2026-11-24 12:00:00  purge_failed_emails  cron     ok        20 ms       nothing to do",
-        "2026-11-24 11:00:00  retry_forwards       cron     vanished  -           the process 7 ended",
-        "2026-11-24 10:00:00  retry_forwards       hand     ok        3 min 20 s  5 sent, 1,200 retried",
+        ("2026-11-24 11:00:00  retry_forwards       cron     vanished  -           the process 7 "
+        "ended"),
+        ("2026-11-24 10:00:00  retry_forwards       hand     ok        3 min 20 s  5 sent, 1,200 "
+        "retried"),
         "",
         "Times are in Europe/Berlin.",
     ]
@@ -53,7 +58,10 @@ def test_runs_are_told_in_words_newest_first(service):
 
 def test_one_job_and_a_limit(service):
     past(service, {}, {"job": "purge_failed_emails"}, {}, {})
-    assert [run["run_id"] for run in json.loads(service.run("history", "--json"))] == ["run3", "run2", "run1", "run0"]
+    assert [run["run_id"] for run in json.loads(service.run("history", "--json"))] == ["run3",
+                                                                                       "run2",
+                                                                                       "run1",
+                                                                                       "run0"]
     found = json.loads(service.run("history", "retry_forwards", "--limit", "2", "--json"))
     assert [run["run_id"] for run in found] == ["run3", "run2"]
     assert "JOB" not in service.run("history", "retry_forwards")
@@ -81,12 +89,14 @@ def test_an_error_is_one_line_cut_on_a_terminal_and_whole_in_a_pipe(service, lin
 
 
 def test_the_last_progress_of_a_run_that_died_is_in_words(service):
-    past(service, {"status": "vanished", "error": 'it ended without a word (last progress: {"done": 1, "total": 6})'})
+    past(service, {"status": "vanished", "error": 'it ended without a word (last progress: '
+                   '{"done": 1, "total": 6})'})
     assert "it ended without a word (last progress: 1 of 6 done)" in service.run("history")
 
 
 def test_a_run_at_work_tells_rows_done_rate_and_time_left(service):
-    past(service, {"status": "running", "progress": '{"done": 1200, "total": 3000, "rate": 90, "seconds_left": 20}'})
+    past(service, {"status": "running", "progress": '{"done": 1200, "total": 3000, "rate": 90, '
+                   '"seconds_left": 20}'})
     assert "1,200 of 3,000 done, 90 a second, 20 s left" in service.run("history")
 
 

@@ -1,4 +1,5 @@
-"""`pause` and `resume`: cron leaves a paused job alone, and taking it up again fires nothing old."""
+"""`pause` and `resume`: cron leaves a paused job alone, and taking it up again fires nothing
+old."""
 from __future__ import annotations
 
 import json
@@ -24,7 +25,8 @@ def runs(service) -> list[dict]:
 
 
 def state(service) -> dict:
-    return service.db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = 'retry_forwards'")
+    return service.db.row("SELECT paused_at, due_after FROM {job_state} "
+                          "WHERE job = 'retry_forwards'")
 
 
 def test_a_paused_job_is_not_started_by_cron_but_by_hand(service):
@@ -42,23 +44,28 @@ def test_resuming_fires_nothing_by_itself(service):         # R7
     assert " Its next time is " in out
     service.run("run-due")
     assert runs(service) == []
-    service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now() - timedelta(minutes=6))
-    service.run("run-due")                                  # five minutes later its next time has come
+    service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now()
+                       - timedelta(minutes=6))
+    # five minutes later its next time has come
+    service.run("run-due")
     assert len(runs(service)) == 1
 
 
 def test_pausing_twice_keeps_the_first_time_and_tells_it(service):
     service.run("pause", "retry_forwards")
     first = clock.now() - timedelta(days=3)
-    service.db.execute("UPDATE {job_state} SET paused_at = :first WHERE job = 'retry_forwards'", first=first)
-    assert service.run("pause", "retry_forwards").startswith("retry_forwards was paused already, since ")
+    service.db.execute("UPDATE {job_state} SET paused_at = :first WHERE job = 'retry_forwards'",
+                       first=first)
+    assert service.run("pause", "retry_forwards").startswith("retry_forwards was paused already, "
+                                                             "since ")
     assert state(service)["paused_at"] == clock.text(first)
     told = json.loads(service.run("pause", "retry_forwards", "--json"))
     assert told == {"job": "retry_forwards", "paused_at": clock.text(first), "changed": False}
 
 
 def test_resuming_what_is_not_paused_changes_nothing(service):
-    assert service.run("resume", "retry_forwards").startswith("retry_forwards is not paused; nothing was changed.")
+    assert service.run("resume", "retry_forwards").startswith("retry_forwards is not paused; "
+                                                              "nothing was changed.")
     assert state(service) == {"paused_at": None, "due_after": None}
     service.run("run-due")
     assert len(runs(service)) == 1
@@ -81,8 +88,8 @@ def test_resuming_a_job_that_is_switched_off_says_so(service):
 def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
     service.configure("mail", transport="maildir", maildir="maildir")
     service.forwards(1)
-    service.db.insert("relay_state", id=1, paused_until=clock.now() + timedelta(minutes=40), since=clock.now(),
-                      reason="no answer in time", failures=4)
+    service.db.insert("relay_state", id=1, paused_until=clock.now() + timedelta(minutes=40),
+                      since=clock.now(), reason="no answer in time", failures=4)
     assert service.job("retry_forwards")["counts"].get("sent", 0) == 0
     said = service.run("resume", "mail")
     assert said.startswith("Mail rested until ")

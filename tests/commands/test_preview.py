@@ -26,21 +26,25 @@ def test_every_kind_that_has_templates_can_be_previewed_and_no_template_is_left_
     assert set(SAMPLES) == set(KINDS)
 
 
-# Each form that a notice can take: one of a thing or several, and whatever else a template asks about.
+# Each form that a notice can take: one of a thing or several, and whatever else a template asks
+# about.
 FORMS = [(kind, app_url, changes) for kind in SAMPLES for app_url in ("", "https://app.example")
-         for changes in ({}, *({name: not value} for name, value in SAMPLES[kind].items() if isinstance(value, bool)))]
+         for changes in ({}, *({name: not value} for name, value in SAMPLES[kind].items()
+                               if isinstance(value, bool)))]
 DATE = r"\d{1,2} (?:[A-Z][a-z]+) 20\d\d(?: at \d\d:\d\d UTC)?"
 
 
 @pytest.mark.parametrize("kind, app_url, changes", FORMS)
 def test_text_and_page_say_the_same_in_every_form(kind, app_url, changes):
-    letter = render.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url, **SAMPLES[kind],
+    letter = render.compose(kind, {"name": "Jane", "signature": "Porter", "app_url": app_url,
+                                   **SAMPLES[kind],
                                     **changes})
     page = letter.html[letter.html.index("<body>"):]
     page = " ".join(html_escapes.unescape(re.sub("<[^>]+>", " ", page)).split())
     page = re.sub(r" ([,.:)])", r"\1", page)
     for paragraph in letter.text.split("\n\n"):
-        if not re.search(r"^(?:  |- |Hello)", paragraph, re.MULTILINE):   # labels and lists are laid out otherwise
+        if not re.search(r"^(?:  |- |Hello)", paragraph, re.MULTILINE):
+            # labels and lists are laid out otherwise
             for sentence in re.split(r"(?<=\.) ", " ".join(paragraph.split())):
                 assert not sentence.endswith(".") or sentence in page
     if app_url:
@@ -48,7 +52,8 @@ def test_text_and_page_say_the_same_in_every_form(kind, app_url, changes):
         assert f'href="{app_url}' in letter.html
     assert len(letter.subject) < 60, letter.subject
     for body in (letter.text, page):
-        assert re.findall(r"20\d\d(?! at \d\d:\d\d UTC)[-,/]? ?\d\d[:-]", re.sub(DATE, "", body)) == []
+        assert re.findall(r"20\d\d(?! at \d\d:\d\d UTC)[-,/]? ?\d\d[:-]",
+                          re.sub(DATE, "", body)) == []
         assert not re.search(r"\b(?:raw file|queued?|trouble|notices?)\b|\d %|  +\.|e-mail", body)
 
 
@@ -60,17 +65,20 @@ def test_the_link_of_an_export_is_a_sample_that_opens_nothing(line):
     answer = line.on_terminal("preview", "export_ready")
     assert "https://app.example/export?t=a-sample-and-no-token" in answer
     line.ini("[export]\nurl = https://x.example/mine\n")
-    assert "https://x.example/mine?t=a-sample-and-no-token" in line.on_terminal("preview", "export_ready")
+    assert "https://x.example/mine?t=a-sample-and-no-token" in line.on_terminal("preview",
+                                                                                "export_ready")
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_kind_as_mail_and_as_page(line, kind):
     line.ini("[personas]\nporter = Porter <porter@service.example>\n[notifications]\n"
-             "unsubscribe_url = https://mail.example.org/unsubscribe\n[core]\napp_url = https://mail.example.org\n")
+             "unsubscribe_url = https://mail.example.org/unsubscribe\n[core]\napp_url = "
+             "https://mail.example.org\n")
     answer = line("preview", kind, "--output", "seen", "--json")
     assert answer.code == 0, answer.err
     assert json.loads(answer.out)[0]["kind"] == kind
-    message = message_from_bytes((line.folder / "seen" / f"{kind}.eml").read_bytes(), policy=policy.default)
+    message = message_from_bytes((line.folder / "seen" / f"{kind}.eml").read_bytes(),
+                                 policy=policy.default)
     text, html = (message.get_body(which).get_content() for which in ("plain", "html"))
     assert ("List-Unsubscribe" in message) is optional(kind)
     assert "https://mail.example.org" in text
@@ -82,7 +90,8 @@ def test_a_kind_as_mail_and_as_page(line, kind):
     assert ("<title>" + render.mustache.escape(message["Subject"])) in page
     assert page.count("<p") == page.count("</p>")
     assert page.count("<div") == page.count("</div>") == html.count("</div>")
-    assert not any(word in page for word in ("http://", "src=", "<script", "url("))        # nothing from elsewhere
+    # nothing from elsewhere
+    assert not any(word in page for word in ("http://", "src=", "<script", "url("))
 
 
 def test_a_single_kind_is_shown_as_text(line):

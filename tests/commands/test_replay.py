@@ -1,4 +1,5 @@
-"""`replay forward`: finished rows go back into the queue as new; what cannot be sent is refused, one line each."""
+"""`replay forward`: finished rows go back into the queue as new; what cannot be sent is refused,
+one line each."""
 from __future__ import annotations
 
 import json
@@ -10,10 +11,11 @@ from jobs_lib import clock
 from tests.support.service import Service
 
 AGO = clock.now() - timedelta(hours=1)
-FAILED = {"status": "failed", "attempts": 4, "finished_at": AGO, "told_at": AGO, "notice_id": 7, "last_code": 550,
-          "last_error": "5.1.1 no such user", "uncertain": 2, "last_attempt_at": AGO}
-NEW = {"status": "pending", "attempts": 0, "finished_at": None, "told_at": None, "notice_id": None, "uncertain": 0,
-       "claim_token": None, "claim_run": None, "lease_until": None}
+FAILED = {"status": "failed", "attempts": 4, "finished_at": AGO, "told_at": AGO, "notice_id": 7,
+          "last_code": 550, "last_error": "5.1.1 no such user", "uncertain": 2,
+          "last_attempt_at": AGO}
+NEW = {"status": "pending", "attempts": 0, "finished_at": None, "told_at": None, "notice_id": None,
+       "uncertain": 0, "claim_token": None, "claim_run": None, "lease_until": None}
 
 
 @pytest.fixture
@@ -36,7 +38,8 @@ def replay(service, *ids, code: int = 0) -> tuple[list[str], list[str]]:
 def test_a_failed_row_is_as_new_and_the_next_run_sends_it(service):
     [id] = service.forwards(1, **FAILED)
     out, err = replay(service, id)
-    assert out == [f"forward {id}: back in the queue, due now", "The next run of retry_forwards sends it."]
+    assert out == [f"forward {id}: back in the queue, due now",
+                   "The next run of retry_forwards sends it."]
     assert err == []
     found = row(service, id)
     assert {name: found[name] for name in NEW} == NEW
@@ -50,23 +53,27 @@ def test_a_sent_row_is_sent_again_while_its_file_is_there(service):
     (service.spool / row(service, lost)["raw_path"]).unlink()
     out, err = replay(service, kept, lost, code=1)
     assert out[0] == f"forward {kept}: back in the queue, due now"
-    assert err == [f"forward {lost}: refused, its raw message {row(service, lost)['raw_path']} is gone from the spool"]
+    assert err == [(f"forward {lost}: refused, its raw message {row(service, lost)['raw_path']} is "
+                   "gone from the spool")]
     assert service.statuses() == {"pending": 1, "sent": 1}
 
 
 @pytest.mark.parametrize("status", ["pending", "sending"])
 def test_what_is_in_the_queue_is_left_alone(service, status):
     later = clock.now() + timedelta(hours=5)
-    [id] = service.forwards(1, status=status, attempts=2, next_attempt_at=later, claim_token="t", claim_run="r")
+    [id] = service.forwards(1, status=status, attempts=2, next_attempt_at=later, claim_token="t",
+                            claim_run="r")
     before = row(service, id)
-    assert replay(service, id, code=1)[1] == [f"forward {id}: refused, it is in the queue already ({status})"]
+    assert replay(service, id, code=1)[1] == [(f"forward {id}: refused, it is in the queue already "
+                                              f"({status})")]
     assert row(service, id) == before
 
 
 def test_a_row_that_is_not_there_is_told(service):
     huge = 10 ** 30
     assert replay(service, 99, huge, code=1)[1] == [
-        f"forward {id}: refused, there is no such row (it may have been purged)" for id in (99, huge)]
+        f"forward {id}: refused, there is no such row (it may have been purged)"
+        for id in (99, huge)]
 
 
 @pytest.mark.parametrize("raw_path", ["../config.ini", "/etc/passwd", "link"])
@@ -81,7 +88,8 @@ def test_a_path_that_leaves_the_spool_is_refused(service, raw_path):
 def test_each_id_is_told_once_and_the_good_ones_go_through(service):
     first, second = service.forwards(2, **FAILED)
     out, err = replay(service, second, 99, first, second, code=1)
-    assert out[:2] == [f"forward {second}: back in the queue, due now", f"forward {first}: back in the queue, due now"]
+    assert out[:2] == [f"forward {second}: back in the queue, due now",
+                       f"forward {first}: back in the queue, due now"]
     assert len(err) == 1
     assert service.statuses() == {"pending": 2}
 
@@ -97,8 +105,8 @@ def test_it_says_when_the_attempt_is_the_only_one_and_when_the_job_is_paused(ser
     [old] = service.forwards(1, **FAILED, created_at=clock.now() - timedelta(days=8))
     service.run("pause", "retry_forwards")
     out, _ = replay(service, old)
-    assert out[2:] == ["Older than [retry_forwards] give_up_after: 1. For it that attempt is the only one.",
-                       "retry_forwards is paused: `jobs.py resume retry_forwards`."]
+    assert out[2:] == [("Older than [retry_forwards] give_up_after: 1. For it that attempt is the "
+                       "only one."), "retry_forwards is paused: `jobs.py resume retry_forwards`."]
 
 
 def test_what_can_only_be_cancelled_is_said(service):
@@ -109,4 +117,5 @@ def test_what_can_only_be_cancelled_is_said(service):
     service.db.execute("UPDATE {failed_emails} SET status = 'failed'")
     living = service.owner(email="other@home.example")
     [sent] = service.forwards(1, **FAILED, **living)
-    assert replay(service, gone, sent)[0][2:] == [only, "The next run of retry_forwards sends the rest."]
+    assert replay(service, gone, sent)[0][2:] == [only,
+                                                  "The next run of retry_forwards sends the rest."]

@@ -1,4 +1,5 @@
-"""`replay notification`: what failed goes back into the queue as new; what has no text any more is refused."""
+"""`replay notification`: what failed goes back into the queue as new; what has no text any more is
+refused."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -15,9 +16,10 @@ def service(tmp_path, engine_url):
 
 
 def notice(service, **values) -> int:
-    given = {"kind": "overflow_warning", "to_email": "jo@home.example", "subject": "Held", "body_text": "x\n",
-             "created_at": clock.now() - timedelta(hours=2), "status": "failed", "attempts": 7,
-             "finished_at": clock.now() - timedelta(hours=1), "last_error": "5.2.2 full"}
+    given = {"kind": "overflow_warning", "to_email": "jo@home.example", "subject": "Held",
+             "body_text": "x\n", "created_at": clock.now() - timedelta(hours=2), "status": "failed",
+             "attempts": 7, "finished_at": clock.now() - timedelta(hours=1),
+             "last_error": "5.2.2 full"}
     return service.db.insert("notifications", **{**given, **values})
 
 
@@ -44,8 +46,11 @@ def test_what_cannot_be_sent_is_refused_and_the_others_go_back(service):
     old = notice(service, created_at=clock.now() - timedelta(days=8))
     out, err = replay(service, sent, cancelled, waiting, old, 999, code=1)
     assert err == [f"notification {sent}: refused, it was sent, and its text is gone since then",
-                   f"notification {cancelled}: refused, it was cancelled, and its text is gone since then",
+                   (f"notification {cancelled}: refused, it was cancelled, and its text is gone "
+                   "since then"),
                    f"notification {waiting}: refused, it is in the queue already (pending)",
                    "notification 999: refused, there is no such row (it may have been purged)"]
-    assert out == [f"notification {old}: back in the queue, due now", "The next run of send_notifications sends it.",
-                   "Older than [send_notifications] give_up_after: 1. For it that attempt is the only one."]
+    assert out == [f"notification {old}: back in the queue, due now",
+                   "The next run of send_notifications sends it.",
+                   ("Older than [send_notifications] give_up_after: 1. For it that attempt is the "
+                   "only one.")]

@@ -1,4 +1,5 @@
-"""`replay webhook`: finished deliveries go back into the queue as new, by id or all that failed for an endpoint."""
+"""`replay webhook`: finished deliveries go back into the queue as new, by id or all that failed for
+an endpoint."""
 from __future__ import annotations
 
 import json
@@ -20,8 +21,10 @@ AGO = clock.now() - timedelta(hours=1)
 def service(tmp_path, engine_url):
     made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
     fill(made, 1024, endpoints=2, each=3)
-    made.db.execute("UPDATE {webhook_deliveries} SET status = 'failed', attempts = 5, finished_at = :ago,"
-                    " uncertain = 2, last_error = 'the endpoint answered 500', created_at = :ago", ago=AGO)
+    made.db.execute("UPDATE {webhook_deliveries} "
+                    "SET status = 'failed', attempts = 5, finished_at = :ago,"
+                    " uncertain = 2, last_error = 'the endpoint answered 500', created_at = :ago",
+                    ago=AGO)
     return made
 
 
@@ -37,13 +40,16 @@ def replay(service, *words, code: int = 0) -> tuple[list[str], list[str]]:
     return out.splitlines(), err.splitlines()
 
 
-def test_failed_and_delivered_ones_are_as_new_and_the_next_run_sends_them_under_the_same_id(service):     # R41
+# R41
+def test_failed_and_delivered_ones_are_as_new_and_the_next_run_sends_them_under_the_same_id(service):
     service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = 2")
     out, err = replay(service, 1, 2)
-    assert (out, err) == (["webhook 1: back in the queue, due now", "webhook 2: back in the queue, due now",
+    assert (out, err) == (["webhook 1: back in the queue, due now",
+                           "webhook 2: back in the queue, due now",
                            "The next run of retry_webhooks sends them."], [])
     found = row(service, 1)
-    assert [found[name] for name in ("status", "attempts", "finished_at", "uncertain", "claim_token")] == [
+    assert [found[name] for name in ("status", "attempts", "finished_at", "uncertain",
+                                     "claim_token")] == [
         "pending", 0, None, 0, None]
     with Web() as web:
         service.db.execute("UPDATE {webhooks} SET url = :url", url=f"http://127.0.0.1:{web.port}/")
@@ -62,20 +68,25 @@ def test_what_cannot_be_sent_is_refused_and_the_rest_goes_through(service):
                    "webhook 99: refused, there is no such row (it may have been purged)",
                    f"webhook {10 ** 30}: refused, there is no such row (it may have been purged)"]
     document = json.loads(service.run("replay", "webhook", "4", "99", "--json", code=1))
-    assert (document["kind"], document["replayed"], document["refused"][0]["id"]) == ("webhook", [4], 99)
+    assert (document["kind"], document["replayed"], document["refused"][0]["id"]) == ("webhook",
+                                                                                      [4], 99)
 
 
 def test_all_that_failed_for_an_endpoint_since_a_time(service):
-    mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = 1"
+    mine = [each["id"] for each in service.db.query("SELECT id FROM {webhook_deliveries} "
+                                                    "WHERE webhook_id = 1"
                                                     " ORDER BY id")]
-    service.db.execute("UPDATE {webhook_deliveries} SET created_at = :old WHERE id = :id", id=mine[0],
-                       old=AGO - timedelta(seconds=1))
-    service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = :id", id=mine[1])
+    service.db.execute("UPDATE {webhook_deliveries} SET created_at = :old WHERE id = :id",
+                       id=mine[0], old=AGO - timedelta(seconds=1))
+    service.db.execute("UPDATE {webhook_deliveries} SET status = 'delivered' WHERE id = :id",
+                       id=mine[1])
     out, _ = replay(service, "--endpoint", 1, "--since", clock.text(AGO))
-    assert out == ["endpoint 1: 1 delivery back in the queue, due now", "The next run of retry_webhooks sends it."]
+    assert out == ["endpoint 1: 1 delivery back in the queue, due now",
+                   "The next run of retry_webhooks sends it."]
     assert service.statuses("webhook_deliveries") == {"pending": 1, "failed": 4, "delivered": 1}
     since = (AGO - timedelta(days=1)).strftime("%Y-%m-%dT%H:%MZ")
-    assert replay(service, "--endpoint", 1, "--since", since)[0][0].startswith("endpoint 1: 1 delivery")
+    assert replay(service, "--endpoint", 1, "--since", since)[0][0].startswith("endpoint 1: 1 "
+                                                                               "delivery")
 
 
 def test_what_can_only_be_cancelled_is_said(service):
@@ -83,11 +94,13 @@ def test_what_can_only_be_cancelled_is_said(service):
     [id] = [each["id"] for each in service.db.query(
         "SELECT MIN(id) AS id FROM {webhook_deliveries} WHERE webhook_id = 2")]
     assert replay(service, id)[0][1:] == [
-        f"webhook {id}: the next run of retry_webhooks can only cancel it, since the endpoint is disabled."]
+        (f"webhook {id}: the next run of retry_webhooks can only cancel it, since the endpoint is "
+        "disabled.")]
 
 
 @pytest.mark.parametrize("words, said", [
-    (["replay", "webhook"], "say which rows"), (["replay", "webhook", "--endpoint", "1"], "go together"),
+    (["replay", "webhook"], "say which rows"), (["replay", "webhook", "--endpoint", "1"],
+                                                "go together"),
     (["replay", "webhook", "1", "--endpoint", "1", "--since", "2026-11-24"], "say which rows"),
     (["replay", "forward", "--endpoint", "1", "--since", "2026-11-24"], "is for webhooks"),
     (["replay", "forward"], "say which rows"),
@@ -106,13 +119,16 @@ def test_only_what_was_put_back_is_told_as_put_back(service):
         heard.append(sql)
         if len(heard) == 2:                 # another put one back, since we asked which there are
             db = connect(service.url)
-            db.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 3 WHERE id = 1")
+            db.execute("UPDATE {webhook_deliveries} SET status = 'pending', attempts = 3 "
+                       "WHERE id = 1")
             db.close()
     db = connect(service.url)
     db.on_statement = statement
-    mine = [each["id"] for each in db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = 1")]
+    mine = [each["id"] for each in db.query("SELECT id FROM {webhook_deliveries} "
+                                            "WHERE webhook_id = 1")]
     heard.clear()
-    assert failed_since(db, 1, AGO - timedelta(days=1), clock.now()) == [id for id in mine if id != 1]
+    assert failed_since(db, 1, AGO - timedelta(days=1), clock.now()) == [id for id in mine if id
+                                                                         != 1]
     assert 1 in mine
     db.close()
     assert row(service, 1)["attempts"] == 3

@@ -1,4 +1,5 @@
-"""`run-as-cron JOB`: the real run in cron's own poor environment, and what cron would mail of it."""
+"""`run-as-cron JOB`: the real run in cron's own poor environment, and what cron would mail of
+it."""
 from __future__ import annotations
 
 import json
@@ -37,7 +38,8 @@ def test_nothing_of_the_shells_environment_is_there(line, tmp_path):
     python.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\nexec {sys.executable} \"$@\"\n")
     python.chmod(0o755)
     config = str(line.folder / "config.ini")
-    command = run_as_cron.command_of(Place(str(python), str(line.script), config, "seed"), "run-due")
+    command = run_as_cron.command_of(Place(str(python), str(line.script), config, "seed"),
+                                     "run-due")
     assert run_as_cron.started(command).returncode == 0
     seen = dict(words.split("=", 1) for words in (tmp_path / "seen").read_text().splitlines())
     assert seen["PATH"] == "/usr/bin:/bin"

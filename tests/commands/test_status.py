@@ -53,11 +53,13 @@ def test_a_new_installation_needs_nobody(service):
 
 def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(service):        # R59
     now = clock.now()
-    service.db.upsert("job_state", {"job": "retry_forwards"}, {"due_after": now - timedelta(days=1)})
+    service.db.upsert("job_state", {"job": "retry_forwards"},
+                      {"due_after": now - timedelta(days=1)})
     for number, status in enumerate(("ok", "failed", "failed", "failed")):
         at = now - timedelta(hours=4 - number)
-        service.db.insert("job_runs", run_id=f"r{number}", job="retry_forwards", status=status, started_at=at,
-                          finished_at=at, duration_ms=20, counts="{}", error="no route to jane@home.example")
+        service.db.insert("job_runs", run_id=f"r{number}", job="retry_forwards", status=status,
+                          started_at=at, finished_at=at, duration_ms=20, counts="{}",
+                          error="no route to jane@home.example")
     found = json.loads(service.run("status", "--json", code=1))
     job = {job["name"]: job for job in found["jobs"]}["retry_forwards"]
     assert (job["state"], job["failures"], job["last"]["status"]) == ("failing", 3, "failed")
@@ -73,10 +75,12 @@ def test_a_job_tells_how_many_rows_its_last_run_could_not_read(service):        
     now = clock.now()
     for number, invalid in enumerate((7, 3)):
         at = now - timedelta(minutes=10 - number)
-        service.db.insert("job_runs", run_id=f"r{number}", job="expire_aliases", status="ok", started_at=at,
-                          finished_at=at, duration_ms=20, counts=json.dumps({"expired": 1, "invalid": invalid}))
+        service.db.insert("job_runs", run_id=f"r{number}", job="expire_aliases", status="ok",
+                          started_at=at, finished_at=at, duration_ms=20,
+                          counts=json.dumps({"expired": 1, "invalid": invalid}))
     found = json.loads(service.run("status", "--json"))
-    assert {job["name"]: job["invalid"] for job in found["jobs"] if job["invalid"]} == {"expire_aliases": 3}
+    assert {job["name"]: job["invalid"] for job in found["jobs"]
+            if job["invalid"]} == {"expire_aliases": 3}
     assert "3 invalid rows in its last run: its log says which" in service.run("status")
 
 
@@ -86,11 +90,11 @@ def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):      
 
     def webhooks(minutes: int) -> dict:
         service.db.execute("DELETE FROM {webhook_deliveries}")
-        hook = service.db.insert("webhooks", user_id=owner["user_id"], url="https://h.example/", secret="s",
-                                 created_at=now)
+        hook = service.db.insert("webhooks", user_id=owner["user_id"], url="https://h.example/",
+                                 secret="s", created_at=now)
         at = clock.text(now - timedelta(minutes=minutes))
-        bulk(service.db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status", "next_attempt_at",
-                                                "created_at"],
+        bulk(service.db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status",
+                                                "next_attempt_at", "created_at"],
              [(hook, owner["user_id"], f"e{number}", "pending", at, at) for number in range(3)])
         found = json.loads(service.run("status", "--json", code=1 if minutes > 15 else 0))
         return {queue["name"]: queue for queue in found["queues"]}["webhooks"]
@@ -99,14 +103,17 @@ def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):      
     assert webhooks(9)["stalled_since"] is None
     found = webhooks(16)
     assert (found["depth"], found["due"]) == (3, 3)
-    assert found["stalled_since"] == found["oldest_due_at"] == clock.text(now - timedelta(minutes=16))
+    assert found["stalled_since"] == found["oldest_due_at"] == clock.text(now
+                                                                          - timedelta(minutes=16))
 
 
 def test_what_needs_somebody_stands_first_and_fits_80_columns(troubled, line):
     seen = line.on_terminal("status")
-    assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80     # a command is to be copied
+    # a command is to be copied
+    assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80
     assert seen[0] == "3 things need you."
-    heads = [seen.index(next(row for row in seen if row.startswith(word))) for word in ("! ", "QUEUE", "JOB", "Mail:")]
+    heads = [seen.index(next(row for row in seen if row.startswith(word)))
+             for word in ("! ", "QUEUE", "JOB", "Mail:")]
     assert heads == sorted(heads)
     assert f"    -> python3 jobs.py --config {line.folder}/config.ini history retry_webhooks" in seen
     assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
@@ -117,9 +124,11 @@ def test_status_exits_with_1_only_when_something_needs_somebody(troubled, line):
 
 
 def test_history_and_list_fit_80_columns_too(troubled, line):
-    for words in (["history"], ["history", "-v"], ["list", "--next", "9"], ["history", "retry_webhooks", "-v"]):
+    for words in (["history"], ["history", "-v"], ["list", "--next", "9"],
+                  ["history", "retry_webhooks", "-v"]):
         assert max(map(len, line.on_terminal(*words))) <= 80, words
-    whole = " ".join(" ".join(line.on_terminal("history", "retry_webhooks", "--limit", "1", "-v")).split())
+    whole = " ".join(" ".join(line.on_terminal("history", "retry_webhooks", "--limit", "1",
+                                               "-v")).split())
     assert "/home/jane/mail/1.eml" in whole                 # the end of a long error
     assert "/home/jane/mail/1.eml" not in " ".join(line.on_terminal("history", "retry_webhooks"))
 
@@ -136,8 +145,10 @@ def test_a_page_is_for_everybody_and_a_private_one_for_its_owner(troubled, line,
     assert line("report", "--output", "status.html").code == 0
     assert line("report", "--private", "--output", "private.html").code == 0
     assert line("metrics", "--output", "jobs.prom").code == 0
-    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.is_file()}
-    assert (modes["status.html"], modes["private.html"], modes["jobs.prom"]) == (0o644, 0o600, 0o644)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()
+             if path.is_file()}
+    assert (modes["status.html"], modes["private.html"], modes["jobs.prom"]) == (0o644, 0o600,
+                                                                                 0o644)
     assert "relay.provider.example" not in (tmp_path / "status.html").read_text()
     assert "relay.provider.example" in (tmp_path / "private.html").read_text()
     assert line("report").out.startswith("<!doctype html>")
@@ -156,9 +167,11 @@ def test_a_file_is_replaced_as_a_whole(troubled, line, tmp_path):           # R6
 
 
 @pytest.mark.parametrize("option, path, why", [
-    ("page", "service.db", "that is [core] database"), ("metrics", "state/secret", "that is in [core] state_dir"),
+    ("page", "service.db", "that is [core] database"), ("metrics", "state/secret",
+                                                        "that is in [core] state_dir"),
     ("page", "config.ini", "that is config.ini"), ("page", ".env", "that is .env"),
-    ("metrics", "spool/jobs.prom", "that is in [spool] dir"), ("page", "index.html", "is no status page of ours"),
+    ("metrics", "spool/jobs.prom", "that is in [spool] dir"),
+    ("page", "index.html", ("is no status page of ours")),
     ("metrics", "index.html", "is no file of metrics of ours"), ("page", ".", "that is no file")])
 def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why):
     (tmp_path / "config.ini").write_text(
@@ -166,15 +179,18 @@ def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why
         f"[status]\n{option} = {path}\n")
     for name in ("service.db", "state/secret", ".env", "index.html"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My shop</title></html>")
+        (tmp_path / name).write_text("<!doctype html>\n<html lang=\"en\"><title>My "
+                                     "shop</title></html>")
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
     assert why in (publish.refusal(settings, option, str(tmp_path / path)) or "")
-    assert [words for words in configuration.problems(settings, []) if why in words and f"[status] {option}" in words]
+    assert [words for words in configuration.problems(settings, []) if why in words
+            and f"[status] {option}" in words]
 
 
 def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
     ini = (tmp_path / "config.ini").read_bytes()
-    for words in (("check_jobs", "--set", "status.page=config.ini"), ("report", "--output", "config.ini")):
+    for words in (("check_jobs", "--set", "status.page=config.ini"),
+                  ("report", "--output", "config.ini")):
         answer = line(*words)
         assert (answer.code, "that is config.ini" in answer.err) == (1, True), answer
     assert line("metrics", "--output", "jobs.db").code == 1
@@ -221,7 +237,8 @@ def test_a_draft_that_a_killed_run_left_is_removed_and_one_in_the_making_stays(t
         draft.write_text("half")
     os.utime(old, (time.time() - publish.LEFT_SECONDS - 9,) * 2)
     publish.write(str(tmp_path / "status.html"), "whole")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["status.html", "status.html.18.part"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["status.html",
+                                                                "status.html.18.part"]
 
 
 def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path):
@@ -236,7 +253,8 @@ def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
     service.db.execute("LOCK TABLES {job_runs} WRITE")
     began = time.monotonic()
-    assert publish.files(settings, Ports(settings), 0.5) == ["[status] its files were not made within 0.5 seconds"]
+    assert publish.files(settings, Ports(settings), 0.5) == [("[status] its files were not made "
+                                                             "within 0.5 seconds")]
     assert time.monotonic() - began < 5
     service.db.execute("UNLOCK TABLES")
     assert publish.files(settings, Ports(settings)) == []
@@ -248,8 +266,10 @@ def test_each_run_of_check_jobs_makes_the_files_anew(service):
     assert not (service.folder / "status.html").exists()
     service.run("check_jobs")
     assert "check_<wbr>jobs" in (service.folder / "status.html").read_text()
-    assert 'jobs_runs_last_day{job="check_jobs",status="ok"} 1' in (service.folder / "jobs.prom").read_text()
-    assert {row["name"] for row in service.db.query("SELECT name FROM {gauges}")} >= {"queue.depth.forwards"}
+    assert 'jobs_runs_last_day{job="check_jobs",status="ok"} 1' in (service.folder
+                                                                    / "jobs.prom").read_text()
+    assert {row["name"]
+            for row in service.db.query("SELECT name FROM {gauges}")} >= {"queue.depth.forwards"}
 
 
 def test_a_tick_makes_them_though_a_job_could_not_run(service):

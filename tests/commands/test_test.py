@@ -1,4 +1,5 @@
-"""`jobs.py test`: a job in words; dry, for real, or for real on a copy that leaves the original as it was."""
+"""`jobs.py test`: a job in words; dry, for real, or for real on a copy that leaves the original as
+it was."""
 from __future__ import annotations
 
 import json
@@ -29,12 +30,14 @@ RELAY = "127.0.0.1"            # nobody listens on port 9, and nobody may be ask
 
 @pytest.fixture
 def service(tmp_path):
-    """The sample service as the demo builds it, before anything has run; its mail would go to a relay."""
+    """The sample service as the demo builds it, before anything has run; its mail would go to a
+    relay."""
     return Installation(tmp_path)
 
 
 class Installation:
-    """The demo's folder, with a relay in place of its Maildir, and room for sandboxes of its own."""
+    """The demo's folder, with a relay in place of its Maildir, and room for sandboxes of its
+    own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.temporary = folder / "service", folder / "tmp"
@@ -52,10 +55,12 @@ class Installation:
     def start(self, *words: str, **environment: str) -> subprocess.Popen:
         """Start `jobs.py test WORDS` above the service's folder."""
         return subprocess.Popen(
-            [sys.executable, str(ROOT / "jobs.py"), "--config", "service/config.ini", "test", *words], text=True,
-            cwd=self.folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            env={"PATH": os.environ["PATH"], "TMPDIR": str(self.temporary), "PYTHONDONTWRITEBYTECODE": "1",
-                 **environment})
+            [sys.executable, str(ROOT / "jobs.py"), "--config", "service/config.ini", "test",
+             *words], text=True,
+            cwd=self.folder.parent, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(self.temporary),
+                 "PYTHONDONTWRITEBYTECODE": "1", **environment})
 
     def test(self, *words: str, code: int = 0, **environment: str) -> tuple[str, str]:
         """(stdout, stderr) of `jobs.py test WORDS`, which must end with `code`."""
@@ -65,7 +70,8 @@ class Installation:
         return out, err
 
     def state(self) -> tuple:
-        """Everything that must stay as it is: every row, and every file's content, mode and time."""
+        """Everything that must stay as it is: every row, and every file's content, mode and
+        time."""
         return databases.rows(self.db), files(self.folder)
 
     def left_over(self) -> list[str]:
@@ -78,7 +84,8 @@ class Installation:
 def test_it_says_what_the_job_is_when_it_runs_and_what_it_needs(service):
     out, err = service.test("retry_forwards")
     assert err == ""
-    assert out.startswith("retry_forwards: Retry failed forwards on the 1h, 6h, 24h, 48h schedule\n")
+    assert out.startswith("retry_forwards: Retry failed forwards on the 1h, 6h, 24h, 48h "
+                          "schedule\n")
     for words in ("every 5 minutes (UTC); next: ", "never ran", "delays = 1h, 6h, 24h, 48h",
                   "database sqlite:///jobs.db: there", "spool service/spool: there",
                   "mail 127.0.0.1:9 (none), without a login: not contacted by a dry run"):
@@ -122,14 +129,16 @@ def test_without_its_database_it_says_so_and_how_to_make_it(service):
 
 
 def test_a_paused_job_and_one_switched_off_say_so(service):
-    service.db.execute("UPDATE {job_state} SET paused_at = :now WHERE job = 'retry_forwards'", now=clock.now())
+    service.db.execute("UPDATE {job_state} SET paused_at = :now WHERE job = 'retry_forwards'",
+                       now=clock.now())
     assert "paused since" in service.test("retry_forwards")[0]
     service.configure("[spool]", "[retry_forwards]\nenabled = no\n[spool]")
     assert "[retry_forwards] enabled = no" in service.test("retry_forwards")[0]
 
 
 def test_a_password_is_not_shown(service):
-    _, err = service.test("retry_forwards", "--set", "core.database=mysql://me:s3same@127.0.0.1:9/jobs", code=2)
+    _, err = service.test("retry_forwards", "--set",
+                          "core.database=mysql://me:s3same@127.0.0.1:9/jobs", code=2)
     assert "s3same" not in err
     assert "JOBS_CORE_DATABASE in .env" in err
 
@@ -162,7 +171,8 @@ def test_live_ends_like_the_job_itself(service):
     result = json.loads(service.test("retry_forwards", "--live", "--json", code=1)[0])
     assert result["status"] == "failed"
     assert "there is no such folder" in result["error"]
-    assert databases.rows(service.db)["failed_emails"] == queue         # a mistyped path must cost nobody a message
+    # a mistyped path must cost nobody a message
+    assert databases.rows(service.db)["failed_emails"] == queue
 
 
 # In a sandbox
@@ -176,7 +186,8 @@ def test_a_sandbox_changes_nothing_of_the_original(service):                # R1
 
 
 def test_a_sandbox_makes_no_folder_of_the_original(service):                # R11
-    service.configure("state_dir = state\nlog_dir = log", "state_dir = gone/state\nlog_dir = gone/log")
+    service.configure("state_dir = state\nlog_dir = log",
+                      "state_dir = gone/state\nlog_dir = gone/log")
     service.test("retry_forwards", "--sandbox")
     assert not (service.folder / "gone").exists()
 
@@ -233,7 +244,8 @@ def test_a_copy_that_is_kept_shares_no_file_and_is_private(service):
     copy = connect(f"sqlite:///{folder}/jobs.db")
     assert copy.value("SELECT status FROM {failed_emails} WHERE id = 1") == "sent"
     copy.close()
-    assert sorted(path.name for path in (folder / "outbox" / "new").iterdir())[0] == "forward-1.jobs"
+    assert sorted(path.name for path in (folder / "outbox"
+                                         / "new").iterdir())[0] == "forward-1.jobs"
     assert (folder / "log" / "retry_forwards.log").exists()
     assert (folder / "state" / "locks" / "retry_forwards.lock").exists()
 
@@ -246,7 +258,8 @@ def test_the_copy_has_the_same_key_so_that_loops_are_seen_there_too(service):
 
 
 def test_it_copies_a_database_that_is_being_written(service):
-    service.db.execute("UPDATE {failed_emails} SET last_error = 'committed' WHERE id = 8")      # still in the -wal
+    # still in the -wal
+    service.db.execute("UPDATE {failed_emails} SET last_error = 'committed' WHERE id = 8")
     writer = sqlite3.connect(service.folder / "jobs.db", isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     writer.execute("UPDATE failed_emails SET status = 'failed'")
@@ -278,9 +291,11 @@ def test_too_large_a_copy_is_refused_and_how_to_allow_it_is_said(service):
 
 
 def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
-    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10 * 1024 ** 2}))
+    monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda path: type("Usage", (),
+                                                                        {"free": 10 * 1024 ** 2}))
     session = demo_session(service)
-    with pytest.raises(sandbox.UsageError, match=r"has 10 MB left: make room, or set the environment variable TMPDIR"):
+    with pytest.raises(sandbox.UsageError,
+                       match=r"has 10 MB left: make room, or set the environment variable TMPDIR"):
         sandbox.Sandbox(session, 10 ** 9)
 
 
@@ -292,7 +307,8 @@ def demo_session(service):
 def test_tables_of_an_app_under_its_own_names_are_compared_too(service):
     for table in ("failed_emails", "users", "job_runs"):
         service.db.execute(f"ALTER TABLE {{{table}}} RENAME TO theirs_{table}")
-    service.configure("[spool]", "[tables]\nfailed_emails = theirs_failed_emails\nusers = theirs_users\n"
+    service.configure("[spool]",
+                      "[tables]\nfailed_emails = theirs_failed_emails\nusers = theirs_users\n"
                                  "job_runs = theirs_job_runs\n[spool]")
     found = json.loads(service.test("retry_forwards", "--sandbox", "--json")[0])
     assert found["sandbox"]["tables"]["failed_emails"]["changed"] == 9
@@ -300,7 +316,8 @@ def test_tables_of_an_app_under_its_own_names_are_compared_too(service):
 
 
 def test_a_database_on_a_server_is_no_case_for_a_sandbox(service):
-    _, err = service.test("retry_forwards", "--sandbox", "--set", "core.database=mysql://me@127.0.0.1/x", code=2)
+    _, err = service.test("retry_forwards", "--sandbox", "--set",
+                          "core.database=mysql://me@127.0.0.1/x", code=2)
     assert "a sandbox is a copy of an SQLite file, and this database is on a server" in err
 
 
@@ -310,8 +327,9 @@ def test_a_copy_goes_when_its_maker_is_stopped(service, number):
         for name in range(400):                     # work enough to be met in the middle of it
             path = service.folder / "spool" / f"more-{name}.eml"
             path.write_bytes(b"Subject: more\r\n\r\n" + b"x" * 1000)
-            service.db.insert("failed_emails", user_id=1, alias_id=1, destination_id=1, envelope_from="a@b.example",
-                              envelope_to="jane@home.example", raw_path=path.name, created_at=clock.now(),
+            service.db.insert("failed_emails", user_id=1, alias_id=1, destination_id=1,
+                              envelope_from="a@b.example", envelope_to="jane@home.example",
+                              raw_path=path.name, created_at=clock.now(),
                               next_attempt_at=clock.now())
     process = service.start("retry_forwards", "--sandbox", "--set", "mail.per_hour=off")
     until = time.monotonic() + 20
@@ -324,8 +342,8 @@ def test_a_copy_goes_when_its_maker_is_stopped(service, number):
 
 
 def test_every_folder_that_a_run_may_write_is_redirected():
-    paths = {(section, name) for section, options in settings.SECTIONS.items() for name, option in options.items()
-             if option.kind.name.startswith("path")}
+    paths = {(section, name) for section, options in settings.SECTIONS.items() for name,
+             option in options.items() if option.kind.name.startswith("path")}
     assert paths == sandbox.WRITTEN.keys() | sandbox.READ
 
 
@@ -340,7 +358,8 @@ def pair(tmp_path, table: str, before: list, after: list) -> list:
         raw.commit()
         raw.close()
         names.append(str(tmp_path / name))
-    return [(change.kind, change.key, change.before, change.after) for change in copies.differences(*names, "t")]
+    return [(change.kind, change.key, change.before, change.after)
+            for change in copies.differences(*names, "t")]
 
 
 def test_added_changed_and_deleted_rows_are_told_apart(tmp_path):
@@ -348,7 +367,8 @@ def test_added_changed_and_deleted_rows_are_told_apart(tmp_path):
                  [(1, "same", None), (2, "old", b"\0"), (3, None, None), (4, "gone", None)],
                  [(1, "same", None), (2, "new", b"\0"), (3, "", None), (5, "come", None)])
     assert found == [
-        ("changed", {"id": 2}, {"id": 2, "a": "old", "b": b"\0"}, {"id": 2, "a": "new", "b": b"\0"}),
+        ("changed", {"id": 2}, {"id": 2, "a": "old", "b": b"\0"},
+         {"id": 2, "a": "new", "b": b"\0"}),
         ("changed", {"id": 3}, {"id": 3, "a": None, "b": None}, {"id": 3, "a": "", "b": None}),
         ("added", {"id": 5}, {}, {"id": 5, "a": "come", "b": None}),
         ("deleted", {"id": 4}, {"id": 4, "a": "gone", "b": None}, {}),
@@ -358,7 +378,8 @@ def test_added_changed_and_deleted_rows_are_told_apart(tmp_path):
 def test_a_key_of_several_columns(tmp_path):
     found = pair(tmp_path, "CREATE TABLE t (a TEXT, b TEXT, c INTEGER, PRIMARY KEY (a, b))",
                  [("x", "1", 10), ("x", "2", 20)], [("x", "1", 10), ("x", "2", 21)])
-    assert found == [("changed", {"a": "x", "b": "2"}, {"a": "x", "b": "2", "c": 20}, {"a": "x", "b": "2", "c": 21})]
+    assert found == [("changed", {"a": "x", "b": "2"}, {"a": "x", "b": "2", "c": 20},
+                      {"a": "x", "b": "2", "c": 21})]
 
 
 def test_a_table_that_is_not_there_has_no_differences(tmp_path):
@@ -381,14 +402,16 @@ def test_text_is_masked(words, shown):
 
 
 @pytest.mark.parametrize("column", [
-    "secret", "previous_secret", "token_hash", "token_nonce", "ownership_token", "ciphertext", "payload", "body_text",
+    "secret", "previous_secret", "token_hash", "token_nonce", "ownership_token", "ciphertext",
+    "payload", "body_text",
     "body_html", "response_excerpt", "details", "address_hash", "claim_token"])
 def test_secrets_and_contents_are_not_shown(column):
     assert masking.value(column, "x") == "(not shown)"
     assert masking.value(column, None) is None
 
 
-@pytest.mark.parametrize("words, said", [(["--keep"], "--keep"), (["--max-size", "2MB"], "--max-size")])
+@pytest.mark.parametrize("words, said",
+                         [(["--keep"], "--keep"), (["--max-size", "2MB"], "--max-size")])
 def test_what_belongs_to_the_sandbox_is_refused_without_it(service, words, said):
     assert f"{said} goes with --sandbox only" in service.test("retry_forwards", *words, code=2)[1]
 
@@ -400,8 +423,8 @@ def test_a_sandbox_is_offered_only_where_there_can_be_one(tmp_path, engine_url):
 
 
 def test_a_copy_whose_maker_was_killed_goes_with_the_next_sandbox(service):
-    code = ("import os, sys; from jobs_lib.config import loader as config; from jobs_lib.launch import sandbox\n"
-            "given = config.load(sys.argv[1], beside='.')\n"
+    code = ("import os, sys; from jobs_lib.config import loader as config; from jobs_lib.launch "
+            "import sandbox\ngiven = config.load(sys.argv[1], beside='.')\n"
             "with sandbox.Sandbox(given, 2 ** 30): os.kill(os.getpid(), 9)")
     subprocess.run([sys.executable, "-c", code, str(service.folder / "config.ini")], cwd=ROOT,
                    env={"PATH": os.environ["PATH"], "TMPDIR": str(service.temporary)})

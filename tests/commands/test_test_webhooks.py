@@ -1,4 +1,5 @@
-"""`test retry_webhooks --sandbox` sends nothing: each request becomes a file of the copy, and is listed."""
+"""`test retry_webhooks --sandbox` sends nothing: each request becomes a file of the copy, and is
+listed."""
 from __future__ import annotations
 
 import json
@@ -9,7 +10,8 @@ from tests.support.service import Service
 
 
 def test_a_sandbox_writes_requests_and_calls_nobody(tmp_path):
-    service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8"})
+    service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db",
+                      webhooks={"allow_networks": "127.0.0.0/8"})
     with Web() as web:
         fill(service, web.port, endpoints=2, each=1, hosts=("127.0.0.1",))
         service.db.execute("UPDATE {webhooks} SET url = :url WHERE id = 1",

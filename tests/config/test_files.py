@@ -17,20 +17,23 @@ def ini(tmp_path, data: bytes) -> tuple:
     path.write_bytes(data)
     values = read_ini(str(path), problems)
     return {section: {name: value for name, (value, _) in options.items()}
-            for section, options in values.items()}, [problem.replace(str(path), "FILE") for problem in problems]
+            for section, options in values.items()}, [problem.replace(str(path), "FILE")
+                                                      for problem in problems]
 
 
 def dotenv(tmp_path, data: bytes) -> tuple:
     path, problems = tmp_path / ".env", []
     path.write_bytes(data)
-    return read_dotenv(str(path), problems), [problem.replace(str(path), "FILE") for problem in problems]
+    return read_dotenv(str(path), problems), [problem.replace(str(path), "FILE")
+                                              for problem in problems]
 
 
 @pytest.mark.parametrize("data", [
     b"[mail]\nhost = a\nport = 25\n",
     b"[mail]\r\nhost = a\r\nport = 25\r\n",                 # R65
     b"[mail]\rhost = a\rport = 25\r",
-    b"\xef\xbb\xbf[mail]\nhost = a\nport = 25",             # a byte order mark, and no last line end
+    # a byte order mark, and no last line end
+    b"\xef\xbb\xbf[mail]\nhost = a\nport = 25",
     b"\n  \n# about\n; about\n [mail]\nHost=a\n\nPORT  =25\n",
 ])
 def test_line_ends_marks_and_spaces_do_no_harm(tmp_path, data):
@@ -90,13 +93,15 @@ JOBS_E=\r
 APP_KEY=base64:x\r
 """)
     assert {name: value for name, (value, _) in values.items()} == {
-        "JOBS_A": "plain", "JOBS_B": "single $HOME # quoted", "JOBS_C": 'dou"ble', "JOBS_D": "half#hash", "JOBS_E": ""}
+        "JOBS_A": "plain", "JOBS_B": "single $HOME # quoted", "JOBS_C": 'dou"ble',
+        "JOBS_D": "half#hash", "JOBS_E": ""}
     assert [line for _, line in values.values()] == [3, 4, 5, 6, 7]
     assert problems == []
 
 
 @pytest.mark.parametrize("data, problem", [
-    (b"\n\nJOBS_A\n", "FILE line 3: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
+    (b"\n\nJOBS_A\n",
+     "FILE line 3: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
     (b"JOBS_B=1\nJOBS_A='open\n",
      "FILE line 2: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
     (b"JOBS_A=1\n\nJOBS_A=2\n", "JOBS_A is set twice (FILE lines 1 and 3): keep one"),
@@ -107,20 +112,24 @@ def test_a_broken_line_of_dotenv_is_told(tmp_path, data, problem):      # R63
 
 
 def without_dotenv(tmp_path, text: str) -> subprocess.CompletedProcess:
-    """`config check` on a Python that has no python-dotenv: a package of its name stands before it and fails."""
+    """`config check` on a Python that has no python-dotenv: a package of its name stands before it
+    and fails."""
     (tmp_path / "dotenv.py").write_text("raise ImportError('none here')\n")
     (tmp_path / "config.ini").write_text("")
     (tmp_path / ".env").write_text(text)
-    return subprocess.run([sys.executable, ROOT / "jobs.py", "config", "check"], capture_output=True, text=True,
-                          env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path),
-                               "JOBS_CONFIG": str(tmp_path / "config.ini")})
+    return subprocess.run([sys.executable, ROOT / "jobs.py", "config", "check"],
+                          capture_output=True, text=True, env={"PATH": os.environ["PATH"],
+                                                               "PYTHONPATH": str(tmp_path),
+                                                               "JOBS_CONFIG": str(tmp_path
+                                                                                  / "config.ini")})
 
 
 def test_without_python_dotenv_one_sentence_tells_what_to_do(tmp_path):
     run = without_dotenv(tmp_path, "JOBS_MAIL_PASSWORD=hunter2\n")
     assert run.returncode == 78
-    assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: run "
-                          f"`{sys.executable} -m pip install python-dotenv`, or move its settings into config.ini\n")
+    assert run.stderr == (f"jobs.py: {tmp_path}/.env needs python-dotenv, which is not installed: "
+                          f"run `{sys.executable} -m pip install python-dotenv`, or move its "
+                          "settings into config.ini\n")
 
 
 def test_the_web_apps_own_dotenv_needs_nothing(tmp_path):

@@ -1,4 +1,5 @@
-"""The configuration: typed values from four places; every problem told at once, with its place, without a secret."""
+"""The configuration: typed values from four places; every problem told at once, with its place,
+without a secret."""
 from __future__ import annotations
 
 import re
@@ -49,7 +50,8 @@ def test_every_default_is_valid(load, section):
 @pytest.mark.parametrize("name", catalogue.names())
 def test_every_default_of_a_job_is_valid(load, name):
     job = catalogue.load(name)
-    assert [name.rstrip("_") for name in vars(load().job(job))] == list(settings.job_options(job))      # `from_`
+    # `from_`
+    assert [name.rstrip("_") for name in vars(load().job(job))] == list(settings.job_options(job))
 
 
 def test_an_option_named_like_a_word_of_python_has_an_underscore(load):
@@ -66,7 +68,8 @@ def test_paths_count_from_the_folder_of_the_file(load, tmp_path):
 def test_a_section_is_judged_only_when_it_is_asked_for(load):
     given = load("[mail]\nport = abc\n[retry_forwards]\ndelays = never")
     assert given.section("core").lock == "file"
-    assert problems(given, "mail") == [f"[mail] port = 'abc': expected a whole number, 1-65535 ({given.path} line 2)"]
+    assert problems(given, "mail") == [("[mail] port = 'abc': expected a whole number, 1-65535 "
+                                       f"({given.path} line 2)")]
 
 
 # What wins
@@ -87,7 +90,8 @@ def test_each_place_wins_over_those_before_it(load):
 
 
 def test_a_persona_that_is_not_set_writes_from_the_services_domain(load):
-    found = load("[mail]\ndomain = alias.example\n[personas]\nsecurity = Safety <safety@other.example>\n")
+    found = load("[mail]\ndomain = alias.example\n[personas]\nsecurity = Safety "
+                 "<safety@other.example>\n")
     assert found.section("personas").porter == "Porter <porter@alias.example>"
     assert found.section("personas").security == "Safety <safety@other.example>"
     assert load("[core]\n").section("personas").porter == "Porter <porter@localhost>"
@@ -114,7 +118,8 @@ def test_a_password_of_any_signs_survives_dotenv(load, quote):
 
 
 def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
-    given = load("[tables]\nusers = members\naliases = mail_aliases", JOBS_TABLES_ALIASES="their_aliases")
+    given = load("[tables]\nusers = members\naliases = mail_aliases",
+                 JOBS_TABLES_ALIASES="their_aliases")
     assert given.tables() == {"users": "members", "aliases": "their_aliases"}
     assert load().tables() == {}
 
@@ -122,17 +127,24 @@ def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
 def test_the_columns_of_an_app_are_named_by_their_table(load):
     given = load("[columns]\nusers.email = mail\nusers.name = name\nmessage_logs.bytes_used = Size",
                  JOBS_COLUMNS_USERS_ID="nr")
-    assert given.columns() == {"users": {"email": "mail", "id": "nr"}, "message_logs": {"bytes_used": "Size"}}
+    assert given.columns() == {"users": {"email": "mail", "id": "nr"},
+                               "message_logs": {"bytes_used": "Size"}}
     assert load().columns() == load("[columns]\nusers.email = email").columns() == {}
 
 
 @pytest.mark.parametrize("text, told", [
-    ("users.emial = mail", r"\[columns\] users\.emial: there is no such option; did you mean 'users\.email'\?"),
-    ("user.email = mail", r"\[columns\] user\.email: there is no such option; did you mean 'users\.email'\?"),
-    ("users.email = e-mail", r"\[columns\] users\.email = 'e-mail': expected letters, digits and _"),
-    ("users.email = mail\nusers.name = MAIL", r"name = MAIL: users\.email and users\.name cannot both have this name"),
-    ("users.email = status", r"users\.email = status: users\.email and users\.status cannot both have this name"),
-    ("notifications.kind = sort", r"notifications\.kind: `migrate` makes this table itself, and its columns have our"),
+    ("users.emial = mail",
+     r"\[columns\] users\.emial: there is no such option; did you mean 'users\.email'\?"),
+    ("user.email = mail",
+     r"\[columns\] user\.email: there is no such option; did you mean 'users\.email'\?"),
+    ("users.email = e-mail",
+     r"\[columns\] users\.email = 'e-mail': expected letters, digits and _"),
+    ("users.email = mail\nusers.name = MAIL",
+     r"name = MAIL: users\.email and users\.name cannot both have this name"),
+    ("users.email = status",
+     r"users\.email = status: users\.email and users\.status cannot both have this name"),
+    ("notifications.kind = sort",
+     r"notifications\.kind: `migrate` makes this table itself, and its columns have our"),
 ])
 def test_a_wrong_name_of_a_column_is_told(load, text, told):
     found = problems(load(f"[columns]\n{text}"))
@@ -148,11 +160,13 @@ def test_two_tables_of_ours_cannot_be_one_of_theirs(load):
 
 @pytest.mark.parametrize("text, told", [
     ("[tables]\nusers = aliases", "users = aliases: users and aliases cannot both have this name"),
-    ("[tables]\nusers = Sessions", "users = Sessions: users and sessions cannot both have this name"),
+    ("[tables]\nusers = Sessions",
+     "users = Sessions: users and sessions cannot both have this name"),
     ("[core]\nprefix = pa_\n[tables]\nusers = pa_aliases",
      "users = pa_aliases: users and aliases cannot both have this name"),
 ])
-def test_a_table_cannot_have_the_name_of_another_of_ours(load, text, told):        # R63: `migrate` said to merge them
+# R63: `migrate` said to merge them
+def test_a_table_cannot_have_the_name_of_another_of_ours(load, text, told):
     [found] = problems(load(text))
     assert told in found
     load("[core]\nprefix = pa_\n[tables]\nusers = aliases").check(catalogue.load_all())
@@ -202,25 +216,32 @@ FILE line 7: expected option = value in [mail]
 
 
 @pytest.mark.parametrize("text, expected", [
-    ("[mail]\npasword = x", r"\[mail\] pasword: there is no such option; did you mean 'password'\? \(.* line 2\)"),
-    ("[retry_forward]", r"\[retry_forward\]: there is no such section; did you mean 'retry_forwards'\? \(.* line 1\)"),
+    ("[mail]\npasword = x",
+     r"\[mail\] pasword: there is no such option; did you mean 'password'\? \(.* line 2\)"),
+    ("[retry_forward]",
+     r"\[retry_forward\]: there is no such section; did you mean 'retry_forwards'\? \(.* line 1\)"),
     ("port = 25", r"line 1: expected a \[section\] first"),
     ("[mail]\nport: 25", r"line 2: expected option = value in \[mail\]"),
     ("[mail]\nport = 25\nPORT = 26", r"\[mail\] port is set twice \(.* lines 2 and 3\): keep one"),
-    ("[mail]\nport = 25\n[core]\n[mail]\nport = 26", r"\[mail\] port is set twice \(.* lines 2 and 5\)"),
-    ("[mail]\nhost = a\n port = 25", r"\[mail\] host = 'a': goes on in the next line, since that begins with a space"),
+    ("[mail]\nport = 25\n[core]\n[mail]\nport = 26",
+     r"\[mail\] port is set twice \(.* lines 2 and 5\)"),
+    ("[mail]\nhost = a\n port = 25",
+     r"\[mail\] host = 'a': goes on in the next line, since that begins with a space"),
     ("[mail]\nport = 25 # submission", r"'25 # submission': .*; a comment needs a line of its own"),
     ("[mail]\nport = '25'", r"expected a whole number, 1-65535; without the quotes"),
     ("[core]\nlock = fiel", r"expected file or database or both; did you mean 'file'\?"),
     ("[core]\nbudget = 0m", r"expected more than 0"),
     ("[core]\nstate_dir =", r"\[core\] state_dir = '': expected a path"),
-    ("[mail]\nhost = smtp://relay.example.org:25", r"expected a host name such as mail\.example\.org, without scheme"),
+    ("[mail]\nhost = smtp://relay.example.org:25",
+     r"expected a host name such as mail\.example\.org, without scheme"),
     ("[mail]\nfrom = Notices", r"expected an address such as notices@example\.org"),
     ("[core]\napp_url = mail.example.org", r"expected a URL such as https://mail\.example\.org"),
     ("[core]\nprefix = my-", r"expected letters, digits and _"),
-    ("[tables]\nusers = my users", r"\[tables\] users = 'my users': expected letters, digits and _"),
+    ("[tables]\nusers = my users",
+     r"\[tables\] users = 'my users': expected letters, digits and _"),
     ("[retry_forwards]\ndelays =", r"expected at least 1, parted by commas: duration"),
-    ("[retry_forwards]\nschedule = * * *", r"expected five fields \(minute hour day month weekday\), found 3"),
+    ("[retry_forwards]\nschedule = * * *",
+     r"expected five fields \(minute hour day month weekday\), found 3"),
 ])
 def test_a_problem_says_what_where_and_what_is_expected(load, text, expected):      # R63
     found = problems(load(text))
@@ -241,7 +262,8 @@ def test_a_wrong_database_url_is_among_the_problems(load):
 
 def test_an_unknown_variable_of_a_section_is_a_problem(load):      # R63
     assert problems(load(JOBS_MAIL_PASWORD="x"), "mail") == [
-        "[mail] pasword: there is no such option; did you mean 'password'? (variable JOBS_MAIL_PASWORD)"]
+        ("[mail] pasword: there is no such option; did you mean 'password'? (variable "
+        "JOBS_MAIL_PASWORD)")]
 
 
 def test_a_line_that_makes_no_sense_is_told_to_every_run(load):
@@ -270,7 +292,8 @@ def test_no_problem_tells_a_secret(load, text):             # R63
 def test_no_wrong_override_tells_a_secret(load):
     with pytest.raises(UsageError) as caught:
         load().with_overrides(["mail.pasword=hunter2"], None)
-    assert str(caught.value).startswith("--set mail.pasword: [mail] has no such option; did you mean 'password'?")
+    assert str(caught.value).startswith("--set mail.pasword: [mail] has no such option; did you "
+                                        "mean 'password'?")
     assert "hunter2" not in str(caught.value)
 
 
@@ -278,7 +301,8 @@ def test_no_wrong_override_tells_a_secret(load):
 
 def test_set_names_an_option_of_the_job_or_of_any_section(load):
     job = catalogue.load("retry_forwards")
-    given = load().with_overrides(["delays=1m, 2m", "core.budget=10m", "purge_failed_emails.enabled=no"], job)
+    given = load().with_overrides(["delays=1m, 2m", "core.budget=10m",
+                                   "purge_failed_emails.enabled=no"], job)
     assert given.job(job).delays == (timedelta(minutes=1), timedelta(minutes=2))
     assert given.section("core").budget == timedelta(minutes=10)
     assert not given.job(catalogue.load("purge_failed_emails")).enabled
@@ -288,7 +312,8 @@ def test_set_names_an_option_of_the_job_or_of_any_section(load):
     ("dleays=1h", "--set dleays: [retry_forwards] has no such option; did you mean 'delays'?"),
     ("mial.port=25", "--set mial.port: there is no section [mial]; did you mean 'mail'?"),
     ("delays", "--set delays: expected delays=VALUE"),
-    ("x", "--set x: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"),
+    ("x",
+     "--set x: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"),
     ("=hunter2", "--set (no name): expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"),
     ("core.=1", "--set core.(no name): expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE"),
     ("mail.port", "--set mail.port: expected mail.port=VALUE"),
@@ -300,34 +325,41 @@ def test_a_wrong_override_is_wrong_usage(load, word, expected):
 
 def test_a_wrong_value_says_that_set_gave_it_whether_or_not_the_job_reads_it(load):
     with pytest.raises(ConfigError) as caught:
-        load().with_overrides(["core.budget=soon", "mail.port=99999"], catalogue.load("rollup_usage"))
+        load().with_overrides(["core.budget=soon", "mail.port=99999"],
+                              catalogue.load("rollup_usage"))
     assert len(caught.value.problems) == 2
     assert all(words.endswith("(--set)") for words in caught.value.problems)
 
 
 # Arguments of a run
 
-ARGUMENTS = [(job.name, name) for job in catalogue.load_all() for name, option in job.options.items()
-             if option.argument]
+ARGUMENTS = [(job.name, name) for job in catalogue.load_all() for name,
+             option in job.options.items() if option.argument]
 
 
 def test_what_one_run_is_told_is_declared_as_its_argument():     # R63
-    assert set(ARGUMENTS) == {("check_jobs", "try"), ("delete_accounts", "reapply"), ("check_domains", "domain"),
-                              ("rollup_usage", "from"), ("rollup_usage", "to")}
+    assert set(ARGUMENTS) == {("check_jobs", "try"), ("delete_accounts", "reapply"),
+                              ("check_domains", "domain"), ("rollup_usage", "from"),
+                              ("rollup_usage", "to")}
 
 
 @pytest.mark.parametrize("name, argument", ARGUMENTS)
-def test_an_argument_of_a_run_is_refused_in_files_and_in_the_environment(load, tmp_path, name, argument):     # R63
+# R63
+def test_an_argument_of_a_run_is_refused_in_files_and_in_the_environment(load, tmp_path, name,
+                                                                         argument):
     value = {"try": "yes", "reapply": "yes", "domain": "a.example"}.get(argument, "2026-01-01")
     variable = f"JOBS_{name}_{argument}".upper()
     job = catalogue.load(name)
-    for given, place in ((load(f"[{name}]\n{argument} = {value}\n"), f"{tmp_path}/config.ini line 2"),
-                         (load(dotenv=f"{variable}={value}"), f"{tmp_path}/.env line 1"),
-                         (load(dotenv="", **{variable: value}), f"environment variable {variable}")):
+    for given, place in ((load(f"[{name}]\n{argument} = {value}\n"),
+                          f"{tmp_path}/config.ini line 2"), (load(dotenv=f"{variable}={value}"),
+                                                             f"{tmp_path}/.env line 1"),
+                         (load(dotenv="", **{variable: value}),
+                          f"environment variable {variable}")):
         with pytest.raises(ConfigError) as caught:
             given.job(job)
-        assert str(caught.value) == (f"[{name}] {argument} is about one run, and no option: take it out ({place}), and "
-                                     f"give it by hand: jobs.py {name} --set {argument}=VALUE")
+        assert str(caught.value) == (f"[{name}] {argument} is about one run, and no option: take "
+                                     f"it out ({place}), and give it by hand: jobs.py {name} --set "
+                                     f"{argument}=VALUE")
     assert load(dotenv="").with_overrides([f"{argument}={value}"], job).written(
         name, argument, job.options[argument]).origin == "--set"
     assert load().with_overrides([f"{name}.{argument}={value}"], None).job(job)

@@ -1,4 +1,5 @@
-"""The kinds of values: what they take, what they refuse and say, and that what is shown can be read again."""
+"""The kinds of values: what they take, what they refuse and say, and that what is shown can be read
+again."""
 from __future__ import annotations
 
 import re
@@ -34,7 +35,8 @@ def test_durations(text, value):
     assert kind.duration.parse(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "90", "d", "1.5h", "-1d", "1h30m", "90 days", "\u0669\u0660d", "9" * 30 + "d"])
+@pytest.mark.parametrize("text", ["", "90", "d", "1.5h", "-1d", "1h30m", "90 days", "\u0669\u0660d",
+                                  "9" * 30 + "d"])
 def test_what_is_no_duration(text):
     with pytest.raises(ValueError, match="expected a duration with its unit, such as"):
         kind.duration.parse(text)
@@ -52,7 +54,8 @@ def test_a_size_that_is_shown_is_read_as_the_same(size):
 
 @pytest.mark.parametrize("parse, text, said", [
     (kind.duration.parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything')"),
-    (kind.optional(kind.duration).parse, "0d", "expected more than 0 (0 could mean 'off' or 'everything'), or off"),
+    (kind.optional(kind.duration).parse, "0d",
+     "expected more than 0 (0 could mean 'off' or 'everything'), or off"),
     (kind.duration.parse, "99999d", "expected at most 36500d"),
     (kind.size.parse, "25", "expected a size with its unit, such as 500KB, 25MB or 2GB"),
     (kind.size.parse, "999999999999999GB", "expected at most 1000000GB"),
@@ -64,9 +67,11 @@ def test_a_size_that_is_shown_is_read_as_the_same(size):
     (kind.several(kind.integer(1, 9)).parse, "1, x", "'x': expected a whole number, 1-9"),
     (kind.several(kind.text, 2).parse, "a", "expected at least 2, parted by commas: text"),
     (kind.timezone.parse, "Berlin", "expected UTC or a zone such as Europe/Berlin"),
-    (kind.host.parse, "relay.example.org:25", "expected a host name such as mail.example.org, without scheme or port"),
+    (kind.host.parse, "relay.example.org:25",
+     "expected a host name such as mail.example.org, without scheme or port"),
     (kind.host.parse, "", "expected a host name such as mail.example.org, without scheme or port"),
-    (kind.mailbox.parse, "<a@b.example>", "expected Name <address>, such as Porter <porter@example.org>"),
+    (kind.mailbox.parse, "<a@b.example>",
+     "expected Name <address>, such as Porter <porter@example.org>"),
     (kind.text.parse, "a\x00b", "expected printable characters only"),
 ])
 def test_what_is_refused_says_what_is_expected(parse, text, said):      # R63
@@ -79,7 +84,8 @@ def test_what_is_refused_says_what_is_expected(parse, text, said):      # R63
     (kind.size.parse, "25mb", 25 * 1024 ** 2),
     (kind.switch.parse, "On", True),
     (kind.switch.parse, "0", False),
-    (kind.several(kind.duration).parse, "1h,\n6h\n24h,", (timedelta(hours=1), timedelta(hours=6), timedelta(days=1))),
+    (kind.several(kind.duration).parse, "1h,\n6h\n24h,", (timedelta(hours=1), timedelta(hours=6),
+                                                          timedelta(days=1))),
     (kind.or_empty(kind.url).parse, "", ""),
     (kind.host.parse, "::1", "::1"),
     (kind.host.parse, "m\u00fcller.example", "m\u00fcller.example"),
@@ -113,11 +119,15 @@ def test_no_password_is_ever_shown(password):
 @pytest.mark.parametrize("name, url", [
     ("worker.redis", "redis://:hunter2@localhost:{}/0"), ("worker.redis", "rediss://localhost:{}"),
     ("worker.redis", "redis://[::1]:{}/0"), ("worker.broker", "amqp://me:hunter2@localhost:{}//"),
-    ("worker.broker", "amqp://me:hunter2@here//;amqps://there:{}//"), ("worker.broker", "redis://localhost:{}/0"),
-    ("core.app_url", "https://mail.example.org:{}/app"), ("export.url", "https://mail.example.org:{}"),
+    ("worker.broker", "amqp://me:hunter2@here//;amqps://there:{}//"),
+    ("worker.broker", "redis://localhost:{}/0"),
+    ("core.app_url", "https://mail.example.org:{}/app"),
+    ("export.url", "https://mail.example.org:{}"),
     ("notifications.unsubscribe_url", "http://mail.example.org:{}/no?x=1:2"),
-    ("alerts.webhook", "https://mail.example.org:{}/hunter2"), ("alerts.ping_url", "https://mail.example.org:{}/x"),
-    ("core.database", "mysql://me:hunter2@host:{}/name"), ("dns.nameservers", "192.0.2.1:{}"), ("mail.port", "{}"),
+    ("alerts.webhook", "https://mail.example.org:{}/hunter2"),
+    ("alerts.ping_url", "https://mail.example.org:{}/x"),
+    ("core.database", "mysql://me:hunter2@host:{}/name"), ("dns.nameservers", "192.0.2.1:{}"),
+    ("mail.port", "{}"),
     ("archive.store", "ftps://me:hunter2@host:{}/folder"),
 ])
 def test_a_port_that_there_cannot_be_is_refused(name, url):                # R63
@@ -130,7 +140,8 @@ def test_a_port_that_there_cannot_be_is_refused(name, url):                # R63
 
 
 @pytest.mark.parametrize("name, low, high", [
-    ("core.memory", "32MB", None), ("core.log_size", "1KB", "1GB"), ("core.max_clock_jump", "1h", "366d"),
+    ("core.memory", "32MB", None), ("core.log_size", "1KB", "1GB"), ("core.max_clock_jump", "1h",
+                                                                     "366d"),
     ("core.budget", "1s", "1d"), ("core.grace", "1s", "1h"), ("purge_sessions.budget", "1s", "1d"),
     ("webhooks.timeout", "1s", "5m"), ("dns.timeout", "1s", "1m"), ("alerts.timeout", "1s", "1m"),
     ("alerts.disk_free", None, "1000000GB"),
@@ -169,8 +180,10 @@ def test_the_mail_ports_patterns_can_be_written_as_a_list():
     ("mysql://me:hunter2@host/name?ssl=1", "expected nothing after"),
     ("mysql://me:hunter2@host/name?tls=maybe", "?tls=off|on|ca|verify"),
     ("mysql://me:hunter2@host/name?tls=ca", "expected &ssl_ca=/path with ?tls=ca"),
-    ("mysql://me:hunter2@host/name?tls=off&ssl_ca=/hunter2", "expected ?ssl_ca=/path without &tls=off"),
-    ("mysql://me:hunter2@host/name?ssl_ca=/hunter2&tls=on", "expected ?ssl_ca=/path without &tls=on"),
+    ("mysql://me:hunter2@host/name?tls=off&ssl_ca=/hunter2",
+     "expected ?ssl_ca=/path without &tls=off"),
+    ("mysql://me:hunter2@host/name?ssl_ca=/hunter2&tls=on",
+     "expected ?ssl_ca=/path without &tls=on"),
 ])
 def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said):
     with pytest.raises(ValueError, match=re.escape(said)) as caught:
@@ -179,9 +192,11 @@ def test_a_database_url_of_a_wrong_shape_is_told_without_a_word_of_it(url, said)
 
 
 @pytest.mark.parametrize("url", [
-    "sqlite:///jobs.db", "sqlite:////srv/jobs.db?vfs=unix-dotfile", "mysql://me:a@b/c:d?e@host:3306/name",
+    "sqlite:///jobs.db", "sqlite:////srv/jobs.db?vfs=unix-dotfile",
+    "mysql://me:a@b/c:d?e@host:3306/name",
     "mariadb://me@localhost/name?unix_socket=/run/s.sock&ssl_ca=/etc/ca.pem",
-    "mysql://me:x@host/name?tls=off", "mysql://me:x@host/name?ssl_ca=/etc/ca.pem&tls=ca", "mysql://me:@/name",
+    "mysql://me:x@host/name?tls=off", "mysql://me:x@host/name?ssl_ca=/etc/ca.pem&tls=ca",
+    "mysql://me:@/name",
 ])
 def test_a_database_url_of_a_right_shape_is_taken_as_it_is(url):
     assert kind.database.parse(url) == url
@@ -193,8 +208,10 @@ def test_ssl_is_tls():
 
 
 @pytest.mark.parametrize("text, value, shown", [
-    ("192.0.2.1", ("192.0.2.1", 53), "192.0.2.1"), ("192.0.2.1:5353", ("192.0.2.1", 5353), "192.0.2.1:5353"),
-    ("2001:db8::1", ("2001:db8::1", 53), "2001:db8::1"), ("[2001:db8::1]:5353", ("2001:db8::1", 5353),
+    ("192.0.2.1", ("192.0.2.1", 53), "192.0.2.1"), ("192.0.2.1:5353", ("192.0.2.1", 5353),
+                                                    "192.0.2.1:5353"),
+    ("2001:db8::1", ("2001:db8::1", 53), "2001:db8::1"),
+    ("[2001:db8::1]:5353", ("2001:db8::1", 5353),
                                                          "[2001:db8::1]:5353"),
     ("[2001:db8::1]", ("2001:db8::1", 53), "2001:db8::1"),
 ])
@@ -204,8 +221,8 @@ def test_a_name_server_is_an_address_with_or_without_its_port(text, value, shown
     assert option.kind.show((value,)) == shown
 
 
-@pytest.mark.parametrize("text", ["ns.example.org", "192.0.2.1:0", "192.0.2.1:", "192.0.2.1:99999", "[2001:db8::1]x",
-                                  "[2001:db8::1", "192.0.2"])
+@pytest.mark.parametrize("text", ["ns.example.org", "192.0.2.1:0", "192.0.2.1:", "192.0.2.1:99999",
+                                  "[2001:db8::1]x", "[2001:db8::1", "192.0.2"])
 def test_what_is_no_name_server_is_told(text):
     with pytest.raises(ValueError, match="expected"):
         settings.SECTIONS["dns"]["nameservers"].kind.parse(text)

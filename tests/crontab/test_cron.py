@@ -1,4 +1,5 @@
-"""Debian's own cron takes the printed crontab, both styles, runs the jobs by it, and has nothing to mail."""
+"""Debian's own cron takes the printed crontab, both styles, runs the jobs by it, and has nothing to
+mail."""
 from __future__ import annotations
 
 import os
@@ -41,9 +42,11 @@ class Cron:
         (folder / "crontabs" / "root").chmod(0o600)
 
     def __enter__(self) -> Cron:
-        script = NAMESPACE.format(folder=shlex.quote(str(self.folder)), cron=program("cron", "cron"))
-        self.process = subprocess.Popen([program("unshare", "util-linux"), "--mount", "sh", "-c", script],
-                                        start_new_session=True, stderr=subprocess.PIPE, text=True)
+        script = NAMESPACE.format(folder=shlex.quote(str(self.folder)),
+                                  cron=program("cron", "cron"))
+        self.process = subprocess.Popen([program("unshare", "util-linux"), "--mount", "sh", "-c",
+                                         script], start_new_session=True, stderr=subprocess.PIPE,
+                                        text=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,7 +59,8 @@ class Cron:
 
 
 def printed(service: Service, style: str) -> str:
-    """The lines that the installation prints for itself. The one line ticks each minute here, for the test's sake."""
+    """The lines that the installation prints for itself. The one line ticks each minute here, for
+    the test's sake."""
     table = service.run("--config", str(service.folder / "config.ini"), "crontab", "--style", style)
     program("crontab", "cron")
     check = subprocess.run(["crontab", "-n", "-"], input=table, capture_output=True, text=True)
@@ -80,7 +84,8 @@ def installation(folder: Path, url: str) -> Service:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp_path, mariadb):     # R64 R6 R14
+# R64 R6 R14
+def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp_path, mariadb):
     if os.geteuid() != 0 or not os.path.isdir("/var/spool/cron/crontabs"):
         missing("a private cron needs root, and Debian's folder for crontabs")
     one = installation(tmp_path / "one line", f"sqlite:///{tmp_path}/one line/jobs.db")
@@ -98,7 +103,8 @@ def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp
         found = runs(service)
         assert {(row["status"], row["trigger_type"]) for row in found} == {("ok", "scheduled")}
         assert {row["job"] for row in found} == set(catalogue.names())
-        assert len({(row["job"], row["slot"]) for row in found}) == len(found) >= MINUTES * len(catalogue.names())
+        assert len({(row["job"], row["slot"])
+                    for row in found}) == len(found) >= MINUTES * len(catalogue.names())
         assert service.statuses() == {"sent": 3}
 
 
@@ -110,5 +116,6 @@ def enough(service: Service) -> bool:
 
 def runs(service: Service) -> list[dict]:
     """What ran, but for what waited for a lock."""
-    return service.db.query("SELECT job, slot, status, trigger_type FROM {job_runs} WHERE status <> 'skipped'"
+    return service.db.query("SELECT job, slot, status, trigger_type FROM {job_runs} "
+                            "WHERE status <> 'skipped'"
                             " ORDER BY id")

@@ -1,4 +1,5 @@
-"""Printed lines for cron: each start belongs to a slot of its own, minutes are spread, and real cron takes them."""
+"""Printed lines for cron: each start belongs to a slot of its own, minutes are spread, and real
+cron takes them."""
 from __future__ import annotations
 
 import os
@@ -18,7 +19,8 @@ from jobs_lib.errors import UsageError
 from tests.support.line import ROOT
 from tests.support.require import program
 
-PLACE = crontab.Place("/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py", None, "host:/home/you/jobs")
+PLACE = crontab.Place("/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py", None,
+                      "host:/home/you/jobs")
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
@@ -26,9 +28,11 @@ def entry(text: str, name: str = "purge_x", enabled: bool = True) -> crontab.Ent
     return crontab.Entry(name, "Delete what is old", schedule.parse(text), enabled)
 
 
-def printed(style: str = "per-job", *entries: crontab.Entry, place=PLACE, zone="UTC", same_clock=True) -> list[str]:
+def printed(style: str = "per-job", *entries: crontab.Entry, place=PLACE, zone="UTC",
+            same_clock=True) -> list[str]:
     """The lines that are no comments."""
-    text = crontab.crontab(style, place, list(entries), zone=zone, same_clock=same_clock, budget="4m")
+    text = crontab.crontab(style, place, list(entries), zone=zone, same_clock=same_clock,
+                           budget="4m")
     return [words for words in text.splitlines() if words and not words.startswith("#")]
 
 
@@ -39,7 +43,8 @@ def accepted(text: str, tmp_path) -> str:
     usage_text = usage.stdout + usage.stderr
     flag = "-T" if re.search(r"-T\b", usage_text) else "-n"
     assert flag == "-T" or "dry run" in usage_text, f"this crontab has no way to only check: {usage_text}"
-    path = tmp_path / "crontab"             # by its name alone: Debian's crontab cuts a path at 100 letters
+    # by its name alone: Debian's crontab cuts a path at 100 letters
+    path = tmp_path / "crontab"
     path.write_text(text)
     run = subprocess.run([command, flag, path.name], cwd=tmp_path, capture_output=True, text=True)
     return "" if run.returncode == 0 else run.stdout + run.stderr
@@ -61,8 +66,9 @@ def test_real_cron_would_refuse_nonsense(tmp_path):
     assert accepted("61 * * * * /bin/true\n", tmp_path) != ""
 
 
-@pytest.mark.parametrize("text", ["*/5 * * * *", "0 0 * * *", "@weekly", "30 2 1,15 jan-mar,dec mon",
-                                  "17 3 * * fri-sun", "10-40/10 8-17 */2 * *", "0 */6 * * *", "* * * * *"])
+@pytest.mark.parametrize("text", ["*/5 * * * *", "0 0 * * *", "@weekly",
+                                  "30 2 1,15 jan-mar,dec mon", "17 3 * * fri-sun",
+                                  "10-40/10 8-17 */2 * *", "0 */6 * * *", "* * * * *"])
 def test_real_cron_takes_any_schedule(tmp_path, text):              # R64
     lines = printed("per-job", entry(text))
     assert accepted("\n".join(lines) + "\n", tmp_path) == ""
@@ -71,7 +77,8 @@ def test_real_cron_takes_any_schedule(tmp_path, text):              # R64
 # The lines
 
 @pytest.mark.parametrize("style", crontab.STYLES)
-def test_paths_are_absolute_nothing_holds_a_percent_sign_and_every_line_is_explained(line, style):      # R64
+# R64
+def test_paths_are_absolute_nothing_holds_a_percent_sign_and_every_line_is_explained(line, style):
     text = line("crontab", "--style", style).out
     assert "%" not in text
     blocks = [block.splitlines() for block in text.split("\n\n")]
@@ -87,7 +94,8 @@ def test_paths_are_absolute_nothing_holds_a_percent_sign_and_every_line_is_expla
         assert len(lines) == 1
         assert lines[0].endswith(" run-due")
     else:
-        assert [shlex.split(words)[-2:] for words in lines[:-1]] == [[job, "--scheduled"] for job in catalogue.names()]
+        assert [shlex.split(words)[-2:] for words in lines[:-1]] == [[job, "--scheduled"]
+                                                                     for job in catalogue.names()]
         assert lines[-1].endswith(" run-due")               # makes up for what the others miss
 
 
@@ -103,7 +111,8 @@ def test_a_path_of_any_signs_reaches_the_shell_as_it_is(tmp_path):
     folder.mkdir()
     script = folder / "jobs.py"
     script.write_text('import sys; print(sys.argv[1:])')
-    [words] = printed("one-line", place=PLACE._replace(script=str(script), python="/usr/bin/env python3".split()[0]))
+    [words] = printed("one-line", place=PLACE._replace(script=str(script), python="/usr/bin/env "
+                                                       "python3".split()[0]))
     command = words.split(" ", 5)[5]
     assert re.findall(r".?%", command) == ["\\%"]           # cron makes a line end of a bare one
     assert shlex.split(command.replace("\\%", "%"))[1:] == [str(script), "run-due"]
@@ -138,7 +147,8 @@ def test_a_wrong_schedule_is_told_before_anything_is_printed(line):
     ("* * * * *", r"\* \* \* \* \*"),
     ("0 * * * *", r"([1-9]|[12]\d) \* \* \* \*"),
     ("17 3 * * *", r"(1[7-9]|[2-4]\d) 3 \* \* \*"),
-    ("@daily", r"([1-9]|[12]\d) 1 \* \* \*"),               # not at midnight, when everybody's jobs run
+    # not at midnight, when everybody's jobs run
+    ("@daily", r"([1-9]|[12]\d) 1 \* \* \*"),
     ("45 23 1 * *", r"(4[5-9]|5\d) 23 1 \* \*"),            # stays on its day
     ("0 */6 * * *", r"([1-9]|[12]\d) \*/6 \* \* \*"),
     ("30 2 * jan,jul mon-fri", r"\d+ [23] \* 1,7 1-5"),
@@ -154,18 +164,21 @@ def test_a_line_comes_a_little_after_its_schedule(text, expected):         # R64
 SCHEDULES = st.one_of(
     st.builds("{} * * * *".format, st.sampled_from(["*/5", "*/15", "0,20", "7", "3-50/9", "*"])),
     st.builds("{} {} * * {}".format, st.sampled_from(["0", "17", "59", "*/20", "5,50"]),
-              st.sampled_from(["*", "0", "3", "23", "*/6", "8-17", "1,2,22"]), st.sampled_from(["*", "mon", "1-5"])))
+              st.sampled_from(["*", "0", "3", "23", "*/6", "8-17", "1,2,22"]),
+              st.sampled_from(["*", "mon", "1-5"])))
 
 
 @given(text=SCHEDULES, key=st.integers(0, 2 ** 32))
 @example(text="59 * * * mon", key=5)                # a delay past the hour would leave the day
 @settings(deadline=None, max_examples=300)
 def test_every_slot_has_exactly_one_line_of_cron(text, key):        # R64
-    """The slot of each start (the latest one, as `--scheduled` reckons it) is a new one, and none is left out."""
+    """The slot of each start (the latest one, as `--scheduled` reckons it) is a new one, and none
+    is left out."""
     declared = schedule.parse(text)
     fields = crontab.fields_after(declared, key)
     started, slots = schedule.parse(fields.text), []
-    first = moment = schedule.following(started, schedule.following(declared, START) - timedelta(minutes=1))
+    first = moment = schedule.following(started, schedule.following(declared, START)
+                                        - timedelta(minutes=1))
     for _ in range(60):
         slots.append(schedule.previous(declared, moment))
         assert moment - slots[-1] == timedelta(minutes=fields.delay)
@@ -187,24 +200,28 @@ def test_installations_are_spread_and_an_installation_stays_where_it_is():     #
     def minute(seed: str) -> str:
         return printed("one-line", place=PLACE._replace(seed=seed))[0].split()[0]
 
-    assert {minute(f"host:/home/user{number}/jobs") for number in range(50)} == {f"{n}-59/5" for n in range(1, 5)}
+    assert {minute(f"host:/home/user{number}/jobs") for number in range(50)} == {f"{n}-59/5"
+                                                                                 for n in range(1,
+                                                                                                5)}
     assert minute("a") == minute("a")
-    daily = {printed("per-job", entry("17 3 * * *"), place=PLACE._replace(seed=f"user{number}"))[0].split()[0]
+    daily = {printed("per-job", entry("17 3 * * *"),
+                     place=PLACE._replace(seed=f"user{number}"))[0].split()[0]
              for number in range(200)}
     assert len(daily) > 20
 
 
 def test_daily_jobs_keep_their_order_and_distance():
     for number in range(50):
-        lines = printed("per-job", entry("12 3 * * *", "rollup_usage"), entry("22 3 * * *", "purge_message_logs"),
+        lines = printed("per-job", entry("12 3 * * *", "rollup_usage"),
+                        entry("22 3 * * *", "purge_message_logs"),
                         place=PLACE._replace(seed=f"user{number}"))
         first, second = (int(words.split()[1]) * 60 + int(words.split()[0]) for words in lines[:2])
         assert second - first == 10
 
 
 def test_where_crons_clock_is_another_the_line_of_a_daily_job_comes_every_hour():
-    lines = printed("per-job", entry("17 3 * * mon"), entry("*/5 * * * *", "retry_x"), zone="Asia/Tokyo",
-                    same_clock=False)
+    lines = printed("per-job", entry("17 3 * * mon"), entry("*/5 * * * *", "retry_x"),
+                    zone="Asia/Tokyo", same_clock=False)
     assert re.match(r"\d+ \* \* \* \* ", lines[0])
     assert re.match(r"[1-4]-59/5 \* \* \* \* ", lines[1])
 
@@ -221,10 +238,11 @@ print([same_clock(zone(name), december) for name in ("UTC", "Europe/London", "Eu
 
 
 @pytest.mark.parametrize("here, same", [
-    ("UTC", "[True, False, False, False]"),                 # London has UTC in December, but not in July
+    # London has UTC in December, but not in July
+    ("UTC", "[True, False, False, False]"),
     ("Europe/Berlin", "[False, False, True, True]"),
 ])
 def test_crons_clock_is_compared_over_the_whole_year(here, same):
-    run = subprocess.run([sys.executable, "-c", SAME_CLOCK, str(ROOT)], env={**os.environ, "TZ": here},
-                         capture_output=True, text=True, check=True)
+    run = subprocess.run([sys.executable, "-c", SAME_CLOCK, str(ROOT)],
+                         env={**os.environ, "TZ": here}, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == same

@@ -29,14 +29,17 @@ def test_what_is_printed_is_in_order(line, verify, style):          # R64
 
 
 def test_the_one_line_in_another_hand_is_in_order_too(verify):
-    for schedule, words in (("*/5 * * * *", "every 5 minutes"), ("7,22,37,52 * * * *", "every 15 minutes"),
+    for schedule, words in (("*/5 * * * *", "every 5 minutes"),
+                            ("7,22,37,52 * * * *", "every 15 minutes"),
                             ("@hourly", "once an hour")):
-        code, said = verify(f"MAILTO=me@example.org\n{schedule} cd {ROOT} && {sys.executable} jobs.py run-due\n")
+        code, said = verify(f"MAILTO=me@example.org\n{schedule} cd {ROOT} && {sys.executable} "
+                            "jobs.py run-due\n")
         assert (code, said) == (0, f"ok     line 2 runs what is due {words}\n")
 
 
 @pytest.mark.parametrize("entry", [
-    "{run} run-due", "{run} --config {folder}/other.ini run-due", "JOBS_CONFIG={folder}/other.ini {run} run-due"])
+    "{run} run-due", "{run} --config {folder}/other.ini run-due",
+    "JOBS_CONFIG={folder}/other.ini {run} run-due"])
 def test_a_line_for_another_configuration_starts_nothing_of_this_one(line, verify, entry):
     line.ini("[core]\n")
     code, said = verify("*/5 * * * * " + entry.format(run=RUN, folder=line.folder) + "\n")
@@ -74,7 +77,8 @@ def test_another_copy_is_named_and_does_not_count(verify):
     (f"*/5 * * * * /nowhere/python3 {SCRIPT} run-due", "there is no program /nowhere/python3"),
     (f"*/5 * * * * {RUN} run-due >/dev/null 2>&1", "throws away what it prints"),
     (f"61 * * * * {RUN} run-due", "is no schedule that can be read"),
-    (f"*/5 * * * * {RUN} run-due\n3 * * * * {RUN} purge_nothing --scheduled", "there is no job 'purge_nothing'"),
+    (f"*/5 * * * * {RUN} run-due\n3 * * * * {RUN} purge_nothing --scheduled",
+     "there is no job 'purge_nothing'"),
 ])
 def test_what_would_go_wrong_is_told_with_its_line(verify, entry, told):
     code, said = verify(entry + "\n")
@@ -91,11 +95,13 @@ def test_a_second_run_due_is_harmless(verify):
 
 def test_a_job_without_a_line_is_missed_unless_run_due_makes_up_for_it(line, verify):
     printed = line("crontab", "--style", "per-job").out
-    without = "".join(entry for entry in printed.splitlines(True) if " purge_sessions --scheduled" not in entry)
+    without = "".join(entry for entry in printed.splitlines(True)
+                      if " purge_sessions --scheduled" not in entry)
     code, said = verify(without)
     assert code == 0
     assert "purge_sessions has no line; run-due makes up for it" in said
-    alone = "".join(entry for entry in without.splitlines(True) if not entry.rstrip().endswith("run-due"))
+    alone = "".join(entry for entry in without.splitlines(True)
+                    if not entry.rstrip().endswith("run-due"))
     code, said = verify(alone)
     assert code == 1
     assert "WRONG  purge_sessions has no line\n" in said

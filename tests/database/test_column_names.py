@@ -73,7 +73,8 @@ INSERT INTO {message_stats} (user_id, bytes_used) SELECT user_id, SUM(bytes_used
 INSERT INTO {users} (email) VALUES (:email) ON CONFLICT (email) DO UPDATE SET name = excluded.name
 -> INSERT INTO members (mail) VALUES (:email) ON CONFLICT (mail) DO UPDATE SET status = excluded.status
 """
-PAIRS = [" ".join(line.strip() for line in block.split("\n") if not line.startswith("--")).split(" -> ")
+PAIRS = [" ".join(line.strip() for line in block.split("\n")
+                  if not line.startswith("--")).split(" -> ")
          for block in STATEMENTS.strip().split("\n\n")]
 
 
@@ -83,8 +84,10 @@ def test_a_statement_says_their_names(ours, theirs):
 
 
 def test_a_name_that_two_tables_have_must_say_whose_it_is():
-    with pytest.raises(DatabaseError, match="id may be a column of users or aliases: the statement has to say which"):
-        written("SELECT {users}.email FROM {users} JOIN {aliases} ON {aliases}.user_id = {users}.id WHERE id = 1")
+    with pytest.raises(DatabaseError, match="id may be a column of users or aliases: the statement "
+                       "has to say which"):
+        written("SELECT {users}.email FROM {users} JOIN {aliases} "
+                "ON {aliases}.user_id = {users}.id WHERE id = 1")
 
 
 @pytest.fixture
@@ -107,19 +110,21 @@ def test_rows_keep_our_names(db):
     assert (first["email"], first["name"], first["status"]) == ("a@example.org", "zed", "active")
     assert db.query("SELECT DISTINCT status FROM {users} ORDER BY status DESC") == [
         {"status": "suspended"}, {"status": "active"}]
-    assert db.value("SELECT mail FROM members WHERE nr = 1") == "a@example.org"      # as the app reads it
+    # as the app reads it
+    assert db.value("SELECT mail FROM members WHERE nr = 1") == "a@example.org"
 
 
 def test_writes_reach_their_columns(db):
     db.upsert("users", {"id": 1}, {"email": "a@example.org"})
     db.upsert("users", {"id": 1}, {"email": "b@example.org"})
     assert db.query("SELECT nr, mail FROM members") == [{"nr": 1, "mail": "b@example.org"}]
-    db.insert("message_logs", id=1, user_id=1, direction="forward", status="delivered", bytes_used=5,
-              created_at="2026-11-24 15:05:00")
+    db.insert("message_logs", id=1, user_id=1, direction="forward", status="delivered",
+              bytes_used=5, created_at="2026-11-24 15:05:00")
     keys = "user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status"
     for _ in range(2):
-        db.add_up("message_stats", ("user_id", "alias_id", "day", "direction", "status"), ("email_count", "bytes_used"),
-                  f"SELECT {keys}, COUNT(*), SUM(bytes_used) FROM {{message_logs}} WHERE id = 1 GROUP BY {keys}")
+        db.add_up("message_stats", ("user_id", "alias_id", "day", "direction", "status"),
+                  ("email_count", "bytes_used"), f"SELECT {keys}, COUNT(*), SUM(bytes_used) "
+                  f"FROM {{message_logs}} WHERE id = 1 GROUP BY {keys}")
     assert db.query("SELECT day, email_count, bytes_used FROM {message_stats}") == [
         {"day": "2026-11-24", "email_count": 2, "bytes_used": 10}]
 
@@ -150,13 +155,15 @@ def test_a_column_of_theirs_with_one_of_our_names_is_kept_apart(blank_url):
     db = connect(blank_url, create=True, columns={"users": {"email": "Mail"}})
     db.execute("CREATE TABLE users (id INTEGER PRIMARY KEY, MAIL VARCHAR(99), email INTEGER)")
     db.insert("users", id=1, email="a@example.org")
-    assert db.query("SELECT * FROM {users}") == [{"id": 1, "email": "a@example.org", "app_email": None}]
+    assert db.query("SELECT * FROM {users}") == [{"id": 1, "email": "a@example.org",
+                                                  "app_email": None}]
     assert {"email", "app_email"} <= db.columns("users")
     db.close()
 
 
 def test_every_table_of_an_app_can_have_other_names_for_all_its_columns():
-    renamed = {name: {column.name: f"c_{column.name}" for column in table(name).columns} for name in app_tables.TABLES}
+    renamed = {name: {column.name: f"c_{column.name}" for column in table(name).columns}
+               for name in app_tables.TABLES}
     for each in tables():
         columns = [column.name for column in each.columns]
         text = written(f"SELECT {', '.join(columns)} FROM {{{each.name}}}", renamed)

@@ -1,4 +1,5 @@
-"""The database port does the same on SQLite and on MariaDB: one contract, each test on both (R14)."""
+"""The database port does the same on SQLite and on MariaDB: one contract, each test on both
+(R14)."""
 from __future__ import annotations
 
 import threading
@@ -55,7 +56,8 @@ def test_no_row_is_none_and_an_empty_list(db):
                                    "line\r\nline\t", "a\0b"])
 def test_text_comes_back_as_it_went(db, value):
     db.insert("notifications", kind="k", to_email="a@example.org", body_text=value, created_at=NOW)
-    assert db.value("SELECT body_text FROM {notifications} WHERE body_text = :value", value=value) == value
+    assert db.value("SELECT body_text FROM {notifications} WHERE body_text = :value",
+                    value=value) == value
 
 
 @pytest.mark.parametrize("value", [0, -1, 2 ** 63 - 1, -2 ** 63, None])
@@ -65,7 +67,8 @@ def test_whole_numbers_come_back_as_they_went(db, value):
 
 
 def test_other_values_come_back_as_they_went(db):
-    db.insert("header_snapshots", message_log_id=1, user_id=1, ciphertext=bytes(range(256)), created_at=NOW)
+    db.insert("header_snapshots", message_log_id=1, user_id=1, ciphertext=bytes(range(256)),
+              created_at=NOW)
     db.insert("spam_quarantine", user_id=1, alias_id=1, raw_path="x", score=5.5, quarantined_at=NOW)
     db.insert("users", billing_anchor=date(2026, 1, 31), created_at=NOW)
     assert db.value("SELECT ciphertext FROM {header_snapshots}") == bytes(range(256))
@@ -74,7 +77,8 @@ def test_other_values_come_back_as_they_went(db):
 
 
 def test_a_time_in_another_zone_is_stored_in_utc(db):
-    alias(db, "a@example.org", expires_at=datetime(2026, 7, 1, 2, 0, tzinfo=timezone(timedelta(hours=3))))
+    alias(db, "a@example.org", expires_at=datetime(2026, 7, 1, 2, 0,
+                                                   tzinfo=timezone(timedelta(hours=3))))
     assert db.value("SELECT expires_at FROM {aliases}") == "2026-06-30 23:00:00"
 
 
@@ -101,9 +105,11 @@ def test_lists_expand_and_an_empty_one_matches_nothing(db):
     ids = [alias(db, f"{letter}@example.org") for letter in "abc"]
     count = "SELECT COUNT(*) FROM {aliases} WHERE "
     assert db.value(count + "id IN (:ids)", ids=ids[:2]) == 2
-    assert db.value(count + "address IN (:who)", who={"a@example.org", "x'); DROP TABLE x; --"}) == 1
+    assert db.value(count + "address IN (:who)",
+                    who={"a@example.org", "x'); DROP TABLE x; --"}) == 1
     assert db.value(count + "id IN (:ids)", ids=[]) == 0
-    assert db.value(count + "id NOT IN (:ids)", ids=[]) == 0       # never "all rows" for want of a list
+    # never "all rows" for want of a list
+    assert db.value(count + "id NOT IN (:ids)", ids=[]) == 0
 
 
 def test_ten_thousand_ids_fit_into_one_list(db):
@@ -116,7 +122,8 @@ def test_ten_thousand_ids_fit_into_one_list(db):
 
 def test_colons_braces_and_percents_in_quotes_are_text(db):
     alias(db, "a@example.org")
-    assert db.value("SELECT '10:30 {x} 100% it''s :y' FROM {aliases} WHERE address LIKE '%@example.org'"
+    assert db.value("SELECT '10:30 {x} 100% it''s :y' FROM {aliases} "
+                    "WHERE address LIKE '%@example.org'"
                     " AND user_id % 2 = :odd", odd=1) == "10:30 {x} 100% it's :y"
 
 
@@ -129,7 +136,8 @@ def test_matched_rows_are_counted_not_changed_ones(db):
 
 def test_sums_of_whole_numbers_are_whole_numbers(db):
     for size in (1, 2 ** 40):
-        db.insert("message_logs", user_id=1, direction="send", status="spam", bytes_used=size, created_at=NOW)
+        db.insert("message_logs", user_id=1, direction="send", status="spam", bytes_used=size,
+                  created_at=NOW)
     total = db.value("SELECT SUM(bytes_used) FROM {message_logs}")
     assert (total, type(total)) == (2 ** 40 + 1, int)
     assert db.value("SELECT AVG(user_id * 1.5) FROM {message_logs}") == 1.5
@@ -176,7 +184,8 @@ def test_a_run_without_a_slot_is_never_a_duplicate(db):
 
 def test_a_missing_value_or_a_too_long_one_is_an_error(db):
     with pytest.raises(DatabaseError):
-        db.insert("failed_emails", user_id=1, alias_id=1, raw_path="x", created_at=NOW)      # no envelope_to
+        # no envelope_to
+        db.insert("failed_emails", user_id=1, alias_id=1, raw_path="x", created_at=NOW)
     with pytest.raises(ValueError, match="cannot be a column"):
         db.insert("aliases", **{"user_id) --": 1})
 
@@ -187,7 +196,8 @@ def test_upsert_sets_and_adds(db):
     db.upsert("mail_counters", key, {"failures": 0}, {"recipients": 2})
     db.upsert("mail_counters", {"span": "hour", "bucket": 8}, add={"recipients": 1})
     assert db.query("SELECT bucket, recipients, failures FROM {mail_counters} ORDER BY bucket") == [
-        {"bucket": 7, "recipients": 7, "failures": 0}, {"bucket": 8, "recipients": 1, "failures": 0}]
+        {"bucket": 7, "recipients": 7, "failures": 0}, {"bucket": 8, "recipients": 1,
+                                                        "failures": 0}]
 
 
 def test_upsert_of_a_key_alone_leaves_the_row_as_it_is(db):
@@ -199,7 +209,8 @@ def test_upsert_of_a_key_alone_leaves_the_row_as_it_is(db):
 
 
 def test_a_created_at_that_is_left_out_is_the_present_second_in_utc(db):
-    # The server's own zone is -05:00: a writer that leaves it out must not shift the first retry by hours.
+    # The server's own zone is -05:00: a writer that leaves it out must not shift the first retry by
+    # hours.
     db.insert("users", email="a@example.org")
     written = datetime.fromisoformat(db.value("SELECT created_at FROM {users}")).replace(tzinfo=timezone.utc)
     assert abs(written - datetime.now(timezone.utc)) < timedelta(minutes=5)
@@ -211,7 +222,8 @@ def test_each_statement_is_shown_to_the_hook_before_it_runs(db):
     with db.transaction():
         db.execute("UPDATE {aliases} SET active = :on", on=True)
     assert seen[1] == ("UPDATE {aliases} SET active = :on", {"on": True})
-    assert [sql.split()[0].replace("START", "BEGIN") for sql, _ in seen] == ["BEGIN", "UPDATE", "COMMIT"]
+    assert [sql.split()[0].replace("START", "BEGIN") for sql, _ in seen] == ["BEGIN", "UPDATE",
+                                                                             "COMMIT"]
 
 
 def test_unknown_tables_are_refused(db):
@@ -340,7 +352,8 @@ def test_a_writer_that_waits_too_long_is_busy_and_can_go_on_later(db, other):
         with pytest.raises(Busy):
             other.insert("aliases", user_id=2, address="a@example.org", created_at=NOW)
         with pytest.raises(Busy):
-            transact(other, lambda: alias(other, "b@example.org"), lambda: alias(other, "a@example.org"))
+            transact(other, lambda: alias(other, "b@example.org"),
+                     lambda: alias(other, "a@example.org"))
     assert addresses(db) == ["a@example.org"]
     assert other.execute("DELETE FROM {aliases} WHERE id = :id", id=id) == 1
 
@@ -380,7 +393,8 @@ def test_the_database_itself_refuses_to_write_in_a_dry_run(db, engine_url, sql):
     dry = connect(engine_url, readonly=True)
     with pytest.raises(ReadOnly):
         dry.execute(sql)
-    with pytest.raises(ReadOnly, match=r"^the database \S+ cannot be written|jobs\.db cannot be written"):
+    with pytest.raises(ReadOnly,
+                       match=r"^the database \S+ cannot be written|jobs\.db cannot be written"):
         dry.execute("DELETE FROM {sessions}")
     with pytest.raises(ReadOnly), dry.transaction():
         dry.execute(sql)

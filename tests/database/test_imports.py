@@ -1,4 +1,5 @@
-"""What the port costs a run that finds nothing to do: it loads little more than sqlite3 does by itself."""
+"""What the port costs a run that finds nothing to do: it loads little more than sqlite3 does by
+itself."""
 from __future__ import annotations
 
 import subprocess
@@ -26,7 +27,10 @@ def loaded(code, *arguments):
 def test_sqlite_loads_nothing_beyond_our_own_modules(tmp_path):
     # R10: `re`, `typing`, `logging`, `urllib`, `importlib` would each cost more than all of ours
     assert loaded(LOADED, str(tmp_path / "jobs.db")) == {
-        "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.names", "jobs_lib.database.statement",
+        "jobs_lib.database", "jobs_lib.database.connection", "jobs_lib.database.names",
+        "jobs_lib.database.statement",
         "jobs_lib.database.transaction",
-        "jobs_lib.database.dialects", "jobs_lib.database.dialects.base", "jobs_lib.database.dialects.sqlite",
-        "jobs_lib.database.schema", "jobs_lib.database.schema.app_tables", "jobs_lib.database.schema.own_tables"}
+        "jobs_lib.database.dialects", "jobs_lib.database.dialects.base",
+        "jobs_lib.database.dialects.sqlite",
+        "jobs_lib.database.schema", "jobs_lib.database.schema.app_tables",
+        "jobs_lib.database.schema.own_tables"}

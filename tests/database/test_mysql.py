@@ -50,37 +50,46 @@ def number(db):
 
 def test_our_session_settings_hold_whatever_the_servers_are(db, mariadb):
     # R16: the private server has Latin-1, no strict mode, -05:00 and REPEATABLE READ
-    settings = db.row("SELECT @@sql_mode AS mode, @@time_zone AS zone, @@transaction_isolation AS isolation,"
-                      " @@innodb_lock_wait_timeout AS wait, @@character_set_client AS sent,"
-                      " @@character_set_connection AS used, @@character_set_results AS got")
+    settings = db.row("SELECT @@sql_mode AS mode, @@time_zone AS zone, @@transaction_isolation AS "
+                      "isolation,"
+                      " @@innodb_lock_wait_timeout AS wait, @@character_set_client AS sent, "
+                      "@@character_set_connection AS used, @@character_set_results AS got")
     assert "STRICT_ALL_TABLES" in settings.pop("mode")
-    assert settings == {"zone": "+00:00", "isolation": "READ-COMMITTED", "wait": 5, "sent": "utf8mb4",
-                        "used": "utf8mb4", "got": "utf8mb4"}
+    assert settings == {"zone": "+00:00", "isolation": "READ-COMMITTED", "wait": 5,
+                        "sent": "utf8mb4", "used": "utf8mb4", "got": "utf8mb4"}
     assert mariadb.root("SELECT @@global.sql_mode, @@global.time_zone") == (("", "-05:00"),)
 
 
-HALF = "CONVERT(x'68616C6620EDA0BD' USING utf8mb4)"        # "half " and half an emoji, which is UTF-8 for the server
+# "half " and half an emoji, which is UTF-8 for the server
+HALF = "CONVERT(x'68616C6620EDA0BD' USING utf8mb4)"
 
 
-def test_text_that_is_no_utf_8_is_read_with_marks(db):     # R67: it cost the whole answer, and the connection
+# R67: it cost the whole answer, and the connection
+def test_text_that_is_no_utf_8_is_read_with_marks(db):
     connection, name, found = number(db), "half \ufffd\ufffd\ufffd", "Jörg \U0001f600"
     db.execute(f"UPDATE {{users}} SET email = {HALF}, name = {HALF} WHERE id = 1")
     db.execute("UPDATE {users} SET email = :found, name = :found WHERE id = 2", found=found)
-    db.execute("CREATE TEMPORARY TABLE old (word ENUM('ö') CHARACTER SET latin1, old VARCHAR(9) CHARACTER SET utf8mb3,"
+    db.execute("CREATE TEMPORARY TABLE old (word ENUM('ö') CHARACTER "
+               "SET latin1, old VARCHAR(9) CHARACTER SET utf8mb3,"
                " raw VARBINARY(9), blobs MEDIUMBLOB, texts MEDIUMTEXT) CHARSET utf8mb4")
-    db.execute(f"INSERT INTO old VALUES ('ö', {HALF.replace('mb4', 'mb3')}, x'EDA0BD', x'EDA0BD', {HALF})")
+    db.execute(f"INSERT INTO old VALUES ('ö', {HALF.replace('mb4', 'mb3')}, x'EDA0BD', x'EDA0BD', "
+               f"{HALF})")
     with db.transaction():
-        assert db.query("SELECT email, name FROM {users} ORDER BY id") == [dict.fromkeys(("email", "name"), name),
-                                                                           dict.fromkeys(("email", "name"), found)]
+        assert db.query("SELECT email, name FROM {users} ORDER BY id") == [dict.fromkeys(("email",
+                                                                                          "name"),
+                                                                                         name),
+                                                                           dict.fromkeys(("email",
+                                                                                          "name"),
+                                                                                         found)]
         assert db.row("SELECT * FROM old") == {"word": "ö", "old": name, "raw": b"\xed\xa0\xbd",
                                                "blobs": b"\xed\xa0\xbd", "texts": name}
     assert db.value("SELECT id FROM {users} WHERE name = :found", found=found) == 2
     assert number(db) == connection
 
 
-ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1, sql_select_limit = 1,"
-       " tx_read_only = 1, max_statement_time = 0.3, sql_auto_is_null = 1, sql_big_selects = 0, max_join_size = 1,"
-       " foreign_key_checks = 0, unique_checks = 0")
+ODD = ("NAMES latin1, completion_type = 1, autocommit = 0, sql_safe_updates = 1, sql_select_limit "
+       "= 1, tx_read_only = 1, max_statement_time = 0.3, sql_auto_is_null = 1, sql_big_selects = "
+       "0, max_join_size = 1, foreign_key_checks = 0, unique_checks = 0")
 
 
 @pytest.fixture
@@ -98,12 +107,15 @@ def test_no_setting_of_the_server_changes_what_a_statement_means(odd, url, maria
         odd.insert("users", id=1, name="Zoë", created_at=NOW)
     odd.insert("users", id=2, name="Zoë", created_at=NOW)
     name = url.partition("?")[0].rpartition("/")[2]
-    assert mariadb.root(f"SELECT id, name FROM {name}.users ORDER BY id") == ((1, "Zoë"), (2, "Zoë"))
-    assert odd.execute("UPDATE {users} SET name = 'x' WHERE name = :name", name="Zoë") == 2     # without a key
+    assert mariadb.root(f"SELECT id, name FROM {name}.users ORDER BY id") == ((1, "Zoë"),
+                                                                              (2, "Zoë"))
+    # without a key
+    assert odd.execute("UPDATE {users} SET name = 'x' WHERE name = :name", name="Zoë") == 2
     assert len(odd.query("SELECT a.id FROM {users} a, {users} b, {users} c")) == 8
     assert odd.query("SELECT id FROM {users} WHERE id IS NULL") == []
     assert odd.value("SELECT SLEEP(0.5)") == 0
-    assert odd.row("SELECT @@foreign_key_checks AS keys_, @@unique_checks AS unique_, @@autocommit AS auto") == {
+    assert odd.row("SELECT @@foreign_key_checks AS keys_, @@unique_checks AS unique_, @@autocommit "
+                   "AS auto") == {
         "keys_": 1, "unique_": 1, "auto": 1}
     odd.close()
 
@@ -124,7 +136,8 @@ def test_tcp_and_socket_both_work(db, url, mariadb):
 # Deadlocks and lock waits
 
 def test_a_deadlock_is_done_again_as_a_whole(db, url):
-    # R16: two real connections take two rows in opposite order, both holding one before either goes on
+    # R16: two real connections take two rows in opposite order, both holding one before either goes
+    # on
     meet, tries = threading.Barrier(2), []
 
     def cross(first, second):
@@ -206,7 +219,8 @@ def test_after_a_deadlock_the_rest_of_a_transaction_is_refused(db, url):
 
 
 def _lose_a_deadlock(db, other):
-    """`db` has row 1 and asks for row 2; `other`, heavier by its inserts, has row 2 and asks for row 1."""
+    """`db` has row 1 and asks for row 2; `other`, heavier by its inserts, has row 2 and asks for
+    row 1."""
     ready = threading.Event()
 
     def run():
@@ -230,7 +244,8 @@ def _lose_a_deadlock(db, other):
 # Connections that are lost
 
 def test_a_snapshot_whose_connection_is_lost_as_it_begins_is_one_all_the_same(db, url, mariadb):
-    # R14: under READ COMMITTED, which is what a new connection begins with, each statement sees a moment of its own
+    # R14: under READ COMMITTED, which is what a new connection begins with, each statement sees a
+    # moment of its own
     with CutProxy(mariadb.port, b"CONSISTENT SNAPSHOT", before=True) as proxy:
         reader = connect(f"mysql://{USER}:{ENCODED}@127.0.0.1:{proxy.port}/"
                          f"{url.partition('?')[0].rpartition('/')[2]}")
@@ -273,7 +288,8 @@ def test_a_transaction_whose_connection_is_killed_stores_nothing_and_says_so(db,
             with pytest.raises(Lost):
                 add(db, 2)                   # would stand alone, outside any transaction
 
-    with pytest.raises(Lost, match="nothing of it is stored"):       # who swallows that is told at the end
+    with pytest.raises(Lost, match="nothing of it is stored"):
+        # who swallows that is told at the end
         transact(db, lambda: add(db, 1), lambda: mariadb.root(f"KILL {number(db)}"), go_on)
     assert limits(db) == [0, 0]
 
@@ -476,7 +492,8 @@ def test_too_many_connections_is_busy(mariadb, url):
 
 
 @pytest.mark.parametrize("url", ["mysql://u:hidden@h", "mysql://h/x", "mysql://u:hidden@h:port/x",
-                                 "mysql://u:hidden@h/x?ssl=1", "postgres://u:hidden@h/x", "hidden", ""])
+                                 "mysql://u:hidden@h/x?ssl=1", "postgres://u:hidden@h/x", "hidden",
+                                 ""])
 def test_a_url_that_cannot_be_is_shown_what_is_expected(url):
     assert "[core] database: expected" in _words(url)
 
@@ -500,26 +517,32 @@ def test_tls_is_verified_by_the_ca_and_by_name(tmp_path):
         assert db.row("SHOW STATUS LIKE 'Ssl_version'")["Value"].startswith("TLS")
         db.close()
         assert "CERTIFICATE_VERIFY_FAILED" in _words(url + str(stranger))
-        assert "CERTIFICATE_VERIFY_FAILED" in _words((url + str(ca)).replace("@localhost", "@127.0.0.1"))
+        assert "CERTIFICATE_VERIFY_FAILED" in _words((url + str(ca)).replace("@localhost",
+                                                                             "@127.0.0.1"))
         assert _words(url + "/no/ca.pem") == "[core] database: no file /no/ca.pem"
 
 
 def _certificates(folder, name):
     """A CA and a server's certificate with its key, as files."""
     folder.mkdir(exist_ok=True)
-    ca, ca_key, cert, key, request = (folder / name for name in ("ca", "ca-key", "cert", "key", "request"))
+    ca, ca_key, cert, key, request = (folder / name for name in ("ca", "ca-key", "cert", "key",
+                                                                 "request"))
     (folder / "san").write_text(f"subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n")
     for command in (
-            f"req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout {ca_key} -out {ca}",
+            (f"req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout {ca_key} -out "
+             f"{ca}"),
             f"req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {key} -out {request}",
-            f"x509 -req -in {request} -CA {ca} -CAkey {ca_key} -days 30 -extfile {folder}/san -out {cert}"):
-        subprocess.run([program("openssl", "openssl"), *command.split()], check=True, capture_output=True)
+            (f"x509 -req -in {request} -CA {ca} -CAkey {ca_key} -days 30 -extfile {folder}/san "
+             f"-out {cert}")):
+        subprocess.run([program("openssl", "openssl"), *command.split()], check=True,
+                       capture_output=True)
     return ca, cert, key
 
 
 def test_a_writer_in_another_time_zone_gets_utc_too(db, mariadb, url):
     name = url.partition("?")[0].rpartition("/")[2]
-    mariadb.root(f"INSERT INTO `{name}`.users (email) VALUES ('theirs')")        # the server's zone is -05:00
+    # the server's zone is -05:00
+    mariadb.root(f"INSERT INTO `{name}`.users (email) VALUES ('theirs')")
     age = "SELECT TIMESTAMPDIFF(SECOND, created_at, UTC_TIMESTAMP()) FROM {users} WHERE email = 'theirs'"
     assert 0 <= db.value(age) < 60
 
@@ -533,8 +556,8 @@ def test_a_missing_table_says_what_to_run(url):
 
 def test_without_pymysql_one_sentence_tells_the_command():
     # -S and -I: this Python without its packages
-    code = ("import sys; sys.path.insert(0, '.')\nfrom jobs_lib.database.connection import connect\n"
-            "from jobs_lib.errors import DatabaseError\n"
+    code = ("import sys; sys.path.insert(0, '.')\nfrom jobs_lib.database.connection import "
+            "connect\nfrom jobs_lib.errors import DatabaseError\n"
             "try: connect('mysql://u:hidden@h/x')\nexcept DatabaseError as error: print(error)")
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == ("a mysql:// database needs PyMySQL, which is not installed: "

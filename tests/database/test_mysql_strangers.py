@@ -53,12 +53,14 @@ def test_not_even_the_right_server_is_sent_it_in_clear(tmp_path, how):      # R7
 def test_a_verified_server_is_sent_it_by_tls(tmp_path):
     authority = Authority(tmp_path)
     for tls in ("", "&tls=ca"):                     # by its name; and whatever its name is
-        with RogueMySQL("caching", tls=authority.context("localhost" if not tls else "elsewhere.example")) as server:
+        with RogueMySQL("caching", tls=authority.context("localhost" if not tls
+                                                         else "elsewhere.example")) as server:
             refused(f"mysql://jobs:{PASSWORD}@localhost:{server.port}/mail?ssl_ca={authority.ca_file}{tls}")
             assert server.learned(PASSWORD)
 
 
-def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):      # R71
+# R71
+def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_stranger(tmp_path):
     for tls in (None, Authority(tmp_path).context("127.0.0.1")):
         with RogueMySQL("clear", tls=tls) as rogue:
             words = refused(f"mysql://jobs:{PASSWORD}@127.0.0.1:{rogue.port}/mail?tls=verify")
@@ -68,9 +70,12 @@ def test_a_server_that_is_to_be_verified_is_sent_nothing_without_tls_or_by_a_str
 
 
 @pytest.mark.parametrize("rest, expected", [
-    ("db.example.org/mail", "verify"), ("db.example.org/mail?tls=on", "on"), ("db.example.org/mail?tls=off", "off"),
-    ("db.example.org/mail?ssl_ca=/ca&tls=ca", "ca"), ("127.0.0.1/mail", "off"), ("localhost:3306/mail", "off"),
-    ("localhost/mail?ssl_ca=/ca", "verify"), ("localhost/mail?unix_socket=/s", "off"), ("/mail?tls=on", "on")])
+    ("db.example.org/mail", "verify"), ("db.example.org/mail?tls=on", "on"),
+    ("db.example.org/mail?tls=off", "off"),
+    ("db.example.org/mail?ssl_ca=/ca&tls=ca", "ca"), ("127.0.0.1/mail", "off"),
+    ("localhost:3306/mail", "off"),
+    ("localhost/mail?ssl_ca=/ca", "verify"), ("localhost/mail?unix_socket=/s", "off"),
+    ("/mail?tls=on", "on")])
 def test_tls_is_asked_for_off_this_machine_unless_switched_off_by_name(rest, expected):       # R71
     assert mysql.parse(f"mysql://jobs:x@{rest}", "/", 1.0).tls == expected
 
@@ -97,7 +102,8 @@ def test_a_socket_on_which_another_user_listens_is_sent_nothing():           # R
             os.seteuid(0)
         with rogue:
             url = f"mysql://jobs:{PASSWORD}@localhost/mail?unix_socket={folder}/s"
-            for owner in (NOBODY, 0):               # the second as if the path had been another's a moment ago
+            for owner in (NOBODY, 0):
+                # the second as if the path had been another's a moment ago
                 os.chown(f"{folder}/s", owner, -1)
                 assert f"user {NOBODY} listens on the socket {folder}/s" in refused(url)
         assert rogue.got == b""

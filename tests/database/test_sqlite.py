@@ -102,16 +102,19 @@ def test_a_file_that_is_no_database_says_so(url, tmp_path):
 
 
 def test_a_folder_that_is_not_there_says_so(tmp_path):
-    with pytest.raises(DatabaseError, match=r"cannot make the SQLite file .*No such file or directory"):
+    with pytest.raises(DatabaseError,
+                       match=r"cannot make the SQLite file .*No such file or directory"):
         connect(f"sqlite:///{tmp_path}/none/jobs.db", create=True)
 
 
 def test_a_missing_table_or_column_says_what_to_run(url):
     db = connect(url, create=True)
-    with pytest.raises(DatabaseError, match=r"jobs\.db has no table: users: run `jobs\.py migrate`"):
+    with pytest.raises(DatabaseError,
+                       match=r"jobs\.db has no table: users: run `jobs\.py migrate`"):
         db.query("SELECT id FROM {users}")
     db.execute("CREATE TABLE users (id INTEGER)")
-    with pytest.raises(DatabaseError, match=r"no such column: email: compare the table with docs/data-model\.md"):
+    with pytest.raises(DatabaseError,
+                       match=r"no such column: email: compare the table with docs/data-model\.md"):
         db.query("SELECT email FROM {users}")
     with pytest.raises(DatabaseError, match=r"no column named email: compare the table"):
         db.insert("users", email="a@example.org")
@@ -178,11 +181,14 @@ def test_a_writer_that_holds_on_makes_us_busy_within_our_time(url, tmp_path):
     db = migrated(url, timeout=0.3)
     holder = sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    for attempt in (lambda: alias(db, "a@example.org"), lambda: db.batch(lambda: alias(db, "a@example.org"))):
+    for attempt in (lambda: alias(db, "a@example.org"),
+                    lambda: db.batch(lambda: alias(db, "a@example.org"))):
         begun = time.monotonic()
-        with pytest.raises(Busy, match=r"jobs\.db: another process was writing for more than 0\.3 s"):
+        with pytest.raises(Busy,
+                           match=r"jobs\.db: another process was writing for more than 0\.3 s"):
             attempt()
-        assert 0.2 < time.monotonic() - begun < 0.8   # a batch does not wait thrice: the next run goes on
+        # a batch does not wait thrice: the next run goes on
+        assert 0.2 < time.monotonic() - begun < 0.8
     assert count(db) == 0                             # reading goes on
     holder.execute("ROLLBACK")
     alias(db, "a@example.org")
@@ -326,8 +332,10 @@ def test_a_dry_run_reads_what_a_killed_writer_left(url, tmp_path):
 def test_a_file_that_we_may_only_read_says_so():
     code = ("import os, sys; sys.path.insert(0, '.')\n"
             "from jobs_lib.errors import DatabaseError\nfrom jobs_lib.database.connection import connect\n"
-            "import jobs_lib.database.dialects.sqlite, jobs_lib.masking\n"          # while all files may be read
-            "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"    # root may do all
+            # while all files may be read
+            "import jobs_lib.database.dialects.sqlite, jobs_lib.masking\n"
+            # root may do all
+            "os.geteuid() or os.setgroups([]) or os.setgid(65534) or os.setuid(65534)\n"
             "try: connect(sys.argv[1]).execute(\"UPDATE {meta} SET value = '1'\")\n"
             "except DatabaseError as error: print(error)")
     with tempfile.TemporaryDirectory() as folder:
@@ -341,17 +349,22 @@ def test_a_file_that_we_may_only_read_says_so():
     assert "must be able to write to its folder" in done.stdout or "is another user's" in done.stdout
 
 
-def test_text_that_is_no_utf_8_is_read_with_marks(tmp_path):       # R23: one such row must not stop a job
+# R23: one such row must not stop a job
+def test_text_that_is_no_utf_8_is_read_with_marks(tmp_path):
     db = migrated(f"sqlite:///{tmp_path}/jobs.db")
-    db.execute("INSERT INTO {users} (id, email, name) VALUES (1, 'a@b.example', CAST(x'4772fcdf65' AS TEXT))")
+    db.execute("INSERT INTO {users} (id, email, name) "
+               "VALUES (1, 'a@b.example', CAST(x'4772fcdf65' AS TEXT))")
     db.execute("INSERT INTO {users} (id, email, name) VALUES (2, 'c@d.example', 'Jörg')")
     with db.transaction():
-        assert [row["name"] for row in db.query("SELECT name FROM {users} ORDER BY id")] == ["Gr\ufffd\ufffde", "Jörg"]
+        assert [row["name"]
+                for row in db.query("SELECT name FROM {users} ORDER BY id")] == ["Gr\ufffd\ufffde",
+                                                                                 "Jörg"]
     assert db.value("SELECT name FROM {users} WHERE id = 1") == "Gr\ufffd\ufffde"
     db.close()
 
 
-def test_a_folder_in_place_of_the_file_is_named_as_one(tmp_path):       # R63: the advice was about permissions
+# R63: the advice was about permissions
+def test_a_folder_in_place_of_the_file_is_named_as_one(tmp_path):
     with pytest.raises(DatabaseError) as caught:
         connect(f"sqlite:///{tmp_path}", create=True)
     assert str(caught.value) == f"cannot open {tmp_path}: it is a folder: name a file in [core] database"

@@ -12,10 +12,13 @@ def test_a_configuration_that_is_complete_is_in_order(lite):
     assert [found.what for found in lite.found("config")] == ["[alerts] ping_url is not set"]
 
 
-@pytest.mark.parametrize("environ, level", [({}, "warning"), ({"JOBS_MAIL_HOST": "relay.example.org"}, "note")])
-def test_a_configuration_that_is_missing_is_warned_of_unless_another_source_has_it(tmp_path, environ, level):
+@pytest.mark.parametrize("environ, level",
+                         [({}, "warning"), ({"JOBS_MAIL_HOST": "relay.example.org"}, "note")])
+def test_a_configuration_that_is_missing_is_warned_of_unless_another_source_has_it(tmp_path,
+                                                                                   environ, level):
     patient = Patient(loader.load(None, beside=str(tmp_path), environ=environ), "jobs.py")
-    found = [found for found in examine(patient, ["config"]) if "config.ini: the defaults hold" in found.what]
+    found = [found for found in examine(patient, ["config"])
+             if "config.ini: the defaults hold" in found.what]
     assert [each.level for each in found] == [level]
 
 
@@ -32,15 +35,16 @@ def test_every_mistake_is_a_problem_with_its_place(lite):                  # R63
 
 def test_a_mistake_in_one_section_stops_no_other_check(lite):
     lite.configure("core", budget="soon", timezone="Mars/Olympus")
-    assert not [found for area in AREAS if area not in ("config", "cron", "mail") for found in lite.found(area)]
+    assert not [found for area in AREAS if area not in ("config", "cron", "mail")
+                for found in lite.found(area)]
 
 
 def test_both_day_fields_restricted_are_warned_of(lite):                   # R8
     lite.configure("purge_sessions", schedule="0 3 1 * mon")
     found = next(found for found in lite.found("config") if "schedule" in found.what)
     assert found.level == "warning"
-    assert found.what == ("[purge_sessions] schedule = 0 3 1 * mon: day of month (1) and weekday (mon) are both "
-                          "restricted, and as in cron either one is enough")
+    assert found.what == ("[purge_sessions] schedule = 0 3 1 * mon: day of month (1) and weekday "
+                          "(mon) are both restricted, and as in cron either one is enough")
 
 
 @pytest.mark.parametrize("schedule", ["0 3 * * mon", "0 3 1 * *", "@monthly", "0 3 */2 * mon"])
@@ -50,7 +54,8 @@ def test_one_day_field_alone_is_no_trap(lite, schedule):                   # R8
 
 
 @pytest.mark.parametrize("section, budget, warned", [
-    ("core", "4m", False), ("core", "270s", False), ("core", "271s", True), ("purge_sessions", "10m", True)])
+    ("core", "4m", False), ("core", "270s", False), ("core", "271s", True),
+    ("purge_sessions", "10m", True)])
 def test_a_run_longer_than_hosts_allow_is_warned_of(lite, section, budget, warned):
     lite.configure(section, budget=budget)
     found = [found.what for found in lite.found("config") if "over 5 minutes" in found.what]
@@ -75,10 +80,13 @@ def test_a_key_that_is_not_set_has_to_be_in_the_backup(lite):
 def test_an_alert_that_reaches_nobody_is_warned_of(lite):
     lite.configure("alerts", email="")
     found = next(found for found in lite.found("config") if "nobody is alerted" in found.what)
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [alerts]", "  email = you@example.org"])
+    assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+                                                         ["  [alerts]",
+                                                          "  email = you@example.org"])
 
 
-@pytest.mark.parametrize("other, how", [("spool", "are the same folder"), ("spool/logs", "are one inside the other")])
+@pytest.mark.parametrize("other, how", [("spool", "are the same folder"),
+                                        ("spool/logs", "are one inside the other")])
 def test_a_spool_folder_that_is_another_ones_too_is_a_problem(lite, other, how):
     lite.configure("core", log_dir=other)
     found = next(found for found in lite.found("config") if how in found.what)
@@ -86,7 +94,8 @@ def test_a_spool_folder_that_is_another_ones_too_is_a_problem(lite, other, how):
 
 
 def test_worth_a_look_is_told_once(lite):
-    lite.configure("mail", transport="smtp", domain="localhost", password="hunter2hunter2", username="me")
+    lite.configure("mail", transport="smtp", domain="localhost", password="hunter2hunter2",
+                   username="me")
     (lite.folder / "config.ini").chmod(0o644)
     words = [found.what for found in lite.found("config", "files")]
     assert sum("[mail] domain = localhost" in each for each in words) == 1

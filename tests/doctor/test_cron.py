@@ -16,8 +16,10 @@ def ran(clinic, ago: timedelta, job: str = "retry_forwards", **values) -> None:
     """A run that cron started so long ago."""
     started = NOW - ago
     clinic.db.insert("job_runs", **{
-        "run_id": os.urandom(8).hex(), "job": job, "trigger_type": "scheduled", "status": "ok", "started_at": started,
-        "finished_at": started, "duration_ms": 10, "installation": clinic.installation, "host": "here", **values})
+        "run_id": os.urandom(8).hex(), "job": job, "trigger_type": "scheduled", "status": "ok",
+        "started_at": started,
+        "finished_at": started, "duration_ms": 10, "installation": clinic.installation,
+        "host": "here", **values})
 
 
 def every(clinic, minutes: int, times: int, **values) -> None:
@@ -47,14 +49,16 @@ def test_right_after_the_installation_cron_may_be_awaited(lite):
 
 def test_a_cron_that_never_came_is_a_problem(lite):
     installed(lite, timedelta(hours=2))
-    assert next(found for found in lite.found("cron") if "never come" in found.what).level == "problem"
+    assert next(found for found in lite.found("cron")
+                if "never come" in found.what).level == "problem"
 
 
 def test_a_cron_that_has_stopped_is_a_problem(quiet):
     ran(quiet, timedelta(hours=3))
     found = quiet.one("cron", "Cron came last 3 h ago")
     assert found.level == "problem"
-    ran(quiet, timedelta(minutes=64))                        # once an hour is all that some hosts allow
+    # once an hour is all that some hosts allow
+    ran(quiet, timedelta(minutes=64))
     assert quiet.found("cron") == []
 
 
@@ -93,11 +97,13 @@ def test_overdue_jobs_are_named(lite):
     installed(lite, timedelta(days=3))
     lite.now = NOW
     ran(lite, timedelta(minutes=3), slot=NOW - timedelta(minutes=4))
-    assert "purge_failed_emails since " in next(found.what for found in lite.found("cron") if "Overdue" in found.what)
+    assert "purge_failed_emails since " in next(found.what for found in lite.found("cron")
+                                                if "Overdue" in found.what)
 
 
 def lines(clinic, *words: str) -> str:
-    return "".join(f"*/5 * * * * /usr/bin/python3 {clinic.script} {each} >/dev/null 2>&1\n" for each in words)
+    return "".join(f"*/5 * * * * /usr/bin/python3 {clinic.script} {each} >/dev/null 2>&1\n"
+                   for each in words)
 
 
 def test_two_lines_that_do_the_same_are_told(quiet):
@@ -109,8 +115,10 @@ def test_two_lines_that_do_the_same_are_told(quiet):
 
 def test_a_line_for_each_job_and_one_for_the_rest_are_in_order(quiet):
     ran(quiet, timedelta(minutes=3))
-    quiet.crontab = (lines(quiet, "run-due", "retry_forwards --scheduled", "purge_sessions --scheduled")
-                     + "#" + lines(quiet, "run-due") + "* * * * * /usr/bin/python3 /elsewhere/jobs.py run-due\n", "")
+    quiet.crontab = (lines(quiet, "run-due", "retry_forwards --scheduled",
+                           "purge_sessions --scheduled")
+                     + "#" + lines(quiet, "run-due") + "* * * * * /usr/bin/python3 "
+                     "/elsewhere/jobs.py run-due\n", "")
     assert quiet.found("cron") == []
 
 
@@ -118,7 +126,9 @@ def test_two_installations_on_one_database_are_told(quiet):
     ran(quiet, timedelta(minutes=3))
     ran(quiet, timedelta(minutes=4), installation="f00", host="other-host")
     found = quiet.one("cron", "Another installation has worked on this database")
-    assert (found.level, "other-host" in found.what, "lock = database" in found.mend) == ("problem", True, True)
+    assert (found.level, "other-host" in found.what, "lock = database" in found.mend) == ("problem",
+                                                                                          True,
+                                                                                          True)
 
 
 def test_an_installation_that_has_moved_is_forgotten_after_two_days(quiet):

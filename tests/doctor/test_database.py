@@ -42,7 +42,8 @@ def test_a_missing_index_is_named_with_its_create_index(clinic):            # R1
 def test_a_missing_column_is_named_with_its_alter_table(clinic):
     clinic.db.execute("DROP TABLE magic_links")
     for sql in ddl.create_table(clinic.db, table("magic_links")._replace(
-            columns=tuple(each for each in table("magic_links").columns if each.name != "used_at"), indexes=())):
+            columns=tuple(each for each in table("magic_links").columns if each.name != "used_at"),
+            indexes=())):
         clinic.db.execute(sql)
     column, *indexes = clinic.found("database")
     assert column.what == "The column used_at of magic_links is missing"
@@ -58,7 +59,8 @@ def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(clinic):
     clinic.db.execute("DROP VIEW message_totals")
     clinic.db.execute("DROP TABLE usage_events")
     assert [(found.level, found.what) for found in clinic.found("database")] == [
-        ("problem", "A table is missing: usage_events"), ("warning", "The view message_totals is missing")]
+        ("problem", "A table is missing: usage_events"),
+        ("warning", "The view message_totals is missing")]
 
 
 @pytest.mark.parametrize("others, level", [("yes", "problem"), ("no", "note")])
@@ -89,7 +91,8 @@ def test_a_database_without_tables_asks_for_migrate(clinic, request):
     assert "jobs.py migrate" in clinic.one("database", "no tables of this bundle yet").mend
 
 
-@pytest.mark.parametrize("ours, areas", [("meta", ("database", "runs")), ("job_runs", ("database", "cron", "runs")),
+@pytest.mark.parametrize("ours, areas", [("meta", ("database", "runs")),
+                                         ("job_runs", ("database", "cron", "runs")),
                                          ("usage_daily", ("database", "runs"))])
 def test_a_wrong_name_for_a_table_of_ours_is_told_once(lite, ours, areas):
     lite.configure("tables", **{ours: "elsewhere"})
@@ -101,31 +104,36 @@ def test_a_wrong_name_for_a_table_of_ours_is_told_once(lite, ours, areas):
 def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
     lite.db.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY, words TEXT)")
     lite.configure("tables", alerts="theirs")
-    found = lite.one("database", "the table theirs, which [tables] alerts names, is there already and is not ours")
+    found = lite.one("database", "the table theirs, which [tables] alerts names, is there already "
+                     "and is not ours")
     assert found.mend.startswith("Correct [tables] alerts in ")
 
 
 def test_a_file_that_may_only_be_read_is_told_as_one(lite):
     os.chmod(lite.folder / "jobs.db", 0o400)
-    done = subprocess.run([*UNPRIVILEGED, sys.executable, "jobs.py", "--config", lite.folder / "config.ini", "doctor",
-                           "--offline", "--json"], cwd=ROOT, text=True, capture_output=True, timeout=60)
+    done = subprocess.run([*UNPRIVILEGED, sys.executable, "jobs.py", "--config", lite.folder
+                           / "config.ini", "doctor", "--offline", "--json"], cwd=ROOT, text=True,
+                          capture_output=True, timeout=60)
     found, = (each for each in json.loads(done.stdout) if "A row cannot be written" in each["what"])
     assert (found["level"], "chmod u+w" in found["mend"]) == ("problem", True)
 
 
 def test_an_older_schema_and_a_newer_one(clinic):
     clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
-    assert clinic.one("database", f"the database is at schema {SCHEMA_VERSION - 1}").level == "problem"
+    assert clinic.one("database",
+                      f"the database is at schema {SCHEMA_VERSION - 1}").level == "problem"
     clinic.db.insert("schema_migrations", version=99, applied_at=clock.now())
-    assert clinic.one("database", "newer than this bundle knows").mend == "Install the newer bundle again."
+    assert clinic.one("database",
+                      "newer than this bundle knows").mend == "Install the newer bundle again."
     clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
     clinic.db.insert("schema_migrations", version=SCHEMA_VERSION, applied_at=clock.now())
 
 
 def test_what_cannot_be_reached_is_one_problem(clinic):
-    clinic.configure("core", database="mysql://me:hunter2hunter2@127.0.0.1:1/mail" if "mysql" in clinic.url else
-                     "sqlite:///nothing.db")
-    assert clinic.one("database", "127.0.0.1:1" if "mysql" in clinic.url else "no SQLite file").level == "problem"
+    clinic.configure("core", database="mysql://me:hunter2hunter2@127.0.0.1:1/mail"
+                     if "mysql" in clinic.url else "sqlite:///nothing.db")
+    assert clinic.one("database", "127.0.0.1:1" if "mysql" in clinic.url
+                      else "no SQLite file").level == "problem"
 
 
 @on_mariadb
@@ -140,13 +148,15 @@ def test_a_server_that_says_nothing_is_told_and_costs_a_few_seconds(lite, monkey
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         lite.configure("core", database=f"mysql://me:hunter2hunter2@127.0.0.1:{silent.getsockname()[1]}/mail")
-        assert lite.one("database", "The database server has not answered within 1 s").level == "problem"
+        assert lite.one("database",
+                        "The database server has not answered within 1 s").level == "problem"
 
 
 def test_a_row_that_is_locked_by_another_is_no_problem(lite):
     holder = sqlite3.connect(lite.folder / "jobs.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
-    assert lite.one("database", f"The database is held by process {os.getpid()} (").level == "warning"
+    assert lite.one("database",
+                    f"The database is held by process {os.getpid()} (").level == "warning"
     holder.close()
 
 
@@ -172,12 +182,14 @@ def test_a_spool_folder_of_another_database_is_told(lite):
     assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).mend
 
 
-def test_exports_that_are_not_in_their_folder_are_warned_of(clinic):                        # R54, R56
+# R54, R56
+def test_exports_that_are_not_in_their_folder_are_warned_of(clinic):
     names, later = [new_name(number) for number in (1, 2, 3)], clock.now() + timedelta(days=1)
-    for status, name, expires in [*(("ready", name, later) for name in names), ("expired", new_name(4), later),
+    for status, name, expires in [*(("ready", name, later) for name in names),
+                                  ("expired", new_name(4), later),
                                   ("ready", new_name(5), clock.now())]:
-        clinic.db.insert("export_requests", user_id=7, status=status, file_name=name, requested_at=clock.now(),
-                         expires_at=expires)
+        clinic.db.insert("export_requests", user_id=7, status=status, file_name=name,
+                         requested_at=clock.now(), expires_at=expires)
     folder = clinic.folder / "var" / "exports"
     clinic.configure("export", dir=str(folder))
     assert f"3 exports that users may download are not in [export] dir = {folder}" in clinic.one("database", "3 ").what
@@ -200,7 +212,8 @@ def server(request):
     db = migrated(url)
 
     def told(now=None):
-        return [found for found in database.judge(db.dialect).examine(db, now or clock.now()) if found.level != "ok"]
+        return [found for found in database.judge(db.dialect).examine(db, now or clock.now())
+                if found.level != "ok"]
 
     yield db, told
     db.close()
@@ -230,7 +243,8 @@ def test_a_table_of_another_engine_is_told_with_its_alter_table(server):
     assert told() == []
 
 
-@pytest.mark.parametrize("seconds, words", [(-3600, "3600 seconds ahead of"), (3600, "3600 seconds behind"), (2, "")])
+@pytest.mark.parametrize("seconds, words", [(-3600, "3600 seconds ahead of"),
+                                            (3600, "3600 seconds behind"), (2, "")])
 def test_the_servers_clock_is_compared(server, seconds, words):
     _, told = server
     found = told(clock.now() + timedelta(seconds=seconds))
@@ -241,18 +255,20 @@ def test_the_servers_clock_is_compared(server, seconds, words):
 def test_statement_logging_a_small_packet_and_few_connections_are_told(server):
     db, _ = server
     health = database.judge(db.dialect)
-    fine = {"log_bin": "ON", "binlog_format": "MIXED", "max_allowed_packet": "16777216", "max_user_connections": "0",
-            "max_connections": "100"}
+    fine = {"log_bin": "ON", "binlog_format": "MIXED", "max_allowed_packet": "16777216",
+            "max_user_connections": "0", "max_connections": "100"}
 
     def told(**changed):
         values = {**fine, **changed}
-        return [found.what for found in (*health._log(values), *health._limits(db, values)) if found.level != "ok"]
+        return [found.what for found in (*health._log(values), *health._limits(db, values))
+                if found.level != "ok"]
 
     assert told() == []
     assert told(binlog_format="STATEMENT") == ["The server's binlog_format is STATEMENT"]
     assert told(log_bin="OFF", binlog_format="STATEMENT") == []
     assert told(max_allowed_packet="1048576") == ["max_allowed_packet = 1024 KB"]
-    assert told(max_user_connections="2") == ["This user may have 2 connections at once (max_user_connections)"]
+    assert told(max_user_connections="2") == [("This user may have 2 connections at once "
+                                              "(max_user_connections)")]
     assert told(max_connections="1")[0].endswith("of the server's 1 connections are in use")
 
 
@@ -272,15 +288,18 @@ def test_a_damaged_file_is_told(lite):
     lite.db.close()
     path = lite.folder / "jobs.db"
     data = bytearray(path.read_bytes())
-    at = data.rindex(b"sessions_expiry")                    # in the schema or below: a page of an index is spoilt
-    page = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master WHERE name = 'sessions_expiry'").fetchone()
+    # in the schema or below: a page of an index is spoilt
+    at = data.rindex(b"sessions_expiry")
+    page = sqlite3.connect(path).execute("SELECT rootpage FROM sqlite_master "
+                                         "WHERE name = 'sessions_expiry'").fetchone()
     assert at
     start = (page[0] - 1) * 4096
     data[start:start + 64] = b"\xff" * 64
     path.write_bytes(data)
-    assert any("is damaged" in found.what or "malformed" in found.what for found in lite.found("database"))
+    assert any("is damaged" in found.what or "malformed" in found.what
+               for found in lite.found("database"))
 
 
 def test_the_checks_are_those_of_the_area():
-    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema", "writing", "spool",
-                                                             "exports"]
+    assert [check.__name__ for check in database.CHECKS] == ["connection", "health", "schema",
+                                                             "writing", "spool", "exports"]

@@ -31,7 +31,8 @@ def test_silence_is_a_problem_and_costs_little(checking):
     with BlackHole() as hole:
         checking.configure("dns", nameservers=f"127.0.0.1:{hole.port}")
         began = time.monotonic()
-        assert checking.one("dns", "No name server answers for mx1.service.example").level == "problem"
+        assert checking.one("dns",
+                            "No name server answers for mx1.service.example").level == "problem"
         assert time.monotonic() - began < 5
 
 

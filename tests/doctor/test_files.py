@@ -35,7 +35,8 @@ def test_without_a_secret_it_is_a_note(lite):
     assert lite.one("files", "holds no secret that is known").level == "note"
 
 
-@pytest.mark.parametrize("name, level", [("state", "problem"), ("spool", "problem"), ("log", "warning")])
+@pytest.mark.parametrize("name, level", [("state", "problem"), ("spool", "problem"),
+                                         ("log", "warning")])
 def test_a_folder_that_others_can_look_into_comes_with_its_chmod(lite, name, level):
     (lite.folder / name).chmod(0o755)
     found = lite.one("files", "mode 755")
@@ -77,7 +78,8 @@ def test_what_others_can_change_is_a_problem(lite, name, mode, who):            
     found = [each for each in lite.found("files") if f"{path} can be written by {who}" in each.what]
     assert [each.level for each in found] == ["problem"]
     assert f"  chmod go-w {path}" in found[0].mend
-    warned = [words for words in configuration.warnings(lite.patient().config, []) if "can be written by" in words]
+    warned = [words for words in configuration.warnings(lite.patient().config, [])
+              if "can be written by" in words]
     assert warned[0].startswith(f"{path} can be written by {who}")
     path.chmod(usual)
     assert not [each for each in lite.found("files") if "can be written" in each.what]
@@ -90,35 +92,41 @@ def test_a_program_that_others_can_change_is_a_problem(lite, name):             
     path.write_text("") if name.endswith(".py") else path.mkdir()
     lite.script = str(lite.folder / "upload" / "jobs.py")
     path.chmod(0o646)
-    assert [each.level for each in lite.found("files") if each.what.startswith(f"{path} can be")] == ["problem"]
+    assert [each.level for each in lite.found("files")
+            if each.what.startswith(f"{path} can be")] == ["problem"]
     path.chmod(0o755)
     assert not [each for each in lite.found("files") if "can be written" in each.what]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 def test_what_belongs_to_another_user_is_a_problem(lite):                                   # R71
-    """As seen by root in an installation of user 4711, whose config.ini another one could change."""
+    """As seen by root in an installation of user 4711, whose config.ini another one could
+    change."""
     os.chown(lite.folder / "state", 4711, -1)
     os.chown(lite.folder / "config.ini", 4712, -1)
-    found = next(each for each in lite.found("files") if f"{lite.folder}/config.ini belongs to user 4712" in each.what)
+    found = next(each for each in lite.found("files") if f"{lite.folder}/config.ini belongs to "
+                 "user 4712" in each.what)
     assert f"  chown -R 4711 {lite.folder}/config.ini" in found.mend
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-@pytest.mark.parametrize("names", [["."], ["config.ini"], ["state"], ["config.ini", "state", "spool", "jobs.db"]])
+@pytest.mark.parametrize("names", [["."], ["config.ini"], ["state"],
+                                   ["config.ini", "state", "spool", "jobs.db"]])
 def test_root_is_sent_to_the_user_of_the_installation(lite, names):                         # R71
     for name in names:
         os.chown(lite.folder / name, 65534, -1)
     found = lite.found("host", "files")
     assert not [each for each in found if re.search("chown -R (0|root)", each.mend)]
-    told, = [each for each in found if each.what.startswith("This installation belongs to user nobody")]
+    told, = [each for each in found if each.what.startswith("This installation belongs to user "
+                                                            "nobody")]
     assert told.level == "warning"
     assert f"  sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in told.mend
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
 def test_no_folder_of_the_system_is_to_be_changed(lite, tmp_path_factory):
-    """A folder that others use too, as /var/log and /var/mail are: a changed mode or owner could break theirs."""
+    """A folder that others use too, as /var/log and /var/mail are: a changed mode or owner could
+    break theirs."""
     shared = tmp_path_factory.mktemp("shared")
     (shared / "log").mkdir()
     os.chown(shared, -1, 4711)
@@ -147,7 +155,8 @@ def test_secrets_under_a_web_root_are_refused(lite, name):                  # R6
     shutil.move(lite.folder / "state", root / "state")
     lite.configure("core", state_dir=f"{name}/state")
     found = next(found for found in lite.found("files") if "web root" in found.what)
-    assert (found.level, f"[core] state_dir lies below the web root {root}") == ("problem", found.what)
+    assert (found.level, f"[core] state_dir lies below the web root {root}") == ("problem",
+                                                                                 found.what)
     assert "obeyed by Apache alone" in found.why                # our folders have a .htaccess
     assert "  curl -I https://example.org/state/" in found.mend.split("\n")
 
@@ -163,8 +172,8 @@ def test_a_whole_installation_under_a_web_root_names_all_that_lies_there(lite): 
     os.mkdir(root / "spool", 0o700)                             # without a .htaccess
     lite.script = str(root / "jobs.py")
     found = next(found for found in lite.found("files") if "web root" in found.what)
-    assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] dir, the database file "
-                          f"lie below the web root {root}")
+    assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] "
+                          f"dir, the database file lie below the web root {root}")
     assert f"no .htaccess of ours above {root}" in found.why
     assert "  curl -I https://example.org/config.ini" in found.mend.split("\n")
 
@@ -179,10 +188,13 @@ def test_a_link_into_a_web_root_counts(lite):                               # R6
 
 @pytest.mark.parametrize("path, root", [
     ("/home/you/public_html/jobs", "/home/you/public_html"), ("/home/you/jobs", None),
-    ("/var/www/html/jobs", "/var/www/html"), ("/var/www/jobs", None), ("/var/www/vhosts/example.org/jobs", None),
+    ("/var/www/html/jobs", "/var/www/html"), ("/var/www/jobs", None),
+    ("/var/www/vhosts/example.org/jobs", None),
     ("/var/www/vhosts/example.org/httpdocs/x", "/var/www/vhosts/example.org/httpdocs"),
-    ("/home/you/www", "/home/you/www"), ("/srv/www/htdocs", "/srv/www/htdocs"), ("/home/you/wwwold/jobs", None),
-    ("/var/www/clients/client1/web1/web/x", "/var/www/clients/client1/web1/web"), ("/home/public_htmls/x", None),
+    ("/home/you/www", "/home/you/www"), ("/srv/www/htdocs", "/srv/www/htdocs"),
+    ("/home/you/wwwold/jobs", None),
+    ("/var/www/clients/client1/web1/web/x", "/var/www/clients/client1/web1/web"),
+    ("/home/public_htmls/x", None),
 ])
 def test_web_roots_are_known_by_their_names(path, root):
     assert files._below(path) == root
@@ -216,7 +228,8 @@ def test_a_local_one_is_in_order(lite):
 
 def test_the_innermost_mount_counts():
     text = "/dev/sda1 / ext4 rw 0 0\nnas:/a /home nfs4 rw 0 0\n/dev/sdb1 /home/you\\040two xfs rw 0 0\nnone /ho tmpfs 0"
-    assert [file_system(text, path) for path in ("/home/you two/jobs", "/home/other", "/etc", "/homework")] == [
+    assert [file_system(text, path) for path in ("/home/you two/jobs", "/home/other", "/etc",
+                                                 "/homework")] == [
         "xfs", "nfs4", "ext4", "ext4"]
     assert file_system("", "/home") == ""
 

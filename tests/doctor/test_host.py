@@ -1,4 +1,5 @@
-"""The host area: Python, packages, a whole upload, what a process may use; and the frame of all checks."""
+"""The host area: Python, packages, a whole upload, what a process may use; and the frame of all
+checks."""
 from __future__ import annotations
 
 import os
@@ -24,15 +25,18 @@ def test_this_host_is_in_order(lite):
 
 
 def test_the_packages_are_those_of_the_requirements():
-    wanted = re.findall(r"^([\w-]+)>=([\d.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    assert {(package.name, ".".join(map(str, package.least))) for package in host.PACKAGES} == set(wanted)
+    wanted = re.findall(r"^([\w-]+)>=([\d.]+)", (ROOT / "requirements.txt").read_text(),
+                        re.MULTILINE)
+    assert {(package.name, ".".join(map(str, package.least)))
+            for package in host.PACKAGES} == set(wanted)
 
 
 @pytest.fixture
 def upload(tmp_path):
     """A copy of the bundle as FTP brings it, to be spoilt."""
     folder = tmp_path / "jobs"
-    shutil.copytree(ROOT / "jobs_lib", folder / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "jobs_lib", folder / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", folder)
     line = Line(tmp_path, folder / "jobs.py")
     line.ini("[mail]\ntransport = maildir\n[check_domains]\nenabled = no\n")
@@ -52,8 +56,9 @@ def test_half_an_upload_is_told(upload):                                    # R6
     (upload.script.parent / "jobs_lib" / "jobs" / "purge_sessions.py").write_text("")
     (upload.script.parent / "jobs_lib" / "addresses.py").write_text("# of another version\n")
     told = host_of(upload)
-    for words in ("jobs_lib/engines/dry_run.py is cut off", "the job purge_sessions cannot be loaded",
-                  "cannot be loaded: cannot import name", "Upload jobs.py and the whole folder jobs_lib again"):
+    for words in ("jobs_lib/engines/dry_run.py is cut off",
+                  "the job purge_sessions cannot be loaded", "cannot be loaded: cannot import name",
+                  "Upload jobs.py and the whole folder jobs_lib again"):
         assert words in told
 
 
@@ -66,11 +71,12 @@ def test_windows_line_ends_do_no_harm(upload):                              # R6
 
 @pytest.mark.slow
 def test_a_missing_package_is_told_with_how_to_get_it(upload):
-    upload.ini("[core]\ndatabase = mysql://me:hunter2hunter2@localhost/mail\n[mail]\ntransport = maildir\n"
-               "[dns]\nmx_hosts = mx.alias.example\n")
+    upload.ini("[core]\ndatabase = mysql://me:hunter2hunter2@localhost/mail\n[mail]\ntransport = "
+               "maildir\n[dns]\nmx_hosts = mx.alias.example\n")
     (upload.folder / ".env").write_text("JOBS_MAIL_PORT=25\n")
-    bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config", str(upload.folder / "config.ini"),
-                           "doctor", "--offline"], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
+    bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config",
+                           str(upload.folder / "config.ini"), "doctor", "--offline"],
+                          capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     out = " ".join(bare.stdout.split())
     assert bare.returncode == 1
     for name in ("PyMySQL", "python-dotenv", "dnspython"):
@@ -82,17 +88,20 @@ def test_a_missing_package_is_told_with_how_to_get_it(upload):
 @pytest.mark.slow
 def test_a_trial_of_check_domains_tells_that_dnspython_is_missing(upload):
     upload.ini("[mail]\ntransport = maildir\n")
-    bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config", str(upload.folder / "config.ini"),
-                           "test", "check_domains"], capture_output=True, text=True)
+    bare = subprocess.run([sys.executable, "-S", str(upload.script), "--config",
+                           str(upload.folder / "config.ini"), "test", "check_domains"],
+                          capture_output=True, text=True)
     assert bare.returncode == 1
     assert "dnspython: not installed:" in " ".join(bare.stdout.split()), bare.stdout
 
 
 def test_limits_of_the_process_are_told(lite, monkeypatch):
-    monkeypatch.setattr(resource, "getrlimit", lambda what: (100 * 1024 ** 2 if what == resource.RLIMIT_AS else 30, 0))
+    monkeypatch.setattr(resource, "getrlimit", lambda what: (100 * 1024 ** 2 if what
+                                                             == resource.RLIMIT_AS else 30, 0))
     time_found, memory = lite.found("host")
     assert "30 seconds of processor time" in time_found.what
-    assert (memory.level, memory.mend.split("\n")[1:]) == ("warning", ["  [core]", "  memory = 75MB"])
+    assert (memory.level, memory.mend.split("\n")[1:]) == ("warning",
+                                                           ["  [core]", "  memory = 75MB"])
 
 
 # The frame
@@ -122,7 +131,8 @@ def test_a_check_that_hangs_is_ended(lite, monkeypatch):
 
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 0.3)
     began = time.monotonic()
-    assert examined(monkeypatch, lite, slow)[0].what == "The check \"slow\" did not finish: no answer within 0 s"
+    assert examined(monkeypatch, lite,
+                    slow)[0].what == "The check \"slow\" did not finish: no answer within 0 s"
     assert time.monotonic() - began < 5
 
 

@@ -1,4 +1,5 @@
-"""The mail area: how far a connection to the relay gets, and our limits against the host's. No message is ever sent."""
+"""The mail area: how far a connection to the relay gets, and our limits against the host's. No
+message is ever sent."""
 from __future__ import annotations
 
 import contextlib
@@ -27,16 +28,17 @@ def secure(lite):
     with contextlib.ExitStack() as stack:
         def start(context, ca_file, **options):
             server = stack.enter_context(TlsRelay(context, "starttls", ("us", "hunter2hunter2")))
-            lite.configure("mail", **{"transport": "smtp", "host": "127.0.0.1", "port": server.port, "per_hour": "80",
-                                      "security": "starttls", "ca_file": ca_file, "username": "us",
-                                      "password": "hunter2hunter2", **options})
+            lite.configure("mail", **{"transport": "smtp", "host": "127.0.0.1", "port": server.port,
+                                      "per_hour": "80", "security": "starttls", "ca_file": ca_file,
+                                      "username": "us", "password": "hunter2hunter2", **options})
             return server
         yield start
 
 
 def test_a_relay_that_lets_us_in_is_in_order(lite, secure, authority):
     server = secure(authority.context("127.0.0.1"), authority.ca_file)
-    assert lite.found("mail") in ([], [found for found in lite.found("mail") if "8BITMIME" in found.what])
+    assert lite.found("mail") in ([], [found for found in lite.found("mail")
+                                       if "8BITMIME" in found.what])
     words = [found.what for found in lite.all("mail")]
     assert f"127.0.0.1:{server.port} accepts the connection, by TLSv1.3, signed in" in words
     assert server.mailbox.messages == []
@@ -70,7 +72,8 @@ def test_a_dead_relay_is_told(lite):
 def test_a_relay_that_says_nothing_costs_a_few_seconds(lite, monkeypatch):
     monkeypatch.setattr(mail, "SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        lite.configure("mail", transport="smtp", host="127.0.0.1", port=silent.getsockname()[1], security="none")
+        lite.configure("mail", transport="smtp", host="127.0.0.1", port=silent.getsockname()[1],
+                       security="none")
         began = time.monotonic()
         assert lite.one("mail", "no answer in time").level == "problem"
         assert time.monotonic() - began < 4
@@ -80,7 +83,8 @@ def test_what_the_relay_does_not_offer_is_told(lite):
     with Relay(extensions=("SIZE 2000000",)) as relay:
         lite.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port, security="none")
         size, bits, letters = lite.found("mail")
-        assert (size.level, size.what) == ("warning", "The relay takes messages of 2.0 MB at most (SIZE)")
+        assert (size.level, size.what) == ("warning",
+                                           "The relay takes messages of 2.0 MB at most (SIZE)")
         assert ["8BITMIME" in bits.what, "SMTPUTF8" in letters.what] == [True, True]
         assert b"MAIL" not in b"".join(relay.received)
 
@@ -95,8 +99,8 @@ def cpanel(lite, monkeypatch):
     (lite.folder / ".cpanel").mkdir()
     monkeypatch.setenv("HOME", str(lite.folder))
     with Relay() as relay:
-        lite.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port, security="none", per_hour="80",
-                       failures_per_hour="4")
+        lite.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port, security="none",
+                       per_hour="80", failures_per_hour="4")
         yield lite
 
 
@@ -104,7 +108,8 @@ def test_on_cpanel_failures_per_hour_are_proposed(cpanel):                  # R3
     assert cpanel.found("mail") == []
     cpanel.configure("mail", failures_per_hour="off")
     found = cpanel.one("mail", "this host has cPanel")
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [mail]", "  failures_per_hour = 4"])
+    assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+                                                         ["  [mail]", "  failures_per_hour = 4"])
 
 
 @pytest.mark.parametrize("limit", ["off", "501"])
@@ -130,6 +135,7 @@ def test_a_relay_with_a_known_limit_is_compared_with_ours(lite):
 
 
 def test_a_relay_that_rests_is_told(lite):
-    lite.db.upsert("relay_state", {"id": 1}, {"paused_until": "2999-01-01 00:00:00", "since": "2998-12-31 23:00:00",
+    lite.db.upsert("relay_state", {"id": 1}, {"paused_until": "2999-01-01 00:00:00",
+                                              "since": "2998-12-31 23:00:00",
                                               "reason": "Connection refused", "failures": 3})
     assert any("All mail is paused until 2999" in found.what for found in lite.found("mail"))

@@ -19,12 +19,14 @@ from tests.support.clinic import Clinic
 NOW = clock.now()
 
 
-def died(clinic, *seconds: int, memory: int | None = None, status: str = "vanished", **values) -> None:
+def died(clinic, *seconds: int, memory: int | None = None, status: str = "vanished",
+         **values) -> None:
     """Runs that gave their last sign of life so long after their start."""
     for number, lived in enumerate(seconds, 1):
         started = NOW - timedelta(hours=number)
         clinic.db.insert("job_runs", **{
-            "run_id": os.urandom(8).hex(), "job": "retry_forwards", "status": status, "started_at": started,
+            "run_id": os.urandom(8).hex(), "job": "retry_forwards", "status": status,
+            "started_at": started,
             "heartbeat_at": started + timedelta(seconds=lived), "host": "here", "pid": 100 + number,
             "progress": memory and json.dumps({"done": 1, "memory_mb": memory}), **values})
 
@@ -35,7 +37,8 @@ def test_where_none_died_all_is_well(clinic):
 
 def test_runs_that_died_after_the_same_time_lead_to_a_budget(clinic):
     died(clinic, 118, 121, 120, memory=64)
-    found = clinic.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding 64 MB at most")
+    found = clinic.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding 64 "
+                       "MB at most")
     assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [core]", "  budget = 80s"])
 
 
@@ -53,7 +56,8 @@ def test_one_alone_may_be_chance(lite):
 def test_runs_that_died_at_odd_times_point_to_memory(lite):
     died(lite, 20, 200, memory=250)
     found = lite.one("runs", "20-200 s, holding 250 MB")
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [core]", "  memory = 250MB"])
+    assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+                                                         ["  [core]", "  memory = 250MB"])
 
 
 def test_the_time_counts_from_the_start_of_the_process(lite):
@@ -61,8 +65,9 @@ def test_the_time_counts_from_the_start_of_the_process(lite):
     for number in (1, 2):
         began = NOW - timedelta(hours=number)
         for job, ago, status in (("purge_sessions", 0, "ok"), ("retry_forwards", 100, "vanished")):
-            lite.db.insert("job_runs", run_id=os.urandom(8).hex(), job=job, status=status, host="here", pid=7 + number,
-                           started_at=began + timedelta(seconds=ago), heartbeat_at=began + timedelta(seconds=110))
+            lite.db.insert("job_runs", run_id=os.urandom(8).hex(), job=job, status=status,
+                           host="here", pid=7 + number, started_at=began + timedelta(seconds=ago),
+                           heartbeat_at=began + timedelta(seconds=110))
     assert "  budget = 80s" in lite.one("runs", "died after 110 s").mend
 
 
@@ -83,7 +88,8 @@ def test_runs_that_hung_are_told(lite):
 def holding(code: str, *words: str):
     """Another program that does this, says so, and holds on; its process id."""
     code = f"import sys, time\n{code}\nprint('held', flush=True)\ntime.sleep(60)"
-    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", code, *words], stdout=subprocess.PIPE,
+                               text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -101,7 +107,8 @@ def locking(path, how: str = "LOCK_EX"):
 
 @pytest.mark.parametrize("name", ["retry_forwards", "run-due"])
 @pytest.mark.parametrize("how", ["LOCK_EX", "LOCK_SH"])
-def test_a_lock_file_that_a_stranger_holds_is_named_with_its_holder(clinic, name, how):     # R71, R69
+# R71, R69
+def test_a_lock_file_that_a_stranger_holds_is_named_with_its_holder(clinic, name, how):
     with locking(clinic.folder / "state" / "locks" / f"{name}.lock", how) as pid:
         found = clinic.one("runs", f"The lock of {name} is held by process {pid} (python")
         assert found.level == "problem"
@@ -120,8 +127,9 @@ def test_a_lock_file_that_is_not_used_is_nothing(clinic):
 
 def living(job: str, pid: int | None = None) -> dict:
     """The row of a run that works; of this process, if no other is said."""
-    return {"run_id": os.urandom(8).hex(), "job": job, "status": "running", "started_at": NOW, "heartbeat_at": NOW,
-            "host": history.host(), "pid": pid or os.getpid(), "lease_until": clock.now() + timedelta(minutes=5)}
+    return {"run_id": os.urandom(8).hex(), "job": job, "status": "running", "started_at": NOW,
+            "heartbeat_at": NOW, "host": history.host(), "pid": pid or os.getpid(),
+            "lease_until": clock.now() + timedelta(minutes=5)}
 
 
 def test_the_lock_of_a_run_that_lives_is_in_order_and_that_of_a_dead_one_is_not(clinic):
@@ -140,8 +148,8 @@ def test_a_tick_that_is_at_work_is_no_stranger(lite):
     lite.script = str(lite.folder / "jobs.py")
     path = lite.folder / "state" / "locks" / "run-due.lock"
     path.parent.mkdir(exist_ok=True)
-    process = subprocess.Popen([sys.executable, "jobs.py", str(path)], cwd=lite.folder, stdout=subprocess.PIPE,
-                               text=True)
+    process = subprocess.Popen([sys.executable, "jobs.py", str(path)], cwd=lite.folder,
+                               stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -152,14 +160,16 @@ def test_a_tick_that_is_at_work_is_no_stranger(lite):
 
 
 @pytest.mark.parametrize("lock", ["database", "both"])
-def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb, lock):      # R71
+# R71
+def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb, lock):
     clinic = Clinic(tmp_path, pool.mariadb(mariadb))
     clinic.configure("core", lock=lock)
     name = locks.database_name(clinic.db, "/retry_forwards")
     with closing(connect(clinic.url)) as other:
         assert other.value("SELECT GET_LOCK(:name, 0)", name=name) == 1
         number = other.value("SELECT CONNECTION_ID()")
-        found = clinic.one("runs", f"The lock of retry_forwards is held by connection {number} of user ")
+        found = clinic.one("runs",
+                           f"The lock of retry_forwards is held by connection {number} of user ")
         assert found.level == "problem"
         assert found.mend.split("\n")[-1] == f"  KILL {number};"
         clinic.db.insert("job_runs", **living("retry_forwards"))
@@ -178,4 +188,5 @@ def test_a_stranger_who_holds_the_sqlite_file_is_named(lite, mode):             
                  "db.execute('BEGIN IMMEDIATE')", str(path)) as pid:
         found = next(each for each in lite.found("database")
                      if f"The database is held by process {pid} (python" in each.what)
-        assert (found.level, found.mend.split("\n")[1:]) == ("warning", [f"  ps -fp {pid}", f"  kill {pid}"])
+        assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+                                                             [f"  ps -fp {pid}", f"  kill {pid}"])

@@ -12,7 +12,8 @@ def test_without_workers_nothing_is_asked(lite):
 
 
 @pytest.mark.parametrize("mode, option, url", [("rq", "redis", "redis://127.0.0.1:{}/0"),
-                                               ("celery", "broker", "amqp://guest:hunter2@127.0.0.1:{}//")])
+                                               ("celery", "broker",
+                                                "amqp://guest:hunter2@127.0.0.1:{}//")])
 def test_a_broker_that_is_away_is_a_problem_with_its_way_out(lite, mode, option, url):
     lite.configure("retry_webhooks", mode=mode)
     lite.configure("worker", **{option: url.format(free_port())})

@@ -1,4 +1,5 @@
-"""One owner's backlog delays nobody else: owners take turns, and nobody uses up a limit while others wait."""
+"""One owner's backlog delays nobody else: owners take turns, and nobody uses up a limit while
+others wait."""
 from __future__ import annotations
 
 import shutil
@@ -21,13 +22,16 @@ FLOOD, NEIGHBOUR = 1, 2
 MANY = 100_000
 CROWD = range(1000, 1400)
 JOBS = catalogue.names()
-OFTEN = ("retry_forwards", "send_notifications", "retry_webhooks", "delete_accounts", "export_accounts", "check_jobs")
+OFTEN = ("retry_forwards", "send_notifications", "retry_webhooks", "delete_accounts",
+         "export_accounts", "check_jobs")
 FORWARDS, NOTICES = "retry_forwards", "send_notifications"
 TABLE = {FORWARDS: "failed_emails", NOTICES: "notifications"}
-WITH_ROWS = ("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at attempts",
+WITH_ROWS = (("user_id alias_id envelope_from envelope_to raw_path created_at next_attempt_at "
+             "attempts"),
              "user_id kind to_email subject body_text created_at next_attempt_at priority")
-ROW = {"envelope_from": "", "raw_path": "one.eml", "kind": "overflow_warning", "subject": "Held", "body_text": "x\n",
-       "alias_id": 1, "envelope_to": "u1@home.example", "to_email": "u1@home.example", "attempts": 0, "priority": 1}
+ROW = {"envelope_from": "", "raw_path": "one.eml", "kind": "overflow_warning", "subject": "Held",
+       "body_text": "x\n", "alias_id": 1, "envelope_to": "u1@home.example",
+       "to_email": "u1@home.example", "attempts": 0, "priority": 1}
 
 
 def fill(bench, job: str, owner, number: int, **values) -> None:
@@ -35,12 +39,15 @@ def fill(bench, job: str, owner, number: int, **values) -> None:
     columns = WITH_ROWS[job == NOTICES].split()
     given = {**ROW, "user_id": owner, "alias_id": None if owner is None else owner,
              "envelope_to": f"u{owner}@home.example", "to_email": f"u{owner}@home.example",
-             "created_at": bench.ago(hours=5).strftime("%Y-%m-%d %H:%M:%S"), "next_attempt_at": None, **values}
+             "created_at": bench.ago(hours=5).strftime("%Y-%m-%d %H:%M:%S"),
+             "next_attempt_at": None, **values}
     doublings = 7 if number >= 10_000 else 0
-    bulk(bench.db, TABLE[job], columns, [tuple(given[name] for name in columns)] * -(-number // 2 ** doublings))
+    bulk(bench.db, TABLE[job], columns, [tuple(given[name] for name in columns)] *
+         -(-number // 2 ** doublings))
     names = ", ".join(columns)
     for _ in range(doublings):
-        bench.db.execute(f"INSERT INTO {{{TABLE[job]}}} ({names}) SELECT {names} FROM {{{TABLE[job]}}}")
+        bench.db.execute(f"INSERT INTO {{{TABLE[job]}}} ({names}) SELECT {names} "
+                         f"FROM {{{TABLE[job]}}}")
 
 
 @pytest.fixture
@@ -61,7 +68,8 @@ def sent(bench) -> Counter:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduled", [False, True])
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])
-def test_five_rows_beside_a_hundred_thousand_are_served_in_the_first_run(shared, job, scheduled):     # R66
+# R66
+def test_five_rows_beside_a_hundred_thousand_are_served_in_the_first_run(shared, job, scheduled):
     fill(shared, job, FLOOD, MANY, next_attempt_at="2026-11-24 12:00:00" if scheduled else None)
     fill(shared, job, NEIGHBOUR, 5, created_at="2026-11-24 13:00:00")
     shared.run(job)
@@ -196,7 +204,8 @@ def test_what_is_kept_for_urgent_mail_is_kept_from_no_urgent_mail(shared):     #
     assert sent(shared) == {"u1": 60, "u2": 30}         # half, and half of what is kept
 
 
-@pytest.mark.parametrize("others", [0, 80])             # alone, or beside so many of a crowd that were sent before
+# alone, or beside so many of a crowd that were sent before
+@pytest.mark.parametrize("others", [0, 80])
 def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R38
     crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
     for owner in CROWD[:others]:
@@ -210,7 +219,8 @@ def test_an_owner_gets_half_of_the_urgent_reserve(crowded, others):     # R66 R3
     assert sent(crowded) == Counter({"u1": 90 - others, "u2": 4, "u400": others})
 
 
-def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve(crowded):     # R66 R38
+# R66 R38
+def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve(crowded):
     crowded.config(mail={"per_hour": "100", "urgent_share": "10"})
     fill(crowded, FORWARDS, FLOOD, 200)
     fill(crowded, NOTICES, FLOOD, 200, priority=0)
@@ -221,13 +231,15 @@ def test_of_all_its_mail_an_owner_gets_half_of_a_limit_and_of_its_urgent_reserve
     assert sent(crowded) == {"u1": 55, "u400": 40}
 
 
-def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_reserve(crowded):     # R66 R38
+# R66 R38
+def test_urgent_mail_of_others_goes_past_an_owner_that_had_half_of_the_urgent_reserve(crowded):
     crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
     crowd(crowded, FORWARDS)
     crowded.attempt(FORWARDS)
     assert by_queue(crowded) == (80, 0)
     fill(crowded, NOTICES, FLOOD, 500, priority=0)
-    fill(crowded, NOTICES, NEIGHBOUR, 30, priority=0, created_at=crowded.now.strftime("%Y-%m-%d %H:%M:%S"))
+    fill(crowded, NOTICES, NEIGHBOUR, 30, priority=0,
+         created_at=crowded.now.strftime("%Y-%m-%d %H:%M:%S"))
     crowded.attempt(NOTICES)
     assert sent(crowded) == {"u400": 80, "u1": 10, "u2": 10}
 
@@ -257,7 +269,8 @@ def test_what_never_left_by_the_urgent_reserve_is_given_back(shared):     # R66 
 
 
 def test_the_urgent_reserve_of_an_hour_is_not_that_of_the_day(crowded):     # R66 R38
-    crowded.config(mail={"per_hour": "20", "per_day": "100", "urgent_share": "10"})     # kept: 2 and 10
+    # kept: 2 and 10
+    crowded.config(mail={"per_hour": "20", "per_day": "100", "urgent_share": "10"})
     for hour in range(4):
         for owner in CROWD[hour * 20:hour * 20 + 18]:
             fill(crowded, NOTICES, owner, 1, to_email="u400@home.example")
@@ -268,7 +281,8 @@ def test_the_urgent_reserve_of_an_hour_is_not_that_of_the_day(crowded):     # R6
         assert sent(crowded) == {"u400": 18 * (hour + 1), "u1": hour + 1, "u2": hour + 1}
         crowded.now += timedelta(minutes=62)
     assert crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} WHERE owner = 'urgent:hour'") == 8
-    assert not crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} WHERE owner = 'urgent:day'")
+    assert not crowded.db.value("SELECT SUM(recipients) FROM {mail_shares} "
+                                "WHERE owner = 'urgent:day'")
 
 
 def test_shares_are_counted_over_both_queues(shared):     # R66
@@ -306,13 +320,15 @@ def crowded(shared):
 def crowd(bench, job: str, number: int = 1, **values) -> None:
     """So many due rows of each of the 400 owners, whose mail goes to one address."""
     for owner in CROWD:
-        fill(bench, job, owner, number, envelope_to="u400@home.example", to_email="u400@home.example", **values)
+        fill(bench, job, owner, number, envelope_to="u400@home.example",
+             to_email="u400@home.example", **values)
 
 
 def by_queue(bench, since=None) -> tuple[int, int]:
     """(forwards, notices) that were sent, within the last hour or since then."""
-    return tuple(bench.db.value(f"SELECT COUNT(*) FROM {{{TABLE[job]}}} WHERE status = 'sent' AND finished_at > :since",
-                                since=since or bench.ago(hours=1)) for job in (FORWARDS, NOTICES))
+    return tuple(bench.db.value(f"SELECT COUNT(*) FROM {{{TABLE[job]}}} WHERE status = 'sent' "
+                                "AND finished_at > :since", since=since or bench.ago(hours=1))
+                 for job in (FORWARDS, NOTICES))
 
 
 def test_a_crowd_in_one_queue_leaves_the_other_what_is_due_in_it(crowded):     # R66
@@ -326,7 +342,9 @@ def test_a_crowd_in_one_queue_leaves_the_other_what_is_due_in_it(crowded):     #
 
 @pytest.mark.parametrize("first, second", [(FORWARDS, NOTICES), (NOTICES, FORWARDS)])
 @pytest.mark.parametrize("limit", ["per_hour", "per_day"])
-def test_neither_queue_takes_more_than_half_while_the_other_has_due_rows(crowded, first, second, limit):     # R66
+# R66
+def test_neither_queue_takes_more_than_half_while_the_other_has_due_rows(crowded, first, second,
+                                                                         limit):
     crowded.config(mail={"per_hour": "off", limit: "100", "urgent_share": "0"})
     for job in (first, second):
         crowd(crowded, job)
@@ -358,7 +376,8 @@ def test_a_trickle_in_one_queue_holds_back_no_more_than_itself(crowded):     # R
 
 
 @pytest.mark.parametrize("first, second", [(FORWARDS, NOTICES), (NOTICES, FORWARDS)])
-def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, first, second):     # R66 R38
+# R66 R38
+def test_what_is_kept_for_urgent_mail_is_no_part_of_the_queues_shares(crowded, first, second):
     crowded.config(mail={"per_hour": "100", "urgent_share": "20"})
     crowd(crowded, FORWARDS)
     crowd(crowded, NOTICES, priority=0)
@@ -459,7 +478,8 @@ def test_half_of_an_hours_limit_holds_also_behind_half_of_a_minutes(shared):    
 
 
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])
-@pytest.mark.parametrize("error, status", [(MemoryError(), "failed"), (Stopped("hard limit"), "timeout")])
+@pytest.mark.parametrize("error, status", [(MemoryError(), "failed"),
+                                           (Stopped("hard limit"), "timeout")])
 def test_what_was_sent_is_stored_whatever_ends_the_run(shared, job, error, status):     # R27
     fill(shared, job, FLOOD, 3)
 
@@ -500,7 +520,8 @@ def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, h
     if hidden == "suspended":
         crowded.db.execute("UPDATE {users} SET status = 'suspended' WHERE id = :id", id=FLOOD)
     else:
-        crowded.db.insert("mail_shares", owner=str(FLOOD), bucket=int(crowded.now.timestamp()) // 60, recipients=50)
+        crowded.db.insert("mail_shares", owner=str(FLOOD), bucket=int(crowded.now.timestamp())
+                          // 60, recipients=50)
     fill(crowded, NOTICES, FLOOD, 200)
     crowd(crowded, FORWARDS)
     crowded.attempt(FORWARDS)
@@ -508,20 +529,26 @@ def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, h
 
 
 @pytest.mark.slow
-def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):     # R66: processes and real SMTP
+# R66: processes and real SMTP
+def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):
     with Sink() as sink:
-        service = Service(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100", "urgent_share": "0"})
+        service = Service(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100",
+                                                      "urgent_share": "0"})
         owners = [service.owner(email=f"u{number}@home.example") for number in range(40)]
         with service.db.transaction():
             for owner in owners * 4:
-                service.db.insert("notifications", user_id=owner["user_id"], kind="overflow_warning", subject="Held",
-                                  to_email="notice@home.example", body_text="x\n", created_at=clock.now())
+                service.db.insert("notifications", user_id=owner["user_id"],
+                                  kind="overflow_warning", subject="Held",
+                                  to_email="notice@home.example", body_text="x\n",
+                                  created_at=clock.now())
         for owner in owners:
             service.forwards(4, envelope_to="forward@home.example", **owner)
         for _ in range(2):
-            working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
-                       for job in (FORWARDS, NOTICES) for host in (1, 2)]
-            assert [process.communicate(timeout=120) and process.returncode for process in working] == [0] * 4
+            working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}",
+                                     JOBS_CORE_SECRET_KEY="k" * 32) for job in (FORWARDS, NOTICES)
+                       for host in (1, 2)]
+            assert [process.communicate(timeout=120) and process.returncode
+                    for process in working] == [0] * 4
         assert Counter(recipients[0] for _, recipients, _ in sink.messages()) == {
             "forward@home.example": 50, "notice@home.example": 50}
         service.db.close()
@@ -555,7 +582,8 @@ def test_limit_says_that_more_is_waiting(shared):
     assert shared.attempt(FORWARDS, limit=4)["status"] == "ok"
 
 
-def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, monkeypatch):     # R59
+# R59
+def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, monkeypatch):
     monkeypatch.setattr(queues, "COUNTED", 5)
     bench.config(alerts={"queue_depth": "off"})
     fill(bench, FORWARDS, FLOOD, 7, next_attempt_at="2026-11-24 12:00:00")
@@ -566,37 +594,50 @@ def test_a_look_at_a_queue_says_how_much_is_due_as_far_as_it_was_counted(bench, 
     assert queues.in_words(4) == "4"
 
 
-@pytest.mark.parametrize("name, table", [("forwards", "failed_emails"), ("notifications", "notifications"),
+@pytest.mark.parametrize("name, table", [("forwards", "failed_emails"),
+                                         ("notifications", "notifications"),
                                          ("webhooks", "webhook_deliveries")])
-def test_a_suspended_owners_backlog_does_not_hide_that_others_wait(bench, name, table):     # R59, R66
-    bench.table("users", [{"id": FLOOD, "status": "suspended"}, {"id": NEIGHBOUR}, {"id": 3, "status": "suspended"}])
-    given = {"webhook_deliveries": {"webhook_id": 1, "event_id": "e", "payload": "{}"}}.get(table) or {
-        name: value for name, value in ROW.items() if name in WITH_ROWS[table == "notifications"].split()}
+# R59, R66
+def test_a_suspended_owners_backlog_does_not_hide_that_others_wait(bench, name, table):
+    bench.table("users", [{"id": FLOOD, "status": "suspended"}, {"id": NEIGHBOUR},
+                          {"id": 3, "status": "suspended"}])
+    given = {"webhook_deliveries": {"webhook_id": 1, "event_id": "e",
+                                    "payload": "{}"}}.get(table) or {
+        name: value for name, value in ROW.items() if name in WITH_ROWS[table
+                                                                        == "notifications"].split()}
     rows = [(owner, since) for owner, since, number in (
         (FLOOD, "2026-11-24 12:00:00", queues.COUNTED + 1), (NEIGHBOUR, "2026-11-24 13:00:00", 5),
-        (3, "2026-11-24 13:00:00", 7), (NEIGHBOUR, "2026-11-24 15:00:00", 2)) for _ in range(number)]
+        (3, "2026-11-24 13:00:00", 7), (NEIGHBOUR, "2026-11-24 15:00:00", 2))
+            for _ in range(number)]
     columns = {**given, "user_id": 0, "next_attempt_at": None, "created_at": bench.ago(hours=5)}
     bulk(bench.db, table, list(columns), [
-        tuple({**columns, "user_id": owner, "next_attempt_at": since}.values()) for owner, since in rows])
-    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+        tuple({**columns, "user_id": owner, "next_attempt_at": since}.values()) for owner,
+        since in rows])
+    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db,
+                                                                bench.now)["queues"]}[name]
     assert (queue["due"], queue["oldest_due_at"]) == (5, "2026-11-24 13:00:00")
     bench.db.execute("UPDATE {users} SET status = 'suspended'")
-    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+    queue = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db,
+                                                                bench.now)["queues"]}[name]
     assert (queue["due"], queue["oldest_due_at"]) == (0, None)
 
 
 @pytest.mark.parametrize("table, name, columns", [
-    ("failed_emails", "forwards", ("created_at",)), ("failed_emails", "forwards", ("created_at", "next_attempt_at")),
-    ("notifications", "notifications", ("created_at",)), ("export_requests", "exports", ("requested_at",)),
+    ("failed_emails", "forwards", ("created_at",)), ("failed_emails", "forwards",
+                                                     ("created_at", "next_attempt_at")),
+    ("notifications", "notifications", ("created_at",)), ("export_requests", "exports",
+                                                          ("requested_at",)),
     ("domains", "domains", ("next_check_at",)), ("domains", "domains", ("recheck_requested_at",)),
 ])
-def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, table, name, columns):     # R59, R67
+# R59, R67
+def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, table, name, columns):
     bench.table("users", [{"id": 1}, {"id": 2}])
     bench.config(check_domains={"require": "ownership"})
     status = {"status": "queued"} if table == "export_requests" else {}
     for owner, since in ((1, bench.ago(hours=5)), (2, "0001-01-01 00:00:00")):
         bench.table(table, [{"user_id": owner, **status, **dict.fromkeys(columns, since)}])
-    found = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]}[name]
+    found = {queue["name"]: queue for queue in overview.collect(bench._config, bench.db,
+                                                                bench.now)["queues"]}[name]
     assert found["due"] == 2
     first_retry = 4 if columns == ("created_at",) and name == "forwards" else 5
     assert found["oldest_due_at"] == clock.text(bench.ago(hours=first_retry))
@@ -604,16 +645,18 @@ def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, tab
 
 @pytest.mark.slow
 def test_two_processes_share_alike(tmp_path, engine_url):     # R66: processes, not threads
-    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir", "per_hour": "100",
-                                                  "urgent_share": "0"})
+    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
+                                                  "per_hour": "100", "urgent_share": "0"})
     first, second = service.owner(email="a@home.example"), service.owner(email="b@home.example")
     service.forwards(400, **first)
     service.forwards(40, **second)
-    working = [service.start(FORWARDS, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
-               for host in (1, 2)]
-    assert [process.communicate(timeout=120) and process.returncode for process in working] == [0, 0]
+    working = [service.start(FORWARDS, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k"
+                             * 32) for host in (1, 2)]
+    assert [process.communicate(timeout=120) and process.returncode for process in working] == [0,
+                                                                                                0]
     found = {row["user_id"]: row["n"] for row in service.db.query(
-        "SELECT user_id, COUNT(*) AS n FROM {failed_emails} WHERE status = 'sent' GROUP BY user_id")}
+        "SELECT user_id, COUNT(*) AS n FROM {failed_emails} WHERE status = 'sent' "
+        "GROUP BY user_id")}
     assert found == {first["user_id"]: 60, second["user_id"]: 40}
 
 
@@ -621,7 +664,8 @@ def test_a_refusal_of_one_owners_mail_delays_nobody(shared):     # R66
     fill(shared, FORWARDS, FLOOD, 100)
     fill(shared, FORWARDS, NEIGHBOUR, 5)
     shared.outbox.answer = lambda envelope: Result(
-        "retry" if envelope.recipient.startswith("u1") else SENT, 451 if envelope.recipient[1] == "1" else 250, "", "")
+        "retry" if envelope.recipient.startswith("u1") else SENT, 451 if envelope.recipient[1]
+        == "1" else 250, "", "")
     shared.run(FORWARDS)
     assert sent(shared) == {"u2": 5}
 
@@ -629,26 +673,31 @@ def test_a_refusal_of_one_owners_mail_delays_nobody(shared):     # R66
 # Jobs beside each other
 
 @pytest.mark.parametrize("budget, grace", [(240, 30), (90, 20), (60, 30), (40, 30)])
-def test_mail_and_webhooks_that_fill_each_tick_keep_no_job_away(bench, budget, grace):      # R9 R30 R66
-    """Forwards, notices and deliveries, each with hours of work: in any two ticks every job that is due has its turn,
-    and mail leaves; in any four with smaller budgets, down to the smallest at which mail is sent at all."""
+# R9 R30 R66
+def test_mail_and_webhooks_that_fill_each_tick_keep_no_job_away(bench, budget, grace):
+    """Forwards, notices and deliveries, each with hours of work: in any two ticks every job that is
+    due has its turn, and mail leaves; in any four with smaller budgets, down to the smallest at
+    which mail is sent at all."""
     bench.table("users", [{"id": FLOOD}])
     bench.table("aliases", [{"id": FLOOD, "user_id": FLOOD}])
     bench.spool("one.eml")
     bench.config(core={"grace": f"{grace}s"}, mail={"per_hour": "off", "per_minute": "off"})
     for job in (FORWARDS, NOTICES):
         fill(bench, job, FLOOD, 2000)
-    bench.table("webhooks", [{"id": 1, "user_id": FLOOD, "url": "https://shop.example/in", "secret": "whsec_c2VjcmV0"}])
+    bench.table("webhooks", [{"id": 1, "user_id": FLOOD, "url": "https://shop.example/in",
+                              "secret": "whsec_c2VjcmV0"}])
     bench.bulk("webhook_deliveries", [
-        {"user_id": FLOOD, "webhook_id": 1, "event_id": f"e{number}", "event_type": "x", "payload": "{}", "attempts": 1,
-         "created_at": bench.ago(hours=3), "last_attempt_at": bench.ago(hours=3)} for number in range(2000)])
+        {"user_id": FLOOD, "webhook_id": 1, "event_id": f"e{number}", "event_type": "x",
+         "payload": "{}", "attempts": 1, "created_at": bench.ago(hours=3),
+         "last_attempt_at": bench.ago(hours=3)} for number in range(2000)])
 
     def slowly(answer):
         def give(_):
             bench.clock.sleep(1)
             return answer
         return give
-    bench.outbox.answer, bench.web.answer = slowly(Result(SENT, 250, "", "taken")), slowly(Response(ANSWERED, 204))
+    bench.outbox.answer, bench.web.answer = slowly(Result(SENT, 250, "",
+                                                          "taken")), slowly(Response(ANSWERED, 204))
     for job in JOBS:
         bench.db.upsert("job_state", {"job": job}, {"due_after": bench.ago(days=30)})
     longest, had, mails = (2 if budget == 240 else 4), [], []

@@ -16,8 +16,8 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def swept(bench):
-    """A spool with one file that a row names and one that none does. A file's ctime cannot be set, so the runs are
-    in the future: two hours from now, when all files are old."""
+    """A spool with one file that a row names and one that none does. A file's ctime cannot be set,
+    so the runs are in the future: two hours from now, when all files are old."""
     bench.now = datetime.now(timezone.utc).replace(microsecond=0) + 2 * HOUR
     bench.spool("named.eml")
     bench.spool("orphan.eml", b"x" * 50)
@@ -40,7 +40,8 @@ def orphans(bench, number: int) -> None:
 def named(bench, number: int) -> None:
     for at in range(number):
         bench.spool(f"n{at}.eml")
-    bench.table("failed_emails", [{"raw_path": f"n{at}.eml", "status": "pending"} for at in range(number)])
+    bench.table("failed_emails", [{"raw_path": f"n{at}.eml", "status": "pending"}
+                                  for at in range(number)])
 
 
 def test_a_file_that_no_row_names_goes_in_the_second_sweep(swept):
@@ -55,7 +56,8 @@ def test_a_file_that_no_row_names_goes_in_the_second_sweep(swept):
 def test_a_sweep_logs_what_it_saw(swept):
     twice(swept)
     event = [event for event in swept.events(JOB) if event["event"] == "sweep"][-1]
-    assert (event["files"], event["unnamed"], event["orphans"], event["reason"]) == (2, 1, 1, "done")
+    assert (event["files"], event["unnamed"], event["orphans"], event["reason"]) == (2, 1, 1,
+                                                                                     "done")
 
 
 # The two sweeps
@@ -91,7 +93,8 @@ def test_a_file_that_got_a_row_between_the_sweeps_stays_and_starts_anew(swept):
     swept.db.execute("DELETE FROM {spam_quarantine} WHERE id = :id", id=row)
     swept.now += HOUR
     swept.run(JOB)
-    assert swept.spooled() == ["named.eml", "orphan.eml"]       # the first sweep that found it so again
+    # the first sweep that found it so again
+    assert swept.spooled() == ["named.eml", "orphan.eml"]
 
 
 def test_a_file_that_gets_a_row_during_the_sweep_stays(swept):
@@ -113,7 +116,8 @@ def test_a_file_that_gets_a_row_during_the_sweep_stays(swept):
 def test_a_folder_with_another_mark_or_none_is_neither_purged_nor_swept(swept, content):
     mark = swept.spool_dir / ".jobs-spool"
     mark.unlink() if content is None else mark.write_text(content)
-    swept.table("failed_emails", [{"raw_path": "named.eml", "status": "sent", "finished_at": swept.ago(days=8)}])
+    swept.table("failed_emails",
+                [{"raw_path": "named.eml", "status": "sent", "finished_at": swept.ago(days=8)}])
     for _ in range(2):
         assert "does not carry the mark of this database" in swept.fails(JOB)
         swept.now += HOUR
@@ -200,11 +204,12 @@ def test_too_many_files_without_a_row_stop_the_sweep(bench, unnamed, with_row, s
 
 def test_a_stopped_sweep_says_what_to_look_at_and_keeps_the_counts(swept):
     orphans(swept, 150)
-    swept.table("failed_emails", [{"raw_path": "x", "status": "sent", "finished_at": swept.ago(days=8)}])
+    swept.table("failed_emails",
+                [{"raw_path": "x", "status": "sent", "finished_at": swept.ago(days=8)}])
     assert swept.fails(JOB) == (
-        f"151 of 152 files in {swept.spool_dir} are named by no row, which looks like a wrong or an empty database: "
-        f"no file was swept. Check [core] database and [spool] dir. If they may go, run `jobs.py {JOB} --yes` once, "
-        "an hour from now or later")
+        f"151 of 152 files in {swept.spool_dir} are named by no row, which looks like a wrong or "
+        "an empty database: no file was swept. Check [core] database and [spool] dir. If they may "
+        f"go, run `jobs.py {JOB} --yes` once, an hour from now or later")
     assert swept.result["counts"] == {"deleted": 1, "files": 0, "bytes_freed": 0}
     [event] = [event for event in swept.events(JOB) if event["event"] == "sweep stopped"]
     assert (event["level"], event["files"], event["unnamed"]) == ("error", 152, 151)
@@ -297,7 +302,8 @@ def test_links_and_hidden_files_are_not_even_counted(swept):
     (swept.spool_dir / "link.eml").symlink_to("named.eml")
     (swept.spool_dir / "folder").symlink_to(swept.spool_dir)
     (swept.spool_dir / ".hidden.eml").write_text("x")
-    assert sorted(path for path, _ in orphan_files.files(str(swept.spool_dir))) == ["named.eml", "orphan.eml"]
+    assert sorted(path for path, _ in orphan_files.files(str(swept.spool_dir))) == ["named.eml",
+                                                                                    "orphan.eml"]
 
 
 def test_a_folder_swapped_for_a_link_in_mid_sweep_leads_nowhere(swept):
@@ -309,7 +315,8 @@ def test_a_folder_swapped_for_a_link_in_mid_sweep_leads_nowhere(swept):
     swept.now += HOUR
 
     def swap(sql, _):
-        if sql.startswith("SELECT path_hash, path FROM") and not os.path.islink(swept.spool_dir / "box"):
+        if sql.startswith("SELECT path_hash, path FROM") and not os.path.islink(swept.spool_dir
+                                                                                / "box"):
             os.rename(swept.spool_dir / "box", swept.folder / "moved")
             (swept.spool_dir / "box").symlink_to(outside)
     swept.on_statement = swap
@@ -345,14 +352,16 @@ def test_a_file_that_any_table_names_stays(swept, table):
 
 @pytest.mark.parametrize("spelling", ["./box/1.eml", "{folder}/box/1.eml"])
 def test_a_file_that_a_row_names_in_a_wrong_spelling_stays(swept, spelling):
-    """A row of an app that writes whole paths cannot be forwarded, but its mail must not be lost for that."""
+    """A row of an app that writes whole paths cannot be forwarded, but its mail must not be lost
+    for that."""
     swept.spool("box/1.eml")
     swept.table("failed_emails", [{"raw_path": spelling.replace("{folder}", str(swept.spool_dir))}])
     assert twice(swept)["orphans"] == 1
     assert swept.spooled() == ["box/1.eml", "named.eml"]
 
 
-@pytest.mark.parametrize("name", ["brief-\u00fc.eml", "back\\slash.eml", "new\nline.eml", b"bytes-\xff.eml"])
+@pytest.mark.parametrize("name", ["brief-\u00fc.eml", "back\\slash.eml", "new\nline.eml",
+                                  b"bytes-\xff.eml"])
 def test_a_name_that_no_row_can_hold_is_left_alone(swept, name):
     path = os.path.join(os.fsencode(swept.spool_dir), os.fsencode(name))
     with open(path, "wb"):
@@ -397,7 +406,8 @@ def test_a_sweep_stops_with_the_run_and_removes_nothing_it_has_not_judged(swept)
 
 
 def test_no_sweep_without_a_finished_purge(swept):
-    swept.table("failed_emails", [{"status": "sent", "finished_at": swept.ago(days=9)} for _ in range(3)])
+    swept.table("failed_emails", [{"status": "sent", "finished_at": swept.ago(days=9)}
+                                  for _ in range(3)])
     swept.run(JOB, limit=1)
     assert swept.result["stop_reason"] == "limit"
     assert not any("spool_suspects" in sql for sql in swept.statements)

@@ -1,4 +1,5 @@
-"""How a purge goes about it: which way through the table, how much at once, when it stops, what it tells."""
+"""How a purge goes about it: which way through the table, how much at once, when it stops, what it
+tells."""
 from __future__ import annotations
 
 import re
@@ -20,10 +21,12 @@ SESSIONS = purge(table="sessions", schedule="0 0 * * *", sample=("id",),
                  options={"idle": keep("7d", "How long a session may be idle.")},
                  rules=(Rule("expires_at", option=None), Rule("last_seen_at", option="idle"))
                  )._replace(name="purge_sessions")
-LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",), options={"keep": keep("90d", "How long.")},
+LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",),
+             options={"keep": keep("90d", "How long.")},
              rules=(Rule("created_at"),))._replace(name="purge_logs")
 
-AUDIT = purge(table="audit_logs", schedule="0 0 * * *", sample=("id",), options={"keep": keep("365d", "How long.")},
+AUDIT = purge(table="audit_logs", schedule="0 0 * * *", sample=("id",),
+              options={"keep": keep("365d", "How long.")},
               rules=(Rule("created_at", only={"severity": "info"}),))._replace(name="purge_audit")
 
 
@@ -35,7 +38,8 @@ def logs(bench, moments: dict) -> None:
 
 def ways(bench) -> list[str]:
     """How each batch of the last run named its rows: `ids` or `range`."""
-    return ["ids" if " WHERE id IN " in sql else "range" for sql in bench.statements if sql.startswith("DELETE")]
+    return ["ids" if " WHERE id IN " in sql else "range" for sql in bench.statements
+            if sql.startswith("DELETE")]
 
 
 # Rules
@@ -43,9 +47,11 @@ def ways(bench) -> list[str]:
 def test_a_row_goes_when_any_rule_says_so(bench):
     bench.table("sessions", [
         {"id": 1, "expires_at": bench.ago(seconds=1)},
-        {"id": 2, "expires_at": bench.ago(seconds=0)},                                  # exactly at the limit stays
+        # exactly at the limit stays
+        {"id": 2, "expires_at": bench.ago(seconds=0)},
         {"id": 3, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=7, seconds=1)},
-        {"id": 4, "expires_at": bench.ago(days=9), "last_seen_at": bench.ago(days=9)},  # by both, counted once
+        # by both, counted once
+        {"id": 4, "expires_at": bench.ago(days=9), "last_seen_at": bench.ago(days=9)},
         {"id": 5, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=7)},
     ])
     assert bench.run(SESSIONS, dry_run=True) == {"deleted": 3}
@@ -55,7 +61,8 @@ def test_a_row_goes_when_any_rule_says_so(bench):
 
 def test_an_option_that_is_off_leaves_the_other_rules(bench):
     bench.table("sessions", [{"id": 1, "expires_at": bench.ago(seconds=1)},
-                             {"id": 2, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(days=99)}])
+                             {"id": 2, "expires_at": bench.ahead(days=1),
+                              "last_seen_at": bench.ago(days=99)}])
     assert bench.run(SESSIONS, idle="off") == {"deleted": 1}
     assert bench.ids("sessions") == [2]
 
@@ -64,17 +71,20 @@ def test_the_filter_serves_an_index_from_end_to_end():
     rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
     chosen = Selection("failed_emails", [(rule, "T")], None)
     assert [arm.sql for arm in chosen.arms] == [
-        "status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn AND finished_at < :before0",
+        ("status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn "
+        "AND finished_at < :before0"),
         ("status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
          " AND created_at >= :dawn AND created_at < :before0")]
-    assert chosen.values == {"only0_status": "failed", "before0": "T", "dawn": "1000-01-01 00:00:00"}
+    assert chosen.values == {"only0_status": "failed", "before0": "T",
+                             "dawn": "1000-01-01 00:00:00"}
     assert "COALESCE" not in chosen.sql
 
 
 def test_the_limit_is_fixed_when_the_run_begins(bench):
     logs(bench, dict.fromkeys(range(1, 3001), 91))
     moments = set()
-    bench.on_statement = lambda sql, values: (bench.clock.sleep(5), moments.add(values.get("before0")))
+    bench.on_statement = lambda sql, values: (bench.clock.sleep(5),
+                                              moments.add(values.get("before0")))
     bench.run(LOGS)
     assert moments - {None} == {bench.ago(days=90)}
 
@@ -82,11 +92,15 @@ def test_the_limit_is_fixed_when_the_run_begins(bench):
 # What a job adds: a condition, a step before, something kept of each batch, further rows
 
 def test_one_more_condition_is_judged_again_when_the_row_goes(bench):
-    job = SESSIONS._replace(tables="", run=Purge("sessions", (Rule("expires_at", option=None, also=lambda ctx: (
-        "NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {sessions}.user_id AND {users}.status = :word)",
+    job = SESSIONS._replace(tables="",
+                            run=Purge("sessions",
+                                      (Rule("expires_at", option=None, also=lambda ctx: (
+        ("NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {sessions}.user_id "
+        "AND {users}.status = :word)"),
         {"word": "kept"})),)))
     bench.table("users", [{"id": 1, "status": "kept"}, {"id": 2}, {"id": 3}])
-    bench.table("sessions", [{"id": id, "user_id": id, "expires_at": bench.ago(days=1)} for id in (1, 2, 3)])
+    bench.table("sessions", [{"id": id, "user_id": id, "expires_at": bench.ago(days=1)}
+                             for id in (1, 2, 3)])
     assert bench.run(job, dry_run=True) == {"deleted": 2}
     other = connect(bench.url)
 
@@ -104,7 +118,8 @@ def test_the_step_before_comes_first_and_its_counts_are_told(bench):
 
     def first(ctx) -> dict:
         if not ctx.dry_run:
-            ctx.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2", old=bench.ago(days=91))
+            ctx.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2",
+                           old=bench.ago(days=91))
         return {"made_old": 1}
     job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), first=first))
     assert bench.run(job, dry_run=True) == {"made_old": 1, "deleted": 1}
@@ -112,7 +127,8 @@ def test_the_step_before_comes_first_and_its_counts_are_told(bench):
 
 
 def test_what_is_kept_of_a_batch_is_told_just_the_rows_that_go(bench):
-    logs(bench, {**dict.fromkeys(range(1, 2501), 91), **{id: 91 if id % 9 else 1 for id in range(5000, 9000, 8)}})
+    logs(bench, {**dict.fromkeys(range(1, 2501), 91),
+                 **{id: 91 if id % 9 else 1 for id in range(5000, 9000, 8)}})
     kept = []
 
     def within(db, rows) -> None:
@@ -120,7 +136,8 @@ def test_what_is_kept_of_a_batch_is_told_just_the_rows_that_go(bench):
         same = f"SELECT COUNT(*) FROM {{message_logs}} WHERE id{rows.key} AND {rows.filter}"
         assert db.value(same, **rows.values) == len(kept[-1])
     before = bench.ids("message_logs")
-    deleted = bench.run(LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), within=within)))["deleted"]
+    deleted = bench.run(LOGS._replace(run=Purge("message_logs", (Rule("created_at"),),
+                                                within=within)))["deleted"]
     assert set(ways(bench)) == {"range", "ids"}
     told = [id for ids in kept for id in ids]
     assert len(told) == len(set(told)) == deleted
@@ -134,7 +151,8 @@ def test_a_batch_whose_rows_changed_while_they_were_kept_is_done_again(bench):
     def within(db, rows) -> None:
         calls.append(rows)
         db.execute("UPDATE {users} SET name = name || 'x'")
-        if len(calls) == 1:                     # as if another program had inserted a row in between
+        if len(calls) == 1:
+            # as if another program had inserted a row in between
             db.execute("UPDATE {message_logs} SET created_at = :now WHERE id = 2", now=bench.now)
     bench.table("users", [{"name": ""}])
     job = LOGS._replace(tables="", run=Purge("message_logs", (Rule("created_at"),), within=within))
@@ -149,7 +167,8 @@ def test_further_rows_go_after_those_of_the_rules_and_a_dry_run_counts_them(benc
 
     def more(ctx):
         for id in (2, 3):
-            of_one = Rule("created_at", only={"id": id}, also=lambda ctx: ("created_at >= :ours", {"ours": ours}))
+            of_one = Rule("created_at", only={"id": id}, also=lambda ctx: ("created_at >= :ours",
+                                                                           {"ours": ours}))
             yield Selection("message_logs", [(of_one, ctx.now - timedelta(hours=12))], ctx)
     job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), more=more))
     assert bench.run(job, dry_run=True) == {"deleted": 3}
@@ -195,7 +214,8 @@ def test_many_rows_of_one_time_and_no_order_between_time_and_key(bench):
     assert bench.ids("message_logs") == []
 
 
-@pytest.mark.parametrize("none", ["2026-02-31 10:00:00", "2026-03-00 10:00:00", "2026-00-10 10:00:00"])
+@pytest.mark.parametrize("none", ["2026-02-31 10:00:00", "2026-03-00 10:00:00",
+                                  "2026-00-10 10:00:00"])
 def test_rows_of_a_day_that_is_none_go_and_so_do_those_after_them(bench, none):         # R67
     logs(bench, {id * 9: 100 for id in range(2500)})
     lax(bench.url).execute(f"UPDATE {{message_logs}} SET created_at = '{none}' WHERE id < 9 * 1500")
@@ -254,7 +274,8 @@ def test_a_batch_grows_to_what_the_time_allows_and_no_further():       # R16
     pace, sizes = Pace(FAST), []
     for _ in range(10):
         sizes.append(pace.rows)
-        pace.after(pace.rows, pace.rows / 50_000)       # a database that deletes 50,000 rows a second
+        # a database that deletes 50,000 rows a second
+        pace.after(pace.rows, pace.rows / 50_000)
     assert sizes[:4] == [1000, 2000, 4000, 5000]
     assert set(sizes[3:]) == {5000}
 
@@ -285,7 +306,8 @@ def test_a_few_rows_call_for_a_short_pause():
 
 
 def test_the_engines_have_the_numbers_that_were_measured(bench):       # R16
-    expected = {"sqlite": (0.010, 100, 5_000, 0.005, 1.0), "mysql": (0.100, 100, 20_000, 0.010, 0.25)}
+    expected = {"sqlite": (0.010, 100, 5_000, 0.005, 1.0), "mysql": (0.100, 100, 20_000, 0.010,
+                                                                     0.25)}
     assert tuple(bench.db.dialect.batches) == expected[bench.db.dialect.name]
 
 
@@ -295,7 +317,8 @@ def test_there_is_a_pause_between_batches_and_none_after_the_last(bench):
     bench.run(LOGS)
     batches = len(ways(bench))
     slept = bench.clock.seconds - begin
-    assert slept == pytest.approx((batches - 1) * bench.db.dialect.batches.pause, abs=bench.db.dialect.batches.pause)
+    assert slept == pytest.approx((batches - 1) * bench.db.dialect.batches.pause,
+                                  abs=bench.db.dialect.batches.pause)
 
 
 # The end
@@ -304,7 +327,8 @@ def test_rows_that_are_found_and_never_go_end_it_as_stuck(bench):
     logs(bench, {1: 91, 2: 91})
     other = connect(bench.url)
 
-    def tease(sql, _):                          # another program that makes them young before each batch
+    # another program that makes them young before each batch
+    def tease(sql, _):
         if re.match("BEGIN|START", sql):
             other.execute("UPDATE {message_logs} SET created_at = :now", now=bench.now)
         elif sql.startswith("SELECT id, created_at"):
@@ -345,7 +369,8 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
 
 
 class Holder:
-    """Another writer, who takes the last old row before the second batch and lets go when the run has given up."""
+    """Another writer, who takes the last old row before the second batch and lets go when the run
+    has given up."""
 
     def __init__(self, bench) -> None:
         self.bench, self.batches, self.thread = bench, 0, None
@@ -389,8 +414,8 @@ def test_the_log_tells_the_whole_story_in_one_event(bench):
     bench.run(LOGS)
     event = next(event for event in bench.events("purge_logs") if event["event"] == "purge")
     told = {name: event[name] for name in ("table", "deleted", "reason", "batches", "before")}
-    assert told == {"table": "message_logs", "deleted": 3000, "reason": "done", "batches": len(ways(bench)),
-                    "before": ["2026-08-26 14:30:05"]}
+    assert told == {"table": "message_logs", "deleted": 3000, "reason": "done",
+                    "batches": len(ways(bench)), "before": ["2026-08-26 14:30:05"]}
     assert event["rate"] > 0
 
 

@@ -1,6 +1,8 @@
-"""What every purge job keeps to, on both engines. A job made by `purge(...)` is found and tested here by itself.
+"""What every purge job keeps to, on both engines. A job made by `purge(...)` is found and tested
+here by itself.
 
-Batches are small here, so that a few hundred rows are several; test_retention.py has the real numbers.
+Batches are small here, so that a few hundred rows are several; test_retention.py has the real
+numbers.
 """
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ QUEUED = ("pending", "sending")
 NUMBERS = itertools.count()
 SECOND = timedelta(seconds=1)
 OWN = ("job_runs", "job_state", "meta", "spool_suspects")       # what a run tells of itself
-SEVERAL = 250                                                   # rows: more than two batches, with files or without
+# rows: more than two batches, with files or without
+SEVERAL = 250
 
 Case = namedtuple("Case", "values goes")
 Special = namedtuple("Special", "values spared further mine", defaults=(None, None, None, "1 = 1"))
@@ -115,7 +118,8 @@ def cases(bench, job) -> list[Case]:
             found.append(Case({**values, rule.age: bench.now - old}, goes))
             if rule.fallback:
                 found.append(Case({**values, rule.age: None, rule.fallback: bench.now - old}, goes))
-                found.append(Case({**values, rule.age: bench.now, rule.fallback: bench.now - old}, False))
+                found.append(Case({**values, rule.age: bench.now, rule.fallback: bench.now - old},
+                                  False))
         if not rule.fallback and can_be_null(job, rule.age):
             found.append(Case({**values, rule.age: None}, False))
     if job.run.more:
@@ -125,7 +129,8 @@ def cases(bench, job) -> list[Case]:
 
 
 def put(bench, job, rows: list[dict]) -> list[int]:
-    """Insert rows with what the job needs besides, each with a file of its own where files go too. Their ids."""
+    """Insert rows with what the job needs besides, each with a file of its own where files go too.
+    Their ids."""
     return bench.table(job.run.table, complete(bench, job, rows))
 
 
@@ -158,12 +163,14 @@ def oldest(bench, job, number: int) -> None:
     """Rows that all go."""
     rule = job.run.rules[0]
     old = bench.now - limit(bench, job, rule) - timedelta(days=1)
-    bench.bulk(job.run.table, complete(bench, job, [{**matching(bench, rule), rule.age: old}] * number))
+    bench.bulk(job.run.table, complete(bench, job, [{**matching(bench, rule), rule.age: old}]
+                                       * number))
 
 
 def young(bench, job) -> dict:
     """A row that no rule takes."""
-    return {**matching(bench, job.run.rules[0]), **{rule.age: bench.ahead(days=1) for rule in job.run.rules}}
+    return {**matching(bench, job.run.rules[0]), **{rule.age: bench.ahead(days=1)
+                                                    for rule in job.run.rules}}
 
 
 def ids(bench, job) -> list[int]:
@@ -203,7 +210,8 @@ def test_what_a_rule_spares_stays_however_old_it_is(bench, job):
     assert special(job).spared, "a rule with `also` needs an example of what it spares, in SPECIAL"
     for rule in rules:
         databases.empty(bench.db)
-        row = {**matching(bench, rule), rule.age: bench.ago(days=5000), **special(job).spared(bench)}
+        row = {**matching(bench, rule), rule.age: bench.ago(days=5000),
+               **special(job).spared(bench)}
         spared = put(bench, job, [row])
         assert bench.run(job, dry_run=True)["deleted"] == 0
         assert bench.run(job)["deleted"] == 0
@@ -218,8 +226,10 @@ def test_off_ends_before_any_sql(bench, job):
     before = left(bench, job)
     assert bench.run(job, **dict.fromkeys(options(job), "off")) == {"deleted": 0}
     assert left(bench, job) == before
-    untouched = {job.run.table, "job_state", "meta"} - {"job_runs"}         # each run has a row in that one
-    asked = [sql for sql in bench.statements                # which version the tables have, and the right clock
+    # each run has a row in that one
+    untouched = {job.run.table, "job_state", "meta"} - {"job_runs"}
+    # which version the tables have, and the right clock
+    asked = [sql for sql in bench.statements
              if "{schema_migrations}" not in sql and ":trusted" not in sql]
     assert not any(f"{{{name}}}" in sql for sql in asked for name in untouched)
     assert not any(sql.startswith("DELETE") for sql in bench.statements)
@@ -229,8 +239,9 @@ def test_off_ends_before_any_sql(bench, job):
 def test_each_option_that_is_off_keeps_its_rows(bench, job):
     for option in options(job):
         databases.empty(bench.db)
-        kept = put(bench, job, [{**young(bench, job), **matching(bench, rule), rule.age: bench.ago(days=5000)}
-                                for rule in job.run.rules if rule.option == option])
+        kept = put(bench, job,
+                   [{**young(bench, job), **matching(bench, rule), rule.age: bench.ago(days=5000)}
+                    for rule in job.run.rules if rule.option == option])
         bench.run(job, **{option: "off"})
         assert ids(bench, job) == kept
 
@@ -263,7 +274,8 @@ def test_a_second_run_finds_nothing(bench, job):        # R12
 
 
 def test_two_at_once_do_what_one_does(bench, job):      # R12: two hosts, each with its own locks
-    """The second does all of it after the first has found its rows, and before that one deletes them."""
+    """The second does all of it after the first has found its rows, and before that one deletes
+    them."""
     oldest(bench, job, SEVERAL)
     kept = put(bench, job, [young(bench, job)])
     host, found, counts = bench.second_host(), [], []
@@ -307,7 +319,8 @@ def test_each_batch_is_seen_by_others_before_the_next(bench, job):
 
     def look(sql, _):
         if sql.startswith(f"DELETE FROM {{{job.run.table}}}"):
-            seen.append(other.value(f"SELECT COUNT(*) FROM {{{job.run.table}}} WHERE {special(job).mine}"))
+            seen.append(other.value(f"SELECT COUNT(*) FROM {{{job.run.table}}} "
+                                    f"WHERE {special(job).mine}"))
     bench.on_statement = look
     bench.run(job)
     other.close()
@@ -316,12 +329,14 @@ def test_each_batch_is_seen_by_others_before_the_next(bench, job):
     assert len(set(seen)) == len(seen) > 2
 
 
-def test_a_batch_that_fails_changes_nothing(bench, job):        # R2, R58: what is kept of its rows goes with it
+# R2, R58: what is kept of its rows goes with it
+def test_a_batch_that_fails_changes_nothing(bench, job):
     oldest(bench, job, 3)
     before, spooled = left(bench, job), bench.spooled()
 
     def fail(sql, _):
-        if sql == "COMMIT" and any(f"DELETE FROM {{{job.run.table}}}" in earlier for earlier in bench.statements):
+        if sql == "COMMIT" and any(f"DELETE FROM {{{job.run.table}}}" in earlier
+                                   for earlier in bench.statements):
             raise JobsError("the machine is on fire")
     bench.on_statement = fail
     assert "on fire" in bench.fails(job)
@@ -335,7 +350,8 @@ def test_queued_rows_are_never_touched(bench, job):     # R25
     rows = []
     for status in QUEUED:
         for rule in job.run.rules:
-            old = dict.fromkeys([name for name in (rule.age, rule.fallback) if name], bench.ago(days=5000))
+            old = dict.fromkeys([name for name in (rule.age, rule.fallback) if name],
+                                bench.ago(days=5000))
             rows.append({**matching(bench, rule), **old, "status": status})
             if can_be_null(job, rule.age):
                 rows.append({**old, "status": status, rule.age: None})
@@ -352,7 +368,9 @@ def test_limit_caps_the_rows(bench, job):
     assert len(ids(bench, job)) == 4
 
 
-def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_done(bench, job, monkeypatch):     # R19
+# R19
+def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_done(bench, job,
+                                                                                  monkeypatch):
     monkeypatch.setattr(purge, "MOST_ROWS", 10)
     for option in options(job):
         databases.empty(bench.db)
@@ -370,7 +388,8 @@ def test_a_run_logs_one_summary(bench, job):
     oldest(bench, job, 3)
     bench.run(job)
     summaries = [event for event in bench.events(job.name) if event["event"] == "purge"]
-    assert [(found["table"], found["deleted"], found["reason"]) for found in summaries] == [(job.run.table, 3, "done")]
+    assert [(found["table"], found["deleted"], found["reason"])
+            for found in summaries] == [(job.run.table, 3, "done")]
 
 
 # In processes of their own
@@ -379,7 +398,8 @@ def kinds() -> dict:
     """The first job of each make: what they do differently is decided by that alone."""
     found: dict = {}
     for job in PURGES:
-        found.setdefault((bool(job.run.files), bool(job.run.first), bool(job.run.within), bool(job.run.more)), job)
+        found.setdefault((bool(job.run.files), bool(job.run.first), bool(job.run.within),
+                          bool(job.run.more)), job)
     return {job.name: job for job in found.values()}
 
 
@@ -390,10 +410,11 @@ def test_two_processes_at_once_do_what_one_does(bench, name):      # R12
     bench.now = clock.now()
     oldest(bench, job, 3 * FILES_AT_ONCE)
     kept = put(bench, job, [young(bench, job)])
-    command = [sys.executable, str(ROOT / "jobs.py"), name, "--config", f"{bench.folder}/config.ini", "--json",
-               "--set"]
-    both = [subprocess.Popen([*command, f"core.state_dir={bench.folder}/state{host}"], stdin=subprocess.DEVNULL,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for host in (1, 2)]
+    command = [sys.executable, str(ROOT / "jobs.py"), name, "--config",
+               f"{bench.folder}/config.ini", "--json", "--set"]
+    both = [subprocess.Popen([*command, f"core.state_dir={bench.folder}/state{host}"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT) for host in (1, 2)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
     assert ids(bench, job) == kept
@@ -401,11 +422,13 @@ def test_two_processes_at_once_do_what_one_does(bench, name):      # R12
 
 
 def test_nothing_of_a_purge_needs_a_mail_library(pool, tmp_path):       # R10
-    Bench(tmp_path, pool.sqlite(tmp_path)).db.close()           # not on MariaDB: PyMySQL itself loads ssl
+    # not on MariaDB: PyMySQL itself loads ssl
+    Bench(tmp_path, pool.sqlite(tmp_path)).db.close()
     code = ("import sys\nfrom jobs_lib.cli import main as cli\nfor name in sys.argv[2:]:\n"
             "    assert cli.main([name, '--config', sys.argv[1]]) == 0\n"
-            "    print([name, *(found for found in ('smtplib', 'ssl', 'email', 'logging') if found in sys.modules)])")
+            "    print([name, *(found for found in ('smtplib', 'ssl', 'email', 'logging') if found "
+            "in sys.modules)])")
     names = [job.name for job in PURGES]
-    done = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/config.ini", *names], cwd=ROOT, text=True,
-                          capture_output=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/config.ini", *names], cwd=ROOT,
+                          text=True, capture_output=True, check=True)
     assert done.stdout.splitlines() == [str([name]) for name in names], done.stderr

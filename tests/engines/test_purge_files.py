@@ -1,4 +1,5 @@
-"""A spool file goes with the last row that names it, after the commit, and nothing else ever goes."""
+"""A spool file goes with the last row that names it, after the commit, and nothing else ever
+goes."""
 from __future__ import annotations
 
 import os
@@ -45,8 +46,9 @@ def test_a_file_of_a_queued_row_stays(bench):
     assert bench.spooled() == ["shared.eml"]
 
 
-@pytest.mark.parametrize("name", ["../outside.eml", "/{outside}", "box/../../outside.eml", "./outside.eml", "", "a\\b",
-                                  "link/outside.eml", "link.eml", "box"])
+@pytest.mark.parametrize("name", ["../outside.eml", "/{outside}", "box/../../outside.eml",
+                                  "./outside.eml", "", "a\\b", "link/outside.eml", "link.eml",
+                                  "box"])
 def test_a_bad_name_removes_nothing(bench, name):
     outside = bench.folder / "outside.eml"
     outside.write_text("not ours")
@@ -81,7 +83,8 @@ def test_files_in_folders_below_go_and_the_folders_stay(bench):
 
 def test_a_file_that_the_system_will_not_remove_is_told_and_stops_nothing(bench):
     bench.spool("good.eml")
-    bench.table("failed_emails", [old(bench, "x" * 300), old(bench, "good.eml")])       # too long for any folder
+    # too long for any folder
+    bench.table("failed_emails", [old(bench, "x" * 300), old(bench, "good.eml")])
     counts = bench.run(JOB)
     assert (counts["deleted"], counts["files"], counts["not_removed"]) == (2, 1, 1)
     event = next(event for event in bench.events(JOB) if event["event"] == "files not removed")
@@ -99,7 +102,8 @@ def test_the_files_of_a_batch_go_after_its_commit_and_before_the_next_batch(benc
     deletes = [files for word, files in seen if word == "DELETE"]
     assert deletes[:2] == [2 * FILES_AT_ONCE, FILES_AT_ONCE]
     commits = [files for word, files in seen if word == "COMMIT"]
-    assert commits[:2] == deletes[:2]               # until its commit every file of a batch is there
+    # until its commit every file of a batch is there
+    assert commits[:2] == deletes[:2]
 
 
 def test_no_lookup_asks_for_one_file_at_a_time(bench):
@@ -109,10 +113,12 @@ def test_no_lookup_asks_for_one_file_at_a_time(bench):
 
 
 def test_a_dry_run_counts_only_the_files_that_would_go(bench):
-    for name, content in (("1.eml", b"1" * 10), ("2.eml", b"2" * 20), ("shared.eml", b"s" * 100), ("held.eml", b"h")):
+    for name, content in (("1.eml", b"1" * 10), ("2.eml", b"2" * 20), ("shared.eml", b"s" * 100),
+                          ("held.eml", b"h")):
         bench.spool(name, content)
-    bench.table("failed_emails", [old(bench, "1.eml"), old(bench, "2.eml"), old(bench, "2.eml"), old(bench, "../x"),
-                                  old(bench, "shared.eml"), old(bench, "shared.eml", status="pending"),
+    bench.table("failed_emails", [old(bench, "1.eml"), old(bench, "2.eml"), old(bench, "2.eml"),
+                                  old(bench, "../x"), old(bench, "shared.eml"),
+                                  old(bench, "shared.eml", status="pending"),
                                   old(bench, "held.eml"), *[old(bench, "2.eml")] * 2500])
     bench.table("overflow_hold", [{"raw_path": "held.eml"}])
     told = bench.run(JOB, dry_run=True)
@@ -133,7 +139,8 @@ def test_locate_refuses_what_leads_elsewhere(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert spool.locate(str(tmp_path), "real/1.eml") == str(tmp_path / "real/1.eml")
-    for name in ("", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "a\\b", "a\0b", "link/1.eml"):
+    for name in ("", "/etc/passwd", "../x", "a/../b", "a//b", "./a", "a/.", "a\\b", "a\0b",
+                 "link/1.eml"):
         with pytest.raises(spool.SpoolError):
             spool.locate(str(tmp_path), name)
 
@@ -142,12 +149,15 @@ def test_named_finds_the_rows_of_every_table(bench):
     bench.table("failed_emails", [{"raw_path": "a.eml"}, {"raw_path": "a.eml"}])
     bench.table("overflow_hold", [{"raw_path": "h.eml"}])
     bench.table("spam_quarantine", [{"raw_path": "q.eml"}])
-    assert spool.named(bench.db, ["a.eml", "A.eml", "h.eml", "q.eml", "x.eml"]) == {"a.eml", "h.eml", "q.eml"}
+    assert spool.named(bench.db, ["a.eml", "A.eml", "h.eml", "q.eml", "x.eml"]) == {"a.eml",
+                                                                                    "h.eml",
+                                                                                    "q.eml"}
     assert spool.named(bench.db, []) == set()
 
 
 def test_named_loses_no_name_that_an_engine_takes_for_another(bench):
-    bench.table("failed_emails", [{"raw_path": "b.eml "}, {"raw_path": "b.eml"}])       # equal, says MySQL
+    # equal, says MySQL
+    bench.table("failed_emails", [{"raw_path": "b.eml "}, {"raw_path": "b.eml"}])
     assert spool.named(bench.db, ["b.eml"]) == {"b.eml"}
     assert spool.named(bench.db, ["b.eml "]) == {"b.eml "}
 
@@ -164,7 +174,8 @@ def test_a_folder_is_made_private_and_marked_once(tmp_path):
     spool.mark_folder(str(folder), "abc123")
     spool.mark_folder(str(folder), "abc123")
     assert spool.mark(str(folder)) == "abc123"
-    assert (folder.stat().st_mode & 0o777, (folder / ".jobs-spool").stat().st_mode & 0o777) == (0o700, 0o600)
+    assert (folder.stat().st_mode & 0o777, (folder / ".jobs-spool").stat().st_mode
+            & 0o777) == (0o700, 0o600)
     assert (folder / ".htaccess").exists()
 
 
@@ -184,7 +195,8 @@ def test_an_empty_folder_changes_hands(tmp_path):
 def test_the_mark_of_another_database_is_never_overwritten(tmp_path):
     spool.mark_folder(str(tmp_path), "abc123abc123")
     (tmp_path / "1.eml").write_text("mail")
-    with pytest.raises(spool.JobsError, match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
+    with pytest.raises(spool.JobsError,
+                       match=r"belongs to another database \(abc123ab\.\.\., ours is def456de"):
         spool.mark_folder(str(tmp_path), "def456def456")
     assert spool.mark(str(tmp_path)) == "abc123abc123"
 

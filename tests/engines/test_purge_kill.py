@@ -1,4 +1,5 @@
-"""Killed at any point, a purge loses no file that a row names, and the next run finishes the work."""
+"""Killed at any point, a purge loses no file that a row names, and the next run finishes the
+work."""
 from __future__ import annotations
 
 import os
@@ -51,7 +52,8 @@ def fill(made: Service, rows: int) -> None:
 
 
 def row(service, name: str, finished) -> None:
-    service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example", raw_path=name,
+    service.db.insert("failed_emails", user_id=1, alias_id=1, envelope_to="a@b.example",
+                      raw_path=name,
                       status="sent", created_at=finished, finished_at=finished)
 
 
@@ -73,7 +75,8 @@ def check_nothing_is_lost(service, kills: int) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point(service, point):             # R2
     at, number = POINTS[point]
-    service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+    service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
+                JOBS_KILL_NUMBER=str(number))
     check_nothing_is_lost(service, 1)
     service.job(JOB)
     check_nothing_is_lost(service, 1)
@@ -105,14 +108,16 @@ def test_killed_at_random_moments_until_it_is_done(service):        # R2
 
 
 def test_what_a_kill_left_behind_is_swept_up_in_time(bench):
-    """The same as `between a commit and the first unlink`, with hours that pass: files without rows."""
+    """The same as `between a commit and the first unlink`, with hours that pass: files without
+    rows."""
     from datetime import datetime, timezone
 
     bench.now = datetime.now(timezone.utc).replace(microsecond=0) + timedelta(hours=2)
     for number in range(FILES_AT_ONCE):
         bench.spool(f"{number}.eml")
     bench.run(JOB)
-    assert len(bench.spooled()) == FILES_AT_ONCE        # as many as one kill leaves: no stop, but two sweeps
+    # as many as one kill leaves: no stop, but two sweeps
+    assert len(bench.spooled()) == FILES_AT_ONCE
     bench.now += timedelta(hours=1)
     assert bench.run(JOB)["orphans"] == FILES_AT_ONCE
     assert bench.spooled() == []

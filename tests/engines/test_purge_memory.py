@@ -1,7 +1,8 @@
 """Ten times the rows and files take the same memory: measured on whole processes.  # R18
 
-One job stands for all that `purge(...)` makes: they differ in the words of their statements alone, and this one has
-files too. What else a job adds is measured where it is: totals and further rows in test_purge_message_logs_memory.py.
+One job stands for all that `purge(...)` makes: they differ in the words of their statements alone,
+and this one has files too. What else a job adds is measured where it is: totals and further rows in
+test_purge_message_logs_memory.py.
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 
 def service(folder, url, rows: int, files: int) -> Service:
-    """So many old rows, so many of them with files; as many files that no row names, but few enough to be swept."""
+    """So many old rows, so many of them with files; as many files that no row names, but few enough
+    to be swept."""
     folder.mkdir()
     made = Service(folder, url)
     old = clock.now() - timedelta(days=30)
@@ -41,7 +43,8 @@ def peak(service: Service, *words: str) -> int:
 
 
 def urls(tmp_path, mariadb, engine: str) -> list[str]:
-    return [f"sqlite:///{tmp_path}/{size}.db" if engine == "sqlite" else mariadb.database() for size in ("one", "ten")]
+    return [f"sqlite:///{tmp_path}/{size}.db" if engine == "sqlite" else mariadb.database()
+            for size in ("one", "ten")]
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
@@ -60,7 +63,8 @@ def test_ten_times_the_rows_in_the_same_memory(tmp_path, mariadb, engine, words)
 def test_ten_times_the_files_are_swept_in_the_same_memory(tmp_path):       # R18
     sizes = []
     for factor in (1, 10):
-        made = service(tmp_path / str(factor), f"sqlite:///{tmp_path}/{factor}.db", 0, 3000 * factor)
+        made = service(tmp_path / str(factor), f"sqlite:///{tmp_path}/{factor}.db", 0,
+                       3000 * factor)
         bulk(made.db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status"],
              [(1, 1, "a@b.example", f"{number}.eml", "pending") for number in range(3000 * factor)])
         sizes.append(peak(made, JOB))

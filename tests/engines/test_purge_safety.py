@@ -1,6 +1,7 @@
 """A typing error in a retention must not empty a table, and an honest backlog is not stopped.  # R19
 
-How the rule goes, on a plain job; that each job and each of its options keeps to it is in test_retention_contract.py.
+How the rule goes, on a plain job; that each job and each of its options keeps to it is in
+test_retention_contract.py.
 """
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from jobs_lib.engines.purge import keep, purge
 from jobs_lib.engines.rules import Rule
 from tests.support.databases import bulk
 
-LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",), options={"keep": keep("90d", "How long.")},
+LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",),
+             options={"keep": keep("90d", "How long.")},
              rules=(Rule("created_at"),))._replace(name="purge_logs")
 
 
@@ -30,16 +32,17 @@ def logs(bench, number: int, days: float) -> None:
 
 def known(bench) -> dict:
     """What the last good run had."""
-    return json.loads(bench.db.value("SELECT last_options FROM {job_state} WHERE job = 'purge_logs'") or "{}")
+    return json.loads(bench.db.value("SELECT last_options FROM {job_state} "
+                                     "WHERE job = 'purge_logs'") or "{}")
 
 
 def test_a_shorter_limit_that_would_empty_the_table_stops_before_it_deletes(bench, small):     # R19
     logs(bench, 20, days=30)
     bench.run(LOGS)
     assert bench.fails(LOGS, keep="9d") == (
-        "[purge_logs] keep is 9d, it was 90d at the last good run: 20 of 20 rows of message_logs would go now. Nothing "
-        "was deleted. If that is meant, run `jobs.py purge_logs --yes` once, with the same --set if there "
-        "was one; if not, put the option right")
+        "[purge_logs] keep is 9d, it was 90d at the last good run: 20 of 20 rows of message_logs "
+        "would go now. Nothing was deleted. If that is meant, run `jobs.py purge_logs --yes` once, "
+        "with the same --set if there was one; if not, put the option right")
     assert len(bench.ids("message_logs")) == 20
     assert bench.events("purge_logs")[-2]["event"] == "purge stopped"
     assert bench.events("purge_logs")[-2]["level"] == "error"
@@ -117,12 +120,14 @@ def test_a_dry_run_tells_that_a_run_would_stop(bench, small):
     logs(bench, 20, days=30)
     bench.run(LOGS)
     assert bench.run(LOGS, keep="9d", dry_run=True) == {"deleted": 20}
-    assert bench.samples[0]["note"].startswith("a run would stop: [purge_logs] keep is 9d, it was 90d")
+    assert bench.samples[0]["note"].startswith("a run would stop: [purge_logs] keep is 9d, it was "
+                                               "90d")
     assert known(bench) == {"keep": 90 * 86400}
 
 
 def test_other_options_of_the_job_are_kept(bench, small):
-    bench.db.insert("job_state", job="purge_logs", last_options='{"other": 5}', due_after=bench.ago(days=1))
+    bench.db.insert("job_state", job="purge_logs", last_options='{"other": 5}',
+                    due_after=bench.ago(days=1))
     bench.run(LOGS)
     assert known(bench) == {"other": 5, "keep": 90 * 86400}
     assert bench.rows("job_state")[-1]["due_after"] == "2026-11-23 14:30:05"
@@ -136,4 +141,5 @@ def test_a_job_first_seen_by_hand_is_not_due_for_the_past(bench, small):
 def test_an_unchanged_limit_is_not_written_again(bench, small):
     bench.run(LOGS)
     bench.run(LOGS)
-    assert not any("last_options" in sql for sql in bench.statements if not sql.startswith("SELECT"))
+    assert not any("last_options" in sql for sql in bench.statements
+                   if not sql.startswith("SELECT"))

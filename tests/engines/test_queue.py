@@ -1,4 +1,5 @@
-"""The engine of the queues: what was handed over is stored, whatever the database does meanwhile."""
+"""The engine of the queues: what was handed over is stored, whatever the database does
+meanwhile."""
 from __future__ import annotations
 
 import sqlite3
@@ -28,8 +29,9 @@ def forwards(bench, number: int) -> None:
     bench.table("aliases", [{"id": 1, "user_id": 1}])
     for id in range(1, number + 1):
         bench.spool(f"{id}.eml")
-        bench.table("failed_emails", [{"id": id, "user_id": 1, "alias_id": 1, "raw_path": f"{id}.eml",
-                                       "created_at": bench.ago(hours=1)}])
+        bench.table("failed_emails",
+                    [{"id": id, "user_id": 1, "alias_id": 1, "raw_path": f"{id}.eml",
+                      "created_at": bench.ago(hours=1)}])
 
 
 # One bad row is one bad row
@@ -40,16 +42,19 @@ BAD = [*(("attempts", value) for value in NUMBERS),
        *((column, value) for column in ("user_id", "alias_id", "destination_id", "priority")
          for value in (HUGE, -7, "", "text", b"\xff")),
        *((column, value) for column in ("created_at", "next_attempt_at", "last_attempt_at")
-         for value in ("", "soon", 17, b"\xff", "0000-00-00 00:00:00", "0001-01-01 00:00:00", "9999-12-31 23:59:59",
-                       "2026-02-30 10:00:00")),
+         for value in ("", "soon", 17, b"\xff", "0000-00-00 00:00:00", "0001-01-01 00:00:00",
+                       "9999-12-31 23:59:59", "2026-02-30 10:00:00")),
        *(("uncertain", value) for value in (-1, 7, HUGE, "", b"\xff")),
-       *((column, value) for column in ("envelope_from", "envelope_to", "raw_path", "to_email", "kind", "persona",
-                                        "subject", "body_text") for value in (b"\xff\x00", 7, "", "\x00\r\n")),
+       *((column, value) for column in ("envelope_from", "envelope_to", "raw_path", "to_email",
+                                        "kind", "persona", "subject", "body_text")
+         for value in (b"\xff\x00", 7, "", "\x00\r\n")),
        *((column, value) for column in ("lease_until", "claim_run") for value in (b"\xff", 7, ""))]
-COLUMNS = {"failed_emails": {"envelope_from", "envelope_to", "raw_path", "alias_id", "destination_id"},
-           "notifications": {"to_email", "kind", "persona", "subject", "body_text", "priority"}}
-BOTH = {"attempts", "user_id", "created_at", "next_attempt_at", "last_attempt_at", "uncertain", "lease_until",
-        "claim_run"}
+COLUMNS = {"failed_emails": {"envelope_from", "envelope_to", "raw_path", "alias_id",
+                             "destination_id"}, "notifications": {"to_email", "kind", "persona",
+                                                                  "subject", "body_text",
+                                                                  "priority"}}
+BOTH = {"attempts", "user_id", "created_at", "next_attempt_at", "last_attempt_at", "uncertain",
+        "lease_until", "claim_run"}
 
 
 @pytest.mark.parametrize(("job", "table"), [("retry_forwards", "failed_emails"),
@@ -60,13 +65,15 @@ def test_whatever_a_row_holds_the_others_go_on(bench, job, table):     # R67 R23
     bench.spool("one.eml")
     bench.config(mail={"per_hour": "off"})
     row = {"user_id": 1, "created_at": bench.ago(hours=2), **(
-        {"alias_id": 1, "raw_path": "one.eml"} if table == "failed_emails" else {"kind": "overflow_warning"})}
+        {"alias_id": 1, "raw_path": "one.eml"} if table == "failed_emails"
+        else {"kind": "overflow_warning"})}
     bad = []
     for column, value in BAD:
         if column in COLUMNS[table] | BOTH:
             id, = bench.table(table, [row])
             try:
-                bench.db.execute(f"UPDATE {{{table}}} SET {column} = :value WHERE id = :id", value=value, id=id)
+                bench.db.execute(f"UPDATE {{{table}}} SET {column} = :value WHERE id = :id",
+                                 value=value, id=id)
                 bad.append(id)
             except DatabaseError:           # this engine refuses it
                 bench.db.execute(f"DELETE FROM {{{table}}} WHERE id = :id", id=id)
@@ -102,12 +109,14 @@ def test_an_apps_own_priority_counts_as_the_nearest_of_ours(bench, priority, ord
     bench.table("users", [{"id": 1}])
     for number, value in enumerate((2, 1, priority)):
         bench.table("notifications", [{"user_id": 1, "kind": "overflow_warning", "priority": value,
-                                       "subject": f"{number}", "created_at": bench.ago(minutes=9 - number)}])
+                                       "subject": f"{number}", "created_at": bench.ago(minutes=9
+                                                                                       - number)}])
     assert bench.run("send_notifications")["sent"] == 3
     assert [mail.subject for mail in bench.outbox] == [["2", "1", "0"], [], ["1", "0", "2"]][order]
 
 
-QUEUES = {"retry_forwards": ("failed_emails", "sent"), "send_notifications": ("notifications", "sent"),
+QUEUES = {"retry_forwards": ("failed_emails", "sent"), "send_notifications": ("notifications",
+                                                                              "sent"),
           "retry_webhooks": ("webhook_deliveries", "delivered")}
 
 
@@ -115,22 +124,26 @@ def due(bench, table: str, number: int) -> list[int]:
     """Rows of a queue that are due, with all that they need."""
     bench.table("users", [{"id": 1}])
     bench.table("aliases", [{"id": 1, "user_id": 1}])
-    bench.table("webhooks", [{"id": 1, "user_id": 1, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}])
+    bench.table("webhooks",
+                [{"id": 1, "user_id": 1, "secret": "whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"}])
     bench.spool("one.eml")
     row = {"failed_emails": {"alias_id": 1, "raw_path": "one.eml"}, "notifications": {"kind": "overflow_warning"},
            "webhook_deliveries": {"webhook_id": 1, "event_type": "test", "payload": "{}"}}[table]
     return bench.table(table, [{"user_id": 1, "created_at": bench.ago(hours=2), **row, **(
-        {"event_id": f"event-{each}"} if table == "webhook_deliveries" else {})} for each in range(number)])
+        {"event_id": f"event-{each}"} if table == "webhook_deliveries" else {})}
+                               for each in range(number)])
 
 
 @pytest.mark.parametrize("run", ["NULL", "''", "x''", "'gone'", "half an emoji"])
 @pytest.mark.parametrize("job", QUEUES)
-def test_a_claim_that_no_run_holds_is_none(bench, job, run):     # R67 R21: such a row stayed for ever
+# R67 R21: such a row stayed for ever
+def test_a_claim_that_no_run_holds_is_none(bench, job, run):
     table, done = QUEUES[job]
     due(bench, table, 3)
     if run == "half an emoji":
         run = "CAST(x'EDA0BD' AS TEXT)" if bench.db.dialect.name == "sqlite" else "CONVERT(x'EDA0BD' USING ascii)"
-    bench.db.execute(f"UPDATE {{{table}}} SET claim_token = 'token', claim_run = {run}, lease_until = :until"
+    bench.db.execute(f"UPDATE {{{table}}} SET claim_token = 'token', claim_run = {run}, "
+                     "lease_until = :until"
                      " WHERE id = 2", until=bench.ahead(hours=9))
     bench.run(job, dry_run=True)
     assert bench.run(job)[done] == 3
@@ -149,29 +162,36 @@ def test_a_row_of_an_unknown_status_is_left_and_shown(bench, job):     # R67: no
     else:
         bench.table("users", [{"id": 1}])
         table = {"export_accounts": "export_requests", "check_domains": "domains"}[job]
-        bench.table(table, [{"user_id": 1, **({"name": f"d{each}.example", "ownership_token": "t"}
-                                              if table == "domains" else {})} for each in range(len(STATUSES) + 1)])
-    statuses = [value + "s" * (value == "queued" and table == "export_requests") for value in STATUSES]
+        bench.table(table,
+                    [{"user_id": 1, **({"name": f"d{each}.example", "ownership_token": "t"} if table
+                                       == "domains" else {})} for each in range(len(STATUSES) + 1)])
+    statuses = [value + "s" * (value == "queued" and table == "export_requests")
+                for value in STATUSES]
     for id, value in enumerate(statuses, 2):
-        bench.db.execute(f"UPDATE {{{table}}} SET status = :value WHERE id = :id", value=value, id=id)
+        bench.db.execute(f"UPDATE {{{table}}} SET status = :value WHERE id = :id", value=value,
+                         id=id)
     for dry_run in (True, False, False):
         counts = bench.run(job, dry_run=dry_run)
         assert counts["unknown_status"] == len(STATUSES)
         found = overview.collect(bench._config, bench.db, bench.now)
-        assert dry_run or {each["name"]: each["invalid"] for each in found["jobs"]}[job] == len(STATUSES)
+        assert dry_run or {each["name"]: each["invalid"]
+                           for each in found["jobs"]}[job] == len(STATUSES)
     event = [event for event in bench.events(job) if event["event"] == "invalid rows"][-1]
     assert (event["table"], event["rows"], len(event["ids"])) == (table, len(STATUSES), 5)
     assert [row["status"] for row in bench.rows(table)][1:] == statuses
 
 
 @pytest.mark.parametrize("column", ["priority", "next_attempt_at"])
-def test_rows_are_put_right_by_their_ids(bench, column):     # R15: SQLite went through all that waited
+# R15: SQLite went through all that waited
+def test_rows_are_put_right_by_their_ids(bench, column):
     value = 7 if column == "priority" else bench.ahead(days=3000)
     bench.table("users", [{"id": 1}])
-    bench.bulk("notifications", [{"user_id": 1, "kind": "overflow_warning", "created_at": bench.ago(hours=1),
-                                  "status": "pending", column: value if number < 20 else None if value != 7 else 1}
-                                 for number in range(2000)])
-    if bench.db.dialect.name == "mysql":        # SQLite plans as it does where nobody has run ANALYZE
+    bench.bulk("notifications",
+               [{"user_id": 1, "kind": "overflow_warning", "created_at": bench.ago(hours=1),
+                 "status": "pending", column: value if number < 20 else None if value != 7 else 1}
+                for number in range(2000)])
+    if bench.db.dialect.name == "mysql":
+        # SQLite plans as it does where nobody has run ANALYZE
         analyse(bench.db, ("notifications",))
     heard: dict = {}
     bench.on_statement = heard.setdefault
@@ -179,7 +199,8 @@ def test_rows_are_put_right_by_their_ids(bench, column):     # R15: SQLite went 
     start = "UPDATE {notifications} SET " + column
     (sql, values), = (each for each in heard.items() if each[0].startswith(start))
     for step in bench.db.explain(sql, **values):
-        assert "USING INTEGER PRIMARY KEY" in step.get("detail", "") or step.get("key") == "PRIMARY", step
+        assert "USING INTEGER PRIMARY KEY" in step.get("detail",
+                                                       "") or step.get("key") == "PRIMARY", step
 
 
 def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
@@ -198,21 +219,28 @@ def test_a_flood_of_invalid_rows_ends_within_the_budget(bench):     # R67 R4
 def test_what_a_wrong_clock_has_put_off_for_years_is_due(bench, job):     # R68
     table = {"retry_forwards": "failed_emails", "send_notifications": "notifications"}[job]
     forwards(bench, 3)
-    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 1", later=bench.ahead(days=400))
-    bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2", later=bench.ahead(days=400))
-    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 3", later=bench.ahead(hours=48))
-    bench.table("notifications", [{"user_id": 1, "kind": "k", "created_at": bench.now, "attempts": 1,
-                                   "next_attempt_at": time} for time in (bench.ahead(days=400), bench.ahead(hours=24))])
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 1",
+                     later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET created_at = :later WHERE id = 2",
+                     later=bench.ahead(days=400))
+    bench.db.execute("UPDATE {failed_emails} SET next_attempt_at = :later WHERE id = 3",
+                     later=bench.ahead(hours=48))
+    bench.table("notifications", [{"user_id": 1, "kind": "k", "created_at": bench.now,
+                                   "attempts": 1, "next_attempt_at": time}
+                                  for time in (bench.ahead(days=400), bench.ahead(hours=24))])
     assert bench.run(job, dry_run=True)["sent"] == (2 if table == "failed_emails" else 1)
     assert bench.run(job)["sent"] == (2 if table == "failed_emails" else 1)
-    assert bench.ids(table, "status = 'pending'") == [3 if table == "failed_emails" else 2]     # waits as it should
+    # waits as it should
+    assert bench.ids(table, "status = 'pending'") == [3 if table == "failed_emails" else 2]
 
 
 def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
     forwards(bench, 1)
-    worker = Worker(SimpleNamespace(db=bench.db, now=bench.now, options=bench.settings("retry_forwards"), run_id="me",
+    worker = Worker(SimpleNamespace(db=bench.db, now=bench.now,
+                                    options=bench.settings("retry_forwards"), run_id="me",
                                     clock=lambda: bench.now, hard_limit=1.0, monotonic=lambda: 0.0),
-                    mail_queues.forwards(SimpleNamespace(now=bench.now, options=bench.settings("retry_forwards"))))
+                    mail_queues.forwards(SimpleNamespace(now=bench.now,
+                                                         options=bench.settings("retry_forwards"))))
     row, = worker.claim()
     assert worker.cancel(row)
     assert bench.rows("failed_emails")[0]["status"] == "failed"

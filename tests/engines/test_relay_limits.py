@@ -31,7 +31,8 @@ print(taken)
 
 
 def limits(**values):
-    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None, "urgent_share": 0}
+    off = {"per_minute": None, "per_hour": None, "per_day": None, "failures_per_hour": None,
+           "urgent_share": 0}
     return SimpleNamespace(**{**off, **values})
 
 
@@ -45,29 +46,34 @@ def taken(bench, relay: Relay, moments) -> list[bool]:
 
 
 def test_four_processes_with_100_an_hour_send_100_together(bench):     # R37
-    processes = [subprocess.Popen([sys.executable, "-c", TAKER, bench.url], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-                 for _ in range(4)]
+    processes = [subprocess.Popen([sys.executable, "-c", TAKER, bench.url], cwd=ROOT,
+                                  stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert sum(int(process.communicate(timeout=60)[0]) for process in processes) == 100
 
 
 @pytest.mark.slow
-def test_forwards_and_notices_of_two_hosts_share_one_limit(tmp_path, engine_url):     # R37: processes, not threads
-    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir", "per_hour": "100"})
+# R37: processes, not threads
+def test_forwards_and_notices_of_two_hosts_share_one_limit(tmp_path, engine_url):
+    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
+                                                  "per_hour": "100"})
     service.forwards(120)
     with service.db.transaction():
         for _ in range(120):
-            service.db.insert("notifications", user_id=1, kind="overflow_warning", to_email="owner@home.example",
-                              subject="Held", body_text="x\n", created_at=clock.now())
+            service.db.insert("notifications", user_id=1, kind="overflow_warning",
+                              to_email="owner@home.example", subject="Held", body_text="x\n",
+                              created_at=clock.now())
     working = [service.start(job, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_CORE_SECRET_KEY="k" * 32)
                for job in ("retry_forwards", "send_notifications") for host in (1, 2)]
-    assert [process.communicate(timeout=120) and process.returncode for process in working] == [0] * 4
+    assert [process.communicate(timeout=120) and process.returncode
+            for process in working] == [0] * 4
     sent = [service.db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE status = 'sent'")
             for table in ("failed_emails", "notifications")]
     assert sum(sent) == 90                      # the last tenth is kept for urgent ones
     assert len(list((tmp_path / "maildir" / "new").iterdir())) == 90
 
 
-@pytest.mark.parametrize(("name", "seconds"), [("per_minute", 60), ("per_hour", 3600), ("per_day", 86400)])
+@pytest.mark.parametrize(("name", "seconds"), [("per_minute", 60), ("per_hour", 3600),
+                                               ("per_day", 86400)])
 def test_no_window_of_that_length_ever_holds_more(bench, name, seconds):     # R37
     relay, sent = Relay(bench.db, limits(**{name: 3})), []
     for step in range(60):
@@ -75,7 +81,8 @@ def test_no_window_of_that_length_ever_holds_more(bench, name, seconds):     # R
         if taken(bench, relay, [moment])[0]:
             sent.append(moment)
     assert len(sent) >= 6
-    assert all((later - earlier).total_seconds() >= seconds for earlier, later in zip(sent, sent[3:]))
+    assert all((later - earlier).total_seconds() >= seconds for earlier,
+               later in zip(sent, sent[3:]))
 
 
 def test_a_share_of_each_limit_is_kept_for_urgent_mail(bench):     # R38
@@ -100,7 +107,8 @@ def test_of_the_urgent_reserve_an_owner_gets_half(bench, name):     # R38 R66
             assert isinstance(reserve(bench, relay, owner=owner, halves=WINDOWS), Reservation)
     assert reserve(bench, relay, owner=4, halves=WINDOWS).kind == relays.REACHED
     found = [reserve(bench, relay, urgent=True, owner=4, halves=WINDOWS) for _ in range(11)]
-    assert [each.kind for each in found if isinstance(each, Refusal)] == [relays.REACHED]      # now all is used
+    # now all is used
+    assert [each.kind for each in found if isinstance(each, Refusal)] == [relays.REACHED]
     relay.give_back(found[0])
     assert isinstance(reserve(bench, relay, urgent=True, owner=5), Reservation)
     assert relay.used(bench.now) == {name.partition("_")[2]: (100, 100)}
@@ -109,16 +117,20 @@ def test_of_the_urgent_reserve_an_owner_gets_half(bench, name):     # R38 R66
 def test_who_has_used_half_of_the_urgent_reserve_leaves_the_rest_to_others(bench):     # R38 R66
     relay = Relay(bench.db, limits(per_hour=20, urgent_share=20))
     taken(bench, relay, [bench.now] * 16)
-    found = [reserve(bench, relay, urgent=True, owner=owner, halves=WINDOWS) for owner in (1, 1, 1, 2, 2, 3)]
-    assert [getattr(each, "kind", "") for each in found] == ["", "", relays.URGENT_HALF, "", "", relays.REACHED]
+    found = [reserve(bench, relay, urgent=True, owner=owner, halves=WINDOWS) for owner in (1, 1, 1,
+                                                                                           2, 2, 3)]
+    assert [getattr(each, "kind", "") for each in found] == ["", "", relays.URGENT_HALF, "", "",
+                                                             relays.REACHED]
     assert found[2].window == HOUR
 
 
 def test_a_larger_urgent_share_before_lets_nothing_past_the_limit(bench):     # R37
     relay = Relay(bench.db, limits(per_hour=10, urgent_share=50))
     taken(bench, relay, [bench.now] * 5)
-    assert sum(isinstance(reserve(bench, relay, urgent=True, owner=owner), Reservation) for owner in range(9)) == 5
-    assert taken(bench, Relay(bench.db, limits(per_hour=10, urgent_share=0)), [bench.now]) == [False]
+    assert sum(isinstance(reserve(bench, relay, urgent=True, owner=owner), Reservation)
+               for owner in range(9)) == 5
+    assert taken(bench, Relay(bench.db, limits(per_hour=10, urgent_share=0)),
+                 [bench.now]) == [False]
 
 
 def test_it_says_how_long_until_there_is_room(bench):     # R37
@@ -127,7 +139,8 @@ def test_it_says_how_long_until_there_is_room(bench):     # R37
     refusal = reserve(bench, relay, bench.ahead(minutes=20))
     assert relay.in_words(refusal, "notifications") == "[mail] per_hour = 1 is reached"
     wait = refusal.seconds
-    assert taken(bench, relay, [bench.ahead(minutes=20, seconds=wait - 61), bench.ahead(minutes=20, seconds=wait)]) == [
+    assert taken(bench, relay, [bench.ahead(minutes=20, seconds=wait - 61),
+                                bench.ahead(minutes=20, seconds=wait)]) == [
         False, True]
 
 
@@ -148,7 +161,8 @@ def test_old_counts_are_forgotten_and_the_windows_kept(bench):
     relay = Relay(bench.db, limits(per_minute=5, per_hour=5, per_day=5))
     taken(bench, relay, [bench.ago(days=2), bench.ago(hours=2), bench.ago(seconds=30)])
     relay.forget(bench.now)
-    assert sorted(row["span"] for row in bench.rows("mail_counters")) == ["day", "day", "hour", "minute"]
+    assert sorted(row["span"] for row in bench.rows("mail_counters")) == ["day", "day", "hour",
+                                                                          "minute"]
 
 
 def test_counts_of_a_clock_that_was_ahead_do_not_stop_all_mail(bench):     # R37

@@ -1,9 +1,11 @@
-"""Owners in turn: in one order, which is the databases' own, whatever an app has put into the column."""
+"""Owners in turn: in one order, which is the databases' own, whatever an app has put into the
+column."""
 from __future__ import annotations
 
 from jobs_lib.engines import rotation
 
-COLUMN = {"sqlite": ("INTEGER", [3, None, "b", 2.5, "a", 10, b"x", -1]),        # which keeps any value in any column
+# which keeps any value in any column
+COLUMN = {"sqlite": ("INTEGER", [3, None, "b", 2.5, "a", 10, b"x", -1]),
           "mysql": ("DOUBLE", [3, None, 2.5, 10, -1])}
 
 

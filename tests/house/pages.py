@@ -1,4 +1,5 @@
-"""README, docs and the like as these tests see them: code, links, headings, and what is wrong with a piece of code."""
+"""README, docs and the like as these tests see them: code, links, headings, and what is wrong with
+a piece of code."""
 from __future__ import annotations
 
 import re
@@ -31,7 +32,8 @@ def name(page: Path) -> str:
 
 
 def parts(text: str) -> tuple[list[Code], list[tuple[int, str]]]:
-    """(the code of a page: fenced and indented lines and spans, its prose line by line without fences)."""
+    """(the code of a page: fenced and indented lines and spans, its prose line by line without
+    fences)."""
     code, prose, fence = [], [], None
     for number, line in enumerate(text.split("\n"), 1):
         mark = re.match(r"\s*```(\w*)", line)
@@ -70,7 +72,8 @@ def links(text: str) -> list[str]:
 # What is wrong with a piece of code: a sentence, or "".
 
 def commands(text: str) -> list[list[str]]:
-    """The words of each `jobs.py ...` in it, the placeholders replaced. What stands behind two spaces explains it."""
+    """The words of each `jobs.py ...` in it, the placeholders replaced. What stands behind two
+    spaces explains it."""
     found = [match.partition("  ")[0].split() for match in COMMAND.findall(text)]
     return [[PLACEHOLDERS.get(word.strip("[]"), word) for word in words if word != "..."] for words in found
             if words and not words[0].endswith(":")]          # `jobs.py run-due: ...` is a message
@@ -99,7 +102,8 @@ def wrong_command(words: list[str]) -> str:
         job = catalogue.load(first) if first in catalogue.names() else None
         if isinstance(getattr(args, "job", None), str):
             job = catalogue.load(args.job)
-        Config("config.ini", Sources({}, {}, {}, [], False)).with_overrides(getattr(args, "set", []), job)
+        Config("config.ini", Sources({}, {}, {}, [], False)).with_overrides(getattr(args, "set",
+                                                                                    []), job)
     except JobsError as error:
         return str(error)
     return ""
@@ -115,7 +119,8 @@ def all_options() -> frozenset:
     for command in command_modules.names():
         parsers.append(arguments._parser(command, ""))
         command_modules.load(command).arguments(parsers[-1])
-    return frozenset(found | {word for one in parsers for action in one._actions for word in action.option_strings})
+    return frozenset(found | {word for one in parsers for action in one._actions
+                              for word in action.option_strings})
 
 
 @cache
@@ -133,7 +138,8 @@ def wrong_setting(section: str | None, option: str, value: str | None) -> str:
     if section is not None and section not in known:
         return f"there is no section [{section}]"
     names = (settings.TABLES, settings.COLUMNS)
-    places = [known[section]] if section else [options for title, options in known.items() if title not in names]
+    places = [known[section]] if section else [options for title, options in known.items()
+                                               if title not in names]
     if not option:
         return ""
     declared = [options[option] for options in places if option in options]
@@ -141,7 +147,8 @@ def wrong_setting(section: str | None, option: str, value: str | None) -> str:
         return f"[{section or '...'}] has no option {option}"
     if value is None or section in names:
         return ""
-    return "" if any(_takes(one, value) for one in declared) else f"{option} does not take {value!r}"
+    return "" if any(_takes(one, value)
+                     for one in declared) else f"{option} does not take {value!r}"
 
 
 def _takes(option, value: str) -> bool:
@@ -155,7 +162,8 @@ def _takes(option, value: str) -> bool:
 def wrong_span(text: str) -> str:
     """What is wrong with code in a sentence: an option, a setting, a variable, a column."""
     if re.match(r"--?[a-z]", text):
-        unknown = [word for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", text) if word not in all_options()]
+        unknown = [word for word in re.findall(r"(?<!\S)--?[a-z][\w-]*", text)
+                   if word not in all_options()]
         return f"there is no option {unknown[0]}" if unknown else ""
     setting = re.match(r"\[([a-z_]+)\](?: ([a-z_]+)(?: = (.*))?)?\Z", text)
     if setting:
@@ -165,10 +173,12 @@ def wrong_span(text: str) -> str:
         return wrong_setting(None, assigned[1], assigned[2])
     variable = re.match(r"JOBS_[A-Z_]+\Z", text)
     if variable and text != CONFIG_VARIABLE and text not in {
-            variable_name(section, option) for section, options in sections().items() for option in options}:
+            variable_name(section, option) for section, options in sections().items()
+            for option in options}:
         return f"there is no variable {text}"
     column = re.match(r"([a-z_]+)\.([a-z_]+)\Z", text)
-    if column and column[1] in NAMES and column[2] not in {one.name for one in table(column[1]).columns}:
+    if column and column[1] in NAMES and column[2] not in {one.name
+                                                           for one in table(column[1]).columns}:
         return f"{column[1]} has no column {column[2]}"
     return ""
 

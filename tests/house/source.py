@@ -1,4 +1,5 @@
-"""The bundle's own source as these tests see it: its modules, their syntax trees, who imports whom."""
+"""The bundle's own source as these tests see it: its modules, their syntax trees, who imports
+whom."""
 from __future__ import annotations
 
 import ast
@@ -7,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-Import = namedtuple("Import", "module line at_start")      # at_start: runs when the importer is loaded
+# at_start: runs when the importer is loaded
+Import = namedtuple("Import", "module line at_start")
 
 
 @cache
@@ -29,7 +31,8 @@ def tree(path: Path) -> ast.Module:
 def imports(name: str) -> tuple[Import, ...]:
     """Every module that this one imports, ours and others', also inside functions."""
     path = modules()[name]
-    inside = {node for function in ast.walk(tree(path)) if isinstance(function, (ast.FunctionDef, ast.Lambda))
+    inside = {node for function in ast.walk(tree(path)) if isinstance(function,
+                                                                      (ast.FunctionDef, ast.Lambda))
               for node in ast.walk(function)}
     found = []
     for node in ast.walk(tree(path)):
@@ -49,13 +52,15 @@ def _from(name: str, path: Path, node: ast.ImportFrom) -> list[str]:
         package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
         base = ".".join(package[:len(package) - node.level + 1] + ([base] if base else []))
     # `from .ports import db` is the module ports.db, `from .ports import Ports` a name in ports.
-    submodules = [f"{base}.{alias.name}" for alias in node.names if f"{base}.{alias.name}" in modules()]
+    submodules = [f"{base}.{alias.name}" for alias in node.names
+                  if f"{base}.{alias.name}" in modules()]
     names = [alias for alias in node.names if f"{base}.{alias.name}" not in modules()]
     return submodules + ([base] if names else [])
 
 
 def is_empty(name: str) -> bool:
-    """A package that holds nothing itself: a folder, whose files one may list without depending on them."""
+    """A package that holds nothing itself: a folder, whose files one may list without depending on
+    them."""
     return all(isinstance(node, ast.Expr) or getattr(node, "module", None) == "__future__"
                for node in tree(modules()[name]).body)
 

@@ -8,7 +8,8 @@ import pytest
 from tests.house.source import is_in, modules, tree, where
 
 ENGINES = ("mysql", "mariadb", "sqlite")
-THEIRS = ("jobs_lib.database", "jobs_lib.doctor.mysql", "jobs_lib.doctor.sqlite")     # about one engine each
+# about one engine each
+THEIRS = ("jobs_lib.database", "jobs_lib.doctor.mysql", "jobs_lib.doctor.sqlite")
 
 
 def names_an_engine(node: ast.AST) -> bool:

@@ -1,4 +1,5 @@
-"""The documents tell the truth: each command, option, setting, file, column, statement and link in them exists."""
+"""The documents tell the truth: each command, option, setting, file, column, statement and link in
+them exists."""
 from __future__ import annotations
 
 import re
@@ -19,7 +20,8 @@ from tests.house.source import ROOT, modules, tree
 by_page = pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 
 # Files that are elsewhere, or come to be: by the operator, his panel, his tools.
-MADE_UP = ("first.txt", "jobs_lib/jobs/expire_webhook_secrets.py", "tests/jobs/test_expire_webhook_secrets.py")
+MADE_UP = ("first.txt", "jobs_lib/jobs/expire_webhook_secrets.py",
+           "tests/jobs/test_expire_webhook_secrets.py")
 ELSEWHERE = ("config.ini", ".env", ".venv", "vendor", "demo")
 
 
@@ -43,18 +45,22 @@ def test_every_command_line_is_one_that_the_program_takes(page):
 
 
 def test_every_command_that_is_named_has_its_help():
-    named = {words[0] for page in pages.PAGES for piece in code(page) for words in pages.commands(piece.text)}
+    named = {words[0] for page in pages.PAGES for piece in code(page)
+             for words in pages.commands(piece.text)}
     named = sorted(word for word in named if not word.startswith("-") and word != "help")
     assert len(named) > 10
     for word in named:
-        run = subprocess.run([sys.executable, "jobs.py", word, "--help"], cwd=ROOT, capture_output=True, text=True)
+        run = subprocess.run([sys.executable, "jobs.py", word, "--help"], cwd=ROOT,
+                             capture_output=True, text=True)
         assert (run.returncode, run.stderr) == (0, ""), word
 
 
 @by_page
 def test_install_sh_knows_every_word_that_it_is_called_with(page):
-    words = {word for piece in code(page) for word in re.findall(r"install\.sh ([a-z][\w-]*)", piece.text)}
-    known = set(re.findall(r"(?m)^ +([a-z][\w-]*)\)$", (ROOT / "install.sh").read_text(encoding="utf-8")))
+    words = {word for piece in code(page) for word in re.findall(r"install\.sh ([a-z][\w-]*)",
+                                                                 piece.text)}
+    known = set(re.findall(r"(?m)^ +([a-z][\w-]*)\)$",
+                           (ROOT / "install.sh").read_text(encoding="utf-8")))
     assert {"demo", "test"} <= known
     assert words <= known
 
@@ -71,7 +77,8 @@ def test_every_option_setting_variable_and_column_in_a_sentence_exists(page):
 @by_page
 def test_every_setting_in_a_block_exists(page):
     wrong = []
-    for block in [*blocks(page), *re.findall(r"(?m)(?:^    .*\n)+", page.read_text(encoding="utf-8"))]:
+    for block in [*blocks(page), *re.findall(r"(?m)(?:^    .*\n)+",
+                                             page.read_text(encoding="utf-8"))]:
         section = None
         for line in block.split("\n"):
             title = re.fullmatch(r"\s*\[([a-z_]+)\]", line)
@@ -90,7 +97,8 @@ def test_every_setting_in_a_block_exists(page):
 def made(tmp_path_factory) -> set[str]:
     """What an installation has in its folder var once it has run: the demo's, for real."""
     folder = tmp_path_factory.mktemp("docs") / "demo"
-    subprocess.run([sys.executable, "jobs.py", "demo", "--dir", str(folder)], cwd=ROOT, capture_output=True, check=True)
+    subprocess.run([sys.executable, "jobs.py", "demo", "--dir", str(folder)], cwd=ROOT,
+                   capture_output=True, check=True)
     found = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     return found | {"var", "maildir"} | {f"{name}.1" for name in found if name.endswith(".log")}
 
@@ -98,7 +106,8 @@ def made(tmp_path_factory) -> set[str]:
 def file_named(text: str) -> str | None:
     """The path that a piece of code names below the project's folder, if it names one."""
     text = re.sub(r"\A(?:\./|/home/you/jobs/)", "", text).rstrip("/")
-    if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*", text) is None or re.search(r"[A-Z]{3,}_?(?![A-Z]*\.md|[A-Z]*\Z)", text):
+    if re.fullmatch(r"[\w.-]+(?:/[\w.-]+)*",
+                    text) is None or re.search(r"[A-Z]{3,}_?(?![A-Z]*\.md|[A-Z]*\Z)", text):
         return None
     known_end = re.search(r"\.(?:py|md|sh|ini|txt|toml|db|log|example|htaccess|env)\Z", text)
     minutes = re.fullmatch(r"[\d-]+/\d+", text)                      # of a crontab
@@ -114,7 +123,9 @@ def is_there(path: str, page, made: set[str]) -> bool:
 @by_page
 def test_every_file_that_is_named_exists(page, made):
     wrong = [f"line {piece.line}: {path}" for piece in code(page) if piece.language is None
-             and (path := file_named(piece.text)) and path not in MADE_UP and not is_there(path, page, made)]
+             and (path := file_named(piece.text)) and path not in MADE_UP and not is_there(path,
+                                                                                           page,
+                                                                                           made)]
     wrong += [f"line {piece.line}: {path}" for piece in code(page) if piece.language
               for word in re.findall(r"(?:/home/you/jobs/|(?<![\w/.])(?:\./|docs/|jobs_lib/|tests/|var/))[\w./-]*\w",
                                      piece.text)
@@ -147,7 +158,8 @@ def test_every_page_can_be_reached_from_the_readme():
             continue
         reached.add(page)
         waiting += [(page.parent / target.partition("#")[0]).resolve()
-                    for target in pages.links(page.read_text(encoding="utf-8")) if "://" not in target]
+                    for target in pages.links(page.read_text(encoding="utf-8"))
+                    if "://" not in target]
     assert [pages.name(page) for page in pages.PAGES if page not in reached] == []
 
 
@@ -190,12 +202,14 @@ ADDING = ROOT / "docs" / "add-a-job.md"
 
 
 def test_the_purge_that_is_walked_through_is_the_one_that_is_there():
-    assert blocks(ADDING, "python")[0] == (ROOT / "jobs_lib" / "jobs" / "purge_magic_links.py").read_text("utf-8")
+    assert blocks(ADDING, "python")[0] == (ROOT / "jobs_lib" / "jobs"
+                                           / "purge_magic_links.py").read_text("utf-8")
 
 
 @pytest.mark.slow
 def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
-    """The page's own test and job, in a copy of the program, with what the page says comes by itself."""
+    """The page's own test and job, in a copy of the program, with what the page says comes by
+    itself."""
     copy = tmp_path / "jobs"
     for part in ("jobs_lib", "tests", "docs"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -206,15 +220,17 @@ def test_the_job_that_is_walked_through_works_and_appears_everywhere(tmp_path):
     (copy / "jobs_lib/jobs/expire_webhook_secrets.py").write_text(job, encoding="utf-8")
 
     def python(*words):
-        return subprocess.run([sys.executable, *words], cwd=copy, capture_output=True, text=True, check=True).stdout
+        return subprocess.run([sys.executable, *words], cwd=copy, capture_output=True, text=True,
+                              check=True).stdout
 
-    assert "2 passed" in python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", "sqlite",
-                                "tests/jobs/test_expire_webhook_secrets.py")
+    assert "2 passed" in python("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k",
+                                "sqlite", "tests/jobs/test_expire_webhook_secrets.py")
     python("-m", "docs.generate")
     for name in ("crontab.txt", "config.ini.example", "docs/jobs.md", "docs/idempotency.md"):
         assert "expire_webhook_secrets" in (copy / name).read_text(encoding="utf-8"), name
     assert "expire_webhook_secrets" in python("jobs.py", "--help")
-    assert "jobs.py expire_webhook_secrets --scheduled" in python("jobs.py", "crontab", "--style", "per-job")
+    assert "jobs.py expire_webhook_secrets --scheduled" in python("jobs.py", "crontab", "--style",
+                                                                  "per-job")
 
 
 def statements() -> list[str]:
@@ -224,8 +240,8 @@ def statements() -> list[str]:
 
 def test_every_sql_statement_runs(tmp_path):
     (tmp_path / "config.ini").write_text("[core]\ndatabase = sqlite:///jobs.db\n")
-    subprocess.run([sys.executable, "jobs.py", "--config", str(tmp_path / "config.ini"), "migrate"], cwd=ROOT,
-                   check=True)
+    subprocess.run([sys.executable, "jobs.py", "--config", str(tmp_path / "config.ini"), "migrate"],
+                   cwd=ROOT, check=True)
     raw = sqlite3.connect(tmp_path / "jobs.db")
     found = statements()
     assert len(found) >= 4
@@ -239,21 +255,25 @@ def test_every_sql_statement_runs(tmp_path):
 
 BOUNCE = (b"From: MAILER-DAEMON@relay.example\r\nMIME-Version: 1.0\r\n"
           b"Content-Type: multipart/report; report-type=delivery-status; boundary=x\r\n\r\n"
-          b"--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; relay.example\r\n\r\n"
-          b"Final-Recipient: rfc822; Jane@Home.example\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--x--\r\n")
+          b"--x\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; "
+          b"relay.example\r\n\r\nFinal-Recipient: rfc822; Jane@Home.example\r\nAction: "
+          b"failed\r\nStatus: 5.1.1\r\n\r\n--x--\r\n")
 
 
 def test_the_program_for_bounces_notifies_the_owner_and_never_the_sender(bench):        # R36
     (program,) = [block for block in blocks(ROOT / "docs" / "mail.md") if "is_our_bounce" in block]
     space: dict = {}
     exec(program, space)
-    address = srs.forward("bob@sender.example", "alias.example", "secret", datetime.now(timezone.utc))
+    address = srs.forward("bob@sender.example", "alias.example", "secret",
+                          datetime.now(timezone.utc))
     assert space["is_our_bounce"](address, "secret")
     assert not space["is_our_bounce"](address, "other")
-    bench.table("users", [{"id": 1, "email": "jane@home.example"}, {"id": 2, "email": "eve@eve.example"}])
+    bench.table("users", [{"id": 1, "email": "jane@home.example"},
+                          {"id": 2, "email": "eve@eve.example"}])
     bench.table("destinations", [{"user_id": 1, "email": "jane@home.example", "verified_at": bench.ago(days=1)},
                                  {"user_id": 1, "email": "jane@work.example", "verified_at": bench.ago(days=1)},
-                                 {"user_id": 2, "email": "jane@home.example"}])         # not proven to be hers
+                                 # not proven to be hers
+                                 {"user_id": 2, "email": "jane@home.example"}])
     for _ in range(2):
         space["take_bounce"](bench.db, BOUNCE, bench.now)
     notice, = bench.rows("notifications")
@@ -277,7 +297,8 @@ def said() -> str:
     for path in modules().values():
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.JoinedStr):
-                found.append("\0".join(part.value for part in node.values if isinstance(part, ast.Constant)))
+                found.append("\0".join(part.value for part in node.values
+                                       if isinstance(part, ast.Constant)))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return " ".join("\0".join(found).split())
@@ -286,12 +307,14 @@ def said() -> str:
 def test_every_message_that_is_explained_is_one_that_the_program_says():
     page = ROOT / "docs" / "failures.md"
     text, everything = page.read_text(encoding="utf-8"), said()
-    messages = [line.strip() for block in blocks(page) for line in block.split("\n") if "problems in" not in line]
+    messages = [line.strip() for block in blocks(page) for line in block.split("\n")
+                if "problems in" not in line]
     messages += [found[1] for found in re.finditer(r"(?m)^\| `([^`|]+)`", text)]
     wrong = []
     for message in messages:
         words = message.replace("...", "").split()
-        if len(words) < 5 or message.startswith(("SELECT", "UPDATE")) or NOT_SAID_BY_US.search(message):
+        if len(words) < 5 or message.startswith(("SELECT",
+                                                 "UPDATE")) or NOT_SAID_BY_US.search(message):
             continue
         runs = [" ".join(words[at:at + 3]) for at in range(len(words) - 2)]
         if sum(run in everything for run in runs) < max(1, len(runs) // 8):
@@ -305,19 +328,23 @@ def test_the_data_model_has_no_table_that_nothing_uses():
     import ast
     used = set()
     for module, path in modules().items():
-        if module.startswith(("jobs_lib.database.schema.", "jobs_lib.demo", "jobs_lib.output", "jobs_lib.jobs.__")):
+        if module.startswith(("jobs_lib.database.schema.", "jobs_lib.demo", "jobs_lib.output",
+                              "jobs_lib.jobs.__")):
             continue
         texts = [node.value for node in ast.walk(tree(path))
                  if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-        used |= {name for name in NAMES for text in texts if text == name or "{" + name + "}" in text}
+        used |= {name for name in NAMES for text in texts if text == name or "{" + name
+                 + "}" in text}
     assert used | {"meta", "schema_migrations"} == set(NAMES)
 
 
 # The net itself
 
 @pytest.mark.parametrize("text", [
-    "jobs.py retry_forwads", "jobs.py docter", "python3 jobs.py retry_forwards --dryrun", "jobs.py replay letter 3",
-    "jobs.py pause nothing", "jobs.py test nothing --sandbox", "jobs.py retry_forwards --set delay=1h",
+    "jobs.py retry_forwads", "jobs.py docter", "python3 jobs.py retry_forwards --dryrun",
+    "jobs.py replay letter 3",
+    "jobs.py pause nothing", "jobs.py test nothing --sandbox",
+    "jobs.py retry_forwards --set delay=1h",
     "a && /usr/bin/python3 /home/you/jobs/jobs.py config chek", "jobs.py crontab --style two-line",
 ])
 def test_a_wrong_command_is_caught(text):
@@ -325,7 +352,8 @@ def test_a_wrong_command_is_caught(text):
 
 
 @pytest.mark.parametrize("text", [
-    "--dryrun", "[mial]", "[mail] hots", "[mail] port = abc", "per_hours = 80", "security = ssl", "JOBS_MAIL_HOTS",
+    "--dryrun", "[mial]", "[mail] hots", "[mail] port = abc", "per_hours = 80", "security = ssl",
+    "JOBS_MAIL_HOTS",
     "failed_emails.state", "--limit --nope",
 ])
 def test_a_wrong_word_in_a_sentence_is_caught(text):
@@ -333,7 +361,8 @@ def test_a_wrong_word_in_a_sentence_is_caught(text):
 
 
 @pytest.mark.parametrize("text", [
-    "see issue 3", "BJ-03 says", "as R22 asks", "fixed in #12", "look at https://pypi.org/x", "in /home/anna/jobs",
+    "see issue 3", "BJ-03 says", "as R22 asks", "fixed in #12", "look at https://pypi.org/x",
+    "in /home/anna/jobs",
     "see design.md", "cd /root/x",
 ])
 def test_a_forbidden_word_is_caught(text):

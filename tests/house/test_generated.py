@@ -20,7 +20,8 @@ def test_a_generated_file_is_up_to_date(name):
 
 
 def test_one_command_makes_them_all_and_tells_what_is_old():
-    run = subprocess.run([sys.executable, "-m", "docs.generate", "--check"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-m", "docs.generate", "--check"], cwd=ROOT,
+                         capture_output=True, text=True)
     assert (run.returncode, run.stdout) == (0, "every generated file is up to date\n")
 
 
@@ -47,7 +48,8 @@ def test_every_section_and_option_is_documented(section):
         assert " ".join(option.meaning.split()) in " ".join(example.replace("\n#", "").split())
 
 
-def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says_what_holds(tmp_path):     # R63
+# R63
+def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says_what_holds(tmp_path):
     lines = [line[1:] for line in FILES[".env.example"].splitlines() if line.startswith("#JOBS_")]
     (tmp_path / ".env").write_text("\n".join(lines))
     given = loader.load(None, beside=str(tmp_path), environ={})
@@ -55,11 +57,14 @@ def test_the_example_of_env_has_each_jobs_schedule_delays_and_retention_and_says
     given.check(jobs)
     named = {line.partition("=")[0] for line in lines}
     for job in jobs:
-        options = {name: option for name, option in settings.job_options(job).items() if not option.argument}
-        assert {f"JOBS_{job.name}_{name}".upper() for name in options if name not in settings.JOB_ALERTS} <= named
+        options = {name: option for name, option in settings.job_options(job).items()
+                   if not option.argument}
+        assert {f"JOBS_{job.name}_{name}".upper() for name in options
+                if name not in settings.JOB_ALERTS} <= named
         for name, option in options.items():
             assert given.written(job.name, name, option).text == option.default
-    assert {"JOBS_EXPORT_KEEP", "JOBS_ARCHIVE_KEEP", "JOBS_MAIL_PASSWORD", "JOBS_RETRY_WEBHOOKS_DELAYS"} <= named
+    assert {"JOBS_EXPORT_KEEP", "JOBS_ARCHIVE_KEEP", "JOBS_MAIL_PASSWORD",
+            "JOBS_RETRY_WEBHOOKS_DELAYS"} <= named
 
 
 def test_arguments_of_a_run_are_in_no_example():     # R63
@@ -71,4 +76,5 @@ def test_arguments_of_a_run_are_in_no_example():     # R63
 
 
 def test_no_generated_file_tells_of_this_machine():
-    assert [name for name, text in FILES.items() if str(ROOT) in text or sys.executable in text] == []
+    assert [name for name, text in FILES.items() if str(ROOT) in text
+            or sys.executable in text] == []

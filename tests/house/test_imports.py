@@ -1,4 +1,5 @@
-"""Who may import whom: downwards only, imports inside functions included, and nothing in a circle."""
+"""Who may import whom: downwards only, imports inside functions included, and nothing in a
+circle."""
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
@@ -24,9 +25,10 @@ LAYERS = (
     ("jobs_lib.runner",),
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports"),
-    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.defects", "jobs_lib.errors",
-     "jobs_lib.folders", "jobs_lib.hostnames", "jobs_lib.job", "jobs_lib.masking", "jobs_lib.paths",
-     "jobs_lib.schedule", "jobs_lib.schedule_text", "jobs_lib.shards", "jobs_lib.text"),
+    ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.clock", "jobs_lib.defects",
+     "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames", "jobs_lib.job",
+     "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.schedule", "jobs_lib.schedule_text",
+     "jobs_lib.shards", "jobs_lib.text"),
 )
 LEAVES = LAYERS[-1]
 # One feature imports no other, but for these.
@@ -44,11 +46,12 @@ DRIVERS = ("sqlite3", "pymysql", "smtplib", "ssl", "http.client", "urllib.reques
 
 
 def own(name: str, at_start: bool = False) -> list:
-    """The modules of ours that it imports. `jobs_lib` itself holds nothing but the version and the app's three doors;
-    an empty package is a folder, whose files one may list without depending on them."""
+    """The modules of ours that it imports. `jobs_lib` itself holds nothing but the version and the
+    app's three doors; an empty package is a folder, whose files one may list without depending on
+    them."""
     return [found for found in imports(name)
-            if found.module in modules() and found.module != "jobs_lib" and not is_empty(found.module)
-            and (found.at_start or not at_start)]
+            if found.module in modules() and found.module != "jobs_lib"
+            and not is_empty(found.module) and (found.at_start or not at_start)]
 
 
 def layer(name: str) -> tuple[int, str]:
@@ -76,7 +79,8 @@ def test_imports_point_down(name):
         other, theirs = layer(found.module)
         down = other > number or (other == number and (theirs == mine or mine in LEAVES))
         if not down:
-            wrong.append(f"{where(modules()[name], found.line)}: {found.module} stands above or beside it")
+            wrong.append(f"{where(modules()[name], found.line)}: {found.module} stands above or "
+                         "beside it")
     assert wrong == []
 
 
@@ -89,7 +93,8 @@ def test_one_feature_imports_no_other_but_where_it_is_said():
     for name in modules():
         if is_in(name, "jobs_lib.features") and name != "jobs_lib.features":
             for found in own(name):
-                if is_in(found.module, "jobs_lib.features") and feature(found.module) != feature(name):
+                if is_in(found.module,
+                         "jobs_lib.features") and feature(found.module) != feature(name):
                     met.setdefault(feature(name), set()).add(feature(found.module))
     assert {name: tuple(sorted(others)) for name, others in met.items()} == BESIDE
 

@@ -1,4 +1,5 @@
-"""install.sh on the hosts it will meet: no network, no venv module, no pip, an upload that spoilt the line ends.
+"""install.sh on the hosts it will meet: no network, no venv module, no pip, an upload that spoilt
+the line ends.
 
 It runs with an empty environment, in a folder with a space in its name, called from another folder.
 """
@@ -33,26 +34,33 @@ def host(tmp_path):
 
 @pytest.fixture
 def install(host, tmp_path):
-    """`sh install.sh ...` with an empty environment; packages come from `tmp_path/wheels` or from nowhere."""
-    def run(*words: str, blocked: tuple[str, ...] = (), **environment: str) -> subprocess.CompletedProcess[str]:
+    """`sh install.sh ...` with an empty environment; packages come from `tmp_path/wheels` or from
+    nowhere."""
+    def run(*words: str, blocked: tuple[str, ...] = (),
+            **environment: str) -> subprocess.CompletedProcess[str]:
         shadow = tmp_path / "shadow"
         shadow.mkdir(exist_ok=True)
         for module in blocked:
-            (shadow / f"{module}.py").write_text(f"raise ImportError('this Python has no {module}')\n")
+            (shadow / f"{module}.py").write_text("raise ImportError('this Python has no "
+                                                 f"{module}')\n")
         environment = {"PATH": "/usr/bin:/bin", "PYTHON": sys.executable, "PIP_NO_INDEX": "1",
-                       "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PYTHONPATH": str(shadow), **environment}
-        return subprocess.run(["/bin/sh", str(host / "install.sh"), *words], cwd=tmp_path, env=environment,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                       "PIP_FIND_LINKS": str(tmp_path / "wheels"), "PYTHONPATH": str(shadow),
+                       **environment}
+        return subprocess.run(["/bin/sh", str(host / "install.sh"), *words], cwd=tmp_path,
+                              env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=120)
     return run
 
 
 def wheel(folder: Path, name: str, version: str) -> str:
-    """A package of one module that only says that it was found, as pip takes it. The file's SHA-256."""
+    """A package of one module that only says that it was found, as pip takes it. The file's
+    SHA-256."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as file:
         file.writestr(f"{name}.py", f"raise SystemExit('this is {name} {version}')")
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        file.writestr(f"{info}/METADATA",
+                      f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         file.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\n"
                                        "Tag: py3-none-any\n")
         file.writestr(f"{info}/RECORD", "")
@@ -92,7 +100,8 @@ def test_without_venv_packages_go_into_vendor(host, install, tmp_path):
     run = install(blocked=("venv",))
     assert_host_is_ready(host, run)
     assert run.stderr == ""
-    found = subprocess.run([sys.executable, "-S", host / "jobs.py", "history"], capture_output=True, text=True,
+    found = subprocess.run([sys.executable, "-S", host / "jobs.py", "history"], capture_output=True,
+                           text=True,
                            env={"JOBS_CORE_DATABASE": "mysql://nobody@127.0.0.1/nothing"})
     assert found.stderr == "this is pymysql 1.1.1\n"
 
@@ -113,23 +122,27 @@ def test_a_second_run_changes_nothing(host, install, tmp_path):
 
 
 @pytest.mark.slow
-def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install, tmp_path):       # R64
+# R64
+def test_install_sh_and_crontab_name_the_same_python_which_works_under_cron(host, install,
+                                                                            tmp_path):
     run = install()
     ours = host / ".venv" / "bin" / "python"
     assert f"Python: {sys.version_info[0]}.{sys.version_info[1]} ({ours})" in run.stdout.split("\n")
     printed = run.stdout.partition("crontab -e`.\n\n")[2]
     for python in (sys.executable, "/usr/bin/python3", str(ours)):
         if os.access(python, os.X_OK):
-            assert subprocess.run([python, host / "jobs.py", "crontab"], capture_output=True, text=True, env={},
-                                  timeout=60).stdout == printed
-    line = next(words for words in printed.split("\n") if words.endswith(" run-due") and words[0] != "#")
+            assert subprocess.run([python, host / "jobs.py", "crontab"], capture_output=True,
+                                  text=True, env={}, timeout=60).stdout == printed
+    line = next(words for words in printed.split("\n") if words.endswith(" run-due") and words[0]
+                != "#")
     command = line.split(" ", 5)[5].replace("\\%", "%")
     assert command.startswith(f"'{ours}' ")
-    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/", timeout=60,
-                          env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, cwd="/",
+                          timeout=60, env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)})
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     shutil.rmtree(host / ".venv")
-    again = subprocess.run([sys.executable, host / "jobs.py", "crontab"], capture_output=True, text=True, timeout=60)
+    again = subprocess.run([sys.executable, host / "jobs.py", "crontab"], capture_output=True,
+                           text=True, timeout=60)
     assert f" * * * * {sys.executable} " in again.stdout
 
 
@@ -149,7 +162,8 @@ def test_the_demo_needs_nothing_but_python(host, install, tmp_path):
 
 
 @pytest.mark.parametrize("say, told", [("echo 'is Python 3.6' >&2; exit 1", "is Python 3.6"),
-                                       ("echo 'has no sqlite3 module' >&2; exit 1", "has no sqlite3 module")])
+                                       ("echo 'has no sqlite3 module' >&2; exit 1",
+                                        "has no sqlite3 module")])
 def test_an_unsuitable_python_is_named_with_its_reason(install, tmp_path, say, told):
     old = tmp_path / "python-old"
     old.write_text(f"#!/bin/sh\n{say}\n")
@@ -195,7 +209,8 @@ PACKED = (("pymysql", "1.1.1"), ("python_dotenv", "1.0.1"), ("dnspython", "2.7.0
 
 def test_the_bundle_gets_the_packages_for_the_oldest_python(host, install, tmp_path):       # R65
     (host / "requirements-bundle.txt").write_text("".join(
-        f"{name}=={version} --hash=sha256:{wheel(tmp_path / 'wheels', name, version)}\n" for name, version in PACKED))
+        f"{name}=={version} --hash=sha256:{wheel(tmp_path / 'wheels', name, version)}\n" for name,
+        version in PACKED))
     run = install("bundle", "--output", str(tmp_path / "made.zip"))
     assert run.returncode == 0, run.stderr
     names = zipfile.ZipFile(tmp_path / "made.zip").namelist()
@@ -217,7 +232,8 @@ def locked() -> list[tuple[str, str, str]]:
     """(package, version, hash) of requirements-bundle.txt."""
     text = (ROOT / "requirements-bundle.txt").read_text(encoding="utf-8").replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and line[0] != "#"]
-    found = [re.fullmatch(r"([\w-]+)==([\d.]+) +--hash=sha256:([0-9a-f]{64})", line) for line in lines]
+    found = [re.fullmatch(r"([\w-]+)==([\d.]+) +--hash=sha256:([0-9a-f]{64})", line)
+             for line in lines]
     assert all(found), lines
     return [match.groups() for match in found]
 
@@ -227,8 +243,8 @@ def test_the_locked_packages_are_those_that_are_required():                  # R
 
     from jobs_lib.commands._packing import PACKAGES
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    required = {each.name: each.specifier for line in lines if (text := line.partition("#")[0].strip())
-                for each in [Requirement(text)]}
+    required = {each.name: each.specifier for line in lines
+                if (text := line.partition("#")[0].strip()) for each in [Requirement(text)]}
     assert [name for name, _, _ in locked()] == [*required] == [*PACKAGES]
     assert all(required[name].contains(version) for name, version, _ in locked())
 

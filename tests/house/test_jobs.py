@@ -15,7 +15,8 @@ VERBS = ("purge", "expire", "retry", "send", "check", "rollup", "export", "delet
 
 
 def test_each_job_has_a_test_file_and_each_test_file_a_job():
-    """A job's further tests are named after it: test_retry_forwards.py, test_retry_forwards_kill.py."""
+    """A job's further tests are named after it: test_retry_forwards.py,
+    test_retry_forwards_kill.py."""
     files = {path.stem[len("test_"):] for path in (ROOT / "tests" / "jobs").glob("test_*.py")}
     assert [name for name in JOBS if name not in files] == []
     assert [file for file in files if not any(is_of(file, name) for name in JOBS)] == []
@@ -49,7 +50,8 @@ def minutes(job) -> list[tuple[int, int]]:
     """(hour, minute) of each start of a job within a day; an hourly one has hour -1."""
     parsed = schedule.parse(job.schedule)
     hours = [-1] if parsed.every_hour else [hour for hour in range(24) if parsed.hours >> hour & 1]
-    return [(hour, minute) for hour in hours for minute in range(60) if parsed.minutes >> minute & 1]
+    return [(hour, minute) for hour in hours for minute in range(60) if parsed.minutes >> minute
+            & 1]
 
 
 RARE = {job.name: minutes(job) for job in DECLARED if len(minutes(job)) == 1}
@@ -69,7 +71,8 @@ def test_nothing_that_runs_daily_begins_in_the_hour_of_midnight():
 def test_what_sends_mail_is_urgent_and_what_purges_is_not():
     priorities = {job.name: job.priority for job in DECLARED}
     assert {priorities[name] for name in ("retry_forwards", "send_notifications")} == {"critical"}
-    assert {priority for name, priority in priorities.items() if name.startswith("purge_")} == {"low"}
+    assert {priority for name, priority in priorities.items()
+            if name.startswith("purge_")} == {"low"}
 
 
 @pytest.mark.parametrize("job", DECLARED, ids=lambda job: job.name)

@@ -1,4 +1,5 @@
-"""docs/retention.md says of each job that deletes what its options are, with the defaults that are declared."""
+"""docs/retention.md says of each job that deletes what its options are, with the defaults that are
+declared."""
 from __future__ import annotations
 
 import re
@@ -10,14 +11,17 @@ from jobs_lib.engines import purge
 from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "retention.md"
-OTHERS = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases", "expire_destination_verifications")
-JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, purge.Purge) or job.name in OTHERS]
+OTHERS = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases",
+          "expire_destination_verifications")
+JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, purge.Purge)
+        or job.name in OTHERS]
 
 
 def row(name: str) -> str:
     """The lines of the first table that name the job."""
     table = PAGE.read_text(encoding="utf-8").partition("## Who is notified first?")[0]
-    return "\n".join(line for line in table.splitlines() if line.startswith("|") and f"`{name}`" in line)
+    return "\n".join(line for line in table.splitlines() if line.startswith("|")
+                     and f"`{name}`" in line)
 
 
 @pytest.mark.parametrize("name", JOBS)
@@ -25,8 +29,10 @@ def test_each_job_that_deletes_is_on_the_page_with_its_defaults(name):
     assert row(name), f"{name} is missing in {PAGE.name}"
     told = dict(re.findall(r"`(\w+) = (\w+)`", row(name)))
     options = catalogue.load(name).options
-    assert told == {option: options[option].default for option in options if options[option].default}
+    assert told == {option: options[option].default for option in options
+                    if options[option].default}
 
 
 def test_the_page_names_no_job_that_is_not_there():
-    assert sorted(set(re.findall(r"\| `(\w+)` \|", PAGE.read_text(encoding="utf-8")))) == sorted(JOBS)
+    assert sorted(set(re.findall(r"\| `(\w+)` \|",
+                                 PAGE.read_text(encoding="utf-8")))) == sorted(JOBS)

@@ -16,7 +16,8 @@ OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
 SCRIPTS = ("install.sh", ".ci/run")
 
 
-@pytest.mark.parametrize("path", [path for path in OURS if path.read_text(encoding="utf-8").strip()],
+@pytest.mark.parametrize("path",
+                         [path for path in OURS if path.read_text(encoding="utf-8").strip()],
                          ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_is(path):
     doc = ast.get_docstring(tree(path)) or ""
@@ -26,8 +27,9 @@ def test_a_module_says_what_it_is(path):
 def test_the_code_runs_on_python_3_9():
     if find_spec("vermin") is None:
         missing("vermin is not installed (requirements-dev.txt)")
-    run = subprocess.run([sys.executable, "-c", "import vermin; vermin.main()", "--target=3.9-", "--no-tips",
-                          "--violations", "jobs.py", "jobs_lib"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run([sys.executable, "-c", "import vermin; vermin.main()", "--target=3.9-",
+                          "--no-tips", "--violations", "jobs.py", "jobs_lib"], cwd=ROOT,
+                         capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
 
 
@@ -35,8 +37,9 @@ def test_the_code_runs_on_python_3_9():
 def test_time_is_given_never_taken(name):
     """Only the clock asks what time it is; `time.monotonic` measures, and may be asked anywhere."""
     calls = [node for node in ast.walk(tree(modules()[name])) if isinstance(node, ast.Call)
-             and ast.unparse(node.func) in ("time.time", "datetime.now", "datetime.utcnow", "datetime.today",
-                                            "date.today", "datetime.datetime.now", "datetime.date.today")]
+             and ast.unparse(node.func) in ("time.time", "datetime.now", "datetime.utcnow",
+                                            "datetime.today", "date.today", "datetime.datetime.now",
+                                            "datetime.date.today")]
     assert [where(modules()[name], node.lineno) for node in calls] == []
 
 

@@ -40,11 +40,13 @@ OUTSIDE_BRACKETS = {
 }
 INNERMOST = re.compile(r"\(([^()]*)\)")
 # Words of one engine that only its own dialect may say.
-DIALECT_WORDS = ("a function of one engine", "a time function of one engine", "UPDATE/DELETE ... LIMIT")
+DIALECT_WORDS = ("a function of one engine", "a time function of one engine",
+                 "UPDATE/DELETE ... LIMIT")
 
 
 def strings(node: ast.AST):
-    """(text, line) of each string that stands alone, is joined or formatted; docstrings are not SQL."""
+    """(text, line) of each string that stands alone, is joined or formatted; docstrings are not
+    SQL."""
     docs = {id(owner.body[0].value) for owner in ast.walk(node)
             if isinstance(owner, (ast.Module, ast.ClassDef, ast.FunctionDef))
             and owner.body and isinstance(owner.body[0], ast.Expr)}
@@ -54,7 +56,8 @@ def strings(node: ast.AST):
             continue
         if isinstance(found, ast.JoinedStr):
             parts |= {id(part) for part in ast.walk(found)}
-            text = "".join(part.value if isinstance(part, ast.Constant) else " x " for part in found.values)
+            text = "".join(part.value if isinstance(part, ast.Constant) else " x "
+                           for part in found.values)
             yield text, found.lineno
         elif isinstance(found, ast.Constant) and isinstance(found.value, str):
             yield found.value, found.lineno
@@ -90,7 +93,8 @@ def test_sql_stays_on_the_floor(name):              # R17
     ("UPDATE {t} SET a = u.a FROM u WHERE t.id = u.id", "UPDATE ... FROM"),
     ("SELECT JSON_EXTRACT(a, '$.b') FROM t", "a JSON function"),
     ("DELETE FROM {t} WHERE (a < :a OR b IN (:c)) LIMIT 100", "UPDATE/DELETE ... LIMIT"),
-    ("DELETE FROM t WHERE id IN (SELECT id FROM t WHERE (a IN (:b)) LIMIT 100)", "LIMIT inside IN (...)"),
+    ("DELETE FROM t WHERE id IN (SELECT id FROM t WHERE (a IN (:b)) LIMIT 100)",
+     "LIMIT inside IN (...)"),
     ("ALTER TABLE t DROP COLUMN a", "DROP COLUMN, RENAME COLUMN"),
     ("CREATE TABLE t (a INTEGER) STRICT", "STRICT tables"),
     ("CREATE TABLE t (a INTEGER CHECK (a > 0))", "CHECK"),
@@ -104,7 +108,8 @@ def test_the_net_holds(sql, what):
 @pytest.mark.parametrize("sql", [
     "UPDATE {t} SET a = (SELECT max(b) FROM {u}) WHERE id IN (:ids)",
     "SELECT id FROM {t} WHERE a < :a ORDER BY id LIMIT 100",
-    "INSERT INTO {t} (a) SELECT a FROM {u} WHERE b = :b ON CONFLICT (a) DO UPDATE SET a = excluded.a",
+    ("INSERT INTO {t} (a) SELECT a FROM {u} WHERE b = :b ON CONFLICT (a) DO UPDATE "
+    "SET a = excluded.a"),
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES'",
 ])
 def test_what_is_allowed_passes_the_net(sql):

@@ -1,4 +1,5 @@
-"""A run that finds nothing to do loads little: no module on its way imports something heavy at its start."""
+"""A run that finds nothing to do loads little: no module on its way imports something heavy at its
+start."""
 from __future__ import annotations
 
 import os
@@ -12,10 +13,12 @@ from tests.house.source import ROOT, imports, is_in, modules, where
 # What `run-due` goes through, as far as no `import` statement at a module's start shows it.
 DOORS = ("jobs", "jobs_lib.cli.main", "jobs_lib.runner.slots", "jobs_lib.commands.run_due",
          "jobs_lib.database.connection", "jobs_lib.database.dialects.sqlite")
-HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", "logging", "dataclasses",
-         "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo", "pathlib",
-         "inspect", "enum", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv", "multiprocessing",
-         "concurrent", "threading")
+HEAVY = ("ssl", "smtplib", "email", "dns", "asyncio", "http", "urllib.request", "logging",
+         "dataclasses",
+         "typing", "tempfile", "subprocess", "argparse", "configparser", "json", "zoneinfo",
+         "pathlib",
+         "inspect", "enum", "decimal", "uuid", "random", "shutil", "pymysql", "dotenv",
+         "multiprocessing", "concurrent", "threading")
 
 
 def on_the_way() -> set[str]:
@@ -27,8 +30,10 @@ def on_the_way() -> set[str]:
             continue
         seen.add(name)
         parts = name.split(".")
-        waiting += [".".join(parts[:depth]) for depth in range(1, len(parts))]     # its packages load first
-        waiting += [found.module for found in imports(name) if found.at_start and found.module in modules()]
+        # its packages load first
+        waiting += [".".join(parts[:depth]) for depth in range(1, len(parts))]
+        waiting += [found.module for found in imports(name) if found.at_start
+                    and found.module in modules()]
     return seen
 
 
@@ -50,8 +55,9 @@ def idle(tmp_path):
 
     def run(code: str) -> str:
         # -S: no site-packages, whose .pth files may import anything.
-        done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True,
-                              env={"PATH": os.environ["PATH"], "JOBS_CONFIG": str(tmp_path / "config.ini")})
+        done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True,
+                              text=True, env={"PATH": os.environ["PATH"],
+                                              "JOBS_CONFIG": str(tmp_path / "config.ini")})
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -67,7 +73,8 @@ def test_an_idle_run_loads_nothing_heavy(idle):         # R10
 
 def test_an_idle_run_writes_nothing_to_the_database(idle, tmp_path):        # R10
     def stored() -> dict:
-        files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix != ".db-shm"}
+        files = {file.name: file.read_bytes() for file in tmp_path.glob("jobs.db*") if file.suffix
+                 != ".db-shm"}
         return {name: data for name, data in files.items() if data}
 
     tick = "from jobs_lib.cli.main import main; raise SystemExit(main(['run-due']))"

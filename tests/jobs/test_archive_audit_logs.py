@@ -1,4 +1,5 @@
-"""Audit rows go after a year, critical ones after seven; with a store, only out of an archive that was read back."""
+"""Audit rows go after a year, critical ones after seven; with a store, only out of an archive that
+was read back."""
 from __future__ import annotations
 
 import json
@@ -34,8 +35,9 @@ def disk(tmp_path):
 
 def old(bench, number: int = 3, **values) -> list[dict]:
     """Rows that are due. As they are in the table."""
-    ids = bench.table("audit_logs", [{"event": f"login-{at}", "created_at": bench.ago(days=400, seconds=at), **values}
-                                     for at in range(number)])
+    ids = bench.table("audit_logs",
+                      [{"event": f"login-{at}", "created_at": bench.ago(days=400, seconds=at),
+                        **values} for at in range(number)])
     return bench.db.query("SELECT * FROM {audit_logs} WHERE id IN (:ids) ORDER BY id", ids=ids)
 
 
@@ -58,7 +60,8 @@ def held(bench) -> list[dict]:
 def test_rows_go_after_a_year_and_critical_ones_after_seven(bench):
     bench.table("audit_logs", [
         {"id": 1, "created_at": bench.ago(days=365, seconds=1)},
-        {"id": 2, "created_at": bench.ago(days=365)},                                          # at the limit: stays
+        # at the limit: stays
+        {"id": 2, "created_at": bench.ago(days=365)},
         {"id": 3, "severity": "warning", "created_at": bench.ago(days=366)},
         {"id": 4, "severity": "critical", "created_at": bench.ago(days=2555)},
         {"id": 5, "severity": "critical", "created_at": bench.ago(days=2555, seconds=1)},
@@ -79,8 +82,8 @@ def test_a_store_that_is_off_is_no_store(disk):
 def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
     bench.config(archive={"store": "archives"})
     bench.table("audit_logs", [
-        {"id": 1, "user_id": 8, "actor": "app", "event": "login", "ip": "2001:db8::1", "details": '["ö\\n\u2028"]',
-         "created_at": bench.ago(days=365, seconds=1)},
+        {"id": 1, "user_id": 8, "actor": "app", "event": "login", "ip": "2001:db8::1",
+         "details": '["ö\\n\u2028"]', "created_at": bench.ago(days=365, seconds=1)},
         {"id": 2, "created_at": bench.ago(days=365)},
         {"id": 3, "severity": "critical", "created_at": bench.ago(days=2555)},
         {"id": 4, "severity": "critical", "created_at": bench.ago(days=2555, seconds=1)},
@@ -96,7 +99,8 @@ def test_with_a_store_the_same_rows_go_out_of_an_archive(bench):        # R57
     assert (row["row_count"], row["first_id"], row["last_id"], row["cutoff"]) == (
         2, 1, 4, clock.text(bench.ago(days=365)))
     assert row["sha256"] == told["sha256"]
-    assert told["cutoffs"] == {"info": clock.text(bench.ago(days=365)), "warning": clock.text(bench.ago(days=365)),
+    assert told["cutoffs"] == {"info": clock.text(bench.ago(days=365)),
+                               "warning": clock.text(bench.ago(days=365)),
                                "critical": clock.text(bench.ago(days=2555))}
     assert (told["file"], told["columns"]) == (name, list(before[0]))
     assert bench.run(JOB) == STORED             # R12
@@ -108,8 +112,8 @@ def test_many_rows_fill_several_archives_and_none_is_in_two(bench, monkeypatch):
     monkeypatch.setattr(write, "PAGE_ROWS", 90)
     bench.config(archive={"store": "archives"})
     databases.bulk(bench.db, "audit_logs", ["event", "severity", "created_at"],
-                   [("login", ("info", "critical")[at % 5 == 0], bench.ago(days=3000, seconds=at // 200))
-                    for at in range(1000)])
+                   [("login", ("info", "critical")[at % 5 == 0],
+                     bench.ago(days=3000, seconds=at // 200)) for at in range(1000)])
     before = bench.rows("audit_logs")
     assert bench.run(JOB) == {"archived": 1000, "archives": 3, "deleted": 1000, "expired": 0}
     check_none_is_lost(bench.db, bench.folder / "archives", before)
@@ -140,7 +144,8 @@ def test_a_limit_caps_the_rows(disk):
 def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
     monkeypatch.setattr(write, "PAGE_ROWS", 100)
     old(disk, 2000)
-    disk.on_statement = lambda sql, _: disk.clock.sleep(2 if sql.startswith("SELECT * FROM {audit_logs}") else 0)
+    disk.on_statement = lambda sql, _: disk.clock.sleep(2 if sql.startswith("SELECT * FROM "
+                                                                            "{audit_logs}") else 0)
     counts = disk.run(JOB, budget="30s")
     assert disk.result["status"] == "partial"
     assert 0 < counts["archived"] == counts["deleted"] < 2000
@@ -152,7 +157,8 @@ def test_writing_leaves_time_for_the_rest(disk, monkeypatch):        # R4
     assert len(files(disk)) == 2 * len(archives(disk))
 
 
-def test_a_run_that_has_to_end_while_it_reads_back_leaves_it_to_the_next(disk, monkeypatch):        # R4 R57
+# R4 R57
+def test_a_run_that_has_to_end_while_it_reads_back_leaves_it_to_the_next(disk, monkeypatch):
     before = old(disk, 1200)
     real = format._row
 
@@ -187,7 +193,8 @@ def test_a_dry_run_opens_no_connection_and_shows_no_login(disk):        # R11
 
 
 def test_a_shortened_limit_stops_before_anything_is_archived(disk):         # R19
-    databases.bulk(disk.db, "audit_logs", ["event", "created_at"], [("login", disk.ago(days=30))] * 10_001)
+    databases.bulk(disk.db, "audit_logs", ["event", "created_at"], [("login", disk.ago(days=30))]
+                   * 10_001)
     disk.run(JOB)
     assert "Nothing was deleted" in disk.fails(JOB, keep="3d")
     assert len(disk.ids("audit_logs")) == 10_001
@@ -203,7 +210,8 @@ def test_a_row_that_changed_after_it_was_archived_goes_too(disk, monkeypatch):
     def delete(ctx, *args):
         ctx.db.execute("UPDATE {audit_logs} SET user_id = NULL, actor = 'anonymous' WHERE id = :id",
                        id=before[0]["id"])
-        ctx.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])       # somebody else was quicker
+        # somebody else was quicker
+        ctx.db.execute("DELETE FROM {audit_logs} WHERE id = :id", id=before[1]["id"])
         real(ctx, *args)
     monkeypatch.setattr(run, "_delete", delete)
     assert disk.run(JOB)["deleted"] == 2
@@ -235,9 +243,11 @@ def damaged(bench) -> None:
     (damaged, "was verified before and is not whole any more"),
     (lambda bench: [(bench.folder / "archives" / name).unlink() for name in files(bench)],
      "is verified and its rows are not all deleted yet, but it is not in"),
-    (lambda bench: bench.db.execute("UPDATE {audit_archives} SET sha256 = 'x'"), "it is not the one that was verified"),
+    (lambda bench: bench.db.execute("UPDATE {audit_archives} SET sha256 = 'x'"),
+     "it is not the one that was verified"),
 ])
-def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, spoil, said):        # R57
+# R57
+def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, spoil, said):
     before = old(disk, 3)
     disk.run(JOB)
     disk.table("audit_logs", before)
@@ -251,7 +261,8 @@ def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, sp
 def test_an_archive_that_is_not_what_was_written_deletes_nothing(disk, monkeypatch):        # R57
     before = [old(disk, 1, id=id)[0] for id in (10, 20, 30)]
     real = format.line
-    monkeypatch.setattr(format, "line", lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
+    monkeypatch.setattr(format, "line",
+                        lambda row: real({**row, "id": {20: 21}.get(row["id"], row["id"])}))
     assert "is not what was written: it is another file" in disk.fails(JOB)
     assert disk.rows("audit_logs") == before
     monkeypatch.undo()
@@ -265,8 +276,9 @@ def test_a_folder_that_is_gone_fails_in_one_sentence_and_the_next_run_goes_on(di
     disk.run(JOB)
     before = old(disk, 3)
     os.rename(disk.folder / "archives", disk.folder / "unmounted")
-    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and archives should "
-                               "be in it: see whether its disk is mounted. No row was deleted")
+    assert disk.fails(JOB) == (f"[archive] store: there is no folder {disk.folder}/archives, and "
+                               "archives should be in it: see whether its disk is mounted. No row "
+                               "was deleted")
     assert disk.rows("audit_logs") == before
     os.rename(disk.folder / "unmounted", disk.folder / "archives")
     assert disk.run(JOB)["archived"] == 3
@@ -288,12 +300,13 @@ def test_trouble_with_the_store_says_what_became_of_the_rows(disk, monkeypatch):
         raise OSError(28, "No space left on device")
     monkeypatch.setattr(run, "_delete", fill)
     assert disk.fails(JOB) == (
-        f"[archive] store {disk.folder}/archives: No space left on device: make room there, or name another folder. "
-        "Rows deleted: 1, all of them in an archive")
+        f"[archive] store {disk.folder}/archives: No space left on device: make room there, or "
+        "name another folder. Rows deleted: 1, all of them in an archive")
     assert len(disk.ids("audit_logs")) == 1
 
 
-@pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log", ".", "/", ROOT / "jobs_lib/archives"])
+@pytest.mark.parametrize("store", ["spool", "spool/archives", "state", "log", ".", "/",
+                                   ROOT / "jobs_lib/archives"])
 def test_a_folder_of_another_use_is_refused(disk, store):
     old(disk, 1)
     disk.config(archive={"store": store})
@@ -309,8 +322,9 @@ def test_a_store_that_was_lost_deletes_nothing(disk):        # R57
     disk.config(archive={"store": ""})
     assert disk.run(JOB, dry_run=True) == {"deleted": 3}
     assert "a run would stop: [archive] store is not set" in disk.samples[0]["note"]
-    assert disk.fails(JOB) == (f"[archive] store is not set, but the rows of {archives(disk)[0]['location']} are not "
-                               "all deleted yet: set [archive] store back to where it is; nothing was deleted")
+    assert disk.fails(JOB) == ("[archive] store is not set, but the rows of "
+                               f"{archives(disk)[0]['location']} are not all deleted yet: set "
+                               "[archive] store back to where it is; nothing was deleted")
     assert disk.rows("audit_logs") == before
     disk.config(archive={"store": "archives"})
     assert disk.run(JOB)["deleted"] == 3
@@ -340,11 +354,13 @@ def test_a_store_that_moved_is_no_trouble(disk):
 
 def someone_else(bench, status: str, run_status: str = "running") -> int:
     """A run of another host, with an archive. The archive's id."""
-    bench.table("job_runs", [{"run_id": "other", "job": JOB, "status": run_status, "installation": "far away",
-                              "started_at": bench.ago(minutes=1), "lease_until": bench.ahead(minutes=5)}])
+    bench.table("job_runs", [{"run_id": "other", "job": JOB, "status": run_status,
+                              "installation": "far away", "started_at": bench.ago(minutes=1),
+                              "lease_until": bench.ahead(minutes=5)}])
     (bench.folder / "archives").mkdir(exist_ok=True)
-    return bench.table("audit_archives", [{"location": f"{bench.folder}/archives/{OTHERS}", "status": status,
-                                           "created_at": bench.ago(minutes=1)}])[0]
+    return bench.table("audit_archives",
+                       [{"location": f"{bench.folder}/archives/{OTHERS}", "status": status,
+                         "created_at": bench.ago(minutes=1)}])[0]
 
 
 @pytest.mark.parametrize("status", ["writing", "verified"])
@@ -354,7 +370,8 @@ def test_the_archive_of_a_run_that_lives_is_left_alone(bench, status):
     someone_else(bench, status)
     rows = archives(bench)
     assert bench.run(JOB) == STORED
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "another run archives")
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial",
+                                                                     "another run archives")
     assert (bench.rows("audit_logs"), archives(bench)) == (before, rows)
 
 
@@ -387,7 +404,8 @@ def test_an_unverified_archive_that_cannot_be_reached_is_told(disk, place):
     disk.run(JOB)
     assert id not in disk.ids("audit_archives")
     assert [event["store"] for event in disk.events(JOB)
-            if event["event"] == "a part of it may be left behind in another store: delete it"] == [place]
+            if event["event"]
+            == "a part of it may be left behind in another store: delete it"] == [place]
 
 
 def test_who_begins_at_the_same_moment_gives_way(disk, monkeypatch):
@@ -409,7 +427,8 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
     real = write.verify
 
     def discarded(*args):
-        disk.db.execute("UPDATE {audit_archives} SET created_at = :later", later=disk.ahead(seconds=1))
+        disk.db.execute("UPDATE {audit_archives} SET created_at = :later",
+                        later=disk.ahead(seconds=1))
         return real(*args)
     monkeypatch.setattr(write, "verify", discarded)
     assert "was discarded by another run" in disk.fails(JOB)
@@ -420,12 +439,13 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
 def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R12 R57
     service = Service(tmp_path, engine_url, archive={"store": "archives"})
     databases.bulk(service.db, "audit_logs", ["event", "created_at"],
-                   [("login", clock.now() - timedelta(days=400, seconds=at % 50)) for at in range(3000)])
+                   [("login", clock.now() - timedelta(days=400, seconds=at % 50))
+                    for at in range(3000)])
     before = service.db.query("SELECT * FROM {audit_logs}")
     small = "jobs_lib.features.archives.write:MOST_ROWS=700"
     launcher = str(ROOT / "tests/support/killed_call.py")
-    both = [service.start(JOB, "--json", launcher=launcher, JOBS_CORE_STATE_DIR=f"state{host}", JOBS_SMALL=small)
-            for host in (1, 2, 3)]
+    both = [service.start(JOB, "--json", launcher=launcher, JOBS_CORE_STATE_DIR=f"state{host}",
+                          JOBS_SMALL=small) for host in (1, 2, 3)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0, 0], outs
     check_none_is_lost(service.db, tmp_path / "archives", before)
@@ -468,12 +488,14 @@ def test_an_old_archive_in_another_store_stays_named(disk):
     disk.config(archive={"store": "new"})
     assert disk.run(JOB)["expired"] == 0
     assert len(archives(disk)) == 1
-    assert [event["event"] for event in disk.events(JOB)][-3:-1] == ["old archives in another store", "purge"]
+    assert [event["event"] for event in disk.events(JOB)][-3:-1] == [("old archives in another "
+                                                                     "store"), "purge"]
 
 
 def test_many_old_archives_in_another_store_stop_nothing_and_are_not_counted(disk):
     aged(disk, *range(12))
-    disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=2555, seconds=1))
+    disk.db.execute("UPDATE {audit_archives} SET created_at = :then",
+                    then=disk.ago(days=2555, seconds=1))
     disk.config(archive={"store": "new"})
     old(disk, 2)
     assert disk.run(JOB, dry_run=True)["expired"] == 0
@@ -497,8 +519,8 @@ def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, bef
     aged(disk, 9, 11)
     disk.config(archive={"store": "archives", "keep": before})
     disk.run(JOB)
-    said = (f"[archive] keep is 10d, it was {before} at the last good run: 1 archive that would have stayed would go "
-            "now. No archive was removed.")
+    said = (f"[archive] keep is 10d, it was {before} at the last good run: 1 archive that would "
+            "have stayed would go now. No archive was removed.")
     disk.config(archive={"store": "archives", "keep": "10d"})
     assert disk.run(JOB, dry_run=True)["expired"] == 1
     assert f"a run would stop: {said}" in json.dumps(disk.samples)
@@ -516,7 +538,8 @@ def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, bef
 
 def test_most_archives_at_once_have_to_be_confirmed(disk):
     aged(disk, *range(12))
-    disk.db.execute("UPDATE {job_state} SET last_options = NULL")           # else it is seen that it became shorter
+    # else it is seen that it became shorter
+    disk.db.execute("UPDATE {job_state} SET last_options = NULL")
     assert ("[archive] keep is 1h: 11 of 12 archives would go now. Nothing was deleted."
             in disk.fails(JOB, **{"archive.keep": "1h"}))
     assert len(files(disk)) == 24
@@ -567,7 +590,8 @@ def test_a_server_that_dies_in_the_middle_of_a_file_costs_nothing(disk):        
             return real(row)
         format.line = line
         try:
-            assert disk.fails(JOB).startswith(f"[archive] store ftps://localhost:{server.port}/audit: ")
+            assert disk.fails(JOB).startswith("[archive] store "
+                                              f"ftps://localhost:{server.port}/audit: ")
         finally:
             format.line = real
     assert disk.rows("audit_logs") == before
@@ -595,10 +619,11 @@ def test_a_wrong_password_fails_in_one_sentence_without_it(far, server):
 
 def test_nothing_of_tls_is_loaded_for_a_folder(disk):       # R10
     old(disk, 1)
-    code = ("import sys; from jobs_lib.cli import main as cli;"
-            f" cli.main([{JOB!r}, '--config', '{disk.folder}/config.ini']);"
-            "print([name for name in ('ssl', 'ftplib', 'smtplib', 'email') if name in sys.modules])")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    code = (f"import sys; from jobs_lib.cli import main as cli; cli.main([{JOB!r}, '--config', "
+            f"'{disk.folder}/config.ini']);print([name for name in ('ssl', 'ftplib', 'smtplib', "
+            "'email') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                          cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr
     assert len(files(disk)) == 2
 

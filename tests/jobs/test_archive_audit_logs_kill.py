@@ -1,4 +1,5 @@
-"""Killed at any point, each audit row is in the table or in exactly one archive that is named as verified."""
+"""Killed at any point, each audit row is in the table or in exactly one archive that is named as
+verified."""
 from __future__ import annotations
 
 import signal
@@ -37,10 +38,12 @@ CALLS = {                                       # before that call
     "before the manifest has its name": (f"{FOLDER}:_name", 2),
     "while it is read back": (f"{FORMAT}:_row", ROWS // 2),
 }
-LEFTOVERS = {                                   # a second kill, in the run that clears up after the first
+# a second kill, in the run that clears up after the first
+LEFTOVERS = {
     "an unverified archive": ("SET status = 'verified'", ("UPDATE {audit_archives} SET created_at",
                                                           "DELETE FROM {audit_archives}")),
-    "a verified one": ("DELETE FROM {audit_logs}", ("DELETE FROM {audit_logs}", "SET status = 'purged'")),
+    "a verified one": ("DELETE FROM {audit_logs}", ("DELETE FROM {audit_logs}",
+                                                    "SET status = 'purged'")),
 }
 
 
@@ -73,7 +76,8 @@ def fill(service) -> list[dict]:
     bulk(service.db, "audit_logs", ["user_id", "event", "severity", "details", "created_at"],
          [(number % 9, "login", ("info", "warning", "critical")[number % 3], f'{{"n": {number}}}',
            now - timedelta(days=3000, seconds=number % 60)) for number in range(ROWS)])
-    bulk(service.db, "audit_logs", ["event", "severity", "created_at"], [("login", "info", now)] * YOUNG)
+    bulk(service.db, "audit_logs", ["event", "severity", "created_at"], [("login", "info", now)]
+         * YOUNG)
     return service.db.query("SELECT * FROM {audit_logs} ORDER BY id")
 
 
@@ -89,12 +93,14 @@ def finish(service, before: list[dict]) -> None:
     assert set(service.statuses("audit_archives")) == {"purged"}
     locations = {row["location"].rpartition("/")[2].partition(".")[0]
                  for row in service.db.query("SELECT location FROM {audit_archives}")}
-    files = {path.name for path in (service.folder / "archives").iterdir() if path.name != ".htaccess"}
+    files = {path.name for path in (service.folder / "archives").iterdir() if path.name
+             != ".htaccess"}
     assert files == {name + end for name in locations for end in (".jsonl.gz", ".manifest.json")}
 
 
 def killed(service, at: str, number: int = 1) -> None:
-    service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+    service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at,
+                JOBS_KILL_NUMBER=str(number))
 
 
 @pytest.mark.parametrize("point", STATEMENTS)
@@ -103,7 +109,8 @@ def test_killed_at_a_statement(on_disk, point):         # R57, proven by kill
 
 
 @pytest.mark.parametrize("point", TRANSACTIONS)
-def test_killed_before_a_transaction_is_stored(service, point):         # R57, proven by kill, on both engines
+# R57, proven by kill, on both engines
+def test_killed_before_a_transaction_is_stored(service, point):
     strike_and_check(service, TRANSACTIONS[point])
 
 
@@ -120,7 +127,8 @@ def test_killed_in_the_middle_of_a_file(on_disk, point):        # R57, proven by
     for _ in REPEATS:
         before = fill(on_disk)
         call, number = CALLS[point]
-        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call, JOBS_KILL_NUMBER=str(number))
+        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call,
+                    JOBS_KILL_NUMBER=str(number))
         assert len(on_disk.db.query("SELECT id FROM {audit_logs}")) == ROWS + YOUNG
         check(on_disk, before)
         finish(on_disk, before)
@@ -145,7 +153,8 @@ def test_killed_while_old_archives_go(on_disk):
         long_ago = clock.now() - timedelta(days=2600)
         on_disk.db.execute("UPDATE {audit_archives} SET created_at = :long_ago", long_ago=long_ago)
         killed(on_disk, "DELETE FROM {audit_archives}")
-        assert on_disk.statuses("audit_archives")["purged"] >= 1       # a row without a file, not the other way round
+        # a row without a file, not the other way round
+        assert on_disk.statuses("audit_archives")["purged"] >= 1
         finish_empty(on_disk)
 
 

@@ -1,4 +1,5 @@
-"""Domains are looked at when they are due; their states follow what is there, and their owners are told once."""
+"""Domains are looked at when they are due; their states follow what is there, and their owners are
+told once."""
 from __future__ import annotations
 
 import json
@@ -72,7 +73,8 @@ def test_a_new_domain_with_its_records_is_verified_and_its_owner_told_once(owned
     assert {check: result["state"] for check, result in results(owned).items()} == dict.fromkeys(
         ("ownership", "mx", "spf", "dkim", "dmarc"), "pass")
     (notice,) = owned.rows("notifications")
-    assert (notice["kind"], notice["persona"], notice["to_email"]) == ("domain_verified", "porter", "jo@home.example")
+    assert (notice["kind"], notice["persona"], notice["to_email"]) == ("domain_verified", "porter",
+                                                                       "jo@home.example")
     assert notice["subject"] == "example.org is verified"
     owned.now = owned.ahead(days=1)
     assert owned.run(JOB) == {**NOTHING, "checked": 1}
@@ -146,7 +148,8 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
     look(owned, 24)
     assert row(owned)["status"] == "verified"           # it came back by itself
     assert kinds(owned) == ["domain_failing", "domain_failed", "domain_verified"]
-    assert [entry["event"] for entry in owned.rows("audit_logs")] == ["domain.failed", "domain.verified"]
+    assert [entry["event"] for entry in owned.rows("audit_logs")] == ["domain.failed",
+                                                                      "domain.verified"]
 
 
 def test_no_answer_changes_nothing(owned):              # R48
@@ -160,7 +163,8 @@ def test_no_answer_changes_nothing(owned):              # R48
     after = row(owned)
     for column in ("status", "failures", "failing_since", "warned_at", "verified_at"):
         assert after[column] == before[column]
-    for check, result in results(owned).items():        # what was known of it stays, and that nobody answered
+    for check, result in results(owned).items():
+        # what was known of it stays, and that nobody answered
         assert result["state"] == known[check]["state"] == "pass"
         assert result["checked_at"] == known[check]["checked_at"]
         assert "SERVFAIL" in result["unanswered_why"]
@@ -196,7 +200,8 @@ def test_while_a_required_record_is_not_configured_domains_wait_and_the_log_says
     missing = "[check_domains] require names mx: set [dns] mx_hosts, or leave it out of require"
     assert owned.run(JOB) == {**NOTHING, "not_checked": 1}
     assert owned.result["status"] == "ok"
-    assert [event["reason"] for event in owned.events(JOB) if event["event"] == "domains not checked"] == [missing]
+    assert [event["reason"] for event in owned.events(JOB) if event["event"] == "domains not "
+            "checked"] == [missing]
     assert (row(owned)["checked_at"], owned.dns.asked) == (None, [])
     assert owned.fails(JOB, domain=NAME) == missing
 
@@ -236,11 +241,13 @@ def test_a_name_that_is_not_there_is_told_with_the_nearest(owned):
 
 def test_an_internationalised_name_is_asked_for_by_its_ascii_form(owned):
     read, asked = "grüße.example", "xn--gre-6ka8l.example"
-    owned.dns.update({(asked, kind): records for (name, kind), records in GOOD.items() if name == NAME})
+    owned.dns.update({(asked, kind): records for (name, kind), records in GOOD.items() if name
+                      == NAME})
     domain(owned, name=read)
     assert owned.run(JOB, domain=asked)["verified"] == 1
     assert owned.rows("notifications")[0]["subject"] == f"{read} ({asked}) is verified"
-    assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc." + asked,
+    assert {name for name, _ in owned.dns.asked} == {asked, "porter._domainkey." + asked, "_dmarc."
+                                                     + asked,
                                                         "_dmarc.example"}
 
 
@@ -255,7 +262,8 @@ def test_a_name_that_is_none_fails_without_a_question(owned):
 
 @pytest.mark.parametrize("change", [
     "UPDATE {domains} SET ownership_token = 'new'", "UPDATE {domains} SET name = 'new.example'",
-    "UPDATE {domains} SET status = 'failed'", "DELETE FROM {domains}", "UPDATE {users} SET status = 'suspended'"])
+    "UPDATE {domains} SET status = 'failed'", "DELETE FROM {domains}",
+    "UPDATE {users} SET status = 'suspended'"])
 def test_a_result_is_not_stored_for_what_is_another_domain_by_now(owned, change):
     domain(owned)
     owned.dns.on_question = lambda name, kind: owned.db.execute(change)
@@ -273,10 +281,14 @@ def test_an_owner_whose_address_cannot_be_written_to_stops_nothing(owned):
 
 
 @pytest.mark.parametrize("values", [
-    {"status": "odd", "recheck_requested_at": "2026-01-01 00:00:00"}, {"created_at": ""}, {"created_at": 5},
-    {"created_at": "", "recheck_requested_at": "2026-01-01 00:00:00"}, {"failures": "x", "status": "verified"},
-    {"failing_since": "soon", "status": "verified"}, {"failures": -1}, {"failures": 2 ** 31 - 1, "status": "verified"},
-    {"created_at": "9999-12-31 23:59:59"}, {"created_at": "0000-00-00 00:00:00"}, {"warned_at": "0001-01-01 00:00:00"},
+    {"status": "odd", "recheck_requested_at": "2026-01-01 00:00:00"}, {"created_at": ""},
+    {"created_at": 5},
+    {"created_at": "", "recheck_requested_at": "2026-01-01 00:00:00"},
+    {"failures": "x", "status": "verified"},
+    {"failing_since": "soon", "status": "verified"}, {"failures": -1},
+    {"failures": 2 ** 31 - 1, "status": "verified"},
+    {"created_at": "9999-12-31 23:59:59"}, {"created_at": "0000-00-00 00:00:00"},
+    {"warned_at": "0001-01-01 00:00:00"},
     {"name": b"\xff.example"}, {"ownership_token": b"\xff"}], ids=str)
 def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owned, values):
     bad = domain(owned, name="bad.example", next_check_at=owned.ago(days=9))
@@ -291,7 +303,8 @@ def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owne
         return                                          # nor this one, and says nothing
     left = {**NOTHING, **({"unknown_status": 1} if values.get("status") == "odd" else {})}
     assert owned.run(JOB) == {**left, "checked": 1, "verified": 1, "invalid": 1}         # R67
-    assert [event["domain_id"] for event in owned.events(JOB) if event["event"] == "domain invalid"] == [bad]
+    assert [event["domain_id"] for event in owned.events(JOB) if event["event"]
+            == "domain invalid"] == [bad]
     assert owned.run(JOB) == left                       # it waits a day, and comes before none
     if "name" not in values:
         assert owned.run(JOB, domain="bad.example") == {**left, "invalid": 1}
@@ -320,7 +333,8 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
 
     def question(name, _kind) -> None:
         if "bad" in name:
-            owned.dns["bad.example", "TXT"] = Answer("found", None)         # what no port may answer
+            # what no port may answer
+            owned.dns["bad.example", "TXT"] = Answer("found", None)
     owned.dns.on_question = question
     assert "TypeError in records.py line" in owned.fails(JOB)
     assert owned.result["counts"] == {**NOTHING, "checked": 1, "verified": 1, "defects": 1}
@@ -335,9 +349,10 @@ def test_a_mistake_of_ours_fails_the_run_and_stops_no_other_domain(owned):      
 def test_a_date_of_the_next_look_that_is_none_is_mended_by_the_look(owned, when):
     domain(owned, name="other.example", next_check_at=owned.ago(hours=1))
     domain(owned)
-    owned.db.execute("UPDATE {domains} SET next_check_at = :when, recheck_requested_at = :when WHERE name = :name",
-                     when=when, name=NAME)
-    owned.db.execute("UPDATE {domains} SET dns_results = 5, recheck_requested_at = NULL WHERE name = :name", name=NAME)
+    owned.db.execute("UPDATE {domains} SET next_check_at = :when, recheck_requested_at = :when "
+                     "WHERE name = :name", when=when, name=NAME)
+    owned.db.execute("UPDATE {domains} SET dns_results = 5, recheck_requested_at = NULL "
+                     "WHERE name = :name", name=NAME)
     assert owned.run(JOB) == {**NOTHING, "checked": 2, "verified": 1}
     assert owned.run(JOB) == NOTHING
 
@@ -347,11 +362,13 @@ def test_a_date_of_the_next_look_that_is_none_is_mended_by_the_look(owned, when)
 def many(bench, number: int, **values) -> None:
     columns = ["user_id", "name", "ownership_token", "created_at", "status", "next_check_at"]
     bulk(bench.db, "domains", columns,
-         [(7, f"d{at}.example", TOKEN, clock.text(bench.ago(days=60)), values.get("status", "verified"),
-           clock.text(bench.ago(minutes=number - at))) for at in range(number)])
+         [(7, f"d{at}.example", TOKEN, clock.text(bench.ago(days=60)),
+           values.get("status", "verified"), clock.text(bench.ago(minutes=number - at)))
+          for at in range(number)])
 
 
-def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_next_time(owned):       # R51
+# R51
+def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_next_time(owned):
     many(owned, 40)
     owned.dns.down = SERVFAIL
     assert owned.run(JOB) == {**NOTHING, "checked": 10, "unknown": 10}
@@ -363,7 +380,8 @@ def test_over_half_without_an_answer_is_the_resolver_and_the_oldest_come_first_n
 
 def test_half_of_them_without_an_answer_stops_nothing(owned):                   # R51
     many(owned, 40)
-    owned.dns.update({(f"d{at}.example", kind): SERVFAIL for at in range(1, 40, 2) for kind in ("TXT", "MX")})
+    owned.dns.update({(f"d{at}.example", kind): SERVFAIL for at in range(1, 40, 2)
+                      for kind in ("TXT", "MX")})
     assert owned.run(JOB) == {**NOTHING, "checked": 40, "unknown": 20}
     assert owned.result["status"] == "ok"
 
@@ -399,7 +417,8 @@ def test_no_more_owners_are_asked_for_once_the_run_has_to_stop(owned):      # R4
             owned.clock.sleep(300)
     owned.on_statement = slow
     owned.attempt(JOB)
-    assert (len(asked), owned.result["status"], owned.result["stop_reason"]) == (1, "partial", "budget")
+    assert (len(asked), owned.result["status"], owned.result["stop_reason"]) == (1, "partial",
+                                                                                 "budget")
 
 
 def test_whose_turn_it_was_is_stored_once_a_page(owned):        # R22
@@ -408,7 +427,8 @@ def test_whose_turn_it_was_is_stored_once_a_page(owned):        # R22
     owned.on_statement = lambda sql, values: heard.append((sql, values))
     assert owned.run(JOB)["checked"] == 30
     owned.on_statement = None
-    assert sum("{meta}" in sql and not sql.startswith("SELECT") and "turn.check_domains" in values.values()
+    assert sum("{meta}" in sql and not sql.startswith("SELECT")
+               and "turn.check_domains" in values.values()
                for sql, values in heard) == 1
     stored = owned.db.query("SELECT value FROM {meta} WHERE name = 'turn.check_domains'")
     assert [row["value"] for row in stored] == ["129"]
@@ -420,34 +440,42 @@ def test_one_owner_with_thousands_of_domains_lets_others_go_first(owned, asked):
     owned.table("users", [{"id": owner, "email": f"u{owner}@home.example"} for owner in (8, 9)])
     if asked:
         owned.db.execute("UPDATE {domains} SET recheck_requested_at = :ago", ago=owned.ago(hours=9))
-    theirs = [domain(owned, user_id=8, name="eight.example", recheck_requested_at=owned.ago(minutes=1)),
+    theirs = [domain(owned, user_id=8, name="eight.example",
+                     recheck_requested_at=owned.ago(minutes=1)),
               domain(owned, user_id=9, name="nine.example", next_check_at=owned.ago(seconds=1))]
     assert owned.run(JOB, limit=6)["checked"] == 6
-    assert len(owned.ids("domains", f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
+    assert len(owned.ids("domains",
+                         f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
     for _ in range(2):                          # with a limit of one, in the next runs
-        owned.db.execute("UPDATE {domains} SET checked_at = NULL, next_check_at = :ago", ago=owned.ago(minutes=1))
+        owned.db.execute("UPDATE {domains} SET checked_at = NULL, next_check_at = :ago",
+                         ago=owned.ago(minutes=1))
         for _ in range(3):
             owned.run(JOB, limit=1)
-        assert len(owned.ids("domains", f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
+        assert len(owned.ids("domains",
+                             f"id IN ({theirs[0]}, {theirs[1]}) AND checked_at IS NOT NULL")) == 2
 
 
 def test_one_owner_whose_domains_get_no_answer_stops_nobody_elses(owned):       # R51
     """He asks for a look at each, again and again; his are slow or spoilt on purpose."""
     owned.table("users", [{"id": 8, "email": "eve@home.example"}])
-    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(25) for kind in ("TXT", "MX")})
+    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(25)
+                      for kind in ("TXT", "MX")})
     for at in range(25):
         domain(owned, user_id=8, name=f"bad{at}.example", recheck_requested_at=owned.ago(hours=1))
     many(owned, 5)
     assert owned.run(JOB) == {**NOTHING, "checked": 30, "unknown": 25}
     assert owned.result["status"] == "ok"
-    assert len([question for question in owned.dns.asked if question == ("mx1.service.example", "TXT")]) == 2
+    assert len([question for question in owned.dns.asked if question == ("mx1.service.example",
+                                                                         "TXT")]) == 2
 
 
 def test_no_answer_among_many_owners_is_the_resolver_even_if_it_knows_our_own_name(owned):     # R51
-    bulk(owned.db, "users", ["id", "email"], [(at, f"u{at}@home.example") for at in range(100, 110)])
+    bulk(owned.db, "users", ["id", "email"],
+         [(at, f"u{at}@home.example") for at in range(100, 110)])
     for at in range(20):
         domain(owned, user_id=100 + at // 2, name=f"bad{at}.example")
-    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(20) for kind in ("TXT", "MX")})
+    owned.dns.update({(f"bad{at}.example", kind): SERVFAIL for at in range(20)
+                      for kind in ("TXT", "MX")})
     assert owned.run(JOB) == {**NOTHING, "checked": 10, "unknown": 10}
     assert owned.result["stop_reason"] == "resolver down"
 
@@ -485,9 +513,11 @@ def test_a_dry_run_asks_nobody_and_counts_what_is_due(owned):                   
 
 @pytest.mark.slow
 def test_every_statement_is_served_by_an_index(owned):                          # R15
-    bulk(owned.db, "domains", ["user_id", "name", "ownership_token", "created_at", "status", "next_check_at"],
-         [(7, f"n{at}.example", TOKEN, clock.text(owned.ago(days=60)), ("pending", "verified", "failed")[at % 3],
-           None if at % 3 == 2 else clock.text(owned.ahead(minutes=at))) for at in range(5_000)])
+    bulk(owned.db, "domains", ["user_id", "name", "ownership_token", "created_at", "status",
+                               "next_check_at"],
+         [(7, f"n{at}.example", TOKEN, clock.text(owned.ago(days=60)),
+           ("pending", "verified", "failed")[at % 3], None if at % 3 == 2
+           else clock.text(owned.ahead(minutes=at))) for at in range(5_000)])
     domain(owned)
     domain(owned, status="failed", recheck_requested_at=owned.now)
     analyse(owned.db, ["domains"])
@@ -499,7 +529,8 @@ def test_every_statement_is_served_by_an_index(owned):                          
     owned.fails(JOB, domain="exampel.org")
     owned.on_statement = None
     assert len(heard) > 15
-    assert [why for sql, values in heard.items() for why in troubles(owned.db, sql, values, ["domains"])] == []
+    assert [why for sql, values in heard.items() for why in troubles(owned.db, sql, values,
+                                                                     ["domains"])] == []
 
 
 # Real processes, real servers
@@ -524,7 +555,8 @@ def serviced(folder, url: str, port: int, number: int = 1, **options) -> Service
     made = Service(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
     user = made.owner()["user_id"]
     for at in range(number):
-        made.db.insert("domains", user_id=user, name=f"d{at}.example", ownership_token=TOKEN, created_at=clock.now())
+        made.db.insert("domains", user_id=user, name=f"d{at}.example", ownership_token=TOKEN,
+                       created_at=clock.now())
     return made
 
 
@@ -534,7 +566,8 @@ def again(service) -> None:
 
 
 def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
-    authority.zone("d0.example", ZONE.replace("@ MX 10 mx1", "@ MX 10 mail.other.example.\n@ MX 20 mx1"))
+    authority.zone("d0.example", ZONE.replace("@ MX 10 mx1",
+                                              "@ MX 10 mail.other.example.\n@ MX 20 mx1"))
     with Unbound(authority) as resolver:
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)
         assert service.job(JOB)["counts"] == {**NOTHING, "checked": 1}
@@ -567,11 +600,13 @@ def test_a_subdomain_is_covered_by_the_dmarc_record_above_it(authority, tmp_path
         found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))
         assert [found["dmarc"][word] for word in ("state", "name", "found")] == [
             "pass", "_dmarc.d0.example", ["v=DMARC1; p=none"]]
-        authority.zone("d0.example", ZONE.replace("@ ", "mail ").replace("_dmarc TXT", "unused TXT"))
+        authority.zone("d0.example", ZONE.replace("@ ", "mail ").replace("_dmarc TXT",
+                                                                         "unused TXT"))
         again(service)
         service.job(JOB)
         found = json.loads(service.db.value("SELECT dns_results FROM {domains}"))["dmarc"]
-        assert (found["state"], found["reason"], found["name"]) == ("fail", "missing", "_dmarc.mail.d0.example")
+        assert (found["state"], found["reason"], found["name"]) == ("fail", "missing",
+                                                                    "_dmarc.mail.d0.example")
 
 
 @pytest.mark.slow
@@ -601,17 +636,20 @@ POINTS = {"before a result is stored": ("UPDATE {domains} SET status", 3),
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_path, engine_url, point):     # R2
+# R2
+def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_path, engine_url,
+                                                               point):
     at, number = POINTS[point]
     for name in range(6):
         authority.zone(f"d{name}.example", ZONE)
     with Unbound(authority) as resolver:
         service = serviced(tmp_path, engine_url, resolver.port, 6, concurrency="2")
         for _ in REPEATS:
-            service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, checked_at = NULL")
+            service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, "
+                               "checked_at = NULL")
             service.db.execute("DELETE FROM {notifications}")
-            service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
-                        JOBS_KILL_NUMBER=str(number))
+            service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
+                        JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
             verified = service.statuses("domains").get("verified", 0)
             assert verified < 6
             assert service.statuses("notifications") == ({"pending": verified} if verified else {})

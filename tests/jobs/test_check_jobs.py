@@ -1,4 +1,5 @@
-"""One alert for each trouble, a reminder a day, a word when it is over; never twenty for one cause."""
+"""One alert for each trouble, a reminder a day, a word when it is over; never twenty for one
+cause."""
 from __future__ import annotations
 
 import json
@@ -25,16 +26,21 @@ def bench(bench, engine_url):     # pytest 8 finds the engines of a fixture of t
 
 def setup(bench, **sections) -> None:
     """That configuration, with these options over it."""
-    usual = {"alerts": {"email": OPERATOR, "webhook": HOOK, "disk_free": "off"}, "mail": {"from": "jobs@example.org"}}
-    bench.config(**{**sections, **{name: {**usual[name], **sections.get(name, {})} for name in usual}})
+    usual = {"alerts": {"email": OPERATOR, "webhook": HOOK, "disk_free": "off"},
+             "mail": {"from": "jobs@example.org"}}
+    bench.config(**{**sections, **{name: {**usual[name], **sections.get(name, {})}
+                                   for name in usual}})
 
 
-def ended(bench, job: str, status: str = "failed", error: str | None = "it broke", ago=MINUTES, **values) -> None:
+def ended(bench, job: str, status: str = "failed", error: str | None = "it broke", ago=MINUTES,
+          **values) -> None:
     """A run of the past."""
     at = bench.now - ago
-    bench.table("job_runs", [{"job": job, "run_id": f"{job}{at:%d%H%M%S}{status}", "status": status, "started_at": at,
-                              "finished_at": at, "duration_ms": 9, "trigger_type": "scheduled",
-                              "error": error if status in ("failed", "vanished") else None, **values}])
+    bench.table("job_runs", [{"job": job, "run_id": f"{job}{at:%d%H%M%S}{status}", "status": status,
+                              "started_at": at, "finished_at": at, "duration_ms": 9,
+                              "trigger_type": "scheduled", "error": error if status in ("failed",
+                                                                                        "vanished")
+                              else None, **values}])
 
 
 def fails(bench, job: str, times: int = 3, **how) -> None:
@@ -116,7 +122,8 @@ def test_what_lasts_is_told_of_again_after_a_day(bench):         # R60
     later(bench, hours=23, minutes=59)
     assert check(bench) == []
     later(bench, minutes=1)
-    assert check(bench) == ["[jobs] still: retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
+    assert check(bench) == [("[jobs] still: retry_forwards has failed 3 times since 14:15 UTC on "
+                             "24 Nov")]
     later(bench, minutes=5)
     assert check(bench) == []
 
@@ -130,7 +137,8 @@ def test_what_is_over_is_told_of_once_when_it_has_stayed_away(bench):        # R
     later(bench, minutes=29)
     assert check(bench) == []
     later(bench, minutes=1)
-    assert check(bench) == ["[jobs] resolved: retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
+    assert check(bench) == [("[jobs] resolved: retry_forwards has failed 3 times since 14:15 UTC "
+                             "on 24 Nov")]
     later(bench, minutes=5)
     assert check(bench) == []
 
@@ -151,30 +159,36 @@ def test_what_was_never_told_of_ends_without_a_word(bench):
 
 def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
     for job in ("retry_forwards", "send_notifications"):
-        fails(bench, job, error="the relay cannot be used: mail.example.org:587: Connection refused")
+        fails(bench, job, error="the relay cannot be used: mail.example.org:587: Connection "
+              "refused")
     bench.table("failed_emails", [{"created_at": bench.ago(hours=20)}])
-    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "Connection refused",
-                                 "since": bench.ago(minutes=40), "failures": 3}])
+    bench.table("relay_state",
+                [{"id": 1, "paused_until": bench.ahead(minutes=9), "reason": "Connection refused",
+                  "since": bench.ago(minutes=40), "failures": 3}])
     assert check(bench) == ["[jobs] outgoing mail has been paused since 13:50 UTC on 24 Nov"]
 
 
 def test_a_queue_behind_a_relay_that_rests_for_the_first_time_does_not_stand_still(bench):
-    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=1)}])
-    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=2), "reason": "Connection refused",
-                                 "since": bench.ago(minutes=3), "failures": 1}])
+    bench.table("failed_emails",
+                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=1)}])
+    bench.table("relay_state",
+                [{"id": 1, "paused_until": bench.ahead(minutes=2), "reason": "Connection refused",
+                  "since": bench.ago(minutes=3), "failures": 1}])
     assert check(bench) == []
     later(bench, minutes=3)                                             # it rests no more
     assert len(check(bench)) == 1
 
 
 def test_a_first_short_pause_of_the_relay_is_nothing_to_wake_anybody_for(bench):
-    bench.table("relay_state", [{"id": 1, "paused_until": bench.ahead(minutes=4), "reason": "refused",
-                                 "since": bench.ago(minutes=1), "failures": 1}])
+    bench.table("relay_state",
+                [{"id": 1, "paused_until": bench.ahead(minutes=4), "reason": "refused",
+                  "since": bench.ago(minutes=1), "failures": 1}])
     assert check(bench) == []
 
 
 def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
-    for number, job in enumerate(("purge_sessions", "retry_forwards", "rollup_usage", "purge_magic_links")):
+    for number, job in enumerate(("purge_sessions", "retry_forwards", "rollup_usage",
+                                  "purge_magic_links")):
         if job in catalogue.names():
             fails(bench, job, error=f"no such folder (try {number})")
     bench.run(JOB)
@@ -187,7 +201,8 @@ def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
 
 def test_a_full_disk_explains_the_jobs_that_could_not_write(bench):
     setup(bench, alerts={"disk_free": "10000GB"})
-    fails(bench, "retry_forwards", error="OSError: [Errno 28] No space left on device (spool.py line 9)")
+    fails(bench, "retry_forwards", error="OSError: [Errno 28] No space left on device (spool.py "
+          "line 9)")
     subject, = check(bench)
     assert subject.startswith("[jobs] the disk is nearly full: ")
     assert len(bench.rows("alerts")) == 1
@@ -199,8 +214,10 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
         ended(bench, job, "ok", ago=timedelta(minutes=1))
     assert check(bench) == []
     bench.now += timedelta(days=4)
-    assert check(bench) == ["[jobs] no job was started from 14:30 UTC on 24 Nov to 14:30 UTC on 28 Nov"]
-    for job in ("retry_forwards", "retry_webhooks", "send_notifications"):       # the others have a day to be run
+    assert check(bench) == [("[jobs] no job was started from 14:30 UTC on 24 Nov to 14:30 UTC on "
+                             "28 Nov")]
+    for job in ("retry_forwards", "retry_webhooks", "send_notifications"):
+        # the others have a day to be run
         ended(bench, job, "ok", ago=timedelta(0))
     for _ in range(2):
         later(bench, minutes=2)
@@ -210,14 +227,16 @@ def test_after_a_cron_that_had_stopped_there_is_one_alert_and_nobody_is_late(ben
 # What is watched
 
 def test_a_job_without_success_for_three_intervals_is_late(bench):           # R59
-    bench.table("job_state", [{"job": job, "due_after": bench.ago(days=9)} for job in ("purge_sessions", JOB)])
+    bench.table("job_state", [{"job": job, "due_after": bench.ago(days=9)}
+                              for job in ("purge_sessions", JOB)])
     ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
     ended(bench, JOB, "ok")
     subject, = check(bench)
     assert subject.startswith("[jobs] purge_sessions has not succeeded since ")
 
 
-@pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"}, {"alert_late_after": "5d"}])
+@pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"},
+                                     {"alert_late_after": "5d"}])
 def test_one_that_need_not_be_in_time_is_not(bench, options):
     setup(bench, purge_sessions=options)
     bench.table("job_state", [{"job": "purge_sessions", "due_after": bench.ago(days=9)}])
@@ -242,14 +261,16 @@ def test_one_that_is_killed_again_and_again_is_told_of(bench):
 
 @pytest.mark.parametrize("age, alerts", [({"hours": 6}, 0), ({"hours": 6, "seconds": 1}, 1)])
 def test_what_is_due_for_too_long_is_told_of(bench, age, alerts):            # R59
-    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(**age)}])
+    bench.table("failed_emails",
+                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(**age)}])
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1), counts='{"sent": 80}')
     assert len(check(bench)) == alerts
 
 
 def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R59
     ended(bench, "retry_forwards", "ok", ago=timedelta(minutes=1), counts='{"sent": 0}')
-    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(minutes=10)}])
+    bench.table("failed_emails",
+                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(minutes=10)}])
     assert check(bench) == []
     later(bench, seconds=1)
     subject, = check(bench)
@@ -257,7 +278,8 @@ def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R
 
 
 def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
-    bench.table("failed_emails", [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=3)}])
+    bench.table("failed_emails",
+                [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=3)}])
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=5), counts='{"sent": 80}')
     assert check(bench) == []
 
@@ -301,7 +323,8 @@ def test_broken_mail_is_told_of_by_the_webhook_and_by_mail_once_it_works_again(b
     fails(bench, "retry_forwards")
     bench.run(JOB)
     said = [json.loads(request.body) for request in bench.web]
-    assert [each["name"] for each in said[0]["troubles"]] == ["failing:retry_forwards", "channel:email"]
+    assert [each["name"] for each in said[0]["troubles"]] == ["failing:retry_forwards",
+                                                              "channel:email"]
     assert "Connection refused" in said[0]["troubles"][1]["last_error"]
     for _ in range(3):
         later(bench, minutes=5)
@@ -324,7 +347,8 @@ def test_a_broken_webhook_is_told_of_by_mail_in_the_same_run(bench):         # R
     bench.web.answer = lambda request: Response(ANSWERED, 500, "", "no")
     fails(bench, "retry_forwards")
     bench.run(JOB)
-    assert [mail.subject for mail in bench.outbox][1] == "[jobs] alerts by the webhook do not arrive"
+    assert [mail.subject
+            for mail in bench.outbox][1] == "[jobs] alerts by the webhook do not arrive"
     assert "it answered 500" in bench.outbox[1].text
 
 
@@ -367,7 +391,8 @@ def test_each_address_is_written_to_and_one_that_takes_it_is_enough(bench):
 def test_a_mail_section_that_is_wrong_does_not_keep_the_webhook_from_telling(bench):
     setup(bench, mail={"port": "abc"})
     bench.run(JOB)
-    assert {each["name"] for each in json.loads(bench.web[0].body)["troubles"]} >= {"config:mail", "channel:email"}
+    assert {each["name"] for each in json.loads(bench.web[0].body)["troubles"]} >= {"config:mail",
+                                                                                    "channel:email"}
 
 
 def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
@@ -377,7 +402,8 @@ def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
     setup(bench, alerts={"email": ""})
     later(bench, minutes=5)
     bench.run(JOB)
-    assert [row["resolved_at"] for row in bench.rows("alerts") if row["kind"] == "channel"] != [None]
+    assert [row["resolved_at"] for row in bench.rows("alerts") if row["kind"]
+            == "channel"] != [None]
 
 
 def test_a_test_alert_goes_out_by_each_channel(bench):
@@ -406,12 +432,14 @@ def test_a_dry_run_shows_what_would_be_sent(bench):
     fails(bench, "retry_forwards")
     counts = bench.run(JOB, dry_run=True)
     assert (counts["troubles"], counts["sent"]) == (1, 2)
-    assert [sample["step"] for sample in bench.samples] == ["tell of 1 by email", "tell of 1 by webhook"]
+    assert [sample["step"] for sample in bench.samples] == ["tell of 1 by email",
+                                                            "tell of 1 by webhook"]
     assert bench.rows("alerts") == []
 
 
 def test_nobodys_address_is_in_an_alert(bench):                  # R61
-    fails(bench, "retry_forwards", error="550 <jane@home.example> is full, see https://x.example/?key=sesame")
+    fails(bench, "retry_forwards", error="550 <jane@home.example> is full, see "
+          "https://x.example/?key=sesame")
     bench.run(JOB)
     sent = bench.outbox[0].raw + bench.web[0].body
     assert b"jane@" not in sent
@@ -440,7 +468,8 @@ def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
     assert mail.subject == "[jobs] retry_forwards has failed 3 times since 15:15 CET on 24 Nov"
     assert "since       2026-11-24 15:15:05 CET" in mail.text
     assert "UTC" not in mail.text
-    assert json.loads(bench.web[0].body)["troubles"][0]["since"] == "2026-11-24 14:15:05"      # for programs
+    # for programs
+    assert json.loads(bench.web[0].body)["troubles"][0]["since"] == "2026-11-24 14:15:05"
 
 
 def test_each_kind_of_trouble_has_its_heading_in_the_docs():
@@ -450,7 +479,8 @@ def test_each_kind_of_trouble_has_its_heading_in_the_docs():
 
 def test_troubles_that_are_over_are_forgotten_after_a_month(bench):
     bench.table("alerts", [{"alert_key": f"a{days}", "kind": "failing", "since": bench.ago(days=40),
-                            "first_seen_at": bench.ago(days=40), "resolved_at": bench.ago(days=days)}
+                            "first_seen_at": bench.ago(days=40),
+                            "resolved_at": bench.ago(days=days)}
                            for days in (29, 30, 31)])
     bench.run(JOB)
     assert [row["alert_key"] for row in bench.rows("alerts")] == ["a29"]
@@ -461,7 +491,8 @@ def test_a_run_that_finds_nothing_new_writes_nothing_of_its_own(bench):
     bench.run(JOB)
     later(bench, minutes=5)
     bench.run(JOB)
-    assert [sql for sql in bench.statements if not sql.startswith("SELECT") and "job_runs" not in sql] == []
+    assert [sql for sql in bench.statements if not sql.startswith("SELECT")
+            and "job_runs" not in sql] == []
 
 
 def test_a_measure_of_the_queues_is_kept_each_hour(bench):
@@ -475,5 +506,6 @@ def test_who_asks_for_the_state_is_told_of_a_broken_channel(bench):          # R
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")
     bench.run(JOB)
-    found = incidents.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now), bench._config)
+    found = incidents.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now),
+                           bench._config)
     assert [each.key for each in found] == ["failing:retry_forwards", "channel:email"]

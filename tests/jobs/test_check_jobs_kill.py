@@ -1,4 +1,5 @@
-"""Killed at any point, no alert is lost, and the one that had just gone out comes twice at most; real channels."""
+"""Killed at any point, no alert is lost, and the one that had just gone out comes twice at most;
+real channels."""
 from __future__ import annotations
 
 import json
@@ -45,8 +46,8 @@ def service(tmp_path, engine_url, hook, relay):
 def fails(service, job: str) -> None:
     for number in (3, 2, 1):
         at = clock.now() - timedelta(minutes=number)
-        service.db.insert("job_runs", run_id=f"{job}{number}", job=job, status="failed", started_at=at,
-                          finished_at=at, error=f"{job} broke")
+        service.db.insert("job_runs", run_id=f"{job}{number}", job=job, status="failed",
+                          started_at=at, finished_at=at, error=f"{job} broke")
 
 
 def named(hook) -> list[str]:
@@ -54,26 +55,32 @@ def named(hook) -> list[str]:
     return [each["name"] for heard in hook.requests for each in json.loads(heard.body)["troubles"]]
 
 
-POINTS = {                  # where: (launcher, environment, how often each channel is told in the end)
-    "before the rows": (KILLED, {"JOBS_KILL_AT": "INSERT INTO {alerts}", "JOBS_KILL_NUMBER": "1"}, (1, 1)),
+# where: (launcher, environment, how often each channel is told in the end)
+POINTS = {
+    "before the rows": (KILLED, {"JOBS_KILL_AT": "INSERT INTO {alerts}", "JOBS_KILL_NUMBER": "1"},
+                        (1, 1)),
     "mail sent, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "1"}, (2, 1)),
-    "webhook told, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "2"}, (1, 2)),
+    "webhook told, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "2"},
+                                   (1, 2)),
     "at the end": (CALLED, {"JOBS_KILL_CALL": "jobs_lib.runner.history:finish"}, (1, 1)),
 }
 
 
 # A server's own part in it is the same at each point.
 KILLS = [("sqlite", point) for point in POINTS] + [("mariadb", "mail sent, not recorded")]
-SQLITE = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)           # nothing of it is the database's
+# nothing of it is the database's
+SQLITE = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 
 
 @pytest.mark.parametrize(("engine_url", "point"), KILLS, indirect=["engine_url"])
-def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, point):         # R2 R60
+# R2 R60
+def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, point):
     launcher, where, told = POINTS[point]
     fails(service, "purge_sessions")
     for _ in REPEATS:
         service.db.execute("DELETE FROM {alerts}")
-        service.db.execute("DELETE FROM {job_runs} WHERE job = :job", job=JOB)       # three killed ones are told of
+        # three killed ones are told of
+        service.db.execute("DELETE FROM {job_runs} WHERE job = :job", job=JOB)
         relay.accepted.clear()
         hook.requests.clear()
         service.run(JOB, code=-signal.SIGKILL, launcher=launcher, **where)
@@ -108,7 +115,8 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
         service.configure(database="mysql://jobs:secret-word@127.0.0.1:1/none")
     else:
         service.configure(database=f"sqlite:///{service.folder}/away.db")
-    for words, lines in ((("run-due",), 1), (("retry_forwards", "--scheduled"), 0), (("retry_forwards",), 1)):
+    for words, lines in ((("run-due",), 1), (("retry_forwards", "--scheduled"), 0),
+                         (("retry_forwards",), 1)):
         process = service.start(*words)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out, err.count("\n")) == (1, "", lines), err
@@ -122,7 +130,8 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
     assert named(hook) == ["database"] * 2
 
     service.configure(database=service.url)
-    service.run(JOB, code=-signal.SIGKILL, launcher=CALLED, JOBS_KILL_CALL=TELL, JOBS_KILL_NUMBER="1")
+    service.run(JOB, code=-signal.SIGKILL, launcher=CALLED, JOBS_KILL_CALL=TELL,
+                JOBS_KILL_NUMBER="1")
     service.run(JOB)
     away = [name for name in named(hook) if name.startswith("away:")]
     assert len(away) == 1

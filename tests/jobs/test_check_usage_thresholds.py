@@ -22,7 +22,8 @@ OPTION = catalogue.load(JOB).options["thresholds"]
 def user(id: int = 1, emails=None, bytes=None, anchor="2026-11-15", **values) -> dict:
     """By default nine days into its cycle, which is 31 %."""
     return {"id": id, "email": f"u{id}@home.example", "name": f"U{id}", "email_limit": emails,
-            "bandwidth_limit_bytes": bytes, "billing_anchor": anchor, "created_at": "2026-01-03 10:00:00", **values}
+            "bandwidth_limit_bytes": bytes, "billing_anchor": anchor,
+            "created_at": "2026-01-03 10:00:00", **values}
 
 
 def used(emails: int = 0, bytes: int = 0, day="2026-11-20", user_id: int = 1) -> dict:
@@ -30,7 +31,8 @@ def used(emails: int = 0, bytes: int = 0, day="2026-11-20", user_id: int = 1) ->
 
 
 def events(bench) -> list[tuple]:
-    return sorted((row["user_id"], row["metric"], row["threshold"]) for row in bench.rows("usage_events"))
+    return sorted((row["user_id"], row["metric"], row["threshold"])
+                  for row in bench.rows("usage_events"))
 
 
 def crossed(bench, metric="emails") -> list[int]:
@@ -49,12 +51,13 @@ def at(bench, *moment) -> None:
 # What counts
 
 def test_a_threshold_is_crossed_when_its_share_is_reached(bench):
-    numbers = {599: [], 600: [60], 699: [60], 700: [60, 70], 799: [60, 70], 800: [60, 70, 80], 999: [60, 70, 80],
-               1000: [60, 70, 80, 100], 5000: [60, 70, 80, 100]}
+    numbers = {599: [], 600: [60], 699: [60], 700: [60, 70], 799: [60, 70], 800: [60, 70, 80],
+               999: [60, 70, 80], 1000: [60, 70, 80, 100], 5000: [60, 70, 80, 100]}
     bench.table("users", [user(number, emails=1000) for number in numbers])
     bench.table("usage_daily", [used(number, user_id=number) for number in numbers])
     bench.run(JOB)
-    assert events(bench) == [(number, "emails", percent) for number, found in numbers.items() for percent in found]
+    assert events(bench) == [(number, "emails", percent) for number, found in numbers.items()
+                             for percent in found]
 
 
 @pytest.mark.parametrize(("now", "found"), [
@@ -72,29 +75,34 @@ def test_an_early_share_counts_only_early(bench, now, found):
 
 
 def test_bytes_and_emails_are_judged_apart(bench):
-    bench.table("users", [user(1, emails=1000, bytes=10 * GB), user(2, emails=1000), user(3, bytes=10 * GB), user(4)])
+    bench.table("users", [user(1, emails=1000, bytes=10 * GB), user(2, emails=1000),
+                          user(3, bytes=10 * GB), user(4)])
     bench.table("usage_daily", [used(800, 6 * GB, user_id=id) for id in (1, 2, 3, 4)])
     assert bench.run(JOB) == {"users": 3, "events": 8, "notices": 3}
-    assert events(bench) == [(1, "bandwidth", 60), *((1, "emails", percent) for percent in (60, 70, 80)),
-                             *((2, "emails", percent) for percent in (60, 70, 80)), (3, "bandwidth", 60)]
+    assert events(bench) == [(1, "bandwidth", 60),
+                             *((1, "emails", percent) for percent in (60, 70, 80)),
+                             *((2, "emails", percent) for percent in (60, 70, 80)),
+                             (3, "bandwidth", 60)]
 
 
 def test_only_the_days_of_the_cycle_count(bench):
     bench.table("users", [user(emails=100)])
-    bench.table("usage_daily", [used(1000, day="2026-11-14"), used(40, day="2026-11-15"), used(40, day="2026-11-24"),
-                                used(1000, day="2026-12-15")])
+    bench.table("usage_daily", [used(1000, day="2026-11-14"), used(40, day="2026-11-15"),
+                                used(40, day="2026-11-24"), used(1000, day="2026-12-15")])
     bench.run(JOB)
     assert {row["used"] for row in bench.rows("usage_events")} == {80}
 
 
 def test_users_of_all_anchor_days_have_their_own_cycle(bench):
-    at(bench, 2026, 3, 1, 12, 0, 0)                         # 29, 30 and 31 began on the last day of February
+    # 29, 30 and 31 began on the last day of February
+    at(bench, 2026, 3, 1, 12, 0, 0)
     bench.table("users", [user(day, emails=10, anchor=f"2024-01-{day:02}") for day in range(1, 32)])
     for day in range(1, 32):
         bench.table("usage_daily", [used(10, day="2026-03-01", user_id=day)])
     bench.run(JOB)
     starts = {row["user_id"]: row["cycle_start"] for row in bench.rows("usage_events")}
-    assert starts == {1: "2026-03-01", **{day: f"2026-02-{min(day, 28):02}" for day in range(2, 32)}}
+    assert starts == {1: "2026-03-01", **{day: f"2026-02-{min(day, 28):02}"
+                                          for day in range(2, 32)}}
 
 
 def test_without_an_anchor_the_day_of_the_account_counts(bench):
@@ -116,9 +124,9 @@ def test_an_event_holds_what_a_dashboard_shows(bench):
     bench.table("usage_daily", [used(5, 4 * GB), used(5, 3 * GB - 1, day="2026-11-21")])
     bench.run(JOB)
     [row] = bench.rows("usage_events")
-    assert row == {"id": 1, "user_id": 1, "cycle_start": "2026-11-15", "metric": "bandwidth", "threshold": 60,
-                   "used": 7 * GB - 1, "limit_value": 10 * GB, "elapsed_percent": 32,
-                   "created_at": clock.text(bench.now)}
+    assert row == {"id": 1, "user_id": 1, "cycle_start": "2026-11-15", "metric": "bandwidth",
+                   "threshold": 60, "used": 7 * GB - 1, "limit_value": 10 * GB,
+                   "elapsed_percent": 32, "created_at": clock.text(bench.now)}
 
 
 # Limits that change
@@ -129,7 +137,8 @@ def test_a_raised_limit_takes_nothing_back_and_judges_what_comes(bench):
     assert bench.run(JOB)["events"] == 2
     bench.db.execute("UPDATE {users} SET email_limit = 1000")
     bench.table("usage_daily", [used(700, day="2026-11-21")])
-    assert bench.run(JOB) == NONE                           # 775 of 1000: 60 and 70 were recorded before
+    # 775 of 1000: 60 and 70 were recorded before
+    assert bench.run(JOB) == NONE
     bench.table("usage_daily", [used(25, day="2026-11-22")])
     assert bench.run(JOB) == {"users": 1, "events": 1, "notices": 1}
     assert [(row["threshold"], row["limit_value"]) for row in bench.rows("usage_events")] == [
@@ -158,19 +167,22 @@ def test_the_next_cycle_begins_anew(bench):
     bench.run(JOB)
     at(bench, 2026, 12, 18)
     assert bench.run(JOB) == {"users": 1, "events": 3, "notices": 1}
-    assert told(bench) == ["usage-threshold:1:2026-11-15:emails:100", "usage-threshold:1:2026-12-15:emails:80"]
+    assert told(bench) == ["usage-threshold:1:2026-11-15:emails:100",
+                           "usage-threshold:1:2026-12-15:emails:80"]
 
 
 # A cycle that has ended
 
 @pytest.mark.parametrize(("now", "found"), [
-    ((2026, 11, 15, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 1), [])])
+    ((2026, 11, 15, 0, 0, 0), [80, 100]), ((2026, 11, 17, 0, 0, 0), [80, 100]),
+    ((2026, 11, 17, 0, 0, 1), [])])
 def test_for_48_hours_a_cycle_that_has_ended_is_recorded_and_nobody_told(bench, now, found):
     at(bench, *now)
     bench.table("users", [user(emails=100)])
     bench.table("usage_daily", [used(100, day="2026-11-14")])
     assert bench.run(JOB) == {"users": bool(found), "events": len(found), "notices": 0}
-    assert [(row["cycle_start"], row["threshold"], row["elapsed_percent"]) for row in bench.rows("usage_events")] == [
+    assert [(row["cycle_start"], row["threshold"], row["elapsed_percent"])
+            for row in bench.rows("usage_events")] == [
         ("2026-10-15", percent, 100) for percent in found]
 
 
@@ -220,12 +232,14 @@ def test_nobody_is_told_of_less_than_before(bench):
 
 
 def test_suspended_users_get_the_event_only_and_deleted_ones_nothing(bench):
-    bench.table("users", [user(1, emails=100, status="suspended"), user(2, emails=100, status="deleted"),
+    bench.table("users", [user(1, emails=100, status="suspended"),
+                          user(2, emails=100, status="deleted"),
                           user(3, emails=100, email="nowhere")])
     bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3, 4)])
     assert bench.run(JOB) == {"users": 2, "events": 4, "notices": 0}
     assert {row[0] for row in events(bench)} == {1, 3}
-    assert [line["user_id"] for line in bench.events(JOB) if line["event"] == "owner cannot be told"] == [3]
+    assert [line["user_id"] for line in bench.events(JOB) if line["event"] == "owner cannot be "
+            "told"] == [3]
 
 
 def test_notices_can_be_switched_off(bench):
@@ -245,7 +259,8 @@ def test_an_event_that_was_removed_by_hand_comes_back_without_a_second_notice(be
 
 # The option
 
-@pytest.mark.parametrize(("value", "found"), [("50", [50]), ("90, 50:31", [90]), ("90, 50:32", [90]),
+@pytest.mark.parametrize(("value", "found"), [("50", [50]), ("90, 50:31", [90]),
+                                              ("90, 50:32", [90]),
                                               ("90, 50 : 33", [50, 90]), ("1,100", [1, 100])])
 def test_thresholds_can_be_chosen(bench, value, found):
     bench.table("users", [user(emails=100)])
@@ -254,7 +269,8 @@ def test_thresholds_can_be_chosen(bench, value, found):
     assert crossed(bench) == found
 
 
-@pytest.mark.parametrize("value", ["", "0", "101", "60%", "60:0", "60:101", "60:", "60:50:40", "60, 60:50", "sixty"])
+@pytest.mark.parametrize("value", ["", "0", "101", "60%", "60:0", "60:101", "60:", "60:50:40",
+                                   "60, 60:50", "sixty"])
 def test_a_threshold_that_is_none_is_refused(value):
     with pytest.raises(ValueError, match="expected"):
         OPTION.kind.parse(value)
@@ -268,28 +284,34 @@ def test_they_are_shown_as_they_are_written():
 
 def test_a_row_that_cannot_be_read_stops_nobody_elses(bench):
     if bench.db.for_update:
-        return                                              # there a column holds what it is made for
-    bench.table("users", [user(1, emails="many"), user(2, emails=100, anchor="soon"), user(3, emails=100)])
+        # there a column holds what it is made for
+        return
+    bench.table("users", [user(1, emails="many"), user(2, emails=100, anchor="soon"),
+                          user(3, emails=100)])
     bench.table("usage_daily", [used(70, user_id=id) for id in (1, 2, 3)])
     assert bench.run(JOB) == {"users": 1, "events": 2, "notices": 1, "invalid": 2}
     assert {row[0] for row in events(bench)} == {3}
-    assert [event["error"] for event in bench.events(JOB) if event["event"] == "owner left out"] == [
+    assert [event["error"] for event in bench.events(JOB) if event["event"]
+            == "owner left out"] == [
         "email_limit = 'many' is not a number", "billing_anchor = 'soon' is not a valid day"]
 
 
 def fill(db, number: int, now) -> int:
-    """So many users, all over 80 % since today; a third of them in a first half. How many events that makes."""
+    """So many users, all over 80 % since today; a third of them in a first half. How many events
+    that makes."""
     bulk(db, "users", ["id", "email", "name", "email_limit", "billing_anchor", "created_at"],
-         [(id, f"u{id}@home.example", f"U{id}", 100, (now - timedelta(days=(9, 21, 27)[id % 3])).date(), now)
-          for id in range(1, number + 1)])
-    bulk(db, "usage_daily", ["user_id", "day", "email_count"], [(id, now.date(), 80) for id in range(1, number + 1)])
+         [(id, f"u{id}@home.example", f"U{id}", 100,
+           (now - timedelta(days=(9, 21, 27)[id % 3])).date(), now) for id in range(1, number + 1)])
+    bulk(db, "usage_daily", ["user_id", "day", "email_count"],
+         [(id, now.date(), 80) for id in range(1, number + 1)])
     return sum((1, 3)[id % 3 == 0] for id in range(1, number + 1))
 
 
 def test_all_pages_are_looked_at(bench, monkeypatch):
     monkeypatch.setattr(thresholds, "PAGE", 7)
     monkeypatch.setattr(thresholds, "LISTED", 2)
-    made = {"users": 28, "events": fill(bench.db, 28, bench.now), "notices": 28}        # the last page is a full one
+    # the last page is a full one
+    made = {"users": 28, "events": fill(bench.db, 28, bench.now), "notices": 28}
     assert bench.run(JOB, dry_run=True) == made
     assert bench.run(JOB) == made
     assert bench.run(JOB) == NONE                           # R12
@@ -307,7 +329,9 @@ def test_questions_grow_with_cycles_not_with_users(bench):
 def test_a_run_stops_between_parts_and_the_next_goes_on(bench, monkeypatch):      # R4
     monkeypatch.setattr(thresholds, "AT_ONCE", 3)
     made = fill(bench.db, 60, bench.now)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.3 if sql.startswith("INSERT INTO {usage_events}") else 0)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.3 if sql.startswith("INSERT INTO "
+                                                                                "{usage_events}")
+                                                          else 0)
     first = bench.run(JOB, budget="1s")
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert 0 < first["users"] < 60
@@ -330,8 +354,9 @@ def test_a_dry_run_shows_events_and_changes_nothing(bench):        # R11
     assert bench.run(JOB, dry_run=True) == {"users": 1, "events": 2, "notices": 1}
     [sample] = bench.samples
     assert sample["step"] == "record 2 events of 1 user, with 1 notice"
-    assert sample["rows"][0] == {"user_id": 1, "metric": "emails", "threshold": 60, "used": 70, "limit_value": 100,
-                                 "elapsed_percent": 32, "cycle_start": "2026-11-15"}
+    assert sample["rows"][0] == {"user_id": 1, "metric": "emails", "threshold": 60, "used": 70,
+                                 "limit_value": 100, "elapsed_percent": 32,
+                                 "cycle_start": "2026-11-15"}
     assert (events(bench), told(bench)) == ([], [])
 
 
@@ -340,7 +365,8 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
     bench.table("usage_daily", [used(70, user_id=1), used(70, user_id=2)])
     other = connect(bench.url)
 
-    def raise_it(sql, _):                                   # after the users were found, before the transaction
+    # after the users were found, before the transaction
+    def raise_it(sql, _):
         if sql.startswith(("BEGIN", "START")):
             other.execute("UPDATE {users} SET email_limit = 1000 WHERE id = 1")
     bench.on_statement = raise_it
@@ -350,7 +376,8 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
 
 
 @pytest.mark.slow
-def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):      # R12: two hosts, each with its own locks
+# R12: two hosts, each with its own locks
+def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):
     service = Service(tmp_path, engine_url)
     made = fill(bench.db, 300, clock.now())
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
@@ -381,10 +408,11 @@ def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, 
         for name in ("usage_events", "usage_daily", "notifications", "users"):
             bench.db.execute(f"DELETE FROM {{{name}}}")
         made = fill(bench.db, 150, now)
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
+                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
         assert len(events(bench)) < made
-        assert {row[0] for row in events(bench)} == {row["user_id"] for row in bench.rows("notifications")}
+        assert {row[0] for row in events(bench)} == {row["user_id"]
+                                                     for row in bench.rows("notifications")}
         service.run(JOB)
         assert len(events(bench)) == made
         assert len(told(bench)) == 150
@@ -398,9 +426,11 @@ def peak(folder, url: str, number: int) -> int:
     empty(service.db)
     fill(service.db, 1000, now)
     for _ in range(number // 1000 - 1):
-        service.db.execute("INSERT INTO {users} (email, name, email_limit, billing_anchor, created_at) SELECT email,"
-                           " name, 100 + :more, billing_anchor, created_at FROM {users} WHERE id <= 1000", more=200)
-    service.db.execute("INSERT INTO {usage_daily} (user_id, day, email_count) SELECT id, :day, 80 FROM {users}"
+        service.db.execute("INSERT INTO {users} (email, name, email_limit, billing_anchor, "
+                           "created_at) SELECT email, name, 100 + :more, billing_anchor, "
+                           "created_at FROM {users} WHERE id <= 1000", more=200)
+    service.db.execute("INSERT INTO {usage_daily} (user_id, day, email_count) SELECT id, :day, 80 "
+                       "FROM {users}"
                        " WHERE id > 1000", day=now.date())
     process = service.start(JOB, launcher=str(ROOT / "tests/support/peak.py"))
     out, err = process.communicate(timeout=120)
@@ -412,5 +442,6 @@ def peak(folder, url: str, number: int) -> int:
 
 @pytest.mark.slow
 def test_ten_times_the_users_take_the_same_memory(tmp_path, engine_url):       # R18
-    once, ten = peak(tmp_path / "once", engine_url, 3000), peak(tmp_path / "ten", engine_url, 30_000)
+    once, ten = peak(tmp_path / "once", engine_url, 3000), peak(tmp_path / "ten", engine_url,
+                                                                30_000)
     assert ten < once * 1.1

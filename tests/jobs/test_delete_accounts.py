@@ -22,7 +22,8 @@ GRACE = timedelta(days=7)
 
 
 def user(bench, status: str = "deleted", **row) -> int:
-    return bench.table("users", [{"status": status, "email": "jane@old.example", "name": "Jane", **row}])[0]
+    return bench.table("users", [{"status": status, "email": "jane@old.example", "name": "Jane",
+                                  **row}])[0]
 
 
 def deletions(bench) -> list[dict]:
@@ -40,7 +41,8 @@ def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(benc
     for reference in REFERENCES:
         if reference.target == "users":
             assert {row[reference.column] for row in bench.rows(reference.table)} <= {sam.id, None}, reference
-    anonymous = {"audit_logs": jane.rows["audit_logs"] + 1}                 # and one that tells of the deletion
+    # and one that tells of the deletion
+    anonymous = {"audit_logs": jane.rows["audit_logs"] + 1}
     assert {name: len(bench.rows(name)) for name in before} == {
         name: number - jane.rows[name] + anonymous.get(name, 0) for name, number in before.items()}
     assert found(bench, "jane") == []
@@ -51,34 +53,41 @@ def test_an_account_with_every_kind_of_row_goes_with_all_of_it_and_no_other(benc
 
 
 def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
-    # R52, R54, R56: each table that refers to a user has marked rows; all jobs that send something have met them
+    # R52, R54, R56: each table that refers to a user has marked rows; all jobs that send something
+    # have met them
     jane, boris = everything(bench, "jane"), everything(bench, "boris")
     bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
                  mail={"domain": "service.example", "per_hour": "off"})
-    bench.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, token_nonce = NULL")
+    bench.db.execute("UPDATE {export_requests} "
+                     "SET status = 'expired', token_hash = NULL, token_nonce = NULL")
     bench.table("export_requests", [{"user_id": jane.id, "requested_at": bench.now}])
-    bench.outbox.answer = lambda envelope: Result(RETRY, 452, "4.2.2", f"<{envelope.recipient}> is full") if (
-        "failed_emails" in envelope.recipient) else Result(SENT, 250, "2.0.0", f"{envelope.recipient} is fine")
-    for job in ("export_accounts", "send_notifications", "retry_forwards", "retry_webhooks", "rollup_usage",
-                "check_usage_thresholds"):
+    bench.outbox.answer = lambda envelope: Result(RETRY, 452, "4.2.2",
+                                                  f"<{envelope.recipient}> is full") if (
+        "failed_emails" in envelope.recipient) else Result(SENT, 250, "2.0.0",
+                                                           f"{envelope.recipient} is fine")
+    for job in ("export_accounts", "send_notifications", "retry_forwards", "retry_webhooks",
+                "rollup_usage", "check_usage_thresholds"):
         bench.run(job)
     assert "is full" in str(bench.rows("failed_emails"))
     link = next(token(mail) for mail in bench.outbox if "ready" in mail.subject)
     (path,) = zips(bench)
     told = check(path)["files"]
     whole = b"".join(members(path).values())
-    assert [kind.name for kind in KINDS if told[f"json/{kind.name}.json"]["rows"] < jane.rows[kind.table]] == []
+    assert [kind.name for kind in KINDS if told[f"json/{kind.name}.json"]["rows"]
+            < jane.rows[kind.table]] == []
     assert b"jane-aliases-address-3" in whole
     assert b"boris" not in whole
     config = str(bench.folder / "config.ini")
     assert find_export(link, config, bench.ahead(days=7, seconds=-1))
     assert find_export(link, config, bench.ahead(days=7, seconds=1)) is None
     assert path.exists()
-    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id", at=bench.now, id=jane.id)
+    bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id",
+                     at=bench.now, id=jane.id)
     assert find_export(link, config, bench.now) is None
     for days in (0, 1, 7):
         bench.now = bench.ahead(days=days)
-        for job in (JOB, "export_accounts", "send_notifications", "retry_forwards", "retry_webhooks", "rollup_usage"):
+        for job in (JOB, "export_accounts", "send_notifications", "retry_forwards",
+                    "retry_webhooks", "rollup_usage"):
             bench.run(job)
     assert bench.ids("users") == [boris.id]
     for mark in ("jane", link, path.name):
@@ -91,21 +100,24 @@ def test_from_its_export_to_its_end_nothing_is_left_but_hashes(bench):
     secret = (bench.folder / "state" / "secret").read_text().strip()
     key = hmac.digest(secret.encode(), b"retired-address", "sha256")
     hashes = {row["address_hash"] for row in bench.rows("retired_addresses")}
-    assert hashes == {retired.address_hash(key, f"jane-aliases-address-{number}@old.example") for number in (1, 2, 3)}
+    assert hashes == {retired.address_hash(key, f"jane-aliases-address-{number}@old.example")
+                      for number in (1, 2, 3)}
 
 
 def test_a_second_run_finds_nothing_to_do(bench):
     # R12
     everything(bench, "jane", status="deleted", deleted_at=bench.ago(days=8))
     bench.run(JOB)
-    after = {name: bench.rows(name) for name in ("account_deletions", "audit_logs", "retired_addresses")}
+    after = {name: bench.rows(name) for name in ("account_deletions", "audit_logs",
+                                                 "retired_addresses")}
     assert not any(bench.run(JOB).values())
     assert {name: bench.rows(name) for name in after} == after
 
 
 def test_a_run_that_finds_nothing_asks_little_and_writes_nothing(bench):
     user(bench, "active")
-    bench.run(JOB)                                                          # the day's look at all users
+    # the day's look at all users
+    bench.run(JOB)
     bench.run(JOB)
     about = [sql for sql in bench.statements if "job_runs" not in sql]
     assert len(about) <= 11
@@ -124,14 +136,17 @@ def test_a_newly_deleted_account_is_shut_and_keeps_its_rows(bench):
         assert {row["user_id"] for row in bench.rows(name)} == {sam.id}
     assert len(bench.rows("destination_verifications")) == sam.rows["destination_verifications"]
     for name in ("aliases", "webhooks"):
-        assert {(row["user_id"], row["active"]) for row in bench.rows(name)} == {(jane.id, 0), (sam.id, 1)}
+        assert {(row["user_id"], row["active"]) for row in bench.rows(name)} == {(jane.id, 0),
+                                                                                 (sam.id, 1)}
     for name in ("failed_emails", "webhook_deliveries"):
         assert {(row["user_id"], row["status"]) for row in bench.rows(name)} == {
             (jane.id, "failed"), (sam.id, "pending")}
-    assert {(row["user_id"], row["status"], row["token_hash"] is None) for row in bench.rows("export_requests")} == {
+    assert {(row["user_id"], row["status"], row["token_hash"] is None)
+            for row in bench.rows("export_requests")} == {
         (jane.id, "expired", True), (sam.id, "ready", False)}
     assert [row["kind"] for row in bench.rows("notifications")
-            if row["user_id"] == jane.id and row["status"] == "pending"] == ["account_deletion_scheduled"]
+            if row["user_id"] == jane.id and row["status"]
+            == "pending"] == ["account_deletion_scheduled"]
     (deletion,) = deletions(bench)
     assert deletion["requested_at"] == clock.text(bench.ago(minutes=1))
     assert deletion["revoked_at"] == clock.text(bench.now)
@@ -147,10 +162,12 @@ def test_all_are_shut_before_anything_slow(bench):
 
     def hear(sql, values):
         if sql.startswith(("DELETE", "UPDATE {failed_emails}")):
-            gone.append((sql.split("{")[1].split("}")[0], {row["user_id"] for row in bench.rows("sessions")}))
+            gone.append((sql.split("{")[1].split("}")[0],
+                         {row["user_id"] for row in bench.rows("sessions")}))
     bench.on_statement = hear
     bench.run(JOB)
-    slow = [sessions for name, sessions in gone if name in ("failed_emails", "message_logs", "users")]
+    slow = [sessions for name, sessions in gone if name in ("failed_emails", "message_logs",
+                                                            "users")]
     assert slow
     assert not any(sessions & {old.id, new.id} for sessions in slow)
 
@@ -179,20 +196,23 @@ def test_the_day_that_was_named_is_kept_when_the_option_changes(bench):
 def test_it_goes_when_the_grace_has_passed_and_not_before(bench):
     user(bench, id=1, deleted_at=bench.ago(days=7, seconds=1))
     user(bench, id=2, deleted_at=bench.ago(days=7) + timedelta(seconds=1))
-    user(bench, id=3, deleted_at=None)                                      # the app gave no time: it is now
+    # the app gave no time: it is now
+    user(bench, id=3, deleted_at=None)
     user(bench, id=4, status="suspended", deleted_at=bench.ago(days=30))
     bench.run(JOB)
     assert bench.ids("users") == [2, 3, 4]
     assert bench.rows("users")[1]["deleted_at"] == clock.text(bench.now)
 
 
-NO_TIMES = {"none": None, "zeros": "0000-00-00 00:00:00", "a number": 1700000000, "empty": "", "a day": "2026-11-24",
-            "no such day": "2026-02-30 10:00:00", "a word": "garbage"}
+NO_TIMES = {"none": None, "zeros": "0000-00-00 00:00:00", "a number": 1700000000, "empty": "",
+            "a day": "2026-11-24", "no such day": "2026-02-30 10:00:00", "a word": "garbage"}
 
 
 # SQLite takes anything into any column.
-@pytest.mark.parametrize("engine_url, written", [("mariadb", None), *(("sqlite", each) for each in NO_TIMES.values())],
-                         ids=["mariadb-none", *(f"sqlite-{name}" for name in NO_TIMES)], indirect=["engine_url"])
+@pytest.mark.parametrize("engine_url, written",
+                         [("mariadb", None), *(("sqlite", each) for each in NO_TIMES.values())],
+                         ids=["mariadb-none", *(f"sqlite-{name}" for name in NO_TIMES)],
+                         indirect=["engine_url"])
 def test_what_is_no_time_counts_from_when_it_is_seen(bench, written):
     jane = user(bench, deleted_at=written)
     user(bench, deleted_at=bench.ago(days=1))
@@ -243,8 +263,9 @@ def test_what_a_request_under_way_has_written_goes_in_the_next_run(bench):
 def test_forwards_of_others_to_its_destinations_are_cancelled_too(bench):
     jane, sam = user(bench, deleted_at=bench.ago(minutes=1)), user(bench, "active")
     (home,) = bench.table("destinations", [{"user_id": jane}])
-    bench.table("failed_emails", [{"id": 1, "user_id": sam, "destination_id": home, "status": "pending"},
-                                  {"id": 2, "user_id": sam, "destination_id": home + 1, "status": "pending"}])
+    bench.table("failed_emails",
+                [{"id": 1, "user_id": sam, "destination_id": home, "status": "pending"},
+                 {"id": 2, "user_id": sam, "destination_id": home + 1, "status": "pending"}])
     bench.run(JOB)
     assert [row["status"] for row in bench.rows("failed_emails")] == ["failed", "pending"]
 
@@ -285,9 +306,11 @@ def test_what_of_others_refers_to_it(bench):
     jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
     (domain,) = bench.table("domains", [{"user_id": jane}])
     (home,) = bench.table("destinations", [{"user_id": jane}])
-    (alias,) = bench.table("aliases", [{"user_id": sam, "domain_id": domain, "address": "sam@janes.example"}])
+    (alias,) = bench.table("aliases",
+                           [{"user_id": sam, "domain_id": domain, "address": "sam@janes.example"}])
     bench.table("alias_destinations", [{"alias_id": alias, "destination_id": home}])
-    bench.table("failed_emails", [{"user_id": sam, "alias_id": alias, "destination_id": home, "status": "pending"}])
+    bench.table("failed_emails", [{"user_id": sam, "alias_id": alias, "destination_id": home,
+                                   "status": "pending"}])
     bench.run(JOB)
     assert [(row["id"], row["domain_id"]) for row in bench.rows("aliases")] == [(alias, None)]
     assert bench.rows("alias_destinations") == []
@@ -297,8 +320,9 @@ def test_what_of_others_refers_to_it(bench):
 
 def test_audit_rows_stay_without_anything_that_says_whose_they_were(bench):
     jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "account.signed_in", "ip": "192.0.2.1",
-                                "severity": "warning", "details": '{"email": "jane@old.example"}',
+    bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "account.signed_in",
+                                "ip": "192.0.2.1", "severity": "warning",
+                                "details": '{"email": "jane@old.example"}',
                                 "created_at": bench.ago(days=20)}])
     bench.run(JOB)
     old, new = bench.rows("audit_logs")
@@ -313,7 +337,8 @@ def test_a_file_goes_with_the_last_row_that_names_it(bench):
     jane, sam = user(bench, deleted_at=bench.ago(days=8)), user(bench, "active")
     bench.spool("mine.eml")
     bench.spool("both.eml")
-    bench.table("failed_emails", [{"user_id": jane, "raw_path": "both.eml"}, {"user_id": sam, "raw_path": "both.eml"}])
+    bench.table("failed_emails", [{"user_id": jane, "raw_path": "both.eml"},
+                                  {"user_id": sam, "raw_path": "both.eml"}])
     bench.table("overflow_hold", [{"user_id": jane, "raw_path": "mine.eml"}])
     bench.table("spam_quarantine", [{"user_id": jane, "raw_path": "mine.eml"},
                                     {"user_id": jane, "raw_path": "../config.ini"}])
@@ -344,7 +369,8 @@ def test_an_export_whose_file_is_not_found_is_told_of_by_name(bench):
     bench.now = bench.ahead(days=8)
     assert bench.run(JOB)["files_not_found"] == 1
     (path,) = (bench.folder / "away").glob("*.zip")
-    assert [event["file"] for event in bench.events(JOB) if event["event"] == "export not found"] == [path.name] * 2
+    assert [event["file"] for event in bench.events(JOB) if event["event"]
+            == "export not found"] == [path.name] * 2
 
 
 def test_its_exports_go_with_their_files(bench):
@@ -353,7 +379,8 @@ def test_its_exports_go_with_their_files(bench):
     (bench.folder / "exports").mkdir()
     (bench.folder / "exports" / name).write_bytes(b"zip")
     bench.config(export={"dir": "exports"})
-    bench.table("export_requests", [{"id": 1, "user_id": jane, "status": "ready", "file_name": name}])
+    bench.table("export_requests",
+                [{"id": 1, "user_id": jane, "status": "ready", "file_name": name}])
     bench.run(JOB)
     assert not (bench.folder / "exports" / name).exists()
     assert bench.ids("export_requests") == []
@@ -362,8 +389,8 @@ def test_its_exports_go_with_their_files(bench):
 def test_what_a_run_that_lives_is_sending_goes_in_the_next_run(bench):
     # R22
     jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.table("failed_emails", [{"user_id": jane, "status": "sending", "claim_token": "t", "claim_run": "r",
-                                   "lease_until": bench.ahead(minutes=3)}])
+    bench.table("failed_emails", [{"user_id": jane, "status": "sending", "claim_token": "t",
+                                   "claim_run": "r", "lease_until": bench.ahead(minutes=3)}])
     assert bench.run(JOB)["waiting"] == 1
     assert (len(bench.ids("failed_emails")), bench.ids("users")) == (1, [jane])
     bench.now = bench.ahead(minutes=5)
@@ -377,12 +404,14 @@ def test_a_forward_that_is_just_being_sent_is_settled_by_its_own_run(bench):
     (home,) = bench.table("destinations", [{"user_id": jane}])
     (alias,) = bench.table("aliases", [{"user_id": jane}])
     bench.spool("mail.eml")
-    bench.table("failed_emails", [{"user_id": jane, "alias_id": alias, "destination_id": home, "raw_path": "mail.eml",
-                                   "created_at": bench.ago(hours=2), "status": "pending"} for _ in range(2)])
+    bench.table("failed_emails", [{"user_id": jane, "alias_id": alias, "destination_id": home,
+                                   "raw_path": "mail.eml", "created_at": bench.ago(hours=2),
+                                   "status": "pending"} for _ in range(2)])
 
     def meanwhile(_envelope):
         bench.outbox.answer = None
-        bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at", at=bench.ago(days=8))
+        bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :at",
+                         at=bench.ago(days=8))
         waits.append(bench.run(JOB)["waiting"])
         return Result(SENT, 250, "2.0.0", "taken")
     waits = []
@@ -415,7 +444,8 @@ def test_the_hash_is_the_one_that_the_document_gives_for_php():
     import hashlib
     import hmac
     key = hmac.new(b"the secret", b"retired-address", hashlib.sha256).digest()
-    assert retired.address_hash(key, "A@b.example") == hmac.new(key, b"a@b.example", hashlib.sha256).hexdigest()
+    assert retired.address_hash(key, "A@b.example") == hmac.new(key, b"a@b.example",
+                                                                hashlib.sha256).hexdigest()
 
 
 # Order, batches, stops
@@ -433,9 +463,11 @@ def test_oldest_first_and_a_limit_counts_accounts(bench):
 def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
     # R4, R16
     jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(3000)])
-    bench.bulk("message_stats", [{"user_id": jane, "alias_id": n // 2, "day": "2026-01-01", "status": "spam",
-                                  "direction": ("reply", "send")[n % 2]} for n in range(3000)])
+    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
+                                for _ in range(3000)])
+    bench.bulk("message_stats", [{"user_id": jane, "alias_id": n // 2, "day": "2026-01-01",
+                                  "status": "spam", "direction": ("reply", "send")[n % 2]}
+                                 for n in range(3000)])
     bench.clock.step = 0.9
     for _ in range(40):
         bench.run(JOB)
@@ -443,13 +475,16 @@ def test_many_rows_go_in_batches_and_a_run_out_of_time_goes_on(bench):
             break
     assert bench.result["status"] == "ok"
     bench.clock.step = 0
-    assert (bench.rows("message_logs"), bench.rows("message_stats"), bench.ids("users")) == ([], [], [])
-    assert deletions(bench)[0]["counts"] == {"message_logs": 3000, "message_stats": 3000, "users": 1}
+    assert (bench.rows("message_logs"), bench.rows("message_stats"), bench.ids("users")) == ([], [],
+                                                                                             [])
+    assert deletions(bench)[0]["counts"] == {"message_logs": 3000, "message_stats": 3000,
+                                             "users": 1}
 
 
 def test_no_batch_is_large(bench):
     jane = user(bench, deleted_at=bench.ago(days=8))
-    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(4000)])
+    bench.bulk("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
+                                for _ in range(4000)])
     largest = []
     bench.on_statement = lambda sql, values: largest.append(len(values["ids"])) if (
         sql.startswith("DELETE FROM {message_logs}")) else None
@@ -464,7 +499,8 @@ def test_no_statement_lists_more_than_an_old_sqlite_takes(bench):
     owner = bench.db.value("SELECT value FROM {meta} WHERE name = 'database_id'")
     (bench.folder / "state").mkdir(exist_ok=True)
     (bench.folder / "state" / "deletions.jsonl").write_text("".join(json.dumps({
-        "database": owner, "user_id": number, "created_at": "2026-01-01 00:00:00", "deleted_at": None,
+        "database": owner, "user_id": number, "created_at": "2026-01-01 00:00:00",
+        "deleted_at": None,
         "completed_at": clock.text(bench.ago(hours=1))}) + "\n" for number in range(2001, 3101)))
     longest = []
     bench.on_statement = lambda sql, values: longest.append(
@@ -491,11 +527,13 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     assert bench.ids("sessions") == []
     assert len(bench.ids("users")) == 100
     bench.run(JOB, limit=10, yes=True)
-    bench.run(JOB)                                                          # said once, it holds for them
+    # said once, it holds for them
+    bench.run(JOB)
     assert bench.ids("users") == list(range(61, 101))
     bench.bulk("users", [{"id": number, "status": "deleted", "deleted_at": bench.ago(days=9)}
                          for number in range(101, 161)])
-    assert "60 of 100 accounts" in bench.fails(JOB)                         # and for no others, though longer deleted
+    # and for no others, though longer deleted
+    assert "60 of 100 accounts" in bench.fails(JOB)
 
 
 def test_a_few_or_a_fifth_are_no_reason_to_stop(bench, monkeypatch):
@@ -515,7 +553,8 @@ def test_rows_that_come_in_after_it_is_gone_go_too(bench):
     user(bench, "active")
     jane = user(bench, deleted_at=bench.ago(days=8))
     bench.run(JOB)
-    bench.table("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"} for _ in range(2)])
+    bench.table("message_logs", [{"user_id": jane, "direction": "forward", "status": "spam"}
+                                 for _ in range(2)])
     bench.table("usage_daily", [{"user_id": jane}])
     bench.table("audit_logs", [{"user_id": jane, "actor": "jane", "event": "x"}])
     bench.now = bench.ahead(minutes=5)
@@ -532,9 +571,11 @@ def test_rows_of_a_user_whose_own_row_the_app_has_deleted_go_when_two_days_do_no
     bench.table("aliases", [{"user_id": sam}, {"user_id": 90}])
     bench.table("notification_optouts", [{"user_id": 91}])
     bench.table("audit_logs", [{"user_id": None, "event": "x"}])
-    bench.table("message_logs", [{"user_id": 0, "direction": "forward", "status": "blocked"}])     # 0 is nobody
+    # 0 is nobody
+    bench.table("message_logs", [{"user_id": 0, "direction": "forward", "status": "blocked"}])
     bench.run(JOB)
-    for hours in (24, 2, 9):                                                # seen first, looked at, another day
+    for hours in (24, 2, 9):
+        # seen first, looked at, another day
         bench.now = bench.ahead(hours=hours)
         bench.run(JOB)
         assert len(bench.ids("aliases")) == 2
@@ -553,7 +594,8 @@ def test_a_table_users_that_lacks_them_deletes_nothing(bench):
     assert len(bench.ids("aliases")) == 29
     bench.run(JOB, yes=True)
     assert bench.ids("aliases") == [1]
-    bench.now = bench.ahead(days=1)                                         # and not for those of another day
+    # and not for those of another day
+    bench.now = bench.ahead(days=1)
     bench.table("aliases", [{"user_id": number} for number in range(2, 20)])
     assert "18 users that rows name" in bench.fails(JOB)
 
@@ -620,7 +662,8 @@ def test_the_record_of_another_database_deletes_nothing_and_says_so(bench):
     record = bench.folder / "state" / "deletions.jsonl"
     ours = record.read_text()
     record.write_text(ours.replace(json.loads(ours)["database"], "another"))
-    bench.table("aliases", [{"user_id": jane}])                             # no late row by that file
+    # no late row by that file
+    bench.table("aliases", [{"user_id": jane}])
     bench.run(JOB)
     assert len(bench.ids("aliases")) == 1
     user(bench, "active", id=jane, created_at=made)

@@ -1,4 +1,5 @@
-"""Killed at any table, the next runs delete what is left of an account, and its counts are exact."""
+"""Killed at any table, the next runs delete what is left of an account, and its counts are
+exact."""
 from __future__ import annotations
 
 import json
@@ -22,20 +23,25 @@ from tests.support.service import ROOT
 JOB = "delete_accounts"
 CALL = str(ROOT / "tests/support/killed_call.py")
 TABLES = [reference.table for reference in cascade.order()]
-BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts", "rollup_usage",
-          "check_usage_thresholds", "purge_message_logs")
-STAYS = ("aliases", "destinations", "domains", "webhooks", "header_snapshots", "spam_quarantine", "overflow_hold")
-LATE = {"message_logs": {"direction": "forward", "status": "spam", "created_at": "2025-01-01 00:00:00"},
-        "sessions": {}, "notifications": {"kind": "app_own", "to_email": "jane@old.example"},
-        "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"}, "export_requests": {}}
+BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts",
+          "rollup_usage", "check_usage_thresholds", "purge_message_logs")
+STAYS = ("aliases", "destinations", "domains", "webhooks", "header_snapshots", "spam_quarantine",
+         "overflow_hold")
+LATE = {"message_logs": {"direction": "forward", "status": "spam",
+                         "created_at": "2025-01-01 00:00:00"}, "sessions": {},
+        "notifications": {"kind": "app_own", "to_email": "jane@old.example"},
+        "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"},
+        "export_requests": {}}
 pytestmark = pytest.mark.slow
 
 
-def start(bench, job: str = JOB, launcher: str = str(ROOT / "jobs.py"), **environment: str) -> subprocess.Popen:
+def start(bench, job: str = JOB, launcher: str = str(ROOT / "jobs.py"),
+          **environment: str) -> subprocess.Popen:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.Popen([sys.executable, launcher, job, "--json"], cwd=bench.folder, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True, env={
-                                **kept, "JOBS_CONFIG": str(bench.folder / "config.ini"), **environment})
+    return subprocess.Popen([sys.executable, launcher, job, "--json"], cwd=bench.folder,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={
+                                **kept, "JOBS_CONFIG": str(bench.folder / "config.ini"),
+                                **environment})
 
 
 def run(bench, **how: str) -> subprocess.CompletedProcess:
@@ -45,7 +51,8 @@ def run(bench, **how: str) -> subprocess.CompletedProcess:
 
 
 def struck(bench, at: str, number: int = 1) -> bool:
-    """Run in a process of its own until just before that statement, if its turn comes. Whether it was killed."""
+    """Run in a process of its own until just before that statement, if its turn comes. Whether it
+    was killed."""
     child = os.fork()
     if child == 0:                      # the job opens a connection of its own
         left = [number]
@@ -85,10 +92,11 @@ def test_killed_at_each_table_in_turn(bench):
     # R56
     jane = account(bench)
     shut = ("sessions", "magic_links", "destination_verifications")
-    strikes = ["INSERT INTO {account_deletions}", *(f"DELETE FROM {{{name}}}" for name in shut), "UPDATE {webhooks}",
-               "UPDATE {aliases}", "UPDATE {failed_emails}", "UPDATE {account_deletions} SET requested_at",
-               *(f"{'UPDATE' if name == 'audit_logs' else 'DELETE FROM'} {{{name}}}" for name in TABLES
-                 if name not in shut),
+    strikes = ["INSERT INTO {account_deletions}", *(f"DELETE FROM {{{name}}}" for name in shut),
+               "UPDATE {webhooks}", "UPDATE {aliases}", "UPDATE {failed_emails}",
+               "UPDATE {account_deletions} SET requested_at",
+               *(f"{'UPDATE' if name == 'audit_logs' else 'DELETE FROM'} {{{name}}}"
+                 for name in TABLES if name not in shut),
                "DELETE FROM {users}", "UPDATE {account_deletions} SET completed_at"]
     assert [at for at in strikes if not struck(bench, at)] == []
     judge(bench, jane)
@@ -108,7 +116,8 @@ def test_killed_between_a_batch_and_its_commit(bench):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_as_it_writes_the_record(bench, when):
-    # R56: it is on the disk before the account is gone, so a restored backup can never be without it
+    # R56: it is on the disk before the account is gone, so a restored backup can never be without
+    # it
     jane = account(bench)
     assert run(bench, launcher=CALL, JOBS_KILL_CALL="jobs_lib.features.accounts.ledger:append",
                JOBS_KILL_WHEN=when).returncode == -signal.SIGKILL
@@ -123,7 +132,8 @@ def test_two_runs_at_once_count_each_row_once(bench):
     jane = account(bench)
     bench.config(core={"secret_key": "shared" * 6})
     second, once = bench.second_host(), []
-    second.config(core={"state_dir": "state", "secret_key": "shared" * 6}, spool={"dir": bench.spool_dir})
+    second.config(core={"state_dir": "state", "secret_key": "shared" * 6},
+                  spool={"dir": bench.spool_dir})
 
     def meanwhile(sql, values):
         if "FROM {domains}" in sql and not bench.db.current and not once:
@@ -153,10 +163,13 @@ def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
         assert json.loads(out)["status"] in ("ok", "partial"), out + err
     for _ in range(2):
         bench.run(JOB)
-        bench.now = bench.ahead(minutes=10)                                 # what a run has held is free by then
+        # what a run has held is free by then
+        bench.now = bench.ahead(minutes=10)
     assert bench.ids("users") == [boris.id]
     for name in {reference.table for reference in REFERENCES if reference.target == "users"}:
         assert {row["user_id"] for row in bench.rows(name)} <= {boris.id, None}, name
-    assert found(bench, "jane") == []                                       # nor in the mail that went out
-    assert {name: before[name] - len(bench.rows(name)) for name in STAYS} == {name: jane.rows[name] for name in STAYS}
+    # nor in the mail that went out
+    assert found(bench, "jane") == []
+    assert {name: before[name] - len(bench.rows(name)) for name in STAYS} == {name: jane.rows[name]
+                                                                              for name in STAYS}
     assert written > 3

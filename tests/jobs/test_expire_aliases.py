@@ -1,4 +1,5 @@
-"""Aliases end when they should, each with one audit row, and their owners are told before and after, once."""
+"""Aliases end when they should, each with one audit row, and their owners are told before and
+after, once."""
 from __future__ import annotations
 
 import json
@@ -29,7 +30,8 @@ def owned(bench):
 
 
 def alias(id: int, expires_at, user_id: int = 1, **values) -> dict:
-    return {"id": id, "user_id": user_id, "address": f"a{id}@alias.example", "expires_at": expires_at, **values}
+    return {"id": id, "user_id": user_id, "address": f"a{id}@alias.example",
+            "expires_at": expires_at, **values}
 
 
 def active(bench) -> list[int]:
@@ -64,7 +66,9 @@ def test_the_audit_row_says_which_alias_ended_when(owned):
     owned.table("aliases", [alias(7, owned.ago(hours=2))])
     owned.run(JOB)
     [row] = owned.rows("audit_logs")
-    assert (row["user_id"], row["actor"], row["event"], row["severity"]) == (1, "jobs", "alias.expired", "info")
+    assert (row["user_id"], row["actor"], row["event"], row["severity"]) == (1, "jobs",
+                                                                             "alias.expired",
+                                                                             "info")
     assert json.loads(row["details"]) == {"alias_id": 7, "address": "a7@alias.example",
                                           "expires_at": "2026-11-24 12:30:05"}
 
@@ -89,9 +93,11 @@ def test_an_alias_whose_end_is_put_off_meanwhile_stays_on(owned):
     owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ago(days=1))])
     other = connect(owned.url)
 
-    def put_off(sql, _):                            # after the owners were found, before the transaction
+    # after the owners were found, before the transaction
+    def put_off(sql, _):
         if sql.startswith(("BEGIN", "START")):
-            other.execute("UPDATE {aliases} SET expires_at = :later WHERE id = 1", later=owned.ahead(days=9))
+            other.execute("UPDATE {aliases} SET expires_at = :later WHERE id = 1",
+                          later=owned.ahead(days=9))
     owned.on_statement = put_off
     assert owned.run(JOB) == {"expired": 1, "notices": 1}
     other.close()
@@ -132,8 +138,11 @@ def test_a_run_stops_between_owners_and_the_next_goes_on(bench):      # R4
     bulk(bench.db, "users", ["id", "email", "created_at"],
          [(id, f"u{id}@home.example", bench.now) for id in range(1, 41)])
     bulk(bench.db, "aliases", ["id", "user_id", "address", "expires_at", "created_at"],
-         [(id, id % 40 + 1, f"a{id}@alias.example", bench.ago(days=1), bench.now) for id in range(1, 81)])
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.2 if sql.startswith("UPDATE {aliases} SET active") else 0)
+         [(id, id % 40 + 1, f"a{id}@alias.example", bench.ago(days=1), bench.now)
+          for id in range(1, 81)])
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.2 if sql.startswith("UPDATE {aliases} "
+                                                                                "SET active")
+                                                          else 0)
     first = bench.run(JOB, budget="1s")
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert 0 < first["expired"] < 80
@@ -210,7 +219,8 @@ def test_an_alias_whose_end_was_put_off_is_announced_again(owned, later):
         if owned.run(JOB)["notices"]:
             runs[hours] = owned.rows("notifications")[-1]["kind"]
     assert list(runs.values()) == ["alias_expiring", "alias_expired"]
-    assert list(runs) == [later.days * 24 + 12, later.days * 24 + 84]       # the first run in its time
+    # the first run in its time
+    assert list(runs) == [later.days * 24 + 12, later.days * 24 + 84]
 
 
 def test_a_late_run_still_announces_and_what_has_ended_is_told_as_ended(owned):       # R7
@@ -230,7 +240,8 @@ def test_the_notice_before_can_be_switched_off_or_moved(owned):
 # Dry runs, several at once, kills
 
 def test_a_dry_run_shows_both_steps_and_changes_nothing(owned):        # R11
-    owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ahead(days=1)), alias(3, owned.ago(days=1), 2)])
+    owned.table("aliases", [alias(1, owned.ago(days=1)), alias(2, owned.ahead(days=1)),
+                            alias(3, owned.ago(days=1), 2)])
     told = owned.run(JOB, dry_run=True)
     assert [(sample["step"], len(sample["rows"])) for sample in owned.samples] == [
         ("deactivate 2 aliases, with 1 notice", 2), ("queue 1 notice: alias_expiring", 1)]
@@ -240,7 +251,8 @@ def test_a_dry_run_shows_both_steps_and_changes_nothing(owned):        # R11
 
 
 @pytest.mark.slow
-def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):    # R12: two hosts, each with its own locks
+# R12: two hosts, each with its own locks
+def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
     now = clock.now()
     service = Service(tmp_path, engine_url)
     owned.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in range(10, 40)])
@@ -273,15 +285,18 @@ def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, p
             bench.db.execute(f"DELETE FROM {{{name}}}")
         first = turn * 10 + 1                       # ids of their own: the keys name them
         bench.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in (1, 2, 3)])
-        bench.table("aliases", [alias(first + id, now - timedelta(days=1), id // 2 + 1) for id in range(6)]
+        bench.table("aliases", [alias(first + id, now - timedelta(days=1), id // 2 + 1)
+                                for id in range(6)]
                     + [alias(first + 6, now + timedelta(days=1), 1)])
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
-        assert audited(bench) == [first + id for id in range(2 * done)] == bench.ids("aliases", "active = 0")
+        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
+                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        assert audited(bench) == [first + id for id in range(2 * done)] == bench.ids("aliases",
+                                                                                     "active = 0")
         assert len(notices(bench)) == done
         service.run(JOB)
         assert audited(bench) == [first + id for id in range(6)]
-        assert sorted(kind for _, kind, _ in notices(bench)) == ["alias_expired"] * 3 + ["alias_expiring"]
+        assert sorted(kind for _, kind,
+                      _ in notices(bench)) == ["alias_expired"] * 3 + ["alias_expiring"]
         assert bench.ids("aliases", "expiry_notified_at IS NOT NULL") == [first + 6]
     service.db.close()
 

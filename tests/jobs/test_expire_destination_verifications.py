@@ -1,4 +1,5 @@
-"""Expired tokens go; unverified destinations are reminded of once, and removed only long after a notice."""
+"""Expired tokens go; unverified destinations are reminded of once, and removed only long after a
+notice."""
 from __future__ import annotations
 
 import json
@@ -29,14 +30,16 @@ def owned(bench):
 
 def destination(bench, id: int, *, user_id: int = 1, told=None, **age) -> dict:
     """Added so long ago; `told` is how many days ago its owner was told of its removal."""
-    row = {"id": id, "user_id": user_id, "email": f"d{id}@far.example", "created_at": bench.ago(**age)}
+    row = {"id": id, "user_id": user_id, "email": f"d{id}@far.example",
+           "created_at": bench.ago(**age)}
     return row if told is None else {**row, "removal_notified_at": bench.ago(days=told),
                                      "reminded_at": bench.ago(days=told)}
 
 
 def notice(bench, **values) -> None:
     """The notice that told of a removal."""
-    bench.table("notifications", [{"user_id": 1, "kind": "destination_removal", "status": "sent", **values}])
+    bench.table("notifications", [{"user_id": 1, "kind": "destination_removal", "status": "sent",
+                                   **values}])
 
 
 def notices(bench) -> list[tuple]:
@@ -54,9 +57,11 @@ def test_expired_tokens_go(owned):
     owned.table("destinations", [destination(owned, 1, hours=1)])
     owned.table("destination_verifications", [
         {"id": 1, "destination_id": 1, "expires_at": owned.ago(seconds=1)},
-        {"id": 2, "destination_id": 1, "expires_at": owned.now},                # exactly at the limit stays
+        # exactly at the limit stays
+        {"id": 2, "destination_id": 1, "expires_at": owned.now},
         {"id": 3, "destination_id": 1, "expires_at": owned.ahead(days=1)},
-        {"id": 4, "destination_id": 9, "expires_at": owned.ago(days=99)},       # of a destination that is gone
+        # of a destination that is gone
+        {"id": 4, "destination_id": 9, "expires_at": owned.ago(days=99)},
     ])
     assert owned.run(JOB) == {"tokens": 2, "notices": 0, "removed": 0}
     assert owned.ids("destination_verifications") == [2, 3]
@@ -68,7 +73,8 @@ def test_after_three_days_the_owner_is_reminded_once_at_the_account_s_address(ow
     owned.config(core={"app_url": "https://app.example/"})
     owned.table("destinations", [
         destination(owned, 1, days=3, seconds=1),
-        destination(owned, 2, days=3),                                          # exactly at the limit: not yet
+        # exactly at the limit: not yet
+        destination(owned, 2, days=3),
         destination(owned, 3, days=8),
         {**destination(owned, 4, days=8), "verified_at": owned.ago(days=1)},
         {**destination(owned, 5, days=8), "reminded_at": owned.ago(days=1)},
@@ -105,7 +111,8 @@ def test_one_that_an_alias_uses_is_reminded_of_however_old_it_is_and_never_told_
 
 
 def test_each_part_can_be_switched_off(owned):
-    owned.table("destinations", [destination(owned, 1, days=90), destination(owned, 2, days=90, told=5)])
+    owned.table("destinations", [destination(owned, 1, days=90), destination(owned, 2, days=90,
+                                                                             told=5)])
     assert owned.run(JOB, remind_after="off", remove_after="off") == NONE
     assert owned.run(JOB, remove_after="off") == {"tokens": 0, "notices": 1, "removed": 0}
     assert notices(owned) == [(1, "destination_reminder")]
@@ -117,16 +124,19 @@ def test_each_part_can_be_switched_off(owned):
 def test_three_days_before_the_removal_its_owner_is_told_instead_of_reminded(owned):
     owned.table("destinations", [
         destination(owned, 1, days=27, seconds=1),
-        destination(owned, 2, days=27),                                         # exactly at the limit: a reminder
+        # exactly at the limit: a reminder
+        destination(owned, 2, days=27),
         destination(owned, 3, days=300),
     ])
     assert owned.run(JOB) == {"tokens": 0, "notices": 2, "removed": 0}
     reminder, removal = sorted(owned.rows("notifications"), key=lambda row: row["kind"])
-    assert (removal["kind"], removal["persona"], removal["priority"]) == ("destination_removal", "porter", 1)
+    assert (removal["kind"], removal["persona"], removal["priority"]) == ("destination_removal",
+                                                                          "porter", 1)
     assert removal["subject"] == "Verify 2 destinations before 27 November 2026 to keep them"
     assert "d2@" in reminder["body_text"]
     assert "d2@" not in removal["body_text"]
-    assert owned.ids("destinations", "removal_notified_at IS NOT NULL AND reminded_at IS NOT NULL") == [1, 3]
+    assert owned.ids("destinations",
+                     "removal_notified_at IS NOT NULL AND reminded_at IS NOT NULL") == [1, 3]
     assert owned.run(JOB) == NONE
 
 
@@ -145,11 +155,13 @@ def test_however_late_the_run_three_days_lie_between_notice_and_removal(owned):
 
 def test_the_days_count_from_when_the_notice_was_sent(owned):
     told = owned.ago(days=5)
-    owned.table("destinations", [destination(owned, 1, days=90, told=5), destination(owned, 2, days=90, told=6),
+    owned.table("destinations", [destination(owned, 1, days=90, told=5),
+                                 destination(owned, 2, days=90, told=6),
                                  destination(owned, 3, days=90, told=5, user_id=3)])
     notice(owned, created_at=told, finished_at=owned.ago(days=2))
     notice(owned, created_at=owned.ago(days=6), finished_at=owned.ago(days=3), status="failed")
-    assert owned.run(JOB)["removed"] == 2                       # the third one's notice is no longer there
+    # the third one's notice is no longer there
+    assert owned.run(JOB)["removed"] == 2
     assert owned.ids("destinations") == [1]
     owned.now = owned.ahead(days=1)
     assert owned.run(JOB)["removed"] == 1
@@ -166,7 +178,8 @@ def test_a_notice_that_waits_to_be_sent_holds_the_removal_back_for_seven_days(ow
 
 def test_a_notice_of_long_ago_no_longer_counts(owned):
     # removals were off, or an alias used it for a time; nobody tells the owner of the third
-    owned.table("destinations", [destination(owned, 1, days=400, told=33), destination(owned, 2, days=400, told=34),
+    owned.table("destinations", [destination(owned, 1, days=400, told=33),
+                                 destination(owned, 2, days=400, told=34),
                                  destination(owned, 3, days=400, told=34, user_id=2)])
     assert owned.run(JOB) == {"tokens": 0, "notices": 1, "removed": 1}
     assert removed(owned) == [1]
@@ -180,10 +193,12 @@ def test_a_notice_of_long_ago_no_longer_counts(owned):
 
 def test_it_goes_with_its_tokens_and_leaves_an_audit_row(owned):
     owned.table("destinations", [destination(owned, 1, days=30, seconds=1, told=3),
-                                 destination(owned, 2, days=30, told=3),        # exactly at the limit stays
+                                 # exactly at the limit stays
+                                 destination(owned, 2, days=30, told=3),
                                  destination(owned, 3, days=31, told=2.9)])
-    owned.table("destination_verifications", [{"id": id, "destination_id": id, "expires_at": owned.ahead(days=9)}
-                                              for id in (1, 2, 3)])
+    owned.table("destination_verifications",
+                [{"id": id, "destination_id": id, "expires_at": owned.ahead(days=9)}
+                 for id in (1, 2, 3)])
     assert owned.run(JOB) == {"tokens": 0, "notices": 0, "removed": 1}
     assert owned.ids("destinations") == owned.ids("destination_verifications") == [2, 3]
     [row] = owned.rows("audit_logs")
@@ -208,7 +223,8 @@ def test_what_is_verified_used_or_awaited_stays(owned):
 @pytest.mark.parametrize("change", [
     "UPDATE {destinations} SET verified_at = '2026-11-24 14:00:00' WHERE id = 1",
     "INSERT INTO {alias_destinations} (alias_id, destination_id) VALUES (7, 1)",
-    ("INSERT INTO {failed_emails} (user_id, alias_id, destination_id, envelope_to, raw_path, created_at)"
+    ("INSERT INTO {failed_emails} (user_id, alias_id, destination_id, envelope_to, raw_path, "
+     "created_at)"
      " VALUES (1, 1, 1, 'a@b.example', 'x', '2026-11-24 14:00:00')"),
 ])
 def test_what_is_verified_used_or_awaited_meanwhile_stays_too(owned, change):
@@ -226,7 +242,8 @@ def test_what_is_verified_used_or_awaited_meanwhile_stays_too(owned, change):
 
 
 def test_a_shorter_limit_removes_nothing_that_was_not_told_of(owned):
-    owned.table("destinations", [destination(owned, 1, days=20), destination(owned, 2, days=20, user_id=3)])
+    owned.table("destinations", [destination(owned, 1, days=20), destination(owned, 2, days=20,
+                                                                             user_id=3)])
     owned.run(JOB)
     assert owned.run(JOB, remove_after="10d") == {"tokens": 0, "notices": 2, "removed": 0}
     owned.now = owned.ahead(days=4)
@@ -237,7 +254,8 @@ def test_a_shorter_limit_removes_nothing_that_was_not_told_of(owned):
 def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monkeypatch):      # R19
     monkeypatch.setattr(purge, "MOST_ROWS", 10)
     bulk(owned.db, "destinations", ["user_id", "email", "created_at", "reminded_at"],
-         [(1, f"d{number}@far.example", owned.ago(days=20), owned.ago(days=9)) for number in range(20)])
+         [(1, f"d{number}@far.example", owned.ago(days=20), owned.ago(days=9))
+          for number in range(20)])
     owned.run(JOB)
     told = owned.fails(JOB, remove_after="3d")
     assert "remove_after is 3d, it was 30d at the last good run: 20 of 20 rows of destinations would go" in told
@@ -250,7 +268,8 @@ def test_a_limit_shortened_by_mistake_stops_before_a_mail_is_written(owned, monk
 def test_a_dry_run_shows_each_step_and_changes_nothing(owned):         # R11
     owned.table("destinations", [destination(owned, 1, days=5), destination(owned, 2, days=28),
                                  destination(owned, 3, days=90, told=5)])
-    owned.table("destination_verifications", [{"destination_id": 1, "expires_at": owned.ago(days=2)}])
+    owned.table("destination_verifications",
+                [{"destination_id": 1, "expires_at": owned.ago(days=2)}])
     told = owned.run(JOB, dry_run=True)
     assert [sample["step"] for sample in owned.samples] == [
         "delete 1 row of destination_verifications", "queue 1 notice: destination_reminder",
@@ -262,11 +281,13 @@ def test_a_dry_run_shows_each_step_and_changes_nothing(owned):         # R11
 
 
 @pytest.mark.slow
-def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):    # R12: two hosts, each with its own locks
+# R12: two hosts, each with its own locks
+def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
     owned.now = clock.now()
     service = Service(tmp_path, engine_url)
-    owned.table("destinations", [destination(owned, id, user_id=(1, 3)[id % 2], days=(5, 90)[id > 30],
-                                             told=4 if id > 60 else None) for id in range(1, 91)])
+    owned.table("destinations",
+                [destination(owned, id, user_id=(1, 3)[id % 2], days=(5, 90)[id > 30], told=4 if id
+                             > 60 else None) for id in range(1, 91)])
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
@@ -295,24 +316,29 @@ def test_a_kill_leaves_all_or_nothing(tmp_path, engine_url, bench, point):      
     service = Service(tmp_path, engine_url)
     bench.now = clock.now()
     for turn in REPEATS:
-        for name in ("destinations", "destination_verifications", "audit_logs", "notifications", "users", "job_state"):
+        for name in ("destinations", "destination_verifications", "audit_logs", "notifications",
+                     "users", "job_state"):
             bench.db.execute(f"DELETE FROM {{{name}}}")
         first = turn * 10 + 1
         bench.table("users", [{"id": 1, "email": "u1@home.example"}])
         bench.table("job_state", [{"job": JOB, "due_after": bench.now, "last_options": "{}"}])
-        bench.table("destinations", [destination(bench, first, days=5), destination(bench, first + 1, days=40),
+        bench.table("destinations", [destination(bench, first, days=5),
+                                     destination(bench, first + 1, days=40),
                                      destination(bench, first + 2, days=40, told=4),
                                      destination(bench, first + 3, days=40, told=4)])
-        bench.table("destination_verifications", [{"destination_id": first + 2, "expires_at": bench.ahead(days=9)}])
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        bench.table("destination_verifications",
+                    [{"destination_id": first + 2, "expires_at": bench.ahead(days=9)}])
+        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
+                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
         assert len(notices(bench)) == told
-        assert len(bench.ids("destinations", f"reminded_at IS NOT NULL AND id < {first + 2}")) == told
+        assert len(bench.ids("destinations",
+                             f"reminded_at IS NOT NULL AND id < {first + 2}")) == told
         assert removed(bench) == [first + 2, first + 3][:2 * gone]
         assert len(bench.ids("destinations")) == 4 - 2 * gone
         assert len(bench.ids("destination_verifications")) == 1 - gone
         service.run(JOB)
-        assert sorted(kind for _, kind in notices(bench)) == ["destination_reminder", "destination_removal"]
+        assert sorted(kind for _, kind in notices(bench)) == ["destination_reminder",
+                                                              "destination_removal"]
         assert removed(bench) == [first + 2, first + 3]
         assert bench.ids("destinations") == [first, first + 1]
         assert bench.ids("destination_verifications") == []

@@ -1,4 +1,5 @@
-"""Held mail goes after its time, but never before the warning that lists it has been out for 24 hours."""
+"""Held mail goes after its time, but never before the warning that lists it has been out for 24
+hours."""
 from __future__ import annotations
 
 import signal
@@ -30,13 +31,15 @@ def hold(bench):
 def message(bench, id: int, held: timedelta, **values) -> dict:
     """A row with a file of its own, 100 bytes long, held for so long."""
     bench.spool(f"{id}.eml", b"x" * 100)
-    return {"id": id, "user_id": 1, "alias_id": 1, "sender": f"sender{id}@shop.example", "subject": f"Order {id}.",
-            "size_bytes": 100, "raw_path": f"{id}.eml", "held_at": bench.now - held, **values}
+    return {"id": id, "user_id": 1, "alias_id": 1, "sender": f"sender{id}@shop.example",
+            "subject": f"Order {id}.", "size_bytes": 100, "raw_path": f"{id}.eml",
+            "held_at": bench.now - held, **values}
 
 
 def notice(bench, id: int, status: str, **times) -> None:
-    bench.table("notifications", [{"id": id, "user_id": 1, "kind": "overflow_warning", "status": status,
-                                   "dedupe_key": f"n{id}", "created_at": bench.ago(days=20), **times}])
+    bench.table("notifications", [{"id": id, "user_id": 1, "kind": "overflow_warning",
+                                   "status": status, "dedupe_key": f"n{id}",
+                                   "created_at": bench.ago(days=20), **times}])
 
 
 def sent(bench, **ago) -> None:
@@ -55,15 +58,18 @@ def warned(bench) -> dict:
 def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
     hold.table("overflow_hold", [
         message(hold, 1, timedelta(days=29, seconds=1)),
-        message(hold, 2, timedelta(days=29)),                               # exactly at the limit: not yet
+        # exactly at the limit: not yet
+        message(hold, 2, timedelta(days=29)),
         message(hold, 3, timedelta(days=29, hours=3)),
         message(hold, 4, OLD, released_at=hold.ago(days=1)),
     ])
     assert hold.run(JOB) == {**NONE, "notices": 1}
     assert warned(hold) == {1: 1, 3: 1}
     [row] = hold.rows("notifications")
-    assert (row["kind"], row["persona"], row["status"], row["user_id"], row["to_email"], row["dedupe_key"]) == (
-        "overflow_warning", "overflow", "pending", 1, "jo@home.example", "overflow-warning:1:2026-11-24")
+    assert (row["kind"], row["persona"], row["status"], row["user_id"], row["to_email"],
+            row["dedupe_key"]) == (
+        "overflow_warning", "overflow", "pending", 1, "jo@home.example",
+        "overflow-warning:1:2026-11-24")
     for body in (row["body_text"], row["body_html"]):
         assert [word in body for word in ("Order 1.", "Order 2.", "Order 3.", "Order 4.")] == [True, False, True, False]
 
@@ -71,9 +77,11 @@ def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
 def test_the_warning_says_what_goes_when_and_how_to_keep_it(hold):
     hold.config(core={"app_url": "https://mail.example.org"})
     hold.table("overflow_hold", [
-        message(hold, 1, timedelta(days=40), size_bytes=12_345, subject="Order\r\nBcc: all@x.example"),
+        message(hold, 1, timedelta(days=40), size_bytes=12_345, subject="Order\r\nBcc: "
+                "all@x.example"),
         message(hold, 2, timedelta(days=29, hours=1), alias_id=2, sender="", subject=""),
-        message(hold, 3, timedelta(days=27, hours=1), alias_id=7, size_bytes=3_400_000, subject="<script>x</script>"),
+        message(hold, 3, timedelta(days=27, hours=1), alias_id=7, size_bytes=3_400_000,
+                subject="<script>x</script>"),
     ])
     hold.run(JOB, warn_before="3d")
     [row] = hold.rows("notifications")
@@ -142,12 +150,14 @@ def test_there_is_one_warning_an_owner_and_day(hold):
                                  message(hold, 3, timedelta(days=29, hours=2), user_id=2)])
     assert hold.run(JOB)["notices"] == 2
     hold.now += timedelta(hours=2)
-    assert hold.run(JOB)["notices"] == 0                # today's has been queued: the second waits for tomorrow
+    # today's has been queued: the second waits for tomorrow
+    assert hold.run(JOB)["notices"] == 0
     assert sorted(warned(hold)) == [1, 3]
     hold.now += timedelta(hours=8)
     assert hold.run(JOB)["notices"] == 1
     assert [row["dedupe_key"] for row in hold.rows("notifications")] == [
-        "overflow-warning:2:2026-11-24", "overflow-warning:1:2026-11-24", "overflow-warning:1:2026-11-25"]
+        "overflow-warning:2:2026-11-24", "overflow-warning:1:2026-11-24",
+        "overflow-warning:1:2026-11-25"]
     assert "Order 2." in hold.rows("notifications")[2]["body_text"]
     assert "Order 1." not in hold.rows("notifications")[2]["body_text"]
 
@@ -160,13 +170,18 @@ def test_a_message_goes_24_hours_after_its_warning_was_sent(hold):
     long_ago = hold.ago(days=9)
     hold.table("overflow_hold", [
         message(hold, 1, timedelta(days=30, seconds=1), warned_at=long_ago, warning_id=1),
-        message(hold, 2, timedelta(days=30), warned_at=long_ago, warning_id=1),            # exactly at the limit stays
-        message(hold, 3, timedelta(days=90), warned_at=long_ago, warning_id=2),            # sent a second too late
-        message(hold, 4, timedelta(days=90), warning_id=1),                                # not warned of: it is now
+        # exactly at the limit stays
+        message(hold, 2, timedelta(days=30), warned_at=long_ago, warning_id=1),
+        # sent a second too late
+        message(hold, 3, timedelta(days=90), warned_at=long_ago, warning_id=2),
+        # not warned of: it is now
+        message(hold, 4, timedelta(days=90), warning_id=1),
         message(hold, 5, timedelta(days=29), warned_at=long_ago, warning_id=1),
-        message(hold, 6, timedelta(days=90), warning_id=1, user_id=9),                     # to be warned of once more
+        # to be warned of once more
+        message(hold, 6, timedelta(days=90), warning_id=1, user_id=9),
     ])
-    assert hold.run(JOB) == {"notices": 1, "waiting": 3, "deleted": 1, "files": 1, "bytes_freed": 100}
+    assert hold.run(JOB) == {"notices": 1, "waiting": 3, "deleted": 1, "files": 1,
+                             "bytes_freed": 100}
     assert hold.ids("overflow_hold") == [2, 3, 4, 5, 6]
     assert hold.spooled() == ["2.eml", "3.eml", "4.eml", "5.eml", "6.eml"]
 
@@ -175,7 +190,8 @@ def test_where_the_warning_was_not_sent_a_message_waits_24_hours_or_a_week(hold)
     day, week = hold.ago(hours=24), hold.ago(days=7)
     notice(hold, 1, "failed", finished_at=day)
     notice(hold, 2, "failed", finished_at=day + SECOND)
-    notice(hold, 3, "failed", created_at=day)                                   # of an older version: without its end
+    # of an older version: without its end
+    notice(hold, 3, "failed", created_at=day)
     notice(hold, 4, "failed", created_at=day + SECOND)
     notice(hold, 5, "pending")
     notice(hold, 6, "sending")
@@ -183,10 +199,13 @@ def test_where_the_warning_was_not_sent_a_message_waits_24_hours_or_a_week(hold)
         message(hold, id, OLD, warned_at=at, warning_id=warning) for id, at, warning in [
             (1, day, 1), (2, week, 2), (3, day, 3), (4, week, 4),
             (5, week, 5), (6, week + SECOND, 5), (7, week, 6), (8, week + SECOND, 6),
-            (9, week, None), (10, week + SECOND, None),                         # the owner had no usable address
-            (11, week, 77), (12, week + SECOND, 77),                            # the notice's row is gone
+            # the owner had no usable address
+            (9, week, None), (10, week + SECOND, None),
+            # the notice's row is gone
+            (11, week, 77), (12, week + SECOND, 77),
         ]])
-    assert hold.run(JOB) == {"notices": 0, "waiting": 6, "deleted": 6, "files": 6, "bytes_freed": 600, "unwarned": 5}
+    assert hold.run(JOB) == {"notices": 0, "waiting": 6, "deleted": 6, "files": 6,
+                             "bytes_freed": 600, "unwarned": 5}
     assert hold.ids("overflow_hold") == [2, 4, 6, 8, 10, 12]
     [event] = [event for event in hold.events(JOB) if event["level"] == "warning"]
     assert event["event"] == "held mail expires though its warning was not sent"
@@ -206,7 +225,8 @@ def test_however_late_cron_and_mail_are_the_warning_comes_first(hold):
 
 
 def test_a_warning_that_is_sent_at_last_counts_from_then(hold):
-    """It waited for 8 days and is sent just before the DELETE: the row is judged again, and stays."""
+    """It waited for 8 days and is sent just before the DELETE: the row is judged again, and
+    stays."""
     notice(hold, 1, "pending")
     hold.table("overflow_hold", [message(hold, 1, OLD, warned_at=hold.ago(days=8), warning_id=1)])
     meddle(hold, "UPDATE {notifications} SET status = 'sent', sent_at = :now")
@@ -223,11 +243,13 @@ def test_a_message_that_is_released_meanwhile_stays(hold):
 
 
 def meddle(bench, sql: str) -> None:
-    """Let another connection change something between the selection of rows and the transaction that deletes them."""
+    """Let another connection change something between the selection of rows and the transaction
+    that deletes them."""
     seen = []
 
     def listen(statement: str, _) -> None:
-        if statement.startswith(("BEGIN", "START")) and any("ORDER BY held_at" in before for before in seen):
+        if statement.startswith(("BEGIN", "START")) and any("ORDER BY held_at" in before
+                                                            for before in seen):
             bench.on_statement = None
             other = connect(bench.url)
             other.execute(sql, now=bench.now)
@@ -240,29 +262,35 @@ def test_a_released_message_goes_with_its_file_7_days_later(hold):
     notice(hold, 1, "sent", sent_at=hold.ago(days=20))
     hold.table("overflow_hold", [
         message(hold, 1, OLD, released_at=hold.ago(days=7, seconds=1)),
-        message(hold, 2, OLD, released_at=hold.ago(days=7)),                                # exactly at the limit stays
+        # exactly at the limit stays
+        message(hold, 2, OLD, released_at=hold.ago(days=7)),
         message(hold, 3, OLD, released_at=hold.ago(seconds=1), warned_at=hold.ago(days=20), warning_id=1),
-        message(hold, 4, timedelta(days=8), released_at=hold.ago(days=7, seconds=1)),       # whatever its age
+        # whatever its age
+        message(hold, 4, timedelta(days=8), released_at=hold.ago(days=7, seconds=1)),
     ])
-    assert hold.run(JOB) == {"notices": 0, "waiting": 0, "deleted": 2, "files": 2, "bytes_freed": 200}
+    assert hold.run(JOB) == {"notices": 0, "waiting": 0, "deleted": 2, "files": 2,
+                             "bytes_freed": 200}
     assert hold.ids("overflow_hold") == [2, 3]
     assert hold.run(JOB, keep_released="1h")["deleted"] == 1
 
 
 def test_warned_earlier_or_later_a_message_goes_at_its_time_but_not_within_24_hours(hold):
-    hold.table("overflow_hold", [message(hold, 1, timedelta(days=25)), message(hold, 2, timedelta(days=29, hours=23))])
+    hold.table("overflow_hold", [message(hold, 1, timedelta(days=25)),
+                                 message(hold, 2, timedelta(days=29, hours=23))])
     hold.run(JOB, warn_before="30m")
     assert warned(hold) == {}
     hold.run(JOB, warn_before="2h")
     assert sorted(warned(hold)) == [2]
     hold.now += timedelta(days=1)
     sent(hold, hours=23)
-    assert hold.run(JOB, warn_before="7d")["deleted"] == 0          # 2 is past its time, warned 23 hours ago
+    # 2 is past its time, warned 23 hours ago
+    assert hold.run(JOB, warn_before="7d")["deleted"] == 0
     assert sorted(warned(hold)) == [1, 2]
     sent(hold, hours=0)
     hold.now += timedelta(days=2)
     assert hold.run(JOB)["deleted"] == 1
-    assert hold.ids("overflow_hold") == [1]                         # warned long enough, but held for 28 days
+    # warned long enough, but held for 28 days
+    assert hold.ids("overflow_hold") == [1]
 
 
 def test_a_keep_shorter_than_the_warning_warns_at_once(hold):
@@ -278,9 +306,11 @@ def test_owners_who_cannot_be_told_delay_their_mail_or_keep_it(hold):
     hold.table("overflow_hold", [message(hold, id, OLD, user_id=id) for id in (2, 3)])
     assert hold.run(JOB) == {**NONE, "waiting": 2}
     assert warned(hold) == {2: None}
-    assert [event["event"] for event in hold.events(JOB) if event["level"] == "warning"] == ["owner cannot be told"]
+    assert [event["event"] for event in hold.events(JOB) if event["level"]
+            == "warning"] == ["owner cannot be told"]
     hold.now += timedelta(days=7)
-    assert hold.run(JOB) == {**NONE, "waiting": 1, "deleted": 1, "files": 1, "bytes_freed": 100, "unwarned": 1}
+    assert hold.run(JOB) == {**NONE, "waiting": 1, "deleted": 1, "files": 1, "bytes_freed": 100,
+                             "unwarned": 1}
     assert hold.ids("overflow_hold") == [3]             # goes with the account
 
 
@@ -288,8 +318,10 @@ def test_owners_who_cannot_be_told_delay_their_mail_or_keep_it(hold):
 
 def test_off_warns_of_nothing_and_still_drops_what_was_released(hold):
     notice(hold, 1, "sent", sent_at=hold.ago(days=2))
-    hold.table("overflow_hold", [message(hold, 1, OLD), message(hold, 2, OLD, warned_at=hold.ago(days=2), warning_id=1),
-                                 message(hold, 3, OLD, released_at=hold.ago(days=8))])
+    hold.table("overflow_hold",
+               [message(hold, 1, OLD), message(hold, 2, OLD, warned_at=hold.ago(days=2),
+                                               warning_id=1),
+                message(hold, 3, OLD, released_at=hold.ago(days=8))])
     assert hold.run(JOB, keep="off") == {**NONE, "deleted": 1, "files": 1, "bytes_freed": 100}
     assert hold.ids("overflow_hold") == [1, 2]
     assert sorted(warned(hold)) == [2]
@@ -311,15 +343,19 @@ def test_a_dry_run_tells_the_warnings_and_what_waits(hold):         # R11
     notice(hold, 2, "sent", sent_at=hold.ago(hours=2))
     hold.table("overflow_hold", [message(hold, 1, OLD, warned_at=hold.ago(days=2), warning_id=1),
                                  message(hold, 2, OLD, warned_at=hold.ago(days=2), warning_id=2),
-                                 message(hold, 3, OLD), message(hold, 4, timedelta(days=29, hours=1))])
+                                 message(hold, 3, OLD),
+                                 message(hold, 4, timedelta(days=29, hours=1))])
     before = hold.rows("overflow_hold"), hold.rows("notifications"), hold.spooled()
     told = hold.run(JOB, dry_run=True)
     assert (hold.rows("overflow_hold"), hold.rows("notifications"), hold.spooled()) == before
     assert [sample["step"] for sample in hold.samples] == [
-        "queue 1 notice: overflow_warning", "keep 2 past their time: their warning is not 24 hours old",
+        "queue 1 notice: overflow_warning",
+        "keep 2 past their time: their warning is not 24 hours old",
         "delete 1 row of overflow_hold"]
-    assert set(hold.samples[0]["rows"][0]) == {"id", "held_at", "size_bytes"}           # no subject, no sender
-    assert told == hold.run(JOB) == {"notices": 1, "waiting": 2, "deleted": 1, "files": 1, "bytes_freed": 100}
+    # no subject, no sender
+    assert set(hold.samples[0]["rows"][0]) == {"id", "held_at", "size_bytes"}
+    assert told == hold.run(JOB) == {"notices": 1, "waiting": 2, "deleted": 1, "files": 1,
+                                     "bytes_freed": 100}
 
 
 # Killed
@@ -339,7 +375,8 @@ POINTS = {
 
 
 @pytest.mark.slow
-def test_killed_at_any_point_nothing_goes_unannounced_or_too_early(tmp_path, engine_url):         # R2
+# R2
+def test_killed_at_any_point_nothing_goes_unannounced_or_too_early(tmp_path, engine_url):
     service = Service(tmp_path, engine_url)
     for _ in REPEATS:
         for point, (at, number) in POINTS.items():
@@ -347,50 +384,59 @@ def test_killed_at_any_point_nothing_goes_unannounced_or_too_early(tmp_path, eng
             service.db.execute("DELETE FROM {notifications}")
             service.db.execute("UPDATE {job_state} SET last_options = NULL")
             kept, gone = fill(service)
-            service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+            service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
+                        JOBS_KILL_NUMBER=str(number))
             check(service, kept, point)
             service.job(JOB)
             check(service, kept, point)
             rows = service.db.query("SELECT id, warned_at FROM {overflow_hold} ORDER BY id")
             assert [row["id"] for row in rows] == kept, point
             assert not {row["id"] for row in rows} & set(gone), point
-            notices = service.db.query("SELECT user_id, COUNT(*) AS n FROM {notifications} WHERE status = 'pending'"
+            notices = service.db.query("SELECT user_id, COUNT(*) AS n FROM {notifications} "
+                                       "WHERE status = 'pending'"
                                        " GROUP BY user_id ORDER BY user_id")
             assert [row["n"] for row in notices] == [1, 1], point
 
 
 def fill(service) -> tuple[list[int], list[int]]:
-    """Two owners, for each: 3 messages to be warned of, 2 whose time has come, 2 whose warning is not a day old, one
-    just released. (ids that stay, ids that go)"""
+    """Two owners, for each: 3 messages to be warned of, 2 whose time has come, 2 whose warning is
+    not a day old, one just released. (ids that stay, ids that go)"""
     kept, gone, now = [], [], clock.now()
 
     def add(ids: list, owner: dict, days: int, **values) -> None:
         name = f"{len(kept)}-{len(gone)}.eml"
         (service.spool / name).write_bytes(b"mail")
-        id = service.db.insert("overflow_hold", user_id=owner["user_id"], alias_id=owner["alias_id"], raw_path=name,
-                               subject=f"Order {name}", held_at=now - timedelta(days=days), **values)
+        id = service.db.insert("overflow_hold", user_id=owner["user_id"],
+                               alias_id=owner["alias_id"], raw_path=name, subject=f"Order {name}",
+                               held_at=now - timedelta(days=days), **values)
         ids.append(id)
 
     for _ in range(2):
         owner = service.owner()
         with service.db.transaction():
             warnings = [service.db.insert(
-                "notifications", user_id=owner["user_id"], kind="overflow_warning", to_email="a@b.example",
-                status="sent", sent_at=now - timedelta(hours=hours), created_at=now - timedelta(days=3))
+                "notifications", user_id=owner["user_id"], kind="overflow_warning",
+                to_email="a@b.example",
+                status="sent", sent_at=now - timedelta(hours=hours), created_at=now
+                - timedelta(days=3))
                 for hours in (25, 23)]
             for _ in range(3):
                 add(kept, owner, 40)
             for _ in range(2):
                 add(gone, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[0])
                 add(kept, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[1])
-            add(kept, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[0], released_at=now)
+            add(kept, owner, 31, warned_at=now - timedelta(days=2), warning_id=warnings[0],
+                released_at=now)
     return kept, gone
 
 
 def check(service, kept: list[int], point: str) -> None:
-    """No row has lost its file, none that must stay is gone, and each that is marked is listed where its mark says."""
-    rows = service.db.query("SELECT id, subject, raw_path, warned_at, warning_id FROM {overflow_hold}")
-    assert {row["raw_path"] for row in rows} <= {path.name for path in service.spool.glob("*.eml")}, point
+    """No row has lost its file, none that must stay is gone, and each that is marked is listed
+    where its mark says."""
+    rows = service.db.query("SELECT id, subject, raw_path, warned_at, warning_id "
+                            "FROM {overflow_hold}")
+    assert {row["raw_path"] for row in rows} <= {path.name
+                                                 for path in service.spool.glob("*.eml")}, point
     assert set(kept) <= {row["id"] for row in rows}, point
     bodies = {row["id"]: row for row in service.db.query(
         "SELECT id, status, body_text, body_html FROM {notifications}")}
@@ -399,4 +445,5 @@ def check(service, kept: list[int], point: str) -> None:
             assert row["subject"] in bodies[row["warning_id"]]["body_text"], point
             assert row["subject"] in bodies[row["warning_id"]]["body_html"], point
     listed = {id: row for id, row in bodies.items() if row["status"] == "pending"}
-    assert {row["warning_id"] for row in rows if row["warned_at"]} >= set(listed), point       # none without its marks
+    # none without its marks
+    assert {row["warning_id"] for row in rows if row["warned_at"]} >= set(listed), point

@@ -61,7 +61,8 @@ def test_every_row_of_the_account_and_none_of_another(bench):
     ask(bench)
     assert bench.run("export_accounts")["exported"] == 1
     manifest, content = check(zips(bench)[0]), members(zips(bench)[0])
-    assert {name: told["rows"] for name, told in manifest["files"].items() if told["rows"] != 1} == {}
+    assert {name: told["rows"] for name, told in manifest["files"].items() if told["rows"]
+            != 1} == {}
     assert manifest["one_moment"] is True
     for kind in KINDS:
         found = rows(content, kind.name)[0]
@@ -73,13 +74,14 @@ def test_every_row_of_the_account_and_none_of_another(bench):
             assert found == {name: stored[name] for name in kind.columns}       # R53: exact
 
 
-def test_it_looks_as_it_did_before(bench):              # the manifest's hashes stand for all the others
+# the manifest's hashes stand for all the others
+def test_it_looks_as_it_did_before(bench):
     account(bench)
     ask(bench)
     bench.run("export_accounts")
     made = members(zips(bench)[0])
-    for name in ("README.txt", "json/profile.json", "csv/quarantine.csv", "json/failed_forwards.json",
-                 "csv/failed_forwards.csv", "manifest.json"):
+    for name in ("README.txt", "json/profile.json", "csv/quarantine.csv",
+                 "json/failed_forwards.json", "csv/failed_forwards.csv", "manifest.json"):
         kept = GOLDEN / name.replace("/", "_")
         if os.environ.get("JOBS_TEST_GOLDEN"):          # set it to take what is made now for right
             kept.write_bytes(made[name])
@@ -98,15 +100,19 @@ def test_no_secret_and_no_hash_is_anywhere_in_it(bench):        # R52
     assert SECRET.encode() not in path.read_bytes()
 
 
-def test_pages_lose_and_repeat_no_row(bench, monkeypatch):      # in the order of each index, ties included
+# in the order of each index, ties included
+def test_pages_lose_and_repeat_no_row(bench, monkeypatch):
     from jobs_lib.features.exports import writer
     monkeypatch.setattr(writer, "PAGE_ROWS", 3)
     monkeypatch.setattr(writer, "FIRST_ROWS", 2)
     account(bench)
-    bench.table("message_logs", [{"user_id": 7, "direction": "send", "created_at": bench.ago(minutes=n // 4)}
-                                 for n in range(11)])
-    bench.table("message_stats", [{"user_id": 7, "alias_id": n // 3, "day": f"2026-07-{n % 3 + 1:02}", "status": "spam",
-                                   "direction": way} for n in range(8) for way in ("forward", "reply")])
+    bench.table("message_logs",
+                [{"user_id": 7, "direction": "send", "created_at": bench.ago(minutes=n // 4)}
+                 for n in range(11)])
+    bench.table("message_stats",
+                [{"user_id": 7, "alias_id": n // 3, "day": f"2026-07-{n % 3 + 1:02}",
+                  "status": "spam", "direction": way} for n in range(8) for way in ("forward",
+                                                                                    "reply")])
     bench.table("aliases", [{"user_id": 7} for _ in range(7)])
     bench.db.execute("DELETE FROM {alias_destinations}")
     bench.table("alias_destinations", [{"alias_id": alias, "destination_id": n} for n in range(3)
@@ -114,7 +120,8 @@ def test_pages_lose_and_repeat_no_row(bench, monkeypatch):      # in the order o
     ask(bench)
     bench.run("export_accounts")
     content = members(zips(bench)[0])
-    assert sorted(row["id"] for row in rows(content, "message_logs")) == bench.ids("message_logs", "user_id = 7")
+    assert sorted(row["id"] for row in rows(content, "message_logs")) == bench.ids("message_logs",
+                                                                                   "user_id = 7")
     assert len({tuple(row.values()) for row in rows(content, "message_totals")}) == 17
     assert len({tuple(row.values()) for row in rows(content, "alias_destinations")}) == 24
     assert table(content, "message_logs")[0][0].isdecimal()
@@ -147,7 +154,8 @@ def test_without_a_write_ahead_log_each_page_stands_for_itself_and_nobody_waits(
     def meanwhile(sql, values):
         if "FROM {audit_logs}" in sql and "LIMIT" in sql:
             bench.on_statement = None
-            bench.table("audit_logs", [{"user_id": 7, "event": "late"}])        # is not made to wait
+            # is not made to wait
+            bench.table("audit_logs", [{"user_id": 7, "event": "late"}])
     bench.on_statement = meanwhile
     assert bench.run("export_accounts")["exported"] == 1
     manifest, content = check(zips(bench)[0]), members(zips(bench)[0])
@@ -159,7 +167,8 @@ def test_without_a_write_ahead_log_each_page_stands_for_itself_and_nobody_waits(
 def test_a_text_that_is_no_utf_8_and_bytes_do_no_harm(bench):
     account(bench)
     if bench.url.startswith("sqlite"):                  # which takes anything into any column
-        bench.db.execute("UPDATE {spam_quarantine} SET subject = CAST(x'fc6265' AS TEXT), sender = x'00ff'")
+        bench.db.execute("UPDATE {spam_quarantine} "
+                         "SET subject = CAST(x'fc6265' AS TEXT), sender = x'00ff'")
     ask(bench)
     assert bench.run("export_accounts")["exported"] == 1
     check(zips(bench)[0])
@@ -205,7 +214,8 @@ def test_a_file_that_no_row_needs_goes(bench):
     exported(bench)
     folder, mine = bench.folder / "exports", zips(bench)[0].name
     names = {"of a row that names another": new_name(1), "half of a ready one": mine + ".part",
-             "of no row, old": new_name(99), "of no row, new": new_name(98), "of nobody": "holiday.zip"}
+             "of no row, old": new_name(99), "of no row, new": new_name(98),
+             "of nobody": "holiday.zip"}
     for name in names.values():
         (folder / name).write_bytes(b"x")
         os.utime(folder / name, (0, 0))
@@ -218,10 +228,12 @@ def test_a_file_that_no_row_needs_goes(bench):
 def test_files_that_move_with_the_folder_open_and_are_deleted_in_time(bench):       # R54
     key = exported(bench)
     page = (HOME / "docs" / "exports.md").read_text(encoding="utf-8")
-    make, move = re.search(r"^(mkdir -m 700 .*)\n(mv .*)$", page, re.MULTILINE).groups()       # as the page tells it
+    # as the page tells it
+    make, move = re.search(r"^(mkdir -m 700 .*)\n(mv .*)$", page, re.MULTILINE).groups()
     bench.config(core=APP, export={"dir": "new"}, mail={"per_hour": "off"})
     for command in (make, move):
-        subprocess.run(command.replace("/home/you/private", str(bench.folder)), shell=True, check=True)
+        subprocess.run(command.replace("/home/you/private", str(bench.folder)), shell=True,
+                       check=True)
     (path,) = (bench.folder / "new").glob("*.zip")
     assert opens(bench, key).path == str(path)
     (path.parent / new_name(1)).write_bytes(b"what a killed run left")
@@ -236,10 +248,12 @@ def test_a_file_left_in_a_folder_that_is_no_longer_set_is_named_and_not_deleted(
     bench.config(core=APP, export={"dir": "elsewhere"})
     assert opens(bench, key) is None
     assert not any(bench.run("export_accounts").values())
-    assert bench.rows("export_requests")[0]["status"] == "ready"        # as while a disk is not there
+    # as while a disk is not there
+    assert bench.rows("export_requests")[0]["status"] == "ready"
     bench.now = bench.ahead(days=7)
     assert bench.run("export_accounts")["files_not_found"] == 1
-    assert [event["file"] for event in bench.events("export_accounts") if event["event"] == "export not found"] == [
+    assert [event["file"] for event in bench.events("export_accounts") if event["event"]
+            == "export not found"] == [
         path.name for path in zips(bench)]
 
 
@@ -252,7 +266,8 @@ def test_a_file_that_is_not_found_is_counted_and_goes_when_it_is_there_again(ben
     row = bench.rows("export_requests")[0]
     assert row["status"] == "expired"
     assert row["file_name"]
-    assert [event["file"] for event in bench.events("export_accounts") if event["event"] == "export not found"] == [
+    assert [event["file"] for event in bench.events("export_accounts") if event["event"]
+            == "export not found"] == [
         row["file_name"]]
     away.rename(exports)
     assert bench.run("export_accounts")["files_removed"] == 1
@@ -266,14 +281,16 @@ def test_a_wrong_folder_is_told_of_although_nothing_waits(bench):
 
 @pytest.mark.parametrize(("make", "said"), [
     (lambda path: path.write_text("x"), "{path} is no folder"),
-    (lambda path: path.symlink_to("nowhere"), "{path} is no folder, but a link to what is not there")],
+    (lambda path: path.symlink_to("nowhere"),
+     "{path} is no folder, but a link to what is not there")],
     ids=["a file", "a dangling link"])
 def test_what_is_no_folder_is_called_so(bench, make, said):
     account(bench)
     ask(bench)
     path = bench.folder / "exports"
     make(path)
-    assert bench.fails("export_accounts").endswith(f"[export] dir = {path}: " + said.format(path=path))
+    assert bench.fails("export_accounts").endswith(f"[export] dir = {path}: "
+                                                   + said.format(path=path))
 
 
 def test_a_folder_that_holds_nothing_else_is_made_private(bench):
@@ -286,8 +303,8 @@ def test_a_folder_that_holds_nothing_else_is_made_private(bench):
     folder.chmod(0o755)
     exported(bench)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-    assert [words for words in configuration.warnings(loader.load(None, beside=str(bench.folder)), [])
-            if words.endswith(f"chmod 700 {folder}")]
+    assert [words for words in configuration.warnings(loader.load(None, beside=str(bench.folder)),
+                                                      []) if words.endswith(f"chmod 700 {folder}")]
 
 
 # The link
@@ -312,7 +329,8 @@ def test_the_queued_notice_holds_no_token_either(bench):        # R54
         assert "?t=" not in body
     bench.run("send_notifications")
     assert "{export_link}" not in bench.outbox[-1].raw.decode()
-    assert token(bench.outbox[-1]) not in (bench.folder / "log" / "send_notifications.log").read_text()
+    assert token(bench.outbox[-1]) not in (bench.folder / "log"
+                                           / "send_notifications.log").read_text()
 
 
 def test_it_is_refused_one_second_after_its_time_although_the_file_is_there(bench):     # R54
@@ -325,7 +343,8 @@ def test_it_is_refused_one_second_after_its_time_although_the_file_is_there(benc
 
 def test_a_wrong_token_opens_nothing(bench):                     # R54
     key = exported(bench)
-    for other in ("", "x", "A" * 43, "ä" * 43, "\0", "x" * 100_000, key + "=", key.lower(), key[:-1]):
+    for other in ("", "x", "A" * 43, "ä" * 43, "\0", "x" * 100_000, key + "=", key.lower(),
+                  key[:-1]):
         assert opens(bench, other) is None
 
 
@@ -344,7 +363,8 @@ def test_a_deleted_account_and_a_missing_file_open_nothing(bench):
     assert opens(bench, key) is None
     bench.db.execute("UPDATE {users} SET status = 'active' WHERE id = 7")
     assert opens(bench, key)
-    bench.db.execute("UPDATE {users} SET id = 70 WHERE id = 7")             # deleted by the app itself
+    # deleted by the app itself
+    bench.db.execute("UPDATE {users} SET id = 70 WHERE id = 7")
     assert opens(bench, key) is None
     bench.db.execute("UPDATE {users} SET id = 7 WHERE id = 70")
     zips(bench)[0].unlink()
@@ -368,7 +388,8 @@ def test_a_notice_of_somebody_else_never_gets_the_link(bench):
     ask(bench)
     bench.run("export_accounts")
     bench.table("users", [{"id": 8}])
-    bench.db.execute("UPDATE {notifications} SET user_id = 8, to_email = 'foe@example.org' WHERE kind = 'export_ready'")
+    bench.db.execute("UPDATE {notifications} SET user_id = 8, to_email = 'foe@example.org' "
+                     "WHERE kind = 'export_ready'")
     bench.run("send_notifications")
     assert bench.outbox == []
 
@@ -377,7 +398,8 @@ def test_a_notice_after_the_key_was_changed_says_why_it_fails(bench):
     account(bench)
     ask(bench)
     bench.run("export_accounts")
-    bench.config(core={**APP, "secret_key": "another" * 5}, export={"dir": "exports"}, mail={"per_hour": "off"})
+    bench.config(core={**APP, "secret_key": "another" * 5}, export={"dir": "exports"},
+                 mail={"per_hour": "off"})
     assert bench.run("send_notifications")["failed"] == 1
     assert "secret_key" in bench.rows("notifications")[-1]["last_error"]
     assert bench.outbox == []
@@ -391,7 +413,8 @@ def test_the_page_is_the_one_that_is_set(bench):
     bench.run("export_accounts")
     bench.run("send_notifications")
     assert "https://a.example/get?lang=de&x=1&t=" in bench.outbox[-1].text
-    html = message_from_bytes(bench.outbox[-1].raw, policy=policy.default).get_body(("html",)).get_content()
+    html = message_from_bytes(bench.outbox[-1].raw,
+                              policy=policy.default).get_body(("html",)).get_content()
     assert 'href="https://a.example/get?lang=de&amp;x=1&amp;t=' in html
 
 
@@ -413,7 +436,9 @@ def test_an_export_ends_seven_days_after_it_was_finished(bench):
     bench.now = start + (bench.ahead(seconds=1) - start)
     assert bench.run("export_accounts")["expired"] == 1
     row = bench.rows("export_requests")[0]
-    assert (row["status"], row["file_name"], row["token_hash"], row["token_nonce"]) == ("expired", None, None, None)
+    assert (row["status"], row["file_name"], row["token_hash"], row["token_nonce"]) == ("expired",
+                                                                                        None, None,
+                                                                                        None)
     assert zips(bench) == []
 
 
@@ -434,11 +459,13 @@ def test_the_third_within_a_day_is_refused_and_its_owner_told_when(bench):      
     ask(bench)
     ask(bench)
     assert bench.run("export_accounts")["refused"] == 2
-    assert [row["status"] for row in bench.rows("export_requests")] == ["expired", "ready", "failed", "failed"]
+    assert [row["status"] for row in bench.rows("export_requests")] == ["expired", "ready",
+                                                                        "failed", "failed"]
     assert "per_day" in bench.rows("export_requests")[-1]["error"]
     bench.outbox.clear()
     bench.run("send_notifications")
-    assert [mail.subject for mail in bench.outbox] == ["We could not export your data"]      # of both, one
+    # of both, one
+    assert [mail.subject for mail in bench.outbox] == ["We could not export your data"]
     assert "twice a day" in bench.outbox[0].text
     assert "25 November 2026 at 14:30 UTC" in bench.outbox[0].text
     bench.now = bench.ahead(days=1)
@@ -483,7 +510,8 @@ def test_owners_take_turns_and_a_limit_leaves_the_rest(bench):         # R66
 def test_a_flood_of_requests_of_one_owner_costs_another_no_time(bench):     # R66
     account(bench)
     bench.table("users", [{"id": 8}])
-    bench.bulk("export_requests", [{"user_id": 7, "requested_at": bench.ago(days=1)} for _ in range(10_000)])
+    bench.bulk("export_requests", [{"user_id": 7, "requested_at": bench.ago(days=1)}
+                                   for _ in range(10_000)])
     theirs = ask(bench, 8)
     assert bench.run("export_accounts", limit=2)["exported"] == 2
     assert theirs in bench.ids("export_requests", "status = 'ready'")
@@ -500,7 +528,8 @@ def test_a_request_whose_attempts_make_no_sense_ends_alone(bench, status, attemp
     bench.table("users", [{"id": 8}])
     odd, good = ask(bench, status=status), ask(bench, 8)
     try:
-        bench.db.execute("UPDATE {export_requests} SET attempts = :attempts WHERE id = :id", attempts=attempts, id=odd)
+        bench.db.execute("UPDATE {export_requests} SET attempts = :attempts WHERE id = :id",
+                         attempts=attempts, id=odd)
     except DatabaseError:
         return                                  # MariaDB stores no such value
     counts = bench.run("export_accounts")
@@ -538,8 +567,8 @@ def broken(bench, monkeypatch, error):
 
 
 class LostAnswer:
-    """The COMMIT that makes an export `ready` comes through, and its answer is lost. `away`: from then on the database
-    answers nothing at all."""
+    """The COMMIT that makes an export `ready` comes through, and its answer is lost. `away`: from
+    then on the database answers nothing at all."""
 
     def __init__(self, bench, monkeypatch, away: bool = False) -> None:
         self.bench, self.away, self.lost = bench, away, 0
@@ -560,12 +589,14 @@ class LostAnswer:
         self.armed = self.armed or (not self.lost and "SET status = 'ready'" in sql)
 
 
-def test_an_export_whose_commit_had_no_answer_is_stored_once_and_keeps_its_file(bench, monkeypatch):        # R52 R70
+# R52 R70
+def test_an_export_whose_commit_had_no_answer_is_stored_once_and_keeps_its_file(bench, monkeypatch):
     exported(bench)
     ask(bench)
     commit = LostAnswer(bench, monkeypatch)
     result = bench.attempt("export_accounts")
-    assert (commit.lost, result["status"], result["counts"]["exported"], result["counts"]["put_off"]) == (1, "ok", 1, 0)
+    assert (commit.lost, result["status"], result["counts"]["exported"],
+            result["counts"]["put_off"]) == (1, "ok", 1, 0)
     bench.on_statement = None
     older, newer = bench.rows("export_requests")
     assert (older["status"], older["file_name"], newer["status"]) == ("expired", None, "ready")
@@ -577,7 +608,8 @@ def test_an_export_whose_commit_had_no_answer_is_stored_once_and_keeps_its_file(
     assert bench.run("export_accounts")["files_removed"] == 0
 
 
-def test_while_nobody_knows_whether_it_is_ready_its_file_is_left_alone(bench, monkeypatch):     # R52 R70
+# R52 R70
+def test_while_nobody_knows_whether_it_is_ready_its_file_is_left_alone(bench, monkeypatch):
     account(bench)
     ask(bench)
     commit = LostAnswer(bench, monkeypatch, away=True)
@@ -600,7 +632,8 @@ def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch
     row = bench.rows("export_requests")[0]
     assert (row["status"], row["attempts"], row["file_name"]) == ("failed", 3, None)
     assert "j***@home.example" in row["error"]
-    assert [event["event"] for event in bench.events("export_accounts") if event["level"] == "error"] == [
+    assert [event["event"] for event in bench.events("export_accounts") if event["level"]
+            == "error"] == [
         "export failed"]
     bench.run("send_notifications")
     assert "although we tried several times" in " ".join(bench.outbox[-1].text.split())
@@ -611,21 +644,24 @@ def test_after_three_attempts_it_has_failed_and_both_are_told(bench, monkeypatch
 def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
     account(bench)
     bench.table("users", [{"id": 8}])
-    bench.table("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "payload": os.urandom(8192).hex()}
-                                       for _ in range(100)])
+    bench.table("webhook_deliveries",
+                [{"user_id": 7, "webhook_id": 1, "payload": os.urandom(8192).hex()}
+                 for _ in range(100)])
     for user in (7, 8, 7, 8):
         ask(bench, user)
     if bench.url.startswith("sqlite"):                  # whose own log is to stay below the limit
         bench.db.query("PRAGMA wal_checkpoint(TRUNCATE)")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))         # as a full disk, for us alone
+    # as a full disk, for us alone
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, before[1]))
     try:
         error = bench.fails("export_accounts")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert "No request has lost an attempt" in error
     assert [(row["status"], row["attempts"]) for row in bench.rows("export_requests")] == [
-        ("queued", 0), ("ready", 1), ("queued", 0), ("queued", 0)]              # at the second it stops
+        # at the second it stops
+        ("queued", 0), ("ready", 1), ("queued", 0), ("queued", 0)]
     assert len(zips(bench)) == 1
     assert bench.run("export_accounts")["exported"] == 3
 
@@ -634,21 +670,25 @@ def test_what_finds_no_room_loses_no_attempt_and_stops_no_smaller_one(bench):
 def test_a_disk_that_is_full_in_the_middle_is_told_of_in_one_sentence(bench):
     account(bench)
     ask(bench)
-    bench.bulk("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "event_id": f"e{at}", "status": "failed",
-                                       "payload": json.dumps(os.urandom(600).hex())} for at in range(300)])
+    bench.bulk("webhook_deliveries", [{"user_id": 7, "webhook_id": 1, "event_id": f"e{at}",
+                                       "status": "failed",
+                                       "payload": json.dumps(os.urandom(600).hex())}
+                                      for at in range(300)])
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024,) * 2)
-    # In this mode Python tells of what goes wrong while something is thrown away, as 3.13 always does.
+    # In this mode Python tells of what goes wrong while something is thrown away, as 3.13 always
+    # does.
     ended = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "ignore", "jobs.py", "--config", bench.folder / "config.ini",
-         "export_accounts"], cwd=HOME, preexec_fn=limit, restore_signals=False, text=True, capture_output=True,
+        [sys.executable, "-X", "dev", "-W", "ignore", "jobs.py", "--config", bench.folder
+         / "config.ini", "export_accounts"], cwd=HOME, preexec_fn=limit, restore_signals=False,
+        text=True, capture_output=True,
         timeout=60, check=False)
     row, said = bench.rows("export_requests")[0], f"[export] dir = {bench.folder / 'exports'}: File too large"
     assert (row["status"], row["attempts"], row["error"], zips(bench)) == ("queued", 0, said, [])
-    assert ended.stderr == (f"export_accounts: failed: {said}. No request has lost an attempt; the next run tries "
-                            "again\n")
+    assert ended.stderr == (f"export_accounts: failed: {said}. No request has lost an attempt; the "
+                            "next run tries again\n")
 
 
 def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):
@@ -660,7 +700,8 @@ def test_one_that_cannot_be_made_stops_no_other(bench, monkeypatch):
     bench.table("users", [{"id": 8}])
     ask(bench, 7)
     ask(bench, 8)
-    assert "1 item met an unexpected error: ZeroDivisionError in " in bench.fails("export_accounts")    # R73
+    # R73
+    assert "1 item met an unexpected error: ZeroDivisionError in " in bench.fails("export_accounts")
     assert bench.result["counts"]["exported"] == 1
     assert [row["status"] for row in bench.rows("export_requests")] == ["queued", "ready"]
 

@@ -1,4 +1,5 @@
-"""Killed at any point, nothing can be downloaded that is not whole, and the next run finishes the work."""
+"""Killed at any point, nothing can be downloaded that is not whole, and the next run finishes the
+work."""
 from __future__ import annotations
 
 import hmac
@@ -65,7 +66,8 @@ def made(folder, url: str):
                       export={"dir": "exports"})
     now, user = clock.now(), service.owner()["user_id"]
     bulk(service.db, "message_logs", ["user_id", "direction", "status", "created_at"],
-         [(user, "forward", "delivered", now - timedelta(seconds=number // 3)) for number in range(ROWS)])
+         [(user, "forward", "delivered", now - timedelta(seconds=number // 3))
+          for number in range(ROWS)])
     service.db.insert("export_requests", user_id=user, requested_at=now)
     service.job(JOB)
     service.first = service.db.row("SELECT * FROM {export_requests}")
@@ -82,14 +84,17 @@ def fill(service) -> None:
         path.unlink()
     old = clock.now() - timedelta(days=2)
     service.db.insert("export_requests", **{**service.first, "started_at": old, "finished_at": old})
-    shutil.copy(service.folder / "first.zip", service.folder / "exports" / service.first["file_name"])
+    shutil.copy(service.folder / "first.zip", service.folder / "exports"
+                / service.first["file_name"])
     service.db.insert("export_requests", user_id=service.first["user_id"], requested_at=clock.now())
 
 
 def downloads(service) -> list:
-    """Every export that can be downloaded now, by the tokens that its owner may have; each is whole."""
+    """Every export that can be downloaded now, by the tokens that its owner may have; each is
+    whole."""
     key, found = hmac.digest(KEY.encode(), download_token.LABEL.encode(), "sha256"), []
-    for row in service.db.query("SELECT id, token_nonce FROM {export_requests} WHERE token_nonce IS NOT NULL"):
+    for row in service.db.query("SELECT id, token_nonce FROM {export_requests} "
+                                "WHERE token_nonce IS NOT NULL"):
         token = download_token.make(key, row["id"], row["token_nonce"])
         export = find_export(token, str(service.folder / "config.ini"))
         if export:
@@ -99,7 +104,8 @@ def downloads(service) -> list:
 
 
 def finish(service) -> None:
-    """After the kill at most one whole export is live; after the next run exactly the new one is, told of once."""
+    """After the kill at most one whole export is live; after the next run exactly the new one is,
+    told of once."""
     second = service.db.value("SELECT MAX(id) FROM {export_requests}")
     assert len(downloads(service)) == 1
     result = service.job(JOB)
@@ -108,7 +114,8 @@ def finish(service) -> None:
     rows = service.db.query("SELECT status, file_name FROM {export_requests} ORDER BY id")
     assert [row["status"] for row in rows] == ["expired", "ready"]
     assert [path.name for path in service.folder.glob("exports/export-*")] == [rows[1]["file_name"]]
-    assert [row["dedupe_key"] for row in service.db.query("SELECT dedupe_key FROM {notifications} ORDER BY id")] == [
+    assert [row["dedupe_key"] for row in service.db.query("SELECT dedupe_key FROM {notifications} "
+                                                          "ORDER BY id")] == [
         f"export-ready:{second}"]
 
 
@@ -117,7 +124,8 @@ def test_killed_at_a_statement(service, point):         # R52, proven by kill, o
     at, number = STATEMENTS[point]
     for _ in REPEATS:
         fill(service)
-        service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
         finish(service)
 
 
@@ -126,8 +134,8 @@ def test_killed_within_a_file(on_disk, point):          # R52, proven by kill
     call, number, when = CALLS[point]
     for _ in REPEATS:
         fill(on_disk)
-        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call, JOBS_KILL_NUMBER=str(number),
-                    JOBS_KILL_WHEN=when)
+        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call,
+                    JOBS_KILL_NUMBER=str(number), JOBS_KILL_WHEN=when)
         finish(on_disk)
 
 
@@ -138,7 +146,8 @@ def test_killed_three_times_it_has_failed_and_its_owner_is_told(on_disk):
                     JOBS_KILL_NUMBER="1")
     assert on_disk.job(JOB)["counts"]["failed"] == 1
     assert on_disk.statuses("export_requests") == {"ready": 1, "failed": 1}
-    assert [row["kind"] for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
+    assert [row["kind"]
+            for row in on_disk.db.query("SELECT kind FROM {notifications}")] == ["export_failed"]
     assert len(list(on_disk.folder.glob("exports/export-*"))) == 1
 
 
@@ -157,7 +166,8 @@ def test_sigterm_gives_the_attempt_back(on_disk):
          [(user, "send", "spam", now)] * 20_000)
     run = on_disk.start(JOB, "--json")
     end = time.monotonic() + 60
-    while not list(on_disk.folder.glob("exports/*.part")):          # by what is seen, never by the clock
+    while not list(on_disk.folder.glob("exports/*.part")):
+        # by what is seen, never by the clock
         assert run.poll() is None
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -165,6 +175,7 @@ def test_sigterm_gives_the_attempt_back(on_disk):
     out, err = run.communicate(timeout=60)
     assert json.loads(out)["status"] == "interrupted", out + err
     row = on_disk.db.query("SELECT * FROM {export_requests} ORDER BY id")[1]
-    assert (row["status"], row["attempts"], row["file_name"], row["claim_run"]) == ("queued", 0, None, None)
+    assert (row["status"], row["attempts"], row["file_name"], row["claim_run"]) == ("queued", 0,
+                                                                                    None, None)
     assert not list(on_disk.folder.glob("exports/*.part"))
     assert len(downloads(on_disk)) == 1

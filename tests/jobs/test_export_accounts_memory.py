@@ -15,18 +15,21 @@ pytestmark = pytest.mark.slow
 
 
 def peak(service: Service, rows: int) -> int:
-    """KiB of a run that exports an account with so many log rows, and texts of some kB beside them."""
+    """KiB of a run that exports an account with so many log rows, and texts of some kB beside
+    them."""
     now = clock.now()
     user = service.db.insert("users", email=f"u{rows}@home.example", created_at=now)
     bulk(service.db, "message_logs", ["user_id", "direction", "status", "created_at"],
          [(user, "send", "spam", now - timedelta(seconds=n // 2)) for n in range(rows)])
-    bulk(service.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "status", "payload", "created_at"],
+    bulk(service.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "status",
+                                            "payload", "created_at"],
          [(user, 1, f"e{n}", "delivered", "x" * 20_000, now) for n in range(rows // 50)])
     service.db.insert("export_requests", user_id=user, requested_at=now)
     process = service.start("export_accounts", launcher=PEAK)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
-    assert service.statuses("export_requests") == {"ready": service.db.value("SELECT COUNT(*) FROM {export_requests}")}
+    assert service.statuses("export_requests") == {"ready": service.db.value("SELECT COUNT(*) FROM "
+                                                                             "{export_requests}")}
     return int(err.splitlines()[-1])
 
 

@@ -1,4 +1,5 @@
-"""Finished forwards go after their time, with the files that nobody else needs; queued ones never."""
+"""Finished forwards go after their time, with the files that nobody else needs; queued ones
+never."""
 from __future__ import annotations
 
 
@@ -11,7 +12,8 @@ def forward(bench, id: int, status: str, **values) -> dict:
 def test_sent_ones_go_a_week_after_they_were_sent(bench):
     bench.table("failed_emails", [
         forward(bench, 1, "sent", finished_at=bench.ago(days=7, seconds=1)),
-        forward(bench, 2, "sent", finished_at=bench.ago(days=7)),                # exactly at the limit stays
+        # exactly at the limit stays
+        forward(bench, 2, "sent", finished_at=bench.ago(days=7)),
         forward(bench, 3, "sent", finished_at=bench.ago(days=1), created_at=bench.ago(days=9)),
     ])
     assert bench.run("purge_failed_emails") == {"deleted": 1, "files": 1, "bytes_freed": 100}
@@ -24,7 +26,8 @@ def test_failed_ones_go_a_week_after_they_failed(bench):
     bench.table("failed_emails", [
         forward(bench, 1, "failed", finished_at=bench.ago(days=7, seconds=1), told_at=told),
         forward(bench, 2, "failed", finished_at=bench.ago(days=7), told_at=told),
-        forward(bench, 3, "failed", finished_at=bench.ago(days=5), told_at=told, created_at=bench.ago(days=12)),
+        forward(bench, 3, "failed", finished_at=bench.ago(days=5), told_at=told,
+                created_at=bench.ago(days=12)),
     ])
     assert bench.run("purge_failed_emails")["deleted"] == 1
     assert bench.ids("failed_emails") == [2, 3]
@@ -32,7 +35,8 @@ def test_failed_ones_go_a_week_after_they_failed(bench):
 
 def test_a_failure_waits_for_its_notice_but_for_a_day_at_most(bench):
     bench.table("failed_emails", [
-        forward(bench, 1, "failed", finished_at=bench.ago(days=7, seconds=1)),          # nobody was told yet
+        # nobody was told yet
+        forward(bench, 1, "failed", finished_at=bench.ago(days=7, seconds=1)),
         forward(bench, 2, "failed", finished_at=bench.ago(days=8)),
         forward(bench, 3, "failed", finished_at=bench.ago(days=8, seconds=1)),
     ])
@@ -55,13 +59,15 @@ def test_what_is_still_queued_stays_however_old_it_is(bench):      # R25
     bench.table("failed_emails", [
         forward(bench, 1, "pending", created_at=old),
         forward(bench, 2, "sending", created_at=old, last_attempt_at=old),
-        forward(bench, 3, "pending", created_at=old, finished_at=old),          # replayed: it waits again
+        # replayed: it waits again
+        forward(bench, 3, "pending", created_at=old, finished_at=old),
     ])
     assert bench.run("purge_failed_emails") == {"deleted": 0, "files": 0, "bytes_freed": 0}
     assert bench.spooled() == ["1.eml", "2.eml", "3.eml"]
 
 
 def test_how_long_is_an_option(bench):
-    bench.table("failed_emails", [forward(bench, 1, "sent", finished_at=bench.ago(days=7, seconds=1))])
+    bench.table("failed_emails",
+                [forward(bench, 1, "sent", finished_at=bench.ago(days=7, seconds=1))])
     assert bench.run("purge_failed_emails", keep="30d")["deleted"] == 0
     assert bench.run("purge_failed_emails", keep="36h")["deleted"] == 1

@@ -54,15 +54,18 @@ def test_what_is_past_the_logs_time_goes_though_the_row_is_there(bench):
     pair(bench, 1, bench.ago(days=90, seconds=1))
     pair(bench, 2, bench.ago(days=90))                      # exactly at the limit stays
     pair(bench, 3, bench.ago(days=1))
-    bench.table("header_snapshots", [{"id": 4, "message_log_id": 1}, {"id": 5, "message_log_id": 2}])
+    bench.table("header_snapshots", [{"id": 4, "message_log_id": 1},
+                                     {"id": 5, "message_log_id": 2}])
     assert bench.run(JOB) == {"deleted": 2, "orphans": 0}
     assert bench.ids("header_snapshots") == [2, 3, 5]
     assert bench.ids("message_logs") == [1, 2, 3]
 
 
-@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (1, 3), (-7, 3), (90, 90), (500, 90)])
+@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (1, 3), (-7, 3), (90, 90),
+                                        (500, 90)])
 def test_the_owners_own_retention_counts_for_headers_too(bench, days, kept):
-    bench.table("users", [{"id": 1, "log_retention_days": days}, {"id": 2, "log_retention_days": 40}])
+    bench.table("users", [{"id": 1, "log_retention_days": days},
+                          {"id": 2, "log_retention_days": 40}])
     pair(bench, 1, bench.ago(days=kept, seconds=1))
     pair(bench, 2, bench.ago(days=kept))
     pair(bench, 3, bench.ago(days=40), user_id=2)
@@ -96,12 +99,14 @@ def test_which_of_the_two_times_counts(bench, headers, logs, gone):
     bench.config(**{LOGS: {"keep": logs}})
     for days in gone:
         pair(bench, days, bench.ago(days=days))
-    bench.table("header_snapshots", [{"id": 1000, "message_log_id": 1000}])        # orphans go by any option
+    # orphans go by any option
+    bench.table("header_snapshots", [{"id": 1000, "message_log_id": 1000}])
     assert bench.run(JOB, keep=headers) == {"deleted": 1 + sum(gone.values()), "orphans": 1}
     assert bench.ids("header_snapshots") == [days for days in gone if not gone[days]]
 
 
-@pytest.mark.parametrize("headers, gone", [("", {900: False}), ("30d", {30: False, 31: True}), ("off", {900: False})])
+@pytest.mark.parametrize("headers, gone", [("", {900: False}), ("30d", {30: False, 31: True}),
+                                           ("off", {900: False})])
 def test_where_the_job_for_logs_is_switched_off_its_time_does_not_count(bench, headers, gone):
     bench.config(**{LOGS: {"keep": "20d", "enabled": "no"}})
     for days in gone:
@@ -131,12 +136,14 @@ def test_after_both_jobs_no_snapshot_is_without_its_row(bench):
 # How
 
 def test_windows_end_between_any_two_rows(bench, few):
-    bench.table("header_snapshots", [{"message_log_id": id} for id in (5, 5, 9, *range(100, 125), *[200] * 25, 900)])
+    bench.table("header_snapshots", [{"message_log_id": id} for id in (5, 5, 9, *range(100, 125),
+                                                                       *[200] * 25, 900)])
     for id in (9, 110, 200):
         bench.table("message_logs", [{"id": id, "created_at": bench.now}])
     assert bench.run(JOB, dry_run=True) == {"deleted": 27, "orphans": 27}
     assert bench.run(JOB) == {"deleted": 27, "orphans": 27}
-    assert sorted(row["message_log_id"] for row in bench.rows("header_snapshots")) == [9, 110, *[200] * 25]
+    assert sorted(row["message_log_id"] for row in bench.rows("header_snapshots")) == [9, 110,
+                                                                                       *[200] * 25]
 
 
 def test_rows_go_only_by_ids_that_a_read_has_found(bench):
@@ -153,15 +160,17 @@ def test_a_row_and_its_headers_that_come_meanwhile_are_safe(bench):
     other, came = connect(bench.url, timeout=1), []
 
     def write(sql, _):
-        if bench.db.dialect.by_key and came and sql.startswith(("SELECT", "DELETE", "COMMIT")) and came[-1] == "in":
-            return                                          # SQLite: the run holds the one write lock
+        if bench.db.dialect.by_key and came and sql.startswith(("SELECT", "DELETE",
+                                                                "COMMIT")) and came[-1] == "in":
+            # SQLite: the run holds the one write lock
+            return
         if re.match("BEGIN|START", sql):
             came.append("in")
         else:
             came.append(100 + len(came))
             with other.transaction():
-                other.insert("message_logs", id=came[-1], user_id=1, direction="send", status="spam",
-                             created_at=bench.now)
+                other.insert("message_logs", id=came[-1], user_id=1, direction="send",
+                             status="spam", created_at=bench.now)
                 other.insert("header_snapshots", id=came[-1], message_log_id=came[-1], user_id=1)
         if sql.startswith("COMMIT"):
             came.append("out")
@@ -174,12 +183,15 @@ def test_a_row_and_its_headers_that_come_meanwhile_are_safe(bench):
 
 
 def test_a_row_that_is_restored_before_the_batch_keeps_its_headers(bench):
-    bench.table("header_snapshots", [{"id": 1, "message_log_id": 1}, {"id": 2, "message_log_id": 2}])
+    bench.table("header_snapshots", [{"id": 1, "message_log_id": 1},
+                                     {"id": 2, "message_log_id": 2}])
     other = connect(bench.url)
 
     def restore(sql, _):
-        if re.match("BEGIN|START", sql) and not other.row("SELECT id FROM {message_logs} WHERE id = 1"):
-            other.insert("message_logs", id=1, user_id=1, direction="send", status="spam", created_at=bench.now)
+        if re.match("BEGIN|START", sql) and not other.row("SELECT id FROM {message_logs} "
+                                                          "WHERE id = 1"):
+            other.insert("message_logs", id=1, user_id=1, direction="send", status="spam",
+                         created_at=bench.now)
     bench.on_statement = restore
     assert bench.run(JOB) == {"deleted": 1, "orphans": 1}
     other.close()
@@ -238,7 +250,8 @@ def slow_counts(bench, seconds: float, number: int = 10 ** 6) -> None:
 
 def test_a_run_too_short_to_read_all_deletes_all_the_same(bench, few):         # R4
     many(bench.db, 200, 200, bench.ago(days=91))
-    slow_counts(bench, 0.1)                                 # 20 windows, two counts each: longer than the run
+    # 20 windows, two counts each: longer than the run
+    slow_counts(bench, 0.1)
     first = bench.run(JOB, budget="2s")["deleted"]
     assert bench.result["status"] == "partial"
     assert 0 < first < 200
@@ -278,7 +291,8 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
     assert bench.run(JOB)["deleted"] == 2000 - counts["deleted"]
 
 
-def test_two_at_once_do_what_one_does(tmp_path, engine_url):       # R12: two hosts, each with its own locks
+# R12: two hosts, each with its own locks
+def test_two_at_once_do_what_one_does(tmp_path, engine_url):
     service = Service(tmp_path, engine_url)
     many(service.db, 50, 2500, clock.now())
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
@@ -293,15 +307,17 @@ def test_the_log_tells_the_whole_story_in_one_event(bench):
     bench.run(JOB)
     [event] = [event for event in bench.events(JOB) if event["event"] == "purge"]
     assert {name: event[name] for name in ("table", "deleted", "orphans", "reason", "before")} == {
-        "table": "header_snapshots", "deleted": 1, "orphans": 0, "reason": "done", "before": ["2026-08-26 14:30:05"]}
+        "table": "header_snapshots", "deleted": 1, "orphans": 0, "reason": "done",
+        "before": ["2026-08-26 14:30:05"]}
 
 
 # Safety
 
 def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
     many(bench.db, 10, 21, bench.now)
-    message = ("11 of 21 rows of header_snapshots have no row in message_logs, which looks like a wrong or an empty "
-               "table of logs. Nothing was deleted. If they are to go, run `jobs.py purge_header_snapshots --yes` once")
+    message = ("11 of 21 rows of header_snapshots have no row in message_logs, which looks like a "
+               "wrong or an empty table of logs. Nothing was deleted. If they are to go, run "
+               "`jobs.py purge_header_snapshots --yes` once")
     assert bench.fails(JOB) == message
     assert bench.run(JOB, dry_run=True) == {"deleted": 11, "orphans": 11}
     assert bench.samples[0]["note"] == f"a run would stop: {message}"
@@ -311,7 +327,8 @@ def test_too_many_orphans_look_like_a_log_that_was_lost(bench, few):       # R19
 
 def test_a_table_too_large_to_count_first_is_judged_again_on_the_way(bench, few):      # R19
     many(bench.db, 60, 200, bench.now)
-    slow_counts(bench, 0.2, 10)                             # a third of the run: the first five windows
+    # a third of the run: the first five windows
+    slow_counts(bench, 0.2, 10)
     error = bench.fails(JOB, budget="6s")
     assert error.startswith("140 of 200 rows of header_snapshots have no row in message_logs")
     gone = 200 - len(bench.ids("header_snapshots"))
@@ -343,7 +360,8 @@ def test_half_of_them_or_ten_thousand_may_go_unasked(bench, few, logs, orphans):
 def test_a_confirmed_number_is_no_limit_of_an_option(bench, few):
     many(bench.db, 0, 100, None)
     bench.run(JOB, yes=True, limit=30)
-    known = json.loads(bench.db.value("SELECT last_options FROM {job_state} WHERE job = :job", job=JOB))
+    known = json.loads(bench.db.value("SELECT last_options FROM {job_state} WHERE job = :job",
+                                      job=JOB))
     assert known == {"keep": 90 * 86400, "confirmed_orphans": 100}
 
 
@@ -355,15 +373,16 @@ def test_yes_holds_for_the_next_runs_until_they_are_gone(bench, few):      # R19
     assert "50 of 50 rows" in bench.fails(JOB)
 
 
-@pytest.mark.parametrize("where, option", [(LOGS, "[purge_message_logs] keep"), (JOB, "[purge_header_snapshots] keep")])
+@pytest.mark.parametrize("where, option", [(LOGS, "[purge_message_logs] keep"),
+                                           (JOB, "[purge_header_snapshots] keep")])
 def test_a_time_that_was_shortened_by_mistake_stops_it(bench, few, where, option):       # R19
     many(bench.db, 20, 20, bench.ago(days=30))
     assert bench.run(JOB) == {"deleted": 0, "orphans": 0}
     bench.config(**{where: {"keep": "9d"}})
     assert bench.fails(JOB) == (
-        f"{option} is 9d, it was 90d at the last good run: 20 of 20 rows of header_snapshots would go now. Nothing was "
-        "deleted. If that is meant, run `jobs.py purge_header_snapshots --yes` once, with the same --set if "
-        "there was one; if not, put the option right")
+        f"{option} is 9d, it was 90d at the last good run: 20 of 20 rows of header_snapshots would "
+        "go now. Nothing was deleted. If that is meant, run `jobs.py purge_header_snapshots --yes` "
+        "once, with the same --set if there was one; if not, put the option right")
     assert len(bench.ids("header_snapshots")) == 20
     assert bench.run(JOB, yes=True)["deleted"] == 20
     bench.config(**{where: {"keep": "90d"}})
@@ -374,8 +393,9 @@ def test_the_numbers_are_those_of_every_purge():
 
 
 KILLED = str(ROOT / "tests/support/killed.py")
-POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1), "a batch not committed": ("COMMIT", 1),
-          "in a later batch": ("DELETE FROM {header_snapshots}", 2),
+POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1),
+          "a batch not committed": ("COMMIT", 1), "in a later batch": (("DELETE FROM "
+                                                                       "{header_snapshots}"), 2),
           "when all is deleted": ("INSERT INTO {job_state}", 1)}
 
 
@@ -387,7 +407,8 @@ def test_killed_at_a_point_the_next_run_finishes(tmp_path, engine_url, point):  
     for _ in REPEATS:
         empty(service.db)
         many(service.db, 50, 2000, clock.now())
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
         assert service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE id <= 50") == 50
         service.job(JOB)
         assert service.db.value("SELECT COUNT(*) FROM {header_snapshots}") == 50

@@ -1,4 +1,5 @@
-"""Runs go after 90 days, but for what the scheduler, the sweep and the operator still need of each job."""
+"""Runs go after 90 days, but for what the scheduler, the sweep and the operator still need of each
+job."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
@@ -15,9 +16,10 @@ OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 
 def runs(bench, job: str, *days: float, status: str = "ok", **values) -> list[int]:
     """Runs of a job by hand, begun so many days ago each. Their ids."""
-    return bench.table("job_runs", [{"run_id": f"{job}-{status}-{day}", "job": job, "status": status,
-                                     "started_at": bench.ago(days=day), "finished_at": bench.ago(days=day), **values}
-                                    for day in days])
+    return bench.table("job_runs",
+                       [{"run_id": f"{job}-{status}-{day}", "job": job, "status": status,
+                         "started_at": bench.ago(days=day), "finished_at": bench.ago(days=day),
+                         **values} for day in days])
 
 
 def later(bench, job: str, **values) -> list[int]:
@@ -33,9 +35,11 @@ def purge(bench, **options) -> list[int]:
 
 def test_runs_go_90_days_after_they_began(bench):
     second = 1 / 86400
-    _, at, after = runs(bench, "send_mail", 90 + second, 90, 89)                # exactly at the limit stays
+    # exactly at the limit stays
+    _, at, after = runs(bench, "send_mail", 90 + second, 90, 89)
     runs(bench, "send_mail", 99, status="failed", finished_at=bench.ago(days=1))
-    assert purge(bench) == [1, 2, 3, 4]                                         # all among the last ten
+    # all among the last ten
+    assert purge(bench) == [1, 2, 3, 4]
     young = later(bench, "send_mail")
     assert purge(bench) == [at, after, *young]
     assert bench.result["counts"] == {"deleted": 2}
@@ -54,7 +58,8 @@ def test_each_job_keeps_its_last_ten_runs_and_its_last_ten_good_ones(bench):
     skipped = runs(bench, "rare", 290, status="skipped")
     bad = runs(bench, "rare", *range(280, 280 - KEPT - 3, -1), status="failed")
     last_skipped = runs(bench, "rare", *range(120, 100, -1), status="skipped")
-    runs(bench, "another", 300)                                                 # one job does not use up another's
+    # one job does not use up another's
+    runs(bench, "another", 300)
     assert purge(bench) == [*goods[2:], *bad[3:], bench.ids("job_runs", "job = 'another'")[0]]
     assert not {*skipped, *last_skipped} & {*bench.ids("job_runs")}
 
@@ -85,16 +90,19 @@ SLOT = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def slot_run(bench, status: str, slot: datetime = SLOT, **values) -> int:
-    """The run that began a slot, 328 days ago and more, and enough others of the job since to push it out."""
-    return bench.table("job_runs", [{"run_id": f"{slot}", "job": "yearly", "slot": slot, "started_at": slot,
-                                     "finished_at": slot, "status": status, "trigger_type": "scheduled", **values}])[0]
+    """The run that began a slot, 328 days ago and more, and enough others of the job since to push
+    it out."""
+    return bench.table("job_runs", [{"run_id": f"{slot}", "job": "yearly", "slot": slot,
+                                     "started_at": slot, "finished_at": slot, "status": status,
+                                     "trigger_type": "scheduled", **values}])[0]
 
 
 def carried_on(bench, *statuses: str) -> list[int]:
     """The runs that carried it on, a day apart."""
     return bench.table("job_runs", [{"run_id": f"more{number}", "job": "yearly", "status": status,
-                                     "trigger_type": "continue", "started_at": SLOT + timedelta(days=number),
-                                     "finished_at": SLOT + timedelta(days=number)}
+                                     "trigger_type": "continue", "started_at": SLOT
+                                     + timedelta(days=number), "finished_at": SLOT
+                                     + timedelta(days=number)}
                                     for number, status in enumerate(statuses, 1)])
 
 
@@ -105,8 +113,10 @@ def is_due(bench, slot: datetime = SLOT):
 
 @pytest.mark.parametrize("first, more", [
     ("ok", []),
-    ("partial", ["partial", "ok"]),                                             # done, but not by its first run
-    ("failed", ["failed", "vanished", "vanished", "failed"]),                   # given up after three failures
+    # done, but not by its first run
+    ("partial", ["partial", "ok"]),
+    # given up after three failures
+    ("failed", ["failed", "vanished", "vanished", "failed"]),
     ("vanished", ["partial"] * 30 + ["ok"]),
 ])
 def test_a_slot_that_was_done_is_not_run_again_because_its_row_is_old(bench, first, more):      # R6
@@ -143,7 +153,8 @@ def test_a_clock_that_is_set_back_starts_no_slot_again(bench):      # R6
 
 
 def test_what_belongs_to_slots_long_past_goes(bench):
-    slots = [slot_run(bench, "partial", SLOT - timedelta(days=days)) for days in range(KEPT + 1, 0, -1)]
+    slots = [slot_run(bench, "partial", SLOT - timedelta(days=days)) for days in range(KEPT + 1, 0,
+                                                                                       -1)]
     carried = carried_on(bench, "partial")
     last = slot_run(bench, "ok", SLOT + timedelta(days=9))
     young = later(bench, "yearly", trigger_type="manual")
@@ -164,4 +175,5 @@ def test_how_long_is_an_option(bench):
     young = later(bench, "send_mail")
     assert purge(bench) == [1, *young]
     assert purge(bench, keep="30d") == young
-    assert purge(bench, keep="1h") == young                                     # the last ten, whatever it says
+    # the last ten, whatever it says
+    assert purge(bench, keep="1h") == young

@@ -5,7 +5,8 @@ from __future__ import annotations
 def test_expired_ones_go_at_once(bench):
     bench.table("magic_links", [
         {"id": 1, "expires_at": bench.ago(seconds=1)},
-        {"id": 2, "expires_at": bench.ago(seconds=0)},                          # exactly at its end stays
+        # exactly at its end stays
+        {"id": 2, "expires_at": bench.ago(seconds=0)},
         {"id": 3, "expires_at": bench.ahead(minutes=15)},
         {"id": 4, "expires_at": bench.ago(seconds=1), "used_at": bench.ago(minutes=5)},
     ])
@@ -19,7 +20,8 @@ def test_used_ones_go_a_day_later(bench):
         {"id": 1, "expires_at": end, "used_at": bench.ago(days=1, seconds=1)},
         {"id": 2, "expires_at": end, "used_at": bench.ago(days=1)},
         {"id": 3, "expires_at": end, "used_at": bench.ago(hours=1)},
-        {"id": 4, "expires_at": end, "used_at": None, "created_at": bench.ago(days=9)},     # still good
+        # still good
+        {"id": 4, "expires_at": end, "used_at": None, "created_at": bench.ago(days=9)},
     ])
     assert bench.run("purge_magic_links") == {"deleted": 1}
     assert bench.ids("magic_links") == [2, 3, 4]

@@ -1,4 +1,5 @@
-"""Old log rows go and their totals stay, with each user's own retention; their headers go with them."""
+"""Old log rows go and their totals stay, with each user's own retention; their headers go with
+them."""
 from __future__ import annotations
 
 import contextlib
@@ -19,8 +20,8 @@ COLUMNS = ["id", "user_id", "alias_id", "direction", "status", "bytes_used", "cr
 
 
 def log(id: int, created_at, user_id: int = 1, **values) -> dict:
-    return {"id": id, "user_id": user_id, "direction": "forward", "status": "delivered", "created_at": created_at,
-            **values}
+    return {"id": id, "user_id": user_id, "direction": "forward", "status": "delivered",
+            "created_at": created_at, **values}
 
 
 def owner(bench, id: int, days) -> None:
@@ -30,14 +31,17 @@ def owner(bench, id: int, days) -> None:
 def totals(db) -> list[tuple]:
     """What the view says of everybody."""
     return [tuple(row.values()) for row in db.query(
-        "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used FROM message_totals"
+        "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used "
+        "FROM message_totals"
         " ORDER BY 1, 2, 3, 4, 5")]
 
 
 def random_rows(bench, chance: random.Random, number: int, days: int = 200) -> None:
-    rows = [(None, chance.randint(1, 4), chance.choice((None, 7, 8)), chance.choice(("forward", "reply", "send")),
-             chance.choice(("delivered", "spam")), chance.randint(0, 2 ** 40),
-             bench.ago(days=chance.randint(0, days), seconds=chance.randint(0, 86_400))) for _ in range(number)]
+    rows = [(None, chance.randint(1, 4), chance.choice((None, 7, 8)),
+             chance.choice(("forward", "reply", "send")), chance.choice(("delivered", "spam")),
+             chance.randint(0, 2 ** 40),
+             bench.ago(days=chance.randint(0, days), seconds=chance.randint(0, 86_400)))
+            for _ in range(number)]
     bulk(bench.db, "message_logs", COLUMNS, rows)
 
 
@@ -50,7 +54,8 @@ def test_what_goes_is_added_up_by_user_alias_day_direction_and_status(bench):   
         log(3, old, alias_id=5, status="spam", bytes_used=1), log(4, old, bytes_used=7),
         log(5, old, user_id=2, alias_id=6, direction="send", bytes_used=3),
         log(6, old - timedelta(days=1), alias_id=5, bytes_used=40),
-        log(7, bench.ago(days=90), alias_id=5, bytes_used=100),             # exactly at the limit stays
+        # exactly at the limit stays
+        log(7, bench.ago(days=90), alias_id=5, bytes_used=100),
     ])
     assert bench.run(JOB) == {"deleted": 6}
     assert bench.ids("message_logs") == [7]
@@ -65,7 +70,8 @@ def test_what_goes_is_added_up_by_user_alias_day_direction_and_status(bench):   
 
 @on_mariadb
 def test_words_of_an_apps_own_table_fit_into_the_totals(bench):      # R58 R67
-    bench.db.execute("ALTER TABLE {message_logs} MODIFY direction VARCHAR(200) CHARACTER SET utf8mb4 NULL,"
+    bench.db.execute("ALTER TABLE {message_logs} MODIFY direction VARCHAR(200) CHARACTER "
+                     "SET utf8mb4 NULL,"
                      " MODIFY status VARCHAR(200) CHARACTER SET utf8mb4 NULL")
     old, day = bench.ago(days=91), bench.ago(days=91).date().isoformat()
     bench.table("message_logs", [log(1, old, direction="x" * 100, status="zugestellt \u00fc"),
@@ -106,15 +112,18 @@ def test_the_headers_of_what_goes_go_too_and_no_others(bench):
                                  log(3, bench.ago(days=91))])
     bench.table("header_snapshots", [{"id": 10, "message_log_id": 1}, {"id": 11, "message_log_id": 1},
                                      {"id": 20, "message_log_id": 2}, {"id": 30, "message_log_id": 3},
-                                     {"id": 90, "message_log_id": 9}])             # its row is not to be seen yet
+                                     # its row is not to be seen yet
+                                     {"id": 90, "message_log_id": 9}])
     assert bench.run(JOB) == {"deleted": 2}
     assert bench.ids("header_snapshots") == [20, 90]
 
 
 def test_headers_go_in_a_range_as_well(bench):
     bulk(bench.db, "message_logs", COLUMNS,
-         [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91 if id % 3 else 1)) for id in range(1, 3001)])
-    bulk(bench.db, "header_snapshots", ["id", "message_log_id", "user_id"], [(id, id, 1) for id in range(1, 3301)])
+         [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91 if id % 3 else 1))
+          for id in range(1, 3001)])
+    bulk(bench.db, "header_snapshots", ["id", "message_log_id", "user_id"],
+         [(id, id, 1) for id in range(1, 3301)])
     assert bench.run(JOB) == {"deleted": 2000}
     assert any("message_log_id BETWEEN" in sql for sql in bench.statements)
     assert bench.ids("header_snapshots") == [*range(3, 3001, 3), *range(3001, 3301)]
@@ -122,12 +131,14 @@ def test_headers_go_in_a_range_as_well(bench):
 
 # Users' own retention
 
-@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (1, 3), (0, 3), (-5, 3), (90, 90),
+@pytest.mark.parametrize("days, kept", [(None, 90), (10, 10), (3, 3), (2, 3), (1, 3), (0, 3),
+                                        (-5, 3), (90, 90),
                                         (91, 90), (100_000, 90), (-2 ** 31, 3), (2 ** 31 - 1, 90)])
 def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, kept):
     owner(bench, 1, days)
     owner(bench, 2, None)
-    bench.table("message_logs", [log(1, bench.ago(days=kept, seconds=1)), log(2, bench.ago(days=kept)),
+    bench.table("message_logs", [log(1, bench.ago(days=kept, seconds=1)),
+                                 log(2, bench.ago(days=kept)),
                                  log(3, bench.ago(days=89, hours=23), user_id=2)])
     before = totals(bench.db)
     assert bench.run(JOB, dry_run=True) == {"deleted": 1}
@@ -139,14 +150,16 @@ def test_a_user_may_choose_a_shorter_time_but_not_below_three_days(bench, days, 
 @pytest.mark.parametrize("keep, gone", [("1d", 24), ("72h", 72), ("100h", 96), ("5d", 96)])
 def test_the_deployments_time_is_the_longest_whatever_it_is(bench, keep, gone):
     owner(bench, 1, 4)
-    bench.table("message_logs", [log(1, bench.ago(hours=gone, seconds=1)), log(2, bench.ago(hours=gone))])
+    bench.table("message_logs", [log(1, bench.ago(hours=gone, seconds=1)),
+                                 log(2, bench.ago(hours=gone))])
     assert bench.run(JOB, keep=keep) == {"deleted": 1}
     assert bench.ids("message_logs") == [2]
 
 
 def test_no_row_is_counted_twice_that_is_past_both(bench):
     owner(bench, 1, 5)
-    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=90)), log(3, bench.ago(days=6))])
+    bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=90)),
+                                 log(3, bench.ago(days=6))])
     assert bench.run(JOB, dry_run=True) == {"deleted": 3}
     assert bench.run(JOB) == {"deleted": 3}
     assert sum(row["email_count"] for row in bench.rows("message_stats")) == 3
@@ -161,7 +174,8 @@ def test_off_keeps_all_also_of_users_who_chose_a_time(bench):
 def test_only_users_with_rows_past_their_time_are_visited(bench):
     for user in range(1, 1201):                         # more than are read at once
         bench.db.insert("users", id=user, log_retention_days=7 + user % 3)
-    bench.table("message_logs", [log(1, bench.ago(days=10), user_id=1), log(2, bench.ago(days=1), user_id=2),
+    bench.table("message_logs", [log(1, bench.ago(days=10), user_id=1),
+                                 log(2, bench.ago(days=1), user_id=2),
                                  log(3, bench.ago(days=10), user_id=1199)])
     assert bench.run(JOB) == {"deleted": 2}
     assert sum(sql.startswith("DELETE FROM {message_logs}") for sql in bench.statements) == 2
@@ -172,9 +186,12 @@ def test_an_own_time_goes_in_batches_and_stops_between_them(bench):     # R4
     owner(bench, 1, 5)
     owner(bench, 2, 5)
     bulk(bench.db, "message_logs", COLUMNS,
-         [(id, 1 + id % 2, None, "forward", "delivered", 1, bench.ago(days=6)) for id in range(1, 3001)])
+         [(id, 1 + id % 2, None, "forward", "delivered", 1, bench.ago(days=6))
+          for id in range(1, 3001)])
     before = totals(bench.db)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("DELETE FROM {message_logs}") else 0)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("DELETE FROM "
+                                                                                "{message_logs}")
+                                                          else 0)
     first = bench.run(JOB, budget="1s")["deleted"]
     assert (bench.result["stop_reason"], 0 < first < 3000) == ("budget", True)
     assert totals(bench.db) == before
@@ -185,7 +202,8 @@ def test_an_own_time_goes_in_batches_and_stops_between_them(bench):     # R4
 
 def test_the_clamps_by_themselves(bench):
     day = timedelta(days=1)
-    assert [own(days, 90 * day) // day for days in (-9, 0, 3, 4, 89, 90, 10 ** 6)] == [3, 3, 3, 4, 89, 90, 90]
+    assert [own(days, 90 * day) // day for days in (-9, 0, 3, 4, 89, 90, 10 ** 6)] == [3, 3, 3, 4,
+                                                                                       89, 90, 90]
     assert own(7, day) == day
     for user, days in enumerate((-4, 0, 4, 4, 6, 7, 90, None), 1):
         owner(bench, user, days)
@@ -200,7 +218,9 @@ def test_the_clamps_by_themselves(bench):
     ("INSERT INTO {message_stats}", None), ("DELETE FROM {header_snapshots}", None),
     ("INSERT INTO {message_stats}", "DELETE FROM {message_logs}"),
 ])
-def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or_not_at_all(bench, comes, goes):
+def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or_not_at_all(bench,
+                                                                                            comes,
+                                                                                            goes):
     # R58: on SQLite nobody else can write meanwhile; on MariaDB a row that was added up is locked
     bulk(bench.db, "message_logs", COLUMNS,
          [(id, 1, None, "forward", "delivered", 1, bench.ago(days=91)) for id in range(2, 2001, 2)])
@@ -221,7 +241,8 @@ def test_a_row_that_comes_in_mid_batch_and_perhaps_goes_again_is_counted_once_or
     bench.run(JOB)
     other.close()
     assert len(tried) == (2 if goes else 1)
-    assert sum(row["email_count"] for row in bench.rows("message_stats")) == 1000 + (len(stored) == 1)
+    assert sum(row["email_count"] for row in bench.rows("message_stats")) == 1000 + (len(stored)
+                                                                                     == 1)
     assert bench.ids("message_logs") == []
 
 
@@ -241,8 +262,10 @@ def test_totals_are_exact_beside_a_writer_who_adds_changes_and_deletes_old_rows(
     bench.run(JOB, yes=True)
     assert writer.ended
     assert min(writer.did.values()) > 20, writer.did
-    held = bench.db.row("SELECT SUM(email_count) AS number, SUM(bytes_used) AS bytes FROM message_totals")
-    assert held == {"number": known["number"] + writer.number, "bytes": known["bytes"] + writer.bytes}
+    held = bench.db.row("SELECT SUM(email_count) AS number, SUM(bytes_used) AS bytes "
+                        "FROM message_totals")
+    assert held == {"number": known["number"] + writer.number, "bytes": known["bytes"]
+                    + writer.bytes}
 
 
 class Writer:
@@ -268,7 +291,8 @@ class Writer:
         self.ended = True
 
     def _step(self, db, chance) -> None:
-        kind, last = chance.choice(("insert", "update", "delete")), db.value("SELECT MAX(id) FROM {message_logs}")
+        kind, last = chance.choice(("insert", "update", "delete")), db.value("SELECT MAX(id) FROM "
+                                                                             "{message_logs}")
         number = size = 0
         with db.transaction():
             if kind == "insert":
@@ -276,16 +300,18 @@ class Writer:
                 for _ in range(chance.randint(1, 20)):
                     size += (more := chance.randint(0, 1000))
                     number += 1
-                    db.insert("message_logs", user_id=chance.randint(1, 4), direction="send", status="spam",
-                              bytes_used=more, created_at=old)
+                    db.insert("message_logs", user_id=chance.randint(1, 4), direction="send",
+                              status="spam", bytes_used=more, created_at=old)
             else:
-                near = db.row("SELECT id, bytes_used FROM {message_logs} WHERE id >= :id ORDER BY id LIMIT 1"
-                              + db.for_update, id=chance.randint(1, last or 1))
+                near = db.row("SELECT id, bytes_used FROM {message_logs} WHERE id >= :id "
+                              "ORDER BY id LIMIT 1" + db.for_update,
+                              id=chance.randint(1, last or 1))
                 if near is None:
                     return
                 if kind == "update":
                     size = 7
-                    db.execute("UPDATE {message_logs} SET bytes_used = bytes_used + 7 WHERE id = :id", id=near["id"])
+                    db.execute("UPDATE {message_logs} SET bytes_used = bytes_used + 7 "
+                               "WHERE id = :id", id=near["id"])
                 else:
                     number, size = -1, -near["bytes_used"]
                     db.execute("DELETE FROM {message_logs} WHERE id = :id", id=near["id"])

@@ -16,7 +16,8 @@ from tests.support.service import ROOT, Service
 
 JOB = "purge_message_logs"
 KILLED = str(ROOT / "tests/support/killed.py")
-OLD, YOUNG, OWN = 1800, 100, 40         # two batches and a young part; rows past their owner's own retention
+# two batches and a young part; rows past their owner's own retention
+OLD, YOUNG, OWN = 1800, 100, 40
 pytestmark = pytest.mark.slow
 
 POINTS = {                              # just before which statement, and which of its occurrences
@@ -45,10 +46,13 @@ def fill(service, old: int = OLD) -> None:
     now, chance = clock.now(), random.Random(old)
     bulk(service.db, "users", ["id", "email", "log_retention_days", "created_at"],
          [(1, "a@b.example", None, now), (2, "a@b.example", 5, now), (3, "a@b.example", 100, now)])
-    moments = [(chance.randint(1, 3), now - timedelta(days=chance.randint(91, 99))) for _ in range(old)]
-    moments += [(chance.choice((1, 3)), now - timedelta(days=chance.randint(1, 80))) for _ in range(YOUNG)]
+    moments = [(chance.randint(1, 3), now - timedelta(days=chance.randint(91, 99)))
+               for _ in range(old)]
+    moments += [(chance.choice((1, 3)), now - timedelta(days=chance.randint(1, 80)))
+                for _ in range(YOUNG)]
     moments += [(2, now - timedelta(days=10))] * OWN + [(2, now - timedelta(days=1))] * 5
-    bulk(service.db, "message_logs", ["id", "user_id", "alias_id", "direction", "status", "bytes_used", "created_at"],
+    bulk(service.db, "message_logs", ["id", "user_id", "alias_id", "direction", "status",
+                                      "bytes_used", "created_at"],
          [(id, user, chance.choice((None, 4, 5)), chance.choice(("forward", "reply")), "delivered",
            chance.randint(1, 10 ** 6), moment) for id, (user, moment) in enumerate(moments, 1)])
     bulk(service.db, "header_snapshots", ["id", "message_log_id", "user_id"],
@@ -58,12 +62,14 @@ def fill(service, old: int = OLD) -> None:
 def totals(service) -> list:
     """By user, alias, day, direction and status."""
     return [tuple(row.values()) for row in service.db.query(
-        "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used FROM message_totals"
+        "SELECT user_id, alias_id, day, direction, status, email_count, bytes_used "
+        "FROM message_totals"
         " ORDER BY 1, 2, 3, 4, 5")]
 
 
 def orphans(service) -> int:
-    return service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE NOT EXISTS (SELECT 1 FROM {message_logs}"
+    return service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE NOT EXISTS (SELECT 1 "
+                            "FROM {message_logs}"
                             " WHERE {message_logs}.id = {header_snapshots}.message_log_id)")
 
 
@@ -82,7 +88,8 @@ def test_killed_at_a_point(service, point):             # R2 R58
     for _ in REPEATS:
         fill(service)
         before = totals(service)
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
         assert totals(service) == before
         assert orphans(service) == 0
         service.job(JOB)
@@ -100,7 +107,8 @@ def test_killed_at_random_moments_until_it_is_done(service):        # R2 R58
         before = totals(service)
         for _ in range(40):
             process, rows = service.start(JOB), left(service)
-            if chance.random() < 0.7:           # at some moment after its first batch, however fast this machine is
+            if chance.random() < 0.7:
+                # at some moment after its first batch, however fast this machine is
                 while process.poll() is None and left(service) == rows:
                     time.sleep(0.001)
                 time.sleep(chance.uniform(0, 0.02))

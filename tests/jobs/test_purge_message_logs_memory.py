@@ -14,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 def service(folder, factor: int) -> Service:
-    """Old rows; users with one row each past their own time; headers of most of these, and of rows that are gone."""
+    """Old rows; users with one row each past their own time; headers of most of these, and of rows
+    that are gone."""
     folder.mkdir()
     made, users, rows = Service(folder, f"sqlite:///{folder}/jobs.db"), 80 * factor, 16_000 * factor
     now = clock.now()
@@ -25,10 +26,12 @@ def service(folder, factor: int) -> Service:
          [(id % 50, "send", "spam", old) for id in range(1000)])
     while made.db.value("SELECT MAX(id) FROM {message_logs}") < rows:
         made.db.execute("INSERT INTO {message_logs} (user_id, direction, status, created_at)"
-                        " SELECT user_id, direction, status, created_at FROM {message_logs} WHERE id <= :rest",
-                        rest=rows - made.db.value("SELECT MAX(id) FROM {message_logs}"))
+                        " SELECT user_id, direction, status, created_at FROM {message_logs} "
+                        "WHERE id <= :rest", rest=rows
+                        - made.db.value("SELECT MAX(id) FROM {message_logs}"))
     made.db.execute("INSERT INTO {header_snapshots} (message_log_id, user_id, created_at)"
-                    " SELECT id + :half, user_id, created_at FROM {message_logs} WHERE id > 0", half=rows // 2)
+                    " SELECT id + :half, user_id, created_at FROM {message_logs} WHERE id > 0",
+                    half=rows // 2)
     bulk(made.db, "message_logs", ["user_id", "direction", "status", "created_at"],
          [(id, "send", "spam", past) for id in range(1, users + 1)])
     return made

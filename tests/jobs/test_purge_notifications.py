@@ -1,11 +1,13 @@
-"""Notices that were sent or given up go after 90 days; queued ones never, nor one that held mail still needs."""
+"""Notices that were sent or given up go after 90 days; queued ones never, nor one that held mail
+still needs."""
 from __future__ import annotations
 
 
 def test_finished_ones_go_90_days_after_they_were_queued(bench):
     bench.table("notifications", [
         {"id": 1, "status": "sent", "created_at": bench.ago(days=90, seconds=1)},
-        {"id": 2, "status": "sent", "created_at": bench.ago(days=90)},                  # exactly at the limit stays
+        # exactly at the limit stays
+        {"id": 2, "status": "sent", "created_at": bench.ago(days=90)},
         {"id": 3, "status": "failed", "created_at": bench.ago(days=90, seconds=1)},
         {"id": 4, "status": "failed", "created_at": bench.ago(days=90)},
         {"id": 5, "status": "sent", "created_at": bench.ago(days=91), "finished_at": bench.ago(days=1)},
@@ -19,7 +21,8 @@ def test_what_is_still_queued_stays_however_old_it_is(bench):      # R25
     bench.table("notifications", [
         {"id": 1, "status": "pending", "created_at": old},
         {"id": 2, "status": "sending", "created_at": old},
-        {"id": 3, "status": "pending", "created_at": old, "sent_at": old, "finished_at": old},     # replayed
+        # replayed
+        {"id": 3, "status": "pending", "created_at": old, "sent_at": old, "finished_at": old},
     ])
     assert bench.run("purge_notifications") == {"deleted": 0}
     assert bench.ids("notifications") == [1, 2, 3]
@@ -28,14 +31,17 @@ def test_what_is_still_queued_stays_however_old_it_is(bench):      # R25
 def test_a_notice_stays_as_long_as_mail_that_nobody_released_is_held_for_it(bench):
     old = bench.ago(days=91)
     bench.table("notifications", [{"id": id, "status": status, "created_at": old}
-                                  for id, status in ((1, "sent"), (2, "failed"), (3, "sent"), (4, "sent"))])
+                                  for id, status in ((1, "sent"), (2, "failed"), (3, "sent"),
+                                                     (4, "sent"))])
     held = {"held_at": bench.ago(days=300), "warned_at": old}
     bench.table("overflow_hold", [
         {**held, "warning_id": 1},
         {**held, "warning_id": 2},
-        {**held, "warning_id": 3, "released_at": old},                  # mail that goes anyway needs it no more
+        # mail that goes anyway needs it no more
+        {**held, "warning_id": 3, "released_at": old},
         {**held, "warning_id": 4}, {**held, "warning_id": 4, "released_at": old},
-        {**held, "warning_id": None},                                   # never warned of, and in nobody's way
+        # never warned of, and in nobody's way
+        {**held, "warning_id": None},
     ])
     assert bench.run("purge_notifications", dry_run=True) == {"deleted": 1}
     assert bench.run("purge_notifications") == {"deleted": 1}

@@ -5,7 +5,8 @@ from __future__ import annotations
 def test_past_the_absolute_limit_they_go_however_busy(bench):
     bench.table("sessions", [
         {"id": 1, "expires_at": bench.ago(seconds=1), "last_seen_at": bench.ago(minutes=1)},
-        {"id": 2, "expires_at": bench.ago(seconds=0), "last_seen_at": bench.ago(minutes=1)},    # exactly at it stays
+        # exactly at it stays
+        {"id": 2, "expires_at": bench.ago(seconds=0), "last_seen_at": bench.ago(minutes=1)},
         {"id": 3, "expires_at": bench.ahead(days=1), "last_seen_at": bench.ago(minutes=1)},
     ])
     assert bench.run("purge_sessions") == {"deleted": 1}
@@ -17,7 +18,8 @@ def test_idle_for_a_month_they_go_within_the_absolute_limit_too(bench):
     bench.table("sessions", [
         {"id": 1, "expires_at": end, "last_seen_at": bench.ago(days=30, seconds=1)},
         {"id": 2, "expires_at": end, "last_seen_at": bench.ago(days=30)},
-        {"id": 3, "expires_at": end, "last_seen_at": bench.ago(days=1), "created_at": bench.ago(days=60)},
+        {"id": 3, "expires_at": end, "last_seen_at": bench.ago(days=1),
+         "created_at": bench.ago(days=60)},
     ])
     assert bench.run("purge_sessions") == {"deleted": 1}
     assert bench.ids("sessions") == [2, 3]

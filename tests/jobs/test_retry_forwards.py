@@ -1,4 +1,5 @@
-"""Forwards are tried again on their schedule, end in `sent` or `failed`, and their owner is told of the latter."""
+"""Forwards are tried again on their schedule, end in `sent` or `failed`, and their owner is told of
+the latter."""
 from __future__ import annotations
 
 import os
@@ -16,8 +17,8 @@ from jobs_lib.ports.mail.message import FINAL, LOST, RELAY, RETRY, SENT, UNCERTA
 SECRET = "s3cret" * 6
 BUSY = Result(RETRY, 451, "4.3.0", "try again later")
 UNKNOWN = Result(FINAL, 550, "5.1.1", "no such user")
-LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: <%d@shop.example>\r\n"
-          b"Subject: Order %d\r\n\r\nThank you.\r\n")
+LETTER = (b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: "
+          b"<%d@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n")
 
 
 @pytest.fixture
@@ -34,8 +35,10 @@ def forward(bench, owner):
     def make(id: int, content: bytes = b"", **values) -> int:
         bench.spool(f"{id}.eml", content or LETTER % (id, id))
         return bench.table("failed_emails", [{
-            "id": id, "user_id": 1, "alias_id": 1, "destination_id": 1, "envelope_from": "orders@shop.example",
-            "envelope_to": "jo@home.example", "raw_path": f"{id}.eml", "created_at": bench.ago(hours=1), **values}])[0]
+            "id": id, "user_id": 1, "alias_id": 1, "destination_id": 1,
+            "envelope_from": "orders@shop.example",
+            "envelope_to": "jo@home.example", "raw_path": f"{id}.eml",
+            "created_at": bench.ago(hours=1), **values}])[0]
     return make
 
 
@@ -46,7 +49,8 @@ def row(bench, id: int) -> dict:
 def answers(bench, *results: Result) -> None:
     """The relay's answers, one after the other; then it takes everything."""
     left = list(results)
-    bench.outbox.answer = lambda envelope: left.pop(0) if left else Result(SENT, 250, "2.0.0", "taken")
+    bench.outbox.answer = lambda envelope: left.pop(0) if left else Result(SENT, 250, "2.0.0",
+                                                                           "taken")
 
 
 def always(bench, result: Result) -> None:
@@ -55,7 +59,8 @@ def always(bench, result: Result) -> None:
 
 # The schedule
 
-def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):     # R24
+# R24
+def test_the_first_attempt_comes_an_hour_after_the_failure_and_never_early(bench, forward):
     forward(1, created_at=bench.ago(hours=1))
     forward(2, created_at=bench.ago(minutes=59, seconds=59))
     assert bench.run("retry_forwards") == {"sent": 1, "retried": 0, "failed": 0}
@@ -124,7 +129,8 @@ def test_an_accepted_message_is_sent_and_never_again(bench, forward):     # R12 
     forward(1)
     assert bench.run("retry_forwards")["sent"] == 1
     sent = row(bench, 1)
-    assert (sent["status"], sent["attempts"], sent["last_code"], sent["last_error"]) == ("sent", 1, 250, None)
+    assert (sent["status"], sent["attempts"], sent["last_code"], sent["last_error"]) == ("sent", 1,
+                                                                                         250, None)
     assert sent["finished_at"] == clock.text(bench.now)
     bench.run("retry_forwards")
     assert len(bench.outbox) == 1
@@ -148,7 +154,9 @@ def test_a_refusal_for_good_ends_it(bench, forward):     # R27
     assert (row(bench, 1)["status"], row(bench, 1)["last_code"]) == ("failed", 550)
 
 
-def test_a_message_lost_after_the_dot_is_tried_once_more_in_the_next_run_after_all_others(bench, forward):     # R29
+# R29
+def test_a_message_lost_after_the_dot_is_tried_once_more_in_the_next_run_after_all_others(bench,
+                                                                                          forward):
     forward(1)
     answers(bench, Result(UNCERTAIN, None, "", "the connection broke after the final dot"))
     assert bench.run("retry_forwards")["uncertain"] == 1
@@ -233,14 +241,17 @@ def test_a_pause_written_by_a_clock_that_was_wrong_does_not_hold(bench, forward)
 
 def test_the_relays_own_limit_pauses_for_an_hour_and_is_no_failure(bench, forward):     # R27
     forward(1)
-    always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per hour (100/100)"))
+    always(bench, Result(RELAY, 550, "", "Domain alias.example has exceeded the max emails per "
+                         "hour (100/100)"))
     assert bench.attempt("retry_forwards")["status"] == "partial"
     assert row(bench, 1)["attempts"] == 0
     assert bench.db.value("SELECT paused_until FROM {relay_state} WHERE id = 1") == clock.text(bench.ahead(hours=1))
 
 
 @pytest.mark.parametrize("words", ["exceeded the max emails per hour", "relay access denied"])
-def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward, words):     # R23
+# R23
+def test_a_message_whose_own_answer_sounds_like_the_relays_goes_behind_the_others(bench, forward,
+                                                                                  words):
     forward(1), forward(2, created_at=bench.ago(minutes=59))
     bench.outbox.answer = lambda envelope: (
         Result(RELAY, 450, "4.7.1", words) if row(bench, 1)["status"] == "sending"
@@ -289,7 +300,8 @@ def test_a_path_out_of_the_spool_is_refused_for_good(bench, forward, raw_path): 
 
 def test_a_folder_that_is_not_this_databases_spool_costs_no_message(bench, forward):     # R23
     forward(1)
-    (bench.spool_dir / ".jobs-spool").unlink()                  # an unmounted disk leaves an empty folder behind
+    # an unmounted disk leaves an empty folder behind
+    (bench.spool_dir / ".jobs-spool").unlink()
     assert "does not carry the mark of this database" in bench.fails("retry_forwards")
     assert (row(bench, 1)["status"], row(bench, 1)["attempts"]) == ("pending", 0)
 
@@ -307,10 +319,12 @@ def test_a_pipe_in_the_spool_is_no_message_and_holds_nobody_up(bench, forward): 
     assert loop_reason(str(bench.spool_dir / "1.eml"), b"X: y\r\n", 50) == ""
 
 
-def test_files_that_may_not_be_read_cost_no_attempt_and_are_told(bench, forward, monkeypatch):     # R23
+# R23
+def test_files_that_may_not_be_read_cost_no_attempt_and_are_told(bench, forward, monkeypatch):
     forward(1), forward(2)
     access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("1.eml") and access(path, mode))
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("1.eml")
+                        and access(path, mode))
     assert "1.eml may not be read by the user that runs the jobs" in bench.fails("retry_forwards")
     assert (row(bench, 1)["status"], row(bench, 1)["attempts"]) == ("pending", 0)
     assert row(bench, 2)["status"] == "sent"
@@ -344,10 +358,12 @@ def test_an_error_of_ours_is_no_messages_own_and_stops_no_other(bench, forward):
             raise TypeError("a mistake")
         return Result(SENT, 250, "", "taken")
     bench.outbox.answer = explode
-    assert bench.fails("retry_forwards").startswith("1 item met an unexpected error: TypeError in test_retry_forwards")
+    assert bench.fails("retry_forwards").startswith("1 item met an unexpected error: TypeError in "
+                                                    "test_retry_forwards")
     assert (bench.result["counts"]["sent"], bench.result["counts"]["defects"]) == (1, 1)
     assert row(bench, 1)["status"] == "pending"
-    assert next(line for line in bench.events("retry_forwards") if line["event"] == "exception")["item"] == "forward 1"
+    assert next(line for line in bench.events("retry_forwards") if line["event"]
+                == "exception")["item"] == "forward 1"
 
 
 def test_loops_end(bench, forward):     # R36
@@ -373,9 +389,11 @@ def test_two_aliases_of_one_address_leave_marks_that_nobody_can_compare(bench, f
     for id, alias in ((1, 1), (2, 2), (3, 1)):
         forward(id, alias_id=alias)
     assert bench.run("retry_forwards")["sent"] == 3
-    first, second, third = (re.search(rb"X-Alias-Forwarded: (\w+)", letter.raw)[1] for letter in bench.outbox)
+    first, second, third = (re.search(rb"X-Alias-Forwarded: (\w+)", letter.raw)[1]
+                            for letter in bench.outbox)
     assert first == third != second
-    for id, letter in enumerate(list(bench.outbox), 4):         # through both in a circle: each knows its own way
+    for id, letter in enumerate(list(bench.outbox), 4):
+        # through both in a circle: each knows its own way
         forward(id, letter.raw, alias_id=1)
     assert {"sent": 1, "failed": 2}.items() <= bench.run("retry_forwards").items()
 
@@ -398,7 +416,8 @@ def test_the_null_sender_stays_null(bench, forward):     # R36
     assert bench.outbox[0].sender == ""
 
 
-def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench, forward):     # R26
+# R26
+def test_every_attempt_sends_the_same_bytes_the_original_unchanged_in_them(bench, forward):
     content = b"Subject: \xff\r\n\r\nraw \x00 bytes\r\n.\r\n\n\n"
     forward(1, content)
     seen = []
@@ -459,9 +478,9 @@ def test_the_owner_is_told_in_plain_words(bench, forward):
     assert notice["persona"] == "postmaster"
     assert notice["subject"] == "We could not forward a message to jo@home.example"
     for words in ("Hello Jo,", "From:      Shop <orders@shop.example>", "Subject:   Order 1",
-                  "Sent to:   box@alias.example", "Reason:    The mailbox is full.", "552 5.2.2 mailbox full",
-                  "Free up space in the mailbox.", "https://mail.example.org/destinations",
-                  "We have not notified the sender."):
+                  "Sent to:   box@alias.example", "Reason:    The mailbox is full.",
+                  "552 5.2.2 mailbox full", "Free up space in the mailbox.",
+                  "https://mail.example.org/destinations", "We have not notified the sender."):
         assert words in notice["body_text"]
 
 
@@ -499,7 +518,8 @@ def test_another_destination_has_a_notice_of_its_own(bench, forward):
 
 
 @pytest.mark.parametrize("how", [{"envelope_from": ""},
-                                 {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER % (1, 1)}])
+                                 {"content": b"Auto-Submitted: auto-replied\r\n" + LETTER
+                                  % (1, 1)}])
 def test_mail_of_machines_causes_no_notice_by_itself(bench, forward, how):     # R36
     forward(1, **how)
     always(bench, UNKNOWN)
@@ -612,7 +632,8 @@ def test_a_row_taken_away_after_the_claim_is_left_alone(bench, forward):     # R
 
 def test_a_row_that_a_living_run_has_claimed_is_not_touched(bench, forward):     # R21
     forward(1, claim_token="other", claim_run="other", lease_until=bench.ahead(minutes=1))
-    bench.table("job_runs", [{"run_id": "other", "job": "elsewhere", "status": "running", "started_at": bench.now}])
+    bench.table("job_runs", [{"run_id": "other", "job": "elsewhere", "status": "running",
+                              "started_at": bench.now}])
     assert bench.run("retry_forwards")["sent"] == 0
     bench.now = bench.ahead(minutes=1, seconds=1)               # its lease is over
     assert bench.run("retry_forwards")["sent"] == 1
@@ -677,7 +698,8 @@ def test_each_message_logs_one_event_with_its_next_attempt(bench, forward):     
     forward(1), forward(2)
     answers(bench, BUSY)
     bench.run("retry_forwards")
-    first, second = [event for event in bench.events("retry_forwards") if event["event"] == "forward"]
+    first, second = [event for event in bench.events("retry_forwards") if event["event"]
+                     == "forward"]
     assert (first["id"], first["attempt"], first["outcome"], first["code"]) == (1, 1, "retry", 451)
     assert first["next_attempt_at"] == clock.text(bench.ahead(hours=6))
     assert (second["outcome"], second["to"]) == ("sent", "j***@home.example")

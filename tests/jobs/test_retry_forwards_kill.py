@@ -19,7 +19,8 @@ TIMES = 20
 MESSAGES = 4
 MOST_KILLS = 50
 
-STATEMENTS = {                      # just before this statement runs: is a message on the wire or on its way?
+# just before this statement runs: is a message on the wire or on its way?
+STATEMENTS = {
     "claim": ("SET claim_token = :token", False),
     "begin": ("SET status = 'sending'", False),
     "begun, not committed": ("COMMIT", None),
@@ -46,7 +47,8 @@ class Counting(Relay):
 
     def count(self) -> Counter:
         """How often each message was taken."""
-        return Counter(next(line for line in content.split(b"\r\n") if line.startswith(b"Message-ID"))
+        return Counter(next(line for line in content.split(b"\r\n")
+                            if line.startswith(b"Message-ID"))
                        for _, _, content in list(self.accepted))
 
 
@@ -73,7 +75,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
             before, taken = service.statuses().get("sent", 0), sum(relay.count().values())
             service.forwards(MESSAGES)
             process = service.start("retry_forwards", launcher=KILLED, JOBS_KILL_AT=statement,
-                                    JOBS_KILL_NUMBER=str(1 + turn % MESSAGES if in_flight is not False else 1))
+                                    JOBS_KILL_NUMBER=str(1 + turn % MESSAGES
+                                                         if in_flight is not False else 1))
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
             if in_flight:
@@ -102,7 +105,8 @@ def test_a_kill_on_the_wire_repeats_at_most_that_message(service, phase):     # 
             assert outcome["counts"]["uncertain"] == 1
             counted = relay.count()
             assert len(counted) == MESSAGES
-            assert sum(counted.values()) == MESSAGES + (phase == "dot")      # only a message that was taken comes twice
+            # only a message that was taken comes twice
+            assert sum(counted.values()) == MESSAGES + (phase == "dot")
     assert service.statuses() == {"sent": TIMES * MESSAGES}
 
 
@@ -132,7 +136,8 @@ def test_two_thousand_messages_survive_thirty_random_kills(service):     # R22
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lock", ["file", "database", "both"])
-def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path, lock):     # R1
+# R1
+def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path, lock):
     service = Service(tmp_path, mariadb.database(), core={"lock": lock})
     service.forwards(100)
     with Counting() as relay:

@@ -1,4 +1,5 @@
-"""The owner of a forward that finally failed is told what is true, where they can read it, and once."""
+"""The owner of a forward that finally failed is told what is true, where they can read it, and
+once."""
 from __future__ import annotations
 
 import pytest
@@ -23,9 +24,11 @@ def failed(bench, owner):
         if content is not None:
             bench.spool(f"{id}.eml", content or LETTER % id)
         return bench.table("failed_emails", [{
-            "id": id, "user_id": 1, "alias_id": 1, "envelope_from": "orders@shop.example", "envelope_to": HOME,
+            "id": id, "user_id": 1, "alias_id": 1, "envelope_from": "orders@shop.example",
+            "envelope_to": HOME,
             "raw_path": f"{id}.eml", "status": "failed", "attempts": 1, "last_code": 550,
-            "last_error": "5.1.1 no such user", "created_at": bench.ago(hours=3), "finished_at": bench.ago(hours=1),
+            "last_error": "5.1.1 no such user", "created_at": bench.ago(hours=3),
+            "finished_at": bench.ago(hours=1),
             **values}])[0]
     return make
 
@@ -48,7 +51,8 @@ def test_a_notice_that_is_about_to_be_sent_takes_nothing_more_in(bench, failed):
     assert bench.run("retry_forwards")["notices"] == 2
     host = bench.second_host()
 
-    def answer(envelope):                       # both notices are claimed now, and one is on its way
+    # both notices are claimed now, and one is on its way
+    def answer(envelope):
         if not bench.ids("failed_emails", "id > 2"):
             failed(3), failed(4, user_id=2)
             assert host.run("retry_forwards")["notices"] == 0
@@ -126,8 +130,10 @@ def test_an_owner_with_no_other_address_has_the_row_alone(bench, failed):       
 
 def test_what_we_refused_ourselves_is_no_fault_of_the_other_server(bench, failed):      # R27
     for id, (error, why) in enumerate((
-            ("the message has 40000000 octets, the relay takes at most 20000000", "too large for our mail server"),
-            ("the sender cannot be rewritten: the address is empty", "sender's address is not valid"),
+            ("the message has 40000000 octets, the relay takes at most 20000000",
+             "too large for our mail server"),
+            ("the sender cannot be rewritten: the address is empty",
+             "sender's address is not valid"),
             ("KeyError: 'x'", "problem is on our side"),
             ("the stored message cannot be read: Permission denied", "problem is on our side")), 1):
         failed(id, last_code=None, last_error=error, envelope_to=f"jo{id}@home.example")

@@ -1,4 +1,5 @@
-"""Webhooks arrive signed, on their schedule, and an endpoint that is dead or gone troubles nobody else."""
+"""Webhooks arrive signed, on their schedule, and an endpoint that is dead or gone troubles nobody
+else."""
 from __future__ import annotations
 
 import base64
@@ -44,15 +45,18 @@ def hook(bench):
 
 
 def endpoint(bench, **values) -> int:
-    return bench.table("webhooks", [{"user_id": 7, "url": "https://shop.example/hook", "secret": SECRET, **values}])[0]
+    return bench.table("webhooks",
+                       [{"user_id": 7, "url": "https://shop.example/hook", "secret": SECRET,
+                         **values}])[0]
 
 
 def delivery(bench, webhook_id: int = 1, **values) -> int:
     """One that the app has tried, and that is due."""
     first = bench.ago(minutes=1)
-    made = {"user_id": 7, "webhook_id": webhook_id, "event_id": f"evt_{len(bench.ids('webhook_deliveries'))}",
-            "event_type": "mail.received", "payload": '{"from": "jürgen@example.org"}', "attempts": 1,
-            "created_at": first, "last_attempt_at": first}
+    made = {"user_id": 7, "webhook_id": webhook_id,
+            "event_id": f"evt_{len(bench.ids('webhook_deliveries'))}",
+            "event_type": "mail.received", "payload": '{"from": "jürgen@example.org"}',
+            "attempts": 1, "created_at": first, "last_attempt_at": first}
     return bench.table("webhook_deliveries", [{**made, **values}])[0]
 
 
@@ -61,8 +65,10 @@ def row(bench, id: int, table: str = "webhook_deliveries") -> dict:
 
 
 def each(bench, cases, **values) -> dict:
-    """{delivery: case}, each to an endpoint of its own, whose URL ends with the number of the case."""
-    return {delivery(bench, endpoint(bench, url=f"https://h{number}.example/{number}"), **values): case
+    """{delivery: case}, each to an endpoint of its own, whose URL ends with the number of the
+    case."""
+    return {delivery(bench, endpoint(bench, url=f"https://h{number}.example/{number}"),
+                     **values): case
             for number, case in enumerate(cases)}
 
 
@@ -85,20 +91,23 @@ def test_a_delivery_arrives_once_and_is_signed(bench, hook):      # R12 R40
     assert headers["webhook-timestamp"] == str(int(bench.now.timestamp()))
     assert Webhook(SECRET).verify(sent.body, headers) == {"from": "jürgen@example.org"}
     stored = row(bench, id)
-    assert (stored["status"], stored["attempts"], stored["response_status"], stored["last_error"]) == (
+    assert (stored["status"], stored["attempts"], stored["response_status"],
+            stored["last_error"]) == (
         "delivered", 2, 204, None)
     assert stored["finished_at"] == clock.text(bench.now)
     bench.run(JOB)
     assert len(bench.web) == 1
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(payload=st.text(st.characters(exclude_categories=["Cs"])), raw=st.binary(min_size=1, max_size=64),
-       id=st.from_regex(r"\A[A-Za-z0-9_.-]{1,60}\Z"))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture],
+          deadline=None)
+@given(payload=st.text(st.characters(exclude_categories=["Cs"])),
+       raw=st.binary(min_size=1, max_size=64), id=st.from_regex(r"\A[A-Za-z0-9_.-]{1,60}\Z"))
 def test_signatures_verify_for_any_body_and_secret(payload, raw, id):       # R40
     secret, now = "whsec_" + base64.b64encode(raw).decode(), clock.now()
     sent = request({"id": 1, "event_id": id, "payload": payload}, {
-        "url": "https://a.example", "secret": secret, "previous_secret": None, "previous_secret_expires_at": None,
+        "url": "https://a.example", "secret": secret, "previous_secret": None,
+        "previous_secret_expires_at": None,
         "bad": ""}, now)
     Webhook(secret).verify(sent.body, dict(sent.headers), json_parse=False)
     with pytest.raises(WebhookVerificationError):
@@ -114,7 +123,8 @@ def test_id_and_body_stay_over_repeats_and_the_time_is_the_attempts(bench, hook)
         bench.now += timedelta(minutes=minutes)
         bench.run(JOB)
     assert len(bench.web) == 3
-    assert len({sent.body for sent in bench.web}) == len({dict(sent.headers)["webhook-id"] for sent in bench.web}) == 1
+    assert len({sent.body for sent in bench.web}) == len({dict(sent.headers)["webhook-id"]
+                                                          for sent in bench.web}) == 1
     times = [int(dict(sent.headers)["webhook-timestamp"]) for sent in bench.web]
     assert [second - first for first, second in zip(times, times[1:])] == [300, 1800]
     assert len({dict(sent.headers)["webhook-signature"] for sent in bench.web}) == 3
@@ -163,10 +173,11 @@ def test_repeats_come_after_1_5_30_minutes_and_2_hours(bench, hook):     # R24 R
 
 
 def test_without_a_next_time_the_delay_counts_from_the_last_attempt(bench, hook):     # R24
-    cases = [(0, None, True), (1, 60, True), (1, 59, False), (2, 300, True), (2, 299, False), (3, 1799, False),
+    cases = [(0, None, True), (1, 60, True), (1, 59, False), (2, 300, True), (2, 299, False),
+             (3, 1799, False),
              (3, 1800, True), (4, 7199, False), (4, 7200, True), (9, 7199, False), (9, 7200, True)]
-    made = {case: delivery(bench, attempts=case[0], last_attempt_at=case[1] and bench.ago(seconds=case[1]))
-            for case in cases}
+    made = {case: delivery(bench, attempts=case[0], last_attempt_at=case[1]
+                           and bench.ago(seconds=case[1])) for case in cases}
     bench.run(JOB)
     sent = {each.item_id for each in bench.web}
     assert sent == {f"webhook-{id}" for (_, _, is_due), id in made.items() if is_due}
@@ -184,7 +195,8 @@ def test_2xx_is_success_and_all_else_a_failure_on_the_schedule(bench, hook):    
     good = (200, 201, 204, 299)
     made = each(bench, [*good, 300, 301, 302, 307, 308, 400, 401, 404, 429, 500, 503])
     statuses = list(made.values())
-    bench.web.answer = lambda sent: Response(ANSWERED, statuses[int(sent.url.rpartition("/")[2])], excerpt="thanks")
+    bench.web.answer = lambda sent: Response(ANSWERED, statuses[int(sent.url.rpartition("/")[2])],
+                                             excerpt="thanks")
     assert bench.run(JOB) == {**NONE, "delivered": 4, "retried": 11}
     for id, status in made.items():
         stored = row(bench, id)
@@ -196,9 +208,10 @@ def test_2xx_is_success_and_all_else_a_failure_on_the_schedule(bench, hook):    
 
 
 def test_retry_after_is_waited_for_in_both_forms_up_to_a_day_and_never_early(bench, hook):     # R41
-    asked = {"3600": 3600, "60": 300, "86400": 86400, "86401": 86400, "9" * 30: 86400, "": 300, "soon": 300, "-5": 300,
-             "Tue, 24 Nov 2026 16:30:05 GMT": 7200, "Tuesday, 24-Nov-26 16:30:05 GMT": 7200,
-             "Tue Nov 24 16:30:05 2026": 7200, "Tue, 24 Nov 2020 16:30:05 GMT": 300,
+    asked = {"3600": 3600, "60": 300, "86400": 86400, "86401": 86400, "9" * 30: 86400, "": 300,
+             "soon": 300, "-5": 300, "Tue, 24 Nov 2026 16:30:05 GMT": 7200,
+             "Tuesday, 24-Nov-26 16:30:05 GMT": 7200, "Tue Nov 24 16:30:05 2026": 7200,
+             "Tue, 24 Nov 2020 16:30:05 GMT": 300,
              "Sat, 24 Nov 2040 16:30:05 GMT": 86400}
     cases = [(status, words) for status in (429, 503) for words in asked]
     made = each(bench, cases)
@@ -206,10 +219,12 @@ def test_retry_after_is_waited_for_in_both_forms_up_to_a_day_and_never_early(ben
         cases[int(sent.url.rpartition("/")[2])])
     assert bench.run(JOB)["retried"] == len(cases)
     for id, (_, words) in made.items():
-        assert row(bench, id)["next_attempt_at"] == clock.text(bench.ahead(seconds=asked[words])), words
+        assert row(bench,
+                   id)["next_attempt_at"] == clock.text(bench.ahead(seconds=asked[words])), words
 
 
-@pytest.mark.parametrize("words", ["1e3", "٣٦٠٠", "3600;", "Tue, 99 Nov 2026 16:30:05 GMT", "\x00", "1, 2", "0x10"])
+@pytest.mark.parametrize("words", ["1e3", "٣٦٠٠", "3600;", "Tue, 99 Nov 2026 16:30:05 GMT", "\x00",
+                                   "1, 2", "0x10"])
 def test_a_retry_after_that_is_none_is_ignored(words):     # R23
     assert retry_after(words, clock.now()) is None
 
@@ -232,7 +247,8 @@ def test_the_rest_of_an_endpoint_waits_as_long_as_it_asked_and_pays_nothing(benc
     assert [one["attempts"] for one in stored] == [2, 1, 1, 4]
     hour = clock.text(bench.ahead(hours=1))
     # the last one's own schedule is later than that: it stays
-    assert [one["next_attempt_at"] for one in stored] == [hour, hour, clock.text(bench.ahead(hours=2)), None]
+    assert [one["next_attempt_at"] for one in stored] == [hour, hour,
+                                                          clock.text(bench.ahead(hours=2)), None]
     bench.web.answer = None
     bench.now = bench.ahead(minutes=59)
     assert bench.run(JOB) == NONE
@@ -240,13 +256,16 @@ def test_the_rest_of_an_endpoint_waits_as_long_as_it_asked_and_pays_nothing(benc
 
 def test_410_disables_at_once_cancels_its_queue_and_tells_the_owner(bench, hook):     # R41
     bench.web.answer = answers(410)
-    ids = [delivery(bench) for _ in range(3)] + [delivery(bench, next_attempt_at=bench.ahead(hours=2))]
+    ids = [delivery(bench) for _ in range(3)] + [delivery(bench,
+                                                          next_attempt_at=bench.ahead(hours=2))]
     done = delivery(bench, status="delivered", finished_at=bench.ago(hours=1))
-    other = delivery(bench, endpoint(bench, url="https://other.example/"), next_attempt_at=bench.ahead(hours=1))
+    other = delivery(bench, endpoint(bench, url="https://other.example/"),
+                     next_attempt_at=bench.ahead(hours=1))
     assert bench.run(JOB) == {**NONE, "failed": 1, "disabled": 1, "cancelled": 3}
     assert [row(bench, id)["status"] for id in ids] == ["failed"] * 4
     assert row(bench, ids[0])["last_error"] == "the endpoint answered 410: it is gone for good"
-    assert {row(bench, id)["last_error"] for id in ids[1:]} == {"cancelled: the endpoint was disabled"}
+    assert {row(bench, id)["last_error"] for id in ids[1:]} == {("cancelled: the endpoint was "
+                                                                "disabled")}
     assert (row(bench, done)["status"], row(bench, other)["status"]) == ("delivered", "pending")
     off = row(bench, hook, "webhooks")
     assert (off["active"], off["disabled_at"], off["disabled_reason"]) == (
@@ -305,7 +324,8 @@ def test_the_owner_is_warned_once_two_days_before_an_endpoint_is_disabled(bench,
     [warning] = bench.rows("notifications")
     assert (warning["kind"], warning["persona"], warning["to_email"]) == (
         "webhook_failing", "postmaster", "jo@home.example")
-    for words in ("https://shop.example/hook", "the endpoint answered 503", "26 November 2026 at 14:30 UTC"):
+    for words in ("https://shop.example/hook", "the endpoint answered 503",
+                  "26 November 2026 at 14:30 UTC"):
         assert words in warning["body_text"]
     assert "s3same" not in warning["body_text"] + warning["body_html"]
 
@@ -333,12 +353,14 @@ def test_a_success_of_the_apps_own_resets_it_too(bench, hook):     # R42
 def test_what_nobody_waits_for_is_cancelled_without_a_notice(bench, hook):
     bench.table("users", [{"id": 8, "status": "deleted"}])
     off, theirs = endpoint(bench, active=0), endpoint(bench, user_id=8)
-    reasons = {delivery(bench, off): "the endpoint is disabled", delivery(bench, 99): "the endpoint is gone",
+    reasons = {delivery(bench, off): "the endpoint is disabled",
+               delivery(bench, 99): "the endpoint is gone",
                delivery(bench, theirs, user_id=8): "the account is deleted",
                delivery(bench, user_id=55): "the account is deleted"}
     assert bench.run(JOB) == {**NONE, "cancelled": 4}
     for id, reason in reasons.items():
-        assert (row(bench, id)["status"], row(bench, id)["last_error"]) == ("failed", f"cancelled: {reason}")
+        assert (row(bench, id)["status"], row(bench, id)["last_error"]) == ("failed",
+                                                                            f"cancelled: {reason}")
         assert row(bench, id)["attempts"] == 1
     assert bench.web == []
     assert bench.rows("notifications") == []
@@ -352,12 +374,15 @@ def test_a_suspended_owners_deliveries_wait(bench, hook):
     assert bench.run(JOB)["delivered"] == 1
 
 
-def test_a_refused_address_is_told_to_the_owner_and_tried_again_on_the_schedule(bench, hook):     # R47
-    bench.web.answer = lambda _: Response(REFUSED, text="the address of this endpoint is not public")
+# R47
+def test_a_refused_address_is_told_to_the_owner_and_tried_again_on_the_schedule(bench, hook):
+    bench.web.answer = lambda _: Response(REFUSED, text="the address of this endpoint is not "
+                                          "public")
     id = delivery(bench)
     assert bench.run(JOB)["retried"] == 1
     stored = row(bench, id)
-    assert (stored["last_error"], stored["response_status"]) == ("the address of this endpoint is not public", None)
+    assert (stored["last_error"], stored["response_status"]) == (("the address of this endpoint is "
+                                                                 "not public"), None)
     assert row(bench, hook, "webhooks")["failing_since"]
 
 
@@ -373,7 +398,8 @@ def test_one_bad_delivery_is_its_own_trouble(bench, hook):     # R23
         bench.now = bench.ahead(hours=3)
         bench.run(JOB)
     assert [row(bench, id)["status"] for id in bad] == ["failed"] * 2      # never for ever
-    assert {one["failing_since"] for one in bench.rows("webhooks")} == {None}       # nobody's endpoint is to blame
+    # nobody's endpoint is to blame
+    assert {one["failing_since"] for one in bench.rows("webhooks")} == {None}
 
 
 def test_an_error_of_our_own_fails_the_run_and_stops_nobody(bench, hook):     # R73
@@ -399,11 +425,13 @@ ODD_ENDPOINT = {"url": [b"\xff", "", "x" * 300], "secret": [b"\xff", "", SECRET.
 SENT_ALL_THE_SAME = {("payload", b'{"n": 1}'), ("event_id", b"evt_9"), ("secret", SECRET.encode())}
 
 
-@pytest.mark.parametrize("column, value", [(name, value) for name, values in ODD.items() for value in values])
+@pytest.mark.parametrize("column, value", [(name, value) for name, values in ODD.items()
+                                           for value in values])
 def test_a_delivery_whose_values_make_no_sense_ends_alone(bench, hook, column, value):     # R67
     odd, good = delivery(bench), delivery(bench)
     with suppress(DatabaseError):                       # an engine may refuse it: as good
-        bench.db.execute(f"UPDATE {{webhook_deliveries}} SET {column} = :value WHERE id = :id", value=value, id=odd)
+        bench.db.execute(f"UPDATE {{webhook_deliveries}} SET {column} = :value WHERE id = :id",
+                         value=value, id=odd)
         bench.db.execute("UPDATE {webhook_deliveries} SET event_type = '' WHERE id = :id", id=odd)
     bench.run(JOB)
     assert row(bench, good)["status"] == "delivered"
@@ -414,12 +442,14 @@ def test_a_delivery_whose_values_make_no_sense_ends_alone(bench, hook, column, v
         assert row(bench, odd)["status"] == "delivered"
 
 
-@pytest.mark.parametrize("column, value", [(name, value) for name, values in ODD_ENDPOINT.items() for value in values])
+@pytest.mark.parametrize("column, value", [(name, value) for name, values in ODD_ENDPOINT.items()
+                                           for value in values])
 def test_an_endpoint_whose_values_make_no_sense_stops_nobody(bench, hook, column, value):     # R67
     bench.web.answer = answers(500)
     odd = endpoint(bench)
     with suppress(DatabaseError):
-        bench.db.execute(f"UPDATE {{webhooks}} SET {column} = :value WHERE id = :id", value=value, id=odd)
+        bench.db.execute(f"UPDATE {{webhooks}} SET {column} = :value WHERE id = :id", value=value,
+                         id=odd)
     theirs, good = delivery(bench, odd), delivery(bench)
     bench.run(JOB)
     assert bench.result["status"] == "ok"
@@ -448,10 +478,12 @@ class Busy:
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])
-def test_so_many_at_once_but_one_to_an_endpoint_and_two_to_a_host(bench, hook, concurrency):     # R44
+# R44
+def test_so_many_at_once_but_one_to_an_endpoint_and_two_to_a_host(bench, hook, concurrency):
     bench.config(webhooks={"concurrency": concurrency})
     bench.db.execute("DELETE FROM {webhooks}")
-    urls = [f"https://{host}.example/{path}" for host in "ab" for path in range(3)] + ["https://c.example/"]
+    urls = [f"https://{host}.example/{path}" for host in "ab"
+            for path in range(3)] + ["https://c.example/"]
     for number, url in enumerate(urls):
         webhook = endpoint(bench, url=url)
         for _ in range(3 if number else 6):
@@ -467,8 +499,9 @@ def test_a_dead_host_is_tried_once_a_run_and_delays_nobody(bench, hook):     # R
     dead = [endpoint(bench, url=f"https://dead.example/{number}") for number in range(3)]
     lost = [delivery(bench, id) for id in dead for _ in range(4)]
     good = [delivery(bench) for _ in range(30)]
-    bench.web.answer = lambda sent: Response(TIMEOUT if "dead" in sent.url else ANSWERED, None if "dead" in sent.url
-                                             else 204, text="no answer within 15 seconds")
+    bench.web.answer = lambda sent: Response(TIMEOUT if "dead" in sent.url else ANSWERED,
+                                             None if "dead" in sent.url else 204,
+                                             text="no answer within 15 seconds")
     counts = bench.run(JOB)
     assert counts["delivered"] == 30
     assert counts["retried"] <= 3                 # what was in flight when it was found dead
@@ -476,13 +509,14 @@ def test_a_dead_host_is_tried_once_a_run_and_delays_nobody(bench, hook):     # R
     assert len(tried) == counts["retried"]
     assert {row(bench, id)["status"] for id in good} == {"delivered"}
     untouched = [row(bench, id) for id in lost if id not in tried]
-    assert {(one["status"], one["attempts"], one["claim_token"], one["next_attempt_at"]) for one in untouched} == {
+    assert {(one["status"], one["attempts"], one["claim_token"], one["next_attempt_at"])
+            for one in untouched} == {
         ("pending", 1, None, None)}
 
 
 def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44
-    failing = [endpoint(bench, url=f"https://dead{number}.example/", failing_since=bench.ago(hours=1))
-               for number in range(20)]
+    failing = [endpoint(bench, url=f"https://dead{number}.example/",
+                        failing_since=bench.ago(hours=1)) for number in range(20)]
     for id in failing:
         delivery(bench, id, created_at=bench.ago(hours=2), last_attempt_at=bench.ago(hours=2))
     for _ in range(40):
@@ -498,8 +532,10 @@ def test_endpoints_known_to_fail_stand_behind_the_others(bench, hook):     # R44
     assert bench.run(JOB)["delivered"] == 40
     dead = sum("dead" in sent.url for sent in bench.web)
     last = max(at for at, sent in enumerate(bench.web) if "dead" not in sent.url)
-    assert sum("dead" in sent.url for sent in bench.web[:last]) <= 1      # of eight slots they get one meanwhile
-    assert 1 <= dead <= 8                         # one round of them, and the others in the next run
+    # of eight slots they get one meanwhile
+    assert sum("dead" in sent.url for sent in bench.web[:last]) <= 1
+    # one round of them, and the others in the next run
+    assert 1 <= dead <= 8
     assert time.monotonic() - began < 2
     tried = {sent.url for sent in bench.web if "dead" in sent.url}
     bench.run(JOB)
@@ -529,12 +565,15 @@ def test_no_delivery_is_begun_without_the_time_for_it(bench, hook):     # R4 R43
     def answer(_):
         bench.clock.seconds += 12
         return Response(ANSWERED, 204)
-    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"}, webhooks={"concurrency": 1})
+    bench.config(core={"grace": "10s"}, retry_webhooks={"budget": "30s"},
+                 webhooks={"concurrency": 1})
     bench.web.answer = answer
     counts = bench.run(JOB)
-    assert counts["delivered"] == 2               # at 0 and 12 seconds; at 24, 16 are left, and 20 are needed
+    # at 0 and 12 seconds; at 24, 16 are left, and 20 are needed
+    assert counts["delivered"] == 2
     assert bench.result["stop_reason"] == "budget"
-    assert Counter(one["status"] for one in bench.rows("webhook_deliveries")) == {"delivered": 2, "pending": 3}
+    assert Counter(one["status"] for one in bench.rows("webhook_deliveries")) == {"delivered": 2,
+                                                                                  "pending": 3}
     assert all(one["claim_token"] is None for one in bench.rows("webhook_deliveries"))
     bench.config(core={"grace": "5s"}, retry_webhooks={"budget": "15s"})
     assert "make the budget longer" in bench.fails(JOB)
@@ -544,7 +583,8 @@ def test_the_limit_of_a_run_is_kept(bench, hook):
     for number in range(6):
         delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
     assert bench.run(JOB, limit=4)["delivered"] == 4
-    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "limit")        # more is due
+    # more is due
+    assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "limit")
     assert len(bench.web) == 4
 
 
@@ -597,24 +637,29 @@ def test_a_dry_run_counts_and_calls_nobody(bench, hook):     # R11
     assert "payload" not in str(bench.samples)
 
 
-def test_a_thousand_deliveries_take_few_statements_and_each_commits_before_the_next(bench, hook):     # R22
+# R22
+def test_a_thousand_deliveries_take_few_statements_and_each_commits_before_the_next(bench, hook):
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
-         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now)) for number in range(2, 22)])
-    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "created_at"],
-         [(7, number % 20 + 2, f"evt_{number}", "{}", clock.text(bench.now)) for number in range(200)])
+         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now))
+          for number in range(2, 22)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
+                                          "created_at"],
+         [(7, number % 20 + 2, f"evt_{number}", "{}", clock.text(bench.now))
+          for number in range(200)])
     assert bench.run(JOB)["delivered"] == 200
     assert len(bench.web) == len({sent.item_id for sent in bench.web}) == 200
     assert len(bench.statements) < 200 * 6
 
 
 @pytest.mark.parametrize("attempts", [1, 4])       # 4: the one that is tried ends as failed
-def test_dead_endpoints_with_a_backlog_leave_each_failing_one_its_turn(bench, hook, attempts):     # R44
+# R44
+def test_dead_endpoints_with_a_backlog_leave_each_failing_one_its_turn(bench, hook, attempts):
     since = bench.ago(hours=1)
     bench.db.execute("UPDATE {webhooks} SET failing_since = :since", since=since)
     for number in range(8):                     # of one owner, and longest due
         dead = endpoint(bench, url=f"https://dead{number}.example/", failing_since=since)
-        bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",
-                                              "last_attempt_at"],
+        bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
+                                              "attempts", "created_at", "last_attempt_at"],
              [(7, dead, f"evt_{number}_{at}", "{}", attempts, clock.text(bench.ago(hours=9)),
                clock.text(bench.ago(hours=9))) for at in range(30)])
     good = delivery(bench)
@@ -637,8 +682,11 @@ def test_dead_endpoints_of_one_owner_leave_others_their_turn_at_once(bench, hook
     for number in range(30):
         delivery(bench, endpoint(bench, url=f"https://dead{number}.example/", failing_since=since),
                  created_at=bench.ago(hours=9), last_attempt_at=bench.ago(hours=9))
-    good = delivery(bench, endpoint(bench, url="https://good.example/", user_id=8, failing_since=since), user_id=8)
-    bench.web.answer = lambda sent: Response(ANSWERED, 204) if "good" in sent.url else Response(TIMEOUT, text="none")
+    good = delivery(bench, endpoint(bench, url="https://good.example/", user_id=8,
+                                    failing_since=since), user_id=8)
+    bench.web.answer = lambda sent: Response(ANSWERED,
+                                             204) if "good" in sent.url else Response(TIMEOUT,
+                                                                                      text="none")
     bench.run(JOB)
     assert row(bench, good)["status"] == "delivered"
 
@@ -646,16 +694,20 @@ def test_dead_endpoints_of_one_owner_leave_others_their_turn_at_once(bench, hook
 @pytest.mark.slow
 def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook):
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
-         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now)) for number in range(2, 32)])
-    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "created_at"],
-         [(7, number % 30 + 2, f"evt_{number}", "{}", clock.text(bench.now)) for number in range(30 * 21)])
+         [(number, 7, f"https://h{number}.example/", SECRET, clock.text(bench.now))
+          for number in range(2, 32)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
+                                          "created_at"],
+         [(7, number % 30 + 2, f"evt_{number}", "{}", clock.text(bench.now))
+          for number in range(30 * 21)])
     bench.config(webhooks={"concurrency": 2})
     held: list = []
 
     def answer(sent) -> Response:
         if int(sent.item_id.rpartition("-")[2]) % 40 == 0:
             db = connect(bench.url)
-            held.append(db.value("SELECT COUNT(*) FROM {webhook_deliveries} WHERE claim_token IS NOT NULL"))
+            held.append(db.value("SELECT COUNT(*) FROM {webhook_deliveries} "
+                                 "WHERE claim_token IS NOT NULL"))
             db.close()
         return Response(ANSWERED, 204)
     bench.web.answer = answer
@@ -665,12 +717,13 @@ def test_few_rows_are_claimed_at_a_time_however_many_endpoints_wait(bench, hook)
 
 
 def unreached(_) -> Response:
-    return Response(FAILED, text="the name cannot be resolved (temporary failure in name resolution)", reached=False)
+    return Response(FAILED, text="the name cannot be resolved (temporary failure in name "
+                    "resolution)", reached=False)
 
 
 def test_a_network_that_is_down_is_no_endpoints_fault_and_costs_no_attempt(bench, hook):     # R42
-    lost = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/"), created_at=bench.ago(hours=1))
-            for number in range(30)]
+    lost = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/"),
+                     created_at=bench.ago(hours=1)) for number in range(30)]
     more = [delivery(bench, 2), delivery(bench, 2, next_attempt_at=bench.ago(hours=1))]
     bench.config(core={"app_url": "https://mail.service.example"})
     bench.web.answer, bench.web.names = unreached, False
@@ -681,8 +734,10 @@ def test_a_network_that_is_down_is_no_endpoints_fault_and_costs_no_attempt(bench
     assert {one["failing_since"] for one in bench.rows("webhooks")} == {None}
     for one in bench.rows("webhook_deliveries"):
         assert (one["status"], one["attempts"], one["claim_token"]) == ("pending", 1, None)
-    # an endpoint that was tried waits a minute with all that it has: the next run begins with others
-    assert {row(bench, id)["next_attempt_at"] for id in [lost[0], *more]} == {clock.text(bench.ahead(minutes=1))}
+    # an endpoint that was tried waits a minute with all that it has: the next run begins with
+    # others
+    assert {row(bench, id)["next_attempt_at"]
+            for id in [lost[0], *more]} == {clock.text(bench.ahead(minutes=1))}
     tried = {sent.url for sent in bench.web}
     bench.web.clear()
     bench.web.answer = None
@@ -692,7 +747,9 @@ def test_a_network_that_is_down_is_no_endpoints_fault_and_costs_no_attempt(bench
 
 
 @pytest.mark.parametrize("reached", ["first", "last", "only a few"])
-def test_hosts_that_are_not_reached_are_to_blame_once_another_one_is_or_when_they_are_few(bench, hook, reached):
+def test_hosts_that_are_not_reached_are_to_blame_once_another_one_is_or_when_they_are_few(bench,
+                                                                                          hook,
+                                                                                          reached):
     count = 9 if reached == "only a few" else 14
     dead = [endpoint(bench, url=f"https://h{number}.example/") for number in range(count)]
     for id in dead:
@@ -701,13 +758,15 @@ def test_hosts_that_are_not_reached_are_to_blame_once_another_one_is_or_when_the
         delivery(bench, created_at=bench.ago(hours=2) if reached == "first" else bench.ago(hours=1))
         bench.db.execute("UPDATE {webhook_deliveries} SET created_at = :ago WHERE webhook_id > 8",
                          ago=bench.ago(minutes=50))
-    bench.web.answer = lambda sent: Response(ANSWERED, 500) if "shop" in sent.url else unreached(sent)
+    bench.web.answer = lambda sent: Response(ANSWERED,
+                                             500) if "shop" in sent.url else unreached(sent)
     assert bench.run(JOB)["retried"] == count + (reached != "only a few")
     assert all(row(bench, id, "webhooks")["failing_since"] for id in dead)
 
 
 def test_a_host_without_a_file_handle_blames_nobody(bench, hook):
-    bench.web.answer = lambda _: Response(OURS, text="this host could not send (too many open files)", reached=None)
+    bench.web.answer = lambda _: Response(OURS, text="this host could not send (too many open "
+                                          "files)", reached=None)
     ids = [delivery(bench) for _ in range(3)]
     assert bench.run(JOB) == {**NONE, "given_back": 1}
     assert {row(bench, id)["attempts"] for id in ids} == {1}
@@ -726,7 +785,8 @@ def test_a_delivery_that_cannot_be_written_as_a_request_ends_alone(bench, hook):
 
 @pytest.mark.slow
 def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
-    for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"), (1, "https://h1.example/2"),
+    for hours, url in ((3, "https://h0.example/"), (2, "https://h1.example/"),
+                       (1, "https://h1.example/2"),
                        (1, "https://h1.example/3")):
         delivery(bench, endpoint(bench, url=url), created_at=bench.ago(hours=hours))
     bench.config(webhooks={"concurrency": 2})
@@ -738,7 +798,8 @@ def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
     slow = iter([1.3])
 
     def statement(sql, *_) -> None:
-        if "failing_since = :now" in sql:           # the first answer is stored while the second comes
+        if "failing_since = :now" in sql:
+            # the first answer is stored while the second comes
             time.sleep(next(slow, 0))
     bench.on_statement = statement
     assert bench.run(JOB)["retried"] == 4
@@ -758,11 +819,12 @@ def test_an_old_secret_that_is_none_does_not_block_the_good_one(bench, hook):   
 def test_a_time_that_is_none_stops_nobody(bench, hook, bad):     # R23
     bench.web.answer = lambda sent: Response(ANSWERED, 500 if "bad" in sent.url else 204)
     ill = endpoint(bench, url="https://bad.example/", previous_secret=OLD)
-    bench.db.execute("UPDATE {webhooks} SET failing_since = :bad, previous_secret_expires_at = :bad WHERE id = :id",
-                     bad=bad, id=ill)
+    bench.db.execute("UPDATE {webhooks} SET failing_since = :bad, previous_secret_expires_at = "
+                     ":bad WHERE id = :id", bad=bad, id=ill)
     odd = [delivery(bench, ill), delivery(bench), delivery(bench), delivery(bench)]
     for id, column in zip(odd[1:], ("created_at", "next_attempt_at", "last_attempt_at")):
-        bench.db.execute(f"UPDATE {{webhook_deliveries}} SET {column} = :bad WHERE id = :id", bad=bad, id=id)
+        bench.db.execute(f"UPDATE {{webhook_deliveries}} SET {column} = :bad WHERE id = :id",
+                         bad=bad, id=id)
     good = delivery(bench, endpoint(bench, url="https://good.example/"))
     assert bench.run(JOB)["retried"] == 1
     assert row(bench, good)["status"] == "delivered"
@@ -775,7 +837,8 @@ def test_a_time_that_is_none_stops_nobody(bench, hook, bad):     # R23
 
 # Owners take turns
 
-def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{owner}-{id}.example/", **values) -> None:
+def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{owner}-{id}.example/",
+          **values) -> None:
     """An owner with so many endpoints, each with so many deliveries that are due for long."""
     if owner not in bench.ids("users"):
         bench.table("users", [{"id": owner, "status": "active"}])
@@ -783,10 +846,11 @@ def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{ow
     long_ago = clock.text(bench.ago(hours=9))
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
          [(id, owner, url.format(owner=owner, id=id), SECRET, long_ago) for id in range(first, first + endpoints)])
-    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",
-                                          "last_attempt_at", "next_attempt_at"],
-         [(owner, first + at % endpoints, f"evt_{owner}_{at}", "{}", 1, long_ago, long_ago, values.get("due"))
-          for at in range(endpoints * each)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
+                                          "attempts", "created_at", "last_attempt_at",
+                                          "next_attempt_at"],
+         [(owner, first + at % endpoints, f"evt_{owner}_{at}", "{}", 1, long_ago, long_ago,
+           values.get("due")) for at in range(endpoints * each)])
 
 
 @pytest.mark.slow
@@ -803,7 +867,8 @@ def test_a_backlog_of_one_owner_lets_everybody_elses_go_first(bench, endpoints, 
     assert max(at.index(f"webhook-{id}") for id in mine) < 30
 
 
-@pytest.mark.parametrize("per_owner", [9, 200])         # all due rows are found at once, or owner by owner
+# all due rows are found at once, or owner by owner
+@pytest.mark.parametrize("per_owner", [9, 200])
 def test_the_next_run_goes_on_behind_the_owner_that_was_last(bench, per_owner):     # R66
     for owner in range(20, 32):
         flood(bench, owner, 1, per_owner)
@@ -825,7 +890,8 @@ def test_an_owner_has_half_of_the_slots_while_others_wait(bench):     # R66
             in_flight[owner] += 1
             most[owner] = max(most[owner], in_flight[owner])
             changed.notify_all()
-            changed.wait_for(lambda: not expected - most, 10)      # no request ends before all of them have begun
+            # no request ends before all of them have begun
+            changed.wait_for(lambda: not expected - most, 10)
         time.sleep(0.005)                                       # and more would be seen
         with changed:
             in_flight[owner] -= 1
@@ -873,7 +939,8 @@ def test_what_is_known_of_an_endpoint_is_forgotten_after_a_week(bench, hook):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("endpoints", [1, 1000])
-def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(bench, endpoints):      # R66
+# R66
+def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(bench, endpoints):
     asked: list = []
 
     def answer(_) -> Response:
@@ -890,8 +957,10 @@ def test_what_comes_before_the_first_request_is_the_same_for_100_000_due_rows(be
 
 @on_sqlite          # there writers do not wait for each other
 @pytest.mark.slow
-def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):       # R70
-    ids = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/")) for number in range(3)]
+# R70
+def test_what_was_answered_is_stored_although_another_writer_holds_the_file(bench, hook):
+    ids = [delivery(bench, endpoint(bench, url=f"https://h{number}.example/"))
+           for number in range(3)]
     bench.timeout = 0.1
     bench.config(webhooks={"concurrency": 1})
     holders: list = []
@@ -921,12 +990,14 @@ def test_what_was_answered_is_stored_although_another_writer_holds_the_file(benc
 # Whose fault it is
 
 @pytest.mark.parametrize("resolves", [True, False])
-def test_hosts_of_one_account_that_nobody_can_look_up_stop_nobody_elses(bench, hook, resolves):     # R66
+# R66
+def test_hosts_of_one_account_that_nobody_can_look_up_stop_nobody_elses(bench, hook, resolves):
     bench.config(core={"app_url": "https://mail.service.example"})
     bench.web.names = resolves
     flood(bench, 8, 60, 1)
     good = [delivery(bench) for _ in range(5)]
-    bench.web.answer = lambda sent: Response(ANSWERED, 204) if "shop" in sent.url else unreached(sent)
+    bench.web.answer = lambda sent: Response(ANSWERED,
+                                             204) if "shop" in sent.url else unreached(sent)
     assert bench.run(JOB)["delivered"] == 5
     assert bench.result["status"] == "ok"
     assert {row(bench, id)["status"] for id in good} == {"delivered"}

@@ -1,4 +1,5 @@
-"""What a database that fails in the middle of a run leaves behind: nothing sent twice, and nothing counted twice."""
+"""What a database that fails in the middle of a run leaves behind: nothing sent twice, and nothing
+counted twice."""
 from __future__ import annotations
 
 import threading
@@ -31,8 +32,10 @@ def fail_once(bench, matches, error: DatabaseError) -> list:
     return failed
 
 
-def test_an_answer_in_hand_is_stored_although_the_database_fails_before_it_is_judged(bench):       # R70
-    for owner in range(20, 30):                     # more rows than are read at once: owners are looked up one by one
+# R70
+def test_an_answer_in_hand_is_stored_although_the_database_fails_before_it_is_judged(bench):
+    for owner in range(20, 30):
+        # more rows than are read at once: owners are looked up one by one
         flood(bench, owner, 1, 250)
     bench.config(webhooks={"concurrency": 1})
     came = threading.Event()
@@ -41,12 +44,14 @@ def test_an_answer_in_hand_is_stored_although_the_database_fails_before_it_is_ju
         came.set()
         return Response(TIMEOUT, text="no connection", reached=False)
     bench.web.answer = answer
-    failed = fail_once(bench, lambda sql: came.is_set() and sql.startswith("SELECT"), Busy("the database is busy"))
+    failed = fail_once(bench, lambda sql: came.is_set() and sql.startswith("SELECT"),
+                       Busy("the database is busy"))
     assert bench.attempt(JOB)["status"] == "partial"
     assert len(failed) == len(bench.web) == 1
     assert bench.result["counts"] == {**NONE, "retried": 1}
     [tried] = [one for one in bench.rows("webhook_deliveries") if one["attempts"] == 2]
-    assert (tried["status"], tried["last_error"], tried["claim_run"]) == ("pending", "no connection", None)
+    assert (tried["status"], tried["last_error"], tried["claim_run"]) == ("pending",
+                                                                          "no connection", None)
 
 
 @pytest.mark.parametrize("statement", [CANCELS, "UPDATE {job_runs} SET heartbeat_at"])

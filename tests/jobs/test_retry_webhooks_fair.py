@@ -1,4 +1,5 @@
-"""Whatever one account's endpoints do, another account's deliveries arrive: real processes, servers and look-ups."""
+"""Whatever one account's endpoints do, another account's deliveries arrive: real processes, servers
+and look-ups."""
 from __future__ import annotations
 
 import threading
@@ -15,7 +16,8 @@ from tests.support.service import ROOT, Service
 pytestmark = pytest.mark.slow
 
 RESOLVING = str(ROOT / "tests/support/resolving.py")
-ONE_ADDRESS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.1")
+ONE_ADDRESS = ("127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.1",
+               "017700000001", "0177.1")
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
@@ -44,12 +46,14 @@ def statuses(service: Service, ids: list) -> Counter:
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s", "concurrency": 8})
+    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s",
+                                                   "concurrency": 8})
     yield made
     made.db.close()
 
 
-def test_many_slow_endpoints_of_one_account_leave_a_quick_one_of_another_its_turns(service):       # R66
+# R66
+def test_many_slow_endpoints_of_one_account_leave_a_quick_one_of_another_its_turns(service):
     with Slow(0.6) as slow, Slow(0) as quick:
         fill(service, slow.port, 16, 8, [f"127.0.0.{at}" for at in range(1, 17)])
         theirs = fill(service, quick.port, 1, 20)
@@ -78,7 +82,8 @@ def test_a_path_that_hangs_leaves_the_others_of_its_server_their_turns(service):
     assert 1 <= done["counts"]["retried"] <= 3
 
 
-def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(service):          # R44
+# R44
+def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(service):
     with Slow(0.2) as slow, Slow(0) as quick:
         ids = fill(service, slow.port, 8, 2, ONE_ADDRESS)
         theirs = fill(service, quick.port, 1, 20, ["127.0.0.9"])
@@ -87,13 +92,15 @@ def test_many_names_of_one_address_get_two_requests_at_once_and_lose_no_attempt(
         assert counts == {"delivered": 36, "retried": 0, "failed": 0}
         assert slow.most == 2
         assert statuses(service, ids + theirs) == {"delivered": 36}
-        assert {row["attempts"] for row in service.db.query("SELECT attempts FROM {webhook_deliveries}")} == {2}
+        assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
+                                                            "{webhook_deliveries}")} == {2}
         assert time.monotonic() - began < 5
 
 
 @pytest.fixture(scope="module")
 def names():
-    """Name servers that know good.example and service.example, and fail for all of spoilt.example."""
+    """Name servers that know good.example and service.example, and fail for all of
+    spoilt.example."""
     with Authority() as authority, Unbound(authority) as resolver:
         authority.zone("good.example", "@ A 127.0.0.1")
         authority.zone("service.example", "@ A 127.0.0.1")
@@ -104,13 +111,15 @@ def names():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("others", [True, False])
-def test_hosts_of_one_account_whose_name_servers_fail_are_not_our_network(service, names, others):     # R42 R66
+# R42 R66
+def test_hosts_of_one_account_whose_name_servers_fail_are_not_our_network(service, names, others):
     service.configure("core", app_url="https://service.example")
     with Slow(0) as web:
         spoilt = fill(service, web.port, 60, 1, [f"h{at}.spoilt.example" for at in range(60)])
         theirs = fill(service, web.port, 1, 5, ["good.example"]) if others else []
         done = service.job("retry_webhooks", launcher=RESOLVING, JOBS_DNS_PORT=str(names.port))
-    assert (done["status"], done["counts"]) == ("ok", {"delivered": len(theirs), "retried": 60, "failed": 0})
+    assert (done["status"], done["counts"]) == ("ok", {"delivered": len(theirs), "retried": 60,
+                                                       "failed": 0})
     assert statuses(service, spoilt) == {"pending": 60}
 
 
@@ -121,4 +130,5 @@ def test_without_any_name_server_it_is_our_network_and_costs_no_attempt(service)
         fill(service, web.port, 20, 1, [f"h{at}.good.example" for at in range(20)])
         done = service.job("retry_webhooks", launcher=RESOLVING, JOBS_DNS_PORT=str(nobody.port))
     assert (done["status"], done["stop_reason"]) == ("partial", "the network is down")
-    assert {row["attempts"] for row in service.db.query("SELECT attempts FROM {webhook_deliveries}")} == {1}
+    assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
+                                                        "{webhook_deliveries}")} == {1}

@@ -28,7 +28,8 @@ STATEMENTS = {                      # just before this statement runs: may reque
 
 
 class Counting(Web):
-    """Counts what arrives by its id; calls `strike` when it has heard `number` requests, before it answers."""
+    """Counts what arrives by its id; calls `strike` when it has heard `number` requests, before it
+    answers."""
 
     def __init__(self, strike=None, number: int = 0, latency: float = 0.0) -> None:
         super().__init__(self._answer, host="")
@@ -48,7 +49,8 @@ class Counting(Web):
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "concurrency": CONCURRENCY})
+    return Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
+                                                   "concurrency": CONCURRENCY})
 
 
 def check_all_arrived(service: Service, ids: list, counted: Counter, repeats: int) -> None:
@@ -69,7 +71,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
             taken = sum(web.count().values())
             ids += fill(service, web.port, ENDPOINTS, EACH)
             process = service.start("retry_webhooks", launcher=KILLED, JOBS_KILL_AT=statement,
-                                    JOBS_KILL_NUMBER=str(1 + turn % 4 if in_flight is not False else 1))
+                                    JOBS_KILL_NUMBER=str(1 + turn % 4 if in_flight is not False
+                                                         else 1))
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
             sending = service.statuses("webhook_deliveries").get("sending", 0)
@@ -104,7 +107,8 @@ def test_a_kill_on_the_wire_repeats_at_most_what_is_in_flight(service):     # R2
             counted += web.count()
     check_all_arrived(service, ids, counted, len(REPEATS) * CONCURRENCY)
     # what was lost was sent again as the same attempt
-    assert {row["attempts"] for row in service.db.query("SELECT attempts FROM {webhook_deliveries}")} == {2}
+    assert {row["attempts"] for row in service.db.query("SELECT attempts FROM "
+                                                        "{webhook_deliveries}")} == {2}
 
 
 @pytest.mark.slow
@@ -129,7 +133,8 @@ def test_many_deliveries_survive_random_kills(service):     # R22
             process.communicate(timeout=120)
             kills += process.returncode == -signal.SIGKILL
             service.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = NULL, last_attempt_at = NULL"
-                               " WHERE status = 'pending' AND claim_run IS NULL")     # lost twice: not for minutes
+                               # lost twice: not for minutes
+                               " WHERE status = 'pending' AND claim_run IS NULL")
             if service.statuses("webhook_deliveries") == {"delivered": len(ids)}:
                 break
         check_all_arrived(service, ids, web.count(), kills * CONCURRENCY)

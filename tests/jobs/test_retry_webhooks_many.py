@@ -1,4 +1,5 @@
-"""What is not due yet costs a run next to nothing, whatever there is of it: what is due goes out at once."""
+"""What is not due yet costs a run next to nothing, whatever there is of it: what is due goes out at
+once."""
 from __future__ import annotations
 
 import pytest
@@ -10,15 +11,16 @@ from tests.support.databases import bulk
 from tests.support.plans import analyse, troubles
 
 LARGE = ("webhooks", "webhook_deliveries")
-COLUMNS = ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at", "last_attempt_at",
-           "next_attempt_at"]
+COLUMNS = ["user_id", "webhook_id", "event_id", "payload", "attempts", "created_at",
+           "last_attempt_at", "next_attempt_at"]
 
 
 def waiting(bench, owners: int, endpoints: int, first: int = 100, scheduled: bool = True) -> None:
     """So many owners, each with so many endpoints, each with one delivery that waits for later."""
     now, later = clock.text(bench.now), clock.text(bench.ahead(minutes=5)) if scheduled else None
     bulk(bench.db, "users", ["id", "email", "status", "created_at"],
-         [(owner, f"u{owner}@home.example", "active", now) for owner in range(first, first + owners)])
+         [(owner, f"u{owner}@home.example", "active", now) for owner in range(first,
+                                                                              first + owners)])
     start = (bench.db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1
     made = [(start + at, first + at // endpoints) for at in range(owners * endpoints)]
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
@@ -41,9 +43,11 @@ def asked_before_each(bench) -> list:
 @pytest.mark.slow
 @pytest.mark.parametrize("scheduled", [True, False])
 @pytest.mark.parametrize("owners, endpoints", [(1, 20_000), (5000, 1), (1, 60_000)])
-def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints, scheduled):        # R15 R66
+# R15 R66
+def test_what_waits_for_later_costs_what_is_due_no_time(bench, owners, endpoints, scheduled):
     waiting(bench, owners, endpoints, scheduled=scheduled)
-    flood(bench, 99_000, 1, 2100)                   # behind all of these, and more than are found at once
+    # behind all of these, and more than are found at once
+    flood(bench, 99_000, 1, 2100)
     asked = asked_before_each(bench)
     bench.run(JOB, limit=40)
     assert len(bench.web) == 40
@@ -64,12 +68,14 @@ def test_whoever_is_found_late_has_a_turn_in_the_same_run(bench):       # R66
 
 
 @pytest.mark.slow
-def test_an_owners_endpoint_that_is_due_is_found_among_many_of_theirs_that_are_not(bench):      # R66
+# R66
+def test_an_owners_endpoint_that_is_due_is_found_among_many_of_theirs_that_are_not(bench):
     waiting(bench, 1, 30_000, first=8)
     flood(bench, 9, 1, 2100)
     hook = bench.db.value("SELECT MAX(id) FROM {webhooks} WHERE user_id = 8")
     due = bench.table("webhook_deliveries", [{
-        "user_id": 8, "webhook_id": hook, "event_id": "late", "payload": "{}", "attempts": 1, "created_at": bench.now,
+        "user_id": 8, "webhook_id": hook, "event_id": "late", "payload": "{}", "attempts": 1,
+        "created_at": bench.now,
         "last_attempt_at": bench.ago(hours=1), "next_attempt_at": bench.ago(minutes=1)}])[0]
     asked_before_each(bench)
     bench.run(JOB, limit=200)
@@ -98,8 +104,10 @@ def test_a_run_that_is_to_stop_searches_no_further(bench):      # R4
 def test_the_search_is_served_by_an_index(bench):       # R15
     waiting(bench, 2000, 5)
     ended = clock.text(bench.ago(days=1))
-    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "status", "created_at"],
-         [(100 + at % 2000, at % 10_000 + 1, f"d{at}", "{}", "delivered", ended) for at in range(60_000)])
+    bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload", "status",
+                                          "created_at"],
+         [(100 + at % 2000, at % 10_000 + 1, f"d{at}", "{}", "delivered", ended)
+          for at in range(60_000)])
     flood(bench, 99, 50, 100)
     flood(bench, 98, 50, 100, due=clock.text(bench.ago(minutes=1)))
     analyse(bench.db, LARGE)
@@ -107,4 +115,5 @@ def test_the_search_is_served_by_an_index(bench):       # R15
     bench.on_statement = heard.setdefault
     bench.run(JOB, limit=100)
     assert sum("is_later" in sql for sql in heard) >= 3
-    assert [why for sql, values in heard.items() for why in troubles(bench.db, sql, values, LARGE)] == []
+    assert [why for sql, values in heard.items() for why in troubles(bench.db, sql, values,
+                                                                     LARGE)] == []

@@ -1,4 +1,5 @@
-"""On a host that several accounts use, one account's endpoint that hangs speaks of its own URL only."""
+"""On a host that several accounts use, one account's endpoint that hangs speaks of its own URL
+only."""
 from __future__ import annotations
 
 import threading
@@ -22,7 +23,8 @@ class Host:
         self.response, self.address = response, address
         self.lock, self.open, self.ended = threading.Lock(), Counter(), Counter()
         self.heard: Counter = Counter()
-        self.seen: list = []        # at each request: those of owner 9 so far, those of 8 that have ended, and are open
+        # at each request: those of owner 9 so far, those of 8 that have ended, and are open
+        self.seen: list = []
 
     def __call__(self, sent) -> Response:
         hangs = "hangs" in sent.url
@@ -48,14 +50,16 @@ def tried(bench) -> Counter:
 
 
 @pytest.mark.parametrize("hanging", [1, 9])
-def test_a_url_that_hangs_takes_nothing_from_another_owner_on_its_host(bench, hanging):        # R44 R66
+# R44 R66
+def test_a_url_that_hangs_takes_nothing_from_another_owner_on_its_host(bench, hanging):
     bench.web.answer = host = Host()
     flood(bench, 8, hanging, 5, url=url(path="hangs"))
     flood(bench, 9, 1, 60, url=url())
     counts = bench.run(JOB)
     assert (counts["delivered"], bench.result["status"]) == (60, "ok")
     assert tried(bench)["8"] <= min(hanging, 3)         # once two hang, the others are left alone
-    assert max(mine for theirs, _, mine in host.seen if 0 < theirs < 60) == 1       # of the two places at a host
+    # of the two places at a host
+    assert max(mine for theirs, _, mine in host.seen if 0 < theirs < 60) == 1
     bench.web.clear()
     flood(bench, 9, 1, 60, url=url())
     assert bench.run(JOB)["delivered"] == 60            # and so in the next run
@@ -85,7 +89,8 @@ def test_a_host_where_endpoints_of_two_owners_hang_is_left_alone(bench):       #
         flood(bench, owner, 1, 3, url=url(path="hangs"))
     flood(bench, 26, 1, 20, url=url(host="other.example"))
     assert bench.run(JOB)["delivered"] == 20
-    assert set(tried(bench)) - {"26"} in ({"20", "21"}, {"20", "21", "22"})         # the last when one had just ended
+    # the last when one had just ended
+    assert set(tried(bench)) - {"26"} in ({"20", "21"}, {"20", "21", "22"})
 
 
 def test_a_host_that_answers_meanwhile_is_not_left_alone_whatever_hangs(bench):        # R44 R66
@@ -96,7 +101,8 @@ def test_a_host_that_answers_meanwhile_is_not_left_alone_whatever_hangs(bench): 
     assert bench.run(JOB)["delivered"] == 200
 
 
-@pytest.mark.parametrize("response", [UNREACHED, Response(FAILED, text="no address", reached=False)])
+@pytest.mark.parametrize("response",
+                         [UNREACHED, Response(FAILED, text="no address", reached=False)])
 def test_a_server_that_no_connection_can_be_made_to_is_tried_once(bench, response):        # R44
     bench.config(webhooks={"concurrency": 1})
     bench.web.answer = Host(response)
@@ -116,7 +122,8 @@ def test_a_port_that_takes_no_connection_says_nothing_of_the_hosts_other_ports(b
 
 
 def test_an_owner_has_one_place_at_an_address_while_another_waits_there(bench):        # R44 R66
-    """Of an address, as many names as they like lead to it: known once the first answer has come from there."""
+    """Of an address, as many names as they like lead to it: known once the first answer has come
+    from there."""
     bench.web.answer = host = Host(address="192.0.2.7")
     flood(bench, 8, 4, 15, url=url(host="h{id}.example", path="slow"))
     flood(bench, 9, 1, 90, url=url(host="nine.example"))

@@ -1,4 +1,5 @@
-"""Usage by day and week is what log rows and kept totals add up to, whatever was purged, came late or went."""
+"""Usage by day and week is what log rows and kept totals add up to, whatever was purged, came late
+or went."""
 from __future__ import annotations
 
 import contextlib
@@ -16,8 +17,8 @@ MIDNIGHT = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
 def log(created_at, user_id: int = 1, bytes_used: int = 10, **values) -> dict:
-    return {"user_id": user_id, "direction": "forward", "status": "delivered", "bytes_used": bytes_used,
-            "created_at": created_at, **values}
+    return {"user_id": user_id, "direction": "forward", "status": "delivered",
+            "bytes_used": bytes_used, "created_at": created_at, **values}
 
 
 def users(bench, number: int = 3) -> None:
@@ -26,18 +27,21 @@ def users(bench, number: int = 3) -> None:
 
 def daily(db) -> list[tuple]:
     return [tuple(row.values()) for row in
-            db.query("SELECT user_id, day, email_count, bytes_used FROM {usage_daily} ORDER BY 1, 2")]
+            db.query("SELECT user_id, day, email_count, bytes_used FROM {usage_daily} "
+                     "ORDER BY 1, 2")]
 
 
 def weekly(db) -> list[tuple]:
     return [tuple(row.values()) for row in
-            db.query("SELECT user_id, week_start, email_count, bytes_used FROM {usage_weekly} ORDER BY 1, 2")]
+            db.query("SELECT user_id, week_start, email_count, bytes_used FROM {usage_weekly} "
+                     "ORDER BY 1, 2")]
 
 
 def detail(db, first: str = "") -> list[tuple]:
     """What `usage_daily` has to say, by the view over log rows and kept totals."""
     return [(row["user_id"], row["day"], int(row["number"]), int(row["bytes"])) for row in db.query(
-        "SELECT user_id, day, SUM(email_count) AS number, SUM(bytes_used) AS bytes FROM message_totals WHERE user_id IN"
+        "SELECT user_id, day, SUM(email_count) AS number, SUM(bytes_used) AS bytes "
+        "FROM message_totals WHERE user_id IN"
         " (SELECT id FROM {users} WHERE status <> 'deleted') GROUP BY user_id, day ORDER BY 1, 2")
         if row["day"] >= first]
 
@@ -61,11 +65,13 @@ def agrees(bench) -> bool:
 # What is added up
 
 @pytest.mark.parametrize("used", [2 ** 63 - 1, 2 ** 40 + 1, -2 ** 63, -1])
-def test_a_size_that_no_message_can_have_counts_as_0(bench, used):          # R67 R58: sums stopped three jobs
+# R67 R58: sums stopped three jobs
+def test_a_size_that_no_message_can_have_counts_as_0(bench, used):
     bench.table("users", [{"id": id, "bandwidth_limit_bytes": 15} for id in (1, 2)])
     then = bench.ago(days=100)
     bench.table("message_logs", [log(when, user_id, size) for when in (then, bench.ago(minutes=5))
-                                 for user_id, size in ((1, used), (1, used), (1, 10), (2, 2 ** 40))])
+                                 for user_id, size in ((1, used), (1, used), (1, 10),
+                                                       (2, 2 ** 40))])
     before, days = detail(bench.db), [then.date().isoformat(), bench.now.date().isoformat()]
     assert before == [(1, day, 3, 10) for day in days] + [(2, day, 1, 2 ** 40) for day in days]
     assert bench.run(JOB, dry_run=True)["invalid"] == 4
@@ -81,15 +87,18 @@ def test_a_size_that_no_message_can_have_counts_as_0(bench, used):          # R6
 
 
 @pytest.mark.parametrize("none, day", [
-    ("2026-02-31 10:00:00", "2026-02-28"), ("2026-02-29 10:00:00", "2026-02-28"), ("2026-11-00 00:00:00", "2026-10-31"),
+    ("2026-02-31 10:00:00", "2026-02-28"), ("2026-02-29 10:00:00", "2026-02-28"),
+    ("2026-11-00 00:00:00", "2026-10-31"),
     ("2026-00-10 10:00:00", "2025-12-31"), ("2026-00-00 00:00:00", "2025-12-31")])
-def test_a_message_of_a_day_that_is_none_counts_for_the_day_before(bench, none, day):     # R67 R58: two jobs stopped
+# R67 R58: two jobs stopped
+def test_a_message_of_a_day_that_is_none_counts_for_the_day_before(bench, none, day):
     users(bench)
     writer = lax(bench.url)
 
     def come_in(user_id: int) -> None:
         writer.insert("message_logs", **log(none, user_id))
-        bench.table("message_logs", [log(bench.ago(days=2), user_id), log(bench.ago(days=400), user_id)])
+        bench.table("message_logs", [log(bench.ago(days=2), user_id),
+                                     log(bench.ago(days=400), user_id)])
 
     for user_id in (1, 2):          # in the first run, which looks for all days, and in a later one
         come_in(user_id)
@@ -107,9 +116,11 @@ def test_a_message_of_a_day_that_is_none_counts_for_the_day_before(bench, none, 
     assert agrees(bench)
 
 
-def test_a_run_that_looks_for_all_days_hears_when_it_is_to_stop(bench):       # R67: it was ended by force
+# R67: it was ended by force
+def test_a_run_that_looks_for_all_days_hears_when_it_is_to_stop(bench):
     users(bench)
-    bulk(bench.db, "message_logs", LOG, [tuple(log(bench.ago(days=age)).values()) for age in range(500)])
+    bulk(bench.db, "message_logs", LOG, [tuple(log(bench.ago(days=age)).values())
+                                         for age in range(500)])
     began = bench.clock.seconds
 
     def a_second_each(sql, values) -> None:
@@ -132,16 +143,19 @@ def test_a_day_begins_at_midnight_utc_and_a_week_on_monday(bench):
         log(datetime(2026, 11, 22, 23, 59, 59, tzinfo=timezone.utc), bytes_used=8),
         log(bench.now, user_id=2, bytes_used=2 ** 40)])
     assert bench.run(JOB) == {"days": 3, "user_days": 4, "deleted": 0}
-    assert daily(bench.db) == [(1, "2026-11-22", 1, 8), (1, "2026-11-23", 2, 6), (1, "2026-11-24", 1, 1),
+    assert daily(bench.db) == [(1, "2026-11-22", 1, 8), (1, "2026-11-23", 2, 6),
+                               (1, "2026-11-24", 1, 1),
                                (2, "2026-11-24", 1, 2 ** 40)]
-    assert weekly(bench.db) == [(1, "2026-11-16", 1, 8), (1, "2026-11-23", 3, 7), (2, "2026-11-23", 1, 2 ** 40)]
+    assert weekly(bench.db) == [(1, "2026-11-16", 1, 8), (1, "2026-11-23", 3, 7),
+                                (2, "2026-11-23", 1, 2 ** 40)]
 
 
 def test_every_status_and_direction_counts(bench):
     users(bench)
     statuses = ("delivered", "blocked", "held", "spam", "bounced", "failed")
-    bench.table("message_logs", [log(bench.now, status=status, direction=direction) for status in statuses
-                                 for direction in ("forward", "reply", "send")])
+    bench.table("message_logs", [log(bench.now, status=status, direction=direction)
+                                 for status in statuses for direction in ("forward", "reply",
+                                                                          "send")])
     bench.run(JOB)
     assert daily(bench.db) == [(1, "2026-11-24", 18, 180)]
 
@@ -149,8 +163,8 @@ def test_every_status_and_direction_counts(bench):
 def test_the_first_run_adds_up_all_there_is_newest_first(bench):
     users(bench)
     bench.table("message_logs", [log(bench.ago(days=age)) for age in (0, 3, 400)])
-    bench.table("message_stats", [{"user_id": 2, "day": "2025-01-31", "direction": "send", "status": "spam",
-                                   "email_count": 7, "bytes_used": 70}])
+    bench.table("message_stats", [{"user_id": 2, "day": "2025-01-31", "direction": "send",
+                                   "status": "spam", "email_count": 7, "bytes_used": 70}])
     assert bench.run(JOB, limit=4)["days"] == 4                 # three open days, and the next
     assert bench.result["stop_reason"] == "limit"
     assert [row[1] for row in daily(bench.db)] == ["2026-11-21", "2026-11-24"]
@@ -161,7 +175,8 @@ def test_the_first_run_adds_up_all_there_is_newest_first(bench):
 
 def test_later_runs_look_at_the_last_48_hours_alone(bench):
     users(bench)
-    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=age)) for age in range(300)])
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=age))
+                                         for age in range(300)])
     assert bench.run(JOB)["days"] == 300
     assert bench.run(JOB)["days"] == 3
     bench.now = bench.ahead(days=5)
@@ -174,7 +189,8 @@ def test_what_changes_within_48_hours_is_seen(bench):
     users(bench)
     old, young = bench.table("message_logs", [log(bench.ago(days=3)), log(bench.ago(hours=48))])
     bench.run(JOB)
-    bench.db.execute("UPDATE {message_logs} SET bytes_used = 99 WHERE id IN (:ids)", ids=[old, young])
+    bench.db.execute("UPDATE {message_logs} SET bytes_used = 99 WHERE id IN (:ids)",
+                     ids=[old, young])
     bench.run(JOB)
     assert [row[3] for row in daily(bench.db)][:2] == [10, 99]
     bench.run(JOB, **{"from": "2026-11-21"})                    # what is older, a rebuild sees
@@ -194,7 +210,8 @@ def test_a_row_that_was_committed_after_one_with_a_higher_id_is_found_too(bench)
     users(bench)
     bench.run(JOB)
     other = bench.second_host()
-    for id in range(1000, 6000, 1000):                          # each twenty minutes, and on two hosts
+    for id in range(1000, 6000, 1000):
+        # each twenty minutes, and on two hosts
         bench.now = other.now = bench.ahead(minutes=20)
         bench.table("message_logs", [log(bench.now, id=id)])
         bench.run(JOB)
@@ -238,7 +255,8 @@ def test_a_late_row_that_is_purged_while_the_first_run_looks_for_days_is_counted
 
     def meddle(sql, _):                 # just before the days that were found are put down
         if (sql.startswith(("BEGIN", "START")) and not struck
-                and any("FROM {usage_daily} WHERE day >= :since" in one for one in bench.statements)):
+                and any("FROM {usage_daily} WHERE day >= :since" in one
+                        for one in bench.statements)):
             struck.append(sql)
             other.table("message_logs", [log(bench.ago(days=100))])
             other.run(PURGE)
@@ -275,7 +293,8 @@ def test_a_late_row_that_is_purged_before_any_run_saw_it_is_counted(bench):     
 
 def test_what_a_purge_takes_makes_no_day_due_that_a_run_has_seen(bench):
     users(bench)
-    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=91 + id % 9)) for id in range(2000)])
+    bulk(bench.db, "message_logs", LOG, [(1, "send", "spam", 1, bench.ago(days=91 + id % 9))
+                                         for id in range(2000)])
     bench.table("message_logs", [log(bench.now)])
     bench.run(JOB)
     assert bench.run(PURGE) == {"deleted": 2000}
@@ -291,8 +310,10 @@ def test_rows_without_detail_any_more_go(bench):
     bench.table("message_logs", [log(bench.ago(days=1), user_id=2), log(bench.now)])
     bench.run(JOB)
     bench.db.execute("DELETE FROM {message_logs} WHERE id = :id", id=gone)
-    bench.db.upsert("usage_daily", {"user_id": 3, "day": "2026-11-23"}, {"email_count": 5, "bytes_used": 5})
-    bench.db.upsert("usage_weekly", {"user_id": 3, "week_start": "2026-11-23"}, {"email_count": 5, "bytes_used": 5})
+    bench.db.upsert("usage_daily", {"user_id": 3, "day": "2026-11-23"},
+                    {"email_count": 5, "bytes_used": 5})
+    bench.db.upsert("usage_weekly", {"user_id": 3, "week_start": "2026-11-23"},
+                    {"email_count": 5, "bytes_used": 5})
     bench.run(JOB)
     assert agrees(bench)
     assert [row[:2] for row in daily(bench.db)] == [(1, "2026-11-24"), (2, "2026-11-23")]
@@ -300,7 +321,8 @@ def test_rows_without_detail_any_more_go(bench):
 
 def test_twice_in_a_row_is_the_same_as_once(bench):             # R12
     users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age), user_id=1 + age % 3) for age in range(20)])
+    bench.table("message_logs", [log(bench.ago(days=age), user_id=1 + age % 3)
+                                 for age in range(20)])
     bench.run(JOB)
     once = daily(bench.db), weekly(bench.db)
     bench.run(JOB)
@@ -309,8 +331,8 @@ def test_twice_in_a_row_is_the_same_as_once(bench):             # R12
 
 def test_a_time_that_is_none_stops_nothing(bench):
     users(bench)
-    times = ["1000-01-01 00:00:00", "9999-12-26 00:00:00", "9999-12-27 00:00:00", "9999-12-31 00:00:00",
-             "0999-12-31 00:00:00"]
+    times = ["1000-01-01 00:00:00", "9999-12-26 00:00:00", "9999-12-27 00:00:00",
+             "9999-12-31 00:00:00", "0999-12-31 00:00:00"]
     if bench.url.startswith("sqlite:"):
         times += ["2026-13-45 10:00:00", "", "soon", "2026"]
     for text in times:
@@ -319,7 +341,8 @@ def test_a_time_that_is_none_stops_nothing(bench):
     bench.run(JOB, keep="off")
     bench.table("message_logs", [log(text) for text in times])
     bench.run(JOB, keep="off")
-    assert daily(bench.db) == [(1, "1000-01-01", 2, 20), (1, "2026-11-24", 1, 10), (1, "9999-12-26", 2, 20)]
+    assert daily(bench.db) == [(1, "1000-01-01", 2, 20), (1, "2026-11-24", 1, 10),
+                               (1, "9999-12-26", 2, 20)]
     assert bench.run(JOB, keep="off", **{"from": "2026-11-24", "to": "9999-12-31"})["days"] == 3 + 2
 
 
@@ -340,9 +363,11 @@ def test_a_rebuild_does_the_days_asked_for_alone(bench):
 
 
 @pytest.mark.parametrize("options, words", [
-    ({"to": "2026-10-01"}, "from which day on"), ({"from": "2026-10-02", "to": "2026-10-01"}, "after the last day"),
+    ({"to": "2026-10-01"}, "from which day on"), ({"from": "2026-10-02", "to": "2026-10-01"},
+                                                  "after the last day"),
     ({"from": "2027-10-02", "to": "9999-12-31"}, "after the last day"),
-    ({"from": "2020-01-01", "to": "2020-02-01"}, "[rollup_usage] keep goes back to 2024-09-09 only"),
+    ({"from": "2020-01-01", "to": "2020-02-01"},
+     "[rollup_usage] keep goes back to 2024-09-09 only"),
     ({"from": "2026-11-25"}, "after the last day, 2026-11-24")])
 def test_a_range_that_makes_no_sense_is_refused(bench, options, words):
     assert words in bench.fails(JOB, **options)
@@ -354,7 +379,8 @@ def test_whole_weeks_go_once_they_are_past_keep(bench):
     users(bench)
     bench.table("message_logs", [log(bench.ago(days=age)) for age in range(40)])
     bench.run(JOB)
-    assert bench.run(JOB, keep="14d", yes=True)["deleted"] == 40 - 16 + 4       # to the Monday of two weeks ago
+    # to the Monday of two weeks ago
+    assert bench.run(JOB, keep="14d", yes=True)["deleted"] == 40 - 16 + 4
     assert daily(bench.db) == detail(bench.db, "2026-11-09")
     assert weekly(bench.db) == by_week(daily(bench.db))
     bench.table("message_logs", [log(bench.ago(days=35))])
@@ -372,7 +398,8 @@ def test_off_keeps_all(bench):
 def test_a_keep_that_is_suddenly_much_shorter_has_to_be_confirmed(bench):       # R19
     users(bench)
     bench.run(JOB)
-    bulk(bench.db, "usage_daily", ["user_id", "day"], [(id, "2026-08-01") for id in range(1, 10_102)])
+    bulk(bench.db, "usage_daily", ["user_id", "day"],
+         [(id, "2026-08-01") for id in range(1, 10_102)])
     assert "--yes" in bench.fails(JOB, keep="30d")
     assert len(daily(bench.db)) == 10_101
     assert bench.run(JOB, keep="30d", yes=True)["deleted"] == 10_101
@@ -392,8 +419,9 @@ def test_users_who_are_deleted_or_gone_have_no_rows(bench):
     assert [row[0] for row in daily(bench.db)] == [row[0] for row in weekly(bench.db)] == [1, 3]
 
 
-@pytest.mark.parametrize("at", ["INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}", "INSERT INTO {usage_weekly}",
-                                "DELETE FROM {usage_weekly}", "COMMIT"])
+@pytest.mark.parametrize("at", ["INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}",
+                                "INSERT INTO {usage_weekly}", "DELETE FROM {usage_weekly}",
+                                "COMMIT"])
 def test_an_account_that_is_deleted_meanwhile_gets_no_row_back(bench, at):
     """Whoever deletes it first changes its status: before our check of it, or after our commit."""
     users(bench, 2)
@@ -402,7 +430,8 @@ def test_an_account_that_is_deleted_meanwhile_gets_no_row_back(bench, at):
     other, struck = connect(bench.url, timeout=0.1), []
 
     def delete_account(sql, _):
-        if sql.startswith(at) and not struck and any("INSERT INTO {usage_daily}" in one for one in bench.statements):
+        if sql.startswith(at) and not struck and any("INSERT INTO {usage_daily}" in one
+                                                     for one in bench.statements):
             struck.append(False)
             with contextlib.suppress(Busy):
                 erase(other)
@@ -419,16 +448,19 @@ def test_an_account_that_is_deleted_meanwhile_gets_no_row_back(bench, at):
 
 def erase(db) -> None:
     """What the app and the deletion of an account do to the second user."""
-    for sql in ("UPDATE {users} SET status = 'deleted' WHERE id = 2", "DELETE FROM {usage_weekly} WHERE user_id = 2",
-                "DELETE FROM {usage_daily} WHERE user_id = 2", "DELETE FROM {message_logs} WHERE user_id = 2",
-                "DELETE FROM {users} WHERE id = 2"):
+    for sql in ("UPDATE {users} SET status = 'deleted' WHERE id = 2",
+                "DELETE FROM {usage_weekly} WHERE user_id = 2",
+                "DELETE FROM {usage_daily} WHERE user_id = 2",
+                "DELETE FROM {message_logs} WHERE user_id = 2", "DELETE FROM {users} WHERE id = 2"):
         db.execute(sql)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at", ["DELETE FROM {rollup_days}", "INSERT INTO {usage_daily}", "DELETE FROM {usage_daily}",
-                                "INSERT INTO {usage_weekly}", "COMMIT"])
-def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(bench, at):     # R58
+@pytest.mark.parametrize("at", ["DELETE FROM {rollup_days}", "INSERT INTO {usage_daily}",
+                                "DELETE FROM {usage_daily}", "INSERT INTO {usage_weekly}",
+                                "COMMIT"])
+# R58
+def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(bench, at):
     users(bench)
     bench.config(purge_message_logs={"keep": "1d"})
     bench.table("message_logs", [log(bench.ago(days=2))])
@@ -457,7 +489,9 @@ def test_a_late_row_that_is_written_and_purged_in_mid_day_is_counted_in_the_end(
 def test_stops_between_days_and_goes_on_there(bench):           # R4
     users(bench)
     bench.table("message_logs", [log(bench.ago(days=age)) for age in range(30)])
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("INSERT INTO {usage_daily}") else 0)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.4 if sql.startswith("INSERT INTO "
+                                                                                "{usage_daily}")
+                                                          else 0)
     first = bench.run(JOB, budget="2s")["days"]
     assert (bench.result["stop_reason"], 0 < first < 10) == ("budget", True)
     assert daily(bench.db) == detail(bench.db, f"2026-11-{25 - first}")
@@ -468,7 +502,8 @@ def test_stops_between_days_and_goes_on_there(bench):           # R4
 
 def test_a_dry_run_tells_the_days_and_the_users_of_each(bench):       # R11
     users(bench)
-    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40) for user in (1, 2, 9)])
+    bench.table("message_logs", [log(bench.ago(days=age), user_id=user) for age in (0, 0, 40)
+                                 for user in (1, 2, 9)])
     counts = bench.run(JOB, dry_run=True)
     assert counts == {"days": 4, "user_days": 4, "deleted": 0}
     assert bench.samples[0]["step"] == "add up 4 days"
@@ -483,15 +518,17 @@ def test_a_dry_run_tells_the_days_and_the_users_of_each(bench):       # R11
 
 @pytest.mark.parametrize("table, column", [("usage_daily", "day"), ("usage_weekly", "week_start")])
 def test_a_reader_asks_for_a_range_of_the_primary_key(bench, table, column):       # R15
-    bulk(bench.db, table, ["user_id", column], [(user, f"2026-{month:02}-{day:02}") for user in range(1, 30)
-                                                for month in range(1, 12) for day in (2, 9, 16, 23)])
+    bulk(bench.db, table, ["user_id", column], [(user, f"2026-{month:02}-{day:02}")
+                                                for user in range(1, 30) for month in range(1, 12)
+                                                for day in (2, 9, 16, 23)])
     if bench.url.startswith("sqlite:"):
         bench.db.execute("ANALYZE")
     else:
         bench.db.query(f"ANALYZE TABLE {{{table}}}")
-    [step] = bench.db.explain(f"SELECT {column}, email_count, bytes_used FROM {{{table}}} WHERE user_id = :user AND"
-                              f" {column} >= :since AND {column} < :before", user=7, since="2026-10-01",
-                              before="2026-11-01")
+    [step] = bench.db.explain(f"SELECT {column}, email_count, bytes_used FROM {{{table}}} "
+                              "WHERE user_id = :user AND"
+                              f" {column} >= :since AND {column} < :before", user=7,
+                              since="2026-10-01", before="2026-11-01")
     if bench.url.startswith("sqlite:"):
         assert "SEARCH" in step["detail"]
         assert f"sqlite_autoindex_{table}_1 (user_id=? AND {column}>? AND {column}<?)" in step["detail"]

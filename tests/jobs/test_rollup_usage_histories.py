@@ -1,7 +1,8 @@
-"""Whatever happens to a service, in whatever order, its usage is what log rows and kept totals add up to.
+"""Whatever happens to a service, in whatever order, its usage is what log rows and kept totals add
+up to.
 
-JOBS_TEST_HISTORIES=1000 tries so many random histories on each engine; a failure tells the seed, and
-JOBS_TEST_SEED=N tries that one first.
+JOBS_TEST_HISTORIES=1000 tries so many random histories on each engine; a failure tells the seed,
+and JOBS_TEST_SEED=N tries that one first.
 """
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Death(BaseException):
 
 
 class History:
-    """A service whose rows come in on time and late, are purged and changed, whose accounts go, whose runs die."""
+    """A service whose rows come in on time and late, are purged and changed, whose accounts go,
+    whose runs die."""
 
     def __init__(self, bench, seed: int) -> None:
         self.bench, self.db, self.chance, self.seed = bench, bench.db, random.Random(seed), seed
@@ -43,8 +45,9 @@ class History:
             self.db.insert("users", id=id, email=f"u{id}@home.example",
                            log_retention_days=self.chance.choice((None, None, 3, 20)))
         for _ in range(12):
-            step = self.chance.choice((self.rows, self.rows, self.late, self.time, self.purge, self.purge, self.killed,
-                                       self.roll_up, self.rebuild, self.leave, self.change))
+            step = self.chance.choice((self.rows, self.rows, self.late, self.time, self.purge,
+                                       self.purge, self.killed, self.roll_up, self.rebuild,
+                                       self.leave, self.change))
             self.done.append(step.__name__)
             step()
         self.roll_up()
@@ -71,7 +74,8 @@ class History:
                            limit=self.chance.choice((None, 10)))
 
     def killed(self) -> None:
-        """A run of either job ends at a statement of its own choice, between two of them or at a COMMIT."""
+        """A run of either job ends at a statement of its own choice, between two of them or at a
+        COMMIT."""
         left, job = [self.chance.randint(1, 60)], self.chance.choice((JOB, JOB, PURGE))
 
         def strike(sql, _):
@@ -100,8 +104,8 @@ class History:
 
     def change(self) -> None:
         """What the app does to a young row is seen by the next run."""
-        row = self.db.row("SELECT id, created_at FROM {message_logs} WHERE created_at >= :since ORDER BY id LIMIT 1",
-                          since=self.bench.ago(hours=47))
+        row = self.db.row("SELECT id, created_at FROM {message_logs} WHERE created_at >= :since "
+                          "ORDER BY id LIMIT 1", since=self.bench.ago(hours=47))
         if row:
             self.db.execute(self.chance.choice((
                 "DELETE FROM {message_logs} WHERE id = :id",
@@ -132,20 +136,23 @@ def test_random_histories(bench):       # R12 R58
 
 @on_mariadb          # nobody else can write meanwhile
 def test_a_day_is_read_at_one_moment_also_if_a_purge_ends_in_the_middle_of_it(bench):      # R58
-    """The rollup's own statement has read one table, and waits there for the purge, before it reads the other."""
+    """The rollup's own statement has read one table, and waits there for the purge, before it reads
+    the other."""
     day, other = bench.ago(days=2).date().isoformat(), connect(bench.url)
     bench.table("users", [{"id": 1}])
-    bench.table("message_stats", [{"user_id": 1, "day": day, "direction": "send", "status": "spam", "email_count": 6,
-                                   "bytes_used": 6}])
+    bench.table("message_stats", [{"user_id": 1, "day": day, "direction": "send", "status": "spam",
+                                   "email_count": 6, "bytes_used": 6}])
     bench.table("message_logs", [log(bench.ago(days=2))])
     bench.table("rollup_days", [{"day": day}])
     bench.db.execute("CREATE VIEW held_stats AS SELECT * FROM message_stats WHERE"
                      " GET_LOCK(CONCAT('held', bytes_used * 0), 60) >= 0")
     other.name.mapped["message_stats"] = "held_stats"
     bench.db.value("SELECT GET_LOCK('held0', 0)")
-    reader = threading.Thread(target=lambda: other.batch(lambda: rollup._add_up(other, day)), daemon=True)
+    reader = threading.Thread(target=lambda: other.batch(lambda: rollup._add_up(other, day)),
+                              daemon=True)
     reader.start()
-    while not bench.db.value("SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User lock'"):
+    while not bench.db.value("SELECT COUNT(*) FROM information_schema.processlist "
+                             "WHERE state = 'User lock'"):
         assert reader.is_alive()
     assert bench.run(PURGE, keep="1d") == {"deleted": 1}
     assert reader.is_alive()

@@ -1,4 +1,5 @@
-"""Killed at any point, a rollup shows whole days and whole weeks, and the next run ends with the right numbers."""
+"""Killed at any point, a rollup shows whole days and whole weeks, and the next run ends with the
+right numbers."""
 from __future__ import annotations
 
 import random
@@ -37,16 +38,19 @@ def service(tmp_path, engine_url):
 
 
 def fill(service) -> None:
-    """Ten days of three users, one of whom is gone; wrong rows of a day without mail, and rows that are too old."""
+    """Ten days of three users, one of whom is gone; wrong rows of a day without mail, and rows that
+    are too old."""
     empty(service.db)
     now, chance = clock.now(), random.Random(1)
-    bulk(service.db, "users", ["id", "email", "created_at"], [(1, "a@b.example", now), (2, "a@b.example", now)])
+    bulk(service.db, "users", ["id", "email", "created_at"],
+         [(1, "a@b.example", now), (2, "a@b.example", now)])
     bulk(service.db, "message_logs", ["user_id", "direction", "status", "bytes_used", "created_at"],
-         [(chance.randint(1, 3), "send", "spam", chance.randint(0, 10 ** 6), now - timedelta(days=number % 10))
-          for number in range(300)])
+         [(chance.randint(1, 3), "send", "spam", chance.randint(0, 10 ** 6),
+           now - timedelta(days=number % 10)) for number in range(300)])
     bulk(service.db, "usage_daily", ["user_id", "day", "email_count"],
          [(1, (now - timedelta(days=age)).date(), 5) for age in (20, 60, 61, 62)])
-    bulk(service.db, "usage_weekly", ["user_id", "week_start", "email_count"], [(1, "2020-01-06", 5)])
+    bulk(service.db, "usage_weekly", ["user_id", "week_start", "email_count"],
+         [(1, "2020-01-06", 5)])
 
 
 def shown(rows: list) -> list:
@@ -60,7 +64,8 @@ def test_killed_at_a_point(service, point):             # R2 R58
     for _ in REPEATS:
         fill(service)
         before = shown(daily(service.db))
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
+                    JOBS_KILL_NUMBER=str(number))
         right, days = detail(service.db), daily(service.db)
         assert all(row in right or row in before for row in shown(days))
         assert all(row in by_week(days) for row in shown(weekly(service.db)))
@@ -71,10 +76,12 @@ def test_killed_at_a_point(service, point):             # R2 R58
         assert service.db.value("SELECT COUNT(*) FROM {rollup_days}") == 0
 
 
-def test_two_at_once_beside_a_purge_do_what_one_does(service):        # R12 R58: three hosts, each with its own locks
+# R12 R58: three hosts, each with its own locks
+def test_two_at_once_beside_a_purge_do_what_one_does(service):
     for _ in REPEATS:
         fill(service)
-        runs = [service.start(*words, JOBS_CORE_STATE_DIR=f"state{host}") for host, words in enumerate((
+        runs = [service.start(*words, JOBS_CORE_STATE_DIR=f"state{host}") for host,
+                words in enumerate((
             (JOB,), (JOB,), ("purge_message_logs", "--yes", "--set", "keep=3d")))]
         outs = [process.communicate(timeout=60) for process in runs]
         assert [process.returncode for process in runs] == [0, 0, 0], outs

@@ -27,9 +27,9 @@ def owner(bench):
 
 
 def notice(bench, **values) -> int:
-    given = {"user_id": 7, "kind": "alias_expired", "to_email": "jo@home.example", "subject": "An alias has expired",
-             "body_text": "Hello Jo,\n\nIt has.\n", "dedupe_key": f"key-{len(bench.ids('notifications'))}",
-             "created_at": bench.now}
+    given = {"user_id": 7, "kind": "alias_expired", "to_email": "jo@home.example",
+             "subject": "An alias has expired", "body_text": "Hello Jo,\n\nIt has.\n",
+             "dedupe_key": f"key-{len(bench.ids('notifications'))}", "created_at": bench.now}
     return bench.table("notifications", [{**given, **values}])[0]
 
 
@@ -57,7 +57,9 @@ def test_a_notice_is_sent_once_with_both_bodies_and_its_bodies_are_emptied(bench
     assert content(message.get_body("plain")) == "Hello Jo,\n\nIt has.\n"
     assert content(message.get_body("html")).strip() == "<p>It <b>has</b>.</p>"
     sent = row(bench, id)
-    assert (sent["status"], sent["body_text"], sent["body_html"], sent["attempts"]) == ("sent", None, None, 1)
+    assert (sent["status"], sent["body_text"], sent["body_html"], sent["attempts"]) == ("sent",
+                                                                                        None, None,
+                                                                                        1)
     assert sent["sent_at"] == sent["finished_at"] == bench.now.strftime("%Y-%m-%d %H:%M:%S")
     bench.run(JOB)
     assert len(bench.outbox) == 1
@@ -83,7 +85,8 @@ def test_its_date_is_when_it_is_first_sent_and_stays_so_at_each_attempt(bench, o
     assert seen[1] == seen[2] == seen[3] != seen[0]
 
 
-def test_one_that_is_replayed_keeps_its_date_whatever_the_relay_does_meanwhile(bench, owner):      # R26
+# R26
+def test_one_that_is_replayed_keeps_its_date_whatever_the_relay_does_meanwhile(bench, owner):
     id = notice(bench)
     seen = []
     results = [Result(FINAL, 550, "5.7.1", "no"), Result(RELAY, None, "", "no answer"),
@@ -125,7 +128,8 @@ def test_every_attempt_sends_the_same_bytes(bench, owner):      # R26
 
 
 def test_it_is_signed_by_its_persona_and_bounces_go_to_the_from_address(bench, owner):
-    bench.config(personas={"overflow": "Overflow desk <o@service.example>"}, mail={"from": "bounces@service.example"})
+    bench.config(personas={"overflow": "Overflow desk <o@service.example>"},
+                 mail={"from": "bounces@service.example"})
     notice(bench, persona="overflow")
     bench.run(JOB)
     assert parsed(bench)["From"] == "Overflow desk <o@service.example>"
@@ -136,26 +140,28 @@ def test_a_persona_that_is_not_known_is_porters_and_the_log_says_so(bench, owner
     number = notice(bench, persona="nobody")
     bench.run(JOB)
     assert parsed(bench)["From"] == "Porter <porter@service.example>"
-    assert [event["id"] for event in bench.events(JOB) if event["event"] == "unknown persona"] == [number]
+    assert [event["id"] for event in bench.events(JOB) if event["event"]
+            == "unknown persona"] == [number]
 
 
 def test_each_kind_of_ours_has_a_persona_that_there_is():
     assert {kind.persona for kind in KINDS.values()} <= set(settings.SECTIONS["personas"])
 
 
-@pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example", "=?utf-8?q?=0AX:_y?=",
-                                     "日本語" * 40, "a " * 90, "\u202eabc\x00"])
+@pytest.mark.parametrize("subject", ["Grüße aus Köln", "x" * 190, "two\r\nBcc: evil@x.example",
+                                     "=?utf-8?q?=0AX:_y?=", "日本語" * 40, "a " * 90, "\u202eabc\x00"])
 def test_no_subject_adds_a_header(bench, owner, subject):       # R35
     notice(bench, subject=subject)
     bench.run(JOB)
     head = bench.outbox[0].raw.partition(b"\r\n\r\n")[0]
     names = [line.partition(b":")[0] for line in head.split(b"\r\n") if not line.startswith(b" ")]
-    assert names == [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted", b"MIME-Version",
-                     b"Content-Type", b"Content-Transfer-Encoding"]
+    assert names == [b"From", b"To", b"Subject", b"Date", b"Message-ID", b"Auto-Submitted",
+                     b"MIME-Version", b"Content-Type", b"Content-Transfer-Encoding"]
     assert max(map(len, bench.outbox[0].raw.split(b"\r\n"))) <= 998
     words = parsed(bench)["Subject"]
     assert "\n" not in words
-    assert words[:5] == " ".join("".join(c if c.isprintable() else " " for c in subject).split())[:5]
+    assert words[:5] == " ".join("".join(c if c.isprintable() else " "
+                                         for c in subject).split())[:5]
 
 
 def test_any_text_arrives_as_it_was_written(bench, owner):
@@ -169,7 +175,8 @@ def test_any_text_arrives_as_it_was_written(bench, owner):
 
 def test_urgent_goes_before_normal_before_low_and_within_a_class_the_oldest(bench, owner):
     for number, priority in enumerate((2, 1, 0, 1, 0)):
-        notice(bench, priority=priority, subject=f"{number}", created_at=bench.ago(minutes=10 - number))
+        notice(bench, priority=priority, subject=f"{number}",
+               created_at=bench.ago(minutes=10 - number))
     bench.run(JOB)
     assert [mail.subject for mail in bench.outbox] == ["2", "4", "1", "3", "0"]
 
@@ -180,7 +187,8 @@ def test_none_waits_longer_than_its_class(bench, owner):        # R38
     notice(bench, priority=1, subject="normal")
     notice(bench, priority=0, subject="urgent")
     bench.run(JOB)
-    assert [mail.subject for mail in bench.outbox] == ["urgent", "normal, six hours old", "low, a day old", "normal"]
+    assert [mail.subject for mail in bench.outbox] == ["urgent", "normal, six hours old",
+                                                       "low, a day old", "normal"]
 
 
 def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
@@ -191,7 +199,8 @@ def test_a_share_of_the_limit_is_kept_for_urgent_ones(bench, owner):    # R38
     assert bench.result["stop_reason"] == "[mail] per_hour = 10 is reached, except 2 reserved for urgent mail"
     notice(bench, priority=0, subject="urgent")
     bench.table("users", [{"id": 8}])               # an owner alone gets half of what is reserved
-    notice(bench, user_id=8, priority=1, subject="waits as long as it may", created_at=bench.ago(hours=7))
+    notice(bench, user_id=8, priority=1, subject="waits as long as it may",
+           created_at=bench.ago(hours=7))
     assert bench.run(JOB)["sent"] == 2
     assert [mail.subject for mail in bench.outbox[8:]] == ["urgent", "waits as long as it may"]
 
@@ -204,7 +213,8 @@ def test_who_opted_out_gets_none_of_that_kind_but_what_is_required(bench, owner)
         notice(bench, kind=kind, subject=kind)
     notice(bench, kind="apps_other", subject="apps_other")
     assert bench.run(JOB)["cancelled"] == 2
-    assert sorted(mail.subject for mail in bench.outbox) == ["alias_expiring", "apps_other", "overflow_warning"]
+    assert sorted(mail.subject for mail in bench.outbox) == ["alias_expiring", "apps_other",
+                                                             "overflow_warning"]
     kept = row(bench, unwanted)
     assert (kept["status"], kept["attempts"], kept["body_text"]) == ("failed", 0, None)
     assert kept["last_error"] == "cancelled: its owner has opted out of this kind"
@@ -214,7 +224,8 @@ def test_no_mail_after_deletion_but_the_one_that_names_the_date(bench, owner):
     bench.db.execute("UPDATE {users} SET status = 'deleted', deleted_at = :now", now=bench.now)
     notice(bench, kind="overflow_warning")
     notice(bench, kind="account_deletion_scheduled", subject="goodbye")
-    notice(bench, kind="account_deletion_scheduled", user_id=99)           # the account is gone for good
+    # the account is gone for good
+    notice(bench, kind="account_deletion_scheduled", user_id=99)
     notice(bench, user_id=None, kind="operator", subject="to nobody's account")
     assert bench.run(JOB)["cancelled"] == 2
     assert sorted(mail.subject for mail in bench.outbox) == ["goodbye", "to nobody's account"]
@@ -256,8 +267,9 @@ def test_an_unsubscribe_token_is_only_good_as_we_signed_it():
     assert unsubscribe.read(key, token) == (7, "alias_expired")
     user, kind, signature = token.split(".")
     arabic = "\u0667" + token[1:]           # a 7 that int() takes
-    for wrong in (f"8.{kind}.{signature}", f"{user}.alias_expiring.{signature}", token[:-1], token + "0", "", "7..",
-                  "x.y.z", f"{user}.{kind}.", f"-7.{kind}.{signature}", arabic, token.upper(), token + "\u00e9"):
+    for wrong in (f"8.{kind}.{signature}", f"{user}.alias_expiring.{signature}", token[:-1],
+                  token + "0", "", "7..", "x.y.z", f"{user}.{kind}.", f"-7.{kind}.{signature}",
+                  arabic, token.upper(), token + "\u00e9"):
         assert unsubscribe.read(key, wrong) is None, wrong
     assert unsubscribe.read(b"another", token) is None
     for hostile in ("1" * 5000 + ".alias_expired.x", "7.a.\ud800", "7." + "k" * 10 ** 6):
@@ -284,7 +296,8 @@ def test_repeats_come_after_5_15_minutes_1_4_12_and_24_hours(bench, owner):     
     hours = [round(moment.total_seconds() / 60) for moment in moments]
     assert hours == [0, 5, 20, 80, 320, 1040, 2480]
     assert row(bench, id)["last_error"] == "4.3.0 later"
-    assert row(bench, id)["body_text"]                                # what failed can still be read, and replayed
+    # what failed can still be read, and replayed
+    assert row(bench, id)["body_text"]
 
 
 def test_a_refusal_for_good_ends_it_and_keeps_the_code(bench, owner):     # R27
@@ -292,7 +305,8 @@ def test_a_refusal_for_good_ends_it_and_keeps_the_code(bench, owner):     # R27
     bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.1.1", "no such user")
     assert bench.run(JOB)["failed"] == 1
     ended = row(bench, id)
-    assert (ended["status"], ended["last_code"], ended["last_error"]) == ("failed", 550, "5.1.1 no such user")
+    assert (ended["status"], ended["last_code"], ended["last_error"]) == ("failed", 550,
+                                                                          "5.1.1 no such user")
     assert ended["finished_at"]
     assert ended["sent_at"] is None
 
@@ -311,7 +325,8 @@ def test_the_relays_trouble_costs_no_attempt(bench, owner):
     assert (row(bench, id)["status"], row(bench, id)["attempts"]) == ("pending", 0)
 
 
-def test_lost_before_data_costs_no_attempt_and_after_the_dot_is_repeated_once(bench, owner):     # R29
+# R29
+def test_lost_before_data_costs_no_attempt_and_after_the_dot_is_repeated_once(bench, owner):
     id = notice(bench)
     bench.outbox.answer = lambda envelope: Result(LOST, None, "", "gone")
     bench.attempt(JOB)
@@ -329,7 +344,8 @@ def test_each_notice_logs_one_event_without_its_address(bench, owner):     # R61
     id = notice(bench)
     bench.run(JOB)
     events = [event for event in bench.events(JOB) if event["event"] == "notice"]
-    assert [(event["id"], event["attempt"], event["outcome"]) for event in events] == [(id, 1, "sent")]
+    assert [(event["id"], event["attempt"], event["outcome"]) for event in events] == [(id, 1,
+                                                                                        "sent")]
     assert "jo@home.example" not in str(bench.events(JOB))
 
 
@@ -347,7 +363,8 @@ def test_used_up_failures_hold_back_only_what_failed_before(bench, owner):      
     bench.config(mail={"failures_per_hour": "1"})
     bench.outbox.answer = lambda envelope: Result(RETRY, 451, "4.7.1", "later")
     refused = [notice(bench) for _ in range(3)]
-    bench.run(JOB)                                      # fresh ones never wait: all three have failed once now
+    # fresh ones never wait: all three have failed once now
+    bench.run(JOB)
     bench.outbox.answer = None
     bench.now = bench.ahead(minutes=5)
     notice(bench, priority=0, subject="fresh and urgent")
@@ -365,7 +382,8 @@ def test_a_pause_that_another_process_begins_is_heard_and_stays(bench, owner):  
         notice(bench)
 
     def pause(envelope):
-        Relay(bench.db, bench._config.section("mail")).pause(bench.now, "max emails per hour", quota=True)
+        Relay(bench.db, bench._config.section("mail")).pause(bench.now, "max emails per hour",
+                                                             quota=True)
         bench.outbox.answer = None
         return Result(SENT, 250, "", "")
     bench.outbox.answer = pause
@@ -418,7 +436,8 @@ def test_an_address_and_a_domain_that_are_not_ascii(bench, owner):      # R31
 @on_sqlite
 def test_text_that_was_stored_as_bytes_is_sent_as_text(bench, owner):
     id = notice(bench)
-    bench.db.execute("UPDATE {notifications} SET subject = CAST(subject AS BLOB), body_text = x'4772fc'"
+    bench.db.execute("UPDATE {notifications} "
+                     "SET subject = CAST(subject AS BLOB), body_text = x'4772fc'"
                      " WHERE id = :id", id=id)
     assert bench.run(JOB)["sent"] == 1
     assert bench.outbox[0].subject == "An alias has expired"
@@ -428,5 +447,6 @@ def test_text_that_was_stored_as_bytes_is_sent_as_text(bench, owner):
 def test_a_body_of_one_line_of_megabytes_is_no_trouble(bench, owner):
     notice(bench, body_text="x" * 5_000_000)
     assert bench.run(JOB)["sent"] == 1
-    assert b"Content-Transfer-Encoding: base64" in bench.outbox[0].raw[:600]        # quoting it would take minutes
+    # quoting it would take minutes
+    assert b"Content-Transfer-Encoding: base64" in bench.outbox[0].raw[:600]
     assert len(content(parsed(bench).get_body("plain")).strip()) == 5_000_000

@@ -1,4 +1,5 @@
-"""Killed at any point, no notice is lost, and at most the one in flight is sent twice, with the same Message-ID."""
+"""Killed at any point, no notice is lost, and at most the one in flight is sent twice, with the
+same Message-ID."""
 from __future__ import annotations
 
 import signal
@@ -26,8 +27,9 @@ def service(tmp_path, engine_url):
 def queue(service) -> None:
     with service.db.transaction():
         for _ in range(NOTICES):
-            service.db.insert("notifications", user_id=1, kind="overflow_warning", persona="overflow",
-                              to_email="owner@home.example", subject="Held", body_text="x\n", created_at=clock.now())
+            service.db.insert("notifications", user_id=1, kind="overflow_warning",
+                              persona="overflow", to_email="owner@home.example", subject="Held",
+                              body_text="x\n", created_at=clock.now())
 
 
 def statuses(service) -> dict:

@@ -11,7 +11,8 @@ TICK = timedelta(minutes=5)
 
 
 def heard(is_there, days: float = 3) -> list[tuple[timedelta, str]]:
-    """What a channel carries of a trouble: (time since the begin, state). `is_there(time)`: whether it is seen."""
+    """What a channel carries of a trouble: (time since the begin, state). `is_there(time)`: whether
+    it is seen."""
     rows: dict = {}
     found = []
     for tick in range(int(timedelta(days=days) / TICK)):
@@ -26,8 +27,8 @@ def heard(is_there, days: float = 3) -> list[tuple[timedelta, str]]:
 
 def test_a_failure_that_another_job_goes_on_with_is_told_of_no_second_time():        # R60
     rows: dict = {}
-    first, second = (Trouble(f"failing:{job}", "failing", f"{job} failed", NOW, "", f"no folder, {number}", "history")
-                     for number, job in enumerate("xy"))
+    first, second = (Trouble(f"failing:{job}", "failing", f"{job} failed", NOW, "",
+                             f"no folder, {number}", "history") for number, job in enumerate("xy"))
     alert_rows.judge(rows, [first], NOW)
     alert_rows.judge(rows, [second], NOW + TICK)
     assert {key: row["subject"] for key, row in rows.items()} == {"failing:x": "y failed"}
@@ -40,7 +41,8 @@ def hours(number: float) -> timedelta:
 
 
 def test_what_lasts_is_told_once_a_day():        # R60
-    assert heard(lambda time: True) == [(hours(0), "new"), (hours(24), "still"), (hours(48), "still")]
+    assert heard(lambda time: True) == [(hours(0), "new"), (hours(24), "still"),
+                                        (hours(48), "still")]
 
 
 def test_it_is_over_when_it_has_stayed_away_for_half_an_hour():

@@ -1,4 +1,5 @@
-"""Charts are drawings in proportion, with words, and nothing that was given can break out of them."""
+"""Charts are drawings in proportion, with words, and nothing that was given can break out of
+them."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -65,7 +66,9 @@ def test_nothing_and_zero_are_drawn_too(points):
     assert "nan" not in charts.line(points, NOW, NOW, "x").lower()
 
 
-@pytest.mark.parametrize("share, style, width", [(0.5, "ok", 150), (0.95, "early", 285), (1.7, "bad", 300)])
+@pytest.mark.parametrize("share, style, width", [(0.5, "ok", 150), (0.95, "early", 285),
+                                                 (1.7, "bad", 300)])
 def test_a_meter_shows_what_is_nearly_full_and_never_leaves_its_frame(share, style, width):
-    full = next(each for each in drawn(charts.meter(share, "x", 0.9)).iter("rect") if each.get("class") == style)
+    full = next(each for each in drawn(charts.meter(share, "x", 0.9)).iter("rect")
+                if each.get("class") == style)
     assert float(full.get("width")) == width

@@ -40,7 +40,8 @@ def test_every_family_has_its_help_and_its_unit(text):
         assert family.documentation
         assert family.type == "gauge"
         assert family.name.startswith("jobs_")
-        assert family.unit == next((unit for unit in ("seconds", "bytes") if family.name.endswith("_" + unit)), "")
+        assert family.unit == next((unit for unit in ("seconds", "bytes")
+                                    if family.name.endswith("_" + unit)), "")
 
 
 def test_the_values_are_those_of_the_service(troubled, text):
@@ -62,7 +63,8 @@ def test_the_values_are_those_of_the_service(troubled, text):
 
 
 def test_a_run_of_this_very_second_counts(bench):
-    bench.table("job_runs", [{"job": "check_jobs", "run_id": "r1", "status": "ok", "started_at": bench.now}])
+    bench.table("job_runs", [{"job": "check_jobs", "run_id": "r1", "status": "ok",
+                              "started_at": bench.now}])
     found = values(publish.metrics(bench._config, bench.db, bench.now))
     assert found["jobs_runs_last_day", ("job", "check_jobs"), ("status", "ok")] == 1
 

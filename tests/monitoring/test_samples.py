@@ -8,15 +8,19 @@ from jobs_lib.monitoring import health, samples
 
 
 def record(bench) -> bool:
-    return samples.record(bench.db, health.collect(bench.db, bench._config, catalogue.load_all(), bench.now))
+    return samples.record(bench.db, health.collect(bench.db, bench._config, catalogue.load_all(),
+                                                   bench.now))
 
 
 def kept(bench, name: str) -> list[tuple]:
-    return [(at.strftime("%d %H:%M"), value) for at, value in samples.series(bench.db, bench.now).get(name, [])]
+    return [(at.strftime("%d %H:%M"), value) for at, value in samples.series(bench.db,
+                                                                             bench.now).get(name,
+                                                                                            [])]
 
 
 def waiting(bench, number: int) -> None:
-    bench.table("failed_emails", [{"status": "pending", "next_attempt_at": bench.ago(minutes=9)}] * number)
+    bench.table("failed_emails", [{"status": "pending", "next_attempt_at": bench.ago(minutes=9)}]
+                * number)
     bench.table("users", [{"id": 1}] if not bench.ids("users") else [])
 
 
@@ -42,7 +46,8 @@ def test_there_are_few_names(bench):
 def test_what_is_older_than_30_days_goes_and_the_boundary_stays(bench):
     at = bench.now.replace(minute=0, second=0)
     bench.table("gauges", [{"name": "x", "at": at - timedelta(days=30), "value": 1},
-                           {"name": "x", "at": at - timedelta(days=30) + timedelta(hours=1), "value": 2}])
+                           {"name": "x", "at": at - timedelta(days=30) + timedelta(hours=1),
+                            "value": 2}])
     bench.now = at                                          # to the second
     record(bench)
     assert kept(bench, "x") == [("25 14:00", 1), ("25 15:00", 2)]

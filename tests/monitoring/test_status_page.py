@@ -16,7 +16,8 @@ VOID = ("meta", "link", "br", "img", "wbr", "input", "hr")
 
 
 class Page(HTMLParser):
-    """Reads a page: `text` as a person does, `tags` with their attributes; fails on what is not nested well."""
+    """Reads a page: `text` as a person does, `tags` with their attributes; fails on what is not
+    nested well."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -71,19 +72,23 @@ def test_when_all_is_well_it_says_so(well):
 def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
     text = Page(page(troubled)).text
     assert "3 things need you" in text
-    first, _, rest = text.partition(" Queues ")                                     # incidents, queues, then jobs
+    # incidents, queues, then jobs
+    first, _, rest = text.partition(" Queues ")
     assert rest.index("! stalled") < rest.index(" Jobs Job Last run") < rest.index("Runs in 30 days")
     assert "retry_webhooks has failed" in first
     assert "python3 jobs.py history retry_webhooks" in first
     assert "purge_sessions has not succeeded" in first
-    groups = [rest.index(title) for title in ("Deliver retry_", "Check and count check_", "past the retention ")]
+    groups = [rest.index(title) for title in ("Deliver retry_", "Check and count check_",
+                                              "past the retention ")]
     assert groups == sorted(groups)
-    assert rest.index("retry_ webhooks") < rest.index("retry_ forwards")           # what fares badly, before the others
+    # what fares badly, before the others
+    assert rest.index("retry_ webhooks") < rest.index("retry_ forwards")
     assert rest.index("purge_ sessions") < rest.index("archive_ audit_ logs")
 
 
 def test_what_failed_once_or_is_paused_is_told_though_nothing_needs_you(bench):
-    bench.table("job_runs", [{"job": "retry_forwards", "run_id": "r1", "status": "failed", "started_at": bench.now}])
+    bench.table("job_runs", [{"job": "retry_forwards", "run_id": "r1", "status": "failed",
+                              "started_at": bench.now}])
     bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now}])
     text = Page(page(bench)).text
     assert "All is well" in text
@@ -114,7 +119,8 @@ def test_private_adds_the_messages_escaped_and_without_addresses(troubled):
 def test_nothing_is_loaded_and_nothing_runs(troubled, private):
     text = page(troubled, private)
     read = Page(text)
-    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "form", "a"} == set()
+    assert {tag for tag, _ in read.tags} & {"script", "link", "img", "iframe", "object", "form",
+                                            "a"} == set()
     assert [name for _, found in read.tags for name in found
             if name in ("style", "src", "href") or name.startswith("on")] == []
     assert re.findall(r"url\((?!#)", text) == []
@@ -124,7 +130,8 @@ def test_nothing_is_loaded_and_nothing_runs(troubled, private):
 
 
 def test_every_chart_has_words(well):
-    charts = [found for tag, found in Page(page(well)).tags if tag == "svg" and "aria-hidden" not in found]
+    charts = [found for tag, found in Page(page(well)).tags if tag == "svg"
+              and "aria-hidden" not in found]
     assert len(charts) > len(catalogue.names())
     assert all(found.get("aria-label") for found in charts)
 
@@ -137,7 +144,8 @@ def test_an_outcome_is_a_word_not_a_colour(troubled):
 
 
 def test_whatever_a_trouble_is_called_is_escaped(well, monkeypatch):
-    trouble = incidents.Trouble("k", "config", "<b>&\"x\"", well.now, "what", "<i>", "config <check>")
+    trouble = incidents.Trouble("k", "config", "<b>&\"x\"", well.now, "what", "<i>",
+                                "config <check>")
     monkeypatch.setattr(incidents, "find", lambda *_: [trouble])
     text = page(well, private=True)
     assert "&lt;b&gt;&amp;&quot;x&quot;" in text
@@ -159,15 +167,19 @@ def test_both_engines_tell_the_same(bench, troubled):
         found = overview.with_past(overview.collect(one._config, one.db, one.now), one.db, one.now)
         found["troubles"] = [{**each, "command": each["command"].replace(str(one.folder), "")}
                              for each in found["troubles"]]
-        return {name: value for name, value in found.items() if name not in ("tables", "database_bytes", "disks")}
+        return {name: value for name, value in found.items() if name not in ("tables",
+                                                                             "database_bytes",
+                                                                             "disks")}
 
     assert told(bench) == told(troubled)
-    assert overview.public(told(bench))["jobs"] == [{**job, "error": None} for job in told(troubled)["jobs"]]
+    assert overview.public(told(bench))["jobs"] == [{**job, "error": None}
+                                                    for job in told(troubled)["jobs"]]
 
 
 def test_domains_are_no_queue_while_nobody_looks_at_them(bench):
     def queues() -> list:
-        return [queue["name"] for queue in overview.collect(bench._config, bench.db, bench.now)["queues"]]
+        return [queue["name"] for queue in overview.collect(bench._config, bench.db,
+                                                            bench.now)["queues"]]
     assert "domains" in queues()
     bench.config(check_domains={"enabled": "no"})
     assert "domains" not in queues()

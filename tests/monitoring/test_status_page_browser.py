@@ -21,7 +21,8 @@ LIGHT, DARK = "rgb(244, 245, 247)", "rgb(15, 18, 22)"
 
 @pytest.fixture
 def seen(tmp_path):
-    """Everything that the browser saw of four pages, and of one that is bad: in one test, since this takes seconds."""
+    """Everything that the browser saw of four pages, and of one that is bad: in one test, since
+    this takes seconds."""
     folder = tmp_path
     for name in NAMES:
         (folder / f"{name}.ini").write_text(f"[core]\ndatabase = sqlite:///{name}.db\n")
@@ -29,7 +30,8 @@ def seen(tmp_path):
         migrate(db, NOW)
         if name != "new":
             fill(db, NOW, troubled=name != "well")
-        text = publish.page(loader.load(str(folder / f"{name}.ini"), beside=str(folder)), db, NOW, name == "private")
+        text = publish.page(loader.load(str(folder / f"{name}.ini"), beside=str(folder)), db, NOW,
+                            name == "private")
         (folder / f"{name}.html").write_text(text)
         db.close()
     (folder / "bad.html").write_text(BAD)
@@ -40,10 +42,13 @@ def test_a_browser_finds_no_fault_in_the_pages_on_a_desk_and_on_a_phone_by_day_a
     pages = [each for each in seen if each.page != "bad.html"]
     assert {(each.page, each.width) for each in pages} == {(f"{name}.html", width) for name in NAMES
                                                            for width in (1280, 375)}
-    assert [each for each in pages if each.scroll_width > each.width_inside] == []          # nothing sideways
+    # nothing sideways
+    assert [each for each in pages if each.scroll_width > each.width_inside] == []
     assert {line for each in pages for line in each.console} == set()
     assert {each.background for each in pages if not each.dark} == {LIGHT}
     assert {each.background for each in pages if each.dark} == {DARK}
     assert {words for each in pages for words in each.faint} == set()
-    bad = [each for each in seen if each.page == "bad.html"]                                # and it finds faults
-    assert all(each.scroll_width > each.width_inside and each.faint and each.console for each in bad)
+    # and it finds faults
+    bad = [each for each in seen if each.page == "bad.html"]
+    assert all(each.scroll_width > each.width_inside and each.faint and each.console
+               for each in bad)

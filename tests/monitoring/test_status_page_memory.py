@@ -20,8 +20,10 @@ def test_ten_times_the_runs_in_the_same_memory(tmp_path, pool):         # R18
         folder.mkdir()
         service = Service(folder, pool.sqlite(folder))
         now = clock.now()
-        bulk(service.db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at", "duration_ms", "error"],
-             [(f"r{number}", "retry_forwards", "ok", at, at, 20, "x" * 200) for number in range(runs)
+        bulk(service.db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at",
+                                      "duration_ms", "error"],
+             [(f"r{number}", "retry_forwards", "ok", at, at, 20, "x" * 200)
+              for number in range(runs)
               for at in [clock.text(now - timedelta(days=29 - 29 * number / runs))]])
         process = service.start("report", "--output", str(folder / "status.html"), launcher=PEAK)
         out, err = process.communicate(timeout=60)

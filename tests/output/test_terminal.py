@@ -1,4 +1,5 @@
-"""A terminal shows the signs of a row and obeys none of them, whatever command prints it; colours are ours alone."""
+"""A terminal shows the signs of a row and obeys none of them, whatever command prints it; colours
+are ours alone."""
 from __future__ import annotations
 
 import json
@@ -17,20 +18,26 @@ from tests.support.line import Line
 from tests.support.past import fill
 from tests.support.service import Service
 
-# Colour, cursor, title of the window, C1's CSI, turned writing (Trojan Source), zero width, tags, line and paragraph
+# Colour, cursor, title of the window, C1's CSI, turned writing (Trojan Source), zero width, tags,
+# line and paragraph
 HOSTILE = "\x1b[31m\x1b[2J\x1b]0;x\x07\r\x9b2J\u202egnp\u2066\u200b\u2060\ufeff\U000e0041\u2028\u00ad\x7f\u3164"
 TEXTS = {"users": ("name", "email"), "domains": ("name", "dns_results"), "aliases": ("address",),
-         "destinations": ("email",), "webhooks": ("url",), "job_runs": ("host", "error", "stop_reason"),
+         "destinations": ("email",), "webhooks": ("url",), "job_runs": ("host", "error",
+                                                                        "stop_reason"),
          "failed_emails": ("envelope_from", "envelope_to", "last_error", "last_code"),
          "webhook_deliveries": ("event_type", "last_error", "response_excerpt"),
          "notifications": ("to_email", "subject", "last_error", "body_text"),
          "audit_logs": ("event", "actor", "details"), "alerts": ("subject", "what", "last_error")}
 OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|36)m|\x1b\[K")
-COMMANDS = [("list",), ("history",), ("history", "-v"), ("status",), ("doctor", "--offline"), ("metrics",),
-            *((name, "--dry-run") for name in ("retry_forwards", "retry_webhooks", "send_notifications", "check_jobs")),
-            ("test", "retry_forwards"), ("test", "retry_webhooks"), ("preview", "destination_reminder"),
-            ("archive", "show", "ARCHIVE"), ("archive", "verify", "ARCHIVE"), ("archive", "verify", "none" + HOSTILE),
-            ("config", "show"), (HOSTILE,), ("list", HOSTILE), ("retry_forwards", "--set", f"x{HOSTILE}=1"),
+COMMANDS = [("list",), ("history",), ("history", "-v"), ("status",), ("doctor", "--offline"),
+            ("metrics",),
+            *((name, "--dry-run") for name in ("retry_forwards", "retry_webhooks",
+                                               "send_notifications", "check_jobs")),
+            ("test", "retry_forwards"), ("test", "retry_webhooks"),
+            ("preview", "destination_reminder"),
+            ("archive", "show", "ARCHIVE"), ("archive", "verify", "ARCHIVE"),
+            ("archive", "verify", "none" + HOSTILE), ("config", "show"), (HOSTILE,),
+            ("list", HOSTILE), ("retry_forwards", "--set", f"x{HOSTILE}=1"),
             ("replay", "forward", HOSTILE), ("pause", HOSTILE), ("purge_sessions", "--" + HOSTILE)]
 AS_JSON = [("history",), ("retry_forwards", "--dry-run"), ("archive", "show", "ARCHIVE"),
            *(pytest.param(words, marks=pytest.mark.slow) for words in (
@@ -39,15 +46,18 @@ AS_JSON = [("history",), ("retry_forwards", "--dry-run"), ("archive", "show", "A
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
-    """An installation whose rows hold all of it in each text that somebody else may have written."""
+    """An installation whose rows hold all of it in each text that somebody else may have
+    written."""
     folder = tmp_path_factory.mktemp("hostile")
     db = migrated(f"sqlite:///{folder}/jobs.db")
     fill(db, clock.now(), troubled=True)
-    db.insert("audit_logs", user_id=1, actor="app", event="login" + HOSTILE, created_at="2001-01-01 00:00:00",
-              details=json.dumps({"agent": HOSTILE}, ensure_ascii=False))
+    db.insert("audit_logs", user_id=1, actor="app", event="login" + HOSTILE,
+              created_at="2001-01-01 00:00:00", details=json.dumps({"agent": HOSTILE},
+                                                                   ensure_ascii=False))
     for table, columns in TEXTS.items():
         for column in columns:
-            db.execute(f"UPDATE {{{table}}} SET {column} = coalesce({column}, '') || :hostile", hostile=HOSTILE)
+            db.execute(f"UPDATE {{{table}}} SET {column} = coalesce({column}, '') || :hostile",
+                       hostile=HOSTILE)
     db.close()
     service = Service(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
     service.run("archive_audit_logs")
@@ -64,11 +74,13 @@ def named(hostile, words) -> list[str]:
 def obeyed(text: str) -> set[str]:
     """The signs of a text that a terminal does not show."""
     return {f"{sign!a}" for sign in text
-            if sign in "\u2028\u2029\u3164" or (sign not in "\n\t" and unicodedata.category(sign)[0] == "C")}
+            if sign in "\u2028\u2029\u3164" or (sign not in "\n\t" and unicodedata.category(sign)[0]
+                                                == "C")}
 
 
 @pytest.mark.slow                   # a process for each
-@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words).replace(HOSTILE, "HOSTILE"))
+@pytest.mark.parametrize("words", COMMANDS, ids=lambda words: " ".join(words).replace(HOSTILE,
+                                                                                      "HOSTILE"))
 def test_no_command_lets_a_row_or_a_word_steer_the_terminal(hostile, words):     # R72
     seen = "\n".join(hostile.on_terminal(*named(hostile, words), TERM="xterm", NO_COLOR=""))
     assert obeyed(OURS.sub("", seen.replace("\r\x1b[K", ""))) == set()
@@ -76,7 +88,8 @@ def test_no_command_lets_a_row_or_a_word_steer_the_terminal(hostile, words):    
     assert seen.strip()
 
 
-@pytest.mark.parametrize("words", AS_JSON, ids=lambda words: " ".join(words).replace(HOSTILE, "HOSTILE"))
+@pytest.mark.parametrize("words", AS_JSON, ids=lambda words: " ".join(words).replace(HOSTILE,
+                                                                                     "HOSTILE"))
 def test_json_on_a_terminal_is_ascii_and_still_json(hostile, words):     # R72
     lines = hostile.on_terminal(*named(hostile, words), "--json", TERM="xterm", NO_COLOR="")
     text = "\n".join(lines)

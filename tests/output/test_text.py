@@ -40,7 +40,8 @@ def test_a_moment_is_as_short_as_it_is_clear_in_its_zone(hours, said):
 
 def test_paragraphs_are_folded_and_tables_are_not():
     text = "One two three\nfour five.\n\n    a   table   that   stays\n    as   it   is\n\nSix."
-    assert layout.paragraphs(text, 12) == ["One two", "three four", "five.", "", "    a   table   that   stays",
+    assert layout.paragraphs(text, 12) == ["One two", "three four", "five.", "",
+                                           "    a   table   that   stays",
                                            "    as   it   is", "", "Six."]
 
 
@@ -64,8 +65,8 @@ def test_the_nearest_known_words_are_told(word, known, said):
 
 
 def outcome(**changes) -> dict:
-    return {"job": "retry_x", "status": "ok", "duration_ms": 1234, "counts": {}, "stop_reason": None, "error": None,
-            **changes}
+    return {"job": "retry_x", "status": "ok", "duration_ms": 1234, "counts": {},
+            "stop_reason": None, "error": None, **changes}
 
 
 @pytest.mark.parametrize("result, said", [
@@ -76,8 +77,10 @@ def outcome(**changes) -> dict:
      "retry_x: stopped early after 1.2 s (budget), the next run goes on: 3 sent"),
     (outcome(status="interrupted", stop_reason="SIGTERM"),
      "retry_x: stopped by a signal after 1.2 s (SIGTERM), the next run goes on"),
-    (outcome(status="failed", error="the relay\n  is\tgone", counts={"sent": 3}), "retry_x: failed: the relay is gone"),
-    (outcome(status="skipped", stop_reason="the lock is held"), "retry_x: not started: the lock is held"),
+    (outcome(status="failed", error="the relay\n  is\tgone", counts={"sent": 3}),
+     "retry_x: failed: the relay is gone"),
+    (outcome(status="skipped", stop_reason="the lock is held"),
+     "retry_x: not started: the lock is held"),
 ])
 def test_an_outcome_is_one_line(result, said):
     assert outcomes.outcome_words(result) == said
@@ -85,8 +88,10 @@ def test_an_outcome_is_one_line(result, said):
 
 @pytest.mark.parametrize("counts, said", [
     ({"done": 10, "total": 50}, "10 of 50 done"),
-    ({"done": 0, "total": 50, "rate": 0.5, "seconds_left": 101}, "0 of 50 done, 0.5 a second, 1 min 41 s left"),
-    ({"done": 50, "total": 50, "rate": 2000, "failed": 1}, "50 of 50 done, 2,000 a second, 1 failed"),
+    ({"done": 0, "total": 50, "rate": 0.5, "seconds_left": 101},
+     "0 of 50 done, 0.5 a second, 1 min 41 s left"),
+    ({"done": 50, "total": 50, "rate": 2000, "failed": 1},
+     "50 of 50 done, 2,000 a second, 1 failed"),
     ({"done": 10}, "10 done"),
     ({"files_removed": 1, "rows": 2}, "1 file removed, 2 rows"),
 ])

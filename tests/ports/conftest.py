@@ -1,4 +1,5 @@
-"""What the tests of the mail port share: a stored message, private relays, transports that get closed."""
+"""What the tests of the mail port share: a stored message, private relays, transports that get
+closed."""
 from __future__ import annotations
 
 import contextlib
@@ -38,7 +39,8 @@ def relay():
 
 @pytest.fixture
 def opened():
-    """Opens transports that are closed at the end: `opened(port=...)`, `opened(limits=..., port=...)`."""
+    """Opens transports that are closed at the end: `opened(port=...)`, `opened(limits=...,
+    port=...)`."""
     with contextlib.ExitStack() as stack:
         def open_(limits=None, stop=None, **changes):
             transport = open_transport(section(**changes), stop)

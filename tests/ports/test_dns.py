@@ -1,4 +1,5 @@
-"""The DNS port against real servers: Knot holds the zones, Unbound resolves, a socket that never answers is silent."""
+"""The DNS port against real servers: Knot holds the zones, Unbound resolves, a socket that never
+answers is silent."""
 from __future__ import annotations
 
 import subprocess
@@ -14,7 +15,8 @@ from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, Resolve
 from tests.servers.dns_servers import Authority, BlackHole, Unbound, free_port
 from tests.support.service import ROOT
 
-LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250, "f" * 250))
+LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,
+                                         "f" * 250))
 ZONE = f"""
 @      MX 10 MX1.Service.Example.
 @      MX 20 mx2.service.example.
@@ -71,7 +73,8 @@ def test_a_large_answer_comes_by_tcp(resolver, unbound):                        
     import dns.flags
     import dns.message
     import dns.query
-    cut_off = dns.query.udp(dns.message.make_query("long.example.org.", "TXT"), "127.0.0.1", 5, unbound.port)
+    cut_off = dns.query.udp(dns.message.make_query("long.example.org.", "TXT"), "127.0.0.1", 5,
+                            unbound.port)
     assert cut_off.flags & dns.flags.TC
     (text,) = resolver.look_up("long.example.org", "TXT").records
     assert text == "".join(letter * 250 for letter in "abcdef")
@@ -81,15 +84,18 @@ def test_a_large_answer_comes_by_tcp(resolver, unbound):                        
     ("nothing.example.org", "TXT", Answer(NXDOMAIN)),
     ("nothing.at.all", "TXT", Answer(NXDOMAIN)),
     ("long.example.org", "MX", Answer(NODATA)),
-    ("wild.example.org", "TXT", Answer(NODATA)),                                # an empty name with one below it
+    # an empty name with one below it
+    ("wild.example.org", "TXT", Answer(NODATA)),
     ("null.example.org", "MX", Answer(FOUND, ((0, "."),))),
-    ("alias.example.org", "TXT", Answer(FOUND, ("at the end",))),               # over two names, into another zone
+    # over two names, into another zone
+    ("alias.example.org", "TXT", Answer(FOUND, ("at the end",))),
     ("alias.example.org", "CNAME", Answer(FOUND, ("second.example.org",))),
     ("second.example.org", "CNAME", Answer(FOUND, ("third.other.example",))),
     ("alias.example.org", "MX", Answer(NODATA)),
     ("bytes.example.org", "TXT", Answer(FOUND, ("caf\u00e9 \\xff",))),
     ("xn--gre-6ka8i.example.org", "TXT", Answer(FOUND, ("hello",))),
-    ("a" * 64 + ".example.org", "TXT", Answer(NXDOMAIN)),                       # no such name can be
+    # no such name can be
+    ("a" * 64 + ".example.org", "TXT", Answer(NXDOMAIN)),
     (".".join(["a" * 60] * 5), "TXT", Answer(NXDOMAIN)),
     ("two..dots.example.org", "TXT", Answer(NXDOMAIN)),
 ])
@@ -109,7 +115,8 @@ def test_the_search_list_never_counts(resolver, monkeypatch):                   
 def test_servfail_is_unknown_and_passes(authority, resolver):                   # R48
     authority.stop()
     try:
-        assert resolver.look_up("example.org", "TXT") == Answer(UNKNOWN, why="the name server answered SERVFAIL")
+        assert resolver.look_up("example.org", "TXT") == Answer(UNKNOWN, why="the name server "
+                                                                "answered SERVFAIL")
     finally:
         authority.start()
     assert resolver.look_up("example.org", "MX").outcome == FOUND
@@ -122,7 +129,8 @@ def test_refused_is_unknown(authority):                                         
 
 
 def test_a_server_that_only_knows_its_own_zones_is_no_resolver(authority):      # R48
-    """Asked for a name that it has delegated, it refers to another server, and says neither yes nor no."""
+    """Asked for a name that it has delegated, it refers to another server, and says neither yes nor
+    no."""
     authority.zone("parent.example", "child NS ns.elsewhere.example.")
     answer = made(authority.port).look_up("www.child.parent.example", "TXT")
     assert answer == Answer(UNKNOWN, why="the name server does not look names up for others")
@@ -151,14 +159,17 @@ def test_no_name_server_is_unknown(tmp_path):                                   
 
 
 def test_the_systems_name_servers_are_read(tmp_path):
-    (tmp_path / "resolv.conf").write_text("# nameserver 192.0.2.9\nnameserver 192.0.2.1\noptions edns0\n"
-                                          "nameserver\nnameserver 2001:db8::1 # two\n")
-    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53), ("2001:db8::1", 53))
+    (tmp_path / "resolv.conf").write_text("# nameserver 192.0.2.9\nnameserver 192.0.2.1\noptions "
+                                          "edns0\nnameserver\nnameserver 2001:db8::1 # two\n")
+    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
+                                                                     ("2001:db8::1", 53))
 
 
 def test_a_name_server_without_an_address_is_not_asked(tmp_path):               # R48
-    (tmp_path / "resolv.conf").write_text("nameserver localhost\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\n")
-    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53), ("fe80::1%eth0", 53))
+    (tmp_path / "resolv.conf").write_text("nameserver localhost\nnameserver 192.0.2.1\nnameserver "
+                                          "fe80::1%eth0\n")
+    assert dns.system_nameservers(str(tmp_path / "resolv.conf")) == (("192.0.2.1", 53),
+                                                                     ("fe80::1%eth0", 53))
     answer = Resolver([("localhost", 53)], 1, 1).look_up("example.org", "TXT")
     assert answer == Answer(UNKNOWN, why="localhost is no address of a name server")
 
@@ -204,15 +215,18 @@ def test_a_forged_answer_is_not_taken():
         def lie():
             for _ in range(2):
                 question, sender = liar.recvfrom(512)
-                liar.sendto(bytes([question[0] ^ 255]) + question[1:2] + b"\x81\x83" + question[4:], sender)
+                liar.sendto(bytes([question[0] ^ 255]) + question[1:2] + b"\x81\x83" + question[4:],
+                            sender)
         thread = threading.Thread(target=lie, daemon=True)
         thread.start()
-        assert made(liar.getsockname()[1], timeout=0.6).look_up("example.org", "TXT").outcome == UNKNOWN
+        assert made(liar.getsockname()[1], timeout=0.6).look_up("example.org",
+                                                                "TXT").outcome == UNKNOWN
 
 
 def test_several_items_are_asked_for_together(resolver, unbound):
     """Twenty of which one gets no answer: it holds up none of the others."""
-    items = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")]) for number in range(20)]
+    items = [(number, [("example.org", "MX"), (f"{number}.wild.example.org", "TXT")])
+             for number in range(20)]
     found = dict(resolver.each(items, lambda: False))
     assert sorted(found) == list(range(20))
     assert found[7]["7.wild.example.org", "TXT"] == Answer(FOUND, ("any",))
@@ -222,8 +236,10 @@ def test_several_items_are_asked_for_together(resolver, unbound):
 def test_all_questions_of_one_item_have_a_time_limit_together():
     with BlackHole() as hole:
         began = time.monotonic()
-        ((_, answers),) = made(hole.port, timeout=0.1).each([(1, [(f"{n}.example", "TXT") for n in range(20)])],
-                                                            lambda: False)
+        ((_, answers),) = made(hole.port,
+                               timeout=0.1).each([(1,
+                                                   [(f"{n}.example", "TXT") for n in range(20)])],
+                                                 lambda: False)
         assert time.monotonic() - began < 0.9
         assert {answer.outcome for answer in answers.values()} == {UNKNOWN}
         assert len(answers) == 20
@@ -233,19 +249,22 @@ def test_a_run_that_is_to_stop_does_not_wait_for_answers():
     with BlackHole() as hole:
         began = time.monotonic()
         items = [(number, [("example.org", "TXT")]) for number in range(50)]
-        assert list(made(hole.port, timeout=5).each(items, lambda: time.monotonic() - began > 0.2)) == []
+        assert list(made(hole.port, timeout=5).each(items, lambda: time.monotonic() - began
+                                                    > 0.2)) == []
         assert time.monotonic() - began < 1
 
 
 def test_a_defect_in_a_thread_is_one_items_and_comes_in_place_of_its_answers(resolver):       # R73
-    found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])], lambda: False))
+    found = dict(resolver.each([(1, [("example.org", "NONSENSE")]), (2, [("example.org", "TXT")])],
+                               lambda: False))
     assert "record type is unknown" in str(found[1])
     assert found[2]["example.org", "TXT"]
 
 
 def test_without_dnspython_one_sentence_says_how_to_get_it():
     code = ("import sys; sys.modules['dns'] = None\nfrom jobs_lib.ports.dns import Resolver\n"
-            "from jobs_lib.errors import JobsError\ntry: Resolver((), 1, 1)\nexcept JobsError as e: print(e)")
+            "from jobs_lib.errors import JobsError\ntry: Resolver((), 1, 1)\nexcept JobsError as "
+            "e: print(e)")
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert run.stdout == ("checking domains needs dnspython, which is not installed: run "
                           f"`{sys.executable} -m pip install dnspython`\n"), run.stderr

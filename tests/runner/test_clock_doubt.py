@@ -1,4 +1,5 @@
-"""A clock in doubt deletes nothing; everything else goes on, and the right clock finds all as it was."""
+"""A clock in doubt deletes nothing; everything else goes on, and the right clock finds all as it
+was."""
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
@@ -14,8 +15,8 @@ from jobs_lib.runner import clock_doubt
 from tests.support import databases
 from tests.support.bench import Bench
 
-NOT_LOOKED_AT = ("job_runs", "job_state", "meta", "gauges", "mail_counters", "alerts", "rollup_days",
-                 "schema_migrations", "spool_suspects")
+NOT_LOOKED_AT = ("job_runs", "job_state", "meta", "gauges", "mail_counters", "alerts",
+                 "rollup_days", "schema_migrations", "spool_suspects")
 
 
 def minutes(bench, number: int) -> None:
@@ -132,7 +133,8 @@ def test_yes_in_a_run_by_hand_ends_the_doubt_for_all(known):                    
     assert known.attempt("purge_magic_links")["status"] == "ok"
 
 
-def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):                        # R11, R68
+# R11, R68
+def test_a_dry_run_says_that_nothing_would_go_and_notes_nothing(known):
     known.set_clock(days=400)
     before = databases.rows(known.db)
     result = known.attempt("purge_sessions", dry_run=True)
@@ -180,7 +182,8 @@ def test_the_servers_clock_is_a_second_witness(mariadb_bench):                  
     reason = bench.attempt("purge_sessions")["stop_reason"]
     assert "this host says 2026-11-24 14:30 UTC and the database server 2026-11-24 14:14 UTC" in reason
     minutes(bench, 120)
-    assert bench.run("purge_sessions") == {"deleted": 0}            # no second look of the same host outweighs it
+    # no second look of the same host outweighs it
+    assert bench.run("purge_sessions") == {"deleted": 0}
     bench.server_skew = timedelta(minutes=-14)
     assert bench.run("purge_sessions") == {"deleted": 1}
 
@@ -207,10 +210,12 @@ def mariadb_bench(tmp_path, mariadb, pool):
 # Every job
 
 def fill(bench) -> None:
-    """The sample service, all of whose work is done; and rows that are young, of every kind that grows old."""
+    """The sample service, all of whose work is done; and rows that are young, of every kind that
+    grows old."""
     bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
-                 mail={"domain": "example.org", "from": "jobs@example.org"}, alerts={"email": "ops@example.org"},
-                 archive={"store": "archive"}, dns={"mx_hosts": "mx.example.org"},
+                 mail={"domain": "example.org", "from": "jobs@example.org"},
+                 alerts={"email": "ops@example.org"}, archive={"store": "archive"},
+                 dns={"mx_hosts": "mx.example.org"},
                  delete_accounts={"enabled": "yes"})
     service.fill(bench.db, str(bench.spool_dir), bench.now)
     for job in catalogue.load_all([]):
@@ -219,9 +224,10 @@ def fill(bench) -> None:
         bench.tick()
         minutes(bench, 5)
     young = bench.ago(minutes=3)
-    user = bench.table("users", [{"email": "young@home.example", "status": "active", "created_at": young},
-                                 {"email": "leaving@home.example", "status": "deleted", "created_at": young,
-                                  "deleted_at": bench.ago(days=1)}])[0]
+    user = bench.table("users", [{"email": "young@home.example", "status": "active",
+                                  "created_at": young}, {"email": "leaving@home.example",
+                                                         "status": "deleted", "created_at": young,
+                                                         "deleted_at": bench.ago(days=1)}])[0]
     alias = bench.table("aliases", [{"user_id": user, "address": "young@alias.example",
                                      "expires_at": bench.ahead(days=20)}])[0]
     bench.table("destinations", [{"user_id": user, "email": "young@work.example"}])
@@ -229,27 +235,33 @@ def fill(bench) -> None:
         bench.spool(f"{name}-young.eml")
         bench.table({"held": "overflow_hold", "spam": "spam_quarantine"}[name], [
             {"user_id": user, "alias_id": alias, "raw_path": f"{name}-young.eml", age: young}])
-    log = bench.table("message_logs", [{"user_id": user, "direction": "forward", "status": "delivered",
-                                        "created_at": young}])[0]
+    log = bench.table("message_logs",
+                      [{"user_id": user, "direction": "forward", "status": "delivered",
+                        "created_at": young}])[0]
     bench.table("header_snapshots", [{"user_id": user, "message_log_id": log, "ciphertext": b"x"}])
-    bench.table("audit_logs", [{"user_id": user, "severity": word, "event": "x"} for word in ("info", "critical")])
+    bench.table("audit_logs", [{"user_id": user, "severity": word, "event": "x"}
+                               for word in ("info", "critical")])
     bench.table("magic_links", [{"user_id": user, "expires_at": bench.ahead(minutes=30)}])
     session(bench, user_id=user)
     bench.spool("refused.eml")
-    bench.table("failed_emails", [{"user_id": user, "alias_id": alias, "envelope_from": "a@example.net",
-                                   "envelope_to": "young@work.example", "raw_path": "refused.eml", "status": "pending",
-                                   "attempts": attempts, "next_attempt_at": bench.ahead(hours=4)}
-                                  for attempts in (1, 3)])
+    bench.table("failed_emails",
+                [{"user_id": user, "alias_id": alias, "envelope_from": "a@example.net",
+                  "envelope_to": "young@work.example", "raw_path": "refused.eml",
+                  "status": "pending", "attempts": attempts,
+                  "next_attempt_at": bench.ahead(hours=4)}
+                 for attempts in (1, 3)])
     webhook = bench.table("webhooks", [{"user_id": user, "url": "https://hooks.example.net/",
                                         "secret": "whsec_" + "A" * 32, "failing_since": young}])[0]
-    bench.table("webhook_deliveries", [{"user_id": user, "webhook_id": webhook, "event_id": "young-1",
-                                        "status": status, "payload": "{}", "next_attempt_at": due, "finished_at": done}
-                                       for status, due, done in (("pending", bench.ahead(hours=1), None),
-                                                                 ("delivered", None, young))])
-    bench.table("domains", [{"user_id": user, "name": "young.example", "ownership_token": "t", "status": "pending"},
-                            {"user_id": user, "name": "known.example", "ownership_token": "t", "status": "verified",
-                             "verified_at": young, "failures": 5, "failing_since": young, "warned_at": young,
-                             "next_check_at": bench.ahead(hours=1)}])
+    bench.table("webhook_deliveries",
+                [{"user_id": user, "webhook_id": webhook, "event_id": "young-1", "status": status,
+                  "payload": "{}", "next_attempt_at": due, "finished_at": done} for status, due,
+                 done in (("pending", bench.ahead(hours=1), None), ("delivered", None, young))])
+    bench.table("domains", [{"user_id": user, "name": "young.example", "ownership_token": "t",
+                             "status": "pending"}, {"user_id": user, "name": "known.example",
+                                                    "ownership_token": "t", "status": "verified",
+                                                    "verified_at": young, "failures": 5,
+                                                    "failing_since": young, "warned_at": young,
+                                                    "next_check_at": bench.ahead(hours=1)}])
     bench.table("export_requests", [{"user_id": user, "status": "queued"}])
     bench.tick()
     minutes(bench, 5)
@@ -261,10 +273,12 @@ def left(bench) -> dict:
     for name in databases.NAMES:
         if name not in NOT_LOOKED_AT:
             for row in bench.rows(name):
-                key = (name, *(row[part] for part in ("id", "user_id", "alias_id", "day", "week_start", "address_hash")
+                key = (name, *(row[part] for part in ("id", "user_id", "alias_id", "day",
+                                                      "week_start", "address_hash")
                                if row.get(part) is not None))
                 rows[key] = (row.get("status"), row.get("active"))
-    return {**rows, **{("file", str(path)): (None, None) for folder in ("spool", "exports", "archive")
+    return {**rows, **{("file", str(path)): (None, None) for folder in ("spool", "exports",
+                                                                        "archive")
                        for path in (bench.folder / folder).rglob("*") if path.is_file()}}
 
 
@@ -286,7 +300,8 @@ def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(ben
     for _ in range(3):
         ran.update(bench.tick())
         minutes(bench, 5)
-    sent = {str(bench.spool_dir / row["raw_path"]) for row in bench.rows("failed_emails") if row["status"] == "sent"}
+    sent = {str(bench.spool_dir / row["raw_path"]) for row in bench.rows("failed_emails")
+            if row["status"] == "sent"}
     assert [key for key in lost(before, left(bench)) if key[1] not in sent] == []
     assert set(ran) == {job.name for job in catalogue.load_all([])}
     assert {result["status"] for result in ran.values()} <= {"ok", "partial"}, ran
@@ -295,18 +310,22 @@ def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(ben
     bench.set_clock()
     bench.outbox.answer = None
     ran = {}
-    for _ in range(14):                                     # the night, too, in which most purges are due
+    for _ in range(14):
+        # the night, too, in which most purges are due
         ran.update(bench.tick())
         minutes(bench, 2 * 60)
     assert {result["status"] for result in ran.values()} == {"ok"}, ran
     assert set(ran) == {job.name for job in catalogue.load_all([])}
     assert incidents(bench) == []
-    assert [row["status"] for row in bench.rows("failed_emails") if row["raw_path"] == "refused.eml"] == ["sent"] * 2
+    assert [row["status"] for row in bench.rows("failed_emails") if row["raw_path"]
+            == "refused.eml"] == ["sent"] * 2
 
 
 def test_what_was_resumed_by_a_clock_that_was_ahead_is_due_by_the_right_one(bench):            # R68
-    bench.table("job_state", [{"job": job.name, "due_after": bench.ahead(minutes=1)} for job in catalogue.load_all([])])
-    assert "purge_sessions" not in bench.tick()         # before the next slot it may have been the right one
+    bench.table("job_state", [{"job": job.name, "due_after": bench.ahead(minutes=1)}
+                              for job in catalogue.load_all([])])
+    # before the next slot it may have been the right one
+    assert "purge_sessions" not in bench.tick()
     bench.db.execute("UPDATE {job_state} SET due_after = :ahead", ahead=bench.ahead(days=400))
     assert "purge_sessions" in bench.tick()
 
@@ -314,19 +333,23 @@ def test_what_was_resumed_by_a_clock_that_was_ahead_is_due_by_the_right_one(benc
 def test_an_account_shut_by_a_clock_that_was_ahead_is_kept_no_longer_than_its_grace(bench):    # R68
     bench.run("delete_accounts")
     bench.set_clock(days=400)
-    bench.table("users", [{"email": "jane@home.example", "status": "deleted", "deleted_at": bench.now}])
+    bench.table("users", [{"email": "jane@home.example", "status": "deleted",
+                           "deleted_at": bench.now}])
     bench.run("delete_accounts")
     bench.set_clock()
     bench.run("delete_accounts")
-    assert [row["erase_after"] for row in bench.rows("account_deletions")] == [clock.text(bench.ahead(days=7))]
+    assert [row["erase_after"]
+            for row in bench.rows("account_deletions")] == [clock.text(bench.ahead(days=7))]
     minutes(bench, 8 * 24 * 60)
     assert bench.run("delete_accounts")["erased"] == 1
 
 
-def test_an_export_made_by_a_clock_that_was_ahead_does_not_stay_for_so_long(bench):            # R54, R68
+# R54, R68
+def test_an_export_made_by_a_clock_that_was_ahead_does_not_stay_for_so_long(bench):
     bench.run("export_accounts")
-    bench.table("export_requests", [{"user_id": 1, "status": "ready", "started_at": bench.ahead(days=400),
-                                     "finished_at": bench.ahead(days=400), "expires_at": bench.ahead(days=407)}])
+    bench.table("export_requests",
+                [{"user_id": 1, "status": "ready", "started_at": bench.ahead(days=400),
+                  "finished_at": bench.ahead(days=400), "expires_at": bench.ahead(days=407)}])
     bench.run("export_accounts")
     assert bench.rows("export_requests")[0]["expires_at"] == clock.text(bench.ahead(days=7))
 
@@ -334,31 +357,39 @@ def test_an_export_made_by_a_clock_that_was_ahead_does_not_stay_for_so_long(benc
 def test_domains_put_off_by_a_clock_that_was_ahead_are_looked_at_now(bench):                   # R68
     bench.config(dns={"mx_hosts": "mx.example.org"})
     bench.table("users", [{"id": 1, "email": "jane@home.example", "status": "active"}])
-    bench.table("domains", [{"user_id": 1, "name": "ahead.example", "status": "verified", "failures": 4,
-                             "next_check_at": bench.ahead(days=401), "failing_since": bench.ahead(days=400),
+    bench.table("domains", [{"user_id": 1, "name": "ahead.example", "status": "verified",
+                             "failures": 4, "next_check_at": bench.ahead(days=401),
+                             "failing_since": bench.ahead(days=400),
                              "warned_at": bench.ahead(days=400)}])
     assert bench.run("check_domains")["checked"] == 1
     assert bench.rows("domains")[0]["failing_since"] == clock.text(bench.now)
 
 
-def test_an_alert_sent_by_a_clock_that_was_ahead_is_repeated_a_day_later(bench):               # R60, R68
-    bench.config(alerts={"email": "ops@example.org"}, mail={"from": "jobs@example.org", "domain": "example.org"},
+# R60, R68
+def test_an_alert_sent_by_a_clock_that_was_ahead_is_repeated_a_day_later(bench):
+    bench.config(alerts={"email": "ops@example.org"}, mail={"from": "jobs@example.org",
+                                                            "domain": "example.org"},
                  core={"max_clock_jump": "off"}, check_jobs={"enabled": "yes"})
-    failing = [{"job": "purge_sessions", "status": "failed", "run_id": f"run{at}", "error": "broken",
-                "started_at": bench.ago(hours=at), "finished_at": bench.ago(hours=at)} for at in (3, 2, 1)]
+    failing = [{"job": "purge_sessions", "status": "failed", "run_id": f"run{at}",
+                "error": "broken", "started_at": bench.ago(hours=at),
+                "finished_at": bench.ago(hours=at)} for at in (3, 2, 1)]
     bench.table("job_runs", failing)
     bench.run("check_jobs")
-    bench.db.execute("UPDATE {alerts} SET email_told_at = :ahead, since = :ahead", ahead=bench.ahead(days=400))
+    bench.db.execute("UPDATE {alerts} SET email_told_at = :ahead, since = :ahead",
+                     ahead=bench.ahead(days=400))
     bench.run("check_jobs")
     minutes(bench, 24 * 60)
     bench.run("check_jobs")
     assert len(bench.outbox) == 2
 
 
-def test_a_run_of_another_host_that_died_by_a_clock_that_was_ahead_is_vanished(bench):         # R2, R68
-    bench.table("job_runs", [{"job": "purge_sessions", "status": "running", "run_id": "far", "installation": "other",
-                              "lock_name": "file", "started_at": bench.ahead(days=400),
-                              "heartbeat_at": bench.ahead(days=400), "lease_until": bench.ahead(days=400)}])
+# R2, R68
+def test_a_run_of_another_host_that_died_by_a_clock_that_was_ahead_is_vanished(bench):
+    bench.table("job_runs", [{"job": "purge_sessions", "status": "running", "run_id": "far",
+                              "installation": "other", "lock_name": "file",
+                              "started_at": bench.ahead(days=400),
+                              "heartbeat_at": bench.ahead(days=400),
+                              "lease_until": bench.ahead(days=400)}])
     bench.run("purge_sessions")
     assert [row["status"] for row in bench.rows("job_runs")] == ["vanished", "ok"]
 

@@ -1,4 +1,5 @@
-"""An exception that nobody expects is seen: in the log with its place, in the counts, and as a run that failed."""
+"""An exception that nobody expects is seen: in the log with its place, in the counts, and as a run
+that failed."""
 from __future__ import annotations
 
 import json
@@ -33,22 +34,28 @@ def working(items: dict, end=None):
     return made(job)
 
 
-def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):     # R73
-    error = bench.fails(working({"a": None, "forward 7": TypeError("no number"), "forward 8": TypeError(), "d": None}))
-    assert error.startswith("2 items met an unexpected error, the first: TypeError in test_defects.py line ")
+# R73
+def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_worked(bench):
+    error = bench.fails(working({"a": None, "forward 7": TypeError("no number"),
+                                 "forward 8": TypeError(), "d": None}))
+    assert error.startswith("2 items met an unexpected error, the first: TypeError in "
+                            "test_defects.py line ")
     assert bench.result["counts"] == {"done": 2, "defects": 2}
     lines = [line for line in bench.events(NAME) if line["event"] == "exception"]
-    assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"), ("error", "forward 8")]
+    assert [(line["level"], line["item"]) for line in lines] == [("error", "forward 7"),
+                                                                 ("error", "forward 8")]
     assert "TypeError: no number" in lines[0]["traceback"]
     assert "in job" in lines[0]["traceback"]
 
 
 def test_the_error_of_the_job_itself_is_told_with_it(bench):                    # R73
     error = bench.fails(working({"forward 7": TypeError()}, JobsError("the well is dry")))
-    assert error.startswith("the well is dry. Besides, 1 item met an unexpected error: TypeError in test_defects.py")
+    assert error.startswith("the well is dry. Besides, 1 item met an unexpected error: TypeError "
+                            "in test_defects.py")
 
 
-def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):       # R73
+# R73
+def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_again(bench):
     from jobs_lib.errors import Conflict
     tries = []
 
@@ -69,13 +76,15 @@ def test_it_is_seen_though_its_transaction_is_rolled_back_and_once_if_tried_agai
     assert [line["event"] for line in bench.events(NAME)].count("exception") == 1
 
 
-def test_no_address_no_password_and_no_secret_of_an_unexpected_error_is_stored(bench):          # R72
+# R72
+def test_no_address_no_password_and_no_secret_of_an_unexpected_error_is_stored(bench):
     bench.config(mail={"password": PASSWORD, "srs_secret": "s" * 40})
 
     def job(ctx):
         address = "someone.private@example.org"
         ctx.defect(ValueError(f"{address} {PASSWORD}"), f"row of {address}")
-        raise RuntimeError(f"cannot sign in at https://us:er@host/?token=abc with {PASSWORD} {'s' * 40} {address}")
+        raise RuntimeError(f"cannot sign in at https://us:er@host/?token=abc with {PASSWORD} "
+                           f"{'s' * 40} {address}")
     error = bench.fails(made(job))
     assert error.startswith("RuntimeError: cannot sign in at https://host/?... with ... ... ")
     stored = error + json.dumps(bench.events(NAME)) + str(bench.rows("job_runs"))

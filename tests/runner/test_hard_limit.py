@@ -1,4 +1,5 @@
-"""The hard limit holds whatever hangs, wherever it strikes, and what it ended is recorded, at once or later."""
+"""The hard limit holds whatever hangs, wherever it strikes, and what it ended is recorded, at once
+or later."""
 from __future__ import annotations
 
 import json
@@ -48,7 +49,8 @@ def assert_ended_by_force(done, within: float) -> None:
 
 # Where it strikes
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.limits:Stops.calm", "jobs_lib.runner.runner:_Attempt._close",
+@pytest.mark.parametrize("point", ["jobs_lib.runner.limits:Stops.calm",
+                                   "jobs_lib.runner.runner:_Attempt._close",
                                    "jobs_lib.runner.history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
     done = site.run("dig", "--json", alarm=f"{point}:before")
@@ -59,14 +61,16 @@ def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      
 
 @pytest.mark.parametrize("point", ["jobs_lib.runner.runner:_Attempt._database",
                                    "jobs_lib.runner.runner:_Attempt._begin",
-                                   "jobs_lib.runner.history:begin", "jobs_lib.runner.locks:FileLock.acquire",
+                                   "jobs_lib.runner.history:begin",
+                                   "jobs_lib.runner.locks:FileLock.acquire",
                                    "jobs_lib.runner.runner:_Attempt._real"])
 def test_struck_before_the_work_it_is_a_timeout(site, point):                   # R4
     done = site.run("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
     assert (done.code, site.dug()) == (124, 0)
     assert "Traceback" not in done.err
     assert site.job("dig")["status"] == "ok"
-    assert site.statuses("dig") in (["timeout", "ok"], ["ok", "timeout"])       # recorded now, or by the next run
+    # recorded now, or by the next run
+    assert site.statuses("dig") in (["timeout", "ok"], ["ok", "timeout"])
 
 
 def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outcome(site):       # R4
@@ -97,7 +101,8 @@ def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      
     worker = site.start("hang")
     site.working("hang")
     worker.send_signal(signal.SIGSTOP)
-    time.sleep(16)                                  # past the limit, and past all that waits behind it
+    # past the limit, and past all that waits behind it
+    time.sleep(16)
     worker.send_signal(signal.SIGCONT)
     assert_ended_by_force(ended(worker, began), 25)
     assert site.statuses("hang") == ["timeout"]
@@ -117,7 +122,8 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
     thaw()
     site.configure("hang", how="no")
     site.run("hang")
-    assert site.statuses("hang")[0] == "timeout"                                # recorded once it could be
+    # recorded once it could be
+    assert site.statuses("hang")[0] == "timeout"
     assert "vanished" not in site.statuses("hang")
 
 
@@ -181,7 +187,8 @@ def no_threads() -> None:
 
 def test_without_a_thread_to_be_had_the_run_goes_on_and_its_limit_holds(site):      # R69
     code = "import threading; threading.Thread(target=int).start()"
-    child = subprocess.run([sys.executable, "-c", code], preexec_fn=no_threads, capture_output=True, text=True)
+    child = subprocess.run([sys.executable, "-c", code], preexec_fn=no_threads, capture_output=True,
+                           text=True)
     assert "can't start new thread" in child.stderr         # so it is, or the test proves nothing
     assert site.run("dig", preexec_fn=no_threads).code == 0
     assert site.dug() == 3

@@ -1,4 +1,5 @@
-"""A tick that finds nothing to do: three questions to the database, no write, no file, nothing loaded for runs."""
+"""A tick that finds nothing to do: three questions to the database, no write, no file, nothing
+loaded for runs."""
 from __future__ import annotations
 
 import os
@@ -28,7 +29,8 @@ def done_site(any_site) -> Site:
 
 
 def names(folder) -> dict:
-    """Every file below the folder, with its time of change; what SQLite shares between processes left out."""
+    """Every file below the folder, with its time of change; what SQLite shares between processes
+    left out."""
     return {os.path.join(place, name): os.stat(os.path.join(place, name)).st_mtime_ns
             for place, _, files in os.walk(folder) for name in files
             if not name.endswith(("-shm", "-wal")) and name != "run-due.lock"}
@@ -68,7 +70,8 @@ def test_an_idle_tick_commits_nothing(site):                                 # R
     site.run("run-due", now=NOW)
     assert site.db.value("PRAGMA data_version") == before
     site.run("run-due", now="2026-11-24 14:36:00")
-    assert site.db.value("PRAGMA data_version") != before                    # as a tick that has work to do does
+    # as a tick that has work to do does
+    assert site.db.value("PRAGMA data_version") != before
 
 
 def test_an_idle_tick_sends_no_write_to_mariadb(maria_site, mariadb):        # R10
@@ -77,8 +80,9 @@ def test_an_idle_tick_sends_no_write_to_mariadb(maria_site, mariadb):        # R
 
     def writes() -> dict:
         rows = mariadb.root("SHOW GLOBAL STATUS WHERE Variable_name IN"
-                            " ('Com_insert', 'Com_update', 'Com_delete', 'Com_replace', 'Innodb_rows_inserted',"
-                            " 'Innodb_rows_updated', 'Innodb_rows_deleted', 'Com_begin')")
+                            " ('Com_insert', 'Com_update', 'Com_delete', 'Com_replace', "
+                            "'Innodb_rows_inserted', 'Innodb_rows_updated', 'Innodb_rows_deleted', "
+                            "'Com_begin')")
         return dict(rows)
     before = writes()
     assert maria_site.run("run-due", now=NOW).code == 0

@@ -1,4 +1,5 @@
-"""What keeps every job from running is said once, alerted by a path that does not need what is missing, and over once.
+"""What keeps every job from running is said once, alerted by a path that does not need what is
+missing, and over once.
 
 Real ticks over real databases, files and receivers; only the time is given.
 """
@@ -56,7 +57,8 @@ class Hours:
                        ping_url=f"http://127.0.0.1:{outside.port}/ping")
         site.configure("spool", dir="spool")
         site.configure("check_domains", enabled="no")               # nobody is asked for a name
-        mark_folder(str(site.folder / "spool"), site.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        mark_folder(str(site.folder / "spool"),
+                    site.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.seen = 0
 
     def tick(self) -> tuple[int, list[str], list[str]]:
@@ -89,7 +91,8 @@ class Hours:
         for each in new:
             path = each.line.split()[1]
             if path == "/alert":
-                found += [f"{item['state']} {item['kind']}" for item in json.loads(each.body)["troubles"]]
+                found += [f"{item['state']} {item['kind']}"
+                          for item in json.loads(each.body)["troubles"]]
             else:
                 found.append("fail" if path.endswith("/fail") else "ping")
         return found
@@ -115,7 +118,8 @@ def any_hours(any_site, outside, monkeypatch):
     return Hours(any_site, outside)
 
 
-def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_it_is_over(hours):      # R69
+# R69
+def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_it_is_over(hours):
     assert hours.tick() == (0, [], ["ping"])
     url = hours.site.url
     hours.site.configure(database=f"sqlite:///{hours.site.folder}/away.db")
@@ -130,15 +134,17 @@ def test_an_outage_of_the_database_is_one_line_and_one_alert_and_one_line_when_i
     hours.site.configure(database=url)
     code, said, heard = hours.tick()
     assert code == 0
-    assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use the database from "
-                               "14:35 to 15:30 UTC on 24 Nov")
+    assert "\n".join(said) == ("jobs.py run-due: The database can be used again: no job could use "
+                               "the database from 14:35 to 15:30 UTC on 24 Nov")
     assert heard == ["once away", "ping"]
     assert hours.tick() == (0, [], ["ping"])
-    assert standing.names(loader.load(None, beside=str(hours.site.folder), environ={}).section("core")) == []
+    assert standing.names(loader.load(None, beside=str(hours.site.folder),
+                                      environ={}).section("core")) == []
 
 
 def hold(hours):
-    """Let another process hold the database so that it can be read and not be written; what lets go of it."""
+    """Let another process hold the database so that it can be read and not be written; what lets go
+    of it."""
     if not hours.site.url.startswith("sqlite"):
         import pymysql
         other = pymysql.connect(user="root", unix_socket=hours.server.socket, autocommit=True)
@@ -147,13 +153,14 @@ def hold(hours):
     path = hours.site.url.partition("///")[2]
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA journal_mode = WAL")
-    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"
     return lambda: other.communicate("go\n")
 
 
-def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hours, request):          # R69
+# R69
+def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hours, request):
     hours = any_hours
     if not hours.site.url.startswith("sqlite"):
         hours.server = request.getfixturevalue("mariadb")
@@ -164,15 +171,17 @@ def test_a_database_held_by_another_writer_for_two_hours_is_an_incident(any_hour
         answers = [hours.tick() for _ in range(ticks)]
     finally:
         release()
-    assert answers[:3] == [(0, [], ["ping"])] * 3               # another writer for some minutes is no incident
+    # another writer for some minutes is no incident
+    assert answers[:3] == [(0, [], ["ping"])] * 3
     code, said, heard = answers[3]
     assert (code, len(said), heard) == (1, 1, ["new unwritable", "fail"])
     assert answers[4:] == [(1, [], ["fail"])] * (ticks - 4)
     code, said, heard = hours.tick()
-    assert (code, heard) == (0, ["once away", "ping"])          # and nobody says that cron had stopped
+    # and nobody says that cron had stopped
+    assert (code, heard) == (0, ["once away", "ping"])
     assert len(said) == 1
-    assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could write to the "
-                              "database from 14:35 to ")
+    assert said[0].startswith("jobs.py run-due: The database can be written to again: no job could "
+                              "write to the database from 14:35 to ")
     assert hours.tick() == (0, [], ["ping"])
 
 
@@ -185,7 +194,8 @@ def test_while_it_is_held_status_says_so_and_not_that_cron_has_stopped(hours):  
         shown = hours.status()
     finally:
         release()
-    assert [(each["kind"], each["seconds"]) for each in shown["troubles"]] == [("unwritable", 90 * 60)]
+    assert [(each["kind"], each["seconds"]) for each in shown["troubles"]] == [("unwritable",
+                                                                                90 * 60)]
 
 
 # A clock that was wrong for more than an hour, and is right again
@@ -214,14 +224,16 @@ def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):      
     hours.now -= timedelta(days=2)
     hours.tick()
     hours.now += timedelta(days=2)
-    assert [(each["kind"], each["seconds"]) for each in hours.status()["troubles"]] == [("clock", 0)]
+    assert [(each["kind"], each["seconds"]) for each in hours.status()["troubles"]] == [("clock",
+                                                                                         0)]
 
 
 def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):              # R59
     site, old = any_hours.site, BEGIN - timedelta(minutes=50)
     site.known(*catalogue.names(), since=old)
     assert any_hours.status()["troubles"][0]["kind"] == "cron"
-    site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old - timedelta(days=1))
+    site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old
+                   - timedelta(days=1))
     trouble, = any_hours.status()["troubles"]
     assert (trouble["kind"], trouble["subject"]) == ("cron", "no job has ever started")
     assert trouble["command"].endswith(" crontab")
@@ -235,8 +247,8 @@ def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):            
     hours.site.db.close()
     with closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA journal_mode = DELETE")
-    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"], stdin=subprocess.PIPE,
-                             stdout=subprocess.PIPE, text=True)
+    other = subprocess.Popen([sys.executable, "-c", HOLDER, path, "BEGIN EXCLUSIVE"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"
     try:
         answers = [hours.tick() for _ in range(6)]
@@ -244,14 +256,16 @@ def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):            
         other.communicate("go\n")
     assert [code for code, _, _ in answers] == [0] * 3 + [1] * 3
     assert [len(said) for _, said, _ in answers] == [0, 0, 0, 1, 0, 0]
-    assert [heard for _, _, heard in answers] == [["ping"]] * 3 + [["new unwritable", "fail"]] + [["fail"]] * 2
+    assert [heard for _, _, heard in answers] == [["ping"]] * 3 + [["new unwritable",
+                                                                    "fail"]] + [["fail"]] * 2
     code, said, heard = hours.tick()
     assert (code, len(said), heard) == (0, 1, ["once away", "ping"])
 
 
 # Files of another user. Root without its right to open everything is refused what another user may.
 
-UNPRIVILEGED = (["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else [])
+UNPRIVILEGED = (["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0
+                else [])
 STRANGER = 65534
 
 
@@ -271,8 +285,8 @@ def ours(path: Path) -> None:
 
 def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """`jobs.py WORDS` with the odd jobs, as a user who may not open everything."""
-    return subprocess.run([*UNPRIVILEGED, sys.executable, str(LAUNCH), *words], cwd=site.folder, text=True, timeout=60,
-                          capture_output=True, stdin=subprocess.DEVNULL,
+    return subprocess.run([*UNPRIVILEGED, sys.executable, str(LAUNCH), *words], cwd=site.folder,
+                          text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
                           env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
                                "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
 
@@ -304,8 +318,10 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     assert unprivileged(site, "run-due", **at(51)).stderr == ""
 
 
-@pytest.mark.parametrize("what", ["state/locks", "state", "state/locks/run-due.lock", "state/installation"])
-def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):      # R69
+@pytest.mark.parametrize("what", ["state/locks", "state", "state/locks/run-due.lock",
+                                  "state/installation"])
+# R69
+def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(site, outside, what):
     site.enable("tick_critical", "tick_last")
     site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert", disk_free="off",
                    ping_url=f"http://127.0.0.1:{outside.port}/ping")
@@ -330,15 +346,18 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(s
     assert "no job could be started from 14:36 to 14:51 UTC" in back.stderr
 
 
-@pytest.mark.parametrize("seconds, said", [(0, "at 20:07 UTC on 24 Nov"), (56, "at 20:07 UTC on 24 Nov"),
+@pytest.mark.parametrize("seconds, said", [(0, "at 20:07 UTC on 24 Nov"),
+                                           (56, "at 20:07 UTC on 24 Nov"),
                                            (57, "from 20:07 to 20:08 UTC on 24 Nov"),
-                                           (86_400, "from 20:07 UTC on 24 Nov to 20:07 UTC on 25 Nov")])
+                                           (86_400,
+                                            "from 20:07 UTC on 24 Nov to 20:07 UTC on 25 Nov")])
 def test_what_was_over_within_the_minute_has_one_time(seconds, said):
     begin = utc("2026-11-24 20:07:03")
     assert incidents.from_to(begin, begin + timedelta(seconds=seconds), clock.UTC) == said
 
 
-def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_part_of_each_hour(site, outside):   # R69
+# R69
+def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_part_of_each_hour(site, outside):
     site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
     assert unprivileged(site, "run-due", **at(1)).returncode == 0
     (site.folder / "log").mkdir(exist_ok=True)
@@ -355,14 +374,17 @@ def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_par
 # No room, no descriptors
 
 def short_of(site, limit: str, *words: str, **environment: str) -> subprocess.CompletedProcess:
-    """The same under a limit: `FSIZE=0` lets files be made and nothing be written into them, as a full disk does."""
+    """The same under a limit: `FSIZE=0` lets files be made and nothing be written into them, as a
+    full disk does."""
     name, _, number = limit.partition("=")
-    code = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-            f"resource.setrlimit(resource.RLIMIT_{name}, ({number}, {number}));"
-            f"sys.argv[:] = {[str(LAUNCH), *words]!r}; runpy.run_path(sys.argv[0], run_name='__main__')")
-    return subprocess.run([sys.executable, "-c", code], cwd=site.folder, text=True, timeout=60, capture_output=True,
-                          stdin=subprocess.DEVNULL, env={"PATH": os.environ["PATH"],
-                                                         "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+    code = ("import resource, runpy, signal, sys; signal.signal(signal.SIGXFSZ, "
+            f"signal.SIG_IGN);resource.setrlimit(resource.RLIMIT_{name}, ({number}, "
+            f"{number}));sys.argv[:] = {[str(LAUNCH), *words]!r}; runpy.run_path(sys.argv[0], "
+            "run_name='__main__')")
+    return subprocess.run([sys.executable, "-c", code], cwd=site.folder, text=True, timeout=60,
+                          capture_output=True, stdin=subprocess.DEVNULL,
+                          env={"PATH": os.environ["PATH"],
+                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
 
 
 def test_a_full_disk_stops_no_job_whose_database_is_elsewhere(maria_site):                # R69
@@ -375,8 +397,8 @@ def test_a_full_disk_stops_no_job_whose_database_is_elsewhere(maria_site):      
     assert [each.stderr.count("\n") for each in done] == [1, 0]        # the log, once
     assert str(site.folder / "log") in done[0].stderr
     back = site.run("run-due", now="2026-11-24 14:46:00")
-    assert back.err == ("jobs.py run-due: The log can be written again: the log could not be written from 14:36 to "
-                        "14:46 UTC on 24 Nov\n")
+    assert back.err == ("jobs.py run-due: The log can be written again: the log could not be "
+                        "written from 14:36 to 14:46 UTC on 24 Nov\n")
     assert site.run("run-due", now="2026-11-24 14:51:00").err == ""
 
 
@@ -408,20 +430,22 @@ def test_without_descriptors_nobody_s_permissions_are_blamed(site, number):     
 
 def without_packages(site, *words: str, **environment: str) -> subprocess.CompletedProcess:
     """`jobs.py WORDS` by a Python that has nothing but its standard library."""
-    return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder, text=True, timeout=60,
-                          capture_output=True, stdin=subprocess.DEVNULL,
-                          env={"PATH": os.environ["PATH"], "JOBS_CONFIG": str(site.folder / "config.ini"),
-                               **environment})
+    return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder,
+                          text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
+                          env={"PATH": os.environ["PATH"],
+                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
 
 
 @pytest.mark.parametrize("mode", ["rq", "celery"])
-def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, outside, mode):       # R69
+# R69
+def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, outside, mode):
     site.enable("tick_critical", "tick_low", "tick_last")
     site.configure("tick_low", mode=mode)
     site.configure("alerts", ping_url=f"http://127.0.0.1:{outside.port}/ping")
     first, second = (without_packages(site, "run-due", **at(minute)) for minute in (31, 36))
     assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
-    assert first.stderr.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not installed")
+    assert first.stderr.startswith(f"jobs.py run-due: mode = {mode} needs {mode}, which is not "
+                                   "installed")
     assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
     assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
     assert [site.statuses(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
@@ -443,14 +467,16 @@ def line(site, job: str, minute: int, **how) -> str:
 
 
 @pytest.mark.parametrize("start", [("JOB", "--scheduled"), ("run-due",)], ids=" ".join)
-def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one_cannot(any_site, start):    # R69
+# R69
+def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one_cannot(any_site,
+                                                                                        start):
     site = any_site
     site.enable("dig", "tick_low", "tick_critical")
 
     def tick(minute: int) -> list[str]:
         jobs = ("dig", "tick_low", "tick_critical") if "JOB" in start else ("",)
-        done = [site.run(*(word.replace("JOB", job) for word in start), now=f"2026-11-24 14:{minute:02d}:00")
-                for job in jobs]
+        done = [site.run(*(word.replace("JOB", job) for word in start),
+                         now=f"2026-11-24 14:{minute:02d}:00") for job in jobs]
         assert {each.code for each in done} == {0}
         return [each for one in done for each in one.err.splitlines()]
     assert tick(31) == []
@@ -459,10 +485,12 @@ def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one
     log.symlink_to("/dev/null")
     said, = tick(36)
     assert said.startswith(f"the log {log} cannot be written")
-    assert tick(41) == tick(46) == []               # the other logs can be, and that says nothing of this one
+    # the other logs can be, and that says nothing of this one
+    assert tick(41) == tick(46) == []
     log.unlink()
     said, = tick(51)
-    assert said.endswith("The log can be written again: the log could not be written from 14:36 to 14:51 UTC on 24 Nov")
+    assert said.endswith("The log can be written again: the log could not be written from 14:36 to "
+                         "14:51 UTC on 24 Nov")
     assert tick(56) == []
     assert list((site.folder / "state").glob("incident-*")) == []
 
@@ -476,8 +504,8 @@ def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):   
     assert line(site, "tick_critical", 37) == ""
     site.configure("tick_low", mode="cron")
     assert line(site, "tick_critical", 41) == (
-        "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers from 14:31 to "
-        "14:41 UTC on 24 Nov\n")
+        "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers "
+        "from 14:31 to 14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 41) == ""
     assert json.loads(site.run("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
 
@@ -507,7 +535,8 @@ def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeyp
     worker = site.start("dig", "--set", "items=10", "--set", "pause=50")
     site.working("dig")
     before = history.last_runs(site.db, "dig")
-    worker.communicate(timeout=60)              # between the look at the table and the look at the lock
+    # between the look at the table and the look at the lock
+    worker.communicate(timeout=60)
     settings = loader.load(None, beside=str(site.folder), environ={})
     row, = dead_runs.shown(before, settings, clock.now(), site.db)
     assert (before[0]["status"], row["status"], row["counts"]) == ("running", "ok", {"dug": 10})
@@ -518,7 +547,8 @@ def _shown(site) -> list:
     """How its last run ended, by `status`, `list` and `history`."""
     jobs = json.loads(site.run("status", "--json").out)["jobs"]
     status, = (job["last"]["status"] for job in jobs if job["name"] == "dig")
-    listed, = (job["last_run"]["status"] for job in json.loads(site.run("list", "--json").out) if job["name"] == "dig")
+    listed, = (job["last_run"]["status"] for job in json.loads(site.run("list", "--json").out)
+               if job["name"] == "dig")
     return [status, listed, json.loads(site.run("history", "dig", "--json").out)[0]["status"]]
 
 
@@ -527,8 +557,10 @@ def test_doctor_and_test_name_a_file_of_another_user(site, what):               
     site.job("dig", "--set", "items=1")
     strange(site.folder / what)
     doctor = json.loads(unprivileged(site, "doctor", "--offline", "--json").stdout)
-    assert [each["level"] for each in doctor if str(site.folder / what) in each["what"]] == ["problem"]
+    assert [each["level"] for each in doctor
+            if str(site.folder / what) in each["what"]] == ["problem"]
     trial = unprivileged(site, "test", "dig", "--json")
     assert trial.returncode == 1
     needs = json.loads(trial.stdout)["needs"]
-    assert [str(site.folder / what) in need["words"] for need in needs if need["need"] == "files"] == [True]
+    assert [str(site.folder / what) in need["words"] for need in needs if need["need"]
+            == "files"] == [True]

@@ -1,4 +1,5 @@
-"""SIGKILL at every point of the frame: the next run needs no hand, tells what died, and finishes the work."""
+"""SIGKILL at every point of the frame: the next run needs no hand, tells what died, and finishes
+the work."""
 from __future__ import annotations
 
 import json
@@ -11,7 +12,8 @@ import pytest
 
 from tests.support.site import ended, until
 
-# Before the lock, with it, after the sweep, after the row, in the job, between job and end, after the end.
+# Before the lock, with it, after the sweep, after the row, in the job, between job and end, after
+# the end.
 POINTS = [
     ("jobs_lib.folders:installation:after", 0),
     ("jobs_lib.runner.locks:FileLock.acquire:after", 0),
@@ -36,7 +38,8 @@ DATABASE_POINTS = [
 
 
 def survives(site, point: str, dead: int) -> None:
-    """Kill a run at the point; then run the job again, as cron would. `dead`: runs that die with a row."""
+    """Kill a run at the point; then run the job again, as cron would. `dead`: runs that die with a
+    row."""
     site.enable("dig", items="5")
     killed = site.run("dig", "--scheduled", now="2026-11-24 14:31:00", kill=point)
     assert killed.code == -signal.SIGKILL
@@ -47,7 +50,8 @@ def survives(site, point: str, dead: int) -> None:
     statuses = site.statuses("dig")
     assert statuses.count("vanished") == dead
     assert statuses[-1] == "ok"
-    assert sum(row["slot"] is not None for row in site.runs("dig")) == 1     # the slot was started once
+    # the slot was started once
+    assert sum(row["slot"] is not None for row in site.runs("dig")) == 1
 
 
 @pytest.mark.parametrize("point, dead", POINTS, ids=[point for point, _ in POINTS])
@@ -64,10 +68,12 @@ def test_a_kill_leaves_half_written_files_for_a_day_at_most(site, number):     #
     os.utime(draft, (time.time() - 25 * 3600,) * 2)
     assert site.job("dig")["status"] == "ok"
     assert not draft.exists()
-    assert [event["file"] for event in site.events("dig") if event["event"] == "draft removed"] == [str(draft)]
+    assert [event["file"] for event in site.events("dig") if event["event"]
+            == "draft removed"] == [str(draft)]
 
 
-@pytest.mark.parametrize("point, dead", DATABASE_POINTS, ids=[point for point, _ in DATABASE_POINTS])
+@pytest.mark.parametrize("point, dead", DATABASE_POINTS,
+                         ids=[point for point, _ in DATABASE_POINTS])
 def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R2, R3
     maria_site.configure(lock="database")
     survives(maria_site, point, dead)
@@ -112,7 +118,8 @@ def test_kills_at_random_moments(any_site):                                  # R
         worker.kill()
         kills += ended(worker, 0).code == -signal.SIGKILL
         any_site.db.execute("UPDATE {job_runs} SET slot = NULL, trigger_type = 'manual'"
-                            " WHERE status IN ('ok', 'running')")            # so that the next tick starts it anew
+                            # so that the next tick starts it anew
+                            " WHERE status IN ('ok', 'running')")
         if any_site.dug() == 40:
             any_site.db.execute("DELETE FROM {usage_events}")
     assert any_site.run("run-due").code == 0

@@ -1,4 +1,5 @@
-"""Whatever goes wrong, `jobs.py` ends with one sentence and an exit code of its own, never with a traceback."""
+"""Whatever goes wrong, `jobs.py` ends with one sentence and an exit code of its own, never with a
+traceback."""
 from __future__ import annotations
 
 import os
@@ -19,11 +20,13 @@ def assert_one_sentence(done, code: int = 1) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "at once"])
-@pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"], ["run-due", "--json"],
-                                   ["config", "example"], ["--help"], ["list", "--help"], ["--version"], ["crontab"],
-                                   ["metrics"], ["doctor", "--offline", "--json"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["list"], ["status"], ["status", "--json"], ["dig", "--json"],
+                                   ["run-due", "--json"], ["config", "example"], ["--help"],
+                                   ["list", "--help"], ["--version"], ["crontab"], ["metrics"],
+                                   ["doctor", "--offline", "--json"]], ids=" ".join)
 def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):   # R69
-    """The same words, whether the system says so at the first line, when the buffer is full, or at the end."""
+    """The same words, whether the system says so at the first line, when the buffer is full, or at
+    the end."""
     with open("/dev/full", "w") as full:
         done = site.run(*words, stdout=full, unbuffered=unbuffered)
     assert_one_sentence(done)
@@ -37,7 +40,8 @@ def test_nobody_to_hear_it_is_no_crash_either(site):                            
 
 
 @pytest.mark.parametrize("point", ["jobs_lib.catalogue:load", "jobs_lib.runner.runner:run"])
-def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):       # R69, R72
+# R69, R72
+def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):
     done = site.run("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
     assert_one_sentence(done)
     assert "TypeError" in done.err
@@ -54,7 +58,8 @@ def test_too_little_memory_is_a_sentence(site):                                 
 
 
 @pytest.mark.parametrize("words", [["hoard"], ["hoard", "--scheduled"], ["run-due"]], ids=" ".join)
-def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):      # R2 R69
+# R2 R69
+def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
     site.enable("hoard", "tick_low")
     done = site.run(*words, now="2026-11-24 14:31:00",
@@ -84,7 +89,8 @@ def test_a_defect_of_ours_is_not_taken_for_it(site):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"], ["--help"],
+@pytest.mark.parametrize("words", [["run-due"], ["status"], ["purge_sessions"], ["list"],
+                                   ["--help"],
                                    ["config", "check"], ["doctor", "--offline"]], ids=" ".join)
 def test_too_little_memory_to_begin_is_said_at_once(line, words):               # R69
     """From where Python itself starts: one sentence says why not, or all is well."""
@@ -96,15 +102,17 @@ def test_too_little_memory_to_begin_is_said_at_once(line, words):               
         return lambda: resource.setrlimit(resource.RLIMIT_AS, (size * MB, size * MB))
 
     for size in (20, 24, 27, 28, 32, 39, 40, 44, 48, 56, 72):
-        done = subprocess.run([sys.executable, str(line.script), "--config", str(line.folder / "config.ini"), *words],
-                              capture_output=True, text=True, timeout=60, preexec_fn=limited_to(size))
+        done = subprocess.run([sys.executable, str(line.script), "--config",
+                               str(line.folder / "config.ini"), *words], capture_output=True,
+                              text=True, timeout=60, preexec_fn=limited_to(size))
         assert done.returncode in (usual, 1), (size, done)
         assert "Traceback" not in done.stderr, (size, done)
         assert "Please report it" not in done.stderr, (size, done)
         if size < 40:
             assert (done.returncode, done.stderr) == (1, (
-                f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB here (ulimit -v), "
-                "and they need 40 MB at least: raise the limit, or ask your host to\n"))
+                f"jobs.py: memory is too low for Python and the jobs: a process may use {size} MB "
+                "here (ulimit -v), and they need 40 MB at least: raise the limit, or ask your host "
+                "to\n"))
 
 
 @pytest.mark.slow

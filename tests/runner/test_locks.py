@@ -1,4 +1,5 @@
-"""What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database can lose."""
+"""What keeps two runs apart: 50 at once, who holds it, what a lock file and a lock in the database
+can lose."""
 from __future__ import annotations
 
 import contextlib
@@ -46,7 +47,8 @@ def cpu_seconds() -> float:
 @pytest.mark.slow
 def test_of_50_started_at_once_one_works(locked_site):                       # R1, R12
     began, spent = time.monotonic(), cpu_seconds()
-    processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000") for _ in range(MANY)]
+    processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
+                 for _ in range(MANY)]
     until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 150)    # a busy machine
     worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
     skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
@@ -60,7 +62,8 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
     assert all(result.out == "" for result in results)
     pids = locked_site.db.query("SELECT DISTINCT user_id FROM {usage_events}")
     assert [row["user_id"] for row in pids] == [worker["pid"]]
-    # Fifty share two cores here, so what counts is the work of each; the next test looks at the clock.
+    # Fifty share two cores here, so what counts is the work of each; the next test looks at the
+    # clock.
     assert (cpu_seconds() - spent) / MANY < 0.5
 
 
@@ -79,7 +82,8 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     quiet = locked_site.run("dig", "--scheduled")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
     assert locked_site.statuses("dig") == ["running", "skipped", "skipped", "skipped"]
-    # Others use this machine too: what the run itself waits for would be in the shortest of many, too.
+    # Others use this machine too: what the run itself waits for would be in the shortest of many,
+    # too.
     tries = [done.seconds, failing.seconds, quiet.seconds]
     while min(tries) >= 1 and len(tries) < 30:
         tries.append(locked_site.run("dig").seconds)
@@ -91,7 +95,8 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
 
 
 def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R1
-    worker = site.start("hang", "--set", "how=sleep")                        # with an open transaction
+    # with an open transaction
+    worker = site.start("hang", "--set", "how=sleep")
     site.working("hang")
     time.sleep(0.3)
     done = site.run("hang")
@@ -99,7 +104,8 @@ def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R
     worker.communicate()
     assert done.code == 0
     assert WHO.search(done.err)
-    assert done.seconds < 4                                                  # the database would let it wait for 5
+    # the database would let it wait for 5
+    assert done.seconds < 4
 
 
 def test_other_jobs_are_not_locked(site):
@@ -137,7 +143,8 @@ def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R
 
 
 @pytest.mark.parametrize("kind", ["database", "both"])
-def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb, kind):        # R3
+# R3
+def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariadb, kind):
     one, two = hosts
     for host in hosts:
         host.configure(lock=kind)
@@ -151,7 +158,8 @@ def test_a_lost_lock_connection_stops_the_run_before_its_next_item(hosts, mariad
     assert result.code == 0
     row, = one.runs("dig")
     assert (row["status"], row["stop_reason"]) == ("partial", "lock lost")
-    assert one.dug() <= at_the_loss + 2                                      # at most the item in hand
+    # at most the item in hand
+    assert one.dug() <= at_the_loss + 2
     assert two.job("dig", "--set", "items=3")["status"] == "ok"
 
 
@@ -159,7 +167,8 @@ def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):   
     one, two = hosts
     worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
     first = one.working("dig")
-    assert two.job("dig", "--set", "items=1")["status"] == "ok"              # lock = file: they do not see each other
+    # lock = file: they do not see each other
+    assert two.job("dig", "--set", "items=1")["status"] == "ok"
     assert one.runs("dig")[0]["status"] == "running"
     worker.kill()
     worker.communicate()
@@ -224,7 +233,8 @@ def test_a_look_by_a_tick_makes_no_run_skip(two_locks, monkeypatch):
     assert looking._lock()
     waits = []
 
-    def look_ends(seconds: float) -> None:              # while the run waits, however busy this machine is
+    # while the run waits, however busy this machine is
+    def look_ends(seconds: float) -> None:
         waits.append(seconds)
         looking._close()
     monkeypatch.setattr(time, "sleep", look_ends)
@@ -252,7 +262,8 @@ def test_a_lock_file_of_another_user_is_one_clear_line(site, monkeypatch):
     lock = FileLock(str(site.folder / "state"), "dig")
     lock.acquire("")
     lock.release()
-    monkeypatch.setattr(os, "open", refused)            # the tests may run as root, whom nothing is refused
+    # the tests may run as root, whom nothing is refused
+    monkeypatch.setattr(os, "open", refused)
     with pytest.raises(JobsError, match=r"the lock file .* cannot be used"):
         lock.acquire("")
 
@@ -266,7 +277,8 @@ def test_a_file_system_without_locks_is_one_clear_line(two_locks, monkeypatch):
 
 
 @pytest.mark.parametrize("kind, code", [("database", 0), ("file", None)])
-def test_a_tick_needs_no_lock_file_where_the_locks_are_in_the_database(site, ticks, monkeypatch, kind, code):
+def test_a_tick_needs_no_lock_file_where_the_locks_are_in_the_database(site, ticks, monkeypatch,
+                                                                       kind, code):
     def none(*_):
         raise OSError(errno.ENOLCK, "No locks available")
     monkeypatch.setattr(fcntl, "flock", none)
@@ -302,7 +314,8 @@ def test_a_lock_in_the_database_is_held_until_its_connection_ends(connections): 
     assert not two.is_free()
     with pytest.raises(LockHeld):
         two.acquire("")
-    assert one._db.value("SELECT @@SESSION.wait_timeout") == 331             # a host that went away holds it no longer
+    # a host that went away holds it no longer
+    assert one._db.value("SELECT @@SESSION.wait_timeout") == 331
     one.release()
     assert two.is_free()
     two.acquire("")
@@ -315,7 +328,8 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
     maria_site.configure(lock="database")
     with stranger(mariadb) as theirs:
         name = maria_site.url.partition("?")[0].rpartition("/")[2]
-        for scope in (f"{name}//dig", f"{name}//dig/"):                      # all that can be known from outside
+        for scope in (f"{name}//dig", f"{name}//dig/"):
+            # all that can be known from outside
             assert theirs(f"SELECT GET_LOCK('db:{hashlib.sha256(scope.encode()).hexdigest()[:40]}', 0)") == 1
         assert maria_site.job("dig")["status"] == "ok"
 
@@ -324,7 +338,8 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
     maria_site.configure(lock="database")
     maria_site.enable("dig")
     name = maria_site.run("dig") and maria_site.runs("dig")[0]["lock_name"]
-    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = started_at")
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = "
+                          "started_at")
     with stranger(mariadb) as theirs:
         assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
         number = theirs("SELECT CONNECTION_ID()")
@@ -346,14 +361,16 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
 
 @pytest.fixture
 def held(maria_site, mariadb):
-    """An installation two of whose jobs have a database lock that a stranger holds: (site, what gives one back)."""
+    """An installation two of whose jobs have a database lock that a stranger holds: (site, what
+    gives one back)."""
     maria_site.configure(lock="both")
     maria_site.enable("dig", "tick_low", "tick_critical")
     names = {}
     for job in ("dig", "tick_low"):
         maria_site.job(job)
         names[job] = maria_site.runs(job)[-1]["lock_name"]
-    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = started_at")
+    maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-11-24 14:00:00', finished_at = "
+                          "started_at")
     with stranger(mariadb) as theirs:
         for name in names.values():
             assert theirs(f"SELECT GET_LOCK('{name}', 0)") == 1
@@ -367,22 +384,26 @@ def line(site, job: str, minute: int) -> str:
     return done.err
 
 
-def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_are_free(held):       # R69
+# R69
+def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_are_free(held):
     site, free = held
     assert "the database lock of dig is held by" in line(site, "dig", 31)
     assert line(site, "tick_low", 32) == line(site, "tick_critical", 33) == ""
     free("dig")
-    assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""      # that of tick_low is held
+    # that of tick_low is held
+    assert line(site, "dig", 36) == line(site, "tick_critical", 37) == ""
     free("tick_low")
-    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: an unknown connection held a "
-                                               "database lock from 14:31 to 14:41 UTC on 24 Nov\n")
+    assert line(site, "tick_critical", 41) == ("jobs.py: All jobs can be started again: an unknown "
+                                               "connection held a database lock from 14:31 to "
+                                               "14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 46) == line(site, "dig", 46) == ""
 
 
 def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):                # R69
     site, free = held
     free("dig")
-    assert "the database lock of tick_low is held by" in site.run("run-due", now="2026-11-24 14:31:00").err
+    assert "the database lock of tick_low is held by" in site.run("run-due",
+                                                                  now="2026-11-24 14:31:00").err
     site.configure("dig", items="8", pause="600")
     short = site.run("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
     assert (short.code, short.err) == (0, "")
@@ -401,7 +422,8 @@ def test_a_stranger_s_lock_is_over_when_locks_are_files_again(held):            
 
 def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69
     site, _ = held
-    site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' WHERE job = 'dig'")
+    site.db.execute("UPDATE {job_runs} SET status = 'running', lease_until = '2026-01-01 00:10:00' "
+                    "WHERE job = 'dig'")
     assert "the database lock of dig is held by" in line(site, "dig", 31)
 
 
@@ -422,12 +444,14 @@ def stranger(mariadb):
 
 
 def test_a_look_whether_a_lock_is_free_fits_nfs(site):                               # R3
-    """NFS makes a lock of the whole file of it, and an exclusive one needs a file that is open for writing."""
+    """NFS makes a lock of the whole file of it, and an exclusive one needs a file that is open for
+    writing."""
     lock = FileLock(str(site.folder / "state"), "dig")
     lock.acquire("")
     lock.release()
     opened = []
-    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and args[0] == lock.path else None)
+    sys.addaudithook(lambda event, args: opened.append(args) if event == "open" and args[0]
+                     == lock.path else None)
     assert lock.is_free()
     assert opened[-1][2] & os.O_ACCMODE == os.O_RDWR
 
@@ -435,7 +459,8 @@ def test_a_look_whether_a_lock_is_free_fits_nfs(site):                          
 def test_locks_of_other_jobs_prefixes_and_databases_are_others(connections):
     held = DatabaseLock(connections, "", "dig", 60)
     held.acquire("")
-    for other in (DatabaseLock(connections, "", "fail", 60), DatabaseLock(connections, "x_", "dig", 60),
+    for other in (DatabaseLock(connections, "", "fail", 60), DatabaseLock(connections, "x_", "dig",
+                                                                          60),
                   DatabaseLock(connections.other, "", "dig", 60)):
         other.acquire("")
         other.release()

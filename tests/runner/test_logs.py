@@ -15,8 +15,8 @@ WRITERS, LINES = 4, 1500
 
 
 def log(folder, **how) -> Log:
-    return Log(str(folder), "dig", **{"size": 1_000_000, "files": 5, "now": lambda: NOW, "job": "dig",
-                                      "run_id": "abc", **how})
+    return Log(str(folder), "dig", **{"size": 1_000_000, "files": 5, "now": lambda: NOW,
+                                      "job": "dig", "run_id": "abc", **how})
 
 
 def lines(path) -> list[dict]:
@@ -28,8 +28,9 @@ def lines(path) -> list[dict]:
 
 def test_a_line_has_time_level_event_job_run_and_its_fields(tmp_path):       # R61
     log(tmp_path).event("sent", item=7, code=250)
-    assert lines(tmp_path / "dig.log") == [{"time": "2026-11-24 14:30:05", "level": "info", "event": "sent",
-                                            "job": "dig", "run_id": "abc", "item": 7, "code": 250}]
+    assert lines(tmp_path / "dig.log") == [{"time": "2026-11-24 14:30:05", "level": "info",
+                                            "event": "sent", "job": "dig", "run_id": "abc",
+                                            "item": 7, "code": 250}]
 
 
 def test_whatever_is_logged_is_one_line_of_ascii(tmp_path):                  # R61
@@ -68,7 +69,8 @@ def write_many(folder, writer: int) -> None:
 
 def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):     # R61
     spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=write_many, args=(tmp_path, number)) for number in range(WRITERS)]
+    writers = [spawn.Process(target=write_many, args=(tmp_path, number))
+               for number in range(WRITERS)]
     for writer in writers:
         writer.start()
     for writer in writers:
@@ -76,7 +78,8 @@ def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):
     assert [writer.exitcode for writer in writers] == [0] * WRITERS
     files = [path for path in tmp_path.iterdir() if path.name.startswith("dig.log")]
     assert len(files) > 10
-    assert all(path.stat().st_size >= 40_000 for path in files if path.name != "dig.log")    # none too early
+    # none too early
+    assert all(path.stat().st_size >= 40_000 for path in files if path.name != "dig.log")
     found = sorted((line["writer"], line["number"]) for path in files for line in lines(path))
     assert found == [(writer, number) for writer in range(WRITERS) for number in range(LINES)]
 

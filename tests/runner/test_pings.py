@@ -1,4 +1,5 @@
-"""A service outside is called when runs start and end, and each tick; whatever comes of it, no run is touched."""
+"""A service outside is called when runs start and end, and each tick; whatever comes of it, no run
+is touched."""
 from __future__ import annotations
 
 import json
@@ -98,7 +99,8 @@ def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
 @pytest.mark.parametrize("way", ["ping", "webhook"])
 def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way):
     site.configure("alerts", timeout="1s", webhook="http://hook.example/x")
-    released, configured = Event(), loader.load(str(site.folder / "config.ini"), beside=str(site.folder))
+    released, configured = Event(), loader.load(str(site.folder / "config.ini"),
+                                                beside=str(site.folder))
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: released.wait(60) and [])
     alerts, ports, began = configured.section("alerts"), Ports(configured), monotonic()
     if way == "ping":

@@ -1,4 +1,5 @@
-"""Long work says how much is done, how fast it goes and when it will be over: on a terminal and in its row."""
+"""Long work says how much is done, how fast it goes and when it will be over: on a terminal and in
+its row."""
 from __future__ import annotations
 
 import json
@@ -22,7 +23,8 @@ def progress(bench, *reports: dict, seconds: float = 10.0) -> dict:
             ctx.progress(**report)
             ctx.sleep(seconds)
         return {}
-    bench.run(declare(schedule="@daily", idempotency="Counts.")(job)._replace(name="purge_everything"))
+    bench.run(declare(schedule="@daily",
+                      idempotency="Counts.")(job)._replace(name="purge_everything"))
     stored = json.loads(bench.rows("job_runs")[-1]["progress"])
     assert 10 < stored.pop("memory_mb") < 1000
     return stored
@@ -38,17 +40,20 @@ def test_slow_work_has_a_rate_too(bench):
 
 
 def test_a_job_that_knows_its_rate_tells_it(bench):
-    assert progress(bench, {"done": 0, "total": 1000}, {"done": 500, "total": 1000, "rate": 100}) == {
+    assert progress(bench, {"done": 0, "total": 1000}, {"done": 500, "total": 1000,
+                                                        "rate": 100}) == {
         "done": 500, "total": 1000, "rate": 100, "seconds_left": 6}
 
 
-@pytest.mark.parametrize("last", [{"done": 10, "total": 10}, {"done": 0, "total": 10}, {"done": 10}])
+@pytest.mark.parametrize("last", [{"done": 10, "total": 10}, {"done": 0, "total": 10},
+                                  {"done": 10}])
 def test_nothing_is_left_or_nobody_can_tell(bench, last):
     assert "seconds_left" not in progress(bench, {"done": 0, "total": 10}, last)
 
 
 def test_a_count_that_begins_anew_is_judged_by_itself(bench):
-    assert progress(bench, {"done": 900, "total": 1000}, {"done": 0, "total": 50}, {"done": 20, "total": 50}) == {
+    assert progress(bench, {"done": 900, "total": 1000}, {"done": 0, "total": 50},
+                    {"done": 20, "total": 50}) == {
         "done": 20, "total": 50, "rate": 2.0, "seconds_left": 16}
 
 
@@ -69,7 +74,8 @@ def bar(monkeypatch, columns: int, *report) -> str:
 def test_a_terminal_shows_the_bar_the_rate_and_the_time_left(monkeypatch):
     assert bar(monkeypatch, 120, 250, 1000, 25, 31) == (
         "purge_message_logs [######..................] 250 of 1,000, 25 a second, 31 s left")
-    assert bar(monkeypatch, 120, 250, 1000) == "purge_message_logs [######..................] 250 of 1,000"
+    assert bar(monkeypatch, 120, 250,
+               1000) == "purge_message_logs [######..................] 250 of 1,000"
 
 
 def test_on_a_narrow_terminal_the_bar_gives_way_to_the_words(monkeypatch):

@@ -1,4 +1,5 @@
-"""`run-due`: what is due, in which order, within one budget; what is missed, carried on, tried again, paused."""
+"""`run-due`: what is due, in which order, within one budget; what is missed, carried on, tried
+again, paused."""
 from __future__ import annotations
 
 import json
@@ -34,7 +35,8 @@ def test_a_rare_cron_still_runs_jobs_whose_minute_it_never_hits(site, ticks, ste
     site.enable("tick_normal", schedule="17 3 * * *")
     ran = [run for minute in range(0, 24 * 60, step)
            for run in ticks.at(utc("2026-11-24 00:00") + timedelta(minutes=minute))]
-    assert ran == [("tick_normal", "ok", "2026-11-23 03:17"), ("tick_normal", "ok", "2026-11-24 03:17")]
+    assert ran == [("tick_normal", "ok", "2026-11-23 03:17"),
+                   ("tick_normal", "ok", "2026-11-24 03:17")]
 
 
 def test_a_first_install_fires_nothing_old(site, ticks):                     # R7
@@ -44,7 +46,8 @@ def test_a_first_install_fires_nothing_old(site, ticks):                     # R
 
 
 def test_a_job_that_came_with_an_upgrade_fires_nothing_old(site, ticks):     # R7
-    site.configure("tick_normal", enabled="yes", schedule="17 3 * * *")      # and `migrate` was forgotten
+    # and `migrate` was forgotten
+    site.configure("tick_normal", enabled="yes", schedule="17 3 * * *")
     assert ticks.at("2026-11-24 14:31") == []
     assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
 
@@ -66,7 +69,8 @@ def test_a_pause_does_not_stop_a_run_by_hand(site):
     assert site.job("dig")["status"] == "ok"
 
 
-def test_a_job_that_is_switched_off_is_not_due_and_switching_it_on_fires_nothing(site, ticks):       # R7
+# R7
+def test_a_job_that_is_switched_off_is_not_due_and_switching_it_on_fires_nothing(site, ticks):
     site.enable("tick_normal", schedule="17 3 * * *", since=utc("2026-11-20 00:00"))
     site.configure("tick_normal", enabled="no")
     assert ticks.at("2026-11-24 14:31") == []
@@ -98,7 +102,8 @@ def test_a_slot_is_carried_on_until_its_work_is_done(site, ticks):           # R
 def test_a_failed_slot_is_tried_twice_more_after_15_minutes_and_an_hour(site, ticks):
     site.enable("fail", schedule="17 3 * * *")
     begin = utc("2026-11-24 03:17")
-    ran = [(minute, run) for minute in range(600) for run in ticks.at(begin + timedelta(minutes=minute))]
+    ran = [(minute, run) for minute in range(600)
+           for run in ticks.at(begin + timedelta(minutes=minute))]
     assert ran == [(0, ("fail", "failed", "2026-11-24 03:17")), (15, ("fail", "failed", None)),
                    (75, ("fail", "failed", None))]
     assert ticks.at(begin + DAY) == [("fail", "failed", "2026-11-25 03:17")]
@@ -147,7 +152,8 @@ def test_what_got_no_turn_in_the_last_tick_goes_before_the_others(site, ticks): 
     site.enable("tick_low", takes="1")
     site.began("tick_low", utc("2026-11-23 14:30"), duration_ms=60_000)
     assert ticks.names("2026-11-24 14:31") == ["tick_critical", "tick_high", "tick_normal"]
-    assert ticks.names("2026-11-24 14:36") == ["tick_critical", "tick_low", "tick_high", "tick_normal"]
+    assert ticks.names("2026-11-24 14:36") == ["tick_critical", "tick_low", "tick_high",
+                                               "tick_normal"]
     site.configure("tick_critical", takes="1")
     site.configure("tick_high", takes="1")
     assert ticks.names("2026-11-24 14:41") == list(ALL)
@@ -161,13 +167,15 @@ def test_after_days_without_cron_the_urgent_goes_first(site, ticks):            
 
 @pytest.mark.parametrize("budget, step", [(20, 15), (60, 5), (240, 5), (240, 60)])
 @pytest.mark.parametrize("greedy", [1, 2, 3, 5])
-def test_with_jobs_that_always_have_more_work_than_time_each_still_gets_its_turn(site, ticks, budget, step, greedy):
+def test_with_jobs_that_always_have_more_work_than_time_each_still_gets_its_turn(site, ticks,
+                                                                                 budget, step,
+                                                                                 greedy):
     """R9: the first ones would take the whole of each tick, every time."""
     names = ["tick_critical", "tick_high", "tick_normal", "tick_low", "dig"]
     site.enable(*names[:4], takes="1")
     for name in names[:greedy]:
-        site.configure(name, **({"wait": "yes", "pause": "1000", "items": "100000"} if name == "dig" else
-                                {"takes": "1000"}))
+        site.configure(name, **({"wait": "yes", "pause": "1000", "items": "100000"} if name == "dig"
+                                else {"takes": "1000"}))
     site.enable("dig")
     begin, had = utc("2026-11-24 00:00"), []
     for number in range(3 * greedy):
@@ -195,7 +203,8 @@ def test_a_job_with_more_work_than_time_uses_what_the_others_usually_leave(site,
 def test_who_hung_or_died_goes_last_once(site, ticks, status):               # R9
     site.enable(*ALL, since=utc("2026-11-24 14:20"))
     site.began("tick_critical", utc("2026-11-24 14:25"), status)
-    assert ticks.names("2026-11-24 14:31") == ["tick_high", "tick_normal", "tick_low", "tick_critical"]
+    assert ticks.names("2026-11-24 14:31") == ["tick_high", "tick_normal", "tick_low",
+                                               "tick_critical"]
     assert ticks.names("2026-11-24 14:36") == list(ALL)
 
 
@@ -206,7 +215,8 @@ def test_one_budget_serves_all(site, ticks):                                 # R
     ran = ticks.at("2026-11-24 14:31", budget=240)
     assert [(job, status) for job, status, _ in ran] == [
         ("tick_critical", "ok"), ("tick_high", "partial"), ("tick_normal", "partial")]
-    assert ticks.seconds - 1000 == 100 + 70 + 50        # what is left is too little for one that nothing is known of
+    # what is left is too little for one that nothing is known of
+    assert ticks.seconds - 1000 == 100 + 70 + 50
     assert ticks.names("2026-11-24 14:36", budget=240)[:2] == ["tick_critical", "tick_low"]
 
 
@@ -259,20 +269,24 @@ def test_a_broken_section_of_one_job_stops_no_other(site, ticks):            # R
     assert "[tick_critical] takes = 'for ever'" in said
 
 
-def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):          # R2, R9
+# R2, R9
+def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):
     site.enable(*ALL)
-    killed = site.run("run-due", now="2026-11-24 14:31:00", kill="jobs_lib.runner.history:finish:before:2")
+    killed = site.run("run-due", now="2026-11-24 14:31:00",
+                      kill="jobs_lib.runner.history:finish:before:2")
     assert killed.code == -9
     assert site.run("run-due", now="2026-11-24 14:32:00").code == 0
     assert {job: site.statuses(job) for job in ALL} == {
-        "tick_critical": ["ok"], "tick_high": ["vanished", "ok"], "tick_normal": ["ok"], "tick_low": ["ok"]}
+        "tick_critical": ["ok"], "tick_high": ["vanished", "ok"], "tick_normal": ["ok"],
+        "tick_low": ["ok"]}
     assert [row["job"] for row in site.runs() if row["trigger_type"] == "continue"] == ["tick_high"]
 
 
 # Processes
 
 def test_a_job_with_more_work_than_time_keeps_no_other_away(any_site):      # R9
-    """On either engine: in 3 seconds `dig` does 30 of its 100,000 items, and has as much to do in the next tick."""
+    """On either engine: in 3 seconds `dig` does 30 of its 100,000 items, and has as much to do in
+    the next tick."""
     any_site.enable("tick_high", "tick_low")
     any_site.enable("dig", items="100000", pause="100")
     had = []

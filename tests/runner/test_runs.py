@@ -16,7 +16,8 @@ def test_a_run_is_a_row_and_two_log_lines(any_site):                         # R
     assert json.loads(row["counts"]) == {"dug": 3}
     assert row["finished_at"] >= row["started_at"]
     started, ended = any_site.events("dig")
-    assert (started["event"], ended["event"], ended["level"]) == ("run started", "run ended", "info")
+    assert (started["event"], ended["event"], ended["level"]) == ("run started", "run ended",
+                                                                  "info")
     assert {key: ended[key] for key in result if key != "dry_run"} == {
         key: result[key] for key in result if key != "dry_run"}
 

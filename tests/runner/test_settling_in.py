@@ -1,4 +1,5 @@
-"""What `migrate` does besides the tables: private folders, identities, when jobs begin to count, bytecode."""
+"""What `migrate` does besides the tables: private folders, identities, when jobs begin to count,
+bytecode."""
 from __future__ import annotations
 
 import os
@@ -15,14 +16,16 @@ from tests.support.site import ROOT, utc
 @pytest.fixture
 def bundle(tmp_path):
     """A copy of the bundle, uploaded without bytecode."""
-    shutil.copytree(ROOT / "jobs_lib", tmp_path / "jobs_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "jobs_lib", tmp_path / "jobs_lib",
+                    ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", tmp_path)
     return tmp_path
 
 
 def jobs_py(bundle, *words: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, str(bundle / "jobs.py"), *words], cwd=bundle, capture_output=True, text=True,
-                          env={"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"})
+    return subprocess.run([sys.executable, str(bundle / "jobs.py"), *words], cwd=bundle,
+                          capture_output=True, text=True, env={"PATH": os.environ["PATH"],
+                                                               "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def test_a_fresh_upload_needs_nothing_but_migrate(bundle):
@@ -46,7 +49,8 @@ def test_a_second_migrate_changes_nothing(bundle):                           # R
     jobs_py(bundle, "migrate")
     before = {path: path.read_bytes() for path in (bundle / "var").rglob("*") if path.is_file()}
     assert jobs_py(bundle, "migrate").returncode == 0
-    assert {path: path.read_bytes() for path in (bundle / "var").rglob("*") if path.is_file()} == before
+    assert {path: path.read_bytes() for path in (bundle / "var").rglob("*")
+            if path.is_file()} == before
 
 
 def test_jobs_count_from_their_first_migrate_on(site):                       # R7
@@ -56,7 +60,8 @@ def test_jobs_count_from_their_first_migrate_on(site):                       # R
     assert [utc(row["due_after"]) for row in since] == [utc("2026-11-24 14:30:05")]
 
 
-@pytest.mark.parametrize("point", ["jobs_lib.folders:installation:after", "jobs_lib.runner.slots:first_seen:before:3",
+@pytest.mark.parametrize("point", ["jobs_lib.folders:installation:after",
+                                   "jobs_lib.runner.slots:first_seen:before:3",
                                    "jobs_lib.engines.spool:mark_folder:before"])
 def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R20
     assert site.run("migrate", kill=point).code == -9

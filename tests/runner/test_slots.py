@@ -1,4 +1,5 @@
-"""One slot is started at most once: two crontabs, two hosts, a clock set back, days on which the clock changes."""
+"""One slot is started at most once: two crontabs, two hosts, a clock set back, days on which the
+clock changes."""
 from __future__ import annotations
 
 import json
@@ -83,7 +84,8 @@ def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R
     assert slots(site, "dig") == ["2026-11-24 14:30:00"]
 
 
-def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, monkeypatch):         # R6
+# R6
+def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, monkeypatch):
     """A tick found it unfinished; before it took the lock, another one was quicker."""
     site.enable("tick_normal")
     site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
@@ -134,8 +136,10 @@ def test_the_line_of_a_job_that_is_off_does_nothing(site):
 @pytest.mark.parametrize("line", [("dig", "--scheduled"), ("run-due",)], ids=" ".join)
 @pytest.mark.parametrize("known_as", ["run-due", "dig --scheduled"])
 @pytest.mark.parametrize("schedule, first, runs", [
-    ("*/5 * * * *", "2026-11-24 14:34:00", []),             # its last time was before it was switched on
-    ("*/5 * * * *", "2026-11-24 14:35:30", ["2026-11-24 14:35:00"]),        # cron has come for this one
+    # its last time was before it was switched on
+    ("*/5 * * * *", "2026-11-24 14:34:00", []),
+    # cron has come for this one
+    ("*/5 * * * *", "2026-11-24 14:35:30", ["2026-11-24 14:35:00"]),
     ("10 3 * * *", "2026-11-24 14:34:00", []),
     ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
 ])
@@ -143,7 +147,8 @@ def test_a_job_that_is_switched_on_begins_with_its_next_time_whoever_starts_it( 
         any_site, line, known_as, schedule, first, runs):
     any_site.enable("dig", schedule=schedule)
     any_site.configure("dig", enabled="no")
-    assert any_site.run(*known_as.split(), now="2026-11-24 14:31:00").code == 0       # sees that it is off
+    # sees that it is off
+    assert any_site.run(*known_as.split(), now="2026-11-24 14:31:00").code == 0
     any_site.configure("dig", enabled="yes")
     assert any_site.run(*line, now=first)[:3] == (0, "", "")
     assert slots(any_site, "dig") == runs
@@ -169,13 +174,16 @@ def test_a_line_alone_works_before_the_first_migrate_knew_the_job(site):     # R
 
 
 @pytest.mark.parametrize("day, schedule, expected", [
-    # Berlin, 29 March 2026: 02:00 becomes 03:00, so 02:30 does not exist: due at 03:00, which is 01:00 UTC.
+    # Berlin, 29 March 2026: 02:00 becomes 03:00, so 02:30 does not exist: due at 03:00, which is
+    # 01:00 UTC.
     ("2026-03-28 12:00", "30 2 * * *", ["2026-03-29 01:00", "2026-03-30 00:30"]),
     # 25 October 2026: 03:00 becomes 02:00, so 02:30 comes twice: the first is 00:30 UTC.
     ("2026-10-24 12:00", "30 2 * * *", ["2026-10-25 00:30", "2026-10-26 01:30"]),
 ])
 @pytest.mark.parametrize("step", [5, 15])
-def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected, step):      # R8
+# R8
+def test_a_fixed_time_runs_once_on_the_days_of_the_change(site, ticks, day, schedule, expected,
+                                                          step):
     site.configure(timezone="Europe/Berlin")
     site.enable("tick_normal", schedule=schedule, since=utc(day))
     ran = [slot for minute in range(0, 48 * 60, step)

@@ -11,7 +11,8 @@ from tests.support.site import ended, until
 
 pytestmark = pytest.mark.slow       # waits for budgets and hangs
 
-SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+                                  ids=lambda n: n.name)
 
 
 # The budget
@@ -49,8 +50,8 @@ def hung(site, how: str, **limits):
 def assert_timed_out(site, done) -> None:
     assert (done.code, done.out) == (124, "")
     took = done.err.split(" in ")[1].split(" ")[0]
-    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 2 seconds after its start): "
-                        "0 of 1 done\n")
+    assert done.err == (f"hang: ended by force in {took} s (ended at the hard limit, 2 seconds "
+                        "after its start): 0 of 1 done\n")
     row = site.runs("hang")[-1]
     assert (row["status"], row["stop_reason"]) == ("timeout", "hard limit")
     assert site.events("hang")[-1]["status"] == "timeout"
@@ -93,8 +94,8 @@ def test_the_server_does_not_finish_what_the_run_gave_up(maria_site):        # R
 def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R4, R2
     done = hung(site, "thread_free_code")
     assert done.code == 124
-    assert done.err == ("hang: stuck 10 seconds past its hard limit, in code that hears no signal: the process ended "
-                        "itself\n")
+    assert done.err == ("hang: stuck 10 seconds past its hard limit, in code that hears no signal: "
+                        "the process ended itself\n")
     assert site.events("hang")[-1]["event"] == "run stuck"
     assert site.dug() == 0
     site.configure("hang", how="no")
@@ -107,7 +108,8 @@ def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R
     done = hung(site, "code_that_holds_all", timeout=200)
     assert done.code == -signal.SIGPROF
     assert "in_code_that_holds_all" in done.err                              # where it hung
-    assert 2 + 10 <= done.seconds < 200                                      # of the processor's time, some 15
+    # of the processor's time, some 15
+    assert 2 + 10 <= done.seconds < 200
     site.configure("hang", how="no")
     site.run("hang")
     assert site.statuses("hang")[0] == "vanished"
@@ -118,7 +120,8 @@ def test_the_next_run_works_after_a_timeout(site):                           # R
     hung(site, "sleep")
     site.configure("hang", how="no")
     site.run("hang")
-    assert site.statuses("hang") == ["timeout", "failed"]                    # there is no such way to hang: it ran
+    # there is no such way to hang: it ran
+    assert site.statuses("hang") == ["timeout", "failed"]
 
 
 # Signals
@@ -162,7 +165,8 @@ def test_a_second_ctrl_c_does_not_wait_for_the_item(site):
 
 def test_a_signal_that_was_ignored_stays_ignored(site):
     """nohup, and a background job of a shell script."""
-    worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json", preexec_fn=ignore_hangup)
+    worker = site.start("dig", "--set", "items=5", "--set", "pause=200", "--json",
+                        preexec_fn=ignore_hangup)
     site.working("dig")
     worker.send_signal(signal.SIGHUP)
     assert ended(worker, 0).code == 0
@@ -173,7 +177,8 @@ def ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-@pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire", "jobs_lib.runner.history:begin",
+@pytest.mark.parametrize("point", ["jobs_lib.runner.locks:FileLock.acquire",
+                                   "jobs_lib.runner.history:begin",
                                    "jobs_lib.runner.history:finish"])
 def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, point):        # R5
     result = site.run("dig", "--json", terminate=f"{point}:before")

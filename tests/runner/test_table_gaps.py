@@ -1,4 +1,5 @@
-"""The database of an app that exists: the jobs do the same under its names, and refuse where it lacks something."""
+"""The database of an app that exists: the jobs do the same under its names, and refuse where it
+lacks something."""
 from __future__ import annotations
 
 import json
@@ -19,23 +20,27 @@ from tests.support import adopted
 from tests.support.bench import NOW, Bench
 
 KEY = "0123456789abcdef0123456789abcdef"
-OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}     # random, or about the run or the disk itself
+# random, or about the run or the disk itself
+OWN_OF_EACH = {"job_runs", "meta", "schema_migrations", "gauges"}
 # Drawn at random, or of a file with something random in it.
-RANDOM = {"location", "sha256", "claim_token", "claim_run", "token_hash", "token_nonce", "file_name", "file_bytes"}
+RANDOM = {"location", "sha256", "claim_token", "claim_run", "token_hash", "token_nonce",
+          "file_name", "file_bytes"}
 
 
 def filled(made: Bench) -> Bench:
     """The sample service, with the same key in each installation."""
-    made.config(core={"secret_key": KEY, "app_url": "https://mail.alias.example"}, dns={"mx_hosts": "mx.alias.example"})
+    made.config(core={"secret_key": KEY, "app_url": "https://mail.alias.example"},
+                dns={"mx_hosts": "mx.alias.example"})
     service.fill(made.db, str(made.spool_dir), made.now)
     return made
 
 
 def all_of(made: Bench) -> dict:
-    """{table: its rows}, by our names; without the fraction that seconds may have, and the folder."""
-    return {name: [{column: re.sub(rf"\.000000|{made.folder}", "", value) if isinstance(value, str) else value
-                    for column, value in row.items() if column not in RANDOM} for row in made.rows(name)]
-            for name in NAMES if name not in OWN_OF_EACH}
+    """{table: its rows}, by our names; without the fraction that seconds may have, and the
+    folder."""
+    return {name: [{column: re.sub(rf"\.000000|{made.folder}", "", value) if isinstance(value, str)
+                    else value for column, value in row.items() if column not in RANDOM}
+                   for row in made.rows(name)] for name in NAMES if name not in OWN_OF_EACH}
 
 
 def sent(made: Bench) -> list:
@@ -53,8 +58,8 @@ def runs(made: Bench) -> dict:
     return found
 
 
-OTHER_TYPES = {"time": "DATETIME(6)", "now": "DATETIME(6)", "word": "VARCHAR(32)", "ref": "INTEGER", "flag": "SMALLINT",
-               "address": "VARCHAR(190)", "text": "TEXT", "line": "TEXT"}
+OTHER_TYPES = {"time": "DATETIME(6)", "now": "DATETIME(6)", "word": "VARCHAR(32)", "ref": "INTEGER",
+               "flag": "SMALLINT", "address": "VARCHAR(190)", "text": "TEXT", "line": "TEXT"}
 
 
 @pytest.fixture(params=ENGINES)
@@ -108,8 +113,10 @@ def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
         assert bench.fails("purge_message_logs", dry_run=dry_run) == (
             "nothing was done: the table app_header_snapshots has no its_message_log_id. "
             "`jobs.py migrate --own-tables` prints the statements that add what is missing")
-    assert bench.fails("retry_webhooks").startswith("nothing was done: the database has no table app_webhooks. ")
-    assert bench.run("purge_sessions") == {"deleted": 1}                # which has all that it needs
+    assert bench.fails("retry_webhooks").startswith("nothing was done: the database has no table "
+                                                    "app_webhooks. ")
+    # which has all that it needs
+    assert bench.run("purge_sessions") == {"deleted": 1}
     assert bench.ids("message_logs") == [1]
     mend(bench)
     assert bench.run("purge_message_logs")["deleted"] == 1
@@ -117,15 +124,18 @@ def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
     bench.db.close()
 
 
-@pytest.mark.parametrize("lacks", [("export_requests", "domains.recheck_requested_at"), tuple(app_tables.TABLES)],
-                         ids=["some", "all"])
-def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, lacks):       # R59 R60
+@pytest.mark.parametrize("lacks", [("export_requests", "domains.recheck_requested_at"),
+                                   tuple(app_tables.TABLES)], ids=["some", "all"])
+# R59 R60
+def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, lacks):
     bench = adopted_bench(tmp_path, fresh("app"), *lacks)
-    bench.config(purge_sessions={"enabled": "no"}, alerts={"webhook": "http://hook.example/x", "disk_free": "off"})
+    bench.config(purge_sessions={"enabled": "no"}, alerts={"webhook": "http://hook.example/x",
+                                                           "disk_free": "off"})
     counts = bench.run("check_jobs")
     some = len(lacks) == 2
     assert counts["queues"] == (2 if some else 0)       # notices hold links of exports
-    told, = (json.loads(request.body) for request in bench.web)         # one alert, and not one for each job
+    # one alert, and not one for each job
+    told, = (json.loads(request.body) for request in bench.web)
     trouble, = told["troubles"]
     assert trouble["name"] == "tables"
     assert trouble["command"] == f"python3 jobs.py --config {bench.folder}/config.ini migrate --own-tables --dry-run"
@@ -133,7 +143,8 @@ def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, l
     assert "purge_sessions" not in trouble["what"]                      # it is switched off
     for make in (publish.page, publish.metrics):
         assert make(bench._config, bench.db, bench.now)
-    assert [each["key"] for each in overview.collect(bench._config, bench.db, bench.now)["troubles"]] == ["tables"]
+    assert [each["key"] for each in overview.collect(bench._config, bench.db,
+                                                     bench.now)["troubles"]] == ["tables"]
     mend(bench)
     assert bench.run("check_jobs")["queues"] == 5
     bench.db.close()
@@ -148,7 +159,8 @@ def test_what_is_complete_is_looked_at_once(tmp_path, fresh):
     assert looks() == 0                                                 # `migrate` did
     bench.db.execute("DELETE FROM {meta} WHERE name = 'app_tables'")
     assert (looks(), looks()) == (1, 0)
-    bench.config(columns={"users.email": "its_name", "users.name": "its_email"})     # other names: another look
+    # other names: another look
+    bench.config(columns={"users.email": "its_name", "users.name": "its_email"})
     assert (looks(), looks()) == (1, 0)
     bench.db.close()
 
@@ -158,7 +170,8 @@ def test_a_column_that_goes_later_ends_one_run_and_the_next_one_refuses(tmp_path
     bench.db.execute("DROP TABLE {sessions}")
     bench.db.execute("CREATE TABLE app_sessions (its_id INTEGER PRIMARY KEY, its_user_id INTEGER)")
     assert "app_sessions has no" not in bench.fails("purge_sessions")
-    assert bench.fails("purge_sessions").startswith("nothing was done: the table app_sessions has no its_")
+    assert bench.fails("purge_sessions").startswith("nothing was done: the table app_sessions has "
+                                                    "no its_")
     bench.db.close()
 
 
@@ -167,7 +180,8 @@ def test_a_view_stands_for_a_table(tmp_path, fresh):
     db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
     names = [column.name for column in table("users").columns]
     db.execute(f"CREATE TABLE people ({', '.join(f'{name} VARCHAR(190)' for name in names)})")
-    db.execute(f"CREATE VIEW app_users AS SELECT {', '.join(f'{name} AS its_{name}' for name in names)} FROM people")
+    db.execute("CREATE VIEW app_users AS SELECT "
+               f"{', '.join(f'{name} AS its_{name}' for name in names)} FROM people")
     migrate(db, NOW, own_only=True)
     assert lacking(db) == []
     db.close()
@@ -175,21 +189,26 @@ def test_a_view_stands_for_a_table(tmp_path, fresh):
 
 def test_a_job_deletes_and_changes_rows_through_a_view_of_one_table(tmp_path, mariadb):
     bench = adopted_bench(tmp_path, mariadb.database(), "sessions")
-    bench.db.execute("CREATE TABLE signins (no BIGINT AUTO_INCREMENT PRIMARY KEY, who BIGINT, kind INT, made DATETIME,"
-                     " seen DATETIME, ends DATETIME)")
-    bench.db.execute("CREATE VIEW app_sessions AS SELECT no AS its_id, who AS its_user_id, seen AS its_last_seen_at,"
-                     " CONCAT(kind) AS its_token_hash, made AS its_created_at, ends AS its_expires_at FROM signins")
-    bench.db.execute("INSERT INTO signins (ends) VALUES ('2026-11-23 00:00:00'), ('2026-12-23 00:00:00')")
+    bench.db.execute("CREATE TABLE signins (no BIGINT AUTO_INCREMENT PRIMARY KEY, who BIGINT, kind "
+                     "INT, made DATETIME, seen DATETIME, ends DATETIME)")
+    bench.db.execute("CREATE VIEW app_sessions AS SELECT no AS its_id, who AS its_user_id, seen AS "
+                     "its_last_seen_at, CONCAT(kind) AS its_token_hash, made AS its_created_at, "
+                     "ends AS its_expires_at FROM signins")
+    bench.db.execute("INSERT INTO signins (ends) "
+                     "VALUES ('2026-11-23 00:00:00'), ('2026-12-23 00:00:00')")
     assert bench.run("purge_sessions") == {"deleted": 1}
-    assert bench.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = 2", now=bench.now) == 1
-    assert bench.db.query("SELECT no, seen FROM signins") == [{"no": 2, "seen": "2026-11-24 14:30:05"}]
+    assert bench.db.execute("UPDATE {sessions} SET last_seen_at = :now WHERE id = 2",
+                            now=bench.now) == 1
+    assert bench.db.query("SELECT no, seen FROM signins") == [{"no": 2,
+                                                               "seen": "2026-11-24 14:30:05"}]
     url = bench.url
     bench.db.close()
     mariadb.drop(url)
 
 
 def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_path, fresh):
-    db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES, columns=adopted.COLUMNS)
+    db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES,
+                 columns=adopted.COLUMNS)
     db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
     remark = "-- app_sessions needs a whole number that grows with each row: name it by [columns] sessions.id"
     assert statements(db)[0] == remark
@@ -221,7 +240,8 @@ def test_the_view_is_made_anew_for_other_names(fresh):            # R20
     migrated(adopted.COLUMNS)
     assert migrated(adopted.COLUMNS) == []
     log = adopted.COLUMNS["message_logs"]
-    other = {**adopted.COLUMNS, "message_logs": {**log, "bytes_used": log["id"], "id": log["bytes_used"]}}
+    other = {**adopted.COLUMNS, "message_logs": {**log, "bytes_used": log["id"],
+                                                 "id": log["bytes_used"]}}
     assert [sql.split()[0] for sql in migrated(other)] == ["DROP", "CREATE"]
     assert migrated(other) == []
 
@@ -233,9 +253,10 @@ def app(line, tmp_path):
     """jobs.py beside an app's database in which two columns and an index are missing."""
     adopted.make(f"sqlite:///{tmp_path}/jobs.db", ("users.email_limit", "aliases.user_id"))
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n[tables]\n"
-             + "\n".join(f"{ours} = {theirs}" for ours, theirs in adopted.TABLES.items()) + "\n[columns]\n"
-             + "\n".join(f"{name}.{ours} = {theirs}" for name, renamed in adopted.COLUMNS.items()
-                         for ours, theirs in renamed.items()))
+             + "\n".join(f"{ours} = {theirs}" for ours, theirs in adopted.TABLES.items())
+             + "\n[columns]\n" + "\n".join(f"{name}.{ours} = {theirs}" for name,
+                                           renamed in adopted.COLUMNS.items()
+                                           for ours, theirs in renamed.items()))
     return line
 
 
@@ -265,15 +286,15 @@ def test_migrate_makes_its_own_tables_and_prints_what_the_app_has_to_add(app, tm
 
 def test_a_foreign_key_of_the_apps_stops_a_purge_with_a_sentence(tmp_path, mariadb):
     bench = adopted_bench(tmp_path, mariadb.database())
-    bench.db.execute("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY (session_id)"
-                     " REFERENCES app_sessions (its_id))")
+    bench.db.execute("CREATE TABLE devices (session_id BIGINT, CONSTRAINT of_session FOREIGN KEY "
+                     "(session_id) REFERENCES app_sessions (its_id))")
     bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
     bench.db.execute("INSERT INTO devices VALUES (2)")
     told = bench.fails("purge_sessions")
     assert told.startswith("a foreign key keeps these rows: `")
     assert "CONSTRAINT `of_session`" in told
-    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job "
-                         "off")
+    assert told.endswith("Nothing of this batch was deleted: give it ON DELETE CASCADE or "
+                         "SET NULL, or switch this job off")
     assert bench.ids("sessions") == [1, 2]
     bench.db.execute("DELETE FROM devices")
     assert bench.run("purge_sessions") == {"deleted": 2}
@@ -289,12 +310,14 @@ def test_an_apps_own_trigger_sees_each_row_that_goes(tmp_path, fresh):
                      " INSERT INTO ended VALUES (OLD.its_id); END")
     bench.table("sessions", [{"id": number, "expires_at": bench.ago(days=1)} for number in (1, 2)])
     assert bench.run("purge_sessions") == {"deleted": 2}
-    assert [row["session_id"] for row in bench.db.query("SELECT session_id FROM ended ORDER BY session_id")] == [1, 2]
+    assert [row["session_id"] for row in bench.db.query("SELECT session_id FROM ended "
+                                                        "ORDER BY session_id")] == [1, 2]
     bench.db.close()
 
 
 def test_times_with_fractions_of_a_second_are_compared_as_they_are(tmp_path, fresh):
-    bench = Bench(tmp_path, adopted.make(fresh("app"), types=OTHER_TYPES), adopted.TABLES, adopted.COLUMNS)
+    bench = Bench(tmp_path, adopted.make(fresh("app"), types=OTHER_TYPES), adopted.TABLES,
+                  adopted.COLUMNS)
     bench.table("sessions", [{"id": 1, "expires_at": "2026-11-24 14:30:04.999999"},
                              {"id": 2, "expires_at": "2026-11-24 14:30:05.000001"}])
     assert bench.run("purge_sessions") == {"deleted": 1}

@@ -1,4 +1,5 @@
-"""What is wrong with the database or the schema is one line and exit 1, for a single run and for a tick."""
+"""What is wrong with the database or the schema is one line and exit 1, for a single run and for a
+tick."""
 from __future__ import annotations
 
 import json
@@ -7,7 +8,8 @@ import pytest
 
 from tests.runner.test_incidents import strange, unprivileged
 
-WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"), ("run-due",)],
+WAYS = pytest.mark.parametrize("words", [("dig",), ("dig", "--scheduled"), ("dig", "--dry-run"),
+                                         ("run-due",)],
                                ids=" ".join)
 
 
@@ -85,7 +87,8 @@ def test_it_stands_in_the_log_too(site, tmp_path):
 
 def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
     """The row stays `running`, and how it ended is kept in a file; the next run stores it."""
-    done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v", breaks="jobs_lib.runner.history:finish")
+    done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v",
+                    breaks="jobs_lib.runner.history:finish")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
     assert "the outcome could not be stored" in done.err
@@ -95,15 +98,18 @@ def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
     assert list((site.folder / "state" / "unrecorded").glob("*.json")) == []
 
 
-KEPT = {"job": "dig", "run_id": "0" * 16, "status": "ok", "trigger": "manual", "pid": 7, "slot": None,
-        "started_at": "2026-11-24 14:30:05", "finished_at": "2026-11-24 14:30:06", "duration_ms": 1000,
-        "counts": {"dug": 3}, "stop_reason": None, "error": None, "dry_run": False, "begun": False}
-WRONG = {"run_id": 7, "status": "splendid", "trigger": None, "pid": "many", "started_at": 5, "finished_at": "soon",
-         "duration_ms": 2 ** 70, "counts": [1], "stop_reason": ["budget"], "error": {}, "job": "fail"}
-SPOILT = {"empty": "", "cut off": json.dumps(KEPT)[:40], "a list": "[1, 2]", "a word": '"ok"', "null": "null",
-          "no UTF-8": b"\xff\xfe", "deep": "[" * 100_000, "nothing in it": "{}",
+KEPT = {"job": "dig", "run_id": "0" * 16, "status": "ok", "trigger": "manual", "pid": 7,
+        "slot": None, "started_at": "2026-11-24 14:30:05", "finished_at": "2026-11-24 14:30:06",
+        "duration_ms": 1000, "counts": {"dug": 3}, "stop_reason": None, "error": None,
+        "dry_run": False, "begun": False}
+WRONG = {"run_id": 7, "status": "splendid", "trigger": None, "pid": "many", "started_at": 5,
+         "finished_at": "soon", "duration_ms": 2 ** 70, "counts": [1], "stop_reason": ["budget"],
+         "error": {}, "job": "fail"}
+SPOILT = {"empty": "", "cut off": json.dumps(KEPT)[:40], "a list": "[1, 2]", "a word": '"ok"',
+          "null": "null", "no UTF-8": b"\xff\xfe", "deep": "[" * 100_000, "nothing in it": "{}",
           "no number": json.dumps({**KEPT, "counts": {"dug": float("nan")}}),
-          "a surrogate": json.dumps({**KEPT, "error": "\ud800"}), "long": json.dumps({**KEPT, "run_id": "x" * 300}),
+          "a surrogate": json.dumps({**KEPT, "error": "\ud800"}),
+          "long": json.dumps({**KEPT, "run_id": "x" * 300}),
           **{f"wrong {name}": json.dumps({**KEPT, name: value}) for name, value in WRONG.items()}}
 
 
@@ -119,7 +125,8 @@ def assert_set_aside(site, path) -> None:
     """It is out of the way, the log says so once, and the job runs."""
     assert [site.job("dig")["status"] for _ in range(2)] == site.statuses() == ["ok", "ok"]
     assert not path.exists()
-    event, = (event for event in site.events("dig") if event["event"] == "kept outcome cannot be read")
+    event, = (event for event in site.events("dig") if event["event"] == "kept outcome cannot be "
+              "read")
     aside, = path.parent.glob("*.unreadable")
     assert (event["level"], event["file"], event["moved_to"]) == ("warning", str(path), str(aside))
 
@@ -138,7 +145,8 @@ def test_a_kept_outcome_that_makes_no_sense_is_set_aside(any_site):          # R
         assert any_site.job("dig")["status"] == "ok", name
         assert not path.exists(), name
     assert any_site.statuses() == ["ok"] * len(SPOILT)
-    moved = [event["moved_to"] for event in any_site.events("dig") if event["event"] == "kept outcome cannot be read"]
+    moved = [event["moved_to"] for event in any_site.events("dig") if event["event"]
+             == "kept outcome cannot be read"]
     assert sorted(moved) == sorted(map(str, path.parent.glob("*.unreadable")))
     assert len(moved) == len(SPOILT)
 

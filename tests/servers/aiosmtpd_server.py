@@ -15,14 +15,17 @@ class Mailbox:
 
     async def handle_DATA(self, server, session, envelope):
         secure = session.ssl is not None or server.transport.get_extra_info("ssl_object") is not None
-        self.messages.append((session.auth_data, secure, envelope.mail_from, envelope.rcpt_tos, envelope.content))
+        self.messages.append((session.auth_data, secure, envelope.mail_from, envelope.rcpt_tos,
+                              envelope.content))
         return "250 2.0.0 Ok"
 
 
 class TlsRelay(Controller):
-    """security: none, starttls or tls; with a login AUTH is required. mechanisms: what it offers of AUTH."""
+    """security: none, starttls or tls; with a login AUTH is required. mechanisms: what it offers of
+    AUTH."""
 
-    def __init__(self, context=None, security: str = "none", login=None, mechanisms=("PLAIN", "LOGIN")) -> None:
+    def __init__(self, context=None, security: str = "none", login=None,
+                 mechanisms=("PLAIN", "LOGIN")) -> None:
         def authenticate(server, session, envelope, mechanism, data):
             given = (data.login.decode(), data.password.decode())
             return AuthResult(success=given == login, handled=False, auth_data=given[0])
@@ -30,7 +33,8 @@ class TlsRelay(Controller):
         self.mailbox = Mailbox()
         options = {"decode_data": False, "enable_SMTPUTF8": True}
         if login:
-            options |= {"authenticator": authenticate, "auth_required": True, "auth_require_tls": False}
+            options |= {"authenticator": authenticate, "auth_required": True,
+                        "auth_require_tls": False}
         if security == "starttls":
             options |= {"tls_context": context, "require_starttls": True}
         self.excluded = {"PLAIN", "LOGIN"} - set(mechanisms)

@@ -1,4 +1,5 @@
-"""A private Redis and a private RabbitMQ, each with its data in a temporary folder. Both can die and come back."""
+"""A private Redis and a private RabbitMQ, each with its data in a temporary folder. Both can die
+and come back."""
 from __future__ import annotations
 
 import os
@@ -28,14 +29,16 @@ class _Server:
     def start(self) -> None:
         """Come up, with what was stored before; returns when it answers."""
         with open(self.folder / "out", "ab") as out:
-            self.process = subprocess.Popen(self.command(), env=self.environment(), stdin=subprocess.DEVNULL,
-                                            stdout=out, stderr=out, start_new_session=True)
+            self.process = subprocess.Popen(self.command(), env=self.environment(),
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                            start_new_session=True)
         until = time.monotonic() + 90
         while time.monotonic() < until and self.process.poll() is None:
             if self.answers():
                 return
             time.sleep(0.05)
-        raise RuntimeError(f"{type(self).__name__} did not start:\n" + (self.folder / "out").read_text()[-2000:])
+        raise RuntimeError(f"{type(self).__name__} did not start:\n"
+                           + (self.folder / "out").read_text()[-2000:])
 
     def stop(self) -> None:
         """SIGKILL, as a host would."""
@@ -54,8 +57,9 @@ class Redis(_Server):
         return f"redis://127.0.0.1:{self.port}/0"
 
     def command(self) -> list[str]:
-        return [program("redis-server", "redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
-                "--appendonly", "yes", "--appendfsync", "always", "--dir", str(self.folder)]
+        return [program("redis-server", "redis-server"), "--port", str(self.port), "--bind",
+                "127.0.0.1", "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+                "--dir", str(self.folder)]
 
     def answers(self) -> bool:
         from redis import Redis as Client
@@ -85,7 +89,8 @@ class RabbitMQ(_Server):
         return f"amqp://guest:guest@127.0.0.1:{self.port}//"
 
     def __enter__(self):
-        # Erlang's registry of names: the server starts one if there is none, which would outlive it.
+        # Erlang's registry of names: the server starts one if there is none, which would outlive
+        # it.
         self.names = subprocess.Popen([program("epmd", "erlang-base"), "-port", str(self.others[1]),
                                        "-address", "127.0.0.1"], stdin=subprocess.DEVNULL)
         return super().__enter__()
@@ -102,17 +107,22 @@ class RabbitMQ(_Server):
         program("rabbitmq-server", "rabbitmq-server")
         # Not the one in /usr/sbin, which is a wrapper that runs the machine's own server.
         path = self.LIBRARY / name
-        return str(path) if path.exists() else missing(f"{path} is not there (Debian: apt-get install rabbitmq-server)")
+        return str(path) if path.exists() else missing(f"{path} is not there (Debian: apt-get "
+                                                       "install rabbitmq-server)")
 
     def environment(self) -> dict:
         (self.folder / "plugins").write_text("[].")
         distribution, epmd = map(str, self.others)
-        return {"PATH": os.environ["PATH"], "HOME": str(self.folder), "RABBITMQ_NODENAME": f"jobs{self.port}@localhost",
+        return {"PATH": os.environ["PATH"], "HOME": str(self.folder),
+                "RABBITMQ_NODENAME": f"jobs{self.port}@localhost",
                 "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_NODE_PORT": str(self.port),
-                "RABBITMQ_DIST_PORT": distribution, "ERL_EPMD_PORT": epmd, "ERL_EPMD_ADDRESS": "127.0.0.1",
-                "RABBITMQ_MNESIA_BASE": str(self.folder / "data"), "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"), "RABBITMQ_CONF_ENV_FILE": "/dev/null",
-                "RABBITMQ_CONFIG_FILE": str(self.folder / "none"), "RABBITMQ_PID_FILE": str(self.folder / "pid")}
+                "RABBITMQ_DIST_PORT": distribution, "ERL_EPMD_PORT": epmd,
+                "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
+                "RABBITMQ_LOG_BASE": str(self.folder / "log"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_CONFIG_FILE": str(self.folder
+                                                                                   / "none"),
+                "RABBITMQ_PID_FILE": str(self.folder / "pid")}
 
     def answers(self) -> bool:
         from amqp import Connection
@@ -124,5 +134,6 @@ class RabbitMQ(_Server):
 
     def fill(self, full: bool) -> None:
         """Let it take no more messages for want of memory, or take them again."""
-        subprocess.run([self._program("rabbitmqctl"), "-q", "set_vm_memory_high_watermark", "0" if full else "0.6"],
-                       env=self.environment(), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([self._program("rabbitmqctl"), "-q", "set_vm_memory_high_watermark",
+                        "0" if full else "0.6"], env=self.environment(), check=True,
+                       stdout=subprocess.DEVNULL)

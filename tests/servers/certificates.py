@@ -19,7 +19,8 @@ def name(text: str) -> x509.Name:
 
 
 class Authority:
-    """`ca_file` is its root; `context(...)` makes a server's TLS context with a certificate of its own."""
+    """`ca_file` is its root; `context(...)` makes a server's TLS context with a certificate of its
+    own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -29,12 +30,14 @@ class Authority:
         root = root.sign(self.key, hashes.SHA256())
         Path(self.ca_file).write_bytes(root.public_bytes(serialization.Encoding.PEM))
 
-    def _build(self, subject: str, public_key, issuer: str, signer, ca: bool = False, expired: bool = False):
+    def _build(self, subject: str, public_key, issuer: str, signer, ca: bool = False,
+               expired: bool = False):
         now = datetime.datetime.now(datetime.timezone.utc)
         end = now - DAY if expired else now + 30 * DAY
-        builder = x509.CertificateBuilder(name(issuer), name(subject), public_key, x509.random_serial_number(),
-                                          end - 60 * DAY, end)
-        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's key usage must be there
+        builder = x509.CertificateBuilder(name(issuer), name(subject), public_key,
+                                          x509.random_serial_number(), end - 60 * DAY, end)
+        # Python 3.13 verifies strictly (RFC 5280): key identifiers and the root's key usage must be
+        # there
         if ca:
             usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
             builder = builder.add_extension(usage, critical=True)
@@ -43,7 +46,8 @@ class Authority:
             builder = builder.add_extension(extension, critical=False)
         return builder.add_extension(x509.BasicConstraints(ca, None), critical=True)
 
-    def context(self, *names: str, expired: bool = False, self_signed: bool = False) -> ssl.SSLContext:
+    def context(self, *names: str, expired: bool = False,
+                self_signed: bool = False) -> ssl.SSLContext:
         """A server context whose certificate is for these names or addresses."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.chain(*names, expired=expired, self_signed=self_signed))
@@ -53,12 +57,13 @@ class Authority:
         """A file with such a certificate and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer, signer = (names[0], key) if self_signed else ("Test root", self.key)
-        alternatives = [x509.IPAddress(ipaddress.ip_address(each)) if each[0].isdigit() else x509.DNSName(each)
-                        for each in names]
+        alternatives = [x509.IPAddress(ipaddress.ip_address(each)) if each[0].isdigit()
+                        else x509.DNSName(each) for each in names]
         builder = self._build(names[0], key.public_key(), issuer, signer, expired=expired)
         builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = builder.sign(signer, hashes.SHA256())
         path = self.folder / f"{certificate.serial_number}.pem"
         path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption()))
         return path

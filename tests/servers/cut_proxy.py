@@ -7,7 +7,8 @@ import threading
 
 
 class CutProxy:
-    """`with CutProxy(port, b"COMMIT") as proxy:`; `cuts` counts what it did; with `word` b"" all passes."""
+    """`with CutProxy(port, b"COMMIT") as proxy:`; `cuts` counts what it did; with `word` b"" all
+    passes."""
 
     def __init__(self, port: int, word: bytes, before: bool = False) -> None:
         self.word, self.cuts = word, 0

@@ -1,4 +1,5 @@
-"""Private name servers on loopback ports: Knot with the zones, Unbound as the resolver before it, and a silent one.
+"""Private name servers on loopback ports: Knot with the zones, Unbound as the resolver before it,
+and a silent one.
 
     with Authority() as authority, Unbound(authority) as resolver:
         authority.zone("example.org", "@ TXT hello")
@@ -120,7 +121,8 @@ def _speaks(port: int) -> bool:
 
 
 class Authority(_Server):
-    """Knot: answers for the zones it was given, and for the root, so that a name of no zone does not exist."""
+    """Knot: answers for the zones it was given, and for the root, so that a name of no zone does
+    not exist."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -133,7 +135,8 @@ class Authority(_Server):
         return [self.binary, "-c", str(self.folder / "knot.conf")]
 
     def zone(self, name: str, records: str) -> None:
-        """The zone has these records from now on, a line each: `@ TXT "..."`, `sel._domainkey CNAME ...`."""
+        """The zone has these records from now on, a line each: `@ TXT "..."`, `sel._domainkey CNAME
+        ...`."""
         self._write(name, records)
         if self.process is not None:
             self.process.send_signal(signal.SIGHUP)
@@ -155,8 +158,10 @@ class Authority(_Server):
             self.zones.append(name)
         (self.folder / f"{name}.zone").write_text(f"$ORIGIN {name.rstrip('.')}.\n{SOA.format(serial=self.serial)}"
                                                   + re.sub(r"(?m)^\s+", "", records) + "\n")
-        lines = "".join(f"  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n" for zone in self.zones)
-        (self.folder / "knot.conf").write_text(KNOT.format(port=self.port, folder=self.folder) + lines)
+        lines = "".join(f"  - domain: {zone}\n    file: {self.folder}/{zone}.zone\n"
+                        for zone in self.zones)
+        (self.folder / "knot.conf").write_text(KNOT.format(port=self.port, folder=self.folder)
+                                               + lines)
 
     def _serial_of(self, name: str) -> int | None:
         import dns.message
@@ -170,7 +175,8 @@ class Authority(_Server):
 
 
 class Unbound(_Server):
-    """A resolver that asks `authority`; answers over 512 bytes are cut off, so that they have to come by TCP.
+    """A resolver that asks `authority`; answers over 512 bytes are cut off, so that they have to
+    come by TCP.
 
     access: `allow`, or `refuse` to have everything answered by REFUSED.
     """
@@ -179,7 +185,8 @@ class Unbound(_Server):
         super().__init__()
         self.binary = program("unbound", "unbound")
         (self.folder / "unbound.conf").write_text(
-            UNBOUND.format(port=self.port, folder=self.folder, authority=authority.port, access=access))
+            UNBOUND.format(port=self.port, folder=self.folder, authority=authority.port,
+                           access=access))
 
     def command(self) -> list[str]:
         return [self.binary, "-d", "-p", "-c", str(self.folder / "unbound.conf")]

@@ -1,7 +1,8 @@
 """A real, private vsftpd in a temporary folder, on loopback only: FTP over TLS, nothing in clear.
 
-It lets one user in, by the password in a file, and asks that each data connection carries on the TLS session of its
-control connection. In its answers to PASV stands an address that is nobody's, as behind a router.
+It lets one user in, by the password in a file, and asks that each data connection carries on the
+TLS session of its control connection. In its answers to PASV stands an address that is nobody's, as
+behind a router.
 """
 from __future__ import annotations
 
@@ -50,8 +51,8 @@ seccomp_sandbox=NO
 
 
 class Ftps:
-    """A running vsftpd. `archive` is the folder behind `url`; names: what its certificate is for; rate: bytes a
-    second, 0 for all it can."""
+    """A running vsftpd. `archive` is the folder behind `url`; names: what its certificate is for;
+    rate: bytes a second, 0 for all it can."""
 
     def __init__(self, names=("localhost",), rate: int = 0, tls: bool = True) -> None:
         if os.geteuid() != 0:
@@ -74,7 +75,9 @@ class Ftps:
         self.archive.chmod(0o700)
         self.port = free_port()
         text = CONFIG.format(folder=self.folder, port=self.port, rate=rate)
-        (self.folder / "vsftpd.conf").write_text(text if tls else text.replace("=YES\nallow_anon_ssl", "=NO\n#"))
+        (self.folder / "vsftpd.conf").write_text(text if tls
+                                                 else text.replace("=YES\nallow_anon_ssl",
+                                                                   "=NO\n#"))
         self.process = subprocess.Popen([self.binary, str(self.folder / "vsftpd.conf")],
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         await_port(self.port)

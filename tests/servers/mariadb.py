@@ -1,7 +1,8 @@
 """A private MariaDB: a server of our own in a temporary folder, on a socket and on a loopback port.
 
-Its defaults are as unhelpful as a shared host's (Latin-1, another time zone, no strict mode), so that the
-tests prove what our session settings do. Its data is worth nothing, so it never waits for the disk.
+Its defaults are as unhelpful as a shared host's (Latin-1, another time zone, no strict mode), so
+that the tests prove what our session settings do. Its data is worth nothing, so it never waits for
+the disk.
 """
 from __future__ import annotations
 
@@ -24,18 +25,21 @@ MEMORY_DISK = "/dev/shm"
 
 HOSTILE = ("--character-set-server=latin1", "--default-time-zone=-05:00", "--sql-mode=",
            "--transaction-isolation=REPEATABLE-READ")
-FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--innodb-buffer-pool-size=128M",
-        "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2", "--performance-schema=OFF",
+FAST = ("--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0",
+        "--innodb-buffer-pool-size=128M", "--innodb-log-file-size=48M", "--innodb-fast-shutdown=2",
+        "--performance-schema=OFF",
         "--skip-log-bin", "--skip-name-resolve", "--skip-slave-start", "--max-connections=300")
 
 
 class MariaDB:
-    """`with MariaDB() as server: url = server.database()`; `options` go to the server as they are."""
+    """`with MariaDB() as server: url = server.database()`; `options` go to the server as they
+    are."""
 
     def __init__(self, *options: str) -> None:
         self.options = options
         self.folder = tempfile.mkdtemp(prefix="mariadb-", dir=_place())
-        self.socket = os.path.join(self.folder, "s")     # short: a socket's path ends at 107 characters
+        # short: a socket's path ends at 107 characters
+        self.socket = os.path.join(self.folder, "s")
         self.port = _free_port()
         self._process: subprocess.Popen | None = None
         self._number = 0
@@ -58,15 +62,17 @@ class MariaDB:
     def install(self) -> None:
         """Make the system tables."""
         done = subprocess.run(
-            [program("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
-             "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
-             f"--tmpdir={self.folder}", *self._as_root()], capture_output=True, text=True)
+            [program("mariadb-install-db", "mariadb-server"), "--no-defaults",
+             f"--datadir={self._data}", "--auth-root-authentication-method=normal",
+             "--skip-test-db", "--skip-name-resolve", f"--tmpdir={self.folder}", *self._as_root()],
+            capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"mariadb-install-db failed:\n{done.stdout}{done.stderr}")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        # A tmpdir of its own: a server that starts removes all `#sql*` files from it, whosever they are.
+        # A tmpdir of its own: a server that starts removes all `#sql*` files from it, whosever they
+        # are.
         log = os.path.join(self.folder, "log")
         self._process = subprocess.Popen(
             [program("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self._data}",
@@ -115,7 +121,8 @@ class MariaDB:
         """Run one statement as the server's root and return its rows."""
         import pymysql
 
-        connection = pymysql.connect(user="root", unix_socket=self.socket, charset="utf8mb4", autocommit=True)
+        connection = pymysql.connect(user="root", unix_socket=self.socket, charset="utf8mb4",
+                                     autocommit=True)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(sql)
@@ -142,7 +149,8 @@ class MariaDB:
 
 
 def _place() -> str | None:
-    """The memory disk if it has room: making a table costs a fifth there. Else the usual temporary folder."""
+    """The memory disk if it has room: making a table costs a fifth there. Else the usual temporary
+    folder."""
     try:
         room = os.statvfs(MEMORY_DISK)
     except OSError:
@@ -158,6 +166,7 @@ def _free_port() -> int:
 
 
 def _die_with_parent() -> None:
-    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such call)."""
+    """A killed test run must not leave a server behind (Linux only; elsewhere there is no such
+    call)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

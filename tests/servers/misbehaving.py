@@ -1,9 +1,10 @@
-"""A relay that does what it is told: refuses, drips, hangs or hangs up at any phase, and records every byte.
+"""A relay that does what it is told: refuses, drips, hangs or hangs up at any phase, and records
+every byte.
 
     with Relay(RCPT=[b"550 5.1.1 no", OK], QUIT=HANG) as relay: ...
 
-A phase is given one answer for always, or a list that is used up over all connections, after which it is OK.
-Left alone it behaves like Postfix: a nested MAIL gets 503, DATA without a recipient 554.
+A phase is given one answer for always, or a list that is used up over all connections, after which
+it is OK. Left alone it behaves like Postfix: a nested MAIL gets 503, DATA without a recipient 554.
 """
 from __future__ import annotations
 
@@ -24,18 +25,20 @@ Bye = namedtuple("Bye", "reply")           # the reply, then the end of the conn
 Extra = namedtuple("Extra", "reply")       # the usual answer, and more that nobody asked for
 
 USUAL = {"greeting": b"220 relay.example ESMTP", "RSET": b"250 2.0.0 Ok", "MAIL": b"250 2.1.0 Ok",
-         "RCPT": b"250 2.1.5 Ok", "DATA": b"354 End with a dot", "dot": b"250 2.0.0 Ok: queued as 1",
-         "QUIT": b"221 2.0.0 Bye", "STARTTLS": b"220 2.0.0 Ready", "AUTH": b"235 2.7.0 Ok"}
+         "RCPT": b"250 2.1.5 Ok", "DATA": b"354 End with a dot", "dot": b"250 2.0.0 Ok: queued as "
+         b"1", "QUIT": b"221 2.0.0 Bye", "STARTTLS": b"220 2.0.0 Ready", "AUTH": b"235 2.7.0 Ok"}
 
 
 class Relay:
-    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT failed.
+    """Listens on a free loopback port. latency: seconds a round trip; eager: 354 though every RCPT
+    failed.
 
     linger: after a Bye read on until the other side closes.
     """
 
-    def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"),
-                 latency: float = 0, eager: bool = False, linger: bool = False, **answers) -> None:
+    def __init__(self, extensions=("PIPELINING", "SIZE 0", "8BITMIME", "SMTPUTF8",
+                                   "ENHANCEDSTATUSCODES"), latency: float = 0, eager: bool = False,
+                 linger: bool = False, **answers) -> None:
         self.extensions, self.latency, self.eager, self.linger = extensions, latency, eager, linger
         self.answers = answers
         self.received = []                 # the bytes of each connection
@@ -79,7 +82,8 @@ class Relay:
         words = []
         for stream in self.received:
             text = re.sub(rb"(?s)(DATA\r\n)(?=.*\r\n\.\r\n).*?\r\n\.\r\n", rb"\1", bytes(stream))
-            words += [line.split(b" ")[0].split(b":")[0].decode() for line in text.split(b"\r\n") if line]
+            words += [line.split(b" ")[0].split(b":")[0].decode() for line in text.split(b"\r\n")
+                      if line]
         return words
 
     def stop(self) -> None:
@@ -136,7 +140,8 @@ class Conversation:
         self.buffer += data
 
     def say(self, phase: str, usual: bytes = b"", first=None) -> bool:
-        """Acts as the script says; whether the answer was a good one, before which `first` was called."""
+        """Acts as the script says; whether the answer was a good one, before which `first` was
+        called."""
         answer = self.relay.answer(phase)
         usual = usual or USUAL.get(phase, b"250 2.0.0 Ok")
         reply = answer if isinstance(answer, bytes) else getattr(answer, "reply", b"")
@@ -169,7 +174,8 @@ class Conversation:
     def on_ehlo(self, line: bytes, verb: str) -> None:
         lines = ["relay.example", *self.relay.extensions]
         signs = ["-"] * (len(lines) - 1) + [" "]
-        self.say("EHLO", "\r\n".join(f"250{sign}{word}" for sign, word in zip(signs, lines)).encode())
+        self.say("EHLO", "\r\n".join(f"250{sign}{word}" for sign,
+                                     word in zip(signs, lines)).encode())
 
     def on_mail(self, line: bytes, verb: str) -> None:
         if self.sender is not None:

@@ -36,19 +36,23 @@ http {{
 
 
 class Nginx:
-    """`with Nginx(folder, chain) as web:`; `chain` is a file with a certificate and its key. `lines()` is its log."""
+    """`with Nginx(folder, chain) as web:`; `chain` is a file with a certificate and its key.
+    `lines()` is its log."""
 
     def __init__(self, folder: Path, chain: Path) -> None:
         self.folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        (folder / "nginx.conf").write_text(SETTINGS.format(folder=folder, port=self.port, chain=chain))
+        (folder / "nginx.conf").write_text(SETTINGS.format(folder=folder, port=self.port,
+                                                           chain=chain))
 
     def __enter__(self) -> Nginx:
         self.process = subprocess.Popen(
-            [program("nginx", "nginx"), "-p", str(self.folder), "-c", str(self.folder / "nginx.conf"),
-             "-e", str(self.folder / "error.log")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            [program("nginx", "nginx"), "-p", str(self.folder), "-c",
+             str(self.folder / "nginx.conf"),
+             "-e", str(self.folder / "error.log")], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL)
         until = time.monotonic() + 10
         while time.monotonic() < until:
             with socket.socket() as probe:
@@ -63,7 +67,8 @@ class Nginx:
         self.process.wait(10)
 
     def lines(self, number: int = 0) -> list[str]:
-        """The requests that it has answered, as `POST /ok 200`; waits for so many, as it writes them afterwards."""
+        """The requests that it has answered, as `POST /ok 200`; waits for so many, as it writes
+        them afterwards."""
         until = time.monotonic() + 5
         while number and len(self._lines()) < number and time.monotonic() < until:
             time.sleep(0.01)

@@ -1,4 +1,5 @@
-"""A real, private Postfix in a temporary folder, on loopback only: strict about line ends, discards all mail."""
+"""A real, private Postfix in a temporary folder, on loopback only: strict about line ends, discards
+all mail."""
 from __future__ import annotations
 
 import os
@@ -52,7 +53,8 @@ smtpd_client_event_limit_exceptions =
 
 
 class Postfix:
-    """A running Postfix. refuse: recipients it answers with 550; later: with 450, as greylisting does.
+    """A running Postfix. refuse: recipients it answers with 550; later: with 450, as greylisting
+    does.
 
     a_minute: messages that it takes of one client in a minute; 0 is no limit.
     """
@@ -70,8 +72,10 @@ class Postfix:
         self.port = free_port()
         table = self.folder / "conf" / "refused"
         answers = [*((address, "550 5.1.1 No such user") for address in refuse),
-                   *((address, "450 4.7.1 Greylisted, please try again later") for address in later)]
-        table.write_text("".join(f"/^{re.escape(address)}$/ {answer}\n" for address, answer in answers))
+                   *((address, "450 4.7.1 Greylisted, please try again later")
+                     for address in later)]
+        table.write_text("".join(f"/^{re.escape(address)}$/ {answer}\n" for address,
+                                 answer in answers))
         check = f"check_recipient_access regexp:{table}," if answers else ""
         main = MAIN.format(folder=self.folder, size=size, refuse=check, a_minute=a_minute)
         (self.folder / "conf" / "main.cf").write_text(main)
@@ -81,14 +85,16 @@ class Postfix:
 
     def _run(self, command: str) -> None:
         subprocess.run([self.binary, "-c", str(self.folder / "conf"), command], check=True,
-                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
 
     def log(self) -> str:
         path = self.folder / "mail.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def delivered(self, count: int) -> list:
-        """The recipients of what was delivered, once there are so many of them or 5 seconds have passed."""
+        """The recipients of what was delivered, once there are so many of them or 5 seconds have
+        passed."""
         for _ in range(100):
             found = re.findall(r"to=<(.*?)>.*status=sent", self.log())
             if len(found) >= count:

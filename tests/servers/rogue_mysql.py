@@ -1,4 +1,5 @@
-"""A stranger in the database server's place: it asks for the password in each way there is, and keeps what it gets."""
+"""A stranger in the database server's place: it asks for the password in each way there is, and
+keeps what it gets."""
 from __future__ import annotations
 
 import os
@@ -13,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA1
 
 SALT = b"abcdefgh", b"ijklmnopqrst"
-# LONG_PASSWORD, CONNECT_WITH_DB, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION, PLUGIN_AUTH
+# LONG_PASSWORD, CONNECT_WITH_DB, LOCAL_FILES, PROTOCOL_41, TRANSACTIONS, SECURE_CONNECTION,
+# PLUGIN_AUTH
 CAPABILITIES, TLS = 1 | 8 | 128 | 512 | 8192 | 32768 | 1 << 19, 1 << 11
 FIRST = {"caching": b"caching_sha2_password", "sha256": b"sha256_password"}
 OK = b"\x00\x00\x00\x02\x00\x00\x00"
@@ -25,7 +27,8 @@ def _key():
 
 
 class RogueMySQL:
-    """`with RogueMySQL("clear") as rogue`; `rogue.learned(password)` tells whether the password was given away.
+    """`with RogueMySQL("clear") as rogue`; `rogue.learned(password)` tells whether the password was
+    given away.
 
     how    clear, dialog, old, caching, sha256 (asked in the first packet), sha256-switch; file: signed in without a
            question, and then a file is asked for
@@ -80,7 +83,8 @@ class RogueMySQL:
         first = FIRST.get(self.how, b"mysql_native_password")
         flags = CAPABILITIES | (TLS if self._tls else 0)
         self._send(connection, 0, b"\x0a8.0.30\x00" + struct.pack("<I", 7) + SALT[0] + b"\x00"
-                   + struct.pack("<H", flags & 0xffff) + b"\x2d" + struct.pack("<HH", 2, flags >> 16)
+                   + struct.pack("<H", flags & 0xffff) + b"\x2d" + struct.pack("<HH", 2,
+                                                                               flags >> 16)
                    + bytes([21]) + bytes(10) + SALT[1] + b"\x00" + first + b"\x00")
         number, payload = self._receive(connection)
         if self._tls and len(payload) == 32:
@@ -99,7 +103,8 @@ class RogueMySQL:
             self._send(connection, number + 1, b"\x01\x04")
         elif switch:
             self._send(connection, number + 1, b"\xfe" + switch)
-        while True:                                                 # the key for who asks, and whatever else comes
+        while True:
+            # the key for who asks, and whatever else comes
             number, payload = self._receive(connection, payload if self.how == "sha256" else b"")
             if payload in (b"\x01", b"\x02") or (self.how == "sha256" and number == 1):
                 pem = self._key.public_key().public_bytes(serialization.Encoding.PEM,

@@ -1,4 +1,5 @@
-"""Postfix's `smtp-sink` as a private relay on a free loopback port; its dump files say what it took."""
+"""Postfix's `smtp-sink` as a private relay on a free loopback port; its dump files say what it
+took."""
 from __future__ import annotations
 
 import contextlib
@@ -23,7 +24,8 @@ def free_port() -> int:
 
 
 def await_port(port: int, process=None) -> None:
-    """Returns once somebody listens there; raises when `process` has ended instead, or after 10 seconds."""
+    """Returns once somebody listens there; raises when `process` has ended instead, or after 10
+    seconds."""
     for _ in range(400):
         if process is not None and process.poll() is not None:
             raise RuntimeError(process.stderr.read().decode())
@@ -35,7 +37,8 @@ def await_port(port: int, process=None) -> None:
 
 
 class Sink:
-    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is fast."""
+    """A running smtp-sink. `arguments` are its own (`-p`, `-r RCPT`, ...); without a dump it is
+    fast."""
 
     def __init__(self, *arguments: str, dump: bool = True, backlog: int = 64,
                  port: int = 0) -> None:
@@ -45,7 +48,8 @@ class Sink:
         command = [binary, "-c", *arguments]
         if dump:
             command += ["-d", "dump/m."]
-        if os.geteuid() == 0:                      # smtp-sink refuses to run as root with dump files
+        if os.geteuid() == 0:
+            # smtp-sink refuses to run as root with dump files
             os.chmod(self.folder.name, 0o777)
             command += ["-u", "nobody"]
         command += [f"127.0.0.1:{self.port}", str(backlog)]
@@ -71,7 +75,8 @@ class Sink:
 
     def count(self) -> Counter:
         """How often each Message-ID was taken."""
-        return Counter(email.message_from_bytes(content)["Message-ID"] for _, _, content in self.messages())
+        return Counter(email.message_from_bytes(content)["Message-ID"] for _, _,
+                       content in self.messages())
 
     def stop(self) -> None:
         self.process.terminate()
@@ -88,7 +93,8 @@ class Sink:
 
 
 def read_dump(dump: bytes):
-    """Sender, recipients and content of one dump: without the sink's own head lines and its last line end."""
+    """Sender, recipients and content of one dump: without the sink's own head lines and its last
+    line end."""
     head = re.match(rb"((?:X-.*\n)+)Received: .*\n(?:\t.*\n)*", dump)
     sender = re.search(rb"(?m)^X-Mail-Args: <(.*?)>", head[1])[1].decode()
     recipients = [match.decode() for match in re.findall(rb"(?m)^X-Rcpt-Args: <(.*?)>", head[1])]

@@ -11,7 +11,8 @@ Heard = namedtuple("Heard", "line headers body")        # headers: {name in lowe
 
 
 def loopback(backlog: int = 64) -> socket.socket:
-    """A listener on one port of all addresses of this machine's loopback, 127.0.0.1 to 127.255.255.254."""
+    """A listener on one port of all addresses of this machine's loopback, 127.0.0.1 to
+    127.255.255.254."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -21,16 +22,19 @@ def loopback(backlog: int = 64) -> socket.socket:
 
 
 class Web:
-    """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may send what it likes.
+    """`with Web(answer) as web:`; `answer` is bytes, or a function of (connection, Heard) that may
+    send what it likes.
 
-    `requests` holds what was heard, `connections` counts what came. With `tls`, a server's SSLContext, it speaks TLS;
-    with the host "" it listens on all addresses of the loopback.
+    `requests` holds what was heard, `connections` counts what came. With `tls`, a server's
+    SSLContext, it speaks TLS; with the host "" it listens on all addresses of the loopback.
     """
 
-    def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None, host: str = "127.0.0.1") -> None:
+    def __init__(self, answer=b"HTTP/1.1 204 No Content\r\n\r\n", tls=None,
+                 host: str = "127.0.0.1") -> None:
         self.answer, self.tls, self.requests, self.connections = answer, tls, [], 0
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.listener = socket.create_server((host, 0), family=family, backlog=64) if host else loopback()
+        self.listener = socket.create_server((host, 0), family=family,
+                                             backlog=64) if host else loopback()
         self.port = self.listener.getsockname()[1]
         self.ending = threading.Event()
 
@@ -76,7 +80,8 @@ class Web:
             data += part
         head, _, body = data.partition(b"\r\n\r\n")
         line, *lines = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (each.partition(": ") for each in lines)}
+        headers = {name.lower(): value for name, _,
+                   value in (each.partition(": ") for each in lines)}
         while len(body) < int(headers.get("content-length", 0)):
             body += connection.recv(65536)
         return Heard(line, headers, body)

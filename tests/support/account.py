@@ -1,4 +1,5 @@
-"""An account with rows of every kind, and files, all of which hold one word that is found wherever it is."""
+"""An account with rows of every kind, and files, all of which hold one word that is found wherever
+it is."""
 from __future__ import annotations
 
 from collections import namedtuple
@@ -10,23 +11,27 @@ from jobs_lib.database.schema.tables import table, tables
 
 Account = namedtuple("Account", "id word rows")
 TARGETS = {(reference.table, reference.column): reference.target for reference in REFERENCES}
-FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter", "metric": "emails",
-         "event": "alias.created"}
+FIXED = {"direction": "forward", "severity": "info", "kind": "app_own", "persona": "porter",
+         "metric": "emails", "event": "alias.created"}
 STATUS = {"message_logs": "delivered", "domains": "verified", "export_requests": "ready",
           "webhook_deliveries": "pending", "failed_emails": "pending", "notifications": "pending",
           "message_stats": "delivered"}
 
 
 def everything(bench, word: str = "jane", each: int = 3, **user) -> Account:
-    """Insert it: `each` rows in every table that refers to a user, by way of others, too. `rows`: {table: number}."""
-    needs: dict = {}                    # no comprehension within another: Python 3.12.1 mixes up their names
+    """Insert it: `each` rows in every table that refers to a user, by way of others, too. `rows`:
+    {table: number}."""
+    # no comprehension within another: Python 3.12.1 mixes up their names
+    needs: dict = {}
     for (origin, _), target in TARGETS.items():
         needs.setdefault(origin, set()).add(target)
-    order = TopologicalSorter({name: sorted(targets) for name, targets in needs.items()}).static_order()
+    order = TopologicalSorter({name: sorted(targets) for name,
+                               targets in needs.items()}).static_order()
     made: dict = {}
     for name in order:
         number = 1 if name == "users" else each
-        made[name] = [_insert(bench, table(name), at, word, made, user) for at in range(1, number + 1)]
+        made[name] = [_insert(bench, table(name), at, word, made, user)
+                      for at in range(1, number + 1)]
     return Account(made["users"][0], word, {name: len(rows) for name, rows in made.items()})
 
 
@@ -73,6 +78,7 @@ def _value(bench, name: str, column, at: int, word: str, made: dict):
     if column.name.startswith(("claim_", "lease_")):
         return None
     text = f"{word}-{name}-{column.name}-{at}"
-    return {"address": f"{text}@old.example", "hash": text[:64], "word": f"{word}{at}", "label": text, "path": text,
-            "line": text, "name": text, "text": text, "json": f'{{"of": "{text}"}}', "blob": text.encode(),
+    return {"address": f"{text}@old.example", "hash": text[:64], "word": f"{word}{at}",
+            "label": text, "path": text, "line": text, "name": text, "text": text,
+            "json": f'{{"of": "{text}"}}', "blob": text.encode(),
             "date": (bench.now - timedelta(days=at)).date()}.get(column.type, at)

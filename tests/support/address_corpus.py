@@ -1,4 +1,5 @@
-"""Addresses that nobody may be made to call, in every spelling we know; retyped from the sources named beside them."""
+"""Addresses that nobody may be made to call, in every spelling we know; retyped from the sources
+named beside them."""
 from __future__ import annotations
 
 # IANA IPv4 Special-Purpose Address Registry (RFC 6890 and updates), all entries
@@ -9,26 +10,30 @@ IANA_4 = """
     255.255.255.255/32
 """.split()
 
-# IANA IPv6 Special-Purpose Address Registry, all entries but the two that are judged by the IPv4 address behind them
+# IANA IPv6 Special-Purpose Address Registry, all entries but the two that are judged by the IPv4
+# address behind them
 IANA_6 = """
     ::1/128 ::/128 64:ff9b:1::/48 100::/64 100:0:0:1::/64 2001::/23 2001::/32 2001:1::1/128 2001:1::2/128 2001:1::3/128
     2001:2::/48 2001:3::/32 2001:4:112::/48 2001:10::/28 2001:20::/28 2001:30::/28 2001:db8::/32 2002::/16
     2620:4f:8000::/48 3fff::/20 5f00::/16 fc00::/7 fe80::/10
 """.split()
 
-# IANA IPv4 Multicast Address Space (RFC 5771); RFC 4291 2.7; RFC 3879; RFC 3701; RFC 4291 2.4: not given out
+# IANA IPv4 Multicast Address Space (RFC 5771); RFC 4291 2.7; RFC 3879; RFC 3701; RFC 4291 2.4: not
+# given out
 OTHERS = """
     224.0.0.0/4 ff00::/8 fec0::/10 3ffe::/16 4000::/3 6000::/3 8000::/3 a000::/3 c000::/3 e000::/4 0200::/7
 """.split()
 
-# Metadata services, from their providers' own manuals: AWS, Azure, Google, Oracle, DigitalOcean, OpenStack; AWS over
-# IPv6 and its time and DNS; Google over IPv6; Azure's wire server; Alibaba; Oracle's older one
+# Metadata services, from their providers' own manuals: AWS, Azure, Google, Oracle, DigitalOcean,
+# OpenStack; AWS over IPv6 and its time and DNS; Google over IPv6; Azure's wire server; Alibaba;
+# Oracle's older one
 METADATA = """
     169.254.169.254 169.254.170.2 169.254.169.123 169.254.169.253 fd00:ec2::254 fd00:ec2::253 fd20:ce::254
     168.63.129.16 100.100.100.200 192.0.0.192
 """.split()
 
-# Public, and to be let through: resolvers and sites known to everybody; RFC 6052 and RFC 4291 2.5.5.2 around them
+# Public, and to be let through: resolvers and sites known to everybody; RFC 6052 and RFC 4291
+# 2.5.5.2 around them
 PUBLIC = """
     8.8.8.8 1.1.1.1 9.9.9.9 93.184.216.34 100.63.255.255 100.128.0.0 172.15.255.255 172.32.0.0 168.63.129.15
     168.63.129.17 169.253.255.255 169.255.0.0 192.0.1.0 198.17.255.255 198.20.0.0 223.255.255.255 126.255.255.255
@@ -36,8 +41,8 @@ PUBLIC = """
     ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2a00:1450::5efe:808:808
 """.split()
 
-INNER = ("127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
-         "168.63.129.16", "255.255.255.255")
+INNER = ("127.0.0.1", "10.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+         "224.0.0.1", "168.63.129.16", "255.255.255.255")
 
 
 def embedded(address: str) -> list[str]:
@@ -52,14 +57,15 @@ def embedded(address: str) -> list[str]:
             f"2002:{high}:{low}::",             # 6to4, RFC 3056 2
             f"2002:{high}:{low}::1",
             f"2001:0:{high}:{low}::",           # Teredo, its server, RFC 4380 4
-            f"2001:0:808:808:0:0:{(one << 8 | two) ^ 0xffff:x}:{(three << 8 | four) ^ 0xffff:x}",   # and its client
+            # and its client
+            f"2001:0:808:808:0:0:{(one << 8 | two) ^ 0xffff:x}:{(three << 8 | four) ^ 0xffff:x}",
             f"2a00:1450::5efe:{high}:{low}",    # ISATAP, RFC 5214 6.1
             f"2a00:1450::200:5efe:{high}:{low}"]
 
 
-# Loopback and others as hosts of a URL. inet_aton(3) takes one to four numbers, decimal, octal or hexadecimal
-# (RFC 3986 7.4 warns of it); IDNA (RFC 3490, Nameprep) turns full-width and circled digits and ideographic dots into
-# plain ones.
+# Loopback and others as hosts of a URL. inet_aton(3) takes one to four numbers, decimal, octal or
+# hexadecimal (RFC 3986 7.4 warns of it); IDNA (RFC 3490, Nameprep) turns full-width and circled
+# digits and ideographic dots into plain ones.
 SPELLINGS = """
     127.0.0.1 127.0.0.1. 127.1 127.0.1 127.255.255.254 2130706433 0x7f000001 0X7F000001 0x7f.0.0.1 0x7f.1
     0x7f.0x0.0x0.0x1
@@ -76,17 +82,27 @@ SPELLINGS = """
     [::ffff:a9fe:a9fe] [64:ff9b::a9fe:a9fe] [2001:0:7f00:1::]
 """.split()
 
-# Refused before anything is resolved: RFC 3986 is read in more than one way here, or the port or scheme is not ours.
+# Refused before anything is resolved: RFC 3986 is read in more than one way here, or the port or
+# scheme is not ours.
 REFUSED_URLS = (
-    "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:70/_x", "dict://127.0.0.1:11211/", "//127.0.0.1/",
-    "127.0.0.1", "", "http://", "https:///", "http:127.0.0.1", "http:/127.0.0.1/", "jar:http://127.0.0.1/!/",
+    "file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1:70/_x", "dict://127.0.0.1:11211/",
+    "//127.0.0.1/",
+    "127.0.0.1", "", "http://", "https:///", "http:127.0.0.1", "http:/127.0.0.1/",
+    "jar:http://127.0.0.1/!/",
     "http://user@127.0.0.1/", "http://user:password@8.8.8.8/", "http://8.8.8.8@127.0.0.1/",
-    "http://8.8.8.8\\@127.0.0.1/", "http://8.8.8.8/\r\nHost: x", "http://8.8.8.8/\tx", " http://8.8.8.8/",
-    "http://8.8.8.8 /", "http://8.8.8.8:25/", "http://8.8.8.8:22/", "http://8.8.8.8:0/", "http://8.8.8.8:65536/",
-    "http://8.8.8.8:8080x/", "http://8.8.8.8:-1/", "http://8.8.8.8:٨٠/", "http://8.8.8.8:1:2/", "http://[::1/",
-    "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1]x/", "http://[127.0.0.1]/", "http://::1/",
-    "http://a..b/", "http://.a/", "http://-a.example/", "http://a-.example/", "http://" + "a" * 64 + ".example/",
-    "http://" + "a." * 127 + "aa/", "http://a%2eexample/", "http://%31%32%37.0.0.1/", "http://a\x00.example/",
-    "http://a\u200b.example/", "http://\ud800.example/", "http://a,b.example/", "http://a$b.example/", "http://*/",
+    "http://8.8.8.8\\@127.0.0.1/", "http://8.8.8.8/\r\nHost: x", "http://8.8.8.8/\tx",
+    " http://8.8.8.8/",
+    "http://8.8.8.8 /", "http://8.8.8.8:25/", "http://8.8.8.8:22/", "http://8.8.8.8:0/",
+    "http://8.8.8.8:65536/",
+    "http://8.8.8.8:8080x/", "http://8.8.8.8:-1/", "http://8.8.8.8:٨٠/", "http://8.8.8.8:1:2/",
+    "http://[::1/",
+    "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[::1]x/", "http://[127.0.0.1]/",
+    "http://::1/",
+    "http://a..b/", "http://.a/", "http://-a.example/", "http://a-.example/", "http://" + "a" * 64
+    + ".example/",
+    "http://" + "a." * 127 + "aa/", "http://a%2eexample/", "http://%31%32%37.0.0.1/",
+    "http://a\x00.example/",
+    "http://a\u200b.example/", "http://\ud800.example/", "http://a,b.example/",
+    "http://a$b.example/", "http://*/",
     "http://a.example/" + "x" * 2000,
 )

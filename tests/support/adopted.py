@@ -1,4 +1,5 @@
-"""The database of an app that was there before: its tables have other names, and so has each of their columns."""
+"""The database of an app that was there before: its tables have other names, and so has each of
+their columns."""
 from __future__ import annotations
 
 from functools import lru_cache
@@ -11,7 +12,8 @@ from jobs_lib.database.statement import Statement, scan
 from jobs_lib.runner import table_gaps
 
 TABLES = {name: f"app_{name}" for name in app_tables.TABLES}
-COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns} for name in TABLES}
+COLUMNS = {name: {column.name: f"its_{column.name}" for column in table(name).columns}
+           for name in TABLES}
 
 
 def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
@@ -25,7 +27,8 @@ def make(url: str, lacking: tuple = (), types: dict | None = None) -> str:
     for name in TABLES:
         if name not in lacking:
             whole = table(name)
-            columns = tuple(column for column in whole.columns if f"{name}.{column.name}" not in lacking)
+            columns = tuple(column for column in whole.columns
+                            if f"{name}.{column.name}" not in lacking)
             has = {column.name for column in columns}
             indexes = tuple(index for index in whole.indexes if has.issuperset(index.columns))
             for sql in ddl.create_table(db, whole._replace(columns=columns, indexes=indexes)):
@@ -59,7 +62,8 @@ class _Listening(Names):
 def _named(sql: str, dialect) -> frozenset[str]:
     names = _Listening()
     Statement(sql, dialect, names)
-    return frozenset(names.heard.union(piece for kind, piece in scan(sql) if kind == "table" and piece in TABLES))
+    return frozenset(names.heard.union(piece for kind, piece in scan(sql) if kind == "table"
+                                       and piece in TABLES))
 
 
 def named(statements, dialect) -> set[str]:

@@ -15,7 +15,8 @@ def lines(path: Path) -> list[dict]:
 
 def named(db, folder: Path) -> dict[str, list[dict]]:
     """{name: rows} of every archive that `audit_archives` calls verified or purged."""
-    rows = db.query("SELECT location FROM {audit_archives} WHERE status IN ('verified', 'purged') ORDER BY id")
+    rows = db.query("SELECT location FROM {audit_archives} WHERE status IN ('verified', 'purged') "
+                    "ORDER BY id")
     names = [row["location"].rpartition("/")[2] for row in rows]
     return {name: lines(folder / name) for name in names}
 

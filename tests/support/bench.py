@@ -1,11 +1,12 @@
-"""`bench`: one installation in a temporary folder with the real schema, real runs, and a time that is given.
+"""`bench`: one installation in a temporary folder with the real schema, real runs, and a time that
+is given.
 
     bench.table("sessions", [{"id": 1, "expires_at": bench.ago(days=1)}])    what a row leaves out is filled in
     assert bench.run("purge_sessions") == {"deleted": 1}                     through the real runner
     assert bench.ids("sessions") == []
 
-Only the clock and the ends of the ports are ours: seconds pass when a job sleeps, `bench.outbox` keeps what was
-sent, `bench.web` what was posted, and `bench.dns` says what name servers answer.
+Only the clock and the ends of the ports are ours: seconds pass when a job sleeps, `bench.outbox`
+keeps what was sent, `bench.web` what was posted, and `bench.dns` says what name servers answer.
 """
 from __future__ import annotations
 
@@ -37,26 +38,32 @@ Mail = namedtuple("Mail", "sender recipient subject text raw item_id")
 
 
 class Bench:
-    """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last outcome.
+    """`now` may be set; `clock` holds the seconds that have passed in a run; `result` is the last
+    outcome.
 
-    `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go by `now` else.
-    `tables` and `columns`: how an app calls them that was there before (tests/support/adopted.py).
+    `skew` is how far the host's clock is off, `server_skew` how far the database server's; both go
+    by `now` else. `tables` and `columns`: how an app calls them that was there before
+    (tests/support/adopted.py).
     """
 
-    def __init__(self, folder, url: str, tables: dict | None = None, columns: dict | None = None) -> None:
+    def __init__(self, folder, url: str, tables: dict | None = None, columns: dict
+                 | None = None) -> None:
         self.folder, self.url, self.now = Path(folder), url, NOW
         self.db = databases.migrated(url, tables=tables, columns=columns)
         self._names = {"tables": tables or {}, "columns": {
-            f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours, theirs in renamed.items()}}
+            f"{name}.{ours}": theirs for name, renamed in (columns or {}).items() for ours,
+            theirs in renamed.items()}}
         self.clock, self.outbox, self.web, self.dns = Clock(), Outbox(), Web(), Zone()
         self.spool_dir = self.folder / "spool"
-        mark_folder(str(self.spool_dir), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        mark_folder(str(self.spool_dir),
+                    self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
         self.result: dict = {}
         self.samples: list[dict] = []
         self.statements: list[str] = []         # of the last run, in our notation
         self.on_statement = None                # called with each of them, just before it runs
         self.is_new = True                      # no run was here yet
-        self.starts: int | None = 1             # how often the host was started; None: it does not tell
+        # how often the host was started; None: it does not tell
+        self.starts: int | None = 1
         self.skew = self.server_skew = timedelta(0)
         self.timeout = 5.0                      # seconds that a run waits for another writer
         self._numbers = itertools.count(1)
@@ -73,15 +80,17 @@ class Bench:
         return self.now + timedelta(**span)
 
     def set_clock(self, **ahead) -> None:
-        """Set the host's clock so far ahead of the time that it is: `set_clock(days=400)`; `set_clock()`: right again.
-        With it goes the clock of the database server, which is on the same machine."""
+        """Set the host's clock so far ahead of the time that it is: `set_clock(days=400)`;
+        `set_clock()`: right again. With it goes the clock of the database server, which is on the
+        same machine."""
         self.now += timedelta(**ahead) - self.skew
         self.skew = self.server_skew = timedelta(**ahead)
 
     def was_looked_at(self) -> None:
         """The clock was found right just now, whatever rows of `job_runs` a test puts there."""
         boot, seconds = self.boot()
-        self.db.upsert("meta", {"name": clock_doubt.TRUSTED}, {"value": f"{clock.text(self.now)}|{boot}|{seconds}"})
+        self.db.upsert("meta", {"name": clock_doubt.TRUSTED},
+                       {"value": f"{clock.text(self.now)}|{boot}|{seconds}"})
         self.is_new = False
 
     def _begin(self) -> None:
@@ -98,7 +107,8 @@ class Bench:
     # Rows and files
 
     def table(self, name: str, rows: list[dict]) -> list[int]:
-        """Insert rows; columns without a default that a row leaves out get something harmless. Their ids."""
+        """Insert rows; columns without a default that a row leaves out get something harmless.
+        Their ids."""
         with self.db.transaction():
             return [self.db.insert(name, **{**self._filling(name), **row}) for row in rows]
 
@@ -109,7 +119,8 @@ class Bench:
 
     def ids(self, name: str, where: str = "1 = 1") -> list[int]:
         """What is left, in order."""
-        return [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where} ORDER BY id")]
+        return [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where} "
+                                                   "ORDER BY id")]
 
     def rows(self, name: str) -> list[dict]:
         """All of a table, in order of its first column."""
@@ -129,9 +140,10 @@ class Bench:
 
     def _filling(self, name: str) -> dict:
         number = next(self._numbers)
-        by_type = {"now": self.now, "time": self.now, "ref": 1, "int": 0, "word": "none", "hash": f"{number:064x}",
-                   "address": f"someone{number}@example.org", "path": f"message-{number}.eml",
-                   "date": self.now.date(), "label": f"label-{number}", "line": f"https://example.org/{number}"}
+        by_type = {"now": self.now, "time": self.now, "ref": 1, "int": 0, "word": "none",
+                   "hash": f"{number:064x}", "address": f"someone{number}@example.org",
+                   "path": f"message-{number}.eml", "date": self.now.date(),
+                   "label": f"label-{number}", "line": f"https://example.org/{number}"}
         return {column.name: by_type[column.type] for column in table(name).columns
                 if not column.null and (column.default is NO_DEFAULT or column.type == "now")
                 and column.type in by_type}
@@ -140,12 +152,14 @@ class Bench:
 
     def config(self, **sections: dict) -> None:
         """Write config.ini: `config(mail={"per_hour": "off"}, purge_sessions={"idle": "1h"})`."""
-        standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"}, "spool": {"dir": "spool"},
-                    **{name: dict(names) for name, names in self._names.items() if names}}
+        standard = {"core": {"database": self.url, "state_dir": "state", "log_dir": "log"},
+                    "spool": {"dir": "spool"}, **{name: dict(names) for name,
+                                                  names in self._names.items() if names}}
         for name, options in sections.items():
             standard.setdefault(name, {}).update(options)
         lines = [line for name, options in standard.items()
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
+                                             value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
         self._config = loader.load(None, beside=str(self.folder), environ={})
 
@@ -153,8 +167,10 @@ class Bench:
         """A job's own options, typed."""
         return self._config.job(catalogue.load(job) if isinstance(job, str) else job)
 
-    def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False, **options) -> dict:
-        """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure fails the test."""
+    def run(self, job, *, limit: int | None = None, dry_run: bool = False, yes: bool = False,
+            **options) -> dict:
+        """Run a job, by its name or as a Job, with options as by `--set`. Its counts; a failure
+        fails the test."""
         result = self.attempt(job, limit=limit, dry_run=dry_run, yes=yes, **options)
         assert result["status"] in ("ok", "partial"), result["error"] or result["stop_reason"]
         return result["counts"]
@@ -170,7 +186,8 @@ class Bench:
         if isinstance(job, str):
             job = catalogue.load(job)
         self._begin()
-        ports = _Ports(self._config.with_overrides([f"{name}={value}" for name, value in options.items()], job), self)
+        ports = _Ports(self._config.with_overrides([f"{name}={value}" for name,
+                                                    value in options.items()], job), self)
         console = Console(-1)
         self.statements = []
         request = runner.Request("scheduled" if slot else "manual", slot, limit, dry_run, yes, None)
@@ -195,7 +212,8 @@ class Bench:
         return {result["job"]: result for result in results}
 
     def second_host(self) -> Bench:
-        """Another installation on the same database and spool, with locks, log and clock of its own."""
+        """Another installation on the same database and spool, with locks, log and clock of its
+        own."""
         other = copy.copy(self)
         other.folder = self.folder / "second"
         other.folder.mkdir()
@@ -205,7 +223,8 @@ class Bench:
 
     def events(self, job: str) -> list[dict]:
         """The log of a job, a dict a line."""
-        return [json.loads(line) for line in (self.folder / "log" / f"{job}.log").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / "log"
+                                              / f"{job}.log").read_text().splitlines()]
 
 
 class Clock:
@@ -225,7 +244,8 @@ class Clock:
 
 
 class Outbox(list):
-    """A transport that keeps what it is given, as Mail. `answer(envelope)`, if set, returns another Result."""
+    """A transport that keeps what it is given, as Mail. `answer(envelope)`, if set, returns another
+    Result."""
 
     answer = None
 
@@ -233,9 +253,11 @@ class Outbox(list):
         """Take the message, or answer something else."""
         result = self.answer(envelope) if self.answer else Result(SENT, 250, "2.0.0", "taken")
         if message.path is not IN_MEMORY and not os.path.exists(message.path):
-            return Result(FINAL, None, "", "the stored message is missing")       # as real transports say
+            # as real transports say
+            return Result(FINAL, None, "", "the stored message is missing")
         if result.outcome == SENT:
-            raw = message.head + (b"" if message.path is IN_MEMORY else Path(message.path).read_bytes())
+            raw = message.head + (b"" if message.path is IN_MEMORY
+                                  else Path(message.path).read_bytes())
             parsed = message_from_bytes(raw, policy=policy.default)
             body = parsed.get_body(("plain", "html"))
             self.append(Mail(envelope.sender, envelope.recipient, parsed["Subject"],
@@ -247,7 +269,8 @@ class Outbox(list):
 
 
 class Web(list):
-    """The web: keeps the requests it is given. `answer(request)`, if set, returns another Response, maybe later.
+    """The web: keeps the requests it is given. `answer(request)`, if set, returns another Response,
+    maybe later.
 
     `names`: whether a name server answers for the service's own names."""
 
@@ -268,7 +291,8 @@ class Web(list):
 
 
 class Zone(dict):
-    """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the questions.
+    """What is in DNS: {(name, type): records as in ports/dns.py, or an Answer}; `asked` keeps the
+    questions.
 
     A name of which nothing is known, nor of one below it, is not there; `down` answers everything.
     """

@@ -2,7 +2,8 @@
 
     look([page], widths=(1280, 375))  ->  [Seen]     one for each page, width and scheme
 
-The pages stand in frames of another page, whose script measures them; nothing is put into the pages themselves.
+The pages stand in frames of another page, whose script measures them; nothing is put into the pages
+themselves.
 """
 from __future__ import annotations
 
@@ -54,32 +55,35 @@ onload = () => {
 
 
 def look(pages: list[Path], widths=(1280, 375)) -> list[Seen]:
-    """What is seen of them; `faint` is text that is hard to read, `console` what the browser complained of."""
+    """What is seen of them; `faint` is text that is hard to read, `console` what the browser
+    complained of."""
     folder, found = pages[0].parent, []
     frames = "".join(f'<iframe src="{page.name}" width="{width}" height="{HEIGHT}"></iframe>'
                      for page in pages for width in widths)
     (folder / "frames.html").write_text(f"<!doctype html><body>{frames}<script>{MEASURE}</script>")
     for dark in (False, True):
-        done = _chromium(folder, "--dump-dom", f"--blink-settings=preferredColorScheme={int(not dark)}",
+        done = _chromium(folder, "--dump-dom",
+                         f"--blink-settings=preferredColorScheme={int(not dark)}",
                          (folder / "frames.html").as_uri())
         said = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout)
         assert said, done.stderr
         console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
         found += [Seen(page, int(width), dark, inner, scroll, background, faint,
                        [line for line in console if f"/{page}" in line])
-                  for page, width, inner, scroll, background, faint in json.loads(html.unescape(said[1]))]
+                  for page, width, inner, scroll, background,
+                  faint in json.loads(html.unescape(said[1]))]
     return found
 
 
 def picture(page: Path, target: Path, width: int, height: int) -> None:
     """A PNG of the upper part of a page, light."""
-    _chromium(page.parent, f"--screenshot={target}", f"--window-size={width},{height}", "--hide-scrollbars",
-              "--blink-settings=preferredColorScheme=1", page.as_uri())
+    _chromium(page.parent, f"--screenshot={target}", f"--window-size={width},{height}",
+              "--hide-scrollbars", "--blink-settings=preferredColorScheme=1", page.as_uri())
 
 
 def _chromium(folder: Path, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--allow-file-access-from-files", "--enable-logging=stderr",
-         f"--user-data-dir={folder / 'profile'}", *words],
+        [program("chromium", "chromium"), "--headless", "--no-sandbox", "--disable-gpu",
+         "--no-first-run", "--disable-background-networking", "--allow-file-access-from-files",
+         "--enable-logging=stderr", f"--user-data-dir={folder / 'profile'}", *words],
         capture_output=True, text=True, timeout=90, check=True)

@@ -1,8 +1,9 @@
-"""`python calling.py < CASES`: posts to each case in a process that may connect to nothing, and tells what it tried.
+"""`python calling.py < CASES`: posts to each case in a process that may connect to nothing, and
+tells what it tried.
 
-A case is `{"url", "answers"}`: `answers` are those of the resolver, one list of addresses for each look-up; without
-them a host is resolved as a number alone, so no name server is ever asked. Printed is a list of
-`{"outcome", "text", "lookups", "tried"}`.
+A case is `{"url", "answers"}`: `answers` are those of the resolver, one list of addresses for each
+look-up; without them a host is resolved as a number alone, so no name server is ever asked. Printed
+is a list of `{"outcome", "text", "lookups", "tried"}`.
 """
 from __future__ import annotations
 
@@ -45,10 +46,12 @@ def look(host, port, *how):
 
 socket.getaddrinfo = look
 sys.addaudithook(watch)
-poster = open_poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(), ca_file="", outbox=""))
+poster = open_poster(types.SimpleNamespace(timeout=timedelta(seconds=5), allow_networks=(),
+                                           ca_file="", outbox=""))
 told = []
 for case in json.load(sys.stdin):
     answers[:], tried[:], lookups[:] = case.get("answers") or [], [], []
     response = poster.post(Request("webhook-1", case["url"], (), b"{}"))
-    told.append({"outcome": response.outcome, "text": response.text, "lookups": list(lookups), "tried": list(tried)})
+    told.append({"outcome": response.outcome, "text": response.text, "lookups": list(lookups),
+                 "tried": list(tried)})
 json.dump(told, sys.stdout)

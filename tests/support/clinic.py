@@ -1,4 +1,5 @@
-"""`Clinic`: an installation in a temporary folder that `doctor` looks at, one area at a time, in this process.
+"""`Clinic`: an installation in a temporary folder that `doctor` looks at, one area at a time, in
+this process.
 
     clinic.configure("mail", host="127.0.0.1")       write config.ini, with these options changed
     clinic.found("files")                            the findings of an area that are not `ok`
@@ -20,15 +21,19 @@ ROOT = Path(__file__).resolve().parents[2]
 FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mail.alias.example",
                  "secret_key": "a-key-for-the-tests-alone-and-no-other"},
         "spool": {"dir": "spool"},
-        "mail": {"transport": "maildir", "domain": "alias.example", "from": "notices@alias.example"},
-        "personas": {name: f"{name.title()} <{name}@alias.example>"
-                     for name in ("porter", "overflow", "security", "postmaster")},
+        "mail": {"transport": "maildir", "domain": "alias.example",
+                 "from": "notices@alias.example"}, "personas": {name: f"{name.title()} "
+                                                                f"<{name}@alias.example>"
+                                                                for name in ("porter", "overflow",
+                                                                             "security",
+                                                                             "postmaster")},
         "archive": {"store": "archive"}, "alerts": {"email": "you@alias.example"},
         "check_domains": {"enabled": "no"}}
 
 
 class Clinic:
-    """A healthy one, until a test spoils it. `now`, `mounts` and `crontab` are given to the patient."""
+    """A healthy one, until a test spoils it. `now`, `mounts` and `crontab` are given to the
+    patient."""
 
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url = Path(folder), url
@@ -39,13 +44,15 @@ class Clinic:
             folders.private(str(self.folder / name))
         self.installation = folders.installation(str(self.folder / "state"))
         self.db = connect(url)
-        mark_folder(str(self.folder / "spool"), self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
+        mark_folder(str(self.folder / "spool"),
+                    self.db.value("SELECT value FROM {meta} WHERE name = 'database_id'"))
 
     def configure(self, section: str, **options) -> None:
         """Write config.ini, private as it should be."""
         self.sections.setdefault(section, {}).update(options)
         lines = [line for name, chosen in self.sections.items()
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in chosen.items()))]
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
+                                             value in chosen.items()))]
         path = self.folder / "config.ini"
         path.write_text("\n".join(lines) + "\n")
         path.chmod(0o600)
@@ -53,7 +60,8 @@ class Clinic:
     def patient(self) -> Patient:
         """Whom `doctor` would look at."""
         read = loader.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
-        return Patient(read, self.script, now=self.now, mounts=self.mounts, crontab=lambda: self.crontab)
+        return Patient(read, self.script, now=self.now, mounts=self.mounts,
+                       crontab=lambda: self.crontab)
 
     def all(self, *areas: str) -> list:
         """Every finding of these areas, `ok` ones too."""
@@ -66,7 +74,8 @@ class Clinic:
     def found(self, *areas: str) -> list:
         """Those that are not `ok`; that this may be root, and lies in /tmp, is left out."""
         return [found for found in self.all(*areas)
-                if found.level != "ok" and not (os.geteuid() == 0 and found.what.startswith("This is root"))
+                if found.level != "ok" and not (os.geteuid() == 0
+                                                and found.what.startswith("This is root"))
                 and not found.what.startswith("This lies in the temporary folder")]
 
     def one(self, area: str, words: str):

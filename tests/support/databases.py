@@ -26,7 +26,8 @@ def migrated(url: str, **how) -> Database:
 
 
 def lax(url: str) -> Database:
-    """A connection as old apps have it: MySQL bends what does not fit, and each month has 31 days, and a day 0."""
+    """A connection as old apps have it: MySQL bends what does not fit, and each month has 31 days,
+    and a day 0."""
     database = connect(url)
     if database.dialect.name != "sqlite":
         database.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES'")
@@ -34,10 +35,12 @@ def lax(url: str) -> Database:
 
 
 class Pool:
-    """Migrated databases without rows, for one test after the other: on MariaDB it costs little to empty one again.
+    """Migrated databases without rows, for one test after the other: on MariaDB it costs little to
+    empty one again.
 
-    An SQLite file is a copy of one that was made once. A database on MariaDB in which a test changed more than rows is
-    not used again; whoever is still connected to it, such as a process that a test killed, is cut off first.
+    An SQLite file is a copy of one that was made once. A database on MariaDB in which a test
+    changed more than rows is not used again; whoever is still connected to it, such as a process
+    that a test killed, is cut off first.
     """
 
     def __init__(self, folder) -> None:
@@ -66,7 +69,8 @@ class Pool:
         database = connect(url)
         try:
             database.execute("SET SESSION lock_wait_timeout = 2, innodb_lock_wait_timeout = 2")
-            for other in database.query("SELECT id FROM information_schema.processlist WHERE db = DATABASE()"
+            for other in database.query("SELECT id FROM information_schema.processlist "
+                                        "WHERE db = DATABASE()"
                                         " AND id <> CONNECTION_ID()"):
                 with suppress(DatabaseError):           # it has just left by itself
                     database.execute(f"KILL {other['id']}")
@@ -89,10 +93,13 @@ class Pool:
 def _state(database: Database) -> dict:
     """What makes a database fit for the next test: nothing but its rows may have changed."""
     return {"tables": database.query("SELECT table_name AS name, auto_increment AS next_id FROM"
-                                     " information_schema.tables WHERE table_schema = DATABASE() AND"
+                                     " information_schema.tables WHERE table_schema = DATABASE() "
+                                     "AND"
                                      " table_type = 'BASE TABLE' ORDER BY table_name"),
-            **{name: database.value(f"SELECT COUNT(*) FROM information_schema.{name} WHERE table_schema = DATABASE()")
-               for name in ("columns", "statistics", "views")},
+            **{name: database.value(f"SELECT COUNT(*) FROM information_schema.{name} "
+                                    "WHERE table_schema = DATABASE()") for name in ("columns",
+                                                                                    "statistics",
+                                                                                    "views")},
             **{name: database.query(f"SELECT * FROM {{{name}}}") for name in KEPT}}
 
 
@@ -111,7 +118,8 @@ def fail(error):
 
 
 def rows(database: Database) -> dict:
-    """Every row of every table of ours: `{table: [row, ...]}`, sorted, for a comparison before and after."""
+    """Every row of every table of ours: `{table: [row, ...]}`, sorted, for a comparison before and
+    after."""
     return {name: sorted(map(str, database.query(f"SELECT * FROM {{{name}}}"))) for name in NAMES}
 
 
@@ -124,14 +132,16 @@ def empty(database: Database) -> None:
 
 
 def set_clock(database: Database, moment: datetime) -> None:
-    """Let the server tell this time to this connection, from now on and for good; without a server it goes by ours."""
+    """Let the server tell this time to this connection, from now on and for good; without a server
+    it goes by ours."""
     if database.dialect.clock != "NULL" and 0 < moment.timestamp() < 2 ** 31:
         database.execute(f"SET timestamp = {moment.timestamp()}")
 
 
 def forget_clock(database: Database) -> None:
     """The next test begins at another time than the last one ended."""
-    database.execute("DELETE FROM {meta} WHERE name IN (:looks)", looks=[clock_doubt.TRUSTED, clock_doubt.DOUBTED])
+    database.execute("DELETE FROM {meta} WHERE name IN (:looks)", looks=[clock_doubt.TRUSTED,
+                                                                         clock_doubt.DOUBTED])
 
 
 def files(folder) -> dict:
@@ -152,12 +162,14 @@ def copy(database_file, target) -> None:
 
 def bulk(database: Database, table: str, columns: list, values: list) -> None:
     """Many rows in few statements; `values` is a list of tuples."""
-    size = max(1, 200 // len(columns))           # SQLite looks for each name among all of a statement
+    # SQLite looks for each name among all of a statement
+    size = max(1, 200 // len(columns))
     names = ", ".join(columns)
     with database.transaction():
         for start in range(0, len(values), size):
             part = values[start:start + size]
             marks = ", ".join("(" + ", ".join(f":v{row}_{at}" for at in range(len(columns))) + ")"
                               for row in range(len(part)))
-            bound = {f"v{row}_{at}": value for row, line in enumerate(part) for at, value in enumerate(line)}
+            bound = {f"v{row}_{at}": value for row, line in enumerate(part) for at,
+                     value in enumerate(line)}
             database.execute(f"INSERT INTO {{{table}}} ({names}) VALUES {marks}", **bound)

@@ -1,6 +1,8 @@
-"""`python killed.py WORDS`: `jobs.py WORDS` in a process that ends itself with SIGKILL at a chosen statement.
+"""`python killed.py WORDS`: `jobs.py WORDS` in a process that ends itself with SIGKILL at a chosen
+statement.
 
-JOBS_KILL_AT is a part of the SQL, JOBS_KILL_NUMBER which of its occurrences strikes (just before it runs).
+JOBS_KILL_AT is a part of the SQL, JOBS_KILL_NUMBER which of its occurrences strikes (just before it
+runs).
 """
 from __future__ import annotations
 

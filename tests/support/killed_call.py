@@ -1,7 +1,9 @@
-"""`python killed_call.py WORDS`: `jobs.py WORDS` in a process that ends itself with SIGKILL at a chosen call.
+"""`python killed_call.py WORDS`: `jobs.py WORDS` in a process that ends itself with SIGKILL at a
+chosen call.
 
-JOBS_KILL_CALL is `module:name`, a function or method of ours; JOBS_KILL_NUMBER which of its calls strikes, and
-JOBS_KILL_WHEN whether before it is made or after. JOBS_SMALL, `module:NAME=number,...`, makes constants smaller.
+JOBS_KILL_CALL is `module:name`, a function or method of ours; JOBS_KILL_NUMBER which of its calls
+strikes, and JOBS_KILL_WHEN whether before it is made or after. JOBS_SMALL,
+`module:NAME=number,...`, makes constants smaller.
 """
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`python launch.py WORDS`: `jobs.py WORDS` with the odd jobs of the tests in place of the real ones.
+"""`python launch.py WORDS`: `jobs.py WORDS` with the odd jobs of the tests in place of the real
+ones.
 
 FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
 FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
@@ -44,7 +45,8 @@ def strike_at(how: int, module: str, name: str, when: str, number: str = "1") ->
     function, left = getattr(owner, last), [int(number)]
 
     def strike() -> None:
-        Path("struck").touch()                  # for who looks on from outside, such as a worker's test
+        # for who looks on from outside, such as a worker's test
+        Path("struck").touch()
         os.kill(os.getpid(), how)
 
     @functools.wraps(function)
@@ -78,7 +80,8 @@ def bug_at(place: str, error: str) -> None:
 
 if os.environ.get("FRAME_NOW"):
     set_clock(os.environ["FRAME_NOW"])
-for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM), ("FRAME_ALARM", signal.SIGALRM)):
+for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM),
+                  ("FRAME_ALARM", signal.SIGALRM)):
     if os.environ.get(name):
         strike_at(how, *os.environ[name].split(":"))
 if os.environ.get("FRAME_BREAK"):

@@ -1,4 +1,5 @@
-"""`line`: jobs.py in a folder of its own, called as from a shell or by cron, or on a terminal of so many columns."""
+"""`line`: jobs.py in a folder of its own, called as from a shell or by cron, or on a terminal of so
+many columns."""
 from __future__ import annotations
 
 import json
@@ -29,8 +30,9 @@ class Line:
 
     def __call__(self, *words: str, **environment: str) -> Answer:
         """(exit code, stdout, stderr)."""
-        run = subprocess.run(self._command(words), cwd=self.folder, env=self._environment(environment), text=True,
-                             encoding="utf-8", stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        run = subprocess.run(self._command(words), cwd=self.folder,
+                             env=self._environment(environment), text=True, encoding="utf-8",
+                             stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         return Answer(run.returncode, run.stdout, run.stderr)
 
     def json(self, *words: str):
@@ -40,11 +42,13 @@ class Line:
         return json.loads(answer.out)
 
     def on_terminal(self, *words: str, columns: int = 80, **environment: str) -> list[str]:
-        """The lines that a person sees, on a terminal; without colours, unless NO_COLOR is "" in the environment."""
+        """The lines that a person sees, on a terminal; without colours, unless NO_COLOR is "" in
+        the environment."""
         ours, theirs = pty.openpty()
-        process = subprocess.Popen(self._command(words), cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs,
-                                   env=self._environment({"TERM": "vt100", "NO_COLOR": "1", "COLUMNS": str(columns),
-                                                          **environment}))
+        process = subprocess.Popen(self._command(words), cwd=self.folder, stdin=theirs,
+                                   stdout=theirs, stderr=theirs,
+                                   env=self._environment({"TERM": "vt100", "NO_COLOR": "1",
+                                                          "COLUMNS": str(columns), **environment}))
         os.close(theirs)
         seen = b""
         while True:
@@ -61,17 +65,20 @@ class Line:
 
     def _command(self, words) -> list[str]:
         config = self.folder / "config.ini"
-        return [sys.executable, str(self.script), *(["--config", str(config)] if config.exists() else []), *words]
+        return [sys.executable, str(self.script), *(["--config", str(config)] if config.exists()
+                                                    else []), *words]
 
     @staticmethod
     def _environment(more: dict) -> dict:
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE")
+                if name in os.environ}
         return {**kept, "HOME": "/nonexistent", **more}
 
 
 def copy_program(folder: Path) -> None:
     """The program without its tests, and without what only this working copy has."""
     def left_out(where: str, names: list[str]) -> set[str]:
-        here = {name for name in names if name in HERE_ONLY or name.startswith(".venv") or name.endswith("_cache")}
+        here = {name for name in names if name in HERE_ONLY or name.startswith(".venv")
+                or name.endswith("_cache")}
         return {"__pycache__"} | (here if Path(where) == ROOT else set())
     shutil.copytree(ROOT, folder, ignore=left_out)

@@ -8,17 +8,18 @@ from jobs_lib.ports.mail.message import Envelope
 from jobs_lib.ports.mail.smtp_session import LIMITS
 
 ENVELOPE = Envelope("bounces@service.example", "owner@home.example")
-CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: Hello\r\n"
-           b"\r\nText.\r\n")
+CONTENT = (b"From: a@b.example\r\nTo: c@d.example\r\nMessage-ID: <1@b.example>\r\nSubject: "
+           b"Hello\r\n\r\nText.\r\n")
 
 # short enough that a test of hanging takes half a second, long enough for two slow cores
-FAST = LIMITS._replace(connect=1, greeting=0.5, ehlo=0.5, tls=0.5, auth=0.5, again=0.3, mail=0.5, rcpt=0.5, data=0.5,
-                       block=0.5, dot=0.5, quit=0.5, margin=0)
+FAST = LIMITS._replace(connect=1, greeting=0.5, ehlo=0.5, tls=0.5, auth=0.5, again=0.3, mail=0.5,
+                       rcpt=0.5, data=0.5, block=0.5, dot=0.5, quit=0.5, margin=0)
 
 
 def section(**changes):
     """A `[mail]` section as `cfg.section("mail")` gives it."""
-    values = {"transport": "smtp", "maildir": "", "host": "127.0.0.1", "port": 25, "security": "none",
+    values = {"transport": "smtp", "maildir": "", "host": "127.0.0.1", "port": 25,
+              "security": "none",
               "username": "", "password": "", "ca_file": "", "from_": "porter@service.example",
               "domain": "service.example", "srs_secret": "s3cret" * 6, "pause_patterns": None}
     return types.SimpleNamespace(**{**values, **changes})

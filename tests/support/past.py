@@ -1,10 +1,11 @@
-"""A service with a month behind it, to be looked at: runs, measures and queues, made up and each time the same.
+"""A service with a month behind it, to be looked at: runs, measures and queues, made up and each
+time the same.
 
     fill(db, now)                     all is well
     fill(db, now, troubled=True)      a job fails, one is late, a queue stands still, the relay rests
 
-Whatever the outside world may have written into errors, rows and reasons is there too (SECRETS): a page that is fit to
-be published shows none of it.
+Whatever the outside world may have written into errors, rows and reasons is there too (SECRETS): a
+page that is fit to be published shows none of it.
 """
 from __future__ import annotations
 
@@ -17,12 +18,14 @@ from jobs_lib.schedule import zone
 from tests.support.bench import Bench
 from tests.support.databases import bulk
 
-SECRETS = ("jane@home.example", "home.example", "Your secret diagnosis", "/home/jane/mail", "hunter2",
-           "https://hooks.customer.example/x", "relay.provider.example", "<script>")
-ERROR = ("the relay relay.provider.example refused jane@home.example (hunter2): 'Your secret diagnosis' in "
-         "/home/jane/mail/1.eml, https://hooks.customer.example/x <script>alert(1)</script>")
+SECRETS = ("jane@home.example", "home.example", "Your secret diagnosis", "/home/jane/mail",
+           "hunter2", "https://hooks.customer.example/x", "relay.provider.example", "<script>")
+ERROR = ("the relay relay.provider.example refused jane@home.example (hunter2): 'Your secret "
+         "diagnosis' in /home/jane/mail/1.eml, https://hooks.customer.example/x "
+         "<script>alert(1)</script>")
 DAYS = 30
-EVERY = timedelta(hours=1)           # as often as the jobs that run every few minutes are made to run here
+# as often as the jobs that run every few minutes are made to run here
+EVERY = timedelta(hours=1)
 UTC = zone("UTC")
 
 
@@ -67,7 +70,8 @@ def _runs(job, now, troubled: bool, chance) -> list[tuple]:
         took = int(usual * chance.uniform(0.6, 1.5))
         if not (late and age < timedelta(days=5)) and chance.random() > 0.002:
             text, error = clock.text(slot), ERROR if status == "failed" else None
-            found.append((job.name, text, "scheduled", status, text, text, took, '{"sent": 3}', error))
+            found.append((job.name, text, "scheduled", status, text, text, took, '{"sent": 3}',
+                          error))
         slot = schedule.previous(parsed, slot - step + timedelta(minutes=1), UTC)
     return [(name, slot, trigger, status, *rest) for name, slot, trigger, status, *rest in found]
 
@@ -75,8 +79,8 @@ def _runs(job, now, troubled: bool, chance) -> list[tuple]:
 def _gauges(now, troubled: bool, chance):
     hour = now.replace(minute=0, second=0)
     usual = {"queue.depth.forwards": 14, "queue.age.forwards": 240, "queue.depth.webhooks": 30,
-             "queue.age.webhooks": 120, "queue.depth.notifications": 6, "queue.age.notifications": 90,
-             "queue.depth.domains": 4, "queue.age.domains": 300,
+             "queue.age.webhooks": 120, "queue.depth.notifications": 6,
+             "queue.age.notifications": 90, "queue.depth.domains": 4, "queue.age.domains": 300,
              "queue.depth.exports": 1, "queue.age.exports": 40, "mail.hour": 38}
     for name, level in usual.items():
         value = float(level)
@@ -93,26 +97,27 @@ def _gauges(now, troubled: bool, chance):
 def _queues(db, now, troubled: bool) -> None:
     user = db.insert("users", email="jane@home.example", name="Jane <script>", created_at=now)
     alias = db.insert("aliases", user_id=user, address="box@alias.example", created_at=now)
-    hook = db.insert("webhooks", user_id=user, url="https://hooks.customer.example/x", secret="hunter2",
-                     created_at=now)
+    hook = db.insert("webhooks", user_id=user, url="https://hooks.customer.example/x",
+                     secret="hunter2", created_at=now)
     since = now - (timedelta(hours=27) if troubled else timedelta(minutes=2))
-    bulk(db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status", "next_attempt_at", "created_at",
-                                    "last_error"],
-         [(hook, user, f"e{number}", "pending", clock.text(since + timedelta(seconds=number)), clock.text(since), ERROR)
-          for number in range(240 if troubled else 3)])
-    bulk(db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status", "next_attempt_at",
-                               "created_at", "last_error"],
+    bulk(db, "webhook_deliveries", ["webhook_id", "user_id", "event_id", "status",
+                                    "next_attempt_at", "created_at", "last_error"],
+         [(hook, user, f"e{number}", "pending", clock.text(since + timedelta(seconds=number)),
+           clock.text(since), ERROR) for number in range(240 if troubled else 3)])
+    bulk(db, "failed_emails", ["user_id", "alias_id", "envelope_to", "raw_path", "status",
+                               "next_attempt_at", "created_at", "last_error"],
          [(user, alias, "jane@home.example", f"jane/{number}.eml", "pending",
-           clock.text(now + timedelta(minutes=number - 2)), clock.text(now - timedelta(hours=5)), ERROR)
-          for number in range(14)])
+           clock.text(now + timedelta(minutes=number - 2)), clock.text(now - timedelta(hours=5)),
+           ERROR) for number in range(14)])
     bulk(db, "notifications", ["user_id", "kind", "to_email", "subject", "status", "created_at"],
-         [(user, "alias_expired", "jane@home.example", "Your secret diagnosis", "pending", clock.text(now))
-          for number in range(3)])
+         [(user, "alias_expired", "jane@home.example", "Your secret diagnosis", "pending",
+           clock.text(now)) for number in range(3)])
 
 
 def _mail(db, now, troubled: bool) -> None:
     db.upsert("mail_counters", {"span": "hour", "bucket": int(now.timestamp()) // 60 - 5},
               {"recipients": 76 if troubled else 41, "failures": 0})
     if troubled:
-        db.upsert("relay_state", {"id": 1}, {"paused_until": now + timedelta(minutes=12), "reason": ERROR[:250],
-                                             "since": now - timedelta(hours=1), "failures": 3})
+        db.upsert("relay_state", {"id": 1}, {"paused_until": now + timedelta(minutes=12),
+                                             "reason": ERROR[:250], "since": now
+                                             - timedelta(hours=1), "failures": 3})

@@ -3,7 +3,8 @@ from __future__ import annotations
 
 import re
 
-READ_AT_MOST = 1_000             # rows of a whole table, by the engine's own guess: a LIMIT ends it there
+# rows of a whole table, by the engine's own guess: a LIMIT ends it there
+READ_AT_MOST = 1_000
 SORTED_AT_MOST = 20_000          # rows that a statement may sort
 EXPLAINED = ("SELECT", "UPDATE", "DELETE", "INSERT")
 
@@ -17,7 +18,8 @@ def analyse(database, names) -> None:
 
 
 def troubles(database, sql: str, values: dict, large) -> list[str]:
-    """What is wrong with the plan of a statement on the tables in `large`; empty if an index serves it."""
+    """What is wrong with the plan of a statement on the tables in `large`; empty if an index serves
+    it."""
     if not sql.lstrip().upper().startswith(EXPLAINED):
         return []
     judge = _of_sqlite if database.dialect.name == "sqlite" else _of_mysql

@@ -1,4 +1,5 @@
-"""How often a kill test strikes at each point: once in every test run, 20 times with JOBS_TEST_REPEATS=20."""
+"""How often a kill test strikes at each point: once in every test run, 20 times with
+JOBS_TEST_REPEATS=20."""
 from __future__ import annotations
 
 import os

@@ -1,4 +1,5 @@
-"""What a test does without a program it needs: skip with a reason, or fail under JOBS_TEST_REQUIRE=1."""
+"""What a test does without a program it needs: skip with a reason, or fail under
+JOBS_TEST_REQUIRE=1."""
 from __future__ import annotations
 
 import os

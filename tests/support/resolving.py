@@ -1,7 +1,8 @@
-"""`python resolving.py WORDS`: `jobs.py WORDS` in a process whose look-ups go to the name server at JOBS_DNS_PORT.
+"""`python resolving.py WORDS`: `jobs.py WORDS` in a process whose look-ups go to the name server at
+JOBS_DNS_PORT.
 
-The system's own resolver cannot be led to another port. What it makes of an answer is the same here: an address, no
-such name, or, of anything that means nothing, a failure for now.
+The system's own resolver cannot be led to another port. What it makes of an answer is the same
+here: an address, no such name, or, of anything that means nothing, a failure for now.
 """
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def _address(name: str) -> str:
         answer = dns.query.udp(dns.message.make_query(name, "A"), "127.0.0.1", 2, PORT)
     except (dns.exception.Timeout, OSError):
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution") from None
-    if answer.rcode() == dns.rcode.NXDOMAIN or (answer.rcode() == dns.rcode.NOERROR and not answer.answer):
+    if answer.rcode() == dns.rcode.NXDOMAIN or (answer.rcode() == dns.rcode.NOERROR
+                                                and not answer.answer):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     if answer.rcode() != dns.rcode.NOERROR:
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")

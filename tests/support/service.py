@@ -1,4 +1,5 @@
-"""A whole installation in a temporary folder, run as an operator's cron runs it: real processes, real files."""
+"""A whole installation in a temporary folder, run as an operator's cron runs it: real processes,
+real files."""
 from __future__ import annotations
 
 import json
@@ -13,20 +14,22 @@ from jobs_lib.database.connection import connect
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = (b"Received: from shop.example by alias.example; Mon, 23 Nov 2026 10:00:00 +0000\r\n"
-           b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: <%s@shop.example>\r\n"
-           b"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nSubject: Order %s\r\n\r\nThank you.\r\n.\r\n..dots\r\n")
+           b"From: Shop <orders@shop.example>\r\nTo: box@alias.example\r\nMessage-ID: "
+           b"<%s@shop.example>\r\nDate: Mon, 23 Nov 2026 10:00:00 +0000\r\nSubject: Order "
+           b"%s\r\n\r\nThank you.\r\n.\r\n..dots\r\n")
 
 
 class Service:
-    """config.ini, database, spool. `run` starts `jobs.py`; `db` is a second connection that only looks."""
+    """config.ini, database, spool. `run` starts `jobs.py`; `db` is a second connection that only
+    looks."""
 
     def __init__(self, folder, url: str, **sections: dict) -> None:
         self.folder, self.url = Path(folder), url
         self.spool = self.folder / "spool"
         self.sections = {"core": {"database": url, "state_dir": "state", "log_dir": "log"},
                          "spool": {"dir": "spool"},
-                         "mail": {"host": "127.0.0.1", "security": "none", "domain": "service.example",
-                                  "per_hour": "off"}}
+                         "mail": {"host": "127.0.0.1", "security": "none",
+                                  "domain": "service.example", "per_hour": "off"}}
         for name, options in sections.items():
             self.sections.setdefault(name, {}).update(options)
         self.configure()
@@ -37,15 +40,19 @@ class Service:
         """Write config.ini, with these options changed."""
         self.sections.setdefault(section, {}).update(options)
         lines = [line for name, options in self.sections.items()
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
+                                             value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
 
-    def start(self, *words: str, launcher: str = str(ROOT / "jobs.py"), **environment: str) -> subprocess.Popen:
+    def start(self, *words: str, launcher: str = str(ROOT / "jobs.py"),
+              **environment: str) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process."""
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         return subprocess.Popen([sys.executable, launcher, *words], cwd=self.folder, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                env={**kept, "JOBS_CONFIG": str(self.folder / "config.ini"), **environment})
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE,
+                                env={**kept, "JOBS_CONFIG": str(self.folder / "config.ini"),
+                                     **environment})
 
     def run(self, *words: str, code: int = 0, **how: str) -> str:
         """Run `jobs.py WORDS` to its end, check the exit code, return stdout."""
@@ -61,9 +68,12 @@ class Service:
     def owner(self, **values) -> dict:
         """A user with an alias and a destination: their ids."""
         now = clock.now()
-        user = self.db.insert("users", **{"email": "owner@home.example", "name": "Jo", "created_at": now, **values})
-        alias = self.db.insert("aliases", user_id=user, address=f"box{user}@alias.example", created_at=now)
-        destination = self.db.insert("destinations", user_id=user, email="owner@home.example", created_at=now)
+        user = self.db.insert("users", **{"email": "owner@home.example", "name": "Jo",
+                                          "created_at": now, **values})
+        alias = self.db.insert("aliases", user_id=user, address=f"box{user}@alias.example",
+                               created_at=now)
+        destination = self.db.insert("destinations", user_id=user, email="owner@home.example",
+                                     created_at=now)
         return {"user_id": user, "alias_id": alias, "destination_id": destination}
 
     def forwards(self, number: int, content: bytes = CONTENT, **values) -> list[int]:
@@ -75,7 +85,8 @@ class Service:
                 name = os.urandom(6).hex()
                 (self.spool / name).write_bytes(content.replace(b"%s", name.encode()))
                 ids.append(self.db.insert("failed_emails", **{
-                    **owner, "envelope_from": "orders@shop.example", "envelope_to": "owner@home.example",
+                    **owner, "envelope_from": "orders@shop.example",
+                    "envelope_to": "owner@home.example",
                     "raw_path": name, "created_at": clock.now() - timedelta(hours=2), **values}))
         return ids
 
@@ -86,4 +97,5 @@ class Service:
 
     def log(self, job: str) -> list[dict]:
         """The events of a job's log."""
-        return [json.loads(line) for line in (self.folder / "log" / f"{job}.log").read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / "log"
+                                              / f"{job}.log").read_text().splitlines()]

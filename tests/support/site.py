@@ -36,13 +36,15 @@ Ended = namedtuple("Ended", "code out err seconds")
 
 
 class Site:
-    """One folder with config.ini, state and log; `url` may be shared with another site (a second host)."""
+    """One folder with config.ini, state and log; `url` may be shared with another site (a second
+    host)."""
 
     def __init__(self, folder, url: str, **core: str) -> None:
         self.folder, self.url = Path(folder), url
         self.folder.mkdir(parents=True, exist_ok=True)
         self.sections: dict = {"core": {"database": url, "state_dir": "state", "log_dir": "log",
-                                        "max_clock_jump": "off", **core}}       # a test's time is not its server's
+                                        # a test's time is not its server's
+                                        "max_clock_jump": "off", **core}}
         self.configure()
         self.db = connect(url)
         self._started: list[subprocess.Popen] = []
@@ -50,26 +52,30 @@ class Site:
     def configure(self, section: str = "core", **options: str) -> None:
         """Write config.ini with these options changed; `None` takes one out."""
         merged = {**self.sections.get(section, {}), **options}
-        self.sections[section] = {name: value for name, value in merged.items() if value is not None}
+        self.sections[section] = {name: value for name, value in merged.items()
+                                  if value is not None}
         lines = [line for name, options in self.sections.items()
-                 for line in (f"[{name}]", *(f"{option} = {value}" for option, value in options.items()))]
+                 for line in (f"[{name}]", *(f"{option} = {value}" for option,
+                                             value in options.items()))]
         (self.folder / "config.ini").write_text("\n".join(lines) + "\n")
 
     # Processes
 
     def start(self, *words: str, now: str | None = None, kill: str | None = None,
               terminate: str | None = None, breaks: str | None = None, small: str | None = None,
-              alarm: str | None = None, bug: str | None = None, unbuffered: str = "", stdout=subprocess.PIPE,
-              stderr=subprocess.PIPE, **how) -> subprocess.Popen:
+              alarm: str | None = None, bug: str | None = None, unbuffered: str = "",
+              stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how) -> subprocess.Popen:
         """Start `jobs.py WORDS` and return the process."""
-        given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now, "FRAME_KILL": kill,
-                 "FRAME_TERM": terminate, "FRAME_BREAK": breaks,
+        given = {"JOBS_CONFIG": str(self.folder / "config.ini"), "FRAME_NOW": now,
+                 "FRAME_KILL": kill, "FRAME_TERM": terminate, "FRAME_BREAK": breaks,
                  "FRAME_SMALL": small, "FRAME_ALARM": alarm, "FRAME_BUG": bug,
                  "PYTHONUNBUFFERED": unbuffered}
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        process = subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder, text=True,
-                                   stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
-                                   env={**kept, **{name: value for name, value in given.items() if value}}, **how)
+        process = subprocess.Popen([sys.executable, str(LAUNCH), *words], cwd=self.folder,
+                                   text=True, stdin=subprocess.DEVNULL, stdout=stdout,
+                                   stderr=stderr,
+                                   env={**kept, **{name: value for name, value in given.items()
+                                                   if value}}, **how)
         self._started.append(process)
         return process
 
@@ -97,8 +103,8 @@ class Site:
 
     def runs(self, job: str | None = None) -> list[dict]:
         """All runs, or those of one job, oldest first."""
-        return self.db.query("SELECT * FROM {job_runs}" + (" WHERE job = :job" if job else "") + " ORDER BY id",
-                             **({"job": job} if job else {}))
+        return self.db.query("SELECT * FROM {job_runs}" + (" WHERE job = :job" if job else "")
+                             + " ORDER BY id", **({"job": job} if job else {}))
 
     def statuses(self, job: str | None = None) -> list[str]:
         """How the runs ended, oldest first."""
@@ -107,7 +113,8 @@ class Site:
     def events(self, job: str) -> list[dict]:
         """The events of a job's log."""
         path = self.folder / "log" / f"{job}.log"
-        return [json.loads(line) for line in path.read_text().split("\n")[:-1]] if path.exists() else []
+        return [json.loads(line)
+                for line in path.read_text().split("\n")[:-1]] if path.exists() else []
 
     def dug(self) -> int:
         """How many items were done."""
@@ -119,7 +126,8 @@ class Site:
 
     def working(self, job: str, number: int = 1) -> dict:
         """Wait until a run of the job works; its row."""
-        return until(lambda: ([row for row in self.runs(job) if row["status"] == "running"] or [None])[number - 1])
+        return until(lambda: ([row for row in self.runs(job) if row["status"] == "running"]
+                              or [None])[number - 1])
 
     def enable(self, *jobs: str, since: datetime | None = LONG_AGO, **options: str) -> None:
         """Switch jobs on, with these options each, installed at that time: later slots count."""
@@ -132,11 +140,13 @@ class Site:
         for job in jobs:
             self.db.upsert("job_state", {"job": job}, {"due_after": since, **columns})
 
-    def began(self, job: str, slot: datetime, status: str = "ok", ago: timedelta = timedelta(0), **values) -> None:
+    def began(self, job: str, slot: datetime, status: str = "ok", ago: timedelta = timedelta(0),
+              **values) -> None:
         """A run of the past, begun at its slot unless told otherwise."""
         started = slot + ago
         self.db.insert("job_runs", **{
-            "run_id": os.urandom(8).hex(), "job": job, "slot": slot, "trigger_type": "scheduled", "status": status,
+            "run_id": os.urandom(8).hex(), "job": job, "slot": slot, "trigger_type": "scheduled",
+            "status": status,
             "started_at": started, "finished_at": started, "duration_ms": 100, **values})
 
 
@@ -210,7 +220,8 @@ class Ticks:
         self.site, self.seconds, self.slept, self.said = site, 1000.0, [], []
 
     def at(self, moment, budget: float = 240.0) -> list[tuple]:
-        """A tick at that time (`utc` text or datetime): (job, how it ended, slot or None) for each run."""
+        """A tick at that time (`utc` text or datetime): (job, how it ended, slot or None) for each
+        run."""
         now = utc(moment) if isinstance(moment, str) else moment
         self.console = Console(0)
         self.console.fail = self.said.append
@@ -223,8 +234,8 @@ class Ticks:
             results, self.code = run_due.tick(settings, ports, budget, self.console)
         finally:
             ports.close()
-        return [(result["job"], result["status"], result["slot"] and clock.text(result["slot"])[:16])
-                for result in results]
+        return [(result["job"], result["status"], result["slot"]
+                 and clock.text(result["slot"])[:16]) for result in results]
 
     def names(self, moment, budget: float = 240.0) -> list[str]:
         """Only which jobs ran, in their order."""

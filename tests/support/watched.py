@@ -1,8 +1,10 @@
-"""`python watched.py WORDS`: `jobs.py WORDS` in a process that may connect to nothing, and tells what it tried.
+"""`python watched.py WORDS`: `jobs.py WORDS` in a process that may connect to nothing, and tells
+what it tried.
 
-JOBS_WATCHED names the file for the report: a JSON list of `[event, detail]`, of every connection, name look-up and
-file opened to be written or made. JOBS_WATCHED_ALLOWED is the one address (a socket's path, or host:port) that it may
-connect to, the test's database; a host alone allows each of its ports.
+JOBS_WATCHED names the file for the report: a JSON list of `[event, detail]`, of every connection,
+name look-up and file opened to be written or made. JOBS_WATCHED_ALLOWED is the one address (a
+socket's path, or host:port) that it may connect to, the test's database; a host alone allows each
+of its ports.
 """
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ from jobs_lib.cli import main
 
 REPORT, ALLOWED = os.environ["JOBS_WATCHED"], os.environ.get("JOBS_WATCHED_ALLOWED")
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod",
-           "os.chown", "os.utime", "shutil.rmtree", "subprocess.Popen", "os.system", "os.exec")
+CHANGES = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate",
+           "os.chmod", "os.chown", "os.utime", "shutil.rmtree", "subprocess.Popen", "os.system",
+           "os.exec")
 tried: list = []
 
 
@@ -27,7 +30,8 @@ def _spelt(address) -> str:
 
 
 def watch(event: str, args: tuple) -> None:
-    """Note what changes the world or reaches out of it; refuse every connection but the one allowed."""
+    """Note what changes the world or reaches out of it; refuse every connection but the one
+    allowed."""
     if event in ("socket.connect", "socket.sendto"):
         if ALLOWED is not None and ALLOWED in (_spelt(args[1]), _spelt(args[1]).rpartition(":")[0]):
             return
@@ -43,7 +47,8 @@ def watch(event: str, args: tuple) -> None:
 
 def _writes(args: tuple) -> bool:
     path, _, flags = args
-    return bool(flags & WRITING) and path != os.devnull and not isinstance(path, int)       # one that was open before
+    # one that was open before
+    return bool(flags & WRITING) and path != os.devnull and not isinstance(path, int)
 
 
 def _where(event: str, args: tuple) -> str:

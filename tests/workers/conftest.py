@@ -26,7 +26,8 @@ class Engine:
     def configure(self, site, url: str = "", **worker) -> None:
         """Let workers run the jobs of this installation."""
         site.configure(mode=self.mode)
-        site.configure("worker", **{self.option: url or self.broker.url, "queues": self.queues, **worker})
+        site.configure("worker", **{self.option: url or self.broker.url, "queues": self.queues,
+                                    **worker})
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +86,8 @@ def site(tmp_path, databases, mariadb):
 
 @pytest.fixture
 def crew():
-    """`crew(installation, *words)` starts a worker, in a process group of its own; all end with the test."""
+    """`crew(installation, *words)` starts a worker, in a process group of its own; all end with the
+    test."""
     started: list[subprocess.Popen] = []
 
     def start(installation, *words: str, **how) -> subprocess.Popen:
@@ -100,7 +102,8 @@ def crew():
 
 def end(process: subprocess.Popen, how: int) -> tuple[str, str]:
     """Send a signal to a worker and all that it has started, and wait for the worker's end."""
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True,
+                              text=True).stdout
     if process.poll() is None:
         for pid in (process.pid, *map(int, children.split())):
             with contextlib.suppress(ProcessLookupError):

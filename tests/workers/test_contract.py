@@ -1,4 +1,5 @@
-"""What every engine has to do: RQ, Celery with Redis, Celery with RabbitMQ. An engine of your own joins the list."""
+"""What every engine has to do: RQ, Celery with Redis, Celery with RabbitMQ. An engine of your own
+joins the list."""
 from __future__ import annotations
 
 import json
@@ -31,7 +32,8 @@ def ended(site, job: str, number: int = 1) -> list[str]:
 def test_workers_run_what_is_due_once(site, engine, crew):                   # R6
     engine.configure(site)
     site.enable("dig", "tick_critical")
-    for _ in range(3):                                      # messages for the same slot, again and again
+    for _ in range(3):
+        # messages for the same slot, again and again
         assert site.run("run-due")[:3] == (0, "", "")
     assert site.runs() == []
     crew(site)
@@ -40,10 +42,13 @@ def test_workers_run_what_is_due_once(site, engine, crew):                   # R
     ended(site, "tick_critical")
     assert {row["trigger_type"] for row in site.runs()} == {"worker"}
     assert site.run("enqueue", "tick_critical").code == 0
-    until(lambda: site.statuses("tick_critical").count("ok") == 2)          # so the messages before it are through
+    # so the messages before it are through
+    until(lambda: site.statuses("tick_critical").count("ok") == 2)
     until(lambda: "ok" in site.statuses("dig"))
-    # The second message for a slot may come while the first is worked: it finds the lock held, and is recorded as that.
-    worked = [row["status"] for job in ("dig", "tick_critical") for row in site.runs(job) if row["status"] != "skipped"]
+    # The second message for a slot may come while the first is worked: it finds the lock held, and
+    # is recorded as that.
+    worked = [row["status"] for job in ("dig", "tick_critical") for row in site.runs(job)
+              if row["status"] != "skipped"]
     assert worked == ["ok"] * 3
     assert (slots(site, "dig"), slots(site, "tick_critical"), site.dug()) == (1, 1, 3)
 
@@ -55,9 +60,11 @@ def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
     site.configure("dig", mode=mode.mode)
     assert site.run("run-due").code == 0
     assert (site.statuses("tick_normal"), site.statuses("dig")) == (["ok"], [])
-    site.configure("dig", mode="cron")                      # back, with a message still in the queue
+    # back, with a message still in the queue
+    site.configure("dig", mode="cron")
     assert site.run("run-due").code == 0
-    assert [(row["status"], row["trigger_type"]) for row in site.runs("dig")] == [("ok", "scheduled")]
+    assert [(row["status"], row["trigger_type"]) for row in site.runs("dig")] == [("ok",
+                                                                                   "scheduled")]
     site.configure(mode=mode.mode)                        # all of them
     site.configure("dig", mode=None)
     assert site.run("enqueue", "tick_normal").code == 0
@@ -67,7 +74,8 @@ def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
 
 
 def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
-    """Both know the same slot: the message was sent before `mode` was set back, and crontab lines come at once."""
+    """Both know the same slot: the message was sent before `mode` was set back, and crontab lines
+    come at once."""
     site.enable("dig", "tick_normal", "tick_low")
     mode.configure(site)
     site.run("run-due")
@@ -128,7 +136,8 @@ def test_a_stopped_worker_finishes_the_item_in_hand(site, engine, crew):     # R
     assert f'"dug": {site.dug()}' in row["counts"]
 
 
-@pytest.mark.parametrize("how, outcome", [("sleep", "timeout"), ("code_that_holds_all", "vanished")])
+@pytest.mark.parametrize("how, outcome",
+                         [("sleep", "timeout"), ("code_that_holds_all", "vanished")])
 def test_a_hang_is_ended_by_our_own_limit(site, mode, crew, how, outcome):   # R4
     """The engine's limit comes later, and is for what nothing else ends."""
     mode.configure(site)
@@ -187,12 +196,15 @@ def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):         
     assert line(46) == ""
 
 
-def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site, mode, crew, mariadb):    # R69 R71
+# R69 R71
+def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site, mode, crew,
+                                                                           mariadb):
     site.configure(lock="both")
     site.enable("tick_normal")
     site.job("tick_normal")
     lock = site.runs()[0]["lock_name"]
-    site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = started_at")
+    site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = "
+                    "started_at")
     mode.configure(site)
     with stranger(mariadb) as theirs:
         assert theirs(f"SELECT GET_LOCK('{lock}', 0)") == 1
@@ -255,7 +267,8 @@ def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R
     if engine.mode == "rq":                                 # its worker has ended, and said why
         assert "connect" in first.communicate(timeout=60)[1]
         crew(site)
-    assert ended(site, "tick_normal") == ["ok"]             # Celery's worker has found the broker again
+    # Celery's worker has found the broker again
+    assert ended(site, "tick_normal") == ["ok"]
     assert (site.dug(), slots(site, "dig"), len(site.runs("dig"))) == (40, 1, 1)
 
 

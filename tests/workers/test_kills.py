@@ -1,4 +1,5 @@
-"""The kills of the frame (tests/runner/test_kills.py), by a worker's run: each engine goes on as cron does."""
+"""The kills of the frame (tests/runner/test_kills.py), by a worker's run: each engine goes on as
+cron does."""
 from __future__ import annotations
 
 import os
@@ -11,14 +12,17 @@ from tests.support.repeats import REPEATS
 from tests.support.site import until
 from tests.workers.conftest import end
 
-SEVERAL = len(REPEATS) > 1                  # all points; usually only before, in, and after the work
+# all points; usually only before, in, and after the work
+SEVERAL = len(REPEATS) > 1
 USUAL = ("history:sweep:before", "Context.progress:after:3", "history:finish:before")
 CHOSEN = [*[("file", *each) for each in POINTS if SEVERAL or each[0].endswith(USUAL)],
-          *[("database", *each) for each in DATABASE_POINTS if SEVERAL or each[0].endswith("history:begin:after")]]
+          *[("database", *each) for each in DATABASE_POINTS if SEVERAL
+            or each[0].endswith("history:begin:after")]]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lock, point, dead", CHOSEN, ids=[f"{lock}-{point}" for lock, point, _ in CHOSEN])
+@pytest.mark.parametrize("lock, point, dead", CHOSEN, ids=[f"{lock}-{point}" for lock, point,
+                                                           _ in CHOSEN])
 def test_a_kill_in_the_frame_of_a_worker(site, mode, crew, lock, point, dead):       # R2, R3, R6
     mode.configure(site)
     site.configure(lock=lock)
@@ -34,4 +38,5 @@ def test_a_kill_in_the_frame_of_a_worker(site, mode, crew, lock, point, dead):  
     until(lambda: "ok" in site.statuses("dig"))
     assert site.dug() == 5
     assert site.statuses("dig").count("vanished") == dead
-    assert sum(row["slot"] is not None for row in site.runs("dig")) == 1     # the slot was started once
+    # the slot was started once
+    assert sum(row["slot"] is not None for row in site.runs("dig")) == 1

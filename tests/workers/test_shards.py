@@ -1,4 +1,5 @@
-"""Several workers share a queue: each item is done once, and what is limited stays limited for all of them together."""
+"""Several workers share a queue: each item is done once, and what is limited stays limited for all
+of them together."""
 from __future__ import annotations
 
 import threading
@@ -82,7 +83,8 @@ def test_webhooks_arrive_once_within_their_limits(service, crew):            # R
     assert arrived == Counter(ids)
     hosts = {key: most for key, most in web.most.items() if not key.startswith("/")}
     assert len(hosts) == len(HOSTS)
-    assert max(hosts.values()) <= 2                         # 2 at once for a host, 1 for an endpoint, of all workers
+    # 2 at once for a host, 1 for an endpoint, of all workers
+    assert max(hosts.values()) <= 2
     assert max(most for key, most in web.most.items() if key.startswith("/")) == 1
 
 
@@ -118,13 +120,16 @@ def test_exports_are_shared_with_one_live_for_each_account(service, crew):    # 
     service.configure("export", dir="exports")
     owners = [service.owner(email=f"owner{number}@home.example")["user_id"] for number in range(5)]
     for owner in owners * 2:
-        service.db.insert("export_requests", user_id=owner, status="queued", requested_at=clock.now())
+        service.db.insert("export_requests", user_id=owner, status="queued",
+                          requested_at=clock.now())
     service.run("enqueue", "export_accounts")
     for _ in range(SHARDS):
         crew(service, "--burst")
     assert set(over(service, "export_accounts").values()) == {"ok"}
-    assert service.statuses("export_requests").get("queued", 0) <= 5        # a second one may wait for the first
-    ready = service.db.query("SELECT user_id FROM {export_requests} WHERE status = 'ready' ORDER BY user_id")
+    # a second one may wait for the first
+    assert service.statuses("export_requests").get("queued", 0) <= 5
+    ready = service.db.query("SELECT user_id FROM {export_requests} WHERE status = 'ready' "
+                             "ORDER BY user_id")
     assert [row["user_id"] for row in ready] == owners
 
 
@@ -144,10 +149,12 @@ def test_a_run_by_hand_does_all_shards_and_no_worker_beside_it(service, crew):
 
 def test_a_shard_that_fails_is_seen_as_its_job(service):
     now = clock.now()
-    runs = (("retry_forwards", "ok"), ("retry_forwards#1", "ok"), *[("retry_forwards#2", "failed")] * 3)
+    runs = (("retry_forwards", "ok"), ("retry_forwards#1", "ok"), *[("retry_forwards#2", "failed")]
+            * 3)
     for number, (shard, status) in enumerate(runs):
-        service.db.insert("job_runs", run_id=str(number), job=shard, trigger_type="worker", status=status,
-                          started_at=now, finished_at=now, error="the disk is on fire" if status == "failed" else None)
+        service.db.insert("job_runs", run_id=str(number), job=shard, trigger_type="worker",
+                          status=status, started_at=now, finished_at=now, error="the disk is on "
+                          "fire" if status == "failed" else None)
     settings = loader.load(None, beside=str(service.folder), environ={})
     found = health.collect(service.db, settings, load_all(), now)
     job = found.jobs["retry_forwards"]

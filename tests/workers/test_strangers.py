@@ -61,13 +61,16 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
         "no-text": [OURS, None, [["dig"], "no"], {}],
         "no-shard": [OURS, None, ["dig#7", False], {}],
         "off": [OURS, None, ["tick_low", False], {}],
-        "too-few": [OURS, None, ["dig"], {}], "no-list": [OURS, None, 5, {}], "deep": b"[" * 100_000,
+        "too-few": [OURS, None, ["dig"], {}], "no-list": [OURS, None, 5, {}], "deep": b"["
+        * 100_000,
         "short": [OURS, None], "none": b"", RED: ["\x1b[31mred\n", None, [], {}]}
     for id, data in foreign.items():
-        _put(redis, queue, id, data, success_callback_name="os.system", failure_callback_name="os.system",
-             meta=pickle.dumps(_Touches(struck)), result=pickle.dumps(_Touches(struck)), retries_left="9",
-             number_of_retries="9", repeats_left="9", webhooks='[{"url": "http://127.0.0.1:9/"}]')
-    _put(redis, queue, "fields", foreign["system"], status="no status", timeout="soon", ended_at="never")
+        _put(redis, queue, id, data, success_callback_name="os.system",
+             failure_callback_name="os.system", meta=pickle.dumps(_Touches(struck)),
+             result=pickle.dumps(_Touches(struck)), retries_left="9", number_of_retries="9",
+             repeats_left="9", webhooks='[{"url": "http://127.0.0.1:9/"}]')
+    _put(redis, queue, "fields", foreign["system"], status="no status", timeout="soon",
+         ended_at="never")
     assert small.run("run-due").code == 0
     ended = small.run("worker", "--burst")
     assert ended.code == 0, ended
@@ -75,7 +78,8 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     assert [(row["job"], row["status"], row["trigger_type"]) for row in small.runs()] == [("dig", "ok", "worker")]
     assert redis.llen(f"rq:queue:{queue}") == 0                 # and none comes again
     failed = {id.decode() for id in redis.zrange(f"rq:failed:{queue}", 0, -1)}
-    assert failed == {*foreign, "fields"} - {RED}               # RQ knows no such id: it is passed over
+    # RQ knows no such id: it is passed over
+    assert failed == {*foreign, "fields"} - {RED}
     told = small.events("worker")
     assert [event["event"] for event in told] == ["message refused"] * (len(foreign) + 1)
     assert "'os.system', which is no function of these jobs" in told[1]["why"]
@@ -84,13 +88,15 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     other.close()
 
 
-def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, rq, tmp_path):       # R71
+# R71
+def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, rq, tmp_path):
     from redis import Redis
     rq.configure(small)
     small.enable("dig", schedule="0 3 * * *")
     struck, queue = tmp_path / "struck", f"{rq.queues}_critical"
-    _put(Redis(port=rq.broker.port), queue, "more", [OURS, None, ["dig", False], {}], success_callback_name="os.system",
-         meta=pickle.dumps(_Touches(struck)), dependency_ids='["more"]', repeats_left="9", timeout="-1")
+    _put(Redis(port=rq.broker.port), queue, "more", [OURS, None, ["dig", False], {}],
+         success_callback_name="os.system", meta=pickle.dumps(_Touches(struck)),
+         dependency_ids='["more"]', repeats_left="9", timeout="-1")
     assert small.run("worker", "--burst").code == 0
     assert small.statuses() == ["ok"]
     assert not struck.exists()
@@ -104,7 +110,8 @@ def test_rq_takes_no_commands_from_redis(small, rq, crew):                      
     small.run("enqueue", "dig")
     process, redis = crew(small), Redis(port=rq.broker.port)
     small.working("dig")
-    channels = until(lambda: [each for each in redis.pubsub_channels() if each.startswith(b"rq:pubsub:")])
+    channels = until(lambda: [each for each in redis.pubsub_channels()
+                              if each.startswith(b"rq:pubsub:")])
     for channel in channels:
         for command in ("kill-horse", "shutdown", "stop-job"):
             assert redis.publish(channel, json.dumps({"command": command, "job_id": "any"})) == 1
@@ -126,8 +133,8 @@ def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_pat
         plain = connection.SimpleQueue(queue)
 
         def put(task: str, arguments, **how) -> None:
-            plain.put((arguments, {}, {}), headers={"id": os.urandom(8).hex(), "task": task, "lang": "py"},
-                      **{"serializer": "json", **how})
+            plain.put((arguments, {}, {}), headers={"id": os.urandom(8).hex(), "task": task,
+                                                    "lang": "py"}, **{"serializer": "json", **how})
 
         put("jobs.perform", [_Touches(struck), False], serializer="pickle")
         put("os.system", [f"touch {struck}"])

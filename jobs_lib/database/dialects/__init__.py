@@ -13,11 +13,13 @@ def load(url: str):
     if scheme in ("mysql", "mariadb"):
         from . import mysql
         return mysql
-    raise DatabaseError("[core] database: expected sqlite:///file.db or mysql://user:password@host/name")
+    raise DatabaseError("[core] database: expected sqlite:///file.db or "
+                        "mysql://user:password@host/name")
 
 
 def file_of(url: str, base: str) -> str:
-    """The file of an SQLite database, whether it is there or not; "" for one on a server or in no file."""
+    """The file of an SQLite database, whether it is there or not; "" for one on a server or in no
+    file."""
     if url.partition(":")[0] != "sqlite":
         return ""
     try:

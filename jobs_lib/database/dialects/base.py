@@ -41,7 +41,8 @@ pause    seconds after it, at least                  share        of the batch's
 
 
 def way_to_pymysql(home: str) -> str:
-    """What to run: the Python that install.sh gave it to, if there is one and it is another version than this."""
+    """What to run: the Python that install.sh gave it to, if there is one and it is another version
+    than this."""
     python = os.path.join(home, ".venv", "bin", "python")
     ours = os.path.join(home, ".venv", "lib", "python{}.{}".format(*sys.version_info))
     if os.path.exists(python) and not os.path.isdir(ours):

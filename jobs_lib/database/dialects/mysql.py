@@ -29,22 +29,25 @@ for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False
 named_locks = True                   # GET_LOCK
-create_view = "CREATE SQL SECURITY INVOKER VIEW"     # no DEFINER: where a dump is restored he may not exist
+# no DEFINER: where a dump is restored he may not exist
+create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them.
 batches = Batches(seconds=0.100, least=100, most=20_000, pause=0.010, share=0.25)
-by_key = ""                          # for a range of the primary key it takes the primary key by itself
+# for a range of the primary key it takes the primary key by itself
+by_key = ""
 after_batch = ""
 
 Target = namedtuple("Target", "user password host port socket ca tls database timeout connect")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C client, we
-# prefer the socket, since many hosts grant `user@localhost` only and listen on no port. Never one in a folder
-# where anybody may make one.
+# Where a server on the same machine listens, if `localhost` is all that the URL says: as the C
+# client, we prefer the socket, since many hosts grant `user@localhost` only and listen on no port.
+# Never one in a folder where anybody may make one.
 SOCKETS = ("/var/lib/mysql/mysql.sock", "/run/mysqld/mysqld.sock", "/var/run/mysqld/mysqld.sock")
 
-_KEY = "CHARACTER SET ascii COLLATE ascii_bin"       # exact and short: fits any index, compares byte by byte
+# exact and short: fits any index, compares byte by byte
+_KEY = "CHARACTER SET ascii COLLATE ascii_bin"
 types = {
     "id": "BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY",
     "ref": "BIGINT", "int": "INT", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
@@ -57,27 +60,29 @@ types = {
 
 MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
         "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
-# What else a server's defaults, or its init_connect, may change in what a statement means. The time limit of one
-# statement has another name on each; a comment hides it from the other.
-MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = utf8mb4,"
-           " character_set_results = utf8mb4, character_set_connection = utf8mb4, sql_safe_updates = 0,"
-           " sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0,"
-           " foreign_key_checks = 1, unique_checks = 1"
-           "/*!50708 , max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
+# What else a server's defaults, or its init_connect, may change in what a statement means. The time
+# limit of one statement has another name on each; a comment hides it from the other.
+MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = "
+           "utf8mb4, character_set_results = utf8mb4, character_set_connection = utf8mb4, "
+           "sql_safe_updates = 0, sql_select_limit = 18446744073709551615, sql_big_selects = 1, "
+           "sql_auto_is_null = 0, foreign_key_checks = 1, unique_checks = 1/*!50708 , "
+           "max_execution_time = 0 *//*M!100101 , max_statement_time = 0 */")
 CONNECT_SECONDS = 10.0
 KILL_SECONDS = 2.0           # to sign in only to end our own statement
-READ_SECONDS = 300.0         # for an answer, where no run with a limit of its own waits: a server may be frozen
+# for an answer, where no run with a limit of its own waits: a server may be frozen
+READ_SECONDS = 300.0
 LEAST_SECONDS = 0.5          # however little time is left
 LATER_SECONDS = 1.0          # after that time: the alarm of the run comes first
-IDLE_SECONDS = 900           # then the server ends a connection, and frees the rows of a host that vanished
+# then the server ends a connection, and frees the rows of a host that vanished
+IDLE_SECONDS = 900
 SCHEMA_WAIT_SECONDS = 30     # for an ALTER to end, or to begin; the server's default is a day
 
 
 def now_default(db) -> str:
     """What gives a row the present second in UTC when its writer does not.
 
-    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other: there the
-    writer must give the time, which is better than to store a wrong one.
+    CURRENT_TIMESTAMP would be in the writer's own time zone. MySQL before 8.0.13 takes no other:
+    there the writer must give the time, which is better than to store a wrong one.
     """
     version = db.value("SELECT VERSION()")
     numbers = tuple(int(number) for number in version.partition("-")[0].split(".")[:3])
@@ -90,9 +95,10 @@ def now_default(db) -> str:
 def parse(url: str, base: str, timeout: float) -> Target:
     """`mysql://user:password@host:3306/name`; a password may hold `@`, `/` and `:` as they are.
 
-    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate and its name, by
-    that CA or the system's), ca (by that CA, whatever its name), on (encrypted, nothing verified) or off. Elsewhere
-    than on this machine, and with a CA, it is verify unless something else is said; here it is off.
+    After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate
+    and its name, by that CA or the system's), ca (by that CA, whatever its name), on (encrypted,
+    nothing verified) or off. Elsewhere than on this machine, and with a CA, it is verify unless
+    something else is said; here it is off.
     """
     login, _, place = url.partition("://")[2].rpartition("@")
     user, _, password = login.partition(":")
@@ -101,17 +107,19 @@ def parse(url: str, base: str, timeout: float) -> Target:
     host, _, port = server.partition(":")
     options = dict(parse_qsl(parameters))
     path, ca, tls = (options.pop(word, None) for word in ("unix_socket", "ssl_ca", "tls"))
-    if not user or not database or options or not (port or "1").isdigit() or (tls and tls not in TLS):
-        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and nothing more"
-                            f" after it than ?unix_socket=/path, ?ssl_ca=/path or ?tls={'|'.join(TLS)}")
+    if not user or not database or options or not (port or "1").isdigit() or (tls
+                                                                              and tls not in TLS):
+        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and "
+                            "nothing more after it than ?unix_socket=/path, ?ssl_ca=/path or "
+                            f"?tls={'|'.join(TLS)}")
     if not path and not port and not ca and not tls and host in ("", "localhost"):
         path = next((place for place in SOCKETS if os.path.exists(place)), None)
     if path:
         ca, tls = None, "off"
     elif not tls:
         tls = "off" if (host or "localhost") in LOOPBACK and not ca else "verify"
-    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path, ca, tls,
-                  unquote(database), timeout, CONNECT_SECONDS)
+    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path,
+                  ca, tls, unquote(database), timeout, CONNECT_SECONDS)
 
 
 def connect(target: Target, readonly: bool, create: bool):
@@ -120,8 +128,10 @@ def connect(target: Target, readonly: bool, create: bool):
     wait = max(1, int(target.timeout))
     with raw.cursor() as cursor:
         cursor.execute(f"SET SESSION sql_mode = '{MODE}', innodb_lock_wait_timeout = {wait},"
-                       f" lock_wait_timeout = {SCHEMA_WAIT_SECONDS}, wait_timeout = {IDLE_SECONDS}, {MEANING}")
-        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others insert.
+                       f" lock_wait_timeout = {SCHEMA_WAIT_SECONDS}, wait_timeout = "
+                       f"{IDLE_SECONDS}, {MEANING}")
+        # READ COMMITTED: a batch locks the rows that it deletes, not the gaps between, where others
+        # insert.
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ "
                        + ("ONLY" if readonly else "WRITE"))
     return raw
@@ -148,7 +158,8 @@ def execute(raw, sql: str, values: dict):
 
 
 def stale(raw) -> bool:
-    """Whether the server ended the idle connection: there is something to read that nobody asked for."""
+    """Whether the server ended the idle connection: there is something to read that nobody asked
+    for."""
     if raw._sock is None or not select.select([raw._sock], [], [], 0)[0]:
         return False
     try:
@@ -167,7 +178,8 @@ def in_transaction(raw) -> bool:
 
 
 def interrupt(raw, target) -> None:
-    """KILL, by a second connection: a server ends, and commits, a statement whose client is gone."""
+    """KILL, by a second connection: a server ends, and commits, a statement whose client is
+    gone."""
     other = sign_in(target, KILL_SECONDS, _CONVERT)
     try:
         other.query(f"KILL {raw.thread_id()}")
@@ -175,7 +187,8 @@ def interrupt(raw, target) -> None:
         other.close()
 
 
-# What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number again.
+# What comes back: times stay text, as SQLite has them; a SUM() of whole numbers is a whole number
+# again.
 
 def _number(text: str):
     return float(text) if "." in text else int(text)
@@ -189,12 +202,14 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
 
 UNSENT = {0, 2006}                       # found dead before anything was sent
-LOST = {1053, 1927, 2013, 2055, 4031}    # shutdown, killed, lost while waiting, ended for being idle
+# shutdown, killed, lost while waiting, ended for being idle
+LOST = {1053, 1927, 2013, 2055, 4031}
 GIVE_WAY = {1020: "changed a row that we had read", 1205: "held rows that we need for too long",
             1213: "and ours waited for each other"}
 NO_CONNECTION = {1040, 1203, 1226}
 READ_ONLY = {1290, 1792, 1836}
-WITH_VALUES = {1064, 1292, 1366, 1411, 1525}        # their words quote what was stored or sent: personal data
+# their words quote what was stored or sent: personal data
+WITH_VALUES = {1064, 1292, 1366, 1411, 1525}
 
 
 def forgive(raw, error: pymysql.MySQLError) -> bool:
@@ -213,9 +228,11 @@ def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     if code in GIVE_WAY:
         return Conflict(f"another transaction {GIVE_WAY[code]} ({code})")
     if code == 1062:
-        return Duplicate("a row with this unique key is there already: " + words.rpartition("for key ")[2])
+        return Duplicate("a row with this unique key is there already: "
+                         + words.rpartition("for key ")[2])
     if code in READ_ONLY:
-        return ReadOnly(f"the database {target.database} cannot be written: it is opened for reading ({code})")
+        return ReadOnly(f"the database {target.database} cannot be written: it is opened for "
+                        f"reading ({code})")
     if code == 1146:
         return Missing(f"{words}: run `jobs.py migrate`")
     return _refused(code, target) or _other(code, words, error, target)
@@ -225,13 +242,13 @@ def _refused(code: int, target: Target) -> DatabaseError | None:
     """What is wrong with the settings or the server, when we connect."""
     where = target.socket or f"{target.host}:{target.port}"
     if code in (1045, 1698):
-        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong name or"
-                             " password in [core] database, or no access from this host")
+        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong "
+                             "name or password in [core] database, or no access from this host")
     if code == 1049:
         return DatabaseError(f"the database server {where} has no database {target.database!r}")
     if code == 1044:
-        return DatabaseError(f"the user {target.user!r} may not use the database {target.database!r}:"
-                             " give it access at the host")
+        return DatabaseError(f"the user {target.user!r} may not use the database "
+                             f"{target.database!r}: give it access at the host")
     if code == 1130:
         return DatabaseError(f"the database server {where} accepts no connection from this host")
     if code in NO_CONNECTION:
@@ -245,8 +262,10 @@ def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> 
     if code == 1054:
         return Missing(f"{words}: compare the table with docs/data-model.md")
     if code == 1451:
-        return DatabaseError(f"a foreign key keeps these rows: {words.partition('(')[2].rstrip(')')}). Nothing of this"
-                             " batch was deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")
+        return DatabaseError("a foreign key keeps these rows: "
+                             f"{words.partition('(')[2].rstrip(')')}). Nothing of this"
+                             " batch was deleted: give it ON DELETE CASCADE or "
+                             "SET NULL, or switch this job off")
     if code in WITH_VALUES:
         words = words.partition("'")[0].strip() + " ..."
     return DatabaseError(f"database {target.database}: {words} ({code})")
@@ -268,7 +287,8 @@ def begin(readonly: bool) -> str:
 
 
 # For this one transaction: under READ COMMITTED each statement would see a moment of its own.
-snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION WITH CONSISTENT SNAPSHOT")
+snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
 
 def bars_writers(raw) -> bool:
@@ -293,7 +313,8 @@ exact = quote
 
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
-    return "ON DUPLICATE KEY UPDATE " + ", ".join(updates or [f"{quote(keys[0])} = {quote(keys[0])}"])
+    return "ON DUPLICATE KEY UPDATE " + ", ".join(updates
+                                                  or [f"{quote(keys[0])} = {quote(keys[0])}"])
 
 
 def drop_index(index: str, table: str) -> str:
@@ -307,15 +328,17 @@ def proposed(column: str) -> str:
 
 
 def word(column: str) -> str:
-    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for characters of several octets.
-    Nothing is converted here: an ASCII column may hold any octet, and converting that is an error."""
+    """Text as a column of type `word` takes it: 64 characters of it, '' for NULL, '?' for
+    characters of several octets. Nothing is converted here: an ASCII column may hold any octet, and
+    converting that is an error."""
     return (f"CASE WHEN {column} IS NULL THEN '' WHEN LENGTH({column}) = CHAR_LENGTH({column})"
             f" THEN LEFT({column}, 64) ELSE '?' END")
 
 
 def day(column: str) -> str:
-    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0
-    that MySQL keeps for an app that lets it; NULL for what is no time at all."""
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st
+    of February or a day 0 that MySQL keeps for an app that lets it; NULL for what is no time at
+    all."""
     return (f"COALESCE(LEAST(DATE({column}), LAST_DAY({column})), MAKEDATE(YEAR({column}), 1)"
             f" + INTERVAL GREATEST(MONTH({column}), 1) - 1 MONTH - INTERVAL 1 DAY)")
 
@@ -323,11 +346,16 @@ def day(column: str) -> str:
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
 columns = ("SELECT column_name AS name FROM information_schema.columns"
            " WHERE table_schema = DATABASE() AND table_name = :name")
-all_columns = ("SELECT table_name AS table_name, column_name AS name FROM information_schema.columns"
+all_columns = ("SELECT table_name AS table_name, column_name AS name "
+               "FROM information_schema.columns"
                " WHERE table_schema = DATABASE() AND table_name IN (:names)")
-# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after it.
-indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 AND sub_part IS NULL AS is_unique"
+# A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after
+# it.
+indexes = ("SELECT index_name AS name, column_name AS column_name, non_unique = 0 "
+           "AND sub_part IS NULL AS is_unique"
            " FROM information_schema.statistics"
-           " WHERE table_schema = DATABASE() AND table_name = :name ORDER BY index_name, seq_in_index")
-sizes = ("SELECT table_name AS name, data_length + index_length AS bytes FROM information_schema.tables"
+           " WHERE table_schema = DATABASE() AND table_name = :name "
+           "ORDER BY index_name, seq_in_index")
+sizes = ("SELECT table_name AS name, data_length + index_length AS bytes "
+         "FROM information_schema.tables"
          " WHERE table_schema = DATABASE() AND table_type = 'BASE TABLE'")

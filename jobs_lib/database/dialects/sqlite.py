@@ -13,7 +13,8 @@ name = "sqlite"
 package = ""
 Error = sqlite3.Error
 clock = "NULL"                       # the server's own clock: there is no server
-for_update = ""                      # a transaction that will write holds the only write lock from its begin
+# a transaction that will write holds the only write lock from its begin
+for_update = ""
 explain = "EXPLAIN QUERY PLAN "
 transactional_ddl = True
 named_locks = False
@@ -21,18 +22,24 @@ create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
-after_batch = "PRAGMA wal_checkpoint(PASSIVE)"       # bars nobody: done in the pause and not in a commit
-by_key = " NOT INDEXED"              # without statistics it prefers a time index to a range of ids, all of it
+# bars nobody: done in the pause and not in a commit
+after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
+# without statistics it prefers a time index to a range of ids, all of it
+by_key = " NOT INDEXED"
 
 Target = namedtuple("Target", "path parameters timeout")
 MEMORY = ":memory:"
-NEEDED = 5                           # descriptors that it may need at once: the file, its journal, their folder
+# descriptors that it may need at once: the file, its journal, their folder
+NEEDED = 5
 LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
-MARGIN = 0.5                         # before that time is up: to be told that it is busy is better than to be ended
-CACHED = 12                          # prepared statements kept: with a list of ids, one takes 100 KB or more
+# before that time is up: to be told that it is busy is better than to be ended
+MARGIN = 0.5
+# prepared statements kept: with a list of ids, one takes 100 KB or more
+CACHED = 12
 
 types = {
-    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",       # like InnoDB, never gives a deleted row's id again
+    # like InnoDB, never gives a deleted row's id again
+    "id": "INTEGER PRIMARY KEY AUTOINCREMENT",
     "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
     "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
@@ -50,7 +57,8 @@ def now_default(db) -> str:
 def parse(url: str, base: str, timeout: float) -> Target:
     """`sqlite:///relative.db` counts from `base`, `sqlite:////absolute.db` from the root.
 
-    `?vfs=unix-dotfile` chooses another of SQLite's ways to lock, for a file system where the usual one fails.
+    `?vfs=unix-dotfile` chooses another of SQLite's ways to lock, for a file system where the usual
+    one fails.
     """
     path, _, parameters = url[len("sqlite://"):].partition("?")
     if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
@@ -64,7 +72,8 @@ def parse(url: str, base: str, timeout: float) -> Target:
 def connect(target: Target, readonly: bool, create: bool):
     """Open the file in autocommit; only `create` may make it."""
     if target.path == MEMORY:
-        return _mark(sqlite3.connect(MEMORY, isolation_level=None, factory=_Connection), target.timeout)
+        return _mark(sqlite3.connect(MEMORY, isolation_level=None, factory=_Connection),
+                     target.timeout)
     if not os.path.exists(target.path):
         if readonly or not create:
             raise DatabaseError(f"no SQLite file {target.path}:"
@@ -78,13 +87,16 @@ def connect(target: Target, readonly: bool, create: bool):
     try:
         if readonly:
             raw.execute("PRAGMA query_only = ON")
-            raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")       # not a database? said here, not later
+            # not a database? said here, not later
+            raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")
             return raw
-        # With WAL, NORMAL survives every end of a process; only a power cut can take back the commits since
-        # the last checkpoint (the file stays whole), which for a queue means repeats, never losses. FULL
-        # waits for the disk at each commit: 20 times as long on a fast disk, more on a shared one. The
-        # classic journal can be left broken by a power cut under NORMAL, so there it is FULL.
-        raw.execute("PRAGMA secure_delete = ON")     # as most builds do anyway: what is deleted is overwritten
+        # With WAL, NORMAL survives every end of a process; only a power cut can take back the
+        # commits since the last checkpoint (the file stays whole), which for a queue means repeats,
+        # never losses. FULL waits for the disk at each commit: 20 times as long on a fast disk,
+        # more on a shared one. The classic journal can be left broken by a power cut under NORMAL,
+        # so there it is FULL.
+        # as most builds do anyway: what is deleted is overwritten
+        raw.execute("PRAGMA secure_delete = ON")
         wal = raw.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         raw.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
     except BaseException:
@@ -108,8 +120,8 @@ class _Connection(sqlite3.Connection):
 
 
 def _open(uri: str, timeout: float, factory=_Connection):
-    return _mark(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None, factory=factory,
-                                 cached_statements=CACHED), timeout)
+    return _mark(sqlite3.connect(uri, uri=True, timeout=timeout, isolation_level=None,
+                                 factory=factory, cached_statements=CACHED), timeout)
 
 
 def _mark(raw, timeout: float):
@@ -118,8 +130,8 @@ def _mark(raw, timeout: float):
 
 
 class _Traceless(_Connection):
-    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove them. We do,
-    by SQLite's own rules: the last connection that may write takes them along."""
+    """A read-only connection leaves the -wal and -shm files that it made, as it may not remove
+    them. We do, by SQLite's own rules: the last connection that may write takes them along."""
 
     made_wal = ""                    # the URI to open for that, when there was no -wal file before
 
@@ -143,8 +155,9 @@ def _open_to_read(uri: str, target: Target):
 
 
 def _set_journal(uri: str, timeout: float) -> None:
-    """WAL lets readers and the one writer pass each other. It needs shared memory, which some network file
-    systems lack; there the classic journal does. The mode stays in the file, so only `create` sets it."""
+    """WAL lets readers and the one writer pass each other. It needs shared memory, which some
+    network file systems lack; there the classic journal does. The mode stays in the file, so only
+    `create` sets it."""
     raw = _open(uri, timeout)
     try:
         if raw.execute("PRAGMA journal_mode = WAL").fetchone()[0] == "wal":
@@ -167,7 +180,8 @@ def within(target: Target, seconds: float) -> Target:
 
 def limit(raw, target: Target, seconds: float | None) -> None:
     """Its wait for another writer hears no signal, so it is shortened when little time is left."""
-    wait = target.timeout if seconds is None else min(target.timeout, max(LEAST_WAIT, seconds - MARGIN))
+    wait = target.timeout if seconds is None else min(target.timeout,
+                                                      max(LEAST_WAIT, seconds - MARGIN))
     if wait != raw.wait:
         raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         raw.wait = wait
@@ -198,7 +212,8 @@ def interrupt(raw, target) -> None:
 
 
 def forgive(raw, error: sqlite3.Error) -> bool:
-    """Whether a SELECT may be tried again: text that is no UTF-8, as some apps store it, is read with marks after this.
+    """Whether a SELECT may be tried again: text that is no UTF-8, as some apps store it, is read
+    with marks after this.
 
     Not from the start, since the decoder in C is much faster than any function of ours.
     """
@@ -212,11 +227,13 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     """Python before 3.11 gives no error code, so the words decide."""
     words = str(error)
     if "is locked" in words:
-        return Busy(f"{target.path}: another process was writing for more than {target.timeout:g} s")
+        return Busy(f"{target.path}: another process was writing for more than {target.timeout:g} "
+                    "s")
     if words.startswith("UNIQUE constraint failed"):
         return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
     if "readonly database" in words:
-        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or is another user's")
+        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or is another "
+                        "user's")
     if words.startswith("no such table"):
         return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
     if words.startswith(("no such column", "table ")):           # "table x has no column named y"
@@ -226,12 +243,14 @@ def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
     if "unable to open" in words:
         if cause := _cause(target.path):
             return DatabaseError(f"cannot open {target.path}: {cause}")
-        return DatabaseError(f"cannot open {target.path}: this user must be able to write to its folder")
+        return DatabaseError(f"cannot open {target.path}: this user must be able to write to its "
+                             "folder")
     return DatabaseError(f"{target.path}: {words}")
 
 
 def _cause(path: str) -> str:
-    """What the system says of the file, where it is not permissions: SQLite has the same words for all."""
+    """What the system says of the file, where it is not permissions: SQLite has the same words for
+    all."""
     if os.path.isdir(path):
         return "it is a folder: name a file in [core] database"
     opened: list = []
@@ -251,7 +270,8 @@ def _cause(path: str) -> str:
 # SQL
 
 def begin(readonly: bool) -> str:
-    """IMMEDIATE takes the write lock at once: who reads first may find it taken, and cannot wait any more."""
+    """IMMEDIATE takes the write lock at once: who reads first may find it taken, and cannot wait
+    any more."""
     return "BEGIN" if readonly else "BEGIN IMMEDIATE"
 
 
@@ -277,14 +297,16 @@ def quote(identifier: str) -> str:
 
 
 def exact(identifier: str) -> str:
-    """In double quotes a column that is not there would be a text: `"gone" IS NOT NULL` would hold for each row."""
+    """In double quotes a column that is not there would be a text: `"gone" IS NOT NULL` would hold
+    for each row."""
     return f"[{identifier}]"
 
 
 def conflict(keys: list, updates: list) -> str:
     """What an INSERT does when its row is there already."""
     columns = ", ".join(map(quote, keys))
-    return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates else "NOTHING")
+    return f"ON CONFLICT ({columns}) DO " + ("UPDATE SET " + ", ".join(updates) if updates
+                                             else "NOTHING")
 
 
 def drop_index(index: str, table: str) -> str:
@@ -303,19 +325,23 @@ def word(column: str) -> str:
 
 
 def day(column: str) -> str:
-    """The day in whose range a time lies: the last day before it where it is none, as the 31st of February or a day 0;
-    NULL for what is no time at all. DATE() alone would say the 3rd of March, and take a number for a day."""
+    """The day in whose range a time lies: the last day before it where it is none, as the 31st of
+    February or a day 0; NULL for what is no time at all. DATE() alone would say the 3rd of March,
+    and take a number for a day."""
     first = f"SUBSTR({column}, 1, 8) || '01'"
-    return (f"CASE WHEN DATE({column}) = SUBSTR({column}, 1, 10) THEN DATE({column}) ELSE COALESCE("
-            f"MIN(DATE(SUBSTR({column}, 1, 10)), DATE({first}, '+1 month', '-1 day')),"
-            f" DATE(SUBSTR({column}, 1, 5) || MAX(SUBSTR({column}, 6, 2), '01') || '-01', '-1 day')) END")
+    return (f"CASE WHEN DATE({column}) = SUBSTR({column}, 1, 10) THEN DATE({column}) ELSE "
+            f"COALESCE(MIN(DATE(SUBSTR({column}, 1, 10)), DATE({first}, '+1 month', '-1 day')), "
+            f"DATE(SUBSTR({column}, 1, 5) || MAX(SUBSTR({column}, 6, 2), '01') || '-01', '-1 "
+            "day')) END")
 
 
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
 columns = "SELECT name FROM pragma_table_info(:name)"
-all_columns = ("SELECT m.name AS table_name, c.name AS name FROM sqlite_master m, pragma_table_info(m.name) c"
+all_columns = ("SELECT m.name AS table_name, c.name AS name "
+               "FROM sqlite_master m, pragma_table_info(m.name) c"
                " WHERE m.name IN (:names) AND m.type IN ('table', 'view')")
-indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique FROM pragma_index_list(:name) l,"
+indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
+           "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
 sizes = "SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size"

@@ -1,6 +1,8 @@
-"""What the app's own tables lack. It is found out once, and noted in `meta` for the runs that follow.
+"""What the app's own tables lack. It is found out once, and noted in `meta` for the runs that
+follow.
 
-The note names what is missing, as `users` or `users.email`, after the schema and the names that it was found under.
+The note names what is missing, as `users` or `users.email`, after the schema and the names that it
+was found under.
 """
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ def forget(db) -> None:
 
 
 def statements(db, planned=()) -> list[str]:
-    """What the app's tables need, indexes too, each statement as a line or more, with remarks; but for `planned`.
+    """What the app's tables need, indexes too, each statement as a line or more, with remarks; but
+    for `planned`.
 
     Last the tables that the app has not at all, which a job needs if only empty.
     """
@@ -57,17 +60,19 @@ def statements(db, planned=()) -> list[str]:
         if each is None or each.owner != "app":
             continue
         if difference.kind == "column" and difference.name == db.name.column(each.name, "id"):
-            found.append(f"-- {db.name(each.name)} needs a whole number that grows with each row: name it by"
-                         f" [columns] {each.name}.id")
+            found.append(f"-- {db.name(each.name)} needs a whole number that grows with each row: "
+                         f"name it by [columns] {each.name}.id")
             continue
         for sql in difference.statements:
             if sql not in planned:
-                (whole if difference.kind == "table" else found).append(sql + ";" + _remark(db, difference))
+                (whole if difference.kind == "table" else found).append(sql + ";"
+                                                                        + _remark(db, difference))
     return found + whole
 
 
 def _remark(db, difference) -> str:
     """Of a column that no writer may leave out."""
-    needed = (db.name.column(difference.table.name, column.name) for column in difference.table.columns
-              if column.default is NO_DEFAULT and not column.null)
+    needed = (db.name.column(difference.table.name, column.name)
+              for column in difference.table.columns if column.default is NO_DEFAULT
+              and not column.null)
     return "   -- your app has to fill it" if difference.kind == "column" and difference.name in needed else ""

@@ -1,4 +1,5 @@
-"""The tables that the web app and the mail hook write, in the notation of database/schema/tables.py."""
+"""The tables that the web app and the mail hook write, in the notation of
+database/schema/tables.py."""
 from __future__ import annotations
 
 TABLES = {

@@ -1,7 +1,8 @@
-"""A whole database against the tables of this bundle: what it lacks, each with the statements that mend it.
+"""A whole database against the tables of this bundle: what it lacks, each with the statements that
+mend it.
 
-Also for a database that belongs to an app: `[tables]` and `prefix` are in `db.name`, and an index of another name
-with the columns that we need is as good as ours.
+Also for a database that belongs to an app: `[tables]` and `prefix` are in `db.name`, and an index
+of another name with the columns that we need is as good as ours.
 """
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from .tables import VIEW, tables
 
 
 def differences(db) -> list:
-    """Every ddl.Difference, table by table, the view last; empty for a database that has all that the jobs need."""
+    """Every ddl.Difference, table by table, the view last; empty for a database that has all that
+    the jobs need."""
     found = [difference for table in tables() for difference in ddl.differences(db, table)]
     view = db.name.prefix + VIEW
     if view not in db.tables():

@@ -14,7 +14,8 @@ statements  what to run, in this order
 """
 
 LARGEST_MESSAGE = 2 ** 40        # bytes; 8 million of these can be added up in one column
-TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")   # of message_logs, in the view
+# of message_logs, in the view
+TOTALLED = ("user_id", "alias_id", "created_at", "direction", "status", "bytes_used")
 
 
 def create_table(db, table) -> list:
@@ -35,15 +36,18 @@ def create_table(db, table) -> list:
 
 
 def missing(db, table) -> list:
-    """The statements that bring a table up to ours; an index of another name with our columns counts."""
+    """The statements that bring a table up to ours; an index of another name with our columns
+    counts."""
     return [sql for difference in differences(db, table) for sql in difference.statements]
 
 
 def differences(db, table) -> list:
-    """What the database lacks of a table, as Difference; what it has besides is none of our business."""
+    """What the database lacks of a table, as Difference; what it has besides is none of our
+    business."""
     there = db.columns(table.name)
     if not there:
-        return [Difference(table, "table", db.name(table.name), table.about, tuple(create_table(db, table)))]
+        return [Difference(table, "table", db.name(table.name), table.about,
+                           tuple(create_table(db, table)))]
     found = [Difference(table, "column", db.name.column(table.name, column.name), column.about,
                         (add_column(db, table, column),))
              for column in table.columns if column.name not in there]
@@ -51,10 +55,12 @@ def differences(db, table) -> list:
     unique = [indexes[name] for name in db.unique_indexes(table.name)]
     for index in table.indexes:
         wanted, name = list(index.columns), db.name.prefix + index.name
-        if not (wanted in unique if index.unique else any(has[:len(wanted)] == wanted for has in indexes.values())):
+        if not (wanted in unique if index.unique else any(has[:len(wanted)] == wanted
+                                                          for has in indexes.values())):
             # One of that name that is not as it should be has to make room.
             room = (db.dialect.drop_index(name, db.name(table.name)),) if name in indexes else ()
-            found.append(Difference(table, "unique index" if index.unique else "index", name, index.purpose,
+            found.append(Difference(table, "unique index" if index.unique else "index", name,
+                                    index.purpose,
                                     (*room, create_index(db, table, index))))
     return found
 
@@ -67,9 +73,11 @@ def create_index(db, table, index) -> str:
 
 
 def drop_index(db, table, name: str) -> list:
-    """The statement that takes away an index of an older version, if it is there; `name` without the prefix."""
+    """The statement that takes away an index of an older version, if it is there; `name` without
+    the prefix."""
     name = db.name.prefix + name
-    return [db.dialect.drop_index(name, db.name(table.name))] if name in db.indexes(table.name) else []
+    return [db.dialect.drop_index(name,
+                                  db.name(table.name))] if name in db.indexes(table.name) else []
 
 
 def add_column(db, table, column) -> str:
@@ -81,8 +89,8 @@ def add_column(db, table, column) -> str:
 
 
 def is_size(column: str) -> str:
-    """The condition that a number of bytes can be a message's. MySQL adds up no further than 2 ** 63, SQLite neither,
-    and one row that says as much must not stop the sums of all."""
+    """The condition that a number of bytes can be a message's. MySQL adds up no further than 2 **
+    63, SQLite neither, and one row that says as much must not stop the sums of all."""
     return f"({column} BETWEEN 0 AND {LARGEST_MESSAGE} AND {column} = ROUND({column}))"
 
 
@@ -92,15 +100,18 @@ def size(column: str) -> str:
 
 
 def create_totals(db) -> str:
-    """The view that adds up what was purged and what is still logged: the same before and after any purge."""
+    """The view that adds up what was purged and what is still logged: the same before and after any
+    purge."""
     quote = db.dialect.quote
     key = "user_id, alias_id, day, direction, status"
-    user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name)) for name in TOTALLED)
+    user, alias, created, direction, status, used = (quote(db.name.column("message_logs", name))
+                                                     for name in TOTALLED)
     return (f"{db.dialect.create_view} {quote(db.name.prefix + VIEW)} AS\n"
             f"SELECT {key}, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (\n"
             f"  SELECT {key}, email_count, bytes_used FROM {quote(db.name('message_stats'))}\n"
             "  UNION ALL\n"
-            f"  SELECT {user}, COALESCE({alias}, 0), {db.dialect.day(created)}, {direction}, {status}, 1,"
+            f"  SELECT {user}, COALESCE({alias}, 0), {db.dialect.day(created)}, {direction}, "
+            f"{status}, 1,"
             f" {size(used)} FROM {quote(db.name('message_logs'))}\n"
             f") AS parts GROUP BY {key}")
 

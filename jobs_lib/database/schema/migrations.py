@@ -1,9 +1,10 @@
-"""Numbered migrations made of steps that can be repeated: a kill between any two of them does no harm.
+"""Numbered migrations made of steps that can be repeated: a kill between any two of them does no
+harm.
 
-MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each time what
-is still missing; SQLite can, and gets a whole migration in one transaction. A table is always created in its
-newest form; later migrations then find nothing to do. An app's table that `[tables]` maps, or that was there
-before, is never touched.
+MySQL cannot roll back a CREATE or ALTER, so a migration is made of single statements and looks each
+time what is still missing; SQLite can, and gets a whole migration in one transaction. A table is
+always created in its newest form; later migrations then find nothing to do. An app's table that
+`[tables]` maps, or that was there before, is never touched.
 """
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ def _totals(db, own_only: bool, present: set) -> list:
         return []
     if view not in present:
         return [create]
-    made_of = db.value("SELECT value FROM {meta} WHERE name = :name", name=VIEW) if db.name("meta") in present else None
+    made_of = db.value("SELECT value FROM {meta} WHERE name = :name",
+                       name=VIEW) if db.name("meta") in present else None
     if made_of == _mark(create) or (made_of is None and not (db.name.mapped or db.name.columns)):
         return []
     return [f"DROP VIEW {db.dialect.quote(view)}", create]
@@ -61,7 +63,8 @@ def _logged(db, own_only: bool, present: set) -> bool:
 
 
 def _notices_end(db, _own_only: bool) -> list:
-    """Version 2: how a notice was tried and when it was sent or given up, and its queue in the order it is read."""
+    """Version 2: how a notice was tried and when it was sent or given up, and its queue in the
+    order it is read."""
     dropped = ddl.drop_index(db, table("notifications"), "notifications_due")
     return [*ddl.missing(db, table("notifications")), *dropped]
 
@@ -84,7 +87,8 @@ CHANGED_IN_3 = ("job_runs", "export_requests", "account_deletions")
 CHANGED_IN_4 = ("failed_emails", "notifications", "webhook_deliveries")
 MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation, 4: _nobody_stops_the_rest}
 assert max(MIGRATIONS) == SCHEMA_VERSION
-SCOPE, OWN, ALL = "tables", "own", "all"        # in `meta`: which tables the first `migrate` was for
+# in `meta`: which tables the first `migrate` was for
+SCOPE, OWN, ALL = "tables", "own", "all"
 
 
 def pending(db) -> list:
@@ -95,16 +99,20 @@ def pending(db) -> list:
 def plan(db, own_only: bool = False) -> list:
     """The statements that `migrate` would run, as text."""
     planned = (sql for number, own in _steps(db, own_only) for sql in MIGRATIONS[number](db, own))
-    return list(dict.fromkeys(planned))      # what the first makes in its newest form, a later one misses too
+    # what the first makes in its newest form, a later one misses too
+    return list(dict.fromkeys(planned))
 
 
 def migrate(db, now, own_only: bool = False) -> list:
-    """Bring the schema up to date and return the statements run; safe to repeat, and to kill anywhere.
+    """Bring the schema up to date and return the statements run; safe to repeat, and to kill
+    anywhere.
 
-    `own_only` leaves out the tables that the app writes: it has them already, or is to make them itself. What was
-    left out the first time is left out for good. A table that got lost is made again.
+    `own_only` leaves out the tables that the app writes: it has them already, or is to make them
+    itself. What was left out the first time is left out for good. A table that got lost is made
+    again.
     """
-    done, db.left = [], lambda: LONGEST         # a large table's index takes longer than any answer otherwise may
+    # a large table's index takes longer than any answer otherwise may
+    done, db.left = [], lambda: LONGEST
     try:
         for number, own in _steps(db, own_only):
             if db.dialect.transactional_ddl:
@@ -119,7 +127,8 @@ def migrate(db, now, own_only: bool = False) -> list:
 
 
 def _steps(db, own_only: bool) -> list:
-    """(number, whether for our own tables only): the new migrations, then the others, for tables that got lost."""
+    """(number, whether for our own tables only): the new migrations, then the others, for tables
+    that got lost."""
     version = found(db)
     if version > SCHEMA_VERSION:
         raise newer(version)
@@ -127,8 +136,10 @@ def _steps(db, own_only: bool) -> list:
         for name in strangers(db):
             raise DatabaseError(stranger(db, name))
     if version:
-        own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name", name=SCOPE) == OWN
-    return [(number, own_only) for number in sorted(MIGRATIONS, key=lambda number: (number <= version, number))]
+        own_only = own_only or db.value("SELECT value FROM {meta} WHERE name = :name",
+                                        name=SCOPE) == OWN
+    return [(number, own_only) for number in sorted(MIGRATIONS,
+                                                    key=lambda number: (number <= version, number))]
 
 
 def _apply(db, number: int, now, own_only: bool) -> list:
@@ -153,14 +164,16 @@ def _apply(db, number: int, now, own_only: bool) -> list:
 
 
 def strangers(db) -> list[str]:
-    """Those of our own tables that `[tables]` gives the name of somebody else's: it lacks columns of ours."""
+    """Those of our own tables that `[tables]` gives the name of somebody else's: it lacks columns
+    of ours."""
     return [name for name in db.name.mapped if _lacking(db, table(name))]
 
 
 def stranger(db, name: str) -> str:
     """What is to be said of one of them."""
-    return (f"the table {db.name(name)}, which [tables] {name} names, is there already and is not ours (it has no "
-            f"{_lacking(db, table(name))[0]}): take that line out, or give ours another name")
+    return (f"the table {db.name(name)}, which [tables] {name} names, is there already and is not "
+            f"ours (it has no {_lacking(db, table(name))[0]}): take that line out, or give ours "
+            "another name")
 
 
 def _lacking(db, each) -> list[str]:
@@ -171,9 +184,10 @@ def _lacking(db, each) -> list[str]:
 
 
 def _belongs(db, table) -> None:
-    """A table of this name that lacks our columns is somebody else's; the app's own are the app's matter."""
+    """A table of this name that lacks our columns is somebody else's; the app's own are the app's
+    matter."""
     if table.name in db.name.mapped and _lacking(db, table):
         raise DatabaseError(stranger(db, table.name))
     if missing := _lacking(db, table):
-        raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it has no"
-                            f" {missing[0]}): set [core] prefix")
+        raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it "
+                            f"has no {missing[0]}): set [core] prefix")

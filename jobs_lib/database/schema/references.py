@@ -1,8 +1,10 @@
-"""Who refers to whom: no foreign keys are declared (the app may have none), so this is the one list.
+"""Who refers to whom: no foreign keys are declared (the app may have none), so this is the one
+list.
 
-Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is deleted:
-"with" (deleted too), "stays" (kept and made anonymous), "unset" (kept, and the column becomes NULL), "later" (its
-own table's retention removes it; until then it names something that is gone).
+Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is
+deleted: "with" (deleted too), "stays" (kept and made anonymous), "unset" (kept, and the column
+becomes NULL), "later" (its own table's retention removes it; until then it names something that is
+gone).
 """
 from __future__ import annotations
 
@@ -49,7 +51,8 @@ REFERENCES = tuple(Reference(*line.split()) for line in """
     usage_events              user_id         users           with
 """.strip().splitlines())
 
-# Columns that end in _id and name no row of another table: ids given by others, or by us to something else.
+# Columns that end in _id and name no row of another table: ids given by others, or by us to
+# something else.
 NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
                   ("audit_archives", "first_id"), ("audit_archives", "last_id")}
 

@@ -1,9 +1,9 @@
 """All tables as data: one source for both engines, the documents and the tests.
 
 A table is a few lines of text (app_tables.py, own_tables.py): what it holds; then its columns as
-`name type [null | = default] [# meaning]`; then `key a, b` (primary key, unless there is an `id`), and
-`index name: a, b # what for` or `unique name: a, b # what for`. A dialect turns the type words into its own.
-Only who asks for a table reads its text: a run pays nothing for it.
+`name type [null | = default] [# meaning]`; then `key a, b` (primary key, unless there is an `id`),
+and `index name: a, b # what for` or `unique name: a, b # what for`. A dialect turns the type words
+into its own. Only who asks for a table reads its text: a run pays nothing for it.
 """
 from __future__ import annotations
 

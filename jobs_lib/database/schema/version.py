@@ -1,6 +1,7 @@
 """Which schema this bundle was written for, and whether the database has it: one query in each run.
 
-The same query tells whether the app's own tables were found to have all that the jobs need: then nobody looks again.
+The same query tells whether the app's own tables were found to have all that the jobs need: then
+nobody looks again.
 """
 from __future__ import annotations
 
@@ -22,29 +23,34 @@ def found(db) -> int:
 def check(db) -> bool:
     """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
-    Whether the app's tables are known to be complete; else `need` of runner/table_gaps.py tells what a job can do.
+    Whether the app's tables are known to be complete; else `need` of runner/table_gaps.py tells
+    what a job can do.
     """
     try:
-        row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} WHERE name = :name) AS app_tables"
+        row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
+                     "WHERE name = :name) AS app_tables"
                      " FROM {schema_migrations}", name=APP_TABLES)
     except Missing:
         row = {"version": found(db)}
         if row["version"] == SCHEMA_VERSION:
-            raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in config.ini, or run "
-                          "`jobs.py migrate`") from None
+            raise Missing(f"the database has no table {db.name('meta')}: correct [tables] in "
+                          "config.ini, or run `jobs.py migrate`") from None
     version = row["version"] or 0
-    command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"      # an app that has tables keeps its own
+    # an app that has tables keeps its own
+    command = f"`jobs.py migrate{' --own-tables' * bool(db.name.mapped)}`"
     if version == SCHEMA_VERSION:
         return row["app_tables"] == complete(db.name)
     if version > SCHEMA_VERSION:
         raise newer(version)
     if version == 0:
         raise Unfit(f"the database has no tables of this bundle yet: run {command}")
-    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run {command}")
+    raise Unfit(f"the database is at schema {version}, this bundle needs {SCHEMA_VERSION}: run "
+                f"{command}")
 
 
 def writable(db, now) -> None:
-    """Write a row. Raises what keeps the database from being written; SQLite would not write what is there already."""
+    """Write a row. Raises what keeps the database from being written; SQLite would not write what
+    is there already."""
     db.upsert("meta", {"name": "written_at"}, {"value": clock.text(now)})
 
 
@@ -60,5 +66,5 @@ def complete(names) -> str:
 
 def newer(version: int) -> Unfit:
     """The refusal of a database that a newer bundle has upgraded."""
-    return Unfit(f"the database is at schema {version}, newer than this bundle knows ({SCHEMA_VERSION}): install the"
-                 " newer bundle again", command="doctor")
+    return Unfit(f"the database is at schema {version}, newer than this bundle knows "
+                 f"({SCHEMA_VERSION}): install the newer bundle again", command="doctor")

@@ -1,7 +1,8 @@
 """What goes with an account, table by table, derived from the one list of who refers to whom.
 
-Rows that others refer to go after those others, so that each table is emptied in batches of its own. Whatever refers
-to a row that goes, and belongs to nobody or to another account, goes in the same transaction.
+Rows that others refer to go after those others, so that each table is emptied in batches of its
+own. Whatever refers to a row that goes, and belongs to nobody or to another account, goes in the
+same transaction.
 """
 from __future__ import annotations
 
@@ -11,8 +12,10 @@ from functools import cache
 from jobs_lib.database.schema import references
 from jobs_lib.database.schema.tables import table
 
-# A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes it.
-HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_until < :claimed_before)")
+# A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
+# it.
+HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_until < "
+        ":claimed_before)")
 # What may identify somebody. `details` is the app's own JSON: nobody can tell what in it would.
 ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
@@ -23,12 +26,13 @@ KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns of which
 
 
 def order() -> list:
-    """The references to `users`: queues first, and each before those of the tables that its own rows refer to."""
+    """The references to `users`: queues first, and each before those of the tables that its own
+    rows refer to."""
     from graphlib import TopologicalSorter
 
     mine = {reference.table: reference for reference in references.to("users")}
-    before = {name: sorted({other.table for other in references.to(name) if other.goes == "with"} & set(mine))
-              for name in mine}
+    before = {name: sorted({other.table for other in references.to(name) if other.goes == "with"}
+                           & set(mine)) for name in mine}
     names = sorted(TopologicalSorter(before).static_order(), key=lambda name: not is_queue(name))
     return [mine[name] for name in names]
 
@@ -57,7 +61,8 @@ def columns(name: str) -> frozenset:
 
 @cache
 def next_key(name: str) -> str:
-    """`id`, or what comes second in a key of several columns: a user's rows are told apart by it."""
+    """`id`, or what comes second in a key of several columns: a user's rows are told apart by
+    it."""
     return table(name).key[-1 if len(table(name).key) == 1 else 1]
 
 
@@ -67,7 +72,8 @@ def erase(db, name: str, ids: list[int], rule: str, values: dict, gone: Gone) ->
     Called in a transaction. `gone` is added to.
     """
     kept = [column for column in KEPT if column in columns(name)]
-    rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{db.dialect.by_key} WHERE id IN (:ids)"
+    rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{db.dialect.by_key} "
+                    "WHERE id IN (:ids)"
                     f" AND {rule}{db.for_update}", ids=ids, **values)
     ids = [row["id"] for row in rows]
     if not ids:
@@ -94,13 +100,16 @@ def _with(db, reference, ids: list[int], gone: Gone) -> None:
         if number:
             gone.rows[name] = gone.rows.get(name, 0) + number
     elif reference.goes in ("with", "stays"):
-        found = [row["id"] for row in db.query(f"SELECT id FROM {{{name}}} WHERE {where}", **values)]
+        found = [row["id"] for row in db.query(f"SELECT id FROM {{{name}}} WHERE {where}",
+                                               **values)]
         if found:
             (erase if reference.goes == "with" else anonymise)(db, name, found, where, values, gone)
 
 
 def anonymise(db, name: str, ids: list[int], rule: str, values: dict, gone: Gone) -> int:
-    """Take out of the rows of audit_logs what may identify somebody; they stay. Called in a transaction."""
-    number = db.execute(f"UPDATE {{{name}}} SET {ANONYMOUS} WHERE id IN (:ids) AND {rule}", ids=ids, **values)
+    """Take out of the rows of audit_logs what may identify somebody; they stay. Called in a
+    transaction."""
+    number = db.execute(f"UPDATE {{{name}}} SET {ANONYMOUS} WHERE id IN (:ids) AND {rule}", ids=ids,
+                        **values)
     gone.rows[name] = gone.rows.get(name, 0) + number
     return number

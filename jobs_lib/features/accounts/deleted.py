@@ -1,4 +1,5 @@
-"""Deleted accounts: who they are, what is known of each deletion, and changing their rows in short batches."""
+"""Deleted accounts: who they are, what is known of each deletion, and changing their rows in short
+batches."""
 from __future__ import annotations
 
 import hmac
@@ -17,9 +18,11 @@ from .cascade import HELD, Gone, columns, erase, is_queue, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
-GENTLE = 3                          # times the pause of a purge: after seven days nobody is in a hurry
+# times the pause of a purge: after seven days nobody is in a hurry
+GENTLE = 3
 FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for one
-TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"     # NULL, MySQL's 0000-00-00
+# NULL, MySQL's 0000-00-00
+TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
 
 Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
 Account.__doc__ = """A user whose status is `deleted`, and the row of account_deletions that is about this deletion, or
@@ -49,16 +52,19 @@ def deleted(ctx):
     last, at = 0, ""
     while True:
         rows = ctx.db.query(
-            "SELECT id, name, email, deleted_at, created_at FROM {users} WHERE status = 'deleted' AND deleted_at >= :at"
-            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most", at=at or FIRST, last=last,
+            "SELECT id, name, email, deleted_at, created_at FROM {users} WHERE status = 'deleted' "
+            "AND deleted_at >= :at"
+            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most",
+            at=at or FIRST, last=last,
             most=PAGE)
         refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
         known = {row["user_ref"]: row for row in ctx.db.query(
             "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
-            " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id", refs=sorted(refs.values()))}
+            " WHERE user_ref IN (:refs) AND completed_at IS NULL ORDER BY id",
+            refs=sorted(refs.values()))}
         for row in rows:
-            yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"], row["email"],
-                          refs[row["id"]], known.get(refs[row["id"]]))
+            yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"],
+                          row["email"], refs[row["id"]], known.get(refs[row["id"]]))
         if len(rows) < PAGE:
             return
         last, at = rows[-1]["id"], rows[-1]["deleted_at"]
@@ -70,32 +76,38 @@ def _time(moment) -> str | None:
 
 
 def timeless(ctx, after: int = 0) -> list[dict]:
-    """The next users, by id, that are `deleted` without a time. (Text that is no time: see `deleted`.)"""
-    return ctx.db.query(f"SELECT id, deleted_at FROM {{users}} WHERE {TIMELESS} AND id > :last ORDER BY id LIMIT :most",
-                        last=after, most=PAGE)
+    """The next users, by id, that are `deleted` without a time. (Text that is no time: see
+    `deleted`.)"""
+    return ctx.db.query(f"SELECT id, deleted_at FROM {{users}} WHERE {TIMELESS} AND id > :last "
+                        "ORDER BY id LIMIT :most", last=after, most=PAGE)
 
 
 def open_deletion(ctx, account: Account) -> int:
-    """The id of the row of account_deletions that counts what is done to this account; made if there is none.
+    """The id of the row of account_deletions that counts what is done to this account; made if
+    there is none.
 
     Called in a transaction.
     """
-    ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}", id=account.user_id)
-    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref AND completed_at IS NULL",
-                         ref=account.ref)
+    ctx.db.value(f"SELECT status FROM {{users}} WHERE id = :id{ctx.db.for_update}",
+                 id=account.user_id)
+    found = ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref "
+                         "AND completed_at IS NULL", ref=account.ref)
     if found:
         return found
-    return ctx.db.insert("account_deletions", user_ref=account.ref, requested_at=account.deleted_at, counts="{}")
+    return ctx.db.insert("account_deletions", user_ref=account.ref, requested_at=account.deleted_at,
+                         counts="{}")
 
 
 class Batches:
-    """Changes rows of one account, a short transaction at a time, and counts what went in the same transaction.
+    """Changes rows of one account, a short transaction at a time, and counts what went in the same
+    transaction.
 
-    `counts` are the run's. `there`: the user's own row is expected, with the status `deleted`, in each transaction;
-    without it, that there is none. Restored where that is no longer so.
+    `counts` are the run's. `there`: the user's own row is expected, with the status `deleted`, in
+    each transaction; without it, that there is none. Restored where that is no longer so.
     """
 
-    def __init__(self, ctx, user_id: int, deletion_id: int, counts: dict, pace: Pace, there: bool = True) -> None:
+    def __init__(self, ctx, user_id: int, deletion_id: int, counts: dict, pace: Pace,
+                 there: bool = True) -> None:
         self.ctx, self.db, self.user_id, self.deletion_id = ctx, ctx.db, user_id, deletion_id
         self.counts, self.pace, self.there = counts, pace, there
         self.checked = False                # whether the spool folder is the right one
@@ -110,7 +122,8 @@ class Batches:
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
         """UPDATE the rows that match, so that they match no more. False when the run is to stop."""
         def act(db, table: str, ids: list, where: str, values: dict, gone: Gone) -> int:
-            return db.execute(f"UPDATE {{{table}}} SET {sets} WHERE id IN (:ids) AND {where}", ids=ids, **values)
+            return db.execute(f"UPDATE {{{table}}} SET {sets} WHERE id IN (:ids) AND {where}",
+                              ids=ids, **values)
         return self.each(name, rule, act, **values)
 
     def each(self, name: str, rule: str, act, **values) -> bool:
@@ -121,13 +134,15 @@ class Batches:
         order = "" if key == "id" else f" ORDER BY {key}"
         asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
         while not self.ctx.should_stop():
-            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.pace.rows), **values)]
+            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.pace.rows),
+                                                          **values)]
             if not parts:
                 return True
             begin = self.ctx.monotonic()
             done = self.db.batch(partial(self._work, name, act, parts, rule, values))
             if not done:
-                return True                 # what is left changed meanwhile, or is not for us to take now
+                # what is left changed meanwhile, or is not for us to take now
+                return True
             pause = self.pace.after(len(parts), self.ctx.monotonic() - begin)
             self.counts["rows"] += done
             self.ctx.progress(self.counts["rows"], accounts=self.counts["erased"])
@@ -142,7 +157,8 @@ class Batches:
         return number
 
     def keep(self, gone: Gone) -> None:
-        """What stays of the rows that the open transaction deletes: numbers, hashes of aliases; and their files go."""
+        """What stays of the rows that the open transaction deletes: numbers, hashes of aliases; and
+        their files go."""
         if gone.addresses:
             self._retire(gone.addresses)
         self._count(gone.rows)
@@ -153,8 +169,10 @@ class Batches:
             self.counts["files"] += forget_files(self.ctx, gone.exports, self.counts)
 
     def check_status(self) -> None:
-        """Restored, unless the account still is what it was when it was chosen. Locks the user's row."""
-        status = self.db.value(f"SELECT status FROM {{users}} WHERE id = :user{self.db.for_update}", user=self.user_id)
+        """Restored, unless the account still is what it was when it was chosen. Locks the user's
+        row."""
+        status = self.db.value(f"SELECT status FROM {{users}} WHERE id = :user{self.db.for_update}",
+                               user=self.user_id)
         if status != ("deleted" if self.there else None):
             raise Restored()
 
@@ -162,13 +180,13 @@ class Batches:
         """Add numbers to the account's `counts`, in the transaction that made them true."""
         if not any(rows.values()):
             return
-        text = self.db.value(f"SELECT counts FROM {{account_deletions}} WHERE id = :id{self.db.for_update}",
-                             id=self.deletion_id)
+        text = self.db.value("SELECT counts FROM {account_deletions} "
+                             f"WHERE id = :id{self.db.for_update}", id=self.deletion_id)
         counts = stored.memory(text)
         for name, number in rows.items():
             counts[name] = counts.get(name, 0) + number
-        self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id", id=self.deletion_id,
-                        counts=json.dumps(counts, sort_keys=True))
+        self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
+                        id=self.deletion_id, counts=json.dumps(counts, sort_keys=True))
 
     def _retire(self, addresses: list[str]) -> None:
         from .retired import LABEL, address_hash
@@ -178,8 +196,9 @@ class Batches:
             self.db.upsert("retired_addresses", {"address_hash": hashed}, {"created_at": now})
 
     def _drop(self, paths: list[str]) -> None:
-        """Delete files that no row names any more, before the COMMIT: a kill in between brings back the rows, never
-        leaves a file that nothing names. The next run finds the file gone and takes the rows."""
+        """Delete files that no row names any more, before the COMMIT: a kill in between brings back
+        the rows, never leaves a file that nothing names. The next run finds the file gone and takes
+        the rows."""
         if not self.checked:
             spool.need_folder(self.db, self.ctx.section("spool").dir)
             self.checked = True
@@ -187,19 +206,23 @@ class Batches:
 
 
 def _erase_keyed(db, name: str, parts: list, rule: str, values: dict, gone: Gone) -> int:
-    """The rows of a table whose key has several columns, up to the last of the parts that were read."""
-    number = db.execute(f"DELETE FROM {{{name}}} WHERE {rule} AND {next_key(name)} <= :last", last=parts[-1], **values)
+    """The rows of a table whose key has several columns, up to the last of the parts that were
+    read."""
+    number = db.execute(f"DELETE FROM {{{name}}} WHERE {rule} AND {next_key(name)} <= :last",
+                        last=parts[-1], **values)
     gone.rows[name] = number
     return number
 
 
 @contextmanager
 def unless_restored(ctx, user_id: int, counts: dict):
-    """What follows is left where it is once the account turns out to be active again, or in use by a run."""
+    """What follows is left where it is once the account turns out to be active again, or in use by
+    a run."""
     try:
         yield
     except InFlight:
         counts["waiting"] = counts.get("waiting", 0) + 1
     except Restored:
         counts["restored"] = counts.get("restored", 0) + 1
-        ctx.log.warning("account changed meanwhile", user_id=user_id, what="it is not deleted any more: left alone")
+        ctx.log.warning("account changed meanwhile", user_id=user_id, what="it is not deleted any "
+                        "more: left alone")

@@ -9,14 +9,16 @@ from . import deleted, ledger
 from .cascade import Gone, anonymise, erase, is_queue, order
 from .revoke import is_revoked
 
-MOST, SHARE = 50, 0.2           # accounts that go in one run without being confirmed, and their share of all
+# accounts that go in one run without being confirmed, and their share of all
+MOST, SHARE = 50, 0.2
 CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
 EVENT = "account.deleted"
 
 
 def due(ctx) -> list:
     """Accounts whose time has come, longest deleted first."""
-    return [account for account in deleted.deleted(ctx) if is_revoked(account) and _time_is_over(ctx, account)]
+    return [account for account in deleted.deleted(ctx) if is_revoked(account)
+            and _time_is_over(ctx, account)]
 
 
 def _time_is_over(ctx, account) -> bool:
@@ -28,7 +30,8 @@ def _time_is_over(ctx, account) -> bool:
 
 
 def trouble(ctx, known, going: list) -> str | None:
-    """Why none of them may go, unless `--yes` says that all are meant: from then on those deleted up to now are."""
+    """Why none of them may go, unless `--yes` says that all are meant: from then on those deleted
+    up to now are."""
     newest = max((_seconds(account.deleted_at) for account in going), default=0)
     if ctx.confirmed and newest > known.last.get(CONFIRMED, 0):
         known.store(**{CONFIRMED: newest})
@@ -43,9 +46,9 @@ def suspicious(ctx, known, going: list) -> str | None:
     users = ctx.db.value("SELECT COUNT(*) FROM {users}")
     if new <= SHARE * users:
         return None
-    return (f"{new:,} of {users:,} accounts would be deleted for good now. They are shut, and nothing else of them was "
-            "deleted. If that is meant, run `jobs.py delete_accounts --yes` once; if not, set users.status back to "
-            "active (docs/deletion.md)")
+    return (f"{new:,} of {users:,} accounts would be deleted for good now. They are shut, and "
+            "nothing else of them was deleted. If that is meant, run `jobs.py delete_accounts "
+            "--yes` once; if not, set users.status back to active (docs/deletion.md)")
 
 
 def _seconds(text: str) -> int:
@@ -65,7 +68,8 @@ def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
         with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id, counts):
             if not (empty(batches) and _end(ctx, account, batches, counts)):
                 return False
-    if known.last.get(CONFIRMED):           # what was meant is done: the next ones are asked for again
+    if known.last.get(CONFIRMED):
+        # what was meant is done: the next ones are asked for again
         known.store(**{CONFIRMED: 0})
     return True
 
@@ -73,14 +77,16 @@ def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
 def empty(batches) -> bool:
     """Delete whatever belongs to the account but its own row. False when the run is to stop.
 
-    InFlight when a run that lives is just sending something of it. The queues come first, so all else is still there.
+    InFlight when a run that lives is just sending something of it. The queues come first, so all
+    else is still there.
     """
     for reference in order():
         name = reference.table
-        if not (batches.each(name, "user_id = :user", anonymise) if reference.goes == "stays" else batches.gone(name)):
+        if not (batches.each(name, "user_id = :user", anonymise) if reference.goes == "stays"
+                else batches.gone(name)):
             return False
-        if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user LIMIT 1",
-                                             user=batches.user_id):
+        if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user "
+                                             "LIMIT 1", user=batches.user_id):
             raise deleted.InFlight
     return True
 
@@ -93,7 +99,8 @@ def _end(ctx, account, batches, counts: dict) -> bool:
         erase(ctx.db, "users", [account.user_id], "status = 'deleted'", {}, gone)
         batches.keep(gone)
         complete(ctx, batches.deletion_id, now)
-        # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never one too few.
+        # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
+        # one too few.
         ledger.append(ctx, {
             "user_id": account.user_id, "user_ref": account.ref, "created_at": account.created_at,
             "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
@@ -105,7 +112,8 @@ def _end(ctx, account, batches, counts: dict) -> bool:
 
 
 def complete(ctx, deletion_id: int, now) -> None:
-    """Mark the deletion as done, with a row in the audit log that names nobody; called in a transaction."""
-    if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id AND completed_at IS NULL",
-                      id=deletion_id, now=now):
+    """Mark the deletion as done, with a row in the audit log that names nobody; called in a
+    transaction."""
+    if ctx.db.execute("UPDATE {account_deletions} SET completed_at = :now WHERE id = :id "
+                      "AND completed_at IS NULL", id=deletion_id, now=now):
         audit.record(ctx.db, now=now, user_id=None, event=EVENT, details={"deletion": deletion_id})

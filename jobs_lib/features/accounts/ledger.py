@@ -1,8 +1,9 @@
-"""`state_dir/deletions.jsonl`: which accounts are gone for good, kept where no database backup reaches.
+"""`state_dir/deletions.jsonl`: which accounts are gone for good, kept where no database backup
+reaches.
 
-A backup that is put back brings deleted accounts with it; `--set reapply=yes` deletes them again by this file, at once
-and without a notice. It names the database, and a user by id and by when the account was made: ids may be given again,
-such an account is another one.
+A backup that is put back brings deleted accounts with it; `--set reapply=yes` deletes them again by
+this file, at once and without a notice. It names the database, and a user by id and by when the
+account was made: ids may be given again, such an account is another one.
 """
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ PAGE = 500
 
 
 def append(ctx, entry: dict) -> None:
-    """Add a line, safe on the disk when this returns. The file is 0600. JobsError where that cannot be."""
+    """Add a line, safe on the disk when this returns. The file is 0600. JobsError where that cannot
+    be."""
     path = _path(ctx)
     line = json.dumps({**entry, "database": database_id(ctx.db)}, sort_keys=True) + "\n"
     try:
@@ -33,8 +35,8 @@ def append(ctx, entry: dict) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is written down there"
-                        ) from None
+        raise JobsError(f"{path}: {error.strerror}: no account is deleted for good before that is "
+                        "written down there") from None
 
 
 def _path(ctx) -> str:
@@ -76,13 +78,15 @@ def recent(ctx, since) -> list[int]:
     """The ids of users of this database that were gone for good since then."""
     owner = database_id(ctx.db)
     return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
-                   if entry and entry["database"] == owner and clock.parse(entry["completed_at"]) >= since})
+                   if entry and entry["database"] == owner and clock.parse(entry["completed_at"])
+                   >= since})
 
 
 # After a backup was put back
 
 def reapply(ctx, counts: dict) -> str:
-    """Give the users that were gone for good the status `deleted` again. The run then does the rest.
+    """Give the users that were gone for good the status `deleted` again. The run then does the
+    rest.
 
     Returns what the run has to fail with at its end, "" if all of the file was understood.
     """
@@ -92,27 +96,32 @@ def reapply(ctx, counts: dict) -> str:
     for entry in entries:
         before = clock.parse_any(entry["deleted_at"]) or over
         again += ctx.db.execute(
-            "UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id AND created_at = :made"
-            " AND (status <> 'deleted' OR deleted_at IS NULL OR deleted_at > :at)", id=entry["user_id"],
+            "UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id "
+            "AND created_at = :made"
+            " AND (status <> 'deleted' OR deleted_at IS NULL OR deleted_at > :at)",
+            id=entry["user_id"],
             made=entry["created_at"], at=min(before, over))
     counts["reapplied"] = again
     ctx.log.event("reapplied", accounts=again)
     if unread:
         ctx.log.warning("deletions not read", lines=unread, file=_path(ctx))
-        return (f"{_path(ctx)}: {unread:,} line{'s' * (unread != 1)} could not be read, so an account may be back that "
-                "was deleted. All others were deleted again. Look for a whole copy of that file")
+        return (f"{_path(ctx)}: {unread:,} line{'s' * (unread != 1)} could not be read, so an "
+                "account may be back that was deleted. All others were deleted again. Look for a "
+                "whole copy of that file")
     return ""
 
 
 def returned(ctx) -> tuple[list[dict], int]:
-    """The entries of the file whose user is there, and is the same: made at the same second; and how many lines are
-    no entries.
+    """The entries of the file whose user is there, and is the same: made at the same second; and
+    how many lines are no entries.
 
-    JobsError where there is no file, or it knows nothing of this database: nobody is to believe that all is done.
+    JobsError where there is no file, or it knows nothing of this database: nobody is to believe
+    that all is done.
     """
     if not os.path.lexists(_path(ctx)):
-        raise JobsError(f"there is no {_path(ctx)}, which says what was deleted: nothing was deleted again. Put it "
-                        "there, the newest that there is. (None was made if no account was ever deleted.)")
+        raise JobsError(f"there is no {_path(ctx)}, which says what was deleted: nothing was "
+                        "deleted again. Put it there, the newest that there is. (None was made if "
+                        "no account was ever deleted.)")
     owner, others, unread = database_id(ctx.db), 0, 0
     found: list[dict] = []
     page: list[dict] = []
@@ -128,13 +137,14 @@ def returned(ctx) -> tuple[list[dict], int]:
             found += _there(ctx, page)
             page = []
     if others and not (page or found):
-        raise JobsError(f"{_path(ctx)} is about another database: nothing was deleted again. Put the file of this "
-                        "database there, the newest that there is")
+        raise JobsError(f"{_path(ctx)} is about another database: nothing was deleted again. Put "
+                        "the file of this database there, the newest that there is")
     found += _there(ctx, page)
     return list({entry["user_id"]: entry for entry in found}.values()), unread
 
 
 def _there(ctx, page: list[dict]) -> list[dict]:
     made = {row["id"]: row["created_at"] for row in ctx.db.query(
-        "SELECT id, created_at FROM {users} WHERE id IN (:ids)", ids=[entry["user_id"] for entry in page])}
+        "SELECT id, created_at FROM {users} WHERE id IN (:ids)",
+        ids=[entry["user_id"] for entry in page])}
     return [entry for entry in page if made.get(entry["user_id"]) == entry["created_at"]]

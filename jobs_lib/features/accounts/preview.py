@@ -16,15 +16,18 @@ def preview(ctx, known) -> dict:
     again = {}
     if ctx.options.reapply:
         back, unread = ledger.returned(ctx)
-        ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has brought back",
-                 [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]} for entry in back[:SAMPLE_ROWS]],
-                 f"a run would fail at its end: {unread:,} of the file's lines cannot be read" if unread else "")
+        ctx.show(f"delete again {len(back):,} account{'s' * (len(back) != 1)} that a backup has "
+                 "brought back", [{"id": entry["user_id"], "deleted_at": entry["deleted_at"]}
+                                  for entry in back[:SAMPLE_ROWS]],
+                 f"a run would fail at its end: {unread:,} of the file's lines cannot be read"
+                 if unread else "")
         again = {"reapplied": len(back)}
     new, going = [], []
     for account in chain(_timeless(ctx), deleted(ctx)):
         if not revoke.is_revoked(account):
             new.append(account)
-        if (account.deletion["erase_after"] if revoke.is_revoked(account) else _due(ctx, account)) <= clock.text(
+        if (account.deletion["erase_after"] if revoke.is_revoked(account)
+            else _due(ctx, account)) <= clock.text(
                 ctx.now):
             going.append(account)
     trouble = erase.suspicious(ctx, known, going)

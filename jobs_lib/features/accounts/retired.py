@@ -14,7 +14,8 @@ LABEL = "retired-address"        # of the derived key, Context.secret
 
 def address_hash(key: bytes, address: str) -> str:
     """What stands in `retired_addresses` for this address, however its letters are written."""
-    return hmac.digest(key, address.strip().lower().encode("utf-8", "surrogateescape"), "sha256").hex()
+    return hmac.digest(key, address.strip().lower().encode("utf-8", "surrogateescape"),
+                       "sha256").hex()
 
 
 def is_there(db, key: bytes, address: str) -> bool:

@@ -1,7 +1,8 @@
 """The first thing that is done to a deleted account: it is shut, and nothing more is sent for it.
 
-Nothing here is beyond repair but the sessions and tokens, which are made anew at the next sign-in: until the grace
-has passed, an operator can make the account active again, and switch on its aliases and endpoints.
+Nothing here is beyond repair but the sessions and tokens, which are made anew at the next sign-in:
+until the grace has passed, an operator can make the account active again, and switch on its aliases
+and endpoints.
 """
 from __future__ import annotations
 
@@ -19,15 +20,17 @@ from . import deleted
 from .cascade import Gone, erase
 
 NOTICE = "account_deletion_scheduled"
-AGAIN = timedelta(hours=1)      # so long what a request or a run that was under way has written is looked for, too
+# so long what a request or a run that was under way has written is looked for, too
+AGAIN = timedelta(hours=1)
 WHY = "the account is deleted"
 HIS_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
-ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_token = NULL, claim_run = NULL,"
-         " lease_until = NULL, last_error = :error")
+ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_token = NULL, "
+         "claim_run = NULL, lease_until = NULL, last_error = :error")
 
 
 def revoke_all(ctx, counts: dict, pace) -> bool:
-    """Shut every account that is newly deleted, then end what waits to be sent for them. False: the run is to stop."""
+    """Shut every account that is newly deleted, then end what waits to be sent for them. False: the
+    run is to stop."""
     _mend_times(ctx)
     for step in (_shut, _silence):
         for account in deleted.deleted(ctx):
@@ -42,7 +45,8 @@ def revoke_all(ctx, counts: dict, pace) -> bool:
 
 
 def is_revoked(account) -> bool:
-    """Whether that was done for this deletion: an account that was active again meanwhile is shut once more."""
+    """Whether that was done for this deletion: an account that was active again meanwhile is shut
+    once more."""
     known = account.deletion
     return bool(known and known["revoked_at"] and known["requested_at"] == account.deleted_at)
 
@@ -57,7 +61,8 @@ def _is_new(ctx, account) -> bool:
 def _mend_times(ctx) -> None:
     """An app that gave no time has deleted now: the grace begins when it is seen."""
     while ids := [row["id"] for row in deleted.timeless(ctx)]:
-        ctx.db.execute(f"UPDATE {{users}} SET deleted_at = :now WHERE id IN (:ids) AND {deleted.TIMELESS}",
+        ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) "
+                       f"AND {deleted.TIMELESS}",
                        ids=ids, now=ctx.now)
 
 
@@ -67,12 +72,14 @@ def _is_ahead(ctx, account) -> bool:
 
 
 def _timed(ctx, account):
-    """The same for one that gave what is no time (`2026-11-24`, `2026-02-30 10:00:00`), or one that is far ahead."""
+    """The same for one that gave what is no time (`2026-11-24`, `2026-02-30 10:00:00`), or one that
+    is far ahead."""
     now = clock.text(ctx.now)
-    ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'", id=account.user_id,
-                   now=now)
+    ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id = :id AND status = 'deleted'",
+                   id=account.user_id, now=now)
     ctx.log.warning("no time of deletion", user_id=account.user_id,
-                    what="users.deleted_at is not a valid time, or lies far ahead: set to the present")
+                    what="users.deleted_at is not a valid time, or lies far ahead: set to the "
+                    "present")
     return account._replace(deleted_at=now)
 
 
@@ -82,8 +89,11 @@ def _shut(ctx, account, counts: dict, pace) -> bool:
     return (batches.gone("sessions") and batches.gone("magic_links")
             and batches.each("destination_verifications", HIS_DESTINATIONS, erase)
             and batches.change("webhooks", "user_id = :user AND active = 1",
-                               "active = 0, disabled_at = :now, disabled_reason = :why", now=ctx.clock(), why=WHY)
-            and batches.change("aliases", "user_id = :user AND active = 1", "active = 0"))
+                               "active = 0, disabled_at = :now, disabled_reason = :why",
+                               now=ctx.clock(), why=WHY) and batches.change("aliases",
+                                                                            "user_id = :user AND "
+                                                                            "active = 1",
+                                                                            "active = 0"))
 
 
 def _silence(ctx, account, counts: dict, pace) -> bool:
@@ -91,23 +101,29 @@ def _silence(ctx, account, counts: dict, pace) -> bool:
     batches = _batches(ctx, account, counts, pace)
     how = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
     for rule in ("user_id = :user", HIS_DESTINATIONS):
-        if not batches.change("failed_emails", f"{rule} AND status = 'pending'", f"{ENDED}, told_at = :now", **how):
+        if not batches.change("failed_emails", f"{rule} AND status = 'pending'",
+                              f"{ENDED}, told_at = :now", **how):
             return False
-    if not (batches.change("webhook_deliveries", "user_id = :user AND status = 'pending'", ENDED, **how)
-            and batches.change("notifications", "user_id = :user AND status = 'pending' AND kind NOT IN (:last)",
-                               f"{ENDED}, body_text = NULL, body_html = NULL", last=list(AFTER_DELETION), **how)
-            and batches.each("export_requests", "user_id = :user AND status IN ('queued', 'ready')", _cancel_exports)):
+    if not (batches.change("webhook_deliveries", "user_id = :user AND status = 'pending'", ENDED,
+                           **how) and batches.change("notifications", "user_id = :user AND status "
+                                                     "= 'pending' AND kind NOT IN (:last)",
+                                                     f"{ENDED}, body_text = NULL, body_html = NULL",
+                                                     last=list(AFTER_DELETION), **how)
+            and batches.each("export_requests", "user_id = :user AND status IN ('queued', 'ready')",
+                             _cancel_exports)):
         return False
     _mark(ctx, account, batches, counts)
     return True
 
 
 def _cancel_exports(db, name: str, ids: list, rule: str, values: dict, gone: Gone) -> int:
-    """No link opens them any more, and their files go. One that is being made is given up by the run that makes it."""
-    rows = db.query(f"SELECT id, file_name, file_bytes FROM {{export_requests}} WHERE id IN (:ids) AND {rule}"
-                    f"{db.for_update}", ids=ids, **values)
+    """No link opens them any more, and their files go. One that is being made is given up by the
+    run that makes it."""
+    rows = db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE id IN (:ids) "
+                    f"AND {rule}{db.for_update}", ids=ids, **values)
     gone.exports.extend(rows)
-    return db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, token_nonce = NULL"
+    return db.execute("UPDATE {export_requests} "
+                      "SET status = 'expired', token_hash = NULL, token_nonce = NULL"
                       " WHERE id IN (:ids)", ids=[row["id"] for row in rows])
 
 
@@ -122,20 +138,24 @@ def _mark(ctx, account, batches, counts: dict) -> None:
     user = {"id": account.user_id, "email": account.email}
     letter = None
     if not is_revoked(account) and due > ctx.now and account.email and enqueue.reaches(ctx, user):
-        letter = render.write(ctx, NOTICE, {"name": account.name or account.email, "date": render.day(due),
+        letter = render.write(ctx, NOTICE, {"name": account.name or account.email,
+                                            "date": render.day(due),
                                              "closed": render.day(clock.parse(account.deleted_at))})
 
     def work() -> tuple[int, int]:
         batches.check_status()
         first = ctx.db.execute(
-            "UPDATE {account_deletions} SET requested_at = :asked, revoked_at = :now, erase_after = :due WHERE id = :id"
-            " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)", id=batches.deletion_id,
+            "UPDATE {account_deletions} "
+            "SET requested_at = :asked, revoked_at = :now, erase_after = :due WHERE id = :id"
+            " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)",
+            id=batches.deletion_id,
             asked=account.deleted_at, now=ctx.clock(), due=due)
         told = 0
         if first and letter:
             with suppress(Duplicate):           # the owner was told of this very deletion
-                enqueue.queue(ctx.db, now=ctx.clock(), user_id=account.user_id, kind=NOTICE, to_email=account.email,
-                              letter=letter, dedupe_key=f"account-deletion:{account.user_id}:{account.deleted_at}")
+                enqueue.queue(ctx.db, now=ctx.clock(), user_id=account.user_id, kind=NOTICE,
+                              to_email=account.email, letter=letter,
+                              dedupe_key=f"account-deletion:{account.user_id}:{account.deleted_at}")
                 told = 1
         return first, told
 

@@ -1,4 +1,5 @@
-"""The two files of an archive and its row in `audit_archives`: names, places, and whether they are whole."""
+"""The two files of an archive and its row in `audit_archives`: names, places, and whether they are
+whole."""
 from __future__ import annotations
 
 from collections import namedtuple
@@ -25,14 +26,17 @@ def refuse_shared(store: str, ctx) -> None:
 
 
 def lost(ctx) -> str | None:
-    """Why rows must not be deleted without a store, in a sentence: an archive is known that its rows still wait for."""
+    """Why rows must not be deleted without a store, in a sentence: an archive is known that its
+    rows still wait for."""
     location = ctx.db.value("SELECT MIN(location) FROM {audit_archives} WHERE status = 'verified'")
-    return location and (f"[archive] store is not set, but the rows of {location} are not all deleted yet: set "
-                         "[archive] store back to where it is; nothing was deleted")
+    return location and (f"[archive] store is not set, but the rows of {location} are not all "
+                         "deleted yet: set [archive] store back to where it is; nothing was "
+                         "deleted")
 
 
 def go_without(ctx) -> None:
-    """Before rows are deleted without a store: ConfigError if one was lost, a warning if there was one at all."""
+    """Before rows are deleted without a store: ConfigError if one was lost, a warning if there was
+    one at all."""
     if trouble := lost(ctx):
         raise ConfigError(trouble)
     known = ctx.db.value("SELECT COUNT(*) FROM {audit_archives}")
@@ -59,7 +63,8 @@ def names(location: str) -> tuple[str, str]:
 
 
 def verify(store, location: str, look=None) -> tuple[dict, form.Tally]:
-    """Read both files from the store and compare them; (the manifest, what was read). Damaged, ArchiveError."""
+    """Read both files from the store and compare them; (the manifest, what was read). Damaged,
+    ArchiveError."""
     name, manifest_name = names(location)
     manifest = form.read_manifest(store.read(manifest_name))
     if manifest.get("file") != name:

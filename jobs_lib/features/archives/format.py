@@ -1,4 +1,5 @@
-"""The format of an archive (docs/archives.md): gzip of JSON Lines, one object a row, and a manifest beside it.
+"""The format of an archive (docs/archives.md): gzip of JSON Lines, one object a row, and a manifest
+beside it.
 
 Everything is a stream: an archive is written and read back in memory that does not grow with it.
 """
@@ -24,7 +25,8 @@ LABEL = "audit archives"    # ctx.secret: the key of the seal
 INT64 = 2 ** 63
 GZIP = 16 + zlib.MAX_WBITS
 
-Facts = namedtuple("Facts", "row_count first_id last_id first_time last_time rows_bytes bytes sha256")
+Facts = namedtuple("Facts",
+                   "row_count first_id last_id first_time last_time rows_bytes bytes sha256")
 Facts.__doc__ = """What is true of an archive's rows, whatever anybody says.
 
 row_count, first_id, last_id    how many; the smallest and the largest id
@@ -38,7 +40,8 @@ class Damaged(JobsError):
 
 
 class Tally:
-    """Counts rows and bytes as they pass, in either direction. `ids` are in the order of the file."""
+    """Counts rows and bytes as they pass, in either direction. `ids` are in the order of the
+    file."""
 
     def __init__(self) -> None:
         self.ids, self.first_time, self.last_time = array("q"), "", ""
@@ -59,24 +62,28 @@ class Tally:
 
     def facts(self) -> Facts:
         """All of it so far."""
-        return Facts(len(self.ids), min(self.ids, default=None), max(self.ids, default=None), self.first_time or None,
-                     self.last_time or None, self.rows_bytes, self.bytes, self._digest.hexdigest())
+        return Facts(len(self.ids), min(self.ids, default=None), max(self.ids, default=None),
+                     self.first_time or None, self.last_time or None, self.rows_bytes, self.bytes,
+                     self._digest.hexdigest())
 
 
 def line(row: dict) -> bytes:
     """A row as a line: UTF-8, no spaces, the columns in the order of the table."""
-    return json.dumps(row, ensure_ascii=False, separators=(",", ":"), default=_plain).encode() + b"\n"
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":"),
+                      default=_plain).encode() + b"\n"
 
 
 def _plain(value):
-    """What JSON has no word for; the tables of this bundle hold none of it, an app's own columns may."""
+    """What JSON has no word for; the tables of this bundle hold none of it, an app's own columns
+    may."""
     if isinstance(value, (bytes, bytearray)):
         return {"hex": bytes(value).hex()}
     return str(value)
 
 
 def compressed(rows, tally: Tally):
-    """The blocks of the file for these rows. No time and no name stands in its header: same rows, same bytes."""
+    """The blocks of the file for these rows. No time and no name stands in its header: same rows,
+    same bytes."""
     packer, waiting, held = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP), [], 0
     for row in rows:
         text = line(row)
@@ -97,15 +104,18 @@ def _counted(block: bytes, tally: Tally):
 
 
 def manifest_bytes(facts: Facts, key: bytes, **more) -> bytes:
-    """The manifest's text: `more` (file, table, columns, ...), the facts, our seal, and its own checksum."""
+    """The manifest's text: `more` (file, table, columns, ...), the facts, our seal, and its own
+    checksum."""
     manifest = {"format": FORMAT, "version": VERSION, **more, **facts._asdict()}
     manifest[SEAL] = _sealed(manifest, key)
     checksum = hashlib.sha256(_plain_bytes(manifest)).hexdigest()
-    return (json.dumps({**manifest, CHECKSUM: checksum}, ensure_ascii=False, indent=2) + "\n").encode()
+    return (json.dumps({**manifest, CHECKSUM: checksum}, ensure_ascii=False, indent=2)
+            + "\n").encode()
 
 
 def is_sealed(manifest: dict, key: bytes) -> bool:
-    """Whether who holds the key wrote this manifest. Anybody can make one that is whole; no one else can seal it."""
+    """Whether who holds the key wrote this manifest. Anybody can make one that is whole; no one
+    else can seal it."""
     import hmac
     found = manifest.get(SEAL)
     return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), _sealed(
@@ -136,7 +146,8 @@ def read_manifest(blocks) -> dict:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Damaged("the manifest is no manifest of an archive, or damaged") from None
     if found.get("version") != VERSION:
-        raise Damaged(f"the manifest has version {found.get('version')}, and this bundle reads {VERSION}")
+        raise Damaged(f"the manifest has version {found.get('version')}, and this bundle reads "
+                      f"{VERSION}")
     if given != checksum:
         raise Damaged("the manifest is damaged: its own checksum is another")
     if set(Facts._fields) - set(found):
@@ -146,7 +157,8 @@ def read_manifest(blocks) -> dict:
 
 def rows(blocks, tally: Tally):
     """Each row of a file as a dict. Damaged, at the latest at its end, if it is not whole."""
-    held: list = []                             # the beginning of a line that goes on, in parts: joined once
+    # the beginning of a line that goes on, in parts: joined once
+    held: list = []
     size = 0
     for part in _expanded(blocks, tally):
         tally.rows_bytes += len(part)

@@ -1,4 +1,5 @@
-"""Archives of earlier runs: what dead ones left is finished or discarded, and what is too old is removed."""
+"""Archives of earlier runs: what dead ones left is finished or discarded, and what is too old is
+removed."""
 from __future__ import annotations
 
 import os
@@ -13,14 +14,18 @@ from jobs_lib.ports.storage.folder import FolderStore
 from . import format as form
 from .catalogue import OTHERS, UNFINISHED, Verified, is_in, names, verify
 
-MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5               # archives that go at once without being confirmed
-KEEP, NEVER = "archive.keep", timedelta(days=999_999)       # what `keep` is known as; `off`, as a number
+# archives that go at once without being confirmed
+MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5
+# what `keep` is known as; `off`, as a number
+KEEP, NEVER = "archive.keep", timedelta(days=999_999)
 
 
 def unfinished(ctx, store, look):
-    """Discard what dead runs left unverified, and yield each Verified whose rows are not all deleted yet.
+    """Discard what dead runs left unverified, and yield each Verified whose rows are not all
+    deleted yet.
 
-    The archive of a run that lives stops this one. `look()` is called while a file is read: it may raise to end this.
+    The archive of a run that lives stops this one. `look()` is called while a file is read: it may
+    raise to end this.
     """
     for row in ctx.db.query("SELECT id, location, row_count, sha256, cutoff, status, created_at"
                             f" FROM {{audit_archives}} WHERE {UNFINISHED} ORDER BY id"):
@@ -34,18 +39,23 @@ def unfinished(ctx, store, look):
 
 
 def _lives(ctx, location: str) -> bool:
-    """Whether the run that made it is still at it. Each run has just looked which of them are dead."""
+    """Whether the run that made it is still at it. Each run has just looked which of them are
+    dead."""
     run = [*location.rpartition("/")[2].split("-"), "", ""][2]
     return run != ctx.run_id and bool(ctx.db.value(
         "SELECT COUNT(*) FROM {job_runs} WHERE run_id = :run AND status = 'running'", run=run))
 
 
 def _discard(ctx, store, row: dict) -> None:
-    """Remove what there is of an unverified archive, its row last, so that no file is left without one."""
+    """Remove what there is of an unverified archive, its row last, so that no file is left without
+    one."""
     db, location = ctx.db, row["location"]
-    # Its time becomes another one, without which it cannot be verified any more: should its run not be dead.
-    later = max(ctx.now, clock.plus(clock.parse_any(row["created_at"]) or ctx.now, timedelta(seconds=1)))
-    if not db.execute("UPDATE {audit_archives} SET created_at = :later WHERE id = :id AND status = 'writing'"
+    # Its time becomes another one, without which it cannot be verified any more: should its run not
+    # be dead.
+    later = max(ctx.now, clock.plus(clock.parse_any(row["created_at"]) or ctx.now,
+                                    timedelta(seconds=1)))
+    if not db.execute("UPDATE {audit_archives} SET created_at = :later WHERE id = :id "
+                      "AND status = 'writing'"
                       " AND created_at = :seen", later=later, id=row["id"], seen=row["created_at"]):
         return
     for name in names(location):
@@ -60,7 +70,8 @@ def _discard(ctx, store, row: dict) -> None:
 def _removed(location: str) -> bool:
     """Remove what was begun in another folder; whether that could be done from here."""
     folder, name = os.path.split(location)
-    if "://" in location or not (os.path.isdir(folder) and name.startswith("audit-") and name.endswith(form.ROWS_END)):
+    if "://" in location or not (os.path.isdir(folder) and name.startswith("audit-")
+                                 and name.endswith(form.ROWS_END)):
         return False
     try:
         for each in names(location):
@@ -74,22 +85,26 @@ def _verified(store, row: dict, look) -> Verified:
     """It, read once more."""
     location = row["location"]
     if not store.has(names(location)[0]):
-        raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but it is not in "
-                           f"{store.place}: put it back, or set [archive] store to where it is")
+        raise ArchiveError(f"{location} is verified and its rows are not all deleted yet, but it "
+                           f"is not in {store.place}: put it back, or set [archive] store to where "
+                           "it is")
     try:
         manifest, read = verify(store, location, look)
         if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
             raise form.Damaged("it is not the one that was verified")
     except form.Damaged as error:
-        raise form.Damaged(f"{location} was verified before and is not whole any more: {error}. Put a good copy "
-                           "in its place. Nothing more is archived or deleted until then") from None
+        raise form.Damaged(f"{location} was verified before and is not whole any more: {error}. "
+                           "Put a good copy in its place. Nothing more is archived or deleted "
+                           "until then") from None
     return Verified(row["id"], read.ids, row["cutoff"])
 
 
 def expire(ctx, store):
-    """Remove the archives in this store that are past `[archive] keep`, and yield the location of each.
+    """Remove the archives in this store that are past `[archive] keep`, and yield the location of
+    each.
 
-    SafetyStop if that is most of them, or some because `keep` became shorter, and nobody said `--yes`.
+    SafetyStop if that is most of them, or some because `keep` became shorter, and nobody said
+    `--yes`.
     """
     keep = ctx.section("archive").keep
     if keep is None:
@@ -99,19 +114,23 @@ def expire(ctx, store):
            if clock.parse_any(row["created_at"])]       # what is no time is not old
     here: list[dict] = []
     elsewhere: list[dict] = []
-    for row in old:                 # also what was moved here by hand, though the table has the place from before
+    for row in old:
+        # also what was moved here by hand, though the table has the place from before
         found = is_in(store.place, row["location"]) or store.has(names(row["location"])[0])
         (here if found else elsewhere).append(row)
     if elsewhere:
-        ctx.log.warning("old archives in another store", number=len(elsewhere), location=elsewhere[0]["location"])
+        ctx.log.warning("old archives in another store", number=len(elsewhere),
+                        location=elsewhere[0]["location"])
     _check(ctx, store, here)
     for row in here:
         if ctx.should_stop():
             return
         for name in names(row["location"]):
             store.remove(name)
-        # The row last: killed in between, it names a file that is gone, and the next run finds that out.
-        ctx.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'", id=row["id"])
+        # The row last: killed in between, it names a file that is gone, and the next run finds that
+        # out.
+        ctx.db.execute("DELETE FROM {audit_archives} WHERE id = :id AND status = 'purged'",
+                       id=row["id"])
         ctx.log.event("archive expired", location=row["location"])
         yield row["location"]
 
@@ -126,25 +145,28 @@ def _check(ctx, store, going: list[dict]) -> None:
     if len(going) <= MOST_EXPIRED:
         return
     known = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
-    here = {row["id"] for row in known if is_in(store.place, row["location"])} | {row["id"] for row in going}
+    here = {row["id"] for row in known if is_in(store.place, row["location"])} | {row["id"]
+                                                                                  for row in going}
     if len(going) > EXPIRED_SHARE * len(here):
-        raise SafetyStop(f"[archive] keep is {show_duration(ctx.section('archive').keep)}: {len(going):,} of "
-                         f"{len(here):,} archives would go now. Nothing was deleted. If that is meant, run "
-                         f"`jobs.py {ctx.job.name} --yes` once; if not, put the option right")
+        raise SafetyStop(f"[archive] keep is {show_duration(ctx.section('archive').keep)}: "
+                         f"{len(going):,} of {len(here):,} archives would go now. Nothing was "
+                         f"deleted. If that is meant, run `jobs.py {ctx.job.name} --yes` once; if "
+                         "not, put the option right")
 
 
 def shortened(ctx, going: list[dict]) -> str | None:
-    """Why these must not go unasked, in a sentence: by the `keep` of the last good run, some would have stayed."""
+    """Why these must not go unasked, in a sentence: by the `keep` of the last good run, some would
+    have stayed."""
     known = _known(ctx)
     now, last = known.limits[KEEP], known.last.get(KEEP, 0)
     early = sum((ctx.now - clock.parse(row["created_at"])).total_seconds() <= last for row in going)
     if now >= last or not early:
         return None
     before = "off" if last == NEVER.total_seconds() else show_duration(timedelta(seconds=last))
-    return (f"[archive] keep is {show_duration(ctx.section('archive').keep)}, it was {before} at the last good run: "
-            f"{early:,} archive{'s' * (early != 1)} that would have stayed would go now. No archive was removed. If "
-            f"that is meant, run `jobs.py {ctx.job.name} --yes` once, with the same --set if there was one; if not, "
-            "put the option right")
+    return (f"[archive] keep is {show_duration(ctx.section('archive').keep)}, it was {before} at "
+            f"the last good run: {early:,} archive{'s' * (early != 1)} that would have stayed "
+            f"would go now. No archive was removed. If that is meant, run `jobs.py {ctx.job.name} "
+            "--yes` once, with the same --set if there was one; if not, put the option right")
 
 
 def remember(ctx) -> None:

@@ -1,9 +1,10 @@
 """Archiving audit rows: write, read back, then delete just what was read back (docs/archives.md).
 
-The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified` (read back from the
-store; its rows are being deleted), `purged` (its rows are gone from the table). There is never more than one that is
-not purged, so no row can get into a second archive. The file's name ends with the run that writes it: as long as that
-run lives, wherever, others leave its archive alone; of a dead one they finish what is verified and discard the rest.
+The table `audit_archives` says how far each archive is: `writing` (worth nothing yet), `verified`
+(read back from the store; its rows are being deleted), `purged` (its rows are gone from the table).
+There is never more than one that is not purged, so no row can get into a second archive. The file's
+name ends with the run that writes it: as long as that run lives, wherever, others leave its archive
+alone; of a dead one they finish what is verified and discard the rest.
 """
 from __future__ import annotations
 
@@ -46,8 +47,9 @@ def archive(ctx, chosen) -> dict:
         raise _told(error, counts) from None
     finally:
         store.close()
-    ctx.log.event("purge", table=TABLE, **counts, reason=ctx.stop_reason or "done", batches=walk.number,
-                  rate=walk.rate(), before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
+    ctx.log.event("purge", table=TABLE, **counts, reason=ctx.stop_reason or "done",
+                  batches=walk.number, rate=walk.rate(),
+                  before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
     return counts
 
 
@@ -104,5 +106,5 @@ def _delete(ctx, walk, archived: Verified, counts: dict, tell) -> None:
     if walk.reason != "done":
         ctx.stop(walk.reason)
         return
-    ctx.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id AND status = 'verified'",
-                   id=archived.id)
+    ctx.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
+                   "AND status = 'verified'", id=archived.id)

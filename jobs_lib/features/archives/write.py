@@ -1,4 +1,5 @@
-"""Writing an archive: name it in the table, write its files, read them back, and only then call it verified."""
+"""Writing an archive: name it in the table, write its files, read them back, and only then call it
+verified."""
 from __future__ import annotations
 
 from itertools import chain
@@ -12,14 +13,16 @@ from .catalogue import OTHERS, TABLE, UNFINISHED, Verified, names, verify
 
 MOST_ROWS, MOST_BYTES = 50_000, 64 * 1024 ** 2      # of one archive, before it is compressed
 PAGE_ROWS, PAGE_BYTES = 500, 1024 ** 2              # read from the table at once
-TIME_SHARE = 3              # of what is left to the run, writing takes a third: reading back and deleting follow
+# of what is left to the run, writing takes a third: reading back and deleting follow
+TIME_SHARE = 3
 
 
 def write(ctx, store, chosen, number: int, most: int | None, look) -> Verified | None:
-    """Archive the first rows of the Selection, at most `most`. None when there are none, or another run archives.
+    """Archive the first rows of the Selection, at most `most`. None when there are none, or another
+    run archives.
 
-    `number` is the archive's in this run; `look()` is called every few hundred rows: it may raise to end this. Then,
-    and after an error, it stays `writing`, and the next run begins it anew.
+    `number` is the archive's in this run; `look()` is called every few hundred rows: it may raise
+    to end this. Then, and after an error, it stays `writing`, and the next run begins it anew.
     """
     pages = _pages(ctx.db, chosen)
     first = next(pages, None)
@@ -32,11 +35,14 @@ def write(ctx, store, chosen, number: int, most: int | None, look) -> Verified |
         ctx.stop(OTHERS)
         return None
     tally = form.Tally()
-    rows = _as_far_as_fit(ctx, chain(first, chain.from_iterable(pages)), tally, min(MOST_ROWS, most or MOST_ROWS), look)
+    rows = _as_far_as_fit(ctx, chain(first, chain.from_iterable(pages)), tally,
+                          min(MOST_ROWS, most or MOST_ROWS), look)
     store.put(name, form.compressed(rows, tally))
-    cutoffs = {chosen.values[f"only{at}_severity"]: clock.text(moment) for at, moment in enumerate(chosen.cutoffs)}
+    cutoffs = {chosen.values[f"only{at}_severity"]: clock.text(moment) for at,
+               moment in enumerate(chosen.cutoffs)}
     store.put(names(name)[1], [form.manifest_bytes(
-        tally.facts(), ctx.secret(form.LABEL), file=name, table=TABLE, schema_version=SCHEMA_VERSION,
+        tally.facts(), ctx.secret(form.LABEL), file=name, table=TABLE,
+        schema_version=SCHEMA_VERSION,
         columns=list(first[0]), cutoffs=cutoffs, created_at=clock.text(began))])
     ids = _read_back(store, name, tally, look)
     _call_verified(ctx, store.location(name), id, began, tally.facts())
@@ -44,25 +50,29 @@ def write(ctx, store, chosen, number: int, most: int | None, look) -> Verified |
 
 
 def _claim(db, location: str, began, cutoff) -> int | None:
-    """The new row's id; None while another archive is not finished. One asks after the other, on all hosts."""
+    """The new row's id; None while another archive is not finished. One asks after the other, on
+    all hosts."""
     def work():
         db.value("SELECT value FROM {meta} WHERE name = 'database_id'" + db.for_update)
         if db.value(f"SELECT COUNT(*) FROM {{audit_archives}} WHERE {UNFINISHED}"):
             return None
-        return db.insert("audit_archives", location=location, status="writing", cutoff=cutoff, created_at=began)
+        return db.insert("audit_archives", location=location, status="writing", cutoff=cutoff,
+                         created_at=began)
     return db.batch(work)
 
 
 def _pages(db, chosen):
-    """Lists of rows, arm by arm, oldest first, each page about as large as memory should hold at once."""
+    """Lists of rows, arm by arm, oldest first, each page about as large as memory should hold at
+    once."""
     largest = PAGE_BYTES // PAGE_ROWS
     for arm in chosen.arms:
         after = ""
         values: dict = {}
         while True:
             most = max(1, min(PAGE_ROWS, PAGE_BYTES // largest))
-            rows = db.query(f"SELECT * FROM {{{TABLE}}} WHERE {arm.sql}{after} ORDER BY {arm.age}, id LIMIT :most",
-                            **chosen.values, **values, most=most)
+            rows = db.query(f"SELECT * FROM {{{TABLE}}} WHERE {arm.sql}{after} "
+                            f"ORDER BY {arm.age}, id LIMIT :most", **chosen.values, **values,
+                            most=most)
             if not rows:
                 break
             yield rows
@@ -76,7 +86,8 @@ def _as_far_as_fit(ctx, rows, tally: form.Tally, most: int, look):
     until = ctx.monotonic() + ctx.seconds_left() / TIME_SHARE
     seen: set = set()
     for row in rows:
-        if row["id"] in seen:               # its severity was changed meanwhile: found a second time
+        if row["id"] in seen:
+            # its severity was changed meanwhile: found a second time
             continue
         seen.add(row["id"])
         yield row
@@ -95,16 +106,18 @@ def _read_back(store, name: str, tally: form.Tally, look):
         if read.ids != tally.ids or read.facts() != tally.facts():
             raise form.Damaged("it is another file")
     except form.Damaged as error:
-        raise form.Damaged(f"{store.location(name)} is not what was written: {error}. Nothing of it was deleted; the "
-                           "next run writes it anew") from None
+        raise form.Damaged(f"{store.location(name)} is not what was written: {error}. Nothing of "
+                           "it was deleted; the next run writes it anew") from None
     return read.ids
 
 
 def _call_verified(ctx, location: str, id: int, began, facts: form.Facts) -> None:
     if not ctx.db.execute(
-            "UPDATE {audit_archives} SET status = 'verified', row_count = :rows, first_id = :first, last_id = :last,"
-            " sha256 = :sha256 WHERE id = :id AND status = 'writing' AND created_at = :began", rows=facts.row_count,
+            "UPDATE {audit_archives} "
+            "SET status = 'verified', row_count = :rows, first_id = :first, last_id = :last,"
+            " sha256 = :sha256 WHERE id = :id AND status = 'writing' AND created_at = :began",
+            rows=facts.row_count,
             first=facts.first_id, last=facts.last_id, sha256=facts.sha256, id=id, began=began):
         raise ArchiveError(f"{location} was discarded by another run, which took this one for dead")
-    ctx.log.event("archived", location=location, rows=facts.row_count, first_id=facts.first_id, last_id=facts.last_id,
-                  bytes=facts.bytes, sha256=facts.sha256)
+    ctx.log.event("archived", location=location, rows=facts.row_count, first_id=facts.first_id,
+                  last_id=facts.last_id, bytes=facts.bytes, sha256=facts.sha256)

@@ -1,4 +1,5 @@
-"""Which domains are due, asking for their records, and storing what came of it: one commit for each domain."""
+"""Which domains are due, asking for their records, and storing what came of it: one commit for each
+domain."""
 from __future__ import annotations
 
 import json
@@ -25,7 +26,8 @@ OF_AN_OWNER = 20                 # of each owner, when more are due than that
 SHOWN = 5                        # of them, by a dry run
 EARLY = timedelta(minutes=1)     # cron is not to the second: what is due by then is due now
 AHEAD = timedelta(days=1)        # so far ahead an app's clock may be and its request still counts
-SUSPICIOUS = 10                  # so many domains are looked at before the resolver itself is doubted
+# so many domains are looked at before the resolver itself is doubted
+SUSPICIOUS = 10
 LONGEST = timedelta(days=1)      # between two looks, besides `recheck`
 LEFT_OUT_FOR = timedelta(days=1) # so long a domain waits whose row makes no sense
 MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
@@ -33,8 +35,8 @@ LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a
 OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
 
-COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, recheck_requested_at,"
-           " failing_since, failures, warned_at, verified_at, created_at")
+COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, "
+           "recheck_requested_at, failing_since, failures, warned_at, verified_at, created_at")
 ACTIVE = " AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')"
 COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 
@@ -48,12 +50,14 @@ def preview(ctx) -> dict:
         for where, _, values in _arms(ctx))
     number = number if ctx.limit is None else min(number, ctx.limit)
     if number:
-        ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}", first[:min(number, SHOWN)])
+        ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}",
+                 first[:min(number, SHOWN)])
     return {**ctx.counts, "checked": number}
 
 
 def check_due(ctx, counts: dict) -> None:
-    """Look at every domain that is due, owners in turn, those asked for turn by turn with the others."""
+    """Look at every domain that is due, owners in turn, those asked for turn by turn with the
+    others."""
     count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
     resolver, doubt = None, Doubt(ctx)
     for page in _pages(ctx):
@@ -88,10 +92,13 @@ def _pages(ctx):
 def _due(ctx) -> list[dict]:
     if ctx.options.domain:
         return _named(ctx, ctx.options.domain)
-    asked, *others = (_of_all_owners(ctx, where, order, values) for where, order, values in _arms(ctx))
-    rows = sorted((row for arm in others for row in arm), key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
+    asked, *others = (_of_all_owners(ctx, where, order, values) for where, order,
+                      values in _arms(ctx))
+    rows = sorted((row for arm in others for row in arm),
+                  key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
     wanted, due = _by_owner(asked), _by_owner(rows)
-    both = {owner: _in_turn(wanted.get(owner, []), due.get(owner, [])) for owner in {**wanted, **due}}
+    both = {owner: _in_turn(wanted.get(owner, []), due.get(owner, [])) for owner in {**wanted,
+                                                                                     **due}}
     return rotation.one_each(both, rotation.last(ctx))[:PAGE]
 
 
@@ -115,41 +122,48 @@ def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
         return rows
     here, mine = _by_owner(rows), _mine(ctx)
     owners = [row["user_id"] for row in ctx.db.query(
-        f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id", **values, **mine[1])]
-    for owner in rotation.in_order([owner for owner in owners if owner not in here], rotation.last(ctx))[:PAGE]:
+        f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id",
+        **values, **mine[1])]
+    for owner in rotation.in_order([owner for owner in owners if owner not in here],
+                                   rotation.last(ctx))[:PAGE]:
         if ctx.should_stop():
             break
-        # By the owner's index, and not by one of all that are due (docs/decisions.md, "An owner's rows").
-        rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order, OF_AN_OWNER,
-                      owner=owner, **values)
+        # By the owner's index, and not by one of all that are due (docs/decisions.md, "An owner's
+        # rows").
+        rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order,
+                      OF_AN_OWNER, owner=owner, **values)
     return rows
 
 
 def _arms(ctx):
-    """(condition, order, values): those that somebody asked for, and by status those that are due. None overlap."""
+    """(condition, order, values): those that somebody asked for, and by status those that are due.
+    None overlap."""
     asked = {"asked_until": ctx.now + AHEAD}
     yield "recheck_requested_at <= :asked_until", "recheck_requested_at, id", asked
     others = " AND (recheck_requested_at IS NULL OR recheck_requested_at > :asked_until)"
     for status in (PENDING, VERIFIED, FAILED):
         if status != FAILED:                # one that failed for good has no next look
-            yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status, **asked}
+            yield f"status = :status AND next_check_at IS NULL{others}", "id", {"status": status,
+                                                                                **asked}
         yield (f"status = :status AND next_check_at <= :until{others}", "next_check_at, id",
                {"status": status, "until": ctx.now + EARLY, **asked})
         # Later than any look is put off: the clock was wrong.
         yield (f"status = :status AND next_check_at > :beyond{others}", "next_check_at, id",
-               {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR, **asked})
+               {"status": status, "beyond": ctx.now + max(ctx.options.recheck, LONGEST) + TOO_FAR,
+                **asked})
 
 
 def _rows(ctx, where: str, order: str, most: int, **values) -> list[dict]:
     mine, more = _mine(ctx)
-    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{mine}{ACTIVE} ORDER BY {order} LIMIT :most",
-                        **values, **more, most=most)
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{domains}} WHERE {where}{mine}{ACTIVE} "
+                        f"ORDER BY {order} LIMIT :most", **values, **more, most=most)
 
 
 def _mine(ctx) -> tuple[str, dict]:
     """(SQL, values): nobody claims a domain, so each worker has its own."""
     which, count = ctx.shard
-    return (" AND id % :shards = :shard", {"shards": count, "shard": which}) if count > 1 else ("", {})
+    return (" AND id % :shards = :shard", {"shards": count, "shard": which}) if count > 1 else ("",
+                                                                                                {})
 
 
 def _named(ctx, name: str) -> list[dict]:
@@ -159,7 +173,8 @@ def _named(ctx, name: str) -> list[dict]:
     if rows:
         return rows
     if ctx.db.row("SELECT id FROM {domains} WHERE name IN (:names) LIMIT 1", names=names):
-        raise JobsError(f"--set domain={name}: its account is suspended or deleted, so it is not looked at")
+        raise JobsError(f"--set domain={name}: its account is suspended or deleted, so it is not "
+                        "looked at")
     near = [row["name"] for row in ctx.db.query(
         "SELECT name FROM {domains} WHERE name >= :start AND name < :end ORDER BY name LIMIT 200",
         start=name[:1].lower(), end=name[:1].lower() + "\U0010ffff")]
@@ -167,7 +182,8 @@ def _named(ctx, name: str) -> list[dict]:
 
 
 def _may_judge(ctx, due: int) -> bool:
-    """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config check` ask for it."""
+    """Whether `[dns]` says enough. If it does not, domains wait as they are: `doctor` and `config
+    check` ask for it."""
     missing = unset(ctx.options.require, ctx.section("dns"))
     if missing and ctx.options.domain:
         raise JobsError(missing)
@@ -199,7 +215,8 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
             if isinstance(answers, Exception):
                 raise answers
             verdict = _store(ctx, row, records.judge(wanted, answers), counts)
-        ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name != "checked"})
+        ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name
+                                           != "checked"})
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
             ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
             ctx.stop(RESOLVER_DOWN)
@@ -239,7 +256,8 @@ def _judge_row(row: dict) -> None:
     if not 0 <= number(row["failures"], "failures") < MOST_FAILURES:
         raise Invalid("its failures are out of range")
     for column in ("created_at", "failing_since", "warned_at"):
-        if (row[column] is not None or column == "created_at") and clock.parse(row[column]) > clock.LAST - LONGEST_RULE:
+        if (row[column] is not None or column
+            == "created_at") and clock.parse(row[column]) > clock.LAST - LONGEST_RULE:
             raise Invalid(f"its {column} is out of range")
 
 
@@ -253,20 +271,24 @@ def _forget_request(ctx, seen: dict) -> None:
     """One that came in while we were asking stands."""
     if seen["recheck_requested_at"] is not None:
         ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
-                       " AND recheck_requested_at = :seen", id=seen["id"], seen=seen["recheck_requested_at"])
+                       " AND recheck_requested_at = :seen", id=seen["id"],
+                       seen=seen["recheck_requested_at"])
 
 
 class Doubt:
-    """Whether it is the resolver that gives no answers, and not the domains of somebody who wants it to look so."""
+    """Whether it is the resolver that gives no answers, and not the domains of somebody who wants
+    it to look so."""
 
     def __init__(self, ctx) -> None:
         self._name = records.own_name(ctx.section("dns"))
         self._all, self._fair = _Tally(), _Tally()      # fair: of each owner the first ones alone
         self._of: dict = {}                             # owner: how many
-        self._ask_from = 0                              # our own name was answered: so many looks until the next time
+        # our own name was answered: so many looks until the next time
+        self._ask_from = 0
 
     def is_down(self, resolver, owner: int, verdict: str) -> bool:
-        """Heard after each look: over half unknown, among many owners or with our own name unknown, too."""
+        """Heard after each look: over half unknown, among many owners or with our own name unknown,
+        too."""
         self._all.add(verdict)
         self._of[owner] = self._of.get(owner, 0) + 1
         if self._of[owner] <= OF_ONE_OWNER:
@@ -310,23 +332,31 @@ def _store(ctx, row: dict, results: dict, counts: dict) -> str | None:
     counts["unknown"] += verdict == UNKNOWN
     if event:
         counts[COUNTS[event]] += 1
-    why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN), None)
-    ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event, unanswered=why,
-                  wrong={check: result["reason"] for check, result in results.items() if result["state"] == FAIL})
+    why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN),
+               None)
+    ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event,
+                  unanswered=why, wrong={check: result["reason"] for check,
+                                         result in results.items() if result["state"] == FAIL})
     return verdict
 
 
 def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
-    """In one transaction: judge the row as it stands now, store, tell. The event, or `changed` if it is another."""
-    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}", id=seen["id"])
-    user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=row["user_id"])
-    same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token", "status"))
+    """In one transaction: judge the row as it stands now, store, tell. The event, or `changed` if
+    it is another."""
+    row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}",
+                     id=seen["id"])
+    user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id",
+                              id=row["user_id"])
+    same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token",
+                                                            "status"))
     if not same or not user or user["status"] != "active":
         return "changed"
     _judge_row(row)
-    now = ctx.now                           # fixed for the run: a slow one puts no domain off its rhythm
+    # fixed for the run: a slow one puts no domain off its rhythm
+    now = ctx.now
     change = domain_rules.after(row, verdict, now, ctx.options)
-    if change.event in (FAILING, FAILED) and not ctx.may_expire():      # both go by how long it has failed
+    if change.event in (FAILING, FAILED) and not ctx.may_expire():
+        # both go by how long it has failed
         change = domain_rules.Change({"next_check_at": now + domain_rules.AGAIN}, None)
     values = {**change.values, "checked_at": now, "dns_results": _merged(row, results, now)}
     sets = ", ".join(f"{name} = :{name}" for name in values)
@@ -340,14 +370,17 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
 def _tell(ctx, user: dict, row: dict, change, results: dict, now) -> None:
     notices.queue(ctx, user, row, change, results, now)
     if change.event != FAILING:
-        wrong = {check: result["reason"] for check, result in results.items() if result["state"] == FAIL}
+        wrong = {check: result["reason"] for check, result in results.items() if result["state"]
+                 == FAIL}
         audit.record(ctx.db, now=now, user_id=user["id"], event=f"domain.{change.event}",
                      severity="info" if change.event == VERIFIED else "warning",
-                     details={"domain_id": row["id"], "name": row["name"], "was": row["status"], "wrong": wrong})
+                     details={"domain_id": row["id"], "name": row["name"], "was": row["status"],
+                              "wrong": wrong})
 
 
 def _merged(row: dict, results: dict, now) -> str:
-    """What is stored: for a record that got no answer, what was known of it before, and since when nobody answers."""
+    """What is stored: for a record that got no answer, what was known of it before, and since when
+    nobody answers."""
     try:
         before = json.loads(row["dns_results"] or "{}")
     except (ValueError, TypeError):
@@ -356,8 +389,10 @@ def _merged(row: dict, results: dict, now) -> str:
     merged = {}
     for check, result in results.items():
         known = before.get(check)
-        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (PASS, FAIL):
-            merged[check] = {**known, "required": result["required"], "unanswered": f"{now:%Y-%m-%d %H:%M:%S}",
+        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (PASS,
+                                                                                             FAIL):
+            merged[check] = {**known, "required": result["required"],
+                             "unanswered": f"{now:%Y-%m-%d %H:%M:%S}",
                              "unanswered_why": result["problem"]}
         else:
             merged[check] = {**result, "checked_at": f"{now:%Y-%m-%d %H:%M:%S}"}

@@ -1,4 +1,5 @@
-"""What the owner of a domain is told: that it works, that it is about to stop, or that it does not work."""
+"""What the owner of a domain is told: that it works, that it is about to stop, or that it does not
+work."""
 from __future__ import annotations
 
 from jobs_lib import clock
@@ -8,21 +9,23 @@ from jobs_lib.hostnames import shown
 from .records import FAIL, UNKNOWN
 from .status import FAILED, FAILING, VERIFIED, ends
 
-TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF", "dkim": "DKIM",
-          "dmarc": "DMARC"}
+TITLES = {"ownership": "Proof of ownership", "mx": "Mail servers (MX)", "spf": "SPF",
+          "dkim": "DKIM", "dmarc": "DMARC"}
 KIND_OF = {VERIFIED: "domain_verified", FAILING: "domain_failing", FAILED: "domain_failed"}
 LONGEST = 480                    # signs of a value that a notice can show whole
 ELSEWHERE = "too long for this email: copy it from the domain's page"
 
 
 def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
-    """Queue the notice of an event, in the transaction that makes it. Once: its key names the moment."""
+    """Queue the notice of an event, in the transaction that makes it. Once: its key names the
+    moment."""
     if not enqueue.reaches(ctx, user):
         return
     kind = KIND_OF[change.event]
     letter = render.write(ctx, kind, {"name": user["name"] or user["email"],
                                        **values(row, change, results, now, ctx.options)})
-    enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=kind, to_email=user["email"], letter=letter,
+    enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=kind, to_email=user["email"],
+                  letter=letter,
                   dedupe_key=f"{kind.replace('_', '-')}:{row['id']}:{now:%Y-%m-%d %H:%M:%S}")
 
 
@@ -33,9 +36,10 @@ def values(row: dict, change, results: dict, now, options) -> dict:
     wrong = [_record(name, result) for name, result in results.items()
              if result["state"] == FAIL and result["required"]]
     advice = [_record(name, result) for name, result in results.items()
-              if result["fix"] and result["state"] != UNKNOWN and not (result["state"] == FAIL and result["required"])]
-    return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong) > 1,
-            "was_verified": row["status"] == VERIFIED,
+              if result["fix"] and result["state"] != UNKNOWN and not (result["state"] == FAIL
+                                                                       and result["required"])]
+    return {"domain": shown(row["name"]), "records": wrong, "advice": advice, "many": len(wrong)
+            > 1, "was_verified": row["status"] == VERIFIED,
             "since": _day(after["failing_since"]), "created": _day(row["created_at"]),
             **_end(after, change, options),
             "days": options.give_up_after.days, "checked": render.minute(now)}
@@ -48,9 +52,11 @@ def _end(after: dict, change, options) -> dict:
 
 
 def _record(name: str, result: dict) -> dict:
-    return {"title": TITLES[name], "problem": result["problem"], "fix": _whole(result["fix"]), "type": result["type"],
-            "place": shown(result["name"]), "expected": _whole(result["expected"]),
-            "found": [{"text": text} for text in result["found"][:5]], "is_there": bool(result["found"])}
+    return {"title": TITLES[name], "problem": result["problem"], "fix": _whole(result["fix"]),
+            "type": result["type"], "place": shown(result["name"]),
+            "expected": _whole(result["expected"]),
+            "found": [{"text": text} for text in result["found"][:5]],
+            "is_there": bool(result["found"])}
 
 
 def _whole(words: str) -> str:

@@ -2,8 +2,8 @@
 
     pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed
     verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of another; failed
-               after 3 failures over 72 hours, when a warning of this time has been out for a day. One pass, and all
-               is forgotten but when the last warning was
+               after 3 failures over 72 hours, when a warning of this time has been out for a day.
+               One pass, and all is forgotten but when the last warning was
     failed     pass: verified. One that was verified before is looked at daily for 30 days, others on demand alone
 
 `unknown` changes nothing but the time of the next look.
@@ -18,12 +18,15 @@ from jobs_lib import clock
 from .records import FAIL, PASS
 
 PENDING, VERIFIED, FAILED = "pending", "verified", "failed"
-FAILING = "failing"                          # an event alone: still verified, and its owner is warned
+# an event alone: still verified, and its owner is warned
+FAILING = "failing"
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-PACE = ((DAY, timedelta(minutes=15)), (7 * DAY, HOUR))       # of a pending one: up to this age, so often; then daily
+# of a pending one: up to this age, so often; then daily
+PACE = ((DAY, timedelta(minutes=15)), (7 * DAY, HOUR))
 AGAIN = HOUR                                 # after a first failure, or no answer, at the latest
-WARN_AFTER = timedelta(minutes=55)           # an hour, with room for a cron that is late or early by some minutes
+# an hour, with room for a cron that is late or early by some minutes
+WARN_AFTER = timedelta(minutes=55)
 WARNED_FOR = DAY                             # so long before its end a domain's owner has known
 WARN_EVERY = 30 * DAY
 FAILURES = 3
@@ -33,7 +36,8 @@ Change.__doc__ = "Columns to set, and VERIFIED, FAILING, FAILED or None: what ha
 
 
 def after(row: dict, verdict: str, now, options) -> Change:
-    """The Change that a verdict makes to a row of `domains`. `options` are those of check_domains."""
+    """The Change that a verdict makes to a row of `domains`. `options` are those of
+    check_domains."""
     judge = {PENDING: _pending, VERIFIED: _verified, FAILED: _failed}[row["status"]]
     if verdict == PASS and row["status"] != VERIFIED:
         return Change({"status": VERIFIED, "verified_at": now, "failures": 0, "failing_since": None,
@@ -45,8 +49,8 @@ def _pending(row: dict, verdict: str, now, options) -> Change:
     created = clock.parse(row["created_at"])
     step = next((step for age, step in PACE if now - created < age), DAY)
     if verdict != FAIL:
-        return Change({"next_check_at": now + (min(step, AGAIN) if now - created < options.give_up_after else DAY)},
-                      None)
+        return Change({"next_check_at": now + (min(step, AGAIN) if now - created
+                                               < options.give_up_after else DAY)}, None)
     if now - created >= options.give_up_after:
         return Change({"status": FAILED, "next_check_at": None}, FAILED)
     return Change({"next_check_at": min(now + step, created + options.give_up_after)}, None)
@@ -54,7 +58,8 @@ def _pending(row: dict, verdict: str, now, options) -> Change:
 
 def _verified(row: dict, verdict: str, now, options) -> Change:
     if verdict == PASS:
-        return Change({"failures": 0, "failing_since": None, "next_check_at": now + options.recheck}, None)
+        return Change({"failures": 0, "failing_since": None, "next_check_at": now
+                       + options.recheck}, None)
     if verdict != FAIL:
         return Change({"next_check_at": now + min(options.recheck, AGAIN)}, None)
     failures = row["failures"] + 1
@@ -62,25 +67,29 @@ def _verified(row: dict, verdict: str, now, options) -> Change:
     before = clock.parse(row["warned_at"]) if row["warned_at"] else None
     if before is not None and before > now:             # by a clock that was wrong
         before = None
-    warned = before if before is not None and before >= since else None     # one of an earlier spell was repaired
+    # one of an earlier spell was repaired
+    warned = before if before is not None and before >= since else None
     end = max(since + options.grace, warned + min(WARNED_FOR, options.grace)) if warned else None
     if failures >= FAILURES and end and now >= end:
-        return Change({"status": FAILED, "verified_at": None, "failures": failures, "failing_since": since,
-                       "next_check_at": now + options.recheck}, FAILED)
+        return Change({"status": FAILED, "verified_at": None, "failures": failures,
+                       "failing_since": since, "next_check_at": now + options.recheck}, FAILED)
     may_warn = max(since + min(WARN_AFTER, options.grace), before + WARN_EVERY if before else since)
     next_look = now + min(options.recheck, AGAIN if failures == 1 else options.recheck)
     values = {"failures": failures, "failing_since": since,
-              "next_check_at": min([next_look, *(when for when in (end, before and may_warn) if when and when > now)])}
+              "next_check_at": min([next_look, *(when for when in (end, before and may_warn) if when
+                                                 and when > now)])}
     if now >= may_warn:
         return Change({**values, "warned_at": now}, FAILING)
     return Change(values, None)
 
 
 def _failed(row: dict, verdict: str, now, options) -> Change:
-    since = clock.parse(row["failing_since"]) if row["failing_since"] else None     # it was verified once
+    # it was verified once
+    since = clock.parse(row["failing_since"]) if row["failing_since"] else None
     if since is not None and now - since < options.grace + options.give_up_after:
         return Change({"next_check_at": now + options.recheck}, None)
-    asked_in_vain = verdict != FAIL and row["next_check_at"] is None        # on demand: once more, in an hour
+    # on demand: once more, in an hour
+    asked_in_vain = verdict != FAIL and row["next_check_at"] is None
     return Change({"next_check_at": now + AGAIN if asked_in_vain else None}, None)
 
 

@@ -1,4 +1,5 @@
-"""Aliases that have an end: switching them off when it has come, and telling their owners before and after."""
+"""Aliases that have an end: switching them off when it has come, and telling their owners before
+and after."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -18,14 +19,17 @@ from jobs_lib.features.notifications.reminders import (
 )
 
 EVENT = "alias.expired"
-MOST = 500                  # aliases of one owner that are switched off in one transaction, and that a notice lists
-NEWS = timedelta(days=7)    # of an older end nobody is told any more: it was long ago, as on a first run
+# aliases of one owner that are switched off in one transaction, and that a notice lists
+MOST = 500
+# of an older end nobody is told any more: it was long ago, as on a first run
+NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
 COLUMNS = ("user_id", "address", "expires_at")
 
 
 def expire(ctx, counts: dict) -> None:
-    """Switch off what is past its end, an owner at a time, each with its audit rows and its notice in one commit."""
+    """Switch off what is past its end, an owner at a time, each with its audit rows and its notice
+    in one commit."""
     past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
     if not ctx.may_expire():
         return
@@ -52,7 +56,8 @@ def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
 
 
 def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
-    """(aliases, notices) of one transaction. The rows are read again, locked: what was extended meanwhile stays on."""
+    """(aliases, notices) of one transaction. The rows are read again, locked: what was extended
+    meanwhile stays on."""
     rows = _ended(ctx, user_id, past, most)
     if not rows:
         return 0, 0
@@ -61,17 +66,21 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
     if changed != len(rows):
         raise Conflict("aliases changed while they were switched off")
     audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
-        (user_id, {"alias_id": row["id"], "address": row["address"], "expires_at": row["expires_at"]})
+        (user_id, {"alias_id": row["id"], "address": row["address"],
+                   "expires_at": row["expires_at"]})
         for row in rows])
-    return changed, notify(ctx, EXPIRED, user_id, _news(ctx, rows)) if ctx.options.notify_expired else 0
+    return changed, notify(ctx, EXPIRED, user_id,
+                           _news(ctx, rows)) if ctx.options.notify_expired else 0
 
 
 def _news(ctx, rows: list[dict]) -> list[dict]:
-    return [row for row in rows if (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
+    return [row for row in rows if (end := clock.parse_any(row["expires_at"])) and end >= ctx.now
+            - NEWS]
 
 
 def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
-    return ctx.db.query(f"SELECT id, {', '.join(COLUMNS)} FROM {{aliases}} WHERE user_id = :user_id AND {PAST}"
+    return ctx.db.query(f"SELECT id, {', '.join(COLUMNS)} FROM {{aliases}} "
+                        f"WHERE user_id = :user_id AND {PAST}"
                         f" ORDER BY expires_at, id LIMIT :most{ctx.db.for_update}",
                         user_id=user_id, most=most, **past)
 
@@ -89,9 +98,10 @@ def _preview(ctx, past: dict, counts: dict) -> None:
         sample += rows[:SAMPLE_ROWS - len(sample)]
         with alone(ctx, user_id):
             for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
-                counts["notices"] += plan(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST])) is not None
-    ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with {counts['notices']:,}"
-             f" notice{'s' * (counts['notices'] != 1)}", sample)
+                counts["notices"] += plan(ctx, EXPIRED, user_id,
+                                          _news(ctx, rows[start:start + MOST])) is not None
+    ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with "
+             f"{counts['notices']:,} notice{'s' * (counts['notices'] != 1)}", sample)
 
 
 # Notices
@@ -103,7 +113,8 @@ def _due(ctx) -> tuple[str, dict]:
 
 
 def _wanted(ctx, row: dict) -> bool:
-    """Whether the owner is still to be told of this end: a notice from before its span was about an earlier one."""
+    """Whether the owner is still to be told of this end: a notice from before its span was about an
+    earlier one."""
     told, end = clock.parse_any(row["expiry_notified_at"]), clock.parse_any(row["expires_at"])
     return end is not None and (told is None or told < end - ctx.options.warn_before)
 
@@ -117,12 +128,14 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     return {
         "count": len(rows), "many": len(rows) > 1, "first_address": rows[0]["address"],
         "first": render.minute(ends[0]), "first_day": render.day(ends[0]),
-        "aliases": [{"address": row["address"], "ends": render.minute(end)} for row, end in zip(rows, ends)],
+        "aliases": [{"address": row["address"], "ends": render.minute(end)} for row,
+                    end in zip(rows, ends)],
     }
 
 
 EXPIRING = Reminder(kind="alias_expiring", table="aliases", age="expires_at", due=_due,
-                    columns=("address", "expiry_notified_at"), told="expiry_notified_at", wanted=_wanted,
-                    key=partial(_key, "alias-expiring"), values=_values, most=MOST)
+                    columns=("address", "expiry_notified_at"), told="expiry_notified_at",
+                    wanted=_wanted, key=partial(_key, "alias-expiring"), values=_values, most=MOST)
 EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=None,
-                   columns=COLUMNS, told=None, key=partial(_key, "alias-expired"), values=_values, most=MOST)
+                   columns=COLUMNS, told=None, key=partial(_key, "alias-expired"), values=_values,
+                   most=MOST)

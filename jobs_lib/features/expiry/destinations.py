@@ -1,4 +1,5 @@
-"""Destinations that were never verified: reminding their owners, and removing them long after, with a notice before."""
+"""Destinations that were never verified: reminding their owners, and removing them long after, with
+a notice before."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -12,37 +13,46 @@ from jobs_lib.features.notifications.reminders import Reminder, remind
 
 EVENT = "destination.removed"
 REMOVAL = "destination_removal"
-GIVEN_UP = timedelta(days=7)        # a notice that waits so long to be sent holds nothing back any more
-FORGOTTEN = timedelta(days=30)      # a notice so old is written again: removals were off, or an alias used it meanwhile
+# a notice that waits so long to be sent holds nothing back any more
+GIVEN_UP = timedelta(days=7)
+# a notice so old is written again: removals were off, or an alias used it meanwhile
+FORGOTTEN = timedelta(days=30)
 IDS_AT_ONCE = 500
 
 # Values, not EXISTS: that MariaDB may answer by reading the whole of the other table.
 USE = ("(SELECT MIN({alias_destinations}.alias_id) FROM {alias_destinations}"
         " WHERE {alias_destinations}.destination_id = {destinations}.id)")
-# By its owner too: where most forwards name no destination, an engine would rather read all of them than that index.
+# By its owner too: where most forwards name no destination, an engine would rather read all of them
+# than that index.
 AWAITED = ("(SELECT MIN({failed_emails}.id) FROM {failed_emails} WHERE {failed_emails}.user_id ="
            " {destinations}.user_id AND {failed_emails}.destination_id = {destinations}.id"
            " AND {failed_emails}.status IN ('pending', 'sending'))")
-# The notice of a removal has the very time with which it marked its rows. It counts from when it was sent, or given
-# up; where it is no longer there, from the mark (purge_notifications keeps it for as long as it matters).
+# The notice of a removal has the very time with which it marked its rows. It counts from when it
+# was sent, or given up; where it is no longer there, from the mark (purge_notifications keeps it
+# for as long as it matters).
 TOO_FRESH = ("(SELECT MIN({notifications}.id) FROM {notifications} WHERE {notifications}.user_id ="
              " {destinations}.user_id AND {notifications}.kind = :removal_kind"
              " AND {notifications}.created_at = {destinations}.removal_notified_at"
-             " AND ({notifications}.finished_at > :told_by OR ({notifications}.status IN ('pending', 'sending')"
+             " AND ({notifications}.finished_at > :told_by "
+             "OR ({notifications}.status IN ('pending', 'sending')"
              " AND {notifications}.created_at > :given_up)))")
 
 
 def remove(ctx) -> dict:
-    """Queue the notices of removals, then remove what was told of long enough ago: {"deleted": n, "notices": n}.
+    """Queue the notices of removals, then remove what was told of long enough ago: {"deleted": n,
+    "notices": n}.
 
-    Notices come after the engine has looked whether a limit was shortened by mistake: such a mistake writes no mail.
+    Notices come after the engine has looked whether a limit was shortened by mistake: such a
+    mistake writes no mail.
     """
     rule = Rule("created_at", only={"verified_at": None}, option="remove_after", also=_may_go)
-    return Purge("destinations", (rule,), first=_tell_of_removal, within=lambda _, rows: _with_them(ctx, rows))(ctx)
+    return Purge("destinations", (rule,), first=_tell_of_removal, within=lambda _,
+                 rows: _with_them(ctx, rows))(ctx)
 
 
 def _may_go(ctx) -> tuple[str, dict]:
-    """Told of for `warn_before` at least, used by no alias, awaited by no forward; judged in the DELETE itself."""
+    """Told of for `warn_before` at least, used by no alias, awaited by no forward; judged in the
+    DELETE itself."""
     sql = ("removal_notified_at <= :told_by AND removal_notified_at >= :forgotten"
            f" AND {USE} IS NULL AND {AWAITED} IS NULL AND {TOO_FRESH} IS NULL")
     return sql, {"told_by": ctx.now - ctx.options.warn_before, "forgotten": _forgotten(ctx),
@@ -50,13 +60,15 @@ def _may_go(ctx) -> tuple[str, dict]:
 
 
 def _with_them(ctx, rows) -> None:
-    """What goes with destinations, and what is recorded of them, in the transaction that deletes them."""
+    """What goes with destinations, and what is recorded of them, in the transaction that deletes
+    them."""
     found = ctx.db.query(f"SELECT id, user_id, email, created_at{rows.source}", **rows.values)
     for start in range(0, len(found), IDS_AT_ONCE):
         ctx.db.execute("DELETE FROM {destination_verifications} WHERE destination_id IN (:gone)",
                        gone=[row["id"] for row in found[start:start + IDS_AT_ONCE]])
     audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
-        (row["user_id"], {"destination_id": row["id"], "email": row["email"], "created_at": row["created_at"]})
+        (row["user_id"], {"destination_id": row["id"], "email": row["email"],
+                          "created_at": row["created_at"]})
         for row in found])
 
 
@@ -85,7 +97,8 @@ def _forgotten(ctx):
 
 def _due_removal(ctx) -> tuple[str, dict]:
     sql = ("verified_at IS NULL AND created_at < :told_from"
-           f" AND (removal_notified_at IS NULL OR removal_notified_at < :forgotten) AND {USE} IS NULL")
+           " AND (removal_notified_at IS NULL OR removal_notified_at < :forgotten) "
+           f"AND {USE} IS NULL")
     return sql, {"told_from": _told_from(ctx), "forgotten": _forgotten(ctx)}
 
 
@@ -111,7 +124,8 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
         first = "your address"          # filters score a subject that names its own reader
     return {
         "count": len(rows), "many": len(rows) > 1, "first_email": first,
-        "destinations": [{"email": row["email"], "added": render.day(clock.parse(row["created_at"]))} for row in rows],
+        "destinations": [{"email": row["email"],
+                          "added": render.day(clock.parse(row["created_at"]))} for row in rows],
     }
 
 

@@ -1,4 +1,5 @@
-"""Held mail: warning its owner before it is deleted, and telling when a warning has been out for long enough."""
+"""Held mail: warning its owner before it is deleted, and telling when a warning has been out for
+long enough."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -10,32 +11,39 @@ from jobs_lib.features.notifications.reminders import Reminder, remind
 
 KIND = "overflow_warning"
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
-GIVEN_UP = timedelta(days=7)        # a warning that waits so long to be sent holds nothing back any more
+# a warning that waits so long to be sent holds nothing back any more
+GIVEN_UP = timedelta(days=7)
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
 
 # Values, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
-FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at, {notifications}.created_at) FROM"
-            " {notifications} WHERE {notifications}.id = {overflow_hold}.warning_id AND {notifications}.status IN"
+FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at, "
+            "{notifications}.created_at) FROM {notifications} WHERE {notifications}.id = "
+            "{overflow_hold}.warning_id AND {notifications}.status IN"
             " ('sent', 'failed'))")
-TOLD = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :told_by OR {{overflow_hold}}.warned_at <="
+TOLD = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :told_by "
+        "OR {overflow_hold}.warned_at <="
         f" :given_up AND {FINISHED} IS NULL)")
-UNSENT = ("({overflow_hold}.warning_id IS NULL OR (SELECT {notifications}.status FROM {notifications} WHERE"
+UNSENT = ("({overflow_hold}.warning_id IS NULL OR (SELECT {notifications}.status "
+          "FROM {notifications} WHERE"
           " {notifications}.id = {overflow_hold}.warning_id) <> 'sent')")
 
 
 def told(ctx) -> tuple[str, dict]:
-    """(SQL, values): the owner has had the warning that lists this message for 24 hours, or cannot be warned.
+    """(SQL, values): the owner has had the warning that lists this message for 24 hours, or cannot
+    be warned.
 
-    A warning counts from when it was sent, or given up; one that still waits, that is no longer there, or that could
-    not be addressed, lets go 7 days after it was written.
+    A warning counts from when it was sent, or given up; one that still waits, that is no longer
+    there, or that could not be addressed, lets go 7 days after it was written.
     """
     return TOLD, {"told_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
 
 
 def warn(ctx) -> dict:
-    """Queue the warnings that are owed; how many, and how many messages past their time wait for theirs.
+    """Queue the warnings that are owed; how many, and how many messages past their time wait for
+    theirs.
 
-    Also tells the operator of messages that are about to go although their warning was never sent (`unwarned`).
+    Also tells the operator of messages that are about to go although their warning was never sent
+    (`unwarned`).
     """
     counts = ctx.counts
     counts.update(notices=0, waiting=0)
@@ -52,7 +60,8 @@ def warn(ctx) -> dict:
         if not ctx.dry_run:
             ctx.log.warning("held mail expires though its warning was not sent", number=unwarned)
     if ctx.dry_run and counts["waiting"]:
-        ctx.show(f"keep {counts['waiting']:,} past their time: their warning is not 24 hours old", [])
+        ctx.show(f"keep {counts['waiting']:,} past their time: their warning is not 24 hours old",
+                 [])
     return counts
 
 
@@ -79,11 +88,13 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
         "messages": [{"sender": row["sender"] or "(no sender)",
                       "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
                       "alias": aliases.get(row["alias_id"], "a deleted alias"),
-                      "received": render.minute(clock.parse(row["held_at"])), "size": render.size(row["size_bytes"]),
+                      "received": render.minute(clock.parse(row["held_at"])),
+                      "size": render.size(row["size_bytes"]),
                       "gone": render.minute(gone[row["id"]])} for row in rows],
     }
 
 
 WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, told="warned_at",
-                   notice="warning_id", daily=True, key=_key, values=_values, statuses=("active", "suspended"),
-                   columns=("alias_id", "sender", "subject", "size_bytes"))
+                   notice="warning_id", daily=True, key=_key, values=_values,
+                   statuses=("active", "suspended"), columns=("alias_id", "sender", "subject",
+                                                              "size_bytes"))

@@ -1,6 +1,7 @@
 """What an export holds: for each table the columns that leave, and for each that stays the reason.
 
-A column that stands in neither list fails a test, so that nobody's new column leaves, or is forgotten, unseen.
+A column that stands in neither list fails a test, so that nobody's new column leaves, or is
+forgotten, unseen.
 """
 from __future__ import annotations
 
@@ -134,8 +135,8 @@ TOKEN = "whoever has it, or can guess what is behind it, gets in"
 NOT_EXPORTED = {
     "users": {"deleted_at": "an account that is deleted has no export"},
     "destination_verifications": {"token_hash": TOKEN},
-    "header_snapshots": {"user_id": OWNER, "ciphertext": "it can be read only in the app, which has the key; a copy "
-                                                         "outside would outlive its retention"},
+    "header_snapshots": {"user_id": OWNER, "ciphertext": "it can be read only in the app, which "
+                         "has the key; a copy outside would outlive its retention"},
     "failed_emails": {"user_id": OWNER, "raw_path": PATH, "claim_token": CLAIM, "claim_run": CLAIM,
                       "lease_until": CLAIM, "uncertain": CLAIM},
     "overflow_hold": {"user_id": OWNER, "raw_path": PATH},
@@ -143,17 +144,19 @@ NOT_EXPORTED = {
     "magic_links": {"user_id": OWNER, "token_hash": TOKEN},
     "sessions": {"user_id": OWNER, "token_hash": TOKEN},
     "webhooks": {"user_id": OWNER, "secret": TOKEN, "previous_secret": TOKEN},
-    "webhook_deliveries": {"user_id": OWNER, "claim_token": CLAIM, "claim_run": CLAIM, "lease_until": CLAIM,
-                           "uncertain": CLAIM},
-    "export_requests": {"user_id": OWNER, "progress": "it is about the work, not about the person", "file_name": PATH,
-                        "sha256": "it is about the work, not about the person", "token_hash": TOKEN,
-                        "token_nonce": TOKEN, "claim_token": CLAIM, "claim_run": CLAIM, "lease_until": CLAIM},
+    "webhook_deliveries": {"user_id": OWNER, "claim_token": CLAIM, "claim_run": CLAIM,
+                           "lease_until": CLAIM, "uncertain": CLAIM},
+    "export_requests": {"user_id": OWNER, "progress": "it is about the work, not about the person",
+                        "file_name": PATH, "sha256": "it is about the work, not about the person",
+                        "token_hash": TOKEN, "token_nonce": TOKEN, "claim_token": CLAIM,
+                        "claim_run": CLAIM, "lease_until": CLAIM},
     "endpoint_state": dict.fromkeys(("webhook_id", "user_id", "tried_at", "slow"), CLAIM),
-    "notifications": {"user_id": OWNER, "body_text": "it is emptied once it is sent; one that waits may hold a link "
-                                                     "that signs in", "body_html": "as body_text",
-                      "dedupe_key": CLAIM, "claim_token": CLAIM, "claim_run": CLAIM, "lease_until": CLAIM,
-                      "uncertain": CLAIM},
+    "notifications": {"user_id": OWNER, "body_text": "it is emptied once it is sent; one that "
+                      "waits may hold a link that signs in", "body_html": "as body_text",
+                      "dedupe_key": CLAIM, "claim_token": CLAIM, "claim_run": CLAIM,
+                      "lease_until": CLAIM, "uncertain": CLAIM},
     **{table: {"user_id": OWNER} for table in (
-        "aliases", "destinations", "domains", "message_logs", "message_stats", "usage_daily", "usage_weekly",
+        "aliases", "destinations", "domains", "message_logs", "message_stats", "usage_daily",
+        "usage_weekly",
         "usage_events", "notification_optouts", "audit_logs")},
 }

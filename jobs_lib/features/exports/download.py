@@ -1,4 +1,5 @@
-"""Which export a token opens: for the download page of an app in Python (docs/exports.md has it in PHP too)."""
+"""Which export a token opens: for the download page of an app in Python (docs/exports.md has it in
+PHP too)."""
 from __future__ import annotations
 
 import os
@@ -19,10 +20,11 @@ bytes       its size, sha256 its hash      expires_at   aware UTC datetime
 
 
 def find(token: str, config=None, now=None) -> Export | None:
-    """The export that this token opens, or None: unknown, expired, replaced, deleted and misspelt are all the same.
+    """The export that this token opens, or None: unknown, expired, replaced, deleted and misspelt
+    are all the same.
 
-    Nothing is changed by asking. `config`: the path of config.ini, or a Config; by default as jobs.py finds it.
-    Raises ConfigError, DatabaseError.
+    Nothing is changed by asking. `config`: the path of config.ini, or a Config; by default as
+    jobs.py finds it. Raises ConfigError, DatabaseError.
     """
     from jobs_lib.config.loader import Config, for_app
     from jobs_lib.runner.resources import Ports
@@ -32,10 +34,11 @@ def find(token: str, config=None, now=None) -> Export | None:
     hashed = download_token.hashed(str(token)[:download_token.LONGEST])
     db = Ports(config).connect(readonly=True)
     try:
-        row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, token_hash, expires_at FROM {export_requests}"
-                     " WHERE token_hash = :hash AND status = 'ready' AND expires_at > :now AND EXISTS (SELECT 1"
-                     " FROM {users} WHERE {users}.id = {export_requests}.user_id AND {users}.status <> 'deleted')",
-                     hash=hashed, now=now or clock.now())
+        row = db.row("SELECT id, user_id, file_name, file_bytes, sha256, token_hash, expires_at "
+                     "FROM {export_requests} WHERE token_hash = :hash AND status = 'ready' "
+                     "AND expires_at > :now AND EXISTS (SELECT 1"
+                     " FROM {users} WHERE {users}.id = {export_requests}.user_id "
+                     "AND {users}.status <> 'deleted')", hash=hashed, now=now or clock.now())
     finally:
         db.close()
     if row is None or not compare_digest(row["token_hash"], hashed):
@@ -47,5 +50,5 @@ def find(token: str, config=None, now=None) -> Export | None:
     except OSError:
         return None
     expires = clock.parse(row["expires_at"])
-    return Export(path, f"account-export-{row['id']}.zip", row["file_bytes"], row["sha256"], row["id"], row["user_id"],
-                  expires)
+    return Export(path, f"account-export-{row['id']}.zip", row["file_bytes"], row["sha256"],
+                  row["id"], row["user_id"], expires)

@@ -1,7 +1,9 @@
-"""The token of a download link: an HMAC over the request's number and a nonce, 256 bits, which nobody stores.
+"""The token of a download link: an HMAC over the request's number and a nonce, 256 bits, which
+nobody stores.
 
-The row has the nonce, and the token's SHA-256 for the app's check. The key is in no database, so neither a copy of the
-database nor a queued notice opens an export. The link is put together when its notice is sent.
+The row has the nonce, and the token's SHA-256 for the app's check. The key is in no database, so
+neither a copy of the database nor a queued notice opens an export. The link is put together when
+its notice is sent.
 """
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ LONGEST = 200                    # letters of a token: anybody may send us one
 
 def make(key: bytes, request_id: int, nonce: str) -> str:
     """43 letters, digits, `-` and `_`."""
-    return urlsafe_b64encode(hmac.digest(key, f"{request_id}.{nonce}".encode(), "sha256")).decode().rstrip("=")
+    return urlsafe_b64encode(hmac.digest(key, f"{request_id}.{nonce}".encode(),
+                                         "sha256")).decode().rstrip("=")
 
 
 def hashed(token: str) -> str:

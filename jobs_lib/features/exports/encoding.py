@@ -1,11 +1,13 @@
 """How a value stands in the two forms of an export: exact in JSON, harmless in CSV.
 
-A spreadsheet takes a cell for a formula if it begins with one of a few signs, whoever wrote it: the subject of a
-message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front, which a spreadsheet takes for "this is
-text" (OWASP, CSV Injection). Numbers stay numbers, so that `-3` can be added up. All text stands in quotes.
+A spreadsheet takes a cell for a formula if it begins with one of a few signs, whoever wrote it: the
+subject of a message can be `=HYPERLINK(...)`. Such a cell gets an apostrophe in front, which a
+spreadsheet takes for "this is text" (OWASP, CSV Injection). Numbers stay numbers, so that `-3` can
+be added up. All text stands in quotes.
 
-Who opens the file with another separator, as spreadsheets in many countries do by themselves, gets a cell wherever a
-text has a semicolon, a tab or the end of a line: a sign behind one of these gets its apostrophe, too.
+Who opens the file with another separator, as spreadsheets in many countries do by themselves, gets
+a cell wherever a text has a semicolon, a tab or the end of a line: a sign behind one of these gets
+its apostrophe, too.
 """
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ import math
 import re
 
 SIGNS = "=+@\uff1d\uff0b\uff0d\uff20-"       # the same signs in full width among them
-BLANK = "\\s\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"    # what a program may strip first
+# what a program may strip first
+BLANK = "\\s\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 STARTS = re.compile(f"[\t\r\n\0]|[{BLANK}]*[{SIGNS}]")
 BEHIND = re.compile(f"([\t\r\n;,|\"])(?=[{BLANK}]*[{SIGNS}])")
 NOUGHT = "\ufffd"            # in place of NUL, which ends a text for many programs

@@ -1,7 +1,8 @@
 """The files of exports: their names, their folder, and when one goes.
 
-A name holds the request's number, by which its row is found, and 128 random bits. While it is written it ends with
-`.part`; its row names it before it is there, so whatever a row of that number does not name is nobody's any more.
+A name holds the request's number, by which its row is found, and 128 random bits. While it is
+written it ends with `.part`; its row names it before it is there, so whatever a row of that number
+does not name is nobody's any more.
 """
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
 NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
-UNKNOWN_SECONDS = 3600       # a file of a number that no row has is left alone so long: the database may be another
+# a file of a number that no row has is left alone so long: the database may be another
+UNKNOWN_SECONDS = 3600
 
 
 def new_name(request_id: int) -> str:
@@ -28,9 +30,11 @@ def new_name(request_id: int) -> str:
 
 
 def misplaced(section_of) -> str | None:
-    """Why exports must not be in the folder that is set, in a sentence: what is in others is swept or rotated."""
+    """Why exports must not be in the folder that is set, in a sentence: what is in others is swept
+    or rotated."""
     path = section_of("export").dir
-    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section, option in (
+    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section,
+              option in (
         ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"))]
     wrong = shared(path, [(name, other) for name, other in others if other and "://" not in other])
     return wrong and f"{OPTION} = {path}: {wrong}; give exports a folder of their own"
@@ -66,7 +70,8 @@ def _why(path: str, error: OSError) -> str:
     while not os.path.lexists(at):
         at = os.path.dirname(at)
     if not os.path.isdir(at):
-        return f"{at} is no folder" + (", but a link to what is not there" if not os.path.exists(at) else "")
+        return f"{at} is no folder" + (", but a link to what is not there" if not os.path.exists(at)
+                                       else "")
     if error.errno == errno.ENOENT:
         return f"no folder can be made in {at}"
     denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -83,7 +88,8 @@ def publish(path: str) -> None:
     os.rename(path + PART, path)
     handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):             # a file system that cannot do that for folders has done what it can
+        with suppress(OSError):
+            # a file system that cannot do that for folders has done what it can
             os.fsync(handle)
     finally:
         os.close(handle)
@@ -92,10 +98,11 @@ def publish(path: str) -> None:
 def remove_files(ctx, rows) -> tuple[int, list[int]]:
     """Remove the files of these requests (`id`, `file_name`, `file_bytes`), whole or half written.
 
-    How many were there, and the ids of the requests of which no file is left for certain: not of those whose finished
-    file was not found, or could not be removed, which the log names. Their names stay in their rows.
-    Take the requests' status away first, so that the app refuses them; delete their rows after. Killed in between,
-    the file is found by its number and removed by the next run of export_accounts.
+    How many were there, and the ids of the requests of which no file is left for certain: not of
+    those whose finished file was not found, or could not be removed, which the log names. Their
+    names stay in their rows. Take the requests' status away first, so that the app refuses them;
+    delete their rows after. Killed in between, the file is found by its number and removed by the
+    next run of export_accounts.
     """
     path, removed, settled = ctx.section("export").dir, 0, []
     for row in rows:
@@ -134,7 +141,8 @@ def unneeded(ctx, path: str, found: dict) -> list[str]:
         if row is None:
             if ctx.clock().timestamp() - _changed(os.path.join(path, name)) > UNKNOWN_SECONDS:
                 names.append(name)
-        elif row["status"] not in ("running", "ready") or row["file_name"] != name.removesuffix(PART) or (
+        elif row["status"] not in ("running",
+                                   "ready") or row["file_name"] != name.removesuffix(PART) or (
                 row["status"] == "ready" and name.endswith(PART)):
             names.append(name)
     return names

@@ -1,4 +1,5 @@
-"""The link in the notice of a finished export: the queue holds `{export_link}`, which becomes a link at sending."""
+"""The link in the notice of a finished export: the queue holds `{export_link}`, which becomes a
+link at sending."""
 from __future__ import annotations
 
 from hmac import compare_digest
@@ -32,14 +33,16 @@ def gone(ctx, rows: list[dict]) -> dict:
 
 
 def fill(ctx, row: dict) -> None:
-    """Put the link into both bodies of a notice of this kind. NoLink when there is none any more."""
+    """Put the link into both bodies of a notice of this kind. NoLink when there is none any
+    more."""
     number = _number(row)
     if not number or PLACE not in f"{row['body_text']}{row['body_html']}":
         return
     found = _ready(ctx, [number]).get(number)
     if not found or found["user_id"] != row["user_id"]:
         raise NoLink(GONE)
-    token = download_token.make(ctx.secret(download_token.LABEL), number, found["token_nonce"] or "")
+    token = download_token.make(ctx.secret(download_token.LABEL), number, found["token_nonce"]
+                                or "")
     if not compare_digest(download_token.hashed(token), found["token_hash"] or ""):
         raise NoLink(OTHER_KEY)
     link = download_token.link(url(ctx), token)
@@ -57,5 +60,6 @@ def _ready(ctx, numbers: list[int]) -> dict:
     # A clock in doubt ends none: whoever asks for the file is answered by the clock of that moment.
     now = clock.FIRST if ctx.clock_in_doubt else clock.text(ctx.clock())
     return {row["id"]: row for row in ctx.db.query(
-        "SELECT id, user_id, token_hash, token_nonce FROM {export_requests} WHERE id IN (:ids) AND status = 'ready'"
+        "SELECT id, user_id, token_hash, token_nonce FROM {export_requests} WHERE id IN (:ids) "
+        "AND status = 'ready'"
         " AND expires_at > :now", ids=numbers, now=now)}

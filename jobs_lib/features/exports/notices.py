@@ -1,4 +1,5 @@
-"""What the owner of an account is told about an export; called in the transaction that makes it so."""
+"""What the owner of an account is told about an export; called in the transaction that makes it
+so."""
 from __future__ import annotations
 
 from jobs_lib import clock
@@ -34,8 +35,8 @@ def _tell_once(ctx, user: dict | None, key: str, values: dict) -> None:
 def _tell(ctx, user: dict, kind: str, key: str, values: dict) -> None:
     if enqueue.reaches(ctx, user):
         letter = render.write(ctx, kind, {"name": user["name"] or user["email"], **values})
-        enqueue.queue(ctx.db, now=ctx.clock(), user_id=user["id"], kind=kind, to_email=user["email"], letter=letter,
-                      dedupe_key=key)
+        enqueue.queue(ctx.db, now=ctx.clock(), user_id=user["id"], kind=kind,
+                      to_email=user["email"], letter=letter, dedupe_key=key)
 
 
 def _day(row: dict) -> str:

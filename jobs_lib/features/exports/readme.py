@@ -29,5 +29,7 @@ def text(parts: list, moment: str, one_moment: bool) -> str:
     moments = "" if one_moment else " and the minutes after (parts may be some minutes apart)"
     lines = [f"{part.rows:>8,}  {part.name.partition('/')[2].partition('.')[0]:<26}  {part.about}"
              for part in parts if part.name.startswith("json/")]
-    notes = [fill(line, WIDTH, subsequent_indent="  ", break_long_words=False) for line in TAIL.splitlines()]
-    return "\n".join([HEAD.format(moment=moment, moments=moments) + "\n".join(lines), "", *notes, ""])
+    notes = [fill(line, WIDTH, subsequent_indent="  ", break_long_words=False)
+             for line in TAIL.splitlines()]
+    return "\n".join([HEAD.format(moment=moment, moments=moments) + "\n".join(lines), "", *notes,
+                      ""])

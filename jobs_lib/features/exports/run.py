@@ -12,7 +12,8 @@ from jobs_lib.errors import Busy, JobsError, Lost
 from . import files, requests, writer
 
 STORED_SECONDS = 2.0         # between two commits of the progress
-FAIR_SHARE = 0.5             # of the budget: an attempt that had less time is not counted when the time is up
+# of the budget: an attempt that had less time is not counted when the time is up
+FAIR_SHARE = 0.5
 
 
 class _Taken(Exception):
@@ -28,7 +29,8 @@ class _NoRoom(JobsError):
 
 
 def make_all(ctx, counts: dict) -> None:
-    """Make what waits. One export that finds no room stops no smaller one: only the second shows that all is full."""
+    """Make what waits. One export that finds no room stops no smaller one: only the second shows
+    that all is full."""
     full = None
     for taken, path in _claimed(ctx, counts):
         try:
@@ -42,8 +44,10 @@ def make_all(ctx, counts: dict) -> None:
 
 
 def _claimed(ctx, counts: dict):
-    """Each request that this run is to fulfil, and the path of its file: one of each owner, then another of each."""
-    out: set = set()            # owners of whom something is being made elsewhere: the rest of theirs waits
+    """Each request that this run is to fulfil, and the path of its file: one of each owner, then
+    another of each."""
+    # owners of whom something is being made elsewhere: the rest of theirs waits
+    out: set = set()
     tried: dict = {}            # {owner: requests that this run has met}
     while not ctx.should_stop():
         rows = list(requests.waiting(ctx, out, tried))
@@ -72,12 +76,13 @@ def _claimed(ctx, counts: dict):
 def _need_link(ctx) -> None:
     from .link import url
     if not url(ctx):
-        raise JobsError("exports are asked for, but there is no page to download them from: set [export] url, or "
-                        "[core] app_url. The requests wait")
+        raise JobsError("exports are asked for, but there is no page to download them from: set "
+                        "[export] url, or [core] app_url. The requests wait")
 
 
 def _make(ctx, taken, path: str, counts: dict) -> None:
-    """One export. What goes wrong with its rows is its own; a full disk or a lost database is everybody's."""
+    """One export. What goes wrong with its rows is its own; a full disk or a lost database is
+    everybody's."""
     fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
     put_back, done = partial(requests.put_back, ctx, taken, counts), False
     try:
@@ -101,7 +106,8 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
         raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
     except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
         put_back(requests.words(error), True)
-        if not isinstance(error, (JobsError, ValueError)):      # an error of ours, and not of the rows
+        if not isinstance(error, (JobsError, ValueError)):
+            # an error of ours, and not of the rows
             ctx.defect(error, f"export {taken.row['id']}")
     finally:
         if not (done or requests.may_be_ready(ctx, taken)):
@@ -112,7 +118,8 @@ def _stopped(ctx) -> str:
     far = "{done:,} of {total:,} rows were written".format(**ctx.progressed)
     if ctx.stop_reason == "budget":
         left = ctx.progressed.get("seconds_left")
-        return f"the time was up when {far}" + (f", some {left // 60 + 1} minutes before the end" if left else "") + (
+        return f"the time was up when {far}" + (f", some {left // 60 + 1} minutes before the end"
+                                                if left else "") + (
             ": let [export_accounts] budget be more")
     return f"the run had to stop ({ctx.stop_reason}) when {far}"
 
@@ -131,9 +138,11 @@ def _write(ctx, taken, path: str):
                 raise _Taken
 
     with closing(ctx.reader()) as db:
-        # Where a reader would make all writers wait, each page is read as of its own moment, and the README says so.
+        # Where a reader would make all writers wait, each page is read as of its own moment, and
+        # the README says so.
         one_moment = not db.bars_writers()
-        with db.snapshot() if one_moment else nullcontext(), files.create(path + files.PART) as file:
+        with db.snapshot() if one_moment else nullcontext(), files.create(path
+                                                                          + files.PART) as file:
             return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
                                       one_moment=one_moment, look=look)
 

@@ -1,7 +1,9 @@
-"""Writing the zip of an account: page by page, so that a million rows take as much memory as a thousand.
+"""Writing the zip of an account: page by page, so that a million rows take as much memory as a
+thousand.
 
-Each page is read once and goes into two files of the zip, its JSON and its CSV. A zip takes one file after the other,
-so the CSV waits, compressed already, in a nameless file beside it, which is gone with the process.
+Each page is read once and goes into two files of the zip, its JSON and its CSV. A zip takes one
+file after the other, so the CSV waits, compressed already, in a nameless file beside it, which is
+gone with the process.
 """
 from __future__ import annotations
 
@@ -36,11 +38,12 @@ Part = namedtuple("Part", "name about rows bytes sha256")
 def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Written:
     """Write the export of an account into an open file, and return what is on the disk then.
 
-    `moment`: as of when; `one_moment`: whether all of it is as of then. `look(rows, of)` is called after each page: it
-    may raise to end this.
+    `moment`: as of when; `one_moment`: whether all of it is as of then. `look(rows, of)` is called
+    after each page: it may raise to end this.
     """
-    expected = {kind.name: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} WHERE {_owner(kind)} = :user", user=user_id)
-                for kind in KINDS if not kind.through}
+    expected = {kind.name: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} "
+                                    f"WHERE {_owner(kind)} = :user", user=user_id) for kind in KINDS
+                if not kind.through}
     total, rows, parts = sum(expected.values()), 0, []
 
     def watched(pages):
@@ -54,12 +57,15 @@ def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Wri
         for kind in KINDS:
             parts += archive.add_kind(kind, watched(_pages(db, kind, user_id)))
             if one_moment and parts[-1].rows != expected.get(kind.name, parts[-1].rows):
-                raise JobsError(f"{parts[-1].rows:,} of {expected[kind.name]:,} rows of {kind.table} could be read: is "
-                                f"one of its columns {', '.join(kind.order)} empty?")
+                raise JobsError(f"{parts[-1].rows:,} of {expected[kind.name]:,} rows of "
+                                f"{kind.table} could be read: is one of its columns "
+                                f"{', '.join(kind.order)} empty?")
         archive.add_text("manifest.json", json.dumps({
-            "format": FORMAT, "schema_version": SCHEMA_VERSION, "account_id": user_id, "created_at": moment,
+            "format": FORMAT, "schema_version": SCHEMA_VERSION, "account_id": user_id,
+            "created_at": moment,
             "one_moment": one_moment,
-            "files": {part.name: {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256} for part in parts},
+            "files": {part.name: {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
+                      for part in parts},
         }, indent=2) + "\n")
         archive.add_text("README.txt", readme.text(parts, moment, one_moment))
     file.flush()
@@ -81,8 +87,8 @@ def _read_back(file) -> tuple[int, str]:
 
 def works_on() -> str:
     """What is read for it, as Job's `tables` says it."""
-    return "".join(f"{kind.table}: {' '.join((*kind.columns, *kind.order))} {'' if kind.through else _owner(kind)}\n"
-                   for kind in KINDS)
+    return "".join(f"{kind.table}: {' '.join((*kind.columns, *kind.order))} "
+                   f"{'' if kind.through else _owner(kind)}\n" for kind in KINDS)
 
 
 def _owner(kind) -> str:
@@ -100,7 +106,8 @@ def _pages(db, kind, user_id: int):
     more, most = "", FIRST_ROWS
     values: dict = {}
     while True:
-        rows = db.query(f"SELECT {names} FROM {{{kind.table}}} WHERE {_owner(kind)} = :user{more} ORDER BY {order}"
+        rows = db.query(f"SELECT {names} FROM {{{kind.table}}} WHERE {_owner(kind)} = :user{more} "
+                        f"ORDER BY {order}"
                         " LIMIT :most", user=user_id, most=most, **values)
         if rows:
             yield rows
@@ -120,7 +127,8 @@ def _after(order: tuple, at: int = 0) -> str:
 
 
 def _fitting(rows: list[dict], long: list[str]) -> int:
-    """How many rows to read next: as many as a page should hold, by the largest of these in its `long` columns."""
+    """How many rows to read next: as many as a page should hold, by the largest of these in its
+    `long` columns."""
     largest = max(sum(len(str(row[name] or "")) for name in long) for row in rows) if long else 0
     return max(1, min(PAGE_ROWS, 4 * len(rows), PAGE_BYTES // (largest + 1)))
 
@@ -132,11 +140,13 @@ def _of_parents(db, kind, user_id: int):
     last = 0
     while True:
         ids = [row["id"] for row in db.query(
-            f"SELECT id FROM {{{parents}}} WHERE user_id = :user AND id > :last ORDER BY id LIMIT :most",
+            f"SELECT id FROM {{{parents}}} WHERE user_id = :user AND id > :last ORDER BY id "
+            "LIMIT :most",
             user=user_id, last=last, most=FIRST_ROWS)]
         if not ids:
             return
-        rows = db.query(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} WHERE {column} IN (:ids)"
+        rows = db.query(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} "
+                        f"WHERE {column} IN (:ids)"
                         f" ORDER BY {', '.join(kind.columns[:2])}", ids=ids)
         if rows:
             yield rows
@@ -146,7 +156,8 @@ def _of_parents(db, kind, user_id: int):
 # The zip
 
 class _Hashed(io.RawIOBase):
-    """Passes bytes on, and knows how many they were and what they add up to. Without a `target` they are dropped."""
+    """Passes bytes on, and knows how many they were and what they add up to. Without a `target`
+    they are dropped."""
 
     def __init__(self, target) -> None:
         self.target, self.size, self.sha256 = target, 0, sha256()
@@ -185,7 +196,8 @@ class _Zip:
         rows = 0
         with tempfile.TemporaryFile(dir=os.path.dirname(self.file.name)) as aside:
             deflated = _Deflated(aside)
-            with self.zip.open(self._info(f"json/{kind.name}.json"), "w", force_zip64=True) as member:
+            with self.zip.open(self._info(f"json/{kind.name}.json"), "w",
+                               force_zip64=True) as member:
                 one, two = _Hashed(member), _Hashed(deflated)
                 exact = io.TextIOWrapper(io.BufferedWriter(one, BLOCK), "utf-8", newline="")
                 # With a byte order mark, without which Excel takes UTF-8 for something else.
@@ -202,7 +214,8 @@ class _Zip:
                     exact.flush()
                     sheet.flush()
                 except BaseException:
-                    one.target = two.target = None      # what both still hold would be written when they are closed
+                    # what both still hold would be written when they are closed
+                    one.target = two.target = None
                     raise
             deflated.finish()
             self._take(f"csv/{kind.name}.csv", aside, deflated, two)
@@ -210,7 +223,8 @@ class _Zip:
                 Part(f"csv/{kind.name}.csv", kind.about, rows, two.size, two.sha256.hexdigest())]
 
     def _take(self, name: str, aside, deflated, content: _Hashed) -> None:
-        """Take a file in that is compressed already: what `zipfile` does, but for compressing once more."""
+        """Take a file in that is compressed already: what `zipfile` does, but for compressing once
+        more."""
         info = self._info(name)
         info.file_size, info.compress_size, info.CRC = content.size, deflated.size, deflated.crc
         self.file.seek(self.zip.start_dir)
@@ -230,7 +244,8 @@ class _Zip:
         if error is None:
             self.zip.close()                # writes the table of contents
         else:
-            self.zip.fp = None              # else it tries that when it is thrown away, in a file that is closed
+            # else it tries that when it is thrown away, in a file that is closed
+            self.zip.fp = None
 
 
 class _Deflated:

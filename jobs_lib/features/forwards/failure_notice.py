@@ -1,9 +1,10 @@
-"""Notifying owners, in plain words, of forwards that have finally failed: one notice a destination and day.
+"""Notifying owners, in plain words, of forwards that have finally failed: one notice a destination
+and day.
 
-The rows themselves say who has not been notified (`told_at`), so a kill between failing and notifying forgets nobody.
-A notice that nobody has begun to send takes in the failures that follow; one that is being sent, or was, is followed
-by another the day after. No notice goes to the address that it is about: where an owner has no other, the rows alone
-say it, for the app to show.
+The rows themselves say who has not been notified (`told_at`), so a kill between failing and
+notifying forgets nobody. A notice that nobody has begun to send takes in the failures that follow;
+one that is being sent, or was, is followed by another the day after. No notice goes to the address
+that it is about: where an owner has no other, the rows alone say it, for the app to show.
 """
 from __future__ import annotations
 
@@ -25,41 +26,49 @@ KIND = "forward_failed"
 PAGE = 1000                       # rows read at once
 LISTED = 50                       # messages a notice lists; more are counted
 OTHER_ADDRESSES = 50              # destinations looked at for one that works
-COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, last_error, created_at,"
-           " finished_at")
+COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, "
+           "last_error, created_at, finished_at")
 
 REASONS = (
-    ("5.1.1", "The address does not exist.", "Check the address, and change or remove this destination."),
+    ("5.1.1", "The address does not exist.",
+     "Check the address, and change or remove this destination."),
     ("5.1.3", "The address is not valid.", "Correct or remove this destination."),
     ("5.1.10", "The address does not accept mail.", "Change or remove this destination."),
-    ("5.1.2", "We could not find the mail server of the address.", "Check the part of the address after the @."),
+    ("5.1.2", "We could not find the mail server of the address.",
+     "Check the part of the address after the @."),
     ("5.2.1", "The mailbox is disabled.", "Ask your mailbox provider, or change this destination."),
     ("5.2.2", "The mailbox is full.", "Free up space in the mailbox."),
     ("4.2.2", "The mailbox is full.", "Free up space in the mailbox."),
     ("5.3.4", "The message is too large for the receiving mail server.",
      "Ask the sender for a link instead of a file."),
-    ("5.2.3", "The message is too large for the mailbox.", "Ask the sender for a link instead of a file."),
+    ("5.2.3", "The message is too large for the mailbox.",
+     "Ask the sender for a link instead of a file."),
     ("5.4.6", "The message went round in a loop.",
      "Check whether the mailbox forwards mail back to one of your aliases, and turn that off."),
-    ("5.7", "The receiving mail server rejected the message because of its policies, often as suspected spam.",
-     "Nothing is wrong with your alias. If you expected this message, ask the sender to contact you another way."),
+    ("5.7", ("The receiving mail server rejected the message because of its policies, often as "
+     "suspected spam."), ("Nothing is wrong with your alias. If you expected this message, ask the "
+     "sender to contact you another way.")),
     ("4.7", "The receiving mail server did not accept the message yet because of its policies.",
      "If this keeps happening, ask your mailbox provider to accept mail from us."),
 )
 NO_ANSWER = ("The receiving mail server did not accept the message.",
              "If this keeps happening, check the mailbox, or use another destination.")
 NOT_STORED = ("We no longer have the content of this message.", "Ask the sender to send it again.")
-REFUSED = ("The receiving mail server rejected the message.", "Check the mailbox, or use another destination.")
-OUR_FAULT = ("We could not send the message. The problem is on our side.", "You do not need to change anything.")
+REFUSED = ("The receiving mail server rejected the message.",
+           "Check the mailbox, or use another destination.")
+OUR_FAULT = ("We could not send the message. The problem is on our side.",
+             "You do not need to change anything.")
 # What was never offered to the other server, by how its error begins.
 OURS = (
     ("the message has ", "The message is too large for our mail server.",
      "Ask the sender for a link instead of a file."),
     ("the message holds ", "Our mail server cannot send a message in this format.",
      "Ask the sender to send it in another format."),
-    ("the address is not ASCII", "Our mail server cannot handle special characters in this address or the sender's.",
+    ("the address is not ASCII",
+     "Our mail server cannot handle special characters in this address or the sender's.",
      "Use a destination without letters such as é or ü."),
-    ("the sender cannot be rewritten", "The sender's address is not valid, so we could not send the message.",
+    ("the sender cannot be rewritten",
+     "The sender's address is not valid, so we could not send the message.",
      "If you expected this message, ask the sender to contact you another way."),
     ("the stored message cannot be read", *OUR_FAULT),
     ("the stored message changed", *OUR_FAULT),
@@ -75,8 +84,9 @@ def tell_owners(ctx, counts: dict) -> None:
     folder, after = ctx.section("spool").dir, ""
     last: dict = {}
     while True:
-        rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' AND told_at IS NULL"
-                            f"{after} ORDER BY id LIMIT :most", **last, most=PAGE)
+        rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' "
+                            f"AND told_at IS NULL{after} ORDER BY id LIMIT :most", **last,
+                            most=PAGE)
         if rows:
             last, after = {"last": rows[-1]["id"]}, " AND id > :last"
         rows.sort(key=lambda row: (ordered(row["user_id"]), _destination(row)))
@@ -96,9 +106,10 @@ def _destination(row: dict) -> str:
 
 
 def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
-    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'", id=user_id)
-    # Mail that machines send to machines never causes a notice by itself: two of them could answer each other
-    # for ever. Where a notice is written anyway, it lists them too.
+    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
+                      id=user_id)
+    # Mail that machines send to machines never causes a notice by itself: two of them could answer
+    # each other for ever. Where a notice is written anyway, it lists them too.
     if user is None or all(_automatic(folder, row) for row in rows):
         _mark(ctx, rows, None)
         return 0
@@ -107,20 +118,25 @@ def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[
         _mark(ctx, rows, None)
         return 0
     key = f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
-    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} AND attempts = 0 THEN 1 ELSE 0 END"
-                        " AS is_open FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
+    notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} "
+                        "AND attempts = 0 THEN 1 ELSE 0 END"
+                        " AS is_open FROM {notifications} WHERE dedupe_key = :key"
+                        + ctx.db.for_update, key=key)
     if notice is None:
         letter = _letter(ctx, folder, user, destination, rows, len(rows))
-        _mark(ctx, rows, enqueue.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND, to_email=to_email,
-                                       letter=letter, dedupe_key=key))
+        _mark(ctx, rows, enqueue.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND,
+                                       to_email=to_email, letter=letter, dedupe_key=key))
         return 1
-    if not notice["is_open"]:       # claimed, or tried before: sent as it is; what fails now waits for tomorrow's
+    if not notice["is_open"]:
+        # claimed, or tried before: sent as it is; what fails now waits for tomorrow's
         return 0
-    before = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE notice_id = :id ORDER BY id LIMIT :most",
-                          id=notice["id"], most=LISTED)
-    number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id", id=notice["id"])
+    before = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE notice_id = :id "
+                          "ORDER BY id LIMIT :most", id=notice["id"], most=LISTED)
+    number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id",
+                          id=notice["id"])
     letter = _letter(ctx, folder, user, destination, before + rows, number + len(rows))
-    ctx.db.execute("UPDATE {notifications} SET subject = :subject, body_text = :text, body_html = :html WHERE id = :id",
+    ctx.db.execute("UPDATE {notifications} "
+                   "SET subject = :subject, body_text = :text, body_html = :html WHERE id = :id",
                    subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
     _mark(ctx, rows, notice["id"])
     return 0
@@ -128,12 +144,17 @@ def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[
 
 def _address(ctx, user: dict, failing: set) -> str | None:
     """Where the owner can be notified: not where mail to them has just failed. None: nowhere."""
-    others = ctx.db.query("SELECT email FROM {destinations} WHERE user_id = :id AND verified_at IS NOT NULL"
-                          " ORDER BY verified_at, id LIMIT :most", id=user["id"], most=OTHER_ADDRESSES)
+    others = ctx.db.query("SELECT email FROM {destinations} WHERE user_id = :id "
+                          "AND verified_at IS NOT NULL"
+                          " ORDER BY verified_at, id LIMIT :most", id=user["id"],
+                          most=OTHER_ADDRESSES)
     for address in (user["email"], *(row["email"] for row in others)):
-        if words(address).lower() not in failing and enqueue.reaches(ctx, {"id": user["id"], "email": address}):
+        if words(address).lower() not in failing and enqueue.reaches(ctx,
+                                                                     {"id": user["id"],
+                                                                      "email": address}):
             return address
-    ctx.log.warning("owner cannot be told", user_id=user["id"], reason="mail to all of their addresses has just failed")
+    ctx.log.warning("owner cannot be told", user_id=user["id"], reason="mail to all of their "
+                    "addresses has just failed")
     return None
 
 
@@ -159,19 +180,23 @@ def _path(folder: str, row: dict) -> str | None:
 
 
 def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
-    ctx.db.execute("UPDATE {failed_emails} SET told_at = :now, notice_id = :notice WHERE id IN (:ids)",
-                   now=ctx.clock(), notice=notice_id, ids=[row["id"] for row in rows])
+    ctx.db.execute("UPDATE {failed_emails} SET told_at = :now, notice_id = :notice "
+                   "WHERE id IN (:ids)", now=ctx.clock(), notice=notice_id,
+                   ids=[row["id"] for row in rows])
 
 
 # What it says
 
-def _letter(ctx, folder: str, user: dict, destination: str, rows: list[dict], number: int) -> render.Letter:
+def _letter(ctx, folder: str, user: dict, destination: str, rows: list[dict],
+            number: int) -> render.Letter:
     return render.write(ctx, KIND, {"name": user["name"] or user["email"],
-                                     **_values(ctx, folder, destination or "an unknown address", rows, number)})
+                                     **_values(ctx, folder, destination or "an unknown address",
+                                               rows, number)})
 
 
 def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -> dict:
-    """What the templates show: to whom, from whom, what, why, until when it is kept, and what to do."""
+    """What the templates show: to whom, from whom, what, why, until when it is kept, and what to
+    do."""
     ids = sorted({row["alias_id"] for row in rows}, key=ordered)
     aliases = {row["id"]: row["address"] for row in ctx.db.query(
         "SELECT id, address FROM {aliases} WHERE id IN (:ids)", ids=ids)}
@@ -188,12 +213,14 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
             "from": header_text(headers, "From") or one_line(row["envelope_from"]) or "(no sender)",
             "subject": header_text(headers, "Subject") or "(no subject)",
             "alias": aliases.get(row["alias_id"], "an alias of yours"),
-            "received": _when(clock.parse_any(row["created_at"])), "tried": "" if ours else _times(row["attempts"]),
+            "received": _when(clock.parse_any(row["created_at"])), "tried": "" if ours
+            else _times(row["attempts"]),
             "ended": _when(ended), "why": why, "said": _said(row, ours),
-            "kept": _when(clock.plus(ended, keep)) if keep and ended and _path(folder, row) else ""})
-    return {"destination": destination, "many": number > 1, "number": f"{number:,}", "messages": messages,
-            "more": f"{number - len(messages):,}" if number > len(messages) else "", "advice": advice,
-            "kept": any(message["kept"] for message in messages)}
+            "kept": _when(clock.plus(ended, keep)) if keep and ended and _path(folder, row)
+            else ""})
+    return {"destination": destination, "many": number > 1, "number": f"{number:,}",
+            "messages": messages, "more": f"{number - len(messages):,}" if number > len(messages)
+            else "", "advice": advice, "kept": any(message["kept"] for message in messages)}
 
 
 def _when(moment) -> str:
@@ -215,7 +242,8 @@ def _times(retries) -> str:
 
 
 def in_words(code, error) -> tuple[str, str, bool]:
-    """(why it failed, what the owner can do, whether it was never offered) for an SMTP reply (RFC 3463)."""
+    """(why it failed, what the owner can do, whether it was never offered) for an SMTP reply (RFC
+    3463)."""
     text, answered = words(error), isinstance(code, int) and code > 0
     for enhanced, why, what_to_do in REASONS:
         if text.startswith(enhanced) and text[len(enhanced):len(enhanced) + 1] in ("", ".", " "):

@@ -1,4 +1,5 @@
-"""The head of a raw message: how often it was relayed, our own mark in it, and what a person would call it."""
+"""The head of a raw message: how often it was relayed, our own mark in it, and what a person would
+call it."""
 from __future__ import annotations
 
 import hmac
@@ -9,13 +10,15 @@ from jobs_lib.database.values import one_line
 
 HEAD_BYTES = 256 * 1024                # more header than this is nobody's
 FIRST_BYTES = 16 * 1024                # nearly always all of it
-MARK = b"X-Alias-Forwarded"            # put before each message we forward; found again, it has come in a circle
+# put before each message we forward; found again, it has come in a circle
+MARK = b"X-Alias-Forwarded"
 
 
 def head_of(path: str) -> bytes:
     """The header lines, up to the empty line, with LF line ends. Raises OSError."""
     # Not to wait at a pipe that somebody put there.
-    with open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+    with open(path, "rb", buffering=0, opener=lambda name,
+              flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError("not a regular file")
         data, wanted = b"", FIRST_BYTES
@@ -27,7 +30,8 @@ def head_of(path: str) -> bytes:
 
 
 def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
-    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's to report.
+    """Why this message goes round in a circle, or "". A file that cannot be read is the transport's
+    to report.
 
     mark: what `trace_head` puts before it.
     """
@@ -46,8 +50,9 @@ def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
 def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
     """Our mark for this way, from an alias (its id) to a recipient.
 
-    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that who gets mail that went
-    by two aliases of one owner cannot tell from it that they lead to the same address.
+    It depends on nothing else, so that each attempt sends the same bytes; and on both, so that who
+    gets mail that went by two aliases of one owner cannot tell from it that they lead to the same
+    address.
     """
     way = f"{alias}\0{recipient.lower()}".encode("utf-8", "surrogateescape")
     mark = hmac.digest(key, way, "sha256").hex()[:20]
@@ -55,7 +60,8 @@ def trace_head(key: bytes, alias: object, recipient: str) -> bytes:
 
 
 def read_headers(path: str):
-    """The head parsed by the standard library, for a notice; an empty one where the file is gone."""
+    """The head parsed by the standard library, for a notice; an empty one where the file is
+    gone."""
     from email import message_from_bytes
     from email.policy import default
 

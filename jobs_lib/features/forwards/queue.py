@@ -1,4 +1,5 @@
-"""Failed forwards as a queue of mail: what a row's message is, and when nobody waits for it any more."""
+"""Failed forwards as a queue of mail: what a row's message is, and when nobody waits for it any
+more."""
 from __future__ import annotations
 
 import os
@@ -43,22 +44,27 @@ class Forwards(mail_sending.Items):
             loop = loop_reason(path, mark, self.ctx.options.max_hops)
             if loop:
                 return Result(FINAL, None, "5.4.6", loop)
-            sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret, self.ctx.clock())
+            sender = srs.forward(row["envelope_from"], self.mail.domain, self.srs_secret,
+                                 self.ctx.clock())
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         if not os.access(path, os.R_OK) and os.path.lexists(path):
-            return Result(mail_sending.UNREADABLE, None, "", f"{path} may not be read by the user that runs the jobs")
-        return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark), self.ctx.hard_limit,
-                                    f"forward-{row['id']}")
+            return Result(mail_sending.UNREADABLE, None, "",
+                          f"{path} may not be read by the user that runs the jobs")
+        return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
+                                    self.ctx.hard_limit, f"forward-{row['id']}")
 
 
 def gone(db, rows: list[dict]) -> dict:
-    """{row id: why it is cancelled}: its owner, alias or destination is no more. Read anew at each claim."""
+    """{row id: why it is cancelled}: its owner, alias or destination is no more. Read anew at each
+    claim."""
     def there(table: str, column: str, rule: str = "") -> set:
         ids = sorted({row[column] for row in rows if row[column]})
-        return {found["id"] for found in db.query(f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
+        return {found["id"] for found in db.query(f"SELECT id FROM {{{table}}} "
+                                                  f"WHERE id IN (:ids){rule}", ids=ids)}
 
-    users, aliases = there("users", "user_id", " AND status <> 'deleted'"), there("aliases", "alias_id")
+    users, aliases = there("users", "user_id", " AND status <> 'deleted'"), there("aliases",
+                                                                                  "alias_id")
     destinations = there("destinations", "destination_id")
     reasons = {}
     for row in rows:
@@ -73,7 +79,8 @@ def gone(db, rows: list[dict]) -> dict:
 
 def tell_owners(ctx, counts: dict) -> None:
     """Queue the notices that are owed for what has finally failed."""
-    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL LIMIT 1"):
+    if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL "
+                  "LIMIT 1"):
         from . import failure_notice  # most runs owe none and need not load it
 
         failure_notice.tell_owners(ctx, counts)
@@ -82,7 +89,8 @@ def tell_owners(ctx, counts: dict) -> None:
 def preview(ctx) -> dict:
     """A dry run: what would be sent, and who would be told of failures."""
     counts = mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
-    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to FROM {failed_emails}"
+    owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to "
+                        "FROM {failed_emails}"
                         " WHERE status = 'failed' AND told_at IS NULL) AS owed")
     if owed:
         ctx.show(f"queue {owed:,} notice{'s' * (owed != 1)} of messages that finally failed", [])
@@ -90,11 +98,13 @@ def preview(ctx) -> dict:
 
 
 def drop_sent_files(ctx, counts: dict) -> None:
-    """Delete the raw files of what was sent in the runs before, unless another row still needs them.
+    """Delete the raw files of what was sent in the runs before, unless another row still needs
+    them.
 
     What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
     """
-    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job AND status IN ('ok', 'partial')"
+    since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
+                         "AND status IN ('ok', 'partial')"
                          " ORDER BY id DESC LIMIT 1", job=ctx.job.name)
     rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
                         " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
@@ -107,7 +117,8 @@ def drop_sent_files(ctx, counts: dict) -> None:
             continue
         try:
             removed = spool.remove(folder, row["raw_path"]) is not None
-        except OSError as error:                # no reason to keep mail waiting; the purge tries again
+        except OSError as error:
+            # no reason to keep mail waiting; the purge tries again
             ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
             continue
         counts["files"] = counts.get("files", 0) + removed
@@ -117,8 +128,9 @@ def drop_sent_files(ctx, counts: dict) -> None:
 
 
 def _gone(db, ids: list[int]) -> dict:
-    return gone(db, db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)",
-                             ids=ids))
+    return gone(db,
+                db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} "
+                         "WHERE id IN (:ids)", ids=ids))
 
 
 def _lost(row: dict, session) -> str | None:

@@ -1,12 +1,13 @@
-"""The Sender Rewriting Scheme: a forwarded message bounces to us and finds its way back, for a limited time.
+"""The Sender Rewriting Scheme: a forwarded message bounces to us and finds its way back, for a
+limited time.
 
-The "guarded" scheme of Mail::SRS, so that any implementation with the same secret can reverse our addresses:
-`SRS0=HHHH=TT=sender.example=name@ours`, and `SRS1=HHHH=first.example==HHHH=TT=...` for a sender that another
-host had rewritten already; that host checks the inner part.
+The "guarded" scheme of Mail::SRS, so that any implementation with the same secret can reverse our
+addresses: `SRS0=HHHH=TT=sender.example=name@ours`, and `SRS1=HHHH=first.example==HHHH=TT=...` for a
+sender that another host had rewritten already; that host checks the inner part.
 
-The local part may grow beyond the 64 octets of RFC 5321 4.5.3.1.1. Mail::SRS and postsrsd 1 send it all the
-same, and so do we: receivers take it, and a cut one could never be reversed. Only the 254 octets of a whole
-address hold.
+The local part may grow beyond the 64 octets of RFC 5321 4.5.3.1.1. Mail::SRS and postsrsd 1 send it
+all the same, and so do we: receivers take it, and a cut one could never be reversed. Only the 254
+octets of a whole address hold.
 """
 from __future__ import annotations
 
@@ -21,14 +22,16 @@ _DAY = 86400
 _SLOTS = 1024                # two letters of base32
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SRS = re.compile(r"SRS([01])([-+=])(.*)\Z", re.IGNORECASE)
-_INNER = r"[-+=][a-z0-9+/]{4,}=[a-z2-7]{2}=[^=]+=."          # what follows the SRS0 of a whole address
+# what follows the SRS0 of a whole address
+_INNER = r"[-+=][a-z0-9+/]{4,}=[a-z2-7]{2}=[^=]+=."
 _SRS0 = re.compile(f"SRS0({_INNER}.*)\\Z", re.IGNORECASE)
 _SRS1 = re.compile(f"SRS1[-+=][^=]+=([^=]+)=({_INNER}.*)\\Z", re.IGNORECASE)
 _OTHER_FORM = re.compile(_INNER, re.IGNORECASE)
 
 
 class SrsError(ValueError):
-    """An address that cannot be rewritten, or a rewritten one that is not ours or no longer valid."""
+    """An address that cannot be rewritten, or a rewritten one that is not ours or no longer
+    valid."""
 
 
 def forward(sender: str, domain: str, secret: str, now) -> str:
@@ -59,7 +62,8 @@ def _compile(local: str, host: str, secret: str, now) -> str:
 
 
 def reverse(address: str, secret: str, now) -> str:
-    """The sender behind one of our rewritten addresses. Raises SrsError: not SRS, a wrong hash, too old."""
+    """The sender behind one of our rewritten addresses. Raises SrsError: not SRS, a wrong hash, too
+    old."""
     try:
         local, _ = split_local(check(address))
         match = _SRS.match(local)
@@ -69,8 +73,9 @@ def reverse(address: str, secret: str, now) -> str:
             mac, day, host, name = _fields(match[3], 4)
             _verify(mac, _hash(secret, day, host, name))
             _check_age(day, now)
-            # The hash knows no ends of parts, as in Mail::SRS. That of an SRS1 is over a host and what follows _INNER:
-            # with its first letters as the day, and no day is in an SRS1, it would open this form at any time.
+            # The hash knows no ends of parts, as in Mail::SRS. That of an SRS1 is over a host and
+            # what follows _INNER: with its first letters as the day, and no day is in an SRS1, it
+            # would open this form at any time.
             if _OTHER_FORM.search(day + host + name):
                 raise SrsError("the hash of the SRS address is that of another form")
         else:
@@ -98,7 +103,8 @@ def _hash(secret: str, *parts: str) -> str:
     if not secret:
         raise SrsError("[mail] srs_secret is empty, so that anyone could forge our addresses")
     data = "".join(parts).lower().encode()
-    return base64.b64encode(hmac.new(secret.encode(), data, "sha1").digest())[:HASH_LENGTH].decode("ascii")
+    return base64.b64encode(hmac.new(secret.encode(), data,
+                                     "sha1").digest())[:HASH_LENGTH].decode("ascii")
 
 
 def _verify(given: str, expected: str) -> None:
@@ -113,7 +119,8 @@ def _stamp(now) -> str:
 
 
 def _check_age(stamp: str, now) -> None:
-    """Between a day ahead and 21 days old; both limits, as the two letters come round every 1,024 days."""
+    """Between a day ahead and 21 days old; both limits, as the two letters come round every 1,024
+    days."""
     digits = [_BASE32.find(sign) for sign in stamp.upper()]
     if len(digits) != 2 or -1 in digits:
         raise SrsError("the day of the SRS address is not readable")

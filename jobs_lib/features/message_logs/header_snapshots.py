@@ -1,9 +1,11 @@
-"""Header snapshots that are due to go: their log row is gone, or past the time that headers are kept.
+"""Header snapshots that are due to go: their log row is gone, or past the time that headers are
+kept.
 
-Which they are is told by the log rows alone, so a run goes over the index by log id, in windows that no statement
-leaves, and deletes what it finds in one before it looks at the next: what is due lies mostly at the beginning, and a
-run that cannot finish has come further all the same. A snapshot goes by its id, only after a consistent read has found
-it due: an app writes a row and its headers in one transaction, and such a read sees both or neither.
+Which they are is told by the log rows alone, so a run goes over the index by log id, in windows
+that no statement leaves, and deletes what it finds in one before it looks at the next: what is due
+lies mostly at the beginning, and a run that cannot finish has come further all the same. A snapshot
+goes by its id, only after a consistent read has found it due: an app writes a row and its headers
+in one transaction, and such a read sees both or neither.
 """
 from __future__ import annotations
 
@@ -21,13 +23,15 @@ TABLE = "header_snapshots"
 WINDOW = 5_000               # snapshots in a window: some milliseconds
 CHOICES_AT_ONCE = 100        # users' own retentions in one condition
 SAMPLE_ROWS = 5
-TIME_SHARE = 3               # counting orphans before anything goes takes a third of a run at most, if all looks well
+# counting orphans before anything goes takes a third of a run at most, if all looks well
+TIME_SHARE = 3
 ORPHANS, CONFIRMED = "orphans", "confirmed_orphans"
 
 Part = namedtuple("Part", "name sql values")
 Part.__doc__ = "One condition for snapshots that go; no snapshot fulfils two. `name`: counted under this name too."
 
-# The second half says nothing new, but whichever way a subquery is run, it reads no more rows than these.
+# The second half says nothing new, but whichever way a subquery is run, it reads no more rows than
+# these.
 ITS_LOG = ("{message_logs}.id = {header_snapshots}.message_log_id"
            " AND {message_logs}.id BETWEEN :first_log AND :last_log")
 
@@ -104,8 +108,9 @@ class Due:
 class Orphans:
     """How many there are, counted window by window, always before any of the window is deleted.
 
-    They are too many when they are more than half of the snapshots that were passed, and more than may go unasked. A
-    table so large that counting it takes most of a run is judged by its beginning, and again while the walk goes on.
+    They are too many when they are more than half of the snapshots that were passed, and more than
+    may go unasked. A table so large that counting it takes most of a run is judged by its
+    beginning, and again while the walk goes on.
     """
 
     def __init__(self, ctx, unasked: int) -> None:
@@ -120,9 +125,11 @@ class Orphans:
         return self.found > self.unasked and self.found > MOST_SHARE * self.passed
 
     def begin(self) -> str | None:
-        """Count all, or what a part of the time allows. Why the run must not go on, in a sentence."""
+        """Count all, or what a part of the time allows. Why the run must not go on, in a
+        sentence."""
         until = self.ctx.monotonic() + self.ctx.seconds_left() / TIME_SHARE
-        self._count(lambda: self.ctx.monotonic() > until and (self.ctx.confirmed or not self.too_many()))
+        self._count(lambda: self.ctx.monotonic() > until
+                    and (self.ctx.confirmed or not self.too_many()))
         return self._words("Nothing was") if self.too_many() else None
 
     def go_on(self, last: int, deleted: int) -> str | None:
@@ -134,7 +141,8 @@ class Orphans:
 
     def _count(self, enough, deleted: int = 0) -> None:
         for first, last in self._spans:
-            window, everything = (Window(Part("", sql, {}), first, last) for sql in (_no_log(), "1 = 1"))
+            window, everything = (Window(Part("", sql, {}), first, last) for sql in (_no_log(),
+                                                                                     "1 = 1"))
             self.found += window.count(self.ctx.db)
             self.passed += everything.count(self.ctx.db)
             self.end = last
@@ -145,23 +153,28 @@ class Orphans:
 
     def _words(self, gone: str) -> str:
         """A log that was lost, or another database's, makes all headers look forsaken."""
-        return (f"{self.found:,} of {'' if self.all_seen else 'the first '}{self.passed:,} rows of {TABLE} have no row "
-                f"in message_logs, which looks like a wrong or an empty table of logs. {gone} deleted. If they are to "
-                f"go, run `jobs.py {self.ctx.job.name} --yes` once")
+        return (f"{self.found:,} of {'' if self.all_seen else 'the first '}{self.passed:,} rows of "
+                f"{TABLE} have no row in message_logs, which looks like a wrong or an empty table "
+                f"of logs. {gone} deleted. If they are to go, run `jobs.py {self.ctx.job.name} "
+                "--yes` once")
 
 
 def spans(ctx):
-    """(first, last) log id of some thousand snapshots each, up to the last one that is there at the beginning."""
+    """(first, last) log id of some thousand snapshots each, up to the last one that is there at the
+    beginning."""
     db = ctx.db
     # The database compares, never we: SQLite keeps text and octets where numbers belong.
     first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}}")
     end = db.value(f"SELECT MAX(message_log_id) FROM {{{TABLE}}}")
     while first is not None and not ctx.should_stop():
-        last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} WHERE message_log_id BETWEEN :first_log AND :end"
-                        " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, end=end, most=WINDOW - 1)
+        last = db.value(f"SELECT message_log_id FROM {{{TABLE}}} "
+                        "WHERE message_log_id BETWEEN :first_log AND :end"
+                        " ORDER BY message_log_id LIMIT 1 OFFSET :most", first_log=first, end=end,
+                        most=WINDOW - 1)
         last = end if last is None else last
         yield first, last
-        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} WHERE message_log_id > :last_log"
+        first = db.value(f"SELECT MIN(message_log_id) FROM {{{TABLE}}} "
+                         "WHERE message_log_id > :last_log"
                          " AND message_log_id <= :end", last_log=last, end=end)
 
 
@@ -216,7 +229,9 @@ def _own_parts(ctx, keep: timedelta, ours):
         values = {"ours": ours}
         terms = []
         for number, days in enumerate(some):
-            values[f"days{number}"], values[f"before{number}"] = days, ctx.now - retention.own(days, keep)
-            terms.append(f"log_retention_days = :days{number} AND {{message_logs}}.created_at < :before{number}")
+            values[f"days{number}"], values[f"before{number}"] = days, ctx.now - retention.own(days,
+                                                                                               keep)
+            terms.append(f"log_retention_days = :days{number} "
+                         f"AND {{message_logs}}.created_at < :before{number}")
         yield Part("", _log(f"{{message_logs}}.created_at >= :ours AND ({' OR '.join(terms)})",
                             " JOIN {users} ON {users}.id = {message_logs}.user_id"), values)

@@ -1,8 +1,9 @@
-"""How long the logs of each user are kept, and what is kept of them: for the jobs that delete logs and headers.
+"""How long the logs of each user are kept, and what is kept of them: for the jobs that delete logs
+and headers.
 
-The deployment has one retention. A user may choose a shorter one (`users.log_retention_days`), but none below
-three days: a mistyped or mischievous value must not make the log useless. A longer one than the deployment's
-does not count.
+The deployment has one retention. A user may choose a shorter one (`users.log_retention_days`), but
+none below three days: a mistyped or mischievous value must not make the log useless. A longer one
+than the deployment's does not count.
 """
 from __future__ import annotations
 
@@ -29,15 +30,18 @@ def shorter(db, keep: timedelta):
     if keep <= LEAST_DAYS * DAY:
         return
     most = -(-keep // DAY)                  # as many whole days are not shorter any more
-    days = db.value("SELECT MIN(log_retention_days) FROM {users} WHERE log_retention_days < :most", most=most)
+    days = db.value("SELECT MIN(log_retention_days) FROM {users} WHERE log_retention_days < :most",
+                    most=most)
     while days is not None:
         yield days
-        days = db.value("SELECT MIN(log_retention_days) FROM {users} WHERE log_retention_days > :days"
+        days = db.value("SELECT MIN(log_retention_days) FROM {users} "
+                        "WHERE log_retention_days > :days"
                         " AND log_retention_days < :most", days=days, most=most)
 
 
 def of_owners(ctx):
-    """Selections of `message_logs`, one a user: what is past a user's own retention and not past the deployment's."""
+    """Selections of `message_logs`, one a user: what is past a user's own retention and not past
+    the deployment's."""
     keep = ctx.options.keep
     since = ctx.now - keep
 
@@ -47,17 +51,21 @@ def of_owners(ctx):
     for days in shorter(ctx.db, keep):
         before = ctx.now - own(days, keep)
         for user_id in _owners(ctx.db, days, before, since):
-            yield Selection("message_logs", [(Rule("created_at", only={"user_id": user_id}, also=within_ours), before)],
-                            ctx)
+            yield Selection("message_logs",
+                            [(Rule("created_at", only={"user_id": user_id}, also=within_ours),
+                              before)], ctx)
 
 
 def _owners(db, days: int, before, since):
-    """The users with that choice who have such rows. The oldest row tells it: one step in the index for each user."""
+    """The users with that choice who have such rows. The oldest row tells it: one step in the index
+    for each user."""
     last = 0
     while True:
         ids = [row["id"] for row in db.query(
-            "SELECT id FROM {users} WHERE log_retention_days = :days AND id > :last AND (SELECT created_at FROM"
-            " {message_logs} WHERE {message_logs}.user_id = {users}.id AND {message_logs}.created_at >= :since"
+            "SELECT id FROM {users} WHERE log_retention_days = :days AND id > :last "
+            "AND (SELECT created_at FROM"
+            " {message_logs} WHERE {message_logs}.user_id = {users}.id "
+            "AND {message_logs}.created_at >= :since"
             " ORDER BY {message_logs}.created_at LIMIT 1) < :before ORDER BY id LIMIT :most",
             days=days, last=last, since=since, before=before, most=OWNERS_AT_ONCE)]
         yield from ids
@@ -67,22 +75,26 @@ def _owners(db, days: int, before, since):
 
 
 def keep_totals(db, rows) -> None:
-    """Add the rows (batch_delete.Rows) that are about to go to `message_stats`, and delete their header snapshots.
+    """Add the rows (batch_delete.Rows) that are about to go to `message_stats`, and delete their
+    header snapshots.
 
     Days of rows that rollup_usage has not seen yet become due for it: later they are in no log.
 
-    The rows are read with a lock, as they were when they were counted: InnoDB's INSERT ... SELECT would else read
-    without one, and may find a row that another program inserts and takes away again before the DELETE comes.
-    They are added in the order of the key, so that two runs at once do not wait for each other in a circle.
+    The rows are read with a lock, as they were when they were counted: InnoDB's INSERT ... SELECT
+    would else read without one, and may find a row that another program inserts and takes away
+    again before the DELETE comes. They are added in the order of the key, so that two runs at once
+    do not wait for each other in a circle.
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.DAWN}')"     # the totals need one
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
     db.add_up("message_stats", KEY, ("email_count", "bytes_used"),
               f"SELECT user_id, COALESCE(alias_id, 0), {day}, {direction}, {status}, COUNT(*),"
-              f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5{db.for_update}",
-              **rows.values)
+              f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 "
+              f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
     rollup.mark_unseen(db, rows)
-    # Of these rows and no others: a snapshot whose log row another program is just writing is none of ours.
-    db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} AND EXISTS (SELECT 1 FROM"
-               f" {{message_logs}} WHERE {{message_logs}}.id = {{header_snapshots}}.message_log_id AND {rows.filter})",
-               **rows.values)
+    # Of these rows and no others: a snapshot whose log row another program is just writing is none
+    # of ours.
+    db.execute(f"DELETE FROM {{header_snapshots}} WHERE message_log_id{rows.key} "
+               "AND EXISTS (SELECT 1 FROM"
+               " {message_logs} WHERE {message_logs}.id = {header_snapshots}.message_log_id "
+               f"AND {rows.filter})", **rows.values)

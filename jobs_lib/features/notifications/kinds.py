@@ -36,5 +36,6 @@ def optional(kind: str) -> bool:
 
 
 def required(kind: str) -> bool:
-    """Whether it is sent to who has opted out of it, too. A kind of the app's own is not: its opt-out is the app's."""
+    """Whether it is sent to who has opted out of it, too. A kind of the app's own is not: its
+    opt-out is the app's."""
     return kind in KINDS and not KINDS[kind].optional

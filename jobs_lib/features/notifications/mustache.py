@@ -6,10 +6,10 @@
     {{^name}} ... {{/name}}   once if it is empty or false
     {{! words }}              nothing
 
-Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no dict. A tag of a
-section or a comment that has a line to itself takes the whole line away. None is shown as nothing; a name that nobody
-gives is an error, so that a slip is seen at once.
-Source: the mustache(5) manual; partials, lambdas and other delimiters are left out.
+Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
+dict. A tag of a section or a comment that has a line to itself takes the whole line away. None is
+shown as nothing; a name that nobody gives is an error, so that a slip is seen at once. Source: the
+mustache(5) manual; partials, lambdas and other delimiters are left out.
 """
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ import re
 
 from jobs_lib.errors import JobsError
 
-TAG = re.compile(r"\{\{(?:\{\s*([\w.]+)\s*\}|([#^/])\s*([\w.]+)\s*|(!).*?|\s*([\w.]+)\s*)\}\}", re.DOTALL)
+TAG = re.compile(r"\{\{(?:\{\s*([\w.]+)\s*\}|([#^/])\s*([\w.]+)\s*|(!).*?|\s*([\w.]+)\s*)\}\}",
+                 re.DOTALL)
 ALONE = re.compile(r"^[ \t]*(\{\{[#^/!][^}]*\}\})[ \t]*\n", re.MULTILINE)
 ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 

@@ -1,4 +1,5 @@
-"""Notices as a queue of mail: what is sent of a row, in which order, and when nobody is to get it any more."""
+"""Notices as a queue of mail: what is sent of a row, in which order, and when nobody is to get it
+any more."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -24,19 +25,22 @@ class Notices(mail_sending.Items):
     event, to, has_fresh = "notice", "to_email", True
 
     def __init__(self, ctx, links: dict) -> None:
-        """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and `fill`}."""
+        """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and
+        `fill`}."""
         self.ctx, self.mail, self.links = ctx, ctx.section("mail"), links
         self.personas = vars(ctx.section("personas"))
         self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def gone(self, rows: list[dict]) -> dict:
-        """Its account is deleted, its owner does not want this kind, or the export that it tells of is gone."""
+        """Its account is deleted, its owner does not want this kind, or the export that it tells of
+        is gone."""
         users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
         there = {row["id"]: row["status"] for row in self.ctx.db.query(
             "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
         unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
-            "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)", ids=users)} if users else set()
+            "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
+            ids=users)} if users else set()
         reasons: dict = {}
         for kind, links in self.links.items():
             if told := [row for row in rows if row["kind"] == kind]:
@@ -74,21 +78,23 @@ class Notices(mail_sending.Items):
             except NoLink as error:
                 return Result(FINAL, None, "", str(error))
         content, sender = self.message(row, recipient)
-        return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content), self.ctx.hard_limit,
-                                    f"notice-{row['id']}")
+        return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content),
+                                    self.ctx.hard_limit, f"notice-{row['id']}")
 
     def settled(self, row: dict, result: Result, now) -> dict:
         """Bodies are emptied once they are sent."""
-        return {"sent_at": now, "body_text": None, "body_html": None} if result.outcome == SENT else {}
+        return {"sent_at": now, "body_text": None,
+                "body_html": None} if result.outcome == SENT else {}
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
         """(the message, its envelope sender)."""
         link = ""
         if self.unsubscribe_url and row["user_id"] is not None and optional(row["kind"]):
-            link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL), row["user_id"],
-                                    row["kind"])
+            link = unsubscribe.link(self.unsubscribe_url, self.ctx.secret(unsubscribe.LABEL),
+                                    row["user_id"], row["kind"])
         if row["persona"] not in self.personas:
-            self.ctx.log.warning("unknown persona", id=row["id"], persona=words(row["persona"])[:64], instead=PORTER)
+            self.ctx.log.warning("unknown persona", id=row["id"],
+                                 persona=words(row["persona"])[:64], instead=PORTER)
         content, author = compose(row, recipient, self.personas, self.mail.domain, link)
         return content, self.mail.from_ or author
 
@@ -100,19 +106,22 @@ def _words(value):
     return value if value is None else str(value)
 
 
-def compose(row: dict, recipient: str, personas: dict, domain: str, unsubscribe_link: str = "") -> tuple[bytes, str]:
-    """(the message, its author's address). The same row gives the same bytes at each attempt: its Date is when it was
-    first sent."""
+def compose(row: dict, recipient: str, personas: dict, domain: str,
+            unsubscribe_link: str = "") -> tuple[bytes, str]:
+    """(the message, its author's address). The same row gives the same bytes at each attempt: its
+    Date is when it was first sent."""
     author, address = mime.mailbox(personas.get(row["persona"]) or personas[PORTER])
     created = clock.parse(row["created_at"])
     domain = check(f"x@{domain}").rpartition("@")[2]            # in its xn-- form
     name = f"notice.{row['id']}.{created:%Y%m%d%H%M%S}"
-    headers = [("From", author), ("To", recipient), ("Subject", mime.words(row["subject"] or "Notice")),
-               ("Date", mime.date(clock.parse(row["first_attempt_at"]))), ("Message-ID", f"<{name}@{domain}>"),
-               ("Auto-Submitted", "auto-generated")]
+    headers = [("From", author), ("To", recipient),
+               ("Subject", mime.words(row["subject"] or "Notice")),
+               ("Date", mime.date(clock.parse(row["first_attempt_at"]))),
+               ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
     text, html = row["body_text"] or "", row["body_html"]
     if unsubscribe_link:
-        # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one opts out of.
+        # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one
+        # opts out of.
         headers += [("List-Id", f"<{row['kind'].replace('_', '-')}.{domain}>"),
                     ("List-Unsubscribe", f"<{unsubscribe_link}>"),
                     ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")]
@@ -130,5 +139,6 @@ def _lost(row: dict, _session) -> str | None:
 
 
 REPLAY = requeue.Kind("notification", "notifications", "send_notifications",
-                     "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole", _lost, "",
+                     "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole",
+                      _lost, "",
                      lambda _db, _ids: {}, True)

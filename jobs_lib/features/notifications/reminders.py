@@ -1,8 +1,10 @@
-"""Telling owners of what is due and not yet told, before or when something happens to what is theirs.
+"""Telling owners of what is due and not yet told, before or when something happens to what is
+theirs.
 
-Which rows those are is asked as "due and not told", never as "due today": however late a run is, nobody is left
-out. All that one owner is to be told of goes into one notice, and the rows are marked in the transaction that
-queues it: a kill between the two is not possible, and a second run finds nothing left to tell.
+Which rows those are is asked as "due and not told", never as "due today": however late a run is,
+nobody is left out. All that one owner is to be told of goes into one notice, and the rows are
+marked in the transaction that queues it: a kill between the two is not possible, and a second run
+finds nothing left to tell.
 """
 from __future__ import annotations
 
@@ -19,8 +21,8 @@ from . import enqueue, render
 PAGE = 500                # rows looked at together, to find the owners
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted statuses most "
-                                  "must_hear",
+Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted "
+                      "statuses most must_hear",
                       defaults=(None, False, None, ("active",), 500, False))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
@@ -68,14 +70,15 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
 
 @contextmanager
 def alone(ctx, user_id):
-    """What goes wrong with one owner's rows stops no other owner's: a value that cannot be read is counted as
-    `invalid`, and any other error is ours, which the run ends with."""
+    """What goes wrong with one owner's rows stops no other owner's: a value that cannot be read is
+    counted as `invalid`, and any other error is ours, which the run ends with."""
     try:
         yield
     except Invalid as error:
         ctx.count(INVALID)
         ctx.log.warning("owner left out", user_id=user_id, error=str(error))
-    except JobsError:                   # of the database, the configuration, a safety stop: it is everybody's
+    except JobsError:
+        # of the database, the configuration, a safety stop: it is everybody's
         raise
     except Exception as error:          # noqa: BLE001  (whatever it is, the others are served)
         ctx.defect(error, f"user {words(user_id)}")
@@ -84,18 +87,22 @@ def alone(ctx, user_id):
 # Who
 
 def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (), wanted=None):
-    """The owner of each row of `table` that `sql` names, once each, in the order of their oldest such row.
+    """The owner of each row of `table` that `sql` names, once each, in the order of their oldest
+    such row.
 
-    The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when the run is to stop.
-    A row whose `age` is not a valid time, such as '' or MySQL's 0000-00-00, is no one's.
+    The walk goes forward only, so rows that stay as they are stand in nobody's way. It ends when
+    the run is to stop. A row whose `age` is not a valid time, such as '' or MySQL's 0000-00-00, is
+    no one's.
     """
     seen: set = set()
     last: dict = {}
     after = ""
     listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
     while not ctx.should_stop():
-        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn AND {sql}{after}"
-                            f" ORDER BY {age}, id LIMIT :page", **{**values, **last, "dawn": clock.FIRST}, page=PAGE)
+        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn "
+                            f"AND {sql}{after}"
+                            f" ORDER BY {age}, id LIMIT :page",
+                            **{**values, **last, "dawn": clock.FIRST}, page=PAGE)
         for row in rows:
             if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
                 seen.add(row["user_id"])
@@ -110,32 +117,37 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
 
 def _owed(ctx, reminder: Reminder):
     sql, values = reminder.due(ctx)
-    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this status.
+    # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
+    # status.
     of_these = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id) IN (:statuses)"
     return owners(ctx, reminder.table, reminder.age, f"{sql} AND {of_these}",
-                  {**values, "statuses": list(reminder.statuses)}, reminder.columns, reminder.wanted)
+                  {**values, "statuses": list(reminder.statuses)}, reminder.columns,
+                  reminder.wanted)
 
 
 # Of what
 
 def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
-    """The rows that this owner is to be told of now, oldest first. In a transaction they are locked."""
+    """The rows that this owner is to be told of now, oldest first. In a transaction they are
+    locked."""
     sql, values = reminder.due(ctx)
     listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
     found: list[dict] = []
     last: dict = {}
     age, after = reminder.age, ""
-    # Bare, the condition would make SQLite take its index and read the due rows of all owners for each of them.
+    # Bare, the condition would make SQLite take its index and read the due rows of all owners for
+    # each of them.
     of_them = f"user_id = :user_id AND CASE WHEN {age} >= :dawn AND {sql} THEN 1 ELSE 0 END = 1"
     while True:
         rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
                             f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
-                            **{**values, **last, "dawn": clock.FIRST}, user_id=user_id, most=reminder.most)
+                            **{**values, **last, "dawn": clock.FIRST}, user_id=user_id,
+                            most=reminder.most)
         timed = [row for row in rows if clock.parse_any(row[age])]
         if len(timed) < len(rows):
             ctx.count(INVALID, len(rows) - len(timed))
-            ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed), user_id=user_id,
-                            error=f"{age} is not a valid time")
+            ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed),
+                            user_id=user_id, error=f"{age} is not a valid time")
         found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
         if len(rows) < reminder.most or len(found) >= reminder.most:
             return found[:reminder.most]
@@ -146,8 +158,9 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
 def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
     """(user, rows, key) of the notice that tells this owner of these rows, or None.
 
-    Rows that a notice was named by are left out and, in a run, marked as told, whatever they say themselves.
-    An owner without a usable address is never told; the log says so, and the rows are marked unless `must_hear`.
+    Rows that a notice was named by are left out and, in a run, marked as told, whatever they say
+    themselves. An owner without a usable address is never told; the log says so, and the rows are
+    marked unless `must_hear`.
     """
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
     if user is None or user["status"] not in reminder.statuses:
@@ -171,16 +184,19 @@ def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
 
 
 def notify(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
-    """Queue one notice about these rows and mark them, in the caller's transaction. How many notices: 0 or 1."""
+    """Queue one notice about these rows and mark them, in the caller's transaction. How many
+    notices: 0 or 1."""
     found = plan(ctx, reminder, user_id, rows)
     if found is None:
         return 0
     user, rows, key = found
-    now = ctx.clock()               # the same in the notice and in the rows: who needs to can match them
+    # the same in the notice and in the rows: who needs to can match them
+    now = ctx.clock()
     letter = render.write(ctx, reminder.kind,
-                           {"name": user["name"] or user["email"], **reminder.values(ctx, user, rows)})
-    notice_id = enqueue.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind, to_email=user["email"],
-                              letter=letter, dedupe_key=key)
+                           {"name": user["name"] or user["email"], **reminder.values(ctx, user,
+                                                                                     rows)})
+    notice_id = enqueue.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind,
+                              to_email=user["email"], letter=letter, dedupe_key=key)
     _mark(ctx, reminder, rows, notice_id, now)
     return 1
 
@@ -191,7 +207,8 @@ def _tell(ctx, reminder: Reminder, user_id: int) -> int:
 
 def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:
     told = (reminder.told,) if isinstance(reminder.told, str) else reminder.told or ()
-    changes = [f"{column} = :now" for column in told] + ([f"{reminder.notice} = :notice"] if reminder.notice else [])
+    changes = [f"{column} = :now" for column in told] + ([f"{reminder.notice} = :notice"]
+                                                         if reminder.notice else [])
     if ctx.dry_run or not changes:
         return
     ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {', '.join(changes)} WHERE id IN (:ids)",

@@ -1,8 +1,8 @@
 """What a notice says: its subject, its plain text and its HTML, from one pair of templates a kind.
 
-`templates/KIND.txt` begins with its `Subject:` line and an empty line; `KIND.html` is what stands between
-the head and the signature of `layout.html`. Values are cut to one line each, so whatever a sender or an owner wrote
-can add neither a line nor a header; HTML escapes them all.
+`templates/KIND.txt` begins with its `Subject:` line and an empty line; `KIND.html` is what stands
+between the head and the signature of `layout.html`. Values are cut to one line each, so whatever a
+sender or an owner wrote can add neither a line nor a header; HTML escapes them all.
 """
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from . import mustache
 from .kinds import KINDS
 
 WIDTH = 72                        # columns of plain text
-LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")        # below its own beginning a folded line goes on
-WHOLE = re.compile(r"://|@")      # words that are never broken: who copies a link or an address wants all of it
-MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-          "November", "December")
+# below its own beginning a folded line goes on
+LABEL = re.compile(r"^ *(?:[-*] +|[A-Z][\w ]{0,18}: +)?")
+# words that are never broken: who copies a link or an address wants all of it
+WHOLE = re.compile(r"://|@")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+          "October", "November", "December")
 UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 Letter = namedtuple("Letter", "subject text html")
 
 
 def write(ctx, kind: str, values: dict) -> Letter:
-    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none) and `signature`.
+    """A notice of this kind. Besides `values` the templates know `app_url` ("" if there is none)
+    and `signature`.
 
-    A file in `[notifications] templates` takes the place of ours of the same name. One that cannot be used is an
-    error in the log, and the notice is written by ours: its reader waits for it.
+    A file in `[notifications] templates` takes the place of ours of the same name. One that cannot
+    be used is an error in the log, and the notice is written by ours: its reader waits for it.
     """
     folder = ctx.section("notifications").templates
     known = {"app_url": ctx.section("core").app_url.rstrip("/"),
@@ -40,12 +43,14 @@ def write(ctx, kind: str, values: dict) -> Letter:
         try:
             return compose(kind, {**known, **values}, folder)
         except mustache.TemplateError as error:
-            ctx.log.error("template cannot be used", kind=kind, error=str(error), instead="the bundle's own")
+            ctx.log.error("template cannot be used", kind=kind, error=str(error),
+                          instead="the bundle's own")
     return compose(kind, {**known, **values})
 
 
 def compose(kind: str, values: dict, folder: str = "") -> Letter:
-    """The letter from templates of `folder`, where it has them, and else from ours. Raises TemplateError."""
+    """The letter from templates of `folder`, where it has them, and else from ours. Raises
+    TemplateError."""
     known = _plain(values)
 
     def fill(name: str, html: bool, **more) -> str:
@@ -54,14 +59,15 @@ def compose(kind: str, values: dict, folder: str = "") -> Letter:
     head, _, body = fill(kind + ".txt", False).partition("\n\n")
     subject = one_line(head.partition("Subject:")[2], 200)
     if not head.startswith("Subject:") or "\n" in head or not subject:
-        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, then an empty line")
+        raise mustache.TemplateError(f"{kind}.txt: expected its first line to be `Subject: ...`, "
+                                     "then an empty line")
     inner = {"layout.txt": body.strip("\n"), "layout.html": fill(kind + ".html", True).strip("\n")}
     text = fill("layout.txt", False, body=inner["layout.txt"])
     page = fill("layout.html", True, subject=subject, body=inner["layout.html"])
     for name, whole in (("layout.txt", text), ("layout.html", page)):
         if inner[name] not in whole or not inner[name]:
-            raise mustache.TemplateError(f"{name} or {kind}{name[6:]}: the notice itself is not in it; expected a "
-                                         "text, and {{{body}}} where it goes")
+            raise mustache.TemplateError(f"{name} or {kind}{name[6:]}: the notice itself is not in "
+                                         "it; expected a text, and {{{body}}} where it goes")
     return Letter(subject, fold(text), page)
 
 
@@ -71,12 +77,14 @@ def signature(persona: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label and indent."""
+    """Lines of at most WIDTH columns; what was folded goes on below its own beginning, behind label
+    and indent."""
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 
 def size(number, base: int = 1000) -> str:
-    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for who counts so."""
+    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for
+    who counts so."""
     if not isinstance(number, (int, float)) or number < 0:
         return "unknown"
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
@@ -92,7 +100,8 @@ def day(moment) -> str:
 
 
 def minute(moment) -> str:
-    """`25 November 2026 at 14:30 UTC`; the seconds are left out, so it is never later than the moment."""
+    """`25 November 2026 at 14:30 UTC`; the seconds are left out, so it is never later than the
+    moment."""
     return f"{day(moment)} at {moment:%H:%M} UTC"
 
 
@@ -105,7 +114,8 @@ def span(length) -> str:
 
 
 def _folded(line: str) -> list[str]:
-    """The line in as many as it takes. Chinese and Japanese have no spaces: a word too long for a line is broken."""
+    """The line in as many as it takes. Chinese and Japanese have no spaces: a word too long for a
+    line is broken."""
     if _columns(line) <= WIDTH:
         return [line]
     found = LABEL.match(line)
@@ -129,8 +139,8 @@ def _folded(line: str) -> list[str]:
 def _columns(words: str) -> int:
     if words.isascii():
         return len(words)
-    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
-               for sign in words)
+    return sum(0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF"
+               else 1 for sign in words)
 
 
 def _plain(value):
@@ -145,7 +155,8 @@ def _plain(value):
 def _template(name: str, folder: str = "") -> str:
     path = os.path.join(folder, name)
     if folder and not os.path.isdir(folder):
-        raise mustache.TemplateError(f"[notifications] templates = {folder}: there is no such folder")
+        raise mustache.TemplateError(f"[notifications] templates = {folder}: there is no such "
+                                     "folder")
     if folder and os.path.lexists(path):
         try:
             if not os.path.isfile(path):
@@ -154,5 +165,7 @@ def _template(name: str, folder: str = "") -> str:
                 return file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
-    data = pkgutil.get_data(__package__, "templates/" + name) or b""         # works inside a .pyz too
-    return data.decode("utf-8").replace("\r\n", "\n")               # an upload may have made CRLF of the line ends
+    # works inside a .pyz too
+    data = pkgutil.get_data(__package__, "templates/" + name) or b""
+    # an upload may have made CRLF of the line ends
+    return data.decode("utf-8").replace("\r\n", "\n")

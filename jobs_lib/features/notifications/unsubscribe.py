@@ -1,7 +1,8 @@
-"""The token in an unsubscribe link: who, which kind of notice, and our signature; nothing of it is stored.
+"""The token in an unsubscribe link: who, which kind of notice, and our signature; nothing of it is
+stored.
 
-The page that takes the POST is the app's (docs/notices.md); it may call `read`, or check the token by itself.
-Source: RFC 8058.
+The page that takes the POST is the app's (docs/notices.md); it may call `read`, or check the token
+by itself. Source: RFC 8058.
 """
 from __future__ import annotations
 

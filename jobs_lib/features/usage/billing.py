@@ -1,7 +1,9 @@
-"""Billing cycles: from a user's anchor day in one month to the same day in the next, in whole UTC days.
+"""Billing cycles: from a user's anchor day in one month to the same day in the next, in whole UTC
+days.
 
-A month that has no such day (29, 30, 31) ends the cycle on its last day, and the month after goes back to the anchor:
-31 January, 28 February, 31 March. A cycle is half-open: its `end` is the first day of the next one.
+A month that has no such day (29, 30, 31) ends the cycle on its last day, and the month after goes
+back to the anchor: 31 January, 28 February, 31 March. A cycle is half-open: its `end` is the first
+day of the next one.
 """
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Usage of each user by day and week: which days are due, and one of them added up in one commit.
 
-The table `rollup_days` holds what is due: the days of the last 48 hours, those of rows that came in since the last
-run, those that an operator asks for, and those that `purge_message_logs` takes rows from which no run has seen. A
-row goes with the commit that adds its day up, so a killed run loses nothing and a long one goes on where it was.
+The table `rollup_days` holds what is due: the days of the last 48 hours, those of rows that came in
+since the last run, those that an operator asks for, and those that `purge_message_logs` takes rows
+from which no run has seen. A row goes with the commit that adds its day up, so a killed run loses
+nothing and a long one goes on where it was.
 """
 from __future__ import annotations
 
@@ -15,14 +16,17 @@ from jobs_lib.engines.purge import Known
 from jobs_lib.errors import Busy, JobsError
 
 OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
-SETTLES = timedelta(minutes=30)  # so long after a row with a higher id one with a lower may be committed
+# so long after a row with a higher id one with a lower may be committed
+SETTLES = timedelta(minutes=30)
 SCANNED = 20_000                # ids looked at in one query
 SHOWN = 5
 DAY = timedelta(days=1)
-DAWN, DUSK = "1000-01-01", "9999-12-27"             # what is not between them is no day: its week has no end
+# what is not between them is no day: its week has no end
+DAWN, DUSK = "1000-01-01", "9999-12-27"
 NUMBERS = ("email_count", "bytes_used")
 
-# One statement reads both tables at one moment: a purge that moves rows from one to the other moves none away.
+# One statement reads both tables at one moment: a purge that moves rows from one to the other moves
+# none away.
 LOGGED = " FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day"
 DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL"
           f" SELECT user_id, 1, {size('bytes_used')}{LOGGED}")
@@ -51,12 +55,13 @@ def run(ctx) -> dict:
 
 
 def preview(ctx) -> dict:
-    """Show which days a run would add up, with how many users each, and what it would delete. The counts."""
+    """Show which days a run would add up, with how many users each, and what it would delete. The
+    counts."""
     from jobs_lib.engines.dry_run import tell
 
     first = _first(ctx)
-    days = {row["day"] for row in ctx.db.query(f"SELECT day FROM {{rollup_days}} WHERE {_due(ctx.db)}", first=first,
-                                               dusk=DUSK)}
+    days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} "
+                                               f"WHERE {_due(ctx.db)}", first=first, dusk=DUSK)}
     days.update(_asked(ctx, first))
     for more, _ in _unseen(ctx, first):
         days.update(more)
@@ -65,8 +70,10 @@ def preview(ctx) -> dict:
         if ctx.should_stop():
             break
         rows.append({"day": day, "users": ctx.db.value(
-            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS (SELECT 1 FROM {{users}} WHERE"
-            " {users}.id = parts.user_id AND {users}.status <> 'deleted')", day=day, next_day=_after(day))})
+            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS (SELECT 1 "
+            "FROM {users} WHERE"
+            " {users}.id = parts.user_id AND {users}.status <> 'deleted')", day=day,
+            next_day=_after(day))})
         _count_invalid(ctx, day)
     ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
     known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
@@ -80,13 +87,15 @@ def preview(ctx) -> dict:
 
 
 def mark_unseen(db, rows) -> None:
-    """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are due from now on."""
+    """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are
+    due from now on."""
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
     values, is_known = rows.values, seen is not None
     seen = stored.number(seen)
     if not is_known or max(values.get("ids") or [values["high"]]) <= seen:
         return                          # before the first run all days are due anyway
-    for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} AND id > :unseen GROUP BY 1"
+    for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} "
+                        "AND id > :unseen GROUP BY 1"
                         f" ORDER BY 1{db.for_update}", **values, unseen=seen):
         if row["day"]:
             db.upsert("rollup_days", {"day": row["day"]})
@@ -94,7 +103,8 @@ def mark_unseen(db, rows) -> None:
 
 # Which days are due
 
-TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}       # deleted in this order: a week is whole, or gone
+# deleted in this order: a week is whole, or gone
+TABLES = {"usage_weekly": "week_start", "usage_daily": "day"}
 
 
 def _first(ctx) -> str:
@@ -122,17 +132,21 @@ def _asked(ctx, first: str) -> list[str]:
 
 
 def _unseen(ctx, first: str):
-    """(days, what `rollup_state` says once they are put down), until there is no more; at first all days there are.
+    """(days, what `rollup_state` says once they are put down), until there is no more; at first all
+    days there are.
 
-    A row gets its id before its commit, so one may turn up below those that were looked at. Therefore rows are looked
-    at again until the log has been seen to end behind them for a while: `newest` is where it ended at `noted_at`.
+    A row gets its id before its commit, so one may turn up below those that were looked at.
+    Therefore rows are looked at again until the log has been seen to end behind them for a while:
+    `newest` is where it ended at `noted_at`.
     """
     db = ctx.db
     state = db.row("SELECT log_row, newest, noted_at FROM {rollup_state} WHERE id = 1")
     last = db.value("SELECT MAX(id) FROM {message_logs}") or 0
     noted = {"newest": last, "noted_at": ctx.now}
-    low, noted_at = (stored.number(state["log_row"], -1), stored.time(state["noted_at"])) if state else (-1, None)
-    if noted_at is None or not 0 <= low <= last:        # first run; another log, or its end is gone; unreadable memory
+    low, noted_at = (stored.number(state["log_row"], -1),
+                     stored.time(state["noted_at"])) if state else (-1, None)
+    if noted_at is None or not 0 <= low <= last:
+        # first run; another log, or its end is gone; unreadable memory
         days = _days(ctx, first, DUSK)
         if not ctx.should_stop():               # else the next run has to look for all of them
             yield days, {"log_row": last, **noted}
@@ -144,7 +158,8 @@ def _unseen(ctx, first: str):
         noted = {}
     while low < last and not ctx.should_stop():
         high = min(low + SCANNED, last)
-        rows = db.query(f"SELECT DISTINCT {db.dialect.day('created_at')} AS day FROM {{message_logs}}"
+        rows = db.query(f"SELECT DISTINCT {db.dialect.day('created_at')} AS day "
+                        "FROM {message_logs}"
                         f"{db.dialect.by_key} WHERE id > :low AND id <= :high", low=low, high=high)
         yield [row["day"] for row in rows if row["day"] and first <= row["day"] < DUSK], {
             "log_row": min(high, settled), **noted}
@@ -157,7 +172,8 @@ def _days(ctx, since: str, before: str) -> list[str]:
     The log first: what is purged meanwhile is found in its totals.
     """
     places = (("message_logs", "created_at"), ("message_stats", "day"), ("usage_daily", "day"))
-    return sorted({day for table, column in places for day in _steps(ctx, table, column, since, before)})
+    return sorted({day for table, column in places for day in _steps(ctx, table, column, since,
+                                                                     before)})
 
 
 def _steps(ctx, table: str, column: str, since: str, before: str):
@@ -168,14 +184,16 @@ def _steps(ctx, table: str, column: str, since: str, before: str):
         since = _after(row["its_day"]) if row["its_day"] else ""
         if since > row["found"]:
             yield row["its_day"]
-        else:                           # SQLite takes any text for a time: past all that begins like this
+        else:
+            # SQLite takes any text for a time: past all that begins like this
             since = row["found"][:10] + "~"
 
 
 def _put_down(db, days, state: dict) -> None:
     """These days are due, and in the same commit: how far the log is known."""
     def work() -> None:
-        db.upsert("rollup_state", {"id": 1}, state)     # there from now on: what is purged is put down as well
+        # there from now on: what is purged is put down as well
+        db.upsert("rollup_state", {"id": 1}, state)
         for day in sorted(days):
             db.upsert("rollup_days", {"day": day})
     db.batch(work)
@@ -185,11 +203,12 @@ def _put_down(db, days, state: dict) -> None:
 
 def _add_up_due(ctx, first: str, counts: dict) -> None:
     due = _due(ctx.db)
-    total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first, dusk=DUSK)
+    total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
+                         dusk=DUSK)
     ctx.progress(0, total)
     while not ctx.should_stop():
-        day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1", first=first,
-                           dusk=DUSK)
+        day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1",
+                           first=first, dusk=DUSK)
         if day is None:
             return
         if ctx.limit is not None and counts["days"] >= ctx.limit:
@@ -208,7 +227,8 @@ def _due(db) -> str:
 
 
 def _add_up(db, day: str) -> int | None:
-    """Write the day of everybody, and its week. How many users it has; None if another run was faster."""
+    """Write the day of everybody, and its week. How many users it has; None if another run was
+    faster."""
     week = _monday(day)
     # One after the other, since two days of one week would not see each other.
     db.value(f"SELECT log_row FROM {{rollup_state}} WHERE id = 1{db.for_update}")
@@ -221,29 +241,36 @@ def _add_up(db, day: str) -> int | None:
 
 
 def _count_invalid(ctx, day: str) -> None:
-    """Messages of the day that count as 0 bytes, since what their rows say is no size, and those that count for it
-    although their time is none: it lies between this day and the next."""
+    """Messages of the day that count as 0 bytes, since what their rows say is no size, and those
+    that count for it although their time is none: it lies between this day and the next."""
     good, right = is_size("bytes_used"), "SUBSTR(created_at, 1, 10) = :day"
-    found = ctx.db.row(f"SELECT SUM(CASE WHEN {good} THEN 0 ELSE 1 END) AS sizes, SUM(CASE WHEN {right} OR NOT {good}"
-                       f" THEN 0 ELSE 1 END) AS times{LOGGED}", day=day, next_day=_after(day))
+    found = ctx.db.row(f"SELECT SUM(CASE WHEN {good} THEN 0 ELSE 1 END) AS sizes, SUM(CASE WHEN "
+                       f"{right} OR NOT {good} THEN 0 ELSE 1 END) AS times{LOGGED}", day=day,
+                       next_day=_after(day))
     for number, reason in ((found["sizes"], "their bytes_used is no size of a message"),
                            (found["times"], "their created_at is no time")):
         if number:
             ctx.count(INVALID, number)
-            ctx.log.warning("invalid rows", table="message_logs", day=day, rows=number, reason=reason)
+            ctx.log.warning("invalid rows", table="message_logs", day=day, rows=number,
+                            reason=reason)
 
 
 def _write(db, table: str, column: str, detail: str, **values) -> None:
-    """What the detail adds up to; rows without any become 0 and go, and so do those of users who are gone.
+    """What the detail adds up to; rows without any become 0 and go, and so do those of users who
+    are gone.
 
-    InnoDB reads the users of this DELETE as they are now and locks them until the commit. So whoever deletes an
-    account, whose first step is its status, either finds these rows or makes us delete them.
+    InnoDB reads the users of this DELETE as they are now and locks them until the commit. So
+    whoever deletes an account, whose first step is its status, either finds these rows or makes us
+    delete them.
     """
     db.put(table, ("user_id", column), NUMBERS,
-           f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} UNION ALL SELECT user_id, 0, 0"
-           f" FROM {{{table}}} WHERE {column} = :{column}) AS parts WHERE 1 = 1 GROUP BY user_id", **values)
-    db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 OR NOT EXISTS (SELECT 1 FROM"
-               f" {{users}} WHERE {{users}}.id = {{{table}}}.user_id AND {{users}}.status <> 'deleted'))",
+           f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} "
+           "UNION ALL SELECT user_id, 0, 0"
+           f" FROM {{{table}}} WHERE {column} = :{column}) AS parts WHERE 1 = 1 GROUP BY user_id",
+           **values)
+    db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
+               "OR NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
+               f"{{{table}}}.user_id AND {{users}}.status <> 'deleted'))",
                **{column: values[column]})
 
 

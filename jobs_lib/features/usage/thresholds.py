@@ -1,8 +1,9 @@
 """Which users have used how much of their limits, and telling them once.
 
-Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. A page of users is split by
-cycle; one question a cycle adds up the daily totals of all of its users, by ranges of the primary key. Were each
-user's cycle taken from a joined row instead, MariaDB would read every day that there ever was of him.
+Users share at most 31 anchor days, and so 31 cycles and the few that have just ended. A page of
+users is split by cycle; one question a cycle adds up the daily totals of all of its users, by
+ranges of the primary key. Were each user's cycle taken from a joined row instead, MariaDB would
+read every day that there ever was of him.
 """
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
 
 from . import billing
 
-PAGE = 2000                         # users at once: few for SQLite's page cache, enough for many in each question
+# users at once: few for SQLite's page cache, enough for many in each question
+PAGE = 2000
 AT_ONCE = 50                        # users in one commit, with their notices
 ENDED = timedelta(hours=48)         # so long the last hours of a cycle may take to be counted
 KIND = "usage_threshold"
@@ -31,13 +33,17 @@ is_over  it has ended: nobody is told any more
 """
 
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
-         " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, email_limit"
+         " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, "
+         "email_limit"
          " FROM {users} WHERE id > :last AND status <> 'deleted'"
-         " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL) ORDER BY id LIMIT :page")
-USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails FROM {usage_daily}"
+         " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL) ORDER BY id "
+         "LIMIT :page")
+USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
+        "FROM {usage_daily}"
         " WHERE user_id IN (:ids) AND day >= :start AND day < :end GROUP BY user_id")
 KNOWN = "SELECT user_id, metric, threshold FROM {usage_events} WHERE user_id IN (:ids) AND cycle_start = :start"
-LOCKED = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit FROM {users} WHERE id IN (:ids)"
+LOCKED = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit FROM {users} "
+          "WHERE id IN (:ids)"
           " AND status <> 'deleted' ORDER BY id")
 
 
@@ -60,14 +66,17 @@ def check(ctx, counts: dict) -> None:
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     if sample:
-        words = [f"{counts[name]:,} {name[:-1]}{'s' * (counts[name] != 1)}" for name in ("events", "users", "notices")]
+        words = [f"{counts[name]:,} {name[:-1]}{'s' * (counts[name] != 1)}" for name in ("events",
+                                                                                         "users",
+                                                                                         "notices")]
         ctx.show("record {} of {}, with {}".format(*words), sample)
 
 
 # Who has used how much
 
 def _suspects(ctx, counts: dict):
-    """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of yet."""
+    """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of
+    yet."""
     periods = _periods(ctx)
     looked = last = 0
     number = PAGE
@@ -85,7 +94,8 @@ def _suspects(ctx, counts: dict):
 
 
 def _periods(ctx) -> dict:
-    """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has just ended."""
+    """{"01"-"31": the Periods of that anchor day}: the present one, and the one before if it has
+    just ended."""
     found: dict = {}
     known: dict = {}
     for anchor in range(1, 32):
@@ -99,12 +109,14 @@ def _periods(ctx) -> dict:
 
 def _period(ctx, cycle) -> Period:
     elapsed = billing.elapsed_percent(cycle, ctx.now)
-    counting = tuple(percent for percent, until in ctx.options.thresholds if until is None or elapsed < until)
+    counting = tuple(percent for percent, until in ctx.options.thresholds if until is None
+                     or elapsed < until)
     return Period(cycle, elapsed, counting, cycle.end <= ctx.now.date())
 
 
 def _page(ctx, last: int, periods: dict) -> tuple[list, int, int]:
-    """The users after this id: ([(Period, {user id: user})], no more than one question may name; number; last id)."""
+    """The users after this id: ([(Period, {user id: user})], no more than one question may name;
+    number; last id)."""
     page = ctx.db.query(USERS, last=last, page=PAGE)
     found: dict = {}
     for user in page:
@@ -121,7 +133,8 @@ def _judge(db, user: dict, periods: dict) -> None:
     """Invalid for what no cycle, or no share, can be told by."""
     name = db.name.column
     if user["anchor"] not in periods:
-        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid day")
+        raise Invalid(f"{name('users', 'billing_anchor')} = {user['anchored']!r} is not a valid "
+                      "day")
     for metric in METRICS:
         limit = user[metric.limit]
         if isinstance(limit, (str, bytes)):             # SQLite takes any text for a number
@@ -138,7 +151,8 @@ def _crossing(ctx, period: Period, users: dict) -> dict:
             if _new(period, users[user_id], usage, set()):
                 over[user_id] = usage
     known = _known(ctx.db, period, over) if over else set()
-    return {user_id: usage for user_id, usage in over.items() if _new(period, users[user_id], usage, known)}
+    return {user_id: usage for user_id, usage in over.items() if _new(period, users[user_id], usage,
+                                                                      known)}
 
 
 def _known(db, period: Period, ids) -> set:
@@ -149,9 +163,9 @@ def _known(db, period: Period, ids) -> set:
 
 def _new(period: Period, user: dict, usage: dict, known: set) -> list[dict]:
     """The events that are missing, as rows, the lowest threshold of a metric first."""
-    return [{"user_id": user["id"], "cycle_start": period.cycle.start.isoformat(), "metric": metric.name,
-             "threshold": percent, "used": usage[metric.name], "limit_value": user[metric.limit],
-             "elapsed_percent": period.elapsed}
+    return [{"user_id": user["id"], "cycle_start": period.cycle.start.isoformat(),
+             "metric": metric.name, "threshold": percent, "used": usage[metric.name],
+             "limit_value": user[metric.limit], "elapsed_percent": period.elapsed}
             for metric in METRICS if user[metric.limit] is not None
             for percent in period.counting
             if _reaches(usage[metric.name], user[metric.limit], percent)
@@ -169,7 +183,8 @@ def _parts(items: list, size: int):
 # Recording and telling
 
 def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
-    """(events, notices) of these users: one transaction, in which all is judged again; a dry run only looks."""
+    """(events, notices) of these users: one transaction, in which all is judged again; a dry run
+    only looks."""
     users = ctx.db.query(LOCKED + ctx.db.for_update, ids=list(used))
     known = _known(ctx.db, period, used)
     events: list[dict] = []
@@ -181,23 +196,27 @@ def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
         if news and user["status"] == "active" and enqueue.reaches(ctx, user):
             letters_due[_key(news)] = user, news
     for row in ctx.db.query("SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
-                            keys=list(letters_due)):        # who removes an event by hand is not told twice
+                            # who removes an event by hand is not told twice
+                            keys=list(letters_due)):
         del letters_due[row["dedupe_key"]]
     if events and not ctx.dry_run:
         now = ctx.clock()
         _insert(ctx.db, events, now)
         for key, (user, news) in letters_due.items():
-            enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=KIND, to_email=user["email"], dedupe_key=key,
-                          letter=render.write(ctx, KIND, _values(period, user, news)))
+            enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=KIND, to_email=user["email"],
+                          dedupe_key=key, letter=render.write(ctx, KIND,
+                                                              _values(period, user, news)))
     return events, len(letters_due)
 
 
 def _insert(db, events: list[dict], now) -> None:
     """All of them; SQLite looks for each name among all of a statement, so not too many in one."""
     for part in _parts(events, AT_ONCE):
-        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in row)}, :now)" for at, row in enumerate(part))
-        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(part[0])}, created_at) VALUES {rows}", now=now,
-                   **{f"{name}{at}": value for at, row in enumerate(part) for name, value in row.items()})
+        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in row)}, :now)" for at,
+                         row in enumerate(part))
+        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(part[0])}, created_at) VALUES {rows}",
+                   now=now, **{f"{name}{at}": value for at, row in enumerate(part) for name,
+                               value in row.items()})
 
 
 def _news(events: list[dict], known: set) -> list[dict]:
@@ -217,7 +236,8 @@ def _key(news: list[dict]) -> str:
 # What the notice says
 
 def _values(period: Period, user: dict, news: list[dict]) -> dict:
-    items = [_item(event, next(metric for metric in METRICS if metric.name == event["metric"])) for event in news]
+    items = [_item(event, next(metric for metric in METRICS if metric.name == event["metric"]))
+             for event in news]
     return {"name": user["name"] or user["email"], "items": items, "all": items[0]["all"],
             "threshold": items[0]["threshold"], "of_what": items[0]["of_what"],
             "cycle_end": render.day(period.cycle.end)}
@@ -225,14 +245,16 @@ def _values(period: Period, user: dict, news: list[dict]) -> dict:
 
 def _item(event: dict, metric: Metric) -> dict:
     used, limit = event["used"], event["limit_value"]
-    return {"threshold": event["threshold"], "all": event["threshold"] >= 100, "of_what": metric.of_what,
-            "of_what_capital": metric.of_what[0].upper() + metric.of_what[1:],
+    return {"threshold": event["threshold"], "all": event["threshold"] >= 100,
+            "of_what": metric.of_what, "of_what_capital": metric.of_what[0].upper()
+            + metric.of_what[1:],
             "percent": used * 100 // limit if limit > 0 else 100,
             **dict(zip(("used", "limit"), metric.amounts(used, limit)))}
 
 
 def _bytes(used: int, limit: int) -> tuple[str, str]:
-    """In the units of the limit: who sells 10 GB may have stored it as 10 times 1024 three times over."""
+    """In the units of the limit: who sells 10 GB may have stored it as 10 times 1024 three times
+    over."""
     base = 1024 if limit % 1_000_000 and limit % 1_048_576 == 0 else 1000
     return render.size(used, base), render.size(limit, base)
 

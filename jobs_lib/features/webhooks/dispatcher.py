@@ -1,13 +1,14 @@
-"""One run over the deliveries that are due: many endpoints at once, each of them one request after the other.
+"""One run over the deliveries that are due: many endpoints at once, each of them one request after
+the other.
 
-Threads only send. Everything else is the main thread's: it claims, marks rows `sending` in a commit, hands them out,
-and stores the answers in the commit that begins the next ones. An endpoint is worked off a few rows at a time, and
-then stands behind the others.
+Threads only send. Everything else is the main thread's: it claims, marks rows `sending` in a
+commit, hands them out, and stores the answers in the commit that begins the next ones. An endpoint
+is worked off a few rows at a time, and then stands behind the others.
 
-Owners take turns (webhook_turns.py), and none has more than half of the slots while others wait. Endpoints that fail,
-or took over half of the time limit for their last answer, get one slot in eight as long as there are others. Whoever
-kept us waiting for nothing is left alone for the rest of the run (webhook_servers.py). Among those that fail, the one
-tried longest ago is next.
+Owners take turns (webhook_turns.py), and none has more than half of the slots while others wait.
+Endpoints that fail, or took over half of the time limit for their last answer, get one slot in
+eight as long as there are others. Whoever kept us waiting for nothing is left alone for the rest of
+the run (webhook_servers.py). Among those that fail, the one tried longest ago is next.
 """
 from __future__ import annotations
 
@@ -40,10 +41,13 @@ from .turns import NO_ENDPOINT, Plan, is_failing, rows_of
 CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
 PER_HOST = 2                # and to an address
 PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
-FAILING_SHARE = 8           # one slot in so many is for endpoints that have been failing, while others wait
+# one slot in so many is for endpoints that have been failing, while others wait
+FAILING_SHARE = 8
 BUSY_TRIES = 3              # so often a host whose address is busy is tried in a run
-SLOW = 0.5                  # of the time limit: whoever takes longer comes after the others from the next run on
-LATE = 0.5                  # seconds past its limit after which a request is given up: its look-up hangs
+# of the time limit: whoever takes longer comes after the others from the next run on
+SLOW = 0.5
+# seconds past its limit after which a request is given up: its look-up hangs
+LATE = 0.5
 AGAIN = timedelta(minutes=1)                # after which what was given back is due
 NAMES = {"sent": "delivered", "retry": "retried", "back": "given_back"}
 
@@ -79,20 +83,23 @@ class Round:
         self.network = Network(ctx, self.poster)
         self.answers: SimpleQueue = SimpleQueue()
         self.flying: dict[int, Flight] = {}
-        self.waiting: dict[tuple, list] = {}        # of each item of the plan: rows that are claimed, the next one last
+        # of each item of the plan: rows that are claimed, the next one last
+        self.waiting: dict[tuple, list] = {}
         self.known: dict[int, dict] = {}
         self.plan: Plan = Plan(ctx, worker, self.known, uncertain=False)
         self.noted: set = set()                     # endpoints that this run has sent something to
         self.resting: set = set()                   # endpoints that asked for it, or are disabled
         self.servers = Servers()
         self.addresses: dict = {}                   # {host: the address that it was last found at}
-        self.full: set = set()                      # addresses that let nobody more in, until something has landed
+        # addresses that let nobody more in, until something has landed
+        self.full: set = set()
         self.busy_found: Counter = Counter()        # hosts whose address was busy, how often
         self.done = self.begun = self.last_number = 0
         self.total = self.plan.total
 
     def send_all(self, uncertain: bool) -> None:
-        """Send everything that is due and, if `uncertain`, was lost in flight; or else all but that."""
+        """Send everything that is due and, if `uncertain`, was lost in flight; or else all but
+        that."""
         if uncertain:
             self.plan = Plan(self.ctx, self.worker, self.known, uncertain)
         results: list = []
@@ -118,7 +125,8 @@ class Round:
         """The results that can be stored now."""
         if self.network.reached:
             return results
-        held = self.network.owners() | {result.row["user_id"] for result in results if result.response.reached is False}
+        held = self.network.owners() | {result.row["user_id"] for result in results
+                                        if result.response.reached is False}
         others = any(flight.row["user_id"] not in held for flight in self.flying.values())
         if not others and len(held) < OWNERS:
             self.plan.search_on()
@@ -139,12 +147,13 @@ class Round:
     # Which rows are next
 
     def _next(self, results: list, uncertain: bool) -> list:
-        """Rows to begin now, each of another endpoint. `results` are not stored yet: what is given back among them
-        cannot be claimed."""
+        """Rows to begin now, each of another endpoint. `results` are not stored yet: what is given
+        back among them cannot be claimed."""
         busy = Busy(self.addresses, self.full, self.plan)
         for flight in self.flying.values():
             busy.add(flight.row, self._endpoint(flight.row["webhook_id"]))
-        busy.endpoints.update(result.row["webhook_id"] for result in results if result.response.outcome == BUSY)
+        busy.endpoints.update(result.row["webhook_id"] for result in results
+                              if result.response.outcome == BUSY)
         free = self.slots - len(self.flying)
         if self.ctx.limit:
             free = min(free, self.ctx.limit - self.begun)
@@ -191,8 +200,8 @@ class Round:
         return busy.owners[owner] < max(1, self.slots // 2) or not self.plan.has(False, (owner,))
 
     def _row(self, item: tuple, uncertain: bool) -> dict | None:
-        """The next row of an endpoint, which is out when nothing is left. It keeps its place until its turn is over:
-        so only about as many endpoints as there are slots have rows in memory."""
+        """The next row of an endpoint, which is out when nothing is left. It keeps its place until
+        its turn is over: so only about as many endpoints as there are slots have rows in memory."""
         rows = self.waiting.setdefault(item, [])
         while not rows:
             most = max(1, CLAIMED_TOGETHER * self.slots // max(self.slots, len(self.plan.owners())))
@@ -223,20 +232,23 @@ class Round:
             self.ctx.db.batch(work)
             self._count("cancelled", len(cancelled))
             for row_id, reason in cancelled.items():
-                self.ctx.log.event("delivery", id=row_id, webhook_id=id, outcome="cancelled", reason=reason)
+                self.ctx.log.event("delivery", id=row_id, webhook_id=id, outcome="cancelled",
+                                   reason=reason)
         return [row for row in rows if row["id"] not in cancelled]
 
     # The database
 
     def _commit(self, results: list, rows: list) -> list:
-        """One commit: what came, and the start of what is next, which is handed to threads. The results as stored."""
+        """One commit: what came, and the start of what is next, which is handed to threads. The
+        results as stored."""
         stored: list = []
         begun: list = []
 
         def work():
             stored[:] = [self._settle(result) for result in results]
             off = {result.endpoint["id"] for result, one in zip(results, stored) if one.disabled}
-            begun[:] = [row for row in rows if row["webhook_id"] not in off and self.worker.begin(row)]
+            begun[:] = [row for row in rows if row["webhook_id"] not in off
+                        and self.worker.begin(row)]
         if results or rows:
             self.ctx.db.batch(work)
         for row in begun:
@@ -244,7 +256,8 @@ class Round:
         return list(zip(results, stored))
 
     def _stored(self, stored: list) -> None:
-        """What follows once answers are stored: first all that is counted and logged, then what may fail."""
+        """What follows once answers are stored: first all that is counted and logged, then what may
+        fail."""
         off: list = []
         for result, one in stored:
             if result.response.outcome == BUSY:
@@ -265,25 +278,30 @@ class Round:
             self.ctx.progress(self.done, self.total)
 
     def _settle(self, result: Result) -> Stored:
-        """Store one answer. It may be called again after a deadlock, so it changes nothing but rows."""
+        """Store one answer. It may be called again after a deadlock, so it changes nothing but
+        rows."""
         row, endpoint, response, verdict, _, seconds = result
         changed: dict = {}
         now, disabled = self.ctx.clock(), ""
         if response.outcome == BUSY:                # nothing was sent: as if it had not been begun
             return Stored(self.worker.settle(row, "back", next_attempt_at=row["next_attempt_at"],
-                                             last_attempt_at=row["last_attempt_at"]), changed, disabled)
+                                             last_attempt_at=row["last_attempt_at"]), changed,
+                          disabled)
         until = now + verdict.wait if verdict.wait else None
-        stored = {"response_status": result.response.status, "response_excerpt": result.response.excerpt or None,
-                  "last_error": verdict.error}
+        stored = {"response_status": result.response.status,
+                  "response_excerpt": result.response.excerpt or None, "last_error": verdict.error}
         if until and row["attempt"] < len(self.waits):
-            stored["next_attempt_at"] = max(until, now + self.waits[row["attempt"]])        # never early
-        if verdict.outcome == "back":               # and its others too, so that the next run begins with someone else
+            # never early
+            stored["next_attempt_at"] = max(until, now + self.waits[row["attempt"]])
+        if verdict.outcome == "back":
+            # and its others too, so that the next run begins with someone else
             row = {**row, "next_attempt_at": None}  # which may be no time at all
             stored["next_attempt_at"] = now + AGAIN
             webhook_endpoints.rests(self.ctx, endpoint, self.waits, now + AGAIN)
         settled = self.worker.settle(row, verdict.outcome, **stored)
         slow = int(response.outcome == ANSWERED and seconds > SLOW * self.seconds)
-        if verdict.outcome != "back" and (endpoint["id"] not in self.noted or slow != endpoint["slow"]):
+        if verdict.outcome != "back" and (endpoint["id"] not in self.noted or slow
+                                          != endpoint["slow"]):
             note_try(self.ctx.db, endpoint, now, slow)
         if verdict.outcome == "done":
             changed = webhook_endpoints.works(self.ctx.db, endpoint)
@@ -292,23 +310,26 @@ class Round:
                 webhook_endpoints.rests(self.ctx, endpoint, self.waits, until)
             changed, reason = webhook_endpoints.fails(self.ctx, endpoint, verdict.error or "")
             reason = "the endpoint answered 410 Gone" if verdict.gone else reason
-            disabled = reason if reason and webhook_endpoints.disable(self.ctx, endpoint, reason) else ""
+            disabled = reason if reason and webhook_endpoints.disable(self.ctx, endpoint,
+                                                                      reason) else ""
         return Stored(settled, changed, disabled)
 
     def _report(self, result: Result, settled) -> None:
         self.done += 1
         name, due, code = NAMES.get(settled.outcome, settled.outcome), settled.next_attempt_at, result.response.status
         self._count(name, 1)
-        self.ctx.log.event("delivery", "info" if name == "delivered" else "warning", id=result.row["id"],
-                           webhook_id=result.row["webhook_id"], attempt=result.row["attempt"], outcome=name,
-                           code=code, next_attempt_at=due and clock.text(due))
+        self.ctx.log.event("delivery", "info" if name == "delivered" else "warning",
+                           id=result.row["id"], webhook_id=result.row["webhook_id"],
+                           attempt=result.row["attempt"], outcome=name, code=code,
+                           next_attempt_at=due and clock.text(due))
 
     def _count(self, name: str, number: int) -> None:
         if number:
             self.counts[name] = self.counts.get(name, 0) + number
 
     def _save(self, results: list) -> None:
-        """The database failed. What is in hand, and what comes yet, is stored all the same, as soon as it can be."""
+        """The database failed. What is in hand, and what comes yet, is stored all the same, as soon
+        as it can be."""
         results = results + self.network.rest()
         while self.flying:
             results = results + self._wait()
@@ -339,12 +360,14 @@ class Round:
             self._send(number, given)
 
     def _send(self, number: int, given) -> None:
-        """In a thread: send, and say what came of it and how long that took. Nothing else of ours is touched."""
+        """In a thread: send, and say what came of it and how long that took. Nothing else of ours
+        is touched."""
         began, wrong = time.monotonic(), None
         try:
             response = self.poster.post(given)
         except Exception as error:      # noqa: BLE001  (a defect of ours: the main thread has it recorded)
-            response, wrong = Response(FAILED, text="it could not be sent: an error of ours", reached=None), error
+            response, wrong = Response(FAILED, text="it could not be sent: an error of ours",
+                                       reached=None), error
         self.answers.put((number, response, wrong, time.monotonic() - began))
 
     def _wait(self) -> list:
@@ -359,14 +382,18 @@ class Round:
                 found = self.answers.get_nowait()
         except Empty:
             pass
-        late = [number for number, flight in self.flying.items() if flight.started + limit <= time.monotonic()]
+        late = [number for number, flight in self.flying.items() if flight.started + limit
+                <= time.monotonic()]
         for number in late:
             text = f"no answer within {self.seconds:g} seconds"
-            results.append(self._landed(number, Response(TIMEOUT, text=text, reached=False), None, limit))
+            results.append(self._landed(number, Response(TIMEOUT, text=text, reached=False), None,
+                                        limit))
         return results
 
-    def _landed(self, number: int, response: Response, wrong: Exception | None, seconds: float) -> Result:
-        """What came of a request, and whom it says to leave alone: that is known before the next rows are chosen.
+    def _landed(self, number: int, response: Response, wrong: Exception | None,
+                seconds: float) -> Result:
+        """What came of a request, and whom it says to leave alone: that is known before the next
+        rows are chosen.
 
         `wrong`: what we met ourselves; the endpoint is not to blame for it."""
         flight = self.flying.pop(number)
@@ -392,7 +419,8 @@ class Round:
 
 
 class Busy:
-    """What is in flight, and about to be: one to an endpoint, PER_HOST to a host and to an address."""
+    """What is in flight, and about to be: one to an endpoint, PER_HOST to a host and to an
+    address."""
 
     def __init__(self, addresses: dict, full: set, plan: Plan) -> None:
         self._address_of, self._full, self._plan = addresses, full, plan
@@ -420,7 +448,8 @@ class Busy:
     def lets_in(self, item: tuple, endpoint: dict) -> bool:
         """Whether another one may go there."""
         (owner, id), host = item, endpoint["host"]
-        address = self._address_of.get(host)            # of a host that was not called yet it is not known
+        # of a host that was not called yet it is not known
+        address = self._address_of.get(host)
         if id in self.endpoints or self.hosts[host] >= PER_HOST:
             return False
         if self._places[owner, host] >= PER_OWNER and self._plan.shares_host(owner, host):
@@ -434,5 +463,6 @@ class Busy:
     def _shares_address(self, owner, address: str) -> bool:
         if (owner, address) not in self._shared:
             self._shared[owner, address] = any(
-                each == address and self._plan.shares_host(owner, host) for host, each in self._address_of.items())
+                each == address and self._plan.shares_host(owner, host) for host,
+                each in self._address_of.items())
         return self._shared[owner, address]

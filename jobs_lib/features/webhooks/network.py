@@ -1,8 +1,10 @@
-"""Whether it is our own network that is down, and not the endpoints: then nobody's attempt is used up.
+"""Whether it is our own network that is down, and not the endpoints: then nobody's attempt is used
+up.
 
-Until somebody was reached, the results of whoever was not are held back. What HOSTS hosts of several owners have in
-common is our network; hosts of one or two owners may be made to look so. Of those it is believed only when they are all
-the owners there are and a name of our own cannot be looked up either.
+Until somebody was reached, the results of whoever was not are held back. What HOSTS hosts of
+several owners have in common is our network; hosts of one or two owners may be made to look so. Of
+those it is believed only when they are all the owners there are and a name of our own cannot be
+looked up either.
 """
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ class Network:
         self.reached = self.down = False
 
     def sort(self, results: list, others: bool) -> list:
-        """The results that can be stored now, those held back among them once it is known what they mean.
+        """The results that can be stored now, those held back among them once it is known what they
+        mean.
 
         `others`: owners of whom nothing was held back have something in flight, or waiting.
         """
@@ -28,7 +31,8 @@ class Network:
         if not (self.reached or self.down):
             self.held += [result for result in results if result.response.reached is False]
             results = [result for result in results if result.response.reached is not False]
-            if len({result.endpoint["host"] for result in self.held}) < HOSTS or not self._is_clear(others):
+            if len({result.endpoint["host"]
+                    for result in self.held}) < HOSTS or not self._is_clear(others):
                 return results
         results, self.held = self.held + results, []
         return [_given_back(result) if self.down and result.response.reached is False else result
@@ -63,7 +67,8 @@ def _given_back(result):
 
 
 def own_name(ctx) -> str:
-    """A name of our own that only the network knows: of the app, or of the mail relay. "" if there is none."""
+    """A name of our own that only the network knows: of the app, or of the mail relay. "" if there
+    is none."""
     from jobs_lib.ports.http.url import host_of
     for name in (host_of(ctx.section("core").app_url), ctx.section("mail").host):
         if "." in name and not name.replace(".", "").isdigit() and not name.endswith(".localhost"):

@@ -12,8 +12,9 @@ def send_due(ctx) -> dict:
     seconds = ctx.section("webhooks").timeout.total_seconds()
     longest = (ctx.options.budget + ctx.section("core").grace).total_seconds()
     if longest <= seconds + deliveries.MARGIN:
-        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest:g} seconds, and no request is "
-                        f"begun with less than [webhooks] timeout and {deliveries.MARGIN:g}: make the budget longer")
+        raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest:g} "
+                        "seconds, and no request is begun with less than [webhooks] timeout and "
+                        f"{deliveries.MARGIN:g}: make the budget longer")
     counts = ctx.counts
     counts.update(delivered=0, retried=0, failed=0)
     worker = Worker(ctx, deliveries.queue(ctx))

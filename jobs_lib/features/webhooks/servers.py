@@ -1,8 +1,9 @@
 """Which endpoints a run leaves alone because of how they, or their server, have behaved in it.
 
-A request that is let in and then kept waiting speaks of its own URL: on a host that several owners share, each of them
-has chosen theirs. So that endpoint alone is left out. A server, which is a host and a port, is left out when no
-connection to it can be made, or when endpoints of OWNERS owners hang and nobody is answered there meanwhile.
+A request that is let in and then kept waiting speaks of its own URL: on a host that several owners
+share, each of them has chosen theirs. So that endpoint alone is left out. A server, which is a host
+and a port, is left out when no connection to it can be made, or when endpoints of OWNERS owners
+hang and nobody is answered there meanwhile.
 """
 from __future__ import annotations
 
@@ -10,9 +11,11 @@ from collections import Counter
 
 from jobs_lib.ports.http.message import ANSWERED, OURS, TIMEOUT
 
-HANGS_AFTER = 1.0           # seconds: a request that ends later than that without an answer has kept us waiting
+# seconds: a request that ends later than that without an answer has kept us waiting
+HANGS_AFTER = 1.0
 OWNERS = 2
-ENDPOINTS = 2               # of one owner at a server: then its others there that have not answered are left out too
+# of one owner at a server: then its others there that have not answered are left out too
+ENDPOINTS = 2
 
 
 class Servers:
@@ -22,7 +25,8 @@ class Servers:
         self.has_hung = False               # whether anything has kept this run waiting
         self._endpoints: set = set()        # those left out
         self._servers: set = set()          # likewise
-        self._hanging: dict = {}            # {server: owners whose endpoints hang, since the last answer from there}
+        # {server: owners whose endpoints hang, since the last answer from there}
+        self._hanging: dict = {}
         self._hung_of: Counter = Counter()  # {(server, owner): endpoints}
         self._working: set = set()          # endpoints that have answered
         self._answered: dict = {}           # {server: when it did last}
@@ -51,8 +55,10 @@ class Servers:
             self._servers.add(server)
 
     def leaves_out(self, owner, endpoint: dict) -> bool:
-        """Whether nothing more is sent to this endpoint in this run. One that has been failing is not begun once
-        anything has hung: so all of those together make a run one time limit longer at most."""
+        """Whether nothing more is sent to this endpoint in this run. One that has been failing is
+        not begun once anything has hung: so all of those together make a run one time limit longer
+        at most."""
         id, server = endpoint["id"], endpoint["server"]
-        return (id in self._endpoints or server in self._servers or bool(endpoint["failing_since"] and self.has_hung)
+        return (id in self._endpoints or server in self._servers or bool(endpoint["failing_since"]
+                                                                         and self.has_hung)
                 or (self._hung_of[server, owner] >= ENDPOINTS and id not in self._working))

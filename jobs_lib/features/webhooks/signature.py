@@ -1,7 +1,7 @@
 """Signing what is sent to an endpoint: Standard Webhooks 1.0, symmetric (`v1`).
 
-The signature is over id, time and body, so that none of them can be changed and nothing can be sent again later.
-While a secret is being changed both sign, so an endpoint may know either.
+The signature is over id, time and body, so that none of them can be changed and nothing can be sent
+again later. While a secret is being changed both sign, so an endpoint may know either.
 """
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class SecretError(ValueError):
 
 
 def key(secret: str) -> bytes:
-    """The bytes behind `whsec_` and base64, with or without the `=` at its end. SecretError if there are none."""
+    """The bytes behind `whsec_` and base64, with or without the `=` at its end. SecretError if
+    there are none."""
     encoded = secret[len(PREFIX):] if secret.startswith(PREFIX) else secret
     encoded = encoded.rstrip("=")
     try:
@@ -33,11 +34,13 @@ def key(secret: str) -> bytes:
 def sign(secrets, message_id: str, timestamp: int, body: bytes) -> str:
     """The header `webhook-signature`: a `v1,...` for each of the secrets, parted by spaces.
 
-    The first is the one that counts: SecretError if it is none. An older one that is none is left out.
+    The first is the one that counts: SecretError if it is none. An older one that is none is left
+    out.
     """
     signed = f"{message_id}.{timestamp}.".encode() + body
     keys = [key(secrets[0])]
     for secret in secrets[1:]:
         with contextlib.suppress(SecretError):
             keys.append(key(secret))
-    return " ".join("v1," + base64.b64encode(hmac.digest(each, signed, "sha256")).decode() for each in keys)
+    return " ".join("v1," + base64.b64encode(hmac.digest(each, signed, "sha256")).decode()
+                    for each in keys)

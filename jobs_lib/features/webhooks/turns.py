@@ -1,10 +1,11 @@
 """Which endpoint is next: owners take turns, and so do the endpoints of each owner.
 
-Nobody comes a second time before everybody has come once, and the next run begins behind the owner that had the last
-first turn. What this costs does not grow with the backlog: while few rows are due, one query finds them all; when there
-are more, the owners and the endpoints of each are looked for along an index, and only as far as there are free slots
-for them. Many may have nothing but rows that are not due yet. So each time that slots are free, only so many queries
-go by; then what is known already is begun, and the search goes on when slots are free again.
+Nobody comes a second time before everybody has come once, and the next run begins behind the owner
+that had the last first turn. What this costs does not grow with the backlog: while few rows are
+due, one query finds them all; when there are more, the owners and the endpoints of each are looked
+for along an index, and only as far as there are free slots for them. Many may have nothing but rows
+that are not due yet. So each time that slots are free, only so many queries go by; then what is
+known already is begun, and the search goes on when slots are free again.
 """
 from __future__ import annotations
 
@@ -19,19 +20,25 @@ from jobs_lib.shards import is_mine
 from .deliveries import endpoints, states
 
 PAGE = 2000                 # due rows that are read to find the endpoints that they are for
-AT_FIRST = 4                # endpoints of an owner that are looked up together, when there are more due rows than that
-FRESH = 1000                # owners without a turn yet that are looked up ahead, when none of their endpoints is free
+# endpoints of an owner that are looked up together, when there are more due rows than that
+AT_FIRST = 4
+# owners without a turn yet that are looked up ahead, when none of their endpoints is free
+FRESH = 1000
 
 QUERIES = 4                 # along the index for each slot that is free
-FEWEST, MOST = 50, 1000     # entries of the index in one of them: more and more as long as nothing is found to be due
+# entries of the index in one of them: more and more as long as nothing is found to be due
+FEWEST, MOST = 50, 1000
 PAUSE: Any = object()       # in place of what is looked for: a query has gone by
 END: Any = object()         # likewise: there is no more
 
-ENTRIES = ("SELECT user_id AS owner, webhook_id AS id, CASE WHEN claim_token IS NULL AND (%s) THEN 1 ELSE 0 END AS"
-           " is_due, CASE WHEN next_attempt_at > :until THEN 1 ELSE 0 END AS is_later FROM {webhook_deliveries}"
-           " WHERE status = 'pending' AND %s ORDER BY user_id, webhook_id, next_attempt_at LIMIT :most")
-LAST_TRIED = ("SELECT webhook_id FROM {endpoint_state} WHERE user_id = :owner ORDER BY tried_at DESC, webhook_id DESC"
-              " LIMIT 1")
+ENTRIES = ("SELECT user_id AS owner, webhook_id AS id, CASE WHEN claim_token IS NULL "
+           "AND (%s) THEN 1 ELSE 0 END AS"
+           " is_due, CASE WHEN next_attempt_at > :until THEN 1 ELSE 0 END AS is_later "
+           "FROM {webhook_deliveries}"
+           " WHERE status = 'pending' AND %s ORDER BY user_id, webhook_id, next_attempt_at "
+           "LIMIT :most")
+LAST_TRIED = ("SELECT webhook_id FROM {endpoint_state} WHERE user_id = :owner "
+              "ORDER BY tried_at DESC, webhook_id DESC LIMIT 1")
 
 
 def rows_of(item: tuple) -> tuple[str, dict]:
@@ -43,35 +50,43 @@ def rows_of(item: tuple) -> tuple[str, dict]:
 
 
 class Owner:
-    """One owner's endpoints with due rows, in two lanes: those that work, and those that fail or are slow."""
+    """One owner's endpoints with due rows, in two lanes: those that work, and those that fail or
+    are slow."""
 
     def __init__(self, id, more) -> None:
-        self.id, self.more = id, more           # more: an iterator over ids of endpoints not looked up yet, and PAUSE
+        # more: an iterator over ids of endpoints not looked up yet, and PAUSE
+        self.id, self.more = id, more
         self.ended = False                      # whether that is at its end
         self.found: set = set()                 # those that were looked up
         self.lanes: tuple = (deque(), deque())
-        self.tried, self.turns = "", 0          # the second lane: when it was last tried, and turns in this run
+        # the second lane: when it was last tried, and turns in this run
+        self.tried, self.turns = "", 0
 
 
 class Plan:
-    """The endpoints with due rows. An item is (owner, endpoint), a lane False for those that work, True for the others.
+    """The endpoints with due rows. An item is (owner, endpoint), a lane False for those that work,
+    True for the others.
 
     `known` is filled with the endpoints as they are looked up.
     """
 
     def __init__(self, ctx, worker, known: dict, uncertain: bool) -> None:
         self.ctx, self.worker, self.known, self.uncertain = ctx, worker, known, uncertain
-        self.fresh: dict = {}                   # {id: Owner} without a turn in this run, the next one first
+        # {id: Owner} without a turn in this run, the next one first
+        self.fresh: dict = {}
         self.served: dict = {}
         self.host_of: dict = {}                 # {item in a lane: its host, when it was looked up}
         self.at_host: dict = {}                 # {host: how many items each owner has there}
         self.last = rotation.last(ctx)
-        found = worker.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1, uncertain)
+        found = worker.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1,
+                                  uncertain)
         self.total = len(found) if len(found) <= PAGE else None
         self.walk = self._few(found) if self.total is not None else self._many()
-        self.ended, self.queries = False, QUERIES           # whether the walk is; how many queries it may still make
+        # whether the walk is; how many queries it may still make
+        self.ended, self.queries = False, QUERIES
         self.seen: set = set()                  # owners that were looked up
-        self.window: dict = {}                  # {owner: endpoints} of due rows that are known without any search
+        # {owner: endpoints} of due rows that are known without any search
+        self.window: dict = {}
         if self.total is None:
             for row in found:
                 self.window.setdefault(row["user_id"], {})[row["webhook_id"]] = None
@@ -79,7 +94,8 @@ class Plan:
     # Looking owners up
 
     def _few(self, rows: list):
-        """All owners, when one query has found all due rows; of each, the endpoint with the longest due one first."""
+        """All owners, when one query has found all due rows; of each, the endpoint with the longest
+        due one first."""
         by_owner: dict = {}
         for row in sorted(rows, key=lambda row: str(row["next_attempt_at"] or row["created_at"])):
             by_owner.setdefault(row["user_id"], {})[row["webhook_id"]] = None
@@ -89,26 +105,31 @@ class Plan:
             yield owner, iter(by_owner[owner]), len(by_owner[owner])
 
     def _many(self):
-        """Owners with due rows one by one, along the index: from the one behind the last run's on, and around."""
+        """Owners with due rows one by one, along the index: from the one behind the last run's on,
+        and around."""
         for at, last in _laps(self.last):
             size, is_end = FEWEST, False
             while not is_end:
                 rows, is_end = self._entries("user_id", at, last, size, ("user_id IS NOT NULL", {}))
-                owners = [(owner, any(due for *_, due in group)) for owner, group in groupby(rows, itemgetter(0))]
+                owners = [(owner, any(due for *_, due in group)) for owner,
+                          group in groupby(rows, itemgetter(0))]
                 if not is_end and len(owners) > 1 and not owners[-1][1]:
                     owners.pop()                # seen in part: the next query begins with it
                 at = owners[-1][0] if owners else at
                 size = FEWEST if any(due for _, due in owners) else min(MOST, size * 4)
                 # one that is all that a query found may have more, which is due
-                listed = [owner for owner, due in owners if due or (len(owners) == 1 and not is_end)]
+                listed = [owner for owner, due in owners if due
+                          or (len(owners) == 1 and not is_end)]
                 barred = self.worker.suspended(listed)
-                yield from [(owner, self._due_endpoints(owner), AT_FIRST) for owner in listed if owner not in barred]
+                yield from [(owner, self._due_endpoints(owner), AT_FIRST) for owner in listed
+                            if owner not in barred]
                 yield PAUSE
         if None in self.window:                 # nobody's: no comparison finds them
             yield None, self._due_endpoints(None), AT_FIRST
 
     def _due_endpoints(self, owner):
-        """An owner's endpoints that have due rows, from the one behind the last tried one on, and around."""
+        """An owner's endpoints that have due rows, from the one behind the last tried one on, and
+        around."""
         whose = ("user_id IS NULL", {}) if owner is None else ("user_id = :owner", {"owner": owner})
         for at, last in _laps(self.ctx.db.value(LAST_TRIED, owner=owner)):
             size, is_end = FEWEST, False
@@ -120,8 +141,9 @@ class Plan:
                 yield PAUSE
 
     def _entries(self, column: str, at, last, size: int, only: tuple = ("1 = 1", {})) -> tuple[list, bool]:
-        """([(owner, endpoint, whether it has due rows)], whether these are the last): by one query, of so many entries
-        of the index, behind `at` in this column and up to `last`. `only`: (SQL, values) of the rows that are meant."""
+        """([(owner, endpoint, whether it has due rows)], whether these are the last): by one query,
+        of so many entries of the index, behind `at` in this column and up to `last`. `only`: (SQL,
+        values) of the rows that are meant."""
         self.queries -= 1
         kinds = (self.worker.uncertain_kind(),) if self.uncertain else self.worker.kinds()
         rules, values = [only[0]], {**only[1]}
@@ -131,16 +153,18 @@ class Plan:
             rules, values = [*rules, f"{column} > :at"], {**values, "at": at}
         if last is not None:
             rules, values = [*rules, f"{column} <= :last"], {**values, "last": last}
-        rows = self.ctx.db.query(ENTRIES % (" OR ".join(f"({kind.rule})" for kind in kinds), " AND ".join(rules)),
-                                 most=size, **values)
+        rows = self.ctx.db.query(ENTRIES % (" OR ".join(f"({kind.rule})" for kind in kinds),
+                                            " AND ".join(rules)), most=size, **values)
         found = [(*item, any(row["is_due"] for row in group))
                  for item, group in groupby(rows, itemgetter("owner", "id"))]
         is_end = len(rows) < size
-        if not (is_end or found[-1][2] or rows[-1]["is_later"]):        # its further entries may be due
+        if not (is_end or found[-1][2] or rows[-1]["is_later"]):
+            # its further entries may be due
             *item, _ = found.pop()
             if not found:                       # else the next query begins with it
                 self.queries -= 1
-                found = [(*item, bool(self.worker.due_values("id", 1, self.uncertain, rows_of(tuple(item)))))]
+                found = [(*item, bool(self.worker.due_values("id", 1, self.uncertain,
+                                                             rows_of(tuple(item)))))]
         return found, is_end
 
     def search_on(self, free: int = 1) -> None:
@@ -167,8 +191,10 @@ class Plan:
 
     def _known_owners(self):
         """Those that have due rows for certain, while the search for the next one is not over."""
-        for id in [] if self.ended else rotation.in_order(self.window.keys() - self.seen, self.last):
-            if len(self.fresh) < FRESH and (owner := self._list_owner(id, self._due_endpoints(id), AT_FIRST)):
+        for id in [] if self.ended else rotation.in_order(self.window.keys() - self.seen,
+                                                          self.last):
+            if len(self.fresh) < FRESH and (owner := self._list_owner(id, self._due_endpoints(id),
+                                                                      AT_FIRST)):
                 yield owner
 
     def _list_owner(self, id, more, number: int) -> Owner | None:
@@ -178,7 +204,8 @@ class Plan:
         return self.fresh.get(id)
 
     def _look_up(self, owner: Owner, most: int) -> list:
-        """So many more of an owner's endpoints, into their lanes: their ids. Who has none left is out of the plan."""
+        """So many more of an owner's endpoints, into their lanes: their ids. Who has none left is
+        out of the plan."""
         mine: list = []
         while not mine and (ids := self._take(owner, most)):
             self._learn([id for id in ids if id not in self.known])
@@ -195,8 +222,8 @@ class Plan:
         return mine
 
     def _take(self, owner: Owner, most: int) -> list:
-        """The ids of so many more of an owner's endpoints with due rows, or fewer. If it has none in its lanes and the
-        search for them is cut short, those that are known without one."""
+        """The ids of so many more of an owner's endpoints with due rows, or fewer. If it has none
+        in its lanes and the search for them is cut short, those that are known without one."""
         ids: list = []
         while len(ids) < most and not owner.ended and self._may_search():
             id = next(owner.more, END)
@@ -218,10 +245,11 @@ class Plan:
     # The order
 
     def candidates(self, failing: bool, may):
-        """Items in the order in which they are to be begun, of owners that `may` have one more. The caller goes no
-        further than to one that can be begun: what is behind it is not looked up."""
+        """Items in the order in which they are to be begun, of owners that `may` have one more. The
+        caller goes no further than to one that can be begun: what is behind it is not looked up."""
         if failing:
-            owners = sorted([*self.fresh.values(), *self.served.values()], key=lambda owner: (owner.turns, owner.tried))
+            owners = sorted([*self.fresh.values(), *self.served.values()],
+                            key=lambda owner: (owner.turns, owner.tried))
             for owner in owners:
                 yield from [(owner.id, id) for id in owner.lanes[True]]
             return
@@ -274,11 +302,11 @@ class Plan:
             self._look_up(owner, 1)
 
     def has(self, failing: bool, besides=()) -> bool:
-        """Whether there is anything in this lane, of another owner than these: for the first lane also if there may be,
-        as the search was cut short."""
+        """Whether there is anything in this lane, of another owner than these: for the first lane
+        also if there may be, as the search was cut short."""
         owners = [*self.fresh.values(), *self.served.values()]
-        while not any((owner.lanes[failing] or not (failing or any(owner.lanes))) and owner.id not in besides
-                      for owner in owners):
+        while not any((owner.lanes[failing] or not (failing or any(owner.lanes)))
+                      and owner.id not in besides for owner in owners):
             more = None if failing else self._next_owner()
             if more is None:
                 return not (failing or self.ended)
@@ -313,14 +341,17 @@ class Plan:
 
 
 def _laps(last) -> tuple:
-    """(behind what, up to what) to go along an index, so as to begin behind the last one and come around to it."""
+    """(behind what, up to what) to go along an index, so as to begin behind the last one and come
+    around to it."""
     return ((None, None),) if last is None else ((last, None), (None, last))
 
 
 NO_STATE = {"slow": 0, "tried_at": ""}
-NO_ENDPOINT = {"id": None, "host": "", "server": ("", 0), "failing_since": None, "user_id": None, **NO_STATE}
+NO_ENDPOINT = {"id": None, "host": "", "server": ("", 0), "failing_since": None, "user_id": None,
+               **NO_STATE}
 
 
 def is_failing(endpoint: dict) -> bool:
-    """Whether it is for the lane of those that hold a slot for long: it has been failing, or was slow at last."""
+    """Whether it is for the lane of those that hold a slot for long: it has been failing, or was
+    slow at last."""
     return bool(endpoint["failing_since"] or endpoint["slow"])

@@ -27,10 +27,12 @@ class Poster:
         self._ca_file, self._lock, self._places = webhooks.ca_file, threading.Lock(), Places()
         self._context: Any = None
         if self._ca_file:
-            self.context()              # a file that cannot be read is the operator's to see, not one endpoint's
+            # a file that cannot be read is the operator's to see, not one endpoint's
+            self.context()
 
     def post(self, request: Request) -> Response:
-        """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that the system holds."""
+        """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that
+        the system holds."""
         try:
             return self._post(request, Deadline(self.seconds))
         except UrlError as error:
@@ -38,7 +40,8 @@ class Poster:
         except ValueError as error:         # a header that would be two
             return Response(UNSENDABLE, text=str(error), reached=None)
         except Trouble as trouble:
-            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached, address=trouble.address)
+            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached,
+                            address=trouble.address)
         except socket.timeout:
             return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
         except OSError as error:
@@ -48,14 +51,16 @@ class Poster:
             return Response(FAILED, text=f"the connection broke ({words(error)})")
 
     def resolves(self, name: str) -> bool:
-        """Whether a name server answers for this name of our own; takes `[webhooks] timeout` at most."""
+        """Whether a name server answers for this name of our own; takes `[webhooks] timeout` at
+        most."""
         return resolves(name, self.seconds)
 
     def close(self) -> None:
         """Nothing is held open."""
 
     def context(self):
-        """What verifies certificates; made once, at the first need, since it reads the system's authorities."""
+        """What verifies certificates; made once, at the first need, since it reads the system's
+        authorities."""
         import ssl
         with self._lock:
             if self._context is None:
@@ -91,30 +96,33 @@ class Poster:
             with contextlib.suppress(OSError):
                 sock.close()
             self._places.give_back(address)
-        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""), excerpt(answer.body),
-                        address=address)
+        return Response(ANSWERED, answer.status, answer.headers.get("retry-after", ""),
+                        excerpt(answer.body), address=address)
 
 
 def message(target, request: Request) -> bytes:
     """The request as it goes over the wire. ValueError for a header that would be two."""
     lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
-             *(f"{name}: {value}" for name, value in request.headers), f"Content-Length: {len(request.body)}",
-             "Accept: */*", "Connection: close"]
+             *(f"{name}: {value}" for name, value in request.headers),
+             f"Content-Length: {len(request.body)}", "Accept: */*", "Connection: close"]
     for line in lines:
         if not (line.isascii() and line.isprintable()):
-            raise ValueError("a header of this delivery holds a control character, or one that is not ASCII")
+            raise ValueError("a header of this delivery holds a control character, or one that is "
+                             "not ASCII")
     return "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
 
 def _write(sock, data: bytes, deadline: Deadline) -> str:
-    """All of it. Who answers early and closes may be heard all the same: then why the writing ended."""
+    """All of it. Who answers early and closes may be heard all the same: then why the writing
+    ended."""
     view = memoryview(data)
     try:
         while view:
             sock.settimeout(deadline.left())
             view = view[sock.send(view[:WRITE]):]
     except socket.timeout:
-        raise Trouble(TIMEOUT, f"the request was not taken within {deadline.seconds:g} seconds") from None
+        raise Trouble(TIMEOUT,
+                      f"the request was not taken within {deadline.seconds:g} seconds") from None
     except OSError as error:
         return f"the connection broke ({words(error)})"
     return ""

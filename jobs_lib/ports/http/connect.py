@@ -1,8 +1,9 @@
-"""A connection to an endpoint: its name resolved once, every answer judged, and only what was judged connected to.
+"""A connection to an endpoint: its name resolved once, every answer judged, and only what was
+judged connected to.
 
-Between judging a name and connecting to it a second look-up could give another answer (DNS rebinding). So there is
-one look-up, and the socket is given the address itself. One answer that is not public spoils them all: an honest
-name has no private addresses beside public ones.
+Between judging a name and connecting to it a second look-up could give another answer (DNS
+rebinding). So there is one look-up, and the socket is given the address itself. One answer that is
+not public spoils them all: an honest name has no private addresses beside public ones.
 """
 from __future__ import annotations
 
@@ -16,23 +17,26 @@ from . import public_addresses
 from .message import BUSY, FAILED, NOT_PUBLIC, OURS, PER_ADDRESS, REFUSED, TIMEOUT
 
 MOST_ADDRESSES = 4          # of one name that are tried
-CONNECT_SHARE = 3           # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
+# connecting may take this part of the whole time: a third SYN goes out after 3 seconds
+CONNECT_SHARE = 3
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
 SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
-UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.EADDRNOTAVAIL,
-             errno.EACCES, errno.EPERM}
+UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN,
+             errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
 
 
 class Trouble(Exception):
     """An attempt that ends here: `outcome`, `text`, `reached` and `address` of the Response."""
 
-    def __init__(self, outcome: str, text: str, reached: bool | None = True, address: str = "") -> None:
+    def __init__(self, outcome: str, text: str, reached: bool | None = True,
+                 address: str = "") -> None:
         super().__init__(text)
         self.outcome, self.text, self.reached, self.address = outcome, text, reached, address
 
 
 def spent(error: Exception) -> Trouble | None:
-    """The trouble, if it is that this host has no file handle or memory left. A look-up has numbers of its own."""
+    """The trouble, if it is that this host has no file handle or memory left. A look-up has numbers
+    of its own."""
     numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else SPENT
     if getattr(error, "errno", None) not in numbers:
         return None
@@ -40,7 +44,8 @@ def spent(error: Exception) -> Trouble | None:
 
 
 class Deadline:
-    """One moment that nothing may outlast; a socket is given what is left of it before each operation."""
+    """One moment that nothing may outlast; a socket is given what is left of it before each
+    operation."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds, self.until = seconds, time.monotonic() + seconds
@@ -54,13 +59,15 @@ class Deadline:
 
 
 def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
-    """The (family, address) of a host, all of them public. The look-up itself cannot be ended: who waits for us is
-    to give up at the deadline, and we go no further."""
+    """The (family, address) of a host, all of them public. The look-up itself cannot be ended: who
+    waits for us is to give up at the deadline, and we go no further."""
     try:
-        found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM,
+                                   socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
         text = f"the name {target.host} cannot be resolved ({words(error)})"
-        # An answer that there is no such name shows nothing: it may be remembered by a resolver that is near.
+        # An answer that there is no such name shows nothing: it may be remembered by a resolver
+        # that is near.
         raise spent(error) or Trouble(FAILED, text, _answered(error)) from None
     deadline.left()
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found
@@ -76,12 +83,14 @@ def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
 def _answered(error: Exception) -> bool | None:
     """False if no name server answered; None if there is no such name, or it is none."""
     if isinstance(error, socket.gaierror):
-        return False if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM) else None
+        return False if error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL,
+                                        socket.EAI_SYSTEM) else None
     return False if isinstance(error, OSError) else None
 
 
 def resolves(name: str, seconds: float) -> bool:
-    """Whether a name server says anything of this name, be it that there is none. A look-up that hangs says nothing."""
+    """Whether a name server says anything of this name, be it that there is none. A look-up that
+    hangs says nothing."""
     answered: list = []
 
     def ask() -> None:
@@ -108,7 +117,8 @@ def _may(family, address: tuple, allowed) -> bool:
 
 
 def is_own(family, address: str) -> bool:
-    """Whether it is one of this host's own: only those can be bound to, and binding sends nothing."""
+    """Whether it is one of this host's own: only those can be bound to, and binding sends
+    nothing."""
     return _binds(family, address) and not _binds(family, BLACK_HOLE[family == socket.AF_INET6])
 
 
@@ -122,7 +132,8 @@ def _binds(family, address: str) -> bool:
 
 
 class Places:
-    """How many connections there are to each address: many names may lead to one, and its owner has chosen them."""
+    """How many connections there are to each address: many names may lead to one, and its owner has
+    chosen them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -143,8 +154,9 @@ class Places:
 
 
 def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places) -> tuple:
-    """(a socket connected to the first of these addresses that answers, the address): its place is the caller's to give
-    back. Trouble BUSY when the places at one of them are taken, and none before it answers."""
+    """(a socket connected to the first of these addresses that answers, the address): its place is
+    the caller's to give back. Trouble BUSY when the places at one of them are taken, and none
+    before it answers."""
     until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
     failed, reached = Trouble(FAILED, "no connection"), False
     for number, (family, address) in enumerate(addresses):
@@ -157,7 +169,8 @@ def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places)
             sock = _connected(family, address, allowed, min(share, deadline.left()))
             return sock, place
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            failed = Trouble(TIMEOUT, f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
+            failed = Trouble(TIMEOUT,
+                             f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
         except OSError as error:
             if trouble := spent(error):
                 raise trouble from None
@@ -176,7 +189,8 @@ def _connected(family, address: tuple, allowed, seconds: float):
         sock.settimeout(seconds)
         sock.connect(address)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
-            raise Trouble(REFUSED, NOT_PUBLIC, None)        # one of our own that could not be told before
+            # one of our own that could not be told before
+            raise Trouble(REFUSED, NOT_PUBLIC, None)
         return sock
     except BaseException:
         sock.close()
@@ -184,20 +198,25 @@ def _connected(family, address: tuple, allowed, seconds: float):
 
 
 def secure(sock, context: ssl.SSLContext, host: str, deadline: Deadline):
-    """The same connection over TLS, the certificate verified for the name, whatever the address is."""
+    """The same connection over TLS, the certificate verified for the name, whatever the address
+    is."""
     try:
         sock.settimeout(deadline.left())
-        return context.wrap_socket(sock, server_hostname=host)      # the limit is for the handshake as a whole
+        # the limit is for the handshake as a whole
+        return context.wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise Trouble(FAILED, f"the certificate of {host} is not valid ({error.verify_message})") from None
+        raise Trouble(FAILED,
+                      f"the certificate of {host} is not valid ({error.verify_message})") from None
     except socket.timeout:
         raise Trouble(TIMEOUT, f"no answer within {deadline.seconds:g} seconds") from None
-    except (OSError, ValueError) as error:          # ValueError: a name that no certificate can be for
+    except (OSError, ValueError) as error:
+        # ValueError: a name that no certificate can be for
         raise Trouble(FAILED, f"no TLS connection ({words(error)})") from None
 
 
 def words(error: Exception) -> str:
     """What the system says, without address and number."""
     reason = getattr(error, "reason", None)         # of ssl: TLSV1_ALERT_PROTOCOL_VERSION
-    said = reason if isinstance(reason, str) else getattr(error, "strerror", None) or type(error).__name__
+    said = reason if isinstance(reason, str) else getattr(error, "strerror",
+                                                          None) or type(error).__name__
     return str(said).lower().replace("_", " ")

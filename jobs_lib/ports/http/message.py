@@ -1,40 +1,45 @@
 """The HTTP port: one POST to an address that somebody else has chosen, and what came of it.
 
-Whatever the other side does is a `Response`, never an exception, and comes within one hard limit in time. Neither
-`ssl` nor `socket` is loaded before the first request. Proxy variables and `.netrc` are never looked at, redirects
-never followed, and nothing but `http` and `https` is spoken.
+Whatever the other side does is a `Response`, never an exception, and comes within one hard limit in
+time. Neither `ssl` nor `socket` is loaded before the first request. Proxy variables and `.netrc`
+are never looked at, redirects never followed, and nothing but `http` and `https` is spoken.
 """
 from __future__ import annotations
 
 from collections import namedtuple
 from types import SimpleNamespace
 
-# body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and Connection
+# body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
+# Connection
 Request = namedtuple("Request", "item_id url headers body")
 
-# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's beginning, printable
-# and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's owner, without the resolved address;
-# reached: whether this shows that our network works: True, False when it may be our own that does not, None if neither
-# address: that was connected to, or would have been; never shown to anybody
+# status: of the answer, or None; retry_after: that header as it came, or ""; excerpt: the answer's
+# beginning, printable and at most EXCERPT bytes; text: what went wrong, in words for the endpoint's
+# owner, without the resolved address; reached: whether this shows that our network works: True,
+# False when it may be our own that does not, None if neither address: that was connected to, or
+# would have been; never shown to anybody
 Response = namedtuple("Response", "outcome status retry_after excerpt text reached address",
                       defaults=(None, "", "", "", True, ""))
 
 ANSWERED = "answered"        # there is a status
 FAILED = "failed"            # no name, no connection, no TLS, or no HTTP
 TIMEOUT = "timeout"          # the limit in time was reached
-OURS = "ours"                # this host has no file handle or memory left: the endpoint has nothing to do with it
+# this host has no file handle or memory left: the endpoint has nothing to do with it
+OURS = "ours"
 UNSENDABLE = "unsendable"    # this delivery cannot be written as a request, to whomever
 BUSY = "busy"                # we are connected to its address as often as we may: nothing was sent
 REFUSED = "refused"          # by us: a URL that we do not call, or an address that is not public
 
-PER_ADDRESS = 2              # connections of one poster to one address at once, whatever names lead to it
+# connections of one poster to one address at once, whatever names lead to it
+PER_ADDRESS = 2
 EXCERPT = 2048               # bytes of an answer that are kept
 NOT_PUBLIC = "the address of this endpoint is not public"
 MARGIN = 0.5                 # seconds past the time-out, for a look-up that cannot be ended
 
 
 def trusted(webhooks, timeout):
-    """What `open_poster` takes for a URL that the operator has chosen: it may lead anywhere, this host included."""
+    """What `open_poster` takes for a URL that the operator has chosen: it may lead anywhere, this
+    host included."""
     import ipaddress
     everywhere = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
     return SimpleNamespace(timeout=timeout, allow_networks=everywhere, ca_file=webhooks.ca_file,
@@ -42,7 +47,8 @@ def trusted(webhooks, timeout):
 
 
 def post_in_time(poster, request: Request, timeout) -> Response:
-    """`poster.post`, left to itself when a look-up of the name hangs past `timeout`. RuntimeError without threads."""
+    """`poster.post`, left to itself when a look-up of the name hangs past `timeout`. RuntimeError
+    without threads."""
     import threading
 
     found: list[Response] = []
@@ -56,7 +62,8 @@ def post_in_time(poster, request: Request, timeout) -> Response:
     thread = threading.Thread(target=post, daemon=True)
     thread.start()
     thread.join(timeout.total_seconds() + MARGIN)
-    return found[0] if found else Response(TIMEOUT, text=f"no answer within {timeout.total_seconds():g} seconds")
+    return found[0] if found else Response(TIMEOUT, text="no answer within "
+                                           f"{timeout.total_seconds():g} seconds")
 
 
 def refusal(response: Response) -> str:

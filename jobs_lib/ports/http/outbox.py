@@ -15,7 +15,8 @@ class FilePoster:
         self.folder, self.seconds = webhooks.outbox, webhooks.timeout.total_seconds()
 
     def post(self, request: Request) -> Response:
-        """Keep one request, under the name of its item: the same again replaces it. No name is resolved."""
+        """Keep one request, under the name of its item: the same again replaces it. No name is
+        resolved."""
         from .client import message
         try:
             data = message(parse(request.url), request)
@@ -28,7 +29,8 @@ class FilePoster:
         except ValueError as error:         # a header that would be two
             return Response(UNSENDABLE, text=str(error), reached=None)
         except OSError as error:
-            return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: {error.strerror or error}")
+            return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: "
+                            f"{error.strerror or error}")
         return Response(ANSWERED, 200, "", "written into a file, not sent")
 
     def resolves(self, name: str) -> bool:

@@ -1,26 +1,31 @@
 """Whether an IP address that a name led to is one that we may connect to.
 
-An endpoint's owner chooses the name, so without this anybody could make the host call itself, its neighbours or its
-cloud's metadata service (server-side request forgery). Judged is always the address that the resolver gave, never
-how a URL spells it: the C library takes `2130706433`, `0x7f.1` and full-width digits for 127.0.0.1, and only an
-address says what it means.
+An endpoint's owner chooses the name, so without this anybody could make the host call itself, its
+neighbours or its cloud's metadata service (server-side request forgery). Judged is always the
+address that the resolver gave, never how a URL spells it: the C library takes `2130706433`,
+`0x7f.1` and full-width digits for 127.0.0.1, and only an address says what it means.
 
-`ipaddress.is_global` alone does not do: it is true for `64:ff9b::7f00:1`, `::127.0.0.1`, `fec0::1`, multicast and
-168.63.129.16, and before Python 3.12.4 for 6to4. So the networks stand here, each with its source:
+`ipaddress.is_global` alone does not do: it is true for `64:ff9b::7f00:1`, `::127.0.0.1`, `fec0::1`,
+multicast and 168.63.129.16, and before Python 3.12.4 for 6to4. So the networks stand here, each
+with its source:
 
 - IANA's registries of special-purpose addresses (RFC 6890 and its updates), also those that it calls globally
   reachable: they are services of the network (AS112, AMT, relays), and nobody's endpoint.
 - Multicast and what is reserved (RFC 1112, RFC 5771, RFC 4291).
 - Metadata of clouds: 169.254.169.254 is link-local, 100.100.100.200 is shared address space, 192.0.0.192 is among the
-  protocol assignments, fd00:ec2::254 and fd20:ce::254 are unique local; 168.63.129.16 is named by itself.
+  protocol assignments, fd00:ec2::254 and fd20:ce::254 are unique local; 168.63.129.16 is named by
+  itself.
 - Of IPv6 only 2000::/3 is given out (RFC 4291 section 2.4): all else is refused by that one rule, but for the two
-  kinds that stand for an IPv4 address and are used today, which are judged by it: mapped (`::ffff:a.b.c.d`, RFC 4291
-  section 2.5.5.2) and NAT64 with the well-known prefix (`64:ff9b::a.b.c.d`, RFC 6052).
+  kinds that stand for an IPv4 address and are used today, which are judged by it: mapped
+  (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) and NAT64 with the well-known prefix
+  (`64:ff9b::a.b.c.d`, RFC 6052).
 - Kinds that stand for an IPv4 address and are used no more are refused whatever they hold: compatible
-  (`::a.b.c.d`, RFC 4291), translated (`::ffff:0:a.b.c.d`, RFC 2765), 6to4 (RFC 3056, 7526), Teredo (RFC 4380).
-  ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused unless the IPv4 address in it is public.
+  (`::a.b.c.d`, RFC 4291), translated (`::ffff:0:a.b.c.d`, RFC 2765), 6to4 (RFC 3056, 7526), Teredo
+  (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused unless the IPv4
+  address in it is public.
 
-What this host itself is called in the network no list can tell: the port that connects looks (ports/http/connect.py).
+What this host itself is called in the network no list can tell: the port that connects looks
+(ports/http/connect.py).
 """
 from __future__ import annotations
 
@@ -88,9 +93,11 @@ def refusal(address: str) -> str:
 
 
 def is_in(address: str, networks) -> bool:
-    """Whether it is in one of these networks (of `ipaddress`), which the operator lets through whatever they are."""
+    """Whether it is in one of these networks (of `ipaddress`), which the operator lets through
+    whatever they are."""
     parsed = _parsed(address)
-    return parsed is not None and any(parsed.version == network.version and parsed in network for network in networks)
+    return parsed is not None and any(parsed.version == network.version and parsed in network
+                                      for network in networks)
 
 
 def spelled(address: str) -> str:
@@ -99,7 +106,8 @@ def spelled(address: str) -> str:
 
 
 def _parsed(address: str):
-    """The address, a mapped one as its IPv4 address: that is the same host and the same connection."""
+    """The address, a mapped one as its IPv4 address: that is the same host and the same
+    connection."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -119,7 +127,8 @@ def _six(address: ipaddress.IPv6Address) -> str:
     if address in NAT64:
         return _behind("NAT64", last)
     if address not in _GIVEN_OUT:
-        return next((reason for network, reason in _NAMED if address in network), "not given out (RFC 4291)")
+        return next((reason for network, reason in _NAMED if address in network),
+                    "not given out (RFC 4291)")
     reason = next((reason for network, reason in _SIX if address in network), "")
     if not reason and (number >> 32) & 0xFFFFFFFF in ISATAP:
         return _behind("ISATAP", last)

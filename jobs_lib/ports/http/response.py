@@ -1,7 +1,8 @@
 """Reading an HTTP/1.1 answer (RFC 9112) from somebody who may mean harm.
 
-`http.client` waits for ever for the end of a run of `100 Continue`, and takes a promised length at its word. Here
-each read gets what is left of one deadline, and all reads together get MOST bytes, whatever they are.
+`http.client` waits for ever for the end of a run of `100 Continue`, and takes a promised length at
+its word. Here each read gets what is left of one deadline, and all reads together get MOST bytes,
+whatever they are.
 """
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ MAX_LINE = 8192
 MAX_INTERIM = 8             # answers such as `100 Continue` before the real one
 BODY_SECONDS = 2.0          # for the body, once the status is known: it is only shown to people
 
-Answer = namedtuple("Answer", "status headers body")        # headers: {name in lower case: the first value}
+# headers: {name in lower case: the first value}
+Answer = namedtuple("Answer", "status headers body")
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([1-5]\d\d)(?: |\Z)")
 _CHUNK = re.compile(rb"\s*([0-9A-Fa-f]{1,8})\s*(?:;|\Z)")
@@ -31,7 +33,8 @@ class Reader:
         self.sock, self.deadline, self.buffer, self.read, self.ended = sock, deadline, b"", 0, False
 
     def answer(self) -> Answer:
-        """The whole answer. Trouble without a status; of a body that does not come to its end, what came of it."""
+        """The whole answer. Trouble without a status; of a body that does not come to its end, what
+        came of it."""
         for _ in range(MAX_INTERIM + 1):
             found = _STATUS.match(self._line())
             if not found:
@@ -48,7 +51,8 @@ class Reader:
         while line := self._line():
             name, colon, value = line.partition(b":")
             if colon:
-                headers.setdefault(name.strip().lower().decode("latin-1"), value.strip().decode("latin-1"))
+                headers.setdefault(name.strip().lower().decode("latin-1"),
+                                   value.strip().decode("latin-1"))
         return headers
 
     def _line(self) -> bytes:
@@ -62,7 +66,8 @@ class Reader:
         return line.rstrip(b"\r")
 
     def _body(self, status: int, headers: dict) -> bytes:
-        """As much of the body as EXCERPT needs, and the rest only so far that the other side is not cut off."""
+        """As much of the body as EXCERPT needs, and the rest only so far that the other side is not
+        cut off."""
         if status in (204, 304):
             return b""
         whole = self.deadline
@@ -71,7 +76,8 @@ class Reader:
             if headers.get("transfer-encoding", "").lower().endswith("chunked"):
                 return self._chunks()
             length = headers.get("content-length", "")
-            return self._plain(int(length) if length.isascii() and length.isdecimal() and len(length) < 10 else MOST)
+            return self._plain(int(length) if length.isascii() and length.isdecimal()
+                               and len(length) < 10 else MOST)
         except Trouble:             # the status counts
             return self.buffer[:EXCERPT]
 
@@ -116,6 +122,7 @@ class Reader:
 
 
 def excerpt(body: bytes) -> str:
-    """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT bytes."""
+    """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
+    bytes."""
     text = " ".join("".join(char if char.isprintable() else " " for char in body.decode("utf-8", "replace")).split())
     return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")

@@ -1,7 +1,9 @@
-"""A URL as its owner wrote it, taken apart and checked; what is not plainly `http` or `https` is refused.
+"""A URL as its owner wrote it, taken apart and checked; what is not plainly `http` or `https` is
+refused.
 
-Python's own `urlsplit` drops tabs and line ends without a word, and reads some URLs in another way than browsers do.
-Here whatever two readers may see differently is refused, so that what is judged is what is called.
+Python's own `urlsplit` drops tabs and line ends without a word, and reads some URLs in another way
+than browsers do. Here whatever two readers may see differently is refused, so that what is judged
+is what is called.
 """
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ Target = namedtuple("Target", "secure host port path header")
 
 SCHEMES = {"http": (False, 80), "https": (True, 443)}
 LONGEST, LONGEST_HOST = 2000, 253
-OPEN_PORTS = 1024           # from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
+# from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
+OPEN_PORTS = 1024
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _SHOWN = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?\Z")        # a host and maybe a port
@@ -45,7 +48,8 @@ def parse(url: str) -> Target:
         header = f"[{name}]"
     else:
         name = header = _name(host)
-    return Target(secure, name, number, _path(path), header if number == usual else f"{header}:{number}")
+    return Target(secure, name, number, _path(path), header if number == usual
+                  else f"{header}:{number}")
 
 
 def host_of(url: str) -> str:
@@ -63,14 +67,16 @@ def server_of(url: str) -> tuple[str, int]:
 
 
 def shown(url: str) -> str:
-    """A URL as it may be told to its owner: without its query and its user name, which may hold a secret."""
+    """A URL as it may be told to its owner: without its query and its user name, which may hold a
+    secret."""
     before, slashes, rest = url.partition("://")
     if not slashes:
         before, rest = "", url
     rest = rest.partition("#")[0].partition("?")[0]
     authority, slash, path = rest.partition("/")
     authority = authority.rpartition("@")[2]
-    if not _SHOWN.match(authority):         # a password with a `/`, `?` or `#` in it: nothing behind the colon
+    if not _SHOWN.match(authority):
+        # a password with a `/`, `?` or `#` in it: nothing behind the colon
         authority, slash, path = authority.partition(":")[0], "", ""
     return before + slashes + authority + slash + path
 
@@ -94,7 +100,8 @@ def _port(words: str, usual: int) -> int:
     port = int(digits)
     if port in (80, 443) or OPEN_PORTS <= port < 65536:
         return port
-    raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and {OPEN_PORTS}-65535")
+    raise UrlError(f"the URL of this endpoint has the port {port}: allowed are 80, 443 and "
+                   f"{OPEN_PORTS}-65535")
 
 
 def _six(words: str) -> str:
@@ -118,8 +125,9 @@ def _name(host: str) -> str:
 
 
 def _ascii(host: str) -> str:
-    """The `xn--` form, only when it means exactly this host: Python's codec is IDNA 2003, which makes `fass` of `faß`
-    and plain letters of full-width ones. That is another host, with another owner."""
+    """The `xn--` form, only when it means exactly this host: Python's codec is IDNA 2003, which
+    makes `fass` of `faß` and plain letters of full-width ones. That is another host, with another
+    owner."""
     import unicodedata
     try:
         made = host.encode("idna").decode("ascii")
@@ -127,7 +135,8 @@ def _ascii(host: str) -> str:
     except UnicodeError:
         same = False
     if not same:
-        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write it as xn--...")
+        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write "
+                       "it as xn--...")
     return made
 
 

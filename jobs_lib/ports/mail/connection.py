@@ -1,7 +1,7 @@
 """A socket that speaks SMTP lines, with a limit in time and size on everything the other side does.
 
-A socket's own time limit is per call, so a server that sends one byte a minute holds it for ever. Here each
-call gets what is left of the phase and of the whole message.
+A socket's own time limit is per call, so a server that sends one byte a minute holds it for ever.
+Here each call gets what is left of the phase and of the whole message.
 """
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _REPLY = re.compile(rb"[2-5]\d\d(?:[ -]|\Z)")
 
 
 class Wire:
-    """One connection. `total` is the monotonic second that nothing may outlast; `allow` sets the phase's."""
+    """One connection. `total` is the monotonic second that nothing may outlast; `allow` sets the
+    phase's."""
 
     def __init__(self, sock) -> None:
         self.sock = sock
@@ -88,7 +89,8 @@ class Wire:
         self.buffer += data
 
     def has_spoken(self) -> bool:
-        """Whether something lies here that we did not ask for: a reply ahead of time, or the end."""
+        """Whether something lies here that we did not ask for: a reply ahead of time, or the
+        end."""
         if self.buffer or self.ended:
             return True
         try:

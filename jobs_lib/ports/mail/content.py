@@ -1,8 +1,8 @@
 """The content of a message: opened with care, read at most twice, streamed the way SMTP wants it.
 
-On the wire every line ends with CRLF, a line that begins with a dot gets a second one, and the message ends
-with CRLF.CRLF (RFC 5321 4.5.2). A lone CR or LF becomes CRLF: relays refuse them, as they hide smuggled
-messages.
+On the wire every line ends with CRLF, a line that begins with a dot gets a second one, and the
+message ends with CRLF.CRLF (RFC 5321 4.5.2). A lone CR or LF becomes CRLF: relays refuse them, as
+they hide smuggled messages.
 """
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ class Unsendable(Exception):
 
 
 def open_message(message: Message):
-    """What comes after its head: the open file and its size, see `open_raw`; nothing for one that is in no file."""
+    """What comes after its head: the open file and its size, see `open_raw`; nothing for one that
+    is in no file."""
     return (io.BytesIO(), 0) if message.path is IN_MEMORY else open_raw(message.path)
 
 
 def open_raw(path):
-    """The open stored file and its size; Unsendable when missing, empty, unreadable or no regular file."""
+    """The open stored file and its size; Unsendable when missing, empty, unreadable or no regular
+    file."""
     try:
         # without O_NONBLOCK a pipe in the spool would hold the run for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -71,7 +73,8 @@ def _unreadable(error: OSError) -> Unsendable:
 
 
 class Normaliser:
-    """Turns chunks into chunks with CRLF line ends; a CR at a chunk's end waits for the next chunk."""
+    """Turns chunks into chunks with CRLF line ends; a CR at a chunk's end waits for the next
+    chunk."""
 
     def __init__(self) -> None:
         self.waiting = False
@@ -97,7 +100,8 @@ class Normaliser:
 
 
 class Content:
-    """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). A context manager.
+    """One message, ready to be offered (`size`, `eight_bit`) and sent (`blocks`). A context
+    manager.
 
     size: octets as SIZE counts them (RFC 1870: line ends as CRLF, without the doubled dots).
     """

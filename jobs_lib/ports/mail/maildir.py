@@ -1,8 +1,8 @@
 """The Maildir transport: each message becomes a file, to try things out without a relay.
 
-A message goes to `tmp/`, onto the disk, and by one rename to `new/`, under a name made from its item: a
-repeat after a crash replaces the file and never doubles it, and one that a mail reader has moved to `cur/`
-stays as it is. The envelope stands in two X-Envelope lines at the top.
+A message goes to `tmp/`, onto the disk, and by one rename to `new/`, under a name made from its
+item: a repeat after a crash replaces the file and never doubles it, and one that a mail reader has
+moved to `cur/` stays as it is. The envelope stands in two X-Envelope lines at the top.
 """
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class MaildirTransport:
         self.folder = mail.maildir
         self.read: set | None = None     # names in cur/ without their flags, once looked up
 
-    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
+    def send(self, envelope: Envelope, message: Message, deadline: float,
+             item_id: object) -> Result:
         """Stores one message. `item_id` is unique over all queues, like `forward-12`."""
         try:
             sender = check(envelope.sender) if envelope.sender else ""

@@ -1,7 +1,7 @@
 """The mail port: what is handed over, what came of it, and who carries it.
 
-A transport never raises for what a server or a message does: everything that can happen to one message is a
-`Result`. Neither `smtplib` nor `ssl` is loaded before a transport is opened.
+A transport never raises for what a server or a message does: everything that can happen to one
+message is a `Result`. Neither `smtplib` nor `ssl` is loaded before a transport is opened.
 """
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from collections import namedtuple
 # sender "" is the null reverse-path `<>` (RFC 5321 4.5.5)
 Envelope = namedtuple("Envelope", "sender recipient")
 
-# path: the raw message, or IN_MEMORY when all of it is in the head; head: bytes put before it (our trace header),
-# ending with a line end
+# path: the raw message, or IN_MEMORY when all of it is in the head; head: bytes put before it (our
+# trace header), ending with a line end
 Message = namedtuple("Message", "path head")
 IN_MEMORY = object()
 
-# code: the three digits of the reply, or None when there was none; enhanced: `5.7.1` or ""; text: at most 512
-# printable characters, never empty
+# code: the three digits of the reply, or None when there was none; enhanced: `5.7.1` or ""; text:
+# at most 512 printable characters, never empty
 Result = namedtuple("Result", "outcome code enhanced text")
 
 SENT = "sent"                # accepted by the relay
 RETRY = "retry"              # refused for now: this message has used an attempt
 FINAL = "final"              # refused for good
-RELAY = "relay"              # connecting, TLS, authentication, our sender or quota: no message pays, the relay rests
-LOST = "lost"                # broken or silent before this message's content could begin: it has used no attempt
-UNCERTAIN = "uncertain"      # the connection broke after the final dot: delivered or not, nobody knows
+# connecting, TLS, authentication, our sender or quota: no message pays, the relay rests
+RELAY = "relay"
+# broken or silent before this message's content could begin: it has used no attempt
+LOST = "lost"
+# the connection broke after the final dot: delivered or not, nobody knows
+UNCERTAIN = "uncertain"
 
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60
 
-# Quota: replies that speak of the sending account's limit and not of this recipient. Every further message would
-# get the same, so the relay rests until it passes, which it does by itself. Compared without case, anywhere in
-# the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must never match, so each pattern holds words that
-# only a relay says to its customer.
+# Quota: replies that speak of the sending account's limit and not of this recipient. Every further
+# message would get the same, so the relay rests until it passes, which it does by itself. Compared
+# without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must
+# never match, so each pattern holds words that only a relay says to its customer.
 DEFAULT_PAUSE_PATTERNS = (
     # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
     "max emails per hour", "max defers and failures per hour",
@@ -42,15 +45,16 @@ DEFAULT_PAUSE_PATTERNS = (
     "is not allowed to send: recipient limit exceeded",
     # Amazon SES: "454 Throttling failure: Daily message quota exceeded"
     "throttling failure",
-    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit exceeded"
+    # Gmail: "550 5.4.5 Daily user sending limit exceeded"; its relay: "Peak SMTP relay limit
+    # exceeded"
     "daily user sending", "daily sending quota exceeded", "smtp relay limit exceeded",
     # Microsoft 365, SendGrid, GoDaddy
     "submissionquotaexceeded", "concurrent connections limit exceeded", "maximum credits exceeded",
     "24-hour sending limit",
 )
 
-# Denied: the account may not send at all until somebody sees to it. No message pays either, but the operator is
-# told, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
+# Denied: the account may not send at all until somebody sees to it. No message pays either, but the
+# operator is told, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
 DENIED_PATTERNS = (
     # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
     "relay access denied", "relay not permitted", "relaying denied",

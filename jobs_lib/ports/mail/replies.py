@@ -13,8 +13,9 @@ CLOSING = 421                        # the relay hangs up, whatever it was asked
 NOT_LET_IN = (530, 534, 535, 538)    # authentication or encryption is missing (RFC 4954 6)
 BEGINNING = ("RSET", "MAIL", "RCPT", "DATA")     # lost here, nothing was delivered
 
-# Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870 6.1), a parameter
-# that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about the domain, which is ours.
+# Refusals of MAIL that this message can be the cause of: its size and our room for it (RFC 1870
+# 6.1), a parameter that it needs (SMTPUTF8, BODY), a local part too long or odd. But 5.1.8 is about
+# the domain, which is ours.
 OF_THE_MESSAGE = (452, 500, 501, 552, 555)
 OF_THE_MESSAGE_ENHANCED = ("4.3.1", "5.2.3", "5.3.4", "5.5.4", "5.6.7")
 OF_THE_DOMAIN_ENHANCED = "5.1.8"
@@ -34,17 +35,21 @@ class Lost(Exception):
 
 
 def judge(reply: Reply, phase: str, sender: str, pause_patterns) -> Result:
-    """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it answered."""
+    """The Result behind the reply that decided over a message (RFC 5321 4.2.1). phase: what it
+    answered."""
     code, enhanced, text = digest(reply)
     kind = code // 100
     if kind == 2 and phase == "dot":
         outcome = SENT
-    elif kind in (4, 5) and (code in NOT_LET_IN or speaks_of(text, pause_patterns) or speaks_of(text, DENIED_PATTERNS)):
+    elif kind in (4, 5) and (code in NOT_LET_IN or speaks_of(text, pause_patterns)
+                             or speaks_of(text, DENIED_PATTERNS)):
         outcome = RELAY
     elif code == CLOSING and phase == "MAIL":
-        outcome = RELAY                  # a new connection that is sent away before it named a recipient
+        # a new connection that is sent away before it named a recipient
+        outcome = RELAY
     elif kind in (4, 5) and phase == "MAIL" and sender and not _can_be_the_message(code, enhanced):
-        # every message bears a sender in our own domain: the domain is wrong, or the relay not set up for it
+        # every message bears a sender in our own domain: the domain is wrong, or the relay not set
+        # up for it
         outcome = RELAY
         said = f"{code} {enhanced} {text}" if enhanced else f"{code} {text}"
         text = plain(f"the relay refuses our sender <{mask(sender)}>: {said}")
@@ -68,8 +73,8 @@ def _can_be_the_message(code: int, enhanced: str) -> bool:
 def judge_loss(lost: Lost, phase: str) -> Result:
     """What a broken or silent connection means for the message in hand.
 
-    Before the content it is the relay's trouble and uses no attempt. A message that the relay falls silent at
-    each time is the caller's to see.
+    Before the content it is the relay's trouble and uses no attempt. A message that the relay falls
+    silent at each time is the caller's to see.
     """
     if phase == "dot":
         outcome = UNCERTAIN
@@ -102,7 +107,8 @@ def digest(reply: Reply) -> tuple:
     enhanced = match[1] if match else ""
     if enhanced:
         # some repeat it on every line
-        lines = [line[len(enhanced):].lstrip() if line.startswith(enhanced) else line for line in lines]
+        lines = [line[len(enhanced):].lstrip() if line.startswith(enhanced) else line
+                 for line in lines]
     return reply.code, enhanced, plain(" ".join(lines))
 
 

@@ -25,10 +25,12 @@ class SmtpTransport:
         patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
         self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
 
-    def send(self, envelope: Envelope, message: Message, deadline: float, item_id: object) -> Result:
+    def send(self, envelope: Envelope, message: Message, deadline: float,
+             item_id: object) -> Result:
         """One message to one recipient, whatever the relay does.
 
-        deadline: monotonic seconds. Every phase ends a margin before it, so that the result can still be stored.
+        deadline: monotonic seconds. Every phase ends a margin before it, so that the result can
+        still be stored.
         """
         deadline -= self.limits.margin
         try:
@@ -61,7 +63,8 @@ class SmtpTransport:
             session.close()
 
     def _deliver(self, sender: str, recipient: str, content: Content, deadline: float) -> Result:
-        """Over the open session; once more over a new one when the open one turns out to be dead."""
+        """Over the open session; once more over a new one when the open one turns out to be
+        dead."""
         session = self.session
         if session is not None and session.wire.has_spoken():
             self._drop()                  # it said goodbye meanwhile, or is out of step with us
@@ -81,7 +84,8 @@ class SmtpTransport:
 
     def _try(self, session: Session, sender: str, recipient: str, content: Content, deadline: float,
              reused: bool) -> Result:
-        """The Result over this session; `lost` when the message had not begun and may try another."""
+        """The Result over this session; `lost` when the message had not begun and may try
+        another."""
         refusal = unsendable(session.esmtp_features, sender, recipient, content)
         if refusal is not None:
             return refusal
@@ -98,8 +102,8 @@ class SmtpTransport:
             self._drop()
         result = judge(reply, transaction.phase, sender, self.pause_patterns)
         if reused and transaction.phase == "MAIL" and result.outcome == RELAY:
-            # Perhaps only the end of the old connection, such as a limit of messages for each: a new one is asked
-            # before the relay is paused.
+            # Perhaps only the end of the old connection, such as a limit of messages for each: a
+            # new one is asked before the relay is paused.
             self._drop()
             return result._replace(outcome=LOST)
         return result

@@ -1,7 +1,9 @@
-"""One message over one session: MAIL, RCPT, DATA and the content, by hand, so that the phase is always known.
+"""One message over one session: MAIL, RCPT, DATA and the content, by hand, so that the phase is
+always known.
 
-Before DATA was accepted a lost connection proves that nothing was delivered; once the final dot is out nobody
-can tell. With PIPELINING (RFC 2920) the commands go in one write, which saves two round trips a message.
+Before DATA was accepted a lost connection proves that nothing was delivered; once the final dot is
+out nobody can tell. With PIPELINING (RFC 2920) the commands go in one write, which saves two round
+trips a message.
 """
 from __future__ import annotations
 
@@ -26,7 +28,8 @@ def unsendable(features: dict, sender: str, recipient: str, content) -> Result |
 
 
 class Transaction:
-    """`run` gives the reply that decides; `phase` says what it answered, or where the connection was lost."""
+    """`run` gives the reply that decides; `phase` says what it answered, or where the connection
+    was lost."""
 
     def __init__(self, session, limits, deadline: float, reused: bool) -> None:
         self.reused = reused
@@ -38,7 +41,8 @@ class Transaction:
         self.wire.total = deadline
 
     def run(self, sender: str, recipient: str, content) -> Reply:
-        """Sends the message. Raises Lost, after which, as when it is `spoilt`, the session is of no use."""
+        """Sends the message. Raises Lost, after which, as when it is `spoilt`, the session is of no
+        use."""
         refusal = self._begin(self._commands(sender, recipient, content))
         reply = refusal or self._content(content)
         accepted = self.phase == "dot" and reply.code // 100 == 2
@@ -61,7 +65,8 @@ class Transaction:
         commands = [("MAIL", mail, limits.mail), ("RCPT", f"RCPT TO:<{recipient}>", limits.rcpt),
                     ("DATA", "DATA", limits.data)]
         if self.session.needs_reset:
-            # without it the next MAIL is "nested": the last message's refusal would become this one's
+            # without it the next MAIL is "nested": the last message's refusal would become this
+            # one's
             commands.insert(0, ("RSET", "RSET", limits.mail))
         if self.reused:
             phase, line, seconds = commands[0]
@@ -84,7 +89,8 @@ class Transaction:
             except Lost:
                 if refusal is None:
                     raise
-                self.session.spoilt = True         # the refusal stands, whatever became of the connection
+                # the refusal stands, whatever became of the connection
+                self.session.spoilt = True
                 return refusal
             if (reply.code == 354) if phase == "DATA" else (reply.code // 100 == 2):
                 accepted.add(phase)
@@ -99,7 +105,8 @@ class Transaction:
         return refusal
 
     def _back_out(self, recipient_accepted: bool) -> None:
-        """The relay waits for content although it refused before (RFC 2920 3.1): a lone dot ends it.
+        """The relay waits for content although it refused before (RFC 2920 3.1): a lone dot ends
+        it.
 
         With a recipient accepted the dot could deliver an empty message: then we hang up instead.
         """

@@ -1,4 +1,5 @@
-"""How far a connection to a relay gets, for `jobs.py doctor`: connect, EHLO, TLS, AUTH, QUIT, and no message."""
+"""How far a connection to a relay gets, for `jobs.py doctor`: connect, EHLO, TLS, AUTH, QUIT, and
+no message."""
 from __future__ import annotations
 
 import contextlib

@@ -1,7 +1,8 @@
-"""A session with the relay: connected, encrypted, introduced and signed in before the first message.
+"""A session with the relay: connected, encrypted, introduced and signed in before the first
+message.
 
-`smtplib` gives EHLO and the AUTH mechanisms. Sockets, time limits and the order of commands are ours, because
-the transport has to know in which phase a connection broke.
+`smtplib` gives EHLO and the AUTH mechanisms. Sockets, time limits and the order of commands are
+ours, because the transport has to know in which phase a connection broke.
 """
 from __future__ import annotations
 
@@ -16,13 +17,16 @@ from collections import namedtuple
 from .connection import Wire
 from .replies import Lost, Reply
 
-# Seconds for each phase. Up to `data` (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5 minutes: those are
-# for a queue runner that can wait, while a run has about 4 minutes for all its messages. A relay that needs longer
-# is down, and nothing is lost by trying later. From `block` on, where giving up costs more, they are the RFC's.
-# again: for the first answer on a connection used before, which a firewall may have forgotten meanwhile.
-# margin: kept free between the end of any phase and the hard limit, so that the result can still be stored.
-Limits = namedtuple("Limits", "connect greeting ehlo tls auth again mail rcpt data block dot quit margin")
-LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mail=60, rcpt=60, data=60,
+# Seconds for each phase. Up to `data` (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5
+# minutes: those are for a queue runner that can wait, while a run has about 4 minutes for all its
+# messages. A relay that needs longer is down, and nothing is lost by trying later. From `block` on,
+# where giving up costs more, they are the RFC's. again: for the first answer on a connection used
+# before, which a firewall may have forgotten meanwhile. margin: kept free between the end of any
+# phase and the hard limit, so that the result can still be stored.
+Limits = namedtuple("Limits",
+                    "connect greeting ehlo tls auth again mail rcpt data block dot quit margin")
+LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mail=60, rcpt=60,
+                data=60,
                 block=180, dot=600, quit=2, margin=5)
 
 
@@ -41,15 +45,18 @@ class Session(smtplib.SMTP):
     def __init__(self, name: str, sock: socket.socket, deadline: float) -> None:
         super().__init__(local_hostname=name)        # without a name smtplib asks DNS for one
         self.speak_over(sock, deadline)
-        self.needs_reset = False                     # the last transaction was refused and may still be open
-        self.spoilt = False                          # out of step or told to go: not for another message
+        # the last transaction was refused and may still be open
+        self.needs_reset = False
+        # out of step or told to go: not for another message
+        self.spoilt = False
 
     def speak_over(self, sock: socket.socket, deadline: float) -> None:
         """This socket from now on; what came over an earlier one is forgotten (RFC 3207 4.2)."""
         self.sock = sock
         self.wire = Wire(sock)
         self.wire.total = deadline
-        self.helo_resp = self.ehlo_resp = None       # so that EHLO is said anew, which clears its features
+        # so that EHLO is said anew, which clears its features
+        self.helo_resp = self.ehlo_resp = None
 
     def send(self, s) -> None:
         self.wire.write(s.encode(self.command_encoding) if isinstance(s, str) else s)
@@ -71,7 +78,8 @@ def open_session(mail, limits: Limits, deadline: float) -> Session:
     """A session ready for MAIL. Raises RelayTrouble with words for the operator."""
     session = None
     try:
-        session = Session(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline), deadline)
+        session = Session(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline),
+                          deadline)
         _introduce(session, mail, limits, deadline)
         return session
     except BaseException as error:
@@ -84,14 +92,16 @@ def open_session(mail, limits: Limits, deadline: float) -> Session:
 
 
 def _trouble(error: BaseException, mail):
-    """The RelayTrouble behind what went wrong, or None for what is not the relay's doing (a hard limit)."""
+    """The RelayTrouble behind what went wrong, or None for what is not the relay's doing (a hard
+    limit)."""
     where = f"{mail.host}:{mail.port}"
     if isinstance(error, RelayTrouble):
         return RelayTrouble(f"{where}: {error.text}", error.reply)
     if isinstance(error, Lost):
         return RelayTrouble(f"{where}: {error.text}")
     if isinstance(error, smtplib.SMTPResponseException):
-        return RelayTrouble(f"{where}: the relay refused us", Reply(error.smtp_code, error.smtp_error))
+        return RelayTrouble(f"{where}: the relay refused us",
+                            Reply(error.smtp_code, error.smtp_error))
     if isinstance(error, ssl.SSLCertVerificationError):
         return RelayTrouble(f"{where}: the certificate is not accepted: {error.verify_message}")
     if isinstance(error, socket.timeout):            # no TimeoutError before Python 3.10
@@ -102,13 +112,16 @@ def _trouble(error: BaseException, mail):
 
 
 def ehlo_name(mail) -> str:
-    """The name for EHLO: the service's domain or that of `from`, never what DNS thinks of this host."""
-    name = mail.domain or (mail.from_ or "").rpartition("@")[2].strip("> ") or "localhost.localdomain"
+    """The name for EHLO: the service's domain or that of `from`, never what DNS thinks of this
+    host."""
+    name = mail.domain or (mail.from_
+                           or "").rpartition("@")[2].strip("> ") or "localhost.localdomain"
     return name if name.isascii() else name.encode("idna").decode("ascii")
 
 
 def _connect(host: str, port: int, limits: Limits, deadline: float):
-    """A connected socket; the addresses of the host share one limit, each that is left its part of the rest."""
+    """A connected socket; the addresses of the host share one limit, each that is left its part of
+    the rest."""
     until = min(deadline, time.monotonic() + limits.connect)
     failure = OSError(f"{host} has no address")
     found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
@@ -117,7 +130,8 @@ def _connect(host: str, port: int, limits: Limits, deadline: float):
         try:
             sock.settimeout(max(0.001, (until - time.monotonic()) / (len(found) - number)))
             sock.connect(address)
-            # a command is one write, so waiting to join it with the next (Nagle) only costs a delayed ACK
+            # a command is one write, so waiting to join it with the next (Nagle) only costs a
+            # delayed ACK
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return sock
         except BaseException as error:
@@ -138,11 +152,13 @@ def _introduce(session: Session, mail, limits: Limits, deadline: float) -> None:
     session.ehlo_or_helo_if_needed()
     if mail.security == "starttls":
         if "starttls" not in session.esmtp_features:
-            raise RelayTrouble("the relay does not offer STARTTLS, which [mail] security = starttls asks for")
+            raise RelayTrouble("the relay does not offer STARTTLS, which [mail] security = "
+                               "starttls asks for")
         session.wire.allow(limits.tls)
         session.expect("STARTTLS", session.docmd("STARTTLS"), 220)
         if session.wire.has_spoken():
-            # bytes that came in clear together with the 220 would be read as if they had come encrypted
+            # bytes that came in clear together with the 220 would be read as if they had come
+            # encrypted
             raise RelayTrouble("the relay sent data in clear after agreeing to STARTTLS")
         _encrypt(session, mail, limits, deadline)
         session.wire.allow(limits.ehlo)
@@ -155,7 +171,8 @@ def _encrypt(session: Session, mail, limits: Limits, deadline: float) -> None:
     """TLS, or RelayTrouble; what came before it is forgotten."""
     context = tls_context(mail.ca_file)
     sock = session.wire.sock
-    sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))      # for the whole handshake
+    # for the whole handshake
+    sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))
     session.speak_over(context.wrap_socket(sock, server_hostname=mail.host), deadline)
 
 

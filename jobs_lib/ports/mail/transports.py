@@ -3,9 +3,11 @@ from __future__ import annotations
 
 
 def open_transport(mail, stop=None):
-    """The transport that the `[mail]` section asks for; nothing is connected before the first message.
+    """The transport that the `[mail]` section asks for; nothing is connected before the first
+    message.
 
-    `stop`: a function that is asked before a connection is made; when it says True the message is given back.
+    `stop`: a function that is asked before a connection is made; when it says True the message is
+    given back.
     """
     if mail.transport == "maildir":
         from .maildir import MaildirTransport

@@ -1,4 +1,5 @@
-"""Where archives are kept: a folder, or a server that speaks FTP over TLS. Both keep to the same few methods.
+"""Where archives are kept: a folder, or a server that speaks FTP over TLS. Both keep to the same
+few methods.
 
     store.place                    where it is, in words and without a login
     store.location(name)           the same with a file's name: what `audit_archives.location` holds
@@ -8,8 +9,8 @@
     store.remove(name)             remove it, and what was left under its passing name; nothing there is no error
     store.close()                  its failing changes nothing
 
-Everything else that fails is an ArchiveError, one sentence that names the place. Names are ours: letters, digits,
-dots and dashes.
+Everything else that fails is an ArchiveError, one sentence that names the place. Names are ours:
+letters, digits, dots and dashes.
 """
 from __future__ import annotations
 
@@ -36,13 +37,15 @@ def place_of(section) -> str:
 
 
 def misplaced(store: str, section_of) -> str | None:
-    """Why archives must not be in this folder, in a sentence: what is in the others is swept, rotated, replaced.
+    """Why archives must not be in this folder, in a sentence: what is in the others is swept,
+    rotated, replaced.
 
     `section_of("core")` has a section's values.
     """
     if not store or "://" in store:
         return None
-    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section, option in (
+    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section,
+              option in (
         ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("export", "dir"))]
     wrong = shared(store, others)
     return wrong and f"[archive] store = {store}: {wrong}; give archives a folder of their own"
@@ -56,7 +59,8 @@ def place_of_url(login: Login) -> str:
 
 
 def parse_url(url: str) -> Login:
-    """The parts of `ftps://user:password@host:21/folder`, decoded. ValueError says what was expected."""
+    """The parts of `ftps://user:password@host:21/folder`, decoded. ValueError says what was
+    expected."""
     from urllib.parse import unquote
 
     scheme, _, rest = url.partition("://")
@@ -70,11 +74,15 @@ def parse_url(url: str) -> Login:
         host, _, port = server.partition(":")
     if scheme.lower() != "ftps" or not at or not user or not colon or not host:
         raise ValueError(EXPECTED)
-    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port) < 65536):
+    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and 0 < int(port)
+                     < 65536):
         raise ValueError(f"{EXPECTED}, the port 1-65535")
     if "?" in rest or "#" in rest or ":" in password or "/" in who:
-        raise ValueError(f"{EXPECTED}; in user and password write % as %25, @ as %40, : as %3A, / as %2F")
-    found = Login(unquote(user), unquote(password), host, int(port or PORT), unquote(folder).rstrip("/"))
-    if not all(part.isprintable() for part in (found.user, found.password, found.host, found.folder)):
+        raise ValueError(f"{EXPECTED}; in user and password write % as %25, @ as %40, : as %3A, / "
+                         "as %2F")
+    found = Login(unquote(user), unquote(password), host, int(port or PORT),
+                  unquote(folder).rstrip("/"))
+    if not all(part.isprintable() for part in (found.user, found.password, found.host,
+                                               found.folder)):
         raise ValueError(f"{EXPECTED}, printable characters only")
     return found

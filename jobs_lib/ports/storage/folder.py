@@ -23,8 +23,8 @@ ADVICE = {
 
 
 class FolderStore:
-    """A folder, made 0700 where `make` allows it. One that has gone missing is not made anew: a disk that is not
-    mounted looks like that."""
+    """A folder, made 0700 where `make` allows it. One that has gone missing is not made anew: a
+    disk that is not mounted looks like that."""
 
     def __init__(self, folder: str, make: bool = False) -> None:
         self.place = folder
@@ -34,8 +34,8 @@ class FolderStore:
             if make:
                 private(folder)
             if not os.path.isdir(folder):
-                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives should be in it: see "
-                                   "whether its disk is mounted")
+                raise ArchiveError(f"[archive] store: there is no folder {folder}, and archives "
+                                   "should be in it: see whether its disk is mounted")
         except OSError as error:
             raise self._trouble(error) from None
 
@@ -50,7 +50,8 @@ class FolderStore:
             self._refuse_web()
             with suppress(FileNotFoundError):
                 os.unlink(path + PARTIAL)
-            handle = os.open(path + PARTIAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            handle = os.open(path + PARTIAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+                             | os.O_CLOEXEC, 0o600)
             with open(handle, "wb", buffering=0) as file:
                 _write(file, blocks)
                 os.fsync(file.fileno())
@@ -62,7 +63,8 @@ class FolderStore:
     def read(self, name: str):
         """The file's bytes."""
         try:
-            with open(os.open(self.location(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            with open(os.open(self.location(name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC),
+                      "rb") as file:
                 while block := file.read(BLOCK):
                     yield block
         except FileNotFoundError:
@@ -95,25 +97,29 @@ class FolderStore:
     def _trouble(self, error: OSError) -> ArchiveError:
         where = f" ({error.filename})" if error.filename and error.filename != self.place else ""
         advice = ADVICE.get(error.errno or 0, "see what is wrong with that folder or its disk")
-        return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}{where}: {advice}")
+        return ArchiveError(f"[archive] store {self.place}: {error.strerror or error}{where}: "
+                            f"{advice}")
 
 
 def _write(file, blocks) -> None:
     for block in blocks:
         view = memoryview(block)
-        while view:                             # an unbuffered write may take less than it was given
+        while view:
+            # an unbuffered write may take less than it was given
             view = view[file.write(view):]
 
 
 def _name(partial: str, path: str) -> None:
     if os.path.lexists(path):                   # names are random: this is somebody else's file
-        raise ArchiveError(f"[archive] store {os.path.dirname(path)}: {os.path.basename(path)} is there already, and "
-                           "nobody's file is overwritten: the next run takes another name")
+        raise ArchiveError(f"[archive] store {os.path.dirname(path)}: {os.path.basename(path)} is "
+                           "there already, and nobody's file is overwritten: the next run takes "
+                           "another name")
     os.rename(partial, path)
 
 
 def _sync(folder: str) -> None:
-    """Make the new name last; a file system that cannot do that for folders has done what it can."""
+    """Make the new name last; a file system that cannot do that for folders has done what it
+    can."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):

@@ -1,8 +1,10 @@
-"""Archives on a server that speaks FTP over TLS (RFC 4217): AUTH TLS, then everything encrypted, files too.
+"""Archives on a server that speaks FTP over TLS (RFC 4217): AUTH TLS, then everything encrypted,
+files too.
 
-The certificate is verified by name. A data connection goes to the address of the control connection, whatever the
-server says (behind NAT it says a wrong one, and a hostile one could send us elsewhere), and carries on the TLS
-session of the control connection, as vsftpd and others demand, so that nobody else can take a file's connection.
+The certificate is verified by name. A data connection goes to the address of the control
+connection, whatever the server says (behind NAT it says a wrong one, and a hostile one could send
+us elsewhere), and carries on the TLS session of the control connection, as vsftpd and others
+demand, so that nobody else can take a file's connection.
 """
 from __future__ import annotations
 
@@ -15,7 +17,8 @@ from typing import Any
 from .base import BLOCK, PARTIAL, ArchiveError, Login, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
-FRESH_SECONDS = 15                          # so long without a word, the connection is tried before it is used
+# so long without a word, the connection is tried before it is used
+FRESH_SECONDS = 15
 MISSING = "550"                             # also says "not allowed": see `_gone`
 SHOWN = 200                                 # of a server's words
 
@@ -41,7 +44,8 @@ class FtpsStore:
             with data:
                 for block in blocks:
                     data.sendall(block)
-                with suppress(OSError):          # some servers just close; the 226 and the reading back decide
+                with suppress(OSError):
+                    # some servers just close; the 226 and the reading back decide
                     data.unwrap()
             ftp.voidresp()
             ftp.rename(name + PARTIAL, name)
@@ -129,7 +133,8 @@ class FtpsStore:
             ftp.sock.settimeout(ANSWER_SECONDS)
             ftp.timeout = ANSWER_SECONDS
             _ask(ftp.auth, "it does not offer TLS (AUTH TLS)")
-            _ask(lambda: ftp.login(login.user, login.password, secure=False), "it refused the user or the password")
+            _ask(lambda: ftp.login(login.user, login.password, secure=False),
+                 "it refused the user or the password")
             ftp.prot_p()
             if login.folder:
                 _ask(lambda: ftp.cwd(login.folder), f"there is no folder {login.folder}")
@@ -147,7 +152,8 @@ TROUBLE: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError, _Ref
 
 
 class _Speaking:
-    """`with` it, what goes wrong becomes an ArchiveError, and after anything else but success the connection goes."""
+    """`with` it, what goes wrong becomes an ArchiveError, and after anything else but success the
+    connection goes."""
 
     def __init__(self, store: FtpsStore) -> None:
         self._store = store
@@ -179,7 +185,8 @@ class _Session(ftplib.FTP_TLS):
     def ntransfercmd(self, cmd, rest=None):
         sock, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
         try:
-            session = self.sock.session         # with TLS 1.3 it comes some time after the handshake: so asked now
+            # with TLS 1.3 it comes some time after the handshake: so asked now
+            session = self.sock.session
             return self.context.wrap_socket(sock, server_hostname=self.host, session=session), size
         except BaseException:
             sock.close()
@@ -194,7 +201,8 @@ def _ask(step, otherwise: str) -> None:
 
 
 def _gone(ftp: _Session, name: str) -> bool:
-    """Whether the server knows no such file; it says 550 to a file that may not be touched as well."""
+    """Whether the server knows no such file; it says 550 to a file that may not be touched as
+    well."""
     try:
         ftp.size(name)
     except ftplib.error_perm as error:
@@ -215,7 +223,8 @@ def _words(error: BaseException) -> str:
         return f"the certificate is not accepted: {error.verify_message}"
     if isinstance(error, EOFError):
         return "the server closed the connection"
-    if isinstance(error, TimeoutError) or type(error).__name__ == "timeout":    # no TimeoutError before Python 3.10
+    if isinstance(error, TimeoutError) or type(error).__name__ == "timeout":
+        # no TimeoutError before Python 3.10
         return "no answer in time"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror

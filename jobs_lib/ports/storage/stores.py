@@ -5,7 +5,8 @@ from .base import parse_url
 
 
 def open_store(section, make: bool = False):
-    """The store that `[archive]` names. `make`: a folder that is not there may be made, since nothing is in it yet."""
+    """The store that `[archive]` names. `make`: a folder that is not there may be made, since
+    nothing is in it yet."""
     if "://" in section.store:
         from .ftps import FtpsStore
         return FtpsStore(parse_url(section.store), section.ca_file)

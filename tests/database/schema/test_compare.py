@@ -47,10 +47,11 @@ def test_each_index_is_missed(db):                                  # R15
     for each in tables():
         for index in each.indexes:
             db.execute(ddl.drop_index(db, each, index.name)[0])
-            serves = any(other.columns[:len(index.columns)] == index.columns for other in each.indexes
-                         if other.name != index.name)
+            serves = any(other.columns[:len(index.columns)] == index.columns
+                         for other in each.indexes if other.name != index.name)
             kind = "unique index" if index.unique else "index"
-            assert short(db, each) == ([] if serves and not index.unique else [(each.name, kind, index.name)])
+            assert short(db, each) == ([] if serves and not index.unique
+                                       else [(each.name, kind, index.name)])
             db.execute(ddl.create_index(db, each, index))
 
 
@@ -74,13 +75,14 @@ def test_columns_tables_and_the_view_are_missed(db, blank_url):
     db.execute(f"DROP VIEW {view}")
     db.execute("DROP TABLE usage_weekly")
     db.execute("DROP TABLE magic_links")
-    db.execute("CREATE TABLE magic_links (id INTEGER PRIMARY KEY, user_id BIGINT, token_hash VARCHAR(64),"
-               " expires_at DATETIME, created_at DATETIME)")
+    db.execute("CREATE TABLE magic_links (id INTEGER PRIMARY KEY, user_id BIGINT, token_hash "
+               "VARCHAR(64), expires_at DATETIME, created_at DATETIME)")
     assert short(db) == [("magic_links", "column", "used_at"), *(
         ("magic_links", "index", index.name) for index in table("magic_links").indexes),
         ("usage_weekly", "table", "usage_weekly"), (None, "view", "message_totals")]
     column = compare.differences(db)[0]
-    assert column.statements[0].startswith(f"ALTER TABLE {db.dialect.quote('magic_links')} ADD COLUMN ")
+    assert column.statements[0].startswith(f"ALTER TABLE {db.dialect.quote('magic_links')} ADD "
+                                           "COLUMN ")
     mend(db)
     assert compare.differences(db) == []
 

@@ -1,4 +1,5 @@
-"""Every column of a table that holds something about a user is either exported or named with the reason why not."""
+"""Every column of a table that holds something about a user is either exported or named with the
+reason why not."""
 from __future__ import annotations
 
 import pytest
@@ -40,13 +41,16 @@ def test_nothing_is_both_and_nothing_is_listed_that_is_not_there():
     for name, reasons in NOT_EXPORTED.items():
         assert set(reasons) <= set(names(name))
         assert all(reasons.values())
-    bookkeeping = {name for name, reasons in NOT_EXPORTED.items() if set(reasons) == set(names(name))}
+    bookkeeping = {name for name, reasons in NOT_EXPORTED.items() if set(reasons)
+                   == set(names(name))}
     assert {kind.table for kind in KINDS} == about_users() - bookkeeping
 
 
 def test_no_secret_and_no_hash_is_listed():         # R52
-    words = ("secret", "hash", "nonce", "password", "cipher", "sha256", "claim", "raw_path", "file_name")
-    found = {(kind.table, column) for kind in KINDS for column in kind.columns if any(word in column for word in words)}
+    words = ("secret", "hash", "nonce", "password", "cipher", "sha256", "claim", "raw_path",
+             "file_name")
+    found = {(kind.table, column) for kind in KINDS for column in kind.columns
+             if any(word in column for word in words)}
     assert found == {("webhooks", "previous_secret_expires_at")}
 
 
@@ -55,8 +59,10 @@ def test_pages_are_read_in_the_order_of_an_index_that_begins_with_the_owner():  
         entry = table(kind.table)
         if kind.table == "users" or kind.through:
             continue
-        ends = () if entry.key != ("id",) else ("id",)       # which each index of such a table has at its end
-        indexes = [columns + ends for columns in (entry.key, *(index.columns for index in entry.indexes))
+        # which each index of such a table has at its end
+        ends = () if entry.key != ("id",) else ("id",)
+        indexes = [columns + ends for columns in (entry.key,
+                                                  *(index.columns for index in entry.indexes))
                    if columns[0] == "user_id"]
         wanted = ("user_id", *kind.order)
         assert any(columns[:len(wanted)] == wanted for columns in indexes), kind.name

@@ -62,7 +62,8 @@ def engine(request):
 
 
 def in_a_process(url, kill_before=None, kill_after=None):
-    """Run `migrate` in a process of its own, killed before its statement of that number or after some time.
+    """Run `migrate` in a process of its own, killed before its statement of that number or after
+    some time.
 
     True if it came to its end.
     """
@@ -106,7 +107,8 @@ def test_it_can_be_repeated(blank_url):
 
 @pytest.mark.slow
 def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
-    # R20, proven by kill: for each statement a process that dies right before it, and then one that goes on
+    # R20, proven by kill: for each statement a process that dies right before it, and then one that
+    # goes on
     whole = migrated(fresh())
     expected, at = shape(whole), 0
     whole.close()
@@ -114,7 +116,8 @@ def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
         url = fresh()
         ended = in_a_process(url, kill_before=at)
         db = connect(url, create=True)
-        if not ended and pending(db):           # else all was made, and only what the app lacks not yet noted
+        if not ended and pending(db):
+            # else all was made, and only what the app lacks not yet noted
             assert pending(db)[-1:] == [version.SCHEMA_VERSION]
             with pytest.raises(DatabaseError, match=r"run `jobs\.py migrate`"):
                 check(db)
@@ -131,7 +134,8 @@ def test_a_kill_between_any_two_statements_does_no_harm(engine, fresh):
 
 @pytest.mark.slow
 def test_it_ends_although_each_try_is_killed_after_one_more_step(fresh, engine):
-    # R20: what was made stays made on MySQL; SQLite makes all or nothing, so each try gets further there
+    # R20: what was made stays made on MySQL; SQLite makes all or nothing, so each try gets further
+    # there
     url, tries = fresh(), 0
     while not in_a_process(url, kill_before=3 * tries + 4):
         tries += 1
@@ -194,7 +198,8 @@ def test_a_newer_schema_is_refused_in_one_sentence(blank_url):
 
 def test_no_schema_or_an_older_one_says_what_to_run(blank_url, monkeypatch):
     db = connect(blank_url, create=True)
-    with pytest.raises(DatabaseError, match=r"has no tables of this bundle yet: run `jobs\.py migrate`"):
+    with pytest.raises(DatabaseError,
+                       match=r"has no tables of this bundle yet: run `jobs\.py migrate`"):
         check(db)
     migrate(db, NOW)
     check(db)
@@ -214,9 +219,11 @@ def test_the_version_is_that_of_the_last_migration():
 def at_version_1(url: str, monkeypatch):
     """A database as the first version made it, with one notice in it."""
     lines = [line for line in NAMES["notifications"].splitlines(keepends=True)
-             if not any(word in line for word in ("finished_at", "last_attempt_at", "last_code", "index queue"))]
+             if not any(word in line for word in ("finished_at", "last_attempt_at", "last_code",
+                                                  "index queue"))]
     with monkeypatch.context() as older:
-        older.setitem(NAMES, "notifications", "".join(lines) + "index due: status, priority, next_attempt_at # old\n")
+        older.setitem(NAMES, "notifications", "".join(lines) + "index due: status, priority, "
+                      "next_attempt_at # old\n")
         older.setattr(migrations, "MIGRATIONS", {1: migrations.MIGRATIONS[1]})
         older.setattr(migrations, "SCHEMA_VERSION", 1)
         older.setattr(version, "SCHEMA_VERSION", 1)
@@ -242,7 +249,8 @@ def test_a_later_migration_adds_columns_and_survives_kills(fresh, engine, monkey
     assert kills > 2
     assert shape(db)["columns"] == expected["columns"]
     assert shape(db)["indexes"] == expected["indexes"]
-    assert db.row("SELECT kind, finished_at FROM {notifications}") == {"kind": "k", "finished_at": None}
+    assert db.row("SELECT kind, finished_at FROM {notifications}") == {"kind": "k",
+                                                                       "finished_at": None}
     assert pending(db) == []
     db.close()
     new = connect(fresh(), create=True)      # a new database is made in the newest form at once
@@ -315,7 +323,8 @@ def test_an_apps_table_that_is_there_is_left_as_it_is(blank_url):
 def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url):
     db = connect(blank_url, create=True)
     db.execute("CREATE TABLE notifications (id INTEGER PRIMARY KEY, badge VARCHAR(50))")
-    with pytest.raises(DatabaseError, match=r"notifications is there .* not ours .*\[core\] prefix"):
+    with pytest.raises(DatabaseError,
+                       match=r"notifications is there .* not ours .*\[core\] prefix"):
         migrate(db, NOW)
     assert db.tables() == {"notifications"}
     prefixed = migrated(blank_url, prefix="bj_")
@@ -328,10 +337,12 @@ def test_a_table_of_our_name_that_is_somebody_elses_is_refused(blank_url):
 def test_a_table_of_somebody_elses_that_is_mapped_later_is_refused(blank_url):
     migrated(blank_url).close()
     db = connect(blank_url, tables={"alerts": "theirs"})
-    assert plan(db)[0].startswith("CREATE TABLE")           # no such table yet: ours would be made under that name
+    # no such table yet: ours would be made under that name
+    assert plan(db)[0].startswith("CREATE TABLE")
     db.execute("CREATE TABLE theirs (id INTEGER PRIMARY KEY, words VARCHAR(50))")
     for look in (plan, lambda db: migrate(db, NOW)):
-        with pytest.raises(DatabaseError, match=r"theirs, which \[tables\] alerts names, is there .* not ours"):
+        with pytest.raises(DatabaseError,
+                           match=r"theirs, which \[tables\] alerts names, is there .* not ours"):
             look(db)
     assert db.columns("alerts") == {"id", "words"}
     db.close()

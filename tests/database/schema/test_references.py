@@ -16,7 +16,8 @@ def test_every_column_that_names_a_row_is_in_the_list():
 
 def test_every_reference_is_a_ref_column_to_a_table_with_an_id():
     for reference in REFERENCES:
-        column = next(column for column in table(reference.table).columns if column.name == reference.column)
+        column = next(column for column in table(reference.table).columns if column.name
+                      == reference.column)
         assert column.type == "ref"
         assert table(reference.target).key == ("id",)
         assert reference.goes in ("with", "stays", "unset", "later")
@@ -27,31 +28,36 @@ def test_a_column_that_is_emptied_may_be_empty():
     unset = [reference for reference in REFERENCES if reference.goes == "unset"]
     assert unset
     for reference in unset:
-        assert next(column for column in table(reference.table).columns if column.name == reference.column).null
+        assert next(column for column in table(reference.table).columns if column.name
+                    == reference.column).null
 
 
 def test_whatever_refers_to_something_that_goes_is_reached_by_a_deletion():
     # R56: from the user on, by all that goes with it
     reached = {"users"}
     while more := {reference.table for reference in REFERENCES
-                   if reference.target in reached and reference.goes in ("with", "stays")} - reached:
+                   if reference.target in reached and reference.goes in ("with",
+                                                                         "stays")} - reached:
         reached |= more
     assert {reference.table for reference in REFERENCES} == reached - {"users"}
 
 
 def test_what_belongs_to_an_account_goes_with_it_or_is_made_anonymous():
     # R56
-    assert {reference.table for reference in to("users") if reference.goes == "stays"} == {"audit_logs"}
+    assert {reference.table for reference in to("users") if reference.goes
+            == "stays"} == {"audit_logs"}
     assert {reference.goes for reference in to("users")} == {"with", "stays"}
     assert len(to("users")) >= 17
 
 
 def test_deleting_an_account_finds_its_rows_by_an_index():
-    # R15: each column that names a user, an alias or a destination that goes begins an index or the key
+    # R15: each column that names a user, an alias or a destination that goes begins an index or the
+    # key
     for reference in REFERENCES:
         if reference.goes == "later" and reference.target not in ("aliases", "destinations"):
             continue
         entry = table(reference.table)
-        leading = {columns[0] for columns in [entry.key, *(index.columns for index in entry.indexes)]}
+        leading = {columns[0] for columns in [entry.key,
+                                              *(index.columns for index in entry.indexes)]}
         if reference.target == "users" or reference.goes == "with":
             assert reference.column in leading, reference

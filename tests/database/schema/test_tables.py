@@ -1,4 +1,5 @@
-"""The tables are those of the public interface, on both engines, and keep the rules that all engines need."""
+"""The tables are those of the public interface, on both engines, and keep the rules that all
+engines need."""
 from __future__ import annotations
 
 import re
@@ -13,7 +14,8 @@ from tests.support.databases import NOW, migrated
 
 QUEUES = ("failed_emails", "webhook_deliveries", "notifications")
 
-# What the web app, the mail hook and the operator's scripts rely on; more may be added, none may go.
+# What the web app, the mail hook and the operator's scripts rely on; more may be added, none may
+# go.
 PUBLIC = """
     users: email name status bandwidth_limit_bytes? email_limit? billing_anchor log_retention_days?
         created_at deleted_at?
@@ -59,17 +61,19 @@ KEYS = {"alias_destinations": "alias_id destination_id", "notification_optouts":
         "message_stats": "user_id alias_id day direction status", "usage_daily": "user_id day",
         "usage_weekly": "user_id week_start", "rollup_days": "day", "rollup_state": "id",
         "retired_addresses": "address_hash", "job_state": "job",
-        "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket", "relay_state": "id",
-        "mail_shares": "owner bucket", "queue_turns": "queue priority",
-        "spool_suspects": "path_hash", "endpoint_state": "webhook_id", "alerts": "alert_key", "gauges": "name at"}
+        "meta": "name", "schema_migrations": "version", "mail_counters": "span bucket",
+        "relay_state": "id", "mail_shares": "owner bucket", "queue_turns": "queue priority",
+        "spool_suspects": "path_hash", "endpoint_state": "webhook_id", "alerts": "alert_key",
+        "gauges": "name at"}
 
 UNIQUE = {"aliases": [("address",)], "notifications": [("dedupe_key",)],
           "job_runs": [("job", "slot"), ("run_id",)],
           "usage_events": [("user_id", "cycle_start", "metric", "threshold")]}
 
 # The first value is what a row has whose writer says nothing of it.
-DEFAULTS = {("users", "status"): "active", ("aliases", "active"): 1, ("domains", "status"): "pending",
-            ("failed_emails", "status"): "pending", ("failed_emails", "attempts"): 0,
+DEFAULTS = {("users", "status"): "active", ("aliases", "active"): 1,
+            ("domains", "status"): "pending", ("failed_emails", "status"): "pending",
+            ("failed_emails", "attempts"): 0,
             ("failed_emails", "next_attempt_at"): None, ("failed_emails", "uncertain"): 0,
             ("webhooks", "active"): 1, ("webhook_deliveries", "status"): "pending",
             ("export_requests", "status"): "queued", ("notifications", "status"): "pending",
@@ -79,7 +83,8 @@ DEFAULTS = {("users", "status"): "active", ("aliases", "active"): 1, ("domains",
 
 def public():
     lines = re.sub(r"\n {8}", " ", PUBLIC).strip().splitlines()
-    return {name.strip(): columns.split() for name, _, columns in (line.partition(":") for line in lines)}
+    return {name.strip(): columns.split() for name, _,
+            columns in (line.partition(":") for line in lines)}
 
 
 @pytest.mark.parametrize("name", list(public()))
@@ -103,8 +108,8 @@ def test_a_table_has_an_id_or_its_own_key(name):
 
 
 def test_what_must_be_unique_is():
-    assert {entry.name: [index.columns for index in entry.indexes if index.unique] for entry in tables()
-            if any(index.unique for index in entry.indexes)} == UNIQUE
+    assert {entry.name: [index.columns for index in entry.indexes if index.unique]
+            for entry in tables() if any(index.unique for index in entry.indexes)} == UNIQUE
 
 
 def test_the_three_queues_can_be_claimed():
@@ -183,14 +188,16 @@ def test_long_text_has_no_default_since_mysql_has_none_for_it():
 def test_keys_of_machines_are_ascii_and_addresses_hold_any_text():
     for entry in tables():
         for column in entry.columns:
-            if column.name == "status" or column.name.endswith(("_hash", "_token", "_path", "_key", "_run")):
+            if column.name == "status" or column.name.endswith(("_hash", "_token", "_path", "_key",
+                                                                "_run")):
                 assert "ascii_bin" in mysql.types[column.type], (entry.name, column.name)
             if column.name.endswith(("email", "address", "envelope_from", "envelope_to")):
                 assert mysql.types[column.type] == "VARCHAR(254)", (entry.name, column.name)
 
 
 def test_indexes_fit_into_innodbs_limit():
-    width = {"id": 8, "ref": 8, "int": 4, "big": 8, "flag": 1, "real": 8, "date": 3, "time": 5, "now": 5}
+    width = {"id": 8, "ref": 8, "int": 4, "big": 8, "flag": 1, "real": 8, "date": 3, "time": 5,
+             "now": 5}
     for entry in tables():
         types = {column.name: column.type for column in entry.columns}
         for columns in [entry.key, *(index.columns for index in entry.indexes)]:
@@ -220,10 +227,12 @@ def test_both_engines_have_what_the_description_says(db):
 
 
 def test_a_writer_may_leave_out_whatever_has_a_default(db):
-    values = {"ref": 1, "int": 1, "big": 1, "date": "2026-01-01", "time": NOW, "flag": 1, "real": 1.5}
+    values = {"ref": 1, "int": 1, "big": 1, "date": "2026-01-01", "time": NOW, "flag": 1,
+              "real": 1.5}
     for entry in tables():
         least = {column.name: values.get(column.type, "x") for column in entry.columns
-                 if not column.null and column.default is NO_DEFAULT and column.type not in ("id", "now")}
+                 if not column.null and column.default is NO_DEFAULT and column.type not in ("id",
+                                                                                             "now")}
         if entry.name == "schema_migrations":
             least["version"] = 5
         if entry.name == "users":
@@ -232,7 +241,8 @@ def test_a_writer_may_leave_out_whatever_has_a_default(db):
 
 
 def test_a_writer_may_not_leave_out_what_has_none(db):
-    for name, values in (("aliases", {"user_id": 1}), ("sessions", {"user_id": 1, "token_hash": "x"}),
+    for name, values in (("aliases", {"user_id": 1}),
+                         ("sessions", {"user_id": 1, "token_hash": "x"}),
                          ("failed_emails", {"user_id": 1, "alias_id": 1, "raw_path": "x"})):
         with pytest.raises(DatabaseError):
             db.insert(name, **values)
@@ -272,7 +282,8 @@ def test_totals_are_the_same_before_and_after_log_rows_become_stats(db):
         log(db, 5, day)
     log(db, None, 1)
     log(db, 5, 1, status="spam", size=7)
-    totals = ("SELECT user_id, alias_id, day, direction, status, email_count, bytes_used FROM message_totals"
+    totals = ("SELECT user_id, alias_id, day, direction, status, email_count, bytes_used "
+              "FROM message_totals"
               " ORDER BY alias_id, day, status")
     before = db.query(totals)
     shown = ("alias_id", "day", "status", "email_count", "bytes_used")

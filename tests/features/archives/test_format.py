@@ -1,4 +1,5 @@
-"""The format of archives stays as it is documented, and nothing that changes in a file goes unseen."""
+"""The format of archives stays as it is documented, and nothing that changes in a file goes
+unseen."""
 from __future__ import annotations
 
 import gzip
@@ -12,10 +13,10 @@ import pytest
 from jobs_lib.features.archives import format as form
 
 ROWS = [
-    {"id": 7, "user_id": 3, "actor": "app", "event": "login", "severity": "info", "ip": "203.0.113.9",
-     "details": '{"agent": "é \\"x\\""}', "created_at": "2025-01-02 03:04:05"},
-    {"id": 9, "user_id": None, "actor": "", "event": "line\nend\u2028", "severity": "critical", "ip": "",
-     "details": None, "created_at": "2019-12-31 23:59:59"},
+    {"id": 7, "user_id": 3, "actor": "app", "event": "login", "severity": "info",
+     "ip": "203.0.113.9", "details": '{"agent": "é \\"x\\""}', "created_at": "2025-01-02 03:04:05"},
+    {"id": 9, "user_id": None, "actor": "", "event": "line\nend\u2028", "severity": "critical",
+     "ip": "", "details": None, "created_at": "2019-12-31 23:59:59"},
 ]
 LINES = (
     '{"id":7,"user_id":3,"actor":"app","event":"login","severity":"info","ip":"203.0.113.9",'
@@ -53,12 +54,14 @@ def made(rows) -> tuple[bytes, bytes]:
     """(the rows' file, the manifest)."""
     tally = form.Tally()
     data = b"".join(form.compressed(iter(rows), tally))
-    return data, form.manifest_bytes(tally.facts(), KEY, file="a.jsonl.gz", table="audit_logs", columns=list(ROWS[0]))
+    return data, form.manifest_bytes(tally.facts(), KEY, file="a.jsonl.gz", table="audit_logs",
+                                     columns=list(ROWS[0]))
 
 
 def many(number: int) -> list[dict]:
     chance = random.Random(5)
-    return [{**ROWS[0], "id": id, "details": chance.randbytes(20).hex()} for id in range(1, number + 1)]
+    return [{**ROWS[0], "id": id, "details": chance.randbytes(20).hex()}
+            for id in range(1, number + 1)]
 
 
 def is_seen(data: bytes, manifest: bytes) -> bool:
@@ -89,7 +92,8 @@ def test_the_file_has_neither_a_name_nor_a_time_in_it():
 
 def test_the_manifest_is_as_documented():
     facts = form.Facts(2, 7, 9, "2019-12-31 23:59:59", "2025-01-02 03:04:05", 300, 200, "00ff")
-    text = form.manifest_bytes(facts, KEY, file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz",
+    text = form.manifest_bytes(facts, KEY,
+                               file="audit-20261124T043000Z-0123456789abcdef-1.jsonl.gz",
                                table="audit_logs", columns=["id", "created_at"])
     assert text.decode() == MANIFEST
     assert form.read_manifest([text])["row_count"] == 2
@@ -111,7 +115,8 @@ def test_only_who_holds_the_key_can_seal_a_manifest():     # R72
     manifest = form.read_manifest([made(ROWS)[1]])
     assert form.is_sealed(manifest, KEY)
     assert not form.is_sealed(manifest, b"x" * 32)
-    for changed in ({"row_count": 3}, {"sha256": "00"}, {"more": 1}, {"seal": None}, {"seal": 5}, {"seal": "\ud800"}):
+    for changed in ({"row_count": 3}, {"sha256": "00"}, {"more": 1}, {"seal": None}, {"seal": 5},
+                    {"seal": "\ud800"}):
         assert not form.is_sealed({**manifest, **changed}, KEY)
     del manifest["seal"]
     assert not form.is_sealed(manifest, KEY)
@@ -144,12 +149,14 @@ def flipped(data: bytes, bit: int) -> bytes:
     (lambda data: data + data, "something follows after its end"),
     (lambda data: b"no gzip", "it cannot be expanded"),
     (lambda data: made(many(299))[0], "its row_count is 299, and the manifest says 300"),
-    (lambda data: made([*many(299), many(1)[0]])[0], "its last_id is 299, and the manifest says 300"),
+    (lambda data: made([*many(299), many(1)[0]])[0],
+     "its last_id is 299, and the manifest says 300"),
     (lambda data: gzip.compress(gzip.decompress(data)), "and the manifest says"),
     (lambda data: gzip.compress(b'{"id": 1}\n'), "line 1 is no row of the audit log"),
     (lambda data: gzip.compress(b"\xff\n"), "line 1 is no row"),
     (lambda data: gzip.compress(b'{"id":%d,"created_at":"x"}\n' % 2 ** 70), "line 1 is no row"),
-    (lambda data: gzip.compress(b'{"id":%s,"created_at":"x"}\n' % (b"9" * 5000)), "line 1 is no row"),
+    (lambda data: gzip.compress(b'{"id":%s,"created_at":"x"}\n' % (b"9" * 5000)),
+     "line 1 is no row"),
     (lambda data: gzip.compress(gzip.decompress(data)[:-1]), "its last line is cut off"),
     (lambda data: gzip.compress(b'{"id":1,"created_at":"x"}\n'), "line 1 has other columns"),
 ])
@@ -165,8 +172,10 @@ def test_a_row_twice_is_found_even_if_the_manifest_agrees():
 
 
 @pytest.mark.parametrize("change, said", [
-    (lambda text: text.replace(b'"version": 1', b'"version": 2'), "has version 2, and this bundle reads 1"),
-    (lambda text: text.replace(b'"row_count": 2', b'"row_count": 3'), "its own checksum is another"),
+    (lambda text: text.replace(b'"version": 1', b'"version": 2'),
+     "has version 2, and this bundle reads 1"),
+    (lambda text: text.replace(b'"row_count": 2', b'"row_count": 3'),
+     "its own checksum is another"),
     (lambda text: text[:-20], "no manifest of an archive, or damaged"),
     (lambda text: b"[]", "no manifest of an archive"),
     (lambda text: b"[" * 60_000, "no manifest of an archive"),
@@ -202,6 +211,7 @@ def test_a_bomb_takes_no_memory():
 
 @pytest.mark.parametrize("more", [b"\0", b"more" * 30, "itself"])
 @pytest.mark.timeout(20)
-def test_what_follows_the_end_of_a_large_file_is_seen_and_ends(more):        # once for ever read again
+# once for ever read again
+def test_what_follows_the_end_of_a_large_file_is_seen_and_ends(more):
     data, manifest = made(many(3000))
     assert is_seen(data + (data if more == "itself" else more), manifest)

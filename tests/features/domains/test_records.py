@@ -22,8 +22,10 @@ SELECTOR = "porter._domainkey.example.org"
 def section(**changes):
     """`[dns]` as a run sees it."""
     return types.SimpleNamespace(**{
-        "mx_hosts": ("mx1.service.example", "mx2.service.example"), "spf_include": "spf.service.example",
-        "dkim_selector": "porter", "dkim_target": "porter._domainkey.service.example", "dkim_key": KEY,
+        "mx_hosts": ("mx1.service.example", "mx2.service.example"),
+        "spf_include": "spf.service.example",
+        "dkim_selector": "porter", "dkim_target": "porter._domainkey.service.example",
+        "dkim_key": KEY,
         "ownership_prefix": "porter-verify=", **changes})
 
 
@@ -31,7 +33,8 @@ def judged(check: str, answers: dict, token: str = "Abc123", **changes) -> dict:
     wanted = Wanted("example.org", token, section(**changes), ("ownership", "mx"))
     given = {question: answer if isinstance(answer, Answer) else Answer(FOUND, tuple(answer))
              for question, answer in answers.items()}
-    everything = {question: given.get(question, NONE) for question in domain_checks.questions(wanted)}
+    everything = {question: given.get(question, NONE)
+                  for question in domain_checks.questions(wanted)}
     while question := domain_checks.follow_up(wanted, everything):
         everything[question] = given.get(question, NONE)
     return domain_checks.judge(wanted, everything)[check]
@@ -44,7 +47,8 @@ def txt(*texts):
 @pytest.mark.parametrize("answer, state, reason", [
     (["porter-verify=Abc123"], "pass", ""),
     (["v=spf1 -all", "PORTER-VERIFY=abc123", "other"], "pass", ""),
-    ([' "porter-verify=Abc123" '], "pass", ""),                       # quotes that were typed into a panel
+    # quotes that were typed into a panel
+    ([' "porter-verify=Abc123" '], "pass", ""),
     (["porter-verify=zzz", "porter-verify=Abc123"], "pass", ""),
     (["porter-verify=zzz"], "fail", "other_token"),
     (["porter-verify="], "fail", "other_token"),
@@ -68,7 +72,8 @@ def test_a_domain_without_a_token_is_nobodys():
 @pytest.mark.parametrize("records, state, reason", [
     ([(10, "mx1.service.example"), (20, "mx2.service.example")], "pass", ""),
     ([(10, "MX2.Service.Example.")], "pass", ""),
-    ([(10, "mx1.service.example"), (20, "mail.other.example")], "pass", ""),          # after us: only in need
+    # after us: only in need
+    ([(10, "mx1.service.example"), (20, "mail.other.example")], "pass", ""),
     ([(10, "mx1.service.example"), (10, "mail.other.example")], "pass", "foreign_mx_level"),
     ([(20, "mx1.service.example"), (10, "mail.other.example")], "fail", "foreign_mx_first"),
     ([(10, "mx1.service.example"), (0, "mail.other.example")], "fail", "foreign_mx_first"),
@@ -111,7 +116,8 @@ OURS, OTHER = ["Porter._domainkey.service.example."], ["key.other.example"]
 
 @pytest.mark.parametrize("cname, texts, state, reason", [
     (OURS, NONE, "pass", ""),
-    (OURS, NOBODY, "pass", ""),                         # what our own name says is not the owner's doing
+    # what our own name says is not the owner's doing
+    (OURS, NOBODY, "pass", ""),
     (NONE, [f"v=DKIM1; k=rsa; p={KEY}"], "pass", ""),
     (NXD, [f'"v=DKIM1;p= {KEY[:50]} {KEY[50:]} ;"'], "pass", ""),
     (OTHER, [f"v=DKIM1; p={KEY}"], "pass", ""),
@@ -139,7 +145,8 @@ def test_dkim(cname, texts, state, reason):             # R48, R50
     ({"dkim_target": "", "dkim_key": f"v=DKIM1; k=rsa; p={KEY}"}, [f"p={KEY}"], "pass"),
     ({"dkim_target": ""}, NONE, "fail"),
     ({"dkim_key": ""}, ["p=abc"], "fail"),
-    ({"dkim_key": ""}, ["p="], "fail"),                 # an empty key is not our key, even if we have none
+    # an empty key is not our key, even if we have none
+    ({"dkim_key": ""}, ["p="], "fail"),
 ])
 def test_dkim_by_a_key_alone_or_a_cname_alone(changes, texts, state):
     assert judged("dkim", {(SELECTOR, "TXT"): texts}, **changes)["state"] == state
@@ -161,13 +168,15 @@ def test_dmarc(texts, state, reason):                   # R48, R50
 
 # RFC 9989: p is optional, what was dropped and what nobody knows is ignored
 @pytest.mark.parametrize("text", ["v=DMARC1", "v=DMARC1;", "v=DMARC1; rua=mailto:x@example.org",
-                                  "v=DMARC1; rua=mailto:x@example.org; p=reject; pct=seven; rf=afrf; ri=x; odd=1"])
+                                  ("v=DMARC1; rua=mailto:x@example.org; p=reject; pct=seven; "
+                                  "rf=afrf; ri=x; odd=1")])
 def test_a_dmarc_record_needs_no_other_tag(text):       # R48
     assert judged("dmarc", {("_dmarc.example.org", "TXT"): [text]})["state"] == "pass"
 
 
 def dmarc_of(name: str, *, stopped: int = 99, **records) -> tuple[dict, list]:
-    """(the result for a name, the names that were asked) where `_dmarc.` + name has the records, or such an Answer."""
+    """(the result for a name, the names that were asked) where `_dmarc.` + name has the records, or
+    such an Answer."""
     wanted, asked = Wanted(name, "a", section(), ()), []
     question, answers = (f"_dmarc.{name}", "TXT"), {}
     while question and len(asked) < stopped:
@@ -184,14 +193,17 @@ PLAIN, STRICT, SUFFIX, ALONE = "v=DMARC1", "v=DMARC1; p=reject", "v=DMARC1; psd=
 @pytest.mark.parametrize("name, records, asked, state, place", [
     ("example.org", {"example.org": [PLAIN], "org": [STRICT]}, 1, "pass", "example.org"),
     ("mail.example.org", {"example.org": [PLAIN]}, 3, "pass", "example.org"),
-    ("a.mail.example.org", {"mail.example.org": [PLAIN], "example.org": [STRICT]}, 4, "pass", "example.org"),
-    ("a.mail.example.org", {"mail.example.org": [ALONE], "example.org": [STRICT]}, 2, "pass", "mail.example.org"),
+    ("a.mail.example.org", {"mail.example.org": [PLAIN], "example.org": [STRICT]}, 4, "pass",
+     "example.org"),
+    ("a.mail.example.org", {"mail.example.org": [ALONE], "example.org": [STRICT]}, 2, "pass",
+     "mail.example.org"),
     ("a.mail.example.org", {"example.org": [STRICT, PLAIN], "mail.example.org": [PLAIN]}, 4, "pass",
      "mail.example.org"),
     ("mail.example.org", {"example.org": [PLAIN], "org": [SUFFIX]}, 3, "pass", "example.org"),
     ("a.mail.example.org", {"mail.example.org": [PLAIN], "org": [SUFFIX]}, 4, "pass", "org"),
     ("mail.example.org", {"example.org": ["hello"]}, 3, "fail", "mail.example.org"),
-    ("mail.example.org", {"mail.example.org": NOBODY, "example.org": [PLAIN]}, 1, "unknown", "mail.example.org"),
+    ("mail.example.org", {"mail.example.org": NOBODY, "example.org": [PLAIN]}, 1, "unknown",
+     "mail.example.org"),
     ("mail.example.org", {"example.org": NOBODY, "org": [PLAIN]}, 2, "unknown", "mail.example.org"),
     ("mail.example.org", {"example.org": [PLAIN], "org": NOBODY}, 3, "pass", "example.org"),
 ])
@@ -203,7 +215,8 @@ def test_a_dmarc_record_above_a_domain_covers_it(name, records, asked, state, pl
 
 def test_of_a_long_name_the_last_seven_labels_are_asked_next():         # RFC 9989 4.10
     result, names = dmarc_of("a.b.c.d.e.f.g.h.i.example.org", **{"g.h.i.example.org": [PLAIN]})
-    assert names[:3] == ["a.b.c.d.e.f.g.h.i.example.org", "e.f.g.h.i.example.org", "f.g.h.i.example.org"]
+    assert names[:3] == ["a.b.c.d.e.f.g.h.i.example.org", "e.f.g.h.i.example.org",
+                         "f.g.h.i.example.org"]
     assert (len(names), names[-1], result["name"]) == (8, "org", "_dmarc.g.h.i.example.org")
     assert len(dmarc_of("a.b.c.d.e.f.example.org")[1]) == 8
 
@@ -222,7 +235,8 @@ def test_a_walk_that_was_stopped_is_unknown():
 def test_every_failure_says_what_is_wrong_and_what_to_do():
     for check in domain_checks.CHECKS:
         for answer in (NONE, NXD):
-            answers = dict.fromkeys(domain_checks.questions(Wanted("example.org", "a", section(), ())), answer)
+            answers = dict.fromkeys(domain_checks.questions(Wanted("example.org", "a", section(),
+                                                                   ())), answer)
             result = judged(check, answers)
             assert result["problem"].endswith((".", "example")), result
             assert result["expected"] in result["fix"]
@@ -232,11 +246,13 @@ def test_what_is_not_configured_is_not_checked_and_not_asked_for():
     bare = section(mx_hosts=(), spf_include="", dkim_target="", dkim_key="")
     assert domain_checks.configured(bare) == ("ownership", "dmarc")
     wanted = Wanted("example.org", "a", bare, ("ownership",))
-    assert domain_checks.questions(wanted) == [("example.org", "TXT"), ("_dmarc.example.org", "TXT")]
+    assert domain_checks.questions(wanted) == [("example.org", "TXT"),
+                                               ("_dmarc.example.org", "TXT")]
 
 
 def test_what_strangers_write_is_kept_short():
-    result = judged("ownership", txt(*[f"porter-verify={number}" + "x" * 5000 for number in range(99)]))
+    result = judged("ownership",
+                    txt(*[f"porter-verify={number}" + "x" * 5000 for number in range(99)]))
     assert len(result["found"]) == 10
     assert max(map(len, result["found"])) == 500
 
@@ -248,7 +264,8 @@ def test_what_strangers_write_is_kept_short():
     ({"ownership": "pass", "mx": "pass", "spf": "unknown"}, "pass"),
 ])
 def test_the_required_records_decide(states, verdict):
-    results = {check: {"state": state, "required": check in ("ownership", "mx")} for check, state in states.items()}
+    results = {check: {"state": state, "required": check in ("ownership", "mx")} for check,
+               state in states.items()}
     assert domain_checks.verdict(results) == verdict
 
 
@@ -260,7 +277,8 @@ def test_the_required_records_decide(states, verdict):
     ("xn--gre-6ka8l.example", "xn--gre-6ka8l.example", "grüße.example (xn--gre-6ka8l.example)"),
     ("GRU\u0308SSE.example", "xn--grsse-lva.example", "grüsse.example (xn--grsse-lva.example)"),
     ("例え。テスト", "xn--r8jz45g.xn--zckzah", "例え.テスト (xn--r8jz45g.xn--zckzah)"),
-    ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example"),
+    ("xn--zzzzzzzz99999999.example", "xn--zzzzzzzz99999999.example",
+     "xn--zzzzzzzz99999999.example"),
     ("sub_1.a-b.example", "sub_1.a-b.example", "sub_1.a-b.example"),
 ])
 def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
@@ -269,8 +287,9 @@ def test_a_name_as_it_is_asked_for_and_as_it_is_read(name, made, shown):
     assert made in hostnames.forms(name)
 
 
-@pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example", "1.2.3.4", "a@b.example",
-                                  "x" * 64 + ".example", ".".join(["x" * 60] * 5), "a\u2028b.example", "☃.example"])
+@pytest.mark.parametrize("name", ["", ".", "example", "a..b", "-a.example", "a b.example",
+                                  "1.2.3.4", "a@b.example", "x" * 64 + ".example",
+                                  ".".join(["x" * 60] * 5), "a\u2028b.example", "☃.example"])
 def test_what_is_no_domain_name(name):
     with pytest.raises(ValueError, match="not a domain name"):
         hostnames.ascii_form(name)
@@ -284,9 +303,10 @@ OPTIONS = types.SimpleNamespace(recheck=timedelta(hours=24), grace=timedelta(hou
 
 
 def row(status: str, **values) -> dict:
-    times = {name: clock.text(value) if hasattr(value, "tzinfo") else value for name, value in values.items()}
-    return {"status": status, "created_at": clock.text(NOW), "failing_since": None, "warned_at": None, "failures": 0,
-            "next_check_at": None, **times}
+    times = {name: clock.text(value) if hasattr(value, "tzinfo") else value for name,
+             value in values.items()}
+    return {"status": status, "created_at": clock.text(NOW), "failing_since": None,
+            "warned_at": None, "failures": 0, "next_check_at": None, **times}
 
 
 @pytest.mark.parametrize("age, step", [
@@ -302,13 +322,16 @@ def test_a_pending_domain_is_looked_at_ever_more_rarely(age, step):
 
 def test_a_pending_domain_fails_after_30_days_and_only_by_an_answer():        # R48
     old = row("pending", created_at=NOW - timedelta(days=30))
-    assert domain_rules.after(old, "unknown", NOW, OPTIONS) == ({"next_check_at": NOW + timedelta(days=1)}, None)
-    assert domain_rules.after(old, "fail", NOW, OPTIONS) == ({"status": "failed", "next_check_at": None}, "failed")
+    assert domain_rules.after(old, "unknown", NOW, OPTIONS) == ({"next_check_at": NOW
+                                                                 + timedelta(days=1)}, None)
+    assert domain_rules.after(old, "fail", NOW, OPTIONS) == ({"status": "failed",
+                                                              "next_check_at": None}, "failed")
     assert domain_rules.after(old, "pass", NOW, OPTIONS).event == "verified"
 
 
 def walked(*looks: tuple, **values) -> list[tuple]:
-    """A verified domain looked at after so many hours, with such a verdict: (hours, event) of what came to be."""
+    """A verified domain looked at after so many hours, with such a verdict: (hours, event) of what
+    came to be."""
     state, events = row("verified", **values), []
     for hours, verdict in looks:
         now = NOW + timedelta(hours=hours)
@@ -320,7 +343,8 @@ def walked(*looks: tuple, **values) -> list[tuple]:
 
 def test_de_verified_after_three_failures_over_72_hours_and_a_warning():      # R49
     assert walked((0, "fail"), (24, "fail"), (48, "fail"), (71.9, "fail")) == [(24, "failing")]
-    assert walked((0, "fail"), (24, "fail"), (48, "fail"), (72, "fail")) == [(24, "failing"), (72, "failed")]
+    assert walked((0, "fail"), (24, "fail"), (48, "fail"), (72, "fail")) == [(24, "failing"),
+                                                                             (72, "failed")]
     assert walked((0, "fail"), (1, "fail"), (72, "fail")) == [(1, "failing"), (72, "failed")]
 
 
@@ -334,20 +358,24 @@ def test_one_failure_alone_warns_nobody():              # R49
 
 
 def test_one_pass_resets():                             # R49
-    assert walked((0, "fail"), (24, "fail"), (48, "pass"), (72, "fail"), (96, "fail"), (120, "fail"),
+    assert walked((0, "fail"), (24, "fail"), (48, "pass"), (72, "fail"), (96, "fail"),
+                  (120, "fail"),
                   (143, "fail")) == [(24, "failing")]
 
 
 def test_no_warning_is_repeated_within_30_days():       # R49
     day = 24
-    looks = [(hours, "fail" if hours % (4 * day) < 2 * day else "pass") for hours in range(0, 64 * day, day)]
+    looks = [(hours, "fail" if hours % (4 * day) < 2 * day else "pass") for hours in range(0,
+                                                                                           64 * day,
+                                                                                           day)]
     warned = [hours for hours, event in walked(*looks) if event == "failing"]
     assert warned == [day, 33 * day]
     assert not [event for _, event in walked(*looks) if event == "failed"]
 
 
 def test_a_warning_of_an_earlier_time_that_was_repaired_takes_nothing_away():      # R49
-    """The next may be written 30 days after the first; until a day after that the domain keeps its status."""
+    """The next may be written 30 days after the first; until a day after that the domain keeps its
+    status."""
     day = 24
     again = [(hours, "fail") for hours in range(3 * day, 40 * day, day)]
     assert walked((0, "fail"), (day, "fail"), (2 * day, "pass"), *again) == [
@@ -357,12 +385,15 @@ def test_a_warning_of_an_earlier_time_that_was_repaired_takes_nothing_away():   
 def test_a_domain_is_looked_at_as_soon_as_it_may_be_warned_about_again():
     failing = row("verified", failing_since=NOW - timedelta(days=9), failures=9,
                   warned_at=NOW - timedelta(days=29, hours=20))
-    assert domain_rules.after(failing, "fail", NOW, OPTIONS).values["next_check_at"] == NOW + timedelta(hours=4)
+    assert domain_rules.after(failing, "fail", NOW,
+                              OPTIONS).values["next_check_at"] == NOW + timedelta(hours=4)
 
 
 def test_unknown_neither_counts_nor_resets():           # R48, R49
-    assert walked((0, "fail"), (24, "unknown"), (48, "unknown"), (72, "unknown"), (96, "unknown")) == []
-    assert walked((0, "fail"), (24, "fail"), (48, "unknown"), (72, "fail")) == [(24, "failing"), (72, "failed")]
+    assert walked((0, "fail"), (24, "unknown"), (48, "unknown"), (72, "unknown"),
+                  (96, "unknown")) == []
+    assert walked((0, "fail"), (24, "fail"), (48, "unknown"), (72, "fail")) == [(24, "failing"),
+                                                                                (72, "failed")]
 
 
 def test_an_owner_has_a_day_after_the_warning_even_when_cron_stood_still():
@@ -372,19 +403,24 @@ def test_an_owner_has_a_day_after_the_warning_even_when_cron_stood_still():
 
 def test_a_first_failure_is_looked_at_again_in_an_hour():
     change = domain_rules.after(row("verified"), "fail", NOW, OPTIONS)
-    assert change.values == {"failures": 1, "failing_since": NOW, "next_check_at": NOW + timedelta(hours=1)}
+    assert change.values == {"failures": 1, "failing_since": NOW, "next_check_at": NOW
+                             + timedelta(hours=1)}
 
 
 def test_the_last_look_is_not_put_off_past_the_72_hours():
-    failing = row("verified", failing_since=NOW - timedelta(hours=60), failures=3, warned_at=NOW - timedelta(hours=59))
-    assert domain_rules.after(failing, "fail", NOW, OPTIONS).values["next_check_at"] == NOW + timedelta(hours=12)
+    failing = row("verified", failing_since=NOW - timedelta(hours=60), failures=3, warned_at=NOW
+                  - timedelta(hours=59))
+    assert domain_rules.after(failing, "fail", NOW,
+                              OPTIONS).values["next_check_at"] == NOW + timedelta(hours=12)
 
 
 @pytest.mark.parametrize("values, verdict, hours", [
-    ({}, "fail", None),                                             # never verified: on demand alone
+    # never verified: on demand alone
+    ({}, "fail", None),
     ({}, "unknown", 1),                                             # asked for in vain: once more
     ({"next_check_at": NOW}, "unknown", None),
-    ({"failing_since": NOW - timedelta(days=32)}, "fail", 24),      # verified before: it may come back
+    # verified before: it may come back
+    ({"failing_since": NOW - timedelta(days=32)}, "fail", 24),
     ({"failing_since": NOW - timedelta(days=32)}, "unknown", 24),
     ({"failing_since": NOW - timedelta(days=33)}, "fail", None),
 ])
@@ -395,6 +431,7 @@ def test_a_failed_domain_is_looked_at_for_30_days_if_it_was_verified(values, ver
 
 @pytest.mark.parametrize("status", ["pending", "failed"])
 def test_a_pass_verifies(status):
-    change = domain_rules.after(row(status, failures=4, failing_since=NOW - timedelta(days=90)), "pass", NOW, OPTIONS)
-    assert change == ({"status": "verified", "verified_at": NOW, "failures": 0, "failing_since": None,
-                       "next_check_at": NOW + timedelta(days=1)}, "verified")
+    change = domain_rules.after(row(status, failures=4, failing_since=NOW - timedelta(days=90)),
+                                "pass", NOW, OPTIONS)
+    assert change == ({"status": "verified", "verified_at": NOW, "failures": 0,
+                       "failing_since": None, "next_check_at": NOW + timedelta(days=1)}, "verified")

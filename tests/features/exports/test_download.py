@@ -1,4 +1,5 @@
-"""The download pages of docs/exports.md do what they say: the one in Python, and the question that the PHP one asks."""
+"""The download pages of docs/exports.md do what they say: the one in Python, and the question that
+the PHP one asks."""
 from __future__ import annotations
 
 import hashlib
@@ -20,7 +21,8 @@ PAGE = (ROOT / "docs" / "exports.md").read_text(encoding="utf-8")
 def key(bench):
     """The token of an export that is ready now, by the clock of the wall."""
     bench.now = clock.now()
-    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"}, mail={"per_hour": "off"})
+    bench.config(core={"app_url": "https://mail.example.org"}, export={"dir": "exports"},
+                 mail={"per_hour": "off"})
     account(bench)
     ask(bench)
     bench.run("export_accounts")
@@ -35,7 +37,8 @@ def code(language: str) -> str:
 def test_the_page_in_python_gives_the_file_out_and_nothing_else(bench, key):        # R54
     names: dict = {}
     config = str(bench.folder / "config.ini")
-    exec(code("python").replace("/home/you/jobs/config.ini", config), names)        # our own page, as it is printed
+    # our own page, as it is printed
+    exec(code("python").replace("/home/you/jobs/config.ini", config), names)
 
     def get(query: str):
         answer = []
@@ -47,7 +50,8 @@ def test_the_page_in_python_gives_the_file_out_and_nothing_else(bench, key):    
     assert headers["Content-Length"] == str(len(body))
     assert (headers["Cache-Control"], headers["Referrer-Policy"]) == ("no-store", "no-referrer")
     wrong = [get(query) for query in ("", "t=", "t=x", f"t={key}x", "u=1", "t=%00%ff")]
-    bench.db.execute("UPDATE {export_requests} SET expires_at = :now", now=clock.now() - timedelta(seconds=1))
+    bench.db.execute("UPDATE {export_requests} SET expires_at = :now", now=clock.now()
+                     - timedelta(seconds=1))
     assert zips(bench)
     assert {str(answer) for answer in wrong} == {str(get(f"t={key}"))}
     assert wrong[0][0] == "404 Not Found"
@@ -66,7 +70,8 @@ def test_the_page_in_php_asks_the_same(bench, key):             # R54
     def by_us(link_token: str, now):
         found = jobs_lib.find_export(link_token, config, now)
         return found and found.request_id
-    for change in ("", "UPDATE {users} SET status = 'suspended'", "UPDATE {users} SET status = 'deleted'",
+    for change in ("", "UPDATE {users} SET status = 'suspended'",
+                   "UPDATE {users} SET status = 'deleted'",
                    "UPDATE {export_requests} SET status = 'expired'"):
         if change:
             bench.db.execute(change)
@@ -80,7 +85,7 @@ def test_the_page_in_php_asks_the_same(bench, key):             # R54
 def test_the_package_itself_loads_next_to_nothing():
     import subprocess
     import sys
-    done = subprocess.run([sys.executable, "-S", "-c", "import sys, jobs_lib; print(*sys.modules)"], text=True,
-                          capture_output=True, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-S", "-c", "import sys, jobs_lib; print(*sys.modules)"],
+                          text=True, capture_output=True, check=True, cwd=ROOT)
     heavy = {"sqlite3", "jobs_lib.config.loader", "jobs_lib.features.exports.download", "json"}
     assert not heavy & set(done.stdout.split())

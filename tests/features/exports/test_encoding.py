@@ -14,26 +14,29 @@ from jobs_lib.features.exports.encoding import cell, cells, csv_writer, json_lin
 SIGNS = "=+-@＝＋－＠"
 
 
-@pytest.mark.parametrize("text", [*(f"{sign}1+1" for sign in SIGNS), "\tx", "\rx", "\nx", "\0x", " =1", "\u00a0=1",
-                                  "\u200b=1", "\ufeff=1", "\x01=1", "\u202e=1", "-", "=", "-1 day"])
+@pytest.mark.parametrize("text", [*(f"{sign}1+1" for sign in SIGNS), "\tx", "\rx", "\nx", "\0x",
+                                  " =1", "\u00a0=1", "\u200b=1", "\ufeff=1", "\x01=1", "\u202e=1",
+                                  "-", "=", "-1 day"])
 def test_a_text_that_a_spreadsheet_runs_gets_an_apostrophe(text):
     assert cell(text) == "'" + text.replace("\0", "\ufffd")
 
 
-@pytest.mark.parametrize("text", ["", "plain", "2026-11-24 14:30:05", "a-b@c.example", "'=1", "ünï", "🙂", "{\"a\": 1}",
-                                  "1+1", "50 %", "<b>", " x", "a, b; c", "x=1"])
+@pytest.mark.parametrize("text", ["", "plain", "2026-11-24 14:30:05", "a-b@c.example", "'=1", "ünï",
+                                  "🙂", "{\"a\": 1}", "1+1", "50 %", "<b>", " x", "a, b; c", "x=1"])
 def test_any_other_text_stays(text):
     assert cell(text) == text
 
 
-@pytest.mark.parametrize("text, shown", [("a;=1", "a;'=1"), ("a,+1", "a,'+1"), ("a\t=1", "a\t'=1"), ("a\n=1", "a\n'=1"),
-                                         ("a\r\n @1", "a\r'\n' @1"), ('a"-1', "a\"'-1"), ("a|＝1", "a|'＝1")])
+@pytest.mark.parametrize("text, shown", [("a;=1", "a;'=1"), ("a,+1", "a,'+1"), ("a\t=1", "a\t'=1"),
+                                         ("a\n=1", "a\n'=1"), ("a\r\n @1", "a\r'\n' @1"),
+                                         ('a"-1', "a\"'-1"), ("a|＝1", "a|'＝1")])
 def test_behind_what_may_part_cells_too(text, shown):
     assert cell(text) == shown
 
 
-@pytest.mark.parametrize("value, shown", [(-3, -3), (-1.5, -1.5), (0, 0), (None, ""), (float("inf"), "inf"),
-                                          (float("-inf"), "'-inf"), (b"\x00\xff", "AP8=")])
+@pytest.mark.parametrize("value, shown", [(-3, -3), (-1.5, -1.5), (0, 0), (None, ""),
+                                          (float("inf"), "inf"), (float("-inf"), "'-inf"),
+                                          (b"\x00\xff", "AP8=")])
 def test_numbers_stay_numbers(value, shown):
     assert cell(value) == shown
 
@@ -48,7 +51,8 @@ def texts(number: int):
 def test_whatever_the_separator_no_cell_begins_with_a_sign(separator):
     """Read as a program reads that knows nothing of quotes: the worst case."""
     file = io.StringIO()
-    csv_writer(file).writerows(cells([{"id": 1, "a": text, "n": -5} for text in texts(3000)], ("id", "a", "n")))
+    csv_writer(file).writerows(cells([{"id": 1, "a": text, "n": -5} for text in texts(3000)],
+                                     ("id", "a", "n")))
     for piece in re.split(f"[\r\n{re.escape(separator)}]", file.getvalue()):
         start = re.sub(r'^[\s\0-\x1f"\u200b\ufeff]+', "", piece)
         assert start[:1] not in SIGNS or start == "-5" or not start, repr(piece)
@@ -60,7 +64,8 @@ def test_csv_is_read_back_row_by_row():
     csv_writer(file).writerows(cells(rows, ("id", "a")))
     file.seek(0)
     found = list(csv.reader(io.StringIO(file.getvalue(), newline="")))
-    assert [(int(number), text) for number, text in found] == [(row["id"], cell(row["a"])) for row in rows]
+    assert [(int(number), text) for number, text in found] == [(row["id"], cell(row["a"]))
+                                                               for row in rows]
 
 
 def test_json_round_trips_exactly():
@@ -71,4 +76,6 @@ def test_json_round_trips_exactly():
 
 
 def test_what_json_does_not_know_becomes_text():
-    assert json.loads(json_line({"a": b"\x00\xff", "b": float("inf"), "c": "x"})) == {"a": "AP8=", "b": "inf", "c": "x"}
+    assert json.loads(json_line({"a": b"\x00\xff", "b": float("inf"), "c": "x"})) == {"a": "AP8=",
+                                                                                      "b": "inf",
+                                                                                      "c": "x"}

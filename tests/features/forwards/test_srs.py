@@ -1,4 +1,5 @@
-"""Rewritten senders are those of Mail::SRS and postsrsd, valid for three weeks and for nobody else's secret."""
+"""Rewritten senders are those of Mail::SRS and postsrsd, valid for three weeks and for nobody
+else's secret."""
 from __future__ import annotations
 
 import re
@@ -18,10 +19,12 @@ from tests.support.require import missing, program
 NOW = datetime(2026, 11, 24, 14, 30, tzinfo=timezone.utc)
 SECRET = "s3cret"
 OURS = "ours.example"
-SENDERS = ["alice@sender.example", "Bob.Smith+x@Sender.Example", "a=b=c@x.example", "SRS0@x.example", "srs@x.example",
-           "SRS0=XyZ1=AB=first.example=carol@second.example", "srs0+XyZ1=AB=first.example=carol@second.example",
+SENDERS = ["alice@sender.example", "Bob.Smith+x@Sender.Example", "a=b=c@x.example",
+           "SRS0@x.example", "srs@x.example", "SRS0=XyZ1=AB=first.example=carol@second.example",
+           "srs0+XyZ1=AB=first.example=carol@second.example",
            "SRS0-XyZ1=AB=first.example=carol@second.example", "x" * 80 + "@sender.example",
-           "SRS1=hash=first.example==XyZ1=AB=zero.example=carol@second.example", "o'hara@sender.example"]
+           "SRS1=hash=first.example==XyZ1=AB=zero.example=carol@second.example",
+           "o'hara@sender.example"]
 
 PERL = """
 BEGIN { *CORE::GLOBAL::time = sub { $main::now } }
@@ -38,7 +41,8 @@ for (@addresses) {
 def perl(action: str, addresses: list, now=NOW) -> list:
     """What Mail::SRS, the original, says at that time; `refused` where it dies."""
     binary = program("perl", "perl")
-    if subprocess.run([binary, "-MMail::SRS", "-e", "1"], capture_output=True, check=False).returncode:
+    if subprocess.run([binary, "-MMail::SRS", "-e", "1"], capture_output=True,
+                      check=False).returncode:
         missing("Mail::SRS is not installed (Debian: apt-get install libmail-srs-perl)")
     command = [binary, "-e", PERL, str(int(now.timestamp())), SECRET, action, *addresses]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
@@ -49,8 +53,8 @@ def postsrsd(tmp_path):
     """`ask(what, address)` of a private postsrsd, by Postfix's tcp_table protocol."""
     (tmp_path / "secret").write_text(SECRET + "\n")
     ports = {"forward": free_port(), "reverse": free_port()}
-    process = subprocess.Popen([program("postsrsd", "postsrsd"), "-4", f"-s{tmp_path}/secret", f"-d{OURS}",
-                                f"-f{ports['forward']}", f"-r{ports['reverse']}"])
+    process = subprocess.Popen([program("postsrsd", "postsrsd"), "-4", f"-s{tmp_path}/secret",
+                                f"-d{OURS}", f"-f{ports['forward']}", f"-r{ports['reverse']}"])
 
     def ask(what: str, address: str) -> str:
         with socket.create_connection(("127.0.0.1", ports[what]), 5) as sock:
@@ -72,14 +76,16 @@ def test_forwarding_gives_what_the_original_gives():     # R36
 def test_the_original_reverses_ours_and_we_reverse_its():     # R36
     theirs = perl("forward", SENDERS)
     assert [reverse(address, SECRET, NOW) for address in theirs] == perl("reverse", theirs)
-    assert perl("reverse", [forward(sender, OURS, SECRET, NOW) for sender in SENDERS[:3]]) == SENDERS[:3]
+    assert perl("reverse", [forward(sender, OURS, SECRET, NOW)
+                            for sender in SENDERS[:3]]) == SENDERS[:3]
 
 
 def test_postsrsd_agrees_both_ways(postsrsd):     # R36
     now = datetime.now(timezone.utc)
     for sender in SENDERS:
         if sender == "SRS0@x.example":
-            continue                # it takes the bare word for a rewritten address; the original does not
+            # it takes the bare word for a rewritten address; the original does not
+            continue
         ours = forward(sender, OURS, SECRET, now)
         assert postsrsd("forward", sender).lower() == ours.lower()
         assert postsrsd("reverse", ours).lower() == reverse(ours, SECRET, now).lower()
@@ -120,7 +126,8 @@ def test_there_and_back_again(local, domain, secret):     # R36
     if re.match("(?i)srs[01][-+=]", local):
         return
     assert reverse(once, secret, NOW) == sender
-    assert reverse(once.upper(), secret, NOW).lower() == sender.lower()       # a relay that changes the case
+    # a relay that changes the case
+    assert reverse(once.upper(), secret, NOW).lower() == sender.lower()
     twice = forward(once, "second.example", "other", NOW)
     assert twice.startswith("SRS1=")
     assert reverse(twice, "other", NOW) == once
@@ -135,8 +142,10 @@ def test_what_needs_no_rewriting_stays(sender):     # R36
 
 @pytest.mark.parametrize("address", [
     "alice@ours.example", "SRS0@ours.example", "SRS0=@ours.example", "SRS0====@ours.example",
-    "SRS0=abcd=JN=sender.example@ours.example", "SRS1=abcd=first.example@ours.example", "SRS2=a=b=c=d@ours.example",
-    "SRS0=abcd=J1=sender.example=alice@ours.example", "SRS0=abcd=JNA=sender.example=alice@ours.example", "", "x",
+    "SRS0=abcd=JN=sender.example@ours.example", "SRS1=abcd=first.example@ours.example",
+    "SRS2=a=b=c=d@ours.example",
+    "SRS0=abcd=J1=sender.example=alice@ours.example",
+    "SRS0=abcd=JNA=sender.example=alice@ours.example", "", "x",
     "SRS0=abcd=JN=sender.example=alice@ours.example", "SRS0=a\r\nb=JN=s.example=x@ours.example",
     "SRS1=abcd=first.example==XyZ1=AB=zero.example=carol@ours.example",
 ])
@@ -157,8 +166,10 @@ def test_no_text_does_worse_than_be_refused(text):     # R36
                                "SRS0-a+/9=JN=f.ex=x=y"]),
        later=st.integers(0, 1023), data=st.data())
 @settings(deadline=None, max_examples=300)
-def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sender, later, data):     # R36
-    """The hash is over the parts without what stands between them, as others have it: they could be parted anew."""
+# R36
+def test_the_hash_of_a_twice_rewritten_address_opens_no_once_rewritten_one(sender, later, data):
+    """The hash is over the parts without what stands between them, as others have it: they could be
+    parted anew."""
     now = NOW + timedelta(days=later)
     stamp = forward("x@y.example", OURS, SECRET, now)[10:12].lower()
     twice = forward(f"{sender}@{stamp}evil.example", OURS, SECRET, NOW).rpartition("@")[0]
@@ -176,12 +187,14 @@ def test_a_hash_is_not_taken_300_days_later_by_another_form():     # R36
     mac = twice.split("=")[1]
     assert twice.startswith(f"SRS1={mac}={stamp}evil.example==XyZ1=")
     forged = f"SRS0={mac}={stamp}=evil.example==XyZ1=AB=first.example=carol@{OURS}"
-    assert perl("reverse", [forged], now) == ["=XyZ1=AB=first.example=carol@evil.example"]     # the original takes it
+    # the original takes it
+    assert perl("reverse", [forged], now) == ["=XyZ1=AB=first.example=carol@evil.example"]
     with pytest.raises(SrsError, match="that of another form"):
         reverse(forged, SECRET, now)
 
 
-@pytest.mark.parametrize("sender", ["SRS0=x@first.example", "SRS0=a=b=c=d@first.example", "SRS1=a=b@first.example",
+@pytest.mark.parametrize("sender", ["SRS0=x@first.example", "SRS0=a=b=c=d@first.example",
+                                    "SRS1=a=b@first.example",
                                     "SRS0=abcd=J1=first.example=x@second.example"])
 def test_what_only_looks_rewritten_is_rewritten_like_any_other(sender):     # R36
     once = forward(sender, OURS, SECRET, NOW)

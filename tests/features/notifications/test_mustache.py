@@ -5,9 +5,10 @@ import pytest
 
 from jobs_lib.features.notifications.mustache import TemplateError, escape, render
 
-VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True, "no": False, "rows": [],
-          "items": [{"word": "one", "inner": [{"deep": "a"}, {"deep": "b"}]}, {"word": "two", "inner": []}],
-          "plain": ["x", "y"], "tag": "{{name}}"}
+VALUES = {"name": "Jo & <Co>", "none": None, "empty": "", "zero": 0, "yes": True, "no": False,
+          "rows": [], "items": [{"word": "one", "inner": [{"deep": "a"}, {"deep": "b"}]},
+                                {"word": "two", "inner": []}], "plain": ["x", "y"],
+          "tag": "{{name}}"}
 
 
 def text(source: str) -> str:
@@ -29,11 +30,13 @@ def page(source: str) -> str:
     ("{{#name}}y{{/name}}{{#empty}}e{{/empty}}{{#zero}}z{{/zero}}{{#none}}o{{/none}}", "y"),
     ("{{#rows}}r{{/rows}}{{^rows}}nothing{{/rows}}", "nothing"),
     ("{{#items}}{{word}},{{/items}}", "one,two,"),
-    ("{{#items}}{{name}} {{/items}}", "Jo & <Co> Jo & <Co> "),      # names around the list are in reach
+    # names around the list are in reach
+    ("{{#items}}{{name}} {{/items}}", "Jo & <Co> Jo & <Co> "),
     ("{{#items}}{{word}}:{{#inner}}{{word}}{{deep}} {{/inner}}{{^inner}}-{{/inner}};{{/items}}",
      "one:onea oneb ;two:-;"),
     ("{{#plain}}{{.}}{{#yes}}+{{/yes}}{{/plain}}", "x+y+"),
-    ("{{#plain}}{{name}}{{/plain}}", "Jo & <Co>Jo & <Co>"),         # an item that is text has no names in it
+    # an item that is text has no names in it
+    ("{{#plain}}{{name}}{{/plain}}", "Jo & <Co>Jo & <Co>"),
     ("a{{! not {shown} }}b", "ab"),
     ("{ } {a} }}", "{ } {a} }}"),
     ("", ""),
@@ -62,9 +65,12 @@ def test_html_escapes_values_and_leaves_raw_ones():
 
 
 @pytest.mark.parametrize("source, said", [
-    ("{{nobody}}", "letter.txt: nothing is called 'nobody' here; there is empty, items, name, no, none"),
-    ("{{#nobody}}{{/nobody}}", "is called 'nobody' here; there is empty, items, name, no, none, plain, rows, tag, yes"),
-    ("{{#items}}{{wrod}}{{/items}}", "there is empty, inner, items, name, no, none, plain, rows, tag, word, yes, zero"),
+    ("{{nobody}}",
+     "letter.txt: nothing is called 'nobody' here; there is empty, items, name, no, none"),
+    ("{{#nobody}}{{/nobody}}",
+     "is called 'nobody' here; there is empty, items, name, no, none, plain, rows, tag, yes"),
+    ("{{#items}}{{wrod}}{{/items}}",
+     "there is empty, inner, items, name, no, none, plain, rows, tag, word, yes, zero"),
     ("{{#plain}}{{x}}{{/plain}}", "letter.txt: nothing is called 'x' here"),
     ("{{#yes}}a", "letter.txt: the section 'yes' is never closed"),
     ("{{^no}}{{#yes}}a{{/yes}}", "letter.txt: the section 'no' is never closed"),

@@ -1,4 +1,5 @@
-"""Owners are told of what is due, each once, all of it in one notice, however late, and through any kill."""
+"""Owners are told of what is due, each once, all of it in one notice, however late, and through any
+kill."""
 from __future__ import annotations
 
 import signal
@@ -15,7 +16,8 @@ from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.service import ROOT, Service
 
-REAL = "expire_destination_verifications"        # a job that reminds, where a real process is needed
+# a job that reminds, where a real process is needed
+REAL = "expire_destination_verifications"
 WEEK = timedelta(days=7)
 
 
@@ -31,7 +33,8 @@ def values(ctx, user, rows):
 PLAIN = Reminder(kind="destination_reminder", table="destinations", age="created_at",
                  columns=("email",), due=due, told="reminded_at", values=values,
                  key=lambda ctx, user_id, rows: f"test:{rows[0]['id']}")
-DAILY = PLAIN._replace(daily=True, key=lambda ctx, user_id, rows: f"test:{user_id}:{ctx.now:%Y-%m-%d}")
+DAILY = PLAIN._replace(daily=True, key=lambda ctx, user_id,
+                       rows: f"test:{user_id}:{ctx.now:%Y-%m-%d}")
 
 
 def job(reminder=PLAIN):
@@ -55,7 +58,8 @@ def owned(bench):
 
 
 def row(bench, id: int, user_id: int = 1, days: float = 8, **more) -> dict:
-    return {"id": id, "user_id": user_id, "email": f"d{id}@far.example", "created_at": bench.ago(days=days), **more}
+    return {"id": id, "user_id": user_id, "email": f"d{id}@far.example",
+            "created_at": bench.ago(days=days), **more}
 
 
 def told(bench) -> list[int]:
@@ -72,13 +76,15 @@ def many_owners(bench, number: int, rows: int = 1) -> None:
     bulk(bench.db, "users", ["id", "email", "created_at"],
          [(id, f"u{id}@home.example", bench.now) for id in range(1, number + 1)])
     bulk(bench.db, "destinations", ["id", "user_id", "email", "created_at"],
-         [(id, (id - 1) // rows + 1, f"d{id}@far.example", bench.ago(days=8)) for id in range(1, number * rows + 1)])
+         [(id, (id - 1) // rows + 1, f"d{id}@far.example", bench.ago(days=8))
+          for id in range(1, number * rows + 1)])
 
 
 # Who is told of what
 
 def test_all_that_an_owner_is_to_know_is_in_one_notice_oldest_first(owned):
-    owned.table("destinations", [row(owned, 1, days=8), row(owned, 2, 4), row(owned, 3, days=9), row(owned, 4, days=7)])
+    owned.table("destinations", [row(owned, 1, days=8), row(owned, 2, 4), row(owned, 3, days=9),
+                                 row(owned, 4, days=7)])
     assert owned.run(job()) == {"notices": 2}
     assert listed(owned) == [[3, 1], [2]]
     assert [notice["dedupe_key"] for notice in owned.rows("notifications")] == ["test:3", "test:2"]
@@ -101,7 +107,8 @@ def test_a_late_run_leaves_nobody_out(owned):      # R7
 
 @pytest.mark.parametrize("statuses, ids", [(("active",), [1]), (("active", "suspended"), [1, 2])])
 def test_which_owners_are_told_is_said_by_their_status(owned, statuses, ids):
-    owned.table("destinations", [row(owned, 1), row(owned, 2, 2), row(owned, 3, 3), row(owned, 99, 99)])
+    owned.table("destinations", [row(owned, 1), row(owned, 2, 2), row(owned, 3, 3),
+                                 row(owned, 99, 99)])
     assert owned.run(job(PLAIN._replace(statuses=statuses))) == {"notices": len(ids)}
     assert told(owned) == ids
 
@@ -148,7 +155,8 @@ def test_an_owner_none_of_whose_rows_is_wanted_costs_no_transaction(owned):
 # The key
 
 def test_a_key_that_was_used_marks_its_row_and_the_others_are_told(owned):
-    owned.table("destinations", [row(owned, 1, days=12), row(owned, 2, days=11), row(owned, 3, days=10)])
+    owned.table("destinations", [row(owned, 1, days=12), row(owned, 2, days=11),
+                                 row(owned, 3, days=10)])
     owned.table("notifications", [{"kind": "k", "dedupe_key": f"test:{id}"} for id in (1, 2)])
     assert owned.run(job(), dry_run=True) == {"notices": 1}
     assert owned.run(job()) == {"notices": 1}
@@ -178,7 +186,8 @@ def test_several_columns_take_the_time_and_the_notice_has_the_very_same(owned):
 # How a run goes
 
 def test_a_dry_run_queues_nothing_and_tells_the_same_number(owned):    # R11
-    owned.table("destinations", [row(owned, 1), row(owned, 2, 4), row(owned, 3, 2), row(owned, 4, days=1)])
+    owned.table("destinations", [row(owned, 1), row(owned, 2, 4), row(owned, 3, 2),
+                                 row(owned, 4, days=1)])
     assert owned.run(job(), dry_run=True) == {"notices": 2}
     assert (owned.ids("notifications"), told(owned)) == ([], [])
     assert owned.samples[0]["step"] == "queue 2 notices: destination_reminder"
@@ -188,7 +197,9 @@ def test_a_dry_run_queues_nothing_and_tells_the_same_number(owned):    # R11
 
 def test_a_run_stops_between_owners_and_the_next_goes_on(bench):       # R4
     many_owners(bench, 30)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.1 if sql.startswith("INSERT INTO {notifications}") else 0)
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.1 if sql.startswith("INSERT INTO "
+                                                                                "{notifications}")
+                                                          else 0)
     first = bench.run(job(), budget="1s")["notices"]
     assert (bench.result["status"], bench.result["stop_reason"]) == ("partial", "budget")
     assert 0 < first < 30
@@ -220,12 +231,14 @@ def test_a_row_that_changes_after_its_owner_was_found_is_judged_again(owned):
     assert told(owned) == [1]
 
 
-def test_two_at_once_write_one_notice(tmp_path, engine_url, bench):       # R12: two hosts, each with its own locks
+# R12: two hosts, each with its own locks
+def test_two_at_once_write_one_notice(tmp_path, engine_url, bench):
     bench.now = clock.now()
     many_owners(bench, 3, rows=2)
     service, others = Service(tmp_path, engine_url), []
 
-    def meanwhile(sql, _):          # the other one comes, between our finding the owners and our first transaction
+    # the other one comes, between our finding the owners and our first transaction
+    def meanwhile(sql, _):
         if sql.startswith(("BEGIN", "START")) and not others:
             others.append(service.job(REAL, JOBS_CORE_STATE_DIR="elsewhere")["counts"]["notices"])
     bench.on_statement = meanwhile
@@ -249,7 +262,8 @@ KILLS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("point", KILLS)
-def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url, bench, point):        # R2
+# R2
+def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url, bench, point):
     at, number, done = KILLS[point]
     service = Service(tmp_path, engine_url)
     bench.now = clock.now()
@@ -258,8 +272,8 @@ def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url,
             bench.db.execute(f"DELETE FROM {{{name}}}")
         bench.table("job_state", [{"job": REAL, "due_after": bench.now}])
         many_owners(bench, 3, rows=2)
-        service.run(REAL, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"), JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(REAL, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
+                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
         assert listed(bench) == [[1, 2], [3, 4], [5, 6]][:done]
         assert told(bench) == list(range(1, 2 * done + 1))
         service.run(REAL)
@@ -273,7 +287,8 @@ def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url,
     ("expire_aliases", "aliases", {"expires_at": {"days": -1}}),
 ])
 def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):      # R15
-    given = {column: bench.ago(**value) if isinstance(value, dict) else value for column, value in row.items()}
+    given = {column: bench.ago(**value) if isinstance(value, dict) else value for column,
+             value in row.items()}
     bench.table("users", [{"id": 7, "email": "jo@home.example", "status": "active"}])
     bench.table(table, [{"user_id": 7, **given}])
     heard = {}
@@ -286,7 +301,8 @@ def test_the_rows_of_an_owner_are_found_by_the_owner(bench, job, table, row):   
 
 
 def test_an_end_that_is_no_time_is_an_end_without_a_notice(bench):      # R23, R67
-    bench.table("users", [{"id": id, "email": f"u{id}@home.example", "status": "active"} for id in (1, 2)])
+    bench.table("users", [{"id": id, "email": f"u{id}@home.example", "status": "active"}
+                          for id in (1, 2)])
     bench.table("aliases", [{"id": 1, "user_id": 1, "expires_at": bench.ago(days=1)},
                             {"id": 2, "user_id": 2, "expires_at": bench.ago(hours=1)}])
     if bench.db.dialect.name == "sqlite":               # MariaDB takes only times there
@@ -322,7 +338,8 @@ def test_a_mistake_of_ours_is_no_bad_row_and_the_others_are_told(owned, error): 
 def test_a_row_that_cannot_be_read_is_counted_and_its_owners_others_are_told(owned):    # R67
     owned.table("destinations", [row(owned, 1), row(owned, 2)])
     if owned.db.dialect.name == "sqlite":               # MariaDB takes only times there
-        owned.db.execute("UPDATE {destinations} SET created_at = '2026-02-30 10:00:00' WHERE id = 1")
+        owned.db.execute("UPDATE {destinations} SET created_at = '2026-02-30 10:00:00' "
+                         "WHERE id = 1")
         assert owned.run(job()) == {"notices": 1, "invalid": 1}
         assert told(owned) == [2]
     else:

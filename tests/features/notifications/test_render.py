@@ -1,4 +1,5 @@
-"""What a sender wrote changes neither the lines nor the page of a letter; long lines are folded to be read."""
+"""What a sender wrote changes neither the lines nor the page of a letter; long lines are folded to
+be read."""
 from __future__ import annotations
 
 import os
@@ -11,8 +12,10 @@ from jobs_lib.features.notifications import render
 from jobs_lib.job import declare
 
 TEMPLATES = {
-    "odd_kind.txt": "Subject: About {{subject}}\n\nDear reader,\n\n{{#items}}\n  From:  {{sender}}\n{{/items}}\n",
-    "odd_kind.html": "<h1>{{subject}}</h1>\n{{#items}}\n<p title=\"{{sender}}\">{{sender}}</p>\n{{/items}}\n",
+    "odd_kind.txt": "Subject: About {{subject}}\n\nDear reader,\n\n{{#items}}\n  From:  "
+    "{{sender}}\n{{/items}}\n",
+    "odd_kind.html": "<h1>{{subject}}</h1>\n{{#items}}\n<p "
+    "title=\"{{sender}}\">{{sender}}</p>\n{{/items}}\n",
 }
 NASTY = "<script>alert('x')</script>\r\nBcc: all@example.org\x00\x1b[31m\u2028\u202egood"
 TAMED = "<script>alert('x')</script> Bcc: all@example.org [31m good"
@@ -20,7 +23,8 @@ TAMED = "<script>alert('x')</script> Bcc: all@example.org [31m good"
 
 @pytest.fixture
 def templates(monkeypatch):
-    """Two templates of a kind that no job has, beside the real layouts. A dict, which may be changed."""
+    """Two templates of a kind that no job has, beside the real layouts. A dict, which may be
+    changed."""
     own, real = dict(TEMPLATES), render.pkgutil.get_data
 
     def get_data(package: str, name: str):
@@ -31,20 +35,22 @@ def templates(monkeypatch):
     return own
 
 
-def write(app_url: str = "https://mail.example.org/", subject: str = "mail", sender: str = "ann@club.example",
-          name: str = "Jo"):
-    sections = {"core": SimpleNamespace(app_url=app_url), "notifications": SimpleNamespace(templates=""),
+def write(app_url: str = "https://mail.example.org/", subject: str = "mail",
+          sender: str = "ann@club.example", name: str = "Jo"):
+    sections = {"core": SimpleNamespace(app_url=app_url),
+                "notifications": SimpleNamespace(templates=""),
                 "personas": SimpleNamespace(overflow='"Desk, Overflow" <overflow@service.example>')}
     ctx = SimpleNamespace(section=sections.__getitem__)
     return render.write(ctx, "odd_kind",
-                         {"name": name, "subject": subject, "items": [{"sender": sender}, {"sender": "b@x.example"}]})
+                         {"name": name, "subject": subject, "items": [{"sender": sender},
+                                                                      {"sender": "b@x.example"}]})
 
 
 def test_a_letter_has_a_subject_a_text_and_a_page(templates):
     letter = write()
     assert letter.subject == "About mail"
-    assert letter.text == ("Hello Jo,\n\nDear reader,\n\n  From:  ann@club.example\n  From:  b@x.example\n\n-- \n"
-                           "Desk, Overflow\nhttps://mail.example.org\n")
+    assert letter.text == ("Hello Jo,\n\nDear reader,\n\n  From:  ann@club.example\n  From:  "
+                           "b@x.example\n\n-- \nDesk, Overflow\nhttps://mail.example.org\n")
     assert letter.html.startswith("<!DOCTYPE html>")
     assert "<title>About mail</title>" in letter.html
     assert '<p>Hello Jo,</p>\n<h1>mail</h1>\n<p title="ann@club.example">ann@club.example</p>' in letter.html
@@ -64,7 +70,8 @@ def test_each_value_stays_on_its_one_line(templates):           # R35
     assert letter.text.startswith(f"Hello {TAMED},\n\n")
     assert letter.text.count("\n") == plain.text.count("\n")
     assert letter.html.count("\n") == plain.html.count("\n")
-    assert [sign for sign in letter.text + letter.html if not sign.isprintable() and sign != "\n"] == []
+    assert [sign for sign in letter.text + letter.html if not sign.isprintable() and sign
+            != "\n"] == []
 
 
 def test_no_markup_of_a_sender_reaches_the_page(templates):
@@ -103,10 +110,12 @@ def test_a_long_value_is_cut(templates):
     ("  Sent to:  " + "word " * 13, ["  Sent to:  " + "word " * 11 + "word", "            word"]),
     ("- " + "word " * 20, ["- " + "word " * 13 + "word", "  " + "word " * 5 + "word"]),
     ("See https://example.org/" + "x" * 90 + " now", ["See", "https://example.org/" + "x" * 90, "now"]),
-    ("  From: " + "x" * 80 + "@example.org", ["  From: " + "x" * 80 + "@example.org"]),     # may be copied
+    # may be copied
+    ("  From: " + "x" * 80 + "@example.org", ["  From: " + "x" * 80 + "@example.org"]),
     ("  Subject: " + "x" * 70, ["  Subject: " + "x" * 61, "           " + "x" * 9]),
     ("  Subject: Re: " + "日本" * 20, ["  Subject: Re: " + "日本" * 14, "           " + "日本" * 6]),
-    ("e\u0301" * 72, ["e\u0301" * 72]),                           # an accent of its own takes no column
+    # an accent of its own takes no column
+    ("e\u0301" * 72, ["e\u0301" * 72]),
     ("", [""]), ("-- ", ["-- "]),
 ])
 def test_a_long_line_goes_on_below_its_own_beginning(line, folded):
@@ -114,12 +123,15 @@ def test_a_long_line_goes_on_below_its_own_beginning(line, folded):
 
 
 def test_folding_keeps_the_other_lines():
-    assert render.fold("one\n\n" + "word " * 15 + "\n  two\n") == "one\n\n" + "word " * 13 + "word\nword\n  two\n"
+    assert render.fold("one\n\n" + "word " * 15
+                       + "\n  two\n") == "one\n\n" + "word " * 13 + "word\nword\n  two\n"
 
 
 @pytest.mark.parametrize("number, said", [
-    (0, "0 bytes"), (740, "740 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345, "12 kB"), (999_499, "999 kB"),
-    (999_500, "1.0 MB"), (1_000_000, "1.0 MB"), (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"), (9_950_000, "10 MB"),
+    (0, "0 bytes"), (740, "740 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345, "12 kB"),
+    (999_499, "999 kB"),
+    (999_500, "1.0 MB"), (1_000_000, "1.0 MB"), (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"),
+    (9_950_000, "10 MB"),
     (25_600_000, "26 MB"),
 ])
 def test_sizes_in_words(number, said):
@@ -133,8 +145,10 @@ def test_moments_in_words():
 
 
 @pytest.mark.parametrize("length, said", [
-    (timedelta(days=30), "30 days"), (timedelta(days=1), "1 day"), (timedelta(hours=36), "36 hours"),
-    (timedelta(hours=1), "1 hour"), (timedelta(minutes=90), "90 minutes"), (timedelta(seconds=61), "61 seconds"),
+    (timedelta(days=30), "30 days"), (timedelta(days=1), "1 day"),
+    (timedelta(hours=36), "36 hours"),
+    (timedelta(hours=1), "1 hour"), (timedelta(minutes=90), "90 minutes"),
+    (timedelta(seconds=61), "61 seconds"),
 ])
 def test_lengths_of_time_in_words(length, said):
     assert render.span(length) == said
@@ -151,7 +165,8 @@ def own(bench, templates):
     found = []
 
     def letter() -> render.Letter:
-        job = declare(schedule="@daily", idempotency="writes a letter")(lambda ctx: found.append(render.write(
+        job = declare(schedule="@daily",
+                      idempotency="writes a letter")(lambda ctx: found.append(render.write(
             ctx, "odd_kind", {"name": "Jo", "subject": "mail", "items": []})) or {})
         bench.run(job._replace(name="write_letter"))
         return found[-1]
@@ -179,7 +194,8 @@ def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):
     folder, letter, bench = own
     (folder / "odd_kind.txt").write_bytes(content)
     assert letter().subject == "About mail"
-    errors = [event for event in bench.events("write_letter") if event["event"] == "template cannot be used"]
+    errors = [event for event in bench.events("write_letter") if event["event"]
+              == "template cannot be used"]
     assert why in errors[-1]["error"]
     assert errors[-1]["kind"] == "odd_kind"
 
@@ -188,7 +204,8 @@ def test_a_layout_without_the_notice_is_told(own):
     folder, letter, bench = own
     (folder / "layout.html").write_text("<p>only a frame</p>")
     assert "only a frame" not in letter().html
-    [error] = [event["error"] for event in bench.events("write_letter") if event["event"] == "template cannot be used"]
+    [error] = [event["error"] for event in bench.events("write_letter") if event["event"]
+               == "template cannot be used"]
     assert error.startswith("layout.html or odd_kind.html: the notice itself is not in it")
 
 
@@ -202,4 +219,5 @@ def test_what_is_no_file_is_told_and_holds_nobody_up(own, odd):
     else:
         folder.rmdir()
     assert letter().subject == "About mail"
-    assert [event["event"] for event in bench.events("write_letter")].count("template cannot be used") == 1
+    assert [event["event"] for event in bench.events("write_letter")].count("template cannot be "
+                                                                            "used") == 1

@@ -12,7 +12,8 @@ DAY = timedelta(days=1)
 
 @pytest.mark.parametrize(("anchor", "day", "found"), [
     (15, date(2026, 11, 24), Cycle(date(2026, 11, 15), date(2026, 12, 15))),
-    (24, date(2026, 11, 24), Cycle(date(2026, 11, 24), date(2026, 12, 24))),       # on the day itself it has begun
+    # on the day itself it has begun
+    (24, date(2026, 11, 24), Cycle(date(2026, 11, 24), date(2026, 12, 24))),
     (25, date(2026, 11, 24), Cycle(date(2026, 10, 25), date(2026, 11, 25))),
     (1, date(2026, 12, 31), Cycle(date(2026, 12, 1), date(2027, 1, 1))),
     (31, date(2026, 1, 1), Cycle(date(2025, 12, 31), date(2026, 1, 31))),

@@ -1,4 +1,5 @@
-"""One POST, whatever the other side does: bounded in time and size, verified, never led elsewhere."""
+"""One POST, whatever the other side does: bounded in time and size, verified, never led
+elsewhere."""
 from __future__ import annotations
 
 import contextlib
@@ -38,8 +39,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 
 def poster(seconds: float = 5, allow=LOOPBACK, ca_file: str = "", outbox: str = ""):
-    return open_poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds), allow_networks=allow, ca_file=ca_file,
-                                             outbox=outbox))
+    return open_poster(types.SimpleNamespace(timeout=timedelta(seconds=seconds),
+                                             allow_networks=allow, ca_file=ca_file, outbox=outbox))
 
 
 def post(url: str, body: bytes = b"{}", headers=(), **how):
@@ -61,7 +62,8 @@ def named(monkeypatch):
     def look(host, port, *how):
         asked.append(host.decode())
         if host.decode() not in names:
-            return real(host, port, how[0], how[1], how[2], socket.AI_NUMERICHOST)      # no test asks a name server
+            # no test asks a name server
+            return real(host, port, how[0], how[1], how[2], socket.AI_NUMERICHOST)
         found = names[host.decode()]
         return [entry for address in found for entry in real(address, port, *how)]
     monkeypatch.setattr(socket, "getaddrinfo", look)
@@ -75,7 +77,8 @@ def named(monkeypatch):
 def test_the_request_is_what_was_given_and_closes():
     body = '{"to": "jürgen"}'.encode() + b"\x00\xff" * 70_000
     with Web() as web:
-        found = post(f"http://127.0.0.1:{web.port}/a%20b/ü?q=1&x=%C3#part", body, [("webhook-id", "evt_1")])
+        found = post(f"http://127.0.0.1:{web.port}/a%20b/ü?q=1&x=%C3#part", body,
+                     [("webhook-id", "evt_1")])
     assert (found.outcome, found.status) == (ANSWERED, 204)
     [heard] = web.requests
     assert heard.line == "POST /a%20b/%C3%BC?q=1&x=%C3 HTTP/1.1"
@@ -138,10 +141,13 @@ def test_an_answer_is_read_as_far_as_it_is_one_and_kept_printable(answer, excerp
         assert found.excerpt.isprintable()
 
 
-@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 20\r\n\r\n", b"HTTP/2 200\r\n\r\n", b"\r\n\r\n",
-                                    b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 99999 x\r\n\r\n", b"\x16\x03\x01",
-                                    b"HTTP/1.1 200 OK" + b"x" * 70_000, b"HTTP/1.1 \xd9\xa2\xd9\xa0\xd9\xa0 OK\r\n\r\n",
-                                    OK + b"a: b\r\n" * 20_000, b"HTTP/1.1 100 Continue\r\n\r\n" * 9 + OK + b"\r\n"])
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-x\r\n", b"HTTP/1.1 20\r\n\r\n",
+                                    b"HTTP/2 200\r\n\r\n", b"\r\n\r\n",
+                                    b"HTTP/1.1 101 Switching\r\n\r\n", b"HTTP/1.1 99999 x\r\n\r\n",
+                                    b"\x16\x03\x01", b"HTTP/1.1 200 OK" + b"x" * 70_000,
+                                    b"HTTP/1.1 \xd9\xa2\xd9\xa0\xd9\xa0 OK\r\n\r\n",
+                                    OK + b"a: b\r\n" * 20_000, b"HTTP/1.1 100 Continue\r\n\r\n" * 9
+                                    + OK + b"\r\n"])
 def test_what_is_no_answer_is_a_failure(answer):     # R43
     with Web(answer) as web:
         found = post(f"http://127.0.0.1:{web.port}/")
@@ -150,7 +156,8 @@ def test_what_is_no_answer_is_a_failure(answer):     # R43
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("to", ["http://127.0.0.1:{port}/two", "//127.0.0.1:{port}/two", "/two", "file:///etc/passwd"])
+@pytest.mark.parametrize("to", ["http://127.0.0.1:{port}/two", "//127.0.0.1:{port}/two", "/two",
+                                "file:///etc/passwd"])
 def test_redirects_are_not_followed(status, to):     # R41 R47
     with Web(lambda connection, _: connection.sendall(
             f"HTTP/1.1 {status} Moved\r\nLocation: {to.format(port=web.port)}\r\nRefresh: 0\r\n\r\n".encode())) as web:
@@ -163,7 +170,8 @@ def test_proxies_and_netrc_have_no_effect(monkeypatch, tmp_path):     # R47
     (tmp_path / ".netrc").chmod(0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     with Web() as web, Web() as proxy:
-        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY",
+                     "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}/")
         assert post(f"http://127.0.0.1:{web.port}/").status == 204
         assert proxy.connections == 0
@@ -185,7 +193,8 @@ BODIES = {
     "a body without a pause": flood(b"x" * 65536, first=OK + b"\r\n"),
     "a body that drips": drip(b"x", first=OK + b"\r\n"),
     "a promise of much": drip(b"x", first=OK + b"Content-Length: 99999999\r\n\r\n"),
-    "chunks without a pause": flood(b"5\r\nhello\r\n" * 1000, first=OK + b"Transfer-Encoding: chunked\r\n\r\n"),
+    "chunks without a pause": flood(b"5\r\nhello\r\n" * 1000, first=OK + b"Transfer-Encoding: "
+                                    b"chunked\r\n\r\n"),
     "chunks that drip": drip(b"1\r\nx\r\n", first=OK + b"Transfer-Encoding: chunked\r\n\r\n"),
 }
 
@@ -214,21 +223,25 @@ def test_the_status_counts_whatever_the_body_does(kind):     # R43
 def test_at_most_64_kib_are_read(monkeypatch):     # R43
     read = []
     real = socket.socket.recv
-    monkeypatch.setattr(socket.socket, "recv", lambda sock, size: read.append(len(data := real(sock, size))) or data)
+    monkeypatch.setattr(socket.socket, "recv", lambda sock,
+                        size: read.append(len(data := real(sock, size))) or data)
 
     def answer(connection, _heard) -> None:
-        connection.sendall(OK)                      # read by itself, so that the pieces are no even ones
+        # read by itself, so that the pieces are no even ones
+        connection.sendall(OK)
         time.sleep(0.05)
         connection.sendall(b"\r\n" + b"x" * 1_000_000)
     with Web(answer) as web:
-        web._hear = lambda connection: connection.recv_into(bytearray(65536))       # its own reading is not counted
+        # its own reading is not counted
+        web._hear = lambda connection: connection.recv_into(bytearray(65536))
         assert post(f"http://127.0.0.1:{web.port}/").status == 200
     assert sum(read) == MOST == 65536
 
 
 @pytest.mark.slow
 def test_nobody_who_accepts(named):     # R43
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)      # accepts nothing: further connects hang
+    # accepts nothing: further connects hang
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
     fillers = [socket.socket() for _ in range(4)]
     for filler in fillers:
         filler.setblocking(False)
@@ -264,7 +277,8 @@ def test_tls_that_hangs_or_drips(authority):     # R43
 def test_who_does_not_take_the_request():     # R43
     with socket.create_server(("127.0.0.1", 0)) as server:
         began = time.monotonic()
-        found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 20_000_000, seconds=0.5)
+        found = post(f"http://127.0.0.1:{server.getsockname()[1]}/", body=b"x" * 20_000_000,
+                     seconds=0.5)
     assert found.outcome == TIMEOUT
     assert time.monotonic() - began < 3
 
@@ -302,9 +316,11 @@ def test_tls_is_verified_for_the_name_at_the_pinned_address(authority, named):  
         assert post(f"https://hook.example:{web.port}/", ca_file=authority.ca_file).status == 204
         assert web.requests[0].headers["host"] == f"hook.example:{web.port}"
         named("other.example", "127.0.0.1")
-        for url, ca_file, words in ((f"https://other.example:{web.port}/", authority.ca_file, "other.example"),
-                                    (f"https://127.0.0.1:{web.port}/", authority.ca_file, "127.0.0.1"),
-                                    (f"https://hook.example:{web.port}/", "", "the certificate of hook.example")):
+        for url, ca_file, words in ((f"https://other.example:{web.port}/", authority.ca_file,
+                                     "other.example"), (f"https://127.0.0.1:{web.port}/",
+                                                        authority.ca_file, "127.0.0.1"),
+                                    (f"https://hook.example:{web.port}/", "",
+                                     "the certificate of hook.example")):
             found = post(url, ca_file=ca_file)
             assert found.outcome == FAILED
             assert words in found.text
@@ -315,7 +331,8 @@ def test_tls_is_verified_for_the_name_at_the_pinned_address(authority, named):  
 def test_bad_certificates_are_refused(authority, named, how):     # R46
     named("hook.example", "127.0.0.1")
     with Web(tls=authority.context("hook.example", **how)) as web:
-        assert "is not valid" in post(f"https://hook.example:{web.port}/", ca_file=authority.ca_file).text
+        assert "is not valid" in post(f"https://hook.example:{web.port}/",
+                                      ca_file=authority.ca_file).text
         assert web.requests == []
 
 
@@ -332,7 +349,8 @@ def test_a_ca_file_that_is_none_is_told_at_once(tmp_path):
         path = tmp_path / "ca.pem"
         if content:
             path.write_text(content)
-        with pytest.raises(JobsError, match=r"\[webhooks\] ca_file = .*expected certificates in PEM"):
+        with pytest.raises(JobsError,
+                           match=r"\[webhooks\] ca_file = .*expected certificates in PEM"):
             poster(ca_file=str(path))
 
 
@@ -353,13 +371,15 @@ def test_trouble_is_told_without_the_address(named):     # R47
 def test_a_header_that_would_be_two_is_refused():
     with Web() as web:
         for value in ("a\r\nX-Evil: 1", "a\nb", "ü", "\x00"):
-            assert post(f"http://127.0.0.1:{web.port}/", headers=[("webhook-id", value)]).outcome == UNSENDABLE
+            assert post(f"http://127.0.0.1:{web.port}/",
+                        headers=[("webhook-id", value)]).outcome == UNSENDABLE
         assert web.requests == []
 
 
 def test_the_outbox_keeps_requests_as_files_and_resolves_nothing(tmp_path, named):
     asked = named("x", "127.0.0.1")
-    found = post("https://hook.example/a?b", b"{}", [("webhook-id", "evt_1")], outbox=str(tmp_path / "out"))
+    found = post("https://hook.example/a?b", b"{}", [("webhook-id", "evt_1")],
+                 outbox=str(tmp_path / "out"))
     assert (found.outcome, found.status) == (ANSWERED, 200)
     [path] = (tmp_path / "out").iterdir()
     assert path.name == "webhook-1.http"
@@ -371,7 +391,8 @@ def test_the_outbox_keeps_requests_as_files_and_resolves_nothing(tmp_path, named
 
 def test_mixed_answers_are_refused(named):     # R46
     with Web() as web:
-        for answers in (("127.0.0.1", "10.0.0.1"), ("10.0.0.1", "127.0.0.1"), ("127.0.0.1", "::ffff:10.0.0.1")):
+        for answers in (("127.0.0.1", "10.0.0.1"), ("10.0.0.1", "127.0.0.1"),
+                        ("127.0.0.1", "::ffff:10.0.0.1")):
             named("mixed.example", *answers)
             assert post(f"http://mixed.example:{web.port}/").text == NOT_PUBLIC
         assert web.connections == 0
@@ -391,9 +412,12 @@ def test_a_look_up_that_fails_says_whose_trouble_it_may_be(monkeypatch, error, o
 
 
 @pytest.mark.parametrize("number, outcome, reached", [
-    (errno.ENETUNREACH, FAILED, False), (errno.EHOSTUNREACH, FAILED, False), (errno.EADDRNOTAVAIL, FAILED, False),
-    (errno.ECONNREFUSED, FAILED, True), (errno.ECONNRESET, FAILED, True), (errno.EMFILE, OURS, None)])
-def test_a_connection_that_fails_says_whose_trouble_it_may_be(monkeypatch, number, outcome, reached):
+    (errno.ENETUNREACH, FAILED, False), (errno.EHOSTUNREACH, FAILED, False),
+    (errno.EADDRNOTAVAIL, FAILED, False),
+    (errno.ECONNREFUSED, FAILED, True), (errno.ECONNRESET, FAILED, True),
+    (errno.EMFILE, OURS, None)])
+def test_a_connection_that_fails_says_whose_trouble_it_may_be(monkeypatch, number, outcome,
+                                                              reached):
     def connect(*_):
         raise OSError(number, os.strerror(number))
     monkeypatch.setattr(socket.socket, "connect", connect)
@@ -431,14 +455,17 @@ def test_an_address_gets_two_connections_at_once_whatever_names_lead_to_it(named
 
         def call(name: str) -> None:
             found.append(one.post(Request("webhook-1", f"http://{name}:{web.port}/", (), b"{}")))
-        threads = [threading.Thread(target=call, args=(name,)) for name in ("n0.example", "n1.example", "n4.example")]
+        threads = [threading.Thread(target=call, args=(name,)) for name in ("n0.example",
+                                                                            "n1.example",
+                                                                            "n4.example")]
         for thread in threads:
             thread.start()
         for _ in threads:
             assert arrived.acquire(timeout=5)
         for host in ("n2.example", "127.0.0.1", "[::ffff:127.0.0.1]", "0x7f.1"):
             busy = one.post(Request("webhook-1", f"http://{host}:{web.port}/", (), b"{}"))
-            assert (busy.outcome, busy.address, busy.text, busy.reached) == (BUSY, "127.0.0.1", "", None), host
+            assert (busy.outcome, busy.address, busy.text, busy.reached) == (BUSY, "127.0.0.1", "",
+                                                                             None), host
         assert web.connections == 3
         ended.set()
         for thread in threads:

@@ -21,7 +21,9 @@ def test_special_networks_are_refused_from_first_to_last(network):     # R45
     assert all(refusal(str(address)) for address in edges(network))
 
 
-@pytest.mark.parametrize("address", [*METADATA, *INNER, *(each for inner in INNER for each in embedded(inner))])
+@pytest.mark.parametrize("address",
+                         [*METADATA, *INNER,
+                          *(each for inner in INNER for each in embedded(inner))])
 def test_metadata_and_what_hides_an_inner_address_are_refused(address):     # R45
     assert refusal(address)
 
@@ -31,8 +33,9 @@ def test_public_addresses_are_let_through(address):
     assert refusal(address) == ""
 
 
-@pytest.mark.parametrize("address", ["", "localhost", "127.1", "2130706433", "fe80::1%eth0", "2606:4700::1%1",
-                                     "1.2.3.4/8", " 8.8.8.8", "8.8.8.8\n", "8.8.8.8.8", "::ffff:8.8.8.8%2", "٨.8.8.8"])
+@pytest.mark.parametrize("address", ["", "localhost", "127.1", "2130706433", "fe80::1%eth0",
+                                     "2606:4700::1%1", "1.2.3.4/8", " 8.8.8.8", "8.8.8.8\n",
+                                     "8.8.8.8.8", "::ffff:8.8.8.8%2", "٨.8.8.8"])
 def test_what_is_no_plain_address_is_refused(address):     # R45
     assert refusal(address)
 
@@ -53,7 +56,8 @@ def test_no_ipv6_address_passes_that_python_calls_special(address):     # R45
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         assert (inner or address).is_global
         assert not (inner or address).is_multicast
-        assert inner or (address in ipaddress.ip_network("2000::/3") and not address.sixtofour and not address.teredo)
+        assert inner or (address in ipaddress.ip_network("2000::/3") and not address.sixtofour
+                         and not address.teredo)
 
 
 @given(st.one_of(*(st.ip_addresses(v=4, network=network) for network in NETWORKS_4)))
@@ -64,6 +68,7 @@ def test_no_form_hides_an_ipv4_address_that_is_refused(address):     # R45
 def test_networks_of_the_operators_are_known_also_in_mapped_form():
     networks = tuple(map(ipaddress.ip_network, ("127.0.0.0/8", "fd00::/16")))
     assert [is_in(address, networks) for address in (
-        "127.0.0.1", "::ffff:127.0.0.1", "fd00::1", "128.0.0.1", "::127.0.0.1", "64:ff9b::127.0.0.1", "::1", "x")] == [
+        "127.0.0.1", "::ffff:127.0.0.1", "fd00::1", "128.0.0.1", "::127.0.0.1",
+        "64:ff9b::127.0.0.1", "::1", "x")] == [
         True, True, True, False, False, False, False, False]
     assert not is_in("127.0.0.1", ())

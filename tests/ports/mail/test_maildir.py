@@ -31,7 +31,8 @@ def names(maildir: Path) -> dict:
 
 
 def test_a_message_is_stored_with_its_envelope(transport, maildir, stored):
-    assert transport.send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(), "forward-1").outcome == "sent"
+    assert transport.send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(),
+                          "forward-1").outcome == "sent"
     assert names(maildir) == {"tmp": [], "new": ["forward-1.jobs"], "cur": []}
     assert (maildir / "new" / "forward-1.jobs").read_bytes() == HEAD + b"X-Trace: 1\r\n" + CONTENT
 
@@ -64,7 +65,8 @@ def test_files_and_folders_are_private(transport, maildir, stored):
         transport.send(ENVELOPE, stored(), soon(), 1)
     finally:
         os.umask(old)
-    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [maildir, *maildir.glob("**/*")]}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in [maildir,
+                                                                       *maildir.glob("**/*")]}
     assert modes == {"mail": 0o700, "tmp": 0o700, "new": 0o700, "cur": 0o700, "1.jobs": 0o600}
 
 

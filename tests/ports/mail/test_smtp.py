@@ -14,8 +14,10 @@ from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, soon
 
 
-def test_a_message_arrives_with_its_envelope_and_the_relays_answer_is_kept(sink, opened, stored):     # R27
-    result = opened(port=sink.port).send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(), "forward-1")
+# R27
+def test_a_message_arrives_with_its_envelope_and_the_relays_answer_is_kept(sink, opened, stored):
+    result = opened(port=sink.port).send(ENVELOPE, stored(head=b"X-Trace: 1\r\n"), soon(),
+                                         "forward-1")
     assert result == ("sent", 250, "2.0.0", "Ok")
     [(sender, recipients, content)] = sink.messages()
     assert (sender, recipients) == (ENVELOPE.sender, [ENVELOPE.recipient])
@@ -23,14 +25,16 @@ def test_a_message_arrives_with_its_envelope_and_the_relays_answer_is_kept(sink,
 
 
 def test_the_null_sender_stays_the_null_sender(sink, opened, stored):     # R36
-    assert opened(port=sink.port).send(Envelope("", "a@b.example"), stored(), soon(), 1).outcome == "sent"
+    assert opened(port=sink.port).send(Envelope("", "a@b.example"), stored(), soon(),
+                                       1).outcome == "sent"
     assert sink.messages()[0][0] == ""
 
 
 def test_each_attempt_sends_the_same_bytes(relay, opened, stored):     # R26
     server = relay(dot=[b"451 4.3.0 later", b"451 4.3.0 later"])
     transport = opened(port=server.port)
-    message = stored(b"Subject: x\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n\r\n.\r\n..\r\n\xc3\xa9\r\n")
+    message = stored(b"Subject: x\r\nDate: Tue, 24 Nov 2026 10:00:00 "
+                     b"+0000\r\n\r\n.\r\n..\r\n\xc3\xa9\r\n")
     outcomes = [transport.send(ENVELOPE, message, soon(), 1).outcome for _ in range(3)]
     assert outcomes == ["retry", "retry", "sent"]
     assert len(server.contents) == 3
@@ -40,7 +44,8 @@ def test_each_attempt_sends_the_same_bytes(relay, opened, stored):     # R26
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
 def test_the_senders_dkim_signature_still_verifies(sink, opened, stored, line_end):     # R26
     key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL,
+    private = key.private_bytes(serialization.Encoding.PEM,
+                                serialization.PrivateFormat.TraditionalOpenSSL,
                                 serialization.NoEncryption())
     public = key.public_key().public_bytes(serialization.Encoding.DER,
                                            serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -59,14 +64,16 @@ def test_a_thousand_messages_share_one_connection(opened, stored):     # R39
     with Sink(dump=False) as sink:
         transport = opened(port=sink.port)
         message = stored()
-        outcomes = {transport.send(ENVELOPE, message, soon(), number).outcome for number in range(1000)}
+        outcomes = {transport.send(ENVELOPE, message, soon(), number).outcome
+                    for number in range(1000)}
         assert outcomes == {"sent"}
         transport.close()
         probe = 1                  # the look whether the sink listens
         assert sink.sessions() - probe == 1
 
 
-def test_a_relay_that_ends_each_connection_after_100_messages_gets_them_all(relay, opened, stored):     # R39
+# R39
+def test_a_relay_that_ends_each_connection_after_100_messages_gets_them_all(relay, opened, stored):
     answers = [b"", *[b""] * 99, b"421 4.7.0 too many messages on this connection"]
     server = relay(MAIL=[answer or b"250 Ok" for answer in answers] * 9)
     transport = opened(port=server.port)
@@ -83,8 +90,8 @@ def test_the_greeting_names_the_service_and_asks_no_dns(relay, opened, stored):
     opened(port=server.port, domain="", from_="").send(ENVELOPE, stored(), soon(), 1)
     opened(port=server.port, domain="büro.example").send(ENVELOPE, stored(), soon(), 1)
     names = [bytes(stream).split(b"\r\n")[0] for stream in server.received]
-    assert names == [b"ehlo service.example", b"ehlo service.example", b"ehlo localhost.localdomain",
-                     b"ehlo xn--bro-hoa.example"]
+    assert names == [b"ehlo service.example", b"ehlo service.example",
+                     b"ehlo localhost.localdomain", b"ehlo xn--bro-hoa.example"]
 
 
 def test_a_relay_without_esmtp_is_served_too(opened, stored):
@@ -103,12 +110,13 @@ def test_commands_go_in_one_write_only_where_offered(relay, opened, stored, pipe
 
 
 def test_the_port_loads_neither_smtplib_nor_ssl_before_a_transport_is_opened(tmp_path):
-    code = ("import sys, types; from jobs_lib.ports.mail import maildir, transports;"
-            "import jobs_lib.features.forwards.srs, jobs_lib.addresses;"
-            f"t = transports.open_transport(types.SimpleNamespace(transport='maildir', maildir={str(tmp_path)!r}));"
-            "print([m for m in ('smtplib', 'ssl', 'email', 'socket', 'logging', 'typing', 'dataclasses',"
-            "'subprocess', 'tempfile') if m in sys.modules])")
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
+    code = ("import sys, types; from jobs_lib.ports.mail import maildir, transports;import "
+            "jobs_lib.features.forwards.srs, jobs_lib.addresses;t = "
+            "transports.open_transport(types.SimpleNamespace(transport='maildir', "
+            f"maildir={str(tmp_path)!r}));print([m for m in ('smtplib', 'ssl', 'email', 'socket', "
+            "'logging', 'typing', 'dataclasses','subprocess', 'tempfile') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True,
+                          check=True)
     assert done.stdout.strip() == "[]"
 
 

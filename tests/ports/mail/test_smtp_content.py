@@ -1,4 +1,5 @@
-"""The content on the wire: CRLF only, dots doubled, flat memory, and never an exception from a stored file."""
+"""The content on the wire: CRLF only, dots doubled, flat memory, and never an exception from a
+stored file."""
 from __future__ import annotations
 
 import os
@@ -17,7 +18,8 @@ from tests.servers.misbehaving import Drip
 from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, soon
 
-PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00", b" "]), max_size=30)
+PIECES = st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\xff", b"\x00",
+                                   b" "]), max_size=30)
 
 
 def reference(data: bytes) -> bytes:
@@ -25,7 +27,8 @@ def reference(data: bytes) -> bytes:
     lines = re.split(rb"\r\n|\r|\n", data)
     if lines[-1] == b"":
         lines.pop()
-    return b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n" for line in lines) + b".\r\n"
+    return b"".join((b"." if line.startswith(b".") else b"") + line + b"\r\n"
+                    for line in lines) + b".\r\n"
 
 
 @settings(max_examples=300, deadline=None)
@@ -35,7 +38,8 @@ def reference(data: bytes) -> bytes:
 @example(b".", b"x\r", 1, False)
 def test_any_bytes_over_any_border_become_what_the_rfc_says(raw, head, chunk, small):     # R32
     original = content.CHUNK, content.SMALL
-    path = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp", f"jobs-content-{os.getpid()}")
+    path = os.path.join("/dev/shm" if os.path.isdir("/dev/shm") else "/tmp",
+                        f"jobs-content-{os.getpid()}")
     try:
         content.CHUNK, content.SMALL = chunk, 1000 if small else 0
         with open(path, "wb") as file:
@@ -84,8 +88,10 @@ def test_25_megabytes_raise_memory_by_less_than_8(stored):     # R33
     large = b"".join(b"line %d\n" % number for number in range(2_000_000))
     large += b"x" * (25 * 2**20 - len(large))
     with Sink(dump=False) as sink:
-        command = [sys.executable, "-c", code, stored(name="small").path, stored(large, name="large").path]
-        done = subprocess.run([*command, str(sink.port)], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", code, stored(name="small").path,
+                   stored(large, name="large").path]
+        done = subprocess.run([*command, str(sink.port)], capture_output=True, text=True,
+                              check=True)
     outcome, raised = done.stdout.split()
     assert outcome == "sent"
     assert int(raised) < 8 * 1024
@@ -113,14 +119,16 @@ def test_a_poisonous_file_is_a_result_with_a_reason(        # R23
     make(path)
     port = relay().port
     sender = opened(transport=transport, port=port, maildir=str(tmp_path / "maildir"))
-    assert sender.send(ENVELOPE, Message(str(path), b"X: 1\r\n"), soon(), 1) == (outcome, None, "", text)
+    assert sender.send(ENVELOPE, Message(str(path), b"X: 1\r\n"), soon(), 1) == (outcome, None, "",
+                                                                                 text)
 
 
 @pytest.mark.parametrize("path", ["nul\0", "x" * 5000, "raw/below", None])
 def test_a_poisonous_path_is_a_result_with_a_reason(opened, relay, tmp_path, path):     # R23
     (tmp_path / "raw").write_bytes(b"x")
     path = path and f"{tmp_path}/{path}"
-    assert opened(port=relay().port).send(ENVELOPE, Message(path, b""), soon(), 1).outcome == "final"
+    assert opened(port=relay().port).send(ENVELOPE, Message(path, b""), soon(),
+                                          1).outcome == "final"
 
 
 def test_a_file_we_may_not_read_is_tried_again(opened, relay, stored, tmp_path):     # R23

@@ -19,17 +19,22 @@ ENDLESS = b"".join(b"250-line %d\r\n" % number for number in range(10_000))
 
 @pytest.mark.parametrize("answer", [HANG, Drip(b"250-x\r\n" * 1000, 0.1), Drip(ENDLESS, 0.001)],
                          ids=["silent", "drips", "drips lines"])
-@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
-                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"),
+                                            ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"),
+                                            ("dot", "uncertain")])
 def test_each_phase_has_its_limit(relay, opened, stored, phase, outcome, answer):     # R30
     began = time.monotonic()
-    result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=relay(**{phase: answer}).port, limits=FAST).send(ENVELOPE, stored(),
+                                                                          soon(), 1)
     assert result.outcome == outcome
     assert 0.4 < time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
-                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"),
+                                            ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"),
+                                            ("dot", "uncertain")])
 def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase, outcome):     # R30
     limits = LIMITS._replace(margin=0)
     began = time.monotonic()
@@ -39,7 +44,8 @@ def test_the_total_holds_whatever_the_phase_allows(relay, opened, stored, phase,
 
 
 @pytest.mark.parametrize("phase", ["greeting", "EHLO", "RCPT", "dot"])
-@pytest.mark.parametrize("answer", [ENDLESS[:-2] * 3, b"250 " + b"x" * 1_000_000], ids=["lines", "one line"])
+@pytest.mark.parametrize("answer", [ENDLESS[:-2] * 3, b"250 " + b"x" * 1_000_000],
+                         ids=["lines", "one line"])
 def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, answer):     # R30
     began = time.monotonic()
     result = opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(), 1)
@@ -47,12 +53,16 @@ def test_an_endless_answer_ends_the_connection(relay, opened, stored, phase, ans
     assert time.monotonic() - began < 5
 
 
-@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"), ("MAIL", "lost"),
-                                            ("RCPT", "lost"), ("DATA", "lost"), ("dot", "uncertain")])
-def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, phase, outcome):     # R30
+@pytest.mark.parametrize("phase, outcome", [("greeting", "relay"), ("EHLO", "relay"),
+                                            ("MAIL", "lost"),
+                                            ("RCPT", "lost"), ("DATA", "lost"),
+                                            ("dot", "uncertain")])
+# R30
+def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, phase, outcome):
     limits = LIMITS._replace(margin=1.5)
     began = time.monotonic()
-    result = opened(port=relay(**{phase: HANG}).port, limits=limits).send(ENVELOPE, stored(), began + 2.5, 1)
+    result = opened(port=relay(**{phase: HANG}).port, limits=limits).send(ENVELOPE, stored(),
+                                                                          began + 2.5, 1)
     assert result.outcome == outcome
     assert 0.9 < time.monotonic() - began < 2.4
 
@@ -60,7 +70,8 @@ def test_whatever_hangs_time_is_left_to_store_the_result(relay, opened, stored, 
 def test_tls_that_hangs_leaves_time_to_store_the_result(opened, stored):     # R30
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        transport = opened(port=silent.getsockname()[1], security="tls", limits=LIMITS._replace(margin=1.5))
+        transport = opened(port=silent.getsockname()[1], security="tls",
+                           limits=LIMITS._replace(margin=1.5))
         assert transport.send(ENVELOPE, stored(), began + 2.5, 1).outcome == "relay"
     assert 0.9 < time.monotonic() - began < 2.4
 
@@ -71,7 +82,8 @@ def test_before_the_content_no_silence_costs_minutes():     # R30
     assert (LIMITS.dot, LIMITS.margin, MESSAGE_MINIMUM) == (600, 5, 60)
 
 
-def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored, monkeypatch):     # R30
+# R30
+def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, stored, monkeypatch):
     blocks = Content.blocks
 
     def late(content):
@@ -81,7 +93,8 @@ def test_without_time_for_an_answer_the_final_dot_is_not_sent(relay, opened, sto
     monkeypatch.setattr(Content, "blocks", late)
     server = relay()
     transport = opened(port=server.port, limits=LIMITS._replace(margin=1.5))
-    result = transport.send(ENVELOPE, stored(), soon(2), 1)       # the margin begins while the content is read
+    # the margin begins while the content is read
+    result = transport.send(ENVELOPE, stored(), soon(2), 1)
     assert result.outcome == "retry"
     assert server.contents == []
 
@@ -96,14 +109,17 @@ def test_a_relay_that_stops_reading_is_left(relay, opened, stored):     # R30
     server = relay(content=HANG)
     began = time.monotonic()
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
-    assert opened(port=server.port, limits=FAST).send(ENVELOPE, message, soon(), 1).outcome == "retry"
+    assert opened(port=server.port, limits=FAST).send(ENVELOPE, message, soon(),
+                                                      1).outcome == "retry"
     assert time.monotonic() - began < 8
 
 
-def test_silence_on_an_old_connection_is_tried_once_more_only_with_time_left(relay, opened, stored):   # R30
+# R30
+def test_silence_on_an_old_connection_is_tried_once_more_only_with_time_left(relay, opened, stored):
     server = relay(RCPT=[b"", HANG, b"", HANG])
     transport = opened(port=server.port, limits=FAST)
-    outcomes = [transport.send(ENVELOPE, stored(), soon(seconds), 1).outcome for seconds in (60, 60, 5)]
+    outcomes = [transport.send(ENVELOPE, stored(), soon(seconds), 1).outcome for seconds in (60, 60,
+                                                                                             5)]
     assert outcomes == ["sent", "sent", "lost"]
 
 
@@ -111,17 +127,21 @@ def test_over_the_relays_size_is_final_without_data(relay, opened, stored):     
     server = relay(("SIZE 100",))
     size = len(b"a\r\n" * 30)
     transport = opened(port=server.port)
-    assert transport.send(ENVELOPE, stored(b"a\n" * 33), soon(), 1).outcome == "sent"            # 99 with CRLF
-    result = transport.send(ENVELOPE, stored(b"a\n" * 34), soon(), 2)                            # 68, 102 with
+    # 99 with CRLF
+    assert transport.send(ENVELOPE, stored(b"a\n" * 33), soon(), 1).outcome == "sent"
+    # 68, 102 with
+    result = transport.send(ENVELOPE, stored(b"a\n" * 34), soon(), 2)
     assert result == ("final", None, "", "the message has 102 octets, the relay takes at most 100")
-    assert transport.send(ENVELOPE, stored(b"a\n" * 30, head=b"b\r\n" * 3), soon(), 3).outcome == "sent"
+    assert transport.send(ENVELOPE, stored(b"a\n" * 30, head=b"b\r\n" * 3), soon(),
+                          3).outcome == "sent"
     assert b"SIZE=%d" % (size + 9) in server.received[0]
     assert server.commands().count("DATA") == 2
 
 
 @pytest.mark.parametrize("advertised", ["SIZE", "SIZE 0", "SIZE x", "8BITMIME"])
 def test_no_stated_size_is_no_limit(relay, opened, stored, advertised):     # R31
-    assert opened(port=relay((advertised,)).port).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
+    assert opened(port=relay((advertised,)).port).send(ENVELOPE, stored(), soon(),
+                                                       1).outcome == "sent"
 
 
 def test_eight_bits_to_a_seven_bit_relay_are_final_without_data(relay, opened, stored):     # R31
@@ -160,14 +180,18 @@ def test_a_non_ascii_address_needs_smtputf8(relay, opened, stored, envelope):   
 
 def test_a_non_ascii_domain_needs_nothing(relay, opened, stored):     # R31
     server = relay(())
-    assert opened(port=server.port).send(Envelope("", "a@bücher.example"), stored(), soon(), 1).outcome == "sent"
+    assert opened(port=server.port).send(Envelope("", "a@bücher.example"), stored(), soon(),
+                                         1).outcome == "sent"
     assert server.accepted[0][1] == [b"a@xn--bcher-kva.example"]
 
 
 @pytest.mark.parametrize("recipient", [
-    "", "a", "a@", "@b.example", "a b@c.example", "a@b.example\r\nRCPT TO:<x@y.example>", "a@b.example\n",
-    "<a@b.example>", "a@b.example,c@d.example", "a@b.example>", "a\x00@b.example", "a" * 250 + "@b.example",
-    "a@[127.0.0.1]", None, "a@b..example", "a@-b.example", "a\u2028b@c.example", "a\ud800@b.example",
+    "", "a", "a@", "@b.example", "a b@c.example", "a@b.example\r\nRCPT TO:<x@y.example>",
+    "a@b.example\n",
+    "<a@b.example>", "a@b.example,c@d.example", "a@b.example>", "a\x00@b.example", "a" * 250
+    + "@b.example",
+    "a@[127.0.0.1]", None, "a@b..example", "a@-b.example", "a\u2028b@c.example",
+    "a\ud800@b.example",
 ])
 def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, recipient):     # R35
     server = relay()
@@ -179,7 +203,8 @@ def test_a_bad_recipient_is_final_and_never_on_the_wire(relay, opened, stored, r
 
 def test_a_silent_address_leaves_time_for_the_next(relay, opened, stored, monkeypatch):     # R30
     server = relay()
-    full = socket.create_server(("127.0.0.1", 0), backlog=0)      # accepts nothing: further connects hang
+    # accepts nothing: further connects hang
+    full = socket.create_server(("127.0.0.1", 0), backlog=0)
     fillers = [socket.socket() for _ in range(4)]
     for filler in fillers:
         filler.setblocking(False)

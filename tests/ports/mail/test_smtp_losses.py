@@ -1,4 +1,5 @@
-"""A connection that breaks: before the content it costs nothing, after the final dot nobody knows."""
+"""A connection that breaks: before the content it costs nothing, after the final dot nobody
+knows."""
 from __future__ import annotations
 
 import pytest
@@ -34,7 +35,8 @@ def test_a_connection_that_died_meanwhile_is_made_anew_once(       # R29
         relay, opened, stored, extensions, phase, answer):
     server = relay(extensions, **{phase: [b"", answer]})
     transport = opened(port=server.port, limits=FAST if answer == HANG else None)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "sent"]
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
+                                                                                         "sent"]
     assert len(server.received) == 2
     assert [content for _, _, content in server.accepted] == [CONTENT, CONTENT]
 
@@ -43,7 +45,8 @@ def test_a_connection_that_died_meanwhile_is_made_anew_once(       # R29
 def test_made_anew_only_once(relay, opened, stored, answer):     # R29
     server = relay(MAIL=[b"", answer, answer, answer])
     transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "lost"]
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
+                                                                                         "lost"]
     assert len(server.received) == 2
 
 
@@ -60,12 +63,14 @@ def test_an_idle_goodbye_is_seen_before_the_next_message(relay, opened, stored):
 def test_lost_after_the_final_dot_is_uncertain(relay, opened, stored, answer):     # R29
     server = relay(dot=[answer])
     transport = opened(port=server.port, limits=None if answer in BREAKS else FAST)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["uncertain", "sent"]
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome
+            for n in range(2)] == ["uncertain", "sent"]
     assert len(server.contents) == 2           # not sent again by itself
 
 
 @pytest.mark.parametrize("answer", [DROP, RESET])
-def test_lost_while_sending_the_content_is_a_failed_attempt(relay, opened, stored, answer):     # R27
+# R27
+def test_lost_while_sending_the_content_is_a_failed_attempt(relay, opened, stored, answer):
     server = relay(content=answer)
     transport = opened(port=server.port)
     result = transport.send(ENVELOPE, stored(b"x" * 78 + b"\r\n" * 8_000_000), soon(), 1)
@@ -73,9 +78,12 @@ def test_lost_while_sending_the_content_is_a_failed_attempt(relay, opened, store
     assert server.accepted == []
 
 
-@pytest.mark.parametrize("reply, outcome", [(b"552 5.3.4 too big", "final"), (b"451 4.3.0 disk full", "retry"),
-                                            (b"250 2.0.0 Ok", "retry"), (b"421 4.3.2 bye", "retry")])
-def test_an_answer_before_the_end_of_the_content_counts(relay, opened, stored, reply, outcome):     # R27
+@pytest.mark.parametrize("reply, outcome", [(b"552 5.3.4 too big", "final"),
+                                            (b"451 4.3.0 disk full", "retry"),
+                                            (b"250 2.0.0 Ok", "retry"),
+                                            (b"421 4.3.2 bye", "retry")])
+# R27
+def test_an_answer_before_the_end_of_the_content_counts(relay, opened, stored, reply, outcome):
     server = relay(content=Bye(reply), linger=True)
     transport = opened(port=server.port)
     message = stored(b"x" * 78 + b"\r\n" * 8_000_000)
@@ -109,7 +117,8 @@ def test_stopped_in_mid_command_the_connection_is_not_used_again(relay, opened, 
 
 def test_each_loss_says_in_words_where_it_was(relay, opened, stored):     # R27
     def text(**answers):
-        return opened(port=relay(**answers).port, limits=FAST).send(ENVELOPE, stored(), soon(), 1).text
+        return opened(port=relay(**answers).port, limits=FAST).send(ENVELOPE, stored(), soon(),
+                                                                    1).text
     assert text(RCPT=DROP) == "the server closed the connection at RCPT"
     assert text(RCPT=HANG) == "no answer in time at RCPT"
     assert text(dot=HANG) == "no answer in time after the final dot"

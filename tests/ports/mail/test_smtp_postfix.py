@@ -21,8 +21,10 @@ def postfix():
 
 
 @pytest.mark.parametrize("raw", [
-    CONTENT, CONTENT.replace(b"\r\n", b"\n"), CONTENT.replace(b"\r\n", b"\r"), b"a: b\n\n.\n", b"a: b\r\r\n\n\r",
-    b"a: b\r\n\r\nx\n.\r\nMAIL FROM:<evil@x.example>\r\n", b"a: b\r\n\r\nx\n.\nMAIL FROM:<evil@x.example>\r\n",
+    CONTENT, CONTENT.replace(b"\r\n", b"\n"), CONTENT.replace(b"\r\n", b"\r"), b"a: b\n\n.\n",
+    b"a: b\r\r\n\n\r",
+    b"a: b\r\n\r\nx\n.\r\nMAIL FROM:<evil@x.example>\r\n",
+    b"a: b\r\n\r\nx\n.\nMAIL FROM:<evil@x.example>\r\n",
     b"a: b\n\n" + b"." * 70_000, b"a: \xff\n\n\xfe", b"." * 3, b"a: b\n\n" + b"x\r" * 30_000,
 ])
 def test_only_whole_line_ends_reach_the_wire(postfix, opened, stored, raw):     # R32
@@ -68,26 +70,29 @@ def test_a_refused_recipient_between_two_good_ones(postfix, opened, stored):    
 def test_non_ascii_addresses_and_long_srs_senders_are_taken(postfix, opened, stored):     # R36
     long = "SRS0=abcd=AB=sender.example=" + "x" * 60 + "@service.example"
     transport = opened(port=postfix.port)
-    assert transport.send(Envelope(long, "jürgen@home.example"), stored(), soon(), 1).outcome == "sent"
-    assert transport.send(Envelope('"a b"@x.example'.replace(" ", ""), "a@b.example"), stored(), soon(), 2
-                          ).outcome == "sent"
+    assert transport.send(Envelope(long, "jürgen@home.example"), stored(), soon(),
+                          1).outcome == "sent"
+    assert transport.send(Envelope('"a b"@x.example'.replace(" ", ""), "a@b.example"), stored(),
+                          soon(), 2).outcome == "sent"
 
 
 def test_notices_meet_a_relay_that_limits_and_one_that_puts_off(tmp_path):      # R27 R37
     with Postfix(a_minute=3, later=["grey@home.example"]) as server:
         service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
         for to in ("grey@home.example", *(f"u{number}@home.example" for number in range(6))):
-            service.db.insert("notifications", kind="overflow_warning", to_email=to, subject="Held", body_text="x\n",
-                              created_at=clock.now())
+            service.db.insert("notifications", kind="overflow_warning", to_email=to, subject="Held",
+                              body_text="x\n", created_at=clock.now())
         outcome = service.job("send_notifications")
         assert (outcome["status"], outcome["counts"]["retried"]) == ("partial", 1)
         assert outcome["stop_reason"].startswith("the relay's own limit, paused until")
         assert "too much mail" in outcome["stop_reason"]
-        rows = service.db.query("SELECT to_email, status, attempts, last_code, last_error FROM {notifications}")
+        rows = service.db.query("SELECT to_email, status, attempts, last_code, last_error "
+                                "FROM {notifications}")
         sent = [row["to_email"] for row in rows if row["status"] == "sent"]
         assert 2 <= len(sent) <= 3
         assert len(server.delivered(len(sent))) == len(sent)
-        assert {row["attempts"] for row in rows if row["status"] == "pending" and row["last_code"] is None} == {0}
+        assert {row["attempts"] for row in rows if row["status"] == "pending"
+                and row["last_code"] is None} == {0}
         [grey] = [row for row in rows if row["to_email"] == "grey@home.example"]
         assert (grey["status"], grey["attempts"], grey["last_code"]) == ("pending", 1, 450)
         assert grey["last_error"].startswith("4.7.1 ")

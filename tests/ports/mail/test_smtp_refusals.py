@@ -10,19 +10,24 @@ from tests.servers.smtp_sink import Sink
 from tests.support.mail import CONTENT, ENVELOPE, FAST, soon
 
 PLAIN = ("SIZE 0", "8BITMIME")          # what a relay without PIPELINING offers
-BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", *PLAIN), PLAIN], ids=["pipelining", "plain"])
+BOTH = pytest.mark.parametrize("extensions", [("PIPELINING", *PLAIN), PLAIN],
+                               ids=["pipelining", "plain"])
 NEXT = Envelope("bounces@service.example", "next@home.example")
-NOTICE = Envelope("", "owner@home.example")          # whose sender cannot be what MAIL is refused for
+# whose sender cannot be what MAIL is refused for
+NOTICE = Envelope("", "owner@home.example")
 
 
 @BOTH
 @pytest.mark.parametrize("phase", ["MAIL", "RCPT", "DATA", "dot"])
 @pytest.mark.parametrize("reply, outcome", [
-    (b"450 4.2.1 busy", "retry"), (b"451 4.3.0 later", "retry"), (b"452 4.2.2 mailbox full", "retry"),
-    (b"550 5.1.1 no such user", "final"), (b"552 5.2.2 quota exceeded", "final"), (b"554 5.7.1 spam", "final"),
+    (b"450 4.2.1 busy", "retry"), (b"451 4.3.0 later", "retry"), (b"452 4.2.2 mailbox full",
+                                                                  "retry"),
+    (b"550 5.1.1 no such user", "final"), (b"552 5.2.2 quota exceeded", "final"),
+    (b"554 5.7.1 spam", "final"),
     (b"300 what", "retry"),
 ])
-def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, phase, reply, outcome):   # R27
+# R27
+def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, phase, reply, outcome):
     if reply.startswith(b"3") and phase == "dot":
         outcome = "uncertain"
     result = opened(port=relay(extensions, **{phase: reply}).port).send(NOTICE, stored(), soon(), 1)
@@ -31,10 +36,12 @@ def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, pha
 
 @BOTH
 @pytest.mark.parametrize("reply", [
-    "553 5.7.1 <x>: Sender address rejected: not owned by user", "550 5.1.8 no such domain", "550 no",
+    "553 5.7.1 <x>: Sender address rejected: not owned by user", "550 5.1.8 no such domain",
+    "550 no",
     "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
 ])
-def test_a_refused_sender_is_the_relays_trouble_since_it_is_always_ours(relay, opened, stored, extensions, reply):
+def test_a_refused_sender_is_the_relays_trouble_since_it_is_always_ours(relay, opened, stored,
+                                                                        extensions, reply):
     server = relay(extensions, MAIL=reply.encode())
     sender = "SRS0=abcd=AB=a.example=joe@service.example"
     result = opened(port=server.port).send(ENVELOPE._replace(sender=sender), stored(), soon(), 1)
@@ -45,11 +52,15 @@ def test_a_refused_sender_is_the_relays_trouble_since_it_is_always_ours(relay, o
 @BOTH
 @pytest.mark.parametrize("reply, outcome", [
     (b"552 too big", "final"), (b"552 5.3.4 too big", "final"), (b"554 5.3.4 too big", "final"),
-    (b"550 5.2.3 too big", "final"), (b"452 insufficient storage", "retry"), (b"451 4.3.1 disk full", "retry"),
-    (b"555 5.5.4 unsupported option: SMTPUTF8", "final"), (b"501 5.5.4 BODY", "final"), (b"501 no", "final"),
-    (b"501 5.1.7 bad syntax", "final"), (b"500 line too long", "final"), (b"553 5.6.7 no SMTPUTF8", "final"),
+    (b"550 5.2.3 too big", "final"), (b"452 insufficient storage", "retry"),
+    (b"451 4.3.1 disk full", "retry"),
+    (b"555 5.5.4 unsupported option: SMTPUTF8", "final"), (b"501 5.5.4 BODY", "final"),
+    (b"501 no", "final"),
+    (b"501 5.1.7 bad syntax", "final"), (b"500 line too long", "final"), (b"553 5.6.7 no SMTPUTF8",
+                                                                          "final"),
 ])
-def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, stored, extensions, reply, outcome):
+def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, stored, extensions,
+                                                                 reply, outcome):
     result = opened(port=relay(extensions, MAIL=reply).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == (outcome, int(reply[:3]))
     assert "our sender" not in result.text
@@ -57,14 +68,16 @@ def test_a_refusal_of_mail_for_what_the_message_is_stays_its_own(relay, opened, 
 
 @pytest.mark.parametrize("reply", [b"451 4.7.0 too many messages in this session", b"550 5.7.1 no",
                                    b"454 Throttling failure"])
-def test_on_an_old_connection_a_refused_sender_is_asked_anew(relay, opened, stored, reply):     # R28
+# R28
+def test_on_an_old_connection_a_refused_sender_is_asked_anew(relay, opened, stored, reply):
     server = relay(MAIL=[b"", reply])
     transport = opened(port=server.port)
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
     assert len(server.received) == 2
     server = relay(MAIL=[b"", reply, reply])
     transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent", "relay"]
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["sent",
+                                                                                         "relay"]
 
 
 def refusals():
@@ -87,13 +100,16 @@ def test_a_refusal_never_changes_the_next_messages_outcome(        # R28
     first = NOTICE if phase == "MAIL" else ENVELOPE
     outcomes = [transport.send(to, stored(), soon(), 1).outcome for to in (first, first, NEXT)]
     assert outcomes == ["sent", outcome, "sent"]
-    assert [taken[1] for taken in server.accepted] == [[b"owner@home.example"], [b"next@home.example"]]
+    assert [taken[1] for taken in server.accepted] == [[b"owner@home.example"],
+                                                       [b"next@home.example"]]
     assert {taken[2] for taken in server.accepted} == {CONTENT}
 
 
 @BOTH
 @pytest.mark.parametrize("phase", ["RCPT", "DATA", "dot"])
-def test_after_a_421_we_hang_up_even_if_the_relay_does_not(relay, opened, stored, extensions, phase):     # R28
+# R28
+def test_after_a_421_we_hang_up_even_if_the_relay_does_not(relay, opened, stored, extensions,
+                                                           phase):
     server = relay(extensions, **{phase: [b"421 4.7.0 not really closing"]})
     transport = opened(port=server.port)
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "retry"
@@ -111,7 +127,8 @@ def test_a_real_relay_refuses_each_on_its_own(opened, stored, command):     # R2
             ("retry", 450, "4.3.0")}
 
 
-def test_content_that_a_relay_asks_for_after_refusing_the_recipient_is_an_empty_one(relay, opened, stored):
+def test_content_that_a_relay_asks_for_after_refusing_the_recipient_is_an_empty_one(relay, opened,
+                                                                                    stored):
     server = relay(eager=True, RCPT=b"550 5.1.1 no")
     assert opened(port=server.port).send(ENVELOPE, stored(), soon(), 1).outcome == "final"
     assert server.contents == [b".\r\n"]
@@ -121,18 +138,21 @@ def test_content_that_a_relay_asks_for_after_refusing_the_recipient_is_an_empty_
 def test_a_recipient_accepted_after_a_refused_sender_gets_nothing(relay, opened, stored):
     server = relay(eager=True, MAIL=[b"550 5.1.8 no"])
     transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), 1).outcome for _ in range(2)] == ["relay", "sent"]
+    assert [transport.send(ENVELOPE, stored(), soon(), 1).outcome for _ in range(2)] == ["relay",
+                                                                                         "sent"]
     assert server.contents == [CONTENT + b".\r\n"]
     assert len(server.received) == 2
 
 
-def test_a_refusal_stands_when_the_connection_breaks_right_after_it(relay, opened, stored):     # R28
+# R28
+def test_a_refusal_stands_when_the_connection_breaks_right_after_it(relay, opened, stored):
     server = relay(RCPT=b"550 5.1.1 no", DATA=DROP, eager=True)
     result = opened(port=server.port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == ("final", 550)
 
 
-@pytest.mark.parametrize("answer", [DROP, RESET, HANG, b"500 what", b"garbage", Drip(b"221 bye\r\n", 0.3)])
+@pytest.mark.parametrize("answer", [DROP, RESET, HANG, b"500 what", b"garbage",
+                                    Drip(b"221 bye\r\n", 0.3)])
 def test_a_failing_quit_changes_nothing(relay, opened, stored, answer):     # R28
     server = relay(QUIT=answer)
     transport = opened(port=server.port, limits=FAST)
@@ -152,7 +172,8 @@ def test_an_answer_too_many_is_never_taken_for_the_next_messages(relay, opened, 
 def test_a_rset_that_is_refused_leads_to_a_new_connection(relay, opened, stored):     # R28
     server = relay(RCPT=[b"550 5.1.1 no"], RSET=b"500 what is that")
     transport = opened(port=server.port)
-    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["final", "sent"]
+    assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(2)] == ["final",
+                                                                                         "sent"]
 
 
 @pytest.mark.parametrize("text", [
@@ -160,26 +181,30 @@ def test_a_rset_that_is_refused_leads_to_a_new_connection(relay, opened, stored)
     b"454 Throttling failure: Maximum sending rate exceeded.",
     b"421 Domain mg.example.org is not allowed to send: recipient limit exceeded",
     b"450 4.7.1 Error: too much mail from 192.0.2.1",
-    b"550 Domain example.org has exceeded the max emails per hour (125/100 (125%)) allowed. Message discarded",
+    (b"550 Domain example.org has exceeded the max emails per hour (125/100 (125%)) allowed. "
+    b"Message discarded"),
     b"550 Domain x has exceeded the max defers and failures per hour (5/5 (100%)) allowed.",
     b"530 5.7.0 Must issue a STARTTLS command first",
     b"535 5.7.8 Authentication credentials invalid",
 ])
 @pytest.mark.parametrize("phase", ["RCPT", "dot"])
-def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, phase, text):     # R27
+# R27
+def test_a_quota_pauses_the_relay_and_costs_no_message(relay, opened, stored, phase, text):
     result = opened(port=relay(**{phase: text}).port).send(ENVELOPE, stored(), soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
 
 
 @pytest.mark.parametrize("text", [
-    b"554 5.7.1 <a@b.example>: Relay access denied", b"550 relay not permitted", b"550 5.7.1 Relaying denied",
+    b"554 5.7.1 <a@b.example>: Relay access denied", b"550 relay not permitted",
+    b"550 5.7.1 Relaying denied",
     b"550 Domain x has an outgoing mail suspension. Message discarded.",
     b"554 Message rejected: Sending paused for this account.",
     b"421 Domain mg.example.org is not allowed to send: Please activate your account",
 ])
 @pytest.mark.parametrize("patterns", [None, [], ["hour limit"]])
 def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns, text):     # R27
-    result = opened(port=relay(RCPT=text).port, pause_patterns=patterns).send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=relay(RCPT=text).port, pause_patterns=patterns).send(ENVELOPE, stored(),
+                                                                              soon(), 1)
     assert (result.outcome, result.code) == ("relay", int(text[:3]))
     assert not speaks_of(result.text, DEFAULT_PAUSE_PATTERNS)
 
@@ -187,7 +212,8 @@ def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns
 @pytest.mark.parametrize("text", [
     b"552 5.2.2 The email account that you tried to reach is over quota",
     b"452 4.2.2 Mailbox full: quota exceeded for user",
-    b"450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents delivery",
+    (b"450 4.2.1 The user you are trying to contact is receiving mail at a rate that prevents "
+    b"delivery"),
     b"550 5.7.1 Message rejected as spam", b"552 5.3.4 Message size exceeds fixed limit",
     b"452 4.5.3 Error: too many recipients", b"554 5.7.1 Service unavailable; client host blocked",
 ])
@@ -199,7 +225,8 @@ def test_one_recipients_trouble_never_pauses_the_relay(relay, opened, stored, te
 def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):     # R27
     def outcome(reply, patterns):
         port = relay(RCPT=reply).port
-        return opened(port=port, pause_patterns=patterns).send(ENVELOPE, stored(), soon(), 1).outcome
+        return opened(port=port, pause_patterns=patterns).send(ENVELOPE, stored(), soon(),
+                                                               1).outcome
     assert outcome(b"550 Hour Limit Reached", ["hour limit"]) == "relay"
     assert outcome(b"550 max emails per hour", ["hour limit"]) == "final"
     assert outcome(b"550 max emails per hour", []) == "final"
@@ -207,11 +234,13 @@ def test_the_operators_own_patterns_replace_the_defaults(relay, opened, stored):
 
 
 @pytest.mark.parametrize("phase, answer", [
-    ("greeting", b"554 5.7.1 go away"), ("greeting", b"421 4.3.2 busy"), ("greeting", DROP), ("EHLO", DROP),
+    ("greeting", b"554 5.7.1 go away"), ("greeting", b"421 4.3.2 busy"), ("greeting", DROP),
+    ("EHLO", DROP),
     ("greeting", b"garbage"), ("MAIL", Bye(b"421 4.3.2 busy")),
 ])
 def test_a_relay_that_sends_us_away_costs_no_message(relay, opened, stored, phase, answer):
-    assert opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
+    assert opened(port=relay(**{phase: answer}).port).send(ENVELOPE, stored(), soon(),
+                                                           1).outcome == "relay"
 
 
 def test_a_relay_that_is_not_there_says_where(opened, stored):
@@ -240,9 +269,12 @@ def test_the_enhanced_code_is_kept_apart(relay, opened, stored, reply, enhanced,
     assert result == ("final", 550, enhanced, text)
 
 
-@pytest.mark.parametrize("phase, reply", [("MAIL", b"354 what"), ("RCPT", b"350 what"), ("DATA", b"250 what"),
-                                          ("DATA", b"300 what"), ("dot", b"354 go on")])
-def test_an_answer_that_is_neither_yes_nor_no_ends_the_connection(relay, opened, stored, phase, reply):    # R28
+@pytest.mark.parametrize("phase, reply", [("MAIL", b"354 what"), ("RCPT", b"350 what"),
+                                          ("DATA", b"250 what"), ("DATA", b"300 what"),
+                                          ("dot", b"354 go on")])
+# R28
+def test_an_answer_that_is_neither_yes_nor_no_ends_the_connection(relay, opened, stored, phase,
+                                                                  reply):
     server = relay(**{phase: [reply]})
     transport = opened(port=server.port)
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome in ("retry", "uncertain")

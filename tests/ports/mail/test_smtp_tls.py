@@ -34,11 +34,13 @@ def tls_relay():
 @pytest.mark.parametrize("mechanisms", [("PLAIN",), ("LOGIN",)])
 def test_a_verified_relay_gets_the_login_and_the_message(        # R34
         tls_relay, authority, opened, stored, security, host, mechanisms):
-    server = tls_relay(authority.context("localhost", "127.0.0.1"), security, ("us", "pass"), mechanisms)
+    server = tls_relay(authority.context("localhost", "127.0.0.1"), security, ("us", "pass"),
+                       mechanisms)
     transport = opened(port=server.port, host=host, security=security, ca_file=authority.ca_file,
                        username="us", password="pass")
     assert [transport.send(ENVELOPE, stored(), soon(), n).outcome for n in range(3)] == ["sent"] * 3
-    assert server.mailbox.messages == [("us", True, ENVELOPE.sender, [ENVELOPE.recipient], CONTENT)] * 3
+    assert server.mailbox.messages == [("us", True, ENVELOPE.sender, [ENVELOPE.recipient],
+                                        CONTENT)] * 3
 
 
 @SECURE
@@ -57,22 +59,29 @@ def test_a_certificate_that_does_not_verify_gets_nothing(        # R34
                     password="pass").send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == "relay"
     assert "certificate is not accepted" in result.text
-    assert reason in result.text.replace("self signed", "self-signed").replace("not valid for", "mismatch")
+    assert reason in result.text.replace("self signed", "self-signed").replace("not valid for",
+                                                                               "mismatch")
     assert server.mailbox.messages == []
 
 
 @SECURE
-def test_without_a_ca_file_only_the_systems_roots_count(tls_relay, authority, opened, stored, security):   # R34
+# R34
+def test_without_a_ca_file_only_the_systems_roots_count(tls_relay, authority, opened, stored,
+                                                        security):
     server = tls_relay(authority.context("127.0.0.1"), security)
-    assert opened(port=server.port, security=security).send(ENVELOPE, stored(), soon(), 1).outcome == "relay"
+    assert opened(port=server.port, security=security).send(ENVELOPE, stored(), soon(),
+                                                            1).outcome == "relay"
 
 
 @SECURE
 def test_a_missing_ca_file_says_so(tls_relay, authority, opened, stored, security):     # R34
     server = tls_relay(authority.context("127.0.0.1"), security)
-    result = opened(port=server.port, security=security, ca_file="/nowhere.pem").send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=server.port, security=security, ca_file="/nowhere.pem").send(ENVELOPE,
+                                                                                      stored(),
+                                                                                      soon(), 1)
     assert result == ("relay", None, "",
-                      f"127.0.0.1:{server.port}: [mail] ca_file = /nowhere.pem: No such file or directory")
+                      (f"127.0.0.1:{server.port}: [mail] ca_file = /nowhere.pem: No such file or "
+                      "directory"))
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
@@ -112,8 +121,8 @@ def test_data_injected_behind_the_agreement_to_starttls_is_refused(relay, opened
 
 def test_what_was_offered_before_tls_is_forgotten(tls_relay, authority, opened, stored):     # R34
     server = tls_relay(authority.context("127.0.0.1"), "starttls", ("us", "pass"))
-    transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file, username="us",
-                       password="pass")
+    transport = opened(port=server.port, security="starttls", ca_file=authority.ca_file,
+                       username="us", password="pass")
     transport.send(ENVELOPE, stored(), soon(), 1)
     assert "starttls" not in transport.session.esmtp_features
     assert "auth" in transport.session.esmtp_features
@@ -130,7 +139,8 @@ def test_a_wrong_password_is_the_relays_trouble_and_never_shown(        # R34
     assert base64.b64encode(b"wr0ng").decode() not in result.text
 
 
-@pytest.mark.parametrize("mechanisms, outcome", [(("PLAIN", "LOGIN"), "sent"), (("LOGIN",), "relay")])
+@pytest.mark.parametrize("mechanisms, outcome", [(("PLAIN", "LOGIN"), "sent"),
+                                                 (("LOGIN",), "relay")])
 def test_a_password_beyond_ascii_goes_as_utf8_where_that_is_defined(        # R34
         tls_relay, authority, opened, stored, mechanisms, outcome):
     server = tls_relay(authority.context("127.0.0.1"), "tls", ("üs", "pässwörd"), mechanisms)
@@ -139,7 +149,8 @@ def test_a_password_beyond_ascii_goes_as_utf8_where_that_is_defined(        # R3
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == outcome
 
 
-def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, monkeypatch):     # R34
+# R34
+def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, monkeypatch):
     server = relay(("AUTH PLAIN",))
     login = {"port": server.port, "username": "us", "password": "pass"}
     assert opened(**login).send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
@@ -152,14 +163,17 @@ def test_the_password_goes_in_clear_only_to_this_machine(relay, opened, stored, 
 
 
 @pytest.mark.parametrize("address, here", [
-    ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("192.0.2.1", False),
-    ("::ffff:192.0.2.1", False), ("2001:db8::1", False), ("12.7.0.1", False), ("0.0.0.0", False), ("", False)])
+    ("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True),
+    ("192.0.2.1", False),
+    ("::ffff:192.0.2.1", False), ("2001:db8::1", False), ("12.7.0.1", False), ("0.0.0.0", False),
+    ("", False)])
 def test_loopback_is_judged_by_the_address_connected_to(address, here):     # R34
     assert smtp_session.is_loopback(address) is here
 
 
 def test_a_relay_without_auth_says_so_when_there_is_a_login(relay, opened, stored):     # R34
-    result = opened(port=relay().port, username="us", password="x").send(ENVELOPE, stored(), soon(), 1)
+    result = opened(port=relay().port, username="us", password="x").send(ENVELOPE, stored(), soon(),
+                                                                         1)
     assert (result.outcome, result.code) == ("relay", None)
     assert "offers no AUTH" in result.text
 

@@ -1,4 +1,5 @@
-"""Both stores keep to the same, a folder and a real FTPS server; what goes wrong is one sentence."""
+"""Both stores keep to the same, a folder and a real FTPS server; what goes wrong is one
+sentence."""
 from __future__ import annotations
 
 import errno
@@ -72,7 +73,8 @@ def test_a_file_has_its_name_only_when_it_is_whole(store):
     with pytest.raises(RuntimeError, match="no more rows"):
         store.put("a.gz", broken())
     assert not store.has("a.gz")
-    store.put("a.gz", [b"whole"])                   # the connection is as good as new, the old part is no hindrance
+    # the connection is as good as new, the old part is no hindrance
+    store.put("a.gz", [b"whole"])
     assert content(store, "a.gz") == b"whole"
 
 
@@ -97,7 +99,8 @@ def test_a_missing_file_is_told(store):
 def test_files_and_folder_are_private(tmp_path):
     store = open_store(section(tmp_path / "new" / "archives"), make=True)
     store.put("a.gz", [DATA])
-    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new/archives", "new/archives/a.gz")]
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("new/archives",
+                                                                         "new/archives/a.gz")]
     assert modes == [0o700, 0o600]
     assert "Require all denied" in (tmp_path / "new/archives/.htaccess").read_text()
     assert store.location("a.gz") == f"{tmp_path}/new/archives/a.gz"
@@ -114,7 +117,8 @@ def test_a_folder_that_was_there_refuses_the_web_too_and_keeps_what_it_says(tmp_
 
 
 def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
-    with pytest.raises(ArchiveError, match=r"there is no folder .*: see whether its disk is mounted"):
+    with pytest.raises(ArchiveError,
+                       match=r"there is no folder .*: see whether its disk is mounted"):
         open_store(section(tmp_path / "archives"))
     assert not (tmp_path / "archives").exists()
 
@@ -122,14 +126,15 @@ def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
 def test_a_full_disk_is_one_sentence_and_leaves_no_whole_file(tmp_path):
     def limited() -> None:                      # as a quota does it
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-    code = ("import signal, sys; from types import SimpleNamespace;"
-            "from jobs_lib.ports.storage.stores import open_store;"
-            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
-            "store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); store.put('a.gz', [b'x' * 200_000])")
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT, capture_output=True,
-                          text=True, preexec_fn=limited)
+    code = ("import signal, sys; from types import SimpleNamespace;from "
+            "jobs_lib.ports.storage.stores import open_store;signal.signal(signal.SIGXFSZ, "
+            "signal.SIG_IGN);store = open_store(SimpleNamespace(store=sys.argv[1]), make=True); "
+            "store.put('a.gz', [b'x' * 200_000])")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "archives")], cwd=ROOT,
+                          capture_output=True, text=True, preexec_fn=limited)
     assert done.stderr.splitlines()[-1].endswith(
-        f"ArchiveError: [archive] store {tmp_path}/archives: File too large: make room there, or name another folder")
+        f"ArchiveError: [archive] store {tmp_path}/archives: File too large: make room there, or "
+        "name another folder")
     assert not (tmp_path / "archives/a.gz").exists()
 
 
@@ -154,7 +159,8 @@ def test_what_the_system_says_comes_with_what_to_do(tmp_path, monkeypatch, numbe
 @pytest.mark.parametrize("store, said", [
     ("file", "Not a directory: a part of this path is a file: name a folder"),
     ("file/archives", "a part of this path is a file: name a folder"),
-    ("/proc/archives", "No such file or directory: it is not there, and cannot be made there: name another folder"),
+    ("/proc/archives",
+     "No such file or directory: it is not there, and cannot be made there: name another folder"),
 ])
 def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
     (tmp_path / "file").write_text("x")
@@ -166,7 +172,8 @@ def test_a_folder_that_cannot_be_made_says_what_to_do(tmp_path, store, said):
 
 def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
     (tmp_path / "a.gz.part").mkdir()
-    with pytest.raises(ArchiveError, match=r"Is a directory \(.*/a\.gz\.part\): a folder stands where"):
+    with pytest.raises(ArchiveError,
+                       match=r"Is a directory \(.*/a\.gz\.part\): a folder stands where"):
         open_store(section(tmp_path)).put("a.gz", [DATA])
 
 
@@ -202,15 +209,18 @@ def test_what_the_server_refuses_is_one_sentence_without_the_password(server, ch
     with pytest.raises(ArchiveError) as caught:
         store.put("a.gz", [b"x"])
     assert said in str(caught.value)
-    assert str(caught.value).startswith(f"[archive] store ftps://{change.get('host', 'localhost')}:{server.port}/")
+    assert str(caught.value).startswith("[archive] store "
+                                        f"ftps://{change.get('host', 'localhost')}:{server.port}/")
     assert PASSWORD not in str(caught.value)
     assert ENCODED not in str(caught.value)
 
 
 def test_a_certificate_of_an_unknown_authority_is_refused(server, tmp_path):
     other = Authority(tmp_path).ca_file
-    for ca_file, said in ((other, "the certificate is not accepted: "), ("", "the certificate is not accepted: "),
-                          (f"{tmp_path}/none.pem", r"\[archive\] ca_file = .*none.pem: No such file")):
+    for ca_file, said in ((other, "the certificate is not accepted: "),
+                          ("", "the certificate is not accepted: "),
+                          (f"{tmp_path}/none.pem",
+                           r"\[archive\] ca_file = .*none.pem: No such file")):
         with pytest.raises(ArchiveError, match=said):
             open_store(section(server.url(), ca_file)).has("a.gz")
 
@@ -274,14 +284,17 @@ def test_a_close_that_fails_changes_nothing(server):
 # The URL
 
 def test_a_url_is_decoded():
-    assert parse_url(f"ftps://me%40home:{ENCODED}@[::1]:990/a%20b/c/") == ("me@home", PASSWORD, "::1", 990, "a b/c")
+    assert parse_url(f"ftps://me%40home:{ENCODED}@[::1]:990/a%20b/c/") == ("me@home", PASSWORD,
+                                                                           "::1", 990, "a b/c")
     assert parse_url("ftps://me:x@host.example").port == 21
     assert place_of(section("ftps://me:x@host.example:21/a/b/")) == "ftps://host.example/a/b"
 
 
-@pytest.mark.parametrize("url", ["ftp://me:x@host/a", "ftps://host/a", "ftps://me@host/a", "ftps://me:x@/a",
-                                 "ftps://me:x@host:0/a", "ftps://me:x@host:port/a", "ftps://me:x:y@host/a",
-                                 "ftps://me:x@host/a?b", "ftps://me:x%0D@host/a", "sftp://me:x@host/a"])
+@pytest.mark.parametrize("url", ["ftp://me:x@host/a", "ftps://host/a", "ftps://me@host/a",
+                                 "ftps://me:x@/a", "ftps://me:x@host:0/a",
+                                 "ftps://me:x@host:port/a", "ftps://me:x:y@host/a",
+                                 "ftps://me:x@host/a?b", "ftps://me:x%0D@host/a",
+                                 "sftp://me:x@host/a"])
 def test_a_wrong_url_says_what_was_expected(url):
     with pytest.raises(ValueError, match="expected ftps://user:password@host:21/folder"):
         parse_url(url)

@@ -9,10 +9,14 @@ from jobs_lib.config.option_types import Option
 from jobs_lib.job import declare
 
 
-@declare(schedule="*/5 * * * *", enabled=False, idempotency="An item is one row with a key of its own.",
-         options={"items": Option(kind.integer(0, 100000), "3", "How many there are to do."),
-                  "pause": Option(kind.integer(0, 100000), "0", "Milliseconds of work for each."),
-                  "wait": Option(kind.switch, "no", "Work by ctx.sleep, as a job that waits between batches.")})
+@declare(schedule="*/5 * * * *", enabled=False, idempotency="An item is one row with a key of its "
+         "own.", options={"items": Option(kind.integer(0, 100000), "3",
+                                          "How many there are to do."),
+                          "pause": Option(kind.integer(0, 100000), "0",
+                                          "Milliseconds of work for each."),
+                          "wait": Option(kind.switch, "no",
+                                         "Work by ctx.sleep, as a job that waits between "
+                                         "batches.")})
 def job(ctx):
     """Each item is one committed row of `usage_events`; what is done already is left out."""
     done = {row["threshold"] for row in ctx.db.query("SELECT threshold FROM {usage_events}")}
@@ -25,8 +29,8 @@ def job(ctx):
             break
         (ctx.sleep if ctx.options.wait else time.sleep)(ctx.options.pause / 1000)
         if not ctx.dry_run:
-            ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(), metric="emails",
-                          threshold=number, created_at=ctx.clock())
+            ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(),
+                          metric="emails", threshold=number, created_at=ctx.clock())
         counts["dug"] += 1
         ctx.progress(len(done) + counts["dug"], ctx.options.items)
     return counts

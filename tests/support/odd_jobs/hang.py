@@ -24,7 +24,8 @@ def job(ctx):
     if not ctx.options.after:
         return hang(ctx)
     with ctx.db.transaction():
-        ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(), metric="emails",
+        ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(),
+                      metric="emails",
                       threshold=60, created_at=ctx.now)
         hang(ctx)
     return {}
@@ -43,7 +44,8 @@ def in_recv(_ctx):
 
 def in_sqlite(ctx):
     """One statement that never ends, in C."""
-    ctx.db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) FROM n")
+    ctx.db.query("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT COUNT(*) "
+                 "FROM n")
 
 
 def in_mariadb(ctx):
@@ -52,8 +54,10 @@ def in_mariadb(ctx):
 
 
 def in_mariadb_write(ctx):
-    """A statement that would be committed by itself, long after we are gone, if the server went on with it."""
-    ctx.db.execute("INSERT INTO {usage_events} (user_id, cycle_start, metric, threshold, created_at)"
+    """A statement that would be committed by itself, long after we are gone, if the server went on
+    with it."""
+    ctx.db.execute("INSERT INTO {usage_events} (user_id, cycle_start, metric, threshold, "
+                   "created_at)"
                    " SELECT 1, '2026-01-01', 'emails', 60 + SLEEP(8), '2026-01-01 00:00:00'")
 
 

@@ -11,7 +11,8 @@ def job(ctx):
     """A list that has no end."""
     kept = []
     with ctx.db.transaction():
-        ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(), metric="emails",
+        ctx.db.insert("usage_events", user_id=os.getpid(), cycle_start=ctx.now.date(),
+                      metric="emails",
                       threshold=1, created_at=ctx.now)
         while True:
             kept.append(str(len(kept)) * 10)
