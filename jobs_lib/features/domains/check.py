@@ -128,8 +128,8 @@ def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
                                    rotation.last(ctx))[:PAGE]:
         if ctx.should_stop():
             break
-        # By the owner's index, and not by one of all that are due (docs/decisions.md, "An owner's
-        # rows").
+        # By the owner's index, not by one of all that are due (docs/decisions.md, "Statements are
+        # shaped for their index").
         rows += _rows(ctx, f"user_id = :owner AND CASE WHEN {where} THEN 1 ELSE 0 END = 1", order,
                       OF_AN_OWNER, owner=owner, **values)
     return rows
