@@ -73,6 +73,31 @@ class Database:
         rows = self.query(sql, **values)
         return next(iter(rows[0].values())) if rows else None
 
+    def pages(self, sql: str, /, *, key: str | tuple = "id", size, end: str = "", **values):
+        """The rows of `sql`, as lists of at most `size` rows in the order of `key`; no empty list.
+
+        `sql` ends with its WHERE. `key` is a column that `sql` reads, or several, which tell the
+        rows apart together: each page begins behind the last row of the one before, so no page
+        costs more for those before it. `size` may be a function of the page before, [] at first.
+        `end` is put behind the LIMIT.
+        """
+        keys = (key,) if isinstance(key, str) else key
+        rows: list[dict] = []
+        behind = ""
+        last: dict = {}
+        while True:
+            most = size(rows) if callable(size) else size
+            rows = self.query(f"{sql}{behind} ORDER BY {', '.join(keys)} LIMIT :page_size{end}",
+                              **values, **last, page_size=most)
+            full = len(rows) == most
+            if full:
+                last = {f"last_{name}": rows[-1][name] for name in keys}
+                behind = f" AND {_behind(keys)}"
+            if rows:
+                yield rows
+            if not full:
+                return
+
     def execute(self, sql: str, /, **values) -> int:
         """Run a statement that changes something; how many rows it matched, whether or not they
         changed."""
@@ -335,3 +360,11 @@ class Database:
         """Close for good; an open transaction is rolled back."""
         self._drop()
         self._closed = True
+
+
+def _behind(keys: tuple) -> str:
+    """The condition for the rows behind the last one read, as an index over `keys` serves it."""
+    first, *rest = keys
+    if not rest:
+        return f"{first} > :last_{first}"
+    return f"{first} >= :last_{first} AND ({first} > :last_{first} OR {_behind(tuple(rest))})"

@@ -52,6 +52,46 @@ def test_no_row_is_none_and_an_empty_list(db):
     assert db.value("SELECT id FROM {aliases}") is None
 
 
+def test_pages_hold_every_row_once_in_the_order_of_the_key(db):
+    for name in "abcdefg":
+        alias(db, name, active=name != "c")
+    found = [[row["address"] for row in page] for page in db.pages(
+        "SELECT id, address FROM {aliases} WHERE active = :active", active=1, size=3)]
+    assert found == [["a", "b", "d"], ["e", "f", "g"]]
+    assert list(db.pages("SELECT id FROM {aliases} WHERE active = 7", size=3)) == []
+
+
+def test_pages_by_several_columns_pass_over_no_row_with_an_equal_first_one(db):
+    ends = (2, 1, 1, 2, 1, 1, 3)
+    for name, days, user in zip("abcdefg", ends, (1, 2, 1, 1, 2, 1, 1)):
+        alias(db, name, expires_at=NOW + timedelta(days=days), user_id=user)
+    sql = "SELECT id, user_id, address, expires_at FROM {aliases} WHERE id > 0"
+    for size in (1, 2, 3, 7, 8):
+        assert [row["address"] for page in db.pages(sql, key=("expires_at", "id"), size=size)
+                for row in page] == list("bcefadg")
+        assert [row["address"] for page in db.pages(sql, key=("expires_at", "user_id", "id"),
+                                                    size=size) for row in page] == list("cfbeadg")
+
+
+def test_pages_know_where_they_were_whatever_becomes_of_a_page(db):
+    for name in "abcde":
+        alias(db, name)
+    found = []
+    for page in db.pages("SELECT id, address FROM {aliases} WHERE active = 1", size=2):
+        db.execute("DELETE FROM {aliases} WHERE id IN (:ids)", ids=[row["id"] for row in page])
+        while page:
+            found.append(page.pop(0)["address"])
+    assert found == list("abcde")
+
+
+def test_the_size_of_a_page_may_follow_from_the_page_before(db):
+    for name in "abcdefg":
+        alias(db, name)
+    sizes = [len(page) for page in db.pages("SELECT id FROM {aliases} WHERE active = 1",
+                                            size=lambda page: 2 * len(page) or 1)]
+    assert sizes == [1, 2, 4]
+
+
 @pytest.mark.parametrize("value", ["", "it's", 'a "b" `c` \\ 100% %s :name {x}', "zwölf 📧 \u202e",
                                    "line\r\nline\t", "a\0b"])
 def test_text_comes_back_as_it_went(db, value):
