@@ -1,7 +1,9 @@
 """Background jobs of an e-mail alias and forwarding service on shared hosting."""
 from __future__ import annotations
 
-__version__ = "0.1.0"
+from .paths import VERSION
+
+__version__ = VERSION
 
 
 def find_export(token: str, config=None, now=None):
@@ -17,10 +19,10 @@ def is_retired(address: str, config: str | None = None) -> bool:
 
     config: the path of config.ini; left out, it is found as `jobs.py` finds it. Raises
     jobs_lib.errors.JobsError for what is no address, and where the configuration, the key or the
-    database is not there, so that none is taken for free by mistake.
+    database is missing, so that no address is taken for free by mistake.
     """
-    from .api import is_retired as asked
-    return asked(address, config)
+    from .features.accounts.retired import is_retired
+    return is_retired(address, config)
 
 
 def __getattr__(name: str):

@@ -1,10 +1,11 @@
-"""Where this program lies: the file that is started, and the folder that it and config.ini are
-in."""
+"""Which program this is and where it is: its version, the file that is started, and the folder
+that it shares with config.ini."""
 from __future__ import annotations
 
 import os
 import sys
 
+VERSION = "0.1.0"
 _ABOVE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKED = os.path.isfile(_ABOVE)                 # all of it is one file, jobs.pyz
 SCRIPT = _ABOVE if PACKED else os.path.join(_ABOVE, "jobs.py")

@@ -77,8 +77,8 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         print(overview(), end="")
         return OK
     if words[0] == "--version":
-        from jobs_lib import __version__
-        print(f"jobs.py {__version__}, Python {sys.version.split()[0]}")
+        from jobs_lib.paths import VERSION
+        print(f"jobs.py {VERSION}, Python {sys.version.split()[0]}")
         return OK
     name, rest = words[0], words[1:]
     if not all(word.strip() for word in words):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import os
 
-from jobs_lib import __version__, folders
+from jobs_lib import folders
 from jobs_lib.errors import OK, JobsError
 from jobs_lib.output.typed import shown
-from jobs_lib.paths import HOME, PACKED
+from jobs_lib.paths import HOME, PACKED, VERSION
 
 from . import _packing
 
@@ -23,7 +23,7 @@ TOP = "jobs"
 def arguments(parser) -> None:
     """--output and --packages."""
     parser.add_argument("--output", metavar="FILE", help="a name that ends in .zip or .pyz, or a "
-                        f"folder (default: dist/jobs-{__version__}.zip)")
+                        f"folder (default: dist/jobs-{VERSION}.zip)")
     parser.add_argument("--packages", metavar="DIR", help="take the packages from this folder that "
                         "pip has filled, and not from where this Python finds them")
 
@@ -33,7 +33,7 @@ def run(args, make_session, config_path) -> int:
     if PACKED:
         raise JobsError("bundle: this is one already, as a single file; a copy of it is enough")
     console = make_session(None).console
-    output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{__version__}.zip"))
+    output = os.path.abspath(args.output or os.path.join(HOME, "dist", f"jobs-{VERSION}.zip"))
     files = _packing.installation(HOME)
     vendor, found = _packing.packages(args.packages)
     files.update(vendor)

@@ -12,6 +12,7 @@ import sys
 from collections import namedtuple
 
 import jobs_lib
+from jobs_lib import paths
 from jobs_lib.database import dialects
 from jobs_lib.errors import DatabaseError, JobsError
 from jobs_lib.output.findings import note, ok, problem, run, warning
@@ -29,7 +30,7 @@ AGAIN = "Upload jobs.py and the whole folder jobs_lib again."
 def python(patient):
     """Which Python, and as whom."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield ok(f"jobs.py {jobs_lib.__version__}, Python {version} ({sys.executable})")
+    yield ok(f"jobs.py {paths.VERSION}, Python {version} ({sys.executable})")
     if user := run_as(patient.config, patient.home):
         yield warning(f"This installation belongs to user {user.name}, and this is root",
                       "What root runs leaves files that the jobs of that user cannot use, and "

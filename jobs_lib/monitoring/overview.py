@@ -10,11 +10,11 @@ from __future__ import annotations
 import shlex
 from datetime import timedelta
 
-from jobs_lib import __version__, catalogue, clock
+from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
 from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
-from jobs_lib.paths import program
+from jobs_lib.paths import VERSION, program
 
 from . import health, incidents, run_stats, samples
 
@@ -29,7 +29,7 @@ def collect(config, db, now) -> dict:
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     found = health.collect(db, config, jobs, now, broken)
-    return {"generated_at": clock.text(now), "version": __version__,
+    return {"generated_at": clock.text(now), "version": VERSION,
             "troubles": [_trouble(each, now, program(config.path)) for each in incidents.find(found, config)],
             "jobs": _with_invalid(db, [_job(job, found.jobs.get(job.name)) for job in jobs], found.jobs),
             "queues": [_queue(queue, now) for queue in found.queues.values()],

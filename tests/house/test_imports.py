@@ -11,7 +11,7 @@ from tests.house.source import imports, is_empty, is_in, modules, where
 # From the top. A package imports itself, what stands below it, and nothing else.
 LAYERS = (
     ("jobs",),
-    ("jobs_lib.cli", "jobs_lib.api"),
+    ("jobs_lib.cli",),
     ("jobs_lib.commands",),
     ("jobs_lib.launch", "jobs_lib.demo"),
     ("jobs_lib.doctor",),

@@ -8,6 +8,9 @@ docs/deletion.md has the same in PHP.
 from __future__ import annotations
 
 import hmac
+import os
+
+from jobs_lib.errors import ConfigError, JobsError
 
 LABEL = "retired-address"        # of the derived key, Context.secret
 
@@ -22,3 +25,25 @@ def is_there(db, key: bytes, address: str) -> bool:
     """Whether the address was retired."""
     return db.row("SELECT created_at FROM {retired_addresses} WHERE address_hash = :hash",
                   hash=address_hash(key, address)) is not None
+
+
+def is_retired(address: str, config_path: str | None = None) -> bool:
+    """What `jobs_lib.is_retired` tells an app."""
+    from jobs_lib.config import loader
+    from jobs_lib.folders import secret_key
+    from jobs_lib.runner.resources import Ports
+
+    if not isinstance(address, str) or not address.strip():
+        raise JobsError(f"is_retired was asked about {address!r}: expected an address")
+    config = loader.for_app(config_path)
+    core = config.section("core")
+    if not core.secret_key and not os.path.exists(os.path.join(core.state_dir, "secret")):
+        raise ConfigError(f"there is no [core] secret_key and no {core.state_dir}/secret: without "
+                          "the key of the jobs no retired address can be recognised")
+    key = hmac.digest(secret_key(core.state_dir, core.secret_key).encode(), LABEL.encode(),
+                      "sha256")
+    db = Ports(config).connect(readonly=True)
+    try:
+        return is_there(db, key, address)
+    finally:
+        db.close()

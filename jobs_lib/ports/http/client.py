@@ -6,8 +6,8 @@ import socket
 import threading
 from typing import Any
 
-from jobs_lib import __version__
 from jobs_lib.errors import JobsError
+from jobs_lib.paths import VERSION
 
 from .connect import Deadline, Places, Trouble, connect, resolve, resolves, secure, spent, words
 from .message import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
@@ -15,7 +15,7 @@ from .response import Reader, excerpt
 from .url import UrlError, parse
 
 WRITE = 65536
-AGENT = f"jobs-webhooks/{__version__}"
+AGENT = f"jobs-webhooks/{VERSION}"
 
 
 class Poster:
