@@ -6,12 +6,12 @@ dead network are told and stop nothing.
 """
 from __future__ import annotations
 
-import signal
 import time
 
 from jobs_lib.errors import ConfigError, DatabaseError, JobsError, Missing, Stopped
 from jobs_lib.masking import text
 from jobs_lib.output.findings import Finding, note, warning
+from jobs_lib.runner.limits import Alarm
 
 from .masks import Masks
 
@@ -19,7 +19,6 @@ AREAS = ("host", "config", "files", "database", "mail", "dns", "cron", "workers"
 ONLINE = ("mail", "dns", "workers")                 # left out by `--offline`
 FROM_DATABASE = ("cron", "runs")
 ALL_SECONDS, CHECK_SECONDS = 17.0, 6.0   # for everything, and for one check
-AGAIN_SECONDS = 0.5                      # between alarms: a library may swallow one
 
 
 def examine(patient, areas=AREAS) -> list[Finding]:
@@ -46,7 +45,7 @@ def _findings(check, patient, end: float) -> list[Finding]:
     if left <= 0:
         return [_unfinished(check, "the checks before it took all the time")]
     try:
-        with _Limit(left):
+        with Alarm("too slow", left):
             for finding in check(patient):
                 found.append(finding)        # so that what came before an exception is kept
     except Stopped:
@@ -76,22 +75,3 @@ def _unfinished(check, why: str) -> Finding:
     return warning(f"The check \"{name}\" did not finish: {why}",
                    "What it looks at is not known. Something may hang: a server, a disk.",
                    "Fix what else is found, and run `jobs.py doctor` again.")
-
-
-class _Limit:
-    """An alarm that raises Stopped inside whatever waits."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __enter__(self) -> None:
-        self._before = signal.signal(signal.SIGALRM, self._ring)
-        signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN_SECONDS)
-
-    def __exit__(self, *_) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._before)
-
-    @staticmethod
-    def _ring(_number, _frame) -> None:
-        raise Stopped("too slow")

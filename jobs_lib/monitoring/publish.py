@@ -113,19 +113,19 @@ def _taken(config) -> list[tuple[str, str]]:
 def files(config, ports, seconds: float = SECONDS) -> list[str]:
     """Make the files that [status] names anew. What went wrong, a sentence each; nothing is
     raised."""
-    from jobs_lib.runner.limits import Stops
+    from jobs_lib.runner.limits import RunLimits
 
     def work() -> None:
         wanted = config.section("status")
         for what, path, make in (("page", wanted.page, page), ("metrics", wanted.metrics, metrics)):
             if path:
-                stops.database = ports.database()
-                replace(config, what, path, make(config, stops.database, ports.now()))
+                limits.database = ports.database()
+                replace(config, what, path, make(config, limits.database, ports.now()))
 
-    with Stops(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as stops:
-        error = stops.run(work)
-        if isinstance(error, Stopped) and stops.database is not None:
-            stops.database.invalidate()
+    with RunLimits(monotonic=ports.monotonic, budget=seconds, grace=0.0, memory=None) as limits:
+        error = limits.run(work)
+        if isinstance(error, Stopped) and limits.database is not None:
+            limits.database.invalidate()
     if error is None:
         return []
     if isinstance(error, ConfigError):

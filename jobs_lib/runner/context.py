@@ -33,17 +33,17 @@ class Context:
     may_expire()  whether anything may be deleted, expired or given up by its age: asked just before that is done
     """
 
-    def __init__(self, *, job, config, ports, db, run, stops, log, request, console, installation,
+    def __init__(self, *, job, config, ports, db, run, limits, log, request, console, installation,
                  shard=(0, 1), doubt: str | None = None) -> None:
         self.job, self.run_id, self.now = job, run["run_id"], run["started_at"]
         self.options = config.job(job)
         self.db, self.limit, self.dry_run = db, request.limit, request.dry_run
         self.log = self._journal = db.journal = Journal(log)
         self.confirmed, self.installation, self.shard = request.confirmed, installation, shard
-        self._config, self._ports, self._stops, self._console = config, ports, stops, console
+        self._config, self._ports, self._limits, self._console = config, ports, limits, console
         self._transport = self._poster = None
         self._key: str | None = None
-        self._beaten = stops.started - PROGRESS_SECONDS         # the first report is stored at once
+        self._beaten = limits.started - PROGRESS_SECONDS         # the first report is stored at once
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
         # why, in a sentence; None: the clock is trusted
@@ -139,7 +139,7 @@ class Context:
 
     def clock(self):
         """The present second: attempts and limits count from here, not from the run's start."""
-        return self.now + timedelta(seconds=int(self._ports.monotonic() - self._stops.started))
+        return self.now + timedelta(seconds=int(self._ports.monotonic() - self._limits.started))
 
     def monotonic(self) -> float:
         """Seconds on a clock that nobody sets; deadlines are given in it."""
@@ -148,20 +148,29 @@ class Context:
     @property
     def hard_limit(self) -> float:
         """When the run is ended at the latest, on the clock of `monotonic()`."""
-        return self._stops.hard
+        return self._limits.hard
 
     def seconds_left(self) -> float:
         """Until the budget is spent."""
-        return self._stops.soft - self._ports.monotonic()
+        return self._limits.soft - self._ports.monotonic()
 
-    def should_stop(self) -> bool:
-        """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`."""
-        return self._stops.asked() is not None
+    def should_stop(self, done: int = 0) -> bool:
+        """Asked between items and batches: budget, memory, SIGTERM, a lost lock, or `stop()`.
+
+        `done`: so many items were handled in this step; `--limit` allows no more than its number.
+        """
+        if self.limit is not None and done >= self.limit:
+            self.stop("limit")
+        return self._limits.stop_reason() is not None
+
+    def within_limit(self, wanted: int, done: int = 0) -> int:
+        """As many of the wanted items as `--limit` allows in a step that has handled `done`."""
+        return wanted if self.limit is None else max(0, min(wanted, self.limit - done))
 
     @property
     def stop_reason(self) -> str | None:
         """Why the run is to stop, once it is: `budget`, `SIGTERM`, what `stop()` said."""
-        return self._stops.asked()
+        return self._limits.stop_reason()
 
     def may_expire(self) -> bool:
         """Whether what is past its time may be deleted, expired or given up. Not while the clock is
@@ -172,11 +181,11 @@ class Context:
 
     def stop(self, reason: str) -> None:
         """End the run as `partial` for a reason of the job's own; the next run goes on."""
-        self._stops.because(reason)
+        self._limits.stop(reason)
 
     def sleep(self, seconds: float) -> None:
         """Wait, in short steps, so that SIGTERM is heard, and never past the budget."""
-        until = min(self._ports.monotonic() + seconds, self._stops.soft)
+        until = min(self._ports.monotonic() + seconds, self._limits.soft)
         while not self.should_stop() and (left := until - self._ports.monotonic()) > 0:
             self._ports.sleep(min(left, 0.5))
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from jobs_lib.errors import Stopped
 
 from .watchdog import Watchdog
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:                # `typing` is not loaded otherwise
+    from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
@@ -54,11 +59,62 @@ class Signals:
         return owner if isinstance(owner, Signals) else None
 
 
-class Stops(Signals):
-    """Soft and hard ends of one run. Use as a context manager around all of it, with the work in
-    `run`.
+class Alarm:
+    """Raises `Stopped` with this reason inside whatever hangs, and again each second until it is
+    heard: a library may swallow one. Use as a context manager, or by `start` and `restore`.
 
-    lock       what must still be ours, once it is taken         database  what the run may hang in
+    first()  is called before the first one: to end what a database is doing
+    """
+
+    def __init__(self, reason: str, seconds: float = 0.0, first=None) -> None:
+        self._reason, self._seconds, self._first = reason, seconds, first
+        self._handler: Any = None
+        self._cancelled = False
+
+    def __enter__(self) -> Alarm:
+        self.start(self._seconds)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.restore()
+
+    def start(self, seconds: float) -> None:
+        """Ring after so many seconds."""
+        self._started = time.monotonic()
+        self._handler = signal.signal(signal.SIGALRM, self._ring)
+        self._outer = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
+
+    def cancel(self) -> None:
+        """Ring no more, not even if an alarm is on its way."""
+        self._cancelled = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def restore(self) -> None:
+        """Cancel it, and go on with the alarm that was set before: a worker has its own."""
+        self.cancel()
+        if self._handler is None:                # it was never started
+            return
+        signal.signal(signal.SIGALRM, self._handler)
+        left, again = self._outer
+        if left:
+            passed = time.monotonic() - self._started
+            signal.setitimer(signal.ITIMER_REAL, max(0.01, left - passed), again)
+
+    def _ring(self, _number, _frame) -> None:
+        if self._cancelled:
+            return
+        # forgotten before it is called: the next alarm may come while this one is dealt with
+        first, self._first = self._first, None
+        if first:
+            first()
+        raise Stopped(self._reason)
+
+
+class RunLimits(Signals):
+    """When one run has to end. Use as a context manager around all of it, with the work in `run`.
+
+    soft, hard  on the clock of `monotonic()`: the end of the budget, and of the grace after it
+    lock        what must still be ours, once it is taken         database  what the run may hang in
     last_words(sentence)  called when the process is about to end itself, from another thread
     """
 
@@ -72,17 +128,17 @@ class Stops(Signals):
         self.soft, self.hard = self.started + budget, self.started + budget + grace
         self.lock, self.database = None, None
         self.reason: str | None = None
-        self._watchdog = Watchdog(self._wake, last_words)
-        self._alarmed = self._calm = False
-        self._others_timer = (0.0, 0.0)
+        self._alarm = Alarm(self.HARD, first=self._interrupt)
+        self._watchdog = Watchdog(self._interrupt, last_words)
+        self._ended = False
 
-    def asked(self) -> str | None:
-        """The reason to stop, once there is one; it stays."""
+    def stop_reason(self) -> str | None:
+        """Why the run is to stop, once it is: that stays."""
         if self.reason is None:
-            self.reason = self._look()
+            self.reason = self._reached()
         return self.reason
 
-    def _look(self) -> str | None:
+    def _reached(self) -> str | None:
         if self.heard:
             return self.heard
         if self._monotonic() >= self.soft:
@@ -91,14 +147,9 @@ class Stops(Signals):
             return "memory"
         return None if self.lock is None or self.lock.check() else "lock lost"
 
-    def because(self, reason: str) -> None:
+    def stop(self, reason: str) -> None:
         """Stop for a reason of the job's own, such as the relay's hourly limit."""
         self.reason = self.reason or reason
-
-    def __enter__(self):
-        super().__enter__()
-        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
-        return self
 
     def run(self, work) -> BaseException | None:
         """Call `work` under the hard limit; what it ended with, if not by itself: Stopped, or
@@ -111,49 +162,36 @@ class Stops(Signals):
         try:
             try:
                 left = max(0.05, self.hard - self._monotonic())
-                self._others_timer = signal.setitimer(signal.ITIMER_REAL, left, AGAIN_SECONDS)
+                self._alarm.start(left)
                 self._watchdog.start(left)
                 work()
-            except BaseException as error:      # noqa: BLE001  given to the caller, once no alarm can come any more
+            except BaseException as error:      # noqa: BLE001  given to the caller, with no alarm
                 ended = error
-            self.calm()
+            self.end()
         except Stopped as error:
             # struck between those two lines: the next one is a second away
-            self.calm()
+            self.end()
             ended = error
         return ended
 
-    def calm(self) -> None:
-        """No more alarms. The watchdog stays."""
-        self._calm = True
-        signal.setitimer(signal.ITIMER_REAL, 0)
+    def end(self) -> None:
+        """The work is over: no more alarms. The watchdog stays."""
+        self._ended = True
+        self._alarm.cancel()
         self._watchdog.heard()
 
     def __exit__(self, *_) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._alarm.restore()
         self._watchdog.stop()
         super().__exit__()
-        left, again = self._others_timer         # a worker's own alarm around the run
-        if left:
-            signal.setitimer(signal.ITIMER_REAL,
-                             max(0.01, left - (self._monotonic() - self.started)), again)
 
     def _note(self, number: int, frame) -> None:
-        impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._calm
+        impatient = self.heard == "SIGINT" and number == signal.SIGINT and not self._ended
         super()._note(number, frame)
         if impatient:                    # Ctrl-C twice: a person is waiting
             raise Stopped("SIGINT twice")
 
-    def _alarm(self, _number, _frame) -> None:
-        if self._calm:                           # it was on its way already
-            return
-        if not self._alarmed:
-            # the next alarm may come while this one is dealt with
-            self._alarmed = True
-            self._wake()
-        raise Stopped(self.HARD)
-
-    def _wake(self) -> None:
+    def _interrupt(self) -> None:
         """End what the database is doing: a server would go on with it, and SQLite's own code hears
         no alarm."""
         if self.database is not None:

@@ -14,7 +14,7 @@ from jobs_lib.errors import Missing
 
 from . import clock_doubt, history, locks, slots, standing, unrecorded
 from .context import Context
-from .limits import Stops
+from .limits import RunLimits
 from .log import Log
 
 TYPE_CHECKING = False
@@ -56,7 +56,7 @@ def run(job, config, ports, request: Request, console) -> dict:
         budget = min(budget, request.budget)
     result = blank(job, request, ports.now())
     attempt = _Attempt(job, config, ports, request, console, core, budget, result)
-    with attempt.stops:
+    with attempt.limits:
         attempt.run()
     return result
 
@@ -92,9 +92,9 @@ class _Attempt:
         self.job, self.config, self.ports, self.request = job, config, ports, request
         self.console, self.core, self.result = console, core, result
         self.longest = budget + core.grace.total_seconds()
-        self.stops = Stops(monotonic=ports.monotonic, budget=budget,
-                           grace=core.grace.total_seconds(), memory=core.memory,
-                           last_words=self._last_words)
+        self.limits = RunLimits(monotonic=ports.monotonic, budget=budget,
+                                grace=core.grace.total_seconds(), memory=core.memory,
+                                last_words=self._last_words)
         self.lock: Any = None
         self.db: Any = None
         self.begun = False              # the run may have a row of its own
@@ -114,7 +114,7 @@ class _Attempt:
         """Work until it ends, then store how. No alarm and no impatient signal comes after the
         work."""
         try:
-            ended = self.stops.run(self._dry if self.request.dry_run else self._real)
+            ended = self.limits.run(self._dry if self.request.dry_run else self._real)
             if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
                 self._ended_by_force(str(ended) or "SIGINT")
             elif isinstance(ended, MemoryError) and self.begun:
@@ -128,7 +128,7 @@ class _Attempt:
     def _dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no
         outside world."""
-        self.db = self.stops.database = self.ports.database(readonly=True)
+        self.db = self.limits.database = self.ports.database(readonly=True)
         self.db.left = self._left
         self.complete = version.check(self.db)
         self._look_at_clock(self.db)
@@ -143,7 +143,7 @@ class _Attempt:
         started = clock.text(self.result["started_at"])
         try:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
-            self.stops.lock = self.lock
+            self.limits.lock = self.lock
             self._database()
             if self._begin(self.db, self.lock):
                 self._call(self.db)
@@ -214,15 +214,15 @@ class _Attempt:
         self.log.event("run skipped", reason=why)
 
     def _database(self) -> None:
-        self.db = self.stops.database = self.ports.database()
+        self.db = self.limits.database = self.ports.database()
         self.db.left = self._left
         self.complete = version.check(self.db)
 
     def _begin(self, db, lock) -> bool:
         """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
         result, now, grace = self.result, self.result["started_at"], self.core.grace.total_seconds()
-        if self.stops.heard:
-            result.update(status="interrupted", stop_reason=self.stops.heard)
+        if self.limits.heard:
+            result.update(status="interrupted", stop_reason=self.limits.heard)
             return False
         db.left = lambda: self._left() - grace      # to find it busy is no reason to be killed
         try:
@@ -285,9 +285,9 @@ class _Attempt:
         return request.trigger if request.trigger != "continue" else "scheduled"
 
     def _call(self, db) -> None:
-        result, stops = self.result, self.stops
+        result, limits = self.result, self.limits
         ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result,
-                      stops=stops, log=self.log, request=self.request, console=self.console,
+                      limits=limits, log=self.log, request=self.request, console=self.console,
                       installation=self.installation, shard=self.shard, doubt=self.doubt)
         result["counts"] = ctx.counts           # from here on, however the run ends
         try:
@@ -305,8 +305,8 @@ class _Attempt:
             finally:
                 result["counts"] = ctx.counts or ctx.progressed
                 ctx.close()
-            reason = stops.reason or ctx.suspended
-            result.update(status="ok" if reason is None else "interrupted" if reason == stops.heard
+            reason = limits.reason or ctx.suspended
+            result.update(status="ok" if reason is None else "interrupted" if reason == limits.heard
                           else "partial", stop_reason=reason)
         except errors.Busy as error:
             result.update(status="partial", stop_reason="busy")
@@ -350,12 +350,12 @@ class _Attempt:
 
     def _ended_by_force(self, why: str) -> None:
         """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
-        if self.stops.database is not None:
-            self.stops.database.invalidate()
+        if self.limits.database is not None:
+            self.limits.database.invalidate()
         if self.result["status"] != "running":          # it struck when all was done
             return
         self.result.update(stop_reason=why)
-        if why == self.stops.HARD:
+        if why == self.limits.HARD:
             self.result.update(status="timeout", error="ended at the hard limit, "
                                f"{self.longest:.0f} seconds after its start")
         else:
@@ -397,7 +397,7 @@ class _Attempt:
             self.log.warning("ping failed", error=error)
 
     def _close(self) -> None:
-        elapsed = self.ports.monotonic() - self.stops.started
+        elapsed = self.ports.monotonic() - self.limits.started
         self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
         self.result["duration_ms"] = int(elapsed * 1000)
 
