@@ -23,7 +23,8 @@ NAME_SIGNS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123
 
 
 def message(headers: list, text: str, html: str | None, boundary: str) -> bytes:
-    """The whole message, lines ended by CRLF. `headers`: (name, value fit for a header), without
+    """The whole message, lines ended by CRLF; with HTML the text comes first, as the poorer of the
+    two (RFC 2046 5.1.4). `headers`: (name, value fit for a header), without
     the MIME ones."""
     lines = [f"{name}: {value}" for name, value in headers] + ["MIME-Version: 1.0"]
     if html is None:

@@ -22,6 +22,7 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
 @declare(
     schedule="*/5 * * * *", priority="critical", sections=("mail", "spool", "personas"),
     options={
+        # RFC 5321 4.5.4.1 asks for 30 minutes at least between two attempts.
         "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
                          "Before each attempt, counted from the one before. Their number is the number of attempts."),
         "give_up_after": Option(kind.duration, "7d", "An attempt on a message older than this is its last."),

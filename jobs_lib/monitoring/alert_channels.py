@@ -48,7 +48,8 @@ def _mail(alert, recipient: str, mail, now) -> tuple:
     headers = [("From", f"jobs.py <{sender}>"), ("To", recipient),
                ("Subject", words(alert.subject)),
                ("Date", date(now)), ("Message-ID", f"<{name}@{domain}>"),
-               ("Auto-Submitted", "auto-generated"), ("X-Priority", "1")]
+               ("Auto-Submitted", "auto-generated"),        # RFC 3834: so no machine answers
+               ("X-Priority", "1")]
     return Envelope(sender, recipient), Message(IN_MEMORY, message(headers, alert.text, None, name))
 
 

@@ -1,4 +1,4 @@
-"""The log: one file of JSON lines a job, a line an event.
+"""The log: one file of JSON Lines a job, a line an event.
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that

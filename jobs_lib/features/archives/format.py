@@ -23,7 +23,7 @@ LONGEST_MANIFEST = 65536
 CHECKSUM, SEAL = "manifest_sha256", "seal"
 LABEL = "audit archives"    # ctx.secret: the key of the seal
 INT64 = 2 ** 63
-GZIP = 16 + zlib.MAX_WBITS
+GZIP = 16 + zlib.MAX_WBITS  # the format of RFC 1952
 
 Facts = namedtuple("Facts",
                    "row_count first_id last_id first_time last_time rows_bytes bytes sha256")

@@ -129,7 +129,7 @@ def _mx(wanted: Wanted, answers: dict) -> dict:
     add = f"Add these MX records at {wanted.name}: {expected}"
     if not records:
         return _missing(place, answer, "MX record", add)
-    if any(host == "." for _, host in records):
+    if any(host == "." for _, host in records):         # RFC 7505
         return _fail(place, found, "null_mx",
                      "The domain is set to accept no mail at all (a null MX record).",
                      f"Remove the MX record that has only a dot. {add}")
@@ -139,6 +139,7 @@ def _mx(wanted: Wanted, answers: dict) -> dict:
                      "Mail for this domain goes to mail servers that are not ours.",
                      f"Remove the existing MX records. {add}")
     foreign = [(preference, host) for preference, host in records if _ascii(host) not in hosts]
+    # Mail goes to the lowest number first, and to equal ones in any order (RFC 5321 5.1).
     better = [host for preference, host in foreign if preference < min(ours)]
     if better:
         return _fail(place, found, "foreign_mx_first", f"{better[0]} has a lower number than our "
@@ -162,7 +163,7 @@ def _spf(wanted: Wanted, answers: dict) -> dict:
     if not found:
         return _missing(place, answer, "SPF record",
                         f"Add a TXT record at {wanted.name}: {place['expected']}")
-    if len(found) > 1:
+    if len(found) > 1:                      # RFC 7208 4.5
         return _fail(place, found, "two_records", f"There are {len(found)} SPF records, and more "
                      "than one makes all of them invalid.",
                      f"Keep one of them, with {ours} in it, and remove the others.")
@@ -176,7 +177,7 @@ def _spf(wanted: Wanted, answers: dict) -> dict:
                      f"The SPF record says {terms[at[0]]}, which does not allow us to send.",
                      f"Write {ours} without the sign in front of it.")
     ends = [number for number, term in enumerate(terms) if re.fullmatch(r"[-+~?]?all", term)]
-    if ends and ends[0] < at[0]:
+    if ends and ends[0] < at[0]:            # RFC 7208 5.1
         return _fail(place, found, "after_all", f"In the SPF record, {ours} comes after "
                      f"{terms[ends[0]]}, where it is ignored.",
                      f"Move {ours} before {terms[ends[0]]}")
@@ -210,7 +211,7 @@ def _dkim(wanted: Wanted, answers: dict) -> dict:
     if len(keys) > 1:
         return _fail(place, keys, "two_records", f"There are {len(keys)} keys at one name, and "
                      "more than one makes all of them invalid.", f"Remove them all. {fix}")
-    if not _key(keys[0]):
+    if not _key(keys[0]):                   # RFC 6376 3.6.1
         return _fail(place, keys, "empty_key",
                      "The key is empty (p=), which means that it was revoked.", f"Remove it. {fix}")
     if key and _key(keys[0]) == key:

@@ -39,7 +39,7 @@ def loop_reason(path: str, mark: bytes, max_hops: int) -> str:
         head = b"\n" + head_of(path).lower()
     except OSError:
         return ""
-    hops = head.count(b"\nreceived:")
+    hops = head.count(b"\nreceived:")         # RFC 5321 6.3
     if hops > max_hops:
         return f"mail loop: the message was relayed {hops} times"
     if mark.strip().lower() in head.split(b"\n"):

@@ -117,9 +117,11 @@ def compose(row: dict, recipient: str, personas: dict, domain: str,
     headers = [("From", author), ("To", recipient),
                ("Subject", mime.words(row["subject"] or "Notice")),
                ("Date", mime.date(clock.parse(row["first_attempt_at"]))),
-               ("Message-ID", f"<{name}@{domain}>"), ("Auto-Submitted", "auto-generated")]
+               ("Message-ID", f"<{name}@{domain}>"),
+               ("Auto-Submitted", "auto-generated")]        # RFC 3834: so no machine answers
     text, html = row["body_text"] or "", row["body_html"]
     if unsubscribe_link:
+        # RFC 2369 and, for one click, RFC 8058; List-Id is RFC 2919.
         # SpamAssassin scores List-Unsubscribe without List-Id. The list is the kind: it is what one
         # opts out of.
         headers += [("List-Id", f"<{row['kind'].replace('_', '-')}.{domain}>"),

@@ -56,11 +56,11 @@ class Transaction:
         features = self.session.esmtp_features
         mail = f"MAIL FROM:<{sender}>"
         if "size" in features:
-            mail += f" SIZE={content.size}"
+            mail += f" SIZE={content.size}"         # RFC 1870
         if content.eight_bit:
-            mail += " BODY=8BITMIME"
+            mail += " BODY=8BITMIME"                # RFC 6152
         if not (sender + recipient).isascii():
-            mail += " SMTPUTF8"
+            mail += " SMTPUTF8"                     # RFC 6531
         limits = self.limits
         commands = [("MAIL", mail, limits.mail), ("RCPT", f"RCPT TO:<{recipient}>", limits.rcpt),
                     ("DATA", "DATA", limits.data)]

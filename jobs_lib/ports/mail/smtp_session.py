@@ -144,7 +144,7 @@ def _connect(host: str, port: int, limits: Limits, deadline: float):
 
 def _introduce(session: Session, mail, limits: Limits, deadline: float) -> None:
     """Greeting, EHLO, TLS and AUTH, as the section asks for."""
-    if mail.security == "tls":
+    if mail.security == "tls":              # before a word in clear: RFC 8314 3.3
         _encrypt(session, mail, limits, deadline)
     session.wire.allow(limits.greeting)
     session.expect("the connection", session.getreply(), 220)
