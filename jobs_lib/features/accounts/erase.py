@@ -59,10 +59,7 @@ def _seconds(text: str) -> int:
 def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
     """Delete these accounts, one after the other. False when the run is to stop."""
     for account in going:
-        if ctx.should_stop():
-            return False
-        if ctx.limit is not None and counts["erased"] >= ctx.limit:
-            ctx.stop("limit")
+        if ctx.should_stop(counts["erased"]):
             return False
         batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], counts, pace)
         with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id, counts):

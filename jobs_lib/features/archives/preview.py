@@ -13,9 +13,7 @@ def preview(ctx, chosen) -> dict:
     """Show it, and return the counts of a run but for `deleted`. Nothing is opened."""
     section = ctx.section("archive")
     refuse_shared(section.store, ctx)
-    place, rows = place_of(section), chosen.count(ctx.db)
-    if ctx.limit is not None:
-        rows = min(rows, ctx.limit)
+    place, rows = place_of(section), ctx.within_limit(chosen.count(ctx.db))
     files = -(-rows // MOST_ROWS)
     waiting = {row["status"]: row["location"] for row in ctx.db.query(
         f"SELECT status, location FROM {{audit_archives}} WHERE {UNFINISHED}")}

@@ -17,7 +17,7 @@ from jobs_lib.ports.storage.base import ArchiveError
 
 from .catalogue import TABLE, Verified, open_for, refuse_shared
 from .recover import expire, unfinished
-from .write import write
+from .write import MOST_ROWS, write
 
 Exactly = namedtuple("Exactly", "table sql values")
 
@@ -81,11 +81,8 @@ def _work(ctx, chosen, store, walk, counts: dict) -> None:
         return
     for _ in expire(ctx, store):
         counts["expired"] += 1
-    while not ctx.should_stop():
-        if ctx.limit is not None and walk.rows >= ctx.limit:
-            ctx.stop("limit")
-            return
-        most = None if ctx.limit is None else ctx.limit - walk.rows
+    while not ctx.should_stop(walk.rows):
+        most = ctx.within_limit(MOST_ROWS, walk.rows)
         written = write(ctx, store, chosen, counts["archives"] + 1, most, look)
         if written is None:
             return

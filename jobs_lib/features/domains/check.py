@@ -48,7 +48,7 @@ def preview(ctx) -> dict:
     number = len(first) if ctx.options.domain else sum(
         ctx.db.value(f"SELECT COUNT(*) FROM {{domains}} WHERE {where}{ACTIVE}", **values)
         for where, _, values in _arms(ctx))
-    number = number if ctx.limit is None else min(number, ctx.limit)
+    number = ctx.within_limit(number)
     if number:
         ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}",
                  first[:min(number, SHOWN)])
@@ -75,14 +75,11 @@ def check_due(ctx, counts: dict) -> None:
 def _pages(ctx):
     """Lists of rows, each row once, `--limit` of them at most."""
     seen: set[int] = set()
-    while not ctx.should_stop():
+    while True:
         rows = [row for row in _due(ctx) if row["id"] not in seen]
-        if ctx.limit is not None:
-            if rows and len(seen) >= ctx.limit:
-                ctx.stop("limit")
-            rows = rows[:ctx.limit - len(seen)]
-        if not rows:
+        if not rows or ctx.should_stop(len(seen)):
             return
+        rows = rows[:ctx.within_limit(len(rows), len(seen))]
         seen.update(row["id"] for row in rows)
         yield rows
         if ctx.options.domain:

@@ -43,11 +43,8 @@ def expire(ctx, counts: dict) -> None:
 
 def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
     ended = most = MOST
-    while ended == most and not ctx.should_stop():
-        most = MOST if ctx.limit is None else min(MOST, ctx.limit - counts["expired"])
-        if not most:
-            ctx.stop("limit")
-            break
+    while ended == most and not ctx.should_stop(counts["expired"]):
+        most = ctx.within_limit(MOST, counts["expired"])
         ended, told = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
         counts["expired"] += ended
         counts["notices"] += told
@@ -88,7 +85,7 @@ def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
 def _preview(ctx, past: dict, counts: dict) -> None:
     number = ctx.db.value(f"SELECT COUNT(*) FROM {{aliases}} WHERE {PAST}", **past)
     sample: list[dict] = []
-    left = number if ctx.limit is None else min(number, ctx.limit)
+    left = ctx.within_limit(number)
     counts["expired"] = left
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
         if not left:

@@ -113,17 +113,17 @@ def _unfinished(ctx, row: dict, why: str, counts: dict, ours: tuple) -> None:
 def expire(ctx, counts: dict) -> None:
     """Downloads end at their time: first for the app, then the file goes."""
     _shorten(ctx)
-    left = ctx.limit
-    while not ctx.should_stop() and left != 0:
+    done = 0
+    while not ctx.should_stop() and (most := ctx.within_limit(AT_ONCE, done)):
         rows = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} "
                             "WHERE status = 'ready'"
                             " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most",
-                            now=ctx.now, most=min(AT_ONCE, left or AT_ONCE))
+                            now=ctx.now, most=most)
         if not rows or not ctx.may_expire():
             return
         end(ctx, rows, counts)
         counts["expired"] += len(rows)
-        left = None if left is None else left - len(rows)
+        done += len(rows)
 
 
 def _shorten(ctx) -> None:

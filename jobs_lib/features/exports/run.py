@@ -56,10 +56,7 @@ def _claimed(ctx, counts: dict):
         _need_link(ctx)
         folder = files.folder(ctx)
         for row in rows:
-            if ctx.should_stop():
-                return
-            if ctx.limit is not None and counts["exported"] >= ctx.limit:
-                ctx.stop("limit")
+            if ctx.should_stop(counts["exported"]):
                 return
             refused = counts["refused"]
             tried.setdefault(row["user_id"], []).append(row["id"])

@@ -206,13 +206,10 @@ def _add_up_due(ctx, first: str, counts: dict) -> None:
     total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
                          dusk=DUSK)
     ctx.progress(0, total)
-    while not ctx.should_stop():
+    while True:
         day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1",
                            first=first, dusk=DUSK)
-        if day is None:
-            return
-        if ctx.limit is not None and counts["days"] >= ctx.limit:
-            ctx.stop("limit")
+        if day is None or ctx.should_stop(counts["days"]):
             return
         users = _paced(ctx, lambda day=day: _add_up(ctx.db, day))
         if users is not None:
