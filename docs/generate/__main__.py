@@ -1,13 +1,13 @@
-"""`python3 -m docs.generate`: make every generated file anew, from the declarations.
+"""`python3 -m docs.generate`: write every generated file again, from the declarations.
 
-With `--check` nothing is written; it tells which files are old, and exits 1 if any is.
+With `--check` nothing is written: it lists the files that are out of date, and exits 1 if there are any.
 """
 from __future__ import annotations
 
 import os
 import sys
 
-from docs.generate import data_model, docs
+from docs.generate import data_model, docs, drawing
 from jobs_lib import catalogue, schedule
 from jobs_lib.config.settings import SECTIONS
 from jobs_lib.crontab import lines
@@ -40,7 +40,13 @@ def files() -> dict[str, str]:
         "docs/idempotency.md": docs.idempotency_page(jobs),
         "docs/configuration.md": docs.configuration_page(jobs),
         "docs/data-model.md": data_model.data_model_page(),
+        drawing.PAGE: drawing.page(_text(drawing.PAGE)),
     }
+
+
+def _text(name: str) -> str:
+    with open(os.path.join(HOME, name), encoding="utf-8") as file:
+        return file.read()
 
 
 def crontab_txt(jobs: list) -> str:
@@ -55,16 +61,11 @@ def crontab_txt(jobs: list) -> str:
 
 
 def main(words: list[str]) -> int:
-    """Write what is old, and tell which files those were."""
+    """Write what is out of date, and list those files. The exit code."""
     old = []
     for name, text in files().items():
         path = os.path.join(HOME, name)
-        try:
-            with open(path, encoding="utf-8") as file:
-                current = file.read()
-        except FileNotFoundError:
-            current = None
-        if text != current:
+        if not os.path.exists(path) or text != _text(name):
             old.append(name)
             if words != ["--check"]:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
