@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 
+from jobs_lib.chunks import chunked
 from jobs_lib.database.values import words
 
 ACTOR = "jobs"
@@ -17,8 +18,7 @@ def record(db, *, now, user_id: int | None, event: str, details: dict,
 
 def record_all(db, *, now, event: str, entries: list, severity: str = "info") -> None:
     """Add one row for each of the entries, which are (user_id or None, details)."""
-    for start in range(0, len(entries), AT_ONCE):
-        part = entries[start:start + AT_ONCE]
+    for part in chunked(entries, AT_ONCE):
         values = {f"user{at}": user_id for at, (user_id, _) in enumerate(part)}
         values.update({f"details{at}": json.dumps(details, ensure_ascii=False, sort_keys=True,
                                                   default=words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import stat
 
+from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import tables
 
 from . import spool
@@ -71,9 +72,8 @@ def _files(ctx, chosen, column: str) -> dict:
 
 def _needed(db, paths: set, chosen, column: str, stays: str, low: int) -> set:
     """Those that a row names which stays, and those that were counted with a row before `low`."""
-    needed, wanted = set(), sorted(paths)
-    for start in range(0, len(wanted), spool.ASKED_AT_ONCE):
-        some = wanted[start:start + spool.ASKED_AT_ONCE]
+    needed: set = set()
+    for some in chunked(sorted(paths), spool.ASKED_AT_ONCE):
         for table in spool.NAMING_TABLES:
             rule = f" AND ({stays} = 1 OR id < :low)" if table == chosen.table else ""
             values = {**chosen.values, "low": low} if rule else {}

@@ -128,16 +128,12 @@ class Sweep:
 
     def remove(self, counts: dict) -> None:
         """Remove what was found unnamed now and an hour ago or earlier, looking once more."""
-        last = ""
-        while not self.ctx.should_stop():
-            rows = self.db.query(
-                "SELECT path_hash, path FROM {spool_suspects} WHERE path_hash > :last "
-                "AND last_seen_at = :now"
-                " AND first_seen_at <= :ago ORDER BY path_hash LIMIT :most",
-                last=last, now=self.ctx.now, ago=self.ctx.now - APART, most=GROUP)
-            if not rows or not _is_ours(self.db, self.folder):
+        for rows in self.db.pages(
+                "SELECT path_hash, path FROM {spool_suspects} WHERE last_seen_at = :now"
+                " AND first_seen_at <= :ago",
+                key="path_hash", size=GROUP, now=self.ctx.now, ago=self.ctx.now - APART):
+            if self.ctx.should_stop() or not _is_ours(self.db, self.folder):
                 return
-            last = rows[-1]["path_hash"]
             for path in self._unnamed([row["path"] for row in rows]):
                 self._remove_file(path, counts)
             self.db.execute("DELETE FROM {spool_suspects} WHERE path_hash IN (:some)",

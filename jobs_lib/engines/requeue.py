@@ -6,6 +6,7 @@ from collections import namedtuple
 from datetime import datetime
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 
 FINISHED = ("failed", "sent", "delivered")
 LARGEST_ID = 2 ** 63 - 1
@@ -53,8 +54,8 @@ def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
     if not done:
         return []
     gone: dict = {}
-    for start in range(0, len(done), AT_ONCE):
-        gone.update(kind.gone(db, done[start:start + AT_ONCE]))
+    for ids in chunked(done, AT_ONCE):
+        gone.update(kind.gone(db, ids))
     words = [f"{kind.name} {id}: the next run of {kind.job} can only cancel it, since {why}."
              for id, why in list(gone.items())[:COUNTED]]
     if len(gone) > COUNTED:

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 
+from jobs_lib.chunks import chunked
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
@@ -49,8 +50,7 @@ def unneeded(db, raw_path: str, still: str = "") -> bool:
 def named(db, raw_paths) -> set[str]:
     """Those of the names that any row of any table uses."""
     wanted, found = [path for path in raw_paths if isinstance(path, str)], set()
-    for start in range(0, len(wanted), ASKED_AT_ONCE):
-        some = wanted[start:start + ASKED_AT_ONCE]
+    for some in chunked(wanted, ASKED_AT_ONCE):
         for table in NAMING_TABLES:
             # MySQL takes "a" and "a " for equal, and DISTINCT gives one of them: spaces at the end
             # do not count.

@@ -49,14 +49,10 @@ def user_ref(ctx, user_id: int) -> str:
 
 def deleted(ctx):
     """Every Account whose user is `deleted`, longest ago first, a page at a time."""
-    last, at = 0, ""
-    while True:
-        rows = ctx.db.query(
-            "SELECT id, name, email, deleted_at, created_at FROM {users} WHERE status = 'deleted' "
-            "AND deleted_at >= :at"
-            " AND (deleted_at > :at OR id > :last) ORDER BY deleted_at, id LIMIT :most",
-            at=at or FIRST, last=last,
-            most=PAGE)
+    for rows in ctx.db.pages(
+            "SELECT id, name, email, deleted_at, created_at FROM {users}"
+            " WHERE status = 'deleted' AND deleted_at >= :first",
+            key=("deleted_at", "id"), size=PAGE, first=FIRST):
         refs = {row["id"]: user_ref(ctx, row["id"]) for row in rows}
         known = {row["user_ref"]: row for row in ctx.db.query(
             "SELECT id, user_ref, requested_at, revoked_at, erase_after FROM {account_deletions}"
@@ -65,9 +61,6 @@ def deleted(ctx):
         for row in rows:
             yield Account(row["id"], _time(row["deleted_at"]), row["created_at"], row["name"],
                           row["email"], refs[row["id"]], known.get(refs[row["id"]]))
-        if len(rows) < PAGE:
-            return
-        last, at = rows[-1]["id"], rows[-1]["deleted_at"]
 
 
 def _time(moment) -> str | None:
@@ -75,11 +68,11 @@ def _time(moment) -> str | None:
     return str(moment)[:19] if clock.parse_any(moment) else None
 
 
-def timeless(ctx, after: int = 0) -> list[dict]:
-    """The next users, by id, that are `deleted` without a time. (Text that is no time: see
+def timeless(ctx):
+    """The ids of the users that are `deleted` without a time, in pages. (Text that is no time: see
     `deleted`.)"""
-    return ctx.db.query(f"SELECT id, deleted_at FROM {{users}} WHERE {TIMELESS} AND id > :last "
-                        "ORDER BY id LIMIT :most", last=after, most=PAGE)
+    for rows in ctx.db.pages(f"SELECT id FROM {{users}} WHERE {TIMELESS}", size=PAGE):
+        yield [row["id"] for row in rows]
 
 
 def open_deletion(ctx, account: Account) -> int:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.database.values import ordered
 from jobs_lib.engines.purge import SafetyStop
@@ -38,19 +39,18 @@ def erase_all(ctx, known, counts: dict, pace) -> bool:
 def _recent(ctx) -> list[int]:
     """Users that were deleted lately, and of whom there are rows."""
     ids = _gone(ctx, ledger.recent(ctx, ctx.now - RECENT))
-    return sorted({row["user_id"] for start in range(0, len(ids), PAGE)
+    return sorted({row["user_id"] for some in chunked(ids, PAGE)
                    for reference in references.to("users")
                    for row in ctx.db.query(f"SELECT DISTINCT user_id FROM {{{reference.table}}}"
-                                           " WHERE user_id IN (:ids)",
-                                           ids=ids[start:start + PAGE])}, key=ordered)
+                                           " WHERE user_id IN (:ids)", ids=some)}, key=ordered)
 
 
 def _gone(ctx, ids: list[int]) -> list[int]:
     """Those of the users that are not there."""
     there: set[int] = set()
-    for start in range(0, len(ids), PAGE):
+    for some in chunked(ids, PAGE):
         there |= {row["id"] for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",
-                                                    ids=ids[start:start + PAGE])}
+                                                    ids=some)}
     return [user_id for user_id in ids if user_id not in there]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 from itertools import chain
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.engines.dry_run import SAMPLE_ROWS
 
@@ -43,16 +44,14 @@ def preview(ctx, known) -> dict:
 def _rows(ctx, ids: list) -> int:
     """How many rows name these users."""
     return sum(ctx.db.value(f"SELECT COUNT(*) FROM {{{reference.table}}} WHERE user_id IN (:ids)",
-                            ids=ids[start:start + PAGE])
-               for start in range(0, len(ids), PAGE) for reference in references.to("users"))
+                            ids=some)
+               for some in chunked(ids, PAGE) for reference in references.to("users"))
 
 
 def _timeless(ctx):
     """Accounts that a run would give the present time."""
-    last = 0
-    while rows := timeless(ctx, last):
-        yield from (Account(row["id"], None, None, None, None, None, None) for row in rows)
-        last = rows[-1]["id"]
+    for ids in timeless(ctx):
+        yield from (Account(user_id, None, None, None, None, None, None) for user_id in ids)
 
 
 def _due(ctx, account) -> str:

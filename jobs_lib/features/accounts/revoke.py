@@ -60,7 +60,7 @@ def _is_new(ctx, account) -> bool:
 
 def _mend_times(ctx) -> None:
     """An app that gave no time has deleted now: the grace begins when it is seen."""
-    while ids := [row["id"] for row in deleted.timeless(ctx)]:
+    for ids in deleted.timeless(ctx):
         ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) "
                        f"AND {deleted.TIMELESS}",
                        ids=ids, now=ctx.now)

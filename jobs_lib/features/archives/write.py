@@ -65,20 +65,15 @@ def _pages(db, chosen):
     """Lists of rows, arm by arm, oldest first, each page about as large as memory should hold at
     once."""
     largest = PAGE_BYTES // PAGE_ROWS
+
+    def fitting(page: list[dict]) -> int:
+        nonlocal largest
+        largest = max(largest, *(len(row["details"] or "") for row in page), 0)
+        return max(1, min(PAGE_ROWS, PAGE_BYTES // largest))
+
     for arm in chosen.arms:
-        after = ""
-        values: dict = {}
-        while True:
-            most = max(1, min(PAGE_ROWS, PAGE_BYTES // largest))
-            rows = db.query(f"SELECT * FROM {{{TABLE}}} WHERE {arm.sql}{after} "
-                            f"ORDER BY {arm.age}, id LIMIT :most", **chosen.values, **values,
-                            most=most)
-            if not rows:
-                break
-            yield rows
-            after = f" AND {arm.age} >= :since AND ({arm.age} > :since OR id > :last)"
-            values = {"since": rows[-1][arm.age], "last": rows[-1]["id"]}
-            largest = max(largest, *(len(row["details"] or "") for row in rows))
+        yield from db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {arm.sql}", key=(arm.age, "id"),
+                            size=fitting, **chosen.values)
 
 
 def _as_far_as_fit(ctx, rows, tally: form.Tally, most: int, look):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.engines import audit
 from jobs_lib.engines.purge import Purge
 from jobs_lib.engines.rules import Rule
@@ -63,9 +64,9 @@ def _with_them(ctx, rows) -> None:
     """What goes with destinations, and what is recorded of them, in the transaction that deletes
     them."""
     found = ctx.db.query(f"SELECT id, user_id, email, created_at{rows.source}", **rows.values)
-    for start in range(0, len(found), IDS_AT_ONCE):
+    for some in chunked(found, IDS_AT_ONCE):
         ctx.db.execute("DELETE FROM {destination_verifications} WHERE destination_id IN (:gone)",
-                       gone=[row["id"] for row in found[start:start + IDS_AT_ONCE]])
+                       gone=[row["id"] for row in some])
     audit.record_all(ctx.db, now=ctx.clock(), event=EVENT, entries=[
         (row["user_id"], {"destination_id": row["id"], "email": row["email"],
                           "created_at": row["created_at"]})

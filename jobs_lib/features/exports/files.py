@@ -12,6 +12,7 @@ import re
 import stat
 from contextlib import suppress
 
+from jobs_lib.chunks import chunked
 from jobs_lib.engines.spool import database_id, mark, mark_folder
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.folders import HTACCESS, shared, write
@@ -19,6 +20,7 @@ from jobs_lib.folders import HTACCESS, shared, write
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
 NAME = re.compile(r"export-(\d{1,18})-[0-9a-f]{32}\.zip(?:\.part)?")
+ASKED_AT_ONCE = 500         # requests in one question
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 # a file of a number that no row has is left alone so long: the database may be another
 UNKNOWN_SECONDS = 3600
@@ -132,10 +134,9 @@ def unneeded(ctx, path: str, found: dict) -> list[str]:
     """Those of the files {name: number of the request} that no row needs."""
     numbers, names = sorted(set(found.values())), []
     rows: dict = {}
-    for start in range(0, len(numbers), 500):
+    for some in chunked(numbers, ASKED_AT_ONCE):
         rows.update({row["id"]: row for row in ctx.db.query(
-            "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)",
-            some=numbers[start:start + 500])})
+            "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)", some=some)})
     for name, number in found.items():
         row = rows.get(number)
         if row is None:

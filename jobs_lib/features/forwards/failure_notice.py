@@ -81,14 +81,9 @@ EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 def tell_owners(ctx, counts: dict) -> None:
     """Queue the notices that are owed. Each is one commit with the marks of the rows it lists."""
-    folder, after = ctx.section("spool").dir, ""
-    last: dict = {}
-    while True:
-        rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' "
-                            f"AND told_at IS NULL{after} ORDER BY id LIMIT :most", **last,
-                            most=PAGE)
-        if rows:
-            last, after = {"last": rows[-1]["id"]}, " AND id > :last"
+    folder = ctx.section("spool").dir
+    for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' "
+                             "AND told_at IS NULL", size=PAGE):
         rows.sort(key=lambda row: (ordered(row["user_id"]), _destination(row)))
         for user_id, theirs in groupby(rows, key=lambda row: row["user_id"]):
             groups = [(to, list(group)) for to, group in groupby(theirs, key=_destination)]
@@ -97,7 +92,7 @@ def tell_owners(ctx, counts: dict) -> None:
                 with alone(ctx, user_id):
                     told = ctx.db.batch(partial(_tell, ctx, folder, user_id, to, failing, group))
                     counts["notices"] = counts.get("notices", 0) + told
-        if len(rows) < PAGE or ctx.should_stop():
+        if ctx.should_stop():
             return
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import timedelta
 
+from jobs_lib.chunks import chunked
 from jobs_lib.database.values import ordered
 from jobs_lib.engines.batch_delete import Walk
 from jobs_lib.engines.purge import MOST_ROWS, MOST_SHARE, Known, delete_all, refuse
@@ -223,9 +224,7 @@ def _log(condition: str, more: str = "") -> str:
 
 def _own_parts(ctx, keep: timedelta, ours):
     """Of users with a shorter retention of their own: what is past that and not past ours."""
-    choices = list(retention.shorter(ctx.db, keep))
-    for start in range(0, len(choices), CHOICES_AT_ONCE):
-        some = choices[start:start + CHOICES_AT_ONCE]
+    for some in chunked(list(retention.shorter(ctx.db, keep)), CHOICES_AT_ONCE):
         values = {"ours": ours}
         terms = []
         for number, days in enumerate(some):

@@ -59,19 +59,13 @@ def of_owners(ctx):
 def _owners(db, days: int, before, since):
     """The users with that choice who have such rows. The oldest row tells it: one step in the index
     for each user."""
-    last = 0
-    while True:
-        ids = [row["id"] for row in db.query(
-            "SELECT id FROM {users} WHERE log_retention_days = :days AND id > :last "
-            "AND (SELECT created_at FROM"
-            " {message_logs} WHERE {message_logs}.user_id = {users}.id "
-            "AND {message_logs}.created_at >= :since"
-            " ORDER BY {message_logs}.created_at LIMIT 1) < :before ORDER BY id LIMIT :most",
-            days=days, last=last, since=since, before=before, most=OWNERS_AT_ONCE)]
-        yield from ids
-        if len(ids) < OWNERS_AT_ONCE:
-            return
-        last = ids[-1]
+    for rows in db.pages(
+            "SELECT id FROM {users} WHERE log_retention_days = :days"
+            " AND (SELECT created_at FROM {message_logs}"
+            " WHERE {message_logs}.user_id = {users}.id AND {message_logs}.created_at >= :since"
+            " ORDER BY {message_logs}.created_at LIMIT 1) < :before",
+            days=days, since=since, before=before, size=OWNERS_AT_ONCE):
+        yield from (row["id"] for row in rows)
 
 
 def keep_totals(db, rows) -> None:

@@ -95,24 +95,17 @@ def owners(ctx, table: str, age: str, sql: str, values: dict, columns: tuple = (
     no one's.
     """
     seen: set = set()
-    last: dict = {}
-    after = ""
     listed = ", ".join(dict.fromkeys(["id", "user_id", age, *columns]))
-    while not ctx.should_stop():
-        rows = ctx.db.query(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn "
-                            f"AND {sql}{after}"
-                            f" ORDER BY {age}, id LIMIT :page",
-                            **{**values, **last, "dawn": clock.FIRST}, page=PAGE)
+    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{table}}} WHERE {age} >= :dawn AND {sql}",
+                             key=(age, "id"), size=PAGE, **{**values, "dawn": clock.FIRST}):
         for row in rows:
             if row["user_id"] not in seen and (wanted is None or wanted(ctx, row)):
                 seen.add(row["user_id"])
                 yield row["user_id"]
                 if ctx.should_stop():
                     return
-        if len(rows) < PAGE:
+        if ctx.should_stop():
             return
-        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
-        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
 
 
 def _owed(ctx, reminder: Reminder):
@@ -133,26 +126,22 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     sql, values = reminder.due(ctx)
     listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
     found: list[dict] = []
-    last: dict = {}
-    age, after = reminder.age, ""
+    age = reminder.age
     # Bare, the condition would make SQLite take its index and read the due rows of all owners for
     # each of them.
     of_them = f"user_id = :user_id AND CASE WHEN {age} >= :dawn AND {sql} THEN 1 ELSE 0 END = 1"
-    while True:
-        rows = ctx.db.query(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}{after}"
-                            f" ORDER BY {age}, id LIMIT :most{ctx.db.for_update}",
-                            **{**values, **last, "dawn": clock.FIRST}, user_id=user_id,
-                            most=reminder.most)
+    for rows in ctx.db.pages(f"SELECT {listed} FROM {{{reminder.table}}} WHERE {of_them}",
+                             key=(age, "id"), size=reminder.most, end=ctx.db.for_update,
+                             **{**values, "dawn": clock.FIRST}, user_id=user_id):
         timed = [row for row in rows if clock.parse_any(row[age])]
         if len(timed) < len(rows):
             ctx.count(INVALID, len(rows) - len(timed))
             ctx.log.warning("rows left out", table=reminder.table, number=len(rows) - len(timed),
                             user_id=user_id, error=f"{age} is not a valid time")
         found += [row for row in timed if reminder.wanted is None or reminder.wanted(ctx, row)]
-        if len(rows) < reminder.most or len(found) >= reminder.most:
-            return found[:reminder.most]
-        last = {"last_age": rows[-1][age], "last_id": rows[-1]["id"]}
-        after = f" AND {age} >= :last_age AND ({age} > :last_age OR id > :last_id)"
+        if len(found) >= reminder.most:
+            break
+    return found[:reminder.most]
 
 
 def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):

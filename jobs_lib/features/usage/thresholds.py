@@ -11,6 +11,7 @@ from collections import namedtuple
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
 
+from jobs_lib.chunks import chunked
 from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import enqueue, render
@@ -35,9 +36,8 @@ is_over  it has ended: nobody is told any more
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
          " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, "
          "email_limit"
-         " FROM {users} WHERE id > :last AND status <> 'deleted'"
-         " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL) ORDER BY id "
-         "LIMIT :page")
+         " FROM {users} WHERE status <> 'deleted'"
+         " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL)")
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
         "FROM {usage_daily}"
         " WHERE user_id IN (:ids) AND day >= :start AND day < :end GROUP BY user_id")
@@ -78,18 +78,17 @@ def _suspects(ctx, counts: dict):
     """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of
     yet."""
     periods = _periods(ctx)
-    looked = last = 0
-    number = PAGE
-    while number == PAGE:
-        groups, number, last = _page(ctx, last, periods)
+    looked = 0
+    for page in ctx.db.pages(USERS, size=PAGE):
+        groups = _groups(ctx, page, periods)
         while groups:
             if ctx.should_stop():
                 return
             period, users = groups.pop()            # what is done with need not be kept
             found = _crossing(ctx, period, users)
-            for ids in _parts(list(found), AT_ONCE):
+            for ids in chunked(list(found), AT_ONCE):
                 yield period, {user_id: found[user_id] for user_id in ids}
-        looked += number
+        looked += len(page)
         ctx.progress(looked, events=counts["events"])
 
 
@@ -114,19 +113,16 @@ def _period(ctx, cycle) -> Period:
     return Period(cycle, elapsed, counting, cycle.end <= ctx.now.date())
 
 
-def _page(ctx, last: int, periods: dict) -> tuple[list, int, int]:
-    """The users after this id: ([(Period, {user id: user})], no more than one question may name;
-    number; last id)."""
-    page = ctx.db.query(USERS, last=last, page=PAGE)
+def _groups(ctx, page: list[dict], periods: dict) -> list:
+    """The users by period: [(Period, {user id: user})], no more than one question may name."""
     found: dict = {}
     for user in page:
         with alone(ctx, user["id"]):        # an app may have written anything into its columns
             _judge(ctx.db, user, periods)
             for period in periods[user["anchor"]]:
                 found.setdefault(period, []).append(user)
-    groups = [(period, {user["id"]: user for user in part})
-              for period, users in found.items() for part in _parts(users, LISTED)]
-    return groups, len(page), page[-1]["id"] if page else last
+    return [(period, {user["id"]: user for user in part})
+            for period, users in found.items() for part in chunked(users, LISTED)]
 
 
 def _judge(db, user: dict, periods: dict) -> None:
@@ -176,10 +172,6 @@ def _reaches(used: int, limit: int, percent: int) -> bool:
     return used * 100 >= limit * percent if limit > 0 else used > 0
 
 
-def _parts(items: list, size: int):
-    return (items[start:start + size] for start in range(0, len(items), size))
-
-
 # Recording and telling
 
 def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
@@ -211,7 +203,7 @@ def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
 
 def _insert(db, events: list[dict], now) -> None:
     """All of them; SQLite looks for each name among all of a statement, so not too many in one."""
-    for part in _parts(events, AT_ONCE):
+    for part in chunked(events, AT_ONCE):
         rows = ", ".join(f"({', '.join(f':{name}{at}' for name in row)}, :now)" for at,
                          row in enumerate(part))
         db.execute(f"INSERT INTO {{usage_events}} ({', '.join(part[0])}, created_at) VALUES {rows}",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import namedtuple
 from datetime import datetime, timedelta
+from functools import partial
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.engines import requeue
 from jobs_lib.engines.queue import Queue, Worker
 from jobs_lib.engines.rows import invalid
@@ -72,9 +74,8 @@ def endpoints(db, ids: list[int]) -> dict[int, dict]:
     """{id: the endpoint as it is now, with its `host` and its `server`, which is the host and the
     port}."""
     found = {}
-    for start in range(0, len(ids), ASKED_AT_ONCE):
-        for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)",
-                            ids=ids[start:start + ASKED_AT_ONCE]):
+    for some in chunked(ids, ASKED_AT_ONCE):
+        for row in db.query(f"SELECT {ENDPOINT} FROM {{webhooks}} WHERE id IN (:ids)", ids=some):
             found[row["id"]] = _judged(row)
     return found
 
@@ -105,9 +106,9 @@ def states(db, ids: list) -> dict:
     """{endpoint: `slow`, and `tried_at`, when a run last sent something to it}, of those that are
     known."""
     found = {}
-    for start in range(0, len(ids), ASKED_AT_ONCE):
+    for some in chunked(ids, ASKED_AT_ONCE):
         for row in db.query("SELECT webhook_id, tried_at, slow FROM {endpoint_state} "
-                            "WHERE webhook_id IN (:ids)", ids=ids[start:start + ASKED_AT_ONCE]):
+                            "WHERE webhook_id IN (:ids)", ids=some):
             found[row["webhook_id"]] = {"slow": row["slow"], "tried_at": str(row["tried_at"])}
     return found
 
@@ -263,18 +264,13 @@ def failed_since(db, endpoint: int, since: datetime, now) -> list[int]:
     """Put back all failed deliveries of an endpoint whose events are of `since` or later. Their
     ids."""
     done: list[int] = []
-    last = 0
-    while endpoint <= requeue.LARGEST_ID:
-        rows = db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :endpoint "
-                        "AND status = 'failed'"
-                        " AND created_at >= :since AND payload IS NOT NULL AND id > :last "
-                        "ORDER BY id LIMIT :most", endpoint=endpoint, since=since, last=last,
-                        most=requeue.AT_ONCE)
-        if not rows:
-            break
-        ids = [row["id"] for row in rows]
-        last = ids[-1]
-        done += db.batch(lambda ids=ids: _still_failed(db, ids, now))
+    if endpoint > requeue.LARGEST_ID:
+        return done
+    for rows in db.pages("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :endpoint"
+                         " AND status = 'failed' AND created_at >= :since"
+                         " AND payload IS NOT NULL",
+                         endpoint=endpoint, since=since, size=requeue.AT_ONCE):
+        done += db.batch(partial(_still_failed, db, [row["id"] for row in rows], now))
     return done
 
 
