@@ -10,6 +10,8 @@ import re
 import unicodedata
 
 LONGEST = 253                # octets of a whole name, without the dot at its end (RFC 1035 2.3.4)
+LOCAL = ("localhost", "localhost.localdomain")
+LOOPBACK = (*LOCAL, "127.0.0.1", "::1")
 DOTS = re.compile("[\u3002\uff0e\uff61]")       # what some keyboards give for a dot
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
 

@@ -27,7 +27,7 @@ first steps:
   jobs.py demo                      a sample service, run and shown
   jobs.py migrate                   create the tables
   jobs.py config check              is config.ini in order?
-  jobs.py doctor                    is everything else? and how to mend it
+  jobs.py doctor                    is everything else? and how to fix it
   jobs.py JOB --dry-run             see what a job would do; nothing is changed
   jobs.py crontab                   the lines for cron
 

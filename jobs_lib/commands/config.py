@@ -7,11 +7,20 @@
 """
 from __future__ import annotations
 
+import sys
+
 from jobs_lib import catalogue
 from jobs_lib.config import settings
 from jobs_lib.config.option_types import hide_password
-from jobs_lib.doctor.configuration import odd_options, problems, warnings
+from jobs_lib.doctor.files import changeable_by_others, readable
+from jobs_lib.doctor.host import another_users
+from jobs_lib.doctor.mistakes import mistakes
+from jobs_lib.doctor.rarely_meant import open_folder, rarely_meant
+from jobs_lib.doctor.writable import open_to_others
 from jobs_lib.errors import OK, ConfigError, UsageError
+from jobs_lib.output.console import WIDEST, columns
+from jobs_lib.output.findings_text import in_full
+from jobs_lib.output.paint import Paint
 from jobs_lib.text import did_you_mean, one_of
 
 ACTIONS = ("show", "check", "example")
@@ -44,25 +53,21 @@ def run(args, make_session, config_path) -> int:
 
 
 def check(session, jobs: list, broken: list[str]) -> int:
-    """ConfigError with every problem; warnings alone are no failure."""
-    wrong = [*broken, *problems(session.config, jobs)]
-    for words in [*warnings(session.config, jobs), *_odd_options(session.config, jobs)]:
-        session.console.tell(f"Worth a look: {words}.")
+    """ConfigError with every mistake; warnings alone are no failure."""
+    config = session.config
+    wrong = [*broken, *(finding.what for finding in mistakes(config, jobs))]
+    warned = [*another_users(config, "config check"), *readable(config),
+              *changeable_by_others(open_to_others(config)),
+              *open_folder(config, "export", "dir", "exports"), *rarely_meant(config, jobs)]
+    paint, width = Paint(sys.stdout), min(columns(), WIDEST)
+    for finding in warned:
+        lines = in_full(finding._replace(level="warning"), width, paint)
+        session.console.answer("\n".join(lines))
     if wrong:
         raise ConfigError(*wrong)
-    session.console.tell(f"{session.config.path} is in order." if session.config.sources.found
+    session.console.tell(f"{config.path} is in order." if config.sources.found
                          else "The configuration is in order.")
     return OK
-
-
-def _odd_options(config, jobs: list) -> list[str]:
-    found = []
-    for job in jobs:
-        try:
-            found += [f"{what}. {why}" for what, why, _ in odd_options(job, config.job(job))]
-        except ConfigError:
-            continue                    # it is among the problems
-    return found
 
 
 def show(session, jobs: list, section: str | None, as_json: bool) -> int:

@@ -1,5 +1,5 @@
 """Look at the host, the configuration, the database, mail, DNS and cron: what is wrong, why it
-matters, how to mend it.
+matters, how to fix it.
 
 A line for each area, and below it what was found. Exit code 1 when there is a problem; warnings and
 notes are none. Nothing is sent and nothing is changed: a mail connection ends before its first
@@ -19,7 +19,7 @@ def arguments(parser) -> None:
     parser.add_argument("--offline", action="store_true", help="ask neither the mail relay nor "
                         "name servers")
     parser.add_argument("--json", action="store_true", help="print an array of objects: level, "
-                        "area, what, why, mend")
+                        "area, what, why, fix")
 
 
 def run(args, make_session, config_path) -> int:
@@ -27,7 +27,7 @@ def run(args, make_session, config_path) -> int:
     import sys
 
     from jobs_lib.doctor import AREAS, ONLINE, examine
-    from jobs_lib.doctor.patient import Patient
+    from jobs_lib.doctor.installation import Installation
     from jobs_lib.output.console import Console
     from jobs_lib.paths import SCRIPT
 
@@ -41,12 +41,12 @@ def run(args, make_session, config_path) -> int:
     left_out = [note("Left out (--offline)", "Others would have to be asked.",
                      "Run it without --offline.") ._replace(area=area) for area in ONLINE
                 if args.offline]
-    patient = Patient(config, SCRIPT)
+    installation = Installation(config, SCRIPT)
     try:
         areas = [area for area in AREAS if not (args.offline and area in ONLINE)]
-        found = [*trouble, *examine(patient, areas), *left_out]
+        found = [*trouble, *examine(installation, areas), *left_out]
     finally:
-        patient.close()
+        installation.close()
     if args.json:
         Console().document([finding._asdict() for finding in found])
     else:

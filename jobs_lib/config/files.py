@@ -100,7 +100,7 @@ def _text(path: str, problems: list[str]) -> str | None:
     try:
         if not os.path.isfile(path) and os.path.exists(path) and not path.startswith(STREAMS):
             # to open a named pipe waits for its writer
-            problems.append(f"{path} is no file: name your config.ini")
+            problems.append(f"{path} is not a file: name your config.ini")
             return ""
         with open(path, "rb") as file:
             data = file.read()

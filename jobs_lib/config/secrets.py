@@ -1,7 +1,7 @@
 """The secrets of a configuration, so that no text that is stored or shown contains one."""
 from __future__ import annotations
 
-from .option_types import hide_password, private_url
+from .option_types import STARS, hide_password, private_url
 
 SHORTEST_SECRET = 6          # a shorter value is a word that occurs anywhere
 SHORTEST_KEY = 16            # in a path, among words such as `webhook`
@@ -16,6 +16,13 @@ def secrets(config) -> list[str]:
     # as it is written in a URL, and as it is sent
     found |= {unquote(text) for text in found}
     return sorted((text for text in found if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
+
+
+def redacted(text: str, hidden: list[str]) -> str:
+    """The text with stars in place of each of these secrets."""
+    for secret in hidden:
+        text = text.replace(secret, STARS)
+    return text
 
 
 def _parts(mask, text: str) -> list[str]:

@@ -27,54 +27,54 @@ RARELY, STALLED = 1.5, 3                 # times the usual time between two tick
 HOUR, USUAL = timedelta(hours=1), timedelta(minutes=5)
 
 
-def arriving(patient):
+def arriving(installation):
     """When cron came last, by the lock of `run-due`, which each tick touches, and by the runs that
     it started."""
-    last, since = _last_tick(patient), _known_since(patient) or patient.now
-    mend = run("See that the line is in your host's cron page or in `crontab -e`, with paths that "
+    last, since = _last_tick(installation), _known_since(installation) or installation.now
+    fix = run("See that the line is in your host's cron page or in `crontab -e`, with paths that "
                "are right:", "python3 jobs.py crontab", "python3 jobs.py crontab --verify")
-    text, why = patient.crontab()
+    text, why = installation.crontab()
     entered = "" if text is None else (" A line is in this user's crontab."
-                                       if ours(text, patient.script) else
+                                       if ours(text, installation.script) else
                                        " No line for this jobs.py is in this user's crontab.")
-    if last is None and patient.now - since < SOON:
-        yield note(f"Cron has not come yet.{entered}".rstrip("."), "The jobs run by it.", mend)
+    if last is None and installation.now - since < SOON:
+        yield note(f"Cron has not come yet.{entered}".rstrip("."), "The jobs run by it.", fix)
     elif last is None:
         yield problem(f"Cron has never come since {clock.text(since)} UTC.{entered}".rstrip("."),
-                      f"No job runs by itself. {why.capitalize()}".rstrip(), mend)
-    elif patient.now - last > SILENT:
-        yield problem(f"Cron came last {span(patient.now - last)} ago, at {clock.text(last)} "
+                      f"No job runs by itself. {why.capitalize()}".rstrip(), fix)
+    elif installation.now - last > SILENT:
+        yield problem(f"Cron came last {span(installation.now - last)} ago, at {clock.text(last)} "
                       f"UTC.{entered}".rstrip("."),
                       "No job runs by itself. What was missed is made up when it comes again.",
-                      mend)
+                      fix)
     else:
-        yield ok(f"cron came {span(patient.now - last)} ago")
+        yield ok(f"cron came {span(installation.now - last)} ago")
 
 
-def _last_tick(patient) -> datetime | None:
-    row = patient.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} "
+def _last_tick(installation) -> datetime | None:
+    row = installation.database().row(f"SELECT started_at FROM {{job_runs}} WHERE {BY_CRON} "
                                  "ORDER BY id DESC LIMIT 1")
     found = [start] if row and (start := stored.time(row["started_at"])) else []
     try:
-        touched = os.stat(os.path.join(patient.state_dir, "locks", "run-due.lock")).st_mtime
+        touched = os.stat(os.path.join(installation.state_dir, "locks", "run-due.lock")).st_mtime
         found.append(datetime.fromtimestamp(touched, clock.UTC))
     except OSError:
         pass
     return max(found, default=None)
 
 
-def _known_since(patient) -> datetime | None:
-    rows = patient.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
+def _known_since(installation) -> datetime | None:
+    rows = installation.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
     return min((since for row in rows if row["due_after"] != slots.OFF
                 and (since := stored.time(row["due_after"]))), default=None)
 
 
-def rhythm(patient):
+def rhythm(installation):
     """How often it really comes, by the runs of a job that is due at least every 5 minutes."""
-    jobs = [job.name for job in patient.jobs if (options := patient.job(job)).enabled
+    jobs = [job.name for job in installation.jobs if (options := installation.job(job)).enabled
             and options.schedule.every_hour and HOUR / bin(options.schedule.minutes).count("1")
             <= USUAL]
-    starts = max((_starts(patient, job) for job in jobs), key=len, default=[])
+    starts = max((_starts(installation, job) for job in jobs), key=len, default=[])
     gaps = [after - before for before, after in zip(starts, starts[1:])]
     if len(gaps) < LEAST_RUNS:
         raise NothingToAsk
@@ -91,13 +91,13 @@ def rhythm(patient):
                    "What was missed then was made up.", "If it happens often, ask your host why.")
 
 
-def _starts(patient, job: str) -> list[datetime]:
+def _starts(installation, job: str) -> list[datetime]:
     """When cron started the job, of late."""
-    rows = patient.database().query("SELECT started_at FROM {job_runs} WHERE job = :job "
+    rows = installation.database().query("SELECT started_at FROM {job_runs} WHERE job = :job "
                                     f"AND {BY_CRON}"
                                     " ORDER BY id DESC LIMIT :runs", job=job, runs=RUNS)
     return sorted(start for row in rows
-                  if (start := stored.time(row["started_at"])) and start > patient.now
+                  if (start := stored.time(row["started_at"])) and start > installation.now
                   - LOOKED_BACK)
 
 
@@ -105,17 +105,17 @@ def _minutes(length: timedelta) -> timedelta:
     return timedelta(minutes=max(1, round(length / timedelta(minutes=1))))
 
 
-def late(patient):
+def late(installation):
     """Jobs whose time has passed long ago, though cron comes."""
-    last = _last_tick(patient)
-    if last is None or patient.now - last > SILENT:
+    last = _last_tick(installation)
+    if last is None or installation.now - last > SILENT:
         raise NothingToAsk                      # one cause, told above
-    session = SimpleNamespace(config=patient.config,
-                              ports=SimpleNamespace(database=patient.database,
-                                                    now=lambda: patient.now))
-    states, runs, _ = past(session, patient.jobs)
-    zone = schedule.zone(patient.section("core").timezone)
-    found = waiting(session, patient.jobs, states, runs, patient.now, zone) if states else {}
+    session = SimpleNamespace(config=installation.config,
+                              ports=SimpleNamespace(database=installation.database,
+                                                    now=lambda: installation.now))
+    states, runs, _ = past(session, installation.jobs)
+    zone = schedule.zone(installation.section("core").timezone)
+    found = waiting(session, installation.jobs, states, runs, installation.now, zone) if states else {}
     overdue = {job: state["due_since"] for job, state in found.items() if state["overdue"]}
     if overdue:
         yield warning(f"Overdue: {', '.join(f'{job} since {since} UTC' for job, since in sorted(overdue.items()))}",
@@ -123,10 +123,10 @@ def late(patient):
                       "`jobs.py history` shows what ran instead. A per-job crontab has to name each of them.")
 
 
-def twice(patient):
+def twice(installation):
     """One crontab has each line once, and one installation works on the database."""
-    text, _ = patient.crontab()
-    entries = ours(text or "", patient.script)
+    text, _ = installation.crontab()
+    entries = ours(text or "", installation.script)
     lines = Counter(" ".join(entry.words[:1]) for entry in entries)
     for words, number in lines.items():
         if number > 1:
@@ -134,14 +134,14 @@ def twice(patient):
             yield warning(f"The crontab runs `jobs.py {words}` in {number} lines ({where})",
                           "One of them finds the other at work; it costs the host's processor time "
                           "for nothing.", "Keep one of them (`crontab -e`).")
-    rows = patient.database().query("SELECT installation, host, started_at FROM {job_runs} "
+    rows = installation.database().query("SELECT installation, host, started_at FROM {job_runs} "
                                     "WHERE started_at > :since"
-                                    f" AND {BY_CRON} AND installation <> ''", since=patient.now
+                                    f" AND {BY_CRON} AND installation <> ''", since=installation.now
                                     - LOOKED_BACK)
     others = sorted({(row["installation"], row["host"]) for row in rows
-                     if row["installation"] != patient.installation()})
-    if others and patient.installation() and len({row["installation"] for row in rows}) > 1:
-        core, hosts = patient.section("core"), ", ".join(sorted({host for _, host in others}))
+                     if row["installation"] != installation.own_id()})
+    if others and installation.own_id() and len({row["installation"] for row in rows}) > 1:
+        core, hosts = installation.section("core"), ", ".join(sorted({host for _, host in others}))
         say = problem if core.lock == "file" else note
         yield say("Another installation has worked on this database in the last two days (on "
                   f"{hosts})", "With lock files of their own, two runs of a job can be at work at "

@@ -22,26 +22,26 @@ WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no j
        "column": "Statements that name it fail.",
        "index": "Without it all rows are read each time, which takes minutes once there are many.",
        "unique index": "Without it the same thing can happen twice."}
-MEND = "Run this SQL (phpMyAdmin: the tab SQL):"
+RUN_SQL = "Run this SQL (phpMyAdmin: the tab SQL):"
 
 
-def connection(patient):
+def connection(installation):
     """It answers."""
     began = time.monotonic()
     try:
-        _look_up(patient)
-        patient.database()
+        _look_up(installation)
+        installation.database()
     except DatabaseError as error:
-        mend = f"Correct [core] database in {patient.config.path}, or ask your host whether the server is up."
+        fix = f"Correct [core] database in {installation.config.path}, or ask your host whether the server is up."
         yield problem(str(error), "Without its database no job runs.",
                       "Run it, or correct [core] database." if "jobs.py migrate" in str(error)
-                      else mend)
+                      else fix)
         return
     except Stopped:                          # the limit of each check
         yield problem(f"The database server has not answered within {time.monotonic() - began:.0f} "
                       "s",
                       "Without its database no job runs, and each tick of cron hangs for a while.",
-                      f"Look at host and port in [core] database ({patient.config.path}); a "
+                      f"Look at host and port in [core] database ({installation.config.path}); a "
                       "firewall may swallow what is sent to it. Else ask your host.")
         return
     took = time.monotonic() - began
@@ -53,25 +53,25 @@ def connection(patient):
         yield ok("the database answers")
 
 
-def _look_up(patient) -> None:
+def _look_up(installation) -> None:
     """The server's name first, and apart: a look-up that hangs hears no alarm."""
-    core = patient.section("core")
-    target = dialects.load(core.database).parse(core.database, patient.config.folder, 1.0)
+    core = installation.section("core")
+    target = dialects.load(core.database).parse(core.database, installation.config.folder, 1.0)
     if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host,
                                                                                    target.port)):
-        patient.give_up()
+        installation.give_up()
         raise DatabaseError(f"[core] database: {trouble}")
 
 
-def health(patient):
+def health(installation):
     """The engine's own settings and limits."""
-    db = patient.database()
-    yield from judge(db.dialect).examine(db, patient.clock())
+    db = installation.database()
+    yield from judge(db.dialect).examine(db, installation.clock())
 
 
-def schema(patient):
+def schema(installation):
     """Its version, and each table, column and index that is missing, with the SQL that makes it."""
-    db = patient.database()
+    db = installation.database()
     found = version.found(db)
     try:
         version.check(db)
@@ -87,7 +87,7 @@ def schema(patient):
     for name in strangers:
         yield problem(migrations.stranger(db, name),
                       "Jobs that work on it fail, or write into what is not theirs.",
-                      f"Correct [tables] {name} in {patient.config.path}.")
+                      f"Correct [tables] {name} in {installation.config.path}.")
     differences = [each for each in compare.differences(db)
                    if not (each.table and each.table.name in strangers)]
     ours = [other for other in differences if other.kind == "table" and other.table.owner
@@ -100,22 +100,22 @@ def schema(patient):
                           other.table.name in db.name.mapped for other in ours) else "Run")
                       + " `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
-        yield _missing(difference, _needed(patient, difference))
+        yield _missing(difference, _needed(installation, difference))
     if others[SHOWN:]:
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
                       "Only the first are told one by one.", run(
-                          MEND, *(f"{sql};" for other in others[SHOWN:]
+                          RUN_SQL, *(f"{sql};" for other in others[SHOWN:]
                                   for sql in other.statements)))
     if not (differences or strangers):
         yield ok(f"schema {found}, with every table, column and index")
 
 
-def _needed(patient, difference) -> bool:
+def _needed(installation, difference) -> bool:
     """Whether a job that is switched on works on the table of the app's; the others are the jobs'
     own."""
     table = difference.table
     return table is None or table.owner == "bundle" or any(
-        concerned(job, [table.name]) for job in patient.jobs if patient.job(job).enabled)
+        concerned(job, [table.name]) for job in installation.jobs if installation.job(job).enabled)
 
 
 def _missing(difference, needed: bool):
@@ -128,12 +128,12 @@ def _missing(difference, needed: bool):
     named = mapped.get(difference.kind,
                        "") if difference.table and difference.table.owner == "app" else ""
     return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
-               run(f"{named}{MEND}", *(f"{sql};" for sql in difference.statements)))
+               run(f"{named}{RUN_SQL}", *(f"{sql};" for sql in difference.statements)))
 
 
-def writing(patient):
+def writing(installation):
     """This user may write: a row is added, changed and removed, and all of it taken back."""
-    db = patient.database()
+    db = installation.database()
     if not version.found(db):
         raise NothingToAsk
     try:
@@ -143,7 +143,7 @@ def writing(patient):
             db.execute("DELETE FROM {meta} WHERE name = 'doctor'")
             raise _TakenBack
     except Busy as error:
-        yield _writer(patient, error)
+        yield _writer(installation, error)
     except Missing:                          # told with the schema
         raise NothingToAsk from None
     except DatabaseError as error:
@@ -153,13 +153,13 @@ def writing(patient):
         yield ok("rows can be written")
 
 
-def _writer(patient, error: Busy):
+def _writer(installation, error: Busy):
     """Who holds the SQLite file, where that is known and no run of ours: it may never let go by
     itself."""
-    file = dialects.file_of(patient.section("core").database, patient.config.folder)
+    file = dialects.file_of(installation.section("core").database, installation.config.folder)
     pid = next(filter(None, (holders.holder_of(file + end) for end in ("-shm", "", "-journal")
                              if file)), 0)
-    if not pid or holders.is_ours(pid, patient.script):
+    if not pid or holders.is_ours(pid, installation.script):
         return note(f"Another process is writing just now, so this was not tried: {error}")
     who, look, end = holders.process(pid)
     return warning(f"The database is held by {who}, so nothing can be written: {error}",
@@ -167,9 +167,9 @@ def _writer(patient, error: Busy):
                    run("Look what that is. If it may be ended, end it:", look, end))
 
 
-def spool(patient):
+def spool(installation):
     """The spool folder belongs to this database: else nothing is ever removed from it."""
-    db, folder = patient.database(), patient.section("spool").dir
+    db, folder = installation.database(), installation.section("spool").dir
     if not version.found(db) or not os.path.isdir(folder):
         raise NothingToAsk
     try:
@@ -184,12 +184,12 @@ def spool(patient):
         yield ok("the spool folder belongs to this database")
 
 
-def exports(patient):
+def exports(installation):
     """Each export that a user may download is in the folder: nothing looks for it anywhere else."""
-    db, folder = patient.database(), patient.section("export").dir
+    db, folder = installation.database(), installation.section("export").dir
     try:
         rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' "
-                        "AND expires_at > :now", now=patient.now)
+                        "AND expires_at > :now", now=installation.now)
     except Missing:                          # told with the schema
         raise NothingToAsk from None
     if not rows:
@@ -217,7 +217,7 @@ class _TakenBack(Exception):
 
 def judge(dialect):
     """The module that judges such a server or file: `examine(db, now)` yields findings. Its
-    MAY_WRITE says how to mend that nothing can be written."""
+    MAY_WRITE says how to fix that nothing can be written."""
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 

@@ -7,25 +7,25 @@ from types import SimpleNamespace
 
 from jobs_lib.errors import JobsError
 from jobs_lib.features.domains.records import unset
+from jobs_lib.hostnames import LOCAL
 from jobs_lib.output.findings import ok, problem, run, warning
 from jobs_lib.ports.dns import NXDOMAIN, UNKNOWN, open_resolver
 
 from . import NothingToAsk
 
 SECONDS = 3
-LOCAL = ("localhost", "localhost.localdomain")
 
 
-def name_servers(patient):
+def name_servers(installation):
     """They answer, and know the mail servers that domains have to name."""
-    section, mail = _section(patient), patient.section("mail")
+    section, mail = _section(installation), installation.section("mail")
     names = [*section.mx_hosts[:2], *([mail.domain] if mail.domain not in LOCAL else [])][:2]
     try:
         resolver = open_resolver(SimpleNamespace(**{**vars(section),
                                                     "timeout": timedelta(seconds=SECONDS / 2)}))
     except JobsError as error:
         # no dnspython, which doctor/host.py has told, but not how bad it is
-        if not patient.is_set("dns") and patient.database().row("SELECT id FROM {domains} LIMIT 1"):
+        if not installation.is_set("dns") and installation.database().row("SELECT id FROM {domains} LIMIT 1"):
             yield problem(f"Users have domains of their own: {error}", "None of them is looked at.",
                           "Install it (without a shell: docs/install.md, The bundle).")
         return
@@ -49,11 +49,11 @@ def name_servers(patient):
     yield ok("a name server answers")
 
 
-def what_is_checked(patient):
+def what_is_checked(installation):
     """Which records a domain needs."""
-    section = _section(patient)
-    job = next(job for job in patient.jobs if job.name == "check_domains")
-    if unset(patient.job(job).require, section):
+    section = _section(installation)
+    job = next(job for job in installation.jobs if job.name == "check_domains")
+    if unset(installation.job(job).require, section):
         return                          # doctor/config.py asks for it, once
     if not (section.mx_hosts or section.spf_include or section.dkim_target or section.dkim_key):
         yield warning("[dns] mx_hosts, spf_include and dkim_target are not set: only the owner of "
@@ -62,10 +62,10 @@ def what_is_checked(patient):
                       "Set what your users are told to put into DNS (docs/domains.md).")
 
 
-def _section(patient):
-    if not patient.enabled("check_domains"):
+def _section(installation):
+    if not installation.enabled("check_domains"):
         raise NothingToAsk
-    return patient.section("dns")
+    return installation.section("dns")
 
 
 CHECKS = (name_servers, what_is_checked)

@@ -12,11 +12,11 @@ from datetime import datetime, timedelta, timezone
 from jobs_lib.config import settings
 from jobs_lib.database import dialects
 from jobs_lib.folders import HTACCESS
-from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
+from jobs_lib.paths import HOME
 from jobs_lib.runner import access
 
 from . import NothingToAsk
-from .configuration import readable
 from .mounts import NETWORK, file_system
 from .writable import open_to_others
 
@@ -27,6 +27,8 @@ WEB_ROOTS = re.compile(r"(?:/(?:public_html|htdocs|httpdocs|webroot|wwwroot|publ
                        r"|(?<!^/var)(?<!^/srv)/www)(?=/|$)", re.IGNORECASE)
 FRONT_PAGES = ("index.php", "index.html", "wp-config.php")
 SHOWN = 5                # of the same mistake in many files
+TAKE_AWAY = "Take it from them:"
+AWAY = "Keep what the jobs use in a folder that nobody else can change."
 MB, GB = 1024 ** 2, 1024 ** 3
 LITTLE, TIGHT = 20 * MB, 200 * MB        # free bytes: work stops soon; worth a look
 FEW_INODES = 1000
@@ -34,51 +36,78 @@ TEST_BYTES = MB
 CLOCK_SECONDS = 5
 
 
-def _folders(patient) -> dict[str, str]:
+def _folders(installation) -> dict[str, str]:
     """The folders that hold what is private, by what sets them."""
-    core = patient.section("core")
+    core = installation.section("core")
     found = {"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir,
-             "[spool] dir": patient.section("spool").dir}
+             "[spool] dir": installation.section("spool").dir}
     if "export" in settings.SECTIONS:
-        found["[export] dir"] = patient.section("export").dir
+        found["[export] dir"] = installation.section("export").dir
     return found
 
 
-def _places(patient) -> dict[str, str]:
+def _places(installation) -> dict[str, str]:
     """These, the archives and the database file, as far as they are there."""
-    store, database = patient.section("archive").store, _database_file(patient)
-    found = {**_folders(patient), **({} if "://" in store else {"[archive] store": store}),
+    store, database = installation.section("archive").store, _database_file(installation)
+    found = {**_folders(installation), **({} if "://" in store else {"[archive] store": store}),
              **({"the database file": database} if database else {})}
     return {name: path for name, path in found.items() if path and os.path.exists(path)}
 
 
-def _database_file(patient) -> str | None:
+def _database_file(installation) -> str | None:
     """The SQLite file, if that is the database."""
-    path = dialects.file_of(patient.section("core").database, patient.config.folder)
+    path = dialects.file_of(installation.section("core").database, installation.config.folder)
     return path if os.path.isfile(path) else None
 
 
-def configuration(patient):
+def configuration(installation):
     """config.ini and .env can be read by nobody else, as soon as they hold a secret."""
-    if patient.config is None:
+    config = installation.config
+    if config is None:
         raise NothingToAsk
-    for words in readable(patient.config):
-        what, _, command = words.rpartition(": ")
-        yield problem(what, "On a shared host others have accounts too.",
-                      run("Take it from them:", command))
-    path = patient.config.path
-    if not readable(patient.config) and os.path.exists(path):
-        if os.stat(path).st_mode & OTHERS:
-            yield note(f"Others on this host can read {path}, which holds no secret that is known",
-                       "A password is soon put into it.",
-                       run("Take it from them:", f"chmod 600 {path}"))
-        else:
-            yield ok(f"{path} is private")
+    found = readable(config)
+    yield from found
+    if found or not os.path.exists(config.path):
+        return
+    if os.stat(config.path).st_mode & OTHERS:
+        yield note(f"Others on this host can read {config.path}, which holds no secret that is "
+                   "known", "A password is soon put into it.",
+                   run(TAKE_AWAY, f"chmod 600 {config.path}"))
+    else:
+        yield ok(f"{config.path} is private")
 
 
-def private_folders(patient):
+def readable(config) -> list[Finding]:
+    """config.ini and .env that others can read although they hold secrets."""
+    found = []
+    for path, source in ((config.path, "file"), (os.path.join(config.folder, ".env"), ".env")):
+        try:
+            mode = os.stat(path).st_mode
+        except OSError:
+            continue
+        secret = _secret_options(config, source)
+        if secret and mode & (stat.S_IRGRP | stat.S_IROTH):
+            who = "everyone on this host" if mode & stat.S_IROTH else "your group"
+            found.append(problem(
+                f"{path} holds secrets ({', '.join(secret)}) and can be read by {who}",
+                "On a shared host others have accounts too.", run(TAKE_AWAY, f"chmod 600 {path}")))
+    return found
+
+
+def _secret_options(config, source: str) -> list[str]:
+    """The options that hold a secret and are set by this source."""
+    found = []
+    for section, known in settings.SECTIONS.items():
+        for name, option in known.items():
+            text, origin, _ = config.written(section, name, option)
+            if option.kind.mask and origin == source and option.kind.mask(text) != text:
+                found.append(f"[{section}] {name}")
+    return found
+
+
+def private_folders(installation):
     """The folders are there, are this user's, and nobody else's."""
-    for option, path in _folders(patient).items():
+    for option, path in _folders(installation).items():
         try:
             status = os.stat(path)
         except FileNotFoundError:
@@ -98,7 +127,7 @@ def private_folders(patient):
             yield say(f"{option}: others on this host can look into {path} (mode "
                       f"{status.st_mode & 0o777:o})",
                       "It holds keys, people's messages, or who wrote to whom.",
-                      run("Take it from them:", f"chmod 700 {path}"))
+                      run(TAKE_AWAY, f"chmod 700 {path}"))
         elif not os.access(path, os.W_OK | os.X_OK):
             yield problem(f"{option}: {path} cannot be written",
                           "Locks, logs and files are written there.",
@@ -107,21 +136,21 @@ def private_folders(patient):
             yield ok(f"{option} is private: {path}")
 
 
-def files_of_others(patient):
+def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
-    if patient.config is None:
+    if installation.config is None:
         raise NothingToAsk
-    told = _folders(patient).values()                   # by private_folders
-    for each in access.found(patient.config):
+    told = _folders(installation).values()                   # by private_folders
+    for each in access.found(installation.config):
         if each.path not in told and os.path.exists(each.path):
             yield problem(f"{each.option}: {each.what} cannot be used: {each.why}",
                           "Jobs that need a lock, a log or a file of another user do not run.",
                           f"{each.fix[:1].upper()}{each.fix[1:]}.")
 
 
-def secret_files(patient):
+def secret_files(installation):
     """The key and the database file are for their owner alone."""
-    key, database = os.path.join(patient.state_dir, "secret"), _database_file(patient)
+    key, database = os.path.join(installation.state_dir, "secret"), _database_file(installation)
     for path, holds in ((key, "the key that signs links and senders"),
                         (database, "everybody's data")):
         if path and os.path.exists(path) and os.stat(path).st_mode & OTHERS:
@@ -133,34 +162,38 @@ def secret_files(patient):
                           "group):", f"chmod 600 {path}"))
 
 
-def changeable(patient):
+def changeable(installation):
     """Nobody else can change the program, its configuration and its folders, or put another in
     their place."""
-    found = open_to_others(patient.config, patient.home)
-    wrong, passing = [each for each in found if not each.passing], [each for each in found
-                                                                    if each.passing]
-    for each in wrong[:SHOWN]:
-        yield problem(f"{each.path} {each.how}",
-                      "Another user could make the jobs run anything, or read what they write.",
-                      run("Take it from them:", each.command) if each.command
-                      else f"{each.advice[:1].upper()}{each.advice[1:]}.")
-    if wrong[SHOWN:]:
-        yield problem(f"{len(wrong) - SHOWN} more files or folders can be changed by others",
-                      "Only the first are told one by one.", run("Take them all:", "chmod -R go-w "
-                                                                 f"{patient.home}"))
-    for each in passing:
-        yield note(f"This lies in the temporary folder {each.path}", "The system empties it one "
-                   "day, and then any user can put something of the same name there.",
-                   "Move it to a folder of your own.")
+    found = open_to_others(installation.config, installation.home)
+    yield from changeable_by_others(found, installation.home)
+    for each in found:
+        if each.passing:
+            yield note(f"This lies in the temporary folder {each.path}", "The system empties it "
+                       "one day, and then any user can put something of the same name there.",
+                       "Move it to a folder of your own.")
     if not found:
         yield ok("nobody else can change the program, its configuration and its folders")
 
 
-def web_root(patient):
+def changeable_by_others(found: list, home: str = HOME):
+    """A problem for each of the first files and folders that others can change."""
+    wrong = [each for each in found if not each.passing]
+    for each in wrong[:SHOWN]:
+        yield problem(f"{each.path} {each.how}",
+                      "Another user could make the jobs run anything, or read what they write.",
+                      run(TAKE_AWAY, each.command) if each.command else AWAY)
+    if wrong[SHOWN:]:
+        yield problem(f"{len(wrong) - SHOWN} more files or folders can be changed by others",
+                      "Only the first are listed one by one.",
+                      run("Take them all:", f"chmod -R go-w {home}"))
+
+
+def web_root(installation):
     """No secret lies where a web server may hand it out."""
-    if patient.config is None:
+    if installation.config is None:
         raise NothingToAsk
-    places = {"the program": patient.home, "config.ini": patient.config.folder, **_places(patient)}
+    places = {"the program": installation.home, "config.ini": installation.config.folder, **_places(installation)}
     exposed = {name: path for name, path in places.items() if _below(path)}
     if exposed:
         root = _below(next(iter(exposed.values()))) or ""
@@ -171,7 +204,7 @@ def web_root(patient):
         yield problem(f"{', '.join(exposed)} {'lies' if len(exposed) == 1 else 'lie'} below the "
                       f"web root {root}",
                       f"Whoever guesses a name may fetch passwords and messages. {guard}",
-                      run(f"Move {patient.home} beside {os.path.basename(root)}, and correct the "
+                      run(f"Move {installation.home} beside {os.path.basename(root)}, and correct the "
                           "cron line (`jobs.py crontab`). Until then see that this is refused (403 "
                           "or 404), with your domain:",
                           f"curl -I https://example.org{_address(exposed, root)}"))
@@ -228,13 +261,13 @@ def _address(exposed: dict, root: str) -> str:
                                                       else "/")
 
 
-def locks(patient):
+def locks(installation):
     """A lock file keeps a second run out, on the file system that it lies on."""
-    core, state = patient.section("core"), patient.state_dir
+    core, state = installation.section("core"), installation.state_dir
     if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
-    kind = file_system(patient.mounts, state)
-    mend = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = "
+    kind = file_system(installation.mounts, state)
+    fix = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = "
             "database.")
     with tempfile.TemporaryFile(dir=state) as one:
         again = os.open(f"/proc/self/fd/{one.fileno()}",
@@ -244,23 +277,23 @@ def locks(patient):
             if again is not None and _takes(again):
                 yield problem(f"Two locks on one file in {state} are both granted "
                               f"({kind or 'unknown'} file system)",
-                              "Two runs of a job could work at the same time.", mend)
+                              "Two runs of a job could work at the same time.", fix)
                 return
         except OSError as error:
             say = note if core.lock == "database" else problem
             yield say(f"The file system of {state} has no locks ({error.strerror})",
-                      "They keep two runs of a job apart.", mend)
+                      "They keep two runs of a job apart.", fix)
             return
         finally:
             if again is not None:
                 os.close(again)
     if kind in NETWORK and core.lock == "file":
         yield warning(f"{state} is on a network file system ({kind}), and [core] lock = file",
-                      "There a lock may hold on this host alone, or outlive a killed run.", mend)
+                      "There a lock may hold on this host alone, or outlive a killed run.", fix)
     else:
         yield ok(f"lock files work in {state}" + (f" ({kind})" if kind else ""))
-    database = _database_file(patient)
-    if database and file_system(patient.mounts, database) in NETWORK:
+    database = _database_file(installation)
+    if database and file_system(installation.mounts, database) in NETWORK:
         yield problem(f"The SQLite file {database} is on a network file system",
                       "SQLite needs locks that such a file system does not keep: the file can be "
                       "spoilt.", "Move it to a local disk, or use MySQL.")
@@ -274,10 +307,10 @@ def _takes(handle: int) -> bool:
     return True
 
 
-def room(patient):
+def room(installation):
     """Bytes and files that still fit on each disk."""
     seen: set = set()
-    for name, path in _places(patient).items():
+    for name, path in _places(installation).items():
         if os.stat(path).st_dev in seen:
             continue
         seen.add(os.stat(path).st_dev)
@@ -300,10 +333,10 @@ def _much(size: int) -> str:
     return f"{size / GB:.1f} GB" if size >= GB else f"{size // MB} MB"
 
 
-def a_file(patient):
+def a_file(installation):
     """A file can be written in full and is private, also where an account has a quota; and its time
     is ours."""
-    state = patient.state_dir
+    state = installation.state_dir
     if not os.access(state, os.W_OK):           # told by private_folders
         raise NothingToAsk
     try:
@@ -322,7 +355,7 @@ def a_file(patient):
                       "asked for",
                       "The file system keeps no modes, so others may read keys and messages.",
                       "Move [core] state_dir and [spool] dir to a usual disk.")
-    ahead = datetime.fromtimestamp(status.st_mtime, timezone.utc) - patient.clock()
+    ahead = datetime.fromtimestamp(status.st_mtime, timezone.utc) - installation.clock()
     if abs(ahead) > timedelta(seconds=CLOCK_SECONDS):
         yield warning(f"The clock of the file system of {state} differs from this machine's by "
                       f"{abs(ahead).total_seconds():.0f} seconds",
@@ -332,9 +365,9 @@ def a_file(patient):
         yield ok(f"files can be written to {state}")
 
 
-def refusal(patient):
+def refusal(installation):
     """Each private folder refuses the web by itself, should it ever come below a web root."""
-    for option, path in _folders(patient).items():
+    for option, path in _folders(installation).items():
         if os.path.isdir(path) and not _refuses(path, os.sep):
             yield note(f"{option}: nothing in or above {path} refuses the web",
                        "It would be open as soon as it lay below a web root.",

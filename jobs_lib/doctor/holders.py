@@ -6,7 +6,6 @@ import os
 from collections import namedtuple
 
 from jobs_lib import shards
-from jobs_lib.database import stored
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import user_name
 from jobs_lib.job import CRON
@@ -23,36 +22,34 @@ look  a command or statement that shows more        end   one that ends the hold
 """
 
 
-def held(patient) -> list[Held]:
+def held(installation) -> list[Held]:
     """Each lock that is held at this moment, though no run of ours lives that could have it."""
-    living = {shards.whole(row["job"]) for row in patient.database().query(
+    living = {shards.whole(row["job"]) for row in installation.database().query(
         "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'")
-              if _lives(row, patient.now)}
-    return [each for each in (*_files(patient, living), *_in_database(patient, living)) if each]
+              if _lives(row, installation.now)}
+    return [each for each in (*_files(installation, living), *_in_database(installation, living)) if each]
 
 
 def _lives(row: dict, now) -> bool:
     """Whether this run may still have its lock; of another host only the end of its lease is
     known."""
-    until = stored.time(row["lease_until"])
-    if until is None or until < now or until > now + history.LONGEST:
-        return False
-    return row["host"] != history.host() or dead_runs.is_there(row["pid"])
+    return not history.is_over(row, now) and (row["host"] != history.host()
+                                              or dead_runs.is_there(row["pid"]))
 
 
-def _names(patient, living: set) -> list[str]:
+def _names(installation, living: set) -> list[str]:
     """The locks of all jobs that no run of ours has."""
-    most, usual, found = patient.section("worker").shards, patient.section("core").mode, []
-    for job in patient.jobs:
+    most, usual, found = installation.section("worker").shards, installation.section("core").mode, []
+    for job in installation.jobs:
         if job.name not in living:
-            count = most if job.sharded and (patient.job(job).mode or usual) != CRON else 1
+            count = most if job.sharded and (installation.job(job).mode or usual) != CRON else 1
             found += shards.names(job.name, count)
     return found
 
 
-def _files(patient, living: set):
-    core = patient.section("core")
-    names = _names(patient, living) if core.lock != "database" else []
+def _files(installation, living: set):
+    core = installation.section("core")
+    names = _names(installation, living) if core.lock != "database" else []
     for name in (TICK, *names):
         lock = locks.FileLock(core.state_dir, name)
         try:
@@ -61,17 +58,17 @@ def _files(patient, living: set):
         except (JobsError, OSError):        # another user's, no folder: told by files.py
             continue
         pid = holder_of(lock.path)
-        if pid and is_ours(pid, patient.script):
+        if pid and is_ours(pid, installation.script):
             continue
         yield Held(name, *(process(pid) if pid else ("another process", f"fuser -v {lock.path}",
                                                      "")))
 
 
-def _in_database(patient, living: set):
-    core, db = patient.section("core"), patient.database()
+def _in_database(installation, living: set):
+    core, db = installation.section("core"), installation.database()
     if core.lock == "file" or not db.dialect.named_locks:
         return
-    for name in _names(patient, living):
+    for name in _names(installation, living):
         if holder := locks.database_holder(db, locks.database_name(db, f"{core.prefix}/{name}")):
             yield Held(name, f"connection {holder.number} of {holder.user}",
                        f"SELECT * FROM information_schema.processlist WHERE id = {holder.number};",

@@ -12,37 +12,47 @@ import sys
 from collections import namedtuple
 
 import jobs_lib
-from jobs_lib import paths
 from jobs_lib.database import dialects
 from jobs_lib.errors import DatabaseError, JobsError
-from jobs_lib.output.findings import note, ok, problem, run, warning
+from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
+from jobs_lib.paths import HOME, VERSION
 
 from .writable import run_as
 
-Package = namedtuple("Package", "module name least purpose needed surely")
-Package.__doc__ = "`needed`: whether this installation may need it; `surely`: whether it does, so that it is a problem."
+Package = namedtuple("Package", "module name least purpose missing")
+Package.__doc__ = """`missing`: how bad it would be here if it were missing: `problem`, `note`, or None
+where it is not needed."""
 # bytes: a run needs about 30 MB, sending large messages a little more
 LEAST_MEMORY = 128 * 1024 ** 2
 LEAST_CPU = 60                           # seconds
-AGAIN = "Upload jobs.py and the whole folder jobs_lib again."
+AGAIN = ("Delete the folder jobs_lib first, so that no file of another version stays. Then upload "
+         "jobs.py and the whole folder jobs_lib again.")
+INSTALL = "Install it (without a shell: docs/install.md, The bundle):"
 
 
-def python(patient):
+def python(installation):
     """Which Python, and as whom."""
     version = ".".join(map(str, sys.version_info[:3]))
-    yield ok(f"jobs.py {paths.VERSION}, Python {version} ({sys.executable})")
-    if user := run_as(patient.config, patient.home):
-        yield warning(f"This installation belongs to user {user.name}, and this is root",
-                      "What root runs leaves files that the jobs of that user cannot use, and "
-                      "whether they may read and write everything shows only when they ask.",
-                      run(f"Run everything as {user.name}:", user.command("doctor")))
-    elif os.geteuid() == 0:
-        yield note("This is root, who may read and write everything",
-                   "What the user of your cron line may do shows only when that one asks",
+    yield ok(f"jobs.py {VERSION}, Python {version} ({sys.executable})")
+    of_another = another_users(installation.config, "doctor", installation.home)
+    yield from of_another
+    if os.geteuid() == 0 and not of_another:
+        yield note("This is root, which may read and write everything",
+                   "Whether the user of your cron line may, only a check by that user shows.",
                    "Run `jobs.py doctor` as that user.")
 
 
-def upload(patient):
+def another_users(config, command: str, home: str = HOME) -> list[Finding]:
+    """A warning when root looks at the installation of another user, who should run `command`."""
+    user = run_as(config, home)
+    return [] if user is None else [
+        warning(f"This installation belongs to user {user.name}, and this is root",
+                "What root runs leaves files that the jobs of that user cannot use, and whether "
+                "they may read and write everything shows only when they try.",
+                run(f"Run everything as {user.name}:", user.command(command)))]
+
+
+def upload(installation):
     """Every module of the bundle is whole and can be loaded, so none is of another version."""
     cut, names = _cut_off(), sorted(_modules())
     for path in cut:
@@ -55,13 +65,13 @@ def upload(patient):
             if (error.name or "").startswith("jobs_lib"):
                 # else a package that not everybody needs
                 yield _broken(name, str(error))
-        except JobsError:                       # the same, said by the module itself
+        except JobsError:               # the module itself says which package it needs
             pass
-        except Exception as error:                              # noqa: BLE001  half a file may do anything
+        except Exception as error:      # noqa: BLE001  half a file may do anything
             yield _broken(name, f"{type(error).__name__}: {error}")
-    for words in patient.broken:
+    for words in installation.broken:
         yield problem(words, "This job does not run.", AGAIN)
-    yield ok(f"{len(names)} modules and {len(patient.jobs)} jobs can be loaded")
+    yield ok(f"{len(names)} modules and {len(installation.jobs)} jobs can be loaded")
 
 
 def _cut_off() -> list[str]:
@@ -92,52 +102,49 @@ def _broken(name: str, why: str):
                    AGAIN)
 
 
-def packages(patient):
+def packages(installation):
     """What this installation needs besides Python is there, and new enough."""
     for package in PACKAGES:
-        if not package.needed(patient):
+        say = package.missing(installation)
+        if say is None:
             continue
-        mend = run("Install it (without a shell: docs/install.md, The bundle):",
-                   f"{sys.executable} -m pip install {package.name}")
-        version = _version(package.name)
+        version, command = _version(package.name), f"{sys.executable} -m pip install"
         if not _is_there(package.module):
-            say = problem if package.surely(patient) else note
             yield say(f"{package.name} is not installed", f"It is needed for {package.purpose}.",
-                      mend)
+                      run(INSTALL, f"{command} {package.name}"))
         elif version and _numbers(version) < package.least:
             least = ".".join(map(str, package.least))
             yield warning(f"{package.name} {version} is older than {least}",
-                          "It was written for that one and later.", mend.replace("pip install",
-                                                                                 "pip install "
-                                                                                 "--upgrade"))
+                          "The jobs were written for that one and later.",
+                          run(INSTALL, f"{command} --upgrade {package.name}"))
         else:
             yield ok(f"{package.name} {version or 'is there'}")
 
 
-def _needs_driver(patient) -> bool:
-    url = patient.section("core").database
+def _for_mysql(installation):
+    url = installation.section("core").database
     try:
-        return dialects.load(url).package == "PyMySQL"
+        needed = dialects.load(url).package == "PyMySQL"
     except DatabaseError:               # just because it is not there
-        return not patient.is_wrong("core", "database")
+        needed = not installation.is_wrong("core", "database")
+    return problem if needed else None
 
 
-def _has_dotenv(patient) -> bool:
-    path = os.path.join(patient.config.folder, ".env")
+def _for_dotenv(installation):
+    path = os.path.join(installation.config.folder, ".env")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return "JOBS_" in file.read()
+            return problem if "JOBS_" in file.read() else None
     except OSError:
-        return False
+        return None
 
 
-def _checks_domains(patient) -> bool:
-    return patient.enabled("check_domains")
-
-
-def _asks_dns(patient) -> bool:
-    """Domains may be there too: doctor/dns.py looks, since the database may not answer."""
-    return patient.is_set("dns")
+def _for_domains(installation):
+    """Domains may be there although [dns] says nothing: doctor/dns.py looks, since the database may
+    not answer."""
+    if not installation.enabled("check_domains"):
+        return None
+    return problem if installation.is_set("dns") else note
 
 
 def _is_there(module: str) -> bool:
@@ -159,7 +166,7 @@ def _numbers(version: str) -> tuple:
     return tuple(int(part) for part in version.split(".")[:3] if part.isdecimal())
 
 
-def limits(patient):
+def limits(installation):
     """What the host lets one process use, as far as it is told."""
     seconds = resource.getrlimit(resource.RLIMIT_CPU)[0]
     if seconds != resource.RLIM_INFINITY:
@@ -170,16 +177,15 @@ def limits(patient):
     memory = resource.getrlimit(resource.RLIMIT_AS)[0]
     if memory != resource.RLIM_INFINITY:
         megabytes = memory // 1024 ** 2
-        mend = run("Let a run stop in time:", "[core]", f"memory = {max(megabytes * 3 // 4, 32)}MB")
-        say = warning if memory < LEAST_MEMORY and patient.section("core").memory is None else note
+        fix = run("Let a run stop in time:", "[core]", f"memory = {max(megabytes * 3 // 4, 32)}MB")
+        say = warning if memory < LEAST_MEMORY and installation.section("core").memory is None else note
         yield say(f"A process may use {megabytes} MB of memory here (ulimit -v)",
-                  "A run that needs more fails.", mend)
+                  "A run that needs more fails.", fix)
 
 
-PACKAGES = (Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _needs_driver,
-                    _needs_driver), Package("dotenv", "python-dotenv", (0, 20),
-                                            "the settings in .env", _has_dotenv, _has_dotenv),
-            Package("dns", "dnspython", (2, 2),
-                    "check_domains, once users have domains of their own", _checks_domains,
-                    _asks_dns))
+PACKAGES = (
+    Package("pymysql", "PyMySQL", (1, 0, 2), "a mysql:// database", _for_mysql),
+    Package("dotenv", "python-dotenv", (0, 20), "the settings in .env", _for_dotenv),
+    Package("dns", "dnspython", (2, 2), "check_domains, once users have domains of their own",
+            _for_domains))
 CHECKS = (python, upload, packages, limits)

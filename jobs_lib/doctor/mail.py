@@ -7,6 +7,7 @@ import time
 from collections import namedtuple
 
 from jobs_lib import clock
+from jobs_lib.hostnames import LOOPBACK
 from jobs_lib.output.findings import note, ok, problem, run, warning
 from jobs_lib.ports.mail.smtp_probe import probe
 
@@ -33,29 +34,29 @@ RELAYS = (Relay("smtp.gmail.com", "Gmail allows 500 recipients a day, Google Wor
                              "and 30 messages a minute", 10_000, 30))
 
 
-def transport(patient):
+def transport(installation):
     """Where mail goes, when it is not sent."""
-    mail = patient.section("mail")
+    mail = installation.section("mail")
     if mail.transport == "maildir":
         yield note(f"[mail] transport = maildir: messages are written into {mail.maildir}, and "
                    "none is sent", "That is for trying things out.",
                    "Set transport = smtp, and the relay, to send them.")
 
 
-def relay(patient):
+def relay(installation):
     """The relay: name, connection, TLS verified by name, login, what it offers."""
-    mail = patient.section("mail")
+    mail = installation.section("mail")
     if mail.transport != "smtp":
         raise NothingToAsk
-    mend = "docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in config.ini."
+    fix = "docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in config.ini."
     why = "All mail waits, and the queues grow."
     trouble = resolve(mail.host, mail.port)
     if trouble:
-        yield problem(f"[mail] host: {trouble}", why, mend)
+        yield problem(f"[mail] host: {trouble}", why, fix)
         return
     found = probe(mail, time.monotonic() + SECONDS)
     if found.trouble:
-        yield problem(f"The relay did not accept the connection: {found.trouble}", why, mend)
+        yield problem(f"The relay did not accept the connection: {found.trouble}", why, fix)
         return
     yield ok(f"{mail.host}:{mail.port} accepts the connection"
              f"{', by ' + found.tls if found.tls else ', unencrypted'}{', signed in' if mail.username else ''}")
@@ -79,19 +80,18 @@ def _offers(offers: dict):
              "the relay offers no extension")
 
 
-def login(patient):
+def login(installation):
     """A relay on another machine that asks for no login is rare."""
-    mail = patient.section("mail")
-    if mail.transport == "smtp" and not mail.username and mail.host not in ("localhost",
-                                                                            "127.0.0.1", "::1"):
+    mail = installation.section("mail")
+    if mail.transport == "smtp" and not mail.username and mail.host not in LOOPBACK:
         yield note(f"[mail] username is not set for {mail.host}",
                    "Most relays on another machine send nothing without a login.",
                    "If mail is refused with \"relay access denied\", set username and password.")
 
 
-def limits(patient):
+def limits(installation):
     """Our own limits against what hosts allow."""
-    mail = patient.section("mail")
+    mail = installation.section("mail")
     if mail.transport != "smtp":
         raise NothingToAsk
     panel = panel_of_host()
@@ -133,12 +133,12 @@ def _over(mail, known: Relay) -> bool:
                (("per_day", known.per_day), ("per_minute", known.per_minute)))
 
 
-def pause(patient):
+def pause(installation):
     """Whether mail is paused at the moment."""
-    row = patient.database().row("SELECT paused_until, reason, since FROM {relay_state} "
+    row = installation.database().row("SELECT paused_until, reason, since FROM {relay_state} "
                                  "WHERE id = 1")
     until = row and clock.parse_any(row["paused_until"])
-    if until and until > patient.now:
+    if until and until > installation.now:
         yield warning(f"All mail is paused until {row['paused_until']} UTC, after failures since "
                       f"{row['since']}: {row['reason']}",
                       "The relay could not be used, or its own limit was reached.", "Fix what is "

@@ -24,13 +24,13 @@ STARTING_SECONDS = 0.5                   # between the lock of a run and its row
 LONG_RUN = timedelta(hours=1)            # no process of ours is older
 
 
-def vanished(patient):
+def vanished(installation):
     """The last runs that ended without a word, most often killed by the host."""
-    rows = _last(patient, "vanished")
+    rows = _last(installation, "vanished")
     if not rows:
         yield ok(f"no run was killed in the last {LOOKED_BACK.days} days")
         return
-    lived = sorted(_lived(patient, row) for row in rows)
+    lived = sorted(_lived(installation, row) for row in rows)
     names = ", ".join(f"{job} ({number})" if number > 1 else job for job, number in
                       Counter(row["job"] for row in rows).items())
     what = f"The last {len(rows)} killed runs" if len(rows) > 1 else "The last killed run"
@@ -38,8 +38,8 @@ def vanished(patient):
         f"{lived[0].seconds} s"
     memory = [used for row in rows if (used := history.memory_of(row))]
     held = f", holding {max(memory)} MB at most" if memory else ""
-    proposal = _proposal(patient, lived) if len(lived) > 1 else None
-    core = patient.section("core")
+    proposal = _proposal(installation, lived) if len(lived) > 1 else None
+    core = installation.section("core")
     told = f"{what} ({names}) died after {span}{held}"
     if proposal and proposal < core.budget.total_seconds():
         yield warning(told, "They died at about the same time after their start: your host ends "
@@ -58,9 +58,9 @@ def vanished(patient):
                    "`jobs.py history` shows each; the run after it went on by itself.")
 
 
-def timeouts(patient):
+def timeouts(installation):
     """Runs that hung until they were ended by ourselves."""
-    rows = _last(patient, "timeout")
+    rows = _last(installation, "timeout")
     if rows:
         names = ", ".join(f"{job} ({number})" for job,
                           number in Counter(row["job"] for row in rows).items())
@@ -71,25 +71,25 @@ def timeouts(patient):
                       "hung.")
 
 
-def _last(patient, status: str) -> list[dict]:
+def _last(installation, status: str) -> list[dict]:
     """The last runs that ended so, of all jobs, newest first."""
-    db, found = patient.database(), []
-    for job in patient.jobs:
+    db, found = installation.database(), []
+    for job in installation.jobs:
         found += db.query("SELECT job, pid, host, started_at, heartbeat_at, finished_at, progress "
                           "FROM {job_runs}"
                           " WHERE job = :job AND status = :status ORDER BY id DESC LIMIT :shown",
                           job=job.name, status=status, shown=SHOWN)
-    since = clock.text(patient.now - LOOKED_BACK)
+    since = clock.text(installation.now - LOOKED_BACK)
     return sorted((row for row in found if row["started_at"] > since),
                   key=lambda row: row["started_at"], reverse=True)[:SHOWN]
 
 
-def _lived(patient, row: dict) -> timedelta:
+def _lived(installation, row: dict) -> timedelta:
     """From the start of its process, which `run-due` may have used for other jobs before, to its
     last sign of life."""
-    started = stored.time(row["started_at"]) or patient.now
+    started = stored.time(row["started_at"]) or installation.now
     last = stored.time(row["heartbeat_at"]) or started
-    same = patient.database().query("SELECT started_at, pid, host FROM {job_runs} "
+    same = installation.database().query("SELECT started_at, pid, host FROM {job_runs} "
                                     "WHERE started_at > :since AND"
                                     " started_at <= :started", since=started - LONG_RUN,
                                     started=started)
@@ -99,20 +99,20 @@ def _lived(patient, row: dict) -> timedelta:
     return max(last - began, timedelta(0))
 
 
-def _proposal(patient, lived: list[timedelta]) -> int | None:
+def _proposal(installation, lived: list[timedelta]) -> int | None:
     """Seconds: the budget that, with its grace, ends before the first of them died; None where they
     differ."""
     first, last = lived[0].total_seconds(), lived[-1].total_seconds()
     if last < SHORT.total_seconds() or last - first > last * ALIKE:
         return None
-    spare = first - min(patient.section("core").grace.total_seconds(), first / 4)
+    spare = first - min(installation.section("core").grace.total_seconds(), first / 4)
     return max(int(spare) // STEP * STEP, LEAST_BUDGET)
 
 
-def wrong_clock(patient):
+def wrong_clock(installation):
     """Whether the last run trusted the clock."""
-    doubted = clock_doubt.stored(patient.database())
-    if doubted and patient.section("core").max_clock_jump is not None:
+    doubted = clock_doubt.stored(installation.database())
+    if doubted and installation.section("core").max_clock_jump is not None:
         yield warning(f"Deletions wait: {clock_doubt.sentence(doubted.why, doubted)}",
                       "Everything else goes on. After a host was off it ends by itself within an "
                       "hour.",
@@ -121,14 +121,14 @@ def wrong_clock(patient):
         yield ok("the last run trusted the clock")
 
 
-def held_locks(patient):
+def held_locks(installation):
     """Locks that strangers have, which keeps jobs from running and nobody from thinking that all is
     well."""
-    found = holders.held(patient)
+    found = holders.held(installation)
     if found:
         # a run of ours may be about to write its row, or have just ended
         time.sleep(STARTING_SECONDS)
-        still = holders.held(patient)
+        still = holders.held(installation)
         found = [each for each in found if each in still]
     for each in found:
         what = "Cron's runs do nothing" if each.job == holders.TICK else "That job does not run"

@@ -4,35 +4,36 @@ from __future__ import annotations
 from urllib.parse import parse_qs, urlsplit
 
 from jobs_lib.errors import JobsError
+from jobs_lib.hostnames import LOOPBACK
 from jobs_lib.job import CRON
 from jobs_lib.output.findings import ok, problem, run, warning
 from jobs_lib.workers import dispatch
 
 from . import NothingToAsk
-from .configuration import LOOPBACK
 
 USUAL = "guest"                  # RabbitMQ's user and password of the first day
 SECURE = ("rediss", "amqps")
 
 
-def broker(patient):
+def broker(installation):
     """Each engine that a job is to be run by is asked; nothing is put into a queue."""
-    config, usual = patient.config, patient.section("core").mode
-    modes = sorted({patient.job(job).mode or usual for job in patient.jobs} - {CRON})
+    config, usual = installation.config, installation.section("core").mode
+    modes = sorted({installation.job(job).mode or usual for job in installation.jobs} - {CRON})
     if not modes:
         raise NothingToAsk
     for mode in modes:
         option = "redis" if mode == "rq" else "broker"
-        for url in getattr(patient.section("worker"), option).split(";"):
+        for url in getattr(installation.section("worker"), option).split(";"):
             yield from _open(option, url)
         try:
             dispatch.engine(mode).enqueue(config, [])
             yield ok(f"the broker of mode = {mode} is there")
         except dispatch.BrokerAway as error:
-            what = "runs their jobs itself" if patient.section("worker").fallback == CRON else "lets their jobs wait"
+            itself = installation.section("worker").fallback == CRON
+            effect = "runs their jobs itself" if itself else "lets their jobs wait"
             yield problem(f"The workers' broker cannot be used: {error}",
-                          f"Meanwhile `run-due` {what}.",
-                          run("Start it, or mend [worker] in config.ini. Or do without:", "[core]",
+                          f"Meanwhile `run-due` {effect}.",
+                          run("Start it, or fix [worker] in config.ini. Or do without:", "[core]",
                               "mode = cron"))
         except JobsError as error:
             yield problem(str(error), "No job of that mode runs.",

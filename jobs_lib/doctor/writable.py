@@ -16,14 +16,13 @@ PROGRAM = ("jobs_lib", "vendor", ".venv")        # beside jobs.py: what Python r
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
            ("archive", "store"), ("notifications", "templates"))
 
-Open = namedtuple("Open", "path how command advice passing")
+Open = namedtuple("Open", "path how command passing")
 Open.__doc__ = """A file or folder that another user can change.
 
-how      in words: `belongs to user 33`         command  what mends it; "" where it may be others' rightly
-advice   what to do where no command is safe    passing  whether only the next one can be put in its place: it lies in
-                                                         a folder like /tmp
+how      in words: `belongs to user 33`
+command  what fixes it; "" where it may rightly be others'
+passing  whether only the next one can be put in its place: it lies in a folder like /tmp
 """
-AWAY = "keep what the jobs use in a folder that nobody else can change"
 
 
 class Owner(namedtuple("Owner", "name uid start")):
@@ -96,7 +95,7 @@ def _program(home: str):
 
 def _named(config, options=None):
     """The folders that are set, as far as they are folders: of what else a path leads to,
-    config/places.py tells."""
+    config/path_checks.py tells."""
     for section, option in FOLDERS:
         if options and option not in options:
             continue
@@ -128,16 +127,15 @@ def _judge(path: str, user: int, ours: bool) -> Open | None:
     except OSError:                              # not there, which is told by whatever needs it
         return None
     if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
-        # a device in the place of a folder, of which config/places.py tells
+        # a device in the place of a folder: config/path_checks.py reports it
         return None
     if status.st_uid not in (0, user):
-        return Open(path, f"belongs to user {status.st_uid}", f"chown -R {user} {path}" if ours
-                    else "", AWAY, False)
+        command = f"chown -R {user} {path}" if ours else ""
+        return Open(path, f"belongs to user {status.st_uid}", command, False)
     if who := _others(status, user):
         passing = bool(stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX)
         safe = ours or status.st_uid == user != 0
-        return Open(path, f"can be written by {who}", f"chmod go-w {path}" if safe else "", AWAY,
-                    passing)
+        return Open(path, f"can be written by {who}", f"chmod go-w {path}" if safe else "", passing)
     return None
 
 

@@ -6,7 +6,7 @@ from .findings import LEVELS
 from .layout import wrapped
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "problem": "red"}
-AREA, INDENT = 10, "    "
+AREA, INDENT = 10, "  "
 
 
 def report(findings, verbose: bool, paint) -> str:
@@ -15,27 +15,31 @@ def report(findings, verbose: bool, paint) -> str:
     for area in dict.fromkeys(finding.area for finding in findings):
         here = [finding for finding in findings if finding.area == area]
         worst = max((finding.level for finding in here), key=LEVELS.index)
-        lines.append(f"{paint('bold', f'{area:<{AREA}}')}{paint(STYLES[worst], _count(here, worst))}")
+        lines.append(paint("bold", f"{area:<{AREA}}") + paint(STYLES[worst], _number(here, worst)))
         for level in reversed(LEVELS):
             for finding in here:
                 if finding.level == level and (verbose or level != "ok"):
-                    lines += _told(finding, width, verbose, paint)
+                    shown = in_full if verbose or level != "note" else in_short
+                    lines += [f"  {line}" for line in shown(finding, width - 2, paint)]
     return "\n".join([*lines, "", _sum(findings)])
 
 
-def _told(finding, width: int, verbose: bool, paint) -> list[str]:
-    """The finding in full; a note without its reason, unless `verbose`."""
-    what = finding.what.rstrip(".") + "."
-    first, *rest = wrapped(f"{finding.level}: {what}", width, "  ", INDENT)
-    lines = [first.replace(finding.level, paint(STYLES[finding.level], finding.level), 1), *rest]
-    if finding.level == "note" and not verbose:
-        return lines
+def in_full(finding, width: int, paint) -> list[str]:
+    """Its lines: what, why, and how to fix it."""
+    lines = in_short(finding, width, paint)
     if finding.why:
         lines += wrapped(_sentence(finding.why), width, INDENT, INDENT)
-    words, *commands = finding.mend.split("\n")
-    if words:
-        lines += wrapped(words, width, f"{INDENT}-> ", INDENT)
+    text, *commands = finding.fix.split("\n")
+    if text:
+        lines += wrapped(text, width, f"{INDENT}-> ", INDENT)
     return [*lines, *(INDENT + command for command in commands)]
+
+
+def in_short(finding, width: int, paint) -> list[str]:
+    """What was found, without reason and fix."""
+    what = finding.what.rstrip(".") + "."
+    first, *rest = wrapped(f"{finding.level}: {what}", width, "", INDENT)
+    return [first.replace(finding.level, paint(STYLES[finding.level], finding.level), 1), *rest]
 
 
 def _sentence(words: str) -> str:
@@ -43,13 +47,9 @@ def _sentence(words: str) -> str:
     return words[:1].upper() + words[1:].rstrip(".") + "."
 
 
-def _count(findings, level: str) -> str:
+def _number(findings, level: str) -> str:
     if level == "ok":
         return "ok"
-    return _number(findings, level)
-
-
-def _number(findings, level: str) -> str:
     number = sum(finding.level == level for finding in findings)
     return f"{number} {level}{'s' if number > 1 else ''}"
 

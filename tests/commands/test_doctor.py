@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong, why it matters and how to mend it; it ends whatever is broken, and shows
+"""`doctor`: what is wrong, why it matters and how to fix it; it ends whatever is broken, and shows
 no secret."""
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import pytest
 from jobs_lib.doctor import AREAS, ONLINE
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import free_port
-from tests.support.clinic import Clinic
+from tests.support.doctor_bench import DoctorBench
 
 
 @pytest.fixture
 def healthy(tmp_path, pool):
     """An installation that is in order but for cron, which comes when the test says so."""
-    clinic = Clinic(tmp_path, pool.sqlite(tmp_path))
+    installed = DoctorBench(tmp_path, pool.sqlite(tmp_path))
     with Relay() as relay:
-        clinic.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port,
+        installed.configure("mail", transport="smtp", host="127.0.0.1", port=relay.port,
                          security="none", per_hour="80")
-        yield clinic
-    clinic.db.close()
+        yield installed
+    installed.db.close()
 
 
 def test_a_healthy_installation_ends_with_0_and_few_words(healthy, line):
@@ -47,10 +47,10 @@ def test_the_json_is_an_array_of_findings(healthy, line):
     found = line.json("doctor")
     assert {area["area"] for area in found} == set(AREAS) - {"dns", "workers"}
     for finding in found:
-        assert sorted(finding) == ["area", "level", "mend", "what", "why"]
+        assert sorted(finding) == ["area", "fix", "level", "what", "why"]
         assert finding["level"] in ("ok", "note", "warning", "problem")
         assert finding["what"]
-        assert finding["level"] == "ok" or (finding["why"] and finding["mend"])
+        assert finding["level"] == "ok" or (finding["why"] and finding["fix"])
 
 
 def test_nothing_is_changed_and_nothing_sent(healthy, line):
@@ -100,7 +100,7 @@ idle = 0
     assert (answer.code, answer.err) == (1, "")
     for words in ("[core] timezone = 'Mars/Olympus'", "[core] budget = 'soon'", "[nonsense]",
                   "[purge_sessions] idle", "chmod 600", "cannot be reached", "Connection refused",
-                  "No name server answers", "is no folder"):
+                  "No name server answers", "is not a folder"):
         assert words in answer.out.replace("\n    ", " "), words
     document = line("doctor", "--json").out
     assert "hunter2" not in answer.out + document

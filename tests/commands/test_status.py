@@ -12,7 +12,7 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.config import loader
-from jobs_lib.doctor import configuration
+from jobs_lib.doctor.mistakes import mistakes
 from jobs_lib.errors import JobsError
 from jobs_lib.monitoring import overview, publish
 from jobs_lib.runner.resources import Ports
@@ -183,8 +183,8 @@ def test_nothing_but_an_earlier_page_may_be_replaced(tmp_path, option, path, why
                                      "shop</title></html>")
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path), environ={})
     assert why in (publish.refusal(settings, option, str(tmp_path / path)) or "")
-    assert [words for words in configuration.problems(settings, []) if why in words
-            and f"[status] {option}" in words]
+    assert [found for found in mistakes(settings, []) if why in found.what
+            and f"[status] {option}" in found.what]
 
 
 def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):

@@ -77,7 +77,7 @@ def test_a_file_that_is_not_there_is_no_problem(tmp_path):
 def test_a_folder_in_its_place_is_told(tmp_path):
     problems: list = []
     assert read_ini(str(tmp_path), problems) == {}
-    assert problems == [f"{tmp_path} is no file: name your config.ini"]
+    assert problems == [f"{tmp_path} is not a file: name your config.ini"]
 
 
 # .env

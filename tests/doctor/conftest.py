@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.clinic import Clinic
+from tests.support.doctor_bench import DoctorBench
 
 
 @pytest.fixture
-def clinic(tmp_path, engine_url):
+def installed(tmp_path, engine_url):
     """On each engine."""
-    made = Clinic(tmp_path, engine_url)
+    made = DoctorBench(tmp_path, engine_url)
     yield made
     made.db.close()
 
@@ -17,6 +17,6 @@ def clinic(tmp_path, engine_url):
 @pytest.fixture
 def lite(tmp_path, pool):
     """On SQLite alone, for what has nothing to do with the engine."""
-    made = Clinic(tmp_path, pool.sqlite(tmp_path))
+    made = DoctorBench(tmp_path, pool.sqlite(tmp_path))
     yield made
     made.db.close()

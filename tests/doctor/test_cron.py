@@ -12,31 +12,31 @@ from jobs_lib.runner import slots
 NOW = clock.now()
 
 
-def ran(clinic, ago: timedelta, job: str = "retry_forwards", **values) -> None:
+def ran(installed, ago: timedelta, job: str = "retry_forwards", **values) -> None:
     """A run that cron started so long ago."""
     started = NOW - ago
-    clinic.db.insert("job_runs", **{
+    installed.db.insert("job_runs", **{
         "run_id": os.urandom(8).hex(), "job": job, "trigger_type": "scheduled", "status": "ok",
         "started_at": started,
-        "finished_at": started, "duration_ms": 10, "installation": clinic.installation,
+        "finished_at": started, "duration_ms": 10, "installation": installed.installation,
         "host": "here", **values})
 
 
-def every(clinic, minutes: int, times: int, **values) -> None:
+def every(installed, minutes: int, times: int, **values) -> None:
     for number in range(times, 0, -1):
-        ran(clinic, timedelta(minutes=minutes * number), **values)
+        ran(installed, timedelta(minutes=minutes * number), **values)
 
 
-def installed(clinic, ago: timedelta) -> None:
-    for name in (job.name for job in clinic.patient().jobs):
-        clinic.db.upsert("job_state", {"job": name}, {"due_after": NOW - ago})
+def installed(installed, ago: timedelta) -> None:
+    for name in (job.name for job in installed.examined().jobs):
+        installed.db.upsert("job_state", {"job": name}, {"due_after": NOW - ago})
 
 
 @pytest.fixture
 def quiet(lite):
     """No job is ever overdue, so only what a test does is told."""
     lite.now = NOW
-    for job in lite.patient().jobs:
+    for job in lite.examined().jobs:
         lite.db.upsert("job_state", {"job": job.name}, {"due_after": slots.OFF})
     return lite
 
@@ -44,7 +44,7 @@ def quiet(lite):
 def test_right_after_the_installation_cron_may_be_awaited(lite):
     installed(lite, timedelta(minutes=10))
     found = lite.one("cron", "Cron has not come yet")
-    assert (found.level, "jobs.py crontab" in found.mend) == ("note", True)
+    assert (found.level, "jobs.py crontab" in found.fix) == ("note", True)
 
 
 def test_a_cron_that_never_came_is_a_problem(lite):
@@ -101,8 +101,8 @@ def test_overdue_jobs_are_named(lite):
                                                 if "Overdue" in found.what)
 
 
-def lines(clinic, *words: str) -> str:
-    return "".join(f"*/5 * * * * /usr/bin/python3 {clinic.script} {each} >/dev/null 2>&1\n"
+def lines(installed, *words: str) -> str:
+    return "".join(f"*/5 * * * * /usr/bin/python3 {installed.script} {each} >/dev/null 2>&1\n"
                    for each in words)
 
 
@@ -126,7 +126,7 @@ def test_two_installations_on_one_database_are_told(quiet):
     ran(quiet, timedelta(minutes=3))
     ran(quiet, timedelta(minutes=4), installation="f00", host="other-host")
     found = quiet.one("cron", "Another installation has worked on this database")
-    assert (found.level, "other-host" in found.what, "lock = database" in found.mend) == ("problem",
+    assert (found.level, "other-host" in found.what, "lock = database" in found.fix) == ("problem",
                                                                                           True,
                                                                                           True)
 

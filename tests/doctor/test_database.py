@@ -24,41 +24,41 @@ from tests.support.engines import on_mariadb
 from tests.support.site import ROOT
 
 
-def test_a_migrated_database_is_in_order(clinic):
-    assert clinic.found("database") == []
+def test_a_migrated_database_is_in_order(installed):
+    assert installed.found("database") == []
 
 
-def test_a_missing_index_is_named_with_its_create_index(clinic):            # R15
-    clinic.db.execute(ddl.drop_index(clinic.db, table("sessions"), "sessions_expiry")[0])
-    found = clinic.one("database", "The index sessions_expiry of sessions is missing")
-    quote = clinic.db.dialect.quote
+def test_a_missing_index_is_named_with_its_create_index(installed):            # R15
+    installed.db.execute(ddl.drop_index(installed.db, table("sessions"), "sessions_expiry")[0])
+    found = installed.one("database", "The index sessions_expiry of sessions is missing")
+    quote = installed.db.dialect.quote
     sql = f"CREATE INDEX {quote('sessions_expiry')} ON {quote('sessions')} ({quote('expires_at')});"
     assert found.level == "problem"
-    assert found.mend.split("\n")[1:] == [f"  {sql}"]
-    clinic.db.execute(sql)
-    assert clinic.found("database") == []
+    assert found.fix.split("\n")[1:] == [f"  {sql}"]
+    installed.db.execute(sql)
+    assert installed.found("database") == []
 
 
-def test_a_missing_column_is_named_with_its_alter_table(clinic):
-    clinic.db.execute("DROP TABLE magic_links")
-    for sql in ddl.create_table(clinic.db, table("magic_links")._replace(
+def test_a_missing_column_is_named_with_its_alter_table(installed):
+    installed.db.execute("DROP TABLE magic_links")
+    for sql in ddl.create_table(installed.db, table("magic_links")._replace(
             columns=tuple(each for each in table("magic_links").columns if each.name != "used_at"),
             indexes=())):
-        clinic.db.execute(sql)
-    column, *indexes = clinic.found("database")
+        installed.db.execute(sql)
+    column, *indexes = installed.found("database")
     assert column.what == "The column used_at of magic_links is missing"
-    assert "ADD COLUMN" in column.mend
+    assert "ADD COLUMN" in column.fix
     assert all(found.what.startswith("The index magic_links_") for found in indexes)
     for found in (column, *indexes):
-        for line in found.mend.split("\n")[1:]:
-            clinic.db.execute(line)
-    assert clinic.found("database") == []
+        for line in found.fix.split("\n")[1:]:
+            installed.db.execute(line)
+    assert installed.found("database") == []
 
 
-def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(clinic):
-    clinic.db.execute("DROP VIEW message_totals")
-    clinic.db.execute("DROP TABLE usage_events")
-    assert [(found.level, found.what) for found in clinic.found("database")] == [
+def test_a_missing_table_is_a_problem_and_a_missing_view_a_warning(installed):
+    installed.db.execute("DROP VIEW message_totals")
+    installed.db.execute("DROP TABLE usage_events")
+    assert [(found.level, found.what) for found in installed.found("database")] == [
         ("problem", "A table is missing: usage_events"),
         ("warning", "The view message_totals is missing")]
 
@@ -72,23 +72,23 @@ def test_a_table_that_no_job_works_on_is_no_problem(lite, others, level):
     assert lite.one("database", "The table magic_links is missing").level == level
 
 
-def test_an_apps_table_may_have_another_name(clinic):
-    clinic.db.execute("DROP TABLE magic_links")
-    found = clinic.one("database", "The table magic_links is missing")
-    assert "name it in [tables]" in found.mend
-    for sql in found.mend.partition("\n")[2].split(";\n"):
-        clinic.db.execute(sql.strip().rstrip(";"))
-    assert clinic.found("database") == []
+def test_an_apps_table_may_have_another_name(installed):
+    installed.db.execute("DROP TABLE magic_links")
+    found = installed.one("database", "The table magic_links is missing")
+    assert "name it in [tables]" in found.fix
+    for sql in found.fix.partition("\n")[2].split(";\n"):
+        installed.db.execute(sql.strip().rstrip(";"))
+    assert installed.found("database") == []
 
 
-def test_a_database_without_tables_asks_for_migrate(clinic, request):
-    if "sqlite" in clinic.url:
-        empty = f"sqlite:///{clinic.folder}/empty.db"
+def test_a_database_without_tables_asks_for_migrate(installed, request):
+    if "sqlite" in installed.url:
+        empty = f"sqlite:///{installed.folder}/empty.db"
         connect(empty, create=True).close()
     else:
         empty = request.getfixturevalue("mariadb").database()
-    clinic.configure("core", database=empty)
-    assert "jobs.py migrate" in clinic.one("database", "no tables of this bundle yet").mend
+    installed.configure("core", database=empty)
+    assert "jobs.py migrate" in installed.one("database", "no tables of this bundle yet").fix
 
 
 @pytest.mark.parametrize("ours, areas", [("meta", ("database", "runs")),
@@ -98,7 +98,7 @@ def test_a_wrong_name_for_a_table_of_ours_is_told_once(lite, ours, areas):
     lite.configure("tables", **{ours: "elsewhere"})
     told = [found for found in lite.found(*areas) if found.level != "note"]
     assert [found.what for found in told] == ["A table is missing: elsewhere"]
-    assert told[0].mend.startswith("If it has another name, correct [tables]")
+    assert told[0].fix.startswith("If it has another name, correct [tables]")
 
 
 def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
@@ -106,7 +106,7 @@ def test_a_table_of_somebody_else_is_not_to_be_altered(lite):
     lite.configure("tables", alerts="theirs")
     found = lite.one("database", "the table theirs, which [tables] alerts names, is there already "
                      "and is not ours")
-    assert found.mend.startswith("Correct [tables] alerts in ")
+    assert found.fix.startswith("Correct [tables] alerts in ")
 
 
 def test_a_file_that_may_only_be_read_is_told_as_one(lite):
@@ -115,32 +115,32 @@ def test_a_file_that_may_only_be_read_is_told_as_one(lite):
                            / "config.ini", "doctor", "--offline", "--json"], cwd=ROOT, text=True,
                           capture_output=True, timeout=60)
     found, = (each for each in json.loads(done.stdout) if "A row cannot be written" in each["what"])
-    assert (found["level"], "chmod u+w" in found["mend"]) == ("problem", True)
+    assert (found["level"], "chmod u+w" in found["fix"]) == ("problem", True)
 
 
-def test_an_older_schema_and_a_newer_one(clinic):
-    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
-    assert clinic.one("database",
+def test_an_older_schema_and_a_newer_one(installed):
+    installed.db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
+    assert installed.one("database",
                       f"the database is at schema {SCHEMA_VERSION - 1}").level == "problem"
-    clinic.db.insert("schema_migrations", version=99, applied_at=clock.now())
-    assert clinic.one("database",
-                      "newer than this bundle knows").mend == "Install the newer bundle again."
-    clinic.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
-    clinic.db.insert("schema_migrations", version=SCHEMA_VERSION, applied_at=clock.now())
+    installed.db.insert("schema_migrations", version=99, applied_at=clock.now())
+    assert installed.one("database",
+                      "newer than this bundle knows").fix == "Install the newer bundle again."
+    installed.db.execute("DELETE FROM {schema_migrations} WHERE version = 99")
+    installed.db.insert("schema_migrations", version=SCHEMA_VERSION, applied_at=clock.now())
 
 
-def test_what_cannot_be_reached_is_one_problem(clinic):
-    clinic.configure("core", database="mysql://me:hunter2hunter2@127.0.0.1:1/mail"
-                     if "mysql" in clinic.url else "sqlite:///nothing.db")
-    assert clinic.one("database", "127.0.0.1:1" if "mysql" in clinic.url
+def test_what_cannot_be_reached_is_one_problem(installed):
+    installed.configure("core", database="mysql://me:hunter2hunter2@127.0.0.1:1/mail"
+                     if "mysql" in installed.url else "sqlite:///nothing.db")
+    assert installed.one("database", "127.0.0.1:1" if "mysql" in installed.url
                       else "no SQLite file").level == "problem"
 
 
 @on_mariadb
-def test_a_wrong_password_is_told_and_not_shown(clinic, request):
+def test_a_wrong_password_is_told_and_not_shown(installed, request):
     server = request.getfixturevalue("mariadb")
-    clinic.configure("core", database=f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}")
-    found = clinic.one("database", "refuses the user 'nobody'")
+    installed.configure("core", database=f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}")
+    found = installed.one("database", "refuses the user 'nobody'")
     assert "hunter2" not in "".join(found)
 
 
@@ -160,46 +160,47 @@ def test_a_row_that_is_locked_by_another_is_no_problem(lite):
     holder.close()
 
 
-def test_nothing_stays_of_the_row_that_is_written(clinic):
-    clinic.found("database")
-    assert clinic.db.value("SELECT COUNT(*) FROM {meta} WHERE name = 'doctor'") == 0
+def test_nothing_stays_of_the_row_that_is_written(installed):
+    installed.found("database")
+    assert installed.db.value("SELECT COUNT(*) FROM {meta} WHERE name = 'doctor'") == 0
 
 
 @on_mariadb
-def test_a_user_who_may_only_read_is_told(clinic, request):
-    name = clinic.url.partition("?")[0].rpartition("/")[2]
+def test_a_user_who_may_only_read_is_told(installed, request):
+    name = installed.url.partition("?")[0].rpartition("/")[2]
     server = request.getfixturevalue("mariadb")
     server.root("CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY 'hunter2hunter2'")
     server.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
     socket = server.socket
-    clinic.configure("core", database=f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}")
-    found = clinic.one("database", "A row cannot be written")
-    assert (found.level, "SELECT, INSERT, UPDATE" in found.mend) == ("problem", True)
+    installed.configure("core", database=f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}")
+    found = installed.one("database", "A row cannot be written")
+    assert (found.level, "SELECT, INSERT, UPDATE" in found.fix) == ("problem", True)
 
 
 def test_a_spool_folder_of_another_database_is_told(lite):
     (lite.folder / "spool" / ".jobs-spool").write_text("another\n")
-    assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).mend
+    assert "docs/failures.md" in lite.one("database", str(lite.folder / "spool")).fix
 
 
 # R54, R56
-def test_exports_that_are_not_in_their_folder_are_warned_of(clinic):
+def test_exports_that_are_not_in_their_folder_are_warned_of(installed):
     names, later = [new_name(number) for number in (1, 2, 3)], clock.now() + timedelta(days=1)
     for status, name, expires in [*(("ready", name, later) for name in names),
                                   ("expired", new_name(4), later),
                                   ("ready", new_name(5), clock.now())]:
-        clinic.db.insert("export_requests", user_id=7, status=status, file_name=name,
+        installed.db.insert("export_requests", user_id=7, status=status, file_name=name,
                          requested_at=clock.now(), expires_at=expires)
-    folder = clinic.folder / "var" / "exports"
-    clinic.configure("export", dir=str(folder))
-    assert f"3 exports that users may download are not in [export] dir = {folder}" in clinic.one("database", "3 ").what
+    folder = installed.folder / "var" / "exports"
+    installed.configure("export", dir=str(folder))
+    found = installed.one("database", "3 ")
+    assert f"3 exports that users may download are not in [export] dir = {folder}" in found.what
     folder.mkdir(parents=True)
     for name in names[1:]:
         (folder / name).touch()
-    found = clinic.one("database", "1 export that a user may download is not in")
-    assert (found.level, "docs/exports.md, Move the folder" in found.mend) == ("warning", True)
+    found = installed.one("database", "1 export that a user may download is not in")
+    assert (found.level, "docs/exports.md, Move the folder" in found.fix) == ("warning", True)
     (folder / names[0]).touch()
-    assert clinic.found("database") == []
+    assert installed.found("database") == []
 
 
 # MariaDB and MySQL
@@ -239,7 +240,7 @@ def test_a_table_of_another_engine_is_told_with_its_alter_table(server):
     db.execute("ALTER TABLE sessions ENGINE=MyISAM")
     found, = told()
     assert found.what == "The table sessions is MyISAM, not InnoDB"
-    db.execute(found.mend.split("\n")[1])
+    db.execute(found.fix.split("\n")[1])
     assert told() == []
 
 
@@ -280,7 +281,7 @@ def test_a_journal_that_bars_readers_is_told(lite):
     assert raw.execute("PRAGMA journal_mode = DELETE").fetchone() == ("delete",)
     raw.close()
     found = lite.one("database", "is DELETE, not WAL")
-    assert (found.level, "jobs.py migrate" in found.mend) == ("warning", True)
+    assert (found.level, "jobs.py migrate" in found.fix) == ("warning", True)
 
 
 def test_a_damaged_file_is_told(lite):

@@ -7,9 +7,10 @@ import shutil
 
 import pytest
 
-from jobs_lib.doctor import configuration, files
+from jobs_lib.doctor import files
 from jobs_lib.doctor.mounts import file_system
-from tests.support.clinic import ROOT
+from jobs_lib.doctor.writable import open_to_others
+from tests.support.doctor_bench import ROOT
 
 
 def test_private_files_are_in_order(lite):
@@ -22,7 +23,7 @@ def test_a_config_with_a_secret_that_others_can_read_is_a_problem(lite, mode, wh
     lite.configure("mail", password="hunter2hunter2")
     path.chmod(mode)
     found = lite.one("files", who)
-    assert (found.level, found.mend.split("\n")[1]) == ("problem", f"  chmod 600 {path}")
+    assert (found.level, found.fix.split("\n")[1]) == ("problem", f"  chmod 600 {path}")
     assert "hunter2" not in "".join(found)
     path.chmod(0o600)
     assert lite.found("files") == []
@@ -40,23 +41,23 @@ def test_without_a_secret_it_is_a_note(lite):
 def test_a_folder_that_others_can_look_into_comes_with_its_chmod(lite, name, level):
     (lite.folder / name).chmod(0o755)
     found = lite.one("files", "mode 755")
-    assert (found.level, found.mend.split("\n")[1]) == (level, f"  chmod 700 {lite.folder / name}")
+    assert (found.level, found.fix.split("\n")[1]) == (level, f"  chmod 700 {lite.folder / name}")
 
 
 def test_a_key_and_a_database_that_others_can_read_are_problems(lite):
     (lite.folder / "state" / "secret").write_text("key")
     for name in ("state/secret", "jobs.db"):
         (lite.folder / name).chmod(0o644)
-    assert [found.mend.split("\n")[1] for found in lite.found("files")] == [
+    assert [found.fix.split("\n")[1] for found in lite.found("files")] == [
         f"  chmod 600 {lite.folder}/state/secret", f"  chmod 600 {lite.folder}/jobs.db"]
 
 
 def test_a_missing_folder_and_one_that_is_none(lite):
     shutil.rmtree(lite.folder / "spool")
-    assert "jobs.py migrate" in lite.one("files", "[spool] dir: there is no folder").mend
+    assert "jobs.py migrate" in lite.one("files", "[spool] dir: there is no folder").fix
     (lite.folder / "spool").write_text("")
     told, = [each for each in lite.found("config") if each.level == "problem"]
-    assert told.what.startswith(f"[spool] dir: {lite.folder}/spool is no folder but a file")
+    assert told.what.startswith(f"[spool] dir: {lite.folder}/spool is not a folder but a file")
     assert not lite.found("files")
 
 
@@ -77,10 +78,9 @@ def test_what_others_can_change_is_a_problem(lite, name, mode, who):            
     path.chmod(mode)
     found = [each for each in lite.found("files") if f"{path} can be written by {who}" in each.what]
     assert [each.level for each in found] == ["problem"]
-    assert f"  chmod go-w {path}" in found[0].mend
-    warned = [words for words in configuration.warnings(lite.patient().config, [])
-              if "can be written by" in words]
-    assert warned[0].startswith(f"{path} can be written by {who}")
+    assert f"  chmod go-w {path}" in found[0].fix
+    first, *_ = files.changeable_by_others(open_to_others(lite.examined().config))
+    assert first.what == f"{path} can be written by {who}"
     path.chmod(usual)
     assert not [each for each in lite.found("files") if "can be written" in each.what]
 
@@ -106,7 +106,7 @@ def test_what_belongs_to_another_user_is_a_problem(lite):                       
     os.chown(lite.folder / "config.ini", 4712, -1)
     found = next(each for each in lite.found("files") if f"{lite.folder}/config.ini belongs to "
                  "user 4712" in each.what)
-    assert f"  chown -R 4711 {lite.folder}/config.ini" in found.mend
+    assert f"  chown -R 4711 {lite.folder}/config.ini" in found.fix
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -116,11 +116,11 @@ def test_root_is_sent_to_the_user_of_the_installation(lite, names):             
     for name in names:
         os.chown(lite.folder / name, 65534, -1)
     found = lite.found("host", "files")
-    assert not [each for each in found if re.search("chown -R (0|root)", each.mend)]
+    assert not [each for each in found if re.search("chown -R (0|root)", each.fix)]
     told, = [each for each in found if each.what.startswith("This installation belongs to user "
                                                             "nobody")]
     assert told.level == "warning"
-    assert f"  sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in told.mend
+    assert f"  sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in told.fix
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
@@ -133,7 +133,7 @@ def test_no_folder_of_the_system_is_to_be_changed(lite, tmp_path_factory):
     shared.chmod(0o775)
     lite.configure("core", log_dir=str(shared))
     found = next(each for each in lite.found("files") if f"{shared} can be written by" in each.what)
-    assert found.mend == "Keep what the jobs use in a folder that nobody else can change."
+    assert found.fix == "Keep what the jobs use in a folder that nobody else can change."
 
 
 def test_a_group_of_this_user_alone_is_nobody_else(lite):
@@ -158,7 +158,7 @@ def test_secrets_under_a_web_root_are_refused(lite, name):                  # R6
     assert (found.level, f"[core] state_dir lies below the web root {root}") == ("problem",
                                                                                  found.what)
     assert "obeyed by Apache alone" in found.why                # our folders have a .htaccess
-    assert "  curl -I https://example.org/state/" in found.mend.split("\n")
+    assert "  curl -I https://example.org/state/" in found.fix.split("\n")
 
 
 def test_a_whole_installation_under_a_web_root_names_all_that_lies_there(lite):             # R65
@@ -175,7 +175,7 @@ def test_a_whole_installation_under_a_web_root_names_all_that_lies_there(lite): 
     assert found.what == ("the program, config.ini, [core] state_dir, [core] log_dir, [spool] "
                           f"dir, the database file lie below the web root {root}")
     assert f"no .htaccess of ours above {root}" in found.why
-    assert "  curl -I https://example.org/config.ini" in found.mend.split("\n")
+    assert "  curl -I https://example.org/config.ini" in found.fix.split("\n")
 
 
 def test_a_link_into_a_web_root_counts(lite):                               # R65
@@ -217,8 +217,8 @@ def test_a_network_file_system_is_told(lite, kind):
     locks, database = lite.found("files")
     assert (locks.level, database.level) == ("warning", "problem")
     assert f"network file system ({kind})" in locks.what
-    assert "[core] lock = database" in locks.mend
-    assert "use MySQL" in database.mend
+    assert "[core] lock = database" in locks.fix
+    assert "use MySQL" in database.fix
 
 
 def test_a_local_one_is_in_order(lite):
@@ -260,7 +260,7 @@ def test_the_clock_of_the_file_system_is_compared(lite):
 
 def test_a_folder_that_does_not_refuse_the_web_is_noted(lite):              # R65
     (lite.folder / "spool" / ".htaccess").unlink()
-    assert "Require all denied" in lite.one("files", "refuses the web").mend
+    assert "Require all denied" in lite.one("files", "refuses the web").fix
 
 
 def test_the_bundle_refuses_the_web_by_itself():                            # R65

@@ -16,7 +16,7 @@ from jobs_lib import doctor
 from jobs_lib.doctor import host
 from jobs_lib.doctor.network import resolve
 from jobs_lib.output import findings
-from tests.support.clinic import ROOT
+from tests.support.doctor_bench import ROOT
 from tests.support.line import Line
 
 
@@ -58,7 +58,8 @@ def test_half_an_upload_is_told(upload):                                    # R6
     told = host_of(upload)
     for words in ("jobs_lib/engines/dry_run.py is cut off",
                   "the job purge_sessions cannot be loaded", "cannot be loaded: cannot import name",
-                  "Upload jobs.py and the whole folder jobs_lib again"):
+                  "Delete the folder jobs_lib first", "upload jobs.py and the whole folder "
+                  "jobs_lib again"):
         assert words in told
 
 
@@ -100,7 +101,7 @@ def test_limits_of_the_process_are_told(lite, monkeypatch):
                                                              == resource.RLIMIT_AS else 30, 0))
     time_found, memory = lite.found("host")
     assert "30 seconds of processor time" in time_found.what
-    assert (memory.level, memory.mend.split("\n")[1:]) == ("warning",
+    assert (memory.level, memory.fix.split("\n")[1:]) == ("warning",
                                                            ["  [core]", "  memory = 75MB"])
 
 

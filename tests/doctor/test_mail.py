@@ -49,7 +49,7 @@ def test_a_self_signed_certificate_is_refused_and_told(lite, secure, authority):
     found = lite.one("mail", "the certificate is not accepted")
     assert found.level == "problem"
     assert "self" in found.what
-    assert "docs/failures.md" in found.mend
+    assert "docs/failures.md" in found.fix
 
 
 def test_a_certificate_of_another_name_is_refused_and_told(lite, secure, authority):        # R34
@@ -108,7 +108,7 @@ def test_on_cpanel_failures_per_hour_are_proposed(cpanel):                  # R3
     assert cpanel.found("mail") == []
     cpanel.configure("mail", failures_per_hour="off")
     found = cpanel.one("mail", "this host has cPanel")
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+    assert (found.level, found.fix.split("\n")[1:]) == ("warning",
                                                          ["  [mail]", "  failures_per_hour = 4"])
 
 
@@ -128,7 +128,7 @@ def test_elsewhere_nothing_is_proposed(lite, monkeypatch):                  # R3
 def test_a_relay_with_a_known_limit_is_compared_with_ours(lite):
     def told(**options):
         lite.configure("mail", transport="smtp", host="smtp.gmail.com", **options)
-        return [found.mend for found in mail.limits(lite.patient()) if "Gmail" in found.what]
+        return [found.fix for found in mail.limits(lite.examined()) if "Gmail" in found.what]
 
     assert "  per_day = 1600" in told()[0]
     assert told(per_day="1600") == []

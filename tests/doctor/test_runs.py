@@ -14,32 +14,32 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.runner import history, locks
-from tests.support.clinic import Clinic
+from tests.support.doctor_bench import DoctorBench
 
 NOW = clock.now()
 
 
-def died(clinic, *seconds: int, memory: int | None = None, status: str = "vanished",
+def died(installed, *seconds: int, memory: int | None = None, status: str = "vanished",
          **values) -> None:
     """Runs that gave their last sign of life so long after their start."""
     for number, lived in enumerate(seconds, 1):
         started = NOW - timedelta(hours=number)
-        clinic.db.insert("job_runs", **{
+        installed.db.insert("job_runs", **{
             "run_id": os.urandom(8).hex(), "job": "retry_forwards", "status": status,
             "started_at": started,
             "heartbeat_at": started + timedelta(seconds=lived), "host": "here", "pid": 100 + number,
             "progress": memory and json.dumps({"done": 1, "memory_mb": memory}), **values})
 
 
-def test_where_none_died_all_is_well(clinic):
-    assert clinic.found("runs") == []
+def test_where_none_died_all_is_well(installed):
+    assert installed.found("runs") == []
 
 
-def test_runs_that_died_after_the_same_time_lead_to_a_budget(clinic):
-    died(clinic, 118, 121, 120, memory=64)
-    found = clinic.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding 64 "
+def test_runs_that_died_after_the_same_time_lead_to_a_budget(installed):
+    died(installed, 118, 121, 120, memory=64)
+    found = installed.one("runs", "killed runs (retry_forwards (3)) died after 118-121 s, holding 64 "
                        "MB at most")
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning", ["  [core]", "  budget = 80s"])
+    assert (found.level, found.fix.split("\n")[1:]) == ("warning", ["  [core]", "  budget = 80s"])
 
 
 def test_a_budget_that_ends_before_they_died_is_not_proposed_again(lite):
@@ -56,7 +56,7 @@ def test_one_alone_may_be_chance(lite):
 def test_runs_that_died_at_odd_times_point_to_memory(lite):
     died(lite, 20, 200, memory=250)
     found = lite.one("runs", "20-200 s, holding 250 MB")
-    assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+    assert (found.level, found.fix.split("\n")[1:]) == ("warning",
                                                          ["  [core]", "  memory = 250MB"])
 
 
@@ -68,7 +68,7 @@ def test_the_time_counts_from_the_start_of_the_process(lite):
             lite.db.insert("job_runs", run_id=os.urandom(8).hex(), job=job, status=status,
                            host="here", pid=7 + number, started_at=began + timedelta(seconds=ago),
                            heartbeat_at=began + timedelta(seconds=110))
-    assert "  budget = 80s" in lite.one("runs", "died after 110 s").mend
+    assert "  budget = 80s" in lite.one("runs", "died after 110 s").fix
 
 
 @pytest.mark.parametrize("days, told", [(13, True), (15, False)])
@@ -108,21 +108,21 @@ def locking(path, how: str = "LOCK_EX"):
 @pytest.mark.parametrize("name", ["retry_forwards", "run-due"])
 @pytest.mark.parametrize("how", ["LOCK_EX", "LOCK_SH"])
 # R71, R69
-def test_a_lock_file_that_a_stranger_holds_is_named_with_its_holder(clinic, name, how):
-    with locking(clinic.folder / "state" / "locks" / f"{name}.lock", how) as pid:
-        found = clinic.one("runs", f"The lock of {name} is held by process {pid} (python")
+def test_a_lock_file_that_a_stranger_holds_is_named_with_its_holder(installed, name, how):
+    with locking(installed.folder / "state" / "locks" / f"{name}.lock", how) as pid:
+        found = installed.one("runs", f"The lock of {name} is held by process {pid} (python")
         assert found.level == "problem"
-        assert [f"  ps -fp {pid}", f"  kill {pid}"] == found.mend.split("\n")[1:]
-    assert clinic.found("runs") == []
+        assert [f"  ps -fp {pid}", f"  kill {pid}"] == found.fix.split("\n")[1:]
+    assert installed.found("runs") == []
 
 
-def test_a_lock_file_that_is_not_used_is_nothing(clinic):
-    clinic.configure("core", lock="database")
-    if not clinic.db.dialect.named_locks:
-        clinic.configure("core", lock="file")
-        clinic.db.insert("job_runs", **living("retry_forwards"))
-    with locking(clinic.folder / "state" / "locks" / "retry_forwards.lock"):
-        assert clinic.found("runs") == []
+def test_a_lock_file_that_is_not_used_is_nothing(installed):
+    installed.configure("core", lock="database")
+    if not installed.db.dialect.named_locks:
+        installed.configure("core", lock="file")
+        installed.db.insert("job_runs", **living("retry_forwards"))
+    with locking(installed.folder / "state" / "locks" / "retry_forwards.lock"):
+        assert installed.found("runs") == []
 
 
 def living(job: str, pid: int | None = None) -> dict:
@@ -132,12 +132,12 @@ def living(job: str, pid: int | None = None) -> dict:
             "lease_until": clock.now() + timedelta(minutes=5)}
 
 
-def test_the_lock_of_a_run_that_lives_is_in_order_and_that_of_a_dead_one_is_not(clinic):
-    with locking(clinic.folder / "state" / "locks" / "retry_forwards.lock") as pid:
-        clinic.db.insert("job_runs", **living("retry_forwards"))
-        assert clinic.found("runs") == []
-        clinic.db.execute("UPDATE {job_runs} SET pid = :gone", gone=2 ** 22 + 1)
-        assert f"process {pid}" in clinic.one("runs", "no run of ours lives").what
+def test_the_lock_of_a_run_that_lives_is_in_order_and_that_of_a_dead_one_is_not(installed):
+    with locking(installed.folder / "state" / "locks" / "retry_forwards.lock") as pid:
+        installed.db.insert("job_runs", **living("retry_forwards"))
+        assert installed.found("runs") == []
+        installed.db.execute("UPDATE {job_runs} SET pid = :gone", gone=2 ** 22 + 1)
+        assert f"process {pid}" in installed.one("runs", "no run of ours lives").what
 
 
 def test_a_tick_that_is_at_work_is_no_stranger(lite):
@@ -162,20 +162,20 @@ def test_a_tick_that_is_at_work_is_no_stranger(lite):
 @pytest.mark.parametrize("lock", ["database", "both"])
 # R71
 def test_a_lock_in_the_database_that_a_stranger_holds_is_named(tmp_path, pool, mariadb, lock):
-    clinic = Clinic(tmp_path, pool.mariadb(mariadb))
-    clinic.configure("core", lock=lock)
-    name = locks.database_name(clinic.db, "/retry_forwards")
-    with closing(connect(clinic.url)) as other:
+    installed = DoctorBench(tmp_path, pool.mariadb(mariadb))
+    installed.configure("core", lock=lock)
+    name = locks.database_name(installed.db, "/retry_forwards")
+    with closing(connect(installed.url)) as other:
         assert other.value("SELECT GET_LOCK(:name, 0)", name=name) == 1
         number = other.value("SELECT CONNECTION_ID()")
-        found = clinic.one("runs",
+        found = installed.one("runs",
                            f"The lock of retry_forwards is held by connection {number} of user ")
         assert found.level == "problem"
-        assert found.mend.split("\n")[-1] == f"  KILL {number};"
-        clinic.db.insert("job_runs", **living("retry_forwards"))
-        assert clinic.found("runs") == []
-    clinic.db.close()
-    pool.give_back(mariadb, clinic.url)
+        assert found.fix.split("\n")[-1] == f"  KILL {number};"
+        installed.db.insert("job_runs", **living("retry_forwards"))
+        assert installed.found("runs") == []
+    installed.db.close()
+    pool.give_back(mariadb, installed.url)
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
@@ -188,5 +188,5 @@ def test_a_stranger_who_holds_the_sqlite_file_is_named(lite, mode):             
                  "db.execute('BEGIN IMMEDIATE')", str(path)) as pid:
         found = next(each for each in lite.found("database")
                      if f"The database is held by process {pid} (python" in each.what)
-        assert (found.level, found.mend.split("\n")[1:]) == ("warning",
+        assert (found.level, found.fix.split("\n")[1:]) == ("warning",
                                                              [f"  ps -fp {pid}", f"  kill {pid}"])

@@ -22,7 +22,7 @@ def test_a_broker_that_is_away_is_a_problem_with_its_way_out(lite, mode, option,
     assert f"[worker] {option}: " in found.what
     assert "hunter2" not in str(found)
     assert "`run-due` runs their jobs itself" in found.why
-    assert "mode = cron" in found.mend
+    assert "mode = cron" in found.fix
 
 
 @pytest.mark.parametrize("url, expected", [                                  # R71

@@ -19,7 +19,7 @@ import pytest
 import jobs_lib
 from jobs_lib.config import loader
 from jobs_lib.database.transaction import Transaction
-from jobs_lib.doctor import configuration
+from jobs_lib.doctor.rarely_meant import open_folder
 from jobs_lib.errors import Busy, DatabaseError
 from jobs_lib.features.exports.columns import KINDS
 from jobs_lib.features.exports.files import new_name
@@ -303,8 +303,9 @@ def test_a_folder_that_holds_nothing_else_is_made_private(bench):
     folder.chmod(0o755)
     exported(bench)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
-    assert [words for words in configuration.warnings(loader.load(None, beside=str(bench.folder)),
-                                                      []) if words.endswith(f"chmod 700 {folder}")]
+    config = loader.load(None, beside=str(bench.folder))
+    found, = open_folder(config, "export", "dir", "exports")
+    assert found.fix.endswith(f"  chmod 700 {folder}")
 
 
 # The link

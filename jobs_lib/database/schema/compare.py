@@ -1,5 +1,5 @@
 """A whole database against the tables of this bundle: what it lacks, each with the statements that
-mend it.
+fix it.
 
 Also for a database that belongs to an app: `[tables]` and `prefix` are in `db.name`, and an index
 of another name with the columns that we need is as good as ours.

@@ -67,7 +67,7 @@ def _why(path: str, expected: str, made: bool) -> str:
     except NotADirectoryError:
         while not os.path.lexists(path):
             path = os.path.dirname(path)
-        return f"{path} is no folder: name another path"
+        return f"{path} is not a folder: name another path"
     except FileNotFoundError:
         if os.path.islink(path):
             return f"{path} is a link that leads nowhere: remove the link, or name another {expected}"
@@ -79,4 +79,5 @@ def _why(path: str, expected: str, made: bool) -> str:
     if EXPECTED[expected](mode):
         return ""
     found = next((words for is_one, words in FOUND if is_one(mode)), "a device")
-    return f"{path} is no {expected} but {found}: name another {expected}, and leave this one as it is"
+    return (f"{path} is not a {expected} but {found}: name another {expected}, and leave this one "
+            "as it is")

@@ -1,9 +1,9 @@
-"""`Clinic`: an installation in a temporary folder that `doctor` looks at, one area at a time, in
+"""`DoctorBench`: an installation in a temporary folder that `doctor` looks at, one area at a time, in
 this process.
 
-    clinic.configure("mail", host="127.0.0.1")       write config.ini, with these options changed
-    clinic.found("files")                            the findings of an area that are not `ok`
-    clinic.one("files", "chmod 700")                 the only one with these words in it
+    installed.configure("mail", host="127.0.0.1")       write config.ini, with these options changed
+    installed.found("files")                            the findings of an area that are not `ok`
+    installed.one("files", "chmod 700")                 the only one with these words in it
 """
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from jobs_lib import folders
 from jobs_lib.config import loader
 from jobs_lib.database.connection import connect
 from jobs_lib.doctor import examine
-from jobs_lib.doctor.patient import Patient
+from jobs_lib.doctor.installation import Installation
 from jobs_lib.engines.spool import mark_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,9 +31,9 @@ FINE = {"core": {"state_dir": "state", "log_dir": "log", "app_url": "https://mai
         "check_domains": {"enabled": "no"}}
 
 
-class Clinic:
+class DoctorBench:
     """A healthy one, until a test spoils it. `now`, `mounts` and `crontab` are given to the
-    patient."""
+    installation."""
 
     def __init__(self, folder, url: str) -> None:
         self.folder, self.url = Path(folder), url
@@ -57,19 +57,19 @@ class Clinic:
         path.write_text("\n".join(lines) + "\n")
         path.chmod(0o600)
 
-    def patient(self) -> Patient:
+    def examined(self) -> Installation:
         """Whom `doctor` would look at."""
         read = loader.load(str(self.folder / "config.ini"), beside=str(self.folder), environ={})
-        return Patient(read, self.script, now=self.now, mounts=self.mounts,
+        return Installation(read, self.script, now=self.now, mounts=self.mounts,
                        crontab=lambda: self.crontab)
 
     def all(self, *areas: str) -> list:
         """Every finding of these areas, `ok` ones too."""
-        patient = self.patient()
+        installation = self.examined()
         try:
-            return examine(patient, areas)
+            return examine(installation, areas)
         finally:
-            patient.close()
+            installation.close()
 
     def found(self, *areas: str) -> list:
         """Those that are not `ok`; that this may be root, and lies in /tmp, is left out."""

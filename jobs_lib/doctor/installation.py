@@ -1,4 +1,4 @@
-"""Who is examined: one installation, with whatever of it can be had."""
+"""What is examined: one installation, with whatever of it can be had."""
 from __future__ import annotations
 
 import os
@@ -14,12 +14,13 @@ from jobs_lib.errors import ConfigError, DatabaseError
 from . import NothingToAsk
 
 MOUNTS = "/proc/mounts"
+DATABASE = "the database"
 WAIT_SECONDS = 2.0       # for another writer
 
 
-class Patient:
-    """An installation. What is wrong in its configuration counts as the default here, and is told
-    by doctor/config.py.
+class Installation:
+    """An installation. What is wrong in its configuration counts as the default here, and is
+    reported by doctor/config.py.
 
     config   None when there is no such file         script   jobs.py, home: its folder
     jobs     every job that can be loaded            broken   why others cannot, a sentence each
@@ -37,8 +38,8 @@ class Patient:
         self.mounts = _read(MOUNTS) if mounts is None else mounts
         self._crontab = crontab
         self._database = None
-        self.gave_up = False
-        self.lacks = False                  # a table or column that a check needs is not there
+        # what the checks of runs would need and cannot have: the database, or tables
+        self.lacks = ""
 
     def section(self, name: str) -> SimpleNamespace:
         """A section's values; a wrong one is its default. NothingToAsk without a configuration, or
@@ -93,9 +94,9 @@ class Patient:
     # The database
 
     def database(self):
-        """The connection, made once. NothingToAsk without words after it has failed once: that was
-        told."""
-        if self.gave_up:
+        """The connection, made once. NothingToAsk after it has failed once, which was reported
+        then."""
+        if self.lacks == DATABASE:
             raise NothingToAsk
         if self._database is None:
             self._database = self.connect()
@@ -119,8 +120,9 @@ class Patient:
             raise
 
     def give_up(self) -> None:
-        """It was told that the database cannot be reached: the checks that need it are silent."""
-        self.gave_up = True
+        """It was reported that the database cannot be reached: the checks that need it are
+        silent."""
+        self.lacks = DATABASE
 
     def recover(self) -> None:
         """A check was ended in the middle of whatever it did."""
@@ -146,7 +148,7 @@ class Patient:
         """`[core] state_dir`."""
         return self.section("core").state_dir
 
-    def installation(self) -> str | None:
+    def own_id(self) -> str | None:
         """This installation's id, if it has one yet."""
         return _read(os.path.join(self.state_dir, "installation")).strip() or None
 

@@ -1,0 +1,74 @@
+"""What is wrong in the configuration: each finding keeps something from running."""
+from __future__ import annotations
+
+from contextlib import suppress
+
+from jobs_lib.config import path_checks, settings
+from jobs_lib.config.loader import Config
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.output.findings import Finding, problem
+
+
+def mistakes(config: Config, jobs: list) -> list[Finding]:
+    """One finding for each mistake, in every section and job."""
+    found: list[str] = []
+    try:
+        config.check(jobs)
+    except ConfigError as error:
+        found = list(error.problems)
+    found += path_checks.wrong(config)
+    for check in (_database, _stores, _spool, _status):
+        with suppress(ConfigError):         # a section that cannot be read: reported above
+            found += check(config)
+    return [problem(text, "What needs this section does not run.",
+                    f"Correct it in {config.path}; `jobs.py config check` looks at all of it "
+                    "again.") for text in found]
+
+
+def _database(config: Config):
+    """The URL as its dialect reads it, and whether it has such locks; nothing is connected."""
+    from jobs_lib.database import dialects
+
+    core = config.section("core")
+    try:
+        dialect = dialects.load(core.database)
+        dialect.parse(core.database, config.folder, 1.0)
+    except DatabaseError as error:
+        yield str(error)
+        return
+    if core.lock != "file" and not dialect.named_locks:
+        place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
+        yield (f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected "
+               f"file ({place})")
+
+
+def _stores(config: Config):
+    """A folder for archives, or for exports, that is not their own."""
+    from jobs_lib.features.exports import files
+    from jobs_lib.ports.storage.base import misplaced
+
+    yield from filter(None, (misplaced(config.section("archive").store, config.section),
+                             files.misplaced(config.section)))
+
+
+def _spool(config: Config):
+    """What no row names is removed from the spool."""
+    from jobs_lib.folders import shared
+
+    core, spool = config.section("core"), config.section("spool").dir
+    others = [("[core] state_dir", core.state_dir), ("[core] log_dir", core.log_dir)]
+    if why := shared(spool, others):
+        yield f"[spool] dir = {spool}: {why}; give the spool a folder of its own"
+
+
+def _status(config: Config):
+    """A page, or metrics, that would replace something else."""
+    from jobs_lib.monitoring.publish import refusal
+
+    wanted = vars(config.section("status"))
+    if wanted["page"] and wanted["page"] == wanted["metrics"]:
+        yield f"[status] page and metrics are the same file ({wanted['page']}): name two"
+        return
+    for option, path in wanted.items():
+        if path and (why := refusal(config, option, path)):
+            yield f"[status] {option} = {path}: {why}"

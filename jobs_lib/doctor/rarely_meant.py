@@ -1,0 +1,222 @@
+"""What a configuration may say and hardly ever means."""
+from __future__ import annotations
+
+import os
+import stat
+from contextlib import suppress
+from datetime import timedelta
+
+from jobs_lib.config import settings
+from jobs_lib.config.loader import CONFIG_VARIABLE, Config, known_sections, variable_name
+from jobs_lib.config.option_types import show_duration
+from jobs_lib.errors import ConfigError, DatabaseError
+from jobs_lib.hostnames import LOCAL, LOOPBACK
+from jobs_lib.output.findings import Finding, note, run, warning
+from jobs_lib.text import did_you_mean
+
+PREFIX = "JOBS_"
+TLS_PORT, KNOWN_PORTS = 465, (25, 465, 587)
+SHORTEST_KEPT, LONGEST_KEPT = timedelta(days=1), timedelta(days=3660)
+
+
+def rarely_meant(config: Config, jobs: list) -> list[Finding]:
+    """One finding for each value; those of a section with a mistake are looked at once it is
+    correct."""
+    found: list[Finding] = []
+    for check in (_no_file, _odd_values, _unknown_variables, _mail, _database, _open_archives,
+                  _status_folders):
+        with suppress(ConfigError, DatabaseError):
+            found += check(config, jobs)
+    for job in jobs:
+        for check_job in (_required_records, _short_runs, _both_day_fields, _odd_retention,
+                          _no_archive):
+            with suppress(ConfigError):
+                found += check_job(config, job, config.job(job))
+    return list(dict.fromkeys(found))
+
+
+# The whole configuration
+
+def _no_file(config: Config, _jobs):
+    if config.sources.found:
+        return
+    set_otherwise = any(name.startswith(PREFIX) and name != CONFIG_VARIABLE
+                        for name in (*config.sources.environ, *config.sources.dotenv))
+    say = note if set_otherwise else warning
+    yield say(f"there is no {config.path}: the defaults hold",
+              "Most of all [mail] and [core] database have no default that fits you.",
+              "Copy config.ini.example to config.ini and look through it.")
+
+
+def _odd_values(config: Config, jobs: list):
+    """Quotes and comments that have become a part of a value."""
+    sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
+    for section, name, option in ((section, name, option) for section, known in sections.items()
+                                  for name, option in known.items()):
+        text, origin, place = config.written(section, name, option)
+        if origin != "file":
+            continue
+        if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+            yield warning(f"[{section}] {name} is in quotes", "They are part of the value here.",
+                          f"Remove them ({place}).")
+        elif (" #" in text or " ;" in text) and not option.kind.mask:
+            yield warning(f"[{section}] {name} holds what looks like a comment",
+                          "It is part of the value here.",
+                          f"Put it on a line of its own ({place}).")
+
+
+def _unknown_variables(config: Config, _jobs):
+    """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
+    starts = tuple(variable_name(section, "") for section in known_sections())
+    known = [variable_name(section, name) for section, options in settings.SECTIONS.items()
+             for name in options]
+    for variable in (*config.sources.environ, *config.sources.dotenv):
+        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not variable.startswith(starts):
+            source = "environment" if variable in config.sources.environ else ".env"
+            yield warning(f"{variable} ({source}) sets no option{did_you_mean(variable, known)}",
+                          "Nothing reads it.", "Correct its name, or remove it.")
+
+
+def _mail(config: Config, _jobs):
+    """What a relay will hardly take."""
+    mail, personas = config.section("mail"), config.section("personas")
+    if mail.transport != "smtp":
+        return
+    if mail.domain in LOCAL:
+        yield warning("[mail] domain = localhost",
+                      "Forwards leave with a sender that no other host can reply to.",
+                      "Set it to your service's domain.")
+    if not mail.from_:
+        yield warning("[mail] from is not set", "Our own notices need an address to come from.",
+                      "Set it to an address of your service.")
+    local = [name for name, value in vars(personas).items()
+             if value.rpartition("@")[2].rstrip(">") in LOCAL]
+    if local and mail.domain not in LOCAL:
+        yield warning(f"[personas] {', '.join(local)} at localhost",
+                      "Notices come from an address that nobody can reply to.",
+                      "Set addresses in your service's domain.")
+    if mail.username and not mail.password:
+        yield warning("[mail] username is set, password is not",
+                      "The relay will not accept the login.", "Set both, or neither.")
+    if (mail.port == TLS_PORT) != (mail.security == "tls") and mail.port in KNOWN_PORTS:
+        expected = "tls" if mail.port == TLS_PORT else "starttls or none"
+        yield warning(f"[mail] port {mail.port} goes with security = {expected}, not "
+                      f"{mail.security}", "The connection will most likely fail.",
+                      "Set the port and security that your relay's operator names.")
+    if mail.security == "none" and mail.host not in LOOPBACK:
+        yield warning(f"[mail] security = none: mail goes to {mail.host} in clear",
+                      "Anyone in between can read it, and the password.",
+                      "Set security = starttls, or tls.")
+
+
+def _database(config: Config, _jobs):
+    """A server elsewhere that is not verified, or reads all in clear, since the URL says so."""
+    from jobs_lib.database import dialects
+
+    url = config.section("core").database
+    target = dialects.load(url).parse(url, config.folder, 1.0)
+    host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
+    if tls not in ("off", "on") or target.socket or host in LOOPBACK:
+        return
+    yield warning(f"[core] database: ?tls={tls} to {host}",
+                  "Passwords and people's data cross the network in clear." if tls == "off" else
+                  "The server is not verified, so anyone in between can read along.",
+                  "Put ?ssl_ca=/path/to/ca.pem in its place.")
+
+
+def _open_archives(config: Config, _jobs):
+    return open_folder(config, "archive", "store", "archives")
+
+
+def open_folder(config: Config, section: str, option: str, holds: str) -> list[Finding]:
+    """A warning when others can look into the folder that this option names; none for what is not
+    a folder."""
+    try:
+        path = getattr(config.section(section), option)
+        mode = os.stat(path).st_mode
+    except (ConfigError, OSError):
+        return []
+    if not stat.S_ISDIR(mode) or not mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return []
+    return [warning(f"[{section}] {option}: others can read {path}",
+                    f"{holds.capitalize()} hold people's data.",
+                    run("Take it from them:", f"chmod 700 {path}"))]
+
+
+def _status_folders(config: Config, _jobs):
+    """A file of [status] that would never be written: its folder is not made for it."""
+    for name, path in vars(config.section("status")).items():
+        folder = os.path.dirname(path)
+        if path and not os.path.isdir(folder):
+            yield warning(f"[status] {name} = {path}: there is no folder {folder}",
+                          "The file cannot be written.", "Make the folder, or name another.")
+
+
+# Each job
+
+def _required_records(config: Config, job, options):
+    """Records that domains have to have, while nothing says which."""
+    from jobs_lib.features.domains.records import unset
+
+    if job.name != "check_domains" or not options.enabled:
+        return
+    if missing := unset(options.require, config.section("dns")):
+        what, _, fix = missing.partition(": ")
+        yield warning(what, "Until then no domain is checked.", f"{fix[:1].upper()}{fix[1:]}.")
+
+
+def _short_runs(config: Config, job, options):
+    """Runs too short for a message, or a request: none is begun so close to the end."""
+    from jobs_lib.features.webhooks.deliveries import MARGIN
+    from jobs_lib.ports.mail.message import MESSAGE_MINIMUM
+
+    core = config.section("core")
+    if "mail" in job.sections:
+        subject, item, least = "mail", "message", MESSAGE_MINIMUM
+    elif "webhooks" in job.sections:
+        least = config.section("webhooks").timeout.total_seconds() + MARGIN
+        subject, item = "webhooks", "request"
+    else:
+        return
+    for budget, names, effect in (
+            (options.budget, f"[{job.name}] budget and [core] grace", "it sends nothing"),
+            (core.budget, "[core] budget and grace", f"run-due sends no {subject}")):
+        longest = (budget + core.grace).total_seconds()
+        if longest <= least:
+            yield warning(f"{names} are {longest:.0f} seconds together: {effect}",
+                          f"No {item} is begun with less than {least:g} seconds left.",
+                          "Set a longer budget.")
+
+
+def _both_day_fields(_config, job, options):
+    """Cron takes either of them where both are restricted."""
+    schedule = options.schedule
+    if options.enabled and schedule.either_day:
+        day, _, weekday = schedule.text.split()[2:]
+        yield warning(f"[{job.name}] schedule = {schedule.text}: day of month ({day}) and weekday "
+                      f"({weekday}) are both restricted, and as in cron either one is enough",
+                      "So it comes on more days than it seems: on those of the month and on those "
+                      "of the week.", "Set one of the two to *. If you mean either, all is well.")
+
+
+def _odd_retention(_config, job, options):
+    """Kept for less than a day, or for more than ten years."""
+    for name in job.options:
+        kept = getattr(options, name) if name.startswith("keep") else None
+        if not isinstance(kept, timedelta) or not options.enabled or SHORTEST_KEPT <= kept <= LONGEST_KEPT:
+            continue
+        extent, why = (("over ten years", "The table grows all that time.")
+                       if kept > LONGEST_KEPT else
+                       ("under a day", "What a purge has deleted cannot be restored."))
+        yield warning(f"[{job.name}] {name} = {show_duration(kept)} is {extent}", why,
+                      "Check whether that is meant. The default is "
+                      f"{job.options[name].default}.")
+
+
+def _no_archive(config: Config, job, options):
+    """Audit rows that are deleted for good. (An export reads the archive, and purges nothing.)"""
+    if "archive" not in job.sections or "keep" not in job.options or not options.enabled:
+        return
+    if options.keep and not config.section("archive").store:
+        yield warning(f"audit rows are deleted after {show_duration(options.keep)} without an "
+                      "archive", "They cannot be restored.", "Set [archive] store.")
