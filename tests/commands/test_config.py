@@ -167,10 +167,11 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
      "[personas] porter at localhost"),
     (re.sub(r"(?s)\[personas\].*(?=\[archive\])", "", FINE), {}, None),
     (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
-    (FINE + "[retry_forwards]\ndelays = '1h'\n", {}, "[retry_forwards] delays is in quotes. They are part of the value here."),
+    (FINE + "[retry_forwards]\ndelays = '1h'\n", {},
+     "[retry_forwards] delays is in quotes. They are part of the value here."),
     (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},
-     "[spool] dir holds what looks like a comment. It is part of the value here. "
-     "-> Put it on a line of its own"),
+     ("[spool] dir holds what looks like a comment. It is part of the value here. "
+     "-> Put it on a line of its own")),
     (FINE.replace("[mail]", "[mail]\nhost = relay.example.org\nsecurity = none"), {},
      "[mail] security = none: mail goes to relay.example.org in clear"),
     (FINE.replace("[mail]", "[mail]\nusername = me"), {}, "[mail] username is set, password is not"),
@@ -200,8 +201,8 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=on\n", {},
      "?tls=on to db.example.org. The server is not verified"),
     (FINE + "[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off\n", {}, None),
-    ("[mail]\n", {}, "[check_domains] require names mx. Until then no domain is checked. "
-     "-> Set [dns] mx_hosts, or leave it out of require."),
+    ("[mail]\n", {}, ("[check_domains] require names mx. Until then no domain is checked. "
+     "-> Set [dns] mx_hosts, or leave it out of require.")),
 ])
 def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
     line.ini(text)

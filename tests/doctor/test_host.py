@@ -58,8 +58,8 @@ def test_half_an_upload_is_told(upload):                                    # R6
     told = host_of(upload)
     for words in ("jobs_lib/engines/dry_run.py is cut off",
                   "the job purge_sessions cannot be loaded", "cannot be loaded: cannot import name",
-                  "Delete the folder jobs_lib first", "upload jobs.py and the whole folder "
-                  "jobs_lib again"):
+                  "Delete the folder jobs_lib first", ("upload jobs.py and the whole folder "
+                  "jobs_lib again")):
         assert words in told
 
 
