@@ -34,7 +34,7 @@ STATEMENTS = {                                  # just before it runs
 }
 CALLS = {                                       # before or after that call
     "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
-    "while a CSV is put in": ("jobs_lib.features.exports.writer:_Zip._take", 7, "before"),
+    "while a CSV is put in": ("jobs_lib.features.exports.writer:_Zip.add", 14, "before"),
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
     "before it has its name": ("jobs_lib.features.exports.files:publish", 1, "before"),
     "after it has its name": ("jobs_lib.features.exports.files:publish", 1, "after"),

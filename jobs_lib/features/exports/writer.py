@@ -2,18 +2,17 @@
 thousand.
 
 Each page is read once and goes into two files of the zip, its JSON and its CSV. A zip takes one
-file after the other, so the CSV waits, compressed already, in a nameless file beside it, which is
-gone with the process.
+file after the other, so the CSV waits in a nameless file beside it, which is deleted with the
+process.
 """
 from __future__ import annotations
 
-import io
 import json
 import os
 import tempfile
 import zipfile
-import zlib
 from collections import namedtuple
+from functools import partial
 from hashlib import sha256
 
 from jobs_lib.clock import parse
@@ -25,11 +24,10 @@ from . import readme
 from .columns import KINDS
 from .encoding import cells, csv_writer, json_line
 
-PAGE_ROWS, PAGE_BYTES = 1000, 1024 ** 2      # read at once, at most
+PAGE_ROWS, PAGE_BYTES = 1000, 512 * 1024     # read at once, at most
 FIRST_ROWS = 50              # of a table, before it is known how large its rows are
 BLOCK = 256 * 1024
-LEVEL = 6
-FORMAT = 1                   # of the zip, for who reads it by program
+FORMAT = 1                   # of the zip, for programs that read it
 
 Written = namedtuple("Written", "bytes sha256 rows")
 Part = namedtuple("Part", "name about rows bytes sha256")
@@ -39,47 +37,108 @@ def write(file, db, user_id: int, *, moment: str, one_moment: bool, look) -> Wri
     """Write the export of an account into an open file, and return what is on the disk then.
 
     `moment`: as of when; `one_moment`: whether all of it is as of then. `look(rows, of)` is called
-    after each page: it may raise to end this.
+    every few hundred milliseconds at most: it may raise to end this.
     """
     expected = {kind.name: db.value(f"SELECT COUNT(*) FROM {{{kind.table}}} "
                                     f"WHERE {_owner(kind)} = :user", user=user_id) for kind in KINDS
                 if not kind.through}
     total, rows, parts = sum(expected.values()), 0, []
 
-    def watched(pages):
+    def working(more: int = 0) -> None:
         nonlocal rows
-        for page in pages:
-            yield page
-            rows += len(page)
-            look(rows, max(rows, total))
+        rows += more
+        look(rows, max(rows, total))
 
     with _Zip(file, moment) as archive:
         for kind in KINDS:
-            parts += archive.add_kind(kind, watched(_pages(db, kind, user_id)))
+            parts += _add_kind(archive, kind, _pages(db, kind, user_id), working)
             if one_moment and parts[-1].rows != expected.get(kind.name, parts[-1].rows):
                 raise JobsError(f"{parts[-1].rows:,} of {expected[kind.name]:,} rows of "
                                 f"{kind.table} could be read: is one of its columns "
                                 f"{', '.join(kind.order)} empty?")
-        archive.add_text("manifest.json", json.dumps({
-            "format": FORMAT, "schema_version": SCHEMA_VERSION, "account_id": user_id,
-            "created_at": moment,
-            "one_moment": one_moment,
-            "files": {part.name: {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
-                      for part in parts},
-        }, indent=2) + "\n")
-        archive.add_text("README.txt", readme.text(parts, moment, one_moment))
+        archive.add("manifest.json", [_manifest(user_id, moment, one_moment, parts)])
+        archive.add("README.txt", [readme.text(parts, moment, one_moment).encode()])
     file.flush()
     os.fsync(file.fileno())
     return Written(*_read_back(file), rows)
 
 
+def _manifest(user_id: int, moment: str, one_moment: bool, parts: list) -> bytes:
+    return (json.dumps({
+        "format": FORMAT, "schema_version": SCHEMA_VERSION, "account_id": user_id,
+        "created_at": moment, "one_moment": one_moment,
+        "files": {part.name: {"rows": part.rows, "bytes": part.bytes, "sha256": part.sha256}
+                  for part in parts},
+    }, indent=2) + "\n").encode()
+
+
+# The zip
+
+class _Zip(zipfile.ZipFile):
+    """A zip whose files bear the time of the export."""
+
+    def __init__(self, file, moment: str) -> None:
+        super().__init__(file, "w")
+        self._when = parse(moment).timetuple()[:6]
+
+    def add(self, name: str, blocks) -> tuple[int, str]:
+        """Write a file into it; (bytes, SHA-256) of that file."""
+        info = zipfile.ZipInfo(name, self._when)
+        info.compress_type = zipfile.ZIP_DEFLATED
+        info.external_attr = 0o600 << 16
+        with self.open(info, "w", force_zip64=True) as member:
+            return _pass_on(blocks, member.write)
+
+
+def _add_kind(archive: _Zip, kind, pages, working) -> list[Part]:
+    """Add the JSON and the CSV file of one kind of data. `working(more rows)` is called meanwhile.
+    """
+    rows = 0
+    with tempfile.TemporaryFile("w+", BLOCK, "utf-8-sig", newline="",
+                                dir=os.path.dirname(archive.filename)) as sheet:
+        # "-sig", a byte order mark: without it Excel takes UTF-8 for something else
+        lines = csv_writer(sheet)
+        lines.writerow(kind.columns)
+
+        def exact():
+            nonlocal rows
+            yield b"["
+            for page in pages:
+                yield ((",\n" if rows else "\n") + ",\n".join(map(json_line, page))).encode()
+                lines.writerows(cells(page, kind.columns))
+                rows += len(page)
+                working(len(page))
+            yield b"\n]\n"
+
+        def spooled():
+            sheet.flush()
+            sheet.buffer.seek(0)
+            for block in _blocks(sheet.buffer):
+                yield block
+                working()
+
+        found = [(name, archive.add(name, blocks)) for name, blocks in (
+            (f"json/{kind.name}.json", exact()), (f"csv/{kind.name}.csv", spooled()))]
+    return [Part(name, kind.about, rows, *measured) for name, measured in found]
+
+
 def _read_back(file) -> tuple[int, str]:
     """(bytes, SHA-256) of what is on the disk."""
     file.seek(0)
+    return _pass_on(_blocks(file), lambda block: None)
+
+
+def _blocks(file):
+    return iter(partial(file.read, BLOCK), b"")
+
+
+def _pass_on(blocks, write) -> tuple[int, str]:
+    """Write them all; (bytes, SHA-256) of what that was."""
     size, seen = 0, sha256()
-    while block := file.read(BLOCK):
+    for block in blocks:
         size += len(block)
         seen.update(block)
+        write(block)
     return size, seen.hexdigest()
 
 
@@ -151,119 +210,3 @@ def _of_parents(db, kind, user_id: int):
         if rows:
             yield rows
         last = ids[-1]
-
-
-# The zip
-
-class _Hashed(io.RawIOBase):
-    """Passes bytes on, and knows how many they were and what they add up to. Without a `target`
-    they are dropped."""
-
-    def __init__(self, target) -> None:
-        self.target, self.size, self.sha256 = target, 0, sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data) -> int:
-        self.size += len(data)
-        self.sha256.update(data)
-        if self.target:
-            self.target.write(data)
-        return len(data)
-
-
-class _Zip:
-    """A zip that takes two files of the same rows at once."""
-
-    def __init__(self, file, moment: str) -> None:
-        self.file = file
-        self.zip = zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL)
-        self.when = parse(moment).timetuple()[:6]
-
-    def _info(self, name: str) -> zipfile.ZipInfo:
-        info = zipfile.ZipInfo(name, self.when)
-        info.compress_type = zipfile.ZIP_DEFLATED
-        info.external_attr = 0o600 << 16
-        return info
-
-    def add_text(self, name: str, text: str) -> None:
-        """A small file."""
-        self.zip.writestr(self._info(name), text.encode())
-
-    def add_kind(self, kind, pages) -> list[Part]:
-        """The JSON and the CSV file of one kind of data."""
-        rows = 0
-        with tempfile.TemporaryFile(dir=os.path.dirname(self.file.name)) as aside:
-            deflated = _Deflated(aside)
-            with self.zip.open(self._info(f"json/{kind.name}.json"), "w",
-                               force_zip64=True) as member:
-                one, two = _Hashed(member), _Hashed(deflated)
-                exact = io.TextIOWrapper(io.BufferedWriter(one, BLOCK), "utf-8", newline="")
-                # With a byte order mark, without which Excel takes UTF-8 for something else.
-                sheet = io.TextIOWrapper(io.BufferedWriter(two, BLOCK), "utf-8-sig", newline="")
-                lines = csv_writer(sheet)
-                try:
-                    lines.writerow(kind.columns)
-                    exact.write("[")
-                    for page in pages:
-                        exact.write((",\n" if rows else "\n") + ",\n".join(map(json_line, page)))
-                        lines.writerows(cells(page, kind.columns))
-                        rows += len(page)
-                    exact.write("\n]\n")
-                    exact.flush()
-                    sheet.flush()
-                except BaseException:
-                    # what both still hold would be written when they are closed
-                    one.target = two.target = None
-                    raise
-            deflated.finish()
-            self._take(f"csv/{kind.name}.csv", aside, deflated, two)
-        return [Part(f"json/{kind.name}.json", kind.about, rows, one.size, one.sha256.hexdigest()),
-                Part(f"csv/{kind.name}.csv", kind.about, rows, two.size, two.sha256.hexdigest())]
-
-    def _take(self, name: str, aside, deflated, content: _Hashed) -> None:
-        """Take a file in that is compressed already: what `zipfile` does, but for compressing once
-        more."""
-        info = self._info(name)
-        info.file_size, info.compress_size, info.CRC = content.size, deflated.size, deflated.crc
-        self.file.seek(self.zip.start_dir)
-        info.header_offset = self.file.tell()
-        self.file.write(info.FileHeader())
-        aside.seek(0)
-        while block := aside.read(BLOCK):
-            self.file.write(block)
-        self.zip.start_dir = self.file.tell()
-        self.zip.filelist.append(info)
-        self.zip.NameToInfo[name] = info
-
-    def __enter__(self) -> _Zip:
-        return self
-
-    def __exit__(self, kind, error, trace) -> None:
-        if error is None:
-            self.zip.close()                # writes the table of contents
-        else:
-            # else it tries that when it is thrown away, in a file that is closed
-            self.zip.fp = None
-
-
-class _Deflated:
-    """Compresses into a file as a zip holds it."""
-
-    def __init__(self, file) -> None:
-        self.file, self.size, self.crc = file, 0, 0
-        self._engine = zlib.compressobj(LEVEL, zlib.DEFLATED, -15)
-
-    def write(self, data) -> None:
-        """Some of the content."""
-        self.crc = zlib.crc32(data, self.crc)
-        self._put(self._engine.compress(data))
-
-    def finish(self) -> None:
-        """All of it was written."""
-        self._put(self._engine.flush())
-
-    def _put(self, data: bytes) -> None:
-        self.size += len(data)
-        self.file.write(data)
