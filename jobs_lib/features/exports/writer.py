@@ -7,6 +7,7 @@ process.
 """
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -79,6 +80,7 @@ class _Zip(zipfile.ZipFile):
 
     def __init__(self, file, moment: str) -> None:
         super().__init__(file, "w")
+        self.folder = os.path.dirname(file.name)
         self._when = parse(moment).timetuple()[:6]
 
     def add(self, name: str, blocks) -> tuple[int, str]:
@@ -94,9 +96,9 @@ def _add_kind(archive: _Zip, kind, pages, working) -> list[Part]:
     """Add the JSON and the CSV file of one kind of data. `working(more rows)` is called meanwhile.
     """
     rows = 0
-    with tempfile.TemporaryFile("w+", BLOCK, "utf-8-sig", newline="",
-                                dir=os.path.dirname(archive.filename)) as sheet:
-        # "-sig", a byte order mark: without it Excel takes UTF-8 for something else
+    # "-sig" is a byte order mark: without it Excel takes UTF-8 for something else.
+    with tempfile.TemporaryFile(buffering=BLOCK, dir=archive.folder) as aside, io.TextIOWrapper(
+            aside, "utf-8-sig", newline="") as sheet:
         lines = csv_writer(sheet)
         lines.writerow(kind.columns)
 
@@ -112,8 +114,8 @@ def _add_kind(archive: _Zip, kind, pages, working) -> list[Part]:
 
         def spooled():
             sheet.flush()
-            sheet.buffer.seek(0)
-            for block in _blocks(sheet.buffer):
+            aside.seek(0)
+            for block in _blocks(aside):
                 yield block
                 working()
 
