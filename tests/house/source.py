@@ -3,6 +3,8 @@ whom."""
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections import namedtuple
 from functools import cache
 from pathlib import Path
@@ -25,6 +27,21 @@ def modules() -> dict[str, Path]:
 @cache
 def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def comments(path: Path) -> str:
+    """All comments of a module, on one line."""
+    lines = io.StringIO(path.read_text(encoding="utf-8")).readline
+    return " ".join(" ".join(token.string.lstrip("#") for token in tokenize.generate_tokens(lines)
+                             if token.type == tokenize.COMMENT).split())
+
+
+@cache
+def docstrings(path: Path) -> str:
+    """All docstrings of a module, on one line."""
+    return " ".join(" ".join(ast.get_docstring(node) or "" for node in ast.walk(tree(path)) if isinstance(
+        node, (ast.Module, ast.ClassDef, ast.FunctionDef))).split())
 
 
 @cache

@@ -15,7 +15,7 @@ import pytest
 from jobs_lib.database.schema import NAMES
 from jobs_lib.features.forwards import srs
 from tests.house import pages
-from tests.house.source import ROOT, modules, tree
+from tests.house.source import ROOT, comments, modules, tree
 
 by_page = pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
 
@@ -172,11 +172,13 @@ def test_a_page_speaks_of_nothing_that_its_reader_cannot_see(page):
 
 # Statements and programs
 
-def test_every_page_and_heading_that_the_program_names_is_there():
-    pages_named = set(re.findall(r"docs/([a-z-]+\.md)", said()))
+def test_every_page_and_heading_that_the_code_names_is_there():
+    """In its messages, docstrings and comments."""
+    everything = "\0".join([said(), *(comments(path) for path in modules().values())])
+    pages_named = set(re.findall(r"docs/([a-z-]+\.md)", everything))
     assert len(pages_named) > 10
     assert [page for page in pages_named if not (ROOT / "docs" / page).exists()] == []
-    named = re.findall(r'docs/([a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', said())
+    named = re.findall(r'docs/([a-z-]+\.md), "?([A-Z][^.,:)"\0]*)', everything)
     wrong = []
     for page, words in named:
         titles = re.findall(r"(?m)^#+ (.*)$", (ROOT / "docs" / page).read_text(encoding="utf-8"))

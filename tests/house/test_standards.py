@@ -2,17 +2,13 @@
 standard: in a comment or a docstring, where whoever changes the code reads it."""
 from __future__ import annotations
 
-import ast
-import io
 import re
-import tokenize
 from collections import namedtuple
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.house.source import ROOT, modules, tree
+from tests.house.source import ROOT, comments, docstrings, modules
 
 PAGE = ROOT / "docs" / "standards.md"
 OWN_LIST = "jobs_lib/ports/http/public_addresses.py"      # of networks, each with its source
@@ -42,17 +38,11 @@ def path_of(name: str) -> Path:
                 ROOT / name)
 
 
-@cache
 def remarks(path: Path) -> str:
-    """All comments and docstrings of a module, or all of a page, on one line."""
-    text = path.read_text(encoding="utf-8")
-    if path.suffix != ".py":
-        return " ".join(text.split())
-    found = [token.string.lstrip("#") for token in tokenize.generate_tokens(io.StringIO(text).readline)
-             if token.type == tokenize.COMMENT]
-    found += [ast.get_docstring(node) or "" for node in ast.walk(tree(path)) if isinstance(
-        node, (ast.Module, ast.ClassDef, ast.FunctionDef))]
-    return " ".join(" ".join(found).split())
+    """What a module says to its readers, or all of a page, on one line."""
+    if path.suffix == ".py":
+        return f"{comments(path)} {docstrings(path)}"
+    return " ".join(path.read_text(encoding="utf-8").split())
 
 
 def names(text: str, standard: str) -> bool:
