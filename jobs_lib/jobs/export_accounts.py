@@ -48,12 +48,11 @@ def job(ctx):
     if ctx.dry_run:
         from jobs_lib.features.exports.preview import preview
         return preview(ctx)
-    counts = ctx.counts
-    counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
-    requests.recover(ctx, counts)
-    requests.expire(ctx, counts)
+    ctx.counts.update(exported=0, expired=0, refused=0, put_off=0, failed=0, files_removed=0)
+    requests.recover(ctx)
+    requests.expire(ctx)
     files.check(ctx)
-    if requests.is_any_waiting(ctx):
+    if requests.first(ctx, 1):
         from jobs_lib.features.exports.run import make_all
-        make_all(ctx, counts)
-    return counts
+        make_all(ctx)
+    return ctx.counts

@@ -159,7 +159,7 @@ class Batches:
             self._drop(gone.files)
         if gone.exports:
             from jobs_lib.features.exports.requests import forget_files
-            self.counts["files"] += forget_files(self.ctx, gone.exports, self.counts)
+            self.counts["files"] += forget_files(self.ctx, gone.exports)
 
     def check_status(self) -> None:
         """Restored, unless the account still is what it was when it was chosen. Locks the user's

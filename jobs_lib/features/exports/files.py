@@ -132,21 +132,19 @@ def sweep(ctx) -> int:
 
 def unneeded(ctx, path: str, found: dict) -> list[str]:
     """Those of the files {name: number of the request} that no row needs."""
-    numbers, names = sorted(set(found.values())), []
-    rows: dict = {}
-    for some in chunked(numbers, ASKED_AT_ONCE):
-        rows.update({row["id"]: row for row in ctx.db.query(
+    needed: dict = {}           # {number: the names that its row needs}
+    for some in chunked(sorted(set(found.values())), ASKED_AT_ONCE):
+        needed.update({row["id"]: _needed(row) for row in ctx.db.query(
             "SELECT id, status, file_name FROM {export_requests} WHERE id IN (:some)", some=some)})
-    for name, number in found.items():
-        row = rows.get(number)
-        if row is None:
-            if ctx.clock().timestamp() - _changed(os.path.join(path, name)) > UNKNOWN_SECONDS:
-                names.append(name)
-        elif row["status"] not in ("running",
-                                   "ready") or row["file_name"] != name.removesuffix(PART) or (
-                row["status"] == "ready" and name.endswith(PART)):
-            names.append(name)
-    return names
+    old = ctx.clock().timestamp() - UNKNOWN_SECONDS
+    return [name for name, number in found.items()
+            if (name not in needed[number] if number in needed
+                else _changed(os.path.join(path, name)) < old)]
+
+
+def _needed(row: dict) -> tuple:
+    name = row["file_name"]
+    return {"running": (name, f"{name}{PART}"), "ready": (name,)}.get(row["status"], ())
 
 
 def listed(path: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Requests for an export: which is made next, what becomes of it, and when its file goes.
+"""Requests for an export: which is made next, what becomes of it, and when its file is deleted.
 
     queued -> running -> ready -> expired
                  |
@@ -32,8 +32,8 @@ REFUSED_AT_ONCE = 500        # surplus requests of an owner in one commit
 MOST_ATTEMPTS = 1000         # no request was ever tried as often: what says so makes no sense
 LEASE_MARGIN = timedelta(minutes=2)
 NOT_CLAIMED = "claim_token = NULL, claim_run = NULL, lease_until = NULL"
-NO_TOKEN = "token_hash = NULL, token_nonce = NULL"
 COLUMNS = "id, user_id, attempts, requested_at"
+FILE_COLUMNS = "id, file_name, file_bytes"
 STATUSES = ("queued", "running", "ready", "failed", "expired")
 
 Claim = namedtuple("Claim", "row token file_name")
@@ -41,32 +41,18 @@ Claim = namedtuple("Claim", "row token file_name")
 
 # What earlier runs left
 
-def recover(ctx, counts: dict) -> None:
-    """Requests of dead runs wait again, or have failed for good; files that no row needs go."""
+def recover(ctx) -> None:
+    """Requests of dead runs wait again, or have failed for good; files that no row needs are
+    removed."""
     count_unknown_status(ctx, "export_requests", STATUSES)
-    rows = ctx.db.query(f"SELECT {COLUMNS}, claim_run, lease_until, file_name "
-                        "FROM {export_requests}"
-                        " WHERE status = 'running'")
-    for row in _dead(ctx, rows):
-        if not is_valid(ctx, row):
-            continue
-        ours = lost("export_requests", clock.text(ctx.now))
-        ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", counts, ours))
+    dead, values = lost("export_requests", clock.text(ctx.now))
+    rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'running' "
+                        f"AND {dead}", **values)
+    for row in rows:
+        if is_valid(ctx, row):
+            ctx.db.batch(partial(_unfinished, ctx, row, "the run was killed", (dead, values)))
     if ctx.clock_in_doubt is None:
-        counts["files_removed"] += files.sweep(ctx)
-
-
-def _dead(ctx, rows: list[dict]) -> list[dict]:
-    """Those whose run has ended, or should have long ago."""
-    if not rows:
-        return []
-    alive = {row["run_id"] for row in ctx.db.query(
-        "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
-        runs=[run for run in {row["claim_run"] or "" for row in rows} if isinstance(run, str)]
-        or [""])}
-    now = clock.text(ctx.now)
-    return [row for row in rows if row["claim_run"] not in alive or str(row["lease_until"] or "")
-            < now]
+        ctx.count("files_removed", files.sweep(ctx))
 
 
 def is_valid(ctx, row: dict) -> bool:
@@ -74,55 +60,61 @@ def is_valid(ctx, row: dict) -> bool:
     try:
         if 0 <= number(row["attempts"], "attempts") < MOST_ATTEMPTS:
             return True
-        raise Invalid("its attempts are out of range")
+        reason = "its attempts are out of range"
     except Invalid as error:
-        ctx.db.execute("UPDATE {export_requests} "
-                       "SET status = 'failed', finished_at = :now, file_name = NULL,"
-                       f" error = :why, {NOT_CLAIMED} WHERE id = :id "
-                       "AND status IN ('queued', 'running')", now=ctx.clock(), id=row["id"],
-                       why=f"invalid: {error}")
-        ctx.log.warning("export invalid", id=row["id"], reason=str(error))
-        ctx.count(INVALID)
-        return False
+        reason = str(error)
+    ctx.db.execute("UPDATE {export_requests} SET status = 'failed', finished_at = :now, "
+                   f"file_name = NULL, error = :why, {NOT_CLAIMED} "
+                   "WHERE id = :id AND status IN ('queued', 'running')",
+                   now=ctx.clock(), id=row["id"], why=f"invalid: {reason}")
+    ctx.log.warning("export invalid", id=row["id"], reason=reason)
+    ctx.count(INVALID)
+    return False
 
 
-def _unfinished(ctx, row: dict, why: str, counts: dict, ours: tuple) -> None:
-    """An attempt has come to nothing: it waits for another, or was the last. Called inside a
+def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> None:
+    """An attempt has failed: the request waits for another, or this was the last. Called inside a
     transaction.
 
-    `ours`: (SQL, values) by which the row is still the one whose attempt it was.
+    `ours`: (SQL, values) by which the row is still the one whose attempt it was. `given_back`: 1
+    for an attempt that does not count, since the request is not to blame.
     """
     rule, values = ours
-    if row["attempts"] >= ATTEMPTS:
-        if ctx.db.execute("UPDATE {export_requests} "
-                          "SET status = 'failed', finished_at = :now, error = :error,"
-                          f" file_name = NULL, {NOT_CLAIMED} WHERE id = :id AND status = 'running' "
-                          f"AND {rule}", now=ctx.clock(), error=why, id=row["id"], **values):
-            counts["failed"] += 1
-            ctx.log.error("export failed", id=row["id"], attempts=row["attempts"], error=why)
-            from . import notices
-            notices.failed(ctx, owner(ctx, row), row)
-    elif ctx.db.execute("UPDATE {export_requests} "
-                        "SET status = 'queued', progress = 0, error = :error,"
-                        f" file_name = NULL, {NOT_CLAIMED} WHERE id = :id AND status = 'running' "
-                        f"AND {rule}", error=why, id=row["id"], **values):
-        counts["put_off"] += 1
+    failed = row["attempts"] >= ATTEMPTS and not given_back
+    change = "status = 'failed', finished_at = :now" if failed else "status = 'queued', progress = 0"
+    if not ctx.db.execute(f"UPDATE {{export_requests}} SET {change}, error = :error, "
+                          f"attempts = attempts - :given_back, file_name = NULL, {NOT_CLAIMED} "
+                          f"WHERE id = :id AND status = 'running' AND {rule}", now=ctx.clock(),
+                          error=why, given_back=given_back, id=row["id"], **values):
+        return
+    if failed:
+        ctx.count("failed")
+        ctx.log.error("export failed", id=row["id"], attempts=row["attempts"], error=why)
+        from . import notices
+        notices.failed(ctx, owner(ctx, row), row)
+    else:
+        ctx.count("put_off")
         ctx.log.warning("export unfinished", id=row["id"], attempt=row["attempts"], error=why)
 
 
-def expire(ctx, counts: dict) -> None:
-    """Downloads end at their time: first for the app, then the file goes."""
+def over(ctx, most: int) -> list[dict]:
+    """The first finished exports whose time is over."""
+    return ctx.db.query(f"SELECT status, expires_at, {FILE_COLUMNS} FROM {{export_requests}} "
+                        "WHERE status = 'ready' AND expires_at <= :now "
+                        "ORDER BY expires_at, id LIMIT :most", now=ctx.now, most=most)
+
+
+def expire(ctx) -> None:
+    """Downloads end at their time: first for the app, then the file is deleted."""
     _shorten(ctx)
     done = 0
     while not ctx.should_stop() and (most := ctx.within_limit(AT_ONCE, done)):
-        rows = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} "
-                            "WHERE status = 'ready'"
-                            " AND expires_at <= :now ORDER BY expires_at, id LIMIT :most",
-                            now=ctx.now, most=most)
+        rows = over(ctx, most)
         if not rows or not ctx.may_expire():
             return
-        end(ctx, rows, counts)
-        counts["expired"] += len(rows)
+        _end(ctx, rows)
+        forget_files(ctx, rows)
+        ctx.count("expired", len(rows))
         done += len(rows)
 
 
@@ -132,40 +124,40 @@ def _shorten(ctx) -> None:
     if ctx.clock_in_doubt:
         return
     rows = ctx.db.query("SELECT id FROM {export_requests} WHERE status = 'ready' "
-                        "AND expires_at > :ahead"
-                        " AND finished_at > :ahead", ahead=ctx.now + AHEAD)
+                        "AND expires_at > :ahead AND finished_at > :ahead", ahead=ctx.now + AHEAD)
     if rows:
         ctx.db.execute("UPDATE {export_requests} SET finished_at = :now, expires_at = :expires "
-                       "WHERE id IN (:ids)"
-                       " AND status = 'ready'", now=ctx.now, expires=ctx.now
-                       + ctx.section("export").keep, ids=[row["id"] for row in rows])
+                       "WHERE id IN (:ids) AND status = 'ready'", now=ctx.now,
+                       expires=ctx.now + ctx.section("export").keep, ids=_ids(rows))
 
 
-def end(ctx, rows: list[dict], counts: dict) -> None:
+def _end(ctx, rows: list[dict]) -> None:
     """These finished exports cannot be downloaded any more."""
-    ids = [row["id"] for row in rows]
-    ctx.db.execute(f"UPDATE {{export_requests}} SET status = 'expired', {NO_TOKEN} "
-                   "WHERE id IN (:ids)"
-                   " AND status = 'ready'", ids=ids)
-    forget_files(ctx, rows, counts)
+    ctx.db.execute("UPDATE {export_requests} SET status = 'expired', token_hash = NULL, "
+                   "token_nonce = NULL WHERE id IN (:ids) AND status = 'ready'", ids=_ids(rows))
 
 
-def forget_files(ctx, rows: list[dict], counts: dict) -> int:
-    """The files of requests that are over go, then their names. How many files; those that are not
-    found count."""
+def forget_files(ctx, rows: list[dict]) -> int:
+    """Delete the files of requests that are over, then their names. How many files; those that are
+    not found are counted."""
     removed, settled = files.remove_files(ctx, rows)
     if len(settled) < len(rows):
-        counts["files_not_found"] = counts.get("files_not_found", 0) + len(rows) - len(settled)
+        ctx.count("files_not_found", len(rows) - len(settled))
     ctx.db.execute("UPDATE {export_requests} SET file_name = NULL WHERE id IN (:ids) "
                    "AND status = 'expired'", ids=settled)
     return removed
 
 
+def _ids(rows: list[dict]) -> list:
+    return [row["id"] for row in rows]
+
+
 # The next one
 
-def is_any_waiting(ctx) -> bool:
-    """Whether there is anything to make."""
-    return ctx.db.row("SELECT id FROM {export_requests} WHERE status = 'queued' LIMIT 1") is not None
+def first(ctx, most: int) -> list[dict]:
+    """The requests that have waited longest."""
+    return ctx.db.query(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
+                        "ORDER BY requested_at, id LIMIT :most", most=most)
 
 
 def waiting(ctx, out: set, tried: dict):
@@ -174,32 +166,26 @@ def waiting(ctx, out: set, tried: dict):
 
     Owners in turn, from the one behind the last that a run has worked for."""
     owners = [row["user_id"] for row in ctx.db.query(
-        "SELECT user_id FROM {export_requests} WHERE status = 'queued' GROUP BY user_id")
-              if row["user_id"] not in out]
-    for owner in rotation.in_order(owners, rotation.last(ctx)):
+        "SELECT user_id FROM {export_requests} WHERE status = 'queued' GROUP BY user_id")]
+    for owner in rotation.in_order(set(owners) - out, rotation.last(ctx)):
         row = ctx.db.row(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
-                         "AND user_id = :owner"
-                         " AND id NOT IN (:tried) ORDER BY requested_at, id LIMIT 1", owner=owner,
+                         "AND user_id = :owner AND id NOT IN (:tried) "
+                         "ORDER BY requested_at, id LIMIT 1", owner=owner,
                          tried=tried.get(owner) or [0])
         if row:
             yield row
 
 
-def claim(ctx, row: dict, counts: dict) -> Claim | None:
+def claim(ctx, row: dict) -> Claim | None:
     """Take a request for this run; None if it is not to be made, or not now."""
-    return ctx.db.batch(partial(_claim, ctx, row, counts))
+    return ctx.db.batch(partial(_claim, ctx, row))
 
 
-def _claim(ctx, row: dict, counts: dict) -> Claim | None:
-    # The owner's row bars other runs from this account until the commit.
+def _claim(ctx, row: dict) -> Claim | None:
+    # While the owner's row is locked, no other run takes a request of this account.
     user = owner(ctx, row, ctx.db.for_update)
-    refused = refusal(ctx, user, row)
-    if refused:
-        if number_of := _refuse_all(ctx, row, refused[0]):
-            counts["refused"] += number_of
-            ctx.log.event("export refused", id=row["id"], requests=number_of, reason=refused[0])
-            from . import notices
-            notices.refused(ctx, user, row, refused[1])
+    if refused := refusal(ctx, user, row):
+        _refuse(ctx, user, row, *refused)
         return None
     if ctx.db.value("SELECT COUNT(*) FROM {export_requests} WHERE user_id = :user "
                     "AND status = 'running'", user=row["user_id"]):
@@ -208,12 +194,11 @@ def _claim(ctx, row: dict, counts: dict) -> Claim | None:
                   files.new_name(row["id"]))
     lease = ctx.clock() + timedelta(seconds=ctx.hard_limit - ctx.monotonic()) + LEASE_MARGIN
     return taken if ctx.db.execute(
-        "UPDATE {export_requests} "
-        "SET status = 'running', progress = 0, attempts = attempts + 1, started_at = :now,"
-        " file_name = :name, claim_token = :token, claim_run = :run, lease_until = :lease"
-        " WHERE id = :id AND status = 'queued'", now=ctx.clock(), name=taken.file_name,
-        token=taken.token,
-        run=ctx.run_id, lease=lease, id=row["id"]) else None
+        "UPDATE {export_requests} SET status = 'running', progress = 0, "
+        "attempts = attempts + 1, started_at = :now, file_name = :name, claim_token = :token, "
+        "claim_run = :run, lease_until = :lease WHERE id = :id AND status = 'queued'",
+        now=ctx.clock(), name=taken.file_name, token=taken.token, run=ctx.run_id, lease=lease,
+        id=row["id"]) else None
 
 
 def owner(ctx, row: dict, locked: str = "") -> dict | None:
@@ -227,36 +212,36 @@ def refusal(ctx, user: dict | None, row: dict) -> tuple | None:
     if user is None or user["status"] == "deleted":
         return "cancelled: the account is deleted", ""
     if user["status"] == "suspended":
-        return "cancelled: the account is suspended", "Your account is suspended, so we cannot export it."
-    since = ctx.now - DAY
+        return ("cancelled: the account is suspended",
+                "Your account is suspended, so we cannot export it.")
     made = ctx.db.row("SELECT COUNT(*) AS number, MIN(started_at) AS first FROM {export_requests} "
                       "WHERE user_id = :user AND status IN ('ready', 'expired') "
                       "AND started_at > :since AND started_at < :ahead", user=row["user_id"],
-                      since=since, ahead=ctx.now + AHEAD)
-    if made["number"] < ctx.options.per_day:
+                      since=ctx.now - DAY, ahead=ctx.now + AHEAD)
+    most = ctx.options.per_day
+    if made["number"] < most:
         return None
     from jobs_lib.features.notifications import render
     again = render.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
-    return ((f"refused: {made['number']} exports within a day are enough ([export_accounts] "
-             "per_day)"),
-            (f"You can export your account {_times(ctx.options.per_day)} a day. You can request "
-             f"another after {again}."))
+    times = {1: "once", 2: "twice"}.get(most, f"{most} times")
+    return (f"refused: {made['number']} exports within a day are enough ([export_accounts] per_day)",
+            f"You can export your account {times} a day. You can request another after {again}.")
 
 
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
-
-
-def _refuse_all(ctx, row: dict, why: str) -> int:
-    """This request and all others of its owner that wait: what holds for one holds for them. How
-    many they were."""
-    ids = {row["id"], *(each["id"] for each in ctx.db.query(
-        "SELECT id FROM {export_requests} WHERE user_id = :owner AND status = 'queued' LIMIT :most",
-        owner=row["user_id"], most=REFUSED_AT_ONCE))}
-    return ctx.db.execute("UPDATE {export_requests} "
-                          "SET status = 'failed', finished_at = :now, error = :why"
-                          " WHERE id IN (:ids) AND +status = 'queued'", now=ctx.clock(), why=why,
-                          ids=list(ids))
+def _refuse(ctx, user: dict | None, row: dict, why: str, notice: str) -> None:
+    """This request and all others of its owner that wait: the reason is the same for all."""
+    others = ctx.db.query("SELECT id FROM {export_requests} WHERE user_id = :owner "
+                          "AND status = 'queued' LIMIT :most", owner=row["user_id"],
+                          most=REFUSED_AT_ONCE)
+    number_of = ctx.db.execute("UPDATE {export_requests} SET status = 'failed', "
+                               "finished_at = :now, error = :why "
+                               "WHERE id IN (:ids) AND +status = 'queued'", now=ctx.clock(),
+                               why=why, ids=list({row["id"], *_ids(others)}))
+    if number_of:
+        ctx.count("refused", number_of)
+        ctx.log.event("export refused", id=row["id"], requests=number_of, reason=why)
+        from . import notices
+        notices.refused(ctx, user, row, notice)
 
 
 # What becomes of it
@@ -265,19 +250,18 @@ def is_ours(ctx, taken: Claim, percent: int) -> bool:
     """Store how far it is. False when it is no longer this run's: cancelled, or the account is
     being deleted."""
     return ctx.db.execute("UPDATE {export_requests} SET progress = :percent WHERE id = :id "
-                          "AND claim_token = :token"
-                          " AND status = 'running'", percent=percent, id=taken.row["id"],
-                          token=taken.token) == 1
+                          "AND claim_token = :token AND status = 'running'", percent=percent,
+                          id=taken.row["id"], token=taken.token) == 1
 
 
-def finish(ctx, taken: Claim, written, counts: dict) -> bool:
-    """It can be downloaded, and no older one of the account any more; its owner is told. One
+def finish(ctx, taken: Claim, written) -> bool:
+    """It can be downloaded, and no older one of the account any more; its owner is notified. One
     commit."""
     from jobs_lib.engines.queue import until_stored
     older: list = []
     if not until_stored(ctx, partial(_finish, ctx, taken, written, older)):
         return False
-    forget_files(ctx, older, counts)
+    forget_files(ctx, older)
     return True
 
 
@@ -290,22 +274,18 @@ def _finish(ctx, taken: Claim, written, older: list) -> bool:
     nonce, expires = os.urandom(16).hex(), now + ctx.section("export").keep
     token = download_token.make(ctx.secret(download_token.LABEL), row["id"], nonce)
     if not ctx.db.execute(
-            "UPDATE {export_requests} "
-            "SET status = 'ready', progress = 100, file_bytes = :bytes, sha256 = :sha256,"
-            " token_hash = :hash, token_nonce = :nonce, finished_at = :now, expires_at = :expires, "
-            "error = NULL,"
-            f" {NOT_CLAIMED} WHERE id = :id AND claim_token = :token AND status = 'running'",
+            "UPDATE {export_requests} SET status = 'ready', progress = 100, file_bytes = :bytes, "
+            "sha256 = :sha256, token_hash = :hash, token_nonce = :nonce, finished_at = :now, "
+            f"expires_at = :expires, error = NULL, {NOT_CLAIMED} "
+            "WHERE id = :id AND claim_token = :token AND status = 'running'",
             bytes=written.bytes, sha256=written.sha256, hash=download_token.hashed(token),
-            nonce=nonce, now=now,
-            expires=expires, id=row["id"], token=taken.token):
+            nonce=nonce, now=now, expires=expires, id=row["id"], token=taken.token):
         return _is_ready(ctx, taken)        # by a COMMIT whose answer was lost
-    older[:] = ctx.db.query("SELECT id, file_name, file_bytes FROM {export_requests} "
-                            "WHERE user_id = :user"
-                            " AND status = 'ready' AND id <> :id", user=row["user_id"],
+    older[:] = ctx.db.query(f"SELECT {FILE_COLUMNS} FROM {{export_requests}} WHERE user_id = :user "
+                            "AND status = 'ready' AND id <> :id", user=row["user_id"],
                             id=row["id"])
     if older:
-        ctx.db.execute(f"UPDATE {{export_requests}} SET status = 'expired', {NO_TOKEN} "
-                       "WHERE id IN (:ids)", ids=[each["id"] for each in older])
+        _end(ctx, older)
     from . import notices
     notices.ready(ctx, user, row, written.bytes, expires)
     return True
@@ -326,25 +306,15 @@ def may_be_ready(ctx, taken: Claim) -> bool:
         return True
 
 
-def put_back(ctx, taken: Claim, counts: dict, why: str, counted: bool) -> None:
-    """It was not finished. Unless `counted`, the attempt was not its own fault, and is given
-    back."""
-    row = taken.row if counted else {**taken.row, "attempts": 0}
-    ctx.db.batch(partial(_put_back, ctx, taken, row, why, counts, counted))
+def put_back(ctx, taken: Claim, why: str, is_counted: bool) -> None:
+    """It was not finished. Unless `is_counted`, the request was not to blame, and the attempt is
+    given back."""
+    ours = ("claim_token = :token", {"token": taken.token})
+    ctx.db.batch(partial(_unfinished, ctx, taken.row, why, ours, int(not is_counted)))
 
 
-def _put_back(ctx, taken: Claim, row: dict, why: str, counts: dict, counted: bool) -> None:
-    if not counted:
-        ctx.db.execute("UPDATE {export_requests} SET attempts = attempts - 1 WHERE id = :id "
-                       "AND claim_token = :token AND status = 'running'", id=row["id"],
-                       token=taken.token)
-    _unfinished(ctx, row, why, counts, ("claim_token = :token", {"token": taken.token}))
-
-
-def words(error: Exception) -> str:
-    """An error for the row and the log, with nobody's address."""
+def message(error: Exception) -> str:
+    """An error for the row and the log, without anyone's address."""
     from jobs_lib.masking import text
-    said = text(str(error)) if isinstance(error,
-                                          DatabaseError) else text(f"{type(error).__name__}: "
-                                                                   f"{error}")
-    return said[:500]
+    said = str(error) if isinstance(error, DatabaseError) else f"{type(error).__name__}: {error}"
+    return text(said)[:500]

@@ -28,13 +28,13 @@ class _NoRoom(JobsError):
     """The file of one export could not be written."""
 
 
-def make_all(ctx, counts: dict) -> None:
+def make_all(ctx) -> None:
     """Make what waits. One export that finds no room stops no smaller one: only the second shows
-    that all is full."""
+    that the disk is full."""
     full = None
-    for taken, path in _claimed(ctx, counts):
+    for taken, path in _claimed(ctx):
         try:
-            _make(ctx, taken, path, counts)
+            _make(ctx, taken, path)
         except _NoRoom as error:
             if full:
                 raise
@@ -43,10 +43,10 @@ def make_all(ctx, counts: dict) -> None:
         raise full
 
 
-def _claimed(ctx, counts: dict):
+def _claimed(ctx):
     """Each request that this run is to fulfil, and the path of its file: one of each owner, then
     another of each."""
-    # owners of whom something is being made elsewhere: the rest of theirs waits
+    # owners for whom another run makes an export: their other requests wait
     out: set = set()
     tried: dict = {}            # {owner: requests that this run has met}
     while not ctx.should_stop():
@@ -56,17 +56,17 @@ def _claimed(ctx, counts: dict):
         _need_link(ctx)
         folder = files.folder(ctx)
         for row in rows:
-            if ctx.should_stop(counts["exported"]):
+            if ctx.should_stop(ctx.counts["exported"]):
                 return
-            refused = counts["refused"]
+            refused = ctx.counts["refused"]
             tried.setdefault(row["user_id"], []).append(row["id"])
             if not requests.is_valid(ctx, row):
                 continue
-            taken = requests.claim(ctx, row, counts)
+            taken = requests.claim(ctx, row)
             rotation.keep(ctx, row["user_id"])
             if taken:
                 yield taken, os.path.join(folder, taken.file_name)
-            elif counts["refused"] == refused:
+            elif ctx.counts["refused"] == refused:
                 out.add(row["user_id"])
 
 
@@ -77,32 +77,32 @@ def _need_link(ctx) -> None:
                         "[export] url, or [core] app_url. The requests wait")
 
 
-def _make(ctx, taken, path: str, counts: dict) -> None:
-    """One export. What goes wrong with its rows is its own; a full disk or a lost database is
-    everybody's."""
+def _make(ctx, taken, path: str) -> None:
+    """One export. An error in its rows concerns it alone; a full disk or a lost database concerns
+    all."""
     fair = ctx.seconds_left() >= FAIR_SHARE * ctx.options.budget.total_seconds()
-    put_back, done = partial(requests.put_back, ctx, taken, counts), False
+    put_back, done = partial(requests.put_back, ctx, taken), False
     try:
         written = _write(ctx, taken, path)
         files.publish(path)
-        if not requests.finish(ctx, taken, written, counts):
+        if not requests.finish(ctx, taken, written):
             raise _Taken
         done = True
-        counts["exported"] += 1
+        ctx.count("exported")
         ctx.log.event("exported", id=taken.row["id"], rows=written.rows, bytes=written.bytes)
     except _Taken:
         ctx.log.event("export cancelled", id=taken.row["id"])
     except _Stop:
         put_back(_stopped(ctx), fair and ctx.stop_reason in ("budget", "memory"))
     except (Busy, Lost) as error:
-        put_back(requests.words(error), False)
+        put_back(requests.message(error), False)
         raise
     except OSError as error:
         said = f"{files.OPTION} = {os.path.dirname(path)}: {error.strerror or error}"
         put_back(said, False)
         raise _NoRoom(f"{said}. No request has lost an attempt; the next run tries again") from None
-    except Exception as error:      # noqa: BLE001  (whatever one account's rows do, it must not stop the others)
-        put_back(requests.words(error), True)
+    except Exception as error:      # noqa: BLE001  one account's rows must not stop the others
+        put_back(requests.message(error), True)
         if not isinstance(error, (JobsError, ValueError)):
             # an error of ours, and not of the rows
             ctx.defect(error, f"export {taken.row['id']}")
@@ -113,12 +113,11 @@ def _make(ctx, taken, path: str, counts: dict) -> None:
 
 def _stopped(ctx) -> str:
     far = "{done:,} of {total:,} rows were written".format(**ctx.progressed)
-    if ctx.stop_reason == "budget":
-        left = ctx.progressed.get("seconds_left")
-        return f"the time was up when {far}" + (f", some {left // 60 + 1} minutes before the end"
-                                                if left else "") + (
-            ": let [export_accounts] budget be more")
-    return f"the run had to stop ({ctx.stop_reason}) when {far}"
+    if ctx.stop_reason != "budget":
+        return f"the run had to stop ({ctx.stop_reason}) when {far}"
+    left = ctx.progressed.get("seconds_left")
+    before = f", some {left // 60 + 1} minutes before the end" if left else ""
+    return f"the time was up when {far}{before}: let [export_accounts] budget be more"
 
 
 def _write(ctx, taken, path: str):
@@ -138,10 +137,10 @@ def _write(ctx, taken, path: str):
         # Where a reader would make all writers wait, each page is read as of its own moment, and
         # the README says so.
         one_moment = not db.bars_writers()
-        with db.snapshot() if one_moment else nullcontext(), files.create(path
-                                                                          + files.PART) as file:
+        snapshot = db.snapshot() if one_moment else nullcontext()
+        with snapshot, files.create(path + files.PART) as file:
             return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
-                                      one_moment=one_moment, look=look)
+                                one_moment=one_moment, look=look)
 
 
 def _discard(path: str) -> None:

@@ -163,52 +163,28 @@ def _pages(db, kind, user_id: int):
         return
     long = [column.name for column in table(kind.table).columns
             if column.type in ("text", "json") and column.name in kind.columns]
-    names, order = ", ".join(kind.columns), ", ".join(kind.order)
-    more, most = "", FIRST_ROWS
-    values: dict = {}
-    while True:
-        rows = db.query(f"SELECT {names} FROM {{{kind.table}}} WHERE {_owner(kind)} = :user{more} "
-                        f"ORDER BY {order}"
-                        " LIMIT :most", user=user_id, most=most, **values)
-        if rows:
-            yield rows
-        if len(rows) < most:
-            return
-        more = f" AND {kind.order[0]} >= :after0 AND ({_after(kind.order)})"
-        values = {f"after{at}": rows[-1][name] for at, name in enumerate(kind.order)}
-        most = _fitting(rows, long)
+    yield from db.pages(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} "
+                        f"WHERE {_owner(kind)} = :user", key=kind.order,
+                        size=partial(_fitting, long), user=user_id)
 
 
-def _after(order: tuple, at: int = 0) -> str:
-    """Behind the last row, in the order of several columns."""
-    rule = f"{order[at]} > :after{at}"
-    if at + 1 < len(order):
-        rule += f" OR ({order[at]} = :after{at} AND ({_after(order, at + 1)}))"
-    return rule
-
-
-def _fitting(rows: list[dict], long: list[str]) -> int:
-    """How many rows to read next: as many as a page should hold, by the largest of these in its
-    `long` columns."""
-    largest = max(sum(len(str(row[name] or "")) for name in long) for row in rows) if long else 0
-    return max(1, min(PAGE_ROWS, 4 * len(rows), PAGE_BYTES // (largest + 1)))
+def _fitting(long: list[str], page: list[dict]) -> int:
+    """How many rows to read next: as many as a page should hold, by the largest of the page before
+    in its `long` columns."""
+    if not page:
+        return FIRST_ROWS
+    largest = max(sum(len(str(row[name] or "")) for name in long) for row in page)
+    return max(1, min(PAGE_ROWS, 4 * len(page), PAGE_BYTES // (largest + 1)))
 
 
 def _of_parents(db, kind, user_id: int):
     """Rows that name no owner, page by page of the rows that they belong to."""
     column, parent = kind.through
     parents = next(each.table for each in KINDS if each.name == parent)
-    last = 0
-    while True:
-        ids = [row["id"] for row in db.query(
-            f"SELECT id FROM {{{parents}}} WHERE user_id = :user AND id > :last ORDER BY id "
-            "LIMIT :most",
-            user=user_id, last=last, most=FIRST_ROWS)]
-        if not ids:
-            return
+    for page in db.pages(f"SELECT id FROM {{{parents}}} WHERE user_id = :user", size=FIRST_ROWS,
+                         user=user_id):
         rows = db.query(f"SELECT {', '.join(kind.columns)} FROM {{{kind.table}}} "
-                        f"WHERE {column} IN (:ids)"
-                        f" ORDER BY {', '.join(kind.columns[:2])}", ids=ids)
+                        f"WHERE {column} IN (:ids) ORDER BY {', '.join(kind.columns[:2])}",
+                        ids=[row["id"] for row in page])
         if rows:
             yield rows
-        last = ids[-1]
