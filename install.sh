@@ -114,7 +114,7 @@ fill() {
         say "Packages: installed into $folder"
     else
         warn "the packages could not be installed, for the reason above. SQLite needs none; MySQL needs PyMySQL," \
-            "a .env file python-dotenv. Run this again when it is mended."
+            "a .env file python-dotenv. Fix it and run this again."
     fi
 }
 
@@ -136,7 +136,7 @@ configuration() {
 }
 
 database() {
-    "$python" jobs.py migrate || die "the database is not ready, for the reason above. Mend it and run this again."
+    "$python" jobs.py migrate || die "the database is not ready, for the reason above. Fix it and run this again."
     say "Database: ready"
     "$python" jobs.py config check || die "edit config.ini as said above, then run this again."
 }
