@@ -36,7 +36,7 @@ is_over  it has ended: nobody is told any more
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
          " SUBSTR(COALESCE(billing_anchor, created_at), 9, 2) AS anchor, bandwidth_limit_bytes, "
          "email_limit"
-         " FROM {users} WHERE status <> 'deleted'"
+         " FROM {users} WHERE id > 0 AND status <> 'deleted'"
          " AND (bandwidth_limit_bytes IS NOT NULL OR email_limit IS NOT NULL)")
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
         "FROM {usage_daily}"
