@@ -46,8 +46,8 @@ Schedule = namedtuple("Schedule", "text minutes hours days months weekdays eithe
 
 
 class ScheduleError(ValueError):
-    """An expression or zone that cannot be used; the message names the field and what is
-    expected."""
+    """An expression or zone that cannot be used. The message says what is expected, and in which
+    field, and leaves it to the caller to quote the whole."""
 
 
 # Reading an expression
@@ -59,12 +59,11 @@ def parse(text: str) -> Schedule:
     if len(parts) == 1 and parts[0].startswith("@"):
         expression = NICKNAMES.get(parts[0].lower())
         if expression is None:
-            raise ScheduleError(f"{parts[0]!r}: expected one of {', '.join(NICKNAMES)}, or five "
-                                "fields")
+            raise ScheduleError(f"expected one of {', '.join(NICKNAMES)}, or five fields")
         parts = expression.split()
     if len(parts) != len(_FIELDS):
-        raise ScheduleError(f"{text!r}: expected five fields (minute hour day month weekday), "
-                            f"found {len(parts)}")
+        raise ScheduleError("expected five fields (minute hour day month weekday), found "
+                            f"{len(parts)}")
     minutes, hours, days, months, weekdays = [_set(part, field) for part,
                                               field in zip(parts, _FIELDS)]
     weekdays = (weekdays | weekdays >> 7) & 0x7F                     # 7 is Sunday, as is 0
@@ -248,9 +247,9 @@ def zone(name: str) -> tzinfo:
     try:
         zoneinfo.ZoneInfo("Europe/London")
     except (KeyError, OSError):
-        raise ScheduleError(f"{name!r}: this machine has no time zone data; expected UTC, "
-                            "or install it: python3 -m pip install tzdata") from None
-    raise ScheduleError(f"{name!r}: expected UTC or a zone such as Europe/Berlin")
+        raise ScheduleError("this machine has no time zone data; expected UTC, or install it: "
+                            "python3 -m pip install tzdata") from None
+    raise ScheduleError("expected UTC or a zone such as Europe/Berlin")
 
 
 def _offset(zone: tzinfo, moment: datetime) -> timedelta:

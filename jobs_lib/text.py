@@ -7,7 +7,7 @@ from .errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 SIZES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
-MOST_SUGGESTED = 3
+MOST_SUGGESTED, MOST_COMPARED = 3, 2000
 OTHER_NAMES = {"ssl": "tls"}         # what is near in meaning, not in spelling
 
 
@@ -63,7 +63,10 @@ def did_you_mean(word: str, known) -> str:
     if len(wrong) >= 3:                                # `purge`
         near = sorted(name for name in plain if name.startswith(wrong))[:MOST_SUGGESTED]
     near = near or [name for name in plain if name == OTHER_NAMES.get(wrong)]
-    near = near or get_close_matches(wrong, list(plain), n=1, cutoff=0.65)
+    compared = list(plain)
+    if len(compared) > MOST_COMPARED:                  # each takes a fraction of a millisecond
+        compared = [name for name in plain if name[:1] == wrong[:1]][:MOST_COMPARED]
+    near = near or get_close_matches(wrong, compared, n=1, cutoff=0.65)
     words = [f"'{plain[name]}'" for name in near]
     if not words:
         return ""

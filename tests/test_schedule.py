@@ -57,7 +57,7 @@ def test_different_spellings_are_the_same_schedule(expression, same):
     ("", "expected five fields (minute hour day month weekday), found 0"),
     ("* * * *", "found 4"),
     ("* * * * * *", "found 6"),
-    ("@reboot", "'@reboot': expected one of @hourly, @daily"),
+    ("@reboot", "expected one of @hourly, @daily"),
     ("60 * * * *", "minute '60': expected 0-59"),
     ("* 24 * * *", "hour '24': expected 0-23"),
     ("* * 0 * *", "day '0': expected 1-31"),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 
 from jobs_lib import catalogue, folders
-from jobs_lib.errors import FAILED, OK
+from jobs_lib.config import path_checks
+from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
 
+MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
 TO_DO = "Your app's own tables still lack this. Put it into your app's migrations, or run it yourself:"
 
 
@@ -40,6 +42,8 @@ def run(args, make_session, config_path) -> int:
         _tell_app(app_gaps.statements(db, planned), session.console, "-- ")
         return OK
     core = session.config.section("core")
+    if wrong := path_checks.wrong(session.config, MADE):
+        raise ConfigError(*wrong)
     for path in (core.state_dir, core.log_dir):
         folders.private(path)
     db = session.ports.connect(create=True)

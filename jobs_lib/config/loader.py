@@ -21,6 +21,7 @@ from .option_types import Option
 
 CONFIG_VARIABLE = "JOBS_CONFIG"
 LONGEST_SHOWN = 60
+MOST_COMPARED = 20            # unknown names
 
 Written = namedtuple("Written", "text origin place")
 Written.__doc__ = """What is set for an option: as text, by what, and where that stands.
@@ -61,11 +62,6 @@ class Config:
     def shards(self, job: Job) -> int:
         """By how many workers at once its queue is worked."""
         return self.section("worker").shards if job.sharded and self.mode(job) != CRON else 1
-
-    @staticmethod
-    def jobs(broken: list[str] | None = None) -> list[Job]:
-        """Every job of the catalogue: catalogue.load_all."""
-        return catalogue.load_all(broken)
 
     def job_named(self, name: str) -> SimpleNamespace:
         """The same by the job's name."""
@@ -138,11 +134,11 @@ class Config:
         """All problems of these jobs' and shared sections in one ConfigError."""
         found = [*self.sources.problems, *_problems(self.tables), *_problems(self.columns)]
         for name in sections:
-            found += _problems(lambda name=name: self.section(name))
+            found += _problems(self.section, name)
         for job in jobs:
-            found += _problems(lambda job=job: self.job(job))
+            found += _problems(self.job, job)
         if found:
-            # a line that makes no sense is told by each of them
+            # a line that makes no sense is reported by each of them
             raise ConfigError(*dict.fromkeys(found))
 
     def with_overrides(self, words: list[str], job: Job | None) -> Config:
@@ -164,11 +160,10 @@ class Config:
                                  f"{variable_name(section, option)} in .env, or {option} in "
                                  "config.ini")
             overrides[section, option] = value.strip()
-        changed = Config(self.path, self.sources, overrides)
-        wrong = [words for section, option in overrides for words in _problems(
-            lambda section=section, option=option: changed._value(section, option,
-                                                                  _options_of(section, job)))]
-        if wrong:                                   # whether or not the job reads it
+        changed, wrong = Config(self.path, self.sources, overrides), []
+        for section, option in overrides:           # whether or not the job reads them
+            wrong += _problems(changed.value, section, option, _options_of(section, job))
+        if wrong:
             raise ConfigError(*wrong)
         return changed
 
@@ -177,12 +172,11 @@ class Config:
         it."""
         if section in self._sections:
             return self._sections[section]
-        typed, problems = SimpleNamespace(), self.sources.problems + self._unknown_options(section,
-                                                                                           known)
+        typed = SimpleNamespace()
+        problems = [*self.sources.problems, *self._unknown_options(section, known)]
         for name in known:
             try:
-                setattr(typed, name + "_" if name == "from" else name, self._value(section, name,
-                                                                                   known))
+                setattr(typed, attribute(name), self.value(section, name, known))
             except ConfigError as error:
                 problems += error.problems
         if problems:
@@ -190,8 +184,8 @@ class Config:
         self._sections[section] = typed
         return typed
 
-    def _value(self, section: str, name: str, known: dict):
-        """One option's value; ConfigError when what is set makes no sense."""
+    def value(self, section: str, name: str, known: dict):
+        """One of the section's `known` options; ConfigError when what is set makes no sense."""
         option = known[name]
         value = self.written(section, name, option)
         if option.argument and value.origin not in ("--set", "default"):
@@ -215,11 +209,9 @@ class Config:
                     for variable in (*sources.environ, *sources.dotenv)
                     if variable.startswith(start) and variable not in variables
                     and not _of_longer_section(variable, start)]
-        if not unknown:
-            return []
-        from jobs_lib.text import did_you_mean
-        return [f"[{section}] {shown_name(name)}: there is no such "
-                f"option{did_you_mean(name, known)} ({place})" for name, place in unknown]
+        near = _nearest([name for name, _ in unknown], known)
+        return [f"[{section}] {shown_name(name)}: there is no such option{near.get(name, '')} "
+                f"({place})" for name, place in unknown]
 
 
 def for_app(path: str | None) -> Config:
@@ -247,12 +239,20 @@ def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     folder = os.path.dirname(os.path.abspath(path))
     dotenv = read_dotenv(os.path.join(folder, ".env"), problems)
     known = known_sections()
-    for section in values or ():
-        if section not in known:
-            from jobs_lib.text import did_you_mean
-            problems.append(f"[{section}]: there is no such section{did_you_mean(section, known)} "
-                            f"({path} line {begins[section]})")
+    unknown = [section for section in values or () if section not in known]
+    near = _nearest(unknown, known)
+    problems += [f"[{section}]: there is no such section{near.get(section, '')} "
+                 f"({path} line {begins[section]})" for section in unknown]
     return Config(path, Sources(values or {}, environ, dotenv, problems, values is not None))
+
+
+def _nearest(unknown: list[str], known) -> dict:
+    """{unknown name: `; did you mean ...?`} of the first few: to compare a whole page that was
+    pasted would take minutes."""
+    if not unknown:
+        return {}
+    from jobs_lib.text import did_you_mean
+    return {name: did_you_mean(name, known) for name in unknown[:MOST_COMPARED]}
 
 
 def known_sections() -> list[str]:
@@ -273,9 +273,14 @@ def _of_longer_section(variable: str, start: str) -> bool:
     return any(len(other) > len(start) and variable.startswith(other) for other in longer)
 
 
-def _problems(ask) -> list[str]:
+def attribute(option: str) -> str:
+    """What its value is called in Python, where `from` is a word of the language."""
+    return "from_" if option == "from" else option
+
+
+def _problems(ask, *args) -> list[str]:
     try:
-        ask()
+        ask(*args)
     except ConfigError as error:
         return error.problems
     return []

@@ -1,138 +1,103 @@
-"""The kinds of value an option may have: text in a file to a typed value, and back.
+"""The types of value an option may have: text in a file to a typed value, and back.
 
-A kind's `parse` raises ValueError with what was expected; the configuration adds which option it
-was and where it stood. Durations are `timedelta`, sizes are bytes, `off` is None.
+A type's `parse` raises ValueError with what was expected; the configuration adds which option it
+was and where it is set. Durations are `timedelta`, sizes are bytes, `off` is None.
 """
 from __future__ import annotations
 
+import os
 from collections import namedtuple
 from datetime import date, timedelta
 
 from jobs_lib.schedule import parse as parse_schedule
 
 Kind = namedtuple("Kind", "name parse show mask lines", defaults=(str, None, False))
-Kind.__doc__ = """A kind of value.
+Kind.__doc__ = """A type of value.
 
 name   in words, for the docs            parse  text -> value; ValueError says what was expected
 show   value -> text                     mask   text -> text fit to be seen; None: nothing is secret in it
 lines  whether it may go on over several lines
 """
 Option = namedtuple("Option", "kind default meaning argument", defaults=(False,))
-Option.__doc__ = """One setting: its kind, its default as text, and what it means in a sentence.
+Option.__doc__ = """One setting: its type, its default as text, and what it means in a sentence.
 
 argument  whether it is about one run and given by --set alone: in a file or the environment it would hold for ever
 """
 
 
 def argument(kind: Kind, default: str, meaning: str) -> Option:
-    """What one run is told by `--set`, and no file may say: a test alert, a domain to look at, a
-    day to begin with."""
+    """What is said to one run by `--set`, and in no file: a test alert, a domain to look at, a day
+    to begin with."""
     return Option(kind, default, meaning, True)
 
 
+def option_type(name: str, show=str, mask=None):
+    """Makes the parser below it the option type of that name."""
+    return lambda parse: Kind(name, parse, show, mask)
 
-SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-BYTES = {"B": 1, "KB": 1024, "MB": 1024 ** 2, "GB": 1024 ** 3}
+
+SECONDS = {"w": 604800, "d": 86400, "h": 3600, "m": 60, "s": 1}
+BYTES = {"GB": 1024 ** 3, "MB": 1024 ** 2, "KB": 1024, "B": 1}
+LONGEST, LARGEST = "36500d", "1000000GB"
 YES, NO = ("yes", "on", "true", "1"), ("no", "off", "false", "0")
-LONGEST_DAYS, LARGEST_GB = 36_500, 1_000_000
 STARS = "********"
 SHORTEST_KEY = 32            # characters of a key that signs: 128 bits, if it is in hex
+HEX = "0123456789abcdefABCDEF"
+DNS_PORT = 53
 ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
+
+
+# What is hidden of a value that is shown
+
+def hide_all(value: str) -> str:
+    """Stars, however long it is."""
+    return STARS if value else ""
+
+
+def hide_password(value: str) -> str:
+    """A URL with everything but its password; where it is no URL, too little is shown rather than
+    too much."""
+    login, at, server = value.rpartition("@")
+    address, mark, query = server.partition("?")
+    if "pass" in query.lower() or "secret" in query.lower():
+        server = f"{address}{mark}{STARS}"
+    if not at:
+        host, colon, port = server.partition("://")[2].partition(":")
+        if colon and host and "/" not in host and not port.partition("/")[0].isdecimal():
+            # no host: user:password
+            return server[:len(server) - len(port)] + STARS
+    scheme, slashes, login = login.rpartition("://") if login.count("://") == 1 else ("", "", login)
+    user, colon, _ = login.partition(":")
+    if colon:
+        login = f"{user if slashes else ''}:{STARS}"
+    return f"{scheme}{slashes}{login}{at}{server}"
+
+
+def hide_path(value: str) -> str:
+    """The host of a URL, and nothing behind it: that is as good as a password."""
+    scheme, slashes, rest = value.partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    return f"{scheme}{slashes}{host}/{STARS}" if slashes else hide_all(value)
 
 
 # Text
 
-def _text(value: str) -> str:
+@option_type("text")
+def text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("expected printable characters only")
     return value
 
 
 def _path(value: str) -> str:
+    """As it is written: the configuration resolves it from its own folder."""
     if not value:
         raise ValueError("expected a path")
-    return _text(value)
-
-
-def hide_password(value: str) -> str:
-    """A URL with everything but its password; where it is no URL, too little is shown rather than
-    too much."""
-    login, at, place = value.rpartition("@")
-    address, mark, query = place.partition("?")
-    if "pass" in query.lower() or "secret" in query.lower():
-        place = f"{address}{mark}{STARS}"
-    if not at:
-        host, colon, port = place.partition("://")[2].partition(":")
-        if colon and host and "/" not in host and not port.partition("/")[0].isdecimal():
-            # no host: user:password
-            return place[:len(place) - len(port)] + STARS
-    scheme, slashes, login = login.rpartition("://") if login.count("://") == 1 else ("", "", login)
-    user, colon, _ = login.partition(":")
-    if colon:
-        login = f"{user if slashes else ''}:{STARS}"
-    return f"{scheme}{slashes}{login}{at}{place}"
-
-
-def _any(value: str) -> str:
-    return value
-
-
-def _is_port(word: str) -> bool:
-    return word.isascii() and word.isdecimal() and len(word) < 6 and 0 < int(word) < 65536
-
-
-def _need_port(url: str) -> None:
-    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the
-    URL is quoted."""
-    server = url.partition("://")[2].partition("?")[0]
-    server = server.rpartition("@")[2] if "@" in server else server
-    server = server.partition("/")[0]
-    port = server.rpartition("]")[2] if "]" in server else server       # [::1]:6379
-    if ":" in port and not _is_port(port.rpartition(":")[2]):
-        raise ValueError("expected a port of 1-65535 behind the host")
-
-
-def _file_url(rest: str) -> None:
-    path, _, parameters = rest.partition("?")
-    if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
-        raise ValueError("expected sqlite:///file.db or sqlite:////folder/file.db")
-
-
-def _server_url(rest: str) -> None:
-    from jobs_lib.database.dialects.base import TLS
-    login, _, place = rest.rpartition("@")
-    place, _, parameters = place.partition("?")
-    server, _, name = place.partition("/")
-    _, colon, port = server.partition(":")
-    if not login.partition(":")[0] or not name or "/" in name:
-        raise ValueError("expected mysql://user:password@host:3306/name, the name without a slash")
-    if colon and not _is_port(port):
-        raise ValueError("expected a port of 1-65535 in mysql://user:password@host:3306/name")
-    options = dict(word.partition("=")[::2] for word in parameters.split("&") if word)
-    if not {"unix_socket", "ssl_ca", "tls"} >= options.keys() or options.get("tls",
-                                                                             "on") not in TLS:
-        raise ValueError("expected nothing after mysql://user:password@host:3306/name but "
-                         f"?unix_socket=/path, ?ssl_ca=/path or ?tls={'|'.join(TLS)}")
-    if options.get("tls") in ("off", "on") and options.get("ssl_ca"):
-        raise ValueError(f"expected ?ssl_ca=/path without &tls={options['tls']}, which verifies "
-                         "nothing: keep one of the two")
-    if options.get("tls") == "ca" and not options.get("ssl_ca"):
-        raise ValueError("expected &ssl_ca=/path with ?tls=ca: the file with the authority that "
-                         "signed the certificate")
-
-
-DATABASE_URLS = {"sqlite": _file_url, "mysql": _server_url, "mariadb": _server_url}
-
-
-def _database(value: str) -> str:
-    """The shape alone, told with all other mistakes; its dialect reads it. Nothing of it is
-    quoted."""
-    scheme, slashes, rest = value.partition("://")
-    judge = DATABASE_URLS.get(scheme) if slashes else None
-    if judge is None:
-        raise ValueError("expected sqlite:///file.db or mysql://user:password@host/name")
-    judge(rest)
-    return value
+    user = value.partition("/")[0]
+    if user[:1] == "~" and os.path.expanduser(user) == user:
+        raise ValueError(f"there is no user {user[1:60]!r} whose home folder ~ could mean: expected "
+                         "a path from / on, or from the folder of config.ini on")
+    return text.parse(value)
 
 
 def _signing_key(value: str) -> str:
@@ -144,68 +109,93 @@ def _signing_key(value: str) -> str:
     return value
 
 
-def _stars(value: str) -> str:
-    return STARS if value else ""
-
-
-text = Kind("text", _text)
-secret = Kind("text", _any, mask=_stars)
+folder = Kind("path of a folder", _path)
+file = Kind("path of a file", _path)
+secret = Kind("text", lambda value: value, mask=hide_all)
 signing_key = Kind(f"text of {SHORTEST_KEY} characters or more, or empty", _signing_key,
-                   mask=_stars)
-database = Kind("database URL", _database, mask=hide_password)
-folder = Kind("path of a folder", _path)      # the configuration resolves it from its own folder
-file = Kind("path of a file", _path)          # likewise
+                   mask=hide_all)
 
 
-# Names and addresses
+# Names, addresses and URLs
 
-def _name(value: str) -> str:
+@option_type("database URL", mask=hide_password)
+def database(value: str) -> str:
+    """Its form alone, reported with all other mistakes; the dialect reads it."""
+    from jobs_lib.database.dialects import urls
+    urls.check(value)
+    return value
+
+
+@option_type("letters, digits and _")
+def identifier(value: str) -> str:
     if value and not (value.isascii() and ("x" + value).isidentifier()):
         raise ValueError("expected letters, digits and _")
     return value
 
 
-def _host(value: str) -> str:
+@option_type("host name")
+def host(value: str) -> str:
     labels = value.rstrip(".").split(".")
-    if value.count(":") >= 2 and all(sign in "0123456789abcdefABCDEF:." for sign in value):
-        return value                          # an IPv6 address
-    if all(label.replace("-", "").replace("_", "").isalnum() for label in labels):
-        return value
-    raise ValueError("expected a host name such as mail.example.org, without scheme or port")
-
-
-def _url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme.lower() not in ("http", "https") or not rest.strip("/") or " " in rest or not value.isprintable():
-        raise ValueError("expected a URL such as https://mail.example.org")
-    _need_port(value)
+    is_name = all(label.replace("-", "").replace("_", "").isalnum() for label in labels)
+    is_ipv6 = value.count(":") >= 2 and all(sign in HEX + ":." for sign in value)
+    if not (is_name or is_ipv6):
+        raise ValueError("expected a host name such as mail.example.org, without scheme or port")
     return value
 
 
-def _ascii_url(value: str) -> str:
+@option_type("URL")
+def url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme.lower() not in ("http", "https") or not rest.strip("/") or " " in rest or not value.isprintable():
+        raise ValueError("expected a URL such as https://mail.example.org")
+    _check_port(value)
+    if any(len(code) < 2 or not set(code[:2]) <= set(HEX) for code in rest.split("%")[1:]):
+        raise ValueError("expected two hex digits behind each % (a % of its own is %25)")
+    return value
+
+
+@option_type("URL in ASCII")
+def ascii_url(value: str) -> str:
     if not value.isascii():
         raise ValueError("expected a URL in ASCII, a name such as grün.example as "
                          "xn--grn-ioa.example")
-    return _url(value)
+    return url.parse(value)
 
 
-def _private_url(value: str) -> str:
+@option_type("URL in ASCII", mask=hide_path)
+def private_url(value: str) -> str:
+    """Anyone who knows it may use it."""
     from jobs_lib.ports.http.url import parse
     try:
-        parse(_ascii_url(value))
+        parse(ascii_url.parse(value))
     except ValueError as error:
         raise ValueError(str(error).replace("the URL of this endpoint", "the URL")) from None
     return value
 
 
-def _hide_path(value: str) -> str:
-    """Whose it is, and nothing behind the host: that is as good as a password."""
-    scheme, slashes, rest = value.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2]
-    return f"{scheme}{slashes}{host}/{STARS}" if slashes else _stars(value)
+@option_type("Redis URL", mask=hide_password)
+def redis(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if scheme not in ("redis", "rediss", "unix") or not separator:
+        raise ValueError("expected redis://host:6379/0, rediss://... or unix:///path/redis.sock")
+    if scheme != "unix":
+        _check_port(value)
+    return text.parse(value)
 
 
-def _address(value: str) -> str:
+@option_type("broker URL", mask=hide_password)
+def broker(value: str) -> str:
+    scheme, separator, _ = value.partition("://")
+    if scheme not in ("amqp", "amqps", "redis", "rediss") or not separator:
+        raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or "
+                         "redis://host:6379/0")
+    for each in value.split(";"):       # several brokers: Celery takes the first that answers
+        _check_port(each)
+    return text.parse(value)
+
+
+@option_type("address")
+def address(value: str) -> str:
     from jobs_lib.addresses import check
     try:
         check(value)
@@ -214,162 +204,47 @@ def _address(value: str) -> str:
     return value
 
 
-def _redis(value: str) -> str:
-    if value.partition("://")[0] not in ("redis", "rediss", "unix") or "://" not in value:
-        raise ValueError("expected redis://host:6379/0, rediss://... or unix:///path/redis.sock")
-    if not value.startswith("unix:"):
-        _need_port(value)
-    return _text(value)
-
-
-def _broker(value: str) -> str:
-    if value.partition("://")[0] not in ("amqp", "amqps", "redis", "rediss") or "://" not in value:
-        raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or "
-                         "redis://host:6379/0")
-    for each in value.split(";"):
-        # several brokers, of which Celery takes the first that answers
-        _need_port(each)
-    return _text(value)
-
-
-def _mailbox(value: str) -> str:
+@option_type("Name <address>")
+def mailbox(value: str) -> str:
     name, angle, rest = value.rpartition("<")
     if not angle or not name.strip() or not rest.endswith(">") or not value.isprintable():
         raise ValueError("expected Name <address>, such as Porter <porter@example.org>")
-    _address(rest[:-1])
+    address.parse(rest[:-1])
     return value
 
 
-def _nameserver(value: str) -> tuple:
+def show_nameserver(value: tuple) -> str:
+    """`192.0.2.1`, or `[2001:db8::1]:5353`."""
+    host, port = value
+    if port == DNS_PORT:
+        return host
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+@option_type("IP address, with or without :port", show_nameserver)
+def nameserver(value: str) -> tuple:
     """(address, port) of `192.0.2.1`, `192.0.2.1:5353`, `2001:db8::1` or `[2001:db8::1]:5353`."""
     from ipaddress import ip_address
-    address, port = value, "53"
-    if value.startswith("["):
-        address, bracket, rest = value[1:].partition("]")
-        port = rest[1:] if rest[:1] == ":" else port if bracket and not rest else ""
+
+    from jobs_lib.database.dialects.urls import is_port
+
+    host, colon, port = value, "", ""
+    if value.startswith("[") and "]" in value:
+        host, _, rest = value[1:].partition("]")
+        colon, port = rest[:1], rest[1:]
     elif value.count(":") == 1:
-        address, _, port = value.partition(":")
+        host, colon, port = value.partition(":")
     try:
-        ip_address(address)
+        ip_address(host)
     except ValueError:
         raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a name") from None
-    if not _is_port(port):
+    if colon and not (colon == ":" and is_port(port)):
         raise ValueError("expected a port of 1-65535 behind the address")
-    return address, int(port)
+    return host, int(port or DNS_PORT)
 
 
-def _show_nameserver(value: tuple) -> str:
-    address, port = value
-    if port == 53:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-
-
-redis = Kind("Redis URL", _redis, mask=hide_password)
-broker = Kind("broker URL", _broker, mask=hide_password)
-identifier = Kind("letters, digits and _", _name)
-host = Kind("host name", _host)
-url = Kind("URL", _url)
-ascii_url = Kind(url.name + " in ASCII", _ascii_url)
-private_url = Kind(ascii_url.name, _private_url, mask=_hide_path)         # who knows it may use it
-address = Kind("address", _address)
-mailbox = Kind("Name <address>", _mailbox)
-nameserver = Kind("IP address, with or without :port", _nameserver, _show_nameserver)
-
-
-# Numbers, times, switches
-
-def _duration(value: str) -> timedelta:
-    word = value.strip().lower()
-    number, unit = word[:-1].rstrip(), word[-1:]
-    if number.isascii() and number.isdecimal() and len(number) < 12 and unit in SECONDS:
-        seconds = int(number) * SECONDS[unit]
-        if seconds == 0:
-            raise ValueError(ZERO)
-        if seconds > LONGEST_DAYS * SECONDS["d"]:
-            raise ValueError(f"expected at most {LONGEST_DAYS}d")
-        return timedelta(seconds=seconds)
-    if word == "0":
-        raise ValueError(ZERO)
-    raise ValueError("expected a duration with its unit, such as 90d, 36h, 15m or 30s")
-
-
-def show_duration(value: timedelta) -> str:
-    """`36h` for 36 hours: the largest unit that divides it."""
-    seconds = int(value.total_seconds())
-    for letter in "dhm":
-        if seconds and seconds % SECONDS[letter] == 0:
-            return f"{seconds // SECONDS[letter]}{letter}"
-    return f"{seconds}s"
-
-
-def _day(value: str) -> date:
-    try:
-        return date.fromisoformat(value.strip())
-    except ValueError:
-        raise ValueError("expected a day such as 2026-10-31") from None
-
-
-def _size(value: str) -> int:
-    word = value.strip().upper()
-    for unit in ("KB", "MB", "GB", "B"):
-        number = word[:-len(unit)].rstrip()
-        if word.endswith(unit) and number.isascii() and number.isdecimal() and len(number) < 16:
-            if int(number) == 0:
-                raise ValueError(ZERO)
-            if int(number) * BYTES[unit] > LARGEST_GB * BYTES["GB"]:
-                raise ValueError(f"expected at most {LARGEST_GB}GB")
-            return int(number) * BYTES[unit]
-    raise ValueError("expected a size with its unit, such as 500KB, 25MB or 2GB")
-
-
-def show_size(value: int) -> str:
-    """`25MB`: the largest unit that divides it."""
-    for unit in ("GB", "MB", "KB"):
-        if value and value % BYTES[unit] == 0:
-            return f"{value // BYTES[unit]}{unit}"
-    return f"{value}B"
-
-
-def _switch(value: str) -> bool:
-    word = value.strip().lower()
-    if word in YES or word in NO:
-        return word in YES
-    raise ValueError("expected yes or no")
-
-
-def _zone(value: str) -> str:
-    from jobs_lib.schedule import zone
-    try:
-        zone(value)
-    except ValueError as error:
-        from zoneinfo import available_timezones
-
-        from jobs_lib.text import did_you_mean
-        words = str(error).removeprefix(f"{value!r}: ")
-        raise ValueError(f"{words}{did_you_mean(value, available_timezones())}") from None
-    return value
-
-
-switch = Kind("yes or no", _switch, lambda value: "yes" if value else "no")
-duration = Kind("duration", _duration, show_duration)
-day = Kind("day", _day)
-size = Kind("size", _size, show_size)
-timezone = Kind("time zone", _zone)
-schedule = Kind("cron expression", parse_schedule, lambda value: value.text)
-
-
-def integer(low: int, high: int) -> Kind:
-    """A whole number within both limits."""
-    def parse(value: str) -> int:
-        word = value.strip()
-        if word.isascii() and word.isdecimal() and len(word) < 20 and low <= int(word) <= high:
-            return int(word)
-        raise ValueError(f"expected a whole number, {low}-{high}")
-    return Kind(f"whole number, {low}-{high}", parse)
-
-
-def _network(value: str):
+@option_type("network")
+def network(value: str):
     import ipaddress
     try:
         return ipaddress.ip_network(value.strip())
@@ -377,23 +252,126 @@ def _network(value: str):
         raise ValueError("expected a network such as 10.1.0.0/16, without bits behind its length") from None
 
 
-network = Kind("network", _network)
+def _check_port(url: str) -> None:
+    """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the
+    URL is quoted."""
+    from jobs_lib.database.dialects.urls import is_port
+
+    rest = url.partition("://")[2].partition("?")[0]
+    server = rest.rpartition("@")[2].partition("/")[0]
+    _, colon, port = server.rpartition("]")[2].rpartition(":")          # [::1]:6379
+    if colon and not is_port(port):
+        raise ValueError("expected a port of 1-65535 behind the host")
 
 
-# Kinds made of kinds
+# Numbers, times, switches
+
+def _in_units(value: str, units: dict, most: str, expected: str) -> int:
+    """`36h` in the smallest of the units. ValueError for 0, for more than `most`, and for what is
+    no whole number with one of the units."""
+    word = value.strip()
+    unit = word.lstrip("0123456789 ")
+    number = word[:len(word) - len(unit)].rstrip()
+    size = {name.lower(): size for name, size in units.items()}.get(unit.lower())
+    if word == "0" or (size and number.isdecimal() and int(number[:20]) == 0):
+        raise ValueError(ZERO)
+    if size is None or not number.isdecimal() or len(number) > 15:
+        raise ValueError(expected)
+    found = int(number) * size
+    if word != most and found > _in_units(most, units, most, expected):
+        raise ValueError(f"expected at most {most}")
+    return found
+
+
+def _with_unit(number: int, units: dict) -> str:
+    """`36h`: in the largest of the units that divides it."""
+    unit = next((name for name, size in units.items() if number and number % size == 0),
+                list(units)[-1])
+    return f"{number // units[unit]}{unit}"
+
+
+def show_duration(value: timedelta) -> str:
+    """`36h` for 36 hours; two weeks are `14d`."""
+    return _with_unit(int(value.total_seconds()),
+                      {unit: size for unit, size in SECONDS.items() if unit != "w"})
+
+
+def show_size(value: int) -> str:
+    """`25MB`."""
+    return _with_unit(value, BYTES)
+
+
+@option_type("duration", show_duration)
+def duration(value: str) -> timedelta:
+    return timedelta(seconds=_in_units(
+        value, SECONDS, LONGEST, "expected a duration with its unit, such as 90d, 36h, 15m or 30s"))
+
+
+@option_type("size", show_size)
+def size(value: str) -> int:
+    return _in_units(value, BYTES, LARGEST,
+                     "expected a size with its unit, such as 500KB, 25MB or 2GB")
+
+
+@option_type("day")
+def day(value: str) -> date:
+    try:
+        return date.fromisoformat(value.strip())
+    except ValueError:
+        raise ValueError("expected a day such as 2026-10-31") from None
+
+
+@option_type("yes or no", lambda value: "yes" if value else "no")
+def switch(value: str) -> bool:
+    word = value.strip().lower()
+    if word not in YES + NO:
+        raise ValueError("expected yes or no")
+    return word in YES
+
+
+@option_type("time zone")
+def timezone(value: str) -> str:
+    from jobs_lib.schedule import zone
+    try:
+        zone(value)
+    except ValueError as error:
+        from zoneinfo import available_timezones
+
+        from jobs_lib.text import did_you_mean
+        raise ValueError(f"{error}{did_you_mean(value, available_timezones())}") from None
+    return value
+
+
+schedule = Kind("cron expression", parse_schedule, lambda value: value.text)
+
+
+def integer(low: int, high: int) -> Kind:
+    """A whole number within both limits."""
+    @option_type(f"whole number, {low}-{high}")
+    def parse(value: str) -> int:
+        word = value.strip()
+        if word.isascii() and word.isdecimal() and len(word) < 20 and low <= int(word) <= high:
+            return int(word)
+        raise ValueError(f"expected a whole number, {low}-{high}")
+    return parse
+
+
+# Types made of types
 
 def choice(*words: str) -> Kind:
     """One of a few words."""
+    @option_type(" or ".join(words))
     def parse(value: str) -> str:
-        if value.strip().lower() in words:
-            return value.strip().lower()
+        word = value.strip().lower()
+        if word in words:
+            return word
         from jobs_lib.text import did_you_mean
         raise ValueError(f"expected {' or '.join(words)}{did_you_mean(value, words)}")
-    return Kind(" or ".join(words), parse)
+    return parse
 
 
 def limited(kind: Kind, low: str, high: str = "") -> Kind:
-    """A value of the kind within both limits, which are written as such values."""
+    """A value of the type within both limits, which are written as such values."""
     least, most = kind.parse(low), kind.parse(high) if high else None
 
     def parse(value: str):
@@ -408,7 +386,7 @@ def limited(kind: Kind, low: str, high: str = "") -> Kind:
 
 
 def optional(kind: Kind) -> Kind:
-    """`off` (None) or a value of the kind."""
+    """`off` (None) or a value of the type."""
     def parse(value: str):
         if value.strip().lower() == "off":
             return None
@@ -421,16 +399,19 @@ def optional(kind: Kind) -> Kind:
 
 
 def or_empty(kind: Kind) -> Kind:
-    """Nothing at all, as "", or a value of the kind."""
-    return kind._replace(name=f"{kind.name}, or empty", parse=lambda value: kind.parse(value)
-                         if value else "", show=lambda value: kind.show(value) if value != ""
-                         else "")
+    """Nothing at all, as "", or a value of the type."""
+    return kind._replace(name=f"{kind.name}, or empty",
+                         parse=lambda value: kind.parse(value) if value else "",
+                         show=lambda value: kind.show(value) if value != "" else "")
 
 
 def several(kind: Kind, least: int = 1) -> Kind:
     """A list parted by commas or line ends, as a tuple."""
     def parse(value: str) -> tuple:
-        words = [word.strip() for word in value.replace("\n", ",").split(",") if word.strip()]
+        words = [word.strip() for line in value.split("\n") if line.strip(" ,")
+                 for word in line.strip().removesuffix(",").split(",")]
+        if "" in words:
+            raise ValueError("expected a value between two commas")
         if len(words) < least:
             raise ValueError(f"expected at least {least}, parted by commas: {kind.name}")
         return tuple(_each(word, len(words) > 1) for word in words)

@@ -18,31 +18,33 @@ FOUND = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "
          (stat.S_ISSOCK, "a socket"))
 
 
-def wrong(config) -> list[str]:
-    """A sentence for each path that leads to something else, or to nothing where a file has to
-    be."""
+def wrong(config, options=None) -> list[str]:
+    """A sentence for each path that leads to something else, or to nothing where a file has to be.
+
+    `options`: the (section, option) to look at; None: all.
+    """
     return [f"[{section}] {name}: {why} "
             f"({config.written(section, name, settings.SECTIONS[section][name]).place})"
             for section, name, path, expected, made in (*_paths(config), *_of_database(config))
-            if (why := _why(path, expected, made))]
+            if (options is None or (section, name) in options)
+            and (why := _why(path, expected, made))]
 
 
 def _paths(config):
     """(section, option, path, what it has to be, whether it may be missing) of all that is set."""
-    for section, known in settings.SECTIONS.items():
-        for name, option in known.items():
-            expected = next((each for each in (FOLDER, FILE)
-                             if option.kind.name.startswith(f"path of a {each}")), None)
-            if expected is None or section == "status":
-                # publish.refusal judges what is replaced
-                continue
-            try:
-                value = config.resolved(option.kind.parse(config.written(section, name,
-                                                                         option).text), option)
-            except (ConfigError, ValueError):                   # told with the other mistakes
-                continue
-            if value and "://" not in value:
-                yield section, name, value, expected, expected == FOLDER and section != "notifications"
+    for section, name, known in ((section, name, known)
+                                 for section, known in settings.SECTIONS.items()
+                                 for name in known):
+        expected = next((each for each in (FOLDER, FILE)
+                         if known[name].kind.name.startswith(f"path of a {each}")), None)
+        if expected is None or section == "status":     # publish.refusal judges what is replaced
+            continue
+        try:
+            path = config.value(section, name, known)
+        except ConfigError:                             # reported with the other mistakes
+            continue
+        if path and "://" not in path:
+            yield section, name, path, expected, expected == FOLDER and section != "notifications"
 
 
 def _of_database(config):
@@ -51,14 +53,14 @@ def _of_database(config):
 
     try:
         url = config.section("core").database
-        target = dialects.load(url).parse(url, config.folder, 1.0)
+        target = dialects.target(url, config.folder)
     except (ConfigError, DatabaseError):
         return
-    for path, expected in ((dialects.file_of(url, config.folder), FILE),
-                           (getattr(target, "ca", None), FILE), (getattr(target, "socket", None),
-                                                                 SOCKET)):
+    for path, expected, made in ((dialects.file_of(url, config.folder), FILE, True),
+                                 (getattr(target, "ca", None), FILE, False),
+                                 (getattr(target, "socket", None), SOCKET, True)):
         if path:
-            yield "core", "database", path, expected, path != getattr(target, "ca", None)
+            yield "core", "database", path, expected, made
 
 
 def _why(path: str, expected: str, made: bool) -> str:
@@ -73,9 +75,9 @@ def _why(path: str, expected: str, made: bool) -> str:
             return f"{path} is a link that leads nowhere: remove the link, or name another {expected}"
         return "" if made else f"there is no {expected} {path}: put it there, or name another"
     except OSError as error:
-        # a loop of links; what may not be looked at, others tell
-        return "" if isinstance(error,
-                                PermissionError) else f"{path} cannot be used: {error.strerror}"
+        # a loop of links; runner/access.py reports what may not be looked at
+        refused = isinstance(error, PermissionError)
+        return "" if refused else f"{path} cannot be used: {error.strerror}"
     if EXPECTED[expected](mode):
         return ""
     found = next((words for is_one, words in FOUND if is_one(mode)), "a device")

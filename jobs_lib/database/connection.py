@@ -30,7 +30,7 @@ def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: 
     """
     dialect = dialects.load(url)
     names = Names(prefix, tables, columns)
-    database = Database(dialect, dialect.parse(url, base, timeout), names, readonly, create)
+    database = Database(dialect, dialects.target(url, base, timeout), names, readonly, create)
     database.hidden = hidden
     database.connect()
     return database

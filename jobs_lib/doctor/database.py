@@ -56,7 +56,7 @@ def connection(installation):
 def _look_up(installation) -> None:
     """The server's name first, and apart: a look-up that hangs hears no alarm."""
     core = installation.section("core")
-    target = dialects.load(core.database).parse(core.database, installation.config.folder, 1.0)
+    target = dialects.target(core.database, installation.config.folder)
     if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host,
                                                                                    target.port)):
         installation.give_up()

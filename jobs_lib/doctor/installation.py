@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from jobs_lib import catalogue, clock
 from jobs_lib.config import settings
+from jobs_lib.config.loader import attribute
 from jobs_lib.errors import ConfigError, DatabaseError
 
 from . import NothingToAsk
@@ -42,10 +43,8 @@ class Installation:
         self.lacks = ""
 
     def section(self, name: str) -> SimpleNamespace:
-        """A section's values; a wrong one is its default. NothingToAsk without a configuration, or
-        such a section."""
-        if name not in settings.SECTIONS:
-            raise NothingToAsk
+        """A section's values; a wrong one is its default. NothingToAsk without a
+        configuration."""
         return self._lenient(name, settings.SECTIONS[name])
 
     def job(self, job) -> SimpleNamespace:
@@ -67,11 +66,9 @@ class Installation:
 
     def is_wrong(self, section: str, option: str) -> bool:
         """Whether what is set there cannot be read."""
-        kind = settings.SECTIONS[section][option].kind
         try:
-            kind.parse(self._config().written(section, option,
-                                              settings.SECTIONS[section][option]).text)
-        except ValueError:
+            self._config().value(section, option, settings.SECTIONS[section])
+        except ConfigError:
             return True
         return False
 
@@ -79,11 +76,10 @@ class Installation:
         config, typed = self._config(), SimpleNamespace()
         for option, declared in known.items():
             try:
-                value = declared.kind.parse(config.written(name, option, declared).text)
-            except ValueError:
-                value = declared.kind.parse(declared.default)
-            setattr(typed, option + "_" if option == "from" else option,
-                    config.resolved(value, declared))
+                value = config.value(name, option, known)
+            except ConfigError:
+                value = config.resolved(declared.kind.parse(declared.default), declared)
+            setattr(typed, attribute(option), value)
         return typed
 
     def _config(self):

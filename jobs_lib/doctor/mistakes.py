@@ -31,12 +31,11 @@ def _database(config: Config):
 
     core = config.section("core")
     try:
-        dialect = dialects.load(core.database)
-        dialect.parse(core.database, config.folder, 1.0)
+        dialects.target(core.database, config.folder)
     except DatabaseError as error:
         yield str(error)
         return
-    if core.lock != "file" and not dialect.named_locks:
+    if core.lock != "file" and not dialects.load(core.database).named_locks:
         place = config.written("core", "lock", settings.SECTIONS["core"]["lock"]).place
         yield (f"[core] lock = {core.lock!r}: this database has no locks of that kind; expected "
                f"file ({place})")

@@ -28,8 +28,8 @@ def rarely_meant(config: Config, jobs: list) -> list[Finding]:
         with suppress(ConfigError, DatabaseError):
             found += check(config, jobs)
     for job in jobs:
-        for check_job in (_required_records, _short_runs, _both_day_fields, _odd_retention,
-                          _no_archive):
+        for check_job in (_required_records, _short_runs, _both_day_fields, _repeated_times,
+                          _odd_retention, _no_archive):
             with suppress(ConfigError):
                 found += check_job(config, job, config.job(job))
     return list(dict.fromkeys(found))
@@ -114,7 +114,7 @@ def _database(config: Config, _jobs):
     from jobs_lib.database import dialects
 
     url = config.section("core").database
-    target = dialects.load(url).parse(url, config.folder, 1.0)
+    target = dialects.target(url, config.folder)
     host, tls = getattr(target, "host", ""), getattr(target, "tls", "verify")
     if tls not in ("off", "on") or target.socket or host in LOOPBACK:
         return
@@ -197,6 +197,16 @@ def _both_day_fields(_config, job, options):
                       f"({weekday}) are both restricted, and as in cron either one is enough",
                       "So it comes on more days than it seems: on those of the month and on those "
                       "of the week.", "Set one of the two to *. If you mean either, all is well.")
+
+
+def _repeated_times(_config, job, options):
+    """A field such as `5,5`: something else may have been meant."""
+    text = options.schedule.text
+    for field in text.lower().split():
+        times = field.split(",")
+        for repeated in dict.fromkeys(time for time in times if times.count(time) > 1):
+            yield warning(f"[{job.name}] schedule = {text}: {repeated} is listed twice",
+                          "Perhaps one of them should be another.", "Correct it, or remove one.")
 
 
 def _odd_retention(_config, job, options):

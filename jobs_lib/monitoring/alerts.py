@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from jobs_lib import clock
+from jobs_lib import catalogue, clock
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
@@ -78,7 +78,7 @@ def test(ctx, counts: dict) -> None:
 
 def _look(ctx, counts: dict) -> tuple:
     broken: list[str] = []
-    looked = health.collect(ctx.db, ctx.config, ctx.config.jobs(broken), ctx.now, broken)
+    looked = health.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
     found = [*database_outage.returned(ctx.section("core"), looked),
              *incidents.find(looked, ctx.config)]

@@ -120,21 +120,6 @@ def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
     assert len(lines) == 7
 
 
-@pytest.mark.parametrize("url, said", [
-    ("postgres://me:hunter2@host/name",
-     "[core] database = ...: expected sqlite:///file.db or mysql://user:password@host/name"),
-    ("mysql://me:hunter2@host",
-     "[core] database = ...: expected mysql://user:password@host:3306/name"),
-    ("sqlite://jobs.db", "expected sqlite:///file.db or sqlite:////folder/file.db"),
-])
-def test_check_judges_the_database_url(line, url, said):
-    line.ini(FINE + f"[core]\ndatabase = {url}\n")
-    answer = line("config", "check")
-    assert answer.code == 78
-    assert said in answer.err
-    assert "hunter2" not in answer.err
-
-
 def test_a_file_without_any_section_is_told_in_one_line(line):
     line.ini("".join(f"<p>line {number}</p>\n" for number in range(130)))
     answer = line("config", "check")
@@ -212,20 +197,6 @@ def test_check_warns_of_what_is_rarely_meant(line, text, environment, said):
         assert warnings == []
     else:
         assert any(said in words for words in warnings), answer
-
-
-@pytest.mark.parametrize("text, said", [
-    ("[archive]\nstore = var/spool/old\n",
-     "[archive] store = {}/var/spool/old: that is in [spool] dir"),
-    ("[export]\ndir = var\n", "[export] dir = {}/var: that holds [spool] dir"),
-    ("[export]\ndir = files\n[archive]\nstore = files\n",
-     "[export] dir = {0}/files: that is [archive] store"),
-])
-def test_check_refuses_a_folder_that_something_else_sweeps(line, text, said):
-    line.ini(text)
-    answer = line("config", "check")
-    assert answer.code == 78
-    assert said.format(line.folder) in answer.err
 
 
 @pytest.mark.parametrize("mode, who", [(0o644, "everyone on this host"), (0o640, "your group"),

@@ -1,6 +1,7 @@
 """Times, durations, columns and paragraphs as people read them."""
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -62,6 +63,13 @@ def test_pairs_fold_the_meaning_within_its_own_column():
 ])
 def test_the_nearest_known_words_are_told(word, known, said):
     assert did_you_mean(word, known) == said
+
+
+def test_a_near_name_among_20_000_is_found_at_once():
+    known = [f"{letter}_{number}_table" for letter in "abcdefghij" for number in range(2000)]
+    began = time.monotonic()
+    assert did_you_mean("c_77_tabel", known) == "; did you mean 'c_77_table'?"
+    assert time.monotonic() - began < 0.5
 
 
 def outcome(**changes) -> dict:

@@ -17,12 +17,22 @@ def load(url: str):
                         "mysql://user:password@host/name")
 
 
+def target(url: str, base: str, timeout: float = 1.0):
+    """What the dialect's `connect` needs; `base` is the folder that a relative file counts from.
+    DatabaseError for a URL that makes no sense."""
+    dialect = load(url)
+    try:
+        return dialect.parse(url, base, timeout)
+    except ValueError as error:
+        raise DatabaseError(f"[core] database: {error}") from None
+
+
 def file_of(url: str, base: str) -> str:
     """The file of an SQLite database, whether it is there or not; "" for one on a server or in no
     file."""
     if url.partition(":")[0] != "sqlite":
         return ""
     try:
-        return load(url).parse(url, base, 1.0).path
-    except DatabaseError:                   # a URL that makes no sense, told by who connects
+        return target(url, base).path
+    except DatabaseError:                   # reported by whatever connects
         return ""

@@ -2,7 +2,7 @@
 
 Each has `name`, `package` (what has to be installed for it), `Error` (the driver's root error), and
 
-    parse(url, base, timeout) -> target       what `connect` needs; raises DatabaseError for a wrong URL
+    parse(url, base, timeout) -> target       what `connect` needs; raises ValueError for a wrong URL
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
     trouble(error, target) -> DatabaseError   the driver's error in our words
@@ -29,8 +29,6 @@ from __future__ import annotations
 import os
 import sys
 from collections import namedtuple
-
-TLS = ("off", "on", "ca", "verify")           # what ?tls= may be, the most careful last
 
 Batches = namedtuple("Batches", "seconds least most pause share")
 Batches.__doc__ = """How many rows are deleted at once.

@@ -5,11 +5,10 @@ import os
 import select
 import socket
 from collections import namedtuple
-from urllib.parse import parse_qsl, unquote
 
 from jobs_lib.errors import Busy, Conflict, DatabaseError, Duplicate, Lost, Missing, ReadOnly
 
-from .base import TLS, Batches, way_to_pymysql
+from .base import Batches, way_to_pymysql
 
 try:
     import pymysql
@@ -20,6 +19,7 @@ from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 
 from .mysql_sign_in import sign_in
+from .urls import server as parse_server
 
 name = "mysql"
 package = "PyMySQL"
@@ -100,26 +100,16 @@ def parse(url: str, base: str, timeout: float) -> Target:
     nothing verified) or off. Elsewhere than on this machine, and with a CA, it is verify unless
     something else is said; here it is off.
     """
-    login, _, place = url.partition("://")[2].rpartition("@")
-    user, _, password = login.partition(":")
-    place, _, parameters = place.partition("?")
-    server, _, database = place.partition("/")
-    host, _, port = server.partition(":")
-    options = dict(parse_qsl(parameters))
-    path, ca, tls = (options.pop(word, None) for word in ("unix_socket", "ssl_ca", "tls"))
-    if not user or not database or options or not (port or "1").isdigit() or (tls
-                                                                              and tls not in TLS):
-        raise DatabaseError("[core] database: expected mysql://user:password@host:3306/name, and "
-                            "nothing more after it than ?unix_socket=/path, ?ssl_ca=/path or "
-                            f"?tls={'|'.join(TLS)}")
-    if not path and not port and not ca and not tls and host in ("", "localhost"):
-        path = next((place for place in SOCKETS if os.path.exists(place)), None)
+    found = parse_server(url)
+    host, path, ca, tls = found.host or "localhost", found.socket, found.ca, found.tls
+    if host == "localhost" and not (path or found.port or ca or tls):
+        path = next((each for each in SOCKETS if os.path.exists(each)), "")
     if path:
-        ca, tls = None, "off"
+        ca, tls = "", "off"
     elif not tls:
-        tls = "off" if (host or "localhost") in LOOPBACK and not ca else "verify"
-    return Target(unquote(user), unquote(password), host or "localhost", int(port or 3306), path,
-                  ca, tls, unquote(database), timeout, CONNECT_SECONDS)
+        tls = "off" if host in LOOPBACK and not ca else "verify"
+    return Target(found.user, found.password, host, found.port or 3306, path or None, ca or None,
+                  tls, found.database, timeout, CONNECT_SECONDS)
 
 
 def connect(target: Target, readonly: bool, create: bool):

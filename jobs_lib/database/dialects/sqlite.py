@@ -8,6 +8,7 @@ from collections import namedtuple
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
 
 from .base import Batches
+from .urls import file as parse_file
 
 name = "sqlite"
 package = ""
@@ -60,13 +61,10 @@ def parse(url: str, base: str, timeout: float) -> Target:
     `?vfs=unix-dotfile` chooses another of SQLite's ways to lock, for a file system where the usual
     one fails.
     """
-    path, _, parameters = url[len("sqlite://"):].partition("?")
-    if len(path) < 2 or path[0] != "/" or (parameters and not parameters.startswith("vfs=")):
-        raise DatabaseError(f"[core] database = {url}: expected sqlite:///file.db or"
-                            " sqlite:////folder/file.db")
-    if path[1:] == MEMORY:
+    path, parameters = parse_file(url)
+    if path == MEMORY:
         return Target(MEMORY, "", timeout)
-    return Target(os.path.join(os.path.abspath(base), path[1:]), parameters, timeout)
+    return Target(os.path.join(os.path.abspath(base), path), parameters, timeout)
 
 
 def connect(target: Target, readonly: bool, create: bool):
