@@ -32,15 +32,13 @@ def wrong(config, options=None) -> list[str]:
 
 def _paths(config):
     """(section, option, path, what it has to be, whether it may be missing) of all that is set."""
-    for section, name, known in ((section, name, known)
-                                 for section, known in settings.SECTIONS.items()
-                                 for name in known):
+    for section, name, option in settings.shared_options():
         expected = next((each for each in (FOLDER, FILE)
-                         if known[name].kind.name.startswith(f"path of a {each}")), None)
+                         if option.kind.name.startswith(f"path of a {each}")), None)
         if expected is None or section == "status":     # publish.refusal judges what is replaced
             continue
         try:
-            path = config.value(section, name, known)
+            path = config.value(section, name, settings.SECTIONS[section])
         except ConfigError:                             # reported with the other mistakes
             continue
         if path and "://" not in path:

@@ -280,6 +280,13 @@ JOB_OPTIONS = {
 }
 
 
+def shared_options():
+    """(section, name, Option) of each option that is no job's own."""
+    for section, known in SECTIONS.items():
+        for name, option in known.items():
+            yield section, name, option
+
+
 def job_options(job) -> dict:
     """All options of a job's own section, with the declaration's defaults."""
     declared = {"schedule": job.schedule, "enabled": "yes" if job.enabled else "no",

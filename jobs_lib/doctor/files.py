@@ -97,11 +97,10 @@ def readable(config) -> list[Finding]:
 def _secret_options(config, source: str) -> list[str]:
     """The options that hold a secret and are set by this source."""
     found = []
-    for section, known in settings.SECTIONS.items():
-        for name, option in known.items():
-            text, origin, _ = config.written(section, name, option)
-            if option.kind.mask and origin == source and option.kind.mask(text) != text:
-                found.append(f"[{section}] {name}")
+    for section, name, option in settings.shared_options():
+        text, origin, _ = config.written(section, name, option)
+        if option.kind.mask and origin == source and option.kind.mask(text) != text:
+            found.append(f"[{section}] {name}")
     return found
 
 

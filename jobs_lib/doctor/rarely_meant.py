@@ -50,9 +50,9 @@ def _no_file(config: Config, _jobs):
 
 def _odd_values(config: Config, jobs: list):
     """Quotes and comments that have become a part of a value."""
-    sections = {**settings.SECTIONS, **{job.name: settings.job_options(job) for job in jobs}}
-    for section, name, option in ((section, name, option) for section, known in sections.items()
-                                  for name, option in known.items()):
+    own = [(job.name, name, option) for job in jobs
+           for name, option in settings.job_options(job).items()]
+    for section, name, option in (*settings.shared_options(), *own):
         text, origin, place = config.written(section, name, option)
         if origin != "file":
             continue
@@ -68,8 +68,7 @@ def _odd_values(config: Config, jobs: list):
 def _unknown_variables(config: Config, _jobs):
     """JOBS_ variables of no section. (One of a section that has no such option is a mistake.)"""
     starts = tuple(variable_name(section, "") for section in known_sections())
-    known = [variable_name(section, name) for section, options in settings.SECTIONS.items()
-             for name in options]
+    known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
     for variable in (*config.sources.environ, *config.sources.dotenv):
         if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not variable.startswith(starts):
             source = "environment" if variable in config.sources.environ else ".env"
