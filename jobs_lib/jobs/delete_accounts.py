@@ -6,7 +6,7 @@ go, aliases and webhooks are switched off, queued mail, deliveries and exports a
 owner gets one last notice, which names the day. On that day all that belongs to the account goes,
 table by table, with its files. Audit rows stay, without anything that says whose they were, and go
 by their own age. Of its aliases a keyed hash stays, so that no address is ever given to anybody
-else. Rows that another program writes later for an account that is gone go, too.
+else. Rows that another program writes for it within three days after that are deleted, too.
 
 Where more than 50 accounts and a fifth of all would go at once, they are shut and nothing is
 deleted until `--yes` says that it is no mistake. After a backup was put back, `--set reapply=yes`
@@ -53,8 +53,8 @@ def _tables() -> str:
 )
 def job(ctx):
     """Shut what is new, delete what is due, then what came in late."""
-    from jobs_lib.engines.purge import Known, SafetyStop, refuse
-    from jobs_lib.features.accounts import deleted, erase, ledger, orphans, revoke
+    from jobs_lib.engines.purge import Known, refuse
+    from jobs_lib.features.accounts import deleted, erase, late_rows, ledger, revoke
 
     known = Known(ctx, {})
     if ctx.dry_run:
@@ -71,12 +71,8 @@ def job(ctx):
     going = erase.due(ctx)
     # What is suspicious stops the run at its end only: late rows have nothing to do with it.
     trouble = erase.trouble(ctx, known, going)
-    try:
-        if trouble or erase.erase_all(ctx, known, going, counts, pace):
-            orphans.erase_all(ctx, known, counts, pace)
-    except SafetyStop as error:
-        # `--yes` is for all that a run has told of: so it tells of all
-        trouble = f"{trouble}. {error}" if trouble else str(error)
+    if trouble or erase.erase_all(ctx, known, going, counts, pace):
+        late_rows.erase_all(ctx, counts, pace)
     if trouble:
         refuse(ctx, "users", f"{trouble}. {unread}" if unread else trouble)
     if unread:

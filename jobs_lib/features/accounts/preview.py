@@ -8,7 +8,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import references
 from jobs_lib.engines.dry_run import SAMPLE_ROWS
 
-from . import erase, ledger, orphans, revoke
+from . import erase, late_rows, ledger, revoke
 from .deleted import PAGE, Account, deleted, timeless
 
 
@@ -36,7 +36,9 @@ def preview(ctx, known) -> dict:
     ctx.show(f"delete {len(going):,} account{'s' * (len(going) != 1)} for good", _sample(going),
              f"a run would stop before: {trouble}" if trouble else "")
     rows = _rows(ctx, [account.user_id for account in going])
-    late = orphans.preview(ctx, known)
+    late = late_rows.owners(ctx)
+    if late:
+        ctx.show(f"delete what came in late for deleted accounts: {len(late):,}", [])
     return {**again, "revoked": len(new), "erased": len(going), "rows": rows + len(going),
             "late_rows": _rows(ctx, late)}
 

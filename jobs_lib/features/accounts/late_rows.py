@@ -1,0 +1,57 @@
+"""Rows that another program wrote for an account after it was deleted for good.
+
+The deletion ledger says who was deleted in the last days; each run looks for rows that name one of
+them: one question a table.
+"""
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+
+from jobs_lib.chunks import chunked
+from jobs_lib.database.schema import references
+from jobs_lib.database.values import ordered
+
+from . import deleted, ledger
+from .erase import complete, empty
+
+LOOKED_FOR = timedelta(days=3)      # after the deletion; nothing that was under way takes longer
+PAGE = 500                          # users in one question
+
+
+def owners(ctx) -> list[int]:
+    """Users who were deleted lately, are not there, and whom a row names."""
+    found: set[int] = set()
+    for ids in chunked(ledger.recent(ctx, ctx.now - LOOKED_FOR), PAGE):
+        there = {row["id"] for row in ctx.db.query("SELECT id FROM {users} WHERE id IN (:ids)",
+                                                   ids=ids)}
+        for reference in references.to("users"):
+            found |= {row["user_id"] for row in ctx.db.query(
+                f"SELECT DISTINCT user_id FROM {{{reference.table}}} WHERE user_id IN (:ids)",
+                ids=ids)} - there
+    return sorted(found, key=ordered)
+
+
+def erase_all(ctx, counts: dict, pace) -> bool:
+    """Delete all of these rows. False when the run is to stop."""
+    for user_id in owners(ctx):
+        if ctx.should_stop():
+            return False
+        deletion = ctx.db.batch(partial(_deletion, ctx, user_id))
+        batches = deleted.Batches(ctx, user_id, deletion, counts, pace, False)
+        before = counts["rows"]
+        with deleted.unless_restored(ctx, user_id, counts):
+            if not empty(batches):
+                return False
+            ctx.db.batch(partial(complete, ctx, deletion, ctx.clock()))
+        ctx.count("late_rows", counts["rows"] - before)
+    return True
+
+
+def _deletion(ctx, user_id: int) -> int:
+    """The row of account_deletions that counts these rows too: the one of the account's own
+    deletion."""
+    ref = deleted.user_ref(ctx, user_id)
+    return ctx.db.value("SELECT MAX(id) FROM {account_deletions} WHERE user_ref = :ref",
+                        ref=ref) or ctx.db.insert(
+        "account_deletions", user_ref=ref, requested_at=ctx.now, counts="{}")
