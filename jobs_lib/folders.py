@@ -144,8 +144,9 @@ def cause(error: OSError) -> str:
     return f"{where}{error.strerror or error}"
 
 
-def no_access(error: NoAccess | OSError) -> NoAccess:
-    """What keeps the jobs from their files, as the one kind of error that says so."""
+def no_access(error: Exception) -> Exception:
+    """The same error; an OSError as the one kind of error that says what keeps the jobs from their
+    files."""
     return NoAccess(cause(error)) if isinstance(error, OSError) else error
 
 

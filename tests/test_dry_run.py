@@ -21,6 +21,7 @@ from jobs_lib.errors import ReadOnly
 from jobs_lib.job import declare
 from jobs_lib.output.console import Console
 from jobs_lib.runner import clock_doubt, history, locks, runner
+from jobs_lib.runner.resources import Session
 from tests.support import databases
 
 WATCHED = str(Path(__file__).parent / "support" / "watched.py")
@@ -198,8 +199,8 @@ def test_it_takes_no_lock(service, name, lock):                                 
         writer = contextlib.nullcontext()
     with a_run_in_progress(service, lock, name), writer:
         before = files(service.folder)
-        result = runner.run(catalogue.load(name), service._config, ports(service),
-                            runner.Request(dry_run=True), Console(-1))
+        session = Session(service._config, ports(service), Console(-1))
+        result = runner.run(session, catalogue.load(name), runner.Request(dry_run=True))
         assert result["status"] == "ok", result["error"]
         assert files(service.folder) == before
 

@@ -16,7 +16,7 @@ from jobs_lib.errors import (
     Stopped,
     UsageError,
 )
-from jobs_lib.launch.session import Session
+from jobs_lib.launch.session import open_session
 from jobs_lib.output.console import Output, folded, guard
 from jobs_lib.paths import HOME
 
@@ -42,7 +42,7 @@ def _main(argv: list[str]) -> int:
         if words[1:] == ["--scheduled"] and words[0] in catalogue.names():
             return _scheduled(words[0], config_path)
         from .arguments import dispatch
-        return dispatch(words, Session, config_path)
+        return dispatch(words, open_session, config_path)
     except ConfigError as error:
         return _say(_listed(error), CONFIG)
     except JobsError as error:
@@ -149,9 +149,8 @@ def _tick(config_path: str | None) -> int:
     nothing."""
     from jobs_lib.commands import run_due
 
-    session = Session(config_path)
-    budget = session.config.section("core").budget.total_seconds()
-    return run_due.tick(session.config, session.ports, budget, session.console)[1]
+    session = open_session(config_path)
+    return run_due.tick(session, session.config.section("core").budget.total_seconds())[1]
 
 
 def _scheduled(name: str, config_path: str | None) -> int:
@@ -159,7 +158,7 @@ def _scheduled(name: str, config_path: str | None) -> int:
     from types import SimpleNamespace
 
     from jobs_lib.launch import by_hand
-    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), Session,
+    return by_hand.run(catalogue.load(name), SimpleNamespace(**by_hand.SCHEDULED), open_session,
                        config_path)
 
 

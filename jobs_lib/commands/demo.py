@@ -213,7 +213,7 @@ class Story:
 
     def _tick(self) -> tuple[list, int]:
         budget = self.config.section("core").budget.total_seconds()
-        return run_due.tick(self.config, self.session.ports, budget, self.session.console)
+        return run_due.tick(self.session, budget)
 
     @staticmethod
     def _say(lines: list[str]) -> None:

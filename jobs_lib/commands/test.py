@@ -92,8 +92,7 @@ class Trial:
             if self.args.json:
                 self.session.console.document(about)
             return FAILED
-        result = runner.run(self.job, self.session.config, self.session.ports,
-                            self.request._replace(dry_run=True), self.session.console)
+        result = runner.run(self.session, self.job, self.request._replace(dry_run=True))
         samples = self.session.console.samples
         copied = self._can_be_copied()
         self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, "
@@ -108,8 +107,7 @@ class Trial:
     def live(self) -> int:
         """The real run."""
         self.say(*words.about(self.paint, self._about()))
-        result = runner.run(self.job, self.session.config, self.session.ports, self.request,
-                            self.session.console)
+        result = runner.run(self.session, self.job, self.request)
         self._said(result, self.session.config.section("core").log_dir)
         self._end(runner.as_json(result))
         return runner.exit_code(result)
@@ -130,7 +128,7 @@ class Trial:
             inside = make_session(self.config_path, console.level,
                                   [*self.args.set, *box.settings()], self.job)
             try:
-                result = runner.run(self.job, inside.config, inside.ports, self.request, console)
+                result = runner.run(inside._replace(console=console), self.job, self.request)
             finally:
                 inside.ports.close()
             self._said(result, box.path("log"))

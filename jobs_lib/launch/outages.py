@@ -18,19 +18,23 @@ from jobs_lib.runner import access, history, locks, runner, standing
 class Outages:
     """For one process. `start` is what a line on stderr begins with."""
 
-    def __init__(self, config, ports, console, start: str) -> None:
-        self._config, self._ports, self._console, self._start = config, ports, console, start
+    def __init__(self, session, start: str) -> None:
+        self._config, self._ports, self._console = session
+        self._start = start
 
-    def failed(self, error, reads: bool | None = None, alert: bool = True):
-        """A DatabaseError, or a file that cannot be used. alert_away.Met.
-
-        `reads`: the database has answered before; None where that is not known.
-        """
+    def failed(self, error, alert: bool = True):
+        """A DatabaseError, or a file that cannot be used. database_outage.Met."""
         name = standing.FILES
         if isinstance(error, DatabaseError):
-            reads = reads is not False and database_outage.reads(self._ports)
-            name = database_outage.of_error(error, reads)
-        return database_outage.met(self._config, self._ports, name, error, alert)
+            name = database_outage.of_error(error, database_outage.reads(self._ports))
+        return self._met(name, error, alert)
+
+    def answer(self, error, met, always: bool) -> int:
+        """What `failed` has met: raised if it is to be printed, `always` or at this time. Else the
+        exit code."""
+        if met.say or always:
+            raise Busy(_words(error)) if isinstance(error, Busy) and not met.early else error
+        return OK if met.early else FAILED
 
     def busy(self, result: dict) -> int:
         """Another writer held the database, so no run could begin: an incident as soon as that
@@ -38,26 +42,27 @@ class Outages:
         error = Busy(result["stop_reason"][len(runner.BUSY):])
         met = self.failed(error)
         if met.say:
-            self._say(said(error))
+            self._say(_words(error))
         return OK if met.early else FAILED
 
-    def workers(self, problems: list[str]) -> None:
-        """What is due could not be given to the workers. check_jobs alerts."""
+    def hand_over(self, jobs: list) -> tuple[list, list[str]]:
+        """Give these to their workers: (what cron is to run itself, the packages that are missing,
+        a sentence each). check_jobs alerts."""
+        from jobs_lib.workers import dispatch
+        left, problems, package = dispatch.hand_over(self._config, jobs)
         for problem in problems:
-            met = database_outage.met(self._config, self._ports, standing.WORKERS, problem,
-                                      alert=False)
-            if met.say or self._console.level > 0:
+            if self._met(standing.WORKERS, problem, False).say or self._console.level > 0:
                 self._say(problem)
+        if not problems:
+            self.handed_over({self._config.mode(job) for job in jobs})
+        return left, problems if package else []
 
-    def locks(self, results: list[dict]) -> bool:
-        """Alert of jobs whose database lock somebody has who is no run of ours. Whether there are
-        any."""
-        held = [result for result in results if runner.held_by_stranger(result)]
-        for result in held[:1]:
-            error = f"the database lock of {result['job']} is held by {result['stop_reason'][len(runner.HELD):]}"
-            if database_outage.met(self._config, self._ports, standing.LOCKS, error).say:
-                self._say(error)
-        return bool(held)
+    def lock_held(self, result: dict) -> None:
+        """Alert of a job whose database lock somebody has who is no run of ours."""
+        holder = result["stop_reason"][len(runner.HELD):]
+        error = f"the database lock of {result['job']} is held by {holder}"
+        if self._met(standing.LOCKS, error).say:
+            self._say(error)
 
     def back(self, names) -> None:
         """These are over, unless another look says otherwise."""
@@ -66,15 +71,20 @@ class Outages:
                 self._over(name)
 
     def handed_over(self, modes: set) -> None:
-        """The workers of these engines were given their jobs. It is over when the others can be
-        given theirs, too."""
+        """The workers of these engines were given their jobs. An incident is over when the others
+        can be given theirs, too."""
         from jobs_lib.workers import dispatch
+        if standing.WORKERS not in standing.names(self._config.section("core")):
+            return
         try:
             for mode in self._modes() - {CRON, *modes}:
                 dispatch.engine(mode).enqueue(self._config, [])
         except JobsError:
             return
         self._over(standing.WORKERS)
+
+    def _met(self, name: str, error, alert: bool = True):
+        return database_outage.met(self._config, self._ports, name, error, alert)
 
     def _over(self, name: str) -> None:
         if words := database_outage.over(self._config, self._ports, name):
@@ -135,8 +145,6 @@ class Outages:
         self._console.fail(f"{self._start}: {words}")
 
 
-
-def said(error) -> str:
-    """The error as it is printed: that another writer holds the database alone does not say what
-    follows from it."""
-    return f"no job can run, since the database cannot be written: {error}" if isinstance(error, Busy) else str(error)
+def _words(error: Busy) -> str:
+    """That another writer holds the database alone does not say what follows from it."""
+    return f"no job can run, since the database cannot be written: {error}"

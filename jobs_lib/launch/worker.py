@@ -12,17 +12,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from contextlib import contextmanager
 
 from jobs_lib import catalogue, shards
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
-from jobs_lib.runner import runner, standing
+from jobs_lib.runner import runner
 from jobs_lib.runner.log import Log
 from jobs_lib.runner.outcome import outcome_words
 from jobs_lib.workers import dispatch
 from jobs_lib.workers.dispatch import Refused
 
-from .by_hand import noted, outages_of, publish, scheduled_slot
-from .session import Session
+from .launch import Launch
+from .session import open_session
 
 _serving: dict = {}
 
@@ -48,22 +49,14 @@ def perform(*asked) -> dict:
     if threading.current_thread() is not threading.main_thread():
         raise JobsError("jobs need a process of their own: start the worker with processes "
                         "(prefork), not with threads")
-    session = _session()
-    try:
-        job, scheduled = _asked_for(asked, session.config)
-        slot = scheduled_slot(session, job) if scheduled else None
+    with _launch() as launch:
+        job, scheduled = _asked_for(asked, launch.session.config)
+        slot = launch.latest_slot(job) if scheduled else None
         if scheduled and slot is None:
             return {}
-        result = runner.run(job, session.config, session.ports, runner.Request(runner.WORKER, slot),
-                            session.console)
-        noted(session, result)
-        publish([result], session.config, session.ports, session.console)
-    except (DatabaseError, NoAccess) as error:
-        # alerts, as a run by cron does: check_jobs cannot
-        outages_of(session).failed(error)
-        raise
-    finally:
-        session.ports.close()
+        result = launch.run(job, runner.Request(runner.WORKER, slot))
+        launch.report()
+        launch.publish()
     if result["status"] in runner.EXIT_CODES:
         raise RunFailed(outcome_words(result))
     return runner.as_json(result)
@@ -92,18 +85,26 @@ def tick(*asked) -> list[str]:
     names."""
     if asked:
         raise Refused("it has other arguments than none")
-    session = _session()
-    try:
-        names = dispatch.enqueue_due(session.config, session.ports)
-        if standing.WORKERS in standing.names(session.config.section("core")):
-            outages_of(session).handed_over({session.config.mode(catalogue.part(name))
-                                             for name in names})
+    with _launch() as launch:
+        config, ports, _ = launch.session
+        names = dispatch.enqueue_due(config, ports)
+        if launch.lasting:
+            launch.outages().handed_over({config.mode(catalogue.part(name)) for name in names})
         return names
-    except DatabaseError as error:
-        outages_of(session).failed(error)
+
+
+@contextmanager
+def _launch():
+    """A Launch with the configuration that the worker was started with. What keeps every job from
+    running is alerted from here, as in a run by cron: check_jobs cannot."""
+    launch = Launch(_session())
+    try:
+        yield launch
+    except (DatabaseError, NoAccess) as error:
+        launch.outages().failed(error)
         raise
     finally:
-        session.ports.close()
+        launch.session.ports.close()
 
 
 def refused(queue: str, message: str, why: Refused) -> None:
@@ -116,8 +117,8 @@ def refused(queue: str, message: str, why: Refused) -> None:
     print(f"jobs.py: refused the message {message} in the queue {queue}: {why}", file=sys.stderr)
 
 
-def _session() -> Session:
+def _session():
     if "path" not in _serving:
         raise JobsError("no job runs here: start the worker by `jobs.py worker`, which knows the "
                         "configuration")
-    return Session(_serving["path"])
+    return open_session(_serving["path"])

@@ -3,8 +3,12 @@ to all below."""
 from __future__ import annotations
 
 import time
+from collections import namedtuple
 
 from jobs_lib import clock
+
+Session = namedtuple("Session", "config ports console")
+Session.__doc__ = "What one command line works with; `console` shows what a person is to see."
 
 
 class Ports:
@@ -13,7 +17,8 @@ class Ports:
     def __init__(self, config) -> None:
         self._config = config
         self._database = None
-        self.now, self.monotonic, self.sleep, self.boot = clock.now, time.monotonic, time.sleep, clock.boot
+        self.now, self.boot = clock.now, clock.boot
+        self.monotonic, self.sleep = time.monotonic, time.sleep
 
     def database(self, readonly: bool = False):
         """The one connection of this process; a read-only one is made anew at each call."""

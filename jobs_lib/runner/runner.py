@@ -43,22 +43,17 @@ STRANGER = ", and no run of ours lives"
 WORKER = "worker"
 
 
-def run(job, config, ports, request: Request, console) -> dict:
+def run(session, job, request: Request) -> dict:
     """Run the job and return its outcome, a dict as in docs/logs.md.
 
     Raises ConfigError before anything is touched, and DatabaseError when the database is out of
     reach or has another schema. All that goes wrong inside the job ends as an outcome.
     """
-    config.check([job], ("core", *job.sections))
-    core, options = config.section("core"), config.job(job)
-    budget = options.budget.total_seconds()
-    if request.budget is not None:
-        budget = min(budget, request.budget)
-    result = blank(job, request, ports.now())
-    attempt = _Attempt(job, config, ports, request, console, core, budget, result)
+    session.config.check([job], ("core", *job.sections))
+    attempt = _Attempt(session, job, request)
     with attempt.limits:
         attempt.run()
-    return result
+    return attempt.result
 
 
 def blank(job, request: Request, now, **known) -> dict:
@@ -88,9 +83,14 @@ def exit_code(result: dict, fail_if_locked: bool = False) -> int:
 class _Attempt:
     """The steps of one run and what they share."""
 
-    def __init__(self, job, config, ports, request, console, core, budget, result) -> None:
+    def __init__(self, session, job, request: Request) -> None:
+        config, ports, console = session
         self.job, self.config, self.ports, self.request = job, config, ports, request
-        self.console, self.core, self.result = console, core, result
+        self.console, self.core = console, config.section("core")
+        self.result = blank(job, request, ports.now())
+        core, budget = self.core, config.job(job).budget.total_seconds()
+        if request.budget is not None:
+            budget = min(budget, request.budget)
         self.longest = budget + core.grace.total_seconds()
         self.limits = RunLimits(monotonic=ports.monotonic, budget=budget,
                                 grace=core.grace.total_seconds(), memory=core.memory,

@@ -24,7 +24,7 @@ from jobs_lib.engines.purge import keep, purge
 from jobs_lib.engines.rules import Rule
 from jobs_lib.output.console import Console
 from jobs_lib.runner import runner
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 OTHERS_STAY = 1000                      # one audit row in so many of the old ones is critical
@@ -62,7 +62,7 @@ def ours(job, url: str, folder: str, sections: str = "") -> None:
     ports.now = lambda: NOW
     status = "partial"
     while status == "partial":
-        result = runner.run(job, settings, ports, runner.Request(), Console(-1))
+        result = runner.run(Session(settings, ports, Console(-1)), job, runner.Request())
         status = result["status"]
     assert status == "ok", result
 

@@ -10,7 +10,7 @@ from jobs_lib import jobs
 from jobs_lib.commands import run_due
 from jobs_lib.config import loader
 from jobs_lib.output.console import Console
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 from tests.support.site import ODD_JOBS, Site, utc
 
 ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low", "dig")
@@ -51,7 +51,7 @@ def test_an_idle_tick_asks_three_questions_and_writes_nothing(done_site, monkeyp
 
     ports = Listening(loader.load(None, beside=str(done_site.folder), environ={}))
     ports.now = lambda: utc(NOW)
-    assert run_due.tick(ports._config, ports, 240.0, Console(0)) == ([], 0)
+    assert run_due.tick(Session(ports._config, ports, Console(0)), 240.0) == ([], 0)
     ports.close()
     assert [sql.partition(" ")[0] for sql in statements] == ["SELECT"] * 3
 

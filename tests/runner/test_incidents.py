@@ -25,7 +25,7 @@ from jobs_lib.errors import JobsError
 from jobs_lib.monitoring import incidents, overview
 from jobs_lib.output.console import Console
 from jobs_lib.runner import dead_runs, history, standing
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 from tests.servers.web import Web
 from tests.support.site import LAUNCH, ODD_JOBS, utc
 
@@ -70,7 +70,7 @@ class Hours:
         ports = _Impatient(settings)
         ports.now = lambda: self.now
         try:
-            code = run_due.tick(settings, ports, 240.0, console)[1]
+            code = run_due.tick(Session(settings, ports, console), 240.0)[1]
         except JobsError as error:
             said.append(f"jobs.py: {error}")
             code = error.exit_code

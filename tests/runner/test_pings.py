@@ -152,7 +152,7 @@ def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
 def test_a_tick_whose_database_goes_away_between_two_jobs_calls_as_a_failure(site, outside):
     site.enable("tick_critical", "tick_low")
     site.configure("alerts", ping_url=url(outside))
-    assert site.run("run-due", breaks="jobs_lib.launch.by_hand:show").code == 1
+    assert site.run("run-due", breaks="jobs_lib.launch.launch:show").code == 1
     assert site.statuses("tick_critical") == ["ok"]
     assert calls(outside) == ["/ping/abc/fail"]
     assert outside.requests[0].body == b"the database went away"

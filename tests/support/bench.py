@@ -29,7 +29,7 @@ from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.http.message import ANSWERED, Response
 from jobs_lib.ports.mail.message import FINAL, IN_MEMORY, SENT, Result
 from jobs_lib.runner import clock_doubt, runner
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 from tests.support import adopted, databases
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
@@ -192,7 +192,7 @@ class Bench:
         self.statements = []
         request = runner.Request("scheduled" if slot else "manual", slot, limit, dry_run, yes, None)
         try:
-            self.result = runner.run(job, ports.given, ports, request, console)
+            self.result = runner.run(Session(ports.given, ports, console), job, request)
         finally:
             ports.close()
         if job.tables:
@@ -206,7 +206,7 @@ class Bench:
         self._begin()
         ports, console = _Ports(self._config, self), Console(-1)
         try:
-            results, _ = run_due.tick(self._config, ports, budget, console)
+            results, _ = run_due.tick(Session(self._config, ports, console), budget)
         finally:
             ports.close()
         return {result["job"]: result for result in results}

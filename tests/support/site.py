@@ -26,7 +26,7 @@ from jobs_lib.database.schema.migrations import migrate
 from jobs_lib.database.schema.tables import tables
 from jobs_lib.output.console import Console
 from jobs_lib.runner import shares
-from jobs_lib.runner.resources import Ports
+from jobs_lib.runner.resources import Ports, Session
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH = ROOT / "tests" / "support" / "launch.py"
@@ -231,7 +231,7 @@ class Ticks:
         ports.now = lambda: now + timedelta(seconds=int(self.seconds - began))
         ports.monotonic, ports.sleep = lambda: self.seconds, self._sleep
         try:
-            results, self.code = run_due.tick(settings, ports, budget, self.console)
+            results, self.code = run_due.tick(Session(settings, ports, self.console), budget)
         finally:
             ports.close()
         return [(result["job"], result["status"], result["slot"]

@@ -1,0 +1,100 @@
+"""What every way in to a run has in common: the slot, the run, what a person sees of it, the files
+of [status], and what keeps all jobs from running.
+
+`by_hand`, `worker` and `run-due` only translate arguments and exit codes. A tick that finds nothing
+due loads no runner: keep the imports few.
+"""
+from __future__ import annotations
+
+from jobs_lib import schedule, shards
+from jobs_lib.database.schema import version
+from jobs_lib.errors import FAILED, OK
+from jobs_lib.runner import slots, standing
+
+CHECK = "check_jobs"
+
+
+class Launch:
+    """The runs of one process. `start` is what a line of its own on stderr begins with."""
+
+    def __init__(self, session, start: str = "jobs.py") -> None:
+        self.session, self.start = session, start
+        self.results: list[dict] = []
+        # incidents that earlier processes have met and none has seen the end of
+        self.lasting = standing.names(session.config.section("core"))
+
+    def outages(self):
+        """What says, alerts and ends what keeps every job from running (launch/outages.py)."""
+        from .outages import Outages
+        return Outages(self.session, self.start)
+
+    def database(self):
+        """The database with the right schema; which incidents are over is reported first."""
+        ports = self.session.ports
+        db = ports.database()
+        version.check(db)
+        if self.lasting:
+            if standing.UNWRITABLE in self.lasting:
+                version.writable(db, ports.now())       # raises what it was
+            self.outages().back(self.lasting)
+        return db
+
+    def latest_slot(self, job):
+        """The latest slot, or None where nothing is to be done: paused, switched off, or before the
+        first install."""
+        config, db, now = self.session.config, self.database(), self.session.ports.now()
+        name = shards.whole(job.name)
+        state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
+        if not slots.counts(config, job._replace(name=name), db, now, state):
+            return None
+        slot, zone = slots.latest_slot(config, job, now), schedule.zone(config.section("core")
+                                                                        .timezone)
+        early = slots.is_early(config.job(job).schedule, slot, state["due_after"], now, zone)
+        return None if early else slot
+
+    def run(self, job, request) -> dict:
+        """One run; its outcome."""
+        from jobs_lib.runner import runner
+        self.results.append(runner.run(self.session, job, request))
+        return self.results[-1]
+
+    def is_database_busy(self, most: int) -> bool:
+        """Whether so many runs, one after the other, found that another writer holds the database:
+        the next ones would, too."""
+        from jobs_lib.runner import runner
+        last = self.results[-most:]
+        return len(last) == most and all(map(runner.found_busy, last))
+
+    def report(self) -> int:
+        """Report what kept these runs from their work and keeps others from it, too. The exit code:
+        not OK when the database was busy for all of them, and has been for long."""
+        from jobs_lib.runner import runner
+        if self.results and all(map(runner.found_busy, self.results)):
+            return self.outages().busy(self.results[-1])
+        if held := next(filter(runner.held_by_stranger, self.results), None):
+            self.outages().lock_held(held)
+        return OK
+
+    def publish(self) -> int:
+        """Make the files of [status] again after a run of check_jobs, which looks at all others.
+        The exit code."""
+        if not any(result["job"] == CHECK and result["status"] != "skipped"
+                   and not result["dry_run"] for result in self.results):
+            return OK
+        from jobs_lib.monitoring.publish import files
+
+        problems = files(self.session.config, self.session.ports)
+        for problem in problems:
+            self.session.console.fail(problem)
+        return FAILED if problems else OK
+
+
+def show(console, result: dict, request, quiet: bool = False) -> None:
+    """Words for a person who looks, one line on stderr for a failure, nothing for cron after a good
+    run. `quiet`: the outcome itself is printed as well."""
+    from jobs_lib.runner.outcome import outcome_words
+    held = result["status"] == "skipped" and request.trigger == "manual" and not quiet
+    if held or result["status"] in ("failed", "timeout"):
+        console.fail(outcome_words(result))
+    elif not quiet:
+        console.say(outcome_words(result))
