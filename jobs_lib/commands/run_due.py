@@ -85,7 +85,7 @@ class _Tick:
 
     def __init__(self, session, budget: float) -> None:
         self.session, self.budget = session, budget
-        self.config, self.ports, self.console = session
+        self.config, self.ports, self.console = session.config, session.ports, session.console
         self.launch = Launch(session, NAME)
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
         self.failures: list[str] = []   # what the service outside is told of

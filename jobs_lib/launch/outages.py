@@ -19,7 +19,7 @@ class Outages:
     """For one process. `start` is what a line on stderr begins with."""
 
     def __init__(self, session, start: str) -> None:
-        self._config, self._ports, self._console = session
+        self._config, self._ports, self._console = session.config, session.ports, session.console
         self._start = start
 
     def failed(self, error, alert: bool = True):

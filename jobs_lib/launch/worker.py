@@ -86,7 +86,7 @@ def tick(*asked) -> list[str]:
     if asked:
         raise Refused("it has other arguments than none")
     with _launch() as launch:
-        config, ports, _ = launch.session
+        config, ports = launch.session.config, launch.session.ports
         names = dispatch.enqueue_due(config, ports)
         if launch.lasting:
             launch.outages().handed_over({config.mode(catalogue.part(name)) for name in names})

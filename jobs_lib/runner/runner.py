@@ -84,7 +84,7 @@ class _Attempt:
     """The steps of one run and what they share."""
 
     def __init__(self, session, job, request: Request) -> None:
-        config, ports, console = session
+        config, ports, console = session.config, session.ports, session.console
         self.job, self.config, self.ports, self.request = job, config, ports, request
         self.console, self.core = console, config.section("core")
         self.result = blank(job, request, ports.now())
