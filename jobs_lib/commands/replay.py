@@ -12,10 +12,10 @@ from jobs_lib.engines import requeue
 from jobs_lib.errors import FAILED, OK, UsageError
 from jobs_lib.features.forwards import queue as forwards
 from jobs_lib.features.notifications import outbox
-from jobs_lib.features.webhooks import deliveries
+from jobs_lib.features.webhooks import replay as webhooks
 from jobs_lib.text import one_of, positive
 
-KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, deliveries)}
+KINDS = {queue.REPLAY.name: queue.REPLAY for queue in (forwards, outbox, webhooks)}
 
 
 def arguments(parser) -> None:
@@ -66,7 +66,7 @@ def run(args, make_session, config_path) -> int:
 
 def _endpoint(args, session, db, now) -> int:
     """All that failed for one endpoint since a moment."""
-    done = deliveries.failed_since(db, args.endpoint, args.since, now)
+    done = webhooks.failed_since(db, args.endpoint, args.since, now)
     if args.json:
         session.console.document({"kind": args.kind, "replayed": done, "refused": []})
         return OK

@@ -44,6 +44,6 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
 )
 def job(ctx):
     """Send what is due."""
-    from jobs_lib.features.webhooks import deliveries, run
+    from jobs_lib.features.webhooks import run
 
-    return deliveries.preview(ctx) if ctx.dry_run else run.send_due(ctx)
+    return run.preview(ctx) if ctx.dry_run else run.send_due(ctx)

@@ -9,7 +9,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
-from jobs_lib.features.webhooks.deliveries import failed_since
+from jobs_lib.features.webhooks.replay import failed_since
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.service import Service

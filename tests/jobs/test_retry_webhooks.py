@@ -18,7 +18,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import DatabaseError
-from jobs_lib.features.webhooks.deliveries import request, retry_after
+from jobs_lib.features.webhooks.deliveries import request
+from jobs_lib.features.webhooks.outcomes import retry_after
 from jobs_lib.ports.http.message import (
     ANSWERED,
     FAILED,
@@ -798,7 +799,7 @@ def test_a_slow_commit_of_ours_makes_no_host_dead(bench, hook):     # R44
     slow = iter([1.3])
 
     def statement(sql, *_) -> None:
-        if "failing_since = :now" in sql:
+        if "SET failing_since = :since" in sql:
             # the first answer is stored while the second comes
             time.sleep(next(slow, 0))
     bench.on_statement = statement

@@ -1,65 +1,156 @@
-"""What the answers of an endpoint mean for the endpoint itself: failing since when, resting,
-disabled.
+"""The endpoints: what is known of them, and what the answers of one mean for it: failing since
+when, paused, disabled.
 
-All but `cancel` are called in the transaction that stores the answer.
+What changes a row is called in the transaction that stores the answer, all but `cancel` and
+`forget_tries`.
 """
 from __future__ import annotations
 
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.engines import audit
 from jobs_lib.features.notifications import enqueue, render
-from jobs_lib.ports.http.url import shown
+from jobs_lib.ports.http.message import ANSWERED
+from jobs_lib.ports.http.url import server_of, shown
+from jobs_lib.runner.clock_doubt import AHEAD
 
-from .deliveries import first_due
+from .deliveries import first_due, text
+from .outcomes import DELIVERED, GIVEN_BACK
 
-KIND = "webhook_disabled"
-FAILING = "webhook_failing"
-# so long before it is disabled its owner is warned, once
-WARN_BEFORE = timedelta(days=2)
-CANCEL = 500                    # rows in one commit
+COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
+           "failing_since")
+# a year: what is said to fail since before that was not written by anybody who knows
+EARLIEST = 2000
+ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
+SLOW = 0.5                  # of the time limit: an answer that takes longer makes an endpoint slow
+WARN_BEFORE = timedelta(days=2)     # so long before it is disabled its owner is warned, once
+CANCEL = 500                        # rows in one commit
+TRIES_OF = timedelta(days=7)        # so long it is remembered how an endpoint answered
+FORGOTTEN = 500                     # rows of that in one run
+# what is known of an endpoint that this run has learned nothing of
+UNKNOWN = {"host": "", "server": ("", 0), "failing_since": None, "user_id": None, "slow": 0,
+           "tried_at": "", "is_noted": False}
 
 
-def works(db, endpoint: dict) -> dict:
-    """A success ends whatever failed before. What has changed of the endpoint."""
-    if not endpoint["failing_since"]:
+def current(db, ids: list) -> dict[int, dict]:
+    """{id: the endpoint as it is now, with its `host` and its `server`, which is the host and the
+    port}."""
+    return {row["id"]: _judged(row) for part in chunked(ids, ASKED_AT_ONCE)
+            for row in db.query(f"SELECT {COLUMNS} FROM {{webhooks}} WHERE id IN (:ids)", ids=part)}
+
+
+def with_state(db, ids: list) -> dict[int, dict]:
+    """{id: the endpoint, with `slow`, and `tried_at`, when a run last sent something to it}, of all
+    of these, even if there is no such endpoint."""
+    found = current(db, ids)
+    states = {row["webhook_id"]: {"slow": row["slow"], "tried_at": str(row["tried_at"])}
+              for part in chunked(ids, ASKED_AT_ONCE)
+              for row in db.query("SELECT webhook_id, tried_at, slow FROM {endpoint_state} "
+                                  "WHERE webhook_id IN (:ids)", ids=part)}
+    return {id: {**UNKNOWN, "id": id, **found.get(id, {}), **states.get(id, {})} for id in ids}
+
+
+def _judged(row: dict) -> dict:
+    """An endpoint as the rest can work with it, whatever its row holds: `bad` says why nothing can
+    be sent to it."""
+    url, secret, before = (text(row[name]) for name in ("url", "secret", "previous_secret"))
+    since, server = clock.parse_any(row["failing_since"]), server_of(url or "")
+    bad = ("the URL of this endpoint is not text" if url is None else
+           "this endpoint has no secret" if not secret else "")
+    return {**row, "url": url or "", "secret": secret, "previous_secret": before, "bad": bad,
+            "failing_since": clock.text(since) if since and since.year >= EARLIEST else None,
+            "host": server[0], "server": server}
+
+
+def is_failing(endpoint: dict) -> bool:
+    """Whether it may hold a slot for long: it has been failing, or its last answer was slow."""
+    return bool(endpoint["failing_since"] or endpoint["slow"])
+
+
+def reasons_to_cancel(db, rows: list[dict], known: dict[int, dict]) -> dict[int, str]:
+    """{row id: why it is cancelled}: nobody waits for it any more. `known` are the rows' endpoints,
+    just read."""
+    people = list({row["user_id"] for row in rows}
+                  | {endpoint["user_id"] for endpoint in known.values()})
+    alive = {row["id"] for row in db.query("SELECT id FROM {users} WHERE id IN (:people) "
+                                           "AND status <> 'deleted'", people=people)}
+    reasons = {}
+    for row in rows:
+        endpoint = known.get(row["webhook_id"])
+        if row["user_id"] not in alive or (endpoint and endpoint["user_id"] not in alive):
+            reasons[row["id"]] = "the account is deleted"
+        elif endpoint is None:
+            reasons[row["id"]] = "the endpoint is gone"
+        elif not endpoint["active"]:
+            reasons[row["id"]] = "the endpoint is disabled"
+    return reasons
+
+
+# What an answer means
+
+def store_attempt(ctx, attempt, waits: tuple) -> tuple[dict, str]:
+    """(what has changed of the endpoint, why it was disabled or "")."""
+    endpoint, verdict, now = attempt.endpoint, attempt.verdict, ctx.clock()
+    if verdict.wait:
+        _pause(ctx, endpoint, waits, now + verdict.wait)
+    if verdict.outcome == GIVEN_BACK:
+        return {}, ""
+    changed = _note_try(ctx, attempt, now)
+    if verdict.outcome == DELIVERED:
+        if endpoint["failing_since"]:               # a success ends whatever failed before
+            _set_failing_since(ctx.db, endpoint, None)
+        return {**changed, "failing_since": None}, ""
+    if not verdict.blames:
+        return changed, ""
+    since, reason = _note_failure(ctx, endpoint, verdict.error)
+    reason = "the endpoint answered 410 Gone" if verdict.gone else reason
+    disabled = bool(reason) and _disable(ctx, endpoint, reason)
+    return {**changed, "failing_since": since}, reason if disabled else ""
+
+
+def _note_try(ctx, attempt, now) -> dict:
+    """A run has sent something to this endpoint."""
+    endpoint, limit = attempt.endpoint, ctx.section("webhooks").timeout.total_seconds()
+    slow = int(attempt.response.outcome == ANSWERED and attempt.seconds > SLOW * limit)
+    if endpoint["is_noted"] and slow == endpoint["slow"]:
         return {}
-    db.execute("UPDATE {webhooks} SET failing_since = NULL WHERE id = :id", id=endpoint["id"])
-    return {"failing_since": None}
+    ctx.db.upsert("endpoint_state", {"webhook_id": endpoint["id"]}, {
+        "user_id": endpoint["user_id"], "tried_at": now, "slow": slow})
+    return {"is_noted": True, "slow": slow}
 
 
-def fails(ctx, endpoint: dict, error: str) -> tuple[dict, str]:
-    """A failure: note since when. (what has changed of the endpoint, why it is to be disabled or
-    "")."""
-    now, since = ctx.clock(), endpoint["failing_since"]
-    began = clock.parse_any(since)
-    if began is None or began > now:        # no time, or that of a clock that was wrong
-        since = None
-    if since and _worked_meanwhile(ctx.db, endpoint["id"], since):
-        since = None                # the app delivered something and did not say so
-    if not (since and began):
-        ctx.db.execute("UPDATE {webhooks} SET failing_since = :now WHERE id = :id", now=now,
-                       id=endpoint["id"])
-        return {"failing_since": clock.text(now)}, ""
+def _set_failing_since(db, endpoint: dict, since) -> None:
+    db.execute("UPDATE {webhooks} SET failing_since = :since WHERE id = :id", since=since,
+               id=endpoint["id"])
+
+
+def _note_failure(ctx, endpoint: dict, error: str) -> tuple[str, str]:
+    """(since when it has been failing, why it is to be disabled or "")."""
+    now, began = ctx.clock(), clock.parse_any(endpoint["failing_since"])
+    if (began is None or began > now                # no time, or that of a clock that was wrong
+            # the app delivered something and did not say so
+            or _worked_meanwhile(ctx.db, endpoint["id"], began)):
+        _set_failing_since(ctx.db, endpoint, now)
+        return clock.text(now), ""
     end = began + ctx.options.disable_after
     if end <= now and ctx.may_expire():
-        return {}, f"every delivery has failed since {render.minute(began)}"
+        return clock.text(began), f"every delivery has failed since {render.minute(began)}"
     if began < end - WARN_BEFORE <= now < end:
         _warn(ctx, endpoint, began, end, error)
-    return {}, ""
+    return clock.text(began), ""
 
 
-def _worked_meanwhile(db, id: int, since: str) -> bool:
+def _worked_meanwhile(db, id: int, since) -> bool:
     return db.row("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id "
                   "AND status = 'delivered' AND"
                   " (finished_at > :since OR (finished_at IS NULL AND created_at > :since)) "
-                  "LIMIT 1",
-                  id=id, since=since) is not None
+                  "LIMIT 1", id=id, since=since) is not None
 
 
-def rests(ctx, endpoint: dict, waits: tuple, until) -> None:
-    """It asked to be left alone until then: what is due before waits as long, and uses up no
+def _pause(ctx, endpoint: dict, waits: tuple, until) -> None:
+    """Nothing is sent to it until then: what is due before waits as long, and uses up no
     attempt."""
     sql, values = first_due(waits, until)
     ctx.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = :until WHERE webhook_id = :id"
@@ -68,66 +159,69 @@ def rests(ctx, endpoint: dict, waits: tuple, until) -> None:
                    **values)
 
 
-def disable(ctx, endpoint: dict, reason: str) -> bool:
-    """Switch it off and queue the one notice to its owner. False if it was off already."""
+def _disable(ctx, endpoint: dict, reason: str) -> bool:
+    """Disable it and queue the one notice to its owner. False if it was disabled already."""
     now = ctx.clock()
     if ctx.db.execute("UPDATE {webhooks} SET active = 0, disabled_at = :now, disabled_reason = "
-                      ":reason"
-                      " WHERE id = :id AND active = 1", id=endpoint["id"], now=now,
+                      ":reason WHERE id = :id AND active = 1", id=endpoint["id"], now=now,
                       reason=reason) != 1:
         return False
     audit.record(ctx.db, now=now, user_id=endpoint["user_id"], event="webhook.disabled",
                  severity="warning", details={"webhook_id": endpoint["id"], "reason": reason})
-    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
-                      id=endpoint["user_id"])
-    if user:
-        _tell(ctx, endpoint, user, reason, now)
+    _notify(ctx, endpoint, "webhook_disabled", now, reason=reason, disabled_at=render.minute(now))
     return True
 
 
 def _warn(ctx, endpoint: dict, began, end, error: str) -> None:
     """Warn the owner, once for each time that it began to fail."""
-    key = f"webhook-failing:{endpoint['id']}:{clock.text(began)}"
-    user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status = 'active'",
+    _notify(ctx, endpoint, "webhook_failing", began, reason=error or "no answer",
+            since=render.minute(began), end=render.minute(end))
+
+
+def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
+    """Queue a notice to the owner, once for this moment. Of a failing endpoint only active accounts
+    hear, of a disabled one suspended ones too."""
+    silent = "status = 'active'" if kind == "webhook_failing" else "status <> 'deleted'"
+    key = f"{kind.replace('_', '-')}:{endpoint['id']}:{clock.text(moment)}"
+    user = ctx.db.row(f"SELECT id, email, name FROM {{users}} WHERE id = :id AND {silent}",
                       id=endpoint["user_id"])
     if not user or not enqueue.reaches(ctx, user) or ctx.db.value(
             "SELECT COUNT(*) FROM {notifications} WHERE dedupe_key = :key", key=key):
         return
-    letter = render.write(ctx, FAILING, {
-        "name": user["name"] or user["email"], "url": shown(endpoint["url"]),
-        "host": endpoint["host"],
-        "reason": error or "no answer",
-        "since": render.minute(began), "end": render.minute(end)})
-    enqueue.queue(ctx.db, now=ctx.clock(), user_id=endpoint["user_id"], kind=FAILING,
-                  to_email=user["email"], letter=letter, dedupe_key=key)
+    letter = render.write(ctx, kind, {"name": user["name"] or user["email"],
+                                      "url": shown(endpoint["url"]), "host": endpoint["host"],
+                                      **values})
+    enqueue.queue(ctx.db, now=ctx.clock(), user_id=user["id"], kind=kind, to_email=user["email"],
+                  letter=letter, dedupe_key=key)
 
 
-def _tell(ctx, endpoint: dict, user: dict, reason: str, now) -> None:
-    if not enqueue.reaches(ctx, user):
-        return
-    letter = render.write(ctx, KIND, {
-        "name": user["name"] or user["email"], "url": shown(endpoint["url"]),
-        "host": endpoint["host"],
-        "reason": reason,
-        "disabled_at": render.minute(now)})
-    enqueue.queue(ctx.db, now=now, user_id=endpoint["user_id"], kind=KIND, to_email=user["email"],
-                  letter=letter, dedupe_key=f"webhook-disabled:{endpoint['id']}:{clock.text(now)}")
+# In commits of their own
 
-
-def cancel(ctx, id: int, reason: str):
-    """End what waits for an endpoint that was disabled, in commits of its own: how many rows each
-    of them had. What a kill leaves, the next run finds due and cancels."""
-    done = 1
-    while done:
-        rows = ctx.db.query("SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id "
-                            "AND status = 'pending'"
-                            " LIMIT :most", id=id, most=CANCEL)
-        if not rows:
-            return
-        done = ctx.db.execute(
+def cancel(ctx, id: int, reason: str) -> None:
+    """Cancel what waits for an endpoint that was disabled. What a kill leaves, the next run finds
+    due and cancels."""
+    while True:
+        ids = [row["id"] for row in ctx.db.query(
+            "SELECT id FROM {webhook_deliveries} WHERE webhook_id = :id AND status = 'pending'"
+            " LIMIT :most", id=id, most=CANCEL)]
+        done = ids and ctx.db.execute(
             "UPDATE {webhook_deliveries} "
             "SET status = 'failed', finished_at = :now, next_attempt_at = NULL,"
             " claim_token = NULL, claim_run = NULL, lease_until = NULL, last_error = :error"
             " WHERE id IN (:ids) AND +status = 'pending'",
-            ids=[row["id"] for row in rows], now=ctx.clock(), error=f"cancelled: {reason}")
-        yield done
+            ids=ids, now=ctx.clock(), error=f"cancelled: {reason}")
+        if not done:
+            return
+        ctx.count("cancelled", done)
+
+
+def forget_tries(ctx) -> None:
+    """What was tried so long ago holds nobody up any more; a time to come is that of a clock that
+    was wrong."""
+    if ctx.clock_in_doubt:
+        return
+    ctx.db.execute("DELETE FROM {endpoint_state} WHERE webhook_id IN (:ids)", ids=[
+        row["webhook_id"] for rule, when in (("tried_at < :when", ctx.now - TRIES_OF),
+                                             ("tried_at > :when", ctx.now + AHEAD))
+        for row in ctx.db.query(f"SELECT webhook_id FROM {{endpoint_state}} WHERE {rule} "
+                                "LIMIT :most", when=when, most=FORGOTTEN)])

@@ -17,7 +17,7 @@ from typing import Any
 from jobs_lib.engines import rotation
 from jobs_lib.shards import is_mine
 
-from .deliveries import endpoints, states
+from .endpoints import is_failing, with_state
 
 PAGE = 2000                 # due rows that are read to find the endpoints that they are for
 # endpoints of an owner that are looked up together, when there are more due rows than that
@@ -238,9 +238,7 @@ class Plan:
     def _learn(self, ids: list) -> None:
         if ids:
             self.queries -= 1
-            found, state = endpoints(self.ctx.db, ids), states(self.ctx.db, ids)
-            for id in ids:
-                self.known[id] = {**NO_ENDPOINT, "id": id, **found.get(id, {}), **state.get(id, {})}
+            self.known.update(with_state(self.ctx.db, ids))
 
     # The order
 
@@ -345,13 +343,3 @@ def _laps(last) -> tuple:
     around to it."""
     return ((None, None),) if last is None else ((last, None), (None, last))
 
-
-NO_STATE = {"slow": 0, "tried_at": ""}
-NO_ENDPOINT = {"id": None, "host": "", "server": ("", 0), "failing_since": None, "user_id": None,
-               **NO_STATE}
-
-
-def is_failing(endpoint: dict) -> bool:
-    """Whether it is for the lane of those that hold a slot for long: it has been failing, or was
-    slow at last."""
-    return bool(endpoint["failing_since"] or endpoint["slow"])

@@ -1,0 +1,96 @@
+"""Where one more request may go beside those in flight.
+
+An endpoint gets one at once, a host and an address two each. While another owner waits for the same
+host or address, an owner gets one of the two, and of all slots half. An address is known only once
+a host was called: one whose connections turned out to be taken is full until something ends.
+"""
+from __future__ import annotations
+
+from collections import Counter
+
+from jobs_lib.ports.http.message import BUSY
+
+from .endpoints import is_failing
+from .turns import Plan
+
+PER_HOST = 2                # and to an address
+PER_OWNER = PER_HOST // 2   # while something of another owner waits for it
+# one slot in so many is for endpoints that have been failing, while others wait
+FAILING_SHARE = 8
+
+
+class Slots:
+    """The slots of one run. A place is ("endpoint", id), ("host", name) or ("address", ip)."""
+
+    plan: Plan
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._taken: Counter = Counter()        # {place, owner or (owner, place): requests}
+        self._failing = 0                       # of them, to endpoints that fail
+        self._address_of: dict = {}             # {host: where it was last found}
+        self._full: set = set()                 # addresses
+        self._contested: dict = {}              # {(owner, place): whether another waits for it}
+
+    def recount(self, in_flight, plan: Plan) -> None:
+        """Begin with what is in flight."""
+        self.plan, self._failing = plan, 0
+        self._taken.clear()
+        self._contested.clear()
+        for attempt in in_flight:
+            self.take(attempt.owner, attempt.endpoint)
+
+    def take(self, owner, endpoint: dict) -> None:
+        """One more request goes to this endpoint."""
+        self._failing += is_failing(endpoint)
+        self._taken[owner] += 1
+        self._taken["endpoint", endpoint["id"]] += 1
+        for place in self._shared_places(endpoint):
+            self._taken[place] += 1
+            self._taken[owner, place] += 1
+
+    def may_take(self, owner, endpoint: dict) -> bool:
+        """Whether one more may go to this endpoint."""
+        return not self._taken["endpoint", endpoint["id"]] and all(
+            self._has_room(place, owner) for place in self._shared_places(endpoint))
+
+    def may_have_more(self, owner) -> bool:
+        """Whether this owner may have one more slot."""
+        half = max(1, self.number // 2)
+        return self._taken[owner] < half or not self.plan.has(False, (owner,))
+
+    def left_for_failing(self) -> int:
+        """How many more may go to endpoints that fail."""
+        if not self.plan.has(False):
+            return self.number
+        return max(1, self.number // FAILING_SHARE) - self._failing
+
+    def note(self, attempt) -> None:
+        """What a completed request tells of the address that it went to."""
+        response = attempt.response
+        if response.address:
+            self._address_of[attempt.endpoint["host"]] = response.address
+            self._full.discard(response.address)
+            if response.outcome == BUSY:
+                self._full.add(response.address)
+        elif response.reached is not None:          # whichever it was
+            self._full.clear()
+
+    def _shared_places(self, endpoint: dict) -> list:
+        host = endpoint["host"]
+        address = self._address_of.get(host)
+        return [*([("host", host)] if host else ()), *([("address", address)] if address else ())]
+
+    def _has_room(self, place: tuple, owner) -> bool:
+        if self._taken[place] >= PER_HOST or place[1] in self._full:
+            return False
+        return self._taken[owner, place] < PER_OWNER or not self._is_contested(owner, place)
+
+    def _is_contested(self, owner, place: tuple) -> bool:
+        if (owner, place) not in self._contested:
+            kind, name = place
+            hosts = [name] if kind == "host" else [host for host, address in
+                                                   self._address_of.items() if address == name]
+            self._contested[owner, place] = any(self.plan.shares_host(owner, host)
+                                                for host in hosts)
+        return self._contested[owner, place]
