@@ -201,6 +201,24 @@ def open_own(path: str, flags: int) -> int:
         raise
 
 
+def new_file(path: str):
+    """A private file of ours that was not there, open to write and to read; never what a link leads
+    to."""
+    return open(path, "x+b", opener=open_own)
+
+
+def publish(draft: str, path: str) -> None:
+    """Give a finished file its name, also after a power cut."""
+    os.rename(draft, path)
+    handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    except OSError:             # a file system that cannot do that for folders has done what it can
+        pass
+    finally:
+        os.close(handle)
+
+
 def write(path: str, text: str | bytes, mode: int = 0o600) -> None:
     """Write a private file so that a reader sees all of it or nothing, also after a power cut.
     `mode`: less private."""
@@ -216,11 +234,11 @@ def _drafted(path: str, data: bytes, mode: int) -> str:
     """A finished file beside the path. Its name cannot be guessed, so nobody can have put a link
     there before."""
     draft = f"{path}.{os.urandom(8).hex()}{DRAFT}"
-    handle = open_own(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    file = new_file(draft)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             if mode != 0o600:
-                os.fchmod(handle, mode)     # whatever the umask is: a web server reads it
+                os.fchmod(file.fileno(), mode)      # whatever the umask is: a web server reads it
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -12,7 +12,7 @@ import os
 
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features.archives import format as form
-from jobs_lib.features.archives.catalogue import verify
+from jobs_lib.features.archives.catalogue import verify, verify_known
 from jobs_lib.ports.storage.folder import FolderStore
 from jobs_lib.ports.storage.stores import open_store
 from jobs_lib.text import one_of, positive
@@ -124,16 +124,9 @@ def verify_store(session, key: bytes | None):
     store = open_store(section)
     try:
         for row in rows:
-            yield _judged(row["location"], lambda row=row: _manifest_in(store, row), key)
+            yield _judged(row["location"], lambda row=row: verify_known(store, row)[0], key)
     finally:
         store.close()
-
-
-def _manifest_in(store, row: dict) -> dict:
-    manifest = verify(store, row["location"])[0]
-    if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
-        raise form.Damaged("it is not the one that the table audit_archives names")
-    return manifest
 
 
 def _judged(location: str, ask, key: bytes | None) -> dict:

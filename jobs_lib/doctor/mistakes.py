@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from jobs_lib.config import path_checks, settings
 from jobs_lib.config.loader import Config
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.errors import ConfigError, DatabaseError
 from jobs_lib.output.findings import Finding, problem
 
@@ -43,11 +44,8 @@ def _database(config: Config):
 
 def _stores(config: Config):
     """A folder for archives, or for exports, that is not their own."""
-    from jobs_lib.features.exports import files
-    from jobs_lib.ports.storage.base import misplaced
-
-    yield from filter(None, (misplaced(config.section("archive").store, config.section),
-                             files.misplaced(config.section)))
+    yield from filter(None, (misplaced(config.section, "archive", "store"),
+                             misplaced(config.section, "export", "dir")))
 
 
 def _spool(config: Config):

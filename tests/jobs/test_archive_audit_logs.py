@@ -244,7 +244,7 @@ def damaged(bench) -> None:
     (lambda bench: [(bench.folder / "archives" / name).unlink() for name in files(bench)],
      "is verified and its rows are not all deleted yet, but it is not in"),
     (lambda bench: bench.db.execute("UPDATE {audit_archives} SET sha256 = 'x'"),
-     "it is not the one that was verified"),
+     "it is not the one that the table audit_archives names"),
 ])
 # R57
 def test_a_verified_archive_that_is_not_whole_any_more_stops_everything(disk, spoil, said):

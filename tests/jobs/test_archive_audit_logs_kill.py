@@ -33,9 +33,9 @@ TRANSACTIONS = {
 }
 CALLS = {                                       # before that call
     "in the middle of the file": (f"{FORMAT}:line", ROWS // 2),
-    "before it has its name": (f"{FOLDER}:_name", 1),
+    "before it has its name": (f"{FOLDER}:publish", 1),
     "before the manifest is begun": (f"{FOLDER}:FolderStore.put", 2),
-    "before the manifest has its name": (f"{FOLDER}:_name", 2),
+    "before the manifest has its name": (f"{FOLDER}:publish", 2),
     "while it is read back": (f"{FORMAT}:_row", ROWS // 2),
 }
 # a second kill, in the run that clears up after the first

@@ -36,8 +36,8 @@ CALLS = {                                       # before or after that call
     "in the middle of a file": ("jobs_lib.features.exports.encoding:_encode", ROWS // 2, "before"),
     "while a CSV is put in": ("jobs_lib.features.exports.writer:_Zip.add", 14, "before"),
     "before it is read back": ("jobs_lib.features.exports.writer:_read_back", 1, "before"),
-    "before it has its name": ("jobs_lib.features.exports.files:publish", 1, "before"),
-    "after it has its name": ("jobs_lib.features.exports.files:publish", 1, "after"),
+    "before it has its name": ("jobs_lib.features.exports.run:publish", 1, "before"),
+    "after it has its name": ("jobs_lib.features.exports.run:publish", 1, "after"),
     "after it is stored as `ready`": ("jobs_lib.features.exports.requests:forget_files", 1, "before"),
 }
 

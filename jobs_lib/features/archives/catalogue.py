@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import namedtuple
 
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError
-from jobs_lib.ports.storage.base import misplaced, place_of
+from jobs_lib.ports.storage.base import place_of
 from jobs_lib.ports.storage.stores import open_store
 
 from . import format as form
@@ -16,13 +17,14 @@ UNFINISHED = "status IN ('verified', 'writing')"
 OTHERS = "another run archives"                     # why a run stops
 
 Verified = namedtuple("Verified", "id ids cutoff")
-Verified.__doc__ = "A verified archive whose rows may go: its id in the table, the ids that were read back, its cutoff."
+Verified.__doc__ = """A verified archive whose rows may be deleted: its id in the table, the ids that
+were read back, its cutoff."""
 
 
-def refuse_shared(store: str, ctx) -> None:
+def refuse_shared(ctx) -> None:
     """ConfigError for a folder that is not archives' own."""
-    if trouble := misplaced(store, ctx.section):
-        raise ConfigError(trouble)
+    if problem := misplaced(ctx.section, "archive", "store"):
+        raise ConfigError(problem)
 
 
 def lost(ctx) -> str | None:
@@ -70,3 +72,11 @@ def verify(store, location: str, look=None) -> tuple[dict, form.Tally]:
     if manifest.get("file") != name:
         raise form.Damaged(f"the manifest is that of {manifest.get('file')}")
     return manifest, form.check(store.read(name), manifest, look)
+
+
+def verify_known(store, row: dict, look=None) -> tuple[dict, form.Tally]:
+    """The same, and that it is the one that its row in `audit_archives` names."""
+    manifest, read = verify(store, row["location"], look)
+    if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
+        raise form.Damaged("it is not the one that the table audit_archives names")
+    return manifest, read

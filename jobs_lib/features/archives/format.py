@@ -6,6 +6,7 @@ Everything is a stream: an archive is written and read back in memory that does 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import zlib
 from array import array
@@ -16,7 +17,7 @@ from jobs_lib.errors import JobsError
 FORMAT, VERSION = "audit-archive", 1
 ROWS_END, MANIFEST_END = ".jsonl.gz", ".manifest.json"
 LEVEL = 6
-BLOCK = 65536               # bytes of lines handed to zlib at once, and taken from it
+BLOCK = 65536               # bytes of lines taken from zlib at once
 LOOK_EVERY = 500            # rows: some milliseconds
 LONGEST_LINE = 64 * 1024 ** 2
 LONGEST_MANIFEST = 65536
@@ -82,23 +83,19 @@ def _plain(value):
 
 
 def compressed(rows, tally: Tally):
-    """The blocks of the file for these rows. No time and no name stands in its header: same rows,
-    same bytes."""
-    packer, waiting, held = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP), [], 0
-    for row in rows:
-        text = line(row)
-        tally.row(row)
-        tally.rows_bytes += len(text)
-        waiting.append(text)
-        held += len(text)
-        if held >= BLOCK:
-            yield from _counted(packer.compress(b"".join(waiting)), tally)
-            waiting, held = [], 0
-    yield from _counted(packer.compress(b"".join(waiting)) + packer.flush(), tally)
+    """The blocks of the file for these rows. No time and no name is in its header: same rows, same
+    bytes."""
+    packer = zlib.compressobj(LEVEL, zlib.DEFLATED, GZIP)
 
+    def parts():
+        for row in rows:
+            text = line(row)
+            tally.row(row)
+            tally.rows_bytes += len(text)
+            yield packer.compress(text)
+        yield packer.flush()
 
-def _counted(block: bytes, tally: Tally):
-    if block:
+    for block in filter(None, parts()):
         tally.block(block)
         yield block
 
@@ -116,14 +113,12 @@ def manifest_bytes(facts: Facts, key: bytes, **more) -> bytes:
 def is_sealed(manifest: dict, key: bytes) -> bool:
     """Whether who holds the key wrote this manifest. Anybody can make one that is whole; no one
     else can seal it."""
-    import hmac
     found = manifest.get(SEAL)
     return isinstance(found, str) and hmac.compare_digest(found.encode("utf-8", "replace"), _sealed(
         {name: value for name, value in manifest.items() if name != SEAL}, key).encode())
 
 
 def _sealed(manifest: dict, key: bytes) -> str:
-    import hmac
     return hmac.digest(key, _plain_bytes(manifest), "sha256").hex()
 
 
@@ -157,23 +152,19 @@ def read_manifest(blocks) -> dict:
 
 def rows(blocks, tally: Tally):
     """Each row of a file as a dict. Damaged, at the latest at its end, if it is not whole."""
-    # the beginning of a line that goes on, in parts: joined once
-    held: list = []
-    size = 0
+    held = bytearray()          # the beginning of a line that goes on
     for part in _expanded(blocks, tally):
         tally.rows_bytes += len(part)
-        held.append(part)
-        size += len(part)
+        held += part
         if b"\n" in part:
-            *lines, rest = b"".join(held).split(b"\n")
-            held, size = [rest], len(rest)
+            *lines, held = held.split(b"\n")
             for text in lines:
                 row = _row(text, len(tally.ids) + 1)
                 tally.row(row)
                 yield row
-        elif size > LONGEST_LINE:
+        elif len(held) > LONGEST_LINE:
             raise Damaged("a line has no end")
-    if size:
+    if held:
         raise Damaged("its last line is cut off")
 
 
@@ -182,15 +173,9 @@ def _expanded(blocks, tally: Tally):
     try:
         for block in blocks:
             tally.block(block)
-            if packer.eof:
-                raise Damaged("something follows after its end")
-            while block and not packer.eof:      # what follows the end stays unused
-                part = packer.decompress(block, BLOCK)
+            while block:
+                yield packer.decompress(block, BLOCK)
                 block = packer.unconsumed_tail
-                if part:
-                    yield part
-            while not packer.eof and (part := packer.decompress(b"", BLOCK)):
-                yield part
             if packer.unused_data:
                 raise Damaged("something follows after its end")
     except zlib.error as error:
@@ -199,13 +184,14 @@ def _expanded(blocks, tally: Tally):
         raise Damaged("it is cut off")
 
 
-def _row(text: bytes, number: int) -> dict:
+def _row(text: bytearray, number: int) -> dict:
     try:
         row = json.loads(text)
-        good = type(row["id"]) is int and -INT64 <= row["id"] < INT64 and isinstance(row["created_at"], str)
+        is_row = (type(row["id"]) is int and -INT64 <= row["id"] < INT64
+                  and isinstance(row["created_at"], str))
     except (ValueError, KeyError, TypeError, RecursionError):
-        good = False
-    if not good:
+        is_row = False
+    if not is_row:
         raise Damaged(f"line {number} is no row of the audit log, or damaged")
     return row
 

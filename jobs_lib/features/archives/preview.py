@@ -12,7 +12,7 @@ from .write import MOST_ROWS
 def preview(ctx, chosen) -> dict:
     """Show it, and return the counts of a run but for `deleted`. Nothing is opened."""
     section = ctx.section("archive")
-    refuse_shared(section.store, ctx)
+    refuse_shared(ctx)
     place, rows = place_of(section), ctx.within_limit(chosen.count(ctx.db))
     files = -(-rows // MOST_ROWS)
     waiting = {row["status"]: row["location"] for row in ctx.db.query(

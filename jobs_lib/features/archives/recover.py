@@ -12,7 +12,7 @@ from jobs_lib.ports.storage.base import ArchiveError
 from jobs_lib.ports.storage.folder import FolderStore
 
 from . import format as form
-from .catalogue import OTHERS, UNFINISHED, Verified, is_in, names, verify
+from .catalogue import OTHERS, UNFINISHED, Verified, is_in, names, verify_known
 
 # archives that go at once without being confirmed
 MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5
@@ -89,9 +89,7 @@ def _verified(store, row: dict, look) -> Verified:
                            f"is not in {store.place}: put it back, or set [archive] store to where "
                            "it is")
     try:
-        manifest, read = verify(store, location, look)
-        if (manifest["sha256"], manifest["row_count"]) != (row["sha256"], row["row_count"]):
-            raise form.Damaged("it is not the one that was verified")
+        read = verify_known(store, row, look)[1]
     except form.Damaged as error:
         raise form.Damaged(f"{location} was verified before and is not whole any more: {error}. "
                            "Put a good copy in its place. Nothing more is archived or deleted "

@@ -29,7 +29,7 @@ class _Enough(Exception):
 def archive(ctx, chosen) -> dict:
     """Archive the rows of a Selection and delete them; how many."""
     section = ctx.section("archive")
-    refuse_shared(section.store, ctx)
+    refuse_shared(ctx)
     counts, walk = ctx.counts, Walk(ctx, TABLE)
     counts.update(archived=0, archives=0, deleted=0, expired=0)
     try:

@@ -10,12 +10,12 @@ import errno
 import os
 import re
 import stat
-from contextlib import suppress
 
 from jobs_lib.chunks import chunked
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.spool import database_id, mark, mark_folder
 from jobs_lib.errors import ConfigError, JobsError
-from jobs_lib.folders import HTACCESS, shared, write
+from jobs_lib.folders import HTACCESS, write
 
 OPTION, MARKER = "[export] dir", ".jobs-exports"
 PART = ".part"
@@ -31,21 +31,10 @@ def new_name(request_id: int) -> str:
     return f"export-{request_id}-{os.urandom(16).hex()}.zip"
 
 
-def misplaced(section_of) -> str | None:
-    """Why exports must not be in the folder that is set, in a sentence: what is in others is swept
-    or rotated."""
-    path = section_of("export").dir
-    others = [(f"[{section}] {option}", getattr(section_of(section), option)) for section,
-              option in (
-        ("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"))]
-    wrong = shared(path, [(name, other) for name, other in others if other and "://" not in other])
-    return wrong and f"{OPTION} = {path}: {wrong}; give exports a folder of their own"
-
-
 def check(ctx) -> None:
     """ConfigError for a folder that cannot be for exports."""
-    if trouble := misplaced(ctx.section):
-        raise ConfigError(trouble)
+    if problem := misplaced(ctx.section, "export", "dir"):
+        raise ConfigError(problem)
 
 
 def folder(ctx) -> str:
@@ -78,23 +67,6 @@ def _why(path: str, error: OSError) -> str:
         return f"no folder can be made in {at}"
     denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
     return f"{error.strerror}{': this user must be able to write there' if denied else ''}"
-
-
-def create(path: str):
-    """A new private file to write and to read."""
-    return open(path, "x+b", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC, 0o600))
-
-
-def publish(path: str) -> None:
-    """Give a finished file its name, made to last."""
-    os.rename(path + PART, path)
-    handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            # a file system that cannot do that for folders has done what it can
-            os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def remove_files(ctx, rows) -> tuple[int, list[int]]:

@@ -1,9 +1,10 @@
 """What export_accounts would do, for a dry run."""
 from __future__ import annotations
 
+from jobs_lib.config.separate_folders import misplaced
 from jobs_lib.engines.rows import count_unknown_status
 
-from . import files, requests
+from . import requests
 from .link import url
 
 SHOWN = 10
@@ -17,7 +18,7 @@ def preview(ctx) -> dict:
     refused = [row for row in rows if requests.refusal(ctx, requests.owner(ctx, row), row)]
     made = [row for row in rows if row not in refused]
     missing = "" if url(ctx) else "set [export] url, or [core] app_url"
-    problem = files.misplaced(ctx.section) or missing
+    problem = misplaced(ctx.section, "export", "dir") or missing
     for title, some, note in (
             ("export {} account{}", made, problem and f"a run would fail: {problem}"),
             ("refuse {} request{}", refused, ""),

@@ -8,6 +8,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.engines import rotation
 from jobs_lib.errors import Busy, JobsError, Lost
+from jobs_lib.folders import new_file, publish
 
 from . import files, requests, writer
 
@@ -84,7 +85,7 @@ def _make(ctx, taken, path: str) -> None:
     put_back, done = partial(requests.put_back, ctx, taken), False
     try:
         written = _write(ctx, taken, path)
-        files.publish(path)
+        publish(path + files.PART, path)
         if not requests.finish(ctx, taken, written):
             raise _Taken
         done = True
@@ -138,7 +139,7 @@ def _write(ctx, taken, path: str):
         # the README says so.
         one_moment = not db.bars_writers()
         snapshot = db.snapshot() if one_moment else nullcontext()
-        with snapshot, files.create(path + files.PART) as file:
+        with snapshot, new_file(path + files.PART) as file:
             return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),
                                 one_moment=one_moment, look=look)
 

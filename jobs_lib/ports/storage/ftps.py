@@ -11,20 +11,27 @@ from __future__ import annotations
 import ftplib
 import ssl
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from .base import BLOCK, PARTIAL, ArchiveError, Login, place_of_url
+from .base import BLOCK, PARTIAL, ArchiveError, Login, Store, place_of_url
 
 CONNECT_SECONDS, ANSWER_SECONDS = 20, 60    # to reach the server; for each answer and each block
 # so long without a word, the connection is tried before it is used
 FRESH_SECONDS = 15
-MISSING = "550"                             # also says "not allowed": see `_gone`
+MISSING = "550"                             # also says "not allowed": see `_is_missing`
 SHOWN = 200                                 # of a server's words
 
 
-class FtpsStore:
-    """One connection, opened when it is needed, and anew after any trouble."""
+class _Refused(Exception):
+    """The server said no, and we know what that means."""
+
+
+FAILURES: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError, _Refused)
+
+
+class FtpsStore(Store):
+    """One connection, opened when it is needed, and again after any failure."""
 
     def __init__(self, login: Login, ca_file: str = "") -> None:
         self._login, self._ca_file = login, ca_file
@@ -32,14 +39,9 @@ class FtpsStore:
         self._ftp: _Session | None = None
         self._used = 0.0
 
-    def location(self, name: str) -> str:
-        """The file's URL, without the login."""
-        return f"{self.place}/{name}"
-
     def put(self, name: str, blocks) -> None:
         """Send a new file."""
-        with _Speaking(self) as ftp:
-            ftp.voidcmd("TYPE I")
+        with self._session() as ftp:
             data: Any = ftp.transfercmd(f"STOR {name}{PARTIAL}")
             with data:
                 for block in blocks:
@@ -52,15 +54,14 @@ class FtpsStore:
 
     def read(self, name: str):
         """Fetch a file."""
-        with _Speaking(self) as ftp:
-            ftp.voidcmd("TYPE I")
+        with self._session() as ftp:
             try:
                 data: Any = ftp.transfercmd(f"RETR {name}")
             except ftplib.error_perm as error:
                 if not str(error).startswith(MISSING):
                     raise
                 raise ArchiveError(f"{name} is not in {self.place}, or may not be read "
-                                   f"({_words(error)})") from None
+                                   f"({_reason(error)})") from None
             with data:
                 while block := data.recv(BLOCK):
                     yield block
@@ -70,62 +71,65 @@ class FtpsStore:
 
     def has(self, name: str) -> bool:
         """Whether the file is there."""
-        with _Speaking(self) as ftp:
-            ftp.voidcmd("TYPE I")
-            return not _gone(ftp, name)
+        with self._session() as ftp:
+            return not _is_missing(ftp, name)
 
     def remove(self, name: str) -> None:
         """Delete the file in both its names."""
-        for each in (name + PARTIAL, name):
-            with _Speaking(self) as ftp:
+        with self._session() as ftp:
+            for each in (name + PARTIAL, name):
                 try:
                     ftp.delete(each)
                 except ftplib.error_perm as error:
-                    ftp.voidcmd("TYPE I")
-                    if not str(error).startswith(MISSING) or not _gone(ftp, each):
+                    if not str(error).startswith(MISSING) or not _is_missing(ftp, each):
                         raise
 
     def close(self) -> None:
         """Say good-bye, for politeness alone."""
-        ftp, self._ftp = self._ftp, None
-        if ftp is not None:
-            with suppress(*TROUBLE):
-                ftp.sock.settimeout(2)
-                ftp.quit()
-            _hang_up(ftp)
+        if self._ftp is not None:
+            with suppress(*FAILURES):
+                self._ftp.sock.settimeout(2)
+                self._ftp.quit()
+            self._drop()
 
-    def ready(self) -> _Session:
-        """The connection, signed in and in the folder."""
+    @contextmanager
+    def _session(self):
+        """The connection, signed in and in the folder, for binary files. What fails becomes an
+        ArchiveError; after anything but success the connection is closed, since nobody knows which
+        answer would come next."""
+        try:
+            ftp = self._ready()
+            ftp.voidcmd("TYPE I")
+            yield ftp
+        except BaseException as error:
+            self._drop()
+            if isinstance(error, FAILURES):
+                raise ArchiveError(f"[archive] store {self.place}: {_reason(error)}") from None
+            raise
+        self._used = time.monotonic()
+
+    def _ready(self) -> _Session:
         if self._ftp is not None and time.monotonic() - self._used > FRESH_SECONDS:
             try:
                 self._ftp.voidcmd("NOOP")
-            except TROUBLE:                     # a server hangs up on who is silent for a while
-                self.drop()
+            except FAILURES:                    # a server hangs up after a silence
+                self._drop()
         if self._ftp is None:
             self._ftp = self._connect()
-        self._used = time.monotonic()
         return self._ftp
 
-    def done(self) -> None:
-        """It was just used."""
-        self._used = time.monotonic()
-
-    def drop(self) -> None:
-        """Throw the connection away: nobody knows which answer would come next."""
+    def _drop(self) -> None:
         ftp, self._ftp = self._ftp, None
         if ftp is not None:
             _hang_up(ftp)
-
-    def trouble(self, error: BaseException) -> ArchiveError:
-        """What went wrong, in a sentence."""
-        return ArchiveError(f"[archive] store {self.place}: {_words(error)}")
 
     def _connect(self) -> _Session:
         login = self._login
         try:
             context = ssl.create_default_context(cafile=self._ca_file or None)
         except OSError as error:
-            raise ArchiveError(f"[archive] ca_file = {self._ca_file}: {error.strerror or error}") from None
+            raise ArchiveError(f"[archive] ca_file = {self._ca_file}: "
+                               f"{error.strerror or error}") from None
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         ftp = _Session(context=context)
         try:
@@ -142,35 +146,6 @@ class FtpsStore:
             _hang_up(ftp)
             raise
         return ftp
-
-
-class _Refused(Exception):
-    """The server said no, and we know what that means."""
-
-
-TROUBLE: tuple[type[BaseException], ...] = (*ftplib.all_errors, ValueError, _Refused)
-
-
-class _Speaking:
-    """`with` it, what goes wrong becomes an ArchiveError, and after anything else but success the
-    connection goes."""
-
-    def __init__(self, store: FtpsStore) -> None:
-        self._store = store
-
-    def __enter__(self) -> _Session:
-        try:
-            return self._store.ready()
-        except TROUBLE as error:
-            raise self._store.trouble(error) from None
-
-    def __exit__(self, _kind, error, _trace) -> None:
-        if error is None:
-            self._store.done()
-            return
-        self._store.drop()
-        if isinstance(error, TROUBLE):
-            raise self._store.trouble(error) from None
 
 
 class _Session(ftplib.FTP_TLS):
@@ -200,7 +175,7 @@ def _ask(step, otherwise: str) -> None:
         raise _Refused(f"{otherwise} ({_clean(str(error))})") from None
 
 
-def _gone(ftp: _Session, name: str) -> bool:
+def _is_missing(ftp: _Session, name: str) -> bool:
     """Whether the server knows no such file; it says 550 to a file that may not be touched as
     well."""
     try:
@@ -218,7 +193,7 @@ def _hang_up(ftp: _Session) -> None:
         ftp.close()
 
 
-def _words(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the certificate is not accepted: {error.verify_message}"
     if isinstance(error, EOFError):
