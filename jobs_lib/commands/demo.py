@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -28,6 +27,7 @@ from jobs_lib.output.typed import jobs, program, shown
 from jobs_lib.paths import HOME
 from jobs_lib.ports import dns
 from jobs_lib.runner import clock_doubt
+from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
 
 from . import migrate, names, run_due
@@ -64,7 +64,7 @@ def run(args, make_session, config_path) -> int:
     demo_folder.make(folder)
     past = _Past()
     with ExitStack() as stack:
-        stack.enter_context(_ended_in_order())
+        stack.enter_context(ExitOnSignal())
         receiver = stack.enter_context(Receiver(hooks.SECRET, past.now,
                                                 busy_at=(hooks.event_id(1),)))
         port, missing = _nameserver(stack, folder)
@@ -128,20 +128,6 @@ def _nameserver(stack: ExitStack, folder: str) -> tuple[int | None, str]:
         except JobsError as error:
             missing.append(str(error))
     return None, "; ".join(missing)
-
-
-@contextmanager
-def _ended_in_order():
-    """A signal that would end the process at once ends it so that the servers are stopped first."""
-    def end(number, frame):
-        raise SystemExit(TERMINATED)
-    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)
-              if signal.getsignal(number) is signal.SIG_DFL}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Heard(Console):

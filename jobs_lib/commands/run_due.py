@@ -93,11 +93,10 @@ class _Tick:
 
     def run(self) -> tuple[list[dict], int]:
         """(outcomes, exit code)."""
-        db = self.launch.database()
+        self.launch.database()
         broken: list[str] = []          # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
-        is_dead = slots.dead(self.config.section("core"), self.ports)
-        found, problems = slots.find(self.config, jobs, db, self.ports.now(), is_dead, self.budget)
+        found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)
         self.failures += broken + problems
         for problem in self.failures:
             self.console.fail(f"{NAME}: {problem}")

@@ -115,6 +115,7 @@ class Trial:
     def sandbox(self, make_session) -> int:
         """The real run on a copy, and what it changed there."""
         from jobs_lib.launch.sandbox import Sandbox, remove_left_over, size_words
+        from jobs_lib.runner.limits import ExitOnSignal
 
         if removed := remove_left_over():
             self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: "
@@ -124,7 +125,7 @@ class Trial:
         self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of "
                  f"the spool ({size_words(size.spool)}).", "The real ones stay as they are.")
         console = self.session.console
-        with box:
+        with ExitOnSignal(), box:           # it holds people's mail
             inside = make_session(self.config_path, console.level,
                                   [*self.args.set, *box.settings()], self.job)
             try:

@@ -6,7 +6,7 @@ due loads no runner: keep the imports few.
 """
 from __future__ import annotations
 
-from jobs_lib import schedule, shards
+from jobs_lib import shards
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
 from jobs_lib.runner import slots, standing
@@ -39,18 +39,13 @@ class Launch:
             self.outages().back(self.lasting)
         return db
 
-    def latest_slot(self, job):
-        """The latest slot, or None where nothing is to be done: paused, switched off, or before the
+    def open_slot(self, job):
+        """The latest slot, or None where nothing is to be done: paused, disabled, or before the
         first install."""
-        config, db, now = self.session.config, self.database(), self.session.ports.now()
-        name = shards.whole(job.name)
+        db, name = self.database(), shards.whole(job.name)
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
-        if not slots.counts(config, job._replace(name=name), db, now, state):
-            return None
-        slot, zone = slots.latest_slot(config, job, now), schedule.zone(config.section("core")
-                                                                        .timezone)
-        early = slots.is_early(config.job(job).schedule, slot, state["due_after"], now, zone)
-        return None if early else slot
+        return slots.open_slot(self.session.config, job._replace(name=name), db,
+                               self.session.ports.now(), state)
 
     def run(self, job, request) -> dict:
         """One run; its outcome."""

@@ -7,25 +7,25 @@ one.
 """
 from __future__ import annotations
 
-import fcntl
 import os
+import re
 import shutil
-import signal
 import stat
 import tempfile
 from collections import namedtuple
+from contextlib import suppress
 
 from jobs_lib import folders, masking
 from jobs_lib.config.option_types import show_size
 from jobs_lib.database import copies
 from jobs_lib.database.names import Names
 from jobs_lib.database.schema import NAMES
-from jobs_lib.errors import TERMINATED, UsageError
+from jobs_lib.errors import UsageError
 from jobs_lib.features.forwards.headers import header_text, read_headers
+from jobs_lib.runner.dead_runs import is_there
 
-FICLONE = 0x40049409        # Linux: share the blocks of a file until one of the two is written to
-# the file that its maker holds locked as long as he lives
-PREFIX, MAKER = "jobs-sandbox-", "maker"
+# the folder of a sandbox: PREFIX, the process that made it, a dash; or KEPT, and never removed
+PREFIX, KEPT = "jobs-sandbox-", "kept"
 MARGIN = 50 * 1024 ** 2     # bytes that stay free in the temporary folder
 KEPT_ROWS = 1000            # of one table in --json; all are counted
 
@@ -50,7 +50,7 @@ class Sandbox:
         self.config, self.keep, self.most = config, keep, most
         self.original = copies.database_file(core.database, config.folder)
         self.spool, self.state = config.section("spool").dir, core.state_dir
-        self.folder, self._maker = "", -1
+        self.folder = ""
         found = list(_files(self.spool))
         self.size = Size(copies.size(self.original), sum(size for _, size in found), len(found))
         self._check_size()
@@ -74,12 +74,9 @@ class Sandbox:
                              "that has it")
 
     def __enter__(self) -> Sandbox:
-        # It holds people's mail, so it also goes when the person at the keyboard does.
-        self._handlers = {number: signal.signal(number, _leave) for number in (signal.SIGTERM,
-                                                                               signal.SIGHUP)}
+        maker = KEPT if self.keep else os.getpid()
+        self.folder = tempfile.mkdtemp(prefix=f"{PREFIX}{maker}-")      # 0700
         try:
-            self.folder = tempfile.mkdtemp(prefix=PREFIX)      # 0700
-            self._maker = _hold(self.path(MAKER))
             self._copy()
         except BaseException:
             self.keep = False
@@ -88,14 +85,8 @@ class Sandbox:
         return self
 
     def __exit__(self, *_) -> None:
-        if self.folder and not self.keep:
+        if not self.keep:
             shutil.rmtree(self.folder, ignore_errors=True)
-        elif self.folder:
-            os.unlink(self.path(MAKER))         # a copy that is kept is nobody's to remove
-        if self._maker >= 0:
-            os.close(self._maker)
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
 
     def path(self, name: str) -> str:
         """A file or folder in the copy."""
@@ -105,7 +96,7 @@ class Sandbox:
         # The database first: a message's file is there before its row, so each row that is copied
         # finds its file.
         copies.copy(self.config.section("core").database, self.config.folder, self.path("jobs.db"))
-        _copy_file(self.path("jobs.db"), self.path("before.db"))
+        shutil.copy2(self.path("jobs.db"), self.path("before.db"))
         if os.path.isdir(self.spool):
             os.mkdir(self.path("spool"), 0o700)
         for name, _ in _files(self.spool):
@@ -184,38 +175,15 @@ class Sandbox:
         return found
 
 
-def _hold(path: str) -> int:
-    """A locked file; it has its name only once it is locked, so that nobody takes its maker for
-    dead."""
-    descriptor = os.open(path + ".new", os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    os.rename(path + ".new", path)
-    return descriptor
-
-
 def remove_left_over() -> int:
     """Remove the copies whose maker was killed: they hold people's mail. How many there were."""
     removed, above = 0, tempfile.gettempdir()
     for name in os.listdir(above):
-        folder = os.path.join(above, name)
-        if not name.startswith(PREFIX):
-            continue
-        try:
-            status = os.lstat(folder)
-            if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-                continue
-            descriptor = os.open(os.path.join(folder, MAKER), os.O_RDWR | os.O_NOFOLLOW
-                                 | os.O_CLOEXEC)
-        except OSError:                         # kept on purpose, or just being made or removed
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = re.match(rf"{PREFIX}(\d+)-", name)
+        if found and not is_there(found[1]):
+            folder = os.path.join(above, name)
             shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
-        except OSError:                         # its maker lives
-            pass
-        finally:
-            os.close(descriptor)
+            removed += not os.path.lexists(folder)      # else it is another user's
     return removed
 
 
@@ -259,22 +227,6 @@ def _listing(folder: str) -> dict:
 
 
 def _copy_file(source: str, target: str) -> None:
-    """Copy a file with its times, sharing its blocks where the file system can; one that is gone is
-    left out."""
-    try:
-        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    with open(descriptor, "rb") as original, \
-            open(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600), "wb") as made:
-        try:
-            fcntl.ioctl(made.fileno(), FICLONE, original.fileno())
-        except OSError:
-            shutil.copyfileobj(original, made, 1024 ** 2)
-        status = os.fstat(original.fileno())
-        made.flush()
-        os.utime(made.fileno(), ns=(status.st_atime_ns, status.st_mtime_ns))
-
-
-def _leave(_number: int, _frame) -> None:
-    raise SystemExit(TERMINATED)
+    """Copy a file with its times; one that has just been deleted is left out."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)

@@ -42,7 +42,7 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         slot = schedule.previous(options.schedule, now, zone)
         if slots.is_early(options.schedule, slot, state["due_after"], now, zone):
             continue
-        item = slots.of_slot(job, slot, session.ports.database(), now, lambda *_: False)
+        item = slots.state_of(job, slot, session.ports.database(), now)
         if item is None or item.trigger != "scheduled":
             continue
         first = slots.first_missed(options.schedule, slot, last, state["due_after"], zone)

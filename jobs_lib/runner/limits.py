@@ -10,7 +10,7 @@ import os
 import signal
 import time
 
-from jobs_lib.errors import Stopped
+from jobs_lib.errors import TERMINATED, Stopped
 
 from .watchdog import Watchdog
 
@@ -57,6 +57,24 @@ class Signals:
     def _outer(self, number: int):
         owner = getattr(self._before[number], "__self__", None)
         return owner if isinstance(owner, Signals) else None
+
+
+class ExitOnSignal:
+    """SIGTERM and SIGHUP as SystemExit, so that what was begun is put away; as a context manager.
+    One that is ignored or handled already stays so."""
+
+    def __enter__(self) -> None:
+        self._before = {number: signal.signal(number, self._exit)
+                        for number in (signal.SIGTERM, signal.SIGHUP)
+                        if signal.getsignal(number) is signal.SIG_DFL}
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @staticmethod
+    def _exit(_number, _frame) -> None:
+        raise SystemExit(TERMINATED)
 
 
 class Alarm:

@@ -275,8 +275,7 @@ class _Attempt:
         request = self.request
         if request.slot is None:
             return request.trigger
-        found = slots.of_slot(self.job, request.slot, db, self.result["started_at"], lambda job,
-                              row: False)
+        found = slots.state_of(self.job, request.slot, db, self.result["started_at"])
         if found is None:
             return None
         if found.trigger == "continue":

@@ -17,7 +17,8 @@ from jobs_lib.job import LAST, PRIORITIES
 Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
 Due.__doc__ = """A due job: its slot, and `scheduled` or `continue` (then without a slot of its own).
 
-late  since how long it could have run: from the first slot that it missed, so that it grows while others go first
+late  since how long it could have run: from the first slot that it missed, so that it grows while
+      others go first
 cut   whether its last run ended before its work did: it will need all the time that it gets
 """
 
@@ -35,34 +36,64 @@ def latest_slot(config, job, now):
     return schedule.previous(config.job(job).schedule, now, _zone(config))
 
 
-def find(config, jobs, db, now, is_dead, budget: float = 0.0) -> tuple[list[Due], list[str]]:
+def due_slots(config, ports, jobs, budget: float = 0.0) -> tuple[list[Due], list[str]]:
     """(the due jobs in the order to start them, what is wrong in the sections of others).
 
-    `is_dead(job, row)` tells whether the process behind a `running` row is gone. `budget`: seconds
-    for all of them.
+    `budget`: seconds for all of them.
     """
+    db, now = ports.database(), ports.now()
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
                                                   "FROM {job_state}")}
-    slots, problems = [], []
+    wanted, problems = [], []
     for job in jobs:
         try:
-            if counts(config, job, db, now, states.get(job.name)):
-                slot = latest_slot(config, job, now)
-                slots += [(part, slot) for part in shards.parts(job, config.shards(job))]
+            if slot := open_slot(config, job, db, now, states.get(job.name)):
+                wanted += [(part, slot) for part in shards.parts(job, config.shards(job))]
         except ConfigError as error:            # one job's mistake stops no other
             problems += error.problems
-    slots = [(job, slot) for job, slot in slots
-             if not is_early(config.job(job).schedule, slot,
-                             states[shards.whole(job.name)]["due_after"], now, _zone(config))]
-    first = _first_runs(db, slots)
-    found = [due for job, slot in slots if (due := judge(job, slot, db, now, first.get(job.name),
-                                                         is_dead))]
+
+    def is_dead(row: dict) -> bool:
+        return _is_dead(row, config.section("core"), ports)
+
+    first = _first_runs(db, wanted)
+    found = [due for job, slot in wanted
+             if (due := reconcile(job, slot, db, now, first.get(job.name), is_dead))]
     return _ordered(config, db, now, found, states, budget) if found else [], problems
 
 
-def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
-    """Whether this slot is due, is to be carried on, or is done (None). `first` is the run that it
-    began with."""
+def open_slot(config, job, db, now, state: dict | None):
+    """The latest slot of the job's schedule, as aware UTC; None where it does not count: the job is
+    paused, disabled, or was not known at that time. `state`: its row of `job_state`.
+
+    One that was just enabled begins with its next slot, or with the present minute's: cron has come
+    for that one, and the next may be a day away.
+    """
+    options, due_after = config.job(job), state["due_after"] if state else None
+    if state and state["paused_at"]:
+        return None
+    if not options.enabled:
+        if due_after != OFF:
+            db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
+        return None
+    if state is None:
+        first_seen(db, job.name, now)
+        return None
+    slot = latest_slot(config, job, now)
+    if due_after == OFF:
+        after = slot - SECOND if now - slot < MINUTE else now
+        db.upsert("job_state", {"job": job.name}, {"due_after": after})
+        state["due_after"] = due_after = clock.text(after)
+    return None if is_early(options.schedule, slot, due_after, now, _zone(config)) else slot
+
+
+def state_of(job, slot, db, now, is_dead=lambda row: False) -> Due | None:
+    """`reconcile` for one slot alone; unless told otherwise, a run that says `running` lives."""
+    return reconcile(job, slot, db, now, _first_runs(db, [(job, slot)]).get(job.name), is_dead)
+
+
+def reconcile(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
+    """The slot against the runs that it had: it is due, is to be carried on, or is done (None).
+    `first` is the run that it began with; `is_dead(row)`: the process of a `running` row."""
     if first is None:
         return Due(job, slot, "scheduled")
     if first["status"] == "ok":
@@ -72,41 +103,36 @@ def judge(job, slot, db, now, first: dict | None, is_dead) -> Due | None:
                      job=job.name, id=first["id"])
     runs = [first, *later]
     last = runs[-1]
-    goes_on = ((last["status"] in UNFINISHED and not _rests(last, now))
-               or (last["status"] == "running" and is_dead(job, last)))
     if last["status"] == "failed":
         failures = sum(run["status"] == "failed" for run in runs)
         goes_on = (failures <= len(RETRIES)
                    and now >= (stored.time(last["finished_at"]) or now) + RETRIES[failures - 1])
+    elif last["status"] == "running":
+        goes_on = is_dead(last)
+    else:
+        goes_on = last["status"] in UNFINISHED and not _is_paused(last, now)
     return Due(job, slot, "continue") if goes_on else None
 
 
-def _rests(run: dict, now) -> bool:
+def _is_paused(run: dict, now) -> bool:
     """Whether it had found the clock in doubt just now: the next tick would find the same."""
     ended = stored.time(run["finished_at"])
     return ((run["stop_reason"] or "").startswith(clock.IN_DOUBT) and ended is not None
             and ended <= now < ended + DOUBT_PAUSE)
 
 
-def dead(core, ports):
-    """is_dead(job, row) for `find`: asks the job's lock."""
-    def is_dead(job, row) -> bool:
-        from jobs_lib import folders
+def _is_dead(row: dict, core, ports) -> bool:
+    """Whether the process behind a `running` row is gone: asks the job's lock."""
+    from jobs_lib import folders
 
-        from . import history, locks
-        lock = locks.lock_for(job.name, core, ports.lock_database)
-        try:
-            return lock.is_free() and history.is_dead(row, ports.now(),
-                                                      folders.installation(core.state_dir), lock)
-        except (NoAccess, OSError):
-            # whether it is dead is not known; the run itself says what is wrong
-            return False
-    return is_dead
-
-
-def of_slot(job, slot, db, now, is_dead) -> Due | None:
-    """`judge` for one slot alone, whatever its run may be."""
-    return judge(job, slot, db, now, _first_runs(db, [(job, slot)]).get(job.name), is_dead)
+    from . import history, locks
+    lock = locks.lock_for(row["job"], core, ports.lock_database)
+    try:
+        return lock.is_free() and history.is_dead(row, ports.now(),
+                                                  folders.installation(core.state_dir), lock)
+    except (NoAccess, OSError):
+        # whether it is dead is not known; the run itself says what is wrong
+        return False
 
 
 def first_seen(db, job: str, now) -> None:
@@ -114,7 +140,8 @@ def first_seen(db, job: str, now) -> None:
     db.upsert("job_state", {"job": job}, {"due_after": now})
 
 
-COLUMNS = "id, job, status, stop_reason, started_at, finished_at, installation, lock_name, heartbeat_at, lease_until"
+COLUMNS = ("id, job, status, stop_reason, started_at, finished_at, installation, lock_name, "
+           "heartbeat_at, lease_until")
 
 
 def _first_runs(db, slots: list) -> dict[str, dict]:
@@ -126,31 +153,6 @@ def _first_runs(db, slots: list) -> dict[str, dict]:
     values.update({f"slot{at}": slot for at, (_, slot) in enumerate(slots)})
     return {row["job"]: row for row in db.query(f"SELECT {COLUMNS} FROM {{job_runs}} "
                                                 f"WHERE {either}", **values)}
-
-
-def counts(config, job, db, now, state: dict | None) -> bool:
-    """Whether the job's slots count at all: it is known, enabled and not paused. `state`: its row
-    of `job_state`.
-
-    One that was just switched on begins with its next slot, or with the present minute's: cron has
-    come for that one, and the next may be a day away.
-    """
-    enabled, paused = config.job(job).enabled, state is not None and state["paused_at"]
-    if paused:
-        return False
-    if not enabled:
-        if state is None or state["due_after"] != OFF:
-            db.upsert("job_state", {"job": job.name}, {"due_after": OFF})
-        return False
-    if state is None:
-        first_seen(db, job.name, now)
-        return False
-    if state["due_after"] == OFF:
-        slot = latest_slot(config, job, now)
-        after = slot - SECOND if now - slot < MINUTE else now
-        db.upsert("job_state", {"job": job.name}, {"due_after": after})
-        state["due_after"] = clock.text(after)
-    return True
 
 
 def is_early(when, slot, due_after: str | None, now, zone) -> bool:

@@ -104,9 +104,8 @@ def hand_over(config, jobs: list) -> tuple[list, list[str], bool]:
 
 def enqueue_due(config, ports) -> list[str]:
     """Give to the workers what is due of their jobs: what the engine's own scheduler asks for."""
-    found, _ = slots.find(config, [job for job in catalogue.load_all([]) if config.mode(job)
-                                   != CRON], ports.database(),
-                        ports.now(), slots.dead(config.section("core"), ports))
+    theirs = [job for job in catalogue.load_all([]) if config.mode(job) != CRON]
+    found, _ = slots.due_slots(config, ports, theirs)
     return enqueue(config, [item.job for item in found], True)
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from jobs_lib.job import declare
 from jobs_lib.jobs.purge_job_history import KEPT
-from jobs_lib.runner import history
-from jobs_lib.runner import slots as due
+from jobs_lib.runner import history, slots
 
 OTHERS = "job <> 'purge_job_history'"           # but for the run that purges
 
@@ -108,7 +107,7 @@ def carried_on(bench, *statuses: str) -> list[int]:
 
 def is_due(bench, slot: datetime = SLOT):
     """What the scheduler says of this slot now."""
-    return due.of_slot(YEARLY, slot, bench.db, bench.now, lambda job, row: True)
+    return slots.state_of(YEARLY, slot, bench.db, bench.now, lambda row: True)
 
 
 @pytest.mark.parametrize("first, more", [

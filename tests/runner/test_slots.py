@@ -89,16 +89,17 @@ def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, m
     """A tick found it unfinished; before it took the lock, another one was quicker."""
     site.enable("tick_normal")
     site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
-    monkeypatch.setattr(due, "find", between(due.find, lambda: site.run("run-due", now=NOW)))
+    monkeypatch.setattr(due, "due_slots",
+                        between(due.due_slots, lambda: site.run("run-due", now=NOW)))
     monkeypatch.setattr(FileLock, "acquire", other_than("run-due", FileLock.acquire))
     assert ticks.at(utc(NOW[:16])) == [("tick_normal", "skipped", "2026-11-24 14:30")]
     assert site.statuses("tick_normal") == ["partial", "ok"]
 
 
-def between(find, event):
-    """`find`, and then the event."""
+def between(due_slots, event):
+    """`due_slots`, and then the event."""
     def found(*args):
-        result = find(*args)
+        result = due_slots(*args)
         event()
         return result
     return found
