@@ -24,7 +24,7 @@ runs what is due by `jobs.py run-due`; every job can be run by hand as well.
 {commands}
 
 first steps:
-  jobs.py demo                      a sample service, run and shown
+  jobs.py demo                      a demo service, run and shown
   jobs.py migrate                   create the tables
   jobs.py config check              is config.ini in order?
   jobs.py doctor                    is everything else? and how to fix it
@@ -82,7 +82,7 @@ def dispatch(words: list[str], make_session, config_path: str | None) -> int:
         return OK
     name, rest = words[0], words[1:]
     if not all(word.strip() for word in words):
-        raise UsageError("an argument is empty, as a shell makes it of a variable that is not set: "
+        raise UsageError("an argument is empty, perhaps from a shell variable that is not set: "
                          "leave it out, or give it a value")
     if name.startswith("-"):
         raise UsageError(f"{name}: expected a job or a command first (`jobs.py --help` shows them)")
@@ -122,7 +122,9 @@ def _about(job) -> str:
     from jobs_lib.schedule import parse
     from jobs_lib.schedule_text import words
 
-    when = f"{words(parse(job.schedule))} ({job.schedule})" if job.enabled else "never, unless enabled = yes"
+    when = "never, unless enabled = yes"
+    if job.enabled:
+        when = f"{words(parse(job.schedule))} ({job.schedule})"
     facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),
              ("repeated", job.idempotency)]
     return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
@@ -164,7 +166,7 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
 def _place(name: str) -> str:
     """Where config.ini is, for all that read it."""
     return "" if name == "demo" else "\n".join(paragraphs(
-        "--config FILE, anywhere in the line, takes another config.ini than the one beside "
+        "--config FILE, anywhere in the line, uses another config.ini than the one beside "
         "jobs.py.", _width()))
 
 

@@ -26,7 +26,7 @@ LONGEST_WORD, SHOWN = 1000, 60          # of an argument that is quoted
 
 
 def main(argv: list[str]) -> int:
-    """Do what the words say and return the exit code; whatever goes wrong is one clear sentence on
+    """Run the command line and return the exit code; whatever goes wrong is one clear sentence on
     stderr."""
     code = _main(argv)
     return code if _flushed(sys.stdout) else code or FAILED
@@ -68,7 +68,8 @@ def _main(argv: list[str]) -> int:
     except Exception as error:               # noqa: BLE001  a mistake of ours
         if not _lacks_memory(error):
             return _say(_unexpected(error, config_path), FAILED)
-    try:        # noqa: SIM105               # once the exception, and all that it holds, is given back
+    # by now the exception, and all that it holds, is freed
+    try:                                     # noqa: SIM105  contextlib may need memory
         os.write(2, NO_MEMORY)
     except OSError:                          # nobody will ever read it
         pass
@@ -99,7 +100,7 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
         log.error("exception", traceback=defects.trace(error, hidden))
         log.close()
         place = f"; {log.path} has the traceback"
-    except Exception:                        # noqa: BLE001  no memory, no configuration: the sentence has to do
+    except Exception:                        # noqa: BLE001  without memory or configuration
         pass
     return f"jobs.py: an unexpected error: {words}{place}. Please report it"
 
@@ -130,7 +131,7 @@ def _say(words: str, code: int) -> int:
 
 
 def take_config(argv: list[str]) -> tuple[list[str], str | None]:
-    """(the words without `--config FILE`, wherever it stands, and that file)."""
+    """(the words without `--config FILE`, wherever it is, and that file)."""
     words, path, rest = [], None, iter(argv)
     for word in rest:
         if word == "--config":

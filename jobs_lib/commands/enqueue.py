@@ -1,4 +1,4 @@
-"""Give a job to the workers of RQ or Celery, to be run now, whatever its schedule says."""
+"""Give a job to the workers of RQ or Celery, to be run now regardless of its schedule."""
 from __future__ import annotations
 
 from jobs_lib import catalogue
@@ -20,7 +20,7 @@ def run(args, make_session, config_path) -> int:
         raise UsageError(f"enqueue: {job.name} is run by cron: set [core] mode, or [{job.name}] "
                          f"mode, to rq or celery; `jobs.py {job.name}` runs it here and now")
     if not session.config.job(job).enabled:
-        raise UsageError(f"enqueue: {job.name} is switched off, and no worker runs it: `jobs.py "
+        raise UsageError(f"enqueue: {job.name} is disabled, and no worker runs it: `jobs.py "
                          f"{job.name}` runs it here and now")
     for name in dispatch.enqueue(session.config, dispatch.parts(session.config, job), False):
         session.console.say(f"{name}: enqueued")

@@ -1,6 +1,6 @@
-"""Pause a job: cron starts it no more, until `resume`. By hand it still runs.
+"""Pause a job: cron will not start it until `resume`. It can still be run by hand.
 
-A run that is on its way is left to end. What a paused job would have done waits in the database:
+A run in progress is not interrupted. What a paused job would have done waits in the database:
 nothing is lost.
 """
 from __future__ import annotations
@@ -18,7 +18,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Note the pause, unless there is one; its first beginning stays."""
+    """Record the pause. Of a job that is paused already, the time since when is kept."""
     session = make_session(config_path)
     db, now, name = session.ports.database(), session.ports.now(), args.job.name
 
@@ -33,11 +33,11 @@ def run(args, make_session, config_path) -> int:
         answer(session, {"job": name, "paused_at": since or clock.text(now),
                          "changed": since is None})
     elif since is not None:
-        session.console.tell(f"{name} was paused already, since "
+        session.console.tell(f"{name} is paused already, since "
                              f"{local(session, clock.parse(since), now)}.")
     else:
-        session.console.tell(f"{name} is paused: cron starts it no more. By hand it still runs. "
-                             f"`jobs.py resume {name}` ends the pause.")
+        session.console.tell(f"{name} is paused: cron will not start it. You can still run it by "
+                             f"hand. To end the pause: `jobs.py resume {name}`")
     return OK
 
 
@@ -47,7 +47,7 @@ def paused_since(db, name: str) -> str | None:
 
 
 def local(session, time, now) -> str:
-    """A time in the configured zone, short."""
+    """A time in the configured time zone, short."""
     name = session.config.section("core").timezone
     return f"{moment(time, now, schedule.zone(name))} ({name})"
 

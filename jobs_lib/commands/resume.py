@@ -1,11 +1,10 @@
-"""Resume a paused job: it runs again from the next time of its schedule on. `resume mail` ends a
-pause of the relay.
+"""Resume a paused job, from the next time of its schedule on. `resume mail` ends a pause of the
+relay.
 
-Nothing is fired at once for the times that passed while it was paused. To run it now: `jobs.py
-JOB`.
+The job is not run for the times that passed while it was paused. To run it now: `jobs.py JOB`.
 
-When the relay cannot be used, all mail rests, up to an hour. Once you have mended it, `resume mail`
-lets the next run try at once.
+When the relay cannot be used, all mail is paused, for up to an hour. Once you have fixed the cause,
+`resume mail` lets the next run try again immediately.
 """
 from __future__ import annotations
 
@@ -51,25 +50,25 @@ def run(args, make_session, config_path) -> int:
     if since is None:
         words = f"{job.name} is not paused; nothing was changed."
     else:
-        words = f"{job.name} runs again. It was paused since {local(session, clock.parse(since), now)}."
+        paused = local(session, clock.parse(since), now)
+        words = f"{job.name} is resumed. It was paused since {paused}."
     if options.enabled:
-        words += f" Its next time is {local(session, next_slot, now)}."
+        words += f" It runs next at {local(session, next_slot, now)}."
     else:
-        words += f" But it is switched off: [{job.name}] enabled = no."
+        words += f" But it is disabled: [{job.name}] enabled = no."
     session.console.tell(words)
     return OK
 
 
 def _mail(session, as_json: bool) -> int:
-    relay, now = Relay(session.ports.database(),
-                       session.config.section("mail")), session.ports.now()
-    paused = relay.paused(now)
+    relay = Relay(session.ports.database(), session.config.section("mail"))
+    paused = relay.paused(session.ports.now())
     changed = relay.lift() and paused is not None
     if as_json:
         answer(session, {"mail": "goes out", "changed": changed})
     elif changed:
-        session.console.tell(f"Mail rested {paused}. The next run tries again: `jobs.py "
+        session.console.tell(f"Mail was paused {paused}. The next run tries again: `jobs.py "
                              "retry_forwards -v`")
     else:
-        session.console.tell("Mail does not rest; nothing was changed.")
+        session.console.tell("Mail is not paused; nothing was changed.")
     return OK

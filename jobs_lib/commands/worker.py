@@ -1,9 +1,9 @@
 """Start the engine's own worker (RQ or Celery) over the queues of the jobs, or its own scheduler.
 
 A worker takes the most urgent queue first and runs one job after the other, each by the same runner
-as under cron: same locks, slots, limits, history. --scheduler starts what puts in each minute what
-is due; a crontab line with run-due does the same. Both run until they are stopped, by SIGTERM most
-often: see docs/workers.md for systemd and supervisor.
+as under cron: same locks, slots, limits, history. --scheduler starts the engine's scheduler, which
+enqueues what is due each minute; a crontab line with run-due does the same. Both run until they are
+stopped, usually by SIGTERM: see docs/workers.md for systemd and supervisor.
 """
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ MOST_PROCESSES = 64
 def arguments(parser) -> None:
     """--engine, --priorities, --processes, --burst, --scheduler."""
     parser.add_argument("--engine", type=one_of(*MODES[1:]), metavar="|".join(MODES[1:]),
-                        help="which, if the configuration names both")
+                        help="which engine, if the configuration names both")
     parser.add_argument("--priorities", metavar="LIST", default=",".join(PRIORITIES),
-                        help=f"only the queues of these (default: {','.join(PRIORITIES)})")
+                        help=f"only the queues of these priorities (default: {','.join(PRIORITIES)})")
     parser.add_argument("--processes", type=at_most(MOST_PROCESSES), default=1, metavar="N",
-                        help="Celery: so many runs at once; with RQ start as many workers "
+                        help="Celery: this many runs at once; with RQ, start as many workers "
                         "(default: 1)")
-    parser.add_argument("--burst", action="store_true", help="RQ: end when nothing waits any more")
-    parser.add_argument("--scheduler", action="store_true", help="start the engine's scheduler, "
-                        "not a worker")
+    parser.add_argument("--burst", action="store_true", help="RQ: exit once the queues are empty")
+    parser.add_argument("--scheduler", action="store_true", help="start the engine's scheduler "
+                        "instead of a worker")
 
 
 def run(args, make_session, config_path) -> int:
@@ -54,7 +54,7 @@ def run(args, make_session, config_path) -> int:
 def _only_engine(config, jobs) -> str:
     found = {config.mode(job) for job in jobs} - {CRON}
     if len(found) != 1:
-        why = "the configuration names both rq and celery: say --engine" if found else (
+        why = "the configuration names both rq and celery: choose one by --engine" if found else (
             "every job is run by cron: set [core] mode = rq or celery, or the mode of a job")
         raise UsageError(f"worker: {why}")
     return found.pop()

@@ -76,7 +76,7 @@ def _asked_for(asked: tuple, config) -> tuple:
         raise Refused(f"it asks for a shard of {whole} that is not there: [worker] shards says how "
                       "many there are")
     if not scheduled and not config.job(job).enabled:
-        raise Refused(f"{whole} is switched off: `jobs.py {whole}` runs it here and now")
+        raise Refused(f"{whole} is disabled: `jobs.py {whole}` runs it here and now")
     return job, scheduled
 
 

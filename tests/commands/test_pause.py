@@ -40,8 +40,8 @@ def test_a_paused_job_is_not_started_by_cron_but_by_hand(service):
 def test_resuming_fires_nothing_by_itself(service):         # R7
     service.run("pause", "retry_forwards")
     out = service.run("resume", "retry_forwards")
-    assert out.startswith("retry_forwards runs again. It was paused since ")
-    assert " Its next time is " in out
+    assert out.startswith("retry_forwards is resumed. It was paused since ")
+    assert " It runs next at " in out
     service.run("run-due")
     assert runs(service) == []
     service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now()
@@ -56,7 +56,7 @@ def test_pausing_twice_keeps_the_first_time_and_tells_it(service):
     first = clock.now() - timedelta(days=3)
     service.db.execute("UPDATE {job_state} SET paused_at = :first WHERE job = 'retry_forwards'",
                        first=first)
-    assert service.run("pause", "retry_forwards").startswith("retry_forwards was paused already, "
+    assert service.run("pause", "retry_forwards").startswith("retry_forwards is paused already, "
                                                              "since ")
     assert state(service)["paused_at"] == clock.text(first)
     told = json.loads(service.run("pause", "retry_forwards", "--json"))
@@ -81,7 +81,8 @@ def test_a_job_that_was_never_seen_can_be_paused(service):
 
 def test_resuming_a_job_that_is_switched_off_says_so(service):
     service.run("pause", "purge_failed_emails")
-    assert "it is switched off: [purge_failed_emails] enabled = no." in service.run("resume", "purge_failed_emails")
+    said = service.run("resume", "purge_failed_emails")
+    assert "it is disabled: [purge_failed_emails] enabled = no." in said
     assert json.loads(service.run("resume", "purge_failed_emails", "--json"))["next"] is None
 
 
@@ -92,8 +93,8 @@ def test_resume_mail_ends_a_pause_of_the_relay_at_once(service):
                       since=clock.now(), reason="no answer in time", failures=4)
     assert service.job("retry_forwards")["counts"].get("sent", 0) == 0
     said = service.run("resume", "mail")
-    assert said.startswith("Mail rested until ")
+    assert said.startswith("Mail was paused until ")
     assert "no answer in time" in said
     assert service.job("retry_forwards")["counts"]["sent"] == 1
     assert json.loads(service.run("resume", "mail", "--json"))["changed"] is False
-    assert service.run("resume", "mail") == "Mail does not rest; nothing was changed.\n"
+    assert service.run("resume", "mail") == "Mail is not paused; nothing was changed.\n"
