@@ -45,7 +45,7 @@ def run(args, make_session, config_path) -> int:
     budget = args.budget or session.config.section("core").budget
     results, code = tick(session, budget.total_seconds(), repeat=True)
     if args.json:
-        from jobs_lib.runner.runner import as_json
+        from jobs_lib.runner.outcome import as_json
         session.console.document([as_json(result) for result in results])
     return code
 
@@ -194,7 +194,7 @@ class _Tick:
         self.codes += [busy, self.launch.publish()]
 
     def _run(self, due, seconds: float) -> None:
-        from jobs_lib.runner import runner
+        from jobs_lib.runner import outcome, runner
         request = runner.Request(due.trigger, due.slot, None, False, False, seconds)
         try:
             result = self.launch.run(due.job, request)
@@ -206,7 +206,7 @@ class _Tick:
             self._not_started(due.job, error)
         else:
             show(self.console, result, request)
-            self.codes.append(runner.exit_code(result))
+            self.codes.append(outcome.exit_code(result))
 
     def _not_started(self, job, error: Exception) -> None:
         """A configuration that is wrong, or a defect."""

@@ -21,8 +21,7 @@ from jobs_lib.output import trial as words
 from jobs_lib.output.paint import Paint
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs, shown
-from jobs_lib.runner import access, dead_runs, history, runner
-from jobs_lib.runner.outcome import outcome_words
+from jobs_lib.runner import access, dead_runs, history, outcome, runner
 from jobs_lib.text import moment, positive
 
 MAX_SIZE = "1GB"
@@ -100,17 +99,17 @@ class Trial:
                  *([self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}"]
                    if copied else []), self.paint("dim", "  # for real"),
                  f"  {self._typed('--live')}")
-        self._end({**about, **runner.as_json(result), "samples": samples})
+        self._end({**about, **outcome.as_json(result), "samples": samples})
         missing = any(need["state"] == "missing" for need in about["needs"])
-        return runner.exit_code(result) or (FAILED if missing else OK)
+        return outcome.exit_code(result) or (FAILED if missing else OK)
 
     def live(self) -> int:
         """The real run."""
         self.say(*words.about(self.paint, self._about()))
         result = runner.run(self.session, self.job, self.request)
         self._said(result, self.session.config.section("core").log_dir)
-        self._end(runner.as_json(result))
-        return runner.exit_code(result)
+        self._end(outcome.as_json(result))
+        return outcome.exit_code(result)
 
     def sandbox(self, make_session) -> int:
         """The real run on a copy, and what it changed there."""
@@ -137,8 +136,8 @@ class Trial:
                      "requests": box.requests(),
                      "folder": box.folder if box.keep else None}
             self._changes(found)
-        self._end({**runner.as_json(result), "sandbox": found})
-        return runner.exit_code(result)
+        self._end({**outcome.as_json(result), "sandbox": found})
+        return outcome.exit_code(result)
 
     def _changes(self, found: dict) -> None:
         for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"],
@@ -155,7 +154,7 @@ class Trial:
 
     def _said(self, result: dict, log_dir: str) -> None:
         lines = words.events(_log_lines(log_dir, self.job.name, result["run_id"]))
-        self.say("", self.paint("bold", "What it did"), *lines, f"  {outcome_words(result)}")
+        self.say("", self.paint("bold", "What it did"), *lines, f"  {outcome.outcome_words(result)}")
 
     def _end(self, document: dict) -> None:
         if self.args.json:

@@ -5,7 +5,7 @@ from jobs_lib import folders
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess
 from jobs_lib.job import CRON
 from jobs_lib.output.tables import samples_words
-from jobs_lib.runner import runner
+from jobs_lib.runner import outcome, runner
 from jobs_lib.text import positive
 
 from .launch import Launch, show
@@ -69,7 +69,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
         slot = launch.open_slot(job)
         if slot is None:
             if args.json:
-                _answer(session, runner.blank(job, request, session.ports.now(), status="skipped",
+                _answer(session, outcome.blank(job, request, session.ports.now(), status="skipped",
                                               stop_reason="nothing is due"))
             return OK
         if session.config.mode(job) != CRON and _taken_by_workers(launch, job):
@@ -82,7 +82,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
         session.console.answer(samples_words(result, session.console.samples))
     show(session.console, result, request, quiet=args.json or args.dry_run)
     busy = launch.report() if by_cron else OK
-    return busy or runner.exit_code(result, args.fail_if_locked) or launch.publish()
+    return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()
 
 
 def _taken_by_workers(launch: Launch, job) -> bool:
@@ -92,4 +92,4 @@ def _taken_by_workers(launch: Launch, job) -> bool:
 
 
 def _answer(session, result: dict, **more) -> None:
-    session.console.document({**runner.as_json(result), **more})
+    session.console.document({**outcome.as_json(result), **more})

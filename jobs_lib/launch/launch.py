@@ -56,17 +56,17 @@ class Launch:
     def is_database_busy(self, most: int) -> bool:
         """Whether so many runs, one after the other, found that another writer holds the database:
         the next ones would, too."""
-        from jobs_lib.runner import runner
+        from jobs_lib.runner import outcome
         last = self.results[-most:]
-        return len(last) == most and all(map(runner.found_busy, last))
+        return len(last) == most and all(map(outcome.found_busy, last))
 
     def report(self) -> int:
         """Report what kept these runs from their work and keeps others from it, too. The exit code:
         not OK when the database was busy for all of them, and has been for long."""
-        from jobs_lib.runner import runner
-        if self.results and all(map(runner.found_busy, self.results)):
+        from jobs_lib.runner import outcome
+        if self.results and all(map(outcome.found_busy, self.results)):
             return self.outages().busy(self.results[-1])
-        if held := next(filter(runner.held_by_stranger, self.results), None):
+        if held := next(filter(outcome.held_by_stranger, self.results), None):
             self.outages().lock_held(held)
         return OK
 

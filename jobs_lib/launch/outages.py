@@ -12,7 +12,7 @@ from jobs_lib import catalogue, shards
 from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsError
 from jobs_lib.job import CRON
 from jobs_lib.monitoring import database_outage
-from jobs_lib.runner import access, history, locks, runner, standing
+from jobs_lib.runner import access, history, locks, outcome, standing
 
 
 class Outages:
@@ -39,7 +39,7 @@ class Outages:
     def busy(self, result: dict) -> int:
         """Another writer held the database, so no run could begin: an incident as soon as that
         lasts. The exit code."""
-        error = Busy(result["stop_reason"][len(runner.BUSY):])
+        error = Busy(result["stop_reason"][len(outcome.BUSY):])
         met = self.failed(error)
         if met.say:
             self._say(_words(error))
@@ -59,7 +59,7 @@ class Outages:
 
     def lock_held(self, result: dict) -> None:
         """Alert of a job whose database lock somebody has who is no run of ours."""
-        holder = result["stop_reason"][len(runner.HELD):]
+        holder = result["stop_reason"][len(outcome.HELD):]
         error = f"the database lock of {result['job']} is held by {holder}"
         if self._met(standing.LOCKS, error).say:
             self._say(error)

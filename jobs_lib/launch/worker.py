@@ -16,9 +16,8 @@ from contextlib import contextmanager
 
 from jobs_lib import catalogue, shards
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
-from jobs_lib.runner import runner
+from jobs_lib.runner import outcome, runner
 from jobs_lib.runner.log import Log
-from jobs_lib.runner.outcome import outcome_words
 from jobs_lib.workers import dispatch
 from jobs_lib.workers.dispatch import Refused
 
@@ -57,9 +56,9 @@ def perform(*asked) -> dict:
         result = launch.run(job, runner.Request(runner.WORKER, slot))
         launch.report()
         launch.publish()
-    if result["status"] in runner.EXIT_CODES:
-        raise RunFailed(outcome_words(result))
-    return runner.as_json(result)
+    if result["status"] in outcome.EXIT_CODES:
+        raise RunFailed(outcome.outcome_words(result))
+    return outcome.as_json(result)
 
 
 def _asked_for(asked: tuple, config) -> tuple:

@@ -1,18 +1,62 @@
-"""The outcome of a run in words, for a terminal, the log and cron's mail."""
+"""The outcome of a run, a dict as in docs/logs.md: as JSON, as an exit code, and in words for a
+terminal, the log and cron's mail."""
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
+from jobs_lib import clock, errors
 from jobs_lib.text import span, took
 
 from .history import MEMORY
 
+EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
+              "interrupted": errors.TERMINATED}
+# how the stop reason of a run begins, or ends, that was not started
+HELD, BUSY = "the lock is held by ", "the database was busy: "
+STRANGER = ", and no run of ours lives"
+
 # a count may say what became of them: `files_removed`
 THINGS = {"bytes", "files", "rows", "users"}
-WORDS = {"ok": "done in {took}{why}", "partial": "stopped early after {took}{why}, the next run "
-         "goes on", "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
-         "timeout": "ended by force in {took}{why}", "skipped": "not started{because}",
-         "failed": "failed{because}", "vanished": "died{because}"}
+WORDS = {"ok": "done in {took}{why}",
+         "partial": "stopped early after {took}{why}, the next run goes on",
+         "interrupted": "stopped by a signal after {took}{why}, the next run goes on",
+         "timeout": "ended by force in {took}{why}",
+         "skipped": "not started{because}",
+         "failed": "failed{because}",
+         "vanished": "died{because}"}
+
+
+def blank(job, request, now, **known) -> dict:
+    """The outcome of a run that has not begun; `known` is what is known of it already."""
+    return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running",
+            "slot": request.slot, "started_at": now, "finished_at": None, "duration_ms": 0,
+            "counts": {}, "stop_reason": None, "error": None, "dry_run": request.dry_run, **known}
+
+
+def as_json(result: dict) -> dict:
+    """The outcome with its times as text, for --json and the log."""
+    return {key: clock.text(value) if key in ("slot", "started_at", "finished_at") and value
+            else value
+            for key, value in result.items()}
+
+
+def exit_code(result: dict, fail_if_locked: bool = False) -> int:
+    """What `jobs.py` ends with for this outcome."""
+    if fail_if_locked and result["status"] == "skipped" and result["stop_reason"].startswith(HELD):
+        return errors.LOCK_HELD
+    return EXIT_CODES.get(result["status"], errors.OK)
+
+
+def found_busy(result: dict) -> bool:
+    """Whether it could not begin, since the database could not be written at that moment."""
+    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
+
+
+def held_by_stranger(result: dict) -> bool:
+    """Whether it could not begin, since its database lock is held by something that is no run of
+    ours."""
+    return result["status"] == "skipped" and result["stop_reason"].endswith(STRANGER)
 
 
 def outcome_words(result: dict) -> str:
@@ -22,8 +66,8 @@ def outcome_words(result: dict) -> str:
     words = WORDS[result["status"]].format(
         took=took(result["duration_ms"]) if long else f"{result['duration_ms'] / 1000:.1f} s",
         why=f" ({why})" if why else "", because=f": {why}" if why else "")
-    counts = counts_words(result["counts"])
-    return f"{result['job']}: {words}{f': {counts}' if counts and result['status'] != 'failed' else ''}"
+    counts = "" if result["status"] == "failed" else counts_words(result["counts"])
+    return f"{result['job']}: {words}{': ' if counts else ''}{counts}"
 
 
 def counts_words(counts: dict) -> str:

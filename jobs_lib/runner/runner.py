@@ -1,5 +1,5 @@
-"""One run of one job: lock, sweep, row, call, outcome, log line. The same by cron, by hand and by a
-worker."""
+"""One run of one job: lock, sweep, row, call, outcome, log line. The same for cron, by hand and for
+a worker."""
 from __future__ import annotations
 
 import os
@@ -10,12 +10,13 @@ from datetime import timedelta
 
 from jobs_lib import clock, errors, folders, schedule, shards
 from jobs_lib.database.schema import version
-from jobs_lib.errors import Missing
 
 from . import clock_doubt, history, locks, slots, standing, unrecorded
+from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
 from .log import Log
+from .outcome import BUSY, EXIT_CODES, HELD, STRANGER, as_json, blank, outcome_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:                # `typing` is not loaded otherwise
@@ -29,17 +30,12 @@ trigger    manual, scheduled, continue or worker        slot      the scheduled 
 limit      at most so many items                        dry_run   change nothing
 confirmed  `--yes`: go past a safety stop, once         budget    seconds that `run-due` has left, or None
 """
-EXIT_CODES = {"failed": errors.FAILED, "timeout": errors.HARD_LIMIT,
-              "interrupted": errors.TERMINATED}
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
 STORE_SECONDS = 2.0          # for the outcome, past the hard limit
 STARTING_SECONDS = 0.3       # between a lock and the row of its run
 SKIP_SECONDS = 0.5           # to wait for another writer, only to record that nothing was done
 DONE_BEFORE = "this slot was started before"
-HELD = "the lock is held by "
-BUSY = "the database was busy: "
-STRANGER = ", and no run of ours lives"
 WORKER = "worker"
 
 
@@ -54,30 +50,6 @@ def run(session, job, request: Request) -> dict:
     with attempt.limits:
         attempt.run()
     return attempt.result
-
-
-def blank(job, request: Request, now, **known) -> dict:
-    """The outcome of a run that has not begun; `known` is what is known of it already."""
-    return {"job": job.name, "run_id": os.urandom(8).hex(), "status": "running",
-            "slot": request.slot, "started_at": now, "finished_at": None, "duration_ms": 0,
-            "counts": {}, "stop_reason": None, "error": None, "dry_run": request.dry_run, **known}
-
-
-def found_busy(result: dict) -> bool:
-    """Whether it could not begin, since the database could not be written at that moment."""
-    return result["status"] == "skipped" and result["stop_reason"].startswith(BUSY)
-
-
-def held_by_stranger(result: dict) -> bool:
-    """Whether it could not begin, since somebody has its database lock who is no run of ours."""
-    return result["status"] == "skipped" and (result["stop_reason"] or "").endswith(STRANGER)
-
-
-def exit_code(result: dict, fail_if_locked: bool = False) -> int:
-    """What `jobs.py` ends with for this outcome."""
-    if fail_if_locked and result["status"] == "skipped" and result["stop_reason"].startswith(HELD):
-        return errors.LOCK_HELD
-    return EXIT_CODES.get(result["status"], errors.OK)
 
 
 class _Attempt:
@@ -105,8 +77,7 @@ class _Attempt:
         self.complete = True
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
         self.log = _NoLog() if request.dry_run else self._log()
-        # A worker has its own part of a shared queue; whoever else runs the job has all of it, and
-        # no worker beside.
+        # A worker takes its own shard; any other run takes all shards and holds all their locks
         self.shards = config.shards(job)
         self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
 
@@ -118,7 +89,7 @@ class _Attempt:
             if isinstance(ended, (errors.Stopped, KeyboardInterrupt)):
                 self._ended_by_force(str(ended) or "SIGINT")
             elif isinstance(ended, MemoryError) and self.begun:
-                self.result.update(status="failed", error=self._exhausted(ended))
+                self.result.update(status="failed", error=out_of_memory(ended, self.db))
             elif ended is not None:
                 raise ended
             self._settle()
@@ -131,8 +102,8 @@ class _Attempt:
         self.db = self.limits.database = self.ports.database(readonly=True)
         self.db.left = self._left
         self.complete = version.check(self.db)
-        self._look_at_clock(self.db)
-        self._call(self.db)
+        self._look_at_clock()
+        self._call()
 
     def _real(self) -> None:
         """Take the lock, then do the work; a held lock is recorded and is no failure."""
@@ -145,8 +116,8 @@ class _Attempt:
             self.lock.acquire(f"process {os.getpid()} on {history.host()} since {started} UTC")
             self.limits.lock = self.lock
             self._database()
-            if self._begin(self.db, self.lock):
-                self._call(self.db)
+            if self._begin():
+                self._call()
         except errors.LockHeld as held:
             self._skip(str(held))
         except errors.JobsError as error:
@@ -218,41 +189,48 @@ class _Attempt:
         self.db.left = self._left
         self.complete = version.check(self.db)
 
-    def _begin(self, db, lock) -> bool:
+    def _begin(self) -> bool:
         """Sweep, then write the run's row. False where this run is not to be: `result` says why."""
-        result, now, grace = self.result, self.result["started_at"], self.core.grace.total_seconds()
+        result, grace = self.result, self.core.grace.total_seconds()
         if self.limits.heard:
             result.update(status="interrupted", stop_reason=self.limits.heard)
             return False
-        db.left = lambda: self._left() - grace      # to find it busy is no reason to be killed
+        self.db.left = lambda: self._left() - grace     # to find it busy is no reason to be killed
         try:
-            history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
-            self._look_at_clock(db)
-            for dead in history.sweep(db, self.job.name, now, installation=self.installation,
-                                      lock=lock):
-                self.log.error("run vanished", dead_run=dead["run_id"],
-                               started_at=dead["started_at"], progress=dead["progress"])
-            self._sweep_drafts()
-            trigger = self._trigger(db)
+            self._sweep()
+            trigger = self._trigger()
             self.begun = True           # before it is true, as a signal may come in between
-            begun = trigger is not None and history.begin(
-                db, result, installation=self.installation, lock_name=lock.name, trigger=trigger,
-                lease_until=now + timedelta(seconds=self.longest + LOCK_MARGIN))
+            self.begun = trigger is not None and self._insert_row(trigger)
         except errors.Busy as error:
             self.begun = False
             self._not_started(f"{BUSY}{error}")
             self._keep()
             return False
         finally:
-            db.left = self._left
-        self.begun = begun
-        if begun:
+            self.db.left = self._left
+        if self.begun:
             slot = result["slot"] and clock.text(result["slot"])
             self.log.event("run started", trigger=trigger, slot=slot)
             self._ping(started=True)
         else:
             result.update(status="skipped", stop_reason=DONE_BEFORE)
-        return begun
+        return self.begun
+
+    def _sweep(self) -> None:
+        """Put right what earlier runs have left; and look at the clock."""
+        db, now = self.db, self.result["started_at"]
+        history.store_kept(db, self.core.state_dir, self.job.name, self.installation, self.log)
+        self._look_at_clock()
+        for dead in history.sweep(db, self.job.name, now, installation=self.installation,
+                                  lock=self.lock):
+            self.log.error("run vanished", dead_run=dead["run_id"], started_at=dead["started_at"],
+                           progress=dead["progress"])
+        self._sweep_drafts()
+
+    def _insert_row(self, trigger: str) -> bool:
+        until = self.result["started_at"] + timedelta(seconds=self.longest + LOCK_MARGIN)
+        return history.begin(self.db, self.result, installation=self.installation,
+                             lock_name=self.lock.name, trigger=trigger, lease_until=until)
 
     def _sweep_drafts(self) -> None:
         """What killed runs have left half-written in our own folder."""
@@ -261,21 +239,21 @@ class _Attempt:
             for name in folders.sweep_drafts(folder, self.result["started_at"].timestamp()):
                 self.log.event("draft removed", file=os.path.join(folder, name))
 
-    def _look_at_clock(self, db) -> None:
+    def _look_at_clock(self) -> None:
         zone = schedule.zone(self.core.timezone)
         when = self.config.job(self.job).schedule
         self.doubt = clock_doubt.find(
-            db, self.ports, self.core, confirmed=self.request.confirmed,
+            self.db, self.ports, self.core, confirmed=self.request.confirmed,
             store=not self.request.dry_run,
             next_slot=lambda moment: schedule.following(when, moment, zone))
 
-    def _trigger(self, db) -> str | None:
-        """How this run stands to its slot, judged under the lock, so that it holds. None: the slot
-        is done."""
+    def _trigger(self) -> str | None:
+        """Whether this run starts its slot or carries it on; None: the slot is done. Asked under
+        the lock, so that it stays true."""
         request = self.request
         if request.slot is None:
             return request.trigger
-        found = slots.state_of(self.job, request.slot, db, self.result["started_at"])
+        found = slots.state_of(self.job, request.slot, self.db, self.result["started_at"])
         if found is None:
             return None
         if found.trigger == "continue":
@@ -283,69 +261,12 @@ class _Attempt:
             return "continue"
         return request.trigger if request.trigger != "continue" else "scheduled"
 
-    def _call(self, db) -> None:
-        result, limits = self.result, self.limits
-        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=db, run=result,
-                      limits=limits, log=self.log, request=self.request, console=self.console,
-                      installation=self.installation, shard=self.shard, doubt=self.doubt)
-        result["counts"] = ctx.counts           # from here on, however the run ends
-        try:
-            try:
-                if not self.complete:
-                    from .table_gaps import need
-                    need(db, self.job, store=not self.request.dry_run)
-                try:
-                    returned = self.job.run(ctx) or {}
-                except MemoryError as error:
-                    raise errors.JobsError(self._exhausted(error)) from None
-                if returned is not ctx.counts:
-                    # a preview's, or of a job with nothing to store
-                    ctx.counts.update(returned)
-            finally:
-                result["counts"] = ctx.counts or ctx.progressed
-                ctx.close()
-            reason = limits.reason or ctx.suspended
-            result.update(status="ok" if reason is None else "interrupted" if reason == limits.heard
-                          else "partial", stop_reason=reason)
-        except errors.Busy as error:
-            result.update(status="partial", stop_reason="busy")
-            self.log.warning("database busy", error=str(error))
-        except errors.JobsError as error:
-            result.update(status="failed", error=str(error))
-            if isinstance(error, Missing) and not self.request.dry_run:
-                from jobs_lib.database.schema.app_gaps import forget
-                forget(db)
-        except (Exception, SystemExit) as error:    # noqa: BLE001  a defect must end as an outcome, whatever it is
-            from jobs_lib import defects
-            from jobs_lib.config.secrets import secrets
-            hidden = secrets(self.config)
-            result.update(status="failed", error=defects.sentence(error, hidden))
-            self.log.error("exception", traceback=defects.trace(error, hidden))
-        if ctx.defects:
-            self._failed_items(list(ctx.defects.values()))
-
-    def _exhausted(self, error: MemoryError) -> str:
-        """Give back what the frames hold that ran out of memory: storing the outcome needs some.
-        What to say of it."""
-        _let_go(error)                  # before anything else, an import as well
-        self.db.invalidate()            # it may have struck within a statement
-        from jobs_lib import defects
-        try:
-            where = f" ({defects.place(error)})"
-        except MemoryError:
-            where = ""
-        return (f"there was not enough memory{where}: give it more, let fewer jobs run at once, or "
-                "let [core] memory stop runs before")
-
-    def _failed_items(self, met: list[str]) -> None:
-        """Some items met what nobody expects: the others were worked, and the run has failed all
-        the same."""
-        result, number = self.result, len(met)
-        words = (f"1 item met an unexpected error: {met[0]}" if number == 1 else
-                 f"{number:,} items met an unexpected error, the first: {met[0]}")
-        result["error"] = f"{result['error']}. Besides, {words}" if result["error"] else f"{words}; the log has more"
-        if result["status"] in ("ok", "partial"):
-            result["status"] = "failed"
+    def _call(self) -> None:
+        ctx = Context(job=self.job, config=self.config, ports=self.ports, db=self.db,
+                      run=self.result, limits=self.limits, log=self.log, request=self.request,
+                      console=self.console, installation=self.installation, shard=self.shard,
+                      doubt=self.doubt)
+        call(self.job, ctx, self.limits, self.result, self.complete)
 
     def _ended_by_force(self, why: str) -> None:
         """The hard limit, or a second Ctrl-C: what was open is rolled back with its connection."""
@@ -387,7 +308,6 @@ class _Attempt:
         if not self.ping_url:
             return
         from . import pings
-        from .outcome import outcome_words
         what = pings.START if started else pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
         body = "" if started else pings.log_tail(self.log, outcome_words(self.result))
         error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"],
@@ -411,27 +331,6 @@ class _Attempt:
         if self.console.level >= 0:
             os.write(sys.stderr.fileno(), f"{self.job.name}: {why}\n".encode())
         self.log.error("run stuck", reason=why)
-
-
-def as_json(result: dict) -> dict:
-    """The outcome with its times as text, for --json and the log."""
-    return {key: clock.text(value) if key in ("slot", "started_at", "finished_at") and value
-            else value
-            for key, value in result.items()}
-
-
-def _let_go(error: BaseException | None) -> None:
-    """Empty the frames that the error and those before it went through: what is in them lives as
-    long as the error."""
-    while error is not None:
-        step = error.__traceback__
-        while step is not None:
-            try:                                # noqa: SIM105  contextlib is not loaded otherwise
-                step.tb_frame.clear()
-            except RuntimeError:                # it is still at work
-                pass
-            step = step.tb_next
-        error = error.__context__
 
 
 class _NoLog:
