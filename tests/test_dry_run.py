@@ -177,7 +177,7 @@ def a_run_in_progress(service, lock: str, name: str):
     """What a real run holds: the job's lock, and its row that says `running`."""
     service.config(core={**ELSEWHERE, "state_dir": "state", "lock": lock})
     core = service._config.section("core")
-    held = locks.lock_for(name, core, lambda: connect(service.url), 300)
+    held = locks.locks_for([name], core, lambda: connect(service.url), 300)
     held.acquire("process 1 since now")
     history.begin(service.db, {"run_id": "0123456789abcdef", "job": name, "slot": None,
                                "started_at": service.now}, installation="another",

@@ -66,13 +66,12 @@ def _files(installation, living: set):
 
 def _in_database(installation, living: set):
     core, db = installation.section("core"), installation.database()
-    if core.lock == "file" or not db.dialect.named_locks:
+    if core.lock == "file":
         return
-    for name in _names(installation, living):
-        if holder := locks.database_holder(db, locks.database_name(db, f"{core.prefix}/{name}")):
-            yield Held(name, f"connection {holder.number} of {holder.user}",
-                       f"SELECT * FROM information_schema.processlist WHERE id = {holder.number};",
-                       f"KILL {holder.number};")
+    for name, holder in locks.database_holders(db, core, _names(installation, living)):
+        yield Held(name, f"connection {holder.number} of {holder.user}",
+                   f"SELECT * FROM information_schema.processlist WHERE id = {holder.number};",
+                   f"KILL {holder.number};")
 
 
 # Processes of this host, as Linux tells

@@ -108,7 +108,7 @@ class Outages:
         names = [name for job in self._jobs() for name in shards.names(job.name,
                                                                        self._config.shards(job))]
         return any(history.holder(db, name, now) is None
-                   for name in locks.taken(names, core, self._ports.lock_database))
+                   for name, _ in locks.database_holders(db, core, names))
 
     def _modes(self) -> set:
         return {self._config.mode(job) for job in self._jobs()}

@@ -4,8 +4,8 @@ Both belong to something that the system ends with the process (an open file, a 
 killed run leaves nothing behind that needs a hand. A time-to-live is never used: it ends too early
 or too late.
 
-A lock has `name`, which goes into the run's row, and `names`, all those that its holder has for
-himself: a row that says `running` under one of them belongs to a dead process (runner/history.py).
+A lock has a `name`. A run's `Locks` have the `name` that goes into its row, and `names`: a row that
+says `running` under one of them belongs to a dead process (runner/history.py).
 """
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 Holder = namedtuple("Holder", "number user")
-Holder.__doc__ = "A connection that has a lock: its number, and `user NAME`, or that it is another's."
+Holder.__doc__ = "A connection that has a lock: its number, and `user NAME` or `another user`."
 
 
 class NoLocks(JobsError):
@@ -41,7 +41,6 @@ class FileLock:
     def __init__(self, state_dir: str, name: str) -> None:
         self.path = os.path.join(state_dir, "locks", name + ".lock")
         self.name = FILE + name
-        self.names = (self.name,)
         self._file = -1
 
     def acquire(self, about: str) -> None:
@@ -64,8 +63,8 @@ class FileLock:
         raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
 
     def _note(self, about: str) -> None:
-        """Who holds it. The lock is held without this note, too: a full disk stops no run, least of
-        all a purge."""
+        """Say who holds it. The lock is held without this note, too: a full disk stops no run, least
+        of all a purge."""
         try:
             os.ftruncate(self._file, 0)
             os.write(self._file, about.encode() + b"\n")
@@ -98,7 +97,7 @@ class FileLock:
             try:                                # noqa: SIM105  contextlib is not loaded otherwise
                 os.ftruncate(self._file, 0)
             except OSError:
-                pass                            # what stands in it is told only while it is held
+                pass                            # its text is read only while it is held
             self._close()
 
     def _open(self, flags: int) -> int:
@@ -142,20 +141,15 @@ class DatabaseLock:
     """MySQL's GET_LOCK on a connection of its own: it ends with that connection, on any host.
 
     `seconds` is the longest that a run may hold it: the server ends the connection of a host that
-    went away.
+    went away. `name` is known once it is connected.
     """
 
     def __init__(self, connect, prefix: str, name: str, seconds: float) -> None:
         self.name, self._scoped = DATABASE, f"{prefix}/{name}"
         self._connect, self._seconds, self._db = connect, int(seconds), None
 
-    @property
-    def names(self) -> tuple:
-        """The one name, known once it is connected."""
-        return (self.name,)
-
     def acquire(self, about: str) -> None:
-        """Take the lock; LockHeld when another connection has it. Who that is stands in its row."""
+        """Take the lock; LockHeld when another connection has it: its run's row says who it is."""
         db = self._connected()
         try:
             db.execute("SET SESSION wait_timeout = :seconds", seconds=self._seconds)
@@ -164,7 +158,7 @@ class DatabaseLock:
             if got["lock_"] != 1:
                 raise LockHeld(self._holder(db))
             if got["patience"] != self._seconds:
-                # lost between the two, and opened anew without it
+                # lost between the two, and connected again without it
                 raise DatabaseError("the connection of the database lock was lost as it was taken")
         except BaseException:
             db.close()
@@ -222,15 +216,11 @@ def database_name(db, scoped: str) -> str:
     return DATABASE + sha256(scope.encode()).hexdigest()[:40]
 
 
-def taken(names: list[str], core, connect) -> list[str]:
-    """Which of these jobs somebody has the lock of in the database, asked over one connection."""
-    db = connect()
-    try:
-        return [name for name in names if db.dialect.named_locks
-                and db.value("SELECT IS_FREE_LOCK(:name)",
-                             name=database_name(db, f"{core.prefix}/{name}")) != 1]
-    finally:
-        db.close()
+def database_holders(db, core, names):
+    """(name, Holder) of each of these jobs whose lock in the database a connection has."""
+    for name in names if db.dialect.named_locks else ():
+        if holder := database_holder(db, database_name(db, f"{core.prefix}/{name}")):
+            yield name, holder
 
 
 def database_holder(db, name: str) -> Holder | None:
@@ -251,22 +241,21 @@ def _database_id(db) -> str:
         return ""
 
 
-class AllLocks:
-    """Several locks as one, taken in this order. `named`: the one whose name stands in the run's
-    row."""
+class Locks:
+    """Several locks as one, taken in this order."""
 
-    def __init__(self, locks: list, named) -> None:
-        self._locks, self._named = locks, named
+    def __init__(self, locks: list) -> None:
+        self._locks = locks
+
+    @property
+    def names(self) -> list[str]:
+        """Those of all."""
+        return [lock.name for lock in self._locks]
 
     @property
     def name(self) -> str:
-        """Of the one that says most."""
-        return self._named.name
-
-    @property
-    def names(self) -> tuple:
-        """Those of all."""
-        return tuple(name for lock in self._locks for name in lock.names)
+        """The one that excludes most: a lock in the database, if there is one."""
+        return next((name for name in self.names if name.startswith(DATABASE)), self.names[0])
 
     def acquire(self, about: str) -> None:
         """Take all or none."""
@@ -276,8 +265,7 @@ class AllLocks:
                 lock.acquire(about)
                 taken.append(lock)
         except BaseException:
-            for lock in reversed(taken):
-                lock.release()
+            Locks(taken).release()
             raise
 
     def is_free(self) -> bool:
@@ -294,17 +282,14 @@ class AllLocks:
             lock.release()
 
 
-def lock_for(name: str, core, connect, seconds: float = 0):
-    """The lock that `[core] lock` asks for. `connect` makes the lock's own database connection."""
-    file = FileLock(core.state_dir, name)
-    if core.lock == "file":
-        return file
-    database = DatabaseLock(connect, core.prefix, name, seconds)
-    # The lock file first, which costs nothing; the database's is the wider one.
-    return database if core.lock == "database" else AllLocks([file, database], database)
-
-
-def locks_for(names: list[str], core, connect, seconds: float = 0):
-    """One lock for several names: of a run that does the work of all shards."""
-    locks = [lock_for(name, core, connect, seconds) for name in names]
-    return AllLocks(locks, locks[0]) if locks[1:] else locks[0]
+def locks_for(names: list[str], core, connect, seconds: float = 0) -> Locks:
+    """The locks of these jobs or shards that `[core] lock` asks for. `connect` makes the connection
+    of each lock in the database."""
+    found: list = []
+    for name in names:
+        # The lock file first, which costs nothing; the database's is the wider one.
+        if core.lock != "database":
+            found.append(FileLock(core.state_dir, name))
+        if core.lock != "file":
+            found.append(DatabaseLock(connect, core.prefix, name, seconds))
+    return Locks(found)
