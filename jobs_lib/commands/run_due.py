@@ -88,7 +88,7 @@ class _Tick:
         self.config, self.ports, self.console = session.config, session.ports, session.console
         self.launch = Launch(session, NAME)
         self.codes: list[int] = []      # of what went wrong, the first one is the tick's
-        self.failures: list[str] = []   # what the service outside is told of
+        self.failures: list[str] = []   # what the ping reports
         self.no_access: list = []       # (job, why it cannot use its files)
 
     def run(self) -> tuple[list[dict], int]:
@@ -131,8 +131,8 @@ class _Tick:
         """Tell the service outside that cron still starts us, and whether the last job could look
         at all others.
 
-        A job that fails is told of by that last one; here it would be told twice. One that could
-        not be started, such as for its schedule, may be that last one.
+        A job that fails is reported by that last one; here it would be reported twice. One that
+        could not be started, such as for its schedule, may be that last one.
         """
         option = settings.SECTIONS["alerts"]["ping_url"]
         url = self.config.written("alerts", "ping_url", option).text

@@ -1,4 +1,4 @@
-"""Try a job by hand: what it is, what it needs, what it would do, row by row.
+"""Try a job by hand: what it is, what it needs, and what it would do, row by row.
 
 Without --live and --sandbox it is a dry run: the database refuses to write, and nothing else is
 touched. With --sandbox the job runs for real on a private copy of the SQLite database and the
@@ -28,10 +28,10 @@ MAX_SIZE = "1GB"
 
 
 def arguments(parser) -> None:
-    """JOB, how real it shall be, and what `jobs.py JOB` takes too."""
+    """JOB, how real the run is, and the options of `jobs.py JOB`."""
     parser.add_argument("job", metavar="JOB", help="a job; `jobs.py list` shows them")
     how = parser.add_mutually_exclusive_group()
-    how.add_argument("--live", action="store_true", help="run for real, and say what was done")
+    how.add_argument("--live", action="store_true", help="run for real, and show what was done")
     how.add_argument("--sandbox", action="store_true",
                      help="run for real on a private copy (SQLite), and show which rows and files "
                      "changed")
@@ -154,7 +154,8 @@ class Trial:
 
     def _said(self, result: dict, log_dir: str) -> None:
         lines = words.events(_log_lines(log_dir, self.job.name, result["run_id"]))
-        self.say("", self.paint("bold", "What it did"), *lines, f"  {outcome.outcome_words(result)}")
+        self.say("", self.paint("bold", "What it did"), *lines,
+                 f"  {outcome.outcome_words(result)}")
 
     def _end(self, document: dict) -> None:
         if self.args.json:

@@ -22,7 +22,8 @@ def arguments(parser) -> None:
     parser.add_argument("--engine", type=one_of(*MODES[1:]), metavar="|".join(MODES[1:]),
                         help="which engine, if the configuration names both")
     parser.add_argument("--priorities", metavar="LIST", default=",".join(PRIORITIES),
-                        help=f"only the queues of these priorities (default: {','.join(PRIORITIES)})")
+                        help="only the queues of these priorities (default: "
+                        f"{','.join(PRIORITIES)})")
     parser.add_argument("--processes", type=at_most(MOST_PROCESSES), default=1, metavar="N",
                         help="Celery: this many runs at once; with RQ, start as many workers "
                         "(default: 1)")

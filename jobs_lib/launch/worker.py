@@ -2,7 +2,7 @@
 cron.
 
 Nothing is trusted to the queue but that somebody should look: whether the job is due, whether
-another has its lock, and which rows are whose stands in the database. So a message that comes
+another has its lock, and which rows are whose is in the database. So a message that comes
 twice, late or never does no harm. Whoever can write to the broker can have a job of this
 installation run now, and nothing else: the configuration is the one that the worker was started
 with, and a message that asks for more is Refused.
@@ -107,8 +107,7 @@ def _launch():
 
 
 def refused(queue: str, message: str, why: Refused) -> None:
-    """Write down that a message was refused: in worker.log, and for whoever keeps what the worker
-    says."""
+    """Report that a message was refused: in worker.log, and on stderr for the service manager."""
     core = _session().config.section("core")
     log = Log(core.log_dir, "worker", size=core.log_size, files=core.log_files)
     log.warning("message refused", queue=queue, message=message, why=str(why))

@@ -13,7 +13,8 @@ from jobs_lib.errors import ConfigError
 from jobs_lib.folders import owner_words, user_name
 
 Unusable = namedtuple("Unusable", "option path what why fix")
-Unusable.__doc__ = "Of one folder: its option, the first path that is wrong, all of them in words, why, and what to do."
+Unusable.__doc__ = """Of one folder: its option, the first path that is wrong, all of them in words,
+why, and how to fix it."""
 MOST = 500                  # entries of a folder that are looked at
 SHOWN = 3                   # paths named of each folder
 FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"))
@@ -32,7 +33,7 @@ def found(config) -> list[Unusable]:
     for section, option in FOLDERS:
         try:
             folder = getattr(config.section(section), option)
-        except (ConfigError, AttributeError):       # told elsewhere
+        except (ConfigError, AttributeError):       # reported elsewhere
             continue
         if not folder or not os.path.lexists(folder):
             continue
@@ -81,7 +82,8 @@ def _files(folder: str, owner: int) -> list[str]:
 
 def _left_by_root(status, owner: int) -> bool:
     """Root may use everything; what root left in the folder of another user, that one cannot."""
-    return os.geteuid() == 0 and owner != 0 and status.st_uid != owner and not status.st_mode & 0o022
+    writable_by_others = status.st_mode & 0o022
+    return os.geteuid() == 0 and owner not in (0, status.st_uid) and not writable_by_others
 
 
 def _paths(wrong: list[str]) -> str:
@@ -89,7 +91,7 @@ def _paths(wrong: list[str]) -> str:
 
 
 def _cause(path: str, folder: str) -> tuple[str, str]:
-    """(why, what to do)."""
+    """(why, how to fix it)."""
     if not os.access(path, os.R_OK | os.W_OK):
         why, _, fix = owner_words(path).partition(": ")
         return why, fix

@@ -3,8 +3,8 @@ given up by its age.
 
 A clock that is 400 days ahead makes everything old. So each run compares the clock with the last
 time that was trusted, and with the database server's clock where that is another one; an idle tick
-asks nothing. What is found stands in `meta`, one row for the last trusted look and one for the look
-that began the doubt:
+asks nothing. What is found is kept in `meta`, one row for the last trusted look and one for the
+look that began the doubt:
 
     2026-11-24 14:30:05|<this start of the host>|<seconds since then>|<why, in a sentence>
 
@@ -30,8 +30,10 @@ AHEAD = timedelta(days=1)
 Look = namedtuple("Look", "at boot seconds why", defaults=("",))
 Look.__doc__ = """One look at the clock.
 
-at       the time that the host told, aware UTC      boot     which start of the host, "" where that is not known
-seconds  since that start                            why      what was wrong, in a sentence; "" if nothing was
+at       the host's time, aware UTC
+boot     which start of the host, "" where that is not known
+seconds  since that start
+why      what was wrong, in a sentence; "" if nothing was
 """
 
 
@@ -85,7 +87,8 @@ def sentence(why: str, begun: Look) -> str:
 # What is wrong
 
 Why = namedtuple("Why", "text lasting")
-Why.__doc__ = "In a part of a sentence, and whether it lasts as long as it is so: a second look does not end it."
+Why.__doc__ = """`text`: a part of a sentence. `lasting`: it lasts until it is fixed, and a second
+look does not end it."""
 
 
 def _differs(here: Look, server) -> Why | None:
@@ -120,8 +123,8 @@ def _since(earlier: Look, later: Look) -> timedelta:
 
 
 def _evenly(begun: Look, here: Look, most: timedelta) -> bool:
-    """Whether the clock went on from there as time did; without the host's own count, as far as it
-    can be told."""
+    """Whether the clock went on from there as time did; without the host's own count, as far as
+    that is known."""
     passed = _passed(begun, here)
     if passed is None:
         return timedelta(0) <= here.at - begun.at <= most

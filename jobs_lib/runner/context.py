@@ -22,15 +22,18 @@ def derived(key: str, label: str) -> bytes:
 class Context:
     """One run, as its job sees it.
 
-    now       aware UTC datetime, fixed for the run       clock()   the same plus the time that has passed
+    now       aware UTC datetime, fixed for the run
+    clock()   the same plus the time that has passed
     options   the job's own options                       section() a shared section's
-    db        the database                                 mail()    a transport, opened on first touch
-    http()    what sends requests, likewise                dns()     a resolver
+    db        the database                                mail()    a transport for messages
+    http()    what sends requests, likewise               dns()     a resolver
     counts    what was done; count() adds to it            limit     at most so many items, or None
-    log       events of this run; in a transaction both counts and events wait for its commit (runner/journal.py)
-    dry_run   select and count, change nothing             show()    a sample of what a dry run found
+    log       events of this run; in a transaction both counts and events wait for its commit
+              (runner/journal.py)
+    dry_run   select and count, change nothing            show()    a sample of what a dry run found
     shard     (which, of how many) of the workers that share a queue: (0, 1) for all of it
-    may_expire()  whether anything may be deleted, expired or given up by its age: asked just before that is done
+    may_expire()  whether anything may be deleted, expired or given up by its age: asked just before
+                  that is done
     """
 
     def __init__(self, *, job, config, ports, db, run, limits, log, request, console, installation,
@@ -43,7 +46,8 @@ class Context:
         self._config, self._ports, self._limits, self._console = config, ports, limits, console
         self._transport = self._poster = None
         self._key: str | None = None
-        self._beaten = limits.started - PROGRESS_SECONDS         # the first report is stored at once
+        # when progress was stored last; the first report is stored at once
+        self._beaten = limits.started - PROGRESS_SECONDS
         self.defects: dict = {}                                 # {item: what it met}, in order
         self.progressed: dict = {}                              # the last report
         # why, in a sentence; None: the clock is trusted
@@ -55,8 +59,8 @@ class Context:
 
     @property
     def counts(self) -> dict:
-        """What the run tells of, whether it ends well or not: `counts["sent"] += 1`. A transaction
-        that is rolled back takes back what was counted in it."""
+        """{name: number}, reported whether the run ends well or not. A transaction that is rolled
+        back takes back what was counted in it."""
         return self._journal.counts
 
     def count(self, name: str, number: int = 1) -> None:
@@ -82,7 +86,7 @@ class Context:
         return self._config.section(name)
 
     def reader(self):
-        """A second connection that only reads; who asks for it closes it."""
+        """A second connection that only reads; the caller closes it."""
         db = self._ports.connect(readonly=True)
         db.left = self.db.left
         return db
@@ -93,7 +97,7 @@ class Context:
 
     @property
     def config(self):
-        """The whole configuration, for who looks at everything."""
+        """The whole configuration, for a job that looks at everything."""
         return self._config
 
     def secret(self, label: str) -> bytes:
@@ -115,7 +119,7 @@ class Context:
         return self._transport
 
     def http(self):
-        """What sends requests, made at the first call, one for the run. A dry run has none:
+        """The client for HTTP, made at the first call, one for the run. A dry run has none:
         ReadOnly."""
         if self.dry_run:
             raise ReadOnly("a dry run opens no connection for HTTP")
@@ -196,8 +200,8 @@ class Context:
     def progress(self, done: int, total: int | None = None, **more) -> None:
         """Report how far the run is: on a terminal at once, into its row every few seconds.
 
-        With a total, it tells the items a second and the seconds left, too; `rate=` is the job's
-        own figure.
+        With a total, it also reports the items a second and the seconds left; `rate=` is the
+        job's own figure.
         """
         now = self._ports.monotonic()
         pace = {**self._pace(now, done, total, more.pop("rate", None)), **more}
@@ -210,7 +214,7 @@ class Context:
                          {**self.progressed, history.MEMORY: resident_bytes() // MB})
 
     def _pace(self, now: float, done: int, total: int | None, rate: float | None) -> dict:
-        """`rate` and `seconds_left`, as far as they can be told."""
+        """`rate` and `seconds_left`, as far as they are known."""
         if total is None:
             self._first = None
             return {} if rate is None else {"rate": rate}

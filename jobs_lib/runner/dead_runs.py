@@ -1,4 +1,4 @@
-"""Whether a run whose row says `running` lives: asked without a write, by whoever only looks.
+"""Whether a run whose row says `running` lives: asked without a write, by commands that only look.
 
 The next run of its job sweeps it (runner/history.py); until then `status`, `list`, `history` and
 the page call it `vanished?`.

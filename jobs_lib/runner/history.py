@@ -20,12 +20,12 @@ JUST_ENDED = timedelta(minutes=1)
 ERROR_LENGTH = 2000
 # in a run's stored progress: what it held then, to tell why it was killed
 MEMORY = "memory_mb"
-# a run that is done must not end as `vanished` for a moment's trouble
+# a run that is done must not end as `vanished` because of a passing error
 FINISH_TRIES, FINISH_PAUSE = 4, 1.0
 
 
 def begin(db, run: dict, *, installation: str, lock_name: str, trigger: str, lease_until) -> bool:
-    """Write the run's row. False when its slot was started before, whoever did: `UNIQUE(job, slot)`
+    """Write the run's row. False when its slot was started before, by any host: `UNIQUE(job, slot)`
     decides."""
     now = run["started_at"]
     try:
@@ -101,13 +101,13 @@ def beat(db, run_id: str, now, progress: dict | None) -> None:
 
 
 def memory_of(row: dict) -> int | None:
-    """The megabytes that a run held when it last told how far it was, if it did."""
+    """The megabytes that a run held when it last reported its progress, if it did."""
     found = stored.document(row["progress"]).get(MEMORY)
     return None if found is None else stored.number(found)
 
 
 def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
-    """Mark this job's dead runs `vanished` and return them. Called by whoever holds the job's lock.
+    """Mark this job's dead runs `vanished` and return them. The caller holds the job's lock.
 
     Those of its shards too, whose workers may never come again; a shard looks for its own alone.
     """
@@ -117,7 +117,8 @@ def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
     own = [row for row in rows if job in (row["job"], shards.whole(row["job"]))]
     dead = [row for row in own if is_dead(row, now, installation, lock)]
     for row in dead:
-        progress = f"last progress: {row['progress']}" if row["progress"] else "no progress reported"
+        progress = (f"last progress: {row['progress']}" if row["progress"]
+                    else "no progress reported")
         db.execute("UPDATE {job_runs} SET status = 'vanished', finished_at = :now, error = :error"
                    " WHERE id = :id AND status = 'running'", now=now, id=row["id"],
                    error=f"the process {row['pid']} on {row['host']} ended without a word "
@@ -126,8 +127,8 @@ def sweep(db, job: str, now, *, installation: str, lock) -> list[dict]:
 
 
 def is_dead(row: dict, now, installation: str, lock) -> bool:
-    """Whether the process behind a `running` row is gone, asked by who holds the lock, or found it
-    free.
+    """Whether the process behind a `running` row has ended. The caller holds the lock, or has found
+    it free.
 
     A run of this installation, or under the same lock in the database, cannot live beside us.
     Another one (on a host of its own with a lock file of its own) cannot be asked: it counts as

@@ -63,8 +63,8 @@ class FileLock:
         raise JobsError(f"the lock file {self.path} vanishes again and again: something removes it")
 
     def _note(self, about: str) -> None:
-        """Say who holds it. The lock is held without this note, too: a full disk stops no run, least
-        of all a purge."""
+        """Say who holds it. The lock is held without this note, too: a full disk stops no run,
+        least of all a purge."""
         try:
             os.ftruncate(self._file, 0)
             os.write(self._file, about.encode() + b"\n")

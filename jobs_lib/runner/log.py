@@ -2,9 +2,9 @@
 
 Written by our own few lines, since importing `logging` costs as much as starting Python. A line is
 one `write` to a file opened for appending, so lines of several processes never mix. A log that
-cannot be written never stops a job: that is said once on stderr, with what went wrong in that run,
-and remembered (runner/standing.py), so that the next one does not say it again; the rest is
-dropped, since cron would mail it.
+cannot be written never stops a job: the first run says so on stderr, with what went wrong in it,
+and remembers it (runner/standing.py), so that the next one does not repeat it; all else is dropped,
+since cron would mail it.
 """
 from __future__ import annotations
 
@@ -96,11 +96,12 @@ class Log:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _open(self) -> None:
-        """Open the file at its path, anew when another process has rotated it, and rotate a full
+        """Open the file at its path, again when another process has rotated it, and rotate a full
         one."""
         if self._file >= 0:
             mine, there = os.fstat(self._file), _stat(self.path)
-            if there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev) and there.st_size < self._size:
+            same = there and (mine.st_ino, mine.st_dev) == (there.st_ino, there.st_dev)
+            if same and there.st_size < self._size:
                 return
             self.close()
         there = _stat(self.path)

@@ -1,8 +1,8 @@
-"""Calls to a service in the manner of healthchecks, which tells the operator when they stop coming.
+"""Pings to a service such as healthchecks, which alerts the operator when they stop coming.
 
 `URL/start` when a run begins, `URL` when it ended well, `URL/fail` when it did not, each with
-`?rid=` of the run and the end of its log. Whatever comes of a call, the run it tells of is not
-touched, and waits no longer than `[alerts] timeout`.
+`?rid=` of the run and the end of its log. A ping that fails changes nothing in the run, which waits
+no longer for it than `[alerts] timeout`.
 """
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def call(config, ports, url: str, what: str = SUCCESS, run_id: str = "", body: s
     from jobs_lib.errors import JobsError
     from jobs_lib.ports.http.message import Request, post_in_time, refusal, trusted
 
-    request = Request("ping", _with(url, what, run_id), [("Content-Type", "text/plain; charset=utf-8")],
+    headers = [("Content-Type", "text/plain; charset=utf-8")]
+    request = Request("ping", _with(url, what, run_id), headers,
                       masked(body).encode("utf-8", "replace")[-LONGEST:])
     try:
         timeout = config.section("alerts").timeout
@@ -29,8 +30,8 @@ def call(config, ports, url: str, what: str = SUCCESS, run_id: str = "", body: s
 
 
 def log_tail(log, words: str) -> str:
-    """What a call tells of a run: its outcome, and as many of its last lines in the log as there is
-    room for."""
+    """The body of a ping: the outcome of the run, and as many of its last lines in the log as there
+    is room for."""
     lines, room = [], LONGEST - len(words.encode("utf-8", "replace")) - 2
     for line in reversed(log.lines(LONGEST)):
         room -= len(line) + 1

@@ -21,7 +21,7 @@ class Ports:
         self.monotonic, self.sleep = time.monotonic, time.sleep
 
     def database(self, readonly: bool = False):
-        """The one connection of this process; a read-only one is made anew at each call."""
+        """The one connection of this process; a read-only one is made at each call."""
         if readonly:
             return self.connect(readonly=True)
         if self._database is None:

@@ -26,9 +26,12 @@ Request = namedtuple("Request", "trigger slot limit dry_run confirmed budget",
                      defaults=("manual", None, None, False, False, None))
 Request.__doc__ = """How a run was asked for.
 
-trigger    manual, scheduled, continue or worker        slot      the scheduled UTC time, or None
-limit      at most so many items                        dry_run   change nothing
-confirmed  `--yes`: go past a safety stop, once         budget    seconds that `run-due` has left, or None
+trigger    manual, scheduled, continue or worker
+slot       the scheduled UTC time, or None
+limit      at most so many items, or None
+dry_run    change nothing
+confirmed  `--yes`: go past a safety stop, once
+budget     seconds that `run-due` has left, or None
 """
 # seconds that a lease, or the lock's connection, outlives the hard limit
 LOCK_MARGIN = 60.0
@@ -308,8 +311,10 @@ class _Attempt:
         if not self.ping_url:
             return
         from . import pings
-        what = pings.START if started else pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
-        body = "" if started else pings.log_tail(self.log, outcome_words(self.result))
+        what, body = pings.START, ""
+        if not started:
+            what = pings.FAIL if self.result["status"] in EXIT_CODES else pings.SUCCESS
+            body = pings.log_tail(self.log, outcome_words(self.result))
         error = pings.call(self.config, self.ports, self.ping_url, what, self.result["run_id"],
                            body)
         if error:

@@ -15,7 +15,8 @@ from jobs_lib.errors import ConfigError, NoAccess
 from jobs_lib.job import LAST, PRIORITIES
 
 Due = namedtuple("Due", "job slot trigger late cut", defaults=(None, False))
-Due.__doc__ = """A due job: its slot, and `scheduled` or `continue` (then without a slot of its own).
+Due.__doc__ = """A due job: its slot, and whether the run is `scheduled` or is to `continue` an
+earlier one, then without a slot of its own.
 
 late  since how long it could have run: from the first slot that it missed, so that it grows while
       others go first

@@ -3,13 +3,14 @@ times say since when.
 
     incident = standing.Incident(core, "database")
     incident.begin(now, "no answer")         -> since when it lasts
-    incident.due("said", now, remind)        -> whether cron's mail is to have it now; `note` when it had
+    incident.due(SAID, now, remind)          -> whether to print it now, for cron's mail
+    incident.note(SAID, now)                 once it is printed
 
 `incident-NAME` in `[core] state_dir`: its time is the incident's beginning, its text the last
 error. Beside it `.said`: when it was printed for cron; `.told`: when it was alerted; `.over`: it is
 over, and check_jobs has not stored that yet. The times are all that counts, so empty files do: a
 full disk has room for them (docs/decisions.md). Where `state_dir` takes none, `log_dir` may; where
-nothing does, nothing is remembered, and all is said each time.
+nothing does, nothing is remembered, and all is printed each time.
 """
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ class Incident:
                        for folder in dict.fromkeys((core.state_dir, core.log_dir))]
 
     def since(self, suffix: str = "") -> datetime | None:
-        """When it began, or, by a suffix, when it was said or told, or began that is over now."""
+        """When it began. By a suffix: when it was printed or alerted, or when that one began which is
+        over now."""
         for path in self._paths:
             try:
                 return datetime.fromtimestamp(int(os.lstat(path + suffix).st_mtime), clock.UTC)
@@ -73,16 +75,16 @@ class Incident:
 
     @property
     def remembered(self) -> bool:
-        """Whether it is: else each tick believes that it is the first."""
+        """Whether it could be remembered: if not, each tick takes itself for the first."""
         return self.since() is not None
 
     def due(self, what: str, now: datetime, again: timedelta | None) -> bool:
-        """Whether it is to be said or told now: for the first time, or after `again`."""
+        """Whether it is to be printed or alerted now: for the first time, or after `again`."""
         last = self.since("." + what)
         return last is None or last > now or (again is not None and now - last >= again)
 
     def note(self, what: str, now: datetime) -> None:
-        """It was said, or told."""
+        """It was printed, or alerted."""
         if self.remembered:
             self._set("." + what, now)
 

@@ -53,8 +53,8 @@ def works_on(job) -> dict[str, set]:
 
 def words(names, missing: list[str]) -> str:
     """`the database has no table overflow; members lacks mail, size`."""
-    gone = [names(name) for name in missing if "." not in name]
-    parts = [f"the database has no table {', '.join(gone)}"] if gone else []
+    tables = [names(name) for name in missing if "." not in name]
+    parts = [f"the database has no table {', '.join(tables)}"] if tables else []
     columns: dict = {}
     for name in missing:
         table, dot, column = name.partition(".")

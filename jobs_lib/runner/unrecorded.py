@@ -59,7 +59,8 @@ def _is_outcome(found, job: str) -> bool:
         return type(value) is int and 0 <= value <= MOST
 
     def is_text(value, most: int) -> bool:
-        return isinstance(value, str) and len(value) <= most and len(value.encode("utf-8", "ignore")) >= len(value)
+        is_short = isinstance(value, str) and len(value) <= most
+        return is_short and len(value.encode("utf-8", "ignore")) >= len(value)
     return isinstance(found, dict) and found.get("job") == job and (
         is_text(found.get("run_id"), WORD) and is_text(found.get("trigger"), WORD)
         and found.get("status") in stored.STATUSES and is_number(found.get("pid"))

@@ -43,7 +43,7 @@ class Watchdog:
     def start(self, seconds: float) -> None:
         """Watch a run whose hard limit comes in so many seconds. What this host has not got for it,
         is left out."""
-        try:                                         # noqa: SIM105  contextlib is not loaded otherwise
+        try:                                # noqa: SIM105  contextlib is not loaded otherwise
             faulthandler.register(signal.SIGPROF, all_threads=True, chain=True)
         except (AttributeError, OSError, RuntimeError, ValueError):
             # no stderr: it is ended all the same, without a traceback

@@ -18,7 +18,7 @@ MINUTE = 60
 
 
 def enqueue(config, messages: list[Message]) -> None:
-    """Put these into their queues. BrokerAway if the broker is not there, or takes nothing."""
+    """Put these into their queues. BrokerAway if the broker cannot be reached, or takes nothing."""
     app = _app(config)
     # A broker that is full answers nothing at all: not to the message, not to a farewell.
     app.conf.broker_transport_options = {**app.conf.broker_transport_options,
@@ -41,7 +41,8 @@ def enqueue(config, messages: list[Message]) -> None:
 
 def _words(error: BaseException) -> str:
     if isinstance(error, TimeoutError) or isinstance(error.__cause__, TimeoutError):
-        return f"no answer within {ANSWER_SECONDS} seconds: it may be out of memory or disk, and take nothing"
+        return (f"no answer within {ANSWER_SECONDS} seconds: it may be out of memory or disk, and "
+                "take nothing")
     return str(error) or type(error).__name__
 
 
@@ -66,7 +67,7 @@ def scheduler(config, queue: str) -> int:
     app = _app(config)
     app.conf.beat_schedule = {"tick": {"task": TICK, "schedule": MINUTE,
                                        "options": {"queue": queue, "expires": EXPIRES}}}
-    # What is due stands in the database: beat has nothing to remember.
+    # What is due is in the database: beat has nothing to remember.
     app.start(["--quiet", "beat", "--loglevel", "WARNING", "--pidfile", "", "--scheduler",
                "celery.beat:Scheduler"])
     return 0

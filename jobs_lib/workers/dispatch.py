@@ -19,8 +19,10 @@ PACKAGES = {"rq": ("redis", "rq"), "celery": ("celery",)}
 Message = namedtuple("Message", "name scheduled queue seconds")
 Message.__doc__ = """What an adapter puts into a queue.
 
-name     of a job or of one shard of it         scheduled   whether it runs only if its slot is still due
-queue    by the job's priority                  seconds     after which the engine may end it by force
+name       of a job or of one shard of it
+scheduled  whether it runs only if its slot is still due
+queue      by the job's priority
+seconds    after which the engine may end it by force
 """
 
 
@@ -34,7 +36,7 @@ class Refused(JobsError):
 
 
 def engine(mode: str):
-    """The adapter of an engine. JobsError, with the command that mends it, if its package is
+    """The adapter of an engine. JobsError, with the command that installs it, if its package is
     missing.
 
     It has `enqueue(config, [Message])`, `scheduler(config, queue)` and
@@ -56,7 +58,7 @@ def queues(config) -> list[str]:
 
 
 def message(config, job, scheduled: bool) -> Message:
-    """What stands for a run of this job, or of this shard."""
+    """The message that asks for a run of this job, or of this shard."""
     longest = config.job(job).budget + config.section("core").grace
     return Message(job.name, scheduled, f"{config.section('worker').queues}_{job.priority}",
                    int(longest.total_seconds()) + MARGIN)

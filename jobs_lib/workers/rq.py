@@ -54,7 +54,7 @@ def worker(config, queues: list[str], burst: bool, _processes: int, runs) -> int
     else.
 
     It waits for a Redis that goes away while it is idle. During a run it gives up: the run ends
-    well in its own process, and who started the worker starts it again.
+    well in its own process, and the service manager starts the worker again.
     """
     from rq.serializers import DefaultSerializer, JSONSerializer
 
@@ -116,7 +116,7 @@ def _job_class(runs=None):
                 self.why = _why_not(self.func_name, self.instance, self.args, self.kwargs)
             except NoSuchJobError:                      # RQ drops it
                 raise
-            except Exception:                           # noqa: BLE001  a field can be anything, and RQ would quit
+            except Exception:               # noqa: BLE001  a field can be anything; RQ would quit
                 self.why = "it cannot be read"
             if self.why:
                 super().restore({b"data": b'["refused", null, [], {}]',
