@@ -49,12 +49,12 @@ class _Token:
 
 
 def translate(pieces: list, names, dialect) -> tuple:
-    """(pieces as notation.scan has them, {column: our name} for the rows of a `SELECT *`)."""
+    """(pieces as statement.scan has them, {column: our name} for the rows of a `SELECT *`)."""
     tokens = [_Token(kind, text) for kind, piece in pieces
               for text in (TOKEN.findall(piece) if kind == "text" else (piece,))]
     solid = [token for token in tokens if token.kind != "text" or not token.text.isspace()]
-    _place(solid)
-    _Translation(solid, names, dialect).all()
+    _resolve_scopes(solid)
+    _Translation(solid, names, dialect).translate_all()
     star: dict = {}
     for before, token in zip(solid, solid[1:]):
         if token.text == "*" and before.word in ("SELECT", "DISTINCT", ",",
@@ -64,8 +64,8 @@ def translate(pieces: list, names, dialect) -> tuple:
     return [(token.kind, token.written) for token in tokens], star
 
 
-def _place(tokens: list) -> None:
-    """Tell each token its scope, and each scope its tables and the names that are given in it."""
+def _resolve_scopes(tokens: list) -> None:
+    """Give each token its scope, and each scope its tables and the names that are given in it."""
     scope = whole = _Scope(None, 0)
     around: list = []
     for at, token in enumerate(tokens):
@@ -113,17 +113,17 @@ class _Translation:
         self.exact = dialect.exact
         self.whole = tokens[0].scope
 
-    def all(self) -> None:
+    def translate_all(self) -> None:
         """Every token that is a column's name."""
         for at, token in enumerate(self.tokens):
             if token.kind == "text" and not token.named and (token.text.isidentifier()
                                                              or token.text[0] in "\"`"):
-                self._one(at, token)
+                self._translate(at, token)
 
     def _word(self, at: int) -> str:
         return self.tokens[at].word if 0 <= at < len(self.tokens) else ""
 
-    def _one(self, at: int, token: _Token) -> None:
+    def _translate(self, at: int, token: _Token) -> None:
         name, after = _plain(token.text), self._word(at + 1)
         if after == "." or (after == "(" and token.text == name):       # a qualifier, a function
             return

@@ -122,7 +122,8 @@ class Database:
         conflict = self.dialect.conflict(list(keys), updates)
         self._run(f"INSERT INTO {{{table}}} {self._row(row)} {conflict}", row, lambda cursor: None)
 
-    def add_up(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+    def insert_select_adding(self, table: str, keys: tuple, sums: tuple, select: str, /,
+                             **values) -> int:
         """INSERT what `select` finds (columns: `keys`, then `sums`); a row that is there has its
         `sums` added to.
 
@@ -130,19 +131,22 @@ class Database:
         misreads it.
         """
         # The table's own name, since the columns of the SELECT are in reach too.
-        return self._insert_found(table, keys, sums, select, f"{{{table}}}.%s + ", values)
+        added = [f"{{{table}}}.{self.dialect.quote(name)} + {self.dialect.excluded_value(name)}"
+                 for name in sums]
+        return self._insert_select(table, keys, sums, select, added, values)
 
-    def put(self, table: str, keys: tuple, sums: tuple, select: str, /, **values) -> int:
+    def insert_select_replacing(self, table: str, keys: tuple, sums: tuple, select: str, /,
+                                **values) -> int:
         """The same, but a row that is there gets the `sums` in place of its own."""
-        return self._insert_found(table, keys, sums, select, "", values)
+        found = [self.dialect.excluded_value(name) for name in sums]
+        return self._insert_select(table, keys, sums, select, found, values)
 
-    def _insert_found(self, table: str, keys: tuple, sums: tuple, select: str, before: str,
-                      values: dict) -> int:
-        quote, names = self.dialect.quote, ", ".join(map(self.dialect.quote, (*keys, *sums)))
-        updates = [f"{quote(name)} = "
-                   f"{before.replace('%s', quote(name))}{self.dialect.proposed(name)}"
-                   for name in sums]
-        sql = f"INSERT INTO {{{table}}} ({names}) {select} {self.dialect.conflict(list(keys), updates)}"
+    def _insert_select(self, table: str, keys: tuple, sums: tuple, select: str, results: list,
+                       values: dict) -> int:
+        quote = self.dialect.quote
+        updates = [f"{quote(name)} = {result}" for name, result in zip(sums, results)]
+        sql = (f"INSERT INTO {{{table}}} ({', '.join(map(quote, (*keys, *sums)))}) {select} "
+               f"{self.dialect.conflict(list(keys), updates)}")
         return self._run(sql, values, lambda cursor: cursor.rowcount)
 
     def explain(self, sql: str, /, **values) -> list[dict]:
@@ -180,16 +184,16 @@ class Database:
             self.dialect.limit(raw, self._target, self.left and self.left())
             return take(self.dialect.execute(raw, text, bound))
         except self.dialect.Error as error:
-            if self.dialect.forgive(raw, error):
+            if self.dialect.retry_lossy(raw, error):
                 return take(self.dialect.execute(raw, text, bound))
-            trouble = self._trouble(error)
-            if isinstance(trouble, Lost):
+            translated = self._translated(error)
+            if isinstance(translated, Lost):
                 self._drop()
-            elif self.current and (isinstance(trouble, Conflict)
+            elif self.current and (isinstance(translated, Conflict)
                                    or not self.dialect.in_transaction(raw)):
                 # rolled back already: what follows would stand alone
-                self.current.broken = trouble
-            raise trouble from None                 # the driver's words may hold the values of rows
+                self.current.broken = translated
+            raise translated from None                 # the driver's words may hold the values of rows
         except BaseException:
             self._drop()
             raise
@@ -211,10 +215,10 @@ class Database:
         takes."""
         return Transaction(self, self.dialect.snapshot)
 
-    def bars_writers(self) -> bool:
+    def snapshot_blocks_writers(self) -> bool:
         """Whether nobody can write while a snapshot is open here: then who reads for long does
         without one."""
-        return self.dialect.bars_writers(self._ready())
+        return self.dialect.snapshot_blocks_writers(self._ready())
 
     def batch(self, work):
         """`work()` in one transaction, and its result.
@@ -242,35 +246,28 @@ class Database:
     def columns(self, table: str) -> set[str]:
         """The columns that a table of ours has in the database, by our names; none when it is not
         there."""
-        ours = self.name.ours(table)
-        found = (row["name"].lower() for row in self.query(self.dialect.columns,
-                                                           name=self.name(table)))
-        return {ours.get(name, name) for name in found}
+        return self.columns_of([table]).get(table, set())
 
     def columns_of(self, tables) -> dict[str, set[str]]:
         """The same for several tables in one question: {our table: columns}, without those that are
         not there."""
-        ours = {self.name(table): table for table in tables}
+        ours = {self.name(table).lower(): table for table in tables}
         found: dict = {}
-        for row in self.query(self.dialect.all_columns, names=list(ours)):
-            table, column = ours[row["table_name"]], row["name"].lower()
+        for row in self.query(self.dialect.columns, names=[self.name(table) for table in tables]):
+            table, column = ours[row["table_name"].lower()], row["name"].lower()
             found.setdefault(table, set()).add(self.name.ours(table).get(column, column))
         return found
 
-    def indexes(self, table: str) -> dict[str, list[str]]:
-        """`{index: [columns]}` of a table of ours in the database, unique ones included; columns by
-        our names."""
+    def indexes(self, table: str, unique: bool = False) -> dict[str, list[str]]:
+        """`{index: [columns]}` of a table of ours in the database, by our names; with `unique`,
+        those alone that let no two rows have the same values."""
         ours = self.name.ours(table)
         found: dict = {}
         for row in self.query(self.dialect.indexes, name=self.name(table)):
             column = (row["column_name"] or "").lower()         # none of an expression
-            found.setdefault(row["name"], []).append(ours.get(column, column))
+            if row["is_unique"] or not unique:
+                found.setdefault(row["name"], []).append(ours.get(column, column))
         return found
-
-    def unique_indexes(self, table: str) -> set[str]:
-        """Those of `indexes` that let no two rows have the same values."""
-        return {row["name"] for row in self.query(self.dialect.indexes, name=self.name(table))
-                if row["is_unique"]}
 
     def sizes(self) -> dict[str, int]:
         """Bytes of each table and its indexes, by its name in the database, as the engine guesses
@@ -288,7 +285,7 @@ class Database:
             try:
                 self._raw = self.dialect.connect(target, self.readonly, self._create)
             except self.dialect.Error as error:
-                raise self._trouble(error) from None
+                raise self._translated(error) from None
 
     def _ready(self):
         if self.current and self.current.broken:
@@ -332,18 +329,18 @@ class Database:
             self.dialect.alive(self._raw)
         except self.dialect.Error as error:
             self._drop()
-            raise self._trouble(error) from None
+            raise self._translated(error) from None
 
-    def _trouble(self, error):
+    def _translated(self, error):
         """What is raised for a driver's exception. A trigger of the app may say in it whatever it
         likes."""
-        trouble = self.dialect.trouble(error, self._target)
-        if isinstance(trouble, (Busy, Conflict, Duplicate, Lost)):
+        translated = self.dialect.translated(error, self._target)
+        if isinstance(translated, (Busy, Conflict, Duplicate, Lost)):
             # in words of ours, and met in any run
-            return trouble
+            return translated
         from jobs_lib.defects import masked
-        trouble.args = (masked(str(trouble), self.hidden()),)
-        return trouble
+        translated.args = (masked(str(translated), self.hidden()),)
+        return translated
 
     def interrupt(self) -> None:
         """End the statement in hand with an error, and its transaction; from a signal or another

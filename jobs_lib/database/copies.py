@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import namedtuple
+from contextlib import closing
 
 from jobs_lib.errors import DatabaseError, UsageError
 
@@ -39,31 +40,24 @@ def copy(url: str, base: str, target: str) -> None:
     """Write what the database holds at one moment to a new file `target`.
 
     SQLite's own backup, in one step: with WAL it is one long read that no writer waits for, and in
-    steps it would begin anew after each write of another process. The original is opened for
+    steps it would begin again after each write of another process. The original is opened for
     reading only.
     """
     dialect = dialects.load(url)
-    source = dialect.parse(url, base, 5.0)
+    source = dialects.target(url, base, 5.0)
     try:
-        original = dialect.connect(source, True, False)
-        try:
+        with closing(dialect.connect(source, True, False)) as original:
             os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-            made = sqlite3.connect(target)
-            try:
+            with closing(sqlite3.connect(target)) as made:
                 original.backup(made)
-            finally:
-                made.close()
-        finally:
-            original.close()
     except sqlite3.Error as error:
-        raise dialect.trouble(error, source) from None
+        raise dialect.translated(error, source) from None
 
 
 def differences(before: str, after: str, table: str):
     """Every Change of a table, by its key: what is in the file `before` and what in the file
     `after`."""
-    raw = sqlite3.connect(after)
-    try:
+    with closing(sqlite3.connect(after)) as raw:
         raw.execute("ATTACH DATABASE ? AS old", (before,))
         columns = [(row[1], row[5])
                    for row in raw.execute(f"PRAGMA main.table_info({_quote(table)})")]
@@ -73,8 +67,6 @@ def differences(before: str, after: str, table: str):
             whole = new or old
             kind = "changed" if new and old else "added" if new else "deleted"
             yield Change(kind, {name: whole[name] for name in key}, old, new)
-    finally:
-        raw.close()
 
 
 def _pairs(raw, table: str, names: list, key: list):

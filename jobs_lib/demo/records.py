@@ -102,9 +102,10 @@ def _usage(db, now, user_id: int) -> None:
     rollup writes them."""
     db.execute("UPDATE {users} SET billing_anchor = :anchor, email_limit = :limit WHERE id = :id",
                anchor=now.date() - timedelta(days=12), limit=ALLOWED, id=user_id)
-    db.add_up("usage_daily", ("user_id", "day"), ("email_count", "bytes_used"),
-              "SELECT user_id, DATE(created_at), COUNT(*), SUM(bytes_used) FROM {message_logs}"
-              " WHERE user_id = :id GROUP BY user_id, DATE(created_at)", id=user_id)
+    db.insert_select_adding(
+        "usage_daily", ("user_id", "day"), ("email_count", "bytes_used"),
+        "SELECT user_id, DATE(created_at), COUNT(*), SUM(bytes_used) FROM {message_logs}"
+        " WHERE user_id = :id GROUP BY user_id, DATE(created_at)", id=user_id)
 
 
 def _headers(db, log: int, user_id: int, sent) -> None:

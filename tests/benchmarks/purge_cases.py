@@ -181,12 +181,13 @@ def one_transaction(url: str, folder: str) -> None:
     """All totals by one INSERT ... SELECT and all rows by one DELETE, in one transaction."""
     db = connect(url, timeout=60.0)
     with db.transaction():
-        db.add_up("message_stats", KEYS, SUMS,
-                  "SELECT user_id, CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, "
-                  "DATE(created_at), direction, status, COUNT(*), SUM(bytes_used) "
-                  "FROM {message_logs} WHERE created_at < :cutoff GROUP BY user_id,"
-                  " CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, DATE(created_at), "
-                  "direction, status", cutoff=LOGS_CUTOFF)
+        db.insert_select_adding(
+            "message_stats", KEYS, SUMS,
+            "SELECT user_id, CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, "
+            "DATE(created_at), direction, status, COUNT(*), SUM(bytes_used) "
+            "FROM {message_logs} WHERE created_at < :cutoff GROUP BY user_id,"
+            " CASE WHEN alias_id IS NULL THEN 0 ELSE alias_id END, DATE(created_at), "
+            "direction, status", cutoff=LOGS_CUTOFF)
         db.execute("DELETE FROM {message_logs} WHERE created_at < :cutoff", cutoff=LOGS_CUTOFF)
 
 

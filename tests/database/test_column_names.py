@@ -122,9 +122,10 @@ def test_writes_reach_their_columns(db):
               bytes_used=5, created_at="2026-11-24 15:05:00")
     keys = "user_id, COALESCE(alias_id, 0), DATE(created_at), direction, status"
     for _ in range(2):
-        db.add_up("message_stats", ("user_id", "alias_id", "day", "direction", "status"),
-                  ("email_count", "bytes_used"), f"SELECT {keys}, COUNT(*), SUM(bytes_used) "
-                  f"FROM {{message_logs}} WHERE id = 1 GROUP BY {keys}")
+        db.insert_select_adding(
+            "message_stats", ("user_id", "alias_id", "day", "direction", "status"),
+            ("email_count", "bytes_used"), f"SELECT {keys}, COUNT(*), SUM(bytes_used) "
+            f"FROM {{message_logs}} WHERE id = 1 GROUP BY {keys}")
     assert db.query("SELECT day, email_count, bytes_used FROM {message_stats}") == [
         {"day": "2026-11-24", "email_count": 2, "bytes_used": 10}]
 

@@ -311,10 +311,10 @@ def test_a_snapshot_sees_one_moment_while_others_write(db, other, engine_url):
 
 
 def test_it_is_known_whether_a_snapshot_bars_writers(db, engine_url):
-    assert not db.bars_writers()
+    assert not db.snapshot_blocks_writers()
     if db.dialect.name == "sqlite":
         db.query("PRAGMA journal_mode = DELETE")
-        assert db.bars_writers()
+        assert db.snapshot_blocks_writers()
 
 
 def test_transactions_cannot_be_nested(db):

@@ -216,8 +216,9 @@ def test_as_usage_grows_each_threshold_is_told_once(bench):
     found = []
     for number in (50, 10, 5, 5, 9, 1, 20, 50):             # 50, 60, 65, 70, 79, 80, 100, 150
         before = told(bench)
-        bench.db.add_up("usage_daily", ("user_id", "day"), ("email_count",),
-                        "SELECT id, '2026-11-20', :number FROM {users} WHERE id = 1", number=number)
+        bench.db.insert_select_adding(
+            "usage_daily", ("user_id", "day"), ("email_count",),
+            "SELECT id, '2026-11-20', :number FROM {users} WHERE id = 1", number=number)
         bench.run(JOB)
         found.append([int(key.rpartition(":")[2]) for key in told(bench) if key not in before])
     assert found == [[], [60], [], [70], [], [80], [100], []]

@@ -5,18 +5,18 @@ Each has `name`, `package` (what has to be installed for it), `Error` (the drive
     parse(url, base, timeout) -> target       what `connect` needs; raises ValueError for a wrong URL
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
-    trouble(error, target) -> DatabaseError   the driver's error in our words
-    forgive(raw, error) -> bool               whether the statement is to be tried once more
+    translated(error, target) -> DatabaseError  the driver's error in our words
+    retry_lossy(raw, error) -> bool           whether the statement is to be tried once more
     within(target, seconds) -> target         for a connect that may take so long
     limit(raw, target, seconds)               no later call takes much longer; None: as long as it does by itself
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
     exact(name)                               the same for a column that may not be there: an error, and no text
-    begin(readonly), conflict(keys, updates), proposed(column), for_update, explain
+    begin(readonly), conflict(keys, updates), excluded_value(column), for_update, explain
     clock                                     the present second in UTC by the server's own clock, or NULL
     snapshot                                  statements that begin a transaction which sees one moment alone
-    bars_writers(raw) -> bool                 whether such a transaction makes all writers wait
-    tables, columns, all_columns, indexes     statements that read the catalogue
+    snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
+    tables, columns, indexes                  statements that read the catalogue
     sizes                                     one for the bytes of each table, or of all under the name ''
     day(column), word(column)                 a time as a day, a text as our columns take it, whatever an app wrote
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl

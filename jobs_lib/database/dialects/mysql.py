@@ -133,8 +133,8 @@ def within(target: Target, seconds: float) -> Target:
 
 def limit(raw, target: Target, seconds: float | None) -> None:
     """PyMySQL looks at these before each read and write."""
-    raw._read_timeout = raw._write_timeout = READ_SECONDS if seconds is None else max(LEAST_SECONDS,
-                                                                                        seconds + LATER_SECONDS)
+    wait = READ_SECONDS if seconds is None else max(LEAST_SECONDS, seconds + LATER_SECONDS)
+    raw._read_timeout = raw._write_timeout = wait
 
 
 def close(raw) -> None:
@@ -202,12 +202,12 @@ READ_ONLY = {1290, 1792, 1836}
 WITH_VALUES = {1064, 1292, 1366, 1411, 1525}
 
 
-def forgive(raw, error: pymysql.MySQLError) -> bool:
+def retry_lossy(raw, error: pymysql.MySQLError) -> bool:
     """Nothing: text is read with marks from the start (mysql_sign_in.py)."""
     return False
 
 
-def trouble(error: pymysql.MySQLError, target: Target) -> DatabaseError:
+def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
     words = str(error.args[-1]) if error.args else ""
@@ -281,7 +281,7 @@ snapshot = ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
             "START TRANSACTION WITH CONSISTENT SNAPSHOT")
 
 
-def bars_writers(raw) -> bool:
+def snapshot_blocks_writers(raw) -> bool:
     """InnoDB keeps what a reader still sees beside what is new."""
     return False
 
@@ -312,7 +312,7 @@ def drop_index(index: str, table: str) -> str:
     return f"DROP INDEX {quote(index)} ON {quote(table)}"
 
 
-def proposed(column: str) -> str:
+def excluded_value(column: str) -> str:
     """In such an update: the value that the INSERT brought."""
     return f"VALUES({quote(column)})"
 
@@ -334,9 +334,7 @@ def day(column: str) -> str:
 
 
 tables = "SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()"
-columns = ("SELECT column_name AS name FROM information_schema.columns"
-           " WHERE table_schema = DATABASE() AND table_name = :name")
-all_columns = ("SELECT table_name AS table_name, column_name AS name "
+columns = ("SELECT table_name AS table_name, column_name AS name "
                "FROM information_schema.columns"
                " WHERE table_schema = DATABASE() AND table_name IN (:names)")
 # A unique one over the beginning of a text alone (`sub_part`) also refuses what differs only after

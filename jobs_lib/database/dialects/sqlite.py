@@ -173,16 +173,20 @@ def _set_journal(uri: str, timeout: float) -> None:
 
 
 def within(target: Target, seconds: float) -> Target:
-    return target._replace(timeout=min(target.timeout, max(LEAST_WAIT, seconds - MARGIN)))
+    return target._replace(timeout=_wait(target, seconds))
 
 
 def limit(raw, target: Target, seconds: float | None) -> None:
     """Its wait for another writer hears no signal, so it is shortened when little time is left."""
-    wait = target.timeout if seconds is None else min(target.timeout,
-                                                      max(LEAST_WAIT, seconds - MARGIN))
+    wait = _wait(target, seconds)
     if wait != raw.wait:
         raw.execute(f"PRAGMA busy_timeout = {int(wait * 1000)}")
         raw.wait = wait
+
+
+def _wait(target: Target, seconds: float | None) -> float:
+    return target.timeout if seconds is None else min(target.timeout,
+                                                      max(LEAST_WAIT, seconds - MARGIN))
 
 
 def close(raw) -> None:
@@ -209,7 +213,7 @@ def interrupt(raw, target) -> None:
     raw.interrupt()
 
 
-def forgive(raw, error: sqlite3.Error) -> bool:
+def retry_lossy(raw, error: sqlite3.Error) -> bool:
     """Whether a SELECT may be tried again: text that is no UTF-8, as some apps store it, is read
     with marks after this.
 
@@ -221,7 +225,7 @@ def forgive(raw, error: sqlite3.Error) -> bool:
     return True
 
 
-def trouble(error: sqlite3.Error, target: Target) -> DatabaseError:
+def translated(error: sqlite3.Error, target: Target) -> DatabaseError:
     """Python before 3.11 gives no error code, so the words decide."""
     words = str(error)
     if "is locked" in words:
@@ -277,7 +281,7 @@ def begin(readonly: bool) -> str:
 snapshot = ("BEGIN", "SELECT 1 FROM sqlite_master LIMIT 1")
 
 
-def bars_writers(raw) -> bool:
+def snapshot_blocks_writers(raw) -> bool:
     """Without WAL nobody can commit while somebody reads."""
     return raw.execute("PRAGMA journal_mode").fetchone()[0] != "wal"
 
@@ -312,7 +316,7 @@ def drop_index(index: str, table: str) -> str:
     return f"DROP INDEX {quote(index)}"
 
 
-def proposed(column: str) -> str:
+def excluded_value(column: str) -> str:
     """In such an update: the value that the INSERT brought."""
     return f"excluded.{quote(column)}"
 
@@ -335,10 +339,9 @@ def day(column: str) -> str:
 
 tables = ("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')"
           " AND name NOT LIKE 'sqlite!_%' ESCAPE '!'")
-columns = "SELECT name FROM pragma_table_info(:name)"
-all_columns = ("SELECT m.name AS table_name, c.name AS name "
+columns = ("SELECT m.name AS table_name, c.name AS name "
                "FROM sqlite_master m, pragma_table_info(m.name) c"
-               " WHERE m.name IN (:names) AND m.type IN ('table', 'view')")
+               " WHERE m.name COLLATE NOCASE IN (:names) AND m.type IN ('table', 'view')")
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")

@@ -52,7 +52,7 @@ def differences(db, table) -> list:
                         (add_column(db, table, column),))
              for column in table.columns if column.name not in there]
     indexes = db.indexes(table.name)
-    unique = [indexes[name] for name in db.unique_indexes(table.name)]
+    unique = db.indexes(table.name, unique=True).values()
     for index in table.indexes:
         wanted, name = list(index.columns), db.name.prefix + index.name
         if not (wanted in unique if index.unique else any(has[:len(wanted)] == wanted

@@ -29,15 +29,15 @@ def _first(db, own_only: bool) -> list:
     for each in tables():
         name = db.name(each.name)
         if name in present:
-            if first_time:
-                _belongs(db, each)
-        elif each.owner == "bundle" or not (own_only or each.name in db.name.mapped):
+            if first_time and _lacking(db, each):
+                raise DatabaseError(stranger(db, each.name))
+        elif _is_made_here(db, each, own_only):
             statements += ddl.create_table(db, each)
     return statements + _totals(db, own_only, present)
 
 
 def _totals(db, own_only: bool, present: set) -> list:
-    """The view; anew, when it was made under other names of what it adds up."""
+    """The view; made again where its tables had other names."""
     view, create = db.name.prefix + VIEW, ddl.create_totals(db)
     if not _logged(db, own_only, present):
         return []
@@ -59,7 +59,7 @@ def _logged(db, own_only: bool, present: set) -> bool:
     """Whether the table is there that the view adds up, or is just being made."""
     if db.name("message_logs") in present:
         return set(ddl.TOTALLED) <= db.columns("message_logs")
-    return not (own_only or "message_logs" in db.name.mapped)
+    return _is_made_here(db, table("message_logs"), own_only)
 
 
 def _notices_end(db, _own_only: bool) -> list:
@@ -69,23 +69,25 @@ def _notices_end(db, _own_only: bool) -> list:
     return [*ddl.missing(db, table("notifications")), *dropped]
 
 
-def _accounts_and_operation(db, own_only: bool) -> list:
-    """Version 3: columns and indexes that came since. New tables are made by the first step."""
-    return [statement for each in map(table, CHANGED_IN_3)
-            if each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
-            for statement in ddl.missing(db, each)]
+def _completed(*names: str):
+    """A migration that adds columns and indexes to these tables. New tables are made by the first
+    one."""
+    def statements(db, own_only: bool) -> list:
+        return [sql for each in map(table, names) if _is_made_here(db, each, own_only)
+                for sql in ddl.missing(db, each)]
+    return statements
 
 
-def _nobody_stops_the_rest(db, own_only: bool) -> list:
-    """Version 4: what fair turns, and the other guards against a neighbour, need."""
-    return [statement for each in map(table, CHANGED_IN_4)
-            if each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
-            for statement in ddl.missing(db, each)]
+def _is_made_here(db, each, own_only: bool) -> bool:
+    """Whether `migrate` makes the table: all of ours, and of the app's those that it does not have
+    itself."""
+    return each.owner == "bundle" or not (own_only or each.name in db.name.mapped)
 
 
-CHANGED_IN_3 = ("job_runs", "export_requests", "account_deletions")
-CHANGED_IN_4 = ("failed_emails", "notifications", "webhook_deliveries")
-MIGRATIONS = {1: _first, 2: _notices_end, 3: _accounts_and_operation, 4: _nobody_stops_the_rest}
+MIGRATIONS = {1: _first, 2: _notices_end,
+              3: _completed("job_runs", "export_requests", "account_deletions"),
+              # what fair turns, and the other guards against a neighbour, need
+              4: _completed("failed_emails", "notifications", "webhook_deliveries")}
 assert max(MIGRATIONS) == SCHEMA_VERSION
 # in `meta`: which tables the first `migrate` was for
 SCOPE, OWN, ALL = "tables", "own", "all"
@@ -170,24 +172,18 @@ def strangers(db) -> list[str]:
 
 
 def stranger(db, name: str) -> str:
-    """What is to be said of one of them."""
-    return (f"the table {db.name(name)}, which [tables] {name} names, is there already and is not "
-            f"ours (it has no {_lacking(db, table(name))[0]}): take that line out, or give ours "
-            "another name")
+    """What is to be said of one of them, or of a table that has our name by chance."""
+    theirs, lacks = db.name(name), _lacking(db, table(name))[0]
+    if name in db.name.mapped:
+        return (f"the table {theirs}, which [tables] {name} names, is there already and is not "
+                f"ours (it has no {lacks}): take that line out, or give ours another name")
+    return (f"the table {theirs} is there already and is not ours (it has no {lacks}): set [core] "
+            "prefix")
 
 
 def _lacking(db, each) -> list[str]:
+    """The columns of ours that a table which is there lacks; the app's own are the app's matter."""
     there = db.columns(each.name)
     if each.owner != "bundle" or not there:
         return []
     return sorted({column.name for column in each.columns} - there)
-
-
-def _belongs(db, table) -> None:
-    """A table of this name that lacks our columns is somebody else's; the app's own are the app's
-    matter."""
-    if table.name in db.name.mapped and _lacking(db, table):
-        raise DatabaseError(stranger(db, table.name))
-    if missing := _lacking(db, table):
-        raise DatabaseError(f"the table {db.name(table.name)} is there already and is not ours (it "
-                            f"has no {missing[0]}): set [core] prefix")

@@ -137,7 +137,7 @@ def _write(ctx, taken, path: str):
     with closing(ctx.reader()) as db:
         # Where a reader would make all writers wait, each page is read as of its own moment, and
         # the README says so.
-        one_moment = not db.bars_writers()
+        one_moment = not db.snapshot_blocks_writers()
         snapshot = db.snapshot() if one_moment else nullcontext()
         with snapshot, new_file(path + files.PART) as file:
             return writer.write(file, db, taken.row["user_id"], moment=clock.text(ctx.clock()),

@@ -81,10 +81,11 @@ def keep_totals(db, rows) -> None:
     """
     day = f"COALESCE({db.dialect.day('created_at')}, '{rollup.DAWN}')"     # the totals need one
     direction, status = db.dialect.word("direction"), db.dialect.word("status")
-    db.add_up("message_stats", KEY, ("email_count", "bytes_used"),
-              f"SELECT user_id, COALESCE(alias_id, 0), {day}, {direction}, {status}, COUNT(*),"
-              f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 "
-              f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
+    db.insert_select_adding(
+        "message_stats", KEY, ("email_count", "bytes_used"),
+        f"SELECT user_id, COALESCE(alias_id, 0), {day}, {direction}, {status}, COUNT(*),"
+        f" SUM({size('bytes_used')}){rows.source} GROUP BY 1, 2, 3, 4, 5 "
+        f"ORDER BY 1, 2, 3, 4, 5{db.for_update}", **rows.values)
     rollup.mark_unseen(db, rows)
     # Of these rows and no others: a snapshot whose log row another program is just writing is none
     # of ours.

@@ -260,11 +260,11 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
     whoever deletes an account, whose first step is its status, either finds these rows or makes us
     delete them.
     """
-    db.put(table, ("user_id", column), NUMBERS,
-           f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} "
-           "UNION ALL SELECT user_id, 0, 0"
-           f" FROM {{{table}}} WHERE {column} = :{column}) AS parts WHERE 1 = 1 GROUP BY user_id",
-           **values)
+    db.insert_select_replacing(
+        table, ("user_id", column), NUMBERS,
+        f"SELECT user_id, :{column}, SUM(email_count), SUM(bytes_used) FROM ({detail} "
+        f"UNION ALL SELECT user_id, 0, 0 FROM {{{table}}} WHERE {column} = :{column}) AS parts "
+        "WHERE 1 = 1 GROUP BY user_id", **values)
     db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
                "OR NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
                f"{{{table}}}.user_id AND {{users}}.status <> 'deleted'))",
