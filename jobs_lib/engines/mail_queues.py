@@ -9,7 +9,7 @@ from jobs_lib import schedule
 from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError
 
-from .queue import COUNTED, Queue, Worker
+from .due_rows import COUNTED, DueRows, Queue
 from .turns import LOW, NORMAL, URGENT, Rank
 
 # times of its schedule without a run, after which a job is not waited for
@@ -25,7 +25,7 @@ def forwards(ctx) -> Queue:
     """The table `failed_emails` as a queue, on this job's schedule."""
     delays = ctx.options.delays
     return Queue(FORWARDS, "sent", delays, ("created_at <= :first", {"first": ctx.now - delays[0]}),
-                 OF_FORWARDS, ctx.options.give_up_after, in_turns=True, untold=("told_at",))
+                 OF_FORWARDS, ctx.options.give_up_after, in_turns=True, notified=("told_at",))
 
 
 def notices(ctx) -> Queue:
@@ -42,19 +42,19 @@ OTHER = {FORWARDS: ("send_notifications", notices), NOTICES: ("retry_forwards", 
 
 
 def waiting(ctx, table: str, without: set) -> int:
-    """How many rows of owners but these are due in the other queue of mail, where its job works it
-    off."""
+    """How many rows are due in the other queue of mail than this `table`, those of the owners
+    `without` left out; 0 where its job does not work it off."""
     job, queue = OTHER[table]
     try:
         options = ctx.options_of(job)
-    except ConfigError:             # that job does not run until it is put right
+    except ConfigError:             # that job does not run until its options are corrected
         return 0
     if (not options.enabled or ctx.db.value("SELECT paused_at FROM {job_state} WHERE job = :job",
                                             job=job)
             or not _works(ctx, job, options)):
         return 0
     view = SimpleNamespace(db=ctx.db, now=ctx.now, options=options)
-    return Worker(view, queue(view)).count_due(COUNTED, without)
+    return DueRows(view, queue(view)).count_due(COUNTED, without)
 
 
 def _works(ctx, job: str, options) -> bool:
@@ -62,8 +62,7 @@ def _works(ctx, job: str, options) -> bool:
     or hung and sent nothing; nor when it has missed three times of its schedule, and ours has run
     since then without it."""
     row = ctx.db.row("SELECT status, counts, started_at FROM {job_runs} WHERE job = :job "
-                     "AND status <> 'skipped'"
-                     " ORDER BY id DESC LIMIT 1", job=job)
+                     "AND status <> 'skipped' ORDER BY id DESC LIMIT 1", job=job)
     if row is None or row["status"] == "running":       # it is new, or at work
         return True
     if row["status"] in ("failed", "timeout") and not stored.counts(row["counts"]).get("sent"):
@@ -73,7 +72,6 @@ def _works(ctx, job: str, options) -> bool:
     for _ in range(MISSED):
         limit = schedule.following(options.schedule, limit, zone)
     latest = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
-                          "AND status <> 'skipped'"
-                          " AND run_id <> :this ORDER BY id DESC LIMIT 1", job=ctx.job.name,
-                          this=ctx.run_id)
+                          "AND status <> 'skipped' AND run_id <> :this ORDER BY id DESC LIMIT 1",
+                          job=ctx.job.name, this=ctx.run_id)
     return not latest or (stored.time(latest) or limit) <= limit

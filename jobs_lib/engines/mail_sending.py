@@ -1,8 +1,14 @@
-"""Sending mail from a queue: claim, begin, send, settle; one commit a message, one connection for
-all.
+"""Sending mail from a queue. Five verbs, row by row, over one connection:
+
+    claim     take a batch of due rows, owners in turn
+    reserve   count the message under the relay's limits, or learn why it may not go now
+    begin     mark its row `sending`, in the same commit
+    send      hand it to the relay
+    settle    store what came of it, before anything else happens
 
 Forwards and notices go this way. What differs between them, such as where a message comes from, is
-an `Items` object's; the loop, the limits and what a relay's trouble means are here.
+a `MailSource`'s; the loop and what a failure of the relay means are here, the limits in
+relay_limits.py, and who waits for whom in fair_share.py.
 """
 from __future__ import annotations
 
@@ -12,50 +18,27 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.addresses import AddressError, mask
 from jobs_lib.errors import DatabaseError, JobsError
-from jobs_lib.ports.mail.message import (
-    FINAL,
-    LOST,
-    MESSAGE_MINIMUM,
-    RELAY,
-    RETRY,
-    SENT,
-    UNCERTAIN,
-    Result,
-)
+from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 
-from .mail_queues import NOTICES, waiting
-from .queue import CLAIM, COUNTED, Worker, until_stored
-from .relay_limits import (
-    FAILURES,
-    HALF,
-    QUOTA_PAUSE,
-    RESERVED,
-    URGENT_HALF,
-    WINDOWS,
-    Asked,
-    Refusal,
-    Relay,
-)
+from .due_rows import COUNTED, Queue
+from .fair_share import FairShare
+from .queue import CLAIM, Worker, until_stored
+from .recovery import count_unclaimable, recover
+from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 from .rows import invalid
-from .turns import mixed
 
-# connections lost in a row before DATA: the relay's trouble, not a message's
+# connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2
 LOST_DELAY = timedelta(minutes=15)
-GONE_FOR = 5                         # seconds after which who is gone is asked again
+RECHECK_SECONDS = 5             # after which it is asked again whose rows are to be cancelled
 # seconds to wait for room under a limit a minute; for more, the run ends
 LONGEST_WAIT = 65.0
-LONGER = WINDOWS[1:]                 # of which runs do not wait for the next one
 ERROR_LENGTH = 512
-LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
-# the stored file is there, but not for us: the host's trouble, not a message's
-UNREADABLE = "unreadable"
-SETTLED_AS = {SENT: "done", RETRY: "retry", FINAL: "final", UNCERTAIN: "uncertain", RELAY: "back",
-              LOST: "back", UNREADABLE: "back"}
-COUNTED_AS = {"retry": "retried", "back": "given_back"}
+LOOKED_AT, SHOWN = 1000, 10     # rows that a dry run judges one by one, and shows
 
 
-class RelayTrouble(JobsError):
+class RelayFailure(JobsError):
     """The relay could not be used; no message paid for it."""
 
 
@@ -63,30 +46,20 @@ class Unreadable(JobsError):
     """Stored messages that we are not allowed to read."""
 
 
-def masked(words: str) -> str:
-    """Words for the log and for cron's mail, without anybody's address."""
-    from jobs_lib.masking import text  # only where something is wrong: it would slow every idle run
-    return text(words)
-
-
-class Items:
+class MailSource:
     """What the loop asks of one kind of mail. Rows are dicts; each has `user_id` and what
     `queue.columns` names."""
 
-    # what a message is called in the log, and in the name of its item
-    event = ""
+    event = ""                      # what a message is called in the log
     to = ""                         # the column with the recipient's address
-    has_fresh = False               # whether there are rows that have not failed before
+    has_first_attempts = False      # whether there are rows that have not failed before
+    when_cancelled: dict = {}       # what is stored with a row that is cancelled
 
-    def gone(self, rows: list[dict]) -> dict:
-        """{row id: why it is cancelled}, read anew at each claim."""
+    def reasons_to_cancel(self, rows: list[dict]) -> dict:
+        """{row id: why nobody waits for it any more}, read again at each claim."""
         raise NotImplementedError
 
-    def cancelled(self, row: dict, now) -> dict:
-        """What is stored with a row that is cancelled, besides the reason."""
-        return {}
-
-    def urgent(self, row: dict) -> bool:
+    def is_urgent(self, row: dict) -> bool:
         """Whether it may use the share of the limits that is kept for urgent mail."""
         return False
 
@@ -95,16 +68,16 @@ class Items:
         used up."""
         return True
 
-    def send(self, row: dict) -> Result:
+    def send_message(self, row: dict) -> Result:
         """Hand the message over. An exception is that message's alone."""
         raise NotImplementedError
 
-    def settled(self, row: dict, result: Result, now) -> dict:
-        """What is stored with the result, besides the reply."""
+    def when_sent(self, now) -> dict:
+        """What is stored with a row that was sent, besides the reply."""
         return {}
 
 
-def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
+def send_due(ctx, queue: Queue, source: MailSource) -> JobsError | None:
     """Try every due row once, longest due first, until all are done or the run has to stop.
 
     Returns what is wrong with the relay, if it does not work; the messages keep their attempts.
@@ -114,334 +87,278 @@ def send_due(ctx, counts: dict, queue, items: Items) -> JobsError | None:
         raise JobsError(f"[{ctx.job.name}] budget and [core] grace together are {longest.seconds} "
                         f"seconds, and no message is begun with less than {MESSAGE_MINIMUM}: make "
                         "the budget longer")
-    worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
-    worker.recover(counts)
-    resting = relay.paused(ctx.now)
-    if resting:
-        if worker.count_due(COUNTED):
-            ctx.stop(f"the relay is paused {resting}")
-        return None
-    sending = Sending(ctx, worker, relay, counts, items)
+    for name in ("sent", "retried", "failed"):
+        ctx.count(name, 0)
+    sender = MailSender(ctx, queue, source)
+    recover(sender.worker)
     try:
-        sending.all()
+        sender.send_all()
     finally:
-        worker.release()
-    if ctx.limit and sending.done >= ctx.limit and worker.due(1):
-        ctx.stop("limit")
-    return sending.end()
+        sender.worker.release()
+    return sender.finish()
 
 
-class Sending:
-    """The loop over claimed rows."""
+class MailSender:
+    """The loop over the due rows of one queue."""
 
-    def __init__(self, ctx, worker: Worker, relay: Relay, counts: dict, items: Items) -> None:
-        self.ctx, self.worker, self.relay, self.counts, self.items = ctx, worker, relay, counts, items
-        self.mail = ctx.section("mail")
-        self.held: tuple | None = None          # (row, Result): sent, not yet stored
-        self.done, self.lost, self.trouble, self.unreadable = 0, 0, "", ""
+    def __init__(self, ctx, queue: Queue, source: MailSource) -> None:
+        self.ctx, self.source, self.mail = ctx, source, ctx.section("mail")
+        self.worker = Worker(ctx, queue)
+        self.relay = Relay(ctx.db, self.mail)
+        self.share = FairShare(ctx, self.worker, self.relay)
+        self.done = 0
         self.total: int | None = None
-        # the limit on failures, once it is reached: only fresh ones go on
-        self.used_up: Refusal | None = None
-        self.aside: dict = {}                   # {owner that has had half of a limit: the refusal}
-        self.put_off: list[dict] = []           # their rows in our hands
-        # the windows of which an owner gets half: not while it is alone
-        self.halves: tuple = WINDOWS
-        # due rows of the other queue at most; counted when that matters
-        self.others: int | None = None
         self.claimed: list[dict] = []
-        self.gone: dict = {}
-        self.asked_at = ctx.now
+        self.cancelled: dict = {}               # {id of a claimed row: why nobody waits for it}
+        self.checked_at = ctx.now               # when that was asked
+        # once the limit on failures is reached: only first attempts go on
+        self.failures_reached: Refusal | None = None
+        self.lost_in_a_row = 0
+        self.relay_failure = self.unreadable = ""
 
-    def all(self) -> None:
-        """Send row by row. What is in hand is stored before anything else happens, whatever ends
-        the loop."""
-        try:
-            for row in self._rows():
-                if not (self._may_go_on() and self._begin(row)):
-                    continue
-                self.held = (row, self._send(row))
-                self._watch(self.held[1])
-                self.done += 1
-                self.ctx.progress(self.done, self.total)
-        except BaseException:
-            # the next row could not be begun: this one was sent all the same
-            with suppress(DatabaseError):
-                self._store_held()
-            raise
-        self._store_held()
+    def send_all(self) -> None:
+        """Claim, reserve and begin, send, settle, until nothing is due or the run has to stop."""
+        while self._claim():
+            for row in self.claimed:
+                if self._may_go_on() and self._begin(row):
+                    self._settle(row, self._send(row))
+                    self.done += 1
+                    self.ctx.progress(self.done, self.total)
 
-    def end(self) -> JobsError | None:
-        """Tell the other processes how the relay is, and what is wrong when it does not work."""
-        if self.used_up:
-            self._stop(self.used_up)
-        if self.counts["sent"]:
-            self.relay.works(self.ctx.clock())
+    def finish(self) -> JobsError | None:
+        """Say why the run ends before all is sent, and tell the other processes how the relay is.
+        What is wrong with it, or None."""
+        if self.ctx.within_limit(1, self.done) == 0 and self.worker.due(1):
+            self.ctx.stop("limit")
+        if self.failures_reached:
+            self.share.stop(self.failures_reached)
+        now = self.ctx.clock()
+        if self.ctx.counts["sent"]:
+            self.relay.works(now)
             if self.ctx.clock_in_doubt is None:
-                self.relay.forget(self.ctx.clock())
-        if not self.trouble:
-            return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook write its files "
-                              "so that this user can read them") if self.unreadable else None
-        quota = self._is_quota(self.trouble)
-        until = clock.text(self.relay.pause(self.ctx.clock(), self.trouble, quota))
-        self.ctx.log.warning("relay paused", until=until, reason=self.trouble)
-        if quota:
-            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {self.trouble}")
-            return None
-        where = self.mail.maildir if self.mail.transport == "maildir" else f"{self.mail.host}:{self.mail.port}"
-        named = self.trouble if where in self.trouble else f"{where}: {self.trouble}"
-        return RelayTrouble(f"the relay cannot be used: {named.rstrip('.')}. No message has lost "
-                            f"an attempt; the next try is after {until} UTC. Check [mail] in "
-                            "config.ini")
+                self.relay.forget(now)
+        if self.relay_failure:
+            return self._pause_relay(now)
+        return Unreadable(f"{self.unreadable}. No message has lost an attempt; let the mail hook "
+                          "write its files so that this user can read them"
+                          ) if self.unreadable else None
 
-    def _stop(self, refusal: Refusal) -> None:
-        self.ctx.stop(self.relay.in_words(refusal, self.worker.queue.table))
+    # Claim
 
-    def _is_quota(self, text: str) -> bool:
-        return any(words.lower() in text.lower() for words in self.mail.pause_patterns)
+    def _claim(self) -> bool:
+        """Take the next rows, if there are any and the run may go on."""
+        most = self.ctx.within_limit(CLAIM, self.done)
+        if most == 0 or not self._may_go_on():
+            return False
+        # perhaps by another process, meanwhile
+        if paused := self.relay.paused(self.ctx.clock()):
+            self._stop_if_due(f"the relay is paused {paused}")
+            return False
+        self.claimed = self.share.claim(most)
+        if self.claimed and self.total is None:
+            self.total = self._count_total()
+        self._find_cancelled()
+        return bool(self.claimed)
 
-    def _rows(self):
-        while self._may_go_on():
-            resting = self.claimed and self.relay.paused(self.ctx.clock())
-            if resting:
-                # another process has met the relay's trouble meanwhile
-                self.ctx.stop(f"the relay is paused {resting}")
-                return
-            rows = self._claim()
-            if not rows:
-                return
-            if self.total is None:
-                self.total = self._due_now()
-            self.claimed = rows
-            self._ask_who_is_gone()
-            yield from rows
-            self._store_held()
+    def _may_go_on(self) -> bool:
+        if self.relay_failure or self.ctx.should_stop():
+            return False
+        if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
+            self._stop_if_due("budget")
+            return False
+        return True
 
-    def _claim(self) -> list[dict]:
-        """The next rows: of owners that have had half of a minute's limit only when no other in
-        this queue has any, and with half of an hour's or a day's only when none in the other queue
-        has any either."""
-        most = min(CLAIM, self.ctx.limit - self.done) if self.ctx.limit else CLAIM
-        self.others = None
-        for self.halves in (WINDOWS, LONGER, ()):
-            barred = frozenset(filter(self._has_had_half, self.aside))
-            rows = self._put_off(most) or self.worker.claim(most, without=barred)
-            if rows or not barred:
-                return rows
-            if self.halves == LONGER and self._count_others():
-                self._stop(self.aside[next(iter(barred))])
-                break
-        return []
+    def _stop_if_due(self, reason: str) -> None:
+        if self.worker.count_due(COUNTED):
+            self.ctx.stop(reason)
 
-    def _put_off(self, most: int) -> list[dict]:
-        """Rows that were put off and may go now, of their owners in turn."""
-        whose: dict = {}
-        for row in self.put_off:
-            if not self._has_had_half(row["user_id"]):
-                whose.setdefault(row["user_id"], []).append(row)
-        rows = mixed(list(whose.values()))[:most]
-        self.put_off = [row for row in self.put_off if row not in rows]
-        return rows
-
-    def _has_had_half(self, owner) -> bool:
-        return owner in self.aside and self.aside[owner].window in self.halves
-
-    def _count_others(self) -> int:
-        """How many rows are due in the other queue of mail that may go."""
-        table, now = self.worker.queue.table, self.ctx.clock()
-        if table == NOTICES and self.relay.failures_full(now):      # each forward has failed before
-            return 0
-        return waiting(self.ctx, table, self.relay.had_half(now))
-
-    def _due_now(self) -> int | None:
+    def _count_total(self) -> int | None:
         """How many messages this run may have to send, as far as that can be told without counting
         them all."""
         due = self.worker.count_due(COUNTED)
-        if self.ctx.limit and self.ctx.limit <= due:
-            return self.ctx.limit
-        return due if due < COUNTED else None
+        within = self.ctx.within_limit(due)
+        return within if within < COUNTED else None
 
-    def _ask_who_is_gone(self) -> None:
-        self.gone, self.asked_at = self.items.gone(self.claimed), self.ctx.clock()
+    def _find_cancelled(self) -> None:
+        self.checked_at = self.ctx.clock()
+        self.cancelled = self.source.reasons_to_cancel(self.claimed) if self.claimed else {}
 
-    def _may_go_on(self) -> bool:
-        if self.trouble or self.ctx.should_stop() or (self.ctx.limit and self.done
-                                                      >= self.ctx.limit):
-            return False
-        if self.ctx.hard_limit - self.ctx.monotonic() < MESSAGE_MINIMUM:
-            if self.worker.count_due(COUNTED):
-                self.ctx.stop("budget")
-            return False
-        return True
+    # Reserve and begin
 
     def _begin(self, row: dict) -> bool:
-        """Store what is in hand and begin this row, once there is room under the relay's limits.
-        What may not go stays claimed and untouched until the end, or until its owner's turn
-        comes."""
-        while True:
-            if self._has_had_half(row["user_id"]):
-                self.put_off.append(row)
-                return False
-            begun, refusal = self._commit(row)
+        """Reserve room under the relay's limits and mark the row `sending`, in one commit. What may
+        not go stays claimed and untouched until the end, or until its owner's turn comes."""
+        while not self.share.puts_off(row):
+            begun, refusal = self.ctx.db.batch(lambda: self._reserve_and_begin(row))
             if refusal is None:
                 return begun
-            if refusal.kind in (HALF, URGENT_HALF):
-                self.aside[row["user_id"]] = refusal
-            elif refusal.kind == FAILURES and self.items.has_fresh:
-                self.worker.only_fresh, self.used_up = True, refusal
-                return False
-            elif not self._is_room_after(refusal):
-                self._stop(refusal)
-                return False
-            elif not self._may_go_on():
-                return False
+            if not self._may_try_again(row, refusal):
+                break
+        return False
 
-    def _is_room_after(self, refusal: Refusal) -> bool:
-        """Whether it is worth another try, after a wait or another look at what the other queue has
-        due."""
-        if refusal.kind == RESERVED:
-            before, self.others = self.others, self._count_others()
-            return before is None or self.others < before
-        if refusal.seconds > min(LONGEST_WAIT, self.ctx.seconds_left()):
-            return False
-        self.ctx.sleep(refusal.seconds)
-        return True
-
-    def _commit(self, row: dict) -> tuple[bool, Refusal | None]:
-        """One commit: the result in hand, and the start of `row`. (whether it began, why the limits
-        refuse it)."""
-        held = self.held
-
-        def work():
-            return self._settle(*held) if held else None, *self._start(row)
-        settled, begun, refusal = self.ctx.db.batch(work)
-        self._done_with_held(settled)
-        if row["id"] in self.gone:
-            self.counts["cancelled"] = self.counts.get("cancelled", 0) + 1
-            self.ctx.log.event(self.items.event, id=row["id"], outcome="cancelled",
-                               reason=self.gone[row["id"]])
-        return begun, refusal
-
-    def _store_held(self) -> None:
-        """The result in hand, by itself."""
-        if self.held:
-            self._done_with_held(until_stored(self.ctx, lambda: self._settle(*self.held)))
-
-    def _done_with_held(self, settled) -> None:
-        held, self.held = self.held, None
-        if held:
-            self._report(held[0], held[1], settled)
-
-    def _start(self, row: dict) -> tuple[bool, Refusal | None]:
-        if (self.ctx.clock() - self.asked_at).total_seconds() >= GONE_FOR:
-            self._ask_who_is_gone()
-        reason = self.gone.get(row["id"])
-        if reason:
-            self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.items.cancelled(row, self.ctx.clock()))
+    def _reserve_and_begin(self, row: dict) -> tuple[bool, Refusal | None]:
+        """(whether it began, why the limits refuse it)."""
+        if (self.ctx.clock() - self.checked_at).total_seconds() >= RECHECK_SECONDS:
+            self._find_cancelled()
+        if row["id"] in self.cancelled:
+            self._cancel(row, self.cancelled[row["id"]])
             return False, None
-        found = self.relay.reserve(self.ctx.clock(), Asked(
-            self.items.failed_before(row), self.items.urgent(row), row["user_id"],
-            self.worker.queue.table, self.halves,
-            self.others))
+        asked = self.share.asked(row, self.source.failed_before(row), self.source.is_urgent(row))
+        found = self.relay.reserve(self.ctx.clock(), asked)
         if isinstance(found, Refusal):
             return False, found
         row["reserved"] = found
-        if not self.worker.begin(row):
-            self._give_back(row)
-            return False, None
-        return True, None
+        if self.worker.begin(row):
+            return True, None
+        self.relay.correct(found, self.ctx.clock(), handed_over=False)
+        return False, None
 
-    def _give_back(self, row: dict) -> None:
-        self.relay.give_back(row["reserved"])
-        if self.items.failed_before(row):
-            self.relay.succeeded(row["reserved"].when)
+    def _cancel(self, row: dict, reason: str) -> None:
+        self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled)
+        self.ctx.count("cancelled")
+        self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
+
+    def _may_try_again(self, row: dict, refusal: Refusal) -> bool:
+        """Whether to ask for room once more: after a wait, or since the other queue needs less."""
+        if refusal.kind in (HALF, URGENT_HALF):
+            self.share.aside[row["user_id"]] = refusal
+            return True
+        if refusal.kind == FAILURES and self.source.has_first_attempts:
+            self.worker.only_first_attempts, self.failures_reached = True, refusal
+            return False
+        if not (self.share.leaves_more(refusal) or self._waits_for(refusal)):
+            self.share.stop(refusal)
+        return self._may_go_on()
+
+    def _waits_for(self, refusal: Refusal) -> bool:
+        """Whether there is room soon: then it has been waited for."""
+        soon = 0 < refusal.seconds <= min(LONGEST_WAIT, self.ctx.seconds_left())
+        if soon:
+            self.ctx.sleep(refusal.seconds)
+        return soon
+
+    # Send
 
     def _send(self, row: dict) -> Result:
         """Hand the message over. Whatever goes wrong with this one is this one's result."""
         try:
-            return self.items.send(row)
+            result = self.source.send_message(row)
         except AddressError as error:
-            return Result(FINAL, None, "5.1.3", str(error))
+            result = Result(FINAL, None, "5.1.3", str(error))
         except ValueError as error:     # so its content is: text that is none, and the like
-            self.ctx.log.error("message failed", id=row["id"],
-                               error=masked(f"{type(error).__name__}: {error}"))
-            return Result(RETRY, None, "", f"{type(error).__name__}: {error}")
-        except Exception as error:      # noqa: BLE001  (an error of ours fails the run, and stops no other message)
-            self.ctx.defect(error, f"{self.items.event} {row['id']}")
-            return Result(RETRY, None, "",
-                          f"it could not be sent: an error of ours ({type(error).__name__})")
+            text = f"{type(error).__name__}: {error}"
+            self.ctx.log.error("message failed", id=row["id"], error=_masked(text))
+            result = Result(RETRY, None, "", text)
+        except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
+            self.ctx.defect(error, f"{self.source.event} {row['id']}")
+            result = Result(RETRY, None, "",
+                            f"it could not be sent: an error of ours ({type(error).__name__})")
+        self._watch_relay(result)
+        return result
 
-    def _watch(self, result: Result) -> None:
-        self.lost = self.lost + 1 if result.outcome == LOST else 0
+    def _watch_relay(self, result: Result) -> None:
+        """Note what concerns the messages that follow as well."""
+        self.lost_in_a_row = self.lost_in_a_row + 1 if result.outcome == LOST else 0
         if result.outcome == UNREADABLE:
             self.unreadable = self.unreadable or result.text
-        if result.outcome == RELAY or self.lost >= LOST_AGAIN:
-            self.trouble = masked(f"{result.code} {result.text}" if result.code else result.text)
+        if result.outcome == RELAY or self.lost_in_a_row >= LOST_AGAIN:
+            code = f"{result.code} " if result.code else ""
+            self.relay_failure = _masked(code + result.text)
 
-    def _settle(self, row: dict, result: Result):
-        outcome, stored = SETTLED_AS[result.outcome], {}
-        if result.outcome in (LOST, UNREADABLE) or (result.outcome == RELAY and result.code):
+    def _is_quota(self, text: str) -> bool:
+        return any(pattern.lower() in text.lower() for pattern in self.mail.pause_patterns)
+
+    def _pause_relay(self, now) -> JobsError | None:
+        """Pause all mail. What the run fails with; None for the relay's own limit, which passes by
+        itself."""
+        failure, quota = self.relay_failure, self._is_quota(self.relay_failure)
+        until = clock.text(self.relay.pause(now, failure, quota))
+        self.ctx.log.warning("relay paused", until=until, reason=failure)
+        if quota:
+            self.ctx.stop(f"the relay's own limit, paused until {until} UTC: {failure}")
+            return None
+        where = f"{self.mail.host}:{self.mail.port}"
+        if self.mail.transport == "maildir":
+            where = self.mail.maildir
+        named = failure if where in failure else f"{where}: {failure}"
+        return RelayFailure(f"the relay cannot be used: {named.rstrip('.')}. No message has lost "
+                            f"an attempt; the next try is after {until} UTC. Check [mail] in "
+                            "config.ini")
+
+    # Settle
+
+    def _settle(self, row: dict, result: Result) -> None:
+        """Store what came of it, whatever ends the run: what was handed over must not be sent
+        again."""
+        def store() -> None:
+            self._store(row, result)
+        try:
+            until_stored(self.ctx, store)
+        except BaseException:           # a signal, or no memory, in the midst of it
+            with suppress(DatabaseError):
+                self.ctx.db.batch(store)
+            raise
+
+    def _store(self, row: dict, result: Result) -> None:
+        """May run again after a COMMIT whose answer was lost: then the row is no longer ours."""
+        now, outcome = self.ctx.clock(), result.outcome
+        stored = self.source.when_sent(now) if outcome == SENT else {}
+        if outcome in (LOST, UNREADABLE) or (outcome == RELAY and result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not
             # for ever.
             if self.worker.is_old(row):
-                outcome = "retry"
+                outcome = RETRY
             else:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
-                stored["next_attempt_at"] = self.ctx.clock() + wait
-        if outcome == "back":
-            stored["last_attempt_at"] = row["last_attempt_at"]
+                stored["next_attempt_at"] = now + wait
+        uses_attempt = self.worker.meanings[outcome].uses_attempt
+        if uses_attempt:
+            reply = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
+            stored.update(last_code=result.code, last_error=None if outcome == SENT else reply)
         else:
-            said = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
-            stored.update(last_code=result.code, last_error=None if outcome == "done" else said)
-        settled = self.worker.settle(row, outcome, **stored, **self.items.settled(row, result,
-                                                                                  self.ctx.clock()))
-        if settled.stored:              # else it was stored before, with what follows
-            self._count(row, result, outcome)
-        return settled
-
-    def _count(self, row: dict, result: Result, outcome: str) -> None:
-        """Put right what was counted when the row was begun."""
-        if outcome == "back":
-            self._give_back(row)
-            return
-        if result.outcome == FINAL and not result.code:
-            # refused by ourselves: the relay never saw it
-            self.relay.give_back(row["reserved"])
-        self._count_failure(row, failed=outcome != "done" and outcome != "uncertain"
-                            and bool(result.code))
-
-    def _count_failure(self, row: dict, failed: bool) -> None:
-        before = self.items.failed_before(row)
-        if failed and not before:
-            self.relay.failed(self.ctx.clock())
-        elif before and not failed:
-            self.relay.succeeded(row["reserved"].when)
+            stored["last_attempt_at"] = row["last_attempt_at"]
+        settled = self.worker.settle(row, outcome, **stored)
+        if settled.stored:
+            refused_by_us = outcome == FINAL and not result.code    # the relay never saw it
+            self.relay.correct(row["reserved"], now,
+                               handed_over=uses_attempt and not refused_by_us,
+                               failed=outcome in (RETRY, FINAL) and bool(result.code))
+        self._report(row, result, settled)
 
     def _report(self, row: dict, result: Result, settled) -> None:
-        name = COUNTED_AS.get(settled.outcome, settled.outcome)
-        self.counts[name] = self.counts.get(name, 0) + 1
+        """Count and log it; both become final with the commit."""
         due = settled.next_attempt_at
-        self.ctx.log.event(self.items.event, "info" if settled.outcome == "sent" else "warning",
-                           id=row["id"], attempt=row["attempt"], outcome=settled.outcome,
-                           code=result.code, enhanced=result.enhanced, to=mask(row[self.items.to]),
+        self.ctx.count(settled.meaning.counted)
+        self.ctx.log.event(self.source.event, "info" if result.outcome == SENT else "warning",
+                           id=row["id"], attempt=row["attempt"], outcome=settled.meaning.logged,
+                           code=result.code, enhanced=result.enhanced,
+                           to=mask(row[self.source.to]),
                            next_attempt_at=due and clock.text(due))
 
 
-def preview(ctx, queue, items: Items) -> dict:
+def preview(ctx, queue: Queue, source: MailSource) -> None:
     """A dry run: what would be sent, with a sample, judged on the state now."""
     worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
-    worker.count_unknown_status()
-    due = worker.count_due()
-    due = min(due, ctx.limit) if ctx.limit else due
+    count_unclaimable(worker)
+    due = ctx.within_limit(worker.count_due())
     rows = worker.due(min(due, LOOKED_AT))
     wrong = invalid(queue.table, rows)
-    cancelled = {**items.gone([row for row in rows if row["id"] not in wrong]),
-                 **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
-    resting = relay.paused(ctx.now)
-    ctx.show(f"send {due - len(cancelled):,} due messages by {ctx.section('mail').transport}",
-             [row for row in rows if row["id"] not in cancelled][:SHOWN],
-             f"not now: the relay is paused {resting}" if resting else "")
-    if cancelled:
-        ctx.show(f"cancel {len(cancelled):,}: {', '.join(sorted(set(cancelled.values())))}",
-                 [row for row in rows if row["id"] in cancelled][:SHOWN])
-    return {**ctx.counts, "sent": due - len(cancelled), "cancelled": len(cancelled) - len(wrong),
-            **({"invalid": len(wrong)} if wrong else {})}
+    cancelled = source.reasons_to_cancel([row for row in rows if row["id"] not in wrong])
+    left_out = {**cancelled, **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
+    paused = relay.paused(ctx.now)
+    ctx.show(f"send {due - len(left_out):,} due messages by {ctx.section('mail').transport}",
+             [row for row in rows if row["id"] not in left_out][:SHOWN],
+             f"not now: the relay is paused {paused}" if paused else "")
+    if left_out:
+        ctx.show(f"cancel {len(left_out):,}: {', '.join(sorted(set(left_out.values())))}",
+                 [row for row in rows if row["id"] in left_out][:SHOWN])
+    ctx.count("sent", due - len(left_out))
+    ctx.count("cancelled", len(cancelled))
+    if wrong:
+        ctx.count("invalid", len(wrong))
+
+
+def _masked(text: str) -> str:
+    """Text for the log and for cron's mail, without anybody's address."""
+    from jobs_lib import masking  # only where something is wrong: it would slow every idle run
+    return masking.text(text)

@@ -20,12 +20,13 @@ QUOTA_PAUSE = timedelta(hours=1)
 SHARES = 60                          # seconds of a bucket in which the owners' mail is counted
 QUEUES = {"failed_emails": "forwards", "notifications": "notices"}
 
-FAILURES, REACHED, HALF, URGENT_HALF, RESERVED = "failures", "reached", "half", "half of the urgent reserve", "reserved"
+FAILURES, REACHED, HALF, RESERVED = "failures", "reached", "half", "reserved"
+URGENT_HALF = "half of the urgent reserve"
 Refusal = namedtuple("Refusal", "kind window seconds left", defaults=(0.0, 0))
 Refusal.__doc__ = """Why a message may not go now.
 
-kind     FAILURES or REACHED: a limit is; HALF, URGENT_HALF: its owner has used half of a limit, or of what is reserved
-         for urgent mail; RESERVED: the rest is for the other queue
+kind     FAILURES or REACHED: a limit is reached; HALF, URGENT_HALF: its owner has used half of a
+         limit, or of what is reserved for urgent mail; RESERVED: the rest is for the other queue
 window   whose limit it is
 seconds  until there is room, where a limit is reached
 left     recipients that are reserved for urgent mail
@@ -34,15 +35,17 @@ Asked = namedtuple("Asked", "failed_before urgent owner queue halves waiting rec
                    defaults=(False, False, None, "", (), 0, 1))
 Asked.__doc__ = """A message that room is asked for.
 
-failed_before  it counts as failing again, until `succeeded` says better: so processes together stay under that limit
+failed_before  it counts as failing again, until `correct` knows better: so processes together stay
+               under that limit
 urgent         it may use what is reserved for urgent mail
 owner, queue   whose it is; its table
-halves         the windows whose limits are shared with other owners, so that this one gets at most half
-waiting        rows that are due in the other queue, which is left as much room, up to half. None: nobody has counted
-               them yet, so that the answer may be RESERVED for nothing
+halves         the windows whose limits are shared with other owners: this one gets at most half
+waiting        rows that are due in the other queue, which is left as much room, up to half. None:
+               nobody has counted them yet, so that the answer may be RESERVED for nothing
 """
-Reservation = namedtuple("Reservation", "when recipients shares")
-Reservation.__doc__ = """What was counted as sent, and under which names of `mail_shares`."""
+Reservation = namedtuple("Reservation", "when recipients shares failed_before")
+Reservation.__doc__ = """What was counted as sent, under which names of `mail_shares`, and whether as
+failing again."""
 
 
 class Relay:
@@ -54,12 +57,12 @@ class Relay:
                        if getattr(mail, f"per_{window.name}") is not None]
 
     def paused(self, now) -> str | None:
-        """`until 12:05 UTC: reason` while the relay rests."""
+        """`until 12:05 UTC: reason` while the relay is paused."""
         row = self.pause_now(now)
         return f"until {row['paused_until']} UTC: {row['reason']}" if row else None
 
     def pause_now(self, now) -> dict | None:
-        """`paused_until`, `reason`, `since` and `failures` (pauses in a row) while it rests."""
+        """`paused_until`, `reason`, `since` and `failures` (pauses in a row) of a pause."""
         row = self.db.row("SELECT paused_until, reason, since, failures FROM {relay_state} "
                           "WHERE id = 1")
         until = row and stored.time(row["paused_until"])         # what is no time is no pause
@@ -75,29 +78,30 @@ class Relay:
                 limit in self.limits}
 
     def count(self, now) -> None:
-        """Count one recipient whom we write to whatever the limits say: the operator, in
-        trouble."""
+        """Count one recipient whom we write to whatever the limits say: an alert to the
+        operator."""
         for window, _ in self.limits:
             self._add(window, int(now.timestamp()), "recipients", 1)
 
     def pause(self, now, reason: str, quota: bool) -> datetime:
-        """Let it rest: an hour for its own limit, else 5 minutes, doubled each time, up to an hour.
-        Until when."""
-        row = self.db.row("SELECT failures, since FROM {relay_state} WHERE id = 1") or {"failures": 0, "since": None}
-        rest = QUOTA_PAUSE if quota else min(FIRST_PAUSE * 2 ** min(row["failures"], 10),
-                                             LONGEST_PAUSE)
-        self.db.upsert("relay_state", {"id": 1}, {"paused_until": now + rest,
-                                                  "reason": reason[:250], "since": row["since"]
-                                                  or now, "failures": row["failures"] + 1})
-        return now + rest
+        """Pause all mail: an hour for the relay's own limit, else 5 minutes, doubled each time, up
+        to an hour. Until when."""
+        row = (self.db.row("SELECT failures, since FROM {relay_state} WHERE id = 1")
+               or {"failures": 0, "since": None})
+        doubled = FIRST_PAUSE * 2 ** min(row["failures"], 10)
+        until = now + (QUOTA_PAUSE if quota else min(doubled, LONGEST_PAUSE))
+        self.db.upsert("relay_state", {"id": 1}, {
+            "paused_until": until, "reason": reason[:250], "since": row["since"] or now,
+            "failures": row["failures"] + 1})
+        return until
 
     def lift(self) -> bool:
-        """End a pause before its time, for who has mended what was wrong. Whether there was one."""
+        """End a pause early, once what was wrong is fixed. Whether there was one."""
         return self.db.execute("UPDATE {relay_state} SET paused_until = NULL WHERE id = 1"
                                " AND paused_until IS NOT NULL") == 1
 
     def works(self, now) -> None:
-        """A message went through: the next trouble starts with a short pause again. A pause that
+        """A message went through: the next failure starts with a short pause again. A pause that
         another process has begun meanwhile stays."""
         self.db.execute("UPDATE {relay_state} "
                         "SET paused_until = NULL, reason = NULL, since = NULL, failures = 0"
@@ -108,7 +112,7 @@ class Relay:
         """Count a message as sent now, inside a transaction, or say why not."""
         names = (_word(asked.owner), *([_of(asked.queue)] if asked.queue else ()))
         if not self.limits and self.mail.failures_per_hour is None:
-            return Reservation(now, asked.recipients, names)
+            return Reservation(now, asked.recipients, names, asked.failed_before)
         if self.db.row("SELECT id FROM {relay_state} WHERE id = 1" + self.db.for_update) is None:
             self.db.upsert("relay_state", {"id": 1}, {"failures": 0})
         second = int(now.timestamp())
@@ -123,14 +127,14 @@ class Relay:
             names += reserve
         if found:
             return min(found, key=lambda refusal: refusal.kind == RESERVED)
-        reservation = Reservation(now, asked.recipients, names)
+        reservation = Reservation(now, asked.recipients, names, asked.failed_before)
         self._record(reservation)
-        if asked.failed_before and self.mail.failures_per_hour is not None:
-            self._add(HOUR, second, "failures", 1)
+        if asked.failed_before:
+            self._count_failure(now, 1)
         return reservation
 
-    def _judge(self, asked: Asked, window: Window, limit: int, second: int) -> tuple[Refusal | None,
-                                                                                     tuple]:
+    def _judge(self, asked: Asked, window: Window, limit: int,
+               second: int) -> tuple[Refusal | None, tuple]:
         """(why one window has no room, or None; the names under which it counts when it uses the
         urgent reserve)."""
         # runs wait for the next one: of this nothing is reserved for a queue
@@ -141,7 +145,8 @@ class Relay:
             return Refusal(REACHED, window, self._room(window, second)), ()
         if used + asked.recipients <= whole // 2:           # far from any bound
             return None, ()
-        owner, other, reserve = _word(asked.owner), _of(_other(asked.queue)), f"urgent:{window.name}"
+        owner, other = _word(asked.owner), _of(_other(asked.queue))
+        reserve = f"urgent:{window.name}"
         shares = self._shares(window, second, owner, other, reserve, f"{reserve}:{owner}")
         free = whole - (used - shares[reserve]) - asked.recipients
         waiting, may_use_reserve = whole if asked.waiting is None else asked.waiting, asked.urgent
@@ -158,17 +163,23 @@ class Relay:
             return refusal, ()
         if shares[f"{reserve}:{owner}"] + asked.recipients <= max(kept // 2, 1):
             return None, (reserve, f"{reserve}:{owner}")
-        return refusal._replace(kind=URGENT_HALF) if asked.halves and refusal.kind != HALF else refusal, ()
+        if asked.halves and refusal.kind != HALF:
+            refusal = refusal._replace(kind=URGENT_HALF)
+        return refusal, ()
 
     def in_words(self, refusal: Refusal, queue: str) -> str:
         """The refusal as a run gives it for its reason to stop."""
         if refusal.kind == FAILURES:
             return f"[mail] failures_per_hour = {self.mail.failures_per_hour} is reached"
-        return f"[mail] per_{refusal.window.name} = {dict(self.limits)[refusal.window]}" + {
-            REACHED: " is reached" + (f", except {refusal.left} reserved for urgent mail" if refusal.left else ""),
+        limit = f"[mail] per_{refusal.window.name} = {dict(self.limits)[refusal.window]}"
+        if refusal.kind == REACHED:
+            kept = f", except {refusal.left} reserved for urgent mail" if refusal.left else ""
+            return f"{limit} is reached{kept}"
+        return limit + {
             HALF: ": one owner has used half of it while others are waiting",
             URGENT_HALF: ": one owner has used half of what is reserved for urgent mail",
-            RESERVED: f": the rest is reserved for {QUEUES[_other(queue)]} that are due"}[refusal.kind]
+            RESERVED: f": the rest is reserved for {QUEUES[_other(queue)]} that are due",
+        }[refusal.kind]
 
     def had_half(self, now) -> set[int]:
         """The owners that have had half of an hour's or a day's limit; those with half of a
@@ -189,19 +200,20 @@ class Relay:
         limit = self.mail.failures_per_hour
         return limit is not None and self._sum(HOUR, int(now.timestamp()), "failures") >= limit
 
-    def give_back(self, reservation: Reservation) -> None:
-        """What was reserved was not handed over after all."""
-        self._record(reservation, -1)
+    def correct(self, reservation: Reservation, now, *, handed_over: bool = True,
+                failed: bool = False) -> None:
+        """Once it is known what came of it: whether the relay saw it at all, and refused it."""
+        if not handed_over:
+            self._record(reservation, -1)
+        if failed and not reservation.failed_before:
+            self._count_failure(now, 1)
+        elif reservation.failed_before and not failed:
+            self._count_failure(reservation.when, -1)
 
-    def succeeded(self, when) -> None:
-        """What failed before, and was reserved at `when`, has not failed again."""
+    def _count_failure(self, when, number: int) -> None:
+        """Of refused recipients, where the host limits those."""
         if self.mail.failures_per_hour is not None:
-            self._add(HOUR, int(when.timestamp()), "failures", -1)
-
-    def failed(self, now) -> None:
-        """Count a refused recipient that had not failed before, where the host limits those."""
-        if self.mail.failures_per_hour is not None:
-            self._add(HOUR, int(now.timestamp()), "failures", 1)
+            self._add(HOUR, int(when.timestamp()), "failures", number)
 
     def forget(self, now) -> None:
         """Drop the buckets that no window reaches any more."""
@@ -261,5 +273,6 @@ def _word(owner) -> str:
 def _reach(window: Window, second: int, named: bool = True) -> dict:
     """The buckets that count at this second. Those a whole window ahead were written by a clock
     that was wrong."""
-    return {**({"span": window.name} if named else {}), "first": (second - window.span)
-            // window.bucket, "last": (second + window.span) // window.bucket}
+    span = {"span": window.name} if named else {}
+    return {**span, "first": (second - window.span) // window.bucket,
+            "last": (second + window.span) // window.bucket}

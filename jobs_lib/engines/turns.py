@@ -247,7 +247,7 @@ class _Walk:
             if value is None:
                 return []
         scheduled, never_tried = self.kinds
-        fresh = " AND attempts = 0" if self.worker.only_fresh else ""
+        fresh = " AND attempts = 0" if self.worker.only_first_attempts else ""
         rows = self.db.query(
             "SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS created,"
             f" CASE WHEN {UNCLAIMED}{fresh} AND (({scheduled.rule}) "

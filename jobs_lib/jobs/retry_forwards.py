@@ -3,10 +3,10 @@
 A forward that the web's mail hook could not deliver waits in `failed_emails`, one row a recipient,
 its raw bytes in the spool. Each delay counts from the attempt before, so the attempts come 1, 7, 31
 and 79 hours after the first failure. A refusal for good (5xx), the last attempt, or an attempt past
-the seventh day ends it: the owner is told once per destination and day. The sender never gets a
+the seventh day ends it: the owner is notified once per destination and day. The sender never gets a
 bounce.
 
-The relay's own trouble (no connection, no login, its quota) uses up nobody's attempt: sending
+A failure of the relay itself (no connection, no login, its quota) uses up nobody's attempt: sending
 pauses.
 
 Killed at any point: nothing is lost, and at most the one message that was on the wire is sent
@@ -41,19 +41,17 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     """,
 )
 def job(ctx):
-    """Send what is due; tell the owners of what has finally failed; drop the files of what was
+    """Send what is due; notify the owners of what has finally failed; delete the files of what was
     sent."""
     from jobs_lib.engines import spool
     from jobs_lib.features.forwards import queue
 
     spool.need_folder(ctx.db, ctx.section("spool").dir)
     if ctx.dry_run:
-        return queue.preview(ctx)
-    counts = ctx.counts
-    counts.update(sent=0, retried=0, failed=0)
-    queue.drop_sent_files(ctx, counts)
-    trouble = queue.send_due(ctx, counts)
-    queue.tell_owners(ctx, counts)
-    if trouble:
-        raise trouble
-    return counts
+        queue.preview(ctx)
+        return
+    queue.drop_sent_files(ctx)
+    failure = queue.send_due(ctx)
+    queue.notify_owners(ctx)
+    if failure:
+        raise failure

@@ -6,8 +6,8 @@ urgent ones. A share of each limit is kept for urgent mail. Who has opted out of
 it, unless it is a required one.
 
 A refusal for now is tried again on a schedule; a refusal for good, or the last attempt, ends it as
-`failed`. The relay's own trouble uses up nobody's attempt: sending pauses. Bodies are emptied once
-they are sent.
+`failed`. A failure of the relay itself uses up nobody's attempt: sending pauses. Bodies are emptied
+once they are sent.
 
 Killed at any point: nothing is lost, and at most the one notice that was on the wire is sent twice,
 with the same Message-ID.
@@ -46,10 +46,6 @@ def job(ctx):
 
     queue, notices = mail_queues.notices(ctx), outbox.Notices(ctx, {kinds.EXPORT_READY: link})
     if ctx.dry_run:
-        return mail_sending.preview(ctx, queue, notices)
-    counts = ctx.counts
-    counts.update(sent=0, retried=0, failed=0)
-    trouble = mail_sending.send_due(ctx, counts, queue, notices)
-    if trouble:
-        raise trouble
-    return counts
+        mail_sending.preview(ctx, queue, notices)
+    elif failure := mail_sending.send_due(ctx, queue, notices):
+        raise failure

@@ -11,7 +11,8 @@ from jobs_lib.addresses import check
 from jobs_lib.engines.mime import date, message, words
 from jobs_lib.errors import ConfigError, JobsError
 from jobs_lib.ports.http.message import Request, post_in_time, refusal
-from jobs_lib.ports.mail.message import IN_MEMORY, SENT, UNCERTAIN, Envelope, Message
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message
+from jobs_lib.ports.outcomes import SENT, UNCERTAIN
 
 EMAIL_SECONDS = 40.0            # for one recipient
 AGAIN = "The message may have arrived: the connection broke at its end."

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from jobs_lib import clock, shards
 from jobs_lib.database import stored
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.queue import COUNTED, Worker
+from jobs_lib.engines.due_rows import COUNTED, DueRows
 from jobs_lib.features.domains.check import ACTIVE
 from jobs_lib.features.webhooks import deliveries
 
@@ -58,8 +58,8 @@ def queues(db, config, jobs, now, health: dict) -> dict:
 
 def _queue(db, kind: Kind, options, job, now, names: list[str], counted: int) -> QueueHealth:
     if kind.table in ENGINES:
-        view = SimpleNamespace(db=db, now=now, options=options, run_id="")
-        due, oldest = Worker(view, ENGINES[kind.table](view)).oldest_due(counted)
+        view = SimpleNamespace(db=db, now=now, options=options)
+        due, oldest = DueRows(view, ENGINES[kind.table](view)).oldest_due(counted)
         depth = unfinished(db, kind.table)
     elif kind.table == "domains":
         due, oldest = _domains(db, now)

@@ -20,7 +20,8 @@ from types import SimpleNamespace
 from jobs_lib import catalogue
 from jobs_lib.config import loader
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.queue import COUNTED, Worker
+from jobs_lib.engines.due_rows import COUNTED
+from jobs_lib.engines.queue import Worker
 from jobs_lib.features.webhooks import deliveries
 from jobs_lib.monitoring import queues
 from tests.servers.mariadb import MariaDB

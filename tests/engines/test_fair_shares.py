@@ -13,7 +13,8 @@ from jobs_lib.engines import turns
 from jobs_lib.errors import Conflict, Stopped
 from jobs_lib.monitoring import overview, queues
 from jobs_lib.ports.http.message import ANSWERED, Response
-from jobs_lib.ports.mail.message import RELAY, SENT, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import RELAY, SENT
 from tests.servers.smtp_sink import Sink
 from tests.support.databases import bulk
 from tests.support.service import Service

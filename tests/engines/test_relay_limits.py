@@ -109,7 +109,7 @@ def test_of_the_urgent_reserve_an_owner_gets_half(bench, name):     # R38 R66
     found = [reserve(bench, relay, urgent=True, owner=4, halves=WINDOWS) for _ in range(11)]
     # now all is used
     assert [each.kind for each in found if isinstance(each, Refusal)] == [relays.REACHED]
-    relay.give_back(found[0])
+    relay.correct(found[0], bench.now, handed_over=False)
     assert isinstance(reserve(bench, relay, urgent=True, owner=5), Reservation)
     assert relay.used(bench.now) == {name.partition("_")[2]: (100, 100)}
 
@@ -146,7 +146,7 @@ def test_it_says_how_long_until_there_is_room(bench):     # R37
 
 def test_used_up_failures_stop_only_what_failed_before(bench):     # R37
     relay = Relay(bench.db, limits(failures_per_hour=1))
-    relay.failed(bench.now)
+    relay.correct(reserve(bench, relay), bench.now, failed=True)
     assert reserve(bench, relay, failed_before=True).kind == relays.FAILURES
     assert isinstance(reserve(bench, relay), Reservation)
 

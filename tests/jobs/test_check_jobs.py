@@ -11,7 +11,8 @@ import pytest
 from jobs_lib import catalogue
 from jobs_lib.monitoring import health, incidents, queues
 from jobs_lib.ports.http.message import ANSWERED, FAILED, Response
-from jobs_lib.ports.mail.message import FINAL, RELAY, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, RELAY
 
 JOB, OPERATOR, HOOK = "check_jobs", "op@example.org", "https://hook.example/secret"
 MINUTES = timedelta(minutes=5)

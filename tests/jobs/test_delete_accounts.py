@@ -12,7 +12,8 @@ from jobs_lib.database.schema.references import REFERENCES, to
 from jobs_lib.errors import JobsError
 from jobs_lib.features.accounts import cascade, erase, retired
 from jobs_lib.features.exports.columns import KINDS
-from jobs_lib.ports.mail.message import RETRY, SENT, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import RETRY, SENT
 from tests.support.account import everything, found
 from tests.support.engines import on_mariadb
 from tests.support.exports import check, members, token, zips

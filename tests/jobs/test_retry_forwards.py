@@ -12,7 +12,8 @@ from jobs_lib.database.connection import connect
 from jobs_lib.errors import Busy
 from jobs_lib.features.forwards import srs
 from jobs_lib.features.forwards.headers import loop_reason
-from jobs_lib.ports.mail.message import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 
 SECRET = "s3cret" * 6
 BUSY = Result(RETRY, 451, "4.3.0", "try again later")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from jobs_lib.ports.mail.message import FINAL, RETRY, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, RETRY
 
 LETTER = b"From: Shop <orders@shop.example>\r\nSubject: Order %d\r\n\r\nThank you.\r\n"
 HOME, WORK = "jo@home.example", "jo@work.example"

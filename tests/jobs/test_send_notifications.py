@@ -10,7 +10,8 @@ from jobs_lib.config import settings
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.features.notifications import unsubscribe
 from jobs_lib.features.notifications.kinds import KINDS
-from jobs_lib.ports.mail.message import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 from tests.support.engines import on_sqlite
 
 JOB = "send_notifications"

@@ -10,7 +10,8 @@ from jobs_lib import catalogue, clock
 from jobs_lib.demo import service
 from jobs_lib.monitoring import health
 from jobs_lib.monitoring import incidents as troubles
-from jobs_lib.ports.mail.message import RETRY, SENT, Result
+from jobs_lib.ports.mail.message import Result
+from jobs_lib.ports.outcomes import RETRY, SENT
 from jobs_lib.runner import clock_doubt
 from tests.support import databases
 from tests.support.bench import Bench

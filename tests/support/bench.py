@@ -27,7 +27,8 @@ from jobs_lib.engines.spool import mark_folder
 from jobs_lib.output.console import Console
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.http.message import ANSWERED, Response
-from jobs_lib.ports.mail.message import FINAL, IN_MEMORY, SENT, Result
+from jobs_lib.ports.mail.message import IN_MEMORY, Result
+from jobs_lib.ports.outcomes import FINAL, SENT
 from jobs_lib.runner import clock_doubt, runner
 from jobs_lib.runner.resources import Ports, Session
 from tests.support import adopted, databases

@@ -79,7 +79,7 @@ OURS = (
 EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 
-def tell_owners(ctx, counts: dict) -> None:
+def notify_owners(ctx) -> None:
     """Queue the notices that are owed. Each is one commit with the marks of the rows it lists."""
     folder = ctx.section("spool").dir
     for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' "
@@ -90,8 +90,9 @@ def tell_owners(ctx, counts: dict) -> None:
             failing = {to for to, _ in groups}
             for to, group in groups:
                 with alone(ctx, user_id):
-                    told = ctx.db.batch(partial(_tell, ctx, folder, user_id, to, failing, group))
-                    counts["notices"] = counts.get("notices", 0) + told
+                    notified = ctx.db.batch(
+                        partial(_notify, ctx, folder, user_id, to, failing, group))
+                    ctx.count("notices", notified)
         if ctx.should_stop():
             return
 
@@ -100,7 +101,7 @@ def _destination(row: dict) -> str:
     return words(row["envelope_to"]).lower()
 
 
-def _tell(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
+def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
     user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
                       id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer

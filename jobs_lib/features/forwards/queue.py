@@ -6,18 +6,19 @@ import os
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_queues, mail_sending, requeue, spool
-from jobs_lib.ports.mail.message import FINAL, Envelope, Message, Result
+from jobs_lib.ports.mail.message import Envelope, Message, Result
+from jobs_lib.ports.outcomes import FINAL, UNREADABLE
 
 from . import srs
 from .headers import loop_reason, trace_head
 
 
-def send_due(ctx, counts: dict):
+def send_due(ctx):
     """Try every due row once: mail_sending.send_due."""
-    return mail_sending.send_due(ctx, counts, mail_queues.forwards(ctx), Forwards(ctx))
+    return mail_sending.send_due(ctx, mail_queues.forwards(ctx), Forwards(ctx))
 
 
-class Forwards(mail_sending.Items):
+class Forwards(mail_sending.MailSource):
     """The raw messages of the spool, byte for byte, each behind our mark."""
 
     event, to = "forward", "envelope_to"
@@ -27,15 +28,11 @@ class Forwards(mail_sending.Items):
         self.srs_secret = self.mail.srs_secret or ctx.secret("srs").hex()
         self.loop_key = ctx.secret("loop")
 
-    def gone(self, rows: list[dict]) -> dict:
-        """Its owner, alias or destination is no more."""
-        return gone(self.ctx.db, rows)
+    def reasons_to_cancel(self, rows: list[dict]) -> dict:
+        """Its owner, alias or destination is deleted."""
+        return reasons_to_cancel(self.ctx.db, rows)
 
-    def cancelled(self, row: dict, now) -> dict:
-        """Nobody is told of what was cancelled."""
-        return {"told_at": now}
-
-    def send(self, row: dict) -> Result:
+    def send_message(self, row: dict) -> Result:
         """Look at the message once more, rewrite its sender, hand it over."""
         check(row["envelope_to"])
         try:
@@ -49,23 +46,23 @@ class Forwards(mail_sending.Items):
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         if not os.access(path, os.R_OK) and os.path.lexists(path):
-            return Result(mail_sending.UNREADABLE, None, "",
+            return Result(UNREADABLE, None, "",
                           f"{path} may not be read by the user that runs the jobs")
         return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
                                     self.ctx.hard_limit, f"forward-{row['id']}")
 
 
-def gone(db, rows: list[dict]) -> dict:
-    """{row id: why it is cancelled}: its owner, alias or destination is no more. Read anew at each
-    claim."""
-    def there(table: str, column: str, rule: str = "") -> set:
+def reasons_to_cancel(db, rows: list[dict]) -> dict:
+    """{row id: why nobody waits for it}: its owner, alias or destination is deleted. Read again at
+    each claim."""
+    def existing(table: str, column: str, rule: str = "") -> set:
         ids = sorted({row[column] for row in rows if row[column]})
-        return {found["id"] for found in db.query(f"SELECT id FROM {{{table}}} "
-                                                  f"WHERE id IN (:ids){rule}", ids=ids)}
+        return {found["id"] for found in db.query(
+            f"SELECT id FROM {{{table}}} WHERE id IN (:ids){rule}", ids=ids)}
 
-    users, aliases = there("users", "user_id", " AND status <> 'deleted'"), there("aliases",
-                                                                                  "alias_id")
-    destinations = there("destinations", "destination_id")
+    users = existing("users", "user_id", " AND status <> 'deleted'")
+    aliases = existing("aliases", "alias_id")
+    destinations = existing("destinations", "destination_id")
     reasons = {}
     for row in rows:
         if row["user_id"] not in users:
@@ -77,35 +74,34 @@ def gone(db, rows: list[dict]) -> dict:
     return reasons
 
 
-def tell_owners(ctx, counts: dict) -> None:
+def notify_owners(ctx) -> None:
     """Queue the notices that are owed for what has finally failed."""
     if ctx.db.row("SELECT id FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL "
                   "LIMIT 1"):
         from . import failure_notice  # most runs owe none and need not load it
 
-        failure_notice.tell_owners(ctx, counts)
+        failure_notice.notify_owners(ctx)
 
 
-def preview(ctx) -> dict:
-    """A dry run: what would be sent, and who would be told of failures."""
-    counts = mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
+def preview(ctx) -> None:
+    """A dry run: what would be sent, and which owners would be notified of failures."""
+    mail_sending.preview(ctx, mail_queues.forwards(ctx), Forwards(ctx))
     owed = ctx.db.value("SELECT COUNT(*) FROM (SELECT DISTINCT user_id, envelope_to "
-                        "FROM {failed_emails}"
-                        " WHERE status = 'failed' AND told_at IS NULL) AS owed")
+                        "FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL) AS owed")
+    ctx.count("notices", owed)
     if owed:
         ctx.show(f"queue {owed:,} notice{'s' * (owed != 1)} of messages that finally failed", [])
-    return {**counts, "notices": owed}
 
 
-def drop_sent_files(ctx, counts: dict) -> None:
+def drop_sent_files(ctx) -> None:
     """Delete the raw files of what was sent in the runs before, unless another row still needs
     them.
 
     What a long backlog leaves behind goes with its row, in `purge_failed_emails`.
     """
     since = ctx.db.value("SELECT started_at FROM {job_runs} WHERE job = :job "
-                         "AND status IN ('ok', 'partial')"
-                         " ORDER BY id DESC LIMIT 1", job=ctx.job.name)
+                         "AND status IN ('ok', 'partial') ORDER BY id DESC LIMIT 1",
+                         job=ctx.job.name)
     rows = ctx.db.query("SELECT DISTINCT raw_path FROM {failed_emails} WHERE status = 'sent'"
                         " AND finished_at >= :since AND finished_at <= :now LIMIT 5000",
                         since=since or ctx.now - ctx.options.give_up_after, now=ctx.now)
@@ -121,14 +117,14 @@ def drop_sent_files(ctx, counts: dict) -> None:
             # no reason to keep mail waiting; the purge tries again
             ctx.log.warning("file not removed", path=row["raw_path"], error=error.strerror)
             continue
-        counts["files"] = counts.get("files", 0) + removed
+        ctx.count("files", removed)
 
 
 # Sent again on request
 
 
 def _gone(db, ids: list[int]) -> dict:
-    return gone(db,
+    return reasons_to_cancel(db,
                 db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} "
                          "WHERE id IN (:ids)", ids=ids))
 

@@ -9,7 +9,8 @@ from jobs_lib.addresses import check
 from jobs_lib.database.values import words
 from jobs_lib.engines import mail_sending, mime, requeue
 from jobs_lib.engines.turns import LOW, NORMAL
-from jobs_lib.ports.mail.message import FINAL, IN_MEMORY, SENT, Envelope, Message, Result
+from jobs_lib.ports.mail.message import IN_MEMORY, Envelope, Message, Result
+from jobs_lib.ports.outcomes import FINAL
 
 from . import unsubscribe
 from .kinds import AFTER_DELETION, PORTER, optional, required
@@ -19,10 +20,11 @@ class NoLink(Exception):
     """Why the link of a notice cannot be put in, in words."""
 
 
-class Notices(mail_sending.Items):
+class Notices(mail_sending.MailSource):
     """Rows of `notifications`; the bodies were written by who queued them."""
 
-    event, to, has_fresh = "notice", "to_email", True
+    event, to, has_first_attempts = "notice", "to_email", True
+    when_cancelled = {"body_text": None, "body_html": None}         # nobody reads it any more
 
     def __init__(self, ctx, links: dict) -> None:
         """`links`: {kind of notice: the module that puts its link in when it is sent, by `gone` and
@@ -32,7 +34,7 @@ class Notices(mail_sending.Items):
         self.unsubscribe_url = ctx.section("notifications").unsubscribe_url
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
-    def gone(self, rows: list[dict]) -> dict:
+    def reasons_to_cancel(self, rows: list[dict]) -> dict:
         """Its account is deleted, its owner does not want this kind, or the export that it tells of
         is gone."""
         users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
@@ -54,11 +56,7 @@ class Notices(mail_sending.Items):
                 reasons[row["id"]] = "its owner has opted out of this kind"
         return reasons
 
-    def cancelled(self, row: dict, now) -> dict:
-        """Nobody reads it any more."""
-        return {"body_text": None, "body_html": None}
-
-    def urgent(self, row: dict) -> bool:
+    def is_urgent(self, row: dict) -> bool:
         """By its class, or since it has waited as long as its class may."""
         wait = self.waits.get(row["priority"], timedelta(0))
         return clock.parse(row["next_attempt_at"] or row["created_at"]) + wait <= self.ctx.now
@@ -67,7 +65,7 @@ class Notices(mail_sending.Items):
         """Whether this is a repeat."""
         return row["attempts"] > 0
 
-    def send(self, row: dict) -> Result:
+    def send_message(self, row: dict) -> Result:
         """Put the message together and hand it over."""
         for column in ("to_email", "subject", "body_text", "body_html"):
             row[column] = _words(row[column])
@@ -81,10 +79,9 @@ class Notices(mail_sending.Items):
         return self.ctx.mail().send(Envelope(sender, recipient), Message(IN_MEMORY, content),
                                     self.ctx.hard_limit, f"notice-{row['id']}")
 
-    def settled(self, row: dict, result: Result, now) -> dict:
+    def when_sent(self, now) -> dict:
         """Bodies are emptied once they are sent."""
-        return {"sent_at": now, "body_text": None,
-                "body_html": None} if result.outcome == SENT else {}
+        return {"sent_at": now, "body_text": None, "body_html": None}
 
     def message(self, row: dict, recipient: str) -> tuple[bytes, str]:
         """(the message, its envelope sender)."""

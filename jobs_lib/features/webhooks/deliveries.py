@@ -4,7 +4,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.engines.queue import Queue
+from jobs_lib.engines.due_rows import Queue
 from jobs_lib.ports.http.message import UNSENDABLE, Request
 
 from .outcomes import LONGEST_WAIT, NOT_SENT

@@ -242,7 +242,7 @@ class Dispatcher:
         return {"next_attempt_at": self.ctx.clock() + wait} if wait else {}
 
     def _report(self, attempt: Attempt, settled) -> None:
-        outcome = FAILED if settled.status == "failed" else attempt.verdict.outcome
+        outcome = FAILED if settled.meaning.status == "failed" else attempt.verdict.outcome
         row, due = attempt.row, settled.next_attempt_at
         self.done += 1
         self.ctx.count(outcome)

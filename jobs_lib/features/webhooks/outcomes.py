@@ -6,13 +6,14 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.ports.http import message as http
+from jobs_lib.ports.outcomes import FINAL, RETRY, SENT
+from jobs_lib.ports.outcomes import GIVEN_BACK as BACK
 
 # What a run counts and logs. UNTOUCHED: nothing was sent, and the row is as if it had not begun.
 DELIVERED, RETRIED, FAILED, GIVEN_BACK, UNTOUCHED = (
     "delivered", "retried", "failed", "given_back", "untouched")
-# The same for the queue (engines/queue.py).
-SETTLED_AS = {DELIVERED: "done", RETRIED: "retry", FAILED: "final", GIVEN_BACK: "back",
-              UNTOUCHED: "back"}
+# The same for the row (ports/outcomes.py).
+SETTLED_AS = {DELIVERED: SENT, RETRIED: RETRY, FAILED: FINAL, GIVEN_BACK: BACK, UNTOUCHED: BACK}
 
 NOT_SENT = "not_sent"       # by us: the endpoint's row makes no request, or an error of ours
 # {Response.outcome: (outcome, whether the endpoint is to blame)} where there is no status

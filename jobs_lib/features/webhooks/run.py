@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from jobs_lib.engines.queue import Worker
+from jobs_lib.engines.recovery import count_unclaimable, recover
 from jobs_lib.engines.rows import invalid
 from jobs_lib.errors import JobsError
 
@@ -21,7 +22,7 @@ def send_due(ctx) -> dict:
     counts = ctx.counts
     counts.update(delivered=0, retried=0, failed=0)
     worker = Worker(ctx, deliveries.queue(ctx))
-    worker.recover(counts)
+    recover(worker)
     if worker.due(1):
         # most runs have nothing to send and need not load these
         from . import endpoints
@@ -38,7 +39,7 @@ def preview(ctx) -> dict:
     from . import endpoints
 
     worker = Worker(ctx, deliveries.queue(ctx))
-    worker.count_unknown_status()
+    count_unclaimable(worker)
     due = ctx.within_limit(worker.count_due())
     rows = worker.due(min(due, LOOKED_AT))
     wrong = invalid(worker.queue.table, rows)

@@ -11,7 +11,9 @@ import io
 import os
 import stat
 
-from .message import FINAL, IN_MEMORY, RETRY, Message
+from jobs_lib.ports.outcomes import FINAL, RETRY
+
+from .message import IN_MEMORY, Message
 
 CHUNK = 65536
 SMALL = 4 * CHUNK          # up to this size a message is held in memory and read just once

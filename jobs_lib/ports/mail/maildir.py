@@ -11,9 +11,10 @@ import os
 import re
 
 from jobs_lib.addresses import AddressError, check
+from jobs_lib.ports.outcomes import FINAL, RELAY, SENT
 
 from .content import Unsendable, chunks, open_message
-from .message import FINAL, RELAY, SENT, Envelope, Message, Result
+from .message import Envelope, Message, Result
 from .replies import plain
 
 

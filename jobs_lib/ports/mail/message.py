@@ -15,19 +15,9 @@ Envelope = namedtuple("Envelope", "sender recipient")
 Message = namedtuple("Message", "path head")
 IN_MEMORY = object()
 
-# code: the three digits of the reply, or None when there was none; enhanced: `5.7.1` or ""; text:
-# at most 512 printable characters, never empty
+# outcome: see ports/outcomes.py; code: the three digits of the reply, or None when there was none;
+# enhanced: `5.7.1` or ""; text: at most 512 printable characters, never empty
 Result = namedtuple("Result", "outcome code enhanced text")
-
-SENT = "sent"                # accepted by the relay
-RETRY = "retry"              # refused for now: this message has used an attempt
-FINAL = "final"              # refused for good
-# connecting, TLS, authentication, our sender or quota: no message pays, the relay rests
-RELAY = "relay"
-# broken or silent before this message's content could begin: it has used no attempt
-LOST = "lost"
-# the connection broke after the final dot: delivered or not, nobody knows
-UNCERTAIN = "uncertain"
 
 # A message is not begun with less time than this (seconds) before the hard limit: the caller looks.
 MESSAGE_MINIMUM = 60

@@ -5,8 +5,9 @@ import re
 from collections import namedtuple
 
 from jobs_lib.addresses import mask
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN
 
-from .message import DENIED_PATTERNS, FINAL, LOST, RELAY, RETRY, SENT, UNCERTAIN, Result
+from .message import DENIED_PATTERNS, Result
 
 MAX_TEXT = 512
 CLOSING = 421                        # the relay hangs up, whatever it was asked (RFC 5321 3.8)

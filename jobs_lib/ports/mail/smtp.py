@@ -4,9 +4,10 @@ from __future__ import annotations
 import time
 
 from jobs_lib.addresses import AddressError, check
+from jobs_lib.ports.outcomes import FINAL, LOST, RELAY
 
 from .content import Content, Unsendable
-from .message import DEFAULT_PAUSE_PATTERNS, FINAL, LOST, RELAY, Envelope, Message, Result
+from .message import DEFAULT_PAUSE_PATTERNS, Envelope, Message, Result
 from .replies import Lost, judge, judge_loss, judge_trouble, plain
 from .smtp_exchange import Transaction, unsendable
 from .smtp_session import LIMITS, RelayTrouble, Session, open_session

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import time
 
-from .message import FINAL, Result
+from jobs_lib.ports.outcomes import FINAL
+
+from .message import Result
 from .replies import CLOSING, Lost, Reply
 
 

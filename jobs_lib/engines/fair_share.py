@@ -1,0 +1,83 @@
+"""Nobody uses up a limit of the relay while others wait: neither an owner nor a queue.
+
+An owner that has had half of a limit stands aside while others have due mail: of a minute's limit
+while others of the same queue have, of an hour's or a day's while others of either queue have. The
+other queue of mail is left as much room as it has due rows. (docs/decisions.md)
+"""
+from __future__ import annotations
+
+from .mail_queues import NOTICES, waiting
+from .queue import Worker
+from .relay_limits import RESERVED, WINDOWS, Asked, Refusal, Relay
+from .turns import mixed
+
+LONGER = WINDOWS[1:]            # the windows of which runs do not wait for the next one
+
+
+class FairShare:
+    """Who stands aside in this run, and what the other queue is left."""
+
+    def __init__(self, ctx, worker: Worker, relay: Relay) -> None:
+        self.ctx, self.worker, self.relay = ctx, worker, relay
+        self.table = worker.queue.table
+        self.aside: dict = {}           # {owner that has had half of a limit: the refusal}
+        self.put_off: list[dict] = []   # their rows in our hands
+        # the windows of which an owner gets half: not while it is alone
+        self.halves: tuple = WINDOWS
+        # due rows of the other queue at most; None: not counted, as most claims need not know
+        self.others: int | None = None
+
+    def claim(self, most: int) -> list[dict]:
+        """The next rows: of owners that stand aside only where nobody else has any."""
+        self.others = None
+        for self.halves in (WINDOWS, LONGER, ()):
+            barred = frozenset(filter(self._stands_aside, self.aside))
+            rows = self._rows_put_off(most) or self.worker.claim(most, without=barred)
+            if rows or not barred:
+                return rows
+            if self.halves == LONGER and self._count_others():
+                self.stop(self.aside[next(iter(barred))])
+                break
+        return []
+
+    def puts_off(self, row: dict) -> bool:
+        """Whether the row's owner stands aside: then the row stays in our hands."""
+        if not self._stands_aside(row["user_id"]):
+            return False
+        self.put_off.append(row)
+        return True
+
+    def asked(self, row: dict, failed_before: bool, urgent: bool) -> Asked:
+        """What the relay's limits are asked for this row."""
+        return Asked(failed_before, urgent, row["user_id"], self.table, self.halves, self.others)
+
+    def leaves_more(self, refusal: Refusal) -> bool:
+        """Whether the other queue needs less than was reserved for it."""
+        if refusal.kind != RESERVED:
+            return False
+        before, self.others = self.others, self._count_others()
+        return before is None or self.others < before
+
+    def stop(self, refusal: Refusal) -> None:
+        """End the run for this refusal."""
+        self.ctx.stop(self.relay.in_words(refusal, self.table))
+
+    def _stands_aside(self, owner) -> bool:
+        return owner in self.aside and self.aside[owner].window in self.halves
+
+    def _rows_put_off(self, most: int) -> list[dict]:
+        """Rows that were put off and may go now, of their owners in turn."""
+        whose: dict = {}
+        for row in self.put_off:
+            if not self._stands_aside(row["user_id"]):
+                whose.setdefault(row["user_id"], []).append(row)
+        rows = mixed(list(whose.values()))[:most]
+        self.put_off = [row for row in self.put_off if row not in rows]
+        return rows
+
+    def _count_others(self) -> int:
+        """How many rows are due in the other queue of mail that may go."""
+        now = self.ctx.clock()
+        if self.table == NOTICES and self.relay.failures_full(now):
+            return 0                    # each forward has failed before
+        return waiting(self.ctx, self.table, self.relay.had_half(now))

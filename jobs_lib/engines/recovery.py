@@ -1,0 +1,109 @@
+"""Before a run works on a queue: what dead runs left, and what no claim would find, is put right.
+
+A run that dies leaves claims behind, and each names its run: once that run is known to be dead they
+are free at once. A row lost in `sending` is *uncertain*: the other side may have it or not. It is
+tried once more in the next run, after all others, as the same attempt; if that is lost too, it
+waits for its schedule.
+"""
+from __future__ import annotations
+
+from jobs_lib import clock
+from jobs_lib.database.statement import MOST_BOUND
+
+from .due_rows import SURE, TRIED_AGAIN, TRY_AGAIN, DueRows
+from .rows import UNCLAIMED, count_unknown_status, lost
+
+AT_ONCE = 500                       # rows changed in one statement
+
+
+def recover(rows: DueRows) -> None:
+    """Free the claims of dead runs, and correct priorities and times that no claim would find.
+    What was lost in flight is counted as `uncertain`, what has an unknown status as that."""
+    count_unclaimable(rows)
+    _free_dead_claims(rows)
+    _clamp_priorities(rows)
+    _bring_back(rows)
+
+
+def count_unclaimable(rows: DueRows) -> None:
+    """Rows that nothing will ever take are counted, so that somebody sees them."""
+    count_unknown_status(rows.ctx, rows.queue.table,
+                         ("pending", "sending", rows.queue.done, "failed"))
+
+
+def _free_dead_claims(rows: DueRows) -> None:
+    ctx, db = rows.ctx, rows.db
+    columns = f"SELECT id, status, claim_run, lease_until, uncertain FROM {rows.table}"
+    # Not `IS NOT NULL`, for which SQLite takes no index. One that is `sending` for nobody was lost
+    # too.
+    claimed = (db.query(f"{columns} WHERE claim_run > :mine OR claim_run < :mine", mine=ctx.run_id)
+               + db.query(f"{columns} WHERE status = 'sending' AND claim_run IS NULL"))
+    if not claimed:
+        return
+    runs = [run for run in {row["claim_run"] for row in claimed} if isinstance(run, str)]
+    alive = {row["run_id"] for row in db.query(
+        "SELECT run_id FROM {job_runs} WHERE run_id IN (:runs) AND status = 'running'",
+        runs=runs[:MOST_BOUND])}
+    now = clock.text(ctx.now)
+    dead = [row for row in claimed
+            if row["claim_run"] not in alive or str(row["lease_until"] or "") < now]
+    rule, values = lost(rows.queue.table, now)
+    for row in dead:
+        uncertain, again = _after_loss(row)
+        db.execute(
+            f"UPDATE {rows.table} SET status = 'pending', claim_token = NULL, claim_run = NULL,"
+            " lease_until = NULL, uncertain = :uncertain, next_attempt_at ="
+            " CASE WHEN :again = 1 THEN :now ELSE next_attempt_at END"
+            f" WHERE id = :id AND status = :status AND {rule}",
+            id=row["id"], status=row["status"], now=now, uncertain=uncertain, again=int(again),
+            **values)
+    in_flight = sum(row["status"] == "sending" for row in dead)
+    if in_flight:
+        ctx.count("uncertain", in_flight)
+        ctx.log.warning("lost in flight", rows=in_flight, what="a run was killed while "
+                        "these were being sent")
+
+
+def _after_loss(row: dict) -> tuple:
+    """(the column `uncertain`, whether it is tried again now) of a row that a dead run had."""
+    if row["status"] != "sending":
+        return row["uncertain"], False
+    return (TRY_AGAIN, True) if row["uncertain"] == SURE else (TRIED_AGAIN, False)
+
+
+def _clamp_priorities(rows: DueRows) -> None:
+    """An app's own priorities become ours, by ranges of the index, so that each claim asks for one
+    value alone."""
+    classes = sorted(priority for priority in rows.priorities() if priority is not None)
+    if not classes:
+        return
+    first, last = classes[0], classes[-1]
+    _change(rows, f"priority = {first}", f"priority < {first}")
+    _change(rows, f"priority = {last}", f"priority > {last}")
+    between = [f"priority > {one} AND priority < {another}"
+               for one, another in zip(classes, classes[1:])]
+    for rule in (*between, "priority IS NULL"):
+        _change(rows, f"priority = {classes[1]}", rule)
+
+
+def _bring_back(rows: DueRows) -> None:
+    """What is due later than any schedule leads to was stored under a wrong clock: it is due
+    now."""
+    for priority in rows.priorities():
+        rule, values = rows.of(priority)
+        for kind in rows.ahead_kinds():
+            _change(rows, "next_attempt_at = :now", f"{kind.rule}{rule}", now=rows.ctx.now,
+                    **kind.values, **values)
+
+
+def _change(rows: DueRows, change: str, rule: str, **values) -> None:
+    """In short statements, and without any where there is nothing: an idle run does not write."""
+    while not rows.ctx.should_stop():
+        ids = [row["id"] for row in rows.db.query(
+            f"SELECT id FROM {rows.table} WHERE status = 'pending' AND {rule} AND {UNCLAIMED}"
+            f" LIMIT {AT_ONCE}", **values)]
+        # `+`: by the ids, as in a claim.
+        if not ids or not rows.db.execute(
+                f"UPDATE {rows.table} SET {change} WHERE id IN (:ids)"
+                f" AND +status = 'pending' AND {UNCLAIMED}", ids=ids, **values):
+            return
