@@ -148,7 +148,8 @@ def test_each_job_counts_where_the_transactions_see_it(bench):                  
         job = catalogue.load(name)
 
         def run(ctx, job=job):
-            if job.run(ctx) is not ctx.counts:
+            counts = job.run(ctx)               # None: all that it counted is in `ctx.counts`
+            if counts is not None and counts is not ctx.counts:
                 apart.append(job.name)
         bench.run(job._replace(run=run))
     assert apart == []
