@@ -8,8 +8,8 @@ import pytest
 from tests.servers.mariadb import MariaDB
 from tests.support.bench import Bench
 from tests.support.databases import Pool
-from tests.support.line import Line
 from tests.support.require import program
+from tests.support.shell import Shell
 
 # Started in the background or by nohup, a test run ignores these, and so would every process that
 # it starts.
@@ -44,16 +44,24 @@ def pool(tmp_path_factory):
     return Pool(tmp_path_factory.mktemp("pool"))
 
 
-@pytest.fixture(params=ENGINES)
-def engine_url(request, tmp_path, pool):
-    """The URL of a database with our tables and no rows; each test runs once on each engine."""
-    if request.param == "sqlite":
-        yield pool.sqlite(tmp_path)
-        return
-    server = request.getfixturevalue("mariadb")
-    url = pool.mariadb(server)
+@pytest.fixture
+def sqlite_url(tmp_path, pool):
+    """The URL of an SQLite file with our tables and no rows."""
+    return pool.sqlite(tmp_path)
+
+
+@pytest.fixture
+def mariadb_url(mariadb, pool):
+    """The same on MariaDB."""
+    url = pool.mariadb(mariadb)
     yield url
-    pool.give_back(server, url)
+    pool.give_back(mariadb, url)
+
+
+@pytest.fixture(params=ENGINES)
+def engine_url(request):
+    """The URL of a database with our tables and no rows; each test runs once on each engine."""
+    return request.getfixturevalue(f"{request.param}_url")
 
 
 @pytest.fixture(params=ENGINES)
@@ -78,5 +86,5 @@ def bench(tmp_path, engine_url):
 
 @pytest.fixture
 def line(tmp_path):
-    """jobs.py as an operator calls it: tests/support/line.py."""
-    return Line(tmp_path)
+    """jobs.py as an operator calls it: tests/support/shell.py."""
+    return Shell(tmp_path)

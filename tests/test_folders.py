@@ -17,7 +17,7 @@ from jobs_lib import folders
 from jobs_lib.errors import JobsError
 from jobs_lib.runner import locks
 from jobs_lib.runner.log import Log
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 VICTIM = "what is somebody's own\n"
 
@@ -112,7 +112,7 @@ def test_a_bundle_is_not_written_through_a_link(tmp_path, victim):
 @pytest.mark.parametrize("words", [["purge_sessions"], ["run-due"]])
 # R71
 def test_a_state_folder_of_another_user_is_refused(tmp_path, pool, words):
-    service = Service(tmp_path, pool.sqlite(tmp_path))
+    service = Shell(tmp_path, pool.sqlite(tmp_path))
     os.chown(tmp_path / "state", 65534, -1)
     process = service.start(*words)
     err = process.communicate(timeout=60)[1]

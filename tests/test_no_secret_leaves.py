@@ -22,7 +22,7 @@ from jobs_lib.database.schema.tables import tables
 from tests.servers.mariadb import ENCODED, PASSWORD
 from tests.servers.misbehaving import Relay
 from tests.servers.web import Web
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell
 from tests.test_hostile_rows import due
 
 OWNER = 7
@@ -100,7 +100,7 @@ def service(bench, relay, web, name_server):
         bench.table(name, [marked(name, row, at) for row in rows])
     for name in ("due", "held", "over", "spam"):
         bench.spool(f"{name}{OWNER}.eml", b"From: marked.from@mark.example\r\n\r\n" + TEXT.encode())
-    made = Service(bench.folder, bench.url,
+    made = Shell(bench.folder, bench.url,
                    core={"secret_key": SECRETS["links"], "app_url": "https://mail.mark.example",
                          "max_clock_jump": "off"},
                    mail={"port": relay.port, "from": "marked.from@mark.example", "security": "none",
@@ -154,12 +154,9 @@ def test_no_address_and_no_secret_leaves(service, relay, web):      # R72
     said: dict[str, str] = {}
 
     def run(*words: str, bug: str = "") -> None:
-        launcher, more = "jobs.py", {}
-        if bug:
-            launcher, more = "tests/support/launch.py", {
-                "FRAME_JOBS": "own", "FRAME_BUG": f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} "
-                f"{ENCODED} {SECRETS['ping']} {SECRETS['job']} {SECRETS['alert']}"}
-        process = service.start(*words, launcher=str(ROOT / launcher), **more)
+        words_of_bug = (f"{bug}=RuntimeError:{TEXT % LINK} {PASSWORD} {ENCODED} {SECRETS['ping']} "
+                        f"{SECRETS['job']} {SECRETS['alert']}")
+        process = service.start(*words, bug=words_of_bug if bug else None)
         out, err = process.communicate(timeout=120)
         said[" ".join(("bug" if bug else "", *words))] = out + err
     jobs = sorted(catalogue.names(), key=lambda job: job == "check_jobs")

@@ -19,7 +19,7 @@ from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from tests.servers.smtp_sink import Sink, free_port
 from tests.servers.web import Web
-from tests.support.line import ROOT
+from tests.support.shell import ROOT
 
 TIME = "[0-9]" * 4 + "-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 CONFIG = """\

@@ -15,7 +15,7 @@ import time
 
 from jobs_lib import clock
 from tests.servers.dns_servers import Authority, BlackHole, Unbound
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 ZONE = """
 @ TXT "porter-verify=token"
@@ -59,7 +59,7 @@ def slow_port() -> int:
 def measure(what: str, port: int, number: int) -> None:
     """One run over so many domains, all of them due."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, f"sqlite:///{folder}/jobs.db",
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db",
                           dns={**OPTIONS, "nameservers": f"127.0.0.1:{port}"})
         user = service.owner()["user_id"]
         with service.db.transaction():

@@ -28,14 +28,14 @@ from jobs_lib import clock
 from jobs_lib.database.connection import connect
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 COLUMNS = ("id", "alias_id", "direction", "status", "bytes_used", "created_at")
 SQL = f"SELECT {', '.join(COLUMNS)} FROM message_logs WHERE user_id = 1 ORDER BY created_at, id"
 PAGE, FILLED_AT_ONCE = 1000, 50_000
 
 
-def fill(service: Service, rows: int) -> None:
+def fill(service: Shell, rows: int) -> None:
     """One account with so many log rows."""
     now = clock.now()
     service.db.insert("users", id=1, email="owner@home.example", created_at=now)
@@ -54,7 +54,7 @@ def spent(work) -> tuple[float, float]:
     return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def ours(service: Service) -> int:
+def ours(service: Shell) -> int:
     """One export; KiB at most."""
     for path in service.folder.glob("exports/export-*"):
         path.unlink()
@@ -69,7 +69,7 @@ def ours(service: Service) -> int:
     return int(err.splitlines()[-1])
 
 
-def bare(service: Service, how: str, rows: int) -> None:
+def bare(service: Shell, how: str, rows: int) -> None:
     """A process that does it without us."""
     subprocess.run([sys.executable, "-m", "tests.benchmarks.export", "--bare", how, service.url,
                     str(service.folder / "bare.zip"), str(rows)], check=True, cwd=ROOT)
@@ -118,7 +118,7 @@ def _unbuffered(url: str) -> tuple:
 def measure(name: str, url: str, rows: int) -> int:
     """Print the figures of one engine and number of rows; KiB of ours."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, url, core={"app_url": "https://mail.example.org"},
+        service = Shell(folder, url, core={"app_url": "https://mail.example.org"},
                           export={"dir": "exports"})
         fill(service, rows)
         memory: list = []

@@ -20,7 +20,7 @@ from jobs_lib import clock
 from tests.benchmarks.peers import python_with
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 CONTENT = (b"From: a@shop.example\r\nTo: b@alias.example\r\nMessage-ID: <%s@bench.example>\r\n"
            b"Subject: A message\r\n\r\n" + b"A line of a body that has about sixty octets, as mail "
@@ -78,7 +78,7 @@ def bare(port: int, number: int) -> float:
 def ours(port: int, number: int, url: str | None = None) -> float:
     """`jobs.py retry_forwards` over a backlog in SQLite, or in the database at `url`."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, url or f"sqlite:///{folder}/jobs.db")
+        service = Shell(folder, url or f"sqlite:///{folder}/jobs.db")
         service.configure("mail", port=port)
         service.forwards(number, CONTENT)
         began = time.perf_counter()
@@ -94,7 +94,7 @@ def notices(port: int, number: int) -> float:
     SQLite."""
     text = "A line of a body that has about sixty octets, as mail has it.\n" * 25
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, f"sqlite:///{folder}/jobs.db")
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db")
         service.configure("mail", port=port)
         owner = service.owner()["user_id"]
         with service.db.transaction():

@@ -28,7 +28,7 @@ from jobs_lib.database.connection import connect
 from tests.benchmarks.purge import DURABLE
 from tests.servers import mariadb
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 PEAK = str(ROOT / "tests/support/peak.py")
 LOG = ["user_id", "direction", "status", "bytes_used", "created_at"]
@@ -132,7 +132,7 @@ def read(db, users: int) -> float:
 def measure(engine: str, url: str, folder: str, rows: int, args) -> dict:
     """All of one engine and size, printed as it comes."""
     os.makedirs(folder, exist_ok=True)
-    service = Service(folder, url)
+    service = Shell(folder, url)
     fill(service.db, rows, args.days, args.users)
     for table in ("message_logs", "users") if engine == "MariaDB" else ():
         service.db.query(f"ANALYZE TABLE {{{table}}}")

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from tests.benchmarks.peers import python_with
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 GOALS = {"run-due, nothing due": 2.5, "retry_forwards by cron, nothing to do": 4.0}
 
@@ -42,7 +42,7 @@ def main() -> None:
     # its packages first.
     python = shutil.which("python3", path="/usr/bin") or sys.executable
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, f"sqlite:///{folder}/jobs.db")
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db")
         environment = {"PATH": os.environ["PATH"], "JOBS_CONFIG": f"{folder}/config.ini"}
         jobs = str(ROOT / "jobs.py")
         service.run("run-due")

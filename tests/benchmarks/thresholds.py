@@ -23,7 +23,7 @@ from jobs_lib.features.usage import billing, thresholds
 from tests.servers.mariadb import MariaDB
 from tests.support.databases import bulk
 from tests.support.plans import analyse
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 JOB, PLAN = "check_usage_thresholds", 10 ** 10
 WAYS = {
@@ -56,7 +56,7 @@ def fill(db, users: int, days: int) -> None:
     analyse(db, ["users", "usage_daily"])
 
 
-def run(service: Service) -> tuple:
+def run(service: Shell) -> tuple:
     """(seconds, peak MB, outcome) of one process."""
     began = time.perf_counter()
     done = subprocess.run([sys.executable, str(ROOT / "tests/support/peak.py"), JOB, "--json"],
@@ -91,7 +91,7 @@ def ask(db, way: str, users: int) -> tuple:
 
 def measure(name: str, url: str, folder: str, users: int, days: int) -> None:
     """Print what one engine takes."""
-    service = Service(folder, url)
+    service = Shell(folder, url)
     fill(service.db, users, days)
     for what in ("first run", "an hour later"):
         seconds, peak, counts = run(service)

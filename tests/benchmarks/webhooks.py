@@ -21,12 +21,12 @@ import time
 
 from tests.servers.web import Web, loopback, silent
 from tests.support.hooks import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 served: list = [0.0]             # when a living endpoint answered, the last one last
 
 
-def timed(service: Service) -> tuple[float, float]:
+def timed(service: Shell) -> tuple[float, float]:
     """Seconds of one run, and until the last living endpoint was served."""
     began = time.perf_counter()
     service.run("retry_webhooks")
@@ -53,7 +53,7 @@ def hosts(count: int, net: int = 0) -> list[str]:
 def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
     """`timed` of the first run, and of a second one with as many deliveries again."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Service(folder, f"sqlite:///{folder}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8",
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8",
                                                                           "timeout": f"{args.timeout}s"})
         each, found = args.deliveries // args.endpoints, []
         for _ in range(2):

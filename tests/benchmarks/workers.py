@@ -27,7 +27,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web
 from tests.support.hooks import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 from tests.workers.conftest import end
 
 LATENCY = 0.05
@@ -56,13 +56,13 @@ def hosts(count: int) -> list[str]:
     return [f"127.0.{at // 250}.{at % 250 + 1}" for at in range(count)]
 
 
-def writes(service: Service) -> int:
+def writes(service: Shell) -> int:
     """Statements that wrote, and commits, since the server's start."""
     rows = service.db.query("SHOW GLOBAL STATUS")
     return sum(int(row["Value"]) for row in rows if row["Variable_name"] in WRITES)
 
 
-def timed(service: Service, job: str, mode: str, number: int, done, count: int) -> tuple[float,
+def timed(service: Shell, job: str, mode: str, number: int, done, count: int) -> tuple[float,
                                                                                          int]:
     """(seconds, writes) of one job's queue of so many items, by so many workers that wait for
     it."""
@@ -94,7 +94,7 @@ def measure(engine: str, server: MariaDB, broker, numbers: list[int], args, rela
         first = 0.0
         for number in numbers if count else []:
             with tempfile.TemporaryDirectory() as folder:
-                service = Service(folder, server.database(), mail={"port": relay_port},
+                service = Shell(folder, server.database(), mail={"port": relay_port},
                                   webhooks={"allow_networks": "127.0.0.0/8",
                                             "concurrency": args.concurrency})
                 service.configure("worker", **{"redis" if engine == "rq" else "broker": broker.url},

@@ -14,7 +14,7 @@ import pytest
 from jobs_lib import catalogue, commands
 from jobs_lib.config.settings import JOB_OPTIONS, job_options
 from jobs_lib.launch import by_hand
-from tests.support.line import ROOT, Line
+from tests.support.shell import ROOT, Shell
 
 COMMANDS = commands.names()
 JOBS = catalogue.names()
@@ -32,7 +32,7 @@ def test_the_overview_shows_every_job_and_command(line):
 
 @pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
 def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, name):
-    line = Line(tmp_path)
+    line = Shell(tmp_path)
     line.ini("[core]\nbudget = never\n[nonsense]\n")
     answer = line(name, "--help")
     assert answer.code == 0, answer
@@ -104,7 +104,7 @@ def test_version(line):
     (["list", "--config"], "--config: expected a file after it"),
 ], ids=" ".join)
 def test_a_wrong_word_is_one_sentence_with_the_nearest_right_one(tmp_path, words, said):
-    line = Line(tmp_path)
+    line = Shell(tmp_path)
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line("migrate")
     answer = line(*words)
@@ -133,7 +133,7 @@ def refused(line, words) -> None:
 
 @pytest.mark.parametrize("name", [*COMMANDS, "retry_forwards"])
 def test_an_empty_word_is_refused_in_a_sentence(tmp_path, name):     # R63
-    line = Line(tmp_path)
+    line = Shell(tmp_path)
     for words in ([name, ""], [name, " ", "--json"]):
         refused(line, words)
 
@@ -141,7 +141,7 @@ def test_an_empty_word_is_refused_in_a_sentence(tmp_path, name):     # R63
 @pytest.mark.slow                   # a process for each
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd[:5]))
 def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
-    line = Line(tmp_path)
+    line = Shell(tmp_path)
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line("migrate")
     refused(line, ["--config", odd, "list"])
@@ -154,8 +154,8 @@ def test_an_odd_word_anywhere_is_refused_in_a_sentence(tmp_path, odd):     # R63
 # Which configuration
 
 def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
-    path = Line(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
-    other = Line(tmp_path / "other")
+    path = Shell(tmp_path).ini("[core]\ntimezone = Europe/Berlin\n")
+    other = Shell(tmp_path / "other")
     other.folder.mkdir()
     for words in (["--config", str(path), "config", "show", "core"], ["config", "show", "core",
                                                                       f"--config={path}"],
@@ -166,7 +166,7 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
 
 @pytest.mark.parametrize("words", [["run-due"], ["list"], ["config", "check"]], ids=" ".join)
 def test_a_configuration_that_is_not_there_is_told(tmp_path, words):
-    answer = Line(tmp_path)("--config", "none.ini", *words)
+    answer = Shell(tmp_path)("--config", "none.ini", *words)
     assert answer.code == 78
     assert answer.err == "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n"
 
@@ -216,7 +216,7 @@ def test_a_terminal_that_has_no_such_letters_is_no_error(line):
 
 
 def test_closed_streams_are_no_error(tmp_path):
-    line = Line(tmp_path)
+    line = Shell(tmp_path)
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     line("migrate")
     run = subprocess.run(f"{JOBS_PY} --config config.ini run-due >&- 2>&-", shell=True,
@@ -248,7 +248,7 @@ def upload(tmp_path):
         if path.is_file() and path.suffix != ".eml":
             path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"))
             path.chmod(0o644)
-    return Line(home, home / "jobs.py")
+    return Shell(home, script=home / "jobs.py")
 
 
 def test_an_upload_with_windows_line_ends_and_no_run_bits_works(upload):        # R65

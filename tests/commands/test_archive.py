@@ -13,8 +13,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.features.archives import format as form
-from tests.support.line import Line
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 JOB = "archive_audit_logs"
 OLD = clock.now() - timedelta(days=3000)
@@ -24,7 +23,7 @@ OLD = clock.now() - timedelta(days=3000)
 def service(tmp_path_factory):
     """Two archives, one a run: five rows of two users, then one."""
     folder = tmp_path_factory.mktemp("archived")
-    made = Service(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
+    made = Shell(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
     for number in range(6):
         made.db.insert("audit_logs", user_id=(3, 4)[number % 2], actor="app", ip="203.0.113.9",
                        event=("login.ok", "login.failed", "export")[number % 3],
@@ -45,7 +44,7 @@ def copy(service, tmp_path):
 
 
 def answer(service, *words: str, **environment: str):
-    line = Line(service.folder)
+    line = Shell(service.folder)
     return line("archive", *words, **environment)
 
 
@@ -116,7 +115,7 @@ def test_what_is_whole_and_was_written_by_somebody_else_is_not_ok(service, copy,
 
 def test_a_host_without_the_key_says_what_it_cannot_tell(copy, tmp_path_factory):     # R72
     folder, name = copy
-    line = Line(tmp_path_factory.mktemp("elsewhere"))
+    line = Shell(tmp_path_factory.mktemp("elsewhere"))
     line.ini("[core]\nstate_dir = state\n")
     code, out, err = line("archive", "verify", str(folder / name))
     assert (code, err) == (0, "")

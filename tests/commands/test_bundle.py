@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.line import copy_program
+from tests.support.shell import copy_program
 
 
 @pytest.fixture(scope="module")

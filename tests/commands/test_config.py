@@ -14,7 +14,7 @@ import pytest
 
 from jobs_lib import catalogue
 from jobs_lib.config import settings
-from tests.support.line import ROOT, Line
+from tests.support.shell import ROOT, Shell
 
 FINE = """\
 [mail]
@@ -309,7 +309,7 @@ def installation(tmp_path):
     shutil.copytree(ROOT / "jobs_lib", home / "jobs_lib",
                     ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", home)
-    line = Line(home, home / "jobs.py")
+    line = Shell(home, script=home / "jobs.py")
     line.ini(FINE).chmod(0o600)
     (home / "state").mkdir(mode=0o700)
     for path in (home, *home.rglob("*")):

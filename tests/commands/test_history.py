@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     service.configure(timezone="Europe/Berlin")
     return service
 

@@ -7,14 +7,14 @@ import pytest
 
 from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.runner import slots
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 JOBS = catalogue.names()
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url)
+    return Shell(tmp_path, engine_url)
 
 
 def seen(text: str, job: str) -> str:

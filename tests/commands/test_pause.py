@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import catalogue, clock
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 OTHERS_OFF = {name: {"enabled": "no"} for name in catalogue.names() if name != "retry_forwards"}
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    service = Service(tmp_path, engine_url, **OTHERS_OFF)
+    service = Shell(tmp_path, engine_url, **OTHERS_OFF)
     service.db.execute("UPDATE {job_state} SET due_after = NULL")       # its latest slot is due
     return service
 

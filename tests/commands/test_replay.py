@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from jobs_lib import clock
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 AGO = clock.now() - timedelta(hours=1)
 FAILED = {"status": "failed", "attempts": 4, "finished_at": AGO, "told_at": AGO, "notice_id": 7,
@@ -20,7 +20,7 @@ NEW = {"status": "pending", "attempts": 0, "finished_at": None, "told_at": None,
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url, mail={"transport": "maildir"})
+    return Shell(tmp_path, engine_url, mail={"transport": "maildir"})
 
 
 def row(service, id: int) -> dict:

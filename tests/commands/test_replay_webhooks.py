@@ -12,14 +12,14 @@ from jobs_lib.database.connection import connect
 from jobs_lib.features.webhooks.replay import failed_since
 from tests.servers.web import Web
 from tests.support.hooks import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 AGO = clock.now() - timedelta(hours=1)
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
+    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
     fill(made, 1024, endpoints=2, each=3)
     made.db.execute("UPDATE {webhook_deliveries} "
                     "SET status = 'failed', attempts = 5, finished_at = :ago,"

@@ -18,12 +18,12 @@ from jobs_lib.monitoring import overview, publish
 from jobs_lib.runner.resources import Ports
 from tests.support.databases import bulk, migrated
 from tests.support.past import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url)
+    return Shell(tmp_path, engine_url)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def trouble(tmp_path_factory):
 def troubled(tmp_path, trouble, line):
     """A service in trouble; `line` calls it."""
     shutil.copy(trouble, tmp_path / "jobs.db")
-    return Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
+    return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
 
 
 def test_a_new_installation_needs_nobody(service):
@@ -249,7 +249,7 @@ def test_a_file_that_cannot_be_replaced_leaves_no_draft(tmp_path):
 
 
 def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
-    service = Service(tmp_path, mariadb.database(), status={"page": "status.html"})
+    service = Shell(tmp_path, mariadb.database(), status={"page": "status.html"})
     settings = loader.load(str(tmp_path / "config.ini"), beside=str(tmp_path))
     service.db.execute("LOCK TABLES {job_runs} WRITE")
     began = time.monotonic()

@@ -21,7 +21,7 @@ from jobs_lib.database import copies
 from jobs_lib.database.connection import connect
 from jobs_lib.launch import sandbox
 from tests.support import databases
-from tests.support.service import Service
+from tests.support.shell import Shell
 from tests.test_dry_run import files
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -417,7 +417,7 @@ def test_what_belongs_to_the_sandbox_is_refused_without_it(service, words, said)
 
 
 def test_a_sandbox_is_offered_only_where_there_can_be_one(tmp_path, engine_url):
-    out = Service(tmp_path, engine_url).run("test", "retry_forwards")
+    out = Shell(tmp_path, engine_url).run("test", "retry_forwards")
     assert "--live" in out
     assert ("--sandbox" in out) == engine_url.startswith("sqlite:")
 

@@ -6,11 +6,11 @@ import json
 
 from tests.servers.web import Web
 from tests.support.hooks import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 
 def test_a_sandbox_writes_requests_and_calls_nobody(tmp_path):
-    service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db",
+    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db",
                       webhooks={"allow_networks": "127.0.0.0/8"})
     with Web() as web:
         fill(service, web.port, endpoints=2, each=1, hosts=("127.0.0.1",))

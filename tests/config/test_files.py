@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from jobs_lib.config.files import read_dotenv, read_ini
-from tests.support.line import ROOT
+from tests.support.shell import ROOT
 
 
 def ini(tmp_path, data: bytes) -> tuple:

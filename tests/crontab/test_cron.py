@@ -13,7 +13,7 @@ import pytest
 
 from jobs_lib import catalogue
 from tests.support.require import missing, program
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 MINUTES = 3
 NAMESPACE = """
@@ -58,7 +58,7 @@ class Cron:
         return "".join(path.read_text() for path in sorted((self.folder / "mails").iterdir()))
 
 
-def printed(service: Service, style: str) -> str:
+def printed(service: Shell, style: str) -> str:
     """The lines that the installation prints for itself. The one line ticks each minute here, for
     the test's sake."""
     table = service.run("--config", str(service.folder / "config.ini"), "crontab", "--style", style)
@@ -73,10 +73,10 @@ def printed(service: Service, style: str) -> str:
     return table
 
 
-def installation(folder: Path, url: str) -> Service:
+def installation(folder: Path, url: str) -> Shell:
     """Every job each minute, mail into a Maildir, three forwards waiting."""
     folder.mkdir()
-    service = Service(folder, url, mail={"transport": "maildir", "maildir": "maildir"},
+    service = Shell(folder, url, mail={"transport": "maildir", "maildir": "maildir"},
                       **{name: {"schedule": "* * * * *"} for name in catalogue.names()})
     service.forwards(3)
     return service
@@ -108,13 +108,13 @@ def test_real_cron_runs_every_job_by_both_printed_crontabs_and_mails_nothing(tmp
         assert service.statuses() == {"sent": 3}
 
 
-def enough(service: Service) -> bool:
+def enough(service: Shell) -> bool:
     """Whether each job has run often enough, and none is running at this moment."""
     statuses = [row["status"] for row in runs(service)]
     return len(statuses) >= MINUTES * len(catalogue.names()) and "running" not in statuses
 
 
-def runs(service: Service) -> list[dict]:
+def runs(service: Shell) -> list[dict]:
     """What ran, but for what waited for a lock."""
     return service.db.query("SELECT job, slot, status, trigger_type FROM {job_runs} "
                             "WHERE status <> 'skipped'"

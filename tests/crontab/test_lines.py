@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from jobs_lib import catalogue, schedule
 from jobs_lib.crontab import lines as crontab
 from jobs_lib.errors import UsageError
-from tests.support.line import ROOT
 from tests.support.require import program
+from tests.support.shell import ROOT
 
 PLACE = crontab.Place("/opt/alt/python311/bin/python3", "/home/you/jobs/jobs.py", None,
                       "host:/home/you/jobs")

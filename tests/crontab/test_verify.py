@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.support.line import ROOT
+from tests.support.shell import ROOT
 
 SCRIPT = ROOT / "jobs.py"
 RUN = f"{sys.executable} {SCRIPT}"

@@ -21,7 +21,7 @@ from jobs_lib.features.exports.files import new_name
 from tests.runner.test_incidents import UNPRIVILEGED
 from tests.support.databases import migrated
 from tests.support.engines import on_mariadb
-from tests.support.site import ROOT
+from tests.support.shell import ROOT
 
 
 def test_a_migrated_database_is_in_order(installed):

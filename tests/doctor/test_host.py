@@ -17,7 +17,7 @@ from jobs_lib.doctor import host
 from jobs_lib.doctor.network import resolve
 from jobs_lib.output import findings
 from tests.support.doctor_bench import ROOT
-from tests.support.line import Line
+from tests.support.shell import Shell
 
 
 def test_this_host_is_in_order(lite):
@@ -38,7 +38,7 @@ def upload(tmp_path):
     shutil.copytree(ROOT / "jobs_lib", folder / "jobs_lib",
                     ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "jobs.py", folder)
-    line = Line(tmp_path, folder / "jobs.py")
+    line = Shell(tmp_path, script=folder / "jobs.py")
     line.ini("[mail]\ntransport = maildir\n[check_domains]\nenabled = no\n")
     return line
 

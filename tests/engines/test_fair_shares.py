@@ -17,7 +17,7 @@ from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import RELAY, SENT
 from tests.servers.smtp_sink import Sink
 from tests.support.databases import bulk
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 FLOOD, NEIGHBOUR = 1, 2
 MANY = 100_000
@@ -533,7 +533,7 @@ def test_owners_that_may_not_send_hold_back_nobody_in_the_other_queue(crowded, h
 # R66: processes and real SMTP
 def test_workers_on_several_hosts_share_both_queues_alike(tmp_path, engine_url):
     with Sink() as sink:
-        service = Service(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100",
+        service = Shell(tmp_path, engine_url, mail={"port": sink.port, "per_hour": "100",
                                                       "urgent_share": "0"})
         owners = [service.owner(email=f"u{number}@home.example") for number in range(40)]
         with service.db.transaction():
@@ -646,7 +646,7 @@ def test_a_time_that_is_none_does_not_hide_since_when_the_others_wait(bench, tab
 
 @pytest.mark.slow
 def test_two_processes_share_alike(tmp_path, engine_url):     # R66: processes, not threads
-    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
+    service = Shell(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
                                                   "per_hour": "100", "urgent_share": "0"})
     first, second = service.owner(email="a@home.example"), service.owner(email="b@home.example")
     service.forwards(400, **first)

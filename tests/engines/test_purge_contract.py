@@ -23,7 +23,7 @@ from jobs_lib.engines.rules import PRESENT
 from jobs_lib.errors import ConfigError, JobsError
 from tests.support import databases
 from tests.support.bench import Bench
-from tests.support.service import ROOT
+from tests.support.shell import ROOT
 
 PURGES = [job for job in map(catalogue.load, catalogue.names()) if isinstance(job.run, Purge)]
 QUEUED = ("pending", "sending")

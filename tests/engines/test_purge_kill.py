@@ -13,10 +13,9 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.engines.purge import FILES_AT_ONCE
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "purge_failed_emails"
-KILLED = str(ROOT / "tests/support/killed.py")
 ROWS, SHARED, YOUNG = 350, 20, 30
 
 POINTS = {
@@ -32,12 +31,12 @@ POINTS = {
 @pytest.fixture
 def service(tmp_path, engine_url):
     """Old rows with a file each, some of which a young row names too, and young ones."""
-    made = Service(tmp_path, engine_url)
+    made = Shell(tmp_path, engine_url)
     fill(made, ROWS)
     return made
 
 
-def fill(made: Service, rows: int) -> None:
+def fill(made: Shell, rows: int) -> None:
     old, young = clock.now() - timedelta(days=30), clock.now() - timedelta(hours=1)
     with made.db.transaction():
         for number in range(rows):
@@ -75,8 +74,7 @@ def check_nothing_is_lost(service, kills: int) -> None:
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point(service, point):             # R2
     at, number = POINTS[point]
-    service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
-                JOBS_KILL_NUMBER=str(number))
+    service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
     check_nothing_is_lost(service, 1)
     service.job(JOB)
     check_nothing_is_lost(service, 1)

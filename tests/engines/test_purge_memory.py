@@ -12,18 +12,18 @@ import pytest
 
 from jobs_lib import clock
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 JOB = "purge_failed_emails"
 PEAK = str(ROOT / "tests/support/peak.py")
 pytestmark = pytest.mark.slow
 
 
-def service(folder, url, rows: int, files: int) -> Service:
+def service(folder, url, rows: int, files: int) -> Shell:
     """So many old rows, so many of them with files; as many files that no row names, but few enough
     to be swept."""
     folder.mkdir()
-    made = Service(folder, url)
+    made = Shell(folder, url)
     old = clock.now() - timedelta(days=30)
     for number in range(files):
         (made.spool / f"{number}.eml").write_bytes(b"mail")
@@ -34,7 +34,7 @@ def service(folder, url, rows: int, files: int) -> Service:
     return made
 
 
-def peak(service: Service, *words: str) -> int:
+def peak(service: Shell, *words: str) -> int:
     """KiB."""
     process = service.start(*words, launcher=PEAK)
     out, err = process.communicate(timeout=600)

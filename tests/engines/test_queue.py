@@ -21,7 +21,7 @@ from tests.servers.mariadb import MariaDB
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse
 from tests.support.require import program
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 
 def forwards(bench, number: int) -> None:
@@ -299,7 +299,7 @@ def test_the_hard_limit_ends_the_waiting(bench):     # R70 R4
 def test_a_message_that_was_taken_is_stored_although_the_server_restarts(tmp_path):     # R70
     program("mariadbd", "mariadb-server")
     with MariaDB() as server:
-        service = Service(tmp_path, server.database())
+        service = Shell(tmp_path, server.database())
         service.forwards(3)
         stopped = threading.Event()
 

@@ -10,7 +10,7 @@ import pytest
 from jobs_lib import clock
 from jobs_lib.engines import relay_limits as relays
 from jobs_lib.engines.relay_limits import HOUR, WINDOWS, Asked, Refusal, Relay, Reservation
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 TAKER = """
 import sys
@@ -54,7 +54,7 @@ def test_four_processes_with_100_an_hour_send_100_together(bench):     # R37
 @pytest.mark.slow
 # R37: processes, not threads
 def test_forwards_and_notices_of_two_hosts_share_one_limit(tmp_path, engine_url):
-    service = Service(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
+    service = Shell(tmp_path, engine_url, mail={"transport": "maildir", "maildir": "maildir",
                                                   "per_hour": "100"})
     service.forwards(120)
     with service.db.transaction():

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.house.source import ROOT, tree, where
-from tests.support.line import copy_program
+from tests.support.shell import copy_program
 
 SCRIPT = (ROOT / "install.sh").read_text(encoding="utf-8")
 

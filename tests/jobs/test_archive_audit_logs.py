@@ -17,7 +17,7 @@ from tests.servers.ftps import PASSWORD, Ftps
 from tests.support import databases
 from tests.support.archives import check_none_is_lost, lines, named
 from tests.support.bench import Bench
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 JOB = "archive_audit_logs"
 OTHERS = "audit-20261124T142905Z-other-1.jsonl.gz"
@@ -437,15 +437,14 @@ def test_a_run_that_was_taken_for_dead_deletes_nothing(disk, monkeypatch):
 
 @pytest.mark.slow
 def test_two_hosts_at_once_archive_each_row_once(tmp_path, engine_url):      # R12 R57
-    service = Service(tmp_path, engine_url, archive={"store": "archives"})
+    service = Shell(tmp_path, engine_url, archive={"store": "archives"})
     databases.bulk(service.db, "audit_logs", ["event", "created_at"],
                    [("login", clock.now() - timedelta(days=400, seconds=at % 50))
                     for at in range(3000)])
     before = service.db.query("SELECT * FROM {audit_logs}")
     small = "jobs_lib.features.archives.write:MOST_ROWS=700"
-    launcher = str(ROOT / "tests/support/killed_call.py")
-    both = [service.start(JOB, "--json", launcher=launcher, JOBS_CORE_STATE_DIR=f"state{host}",
-                          JOBS_SMALL=small) for host in (1, 2, 3)]
+    both = [service.start(JOB, "--json", small=small, JOBS_CORE_STATE_DIR=f"state{host}")
+            for host in (1, 2, 3)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0, 0], outs
     check_none_is_lost(service.db, tmp_path / "archives", before)
@@ -629,7 +628,7 @@ def test_nothing_of_tls_is_loaded_for_a_folder(disk):       # R10
 
 
 def test_a_sandbox_writes_to_no_real_store(tmp_path):
-    service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive={"store": "archives"})
+    service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive={"store": "archives"})
     service.db.insert("audit_logs", event="login", created_at=clock.now() - timedelta(days=400))
     told = json.loads(service.run("test", JOB, "--sandbox", "--json"))
     assert "audit_archives" in json.dumps(told)
@@ -643,12 +642,11 @@ def test_ten_times_the_rows_take_the_same_memory(tmp_path):        # R18
     for number in (3000, 30_000):
         folder = tmp_path / str(number)
         folder.mkdir()
-        service = Service(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
         long_ago = clock.now() - timedelta(days=400)
         databases.bulk(service.db, "audit_logs", ["event", "details", "created_at"],
                        [("login", "x" * 200, long_ago)] * number)
-        process = service.start(JOB, launcher=str(ROOT / "tests/support/killed_call.py"),
-                                JOBS_SMALL="jobs_lib.features.archives.write:MOST_ROWS=3000")
+        process = service.start(JOB, small="jobs_lib.features.archives.write:MOST_ROWS=3000")
         _, status, usage = os.wait4(process.pid, 0)
         assert status == 0
         assert service.db.value("SELECT COUNT(*) FROM {audit_logs}") == 0

@@ -11,12 +11,11 @@ from jobs_lib import clock
 from tests.support.archives import check_none_is_lost
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 
 JOB = "archive_audit_logs"
-BY_SQL, BY_CALL = (str(ROOT / f"tests/support/{name}.py") for name in ("killed", "killed_call"))
 ROWS, YOUNG = 1500, 7
 FORMAT, FOLDER = "jobs_lib.features.archives.format", "jobs_lib.ports.storage.folder"
 
@@ -53,7 +52,7 @@ def service(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("archiving")
     server = request.getfixturevalue("mariadb") if request.param == "mariadb" else None
     url = server.database() if server else f"sqlite:///{folder}/jobs.db"
-    made = Service(folder, url, archive={"store": "archives"})
+    made = Shell(folder, url, archive={"store": "archives"})
     yield made
     made.db.close()
     if server:
@@ -63,7 +62,7 @@ def service(request, tmp_path_factory):
 @pytest.fixture
 def on_disk(tmp_path):
     """Statements that stand alone, and what happens within a file, are the same on both engines."""
-    return Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive={"store": "archives"})
+    return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", archive={"store": "archives"})
 
 
 def fill(service) -> list[dict]:
@@ -99,8 +98,7 @@ def finish(service, before: list[dict]) -> None:
 
 
 def killed(service, at: str, number: int = 1) -> None:
-    service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at,
-                JOBS_KILL_NUMBER=str(number))
+    service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
 
 
 @pytest.mark.parametrize("point", STATEMENTS)
@@ -127,8 +125,7 @@ def test_killed_in_the_middle_of_a_file(on_disk, point):        # R57, proven by
     for _ in REPEATS:
         before = fill(on_disk)
         call, number = CALLS[point]
-        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call,
-                    JOBS_KILL_NUMBER=str(number))
+        on_disk.run(JOB, code=-signal.SIGKILL, kill=f"{call}:before:{number}")
         assert len(on_disk.db.query("SELECT id FROM {audit_logs}")) == ROWS + YOUNG
         check(on_disk, before)
         finish(on_disk, before)

@@ -17,7 +17,7 @@ from tests.support.databases import bulk
 from tests.support.engines import on_sqlite
 from tests.support.plans import analyse, troubles
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "check_domains"
 NAME, TOKEN = "example.org", "abc123"
@@ -550,9 +550,9 @@ def authority():
         yield server
 
 
-def serviced(folder, url: str, port: int, number: int = 1, **options) -> Service:
+def serviced(folder, url: str, port: int, number: int = 1, **options) -> Shell:
     """An installation that asks this port, with so many domains d0.example, d1.example ..."""
-    made = Service(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
+    made = Shell(folder, url, dns={**DNS, "nameservers": f"127.0.0.1:{port}", **options})
     user = made.owner()["user_id"]
     for at in range(number):
         made.db.insert("domains", user_id=user, name=f"d{at}.example", ownership_token=TOKEN,
@@ -648,8 +648,7 @@ def test_killed_at_a_point_each_domain_is_stored_and_told_once(authority, tmp_pa
             service.db.execute("UPDATE {domains} SET status = 'pending', next_check_at = NULL, "
                                "checked_at = NULL")
             service.db.execute("DELETE FROM {notifications}")
-            service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
-                        JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+            service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
             verified = service.statuses("domains").get("verified", 0)
             assert verified < 6
             assert service.statuses("notifications") == ({"pending": verified} if verified else {})

@@ -14,11 +14,10 @@ from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 JOB = "check_jobs"
-KILLED, CALLED = (str(ROOT / "tests/support" / name) for name in ("killed.py", "killed_call.py"))
 TELL = "jobs_lib.monitoring.alert_rows:told"
 
 
@@ -36,7 +35,7 @@ def relay():
 
 @pytest.fixture
 def service(tmp_path, engine_url, hook, relay):
-    made = Service(tmp_path, engine_url, alerts={"email": "op@example.org", "disk_free": "off",
+    made = Shell(tmp_path, engine_url, alerts={"email": "op@example.org", "disk_free": "off",
                                                  "webhook": f"http://127.0.0.1:{hook.port}/in"})
     made.configure("mail", port=relay.port, **{"from": "jobs@service.example"})
     yield made
@@ -55,14 +54,12 @@ def named(hook) -> list[str]:
     return [each["name"] for heard in hook.requests for each in json.loads(heard.body)["troubles"]]
 
 
-# where: (launcher, environment, how often each channel is told in the end)
+# (where, how often each channel is notified in the end)
 POINTS = {
-    "before the rows": (KILLED, {"JOBS_KILL_AT": "INSERT INTO {alerts}", "JOBS_KILL_NUMBER": "1"},
-                        (1, 1)),
-    "mail sent, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "1"}, (2, 1)),
-    "webhook told, not recorded": (CALLED, {"JOBS_KILL_CALL": TELL, "JOBS_KILL_NUMBER": "2"},
-                                   (1, 2)),
-    "at the end": (CALLED, {"JOBS_KILL_CALL": "jobs_lib.runner.history:finish"}, (1, 1)),
+    "before the rows": (at_sql("INSERT INTO {alerts}"), (1, 1)),
+    "mail sent, not recorded": (f"{TELL}:before:1", (2, 1)),
+    "webhook notified, not recorded": (f"{TELL}:before:2", (1, 2)),
+    "at the end": ("jobs_lib.runner.history:finish:before", (1, 1)),
 }
 
 
@@ -75,7 +72,7 @@ SQLITE = pytest.mark.parametrize("engine_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("engine_url", "point"), KILLS, indirect=["engine_url"])
 # R2 R60
 def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, point):
-    launcher, where, told = POINTS[point]
+    where, notified = POINTS[point]
     fails(service, "purge_sessions")
     for _ in REPEATS:
         service.db.execute("DELETE FROM {alerts}")
@@ -83,9 +80,9 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
         service.db.execute("DELETE FROM {job_runs} WHERE job = :job", job=JOB)
         relay.accepted.clear()
         hook.requests.clear()
-        service.run(JOB, code=-signal.SIGKILL, launcher=launcher, **where)
+        service.run(JOB, code=-signal.SIGKILL, kill=where)
         service.run(JOB)
-        assert (len(relay.accepted), len(hook.requests)) == told
+        assert (len(relay.accepted), len(hook.requests)) == notified
         assert set(named(hook)) == {"failing:purge_sessions"}
         row = service.db.row("SELECT email_told_at, webhook_told_at FROM {alerts}")
         assert None not in row.values()             # so it is never told again
@@ -130,8 +127,7 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
     assert named(hook) == ["database"] * 2
 
     service.configure(database=service.url)
-    service.run(JOB, code=-signal.SIGKILL, launcher=CALLED, JOBS_KILL_CALL=TELL,
-                JOBS_KILL_NUMBER="1")
+    service.run(JOB, code=-signal.SIGKILL, kill=f"{TELL}:before:1")
     service.run(JOB)
     away = [name for name in named(hook) if name.startswith("away:")]
     assert len(away) == 1

@@ -11,7 +11,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.features.usage import thresholds
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell, at_sql
 
 JOB = "check_usage_thresholds"
 NONE = {"users": 0, "events": 0, "notices": 0}
@@ -379,7 +379,7 @@ def test_a_limit_that_is_raised_meanwhile_is_the_one_that_counts(bench):
 @pytest.mark.slow
 # R12: two hosts, each with its own locks
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, bench):
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     made = fill(bench.db, 300, clock.now())
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
     outs = [process.communicate(timeout=60) for process in both]
@@ -404,13 +404,12 @@ def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, 
     at, number = KILLS[point]
     if at == "FOR UPDATE" and not bench.db.for_update:
         at = "BEGIN"
-    service, now = Service(tmp_path, engine_url), clock.now()
+    service, now = Shell(tmp_path, engine_url), clock.now()
     for _ in REPEATS:
         for name in ("usage_events", "usage_daily", "notifications", "users"):
             bench.db.execute(f"DELETE FROM {{{name}}}")
         made = fill(bench.db, 150, now)
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
-                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert len(events(bench)) < made
         assert {row[0] for row in events(bench)} == {row["user_id"]
                                                      for row in bench.rows("notifications")}
@@ -423,7 +422,7 @@ def test_a_kill_leaves_no_event_without_its_notice(tmp_path, engine_url, bench, 
 def peak(folder, url: str, number: int) -> int:
     """KiB of a run over so many users, of whom a thousand are told."""
     folder.mkdir()
-    service, now = Service(folder, url), clock.now()
+    service, now = Shell(folder, url), clock.now()
     empty(service.db)
     fill(service.db, 1000, now)
     for _ in range(number // 1000 - 1):

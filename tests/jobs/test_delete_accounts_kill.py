@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -18,10 +16,9 @@ from jobs_lib.features.accounts import cascade
 from tests.support.account import everything, found
 from tests.support.databases import empty
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT
+from tests.support.shell import Shell
 
 JOB = "delete_accounts"
-CALL = str(ROOT / "tests/support/killed_call.py")
 TABLES = [reference.table for reference in cascade.order()]
 BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts",
           "rollup_usage", "check_usage_thresholds", "purge_message_logs")
@@ -33,21 +30,6 @@ LATE = {"message_logs": {"direction": "forward", "status": "spam",
         "failed_emails": {"envelope_to": "jane@old.example", "raw_path": "jane-late"},
         "export_requests": {}}
 pytestmark = pytest.mark.slow
-
-
-def start(bench, job: str = JOB, launcher: str = str(ROOT / "jobs.py"),
-          **environment: str) -> subprocess.Popen:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return subprocess.Popen([sys.executable, launcher, job, "--json"], cwd=bench.folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={
-                                **kept, "JOBS_CONFIG": str(bench.folder / "config.ini"),
-                                **environment})
-
-
-def run(bench, **how: str) -> subprocess.CompletedProcess:
-    started = start(bench, **how)
-    out, err = started.communicate(timeout=60)
-    return subprocess.CompletedProcess(started.args, started.returncode, out, err)
 
 
 def struck(bench, at: str, number: int = 1) -> bool:
@@ -77,9 +59,7 @@ def account(bench):
 
 
 def judge(bench, jane) -> None:
-    done = run(bench)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["status"] == "ok"
+    assert Shell(bench.folder).job(JOB)["status"] == "ok"
     assert found(bench, "jane") == []
     assert bench.ids("users") == []
     (deletion,) = bench.rows("account_deletions")
@@ -119,8 +99,8 @@ def test_killed_as_it_writes_the_record(bench, when):
     # R56: it is on the disk before the account is gone, so a restored backup can never be without
     # it
     jane = account(bench)
-    assert run(bench, launcher=CALL, JOBS_KILL_CALL="jobs_lib.features.accounts.ledger:append",
-               JOBS_KILL_WHEN=when).returncode == -signal.SIGKILL
+    Shell(bench.folder).run(JOB, code=-signal.SIGKILL,
+                            kill=f"jobs_lib.features.accounts.ledger:append:{when}")
     assert bench.ids("users") == [jane.id]
     judge(bench, jane)
     lines = (bench.folder / "state" / "deletions.jsonl").read_text().splitlines()
@@ -151,7 +131,7 @@ def test_beside_all_other_jobs_while_the_app_goes_on_writing(bench):
     bench.config(core={"app_url": "https://app.example"}, export={"dir": "exports"},
                  mail={"transport": "maildir", "maildir": "out", "domain": "service.example"})
     before = {name: len(bench.rows(name)) for name in STAYS}
-    runs = [start(bench, job) for job in (*BESIDE, JOB)]
+    runs = [Shell(bench.folder).start(job, "--json") for job in (*BESIDE, JOB)]
     written = 0
     while any(each.poll() is None for each in runs):
         for name, row in LATE.items():

@@ -14,7 +14,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.features.expiry import aliases
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "expire_aliases"
 NONE = {"expired": 0, "notices": 0}
@@ -254,7 +254,7 @@ def test_a_dry_run_shows_both_steps_and_changes_nothing(owned):        # R11
 # R12: two hosts, each with its own locks
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
     now = clock.now()
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     owned.table("users", [{"id": id, "email": f"u{id}@home.example"} for id in range(10, 40)])
     owned.table("aliases", [alias(id, now + timedelta(days=(-1, 1)[id % 2]), 10 + (id - 1) // 4)
                               for id in range(1, 121)])
@@ -279,7 +279,7 @@ KILLS = {
 @pytest.mark.parametrize("point", KILLS)
 def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, point):       # R2
     at, number, done = KILLS[point]
-    service, now = Service(tmp_path, engine_url), clock.now()
+    service, now = Shell(tmp_path, engine_url), clock.now()
     for turn in REPEATS:
         for name in ("aliases", "audit_logs", "notifications", "users"):
             bench.db.execute(f"DELETE FROM {{{name}}}")
@@ -288,8 +288,7 @@ def test_a_kill_leaves_all_or_nothing_of_an_owner(tmp_path, engine_url, bench, p
         bench.table("aliases", [alias(first + id, now - timedelta(days=1), id // 2 + 1)
                                 for id in range(6)]
                     + [alias(first + 6, now + timedelta(days=1), 1)])
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
-                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert audited(bench) == [first + id for id in range(2 * done)] == bench.ids("aliases",
                                                                                      "active = 0")
         assert len(notices(bench)) == done

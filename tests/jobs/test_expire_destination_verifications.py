@@ -13,7 +13,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.engines import purge
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "expire_destination_verifications"
 NONE = {"tokens": 0, "notices": 0, "removed": 0}
@@ -284,7 +284,7 @@ def test_a_dry_run_shows_each_step_and_changes_nothing(owned):         # R11
 # R12: two hosts, each with its own locks
 def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
     owned.now = clock.now()
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     owned.table("destinations",
                 [destination(owned, id, user_id=(1, 3)[id % 2], days=(5, 90)[id > 30], told=4 if id
                              > 60 else None) for id in range(1, 91)])
@@ -313,7 +313,7 @@ KILLS = {
 @pytest.mark.parametrize("point", KILLS)
 def test_a_kill_leaves_all_or_nothing(tmp_path, engine_url, bench, point):        # R2
     at, number, told, gone = KILLS[point]
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     bench.now = clock.now()
     for turn in REPEATS:
         for name in ("destinations", "destination_verifications", "audit_logs", "notifications",
@@ -328,8 +328,7 @@ def test_a_kill_leaves_all_or_nothing(tmp_path, engine_url, bench, point):      
                                      destination(bench, first + 3, days=40, told=4)])
         bench.table("destination_verifications",
                     [{"destination_id": first + 2, "expires_at": bench.ahead(days=9)}])
-        service.run(JOB, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
-                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert len(notices(bench)) == told
         assert len(bench.ids("destinations",
                              f"reminded_at IS NOT NULL AND id < {first + 2}")) == told

@@ -12,7 +12,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.engines import purge
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "expire_overflow_hold"
 NONE = {"notices": 0, "waiting": 0, "deleted": 0, "files": 0, "bytes_freed": 0}
@@ -360,7 +360,6 @@ def test_a_dry_run_tells_the_warnings_and_what_waits(hold):         # R11
 
 # Killed
 
-KILLED = str(ROOT / "tests/support/killed.py")
 POINTS = {
     "before the first notice": ("INSERT INTO {notifications}", 1),
     "between a notice and its marks": ("SET warned_at", 1),
@@ -377,15 +376,14 @@ POINTS = {
 @pytest.mark.slow
 # R2
 def test_killed_at_any_point_nothing_goes_unannounced_or_too_early(tmp_path, engine_url):
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     for _ in REPEATS:
         for point, (at, number) in POINTS.items():
             service.db.execute("DELETE FROM {overflow_hold}")
             service.db.execute("DELETE FROM {notifications}")
             service.db.execute("UPDATE {job_state} SET last_options = NULL")
             kept, gone = fill(service)
-            service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
-                        JOBS_KILL_NUMBER=str(number))
+            service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
             check(service, kept, point)
             service.job(JOB)
             check(service, kept, point)

@@ -16,12 +16,11 @@ from jobs_lib.features.exports import download_token
 from tests.support.databases import bulk
 from tests.support.exports import check
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 
 JOB = "export_accounts"
-BY_SQL, BY_CALL = (str(ROOT / f"tests/support/{name}.py") for name in ("killed", "killed_call"))
 ROWS, KEY = 2500, "k" * 40
 
 STATEMENTS = {                                  # just before it runs
@@ -62,7 +61,7 @@ def on_disk(tmp_path_factory):
 
 def made(folder, url: str):
     """An account with many rows, and its first export, kept aside to be laid back."""
-    service = Service(folder, url, core={"app_url": "https://mail.example.org", "secret_key": KEY},
+    service = Shell(folder, url, core={"app_url": "https://mail.example.org", "secret_key": KEY},
                       export={"dir": "exports"})
     now, user = clock.now(), service.owner()["user_id"]
     bulk(service.db, "message_logs", ["user_id", "direction", "status", "created_at"],
@@ -124,8 +123,7 @@ def test_killed_at_a_statement(service, point):         # R52, proven by kill, o
     at, number = STATEMENTS[point]
     for _ in REPEATS:
         fill(service)
-        service.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         finish(service)
 
 
@@ -134,16 +132,14 @@ def test_killed_within_a_file(on_disk, point):          # R52, proven by kill
     call, number, when = CALLS[point]
     for _ in REPEATS:
         fill(on_disk)
-        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_CALL, JOBS_KILL_CALL=call,
-                    JOBS_KILL_NUMBER=str(number), JOBS_KILL_WHEN=when)
+        on_disk.run(JOB, code=-signal.SIGKILL, kill=f"{call}:{when}:{number}")
         finish(on_disk)
 
 
 def test_killed_three_times_it_has_failed_and_its_owner_is_told(on_disk):
     fill(on_disk)
     for _ in range(3):
-        on_disk.run(JOB, code=-signal.SIGKILL, launcher=BY_SQL, JOBS_KILL_AT="SET status = 'ready'",
-                    JOBS_KILL_NUMBER="1")
+        on_disk.run(JOB, code=-signal.SIGKILL, kill=at_sql("SET status = 'ready'"))
     assert on_disk.job(JOB)["counts"]["failed"] == 1
     assert on_disk.statuses("export_requests") == {"ready": 1, "failed": 1}
     assert [row["kind"]

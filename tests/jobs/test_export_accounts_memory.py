@@ -7,14 +7,14 @@ import pytest
 
 from jobs_lib import clock
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 PEAK = str(ROOT / "tests/support/peak.py")
 ROWS, MOST_KB = 3000, 16 * 1024
 pytestmark = pytest.mark.slow
 
 
-def peak(service: Service, rows: int) -> int:
+def peak(service: Shell, rows: int) -> int:
     """KiB of a run that exports an account with so many log rows, and texts of some kB beside
     them."""
     now = clock.now()
@@ -36,7 +36,7 @@ def peak(service: Service, rows: int) -> int:
 def test_ten_times_the_rows_in_the_same_memory(engine_url, tmp_path):
     folder = tmp_path / "service"
     folder.mkdir()
-    service = Service(folder, engine_url, core={"app_url": "https://mail.example.org"},
+    service = Shell(folder, engine_url, core={"app_url": "https://mail.example.org"},
                       export={"dir": "exports"})
     none, some, many = (peak(service, rows) for rows in (0, ROWS, 10 * ROWS))
     service.db.close()

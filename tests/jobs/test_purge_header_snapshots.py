@@ -12,7 +12,7 @@ from jobs_lib.database.connection import connect
 from jobs_lib.features.message_logs import header_snapshots
 from tests.support.databases import bulk, empty, rows
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "purge_header_snapshots"
 LOGS = "purge_message_logs"
@@ -293,7 +293,7 @@ def test_a_busy_database_ends_the_run_and_what_is_done_stays_done(bench):      #
 
 # R12: two hosts, each with its own locks
 def test_two_at_once_do_what_one_does(tmp_path, engine_url):
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     many(service.db, 50, 2500, clock.now())
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
     outs = [process.communicate(timeout=60) for process in both]
@@ -392,7 +392,6 @@ def test_the_numbers_are_those_of_every_purge():
     assert (header_snapshots.MOST_ROWS, header_snapshots.MOST_SHARE) == (10_000, 0.5)
 
 
-KILLED = str(ROOT / "tests/support/killed.py")
 POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1),
           "a batch not committed": ("COMMIT", 1), "in a later batch": (("DELETE FROM "
                                                                        "{header_snapshots}"), 2),
@@ -403,12 +402,11 @@ POINTS = {"before the first batch": ("DELETE FROM {header_snapshots}", 1),
 @pytest.mark.parametrize("point", POINTS)
 def test_killed_at_a_point_the_next_run_finishes(tmp_path, engine_url, point):      # R2
     at, number = POINTS[point]
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     for _ in REPEATS:
         empty(service.db)
         many(service.db, 50, 2000, clock.now())
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert service.db.value("SELECT COUNT(*) FROM {header_snapshots} WHERE id <= 50") == 50
         service.job(JOB)
         assert service.db.value("SELECT COUNT(*) FROM {header_snapshots}") == 50

@@ -12,10 +12,9 @@ import pytest
 from jobs_lib import clock
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "purge_message_logs"
-KILLED = str(ROOT / "tests/support/killed.py")
 # two batches and a young part; rows past their owner's own retention
 OLD, YOUNG, OWN = 1800, 100, 40
 pytestmark = pytest.mark.slow
@@ -35,7 +34,7 @@ POINTS = {                              # just before which statement, and which
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url)
+    made = Shell(tmp_path, engine_url)
     yield made
     made.db.close()
 
@@ -88,8 +87,7 @@ def test_killed_at_a_point(service, point):             # R2 R58
     for _ in REPEATS:
         fill(service)
         before = totals(service)
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert totals(service) == before
         assert orphans(service) == 0
         service.job(JOB)

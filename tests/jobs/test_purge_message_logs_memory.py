@@ -7,17 +7,17 @@ import pytest
 
 from jobs_lib import clock
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 PEAK = str(ROOT / "tests/support/peak.py")
 pytestmark = pytest.mark.slow
 
 
-def service(folder, factor: int) -> Service:
+def service(folder, factor: int) -> Shell:
     """Old rows; users with one row each past their own time; headers of most of these, and of rows
     that are gone."""
     folder.mkdir()
-    made, users, rows = Service(folder, f"sqlite:///{folder}/jobs.db"), 80 * factor, 16_000 * factor
+    made, users, rows = Shell(folder, f"sqlite:///{folder}/jobs.db"), 80 * factor, 16_000 * factor
     now = clock.now()
     old, past = now - timedelta(days=95), now - timedelta(days=20)
     bulk(made.db, "users", ["id", "email", "log_retention_days", "created_at"],
@@ -37,7 +37,7 @@ def service(folder, factor: int) -> Service:
     return made
 
 
-def peak(service: Service, *words: str) -> int:
+def peak(service: Shell, *words: str) -> int:
     """KiB."""
     process = service.start(*words, launcher=PEAK)
     out, err = process.communicate(timeout=120)

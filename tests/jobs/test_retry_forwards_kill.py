@@ -12,9 +12,8 @@ import pytest
 
 from tests.servers.misbehaving import Relay
 from tests.servers.smtp_sink import Sink
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
-KILLED = str(ROOT / "tests/support/killed.py")
 TIMES = 20
 MESSAGES = 4
 MOST_KILLS = 50
@@ -54,10 +53,10 @@ class Counting(Relay):
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url)
+    return Shell(tmp_path, engine_url)
 
 
-def check_all_sent(service: Service, counted: Counter, messages: int, kills: int) -> None:
+def check_all_sent(service: Shell, counted: Counter, messages: int, kills: int) -> None:
     """Every row is `sent`, every message was taken, repeats are at most the kills."""
     assert service.statuses() == {"sent": messages}
     assert len(counted) == messages
@@ -74,9 +73,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
         for turn in range(TIMES):
             before, taken = service.statuses().get("sent", 0), sum(relay.count().values())
             service.forwards(MESSAGES)
-            process = service.start("retry_forwards", launcher=KILLED, JOBS_KILL_AT=statement,
-                                    JOBS_KILL_NUMBER=str(1 + turn % MESSAGES
-                                                         if in_flight is not False else 1))
+            number = 1 + turn % MESSAGES if in_flight is not False else 1
+            process = service.start("retry_forwards", kill=at_sql(statement, number))
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
             if in_flight:
@@ -138,7 +136,7 @@ def test_two_thousand_messages_survive_thirty_random_kills(service):     # R22
 @pytest.mark.parametrize("lock", ["file", "database", "both"])
 # R1
 def test_of_fifty_started_at_once_one_works_and_nothing_is_sent_twice(mariadb, tmp_path, lock):
-    service = Service(tmp_path, mariadb.database(), core={"lock": lock})
+    service = Shell(tmp_path, mariadb.database(), core={"lock": lock})
     service.forwards(100)
     with Counting() as relay:
         relay.latency = 0.02                    # the one that works is busy until all have tried

@@ -11,7 +11,7 @@ import pytest
 from tests.servers.dns_servers import Authority, Unbound
 from tests.servers.web import Web
 from tests.support.hooks import fill
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ class Slow(Web):
         connection.sendall(ANSWER)
 
 
-def statuses(service: Service, ids: list) -> Counter:
+def statuses(service: Shell, ids: list) -> Counter:
     """How many of these events are in which status."""
     return Counter(row["status"] for row in service.db.query(
         "SELECT status FROM {webhook_deliveries} WHERE event_id IN (:ids)", ids=ids))
@@ -46,7 +46,7 @@ def statuses(service: Service, ids: list) -> Counter:
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s",
+    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8", "timeout": "1s",
                                                    "concurrency": 8})
     yield made
     made.db.close()

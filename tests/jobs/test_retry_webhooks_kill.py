@@ -11,9 +11,8 @@ import pytest
 from tests.servers.web import Web
 from tests.support.hooks import fill
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
-KILLED = str(ROOT / "tests/support/killed.py")
 ENDPOINTS, EACH, CONCURRENCY = 12, 2, 8
 NUMBER = ENDPOINTS * EACH
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -49,11 +48,11 @@ class Counting(Web):
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    return Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
+    return Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8",
                                                    "concurrency": CONCURRENCY})
 
 
-def check_all_arrived(service: Service, ids: list, counted: Counter, repeats: int) -> None:
+def check_all_arrived(service: Shell, ids: list, counted: Counter, repeats: int) -> None:
     """Every row is `delivered`, every event arrived, so many repeats at most; nothing is held."""
     assert service.statuses("webhook_deliveries") == {"delivered": len(ids)}
     assert set(counted) == set(ids)
@@ -70,9 +69,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
         for turn in REPEATS:
             taken = sum(web.count().values())
             ids += fill(service, web.port, ENDPOINTS, EACH)
-            process = service.start("retry_webhooks", launcher=KILLED, JOBS_KILL_AT=statement,
-                                    JOBS_KILL_NUMBER=str(1 + turn % 4 if in_flight is not False
-                                                         else 1))
+            number = 1 + turn % 4 if in_flight is not False else 1
+            process = service.start("retry_webhooks", kill=at_sql(statement, number))
             process.communicate(timeout=60)
             assert process.returncode == -signal.SIGKILL
             sending = service.statuses("webhook_deliveries").get("sending", 0)

@@ -12,10 +12,9 @@ from jobs_lib import clock
 from tests.jobs.test_rollup_usage import by_week, daily, detail, weekly
 from tests.support.databases import bulk, empty
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 JOB = "rollup_usage"
-KILLED = str(ROOT / "tests/support/killed.py")
 pytestmark = pytest.mark.slow
 
 POINTS = {                              # just before which statement, and which of its occurrences
@@ -32,7 +31,7 @@ POINTS = {                              # just before which statement, and which
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url, rollup_usage={"keep": "30d"})
+    made = Shell(tmp_path, engine_url, rollup_usage={"keep": "30d"})
     yield made
     made.db.close()
 
@@ -64,8 +63,7 @@ def test_killed_at_a_point(service, point):             # R2 R58
     for _ in REPEATS:
         fill(service)
         before = shown(daily(service.db))
-        service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=at,
-                    JOBS_KILL_NUMBER=str(number))
+        service.run(JOB, code=-signal.SIGKILL, kill=at_sql(at, number))
         right, days = detail(service.db), daily(service.db)
         assert all(row in right or row in before for row in shown(days))
         assert all(row in by_week(days) for row in shown(weekly(service.db)))

@@ -12,17 +12,17 @@ import pytest
 from jobs_lib import clock
 from tests.jobs.test_purge_message_logs_memory import peak
 from tests.support.databases import bulk
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow
 USERS = 100
 
 
-def service(folder, factor: int) -> Service:
+def service(folder, factor: int) -> Shell:
     """Ten days or more, of which none was seen; wide ones, so that those of the small one fill the
     caches."""
     folder.mkdir()
-    made, now = Service(folder, f"sqlite:///{folder}/jobs.db"), clock.now()
+    made, now = Shell(folder, f"sqlite:///{folder}/jobs.db"), clock.now()
     bulk(made.db, "users", ["id", "email", "created_at"], [(id, f"u{id}@home.example", now)
                                                            for id in range(1, USERS + 1)])
     bulk(made.db, "message_logs", ["id", "user_id", "direction", "status", "created_at"],

@@ -9,17 +9,16 @@ import pytest
 from jobs_lib import clock
 from tests.jobs.test_retry_forwards_kill import PHASES, STATEMENTS, Counting
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 JOB = "send_notifications"
-KILLED = str(ROOT / "tests/support/killed.py")
 NOTICES = 4
 
 
 @pytest.fixture
 def service(tmp_path, engine_url):
-    made = Service(tmp_path, engine_url)
+    made = Shell(tmp_path, engine_url)
     made.owner()
     return made
 
@@ -45,8 +44,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
         for turn in REPEATS:
             taken = sum(relay.count().values())
             queue(service)
-            service.run(JOB, code=-signal.SIGKILL, launcher=KILLED, JOBS_KILL_AT=statement,
-                        JOBS_KILL_NUMBER=str(1 + turn % NOTICES if in_flight is not False else 1))
+            number = 1 + turn % NOTICES if in_flight is not False else 1
+            service.run(JOB, code=-signal.SIGKILL, kill=at_sql(statement, number))
             if in_flight:
                 assert statuses(service)["sending"] == 1
             service.run(JOB)

@@ -7,7 +7,7 @@ import pytest
 
 from jobs_lib import clock
 from tests.support.databases import bulk
-from tests.support.service import ROOT, Service
+from tests.support.shell import ROOT, Shell
 
 pytestmark = pytest.mark.slow
 PEAK = str(ROOT / "tests/support/peak.py")
@@ -18,7 +18,7 @@ def test_ten_times_the_runs_in_the_same_memory(tmp_path, pool):         # R18
     for runs in (3000, 30_000):
         folder = tmp_path / str(runs)
         folder.mkdir()
-        service = Service(folder, pool.sqlite(folder))
+        service = Shell(folder, pool.sqlite(folder))
         now = clock.now()
         bulk(service.db, "job_runs", ["run_id", "job", "status", "started_at", "finished_at",
                                       "duration_ms", "error"],

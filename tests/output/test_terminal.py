@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from jobs_lib import clock
 from jobs_lib.output.console import visible
 from tests.support.databases import migrated
-from tests.support.line import Line
 from tests.support.past import fill
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 # Colour, cursor, title of the window, C1's CSI, turned writing (Trojan Source), zero width, tags,
 # line and paragraph
@@ -59,11 +58,11 @@ def hostile(tmp_path_factory):
             db.execute(f"UPDATE {{{table}}} SET {column} = coalesce({column}, '') || :hostile",
                        hostile=HOSTILE)
     db.close()
-    service = Service(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
+    service = Shell(folder, f"sqlite:///{folder}/jobs.db", archive={"store": "archives"})
     service.run("archive_audit_logs")
     service.db.close()
     shutil.copy(next((folder / "archives").glob("*.gz")), folder / "ARCHIVE.jsonl.gz")
-    return Line(folder)
+    return Shell(folder)
 
 
 def named(hostile, words) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from jobs_lib.ports import dns
 from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, UNKNOWN, Answer, Resolver, open_resolver
 from tests.servers.dns_servers import Authority, BlackHole, Unbound, free_port
-from tests.support.service import ROOT
+from tests.support.shell import ROOT
 
 LONG = " ".join(f'"{part}"' for part in ("a" * 250, "b" * 250, "c" * 250, "d" * 250, "e" * 250,
                                          "f" * 250))

@@ -1,31 +1,26 @@
-"""Installations for the tests of the frame: see tests/support/site.py."""
+"""Installations for the tests of the frame: see tests/support/shell.py."""
 from __future__ import annotations
 
 import pytest
 
 from jobs_lib import jobs
 from tests.conftest import ENGINES
-from tests.support.site import ODD_JOBS, Databases, Site, Ticks
-
-
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory):
-    """Where migrated databases come from."""
-    return Databases(tmp_path_factory.mktemp("databases"))
+from tests.support.shell import ODD_JOBS, Shell
+from tests.support.ticks import Ticks
 
 
 @pytest.fixture
-def site(tmp_path, databases):
+def site(tmp_path, sqlite_url):
     """An installation on SQLite."""
-    made = Site(tmp_path / "site", databases.sqlite(tmp_path))
+    made = Shell.with_odd_jobs(tmp_path / "site", sqlite_url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def maria_site(tmp_path, databases, mariadb):
+def maria_site(tmp_path, mariadb_url):
     """An installation on MariaDB."""
-    made = Site(tmp_path / "site", databases.mariadb(mariadb))
+    made = Shell.with_odd_jobs(tmp_path / "site", mariadb_url)
     yield made
     made.close()
 

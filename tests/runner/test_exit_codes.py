@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.support.site import ended, until
+from tests.support.shell import ended, until
 
 
 @pytest.mark.parametrize("code, words", [
@@ -22,7 +22,7 @@ from tests.support.site import ended, until
     (124, ("hang", "--set", "budget=1s", "--set", "core.grace=1s")),
 ], ids=lambda value: value if isinstance(value, int) else " ".join(value))
 def test_a_command_ends_with(site, code, words):
-    done = site.run(*words)
+    done = site(*words)
     assert done.code == code
     assert done.out == ""
     assert (done.err == "") == (code == 0)
@@ -30,14 +30,14 @@ def test_a_command_ends_with(site, code, words):
 
 
 def test_a_wrong_name_gets_a_hint(site):
-    assert "did you mean 'dig'?" in site.run("dug").err.replace("\n", " ")
+    assert "did you mean 'dig'?" in site("dug").err.replace("\n", " ")
 
 
 def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
     worker = site.start("dig", "--set", "items=1000", "--set", "pause=100")
     until(lambda: site.dug() >= 1)
-    assert site.run("dig").code == 0
-    assert site.run("dig", "--fail-if-locked").code == 75
+    assert site("dig").code == 0
+    assert site("dig", "--fail-if-locked").code == 75
     worker.send_signal(signal.SIGTERM)
     assert ended(worker, 0).code == 143
 
@@ -45,9 +45,9 @@ def test_143_after_sigterm_and_0_or_75_beside_a_held_lock(site):
 @pytest.mark.slow
 def test_a_tick_ends_with_the_code_of_the_first_job_that_went_wrong(site):
     site.enable("tick_critical", "fail")
-    assert site.run("run-due").code == 1
+    assert site("run-due").code == 1
     site.configure("hang", enabled="yes", budget="1s", schedule="* * * * *")
     site.configure(grace="1s")
     site.known("hang")
     site.configure("fail", enabled="no")
-    assert site.run("run-due").code == 124
+    assert site("run-due").code == 124

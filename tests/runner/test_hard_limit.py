@@ -12,7 +12,8 @@ import time
 import pytest
 
 from tests.servers.mariadb import MariaDB
-from tests.support.site import Databases, Site, ended, until
+from tests.support.databases import Pool
+from tests.support.shell import Shell, ended, until
 
 GIGABYTE = 1 << 30
 
@@ -27,7 +28,7 @@ def server():
 @pytest.fixture
 def frozen_site(tmp_path, server):
     """(an installation on it, freeze, thaw)."""
-    site = Site(tmp_path / "site", Databases(tmp_path).mariadb(server), grace="1s")
+    site = Shell.with_odd_jobs(tmp_path / "site", Pool(tmp_path).mariadb(server), grace="1s")
     process = server._process
     yield site, lambda: process.send_signal(signal.SIGSTOP), lambda: process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGCONT)
@@ -53,9 +54,9 @@ def assert_ended_by_force(done, within: float) -> None:
                                    "jobs_lib.runner.runner:_Attempt._close",
                                    "jobs_lib.runner.history:finish"])
 def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      # R4
-    done = site.run("dig", "--json", alarm=f"{point}:before")
+    done = site("dig", "--json", alarm=f"{point}:before")
     assert "Traceback" not in done.err
-    assert site.statuses("dig") == [json.loads(done.out)["status"]] != ["running"]
+    assert site.outcomes("dig") == [json.loads(done.out)["status"]] != ["running"]
     assert site.dug() == 3
 
 
@@ -65,12 +66,12 @@ def test_struck_when_the_work_is_done_no_row_is_left_running(site, point):      
                                    "jobs_lib.runner.locks:FileLock.acquire",
                                    "jobs_lib.runner.runner:_Attempt._real"])
 def test_struck_before_the_work_it_is_a_timeout(site, point):                   # R4
-    done = site.run("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
+    done = site("dig", alarm=f"{point}:after" if point.endswith("begin") else f"{point}:before")
     assert (done.code, site.dug()) == (124, 0)
     assert "Traceback" not in done.err
     assert site.job("dig")["status"] == "ok"
     # recorded now, or by the next run
-    assert site.statuses("dig") in (["timeout", "ok"], ["ok", "timeout"])
+    assert site.outcomes("dig") in (["timeout", "ok"], ["ok", "timeout"])
 
 
 def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outcome(site):       # R4
@@ -78,7 +79,7 @@ def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outco
     site.working("dig")
     for words, point in ((["dig"], "jobs_lib.runner.runner:_Attempt._skip:before"),
                          (["dig", "--dry-run"], "jobs_lib.database.schema.version:check:before")):
-        done = site.run(*words, alarm=point)
+        done = site(*words, alarm=point)
         assert (done.code, done.err.count("\n")) == (124, 1), done
     holder.kill()
     holder.communicate()
@@ -87,7 +88,7 @@ def test_struck_in_a_run_that_finds_the_lock_held_or_in_a_dry_run_it_is_an_outco
 def test_a_tick_goes_on_with_the_next_job_after_it(site):                       # R4, R9
     site.enable("dig")
     site.enable("fail", how="no")
-    done = site.run("run-due", "--json", alarm="jobs_lib.runner.runner:_Attempt._real:before")
+    done = site("run-due", "--json", alarm="jobs_lib.runner.runner:_Attempt._real:before")
     assert done.code == 124
     assert sorted(run["status"] for run in json.loads(done.out)) == ["ok", "timeout"]
 
@@ -105,7 +106,7 @@ def test_a_process_that_was_frozen_past_its_limit_ends_as_a_timeout(site):      
     time.sleep(16)
     worker.send_signal(signal.SIGCONT)
     assert_ended_by_force(ended(worker, began), 25)
-    assert site.statuses("hang") == ["timeout"]
+    assert site.outcomes("hang") == ["timeout"]
 
 
 @pytest.mark.slow
@@ -118,13 +119,13 @@ def test_a_server_that_freezes_holds_no_run_past_its_limit(frozen_site):        
     freeze()
     assert_ended_by_force(ended(worker, began), 12)
     for words in (["hang"], ["hang", "--dry-run"]):                             # not even connected
-        assert_ended_by_force(site.run(*words), 12)
+        assert_ended_by_force(site(*words), 12)
     thaw()
     site.configure("hang", how="no")
-    site.run("hang")
+    site("hang")
     # recorded once it could be
-    assert site.statuses("hang")[0] == "timeout"
-    assert "vanished" not in site.statuses("hang")
+    assert site.outcomes("hang")[0] == "timeout"
+    assert "vanished" not in site.outcomes("hang")
 
 
 @pytest.mark.slow
@@ -135,7 +136,7 @@ def test_a_frozen_server_holds_no_run_that_only_finds_the_lock_held(frozen_site)
     holder.send_signal(signal.SIGSTOP)
     freeze()
     limited(site, "dig")
-    assert_ended_by_force(site.run("dig"), 12)
+    assert_ended_by_force(site("dig"), 12)
     thaw()
     holder.kill()
     holder.communicate()
@@ -149,11 +150,11 @@ def test_a_run_at_a_locked_file_ends_within_its_limit_and_is_recorded_later(site
     site.configure("dig", budget="2s")
     with site.db.transaction():
         site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
-        done = site.run("dig")
+        done = site("dig")
     assert done.code == 0
     assert done.seconds < 5
     assert site.job("dig")["status"] == "ok"
-    assert sorted(site.statuses("dig")) == ["ok", "skipped"]
+    assert sorted(site.outcomes("dig")) == ["ok", "skipped"]
 
 
 @pytest.mark.slow
@@ -190,7 +191,7 @@ def test_without_a_thread_to_be_had_the_run_goes_on_and_its_limit_holds(site):  
     child = subprocess.run([sys.executable, "-c", code], preexec_fn=no_threads, capture_output=True,
                            text=True)
     assert "can't start new thread" in child.stderr         # so it is, or the test proves nothing
-    assert site.run("dig", preexec_fn=no_threads).code == 0
+    assert site("dig", preexec_fn=no_threads).code == 0
     assert site.dug() == 3
     limited(site, "hang")
-    assert_ended_by_force(site.run("hang", preexec_fn=no_threads), 8)
+    assert_ended_by_force(site("hang", preexec_fn=no_threads), 8)

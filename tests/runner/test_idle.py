@@ -11,20 +11,20 @@ from jobs_lib.commands import run_due
 from jobs_lib.config import loader
 from jobs_lib.output.console import Console
 from jobs_lib.runner.resources import Ports, Session
-from tests.support.site import ODD_JOBS, Site, utc
+from tests.support.shell import ODD_JOBS, Shell, utc
 
 ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low", "dig")
 NOW = "2026-11-24 14:31:00"
 
 
 @pytest.fixture
-def done_site(any_site) -> Site:
+def done_site(any_site) -> Shell:
     """Every job has had its slot, one is off, one paused."""
     any_site.enable(*ALL)
     any_site.configure("dig", enabled="no")
     any_site.known("tick_low", paused_at=utc("2026-11-20 10:00"))
-    assert any_site.run("run-due", now=NOW).code == 0
-    assert any_site.statuses() == ["ok"] * 3
+    assert any_site("run-due", now=NOW).code == 0
+    assert any_site.outcomes() == ["ok"] * 3
     return any_site
 
 
@@ -58,25 +58,25 @@ def test_an_idle_tick_asks_three_questions_and_writes_nothing(done_site, monkeyp
 
 def test_an_idle_tick_changes_no_file(done_site):                            # R10
     before = names(done_site.folder.parent)
-    done = done_site.run("run-due", now="2026-11-24 14:32:00")
+    done = done_site("run-due", now="2026-11-24 14:32:00")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert names(done_site.folder.parent) == before
 
 
 def test_an_idle_tick_commits_nothing(site):                                 # R10
     site.enable("tick_low")
-    site.run("run-due", now=NOW)
+    site("run-due", now=NOW)
     before = site.db.value("PRAGMA data_version")
-    site.run("run-due", now=NOW)
+    site("run-due", now=NOW)
     assert site.db.value("PRAGMA data_version") == before
-    site.run("run-due", now="2026-11-24 14:36:00")
+    site("run-due", now="2026-11-24 14:36:00")
     # as a tick that has work to do does
     assert site.db.value("PRAGMA data_version") != before
 
 
 def test_an_idle_tick_sends_no_write_to_mariadb(maria_site, mariadb):        # R10
     maria_site.enable("tick_low")
-    maria_site.run("run-due", now=NOW)
+    maria_site("run-due", now=NOW)
 
     def writes() -> dict:
         rows = mariadb.root("SHOW GLOBAL STATUS WHERE Variable_name IN"
@@ -85,9 +85,9 @@ def test_an_idle_tick_sends_no_write_to_mariadb(maria_site, mariadb):        # R
                             "'Com_begin')")
         return dict(rows)
     before = writes()
-    assert maria_site.run("run-due", now=NOW).code == 0
+    assert maria_site("run-due", now=NOW).code == 0
     assert writes() == before
-    maria_site.run("run-due", now="2026-11-24 14:36:00")
+    maria_site("run-due", now="2026-11-24 14:36:00")
     assert writes() != before
 
 

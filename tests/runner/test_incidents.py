@@ -27,7 +27,7 @@ from jobs_lib.output.console import Console
 from jobs_lib.runner import dead_runs, history, standing
 from jobs_lib.runner.resources import Ports, Session
 from tests.servers.web import Web
-from tests.support.site import LAUNCH, ODD_JOBS, utc
+from tests.support.shell import LAUNCH, ODD_JOBS, utc
 
 BEGIN = utc("2026-11-24 14:30:05")
 FIVE = timedelta(minutes=5)
@@ -287,13 +287,12 @@ def unprivileged(site, *words: str, **environment: str) -> subprocess.CompletedP
     """`jobs.py WORDS` with the odd jobs, as a user who may not open everything."""
     return subprocess.run([*UNPRIVILEGED, sys.executable, str(LAUNCH), *words], cwd=site.folder,
                           text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
-                          env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"),
-                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+                          env={**site.environment(), **environment})
 
 
 def at(minute: int) -> dict:
     """A tick of that minute."""
-    return {"FRAME_NOW": f"2026-11-24 14:{minute:02d}:00"}
+    return {"LAUNCH_NOW": f"2026-11-24 14:{minute:02d}:00"}
 
 
 def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site):         # R69
@@ -305,11 +304,11 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     assert (first.returncode, first.stderr.count("\n"), first.stdout) == (1, 1, "")
     assert first.stderr.startswith(f"tick_low: the lock file {lock} cannot be used: ")
     assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
-    assert site.statuses("tick_critical") == site.statuses("tick_last") == ["ok"] * 3
+    assert site.outcomes("tick_critical") == site.outcomes("tick_last") == ["ok"] * 3
     status = unprivileged(site, "status", "--json", **at(42))
     assert status.returncode == 1
     incident, = json.loads(status.stdout)["troubles"]
-    assert (incident["kind"], incident["seconds"] // 60) == ("files", 6)
+    assert (incident["kind"], round(incident["seconds"] / 60)) == ("files", 6)
     assert f"[core] state_dir: {lock} cannot be used: " in incident["what"]
     ours(lock)
     back = unprivileged(site, "run-due", **at(46))
@@ -383,30 +382,29 @@ def short_of(site, limit: str, *words: str, **environment: str) -> subprocess.Co
             "run_name='__main__')")
     return subprocess.run([sys.executable, "-c", code], cwd=site.folder, text=True, timeout=60,
                           capture_output=True, stdin=subprocess.DEVNULL,
-                          env={"PATH": os.environ["PATH"],
-                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+                          env={**site.environment(), **environment})
 
 
 def test_a_full_disk_stops_no_job_whose_database_is_elsewhere(maria_site):                # R69
     site = maria_site
     site.enable("tick_critical", "tick_low")
-    site.run("run-due", now="2026-11-24 14:31:00")
+    site("run-due", now="2026-11-24 14:31:00")
     done = [short_of(site, "FSIZE=0", "run-due", **at(minute)) for minute in (36, 41)]
-    assert site.statuses("tick_low") == site.statuses("tick_critical") == ["ok"] * 3
+    assert site.outcomes("tick_low") == site.outcomes("tick_critical") == ["ok"] * 3
     assert [each.returncode for each in done] == [0, 0]
     assert [each.stderr.count("\n") for each in done] == [1, 0]        # the log, once
     assert str(site.folder / "log") in done[0].stderr
-    back = site.run("run-due", now="2026-11-24 14:46:00")
+    back = site("run-due", now="2026-11-24 14:46:00")
     assert back.err == ("jobs.py run-due: The log can be written again: the log could not be "
                         "written from 14:36 to 14:46 UTC on 24 Nov\n")
-    assert site.run("run-due", now="2026-11-24 14:51:00").err == ""
+    assert site("run-due", now="2026-11-24 14:51:00").err == ""
 
 
 def test_a_full_disk_with_the_database_on_it_is_said_once_and_alerted(site, outside):     # R69
     site.enable("tick_critical", "tick_low")
     site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert", disk_free="off",
                    ping_url=f"http://127.0.0.1:{outside.port}/ping")
-    site.run("run-due", now="2026-11-24 14:31:00")
+    site("run-due", now="2026-11-24 14:31:00")
     outside.requests.clear()
     done = [short_of(site, "FSIZE=0", "run-due", **at(minute)) for minute in (36, 41, 46)]
     assert [each.returncode for each in done] == [1] * 3
@@ -414,7 +412,7 @@ def test_a_full_disk_with_the_database_on_it_is_said_once_and_alerted(site, outs
     assert [each.stderr.count("\n") for each in done[1:]] == [0, 0]
     calls = [each.line.split()[1] for each in outside.requests]
     assert (calls.count("/alert"), calls.count("/ping/fail")) == (1, 3)
-    assert site.run("run-due", now="2026-11-24 14:51:00").code == 0
+    assert site("run-due", now="2026-11-24 14:51:00").code == 0
 
 
 @pytest.mark.parametrize("number", [4, 5, 6, 7, 9])
@@ -432,8 +430,7 @@ def without_packages(site, *words: str, **environment: str) -> subprocess.Comple
     """`jobs.py WORDS` by a Python that has nothing but its standard library."""
     return subprocess.run([sys.executable, "-S", "-s", str(LAUNCH), *words], cwd=site.folder,
                           text=True, timeout=60, capture_output=True, stdin=subprocess.DEVNULL,
-                          env={"PATH": os.environ["PATH"],
-                               "JOBS_CONFIG": str(site.folder / "config.ini"), **environment})
+                          env={**site.environment(), **environment})
 
 
 @pytest.mark.parametrize("mode", ["rq", "celery"])
@@ -448,7 +445,7 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
                                    "installed")
     assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
     assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
-    assert [site.statuses(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
+    assert [site.outcomes(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
     assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
     incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["troubles"]
     assert incident["kind"] == "workers"
@@ -461,7 +458,7 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
 
 def line(site, job: str, minute: int, **how) -> str:
     """What cron's line of this job prints."""
-    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00", **how)
+    done = site(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00", **how)
     assert (done.code, done.out) == (0, ""), done
     return done.err
 
@@ -475,7 +472,7 @@ def test_a_log_that_can_be_written_again_is_noticed_by_any_run_and_not_while_one
 
     def tick(minute: int) -> list[str]:
         jobs = ("dig", "tick_low", "tick_critical") if "JOB" in start else ("",)
-        done = [site.run(*(word.replace("JOB", job) for word in start),
+        done = [site(*(word.replace("JOB", job) for word in start),
                          now=f"2026-11-24 14:{minute:02d}:00") for job in jobs]
         assert {each.code for each in done} == {0}
         return [each for one in done for each in one.err.splitlines()]
@@ -507,7 +504,7 @@ def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):   
         "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers "
         "from 14:31 to 14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 41) == ""
-    assert json.loads(site.run("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
+    assert json.loads(site("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
 
 
 # A run whose process has been killed
@@ -521,11 +518,11 @@ def test_a_killed_run_is_shown_as_vanished_at_once_and_nothing_is_written(any_si
     worker.kill()
     worker.wait()
     assert _shown(site) == ["vanished?"] * 3
-    assert "vanished?" in site.run("report").out
-    assert "vanished?" in site.run("status").out
-    assert site.statuses("dig") == ["running"]          # whoever looks writes nothing
+    assert "vanished?" in site("report").out
+    assert "vanished?" in site("status").out
+    assert site.outcomes("dig") == ["running"]          # whoever looks writes nothing
     site.job("dig", "--set", "items=1")
-    assert site.statuses("dig") == ["vanished", "ok"]
+    assert site.outcomes("dig") == ["vanished", "ok"]
 
 
 def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeypatch):    # R59
@@ -545,11 +542,11 @@ def test_a_run_that_ends_while_somebody_looks_has_not_vanished(any_site, monkeyp
 
 def _shown(site) -> list:
     """How its last run ended, by `status`, `list` and `history`."""
-    jobs = json.loads(site.run("status", "--json").out)["jobs"]
+    jobs = json.loads(site("status", "--json").out)["jobs"]
     status, = (job["last"]["status"] for job in jobs if job["name"] == "dig")
-    listed, = (job["last_run"]["status"] for job in json.loads(site.run("list", "--json").out)
+    listed, = (job["last_run"]["status"] for job in json.loads(site("list", "--json").out)
                if job["name"] == "dig")
-    return [status, listed, json.loads(site.run("history", "dig", "--json").out)[0]["status"]]
+    return [status, listed, json.loads(site("history", "dig", "--json").out)[0]["status"]]
 
 
 @pytest.mark.parametrize("what", ["state/locks/dig.lock", "log/dig.log"])

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from tests.support.site import ended, until
+from tests.support.shell import ended, until
 
 # Before the lock, with it, after the sweep, after the row, in the job, between job and end, after
 # the end.
@@ -41,13 +41,13 @@ def survives(site, point: str, dead: int) -> None:
     """Kill a run at the point; then run the job again, as cron would. `dead`: runs that die with a
     row."""
     site.enable("dig", items="5")
-    killed = site.run("dig", "--scheduled", now="2026-11-24 14:31:00", kill=point)
+    killed = site("dig", "--scheduled", now="2026-11-24 14:31:00", kill=point)
     assert killed.code == -signal.SIGKILL
-    assert site.statuses("dig") in ([], ["running"] * dead, ["ok"])
-    after = site.run("run-due", now="2026-11-24 14:32:00")
+    assert site.outcomes("dig") in ([], ["running"] * dead, ["ok"])
+    after = site("run-due", now="2026-11-24 14:32:00")
     assert (after.code, after.out, after.err) == (0, "", "")
     assert site.dug() == 5
-    statuses = site.statuses("dig")
+    statuses = site.outcomes("dig")
     assert statuses.count("vanished") == dead
     assert statuses[-1] == "ok"
     # the slot was started once
@@ -61,7 +61,7 @@ def test_a_kill_in_the_frame(site, point, dead):                             # R
 
 @pytest.mark.parametrize("number", [2, 3], ids=["installation", "the folder of locks"])
 def test_a_kill_leaves_half_written_files_for_a_day_at_most(site, number):     # R2
-    assert site.run("dig", kill=f"jobs_lib.folders:_drafted:after:{number}").code == -signal.SIGKILL
+    assert site("dig", kill=f"jobs_lib.folders:_drafted:after:{number}").code == -signal.SIGKILL
     draft, = (site.folder / "state").glob("*.part")
     assert site.job("dig")["status"] == "ok"
     assert draft.exists()                       # it may be another process's, which is writing it
@@ -122,7 +122,7 @@ def test_kills_at_random_moments(any_site):                                  # R
                             " WHERE status IN ('ok', 'running')")
         if any_site.dug() == 40:
             any_site.db.execute("DELETE FROM {usage_events}")
-    assert any_site.run("run-due").code == 0
+    assert any_site("run-due").code == 0
     assert any_site.dug() == 40
-    assert "running" not in any_site.statuses("dig")
-    until(lambda: any_site.statuses("dig")[-1] == "ok")
+    assert "running" not in any_site.outcomes("dig")
+    until(lambda: any_site.outcomes("dig")[-1] == "ok")

@@ -28,21 +28,21 @@ def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):
     """The same words, whether the system says so at the first line, when the buffer is full, or at
     the end."""
     with open("/dev/full", "w") as full:
-        done = site.run(*words, stdout=full, unbuffered=unbuffered)
+        done = site(*words, stdout=full, unbuffered=unbuffered)
     assert_one_sentence(done)
     assert "standard output: No space left on device" in done.err
 
 
 def test_nobody_to_hear_it_is_no_crash_either(site):                            # R69
     with open("/dev/full", "w") as full:
-        assert site.run("list", stdout=full, stderr=full).code == 1
-        assert site.run("nosuchjob", stderr=full).code == 2
+        assert site("list", stdout=full, stderr=full).code == 1
+        assert site("nosuchjob", stderr=full).code == 2
 
 
 @pytest.mark.parametrize("point", ["jobs_lib.catalogue:load", "jobs_lib.runner.runner:run"])
 # R69, R72
 def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, point):
-    done = site.run("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
+    done = site("dig", bug=f"{point}=TypeError:somebody@example.org is no number")
     assert_one_sentence(done)
     assert "TypeError" in done.err
     assert "somebody@" not in done.err
@@ -52,7 +52,7 @@ def test_what_nobody_expects_is_one_sentence_and_a_traceback_in_the_log(site, po
 
 
 def test_too_little_memory_is_a_sentence(site):                                 # R69
-    done = site.run("status", bug="jobs_lib.catalogue:load_all=MemoryError:")
+    done = site("status", bug="jobs_lib.catalogue:load_all=MemoryError:")
     assert_one_sentence(done)
     assert "memory" in done.err
 
@@ -62,7 +62,7 @@ def test_too_little_memory_is_a_sentence(site):                                 
 def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_site, words):
     site = any_site
     site.enable("hoard", "tick_low")
-    done = site.run(*words, now="2026-11-24 14:31:00",
+    done = site(*words, now="2026-11-24 14:31:00",
                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (160 * MB, 160 * MB)))
     assert (done.code, done.out, done.err.count("\n")) == (1, "", 1), done
     assert done.err.startswith("hoard: failed: there was not enough memory (")
@@ -70,20 +70,20 @@ def test_a_job_that_uses_up_all_memory_ends_as_failed_and_the_others_run(any_sit
     assert (run["status"], f"hoard: failed: {run['error']}\n") == ("failed", done.err)
     assert site.dug() == 0                      # the transaction that was open is rolled back
     assert [event["event"] for event in site.events("hoard")] == ["run started", "run ended"]
-    assert site.statuses("tick_low") == ["ok"] * (words == ["run-due"])
+    assert site.outcomes("tick_low") == ["ok"] * (words == ["run-due"])
 
 
 @pytest.mark.parametrize("bug", [
     "SystemError:", "ImportError:libsqlite3.so.0: failed to map segment from shared object",
     "ImportError:libc.so.6: cannot allocate memory in static TLS block"])
 def test_what_python_says_without_memory_is_the_same_sentence(site, bug):        # R69
-    done = site.run("status", bug=f"jobs_lib.catalogue:load_all={bug}")
+    done = site("status", bug=f"jobs_lib.catalogue:load_all={bug}")
     assert_one_sentence(done)
     assert "there is not enough memory" in done.err
 
 
 def test_a_defect_of_ours_is_not_taken_for_it(site):
-    done = site.run("status", bug="jobs_lib.catalogue:load_all=ImportError:no module called so")
+    done = site("status", bug="jobs_lib.catalogue:load_all=ImportError:no module called so")
     assert_one_sentence(done)
     assert "Please report it" in done.err
 
@@ -120,7 +120,7 @@ def test_too_little_memory_to_begin_is_said_at_once(line, words):               
 def test_under_a_real_limit_of_memory_no_traceback_is_seen(site, words):        # R69
     codes = set()
     for size in range(24, 60, 4):
-        done = site.run(*words, preexec_fn=lambda size=size: resource.setrlimit(
+        done = site(*words, preexec_fn=lambda size=size: resource.setrlimit(
             resource.RLIMIT_AS, (size * MB, size * MB)))
         # Below that, the interpreter itself does not start: what it says is its own.
         if "jobs_lib" in done.err or done.err.startswith(("jobs.py", "dig")) or done.code == 0:

@@ -18,7 +18,7 @@ import pytest
 from jobs_lib.database.connection import connect
 from jobs_lib.errors import JobsError, LockHeld
 from jobs_lib.runner.locks import DatabaseLock, FileLock
-from tests.support.site import Site, ended, until
+from tests.support.shell import Shell, ended, until
 
 MANY = 50
 WHO = re.compile(r"process (\d+) on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")
@@ -49,7 +49,7 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
     began, spent = time.monotonic(), cpu_seconds()
     processes = [locked_site.start("dig", "--set", "items=200", "--set", "pause=1000")
                  for _ in range(MANY)]
-    until(lambda: locked_site.statuses("dig").count("skipped") == MANY - 1, 150)    # a busy machine
+    until(lambda: locked_site.outcomes("dig").count("skipped") == MANY - 1, 150)    # a busy machine
     worker, = (row for row in locked_site.runs("dig") if row["status"] == "running")
     skipped = [row for row in locked_site.runs("dig") if row["status"] == "skipped"]
     for row in skipped:
@@ -71,22 +71,22 @@ def test_of_50_started_at_once_one_works(locked_site):                       # R
 def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):          # R1
     worker = locked_site.start("dig", "--set", "items=600", "--set", "pause=100")
     locked_site.working("dig")
-    done = locked_site.run("dig")
+    done = locked_site("dig")
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith("dig: not started: the lock is held by process")
     assert WHO.search(done.err)[1] == str(worker.pid)
-    failing = locked_site.run("dig", "--fail-if-locked")
+    failing = locked_site("dig", "--fail-if-locked")
     assert failing.code == 75
     locked_site.configure("dig", enabled="yes")
     locked_site.known("dig")
-    quiet = locked_site.run("dig", "--scheduled")
+    quiet = locked_site("dig", "--scheduled")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
-    assert locked_site.statuses("dig") == ["running", "skipped", "skipped", "skipped"]
+    assert locked_site.outcomes("dig") == ["running", "skipped", "skipped", "skipped"]
     # Others use this machine too: what the run itself waits for would be in the shortest of many,
     # too.
     tries = [done.seconds, failing.seconds, quiet.seconds]
     while min(tries) >= 1 and len(tries) < 30:
-        tries.append(locked_site.run("dig").seconds)
+        tries.append(locked_site("dig").seconds)
     assert min(tries) < 1, tries
     assert locked_site.events("dig")[-1]["event"] == "run skipped"
     worker.kill()
@@ -99,7 +99,7 @@ def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R
     worker = site.start("hang", "--set", "how=sleep")
     site.working("hang")
     time.sleep(0.3)
-    done = site.run("hang")
+    done = site("hang")
     worker.kill()
     worker.communicate()
     assert done.code == 0
@@ -119,10 +119,9 @@ def test_other_jobs_are_not_locked(site):
 # Two hosts
 
 @pytest.fixture
-def hosts(tmp_path, databases, mariadb):
+def hosts(tmp_path, mariadb_url):
     """Two installations on one MariaDB."""
-    url = databases.mariadb(mariadb)
-    made = [Site(tmp_path / name, url) for name in ("one", "two")]
+    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url) for name in ("one", "two")]
     yield made
     for host in made:
         host.close()
@@ -134,7 +133,7 @@ def test_two_hosts_never_overlap_with_the_database_lock(hosts):              # R
         host.configure(lock="database")
     worker = one.start("dig", "--set", "items=100", "--set", "pause=50")
     row = one.working("dig")
-    done = two.run("dig")
+    done = two("dig")
     assert f"process {row['pid']} on {row['host']} since {row['started_at']} UTC" in done.err
     worker.kill()
     worker.communicate()
@@ -182,7 +181,7 @@ def test_a_run_does_not_judge_one_under_the_lock_file_of_another_host(hosts):   
 
 def test_the_lock_in_the_database_needs_mysql(site):
     site.configure(lock="database")
-    done = site.run("dig")
+    done = site("dig")
     assert done.code == 78
     assert "[core] lock" in done.err
     assert done.err.count("\n") == 1
@@ -337,7 +336,7 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
 def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, mariadb):      # R71, R69
     maria_site.configure(lock="database")
     maria_site.enable("dig")
-    name = maria_site.run("dig") and maria_site.runs("dig")[0]["lock_name"]
+    name = maria_site("dig") and maria_site.runs("dig")[0]["lock_name"]
     maria_site.db.execute("UPDATE {job_runs} SET started_at = '2026-01-01 00:00:00', finished_at = "
                           "started_at")
     with stranger(mariadb) as theirs:
@@ -346,17 +345,17 @@ def test_a_lock_that_is_held_while_no_run_lives_is_an_incident(maria_site, maria
         words = f"held by connection {number} of another user, and no run of ours lives"
         result = maria_site.job("dig")
         assert (result["status"], result["stop_reason"]) == ("skipped", f"the lock is {words}")
-        ticked = maria_site.run("run-due")
+        ticked = maria_site("run-due")
         assert ticked.code == 0
         assert f"the database lock of dig is {words}" in ticked.err
-        assert maria_site.run("run-due").err == ""                           # said once
-        status = maria_site.run("status")
+        assert maria_site("run-due").err == ""                           # said once
+        status = maria_site("status")
         assert status.code == 1
         assert "an unknown connection holds the database lock of a job" in status.out
-    over = maria_site.run("run-due")
-    assert maria_site.statuses("dig")[-1] == "ok"
+    over = maria_site("run-due")
+    assert maria_site.outcomes("dig")[-1] == "ok"
     assert "All jobs can be started again" in over.err
-    assert "stranger" not in maria_site.run("status").out
+    assert "stranger" not in maria_site("status").out
 
 
 @pytest.fixture
@@ -379,7 +378,7 @@ def held(maria_site, mariadb):
 
 def line(site, job: str, minute: int) -> str:
     """What cron's line of this job prints."""
-    done = site.run(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
+    done = site(job, "--scheduled", now=f"2026-11-24 14:{minute:02d}:00")
     assert (done.code, done.out) == (0, ""), done
     return done.err
 
@@ -402,22 +401,22 @@ def test_with_a_crontab_line_for_each_job_a_lock_of_a_stranger_is_over_when_all_
 def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):                # R69
     site, free = held
     free("dig")
-    assert "the database lock of tick_low is held by" in site.run("run-due",
+    assert "the database lock of tick_low is held by" in site("run-due",
                                                                   now="2026-11-24 14:31:00").err
     site.configure("dig", items="8", pause="600")
-    short = site.run("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
+    short = site("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
     assert (short.code, short.err) == (0, "")
     assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
-    assert "an unknown connection holds the database lock" in site.run("status", now="2026-11-24 14:37:00").out
+    assert "an unknown connection holds the database lock" in site("status", now="2026-11-24 14:37:00").out
     free("tick_low")
-    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:41:00").err
+    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:41:00").err
 
 
 def test_a_stranger_s_lock_is_over_when_locks_are_files_again(held):                      # R69
     site, _ = held
-    site.run("run-due", now="2026-11-24 14:31:00")
+    site("run-due", now="2026-11-24 14:31:00")
     site.configure(lock="file")
-    assert "All jobs can be started again" in site.run("run-due", now="2026-11-24 14:36:00").err
+    assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:36:00").err
 
 
 def test_a_killed_run_of_ours_does_not_excuse_a_stranger_for_ever(held):                  # R69

@@ -8,7 +8,7 @@ import stat
 from datetime import datetime, timezone
 
 from jobs_lib.runner.log import Log
-from tests.support.site import ended
+from tests.support.shell import ended
 
 NOW = datetime(2026, 11, 24, 14, 30, 5, tzinfo=timezone.utc)
 WRITERS, LINES = 4, 1500
@@ -98,11 +98,11 @@ def test_a_log_that_cannot_be_written_is_told_once_and_what_is_wrong_is_shown(tm
 
 def test_a_run_without_a_log_still_works(site):
     (site.folder / "log").write_text("a file where the folder should be")
-    done = site.run("dig")
+    done = site("dig")
     assert done.code == 0
     assert done.err.startswith("the log ")
     assert done.err.count("\n") == 1
-    assert (site.dug(), site.statuses("dig")) == (3, ["ok"])
+    assert (site.dug(), site.outcomes("dig")) == (3, ["ok"])
 
 
 # A full disk takes a part of a line, and then nothing; so does a limit on the size of files.
@@ -140,4 +140,4 @@ def test_a_full_disk_stops_no_job(maria_site):
     assert (done.code, done.out) == (0, "")
     assert done.err.startswith("the log ")
     assert done.err.count("\n") == 1
-    assert maria_site.statuses("chatter") == ["ok"]
+    assert maria_site.outcomes("chatter") == ["ok"]

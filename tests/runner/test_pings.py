@@ -18,7 +18,7 @@ from jobs_lib.runner import pings
 from jobs_lib.runner.resources import Ports
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web, silent
-from tests.support.site import utc
+from tests.support.shell import utc
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_its_run_id_is_a_uuid_as_healthchecks_wants_it(site, outside):
 
 def test_a_failure_is_called_as_one_with_the_end_of_the_log(site, outside):
     site.configure("fail", ping_url=url(outside, '/ping/abc?create=1'))
-    site.run("fail")
+    site("fail")
     assert calls(outside) == ["/ping/abc/start", "/ping/abc/fail"]
     assert "?create=1&rid=" in outside.requests[1].line
     outcome, _, log = outside.requests[1].body.decode().partition("\n\n")
@@ -77,10 +77,10 @@ def test_what_is_told_has_10_kB_at_most_and_is_of_this_run_alone(site, outside):
 def test_a_dry_run_and_one_that_is_not_begun_call_nobody(site, outside):
     site.enable("dig")
     site.configure("dig", ping_url=url(outside), items="1")
-    site.run("dig", "--dry-run")
-    site.run("dig", "--scheduled", now="2026-11-24 14:31:00")
+    site("dig", "--dry-run")
+    site("dig", "--scheduled", now="2026-11-24 14:31:00")
     assert len(outside.requests) == 2
-    site.run("dig", "--scheduled", now="2026-11-24 14:31:00")           # its slot is done
+    site("dig", "--scheduled", now="2026-11-24 14:31:00")           # its slot is done
     assert len(outside.requests) == 2
 
 
@@ -89,7 +89,7 @@ def test_a_service_that_hangs_holds_a_run_up_no_longer_than_the_time_out(site):
     with Web(silent) as web:
         site.configure("alerts", timeout="1s")
         site.configure("dig", ping_url=url(web))
-        done = site.run("dig", "--set", "items=1")
+        done = site("dig", "--set", "items=1")
     assert (done.code, done.err) == (0, "")
     assert 2 <= done.seconds < 8                # two calls
     assert [event["error"] for event in site.events("dig") if event["event"] == "ping failed"] == [
@@ -117,14 +117,14 @@ def test_a_name_server_that_hangs_holds_nobody_up_either(site, monkeypatch, way)
 def test_a_service_that_is_broken_harms_nothing(site, answer):
     with Web(answer) as web:
         site.configure("dig", ping_url=url(web))
-        done = site.run("dig", "--set", "items=1")
+        done = site("dig", "--set", "items=1")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert site.statuses("dig") == ["ok"]
+    assert site.outcomes("dig") == ["ok"]
 
 
 def test_a_service_that_is_down_harms_nothing(site):
     site.configure("dig", ping_url=f"http://127.0.0.1:{free_port()}/x")
-    done = site.run("dig", "--set", "items=1")
+    done = site("dig", "--set", "items=1")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert len([event for event in site.events("dig") if event["event"] == "ping failed"]) == 2
 
@@ -132,10 +132,10 @@ def test_a_service_that_is_down_harms_nothing(site):
 # Each tick
 
 def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(site, outside):       # R10
-    site.run("run-due")
+    site("run-due")
     site.configure("alerts", ping_url=url(outside))
     before = site.db.value("PRAGMA data_version")
-    assert site.run("run-due").code == 0
+    assert site("run-due").code == 0
     assert calls(outside) == ["/ping/abc"]
     assert site.db.value("PRAGMA data_version") == before
 
@@ -143,7 +143,7 @@ def test_each_tick_calls_also_with_nothing_due_and_writes_nothing_then(site, out
 def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
     site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
     site.configure("alerts", ping_url=url(outside))
-    done = site.run("run-due")
+    done = site("run-due")
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert calls(outside) == ["/ping/abc/fail"]
     assert b"mistyped.db" in outside.requests[0].body
@@ -152,8 +152,8 @@ def test_a_tick_without_a_database_calls_as_a_failure(site, tmp_path, outside):
 def test_a_tick_whose_database_goes_away_between_two_jobs_calls_as_a_failure(site, outside):
     site.enable("tick_critical", "tick_low")
     site.configure("alerts", ping_url=url(outside))
-    assert site.run("run-due", breaks="jobs_lib.launch.launch:show").code == 1
-    assert site.statuses("tick_critical") == ["ok"]
+    assert site("run-due", breaks="jobs_lib.launch.launch:show").code == 1
+    assert site.outcomes("tick_critical") == ["ok"]
     assert calls(outside) == ["/ping/abc/fail"]
     assert outside.requests[0].body == b"the database went away"
 
@@ -161,14 +161,14 @@ def test_a_tick_whose_database_goes_away_between_two_jobs_calls_as_a_failure(sit
 def test_a_job_that_fails_is_not_the_tick_s_failure(site, outside):
     site.enable("fail")
     site.configure("alerts", ping_url=url(outside))
-    assert site.run("run-due").code == 1
+    assert site("run-due").code == 1
     assert calls(outside) == ["/ping/abc"]
 
 
 def test_a_job_that_cannot_be_started_makes_the_tick_fail(site, outside):
     site.configure("tick_last", schedule="every monday")
     site.configure("alerts", ping_url=url(outside))
-    assert site.run("run-due").code == 78
+    assert site("run-due").code == 78
     assert calls(outside) == ["/ping/abc/fail"]
     assert b"every monday" in outside.requests[0].body
 
@@ -178,7 +178,7 @@ def test_a_tick_that_finds_another_at_work_does_not_call(site, outside):
     site.enable("dig", items="50", pause="100")
     working = site.start("run-due", now="2026-11-24 14:31:00")
     site.working("dig")
-    assert site.run("run-due").code == 0
+    assert site("run-due").code == 0
     assert calls(outside) == []
     working.kill()
 

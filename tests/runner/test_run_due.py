@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.support.site import ended, until, utc
+from tests.support.shell import ended, until, utc
 
 ALL = ("tick_critical", "tick_high", "tick_normal", "tick_low")
 DAY = timedelta(days=1)
@@ -56,15 +56,15 @@ def test_a_paused_job_is_not_due_and_resuming_it_fires_nothing(site, ticks):    
     site.enable("tick_normal", schedule="17 3 * * *")
     site.known("tick_normal", paused_at=utc("2026-11-20 10:00"))
     assert ticks.at("2026-11-24 14:31") == []
-    assert site.run("resume", "tick_normal", now="2026-11-24 15:00:00").code == 0
+    assert site("resume", "tick_normal", now="2026-11-24 15:00:00").code == 0
     assert ticks.at("2026-11-24 15:05") == []
     assert ticks.at("2026-11-25 03:20") == [("tick_normal", "ok", "2026-11-25 03:17")]
 
 
 def test_a_pause_does_not_stop_a_run_by_hand(site):
     site.enable("dig")
-    assert site.run("pause", "dig").code == 0
-    assert site.run("dig", "--scheduled").code == 0
+    assert site("pause", "dig").code == 0
+    assert site("dig", "--scheduled").code == 0
     assert site.runs("dig") == []
     assert site.job("dig")["status"] == "ok"
 
@@ -127,7 +127,7 @@ def test_a_dead_run_is_carried_on_and_a_living_one_is_not(site, ticks):      # R
     worker.communicate()
     site.configure("dig", items="1", pause="0")
     assert ticks.at("2026-11-24 14:33") == [("dig", "ok", None)]
-    assert site.statuses("dig") == ["vanished", "ok"]
+    assert site.outcomes("dig") == ["vanished", "ok"]
 
 
 # The order
@@ -238,12 +238,12 @@ def test_a_small_budget_is_shared_too(site, ticks):                          # R
 
 def test_the_budget_of_a_tick_is_an_option(site):
     site.enable("tick_critical", takes="60")
-    done = site.run("run-due", "--budget", "1s", "--json")
+    done = site("run-due", "--budget", "1s", "--json")
     assert done.code == 0
     result, = json.loads(done.out)
     assert (result["status"], result["stop_reason"]) == ("partial", "budget")
     assert done.seconds < 5
-    wrong = site.run("run-due", "--budget", "soon")
+    wrong = site("run-due", "--budget", "soon")
     assert wrong.code == 2
     assert "expected a duration" in wrong.err
 
@@ -272,11 +272,11 @@ def test_a_broken_section_of_one_job_stops_no_other(site, ticks):            # R
 # R2, R9
 def test_a_job_that_dies_with_the_process_leaves_the_others_to_the_next_tick(site):
     site.enable(*ALL)
-    killed = site.run("run-due", now="2026-11-24 14:31:00",
+    killed = site("run-due", now="2026-11-24 14:31:00",
                       kill="jobs_lib.runner.history:finish:before:2")
     assert killed.code == -9
-    assert site.run("run-due", now="2026-11-24 14:32:00").code == 0
-    assert {job: site.statuses(job) for job in ALL} == {
+    assert site("run-due", now="2026-11-24 14:32:00").code == 0
+    assert {job: site.outcomes(job) for job in ALL} == {
         "tick_critical": ["ok"], "tick_high": ["vanished", "ok"], "tick_normal": ["ok"],
         "tick_low": ["ok"]}
     assert [row["job"] for row in site.runs() if row["trigger_type"] == "continue"] == ["tick_high"]
@@ -291,7 +291,7 @@ def test_a_job_with_more_work_than_time_keeps_no_other_away(any_site):      # R9
     any_site.enable("dig", items="100000", pause="100")
     had = []
     for minute in (31, 36, 41, 46):
-        done = any_site.run("run-due", "--budget", "3s", "--json", now=f"2026-11-24 14:{minute}:00")
+        done = any_site("run-due", "--budget", "3s", "--json", now=f"2026-11-24 14:{minute}:00")
         assert done.code == 0, done
         assert done.seconds < 20
         had.append({result["job"] for result in json.loads(done.out)})
@@ -301,27 +301,27 @@ def test_a_job_with_more_work_than_time_keeps_no_other_away(any_site):      # R9
 
 def test_a_good_tick_prints_nothing(any_site):
     any_site.enable(*ALL)
-    done = any_site.run("run-due")
+    done = any_site("run-due")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert any_site.statuses() == ["ok"] * 4
+    assert any_site.outcomes() == ["ok"] * 4
 
 
 def test_a_second_tick_ends_at_once_and_says_nothing(site):                  # R9
     site.enable("dig", items="100", pause="100")
     worker = site.start("run-due")
     site.working("dig")
-    done = site.run("run-due")
+    done = site("run-due")
     assert (done.code, done.out, done.err) == (0, "", "")
-    assert site.statuses("dig") == ["running"]
+    assert site.outcomes("dig") == ["running"]
     worker.kill()
     worker.communicate()
 
 
 def test_a_signal_between_two_jobs_ends_the_tick(site):                      # R5
     site.enable("tick_critical", "tick_high")
-    done = site.run("run-due", terminate="jobs_lib.runner.shares:Shares.is_enough:before")
+    done = site("run-due", terminate="jobs_lib.runner.shares:Shares.is_enough:before")
     assert done.code == 143
-    assert site.statuses() == ["ok"]
+    assert site.outcomes() == ["ok"]
 
 
 def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R5
@@ -335,7 +335,7 @@ def test_a_signal_in_a_job_ends_the_tick_after_its_item(site):               # R
     assert (done.code, done.seconds < 5) == (143, True)
     assert [(row["job"], row["status"]) for row in site.runs()] == [("dig", "interrupted")]
     site.configure("dig", items="1")
-    assert site.run("run-due").code == 0
+    assert site("run-due").code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"
 
 

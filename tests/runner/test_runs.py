@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.support.site import utc
+from tests.support.shell import utc
 
 
 def test_a_run_is_a_row_and_two_log_lines(any_site):                         # R61
@@ -29,12 +29,12 @@ def test_a_second_run_finds_the_work_done(any_site):                         # R
 
 
 def test_a_good_run_prints_nothing(site):
-    done = site.run("dig")
+    done = site("dig")
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
 def test_v_says_what_was_done(site):
-    assert "3 dug" in site.run("dig", "-v").out
+    assert "3 dug" in site("dig", "-v").out
 
 
 @pytest.mark.parametrize("how, said", [
@@ -43,7 +43,7 @@ def test_v_says_what_was_done(site):
     ("exit", "SystemExit: a library gave up (fail.py line "),
 ])
 def test_a_failure_is_one_line_and_exit_1(site, how, said):
-    done = site.run("fail", "--set", f"how={how}")
+    done = site("fail", "--set", f"how={how}")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"fail: failed: {said}")
     assert done.err.count("\n") == 1
@@ -54,7 +54,7 @@ def test_a_failure_is_one_line_and_exit_1(site, how, said):
 
 
 def test_a_defect_leaves_its_traceback_in_the_log_alone(site):
-    done = site.run("fail", "--set", "how=defect")
+    done = site("fail", "--set", "how=defect")
     assert "Traceback" not in done.err
     exception = next(event for event in site.events("fail") if event["event"] == "exception")
     assert "ZeroDivisionError" in exception["traceback"]
@@ -69,7 +69,7 @@ def test_a_busy_database_stops_the_run_and_is_no_failure(site):              # R
 def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):        # R16
     with site.db.transaction():
         site.db.upsert("meta", {"name": "writer"}, {"value": "here"})
-        done = site.run("dig")
+        done = site("dig")
     assert (done.code, done.out) == (0, "")
     assert site.events("dig")[-1]["event"] == "run skipped"
     assert "was writing" in site.events("dig")[-1]["reason"]
@@ -77,7 +77,7 @@ def test_a_run_that_cannot_begin_for_another_writer_is_skipped_quietly(site):   
 
 
 def test_quiet_says_not_even_why(site):
-    done = site.run("fail", "-q")
+    done = site("fail", "-q")
     assert (done.code, done.out, done.err) == (1, "", "")
 
 
@@ -99,7 +99,7 @@ def test_a_dry_run_does_not_wait_for_the_lock(site):
 
 def test_broken_options_are_told_before_anything_is_touched(site):
     site.configure("dig", items="many", pause="-1")
-    done = site.run("dig")
+    done = site("dig")
     assert done.code == 78
     assert "[dig] items = 'many'" in done.err
     assert "[dig] pause = '-1'" in done.err
@@ -108,7 +108,7 @@ def test_broken_options_are_told_before_anything_is_touched(site):
 
 def test_one_jobs_mistake_does_not_stop_another_by_hand(site):
     site.configure("fail", schedule="never")
-    assert site.run("dig").code == 0
+    assert site("dig").code == 0
 
 
 def test_the_slot_of_a_scheduled_run_is_the_latest(site):

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.support.site import ROOT, utc
+from tests.support.shell import ROOT, utc
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_a_second_migrate_changes_nothing(bundle):                           # R
 
 
 def test_jobs_count_from_their_first_migrate_on(site):                       # R7
-    assert site.run("migrate", now="2026-11-24 14:30:05").code == 0
-    assert site.run("migrate", now="2026-11-25 10:00:00").code == 0
+    assert site("migrate", now="2026-11-24 14:30:05").code == 0
+    assert site("migrate", now="2026-11-25 10:00:00").code == 0
     since = site.db.query("SELECT DISTINCT due_after FROM {job_state}")
     assert [utc(row["due_after"]) for row in since] == [utc("2026-11-24 14:30:05")]
 
@@ -64,7 +64,7 @@ def test_jobs_count_from_their_first_migrate_on(site):                       # R
                                    "jobs_lib.runner.slots:first_seen:before:3",
                                    "jobs_lib.engines.spool:mark_folder:before"])
 def test_a_kill_in_migrate_needs_no_hand(site, point):                       # R20
-    assert site.run("migrate", kill=point).code == -9
-    assert site.run("migrate").code == 0
+    assert site("migrate", kill=point).code == -9
+    assert site("migrate").code == 0
     assert site.db.value("SELECT COUNT(*) FROM {job_state}") >= 9
     assert site.job("dig")["status"] == "ok"

@@ -9,7 +9,7 @@ import pytest
 
 from jobs_lib.runner import slots as due
 from jobs_lib.runner.locks import FileLock
-from tests.support.site import Site, ended, utc
+from tests.support.shell import Shell, ended, utc
 
 NOW = "2026-11-24 14:31:00"
 
@@ -20,10 +20,9 @@ def slots(site, job: str) -> list:
 
 
 @pytest.fixture
-def hosts(request, tmp_path, databases, mariadb):
+def hosts(request, tmp_path, mariadb_url):
     """Two installations on one MariaDB, by kind of lock."""
-    url = databases.mariadb(mariadb)
-    made = [Site(tmp_path / name, url, lock=request.param) for name in ("one", "two")]
+    made = [Shell.with_odd_jobs(tmp_path / name, mariadb_url, lock=request.param) for name in ("one", "two")]
     for host in made:
         host.enable("tick_normal", "tick_low")
     yield made
@@ -38,7 +37,7 @@ def test_two_crontabs_start_a_slot_once(any_site):                           # R
     results = [ended(process, 0) for process in processes]
     assert [(result.code, result.out, result.err) for result in results] == [(0, "", "")] * 8
     assert slots(any_site, "tick_normal") == ["2026-11-24 14:30:00"]
-    assert any_site.statuses("tick_normal").count("ok") == 1
+    assert any_site.outcomes("tick_normal").count("ok") == 1
 
 
 @pytest.mark.parametrize("hosts", ["file", "database", "both"], indirect=True)
@@ -53,17 +52,17 @@ def test_two_hosts_start_a_slot_once(hosts):                                 # R
 
 def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R6
     site.enable("tick_normal")
-    site.run("tick_normal", "--scheduled", now=NOW)
+    site("tick_normal", "--scheduled", now=NOW)
     before = (site.runs(), site.events("tick_normal"))
-    done = site.run("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
+    done = site("tick_normal", "--scheduled", now="2026-11-24 14:34:50")
     assert (done.code, done.out, done.err) == (0, "", "")
     assert (site.runs(), site.events("tick_normal")) == before
 
 
 def test_fail_if_locked_is_not_about_done_slots(site):
     site.enable("tick_normal")
-    site.run("tick_normal", "--scheduled", now=NOW)
-    assert site.run("tick_normal", "--scheduled", "--fail-if-locked", now=NOW).code == 0
+    site("tick_normal", "--scheduled", now=NOW)
+    assert site("tick_normal", "--scheduled", "--fail-if-locked", now=NOW).code == 0
 
 
 def test_a_clock_set_back_starts_nothing_again(site, ticks):                 # R6
@@ -79,7 +78,7 @@ def test_a_clock_set_back_starts_nothing_again(site, ticks):                 # R
 def test_the_line_of_a_job_carries_on_what_is_unfinished(site):              # R4
     site.enable("dig", items="3")
     site.began("dig", utc("2026-11-24 14:30"), "partial")
-    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site("dig", "--scheduled", now=NOW).code == 0
     assert site.runs("dig")[-1]["trigger_type"] == "continue"
     assert slots(site, "dig") == ["2026-11-24 14:30:00"]
 
@@ -90,10 +89,10 @@ def test_a_slot_that_another_finished_meanwhile_is_not_carried_on(site, ticks, m
     site.enable("tick_normal")
     site.began("tick_normal", utc("2026-11-24 14:30"), "partial")
     monkeypatch.setattr(due, "due_slots",
-                        between(due.due_slots, lambda: site.run("run-due", now=NOW)))
+                        between(due.due_slots, lambda: site("run-due", now=NOW)))
     monkeypatch.setattr(FileLock, "acquire", other_than("run-due", FileLock.acquire))
     assert ticks.at(utc(NOW[:16])) == [("tick_normal", "skipped", "2026-11-24 14:30")]
-    assert site.statuses("tick_normal") == ["partial", "ok"]
+    assert site.outcomes("tick_normal") == ["partial", "ok"]
 
 
 def between(due_slots, event):
@@ -115,14 +114,14 @@ def other_than(name, acquire):
 
 def test_json_is_one_document_also_where_nothing_is_due(site):
     site.enable("dig", since=utc("2026-11-24 14:30"))
-    answer = json.loads(site.run("dig", "--scheduled", "--json", now=NOW).out)
+    answer = json.loads(site("dig", "--scheduled", "--json", now=NOW).out)
     assert (answer["status"], answer["stop_reason"]) == ("skipped", "nothing is due")
     assert site.runs() == []
 
 
 def test_a_dry_run_of_the_line_writes_nothing_either(site):                  # R11
     site.configure("dig", enabled="yes")
-    answer = json.loads(site.run("dig", "--scheduled", "--dry-run", "--json", now=NOW).out)
+    answer = json.loads(site("dig", "--scheduled", "--dry-run", "--json", now=NOW).out)
     assert (answer["status"], answer["counts"]) == ("ok", {"dug": 3})
     assert site.db.query("SELECT job FROM {job_state}") == []
 
@@ -130,7 +129,7 @@ def test_a_dry_run_of_the_line_writes_nothing_either(site):                  # R
 def test_the_line_of_a_job_that_is_off_does_nothing(site):
     site.known("dig")
     site.configure("dig", enabled="no")
-    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site("dig", "--scheduled", now=NOW).code == 0
     assert site.runs() == []
 
 
@@ -149,28 +148,28 @@ def test_a_job_that_is_switched_on_begins_with_its_next_time_whoever_starts_it( 
     any_site.enable("dig", schedule=schedule)
     any_site.configure("dig", enabled="no")
     # sees that it is off
-    assert any_site.run(*known_as.split(), now="2026-11-24 14:31:00").code == 0
+    assert any_site(*known_as.split(), now="2026-11-24 14:31:00").code == 0
     any_site.configure("dig", enabled="yes")
-    assert any_site.run(*line, now=first)[:3] == (0, "", "")
+    assert any_site(*line, now=first)[:3] == (0, "", "")
     assert slots(any_site, "dig") == runs
     if not runs:
         after = "2026-11-24 14:36:00" if schedule.startswith("*") else "2026-11-25 03:14:00"
-        any_site.run(*line, now=after)
+        any_site(*line, now=after)
         assert len(slots(any_site, "dig")) == 1
 
 
 def test_the_line_of_a_job_fires_nothing_from_before_the_install(site):      # R7
     site.enable("dig", since=utc("2026-11-24 14:30"))
-    assert site.run("dig", "--scheduled", now=NOW).code == 0
+    assert site("dig", "--scheduled", now=NOW).code == 0
     assert site.runs() == []
-    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    site("dig", "--scheduled", now="2026-11-24 14:35:01")
     assert slots(site, "dig") == ["2026-11-24 14:35:00"]
 
 
 def test_a_line_alone_works_before_the_first_migrate_knew_the_job(site):     # R7
     site.configure("dig", enabled="yes")
-    site.run("dig", "--scheduled", now=NOW)
-    site.run("dig", "--scheduled", now="2026-11-24 14:35:01")
+    site("dig", "--scheduled", now=NOW)
+    site("dig", "--scheduled", now="2026-11-24 14:35:01")
     assert slots(site, "dig") == ["2026-11-24 14:35:00"]
 
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.support.site import ended, until
+from tests.support.shell import ended, until
 
 pytestmark = pytest.mark.slow       # waits for budgets and hangs
 
@@ -44,7 +44,7 @@ def hung(site, how: str, **limits):
     """Run a job that hangs, with a budget and a grace of a second each."""
     site.configure(grace="1s")
     site.configure("hang", budget="1s", how=how)
-    return site.run("hang", **limits)
+    return site("hang", **limits)
 
 
 def assert_timed_out(site, done) -> None:
@@ -99,8 +99,8 @@ def test_code_that_hears_no_signal_is_ended_by_the_watchdog(site):           # R
     assert site.events("hang")[-1]["event"] == "run stuck"
     assert site.dug() == 0
     site.configure("hang", how="no")
-    site.run("hang")
-    assert site.statuses("hang")[0] == "vanished"
+    site("hang")
+    assert site.outcomes("hang")[0] == "vanished"
 
 
 @pytest.mark.slow
@@ -111,17 +111,17 @@ def test_code_that_holds_the_interpreter_is_ended_too(site):                 # R
     # of the processor's time, some 15
     assert 2 + 10 <= done.seconds < 200
     site.configure("hang", how="no")
-    site.run("hang")
-    assert site.statuses("hang")[0] == "vanished"
+    site("hang")
+    assert site.outcomes("hang")[0] == "vanished"
 
 
 @pytest.mark.slow
 def test_the_next_run_works_after_a_timeout(site):                           # R4
     hung(site, "sleep")
     site.configure("hang", how="no")
-    site.run("hang")
+    site("hang")
     # there is no such way to hang: it ran
-    assert site.statuses("hang") == ["timeout", "failed"]
+    assert site.outcomes("hang") == ["timeout", "failed"]
 
 
 # Signals
@@ -181,10 +181,10 @@ def ignore_hangup() -> None:
                                    "jobs_lib.runner.history:begin",
                                    "jobs_lib.runner.history:finish"])
 def test_a_signal_at_any_point_of_the_frame_is_no_crash(site, point):        # R5
-    result = site.run("dig", "--json", terminate=f"{point}:before")
+    result = site("dig", "--json", terminate=f"{point}:before")
     assert result.code in (0, 143)
     assert json.loads(result.out)["status"] in ("ok", "interrupted")
-    assert "running" not in site.statuses("dig")
+    assert "running" not in site.outcomes("dig")
     assert "Traceback" not in result.err
 
 

@@ -26,7 +26,7 @@ def test_a_newer_schema_is_refused(any_site, words):                         # R
     any_site.enable("dig")
     any_site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
     try:
-        said = one_line(any_site.run(*words))
+        said = one_line(any_site(*words))
         assert "schema 99, newer than this bundle knows" in said
         assert (any_site.runs(), any_site.dug()) == ([], 0)
     finally:
@@ -37,34 +37,34 @@ def test_a_newer_schema_is_refused(any_site, words):                         # R
 def test_a_database_without_our_tables_is_refused(site, tmp_path, words):    # R20
     (tmp_path / "empty.db").touch()
     site.configure(database=f"sqlite:///{tmp_path}/empty.db")
-    assert "run `jobs.py migrate`" in one_line(site.run(*words))
+    assert "run `jobs.py migrate`" in one_line(site(*words))
 
 
 def test_an_older_schema_is_refused_until_migrate(site):                     # R20
     site.db.execute("DELETE FROM {schema_migrations}")
-    assert "run `jobs.py migrate`" in one_line(site.run("dig"))
-    assert site.run("migrate", "--check").code == 1
-    assert site.run("migrate").code == 0
-    assert site.run("migrate", "--check").code == 0
+    assert "run `jobs.py migrate`" in one_line(site("dig"))
+    assert site("migrate", "--check").code == 1
+    assert site("migrate").code == 0
+    assert site("migrate", "--check").code == 0
     assert site.job("dig")["status"] == "ok"
 
 
 def test_migrate_check_refuses_a_newer_schema(site):                         # R20
     site.db.insert("schema_migrations", version=99, applied_at="2026-11-24 14:30:05")
-    assert "newer than this bundle" in one_line(site.run("migrate", "--check"))
+    assert "newer than this bundle" in one_line(site("migrate", "--check"))
 
 
 @WAYS
 def test_a_missing_file_is_told_and_not_made(site, tmp_path, words):
     site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
-    assert "mistyped.db" in one_line(site.run(*words))
+    assert "mistyped.db" in one_line(site(*words))
     assert not (tmp_path / "mistyped.db").exists()
 
 
 @WAYS
 def test_a_wrong_password_is_told(maria_site, mariadb, words):
     maria_site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{mariadb.port}/test_1")
-    said = one_line(maria_site.run(*words))
+    said = one_line(maria_site(*words))
     assert "wrong name or password" in said
     assert "secret-word" not in said
 
@@ -72,14 +72,14 @@ def test_a_wrong_password_is_told(maria_site, mariadb, words):
 @WAYS
 def test_a_server_that_is_down_is_told(site, words):
     site.configure(database="mysql://jobs:secret-word@127.0.0.1:1/test_1")
-    said = one_line(site.run(*words))
+    said = one_line(site(*words))
     assert "127.0.0.1:1" in said
     assert "secret-word" not in said
 
 
 def test_it_stands_in_the_log_too(site, tmp_path):
     site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
-    site.run("dig")
+    site("dig")
     event = site.events("dig")[-1]
     assert (event["event"], event["level"]) == ("run not started", "error")
     assert "mistyped.db" in event["error"]
@@ -87,14 +87,14 @@ def test_it_stands_in_the_log_too(site, tmp_path):
 
 def test_a_database_that_goes_away_during_a_run_fails_it_with_one_line(site):
     """The row stays `running`, and how it ended is kept in a file; the next run stores it."""
-    done = site.run("dig", "--set", "items=1", "--set", "pause=300", "-v",
+    done = site("dig", "--set", "items=1", "--set", "pause=300", "-v",
                     breaks="jobs_lib.runner.history:finish")
     assert (done.code, done.out) == (1, "")
     assert done.err.count("\n") == 1
     assert "the outcome could not be stored" in done.err
     assert site.events("dig")[-1]["status"] == "failed"
     assert site.job("dig")["status"] == "ok"
-    assert site.statuses("dig") == ["ok", "ok"]
+    assert site.outcomes("dig") == ["ok", "ok"]
     assert list((site.folder / "state" / "unrecorded").glob("*.json")) == []
 
 
@@ -123,7 +123,7 @@ def keep(site, content: str | bytes):
 
 def assert_set_aside(site, path) -> None:
     """It is out of the way, the log says so once, and the job runs."""
-    assert [site.job("dig")["status"] for _ in range(2)] == site.statuses() == ["ok", "ok"]
+    assert [site.job("dig")["status"] for _ in range(2)] == site.outcomes() == ["ok", "ok"]
     assert not path.exists()
     event, = (event for event in site.events("dig") if event["event"] == "kept outcome cannot be "
               "read")
@@ -144,7 +144,7 @@ def test_a_kept_outcome_that_makes_no_sense_is_set_aside(any_site):          # R
         path = keep(any_site, content)
         assert any_site.job("dig")["status"] == "ok", name
         assert not path.exists(), name
-    assert any_site.statuses() == ["ok"] * len(SPOILT)
+    assert any_site.outcomes() == ["ok"] * len(SPOILT)
     moved = [event["moved_to"] for event in any_site.events("dig") if event["event"]
              == "kept outcome cannot be read"]
     assert sorted(moved) == sorted(map(str, path.parent.glob("*.unreadable")))
@@ -163,12 +163,12 @@ def test_so_is_a_file_that_another_user_has_left(site):                      # R
     done = unprivileged(site, "dig", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert not path.exists()
-    assert site.statuses() == ["ok"]
+    assert site.outcomes() == ["ok"]
 
 
 def test_a_tick_ends_with_the_first_job_that_finds_no_database(site):
     site.enable("tick_critical", "tick_low")
-    done = site.run("run-due", breaks="jobs_lib.runner.history:sweep")
+    done = site("run-due", breaks="jobs_lib.runner.history:sweep")
     assert done.code == 1
     assert done.err == "jobs.py: the database went away\n"
 
@@ -184,10 +184,10 @@ def test_a_restart_of_the_server_during_a_run_is_survived(maria_site, mariadb):
     assert "Traceback" not in err
     assert json.loads(out)["status"] in ("partial", "failed")
     assert maria_site.job("dig", "--set", "items=1")["status"] == "ok"
-    assert maria_site.statuses("dig")[0] in ("partial", "failed", "vanished")
+    assert maria_site.outcomes("dig")[0] in ("partial", "failed", "vanished")
 
 
 def test_a_folder_that_may_not_be_written_is_one_line(site):
     (site.folder / "state").write_text("a file where the folder should be")
     for words in (("dig",), ("run-due",)):
-        assert "state" in one_line(site.run(*words))
+        assert "state" in one_line(site(*words))

@@ -1,4 +1,4 @@
-"""Endpoints and deliveries of a whole installation (tests/support/service.py), for real processes
+"""Endpoints and deliveries of a whole installation (tests/support/shell.py), for real processes
 and servers."""
 from __future__ import annotations
 

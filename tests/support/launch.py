@@ -1,14 +1,17 @@
-"""`python launch.py WORDS`: `jobs.py WORDS` with the odd jobs of the tests in place of the real
-ones.
+"""`python launch.py WORDS`: `jobs.py WORDS` in a process that meets something on its way.
 
-FRAME_NOW   the clock begins at this UTC time, `2026-11-24 14:30:05`
-FRAME_KILL  `module:name:before|after|number`: the process ends itself with SIGKILL there, at that call of the
-            function (the first, unless a number is given); FRAME_TERM  the same with SIGTERM, FRAME_ALARM with SIGALRM,
-            which is how the hard limit strikes
-FRAME_BREAK `module:name`: each call of the function says that the database went away
-FRAME_BUG   `module:name=Exception:words`: each call of the function raises that
-FRAME_SMALL `module:NAME=number`: this constant is so small
-FRAME_JOBS  own: the jobs are the real ones
+The environment says what, each for tests/support/shell.py's argument of that name:
+
+LAUNCH_NOW        the clock begins at this UTC time, `2026-11-24 14:30:05`
+LAUNCH_KILL       where the process ends itself with SIGKILL; LAUNCH_TERMINATE the same with SIGTERM, and
+                     LAUNCH_ALARM with SIGALRM, which is how the hard limit strikes
+LAUNCH_BREAKS     `module:name`: each call of the function says that the database went away
+LAUNCH_BUG        `module:name=Exception:words`: each call of the function raises that
+LAUNCH_SMALL      `module:NAME=number,...`: these constants are so small
+LAUNCH_ODD_JOBS   the jobs are those of odd_jobs/, not the real ones
+
+A point to strike at is `sql:NUMBER:PART`, just before the statement with PART in it that is the
+NUMBERth to have it, or `module:name:before|after[:NUMBER]`, that call of a function or method.
 """
 from __future__ import annotations
 
@@ -25,9 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from jobs_lib import clock, jobs
 from jobs_lib.cli import main
 from jobs_lib.errors import DatabaseError
-
-if os.environ.get("FRAME_JOBS") != "own":
-    jobs.__path__[:] = [str(Path(__file__).resolve().parent / "odd_jobs")]
+from jobs_lib.runner.resources import Ports
 
 
 def set_clock(text: str) -> None:
@@ -36,61 +37,92 @@ def set_clock(text: str) -> None:
     clock.now = lambda: real() + ahead
 
 
-def strike_at(how: int, module: str, name: str, when: str, number: str = "1") -> None:
-    """Wrap the function or method so that a signal comes with its call."""
-    owner = importlib.import_module(module)
-    *above, last = name.split(".")
-    for word in above:
-        owner = getattr(owner, word)
-    function, left = getattr(owner, last), [int(number)]
+def strike(how: int) -> None:
+    """Send the signal to ourselves; a file tells whoever looks on from outside, such as a worker's
+    test."""
+    Path("struck").touch()
+    os.kill(os.getpid(), how)
 
-    def strike() -> None:
-        # for who looks on from outside, such as a worker's test
-        Path("struck").touch()
-        os.kill(os.getpid(), how)
+
+def strike_at(how: int, point: str) -> None:
+    """Let the signal come at that point."""
+    if point.startswith("sql:"):
+        _, number, part = point.split(":", 2)
+        strike_at_statement(how, part, int(number))
+    else:
+        strike_at_call(how, *point.split(":"))
+
+
+def strike_at_statement(how: int, part: str, number: int) -> None:
+    """Just before a statement of any connection."""
+    connect, left = Ports.connect, [number]
+
+    def look(sql: str, _values: dict) -> None:
+        left[0] -= part in sql
+        if left[0] == 0 and part in sql:
+            strike(how)
+
+    def connected(self, **named):
+        db = connect(self, **named)
+        db.on_statement = look
+        return db
+    Ports.connect = connected
+
+
+def strike_at_call(how: int, module: str, name: str, when: str, number: str = "1") -> None:
+    """With a call of the function or method."""
+    *above, last = name.split(".")
+    owner = functools.reduce(getattr, above, importlib.import_module(module))
+    function, left = getattr(owner, last), [int(number)]
 
     @functools.wraps(function)
     def struck(*args, **named):
         left[0] -= 1
         if left[0] == 0 and when == "before":
-            strike()
+            strike(how)
         result = function(*args, **named)
         if left[0] == 0 and when == "after":
-            strike()
+            strike(how)
         return result
     setattr(owner, last, struck)
 
 
-def break_at(module: str, name: str) -> None:
-    """The function finds no database any more."""
-    def broken(*_, **__):
-        raise DatabaseError("the database went away")
-    setattr(importlib.import_module(module), name, broken)
-
-
-def bug_at(place: str, error: str) -> None:
-    """The function has a mistake."""
-    kind, _, words = error.partition(":")
-
-    def bug(*_, **__):
-        raise getattr(builtins, kind)(words)
+def replace(place: str, value) -> None:
+    """Put something else in the place of `module:name`."""
     module, _, name = place.partition(":")
-    setattr(importlib.import_module(module), name, bug)
+    setattr(importlib.import_module(module), name, value)
 
 
-if os.environ.get("FRAME_NOW"):
-    set_clock(os.environ["FRAME_NOW"])
-for name, how in (("FRAME_KILL", signal.SIGKILL), ("FRAME_TERM", signal.SIGTERM),
-                  ("FRAME_ALARM", signal.SIGALRM)):
-    if os.environ.get(name):
-        strike_at(how, *os.environ[name].split(":"))
-if os.environ.get("FRAME_BREAK"):
-    break_at(*os.environ["FRAME_BREAK"].split(":"))
-if os.environ.get("FRAME_BUG"):
-    bug_at(*os.environ["FRAME_BUG"].split("=", 1))
-if os.environ.get("FRAME_SMALL"):
-    place, _, number = os.environ["FRAME_SMALL"].partition("=")
-    setattr(importlib.import_module(place.partition(":")[0]), place.partition(":")[2], int(number))
+def raising(error: Exception):
+    """A function that raises it."""
+    def bug(*_, **__):
+        raise error
+    return bug
+
+
+def prepare(given: dict) -> None:
+    """Do what the environment says."""
+    if given.get("ODD_JOBS"):
+        jobs.__path__[:] = [str(Path(__file__).resolve().parent / "odd_jobs")]
+    if given.get("NOW"):
+        set_clock(given["NOW"])
+    for small in filter(None, given.get("SMALL", "").split(",")):
+        place, _, number = small.partition("=")
+        replace(place, int(number))
+    for name, how in (("KILL", signal.SIGKILL), ("TERMINATE", signal.SIGTERM),
+                      ("ALARM", signal.SIGALRM)):
+        if given.get(name):
+            strike_at(how, given[name])
+    if given.get("BREAKS"):
+        replace(given["BREAKS"], raising(DatabaseError("the database went away")))
+    if given.get("BUG"):
+        place, _, error = given["BUG"].partition("=")
+        kind, _, words = error.partition(":")
+        replace(place, raising(getattr(builtins, kind)(words)))
+
+
+START = "LAUNCH_"
+prepare({name[len(START):]: value for name, value in os.environ.items() if name.startswith(START)})
 
 if __name__ == "__main__":
     sys.exit(main.main(sys.argv[1:]))

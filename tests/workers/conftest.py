@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from tests.servers.brokers import RabbitMQ, Redis
-from tests.support.site import Databases, Site
+from tests.support.shell import Shell
 
 NUMBERS = itertools.count()
 
@@ -63,13 +63,7 @@ def rq(redis):
     return Engine("rq", redis)
 
 
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory):
-    """Where migrated databases come from."""
-    return Databases(tmp_path_factory.mktemp("databases"))
-
-
-class Daily(Site):
+class Daily(Shell):
     """One whose jobs are due once a day, so that no slot turns while a test counts its runs."""
 
     def enable(self, *jobs: str, **options) -> None:
@@ -77,9 +71,9 @@ class Daily(Site):
 
 
 @pytest.fixture
-def site(tmp_path, databases, mariadb):
+def site(tmp_path, mariadb_url):
     """An installation of odd jobs on MariaDB."""
-    made = Daily(tmp_path / "site", databases.mariadb(mariadb))
+    made = Daily.with_odd_jobs(tmp_path / "site", mariadb_url)
     yield made
     made.close()
 
@@ -91,7 +85,7 @@ def crew():
     started: list[subprocess.Popen] = []
 
     def start(installation, *words: str, **how) -> subprocess.Popen:
-        if isinstance(installation, Site):
+        if isinstance(installation, Shell):
             how["start_new_session"] = True
         started.append(installation.start("worker", *words, **how))
         return started[-1]

@@ -12,7 +12,7 @@ import pytest
 from tests.runner.test_locks import stranger
 from tests.servers.smtp_sink import free_port
 from tests.servers.web import Web
-from tests.support.site import until
+from tests.support.shell import until
 from tests.workers.conftest import end
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def slots(site, job: str) -> int:
 def ended(site, job: str, number: int = 1) -> list[str]:
     """Wait until so many runs of the job are over; how all ended."""
     until(lambda: sum(row["status"] != "running" for row in site.runs(job)) >= number)
-    return site.statuses(job)
+    return site.outcomes(job)
 
 
 def test_workers_run_what_is_due_once(site, engine, crew):                   # R6
@@ -34,17 +34,17 @@ def test_workers_run_what_is_due_once(site, engine, crew):                   # R
     site.enable("dig", "tick_critical")
     for _ in range(3):
         # messages for the same slot, again and again
-        assert site.run("run-due")[:3] == (0, "", "")
+        assert site("run-due")[:3] == (0, "", "")
     assert site.runs() == []
     crew(site)
     crew(site)
     ended(site, "dig")
     ended(site, "tick_critical")
     assert {row["trigger_type"] for row in site.runs()} == {"worker"}
-    assert site.run("enqueue", "tick_critical").code == 0
+    assert site("enqueue", "tick_critical").code == 0
     # so the messages before it are through
-    until(lambda: site.statuses("tick_critical").count("ok") == 2)
-    until(lambda: "ok" in site.statuses("dig"))
+    until(lambda: site.outcomes("tick_critical").count("ok") == 2)
+    until(lambda: "ok" in site.outcomes("dig"))
     # The second message for a slot may come while the first is worked: it finds the lock held, and
     # is recorded as that.
     worked = [row["status"] for job in ("dig", "tick_critical") for row in site.runs(job)
@@ -58,16 +58,16 @@ def test_jobs_move_one_by_one_and_back(site, mode, crew):                  # R6
     mode.configure(site)
     site.configure(mode="cron")
     site.configure("dig", mode=mode.mode)
-    assert site.run("run-due").code == 0
-    assert (site.statuses("tick_normal"), site.statuses("dig")) == (["ok"], [])
+    assert site("run-due").code == 0
+    assert (site.outcomes("tick_normal"), site.outcomes("dig")) == (["ok"], [])
     # back, with a message still in the queue
     site.configure("dig", mode="cron")
-    assert site.run("run-due").code == 0
+    assert site("run-due").code == 0
     assert [(row["status"], row["trigger_type"]) for row in site.runs("dig")] == [("ok",
                                                                                    "scheduled")]
     site.configure(mode=mode.mode)                        # all of them
     site.configure("dig", mode=None)
-    assert site.run("enqueue", "tick_normal").code == 0
+    assert site("enqueue", "tick_normal").code == 0
     crew(site)
     assert ended(site, "tick_normal", 2) == ["ok", "ok"]
     assert (slots(site, "dig"), slots(site, "tick_normal"), len(site.runs("dig"))) == (1, 1, 1)
@@ -78,7 +78,7 @@ def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
     come at once."""
     site.enable("dig", "tick_normal", "tick_low")
     mode.configure(site)
-    site.run("run-due")
+    site("run-due")
     site.configure(mode="cron")
     site.configure("dig", mode=mode.mode)                 # `worker` needs one
     crew(site)
@@ -94,7 +94,7 @@ def test_cron_beside_workers_starts_no_slot_twice(site, mode, crew):       # R6
 def test_a_killed_worker_is_seen_and_the_job_goes_on(site, engine, crew):    # R2
     engine.configure(site)
     site.enable("dig", items="30", pause="20")
-    site.run("run-due")
+    site("run-due")
     first = crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     row = site.working("dig")
@@ -102,10 +102,10 @@ def test_a_killed_worker_is_seen_and_the_job_goes_on(site, engine, crew):    # R
     end(first, signal.SIGKILL)
     until(lambda: not os.path.exists(f"/proc/{row['pid']}"))
     assert 0 < site.dug() < 30
-    assert site.run("run-due").code == 0
+    assert site("run-due").code == 0
     crew(site)
-    until(lambda: "ok" in site.statuses("dig"))
-    assert site.statuses("dig") == ["vanished", "ok"]
+    until(lambda: "ok" in site.outcomes("dig"))
+    assert site.outcomes("dig") == ["vanished", "ok"]
     assert [row["trigger_type"] for row in site.runs("dig")] == ["worker", "continue"]
     assert (site.dug(), slots(site, "dig")) == (30, 1)
 
@@ -113,19 +113,19 @@ def test_a_killed_worker_is_seen_and_the_job_goes_on(site, engine, crew):    # R
 def test_a_killed_run_does_not_take_its_worker_along(site, mode, crew):    # R2
     mode.configure(site)
     site.enable("dig", items="30", pause="20")
-    site.run("run-due")
+    site("run-due")
     crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     os.kill(site.working("dig")["pid"], signal.SIGKILL)
-    until(lambda: site.run("run-due").code == 0 and "ok" in site.statuses("dig"))
-    assert site.statuses("dig") == ["vanished", "ok"]
+    until(lambda: site("run-due").code == 0 and "ok" in site.outcomes("dig"))
+    assert site.outcomes("dig") == ["vanished", "ok"]
     assert (site.dug(), slots(site, "dig")) == (30, 1)
 
 
 def test_a_stopped_worker_finishes_the_item_in_hand(site, engine, crew):     # R5
     engine.configure(site)
     site.enable("dig", items="100", pause="50")
-    site.run("run-due")
+    site("run-due")
     first = crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     began = time.monotonic()
@@ -143,30 +143,30 @@ def test_a_hang_is_ended_by_our_own_limit(site, mode, crew, how, outcome):   # R
     mode.configure(site)
     site.configure(grace="1s")
     site.enable("hang", how=how, budget="1s", schedule="0 3 * * *")
-    site.run("run-due")
+    site("run-due")
     crew(site)
     row = until(lambda: site.runs("hang"))[0]
-    until(lambda: not os.path.exists(f"/proc/{row['pid']}") or site.statuses("hang") == [outcome])
+    until(lambda: not os.path.exists(f"/proc/{row['pid']}") or site.outcomes("hang") == [outcome])
     site.configure("hang", how="no")
     if outcome == "vanished":
         site.job("hang", code=1)
-    assert (site.statuses("hang")[0], site.dug()) == (outcome, 0)
+    assert (site.outcomes("hang")[0], site.dug()) == (outcome, 0)
 
 
 def test_a_broker_that_is_away_stops_nothing(site, engine):                  # R1
     site.enable("tick_normal")
     engine.configure(site, url=engine.broker.url.replace(str(engine.broker.port), str(free_port())))
-    asked = site.run("enqueue", "tick_normal")
+    asked = site("enqueue", "tick_normal")
     assert (asked.code, asked.out) == (1, "")
     assert asked.err.startswith(f"jobs.py: [worker] {engine.option}: ")
     site.configure("worker", fallback="wait")
-    waits = site.run("run-due")
+    waits = site("run-due")
     assert "The jobs of workers wait until it is there again" in waits.err
     assert site.runs() == []
     site.configure("worker", fallback="cron")
-    instead = site.run("run-due", "-v")
+    instead = site("run-due", "-v")
     assert "The jobs of workers are run by cron meanwhile" in instead.err
-    assert (site.statuses(), slots(site, "tick_normal")) == (["ok"], 1)
+    assert (site.outcomes(), slots(site, "tick_normal")) == (["ok"], 1)
     assert max(asked.seconds, waits.seconds, instead.seconds) < 15
 
 
@@ -174,12 +174,12 @@ def test_what_cannot_be_handed_over_is_said_once_and_once_when_it_is_over(site, 
     site.enable("tick_normal")
     url = engine.broker.url.replace(str(engine.broker.port), str(free_port()))
     engine.configure(site, url=url, fallback="wait")
-    assert [site.run("run-due").err.count("\n") for _ in range(2)] == [1, 0]
+    assert [site("run-due").err.count("\n") for _ in range(2)] == [1, 0]
     engine.configure(site, fallback="wait")
-    back = site.run("run-due")
+    back = site("run-due")
     assert (back.code, back.err.count("\n")) == (0, 1)
     assert "Jobs can be handed to the workers again" in back.err
-    assert site.run("run-due").err == ""
+    assert site("run-due").err == ""
 
 
 def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):                  # R69
@@ -189,7 +189,7 @@ def test_the_line_of_a_job_says_so_too_and_when_it_is_over(site, mode):         
     mode.configure(site, url=url, fallback="wait")
 
     def line(minute: int) -> str:
-        return site.run("tick_normal", "--scheduled", now=f"2026-11-24 14:{minute}:00").err
+        return site("tick_normal", "--scheduled", now=f"2026-11-24 14:{minute}:00").err
     assert [line(minute).count("\n") for minute in (31, 36)] == [1, 0]
     mode.configure(site, fallback="wait")
     assert "Jobs can be handed to the workers again" in line(41)
@@ -208,14 +208,14 @@ def test_a_worker_records_that_a_stranger_has_its_lock_and_that_it_is_over(site,
     mode.configure(site)
     with stranger(mariadb) as theirs:
         assert theirs(f"SELECT GET_LOCK('{lock}', 0)") == 1
-        site.run("enqueue", "tick_normal")
+        site("enqueue", "tick_normal")
         crew(site)
         ended(site, "tick_normal", 2)
         until(lambda: incidents(site))
-        assert "an unknown connection holds the database lock" in site.run("status").out
-    site.run("enqueue", "tick_normal")
+        assert "an unknown connection holds the database lock" in site("status").out
+    site("enqueue", "tick_normal")
     until(lambda: not incidents(site))
-    assert site.statuses("tick_normal") == ["ok", "skipped", "ok"]
+    assert site.outcomes("tick_normal") == ["ok", "skipped", "ok"]
 
 
 def incidents(site) -> list:
@@ -228,7 +228,7 @@ def test_a_worker_without_a_database_alerts_as_cron_does(site, engine, crew):   
     engine.configure(site)
     with Web() as outside:
         site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
-        assert site.run("enqueue", "tick_normal").code == 0
+        assert site("enqueue", "tick_normal").code == 0
         site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{free_port()}/none")
         crew(site)
         alert, = until(lambda: outside.requests)
@@ -241,19 +241,19 @@ def test_a_broker_that_is_full_stops_nothing(site, engine):                  # R
     engine.configure(site)
     engine.broker.fill(True)
     try:
-        told = site.run("run-due")
+        told = site("run-due")
     finally:
         engine.broker.fill(False)
     assert f"jobs.py run-due: [worker] {engine.option}: " in told.err
     assert "memory" in told.err
     assert told.seconds < 15
-    assert site.statuses() == ["ok"]
+    assert site.outcomes() == ["ok"]
 
 
 def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R1
     engine.configure(site)
     site.enable("dig", items="40", pause="25")
-    site.run("run-due")
+    site("run-due")
     first = crew(site)
     site.wait("SELECT id FROM {job_runs} WHERE progress IS NOT NULL")
     engine.broker.stop()
@@ -261,9 +261,9 @@ def test_a_broker_lost_in_mid_run_loses_nothing(site, engine, crew):         # R
         assert ended(site, "dig") == ["ok"]
     finally:
         engine.broker.start()
-    site.run("run-due")
+    site("run-due")
     site.enable("tick_normal")
-    site.run("run-due")
+    site("run-due")
     if engine.mode == "rq":                                 # its worker has ended, and said why
         assert "connect" in first.communicate(timeout=60)[1]
         crew(site)

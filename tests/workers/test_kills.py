@@ -9,7 +9,7 @@ import pytest
 
 from tests.runner.test_kills import DATABASE_POINTS, POINTS
 from tests.support.repeats import REPEATS
-from tests.support.site import until
+from tests.support.shell import until
 from tests.workers.conftest import end
 
 # all points; usually only before, in, and after the work
@@ -27,16 +27,16 @@ def test_a_kill_in_the_frame_of_a_worker(site, mode, crew, lock, point, dead):  
     mode.configure(site)
     site.configure(lock=lock)
     site.enable("dig", items="5", schedule="0 3 * * *")
-    site.run("run-due")
+    site("run-due")
     struck = crew(site, kill=point)
     until((site.folder / "struck").exists)
     end(struck, signal.SIGKILL)
     until(lambda: not any(os.path.exists(f"/proc/{row['pid']}") for row in site.runs("dig")))
-    assert site.statuses("dig") in ([], ["running"] * dead, ["ok"])
-    site.run("run-due")
+    assert site.outcomes("dig") in ([], ["running"] * dead, ["ok"])
+    site("run-due")
     crew(site)
-    until(lambda: "ok" in site.statuses("dig"))
+    until(lambda: "ok" in site.outcomes("dig"))
     assert site.dug() == 5
-    assert site.statuses("dig").count("vanished") == dead
+    assert site.outcomes("dig").count("vanished") == dead
     # the slot was started once
     assert sum(row["slot"] is not None for row in site.runs("dig")) == 1

@@ -17,8 +17,7 @@ from jobs_lib.shards import is_mine
 from tests.servers.smtp_sink import Sink
 from tests.servers.web import Web
 from tests.support.hooks import HOSTS, fill
-from tests.support.service import Service
-from tests.support.site import until
+from tests.support.shell import Shell, until
 
 pytestmark = pytest.mark.slow
 ANSWER = b"HTTP/1.1 204 No Content\r\n\r\n"
@@ -28,7 +27,7 @@ SHARDS = 3
 @pytest.fixture
 def service(tmp_path, engine_url, rq):
     """The real jobs, on each database, worked by RQ's workers."""
-    made = Service(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
+    made = Shell(tmp_path, engine_url, webhooks={"allow_networks": "127.0.0.0/8"})
     rq.configure(_Core(made), shards=SHARDS)
     yield made
     made.db.close()
@@ -37,7 +36,7 @@ def service(tmp_path, engine_url, rq):
 class _Core:
     """A Service, configured as a Site is."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Shell) -> None:
         self._service = service
 
     def configure(self, section: str = "core", **options) -> None:
@@ -63,7 +62,7 @@ class Endpoints(Web):
         connection.sendall(ANSWER)
 
 
-def over(service: Service, job: str) -> dict[str, str]:
+def over(service: Shell, job: str) -> dict[str, str]:
     """Wait until every shard of the job has had its run: {shard: how it ended}."""
     def look():
         rows = service.db.query("SELECT job, status FROM {job_runs} WHERE status <> 'running'")

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from tests.support.site import Site, until
+from tests.support.shell import Shell, until
 from tests.workers.conftest import Engine
 
 RED = "\x1b[31mred\n"
@@ -26,9 +26,9 @@ class _Touches:
 
 
 @pytest.fixture
-def small(tmp_path, databases):
+def small(tmp_path, sqlite_url):
     """An installation of odd jobs on SQLite."""
-    made = Site(tmp_path / "site", databases.sqlite(tmp_path / "db"))
+    made = Shell.with_odd_jobs(tmp_path / "site", sqlite_url)
     yield made
     made.close()
 
@@ -48,7 +48,7 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     small.configure("tick_low", enabled="no")
     redis, queue, struck = Redis(port=rq.broker.port), f"{rq.queues}_critical", tmp_path / "struck"
     strike = f"touch {struck}"
-    other = Site(tmp_path / "other", small.url, log_dir=str(struck))
+    other = Shell.with_odd_jobs(tmp_path / "other", small.url, log_dir=str(struck))
     foreign = {
         "pickle": pickle.dumps((OURS, None, (_Touches(struck), False), {})),
         "system": ["os.system", None, [strike], {}],
@@ -71,8 +71,8 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
              repeats_left="9", webhooks='[{"url": "http://127.0.0.1:9/"}]')
     _put(redis, queue, "fields", foreign["system"], status="no status", timeout="soon",
          ended_at="never")
-    assert small.run("run-due").code == 0
-    ended = small.run("worker", "--burst")
+    assert small("run-due").code == 0
+    ended = small("worker", "--burst")
     assert ended.code == 0, ended
     assert not struck.exists()
     assert [(row["job"], row["status"], row["trigger_type"]) for row in small.runs()] == [("dig", "ok", "worker")]
@@ -97,8 +97,8 @@ def test_a_message_of_ours_with_what_a_stranger_added_is_run_without_it(small, r
     _put(Redis(port=rq.broker.port), queue, "more", [OURS, None, ["dig", False], {}],
          success_callback_name="os.system", meta=pickle.dumps(_Touches(struck)),
          dependency_ids='["more"]', repeats_left="9", timeout="-1")
-    assert small.run("worker", "--burst").code == 0
-    assert small.statuses() == ["ok"]
+    assert small("worker", "--burst").code == 0
+    assert small.outcomes() == ["ok"]
     assert not struck.exists()
 
 
@@ -107,7 +107,7 @@ def test_rq_takes_no_commands_from_redis(small, rq, crew):                      
     from redis import Redis
     rq.configure(small)
     small.enable("dig", schedule="0 3 * * *", items="40", pause="25")
-    small.run("enqueue", "dig")
+    small("enqueue", "dig")
     process, redis = crew(small), Redis(port=rq.broker.port)
     small.working("dig")
     channels = until(lambda: [each for each in redis.pubsub_channels()
@@ -115,9 +115,9 @@ def test_rq_takes_no_commands_from_redis(small, rq, crew):                      
     for channel in channels:
         for command in ("kill-horse", "shutdown", "stop-job"):
             assert redis.publish(channel, json.dumps({"command": command, "job_id": "any"})) == 1
-    until(lambda: small.statuses("dig") == ["ok"])
-    small.run("enqueue", "dig")
-    until(lambda: small.statuses("dig") == ["ok", "ok"])
+    until(lambda: small.outcomes("dig") == ["ok"])
+    small("enqueue", "dig")
+    until(lambda: small.outcomes("dig") == ["ok", "ok"])
     assert process.poll() is None
 
 
@@ -143,13 +143,13 @@ def test_celery_reads_json_and_knows_our_tasks_alone(small, redis, crew, tmp_pat
         put("jobs.perform", ["dig"])
         put("jobs.perform", ["../x", False])
         plain.close()
-    assert small.run("enqueue", "dig").code == 0
+    assert small("enqueue", "dig").code == 0
     process = crew(small)
-    until(lambda: "ok" in small.statuses("dig") and len(small.events("worker")) == 3)
+    until(lambda: "ok" in small.outcomes("dig") and len(small.events("worker")) == 3)
     process.terminate()
     said = process.communicate(timeout=60)[1]
     assert not struck.exists()
-    assert small.statuses() == ["ok"]
+    assert small.outcomes() == ["ok"]
     assert [event["event"] for event in small.events("worker")] == ["message refused"] * 3
     assert "unregistered task" in said
 

@@ -14,7 +14,7 @@ from jobs_lib.features.notifications.reminders import Reminder, remind
 from jobs_lib.job import declare
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
-from tests.support.service import ROOT, Service
+from tests.support.shell import Shell, at_sql
 
 # a job that reminds, where a real process is needed
 REAL = "expire_destination_verifications"
@@ -235,7 +235,7 @@ def test_a_row_that_changes_after_its_owner_was_found_is_judged_again(owned):
 def test_two_at_once_write_one_notice(tmp_path, engine_url, bench):
     bench.now = clock.now()
     many_owners(bench, 3, rows=2)
-    service, others = Service(tmp_path, engine_url), []
+    service, others = Shell(tmp_path, engine_url), []
 
     # the other one comes, between our finding the owners and our first transaction
     def meanwhile(sql, _):
@@ -265,15 +265,14 @@ KILLS = {
 # R2
 def test_a_kill_leaves_the_notice_and_its_marks_or_neither(tmp_path, engine_url, bench, point):
     at, number, done = KILLS[point]
-    service = Service(tmp_path, engine_url)
+    service = Shell(tmp_path, engine_url)
     bench.now = clock.now()
     for _ in REPEATS:
         for name in ("destinations", "notifications", "users", "job_state"):
             bench.db.execute(f"DELETE FROM {{{name}}}")
         bench.table("job_state", [{"job": REAL, "due_after": bench.now}])
         many_owners(bench, 3, rows=2)
-        service.run(REAL, code=-signal.SIGKILL, launcher=str(ROOT / "tests/support/killed.py"),
-                    JOBS_KILL_AT=at, JOBS_KILL_NUMBER=str(number))
+        service.run(REAL, code=-signal.SIGKILL, kill=at_sql(at, number))
         assert listed(bench) == [[1, 2], [3, 4], [5, 6]][:done]
         assert told(bench) == list(range(1, 2 * done + 1))
         service.run(REAL)

@@ -30,7 +30,7 @@ from tests.support.address_corpus import (
     SPELLINGS,
     embedded,
 )
-from tests.support.service import ROOT
+from tests.support.shell import ROOT
 
 
 def called(cases: list[dict]) -> list[dict]:

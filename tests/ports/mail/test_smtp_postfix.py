@@ -9,7 +9,7 @@ from jobs_lib import clock
 from jobs_lib.ports.mail.message import Envelope
 from tests.servers.postfix import Postfix
 from tests.support.mail import CONTENT, ENVELOPE, soon
-from tests.support.service import Service
+from tests.support.shell import Shell
 
 pytestmark = pytest.mark.slow       # starts a real Postfix
 
@@ -78,7 +78,7 @@ def test_non_ascii_addresses_and_long_srs_senders_are_taken(postfix, opened, sto
 
 def test_notices_meet_a_relay_that_limits_and_one_that_puts_off(tmp_path):      # R27 R37
     with Postfix(a_minute=3, later=["grey@home.example"]) as server:
-        service = Service(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
+        service = Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"port": server.port})
         for to in ("grey@home.example", *(f"u{number}@home.example" for number in range(6))):
             service.db.insert("notifications", kind="overflow_warning", to_email=to, subject="Held",
                               body_text="x\n", created_at=clock.now())

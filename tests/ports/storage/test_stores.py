@@ -18,7 +18,7 @@ from jobs_lib.ports.storage.base import ArchiveError, parse_url, place_of
 from jobs_lib.ports.storage.stores import open_store
 from tests.servers.certificates import Authority
 from tests.servers.ftps import ENCODED, PASSWORD, Ftps
-from tests.support.service import ROOT
+from tests.support.shell import ROOT
 
 DATA = os.urandom(300_000)
 

@@ -1,0 +1,43 @@
+"""`run-due` in this process at times that are given: hours of ticks pass in a second."""
+from __future__ import annotations
+
+from datetime import timedelta
+
+from jobs_lib import clock
+from jobs_lib.commands import run_due
+from jobs_lib.config import loader
+from jobs_lib.output.console import Console
+from jobs_lib.runner.resources import Ports, Session
+from tests.support.shell import utc
+
+
+class Ticks:
+    """`seconds` is the clock of the budget; it moves when a job sleeps."""
+
+    def __init__(self, site) -> None:
+        self.site, self.seconds, self.slept, self.said = site, 1000.0, [], []
+
+    def at(self, moment, budget: float = 240.0) -> list[tuple]:
+        """A tick at that time (`utc` text or datetime): (job, how it ended, slot or None) for each
+        run."""
+        now = utc(moment) if isinstance(moment, str) else moment
+        self.console = Console(0)
+        self.console.fail = self.said.append
+        settings = loader.load(None, beside=str(self.site.folder), environ={})
+        ports = Ports(settings)
+        began = self.seconds
+        ports.now = lambda: now + timedelta(seconds=int(self.seconds - began))
+        ports.monotonic, ports.sleep = lambda: self.seconds, self._sleep
+        try:
+            results, self.code = run_due.tick(Session(settings, ports, self.console), budget)
+        finally:
+            ports.close()
+        return [(result["job"], result["status"], result["slot"]
+                 and clock.text(result["slot"])[:16]) for result in results]
+
+    def names(self, moment, budget: float = 240.0) -> list[str]:
+        """Only which jobs ran, in their order."""
+        return [job for job, _, _ in self.at(moment, budget)]
+
+    def _sleep(self, seconds: float) -> None:
+        self.seconds += seconds
