@@ -89,8 +89,8 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
     is possible."""
     words, place = type(error).__name__, ""
     try:
-        from jobs_lib import defects
         from jobs_lib.config.secrets import secrets
+        from jobs_lib.runner import defects
         words = defects.sentence(error)
         settings = loader.load(config_path, beside=HOME)
         core, hidden = settings.section("core"), secrets(settings)

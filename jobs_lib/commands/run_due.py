@@ -212,8 +212,8 @@ class _Tick:
         """A configuration that is wrong, or a defect."""
         text = str(error)
         if not isinstance(error, JobsError):    # a defect: its place, too
-            from jobs_lib import defects
             from jobs_lib.config.secrets import secrets
+            from jobs_lib.runner import defects
             text = defects.sentence(error, secrets(self.config))
         self.failures.append(f"{job.name}: {text}")
         self.console.fail(self.failures[-1])

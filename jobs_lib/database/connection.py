@@ -338,8 +338,8 @@ class Database:
         if isinstance(translated, (Busy, Conflict, Duplicate, Lost)):
             # in words of ours, and met in any run
             return translated
-        from jobs_lib.defects import masked
-        translated.args = (masked(str(translated), self.hidden()),)
+        from jobs_lib.masking import without_secrets
+        translated.args = (without_secrets(str(translated), self.hidden()),)
         return translated
 
     def interrupt(self) -> None:

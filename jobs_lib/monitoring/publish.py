@@ -136,7 +136,7 @@ def files(config, ports, seconds: float = SECONDS) -> list[str]:
         return [f"[status] {error}"]
     if isinstance(error, Exception):
         # the ping comes after this, and must not depend on a page
-        from jobs_lib import defects
         from jobs_lib.config.secrets import secrets
+        from jobs_lib.runner import defects
         return [f"[status] {defects.sentence(error, secrets(config))}"]
     raise error

@@ -1,11 +1,11 @@
 """The call of a job: whatever it returns or raises becomes the outcome of the run."""
 from __future__ import annotations
 
-from jobs_lib import defects, errors
+from jobs_lib import errors
 from jobs_lib.config.secrets import secrets
 from jobs_lib.database.schema import app_gaps
 
-from . import table_gaps
+from . import defects, table_gaps
 
 
 def call(job, ctx, limits, result: dict, complete: bool) -> None:

@@ -73,12 +73,14 @@ class Context:
         for what an item's own data may do."""
         if item in self.defects:                    # met again, in a batch that was tried again
             return
-        from jobs_lib import defects
         from jobs_lib.config.secrets import secrets
+        from jobs_lib.masking import without_secrets
+
+        from . import defects
 
         self.defects[item] = f"{type(error).__name__} in {defects.place(error)}"
         hidden = secrets(self._config)
-        self._journal.at_once("defects", "exception", item=defects.masked(item, hidden),
+        self._journal.at_once("defects", "exception", item=without_secrets(item, hidden),
                               traceback=defects.trace(error, hidden))
 
     def section(self, name: str):

@@ -26,7 +26,7 @@ LAYERS = (
     ("jobs_lib.config",),
     ("jobs_lib.database", "jobs_lib.ports"),
     ("jobs_lib.addresses", "jobs_lib.catalogue", "jobs_lib.chunks", "jobs_lib.clock",
-     "jobs_lib.defects", "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames",
+     "jobs_lib.errors", "jobs_lib.folders", "jobs_lib.hostnames",
      "jobs_lib.job",
      "jobs_lib.masking", "jobs_lib.paths", "jobs_lib.schedule", "jobs_lib.schedule_text",
      "jobs_lib.shards", "jobs_lib.text"),

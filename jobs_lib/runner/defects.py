@@ -1,4 +1,4 @@
-"""Exceptions that nothing here expects, in words that may be stored and shown: where, and nobody's
+"""Exceptions that nothing here expects, as text that may be stored and shown: where, and nobody's
 address or password.
 
 What a library says may quote what it was given: a row, a password, a link with a token in it. So
@@ -28,21 +28,16 @@ def place(error: BaseException) -> str:
 
 def sentence(error: BaseException, hidden=()) -> str:
     """`TypeError: no number (queue.py line 12)`."""
-    return f"{type(error).__name__}: {masked(str(error), hidden)} ({place(error)})"
+    from jobs_lib.masking import without_secrets
+
+    return f"{type(error).__name__}: {without_secrets(str(error), hidden)} ({place(error)})"
 
 
 def trace(error: BaseException, hidden=()) -> str:
     """The traceback as Python prints it."""
     import traceback
 
-    return masked("".join(traceback.format_exception(type(error), error, error.__traceback__)),
-                  hidden)
+    from jobs_lib.masking import without_secrets
 
-
-def masked(text: str, hidden=()) -> str:
-    """Without addresses, logins, the queries of links, and the `hidden` values."""
-    from .masking import text as mask
-
-    for secret in hidden:
-        text = text.replace(secret, "...")
-    return mask(text)
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return without_secrets("".join(lines), hidden)
