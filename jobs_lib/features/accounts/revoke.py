@@ -6,12 +6,11 @@ and endpoints.
 """
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from jobs_lib import clock
-from jobs_lib.errors import Duplicate
-from jobs_lib.features.notifications import enqueue, render
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.kinds import AFTER_DELETION
 from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.runner.clock_doubt import AHEAD
@@ -135,12 +134,9 @@ def _batches(ctx, account, counts: dict, pace):
 
 def _mark(ctx, account, batches, counts: dict) -> None:
     due = clock.parse(account.deleted_at) + ctx.options.grace
-    user = {"id": account.user_id, "email": account.email}
-    letter = None
-    if not is_revoked(account) and due > ctx.now and account.email and enqueue.reaches(ctx, user):
-        letter = render.write(ctx, NOTICE, {"name": account.name or account.email,
-                                            "date": render.day(due),
-                                             "closed": render.day(clock.parse(account.deleted_at))})
+    closed = clock.parse(account.deleted_at)
+    user = {"id": account.user_id, "email": account.email, "name": account.name}
+    is_news = not is_revoked(account) and due > ctx.now and account.email
 
     def work() -> tuple[int, int]:
         batches.check_status()
@@ -150,17 +146,15 @@ def _mark(ctx, account, batches, counts: dict) -> None:
             " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)",
             id=batches.deletion_id,
             asked=account.deleted_at, now=ctx.clock(), due=due)
-        told = 0
-        if first and letter:
-            with suppress(Duplicate):           # the owner was told of this very deletion
-                enqueue.queue(ctx.db, now=ctx.clock(), user_id=account.user_id, kind=NOTICE,
-                              to_email=account.email, letter=letter,
-                              dedupe_key=f"account-deletion:{account.user_id}:{account.deleted_at}")
-                told = 1
-        return first, told
+        notice = None
+        if first and is_news:
+            notice = notify(ctx, user, NOTICE,
+                            f"account-deletion:{account.user_id}:{account.deleted_at}",
+                            {"date": render.day(due), "closed": render.day(closed)})
+        return first, notice is not None
 
-    first, told = ctx.db.batch(work)
+    first, notified = ctx.db.batch(work)
     counts["revoked"] += first
-    counts["notices"] += told
+    counts["notices"] += notified
     if first:
         ctx.log.event("revoked", user_id=account.user_id, erase_after=clock.text(due))

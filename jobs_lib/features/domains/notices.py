@@ -3,7 +3,8 @@ work."""
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.features.notifications import enqueue, render
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.hostnames import shown
 
 from .records import FAIL, UNKNOWN
@@ -19,14 +20,9 @@ ELSEWHERE = "too long for this email: copy it from the domain's page"
 def queue(ctx, user: dict, row: dict, change, results: dict, now) -> None:
     """Queue the notice of an event, in the transaction that makes it. Once: its key names the
     moment."""
-    if not enqueue.reaches(ctx, user):
-        return
     kind = KIND_OF[change.event]
-    letter = render.write(ctx, kind, {"name": user["name"] or user["email"],
-                                       **values(row, change, results, now, ctx.options)})
-    enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=kind, to_email=user["email"],
-                  letter=letter,
-                  dedupe_key=f"{kind.replace('_', '-')}:{row['id']}:{now:%Y-%m-%d %H:%M:%S}")
+    notify(ctx, user, kind, f"{kind.replace('_', '-')}:{row['id']}:{now:%Y-%m-%d %H:%M:%S}",
+           values(row, change, results, now, ctx.options), now)
 
 
 def values(row: dict, change, results: dict, now, options) -> dict:

@@ -13,9 +13,9 @@ from jobs_lib.features.notifications.reminders import (
     SAMPLE_ROWS,
     Reminder,
     alone,
-    notify,
     owners,
     plan,
+    remind_owner,
 )
 
 EVENT = "alias.expired"
@@ -66,8 +66,8 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
         (user_id, {"alias_id": row["id"], "address": row["address"],
                    "expires_at": row["expires_at"]})
         for row in rows])
-    return changed, notify(ctx, EXPIRED, user_id,
-                           _news(ctx, rows)) if ctx.options.notify_expired else 0
+    return changed, remind_owner(
+        ctx, EXPIRED, user_id, _news(ctx, rows)) if ctx.options.notify_expired else 0
 
 
 def _news(ctx, rows: list[dict]) -> list[dict]:

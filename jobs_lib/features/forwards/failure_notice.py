@@ -102,6 +102,7 @@ def _destination(row: dict) -> str:
 
 
 def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: list[dict]) -> int:
+    """How many notices were queued for these rows: 0 or 1."""
     user = ctx.db.row("SELECT id, email, name FROM {users} WHERE id = :id AND status <> 'deleted'",
                       id=user_id)
     # Mail that machines send to machines never causes a notice by itself: two of them could answer
@@ -113,41 +114,42 @@ def _notify(ctx, folder: str, user_id, destination: str, failing: set, rows: lis
     if to_email is None:
         _mark(ctx, rows, None)
         return 0
+    user = {"id": user_id, "name": user["name"] or user["email"], "email": to_email}
     key = f"forward-failed:{user_id}:{enqueue.short_hash(destination)}:{ctx.now:%Y-%m-%d}"
     notice = ctx.db.row(f"SELECT id, CASE WHEN status = 'pending' AND {UNCLAIMED} "
-                        "AND attempts = 0 THEN 1 ELSE 0 END"
-                        " AS is_open FROM {notifications} WHERE dedupe_key = :key"
-                        + ctx.db.for_update, key=key)
+                        "AND attempts = 0 THEN 1 ELSE 0 END AS is_open "
+                        "FROM {notifications} WHERE dedupe_key = :key" + ctx.db.for_update, key=key)
     if notice is None:
-        letter = _letter(ctx, folder, user, destination, rows, len(rows))
-        _mark(ctx, rows, enqueue.queue(ctx.db, now=ctx.clock(), user_id=user_id, kind=KIND,
-                                       to_email=to_email, letter=letter, dedupe_key=key))
+        _mark(ctx, rows, enqueue.notify(ctx, user, KIND, key,
+                                        _values(ctx, folder, destination, rows, len(rows))))
         return 1
-    if not notice["is_open"]:
-        # claimed, or tried before: sent as it is; what fails now waits for tomorrow's
-        return 0
+    # else claimed, or tried before: sent as it is; what fails now waits for tomorrow's
+    if notice["is_open"]:
+        _extend(ctx, folder, user, destination, rows, notice["id"])
+    return 0
+
+
+def _extend(ctx, folder: str, user: dict, destination: str, rows: list[dict], id: int) -> None:
+    """Have a notice that nobody has begun to send list these rows as well."""
     before = ctx.db.query(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE notice_id = :id "
-                          "ORDER BY id LIMIT :most", id=notice["id"], most=LISTED)
-    number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id",
-                          id=notice["id"])
-    letter = _letter(ctx, folder, user, destination, before + rows, number + len(rows))
+                          "ORDER BY id LIMIT :most", id=id, most=LISTED)
+    number = ctx.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE notice_id = :id", id=id)
+    letter = enqueue.write_to(ctx, user, KIND, _values(ctx, folder, destination, before + rows,
+                                                       number + len(rows)))
     ctx.db.execute("UPDATE {notifications} "
                    "SET subject = :subject, body_text = :text, body_html = :html WHERE id = :id",
-                   subject=letter.subject, text=letter.text, html=letter.html, id=notice["id"])
-    _mark(ctx, rows, notice["id"])
-    return 0
+                   subject=letter.subject, text=letter.text, html=letter.html, id=id)
+    _mark(ctx, rows, id)
 
 
 def _address(ctx, user: dict, failing: set) -> str | None:
     """Where the owner can be notified: not where mail to them has just failed. None: nowhere."""
     others = ctx.db.query("SELECT email FROM {destinations} WHERE user_id = :id "
-                          "AND verified_at IS NOT NULL"
-                          " ORDER BY verified_at, id LIMIT :most", id=user["id"],
-                          most=OTHER_ADDRESSES)
+                          "AND verified_at IS NOT NULL ORDER BY verified_at, id LIMIT :most",
+                          id=user["id"], most=OTHER_ADDRESSES)
     for address in (user["email"], *(row["email"] for row in others)):
-        if words(address).lower() not in failing and enqueue.reaches(ctx,
-                                                                     {"id": user["id"],
-                                                                      "email": address}):
+        is_failing = words(address).lower() in failing
+        if not is_failing and enqueue.is_reachable(ctx, {"id": user["id"], "email": address}):
             return address
     ctx.log.warning("owner cannot be told", user_id=user["id"], reason="mail to all of their "
                     "addresses has just failed")
@@ -183,13 +185,6 @@ def _mark(ctx, rows: list[dict], notice_id: int | None) -> None:
 
 # What it says
 
-def _letter(ctx, folder: str, user: dict, destination: str, rows: list[dict],
-            number: int) -> render.Letter:
-    return render.write(ctx, KIND, {"name": user["name"] or user["email"],
-                                     **_values(ctx, folder, destination or "an unknown address",
-                                               rows, number)})
-
-
 def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -> dict:
     """What the templates show: to whom, from whom, what, why, until when it is kept, and what to
     do."""
@@ -214,7 +209,7 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
             "ended": _when(ended), "why": why, "said": _said(row, ours),
             "kept": _when(clock.plus(ended, keep)) if keep and ended and _path(folder, row)
             else ""})
-    return {"destination": destination, "many": number > 1, "number": f"{number:,}",
+    return {"destination": destination or "an unknown address", "many": number > 1, "number": f"{number:,}",
             "messages": messages, "more": f"{number - len(messages):,}" if number > len(messages)
             else "", "advice": advice, "kept": any(message["kept"] for message in messages)}
 

@@ -16,7 +16,7 @@ from jobs_lib import clock
 from jobs_lib.database.values import INVALID, words
 from jobs_lib.errors import Invalid, JobsError
 
-from . import enqueue, render
+from . import enqueue
 
 PAGE = 500                # rows looked at together, to find the owners
 SAMPLE_ROWS = 5
@@ -61,7 +61,7 @@ def remind(ctx, reminder: Reminder, counts: dict) -> None:
                 if found:
                     due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
             else:
-                due += ctx.db.batch(partial(_tell, ctx, reminder, user_id))
+                due += ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
                 ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     counts["notices"] = counts.get("notices", 0) + due
     if ctx.dry_run and due:
@@ -165,33 +165,29 @@ def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
         rows = rows[1:]
     if not rows:
         return None
-    if not enqueue.reaches(ctx, user):
+    if not enqueue.is_reachable(ctx, user):
         if not reminder.must_hear:
             _mark(ctx, reminder, rows, None, ctx.clock())
         return None
     return user, rows, key
 
 
-def notify(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
+def remind_owner(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
     """Queue one notice about these rows and mark them, in the caller's transaction. How many
     notices: 0 or 1."""
     found = plan(ctx, reminder, user_id, rows)
     if found is None:
         return 0
     user, rows, key = found
-    # the same in the notice and in the rows: who needs to can match them
+    # the same in the notice and in the rows, so that they can be matched
     now = ctx.clock()
-    letter = render.write(ctx, reminder.kind,
-                           {"name": user["name"] or user["email"], **reminder.values(ctx, user,
-                                                                                     rows)})
-    notice_id = enqueue.queue(ctx.db, now=now, user_id=user_id, kind=reminder.kind,
-                              to_email=user["email"], letter=letter, dedupe_key=key)
-    _mark(ctx, reminder, rows, notice_id, now)
+    notice = enqueue.notify(ctx, user, reminder.kind, key, reminder.values(ctx, user, rows), now)
+    _mark(ctx, reminder, rows, notice, now)
     return 1
 
 
-def _tell(ctx, reminder: Reminder, user_id: int) -> int:
-    return notify(ctx, reminder, user_id, _due(ctx, reminder, user_id))
+def _remind_of_due(ctx, reminder: Reminder, user_id: int) -> int:
+    return remind_owner(ctx, reminder, user_id, _due(ctx, reminder, user_id))
 
 
 def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:

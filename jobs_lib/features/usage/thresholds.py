@@ -14,7 +14,8 @@ from functools import partial
 from jobs_lib.chunks import chunked
 from jobs_lib.engines.batch_delete import LISTED
 from jobs_lib.errors import Invalid
-from jobs_lib.features.notifications import enqueue, render
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
 
 from . import billing
@@ -180,25 +181,16 @@ def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
     users = ctx.db.query(LOCKED + ctx.db.for_update, ids=list(used))
     known = _known(ctx.db, period, used)
     events: list[dict] = []
-    letters_due: dict = {}
+    notices = 0
     for user in users:
         mine = _new(period, user, used[user["id"]], known)
         events += mine
         news = _news(mine, known) if ctx.options.notify and not period.is_over else []
-        if news and user["status"] == "active" and enqueue.reaches(ctx, user):
-            letters_due[_key(news)] = user, news
-    for row in ctx.db.query("SELECT dedupe_key FROM {notifications} WHERE dedupe_key IN (:keys)",
-                            # who removes an event by hand is not told twice
-                            keys=list(letters_due)):
-        del letters_due[row["dedupe_key"]]
+        if news and user["status"] == "active":
+            notices += notify(ctx, user, KIND, _key(news), _values(period, news)) is not None
     if events and not ctx.dry_run:
-        now = ctx.clock()
-        _insert(ctx.db, events, now)
-        for key, (user, news) in letters_due.items():
-            enqueue.queue(ctx.db, now=now, user_id=user["id"], kind=KIND, to_email=user["email"],
-                          dedupe_key=key, letter=render.write(ctx, KIND,
-                                                              _values(period, user, news)))
-    return events, len(letters_due)
+        _insert(ctx.db, events, ctx.clock())
+    return events, notices
 
 
 def _insert(db, events: list[dict], now) -> None:
@@ -227,10 +219,10 @@ def _key(news: list[dict]) -> str:
 
 # What the notice says
 
-def _values(period: Period, user: dict, news: list[dict]) -> dict:
+def _values(period: Period, news: list[dict]) -> dict:
     items = [_item(event, next(metric for metric in METRICS if metric.name == event["metric"]))
              for event in news]
-    return {"name": user["name"] or user["email"], "items": items, "all": items[0]["all"],
+    return {"items": items, "all": items[0]["all"],
             "threshold": items[0]["threshold"], "of_what": items[0]["of_what"],
             "cycle_end": render.day(period.cycle.end)}
 

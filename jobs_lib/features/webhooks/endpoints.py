@@ -11,7 +11,8 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.engines import audit
-from jobs_lib.features.notifications import enqueue, render
+from jobs_lib.features.notifications import render
+from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.ports.http.message import ANSWERED
 from jobs_lib.ports.http.url import server_of, shown
 from jobs_lib.runner.clock_doubt import AHEAD
@@ -185,14 +186,9 @@ def _notify(ctx, endpoint: dict, kind: str, moment, **values) -> None:
     key = f"{kind.replace('_', '-')}:{endpoint['id']}:{clock.text(moment)}"
     user = ctx.db.row(f"SELECT id, email, name FROM {{users}} WHERE id = :id AND {silent}",
                       id=endpoint["user_id"])
-    if not user or not enqueue.reaches(ctx, user) or ctx.db.value(
-            "SELECT COUNT(*) FROM {notifications} WHERE dedupe_key = :key", key=key):
-        return
-    letter = render.write(ctx, kind, {"name": user["name"] or user["email"],
-                                      "url": shown(endpoint["url"]), "host": endpoint["host"],
+    if user:
+        notify(ctx, user, kind, key, {"url": shown(endpoint["url"]), "host": endpoint["host"],
                                       **values})
-    enqueue.queue(ctx.db, now=ctx.clock(), user_id=user["id"], kind=kind, to_email=user["email"],
-                  letter=letter, dedupe_key=key)
 
 
 # In commits of their own
