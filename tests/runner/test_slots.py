@@ -47,7 +47,7 @@ def test_two_hosts_start_a_slot_once(hosts):                                 # R
     assert [(result.code, result.err) for result in results] == [(0, "")] * 6
     for job in ("tick_normal", "tick_low"):
         assert slots(hosts[0], job) == ["2026-11-24 14:30:00"]
-        assert hosts[0].statuses(job).count("ok") == 1
+        assert hosts[0].outcomes(job).count("ok") == 1
 
 
 def test_a_second_start_of_a_done_slot_writes_nothing(site):                 # R6
