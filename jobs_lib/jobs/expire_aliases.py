@@ -44,5 +44,5 @@ def job(ctx):
     counts.update(expired=0, notices=0)
     aliases.expire(ctx, counts)
     if ctx.options.warn_before is not None and not ctx.should_stop():
-        remind(ctx, aliases.EXPIRING, counts)
+        remind(ctx, aliases.EXPIRING)
     return counts

@@ -52,7 +52,7 @@ def job(ctx):
     Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and not ctx.should_stop():
-        destinations.tell_unverified(ctx, counts)
+        destinations.remind_unverified(ctx)
     if ctx.options.remove_after is not None and not ctx.should_stop():
         destinations.remove(ctx)
         counts["removed"] = counts.pop("deleted")

@@ -14,7 +14,6 @@ from jobs_lib.features.notifications.reminders import (
     Reminder,
     alone,
     owners,
-    plan,
     remind_owner,
 )
 
@@ -45,19 +44,17 @@ def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
     ended = most = MOST
     while ended == most and not ctx.should_stop(counts["expired"]):
         most = ctx.within_limit(MOST, counts["expired"])
-        ended, told = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
-        counts["expired"] += ended
-        counts["notices"] += told
+        ended = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
         ctx.progress(counts["expired"], notices=counts["notices"])
         ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
 
 
-def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
-    """(aliases, notices) of one transaction. The rows are read again, locked: what was extended
+def _switch_off(ctx, user_id: int, past: dict, most: int) -> int:
+    """How many aliases, in one transaction. The rows are read again, locked: what was extended
     meanwhile stays on."""
     rows = _ended(ctx, user_id, past, most)
     if not rows:
-        return 0, 0
+        return 0
     changed = ctx.db.execute(f"UPDATE {{aliases}} SET active = 0 WHERE id IN (:ids) AND {PAST}",
                              ids=[row["id"] for row in rows], **past)
     if changed != len(rows):
@@ -66,8 +63,10 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> tuple[int, int]:
         (user_id, {"alias_id": row["id"], "address": row["address"],
                    "expires_at": row["expires_at"]})
         for row in rows])
-    return changed, remind_owner(
-        ctx, EXPIRED, user_id, _news(ctx, rows)) if ctx.options.notify_expired else 0
+    ctx.count("expired", changed)
+    if ctx.options.notify_expired:
+        remind_owner(ctx, EXPIRED, user_id, _news(ctx, rows))
+    return changed
 
 
 def _news(ctx, rows: list[dict]) -> list[dict]:
@@ -95,8 +94,7 @@ def _preview(ctx, past: dict, counts: dict) -> None:
         sample += rows[:SAMPLE_ROWS - len(sample)]
         with alone(ctx, user_id):
             for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
-                counts["notices"] += plan(ctx, EXPIRED, user_id,
-                                          _news(ctx, rows[start:start + MOST])) is not None
+                remind_owner(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST]))
     ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with "
              f"{counts['notices']:,} notice{'s' * (counts['notices'] != 1)}", sample)
 
@@ -131,8 +129,8 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 EXPIRING = Reminder(kind="alias_expiring", table="aliases", age="expires_at", due=_due,
-                    columns=("address", "expiry_notified_at"), told="expiry_notified_at",
+                    columns=("address", "expiry_notified_at"), notified=("expiry_notified_at",),
                     wanted=_wanted, key=partial(_key, "alias-expiring"), values=_values, most=MOST)
 EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=None,
-                   columns=COLUMNS, told=None, key=partial(_key, "alias-expired"), values=_values,
+                   columns=COLUMNS, notified=(), key=partial(_key, "alias-expired"), values=_values,
                    most=MOST)

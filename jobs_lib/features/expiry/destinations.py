@@ -75,13 +75,13 @@ def _with_them(ctx, rows) -> None:
 
 def _tell_of_removal(ctx) -> dict:
     ctx.count("notices", 0)
-    remind(ctx, TO_GO, ctx.counts)
+    remind(ctx, TO_GO)
     return ctx.counts
 
 
-def tell_unverified(ctx, counts: dict) -> None:
+def remind_unverified(ctx) -> None:
     """Queue the reminders; what is due for the notice of its removal gets that one instead."""
-    remind(ctx, UNVERIFIED, counts)
+    remind(ctx, UNVERIFIED)
 
 
 # Notices
@@ -140,8 +140,8 @@ def _removal_values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 UNVERIFIED = Reminder(kind="destination_reminder", table="destinations", age="created_at",
-                      columns=("email",), due=_due_reminder, told="reminded_at", key=_reminder_key,
+                      columns=("email",), due=_due_reminder, notified=("reminded_at",), key=_reminder_key,
                       values=_values)
 TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=("email",),
-                 due=_due_removal, told=("removal_notified_at", "reminded_at"), key=_removal_key,
-                 values=_removal_values, must_hear=True)
+                 due=_due_removal, notified=("removal_notified_at", "reminded_at"), key=_removal_key,
+                 values=_removal_values, must_know=True)

@@ -49,7 +49,7 @@ def warn(ctx) -> dict:
     counts.update(notices=0, waiting=0)
     if ctx.options.keep is None:
         return counts
-    remind(ctx, WARNING, counts)
+    remind(ctx, WARNING)
     sql, values = told(ctx)
     past = {"past": ctx.now - ctx.options.keep, **values}
     held = "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at < :past"
@@ -94,7 +94,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     }
 
 
-WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, told="warned_at",
+WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, notified=("warned_at",),
                    notice="warning_id", daily=True, key=_key, values=_values,
                    statuses=("active", "suspended"), columns=("alias_id", "sender", "subject",
                                                               "size_bytes"))

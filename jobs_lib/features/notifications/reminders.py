@@ -1,10 +1,9 @@
-"""Telling owners of what is due and not yet told, before or when something happens to what is
-theirs.
+"""Notifying owners of what is due, before or when something happens to what is theirs.
 
-Which rows those are is asked as "due and not told", never as "due today": however late a run is,
-nobody is left out. All that one owner is to be told of goes into one notice, and the rows are
-marked in the transaction that queues it: a kill between the two is not possible, and a second run
-finds nothing left to tell.
+Which rows those are is asked as "due and not notified", never as "due today": however late a run
+is, nobody is left out. One notice lists all rows of an owner, and they are marked in the
+transaction that queues it: a kill between the two is not possible, and a second run finds nothing
+left.
 """
 from __future__ import annotations
 
@@ -21,49 +20,51 @@ from . import enqueue
 PAGE = 500                # rows looked at together, to find the owners
 SAMPLE_ROWS = 5
 
-Reminder = namedtuple("Reminder", "kind table age columns due told key values notice daily wanted "
-                      "statuses most must_hear",
+Reminder = namedtuple("Reminder", "kind table age columns due notified key values notice daily "
+                      "wanted statuses most must_know",
                       defaults=(None, False, None, ("active",), 500, False))
 Reminder.__doc__ = """One kind of notice about rows that have an owner.
 
 kind      of the notice, and of its templates (kinds.py)
-table     whose rows, with `user_id`                  age       the column of times that orders them, with an index
-columns   what the notice needs of a row              due       function of the Context -> (SQL, values): the rows that
-                                                                are due and not told yet
-told      the columns that take the time, a tuple     notice    the column that takes the notice's id, or None
-          (or the name of the one)
-key       function of (ctx, user_id, rows) -> dedupe key, which names the occurrence by its first row or by the day
+table     whose rows, with `user_id`
+age       the column of times that orders them, with an index
+columns   what the notice needs of a row
+due       function of the Context -> (SQL, values): the rows that are due and not marked yet
+notified  a tuple of the columns that take the time
+key       function of (ctx, user_id, rows) -> dedupe key, which names the occurrence by its first
+          row or by the day
 values    function of (ctx, user, rows) -> what the templates show, besides `name`
+notice    the column that takes the notice's id, or None
 daily     the key names the day: rows that come later wait for tomorrow's notice
-wanted    function of (ctx, row) -> whether it is to be told, for what SQL cannot say; or None
-statuses  of the owners that are told                 most      rows a notice lists; the others wait for the next
-must_hear rows of an owner without a usable address stay untold, for ever if need be; else they are marked all the same
+wanted    function of (ctx, row) -> whether it is to be listed, for what SQL cannot say; or None
+statuses  of the owners that are notified
+most      rows a notice lists; the others wait for the next
+must_know rows of an owner without a usable address stay unmarked, for ever if need be; else they
+          are marked all the same
 """
 
 
-def remind(ctx, reminder: Reminder, counts: dict) -> None:
-    """Queue the notices that are owed, one an owner, and add their number to `counts["notices"]`.
+def remind(ctx, reminder: Reminder) -> None:
+    """Queue the notices that are owed, one an owner, and count them as `notices`.
 
     None while the clock is in doubt: they announce what is to come, with its day.
     """
     if not ctx.may_expire():
         return
-    due = 0
     sample: list[dict] = []
+    before = ctx.counts.get("notices", 0)
+    ctx.count("notices", 0)
     for user_id in _owed(ctx, reminder):
-        if ctx.limit is not None and due >= ctx.limit:
+        if ctx.within_limit(1, ctx.counts["notices"] - before) == 0:
             if not ctx.dry_run:
                 ctx.stop("limit")
             break
         with alone(ctx, user_id):
-            if ctx.dry_run:
-                found = plan(ctx, reminder, user_id, _due(ctx, reminder, user_id))
-                if found:
-                    due, sample = due + 1, sample or found[1][:SAMPLE_ROWS]
-            else:
-                due += ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
-                ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
-    counts["notices"] = counts.get("notices", 0) + due
+            listed = ctx.db.batch(partial(_remind_of_due, ctx, reminder, user_id))
+            sample = sample or listed[:SAMPLE_ROWS]
+        if not ctx.dry_run:
+            ctx.sleep(ctx.db.dialect.batches.pause)             # others write too
+    due = ctx.counts["notices"] - before
     if ctx.dry_run and due:
         ctx.show(f"queue {due:,} notice{'s' * (due != 1)}: {reminder.kind}", sample)
 
@@ -112,8 +113,8 @@ def _owed(ctx, reminder: Reminder):
     sql, values = reminder.due(ctx)
     # A value, not EXISTS: that MariaDB would turn into a join, which begins with all users of this
     # status.
-    of_these = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id) IN (:statuses)"
-    return owners(ctx, reminder.table, reminder.age, f"{sql} AND {of_these}",
+    status = f"(SELECT status FROM {{users}} WHERE {{users}}.id = {{{reminder.table}}}.user_id)"
+    return owners(ctx, reminder.table, reminder.age, f"{sql} AND {status} IN (:statuses)",
                   {**values, "statuses": list(reminder.statuses)}, reminder.columns,
                   reminder.wanted)
 
@@ -121,7 +122,7 @@ def _owed(ctx, reminder: Reminder):
 # Of what
 
 def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
-    """The rows that this owner is to be told of now, oldest first. In a transaction they are
+    """The rows that this owner is to be notified of now, oldest first. In a transaction they are
     locked."""
     sql, values = reminder.due(ctx)
     listed = ", ".join(dict.fromkeys(["id", reminder.age, *reminder.columns]))
@@ -144,58 +145,49 @@ def _due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     return found[:reminder.most]
 
 
-def plan(ctx, reminder: Reminder, user_id: int, rows: list[dict]):
-    """(user, rows, key) of the notice that tells this owner of these rows, or None.
+def remind_owner(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> list[dict]:
+    """Queue one notice about these rows and mark them, in the caller's transaction; a dry run
+    changes nothing. The rows that it lists, [] if there is none.
 
-    Rows that a notice was named by are left out and, in a run, marked as told, whatever they say
-    themselves. An owner without a usable address is never told; the log says so, and the rows are
-    marked unless `must_hear`.
+    Rows that a notice was named by are left out and marked, whatever they say themselves. An owner
+    without a usable address is never notified; the log says so, and the rows are marked unless
+    `must_know`.
     """
     user = ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id", id=user_id)
     if user is None or user["status"] not in reminder.statuses:
-        return None
+        return []
+    # the same in the notice and in the rows, so that they can be matched
+    now = ctx.clock()
     while rows:
         key = reminder.key(ctx, user_id, rows)
         before = ctx.db.row("SELECT id FROM {notifications} WHERE dedupe_key = :key", key=key)
         if before is None:
             break
         if reminder.daily:
-            return None
-        _mark(ctx, reminder, rows[:1], before["id"], ctx.clock())
+            return []
+        _mark(ctx, reminder, rows[:1], before["id"], now)
         rows = rows[1:]
     if not rows:
-        return None
-    if not enqueue.is_reachable(ctx, user):
-        if not reminder.must_hear:
-            _mark(ctx, reminder, rows, None, ctx.clock())
-        return None
-    return user, rows, key
-
-
-def remind_owner(ctx, reminder: Reminder, user_id: int, rows: list[dict]) -> int:
-    """Queue one notice about these rows and mark them, in the caller's transaction. How many
-    notices: 0 or 1."""
-    found = plan(ctx, reminder, user_id, rows)
-    if found is None:
-        return 0
-    user, rows, key = found
-    # the same in the notice and in the rows, so that they can be matched
-    now = ctx.clock()
+        return []
     notice = enqueue.notify(ctx, user, reminder.kind, key, reminder.values(ctx, user, rows), now)
+    if notice is None:
+        if not reminder.must_know:
+            _mark(ctx, reminder, rows, None, now)
+        return []
     _mark(ctx, reminder, rows, notice, now)
-    return 1
+    ctx.count("notices")
+    return rows
 
 
-def _remind_of_due(ctx, reminder: Reminder, user_id: int) -> int:
+def _remind_of_due(ctx, reminder: Reminder, user_id: int) -> list[dict]:
     return remind_owner(ctx, reminder, user_id, _due(ctx, reminder, user_id))
 
 
 def _mark(ctx, reminder: Reminder, rows: list[dict], notice_id: int | None, now) -> None:
-    told = (reminder.told,) if isinstance(reminder.told, str) else reminder.told or ()
-    changes = [f"{column} = :now" for column in told] + ([f"{reminder.notice} = :notice"]
-                                                         if reminder.notice else [])
-    if ctx.dry_run or not changes:
-        return
-    ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {', '.join(changes)} WHERE id IN (:ids)",
-                   ids=[row["id"] for row in rows], **({"now": now} if told else {}),
-                   **({"notice": notice_id} if reminder.notice else {}))
+    values = dict.fromkeys(reminder.notified, now)
+    if reminder.notice:
+        values[reminder.notice] = notice_id
+    if values and not ctx.dry_run:
+        changes = ", ".join(f"{column} = :{column}" for column in values)
+        ctx.db.execute(f"UPDATE {{{reminder.table}}} SET {changes} WHERE id IN (:ids)",
+                       ids=[row["id"] for row in rows], **values)

@@ -31,7 +31,7 @@ def values(ctx, user, rows):
 
 
 PLAIN = Reminder(kind="destination_reminder", table="destinations", age="created_at",
-                 columns=("email",), due=due, told="reminded_at", values=values,
+                 columns=("email",), due=due, notified=("reminded_at",), values=values,
                  key=lambda ctx, user_id, rows: f"test:{rows[0]['id']}")
 DAILY = PLAIN._replace(daily=True, key=lambda ctx, user_id,
                        rows: f"test:{user_id}:{ctx.now:%Y-%m-%d}")
@@ -41,9 +41,7 @@ def job(reminder=PLAIN):
     """A job that only reminds."""
     @declare(schedule="0 0 * * *", sections=("personas",), idempotency="", sample=("id", "email"))
     def made(ctx):
-        counts = {}
-        remind(ctx, reminder, counts)
-        return counts
+        remind(ctx, reminder)
     return made._replace(name="remind_test")
 
 
@@ -178,7 +176,7 @@ def test_a_daily_notice_waits_for_tomorrow(owned):
 def test_several_columns_take_the_time_and_the_notice_has_the_very_same(owned):
     owned.table("destinations", [row(owned, 1)])
     owned.clock.step = 0.7
-    owned.run(job(PLAIN._replace(told=("reminded_at", "removal_notified_at"))))
+    owned.run(job(PLAIN._replace(notified=("reminded_at", "removal_notified_at"))))
     [found], [notice] = owned.rows("destinations"), owned.rows("notifications")
     assert found["reminded_at"] == found["removal_notified_at"] == notice["created_at"] > "2026-11-24 14:30:05"
 
