@@ -1,18 +1,18 @@
 """Archive and delete audit rows older than a year, critical after 7.
 
-What the operator may need in a dispute is needed for a while and is about people all that time: so
-a year, and 7 for what is critical. A row whose severity is none of the three that are known (info,
-warning, critical) stays.
+What the operator may need in a dispute is needed for a while, and is about people for all that
+time: so a year, and 7 for what is critical. A row whose severity is none of the three known ones
+(info, warning, critical) stays.
 
-With `[archive] store` set, rows are written into compressed files first (docs/archives.md), read
-back from the store and compared, and only then deleted: just the rows that were read back, by their
-ids. Without a store they are deleted right away; not so while an archive waits for the rest of its
-rows to be deleted, since then the store was lost, not given up. Archives go in their turn after
+With `[archive] store` set, rows are first written into compressed files (docs/archives.md), read
+back from the store and compared, and only then deleted: exactly the rows that were read back, by
+their ids. Without a store they are deleted right away, but not while an archive is known whose rows
+are not all deleted yet: then the store was lost, not given up. Archives are deleted after
 `[archive] keep`.
 
-Killed at any point: each row is in the table or in exactly one archive that the table
-audit_archives calls verified. A file that was not verified yet is thrown away by the next run,
-which begins it anew; a verified one is finished.
+Crash safety: each row is in the table or in exactly one archive that the table audit_archives calls
+verified. The next run discards a file that was not verified yet and writes it again; it finishes a
+verified one.
 """
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ job = purge(
     ),
     by=_Archive, tables="audit_logs: id user_id actor event severity ip details created_at",
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, "
-    "by its age; a killed or repeated run throws an unverified archive away, finishes a verified "
-    "one, and goes on.",
+    "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
+    "and continues.",
     sample=("id", "event", "severity", "actor", "created_at"),
 )

@@ -1,18 +1,18 @@
 """Check the DNS records of users' own domains.
 
-A domain needs a TXT record that proves whose it is, and MX records that lead to us; SPF, DKIM and
-DMARC are looked at and explained, and count only if `require` lists them. A new domain is looked at
-every 15 minutes on its first day, hourly to a week, daily to 30 days, and then given up; a verified
-one daily. Its owner may ask for a look at any time (`domains.recheck_requested_at`), and so may you
-(`--set domain=example.org`).
+A domain needs a TXT record that proves who owns it, and MX records that lead to us; SPF, DKIM and
+DMARC are checked and explained, and count only if `require` lists them. A new domain is checked
+every 15 minutes on its first day, hourly up to a week, daily up to 30 days, and then given up; a
+verified one daily. Its owner may ask for a check at any time (`domains.recheck_requested_at`), and
+so may you (`--set domain=example.org`).
 
 Only an answer counts: records, or that there are none. SERVFAIL, refusal and silence change
 nothing. A verified domain loses its status only when it was found wrong three times over 72 hours,
-after a warning; one good look, and all is forgotten. When over half of the domains get no answer,
-of many owners or while a name of our own gets none either, it is the resolver that is down, and the
+after a warning; one good check clears all of that. When more than half of the domains get no
+answer, of many owners or while one of our own names gets none either, the resolver is down, and the
 run stops.
 
-Killed at any point: each domain's result is one commit, with its notice; the others are still due.
+Crash safety: each domain's result is one commit, with its notice; the others are still due.
 """
 from __future__ import annotations
 
@@ -24,26 +24,29 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
 @declare(
     schedule="*/15 * * * *", sections=("dns", "personas"),
     options={
-        "require": Option(kind.several(kind.choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
-                          "The records that a domain's status depends on. Without ownership anybody may claim a "
-                          "domain that uses you."),
-        "recheck": Option(kind.duration, "24h", "How often a verified domain is looked at."),
-        "grace": Option(kind.duration, "72h", "So long a verified domain is found wrong before it loses its status."),
-        "give_up_after": Option(kind.duration, "30d", "How long a new domain is looked at. As long a lost one is "
-                                                      "looked at in case it comes back."),
-        "domain": argument(kind.text, "", "For --set domain=NAME: look at this domain now, and at no other."),
+        "require": Option(
+            kind.several(kind.choice("ownership", "mx", "spf", "dkim", "dmarc")), "ownership, mx",
+            "The records that a domain's status depends on. Without ownership anyone may claim a "
+            "domain that uses you."),
+        "recheck": Option(kind.duration, "24h", "How often a verified domain is checked."),
+        "grace": Option(kind.duration, "72h", "How long a verified domain has to be found wrong "
+                        "before it loses its status."),
+        "give_up_after": Option(kind.duration, "30d", "How long a new domain is checked, and one "
+                                "that has lost its status in case it comes back."),
+        "domain": argument(kind.text, "", "For --set domain=NAME: check this domain now, and no "
+                           "other."),
     },
-    idempotency="A domain's result, its next date and its notice are one commit, made only if the domain is still the "
-                "one that was asked about; a killed run has changed nothing of the others.",
+    idempotency="A domain's result, its next date and its notice are one commit, made only if the "
+    "domain is still the one that was checked; a killed run has changed nothing of the others.",
     sample=("id", "name", "status", "checked_at", "next_check_at"),
     sharded=True,
     tables=NOTIFIES + AUDITS + """
-        domains: id user_id name ownership_token status dns_results checked_at next_check_at recheck_requested_at
-        domains: failing_since failures warned_at verified_at created_at
+        domains: id user_id name ownership_token status dns_results checked_at next_check_at
+        domains: recheck_requested_at failing_since failures warned_at verified_at created_at
     """,
 )
 def job(ctx):
-    """Ask, judge, store, tell."""
+    """Query, judge, store and notify."""
     from jobs_lib.features.domains import check
 
     if ctx.dry_run:

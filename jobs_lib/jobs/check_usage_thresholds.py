@@ -1,20 +1,20 @@
-"""Tell users who have used 60, 70, 80, 100 % of a limit.
+"""Notify users who have used 60, 70, 80 or 100 % of a limit.
 
 What a user may use is counted in a billing cycle, which begins at 00:00 UTC on the day of
 `users.billing_anchor` (none: of `created_at`); 29, 30 and 31 become the last day of a shorter
 month. There are two limits, bytes and e-mails, and NULL is no limit. The closer the end of the
 cycle, the less an early share means: 60 % counts only in the first half, 70 % until 70 % of the
-cycle have gone, 80 and 100 % always. Of a limit of 0, or below, all is used with the first message.
+cycle have passed, 80 and 100 % always. A limit of 0, or below, is used up by the first message.
 
-Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: a limit that is
-changed meanwhile takes none back, and is what the next are judged by. What is new of a user goes
-into one notice, which names the highest threshold of each limit. Users who are suspended get the
-row and no notice, deleted ones neither. A cycle that ended within 48 hours is looked at too, so
-that its last hours count, without a notice.
+Each threshold is one row in `usage_events`, for a dashboard, once in a cycle: changing a limit
+takes none back, and the next ones are measured by the new limit. What is new for a user is in one
+notice, which names the highest threshold of each limit. Suspended users get the row and no notice,
+deleted ones neither. A cycle that ended within 48 hours is checked too, so that its last hours
+count, but without a notice.
 
 It reads the daily totals of `usage_daily`, never the logs: where those are late, so is this.
 
-Killed at any point: the rows of a user and the notice that tells of them are one commit.
+Crash safety: the rows of a user and the notice about them are one commit.
 """
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def _threshold(value: str) -> tuple:
     `80`."""
     percent, colon, until = (word.strip() for word in value.partition(":"))
     try:
-        return kind.integer(1, 100).parse(percent), kind.integer(1, 100).parse(until) if colon else None
+        number = kind.integer(1, 100).parse
+        return number(percent), number(until) if colon else None
     except ValueError as error:
         raise ValueError("expected a percentage such as 80, or 60:50 for 60 % in the first 50 % "
                          f"of the cycle ({error})") from None
@@ -49,13 +50,16 @@ _LIST = kind.several(kind.Kind("percent, or percent:until percent of the cycle",
     schedule="17 * * * *", sections=("personas",),
     options={
         "thresholds": Option(_LIST._replace(parse=_distinct), "60:50, 70:70, 80, 100",
-                             "Percent of a limit that are recorded and told; behind a colon, until which percent of "
-                             "the billing cycle. 60:50 counts in its first half only."),
-        "notify": Option(kind.switch, "yes", "Tell users. no: usage_events is all that is written."),
+                             "The percentages of a limit that are recorded and notified; after "
+                             "a colon, until which percentage of the billing cycle. 60:50 counts "
+                             "in its first half only."),
+        "notify": Option(kind.switch, "yes", "Notify users. no: only usage_events is written."),
     },
-    idempotency="A user's events and their notice are one commit, judged in it again with the user's row locked, and "
-                "each event has a unique key: a killed or repeated run finds what is left and goes on.",
-    sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent", "cycle_start"),
+    idempotency="A user's events and their notice are one commit, judged in it again with the "
+    "user's row locked, and each event has a unique key: a killed or repeated run finds what is "
+    "left and continues.",
+    sample=("user_id", "metric", "threshold", "used", "limit_value", "elapsed_percent",
+            "cycle_start"),
     tables=NOTIFIES + """
         users: bandwidth_limit_bytes email_limit billing_anchor created_at
     """,
@@ -64,7 +68,6 @@ def job(ctx):
     """Page after page of users who have a limit."""
     from jobs_lib.features.usage import thresholds
 
-    counts = ctx.counts
-    counts.update(users=0, events=0, notices=0)
-    thresholds.check(ctx, counts)
-    return counts
+    ctx.counts.update(users=0, events=0, notices=0)
+    thresholds.check(ctx)
+    return ctx.counts

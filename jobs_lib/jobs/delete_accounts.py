@@ -1,19 +1,20 @@
-"""Close deleted accounts at once, and delete all they have after 7 days.
+"""Close deleted accounts immediately, and delete all they have after 7 days.
 
 An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses it from then
-on. The next run first of all shuts every account that is newly deleted: sessions and sign-in links
-go, aliases and webhooks are switched off, queued mail, deliveries and exports are cancelled. Its
-owner gets one last notice, which names the day. On that day all that belongs to the account goes,
-table by table, with its files. Audit rows stay, without anything that says whose they were, and go
-by their own age. Of its aliases a keyed hash stays, so that no address is ever given to anybody
-else. Rows that another program writes for it within three days after that are deleted, too.
+on. The next run first closes every account that is newly deleted: sessions and sign-in links are
+deleted, aliases and webhooks are switched off, queued mail, deliveries and exports are cancelled.
+Its owner gets one last notice, which names the day. On that day all that belongs to the account is
+deleted, table by table, with its files. Audit rows stay, without anything that says who they were
+about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
+address is ever given to anyone else. Rows that another program writes later for an account that is
+already deleted are deleted, too.
 
-Where more than 50 accounts and a fifth of all would go at once, they are shut and nothing is
-deleted until `--yes` says that it is no mistake. After a backup was put back, `--set reapply=yes`
-deletes again what it brought back.
+If more than 50 accounts and a fifth of all would be deleted at once, they are closed and nothing is
+deleted until `--yes` confirms that it is no mistake. After a backup was restored, `--set
+reapply=yes` deletes again what it brought back.
 
-Killed at any point: a row goes in the commit that counts it, a file before that commit, and the
-account's own row comes last, so the next run finds the account and goes on.
+Crash safety: a row is deleted in the commit that counts it, a file before that commit, and the
+account's own row comes last, so the next run finds the account and continues.
 """
 from __future__ import annotations
 
@@ -39,20 +40,20 @@ def _tables() -> str:
 @declare(
     schedule="*/5 * * * *", priority="high", sections=("spool", "personas", "export"),
     options={
-        "grace": Option(kind.duration, "7d", "How long a deleted account is kept, shut, before all "
-                        "it has is deleted. A notice has named the day to its owner, so a change "
-                        "holds for later deletions only."),
+        "grace": Option(kind.duration, "7d", "How long a deleted account is kept, closed, before "
+                        "all it has is deleted. A notice has named the day to its owner, so a "
+                        "change applies to later deletions only."),
         "reapply": argument(kind.switch, "no", "For --set reapply=yes, once, after a backup was "
-                            "put back: delete again what was deleted since."),
+                            "restored: delete again what was deleted since."),
     },
     idempotency="What is to be done is read from the rows that are left, each batch is one commit "
-    "with its count, and the account's own row goes last: a killed or repeated run finds what is "
-    "left and goes on.",
+    "with its count, and the account's own row is deleted last: a killed or repeated run finds "
+    "what is left and continues.",
     sample=("id", "status", "deleted_at", "erase_after"),
     tables=_tables,
 )
 def job(ctx):
-    """Shut what is new, delete what is due, then what came in late."""
+    """Close what is new, delete what is due, then what came in late."""
     from jobs_lib.engines.purge import Known, refuse
     from jobs_lib.features.accounts import deleted, erase, late_rows, ledger, revoke
 

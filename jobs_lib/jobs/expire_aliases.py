@@ -1,18 +1,18 @@
-"""Deactivate aliases past their end, and tell their owners.
+"""Deactivate aliases past their end, and notify their owners.
 
-An alias may have an end (`expires_at`), for a trial or a journey. An active one that is past it is
+An alias may have an end (`expires_at`), for a trial or a trip. An active one that is past it is
 deactivated, with a row in the audit log; nothing else about it changes, and its owner can give it
-another end and switch it on again. The owner is told 3 days before, all such aliases in one notice,
-once for each end: an alias whose end was put off is announced again. And once more when it has
-happened. Where cron was so late that the end has passed unannounced, only the second notice is
-written, and none at all a week after the end, as on a first run. An app that sets a new end also
-sets `expiry_notified_at` to NULL; without that, a notice that is younger than the new span counts
-for it too.
+another end and switch it on again. The owner is notified 3 days before, of all such aliases in one
+notice, once for each end: an alias whose end was postponed is announced again. They are notified
+once more when it has happened. If cron was so late that the end has passed unannounced, only the
+second notice is written, and none at all a week after the end, as on a first run. An app that sets
+a new end also sets `expiry_notified_at` to NULL; without that, a notice that is younger than the
+new span counts for it too.
 
 Aliases of suspended and of deleted accounts are deactivated too, without a notice.
 
-Killed at any point: an owner's aliases are deactivated in one commit with their audit rows and the
-notice, so each has exactly one row for each time it ended, and is told of at most once.
+Crash safety: an owner's aliases are deactivated in one commit with their audit rows and the notice,
+so each has exactly one row for each time it ended, and is announced at most once.
 """
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     schedule="23 * * * *", priority="normal", sections=("personas",),
     options={
         "warn_before": Option(kind.optional(kind.duration), "3d",
-                              "How long before an alias ends its owner is told. off: not before."),
-        "notify_expired": Option(kind.switch, "yes", "Tell owners when an alias was deactivated, too."),
+                              "How long before an alias ends its owner is notified. off: not "
+                              "before."),
+        "notify_expired": Option(kind.switch, "yes",
+                                 "Notify owners when an alias was deactivated, too."),
     },
-    idempotency="An alias is deactivated, recorded and told of in one commit, by a condition that is no longer true "
-                "after it: a killed or repeated run finds what is left and goes on.",
+    idempotency="An alias is deactivated, recorded and announced in one commit, by a condition "
+    "that is no longer true after it: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "address", "expires_at"),
     tables=NOTIFIES + AUDITS + """
         aliases: id user_id address active expires_at expiry_notified_at

@@ -1,17 +1,17 @@
-"""Delete expired verification tokens; see to unverified destinations.
+"""Delete expired verification tokens; remind of unverified destinations and remove them.
 
-A token that was mailed to prove that a destination is its owner's goes when it has expired. Whoever
-has left a destination unverified for 3 days is reminded, once, at the address of the account: the
-destination itself is nobody's yet. After 30 days such a destination is removed, unless that is
-switched off, and never without a notice: it is written 3 days before, and the 3 days count from
-when it was sent, however late cron or the mail may be. Where it cannot be sent they count from when
-it was given up, or it no longer holds anything back when it is 7 days old.
+A token that was mailed to prove that a destination is its owner's is deleted when it has expired.
+Anyone who has left a destination unverified for 3 days is reminded, once, at the address of the
+account: the destination itself belongs to nobody yet. After 30 days such a destination is removed,
+unless that is switched off, and never without a notice: it is written 3 days before, and the 3 days
+count from when it was sent, however late cron or the mail may be. If it cannot be sent they count
+from when it was given up; when it is 7 days old, it no longer holds anything back.
 
-A destination that an alias uses is never removed, nor one that a queued forward is on its way to.
-Destinations of accounts that are not active, or whose address no mail can reach, are not told of
-anything, and so stay.
+A destination that an alias uses is never removed, nor one that a queued forward is addressed to.
+Owners whose account is not active, or whose address no mail can reach, are not notified, so their
+destinations stay.
 
-Killed at any point: a destination is marked in the commit that queues its notice, and goes in one
+Crash safety: a destination is marked in the commit that queues its notice, and is deleted in one
 commit with its tokens and its audit row.
 """
 from __future__ import annotations
@@ -25,15 +25,18 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     schedule="47 4 * * *", priority="low", sections=("personas",),
     options={
         "remind_after": Option(kind.optional(kind.duration), "3d",
-                               "How long a destination is unverified before its owner is reminded, once."),
+                               "How long a destination is unverified before its owner is "
+                               "reminded, once."),
         "remove_after": Option(kind.optional(kind.duration), "30d",
-                               "How long it is unverified before it is removed, if no alias uses it."),
+                               "How long it is unverified before it is removed, if no alias uses "
+                               "it."),
         "warn_before": Option(kind.duration, "3d",
-                              "How long before that the owner is told; also how old the sent notice has to be."),
+                              "How long before that the owner is notified; also how old the sent "
+                              "notice has to be."),
     },
-    idempotency="Tokens go by their own time, notices are queued in the commit that marks what they tell of, and a "
-                "destination goes only when its notice is old enough, judged again in each DELETE: a killed or "
-                "repeated run finds what is left and goes on.",
+    idempotency="Tokens are deleted by their own time, notices are queued in the commit that marks "
+    "what they announce, and a destination is removed only when its notice is old enough, judged "
+    "again in each DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "destination_id", "email", "created_at", "expires_at"),
     tables=NOTIFIES + AUDITS + """
         destinations: id user_id email verified_at reminded_at removal_notified_at created_at

@@ -3,15 +3,15 @@
 A message that came in over an account's limit is held for its owner to release. A day before its
 time is up the owner is warned, once a day for all such messages: the warning lists each of them. It
 is deleted 24 hours after that warning was sent, at the earliest, however late cron or the mail may
-be. Where the warning cannot be sent for good, 24 hours after that; where it still waits, or the
-owner has no address, 7 days after it was written, and the log says so: mail that nobody can be told
-of must not be kept for ever.
+be. If the warning finally cannot be sent, 24 hours after that; if it still waits, or the owner has
+no address, 7 days after it was written, and the log says so: mail that nobody can be notified of
+must not be kept for ever.
 
-A released message is left alone, and goes with its file 7 days later.
+A released message is left alone, and deleted with its file 7 days later.
 
-Killed at any point: a message is marked as warned of in the commit that queues its warning, so each
-is listed once and none goes unannounced. Rows go in small commits and files after them, as in every
-purge.
+Crash safety: a message is marked as warned of in the commit that queues its warning, so each is
+listed once and none is deleted unannounced. Rows are deleted in small commits and files after them,
+as in every purge.
 """
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ def _told(ctx) -> tuple[str, dict]:
 
 
 job = purge(
-    table="overflow_hold", files="raw_path", schedule="31 * * * *", priority="normal", sections=("personas",),
+    table="overflow_hold", files="raw_path", schedule="31 * * * *", priority="normal",
+    sections=("personas",),
     options={
-        "keep": keep("30d", "How long a message is held before it is deleted, unless its owner releases it."),
+        "keep": keep("30d", "How long a message is held before it is deleted, unless its owner "
+                     "releases it."),
         "warn_before": Option(kind.duration, "1d",
-                              "How long before that its owner is warned. Nothing is deleted before 24 hours have "
-                              "passed since the warning was sent, so less than 1d only keeps messages longer."),
+                              "How long before that its owner is warned. Nothing is deleted before "
+                              "24 hours have passed since the warning was sent, so less than 1d "
+                              "only keeps messages longer."),
         "keep_released": keep("7d", "How long a message is kept after its owner has released it."),
     },
     rules=(
@@ -50,8 +53,8 @@ job = purge(
         aliases: id address
         overflow_hold: alias_id sender subject warning_id
     """,
-    idempotency="A message is marked in the commit that queues the one warning of its owner and day, and goes only "
-                "when that warning was sent 24 hours ago, judged again in each DELETE: a killed or repeated run finds "
-                "what is left and goes on.",
+    idempotency="A message is marked in the commit that queues the one warning of its owner and "
+    "day, and is deleted only when that warning was sent 24 hours ago, judged again in each "
+    "DELETE: a killed or repeated run finds what is left and continues.",
     sample=("id", "user_id", "size_bytes", "held_at", "warned_at", "released_at"),
 )

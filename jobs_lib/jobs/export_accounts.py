@@ -1,18 +1,18 @@
 """Export accounts as zip files of JSON and CSV, to download for 7 days.
 
-Who has an account may take along what is stored about it. The app puts a row into
+Anyone with an account may take a copy of what is stored about it. The app inserts a row into
 `export_requests`; the next run reads all of the account's rows as of one moment and writes them
 into one zip: as JSON, exact, and as CSV, in which no spreadsheet finds a formula. Its owner gets a
-link by mail. It works for 7 days, or until a newer export is ready, and then the file goes. What is
-in the zip, and what the download page has to do, stands in docs/exports.md.
+link by mail. It works for 7 days, or until a newer export is ready, and then the file is deleted.
+What is in the zip, and what the download page has to do, is in docs/exports.md.
 
-One export an account at a time, and two a day; what is over that is refused, and so is an account
-that is suspended or deleted. After three unfinished attempts a request has failed, its owner is
-told, and the log has an error.
+An account has one export at a time, and two a day; what is over that is refused, and so is an
+account that is suspended or deleted. After three unfinished attempts a request has failed, its
+owner is notified, and the log has an error.
 
-Killed at any point: nothing can be downloaded that is not whole. The next run removes what was half
-written and begins it anew; an export that was finished and not yet stored as `ready` is made once
-more.
+Crash safety: nothing can be downloaded that is not whole. The next run removes what was half
+written and starts it again; an export that was finished but not yet stored as `ready` is made
+again.
 """
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ from jobs_lib.job import declare
 def _tables() -> str:
     from jobs_lib.features.exports.writer import works_on
     return works_on() + """
-        export_requests: progress file_name sha256 token_hash token_nonce claim_token claim_run lease_until
+        export_requests: progress file_name sha256 token_hash token_nonce
+        export_requests: claim_token claim_run lease_until
     """
 
 
@@ -32,11 +33,12 @@ def _tables() -> str:
     schedule="*/5 * * * *", priority="normal", sections=("export", "personas"),
     options={
         "per_day": Option(kind.integer(1, 100), "2", "Exports of one account within 24 hours; a "
-                          "request above that is refused, and its owner told when to ask again."),
+                          "request above that is refused, and its owner notified when to ask "
+                          "again."),
     },
     idempotency="A request is claimed by one conditional update and is `ready` only by the commit "
-    "that follows its finished file; a killed or repeated run begins an unfinished one anew and "
-    "finds nothing else to do.",
+    "that follows its finished file; a killed or repeated run starts an unfinished one again "
+    "and finds nothing else to do.",
     sample=("id", "status", "attempts", "requested_at", "expires_at", "file_bytes"),
     sharded=True,
     tables=_tables,

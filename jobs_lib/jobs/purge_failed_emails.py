@@ -1,15 +1,15 @@
 """Delete finished forwards and their spool files after 7 days.
 
 Finished is what was sent, or has failed for good; the 7 days count from then. What is still queued
-is never touched, however old it is. A failure that its owner has not been told of yet waits for the
-notice, but for one day at most: a notice that cannot be written must not keep people's mail for
+is never touched, however old it is. A failure that its owner has not been notified of yet waits for
+the notice, but for one day at most: a notice that cannot be written must not keep people's mail for
 ever.
 
-A spool file goes with the last row that names it, held and quarantined mail included. Files that no
-row names go too, once two runs at least an hour apart have found them so; with many of them the run
-stops and says so.
+A spool file is deleted with the last row that names it, held and quarantined mail included. Files
+that no row names are deleted too, once two runs at least an hour apart have found them so; if they
+are many, the run stops and says so.
 
-Killed at any point: rows go in small commits and files after them, so a row never loses its file
+Crash safety: rows are deleted in small commits and files after them, so a row never loses its file
 first, and at most a hundred files are left without a row, for a later run to find.
 """
 from __future__ import annotations

@@ -2,15 +2,14 @@
 
 The encrypted headers of a message are worth no more than its log row, so they are kept no longer:
 as long as `[purge_message_logs] keep` says, or the owner's own retention if that is shorter. Mostly
-they go with their row. Here go those whose row is gone by any other way, and those of rows that are
-past their time and still there. Where logs are kept for ever (that job's `keep = off`, or `enabled
-= no`), headers go by this job's own `keep` alone.
+they are deleted with their row. This job deletes those whose row was deleted in any other way, and
+those of rows that are past their retention and still there. Where logs are kept for ever (that
+job's `keep = off`, or `enabled = no`), this job's own `keep` alone decides.
 
 If more than half of the snapshots, and more than 10,000, have no log row, the log is probably lost
-or another database's: then nothing goes before it is confirmed.
+or another database's: then nothing is deleted before it is confirmed.
 
-Killed at any point: rows go in small commits, and the next run looks again and goes on with what is
-left.
+Crash safety: rows are deleted in small commits, and the next run continues with what is left.
 """
 from __future__ import annotations
 
@@ -22,12 +21,13 @@ from jobs_lib.job import declare
 @declare(
     schedule="11 4 * * *", priority="low",
     options={"keep": Option(kind.or_empty(kind.optional(kind.duration)), "",
-                            "How long headers are kept, counted from their log row. Empty: as `[purge_message_logs] "
-                            "keep`; a longer time than that does not count. `off`: only those without a log row go. "
-                            "Empty is `off` too where that job has `keep = off` or `enabled = no`: logs stay, and so "
+                            "How long headers are kept, counted from their log row. Empty: as "
+                            "`[purge_message_logs] keep`; a longer time than that does not count. "
+                            "`off`: only those without a log row are deleted. Empty is `off` too "
+                            "where that job has `keep = off` or `enabled = no`: logs stay, and so "
                             "do their headers.")},
-    idempotency="Which rows go is decided by their log rows alone, and each batch is one commit: a killed or repeated "
-                "run finds what is left and goes on.",
+    idempotency="Which rows are deleted is decided by their log rows alone, and each batch is one "
+    "commit: a killed or repeated run finds what is left and continues.",
     sample=("id", "message_log_id", "user_id", "created_at"),
     tables="""
         users: id log_retention_days

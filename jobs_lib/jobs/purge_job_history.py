@@ -1,12 +1,12 @@
-"""Delete the history of runs after 90 days, but for what is still needed.
+"""Delete the history of runs after 90 days, except what is still needed.
 
-A row that says `running` stays: the sweep of dead runs needs it. Of each job the last ten runs, the
-last ten good ones and the last ten slots stay too, however old they are, and of the runs that
-carried the last slot on the last and those that failed. The row of a slot keeps it from being run
-twice: a job of each New Year must not run again in spring, not even by a clock that is set back.
-The good runs tell how long the job usually takes, the last ones how it fares.
+A row that says `running` stays: the sweep of dead runs needs it. For each job the last ten runs,
+the last ten good ones and the last ten slots stay too, however old they are, and of the runs that
+continued the last slot the last one and those that failed. The row of a slot keeps it from being
+run twice: a job of each New Year must not run again in spring, not even by a clock that is set
+back. The good runs show how long the job usually takes, the last ones how it is doing.
 
-Killed at any point: each batch is one commit, and the next run finds what is left by its age.
+Crash safety: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def _not_needed(ctx) -> tuple[str, dict]:
     while True:
         job = ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job", job=job)
         if job is None:
-            return "{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)", {"needed": sorted(needed)}
+            return ("{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)",
+                    {"needed": sorted(needed)})
         needed |= {row["id"] for row in _needed(ctx.db, job) if row["started_at"] < before}
 
 

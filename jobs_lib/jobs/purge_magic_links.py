@@ -1,9 +1,9 @@
 """Delete sign-in links that have expired, or were used a day ago.
 
-An expired link opens nothing, so it goes with the next run, whatever the options say. A used one is
-of no more use either, but for a day it can answer why a second click was refused.
+An expired link opens nothing, so the next run deletes it, whatever the options say. A used one is
+of no more use either, but for a day it can explain why a second click was refused.
 
-Killed at any point: each batch is one commit, and the next run finds what is left by its age.
+Crash safety: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 

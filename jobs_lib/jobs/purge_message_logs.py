@@ -2,13 +2,13 @@
 
 A log row says who got how much mail when; nobody needs to know that of each single message for
 ever. What is deleted is added up in `message_stats`, by user, alias, day, direction and status, so
-the view `message_totals` tells the same before and after. The encrypted headers of a message go
-with its row.
+the view `message_totals` is the same before and after. The encrypted headers of a message are
+deleted with its row.
 
 Users may choose a shorter time of their own (`users.log_retention_days`), but not less than 3 days.
 
-Killed at any point: totals, headers and rows change in one small commit, so no message is ever
-counted twice or not at all, and the next run goes on with what is left.
+Crash safety: totals, headers and rows change in one small commit, so no message is ever counted
+twice or not at all, and the next run continues with what is left.
 """
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ def _of_owners(ctx):
 
 job = purge(
     table="message_logs", schedule="43 1 * * *",
-    options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users may choose a shorter "
-                                 "time, from 3 days on. `off` keeps all rows, also of users who chose a time.")},
+    options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users "
+                          "may choose a shorter time, from 3 days on. `off` keeps all rows, also "
+                          "of users who chose a time.")},
     rules=(Rule("created_at"),), within=_totals, more=_of_owners,
     tables="""
         users: id log_retention_days
         message_logs: user_id alias_id
         header_snapshots: message_log_id
     """,
-    idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed or repeated run finds "
-                "what is left and counts no message twice.",
+    idempotency="Each batch adds its rows to the totals and deletes them in one commit: a killed "
+    "or repeated run finds what is left and counts no message twice.",
     sample=("id", "direction", "status", "bytes_used", "created_at"),
 )

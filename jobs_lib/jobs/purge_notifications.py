@@ -1,15 +1,15 @@
 """Delete notices that were sent or given up after 90 days.
 
 The 90 days count from `created_at`. What waits to be sent is never touched, however old it is. No
-notice is repeated because its row is gone: what was told is marked where it belongs, at the alias,
-the destination, the held message.
+notice is repeated because its row was deleted: that it was sent is marked where it belongs, at the
+alias, the destination, the held message.
 
-Two kinds are still needed, also where the retentions do not fit each other. Held mail goes 24 hours
-after the notice that lists it was *sent*, so that notice stays as long as mail that nobody released
-refers to it. An unverified destination goes some days after its notice was sent, so such a notice
-stays for 60 days at least.
+Two kinds are still needed, also where the retentions do not fit each other. Held mail is deleted 24
+hours after the notice that lists it was *sent*, so that notice stays as long as unreleased mail
+refers to it. An unverified destination is removed some days after its notice was sent, so such a
+notice stays for 60 days at least.
 
-Killed at any point: each batch is one commit, and the next run finds what is left by its age.
+Crash safety: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 

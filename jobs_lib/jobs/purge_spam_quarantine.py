@@ -3,11 +3,11 @@
 The days count from `quarantined_at`, whether or not the owner has released the message meanwhile:
 what was released has been forwarded, and what was not in a month is spam indeed. Nobody is warned.
 A file that another row still names, such as a released message whose forward is queued, stays until
-that row goes.
+that row is deleted.
 
-The run logs how many rows went and how many bytes their files freed.
+The run logs how many rows it deleted and how many bytes their files freed.
 
-Killed at any point: rows go in small commits and files after them, so a row never loses its file
+Crash safety: rows are deleted in small commits and files after them, so a row never loses its file
 first, and at most a hundred files are left without a row, for a later run to find.
 """
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Delete finished webhook deliveries after 30 days.
 
 Finished is what was delivered, or has failed for good; the 30 days count from the event
-(`created_at`), and so long it can be looked up and replayed. What is still queued is never touched,
-however old it is, and a replayed delivery is queued again.
+(`created_at`), and for that long it can be looked up and replayed. What is still queued is never
+touched, however old it is, and a replayed delivery is queued again.
 
-Killed at any point: each batch is one commit, and the next run finds what is left by its age.
+Crash safety: each batch is one commit, and the next run finds what is left by its age.
 """
 from __future__ import annotations
 

@@ -1,16 +1,15 @@
 """Retry failed forwards on the 1h, 6h, 24h, 48h schedule.
 
-A forward that the web's mail hook could not deliver waits in `failed_emails`, one row a recipient,
-its raw bytes in the spool. Each delay counts from the attempt before, so the attempts come 1, 7, 31
-and 79 hours after the first failure. A refusal for good (5xx), the last attempt, or an attempt past
-the seventh day ends it: the owner is notified once per destination and day. The sender never gets a
-bounce.
+A forward that the app's mail hook could not deliver waits in `failed_emails`, one row for each
+recipient, its raw bytes in the spool. Each delay counts from the attempt before, so the attempts
+are made 1, 7, 31 and 79 hours after the first failure. A permanent refusal (5xx), the last attempt,
+or an attempt past the seventh day ends it: the owner is notified once for each destination and day.
+The sender never gets a bounce.
 
-A failure of the relay itself (no connection, no login, its quota) uses up nobody's attempt: sending
-pauses.
+A failure of the relay itself (no connection, no login, its quota) uses up no attempt: sending is
+paused.
 
-Killed at any point: nothing is lost, and at most the one message that was on the wire is sent
-twice.
+Crash safety: nothing is lost, and at most the one message in flight is sent twice.
 """
 from __future__ import annotations
 
@@ -24,20 +23,23 @@ from jobs_lib.job import NAMES_FILES, NOTIFIES, declare
     options={
         # RFC 5321 4.5.4.1 asks for 30 minutes at least between two attempts.
         "delays": Option(kind.several(kind.duration), "1h, 6h, 24h, 48h",
-                         "Before each attempt, counted from the one before. Their number is the number of attempts."),
-        "give_up_after": Option(kind.duration, "7d", "An attempt on a message older than this is its last."),
-        "max_hops": Option(kind.integer(5, 200), "50", "More Received lines than this are a mail loop."),
+                         "The wait before each attempt, counted from the one before. Their number "
+                         "is the number of attempts."),
+        "give_up_after": Option(kind.duration, "7d",
+                                "An attempt on a message older than this is its last."),
+        "max_hops": Option(kind.integer(5, 200), "50",
+                           "More Received lines than this are a mail loop."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
-                "repeats at most the one message in flight, with the same bytes and Message-ID.",
+    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
+    "a killed run repeats at most the one message in flight, with the same bytes and Message-ID.",
     sample=("id", "envelope_to", "attempts", "next_attempt_at", "last_error"),
     sharded=True,
     tables=NOTIFIES + NAMES_FILES + """
         aliases: id address
         destinations: id user_id email verified_at
-        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status attempts
-        failed_emails: next_attempt_at last_attempt_at last_code last_error created_at finished_at claim_token claim_run
-        failed_emails: lease_until uncertain told_at notice_id
+        failed_emails: id user_id alias_id destination_id envelope_from envelope_to raw_path status
+        failed_emails: attempts next_attempt_at last_attempt_at last_code last_error created_at
+        failed_emails: finished_at claim_token claim_run lease_until uncertain told_at notice_id
     """,
 )
 def job(ctx):

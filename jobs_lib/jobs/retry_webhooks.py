@@ -4,15 +4,15 @@ An event that the app could not deliver to an endpoint waits in `webhook_deliver
 counts from the attempt before, the app's own first one included. A request is signed (Standard
 Webhooks), goes to public addresses only and follows no redirect; 2xx is a success. 429 and 503 may
 say how long to wait. 410 switches the endpoint off at once, and so do 5 days without a success: its
-owner is told once, and what waits for it is cancelled.
+owner is notified once, and what waits for it is cancelled.
 
 Up to 8 requests are in flight, at most one to an endpoint and two to a host, of which an owner has
 one while another waits for it. An endpoint that does not answer in time is left alone for the rest
-of the run, and so is a server that cannot be connected to: nobody else is held up for longer than
-one time limit.
+of the run, and so is a server that does not accept the connection: nobody else waits longer than
+one timeout.
 
-Killed at any point: nothing is lost, and at most the requests in flight are sent twice, with the
-same id and body.
+Crash safety: nothing is lost, and at most the requests in flight are sent twice, with the same id
+and body.
 """
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
     schedule="* * * * *", priority="high", sections=("webhooks", "personas"),
     options={
         "delays": Option(kind.several(kind.duration), "1m, 5m, 30m, 2h",
-                         "Before each repeat, counted from the attempt before; the first attempt is the app's. Their "
-                         "number is the number of repeats."),
-        "disable_after": Option(kind.duration, "5d", "An endpoint that has failed for so long without one success is "
-                                                     "switched off."),
+                         "The wait before each retry, counted from the attempt before; the first "
+                         "attempt is the app's. Their number is the number of retries."),
+        "disable_after": Option(kind.duration, "5d", "An endpoint that has failed for this long "
+                                "without one success is switched off."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
-                "repeats at most the requests in flight, with the same id and body, which an endpoint knows them by.",
+    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
+    "a killed run repeats at most the requests in flight, with the same id and body, by which an "
+    "endpoint recognizes them.",
     sample=("id", "webhook_id", "event_type", "attempts", "next_attempt_at", "last_error"),
     sharded=True,
     tables=NOTIFIES + AUDITS + """
-        webhooks: id user_id url secret previous_secret previous_secret_expires_at active disabled_at disabled_reason
-        webhooks: failing_since
-        webhook_deliveries: id user_id webhook_id event_id event_type payload status attempts next_attempt_at
-        webhook_deliveries: last_attempt_at response_status response_excerpt last_error created_at finished_at
+        webhooks: id user_id url secret previous_secret previous_secret_expires_at active
+        webhooks: disabled_at disabled_reason failing_since
+        webhook_deliveries: id user_id webhook_id event_id event_type payload status attempts
+        webhook_deliveries: next_attempt_at last_attempt_at response_status response_excerpt
+        webhook_deliveries: last_error created_at finished_at
         webhook_deliveries: claim_token claim_run lease_until uncertain
     """,
 )

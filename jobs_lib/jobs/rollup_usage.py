@@ -1,20 +1,19 @@
 """Add up e-mails and bytes of each user by day and by week.
 
-What a dashboard or a bill asks is answered from few rows (docs/usage.md): `usage_daily` and
-`usage_weekly`, weeks beginning on Monday, days in UTC. Every message counts, whatever became of it
-and whichever way it went.
+A dashboard or a bill needs few rows for its figures (docs/usage.md): `usage_daily` and
+`usage_weekly`, weeks beginning on Monday, days in UTC. Every message counts, whatever its status
+and direction.
 
-A day is added up anew from what is known of it, never continued: its log rows, and what
-`purge_message_logs` kept of those that are gone. So it is exact before, during and after a purge,
-and may be done again at any time. It is done for the last 48 hours, and for each day of which a log
-row came in late. The first run adds up everything, the newest day first. Users who are gone or
-`deleted` have no rows.
+A day is always added up from all that is known of it, never continued: its log rows, and the totals
+that `purge_message_logs` kept of deleted ones. So it is exact before, during and after a purge, and
+may be added up again at any time. That is done for the last 48 hours, and for each day for which a
+log row came in late. The first run adds up everything, the newest day first. Users who are missing
+or `deleted` have no rows.
 
 Whole weeks are deleted once they are past `keep`.
 
-Killed at any point: a day and its week are one commit, with the note that the day is due, so the
-next run goes on with the days that are left. Rows that show old numbers are put right by then,
-never doubled.
+Crash safety: a day and its week are one commit, with the note that the day is due, so the next run
+continues with the days that are left. Rows that show old numbers are corrected then, never doubled.
 """
 from __future__ import annotations
 
@@ -27,15 +26,16 @@ from jobs_lib.job import declare
     schedule="9 * * * *",
     options={
         "keep": Option(kind.optional(kind.duration), "800d",
-                       "How long usage is kept, in whole weeks; at least as long as a billing cycle and what your "
-                       "pages show. Days before that are not added up, even if there are logs of them."),
-        "from": argument(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this day on, whether or "
-                                                      "not anything came in."),
-        "to": argument(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, or a day to "
-                                                    "come: today."),
+                       "How long usage is kept, in whole weeks; at least as long as a billing "
+                       "cycle and what your pages show. Days before that are not added up, even if "
+                       "there are logs of them."),
+        "from": argument(kind.or_empty(kind.day), "", "For --set from=DAY: add up again from this "
+                         "day on, whether or not anything came in."),
+        "to": argument(kind.or_empty(kind.day), "", "For --set to=DAY: the last such day. Empty, "
+                       "or a day in the future: today."),
     },
-    idempotency="A day is written as what its log rows and their totals add up to, in one commit: done twice or killed "
-                "half-way, it is the same.",
+    idempotency="A day is written as what its log rows and their totals add up to, in one commit: "
+    "done twice or killed half-way, it is the same.",
     sample=("day", "users"),
     tables="""
         users: id status

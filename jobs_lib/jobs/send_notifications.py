@@ -1,16 +1,16 @@
 """Send queued notices by mail, urgent ones first, within the limits.
 
-A notice waits in `notifications`, written by the jobs or by the app. Urgent ones go before normal
-ones and those before low ones; one that has waited as long as its class may goes right behind the
-urgent ones. A share of each limit is kept for urgent mail. Who has opted out of a kind gets none of
-it, unless it is a required one.
+A notice waits in `notifications`, written by the jobs or by the app. Urgent ones are sent before
+normal ones and those before low ones; one that has waited as long as its class may is sent right
+after the urgent ones. A share of each limit is reserved for urgent mail. Users who have opted out
+of a kind get none of it, unless it is a required one.
 
-A refusal for now is tried again on a schedule; a refusal for good, or the last attempt, ends it as
-`failed`. A failure of the relay itself uses up nobody's attempt: sending pauses. Bodies are emptied
+A temporary refusal is tried again on a schedule; a permanent one, or the last attempt, ends it as
+`failed`. A failure of the relay itself uses up no attempt: sending is paused. Bodies are emptied
 once they are sent.
 
-Killed at any point: nothing is lost, and at most the one notice that was on the wire is sent twice,
-with the same Message-ID.
+Crash safety: nothing is lost, and at most the one notice in flight is sent twice, with the same
+Message-ID.
 """
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ from jobs_lib.job import declare
 
 
 @declare(
-    schedule="*/5 * * * *", priority="critical", sections=("mail", "personas", "notifications", "export"),
+    schedule="*/5 * * * *", priority="critical",
+    sections=("mail", "personas", "notifications", "export"),
     options={
         "delays": Option(kind.several(kind.duration), "5m, 15m, 1h, 4h, 12h, 24h",
-                         "Before each repeat, counted from the attempt before. The first attempt is made at once."),
-        "give_up_after": Option(kind.duration, "7d", "An attempt on a notice older than this is its last."),
-        "normal_wait": Option(kind.duration, "6h", "So long a normal notice may wait for urgent ones at most."),
-        "low_wait": Option(kind.duration, "24h", "So long one of low priority may wait for all others at most."),
+                         "The wait before each retry, counted from the attempt before. The first "
+                         "attempt is made at once."),
+        "give_up_after": Option(kind.duration, "7d",
+                                "An attempt on a notice older than this is its last."),
+        "normal_wait": Option(kind.duration, "6h",
+                              "How long a normal notice may wait for urgent ones at most."),
+        "low_wait": Option(kind.duration, "24h",
+                           "How long one of low priority may wait for all others at most."),
     },
-    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; a killed run "
-                "repeats at most the one notice in flight, with the same bytes and Message-ID.",
+    idempotency="A row is claimed, marked `sending` with its attempt counted, and only then sent; "
+    "a killed run repeats at most the one notice in flight, with the same bytes and Message-ID.",
     sample=("id", "kind", "to_email", "priority", "attempts", "created_at", "last_error"),
     sharded=True,
     tables="""

@@ -8,6 +8,7 @@ nothing and a long one goes on where it was.
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
 
 from jobs_lib.database import stored
 from jobs_lib.database.schema.ddl import is_size, size
@@ -30,28 +31,27 @@ NUMBERS = ("email_count", "bytes_used")
 LOGGED = " FROM {message_logs} WHERE created_at >= :day AND created_at < :next_day"
 DETAIL = ("SELECT user_id, email_count, bytes_used FROM {message_stats} WHERE day = :day UNION ALL"
           f" SELECT user_id, 1, {size('bytes_used')}{LOGGED}")
-DAYS = "SELECT user_id, email_count, bytes_used FROM {usage_daily} WHERE day >= :week_start AND day < :next_week"
+DAYS = ("SELECT user_id, email_count, bytes_used FROM {usage_daily} "
+        "WHERE day >= :week_start AND day < :next_week")
+LIVING = (" (SELECT 1 FROM {users} WHERE {users}.id = %s.user_id AND {users}.status <> 'deleted')")
 
 
 def run(ctx) -> dict:
     """Add up the days that are due, newest first, and delete what is past its time. The counts."""
-    counts = ctx.counts
-    counts.update(days=0, user_days=0, deleted=0)
-    first = _first(ctx)
-    known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
+    ctx.counts.update(days=0, user_days=0, deleted=0)
+    first, known = _first(ctx), _guard(ctx)
     known.check("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))
     try:
-        _put_down(ctx.db, _asked(ctx, first), {})
-        for days, state in _unseen(ctx, first):
+        for days, state in _found(ctx, first):
             _put_down(ctx.db, days, state)
-        _add_up_due(ctx, first, counts)
-        _delete_old(ctx, first, counts)
+        _add_up_due(ctx, first)
+        _delete_old(ctx, first)
     except Busy as error:               # the others come first; what is committed stays so
         ctx.log.warning("database busy", error=str(error))
         ctx.stop("busy")
     if not (ctx.should_stop() or ctx.suspended):
         known.store()
-    return counts
+    return ctx.counts
 
 
 def preview(ctx) -> dict:
@@ -62,23 +62,19 @@ def preview(ctx) -> dict:
     first = _first(ctx)
     days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} "
                                                f"WHERE {_due(ctx.db)}", first=first, dusk=DUSK)}
-    days.update(_asked(ctx, first))
-    for more, _ in _unseen(ctx, first):
+    for more, _ in _found(ctx, first):
         days.update(more)
     rows: list = []
     for day in sorted(days, reverse=True)[:ctx.limit]:
         if ctx.should_stop():
             break
         rows.append({"day": day, "users": ctx.db.value(
-            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS (SELECT 1 "
-            "FROM {users} WHERE"
-            " {users}.id = parts.user_id AND {users}.status <> 'deleted')", day=day,
-            next_day=_after(day))})
+            f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS"
+            f"{LIVING % 'parts'}", day=day, next_day=_after(day))})
         _count_invalid(ctx, day)
     ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
-    known = Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
     old = {table: _stale(ctx.db, table, column, first) for table, column in TABLES.items()}
-    trouble = known.trouble("usage_daily", lambda: old["usage_daily"])
+    trouble = _guard(ctx).trouble("usage_daily", lambda: old["usage_daily"])
     for table, number in old.items():
         if number:
             tell(ctx, table, number, [], trouble)
@@ -86,14 +82,19 @@ def preview(ctx) -> dict:
             "deleted": sum(old.values())}
 
 
+def _guard(ctx) -> Known:
+    return Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
+
+
 def mark_unseen(db, rows) -> None:
     """The days of those rows (batch_delete.Rows), about to be purged, which no run has seen, are
     due from now on."""
     seen = db.value("SELECT log_row FROM {rollup_state} WHERE id = 1")
-    values, is_known = rows.values, seen is not None
-    seen = stored.number(seen)
-    if not is_known or max(values.get("ids") or [values["high"]]) <= seen:
+    if seen is None:
         return                          # before the first run all days are due anyway
+    values, seen = rows.values, stored.number(seen)
+    if max(values.get("ids") or [values["high"]]) <= seen:
+        return
     for row in db.query(f"SELECT {db.dialect.day('created_at')} AS day{rows.source} "
                         "AND id > :unseen GROUP BY 1"
                         f" ORDER BY 1{db.for_update}", **values, unseen=seen):
@@ -114,6 +115,13 @@ def _first(ctx) -> str:
     return _monday((ctx.now - ctx.options.keep).date().isoformat())
 
 
+def _found(ctx, first: str):
+    """(days that are due, what `rollup_state` says once they are put down), until there is no
+    more."""
+    yield _asked(ctx, first), {}
+    yield from _unseen(ctx, first)
+
+
 def _asked(ctx, first: str) -> list[str]:
     """The days that are still open, and those that `--set from` and `to` ask for."""
     today = ctx.now.date()
@@ -132,8 +140,7 @@ def _asked(ctx, first: str) -> list[str]:
 
 
 def _unseen(ctx, first: str):
-    """(days, what `rollup_state` says once they are put down), until there is no more; at first all
-    days there are.
+    """The days of rows that came in since the last run; at first all days there are.
 
     A row gets its id before its commit, so one may turn up below those that were looked at.
     Therefore rows are looked at again until the log has been seen to end behind them for a while:
@@ -201,7 +208,7 @@ def _put_down(db, days, state: dict) -> None:
 
 # Adding up
 
-def _add_up_due(ctx, first: str, counts: dict) -> None:
+def _add_up_due(ctx, first: str) -> None:
     due = _due(ctx.db)
     total = ctx.db.value(f"SELECT COUNT(*) FROM {{rollup_days}} WHERE {due}", first=first,
                          dusk=DUSK)
@@ -209,13 +216,14 @@ def _add_up_due(ctx, first: str, counts: dict) -> None:
     while True:
         day = ctx.db.value(f"SELECT day FROM {{rollup_days}} WHERE {due} ORDER BY day DESC LIMIT 1",
                            first=first, dusk=DUSK)
-        if day is None or ctx.should_stop(counts["days"]):
+        if day is None or ctx.should_stop(ctx.counts["days"]):
             return
-        users = _paced(ctx, lambda day=day: _add_up(ctx.db, day))
+        users = _paced(ctx, partial(_add_up, ctx.db, day))
         if users is not None:
-            counts["days"], counts["user_days"] = counts["days"] + 1, counts["user_days"] + users
+            ctx.count("days")
+            ctx.count("user_days", users)
             _count_invalid(ctx, day)
-        ctx.progress(counts["days"], max(total, counts["days"]))
+        ctx.progress(ctx.counts["days"], max(total, ctx.counts["days"]))
 
 
 def _due(db) -> str:
@@ -266,9 +274,7 @@ def _write(db, table: str, column: str, detail: str, **values) -> None:
         f"UNION ALL SELECT user_id, 0, 0 FROM {{{table}}} WHERE {column} = :{column}) AS parts "
         "WHERE 1 = 1 GROUP BY user_id", **values)
     db.execute(f"DELETE FROM {{{table}}} WHERE {column} = :{column} AND (email_count = 0 "
-               "OR NOT EXISTS (SELECT 1 FROM {users} WHERE {users}.id = "
-               f"{{{table}}}.user_id AND {{users}}.status <> 'deleted'))",
-               **{column: values[column]})
+               f"OR NOT EXISTS{LIVING % f'{{{table}}}'})", **values)
 
 
 def _paced(ctx, work):
@@ -285,16 +291,16 @@ def _stale(db, table: str, column: str, first: str) -> int:
     return db.value(f"SELECT COUNT(*) FROM {{{table}}} WHERE {column} < :first", first=first)
 
 
-def _delete_old(ctx, first: str, counts: dict) -> None:
+def _delete_old(ctx, first: str) -> None:
     """Day by day, and no day that is past its time is due any more."""
     for table, column in TABLES.items():
         for day in _steps(ctx, table, column, DAWN, first):
             if ctx.should_stop():
                 return
-            sql = f"DELETE FROM {{{table}}} WHERE {column} >= :day AND {column} < :next_day"
-            counts["deleted"] += _paced(ctx, lambda sql=sql, day=day: ctx.db.execute(sql, day=day,
-                                                                                     next_day=_after(day)))
-            ctx.progress(counts["days"], deleted=counts["deleted"])
+            delete = partial(ctx.db.execute, f"DELETE FROM {{{table}}} WHERE {column} >= :day "
+                             f"AND {column} < :next_day", day=day, next_day=_after(day))
+            ctx.count("deleted", _paced(ctx, delete))
+            ctx.progress(ctx.counts["days"], deleted=ctx.counts["deleted"])
     if not ctx.should_stop():
         ctx.db.execute("DELETE FROM {rollup_days} WHERE day < :first", first=first)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import namedtuple
 from datetime import datetime, time, timedelta, timezone
 from functools import partial
+from itertools import islice
 
 from jobs_lib.chunks import chunked
 from jobs_lib.engines.batch_delete import LISTED
@@ -30,8 +31,9 @@ Metric = namedtuple("Metric", "name limit of_what amounts")
 Period = namedtuple("Period", "cycle elapsed counting is_over")
 Period.__doc__ = """A cycle as it stands now.
 
-elapsed  whole percent of it that have gone       counting  the percentages that count now, ascending
-is_over  it has ended: nobody is told any more
+elapsed   whole percent of it that have passed
+counting  the percentages that count now, ascending
+is_over   it has ended: nobody is notified any more
 """
 
 USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
@@ -42,40 +44,36 @@ USERS = ("SELECT id, COALESCE(billing_anchor, created_at) AS anchored,"
 USED = ("SELECT user_id, SUM(bytes_used) AS bandwidth, SUM(email_count) AS emails "
         "FROM {usage_daily}"
         " WHERE user_id IN (:ids) AND day >= :start AND day < :end GROUP BY user_id")
-KNOWN = "SELECT user_id, metric, threshold FROM {usage_events} WHERE user_id IN (:ids) AND cycle_start = :start"
+KNOWN = ("SELECT user_id, metric, threshold FROM {usage_events} "
+         "WHERE user_id IN (:ids) AND cycle_start = :start")
 LOCKED = ("SELECT id, email, name, status, bandwidth_limit_bytes, email_limit FROM {users} "
           "WHERE id IN (:ids)"
           " AND status <> 'deleted' ORDER BY id")
 
 
-def check(ctx, counts: dict) -> None:
-    """Record what was crossed and tell; adds to `counts`: users, events, notices."""
+def check(ctx) -> None:
+    """Record what was crossed and notify; counts users, events and notices."""
     sample: list[dict] = []
-    for period, used in _suspects(ctx, counts):
-        if ctx.limit is not None:
-            used = dict(list(used.items())[:ctx.limit - counts["users"]])
-        work = partial(_record, ctx, period, used)
-        events, told = work() if ctx.dry_run else ctx.db.batch(work)
-        counts["users"] += len({event["user_id"] for event in events})
-        counts["events"] += len(events)
-        counts["notices"] += told
+    for period, used in _suspects(ctx):
+        most = ctx.within_limit(len(used), ctx.counts["users"])
+        work = partial(_record, ctx, period, dict(islice(used.items(), most)))
+        events = work() if ctx.dry_run else ctx.db.batch(work)
         sample += events[:SAMPLE_ROWS - len(sample)]
-        if counts["users"] == ctx.limit:
+        if ctx.counts["users"] == ctx.limit:
             if not ctx.dry_run:
                 ctx.stop("limit")
             break
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     if sample:
-        words = [f"{counts[name]:,} {name[:-1]}{'s' * (counts[name] != 1)}" for name in ("events",
-                                                                                         "users",
-                                                                                         "notices")]
-        ctx.show("record {} of {}, with {}".format(*words), sample)
+        numbers = [f"{number:,} {name[:-1]}{'s' * (number != 1)}" for name, number in (
+            (name, ctx.counts[name]) for name in ("events", "users", "notices"))]
+        ctx.show("record {} of {}, with {}".format(*numbers), sample)
 
 
 # Who has used how much
 
-def _suspects(ctx, counts: dict):
+def _suspects(ctx):
     """(Period, {user id: usage}) of a few users at a time who have crossed what no event tells of
     yet."""
     periods = _periods(ctx)
@@ -90,7 +88,7 @@ def _suspects(ctx, counts: dict):
             for ids in chunked(list(found), AT_ONCE):
                 yield period, {user_id: found[user_id] for user_id in ids}
         looked += len(page)
-        ctx.progress(looked, events=counts["events"])
+        ctx.progress(looked, events=ctx.counts["events"])
 
 
 def _periods(ctx) -> dict:
@@ -175,32 +173,35 @@ def _reaches(used: int, limit: int, percent: int) -> bool:
 
 # Recording and telling
 
-def _record(ctx, period: Period, used: dict) -> tuple[list[dict], int]:
-    """(events, notices) of these users: one transaction, in which all is judged again; a dry run
-    only looks."""
+def _record(ctx, period: Period, used: dict) -> list[dict]:
+    """The events of these users: one transaction, in which all is judged again; a dry run only
+    looks."""
     users = ctx.db.query(LOCKED + ctx.db.for_update, ids=list(used))
     known = _known(ctx.db, period, used)
     events: list[dict] = []
-    notices = 0
     for user in users:
         mine = _new(period, user, used[user["id"]], known)
         events += mine
         news = _news(mine, known) if ctx.options.notify and not period.is_over else []
-        if news and user["status"] == "active":
-            notices += notify(ctx, user, KIND, _key(news), _values(period, news)) is not None
-    if events and not ctx.dry_run:
+        if news and user["status"] == "active" and notify(
+                ctx, user, KIND, _key(news), _values(period, news)) is not None:
+            ctx.count("notices")
+    ctx.count("users", len({event["user_id"] for event in events}))
+    ctx.count("events", len(events))
+    if not ctx.dry_run:
         _insert(ctx.db, events, ctx.clock())
-    return events, notices
+    return events
 
 
 def _insert(db, events: list[dict], now) -> None:
     """All of them; SQLite looks for each name among all of a statement, so not too many in one."""
     for part in chunked(events, AT_ONCE):
-        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in row)}, :now)" for at,
-                         row in enumerate(part))
-        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(part[0])}, created_at) VALUES {rows}",
-                   now=now, **{f"{name}{at}": value for at, row in enumerate(part) for name,
-                               value in row.items()})
+        columns = list(part[0])
+        rows = ", ".join(f"({', '.join(f':{name}{at}' for name in columns)}, :now)"
+                         for at in range(len(part)))
+        values = {f"{name}{at}": event[name] for at, event in enumerate(part) for name in columns}
+        db.execute(f"INSERT INTO {{usage_events}} ({', '.join(columns)}, created_at) VALUES {rows}",
+                   now=now, **values)
 
 
 def _news(events: list[dict], known: set) -> list[dict]:
@@ -214,7 +215,8 @@ def _news(events: list[dict], known: set) -> list[dict]:
 
 def _key(news: list[dict]) -> str:
     first = news[0]
-    return f"usage-threshold:{first['user_id']}:{first['cycle_start']}:{first['metric']}:{first['threshold']}"
+    return ":".join(("usage-threshold", *(str(first[name]) for name in (
+        "user_id", "cycle_start", "metric", "threshold"))))
 
 
 # What the notice says
