@@ -1,4 +1,4 @@
-"""Close deleted accounts immediately, and delete all they have after 7 days.
+"""Close deleted accounts immediately, delete all they have after 7 days.
 
 An app deletes an account by `users.status = 'deleted'` and `deleted_at`, and refuses it from then
 on. The next run first closes every account that is newly deleted: sessions and sign-in links are

@@ -1,4 +1,4 @@
-"""Delete expired verification tokens; remind of unverified destinations and remove them.
+"""Delete expired verification tokens and unverified destinations.
 
 A token that was mailed to prove that a destination is its owner's is deleted when it has expired.
 Anyone who has left a destination unverified for 3 days is reminded, once, at the address of the
