@@ -65,7 +65,8 @@ def is_ours(path: str) -> bool:
 def as_user(number: int, command: str) -> str:
     """The command as root gives it for another user."""
     name = user_name(number)
-    return f"sudo -u {chr(39)}#{name}{chr(39)} {command}" if name.isdecimal() else f"sudo -u {name} {command}"
+    user = f"'#{name}'" if name.isdecimal() else name
+    return f"sudo -u {user} {command}"
 
 
 def sweep_drafts(folder: str, now: float) -> list[str]:
@@ -132,7 +133,8 @@ def owner_words(path: str) -> str:
     elif os.path.isfile(path) or is_ours(path):
         fix = f"run them always as the same user, and `chown -R {ours} {path}` as root"
     else:
-        fix = f"name another folder, or, if nothing but the jobs uses it, `chown -R {ours} {path}` as root"
+        fix = ("name another folder, or, if nothing but the jobs uses it, "
+               f"`chown -R {ours} {path}` as root")
     return f"{it} belongs to {user_name(owner)}, and the jobs run as {ours}: {fix}"
 
 
@@ -172,7 +174,8 @@ def shared(path: str, others) -> str | None:
         other = os.path.realpath(folder)
         both = os.path.commonpath([ours, other])
         if both in (ours, other):
-            return f"that {'is' if ours == other else 'is in' if both == other else 'holds'} {name} ({folder})"
+            how = "is" if ours == other else "is in" if both == other else "holds"
+            return f"that {how} {name} ({folder})"
     return None
 
 

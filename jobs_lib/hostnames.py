@@ -24,7 +24,9 @@ def ascii_form(name: str) -> str:
     labels = unicodedata.normalize("NFC",
                                    DOTS.sub(".", name.strip()).lower()).rstrip(".").split(".")
     made = ".".join(label if label.isascii() else _encoded(label) for label in labels)
-    if len(labels) < 2 or len(made) > LONGEST or labels[-1].isdecimal() or not all(map(_LABEL.match, made.split("."))):
+    is_long = len(made) > LONGEST
+    are_labels = len(labels) > 1 and all(map(_LABEL.match, made.split(".")))
+    if is_long or not are_labels or labels[-1].isdecimal():
         raise ValueError(f"{name[:80]!r} is not a domain name")
     return made
 

@@ -27,8 +27,9 @@ idempotency  one sentence: why running it twice, or killing it, does no harm
 sample       columns that a dry run may show
 run          function of a Context, returns counts ({"deleted": 12})
 sharded      whether several workers may share its queue (docs/workers.md)
-tables       what it reads and writes of the app's tables, each line `table: column column`; a table may have
-             several lines. A function that returns them, where they come from a list. tests/test_tables.py proves it
+tables       what it reads and writes of the app's tables, each line `table: column column`; a table
+             may have several lines. A function that returns them, where they come from a list.
+             tests/test_tables.py proves it
 """
 # What several jobs work on: who tells owners, who writes audit rows, and who asks which rows name a
 # file of the spool.

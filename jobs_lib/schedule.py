@@ -1,21 +1,22 @@
 """Five-field cron expressions: parse them, find the slot before and after a moment.
 
-    minute 0-59   hour 0-23   day 1-31   month 1-12 or jan-dec   weekday 0-7 or sun-sat (0 and 7: Sunday)
+    minute 0-59   hour 0-23   day 1-31   month 1-12 or jan-dec
+    weekday 0-7 or sun-sat (0 and 7: Sunday)
 
 Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these; in
-place of all five stands @hourly, @daily, @weekly, @monthly or @yearly. When both day fields are
+place of all five there may be @hourly, @daily, @weekly, @monthly or @yearly. When both day fields are
 restricted, either one is enough, as in cron: `0 3 1 * mon` is the first of the month and every
 Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does not count as
 restricted: in `0 3 */2 * mon` both must hold.
 
 A slot is a moment at which a schedule is due. Where the clock changes:
 
-- A schedule for certain hours (`17 2 * * *`, `*/10 2 * * *`, `0 */2 * * *`) has each local time exactly once.
-  Times that the clock skips are due at the first moment after the gap, together: they are one slot.
-  Of a time that comes twice, the first counts.
-- A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm: it is due in each minute that
-  really passes and whose local time fits, so in both of two equal hours, and nothing is made up for
-  a skipped one. So does Vixie cron, which decides by the letter (a field that begins with `*`);
+- A schedule for certain hours (`17 2 * * *`, `*/10 2 * * *`, `0 */2 * * *`) has each local time
+  exactly once. Times that the clock skips are due at the first moment after the gap, together: they
+  are one slot. Of a time that comes twice, the first counts.
+- A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm: it is due in each minute
+  that really passes and whose local time fits, so in both of two equal hours, and nothing is made
+  up for a skipped one. So does Vixie cron, which decides by the letter (a field that begins with `*`);
   here the hours count.
 """
 from __future__ import annotations
@@ -184,8 +185,9 @@ def _at_or_before(schedule: Schedule, moment: datetime) -> datetime:
             return datetime(year, month, day, below.bit_length() - 1, minutes.bit_length() - 1,
                             tzinfo=UTC)
     while True:
-        below = _days(schedule, year, month) & ((1 << day)
-                                                - 1) if schedule.months >> month & 1 else 0
+        below = 0
+        if schedule.months >> month & 1:
+            below = _days(schedule, year, month) & ((1 << day) - 1)
         if below:
             return datetime(year, month, below.bit_length() - 1, hours.bit_length() - 1,
                             minutes.bit_length() - 1, tzinfo=UTC)
@@ -207,7 +209,9 @@ def _at_or_after(schedule: Schedule, moment: datetime) -> datetime:
         if above:
             return datetime(year, month, day, _lowest(above), _lowest(minutes), tzinfo=UTC)
     while True:
-        above = _days(schedule, year, month) >> (day + 1) << (day + 1) if schedule.months >> month & 1 else 0
+        above = 0
+        if schedule.months >> month & 1:
+            above = _days(schedule, year, month) >> (day + 1) << (day + 1)
         if above:
             return datetime(year, month, _lowest(above), _lowest(hours), _lowest(minutes),
                             tzinfo=UTC)

@@ -17,7 +17,9 @@ def took(milliseconds: int | None) -> str:
         return "-"
     if milliseconds < 1000:
         return f"{milliseconds} ms"
-    return f"{milliseconds / 1000:.1f} s" if milliseconds < 10_000 else span(timedelta(milliseconds=milliseconds))
+    if milliseconds < 10_000:
+        return f"{milliseconds / 1000:.1f} s"
+    return span(timedelta(milliseconds=milliseconds))
 
 
 def span(length: timedelta) -> str:
@@ -48,7 +50,8 @@ def size(number: float) -> str:
     """`1.4 GB`, `310 MB`, `812 bytes`."""
     for unit, name in SIZES:
         if number >= unit:
-            return f"{number / unit:.1f} {name}" if number < 100 * unit else f"{number / unit:,.0f} {name}"
+            digits = 1 if number < 100 * unit else 0
+            return f"{number / unit:,.{digits}f} {name}"
     return f"{number:,.0f} bytes"
 
 

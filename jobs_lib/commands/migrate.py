@@ -15,7 +15,8 @@ from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
 
 MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
-TO_DO = "Your app's own tables still lack this. Put it into your app's migrations, or run it yourself:"
+TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
+         "yourself:")
 
 
 def arguments(parser) -> None:

@@ -78,8 +78,8 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
         line = binding.original.line + written[:len(written) - len(written.lstrip())].count("\n")
         if binding.error or (binding.key and binding.value is None
                              and binding.key.startswith("JOBS_")):
-            problems.append(f"{path} line {line}: expected NAME=value; a value with spaces or "
-                            "quotes stands in 'single quotes'")
+            problems.append(f"{path} line {line}: expected NAME=value; put a value with spaces or "
+                            "quotes into 'single quotes'")
         elif binding.key and binding.key.startswith("JOBS_"):
             if binding.key in values:
                 problems.append(f"{shown_name(binding.key)} is set twice ({path} lines "
@@ -89,7 +89,7 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
 
 def shown_name(name: str) -> str:
-    """An option's name as it may be told; what cannot be one is left out, since it may be a part of
+    """An option's name as it may be shown; what cannot be one is left out, since it may be a part of
     a secret."""
     return name if name.replace(".", "", 1).isidentifier() and len(name) <= SHOWN else "(no name)"
 

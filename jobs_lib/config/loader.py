@@ -1,7 +1,7 @@
 """config.ini, .env, the environment and --set, in rising order, as typed values.
 
 Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
-check` looks at everything. All problems are told at once. The file is read by our own few lines and
+check` looks at everything. All problems are reported at once. The file is read by our own few lines and
 not by configparser: they keep the line numbers for the messages, and a tick that finds nothing to
 do is a third cheaper (docs/decisions.md, "Reading config.ini").
 """
@@ -24,15 +24,17 @@ LONGEST_SHOWN = 60
 MOST_COMPARED = 20            # unknown names
 
 Written = namedtuple("Written", "text origin place")
-Written.__doc__ = """What is set for an option: as text, by what, and where that stands.
+Written.__doc__ = """What is set for an option: as text, by what, and where that is.
 
 origin  `--set`, `environment`, `.env`, `file` or `default`        place  in words, for a message
 """
 Sources = namedtuple("Sources", "values environ dotenv problems found")
 Sources.__doc__ = """What was read.
 
-values    {section: {option: (text, line)}} of config.ini          environ   the process's environment
-dotenv    {variable: (text, line)} of .env                         problems  lines and sections that make no sense
+values    {section: {option: (text, line)}} of config.ini
+environ   the process's environment
+dotenv    {variable: (text, line)} of .env
+problems  lines and sections that make no sense
 found     whether there is a config.ini
 """
 
@@ -119,9 +121,10 @@ class Config:
             return text
         domain = settings.SECTIONS["mail"]["domain"]
         try:
-            return text.replace(local, f"@{domain.kind.parse(self.written('mail', 'domain', domain).text)}")
+            known = domain.kind.parse(self.written("mail", "domain", domain).text)
         except ValueError:              # [mail] says what is wrong with it
             return text
+        return text.replace(local, f"@{known}")
 
     def resolved(self, value, option: Option):
         """A path counts from the file's folder; other values, URLs in place of a path too, are left
@@ -225,8 +228,8 @@ def for_app(path: str | None) -> Config:
 def load(path: str | None = None, *, beside: str, environ=os.environ) -> Config:
     """Read the file (default: `config.ini` in the folder `beside`) and what goes over it.
 
-    Lines and sections that make no sense are told with the first section that is asked for. Without
-    a file the defaults hold; ConfigError when a file that was named is missing.
+    Lines and sections that make no sense are reported with the first section that is asked for.
+    Without a file the defaults hold; ConfigError when a file that was named is missing.
     """
     named = path or environ.get(CONFIG_VARIABLE)
     path = named or os.path.join(beside, "config.ini")
@@ -304,14 +307,16 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None, giv
         near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
         return f"--set {name}: there is no section [{shown_name(section)}]{near}"
     if not option or not (given or option in known):
-        return f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as core.budget=2m"
+        return (f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as "
+                "core.budget=2m")
     if option not in known:
-        return f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has {', '.join(known)})"
+        return (f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has "
+                f"{', '.join(known)})")
     return f"--set {name}: expected {name}=VALUE"
 
 
 def _refuse_lines(value: Written, option: Option, known: dict) -> None:
-    """A line that begins with a space goes on with the value before it, which is rarely meant."""
+    """A line that begins with a space continues the value before it, which is rarely meant."""
     more = value.text.split("\n")[1:]
     if more and (not option.kind.lines or any(line.partition("=")[0].strip().lower() in known
                                               for line in more)):
@@ -322,7 +327,7 @@ def _refuse_lines(value: Written, option: Option, known: dict) -> None:
 
 
 def _shown(text: str, option: Option) -> str:
-    """A wrong value as it may be told: nothing of a secret, and no password in what looks like a
+    """A wrong value as it may be shown: nothing of a secret, and no password in what looks like a
     URL."""
     if option.kind.mask:
         return "..."

@@ -14,14 +14,17 @@ from jobs_lib.schedule import parse as parse_schedule
 Kind = namedtuple("Kind", "name parse show mask lines", defaults=(str, None, False))
 Kind.__doc__ = """A type of value.
 
-name   in words, for the docs            parse  text -> value; ValueError says what was expected
-show   value -> text                     mask   text -> text fit to be seen; None: nothing is secret in it
+name   in words, for the docs
+parse  text -> value; ValueError says what was expected
+show   value -> text
+mask   text -> text fit to be seen; None: nothing is secret in it
 lines  whether it may go on over several lines
 """
 Option = namedtuple("Option", "kind default meaning argument", defaults=(False,))
 Option.__doc__ = """One setting: its type, its default as text, and what it means in a sentence.
 
-argument  whether it is about one run and given by --set alone: in a file or the environment it would hold for ever
+argument  whether it is about one run and given by --set alone: in a file or the environment it
+          would hold for ever
 """
 
 
@@ -95,8 +98,8 @@ def _path(value: str) -> str:
         raise ValueError("expected a path")
     user = value.partition("/")[0]
     if user[:1] == "~" and os.path.expanduser(user) == user:
-        raise ValueError(f"there is no user {user[1:60]!r} whose home folder ~ could mean: expected "
-                         "a path from / on, or from the folder of config.ini on")
+        raise ValueError(f"there is no user {user[1:60]!r} whose home folder ~ could mean: "
+                         "expected a path from / on, or from the folder of config.ini on")
     return text.parse(value)
 
 
@@ -146,9 +149,10 @@ def host(value: str) -> str:
 @option_type("URL")
 def url(value: str) -> str:
     scheme, _, rest = value.partition("://")
-    if scheme.lower() not in ("http", "https") or not rest.strip("/") or " " in rest or not value.isprintable():
+    is_web = scheme.lower() in ("http", "https") and rest.strip("/")
+    if not is_web or " " in rest or not value.isprintable():
         raise ValueError("expected a URL such as https://mail.example.org")
-    _check_port(value)
+    check_port(value)
     if any(len(code) < 2 or not set(code[:2]) <= set(HEX) for code in rest.split("%")[1:]):
         raise ValueError("expected two hex digits behind each % (a % of its own is %25)")
     return value
@@ -179,7 +183,7 @@ def redis(value: str) -> str:
     if scheme not in ("redis", "rediss", "unix") or not separator:
         raise ValueError("expected redis://host:6379/0, rediss://... or unix:///path/redis.sock")
     if scheme != "unix":
-        _check_port(value)
+        check_port(value)
     return text.parse(value)
 
 
@@ -190,7 +194,7 @@ def broker(value: str) -> str:
         raise ValueError("expected amqp://user:password@host:5672//, amqps://..., or "
                          "redis://host:6379/0")
     for each in value.split(";"):       # several brokers: Celery takes the first that answers
-        _check_port(each)
+        check_port(each)
     return text.parse(value)
 
 
@@ -237,7 +241,8 @@ def nameserver(value: str) -> tuple:
     try:
         ip_address(host)
     except ValueError:
-        raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a name") from None
+        raise ValueError("expected an address such as 192.0.2.1 or 192.0.2.1:5353, not a "
+                         "name") from None
     if colon and not (colon == ":" and is_port(port)):
         raise ValueError("expected a port of 1-65535 behind the address")
     return host, int(port or DNS_PORT)
@@ -249,10 +254,11 @@ def network(value: str):
     try:
         return ipaddress.ip_network(value.strip())
     except ValueError:
-        raise ValueError("expected a network such as 10.1.0.0/16, without bits behind its length") from None
+        raise ValueError("expected a network such as 10.1.0.0/16, without bits behind its "
+                         "length") from None
 
 
-def _check_port(url: str) -> None:
+def check_port(url: str) -> None:
     """ValueError for a port that there cannot be in `scheme://login@host:port/...`; nothing of the
     URL is quoted."""
     from jobs_lib.database.dialects.urls import is_port

@@ -70,7 +70,8 @@ def _why(path: str, expected: str, made: bool) -> str:
         return f"{path} is not a folder: name another path"
     except FileNotFoundError:
         if os.path.islink(path):
-            return f"{path} is a link that leads nowhere: remove the link, or name another {expected}"
+            return (f"{path} is a link that leads nowhere: remove the link, or name another "
+                    f"{expected}")
         return "" if made else f"there is no {expected} {path}: put it there, or name another"
     except OSError as error:
         # a loop of links; runner/access.py reports what may not be looked at

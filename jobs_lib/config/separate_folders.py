@@ -6,12 +6,13 @@ from jobs_lib.folders import shared
 
 FOLDERS = (("spool", "dir"), ("core", "state_dir"), ("core", "log_dir"), ("archive", "store"),
            ("export", "dir"))
-HOLDS = {"archive": "archives", "export": "exports"}
+ADVICE = {"archive": "archives a folder of their own", "export": "exports a folder of their own",
+          "spool": "the spool a folder of its own"}
 
 
 def misplaced(section_of, section: str, option: str) -> str | None:
-    """Why the folder of this option cannot be used, in a sentence; None for a folder of its own, and
-    for what is no folder of this host.
+    """Why the folder of this option cannot be used, in a sentence; None for a folder of its own,
+    and for what is no folder of this host.
 
     `section_of("core")` has a section's values.
     """
@@ -20,5 +21,4 @@ def misplaced(section_of, section: str, option: str) -> str | None:
     path = local.pop((section, option), None)
     wrong = path and shared(path, [(f"[{of}] {name}", other)
                                    for (of, name), other in local.items()])
-    return wrong and (f"[{section}] {option} = {path}: {wrong}; give {HOLDS[section]} a folder of "
-                      "their own")
+    return wrong and f"[{section}] {option} = {path}: {wrong}; give {ADVICE[section]}"

@@ -24,7 +24,8 @@ def _archive_store(value: str) -> str:
     if "://" not in value:
         return kind.folder.parse(value)
     from jobs_lib.ports.storage.base import parse_url
-    parse_url(value)                # the shape alone, told with all other mistakes
+    kind.check_port(value)
+    parse_url(value)                # its form alone, reported with all other mistakes
     return value
 
 
@@ -65,7 +66,7 @@ SECTIONS = {
                                  "until a run an hour later finds no further jump "
                                  "(docs/failures.md). off: the clock is always trusted."),
         "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
-                         "A run stops, and goes on next time, before it uses this much memory: set "
+                         "A run stops, and continues next time, before it uses this much memory: set "
                          "it under your host's limit."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
@@ -84,7 +85,7 @@ SECTIONS = {
         "maildir": Option(kind.folder, "var/maildir", "The folder for transport = maildir."),
         "host": Option(kind.host, "localhost", "The relay's name."),
         "port": Option(kind.integer(1, 65535), "587",
-                       "587 goes with starttls, 465 with tls, 25 with none."),
+                       "587 is for starttls, 465 for tls, 25 for none."),
         "security": Option(kind.choice("none", "starttls", "tls"), "starttls",
                            "How the connection is protected. The relay's certificate is always "
                            "verified by name."),
@@ -197,7 +198,7 @@ SECTIONS["alerts"] = {
     "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body "
                       "that Slack, Discord, Mattermost and ntfy show. Empty: nothing."),
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: "
-                       "a service such as healthchecks tells you when the calls stop, which is how "
+                       "a service such as healthchecks alerts you when the calls stop, which is how "
                        "you hear that cron has stopped. Empty: nothing."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
                       "How long such a call may take."),
@@ -212,11 +213,11 @@ SECTIONS["alerts"] = {
                      "Repeat the alert of a problem that lasts this long."),
 }
 SECTIONS["status"] = {
-    "page": Option(kind.or_empty(kind.file), "", "The status page, made anew after each run of "
+    "page": Option(kind.or_empty(kind.file), "", "The status page, written after each run of "
                    "check_jobs, such as public_html/status.html. It holds nothing private. Empty: "
                    "none."),
-    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, made anew "
-                      "likewise, such as /var/lib/prometheus/node-exporter/jobs.prom. Empty: "
+    "metrics": Option(kind.or_empty(kind.file), "", "A file of metrics for Prometheus, written "
+                      "then too, such as /var/lib/prometheus/node-exporter/jobs.prom. Empty: "
                       "none."),
 }
 SECTIONS["worker"] = {
@@ -246,7 +247,7 @@ MEANINGS = {
     "notifications": "What is written to users: your own texts, and a way to opt out.",
     "archive": "Where audit rows go before they are deleted.",
     "status": "Files that show the status (docs/status.md).",
-    "alerts": "What you are told when something needs you, and how.",
+    "alerts": "When something needs you: who is alerted, and how.",
     "export": "Where users download what is stored about them, and for how long.",
     "webhooks": "How requests to the endpoints of users leave.",
     "worker": "Where the workers of RQ or Celery get their work from, for those who have outgrown "

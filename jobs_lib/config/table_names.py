@@ -14,7 +14,7 @@ def tables(config) -> dict:
     found = _read(config, settings.TABLES, list(NAMES))
     try:
         prefix = config.section("core").prefix
-    except ConfigError:                     # told with the other mistakes of that section
+    except ConfigError:                     # reported with the other mistakes of that section
         prefix = ""
     _refuse_twice(config, settings.TABLES, found, {name: found.get(name, prefix + name)
                                                    for name in NAMES})

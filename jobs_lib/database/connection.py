@@ -193,7 +193,7 @@ class Database:
                                    or not self.dialect.in_transaction(raw)):
                 # rolled back already: what follows would stand alone
                 self.current.broken = translated
-            raise translated from None                 # the driver's words may hold the values of rows
+            raise translated from None              # the driver's text may hold values of rows
         except BaseException:
             self._drop()
             raise
@@ -316,7 +316,7 @@ class Database:
             self.current.broken = Lost("the connection was lost in a transaction: nothing of it is "
                                        "stored")
         if raw is not None:
-            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+            try:                            # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.close(raw)
             except self.dialect.Error:
                 pass                                # a dead one need not be closed politely
@@ -347,7 +347,7 @@ class Database:
         thread."""
         raw = self._raw
         if raw is not None:
-            try:                                    # noqa: SIM105  contextlib is not loaded otherwise
+            try:                            # noqa: SIM105  contextlib is not loaded otherwise
                 self.dialect.interrupt(raw, self._target)
             except self.dialect.Error:
                 # it was closed at this very moment, or the server is gone

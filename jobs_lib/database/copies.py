@@ -12,7 +12,8 @@ from jobs_lib.errors import DatabaseError, UsageError
 from . import dialects
 
 Change = namedtuple("Change", "kind key before after")
-Change.__doc__ = "kind: added, changed or deleted; key, before and after: {column: value}, empty where there is none."
+Change.__doc__ = """kind: added, changed or deleted; key, before and after: {column: value}, empty
+where there is none."""
 
 ONLY_SQLITE = ("a sandbox is a copy of an SQLite file, and this database is on a server: look at "
                "the dry run (the same without --sandbox), or let the job run on a copy that you "

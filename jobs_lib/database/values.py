@@ -36,8 +36,11 @@ def number(value, column: str) -> int:
 
 def ordered(value) -> tuple:
     """A key that sorts values of several types as SQLite does: NULL, numbers, text, octets."""
-    kind = 0 if value is None else 1 if isinstance(value, (int, float)) else 2 if isinstance(value, str) else 3
-    return kind, 0 if value is None else value
+    if value is None:
+        return 0, 0
+    if isinstance(value, (int, float)):
+        return 1, value
+    return (2 if isinstance(value, str) else 3), value
 
 
 def one_line(text, limit: int = 150) -> str:

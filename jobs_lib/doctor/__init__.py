@@ -57,7 +57,7 @@ def _findings(check, installation, end: float) -> list[Finding]:
         installation.lacks = installation.lacks or "the tables that are missing"
     except (JobsError, OSError) as error:
         found.append(_unfinished(check, str(error)))
-    except Exception as error:               # noqa: BLE001  a defect of one check must not hide the others
+    except Exception as error:      # noqa: BLE001  a defect of one check must not hide the others
         found.append(_unfinished(check, f"{type(error).__name__}: {error}"))
     return found
 

@@ -64,7 +64,8 @@ def _last_tick(installation) -> datetime | None:
 
 
 def _known_since(installation) -> datetime | None:
-    rows = installation.database().query("SELECT due_after FROM {job_state} WHERE due_after IS NOT NULL")
+    rows = installation.database().query("SELECT due_after FROM {job_state} "
+                                         "WHERE due_after IS NOT NULL")
     return min((since for row in rows if row["due_after"] != slots.OFF
                 and (since := stored.time(row["due_after"]))), default=None)
 
@@ -106,21 +107,25 @@ def _minutes(length: timedelta) -> timedelta:
 
 
 def late(installation):
-    """Jobs whose time has passed long ago, though cron comes."""
+    """Jobs that were due long ago, although cron comes."""
     last = _last_tick(installation)
     if last is None or installation.now - last > SILENT:
-        raise NothingToAsk                      # one cause, told above
+        raise NothingToAsk                      # one cause, reported above
     session = SimpleNamespace(config=installation.config,
                               ports=SimpleNamespace(database=installation.database,
                                                     now=lambda: installation.now))
     states, runs, _ = past(session, installation.jobs)
     zone = schedule.zone(installation.section("core").timezone)
-    found = waiting(session, installation.jobs, states, runs, installation.now, zone) if states else {}
-    overdue = {job: state["due_since"] for job, state in found.items() if state["overdue"]}
+    found = {}
+    if states:
+        found = waiting(session, installation.jobs, states, runs, installation.now, zone)
+    overdue = [f"{job} since {state['due_since']} UTC" for job, state in sorted(found.items())
+               if state["overdue"]]
     if overdue:
-        yield warning(f"Overdue: {', '.join(f'{job} since {since} UTC' for job, since in sorted(overdue.items()))}",
+        yield warning(f"Overdue: {', '.join(overdue)}",
                       "Cron comes too rarely, or the jobs before them take all of its time.",
-                      "`jobs.py history` shows what ran instead. A per-job crontab has to name each of them.")
+                      "`jobs.py history` shows what ran instead. A per-job crontab has to name "
+                      "each of them.")
 
 
 def twice(installation):

@@ -17,7 +17,7 @@ from . import NothingToAsk, holders
 from .network import resolve
 
 SLOW = 1.0               # seconds to connect
-SHOWN = 10               # differences told one by one
+SHOWN = 10               # differences listed one by one
 WHY = {"table": "Jobs that work on it fail.", "view": "Your audits read it; no job does.",
        "column": "Statements that name it fail.",
        "index": "Without it all rows are read each time, which takes minutes once there are many.",
@@ -32,10 +32,11 @@ def connection(installation):
         _look_up(installation)
         installation.database()
     except DatabaseError as error:
-        fix = f"Correct [core] database in {installation.config.path}, or ask your host whether the server is up."
-        yield problem(str(error), "Without its database no job runs.",
-                      "Run it, or correct [core] database." if "jobs.py migrate" in str(error)
-                      else fix)
+        fix = (f"Correct [core] database in {installation.config.path}, or ask your host whether "
+               "the server is up.")
+        if "jobs.py migrate" in str(error):
+            fix = "Run it, or correct [core] database."
+        yield problem(str(error), "Without its database no job runs.", fix)
         return
     except Stopped:                          # the limit of each check
         yield problem(f"The database server has not answered within {time.monotonic() - began:.0f} "
@@ -57,10 +58,11 @@ def _look_up(installation) -> None:
     """The server's name first, and apart: a look-up that hangs hears no alarm."""
     core = installation.section("core")
     target = dialects.target(core.database, installation.config.folder)
-    if getattr(target, "host", None) and not target.socket and (trouble := resolve(target.host,
-                                                                                   target.port)):
+    if not getattr(target, "host", None) or target.socket:
+        return
+    if unknown := resolve(target.host, target.port):
         installation.give_up()
-        raise DatabaseError(f"[core] database: {trouble}")
+        raise DatabaseError(f"[core] database: {unknown}")
 
 
 def health(installation):
@@ -75,7 +77,7 @@ def schema(installation):
     found = version.found(db)
     try:
         version.check(db)
-    except Missing:                          # one of our own, which is told with the others
+    except Missing:                          # one of our own, reported with the others
         pass
     except DatabaseError as error:
         yield problem(str(error), "Until then no job runs.",
@@ -90,22 +92,21 @@ def schema(installation):
                       f"Correct [tables] {name} in {installation.config.path}.")
     differences = [each for each in compare.differences(db)
                    if not (each.table and each.table.name in strangers)]
-    ours = [other for other in differences if other.kind == "table" and other.table.owner
-            == "bundle"]
-    others = [other for other in differences if other not in ours]
+    ours = [each for each in differences
+            if each.kind == "table" and each.table.owner == "bundle"]
+    others = [each for each in differences if each not in ours]
     if ours:
-        names = ", ".join(other.name for other in ours)
+        names = ", ".join(each.name for each in ours)
+        is_mapped = any(each.table.name in db.name.mapped for each in ours)
+        start = "If it has another name, correct [tables]. Else: run" if is_mapped else "Run"
         yield problem(f"{'Tables are' if len(ours) > 1 else 'A table is'} missing: {names}",
-                      WHY["table"], ("If it has another name, correct [tables]. Else: run" if any(
-                          other.table.name in db.name.mapped for other in ours) else "Run")
-                      + " `jobs.py migrate`, which makes what is not there.")
+                      WHY["table"], f"{start} `jobs.py migrate`, which makes what is not there.")
     for difference in others[:SHOWN]:
         yield _missing(difference, _needed(installation, difference))
     if others[SHOWN:]:
+        statements = [f"{sql};" for each in others[SHOWN:] for sql in each.statements]
         yield problem(f"{len(others) - SHOWN} more tables, columns and indexes are missing",
-                      "Only the first are told one by one.", run(
-                          RUN_SQL, *(f"{sql};" for other in others[SHOWN:]
-                                  for sql in other.statements)))
+                      "Only the first are listed one by one.", run(RUN_SQL, *statements))
     if not (differences or strangers):
         yield ok(f"schema {found}, with every table, column and index")
 
@@ -119,16 +120,19 @@ def _needed(installation, difference) -> bool:
 
 
 def _missing(difference, needed: bool):
-    where = f" of {difference.table.name}" if difference.table and difference.kind not in ("table", "view") else ""
-    purpose = f" It is for: {difference.purpose}." if difference.purpose else ""
-    say = note if not needed else warning if difference.kind == "view" else problem
-    why = WHY[difference.kind] if needed else "No job that is switched on works on it, so nothing fails."
-    mapped = {"table": "If your app calls it otherwise, name it in [tables]. Else: ",
-              "column": "If your app calls it otherwise, name it in [columns]. Else: "}
-    named = mapped.get(difference.kind,
-                       "") if difference.table and difference.table.owner == "app" else ""
-    return say(f"The {difference.kind} {difference.name}{where} is missing", why + purpose,
-               run(f"{named}{RUN_SQL}", *(f"{sql};" for sql in difference.statements)))
+    table, kind = difference.table, difference.kind
+    what = f"The {kind} {difference.name}"
+    if table and kind != "table":
+        what += f" of {table.name}"
+    why = WHY[kind] if needed else "No job that is switched on works on it, so nothing fails."
+    if difference.purpose:
+        why += f" It is for: {difference.purpose}."
+    other_name = ""
+    if table and table.owner == "app" and kind in ("table", "column"):
+        other_name = f"If your app calls it otherwise, name it in [{kind}s]. Else: "
+    say = note if not needed else warning if kind == "view" else problem
+    return say(f"{what} is missing", why,
+               run(f"{other_name}{RUN_SQL}", *(f"{sql};" for sql in difference.statements)))
 
 
 def writing(installation):
@@ -144,7 +148,7 @@ def writing(installation):
             raise _TakenBack
     except Busy as error:
         yield _writer(installation, error)
-    except Missing:                          # told with the schema
+    except Missing:                          # reported with the schema
         raise NothingToAsk from None
     except DatabaseError as error:
         yield problem(f"A row cannot be written: {error}", "Each job writes at least its own run.",
@@ -190,7 +194,7 @@ def exports(installation):
     try:
         rows = db.query("SELECT file_name FROM {export_requests} WHERE status = 'ready' "
                         "AND expires_at > :now", now=installation.now)
-    except Missing:                          # told with the schema
+    except Missing:                          # reported with the schema
         raise NothingToAsk from None
     if not rows:
         raise NothingToAsk
@@ -217,7 +221,7 @@ class _TakenBack(Exception):
 
 def judge(dialect):
     """The module that judges such a server or file: `examine(db, now)` yields findings. Its
-    MAY_WRITE says how to fix that nothing can be written."""
+    MAY_WRITE says what to do when nothing can be written."""
     return __import__(f"{__package__}.{dialect.name}", fromlist=["examine"])
 
 

@@ -1,5 +1,5 @@
-"""DNS, for whoever checks users' domains: name servers answer, and what we ask domains to have
-makes sense."""
+"""DNS, where users' domains are checked: name servers answer, and what we ask domains to have makes
+sense."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -24,8 +24,9 @@ def name_servers(installation):
         resolver = open_resolver(SimpleNamespace(**{**vars(section),
                                                     "timeout": timedelta(seconds=SECONDS / 2)}))
     except JobsError as error:
-        # no dnspython, which doctor/host.py has told, but not how bad it is
-        if not installation.is_set("dns") and installation.database().row("SELECT id FROM {domains} LIMIT 1"):
+        # no dnspython, which doctor/host.py has reported, but not how bad it is
+        known = installation.is_set("dns")
+        if not known and installation.database().row("SELECT id FROM {domains} LIMIT 1"):
             yield problem(f"Users have domains of their own: {error}", "None of them is looked at.",
                           "Install it (without a shell: docs/install.md, The bundle).")
         return

@@ -39,11 +39,9 @@ CLOCK_SECONDS = 5
 def _folders(installation) -> dict[str, str]:
     """The folders that hold what is private, by what sets them."""
     core = installation.section("core")
-    found = {"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir,
-             "[spool] dir": installation.section("spool").dir}
-    if "export" in settings.SECTIONS:
-        found["[export] dir"] = installation.section("export").dir
-    return found
+    return {"[core] state_dir": core.state_dir, "[core] log_dir": core.log_dir,
+            "[spool] dir": installation.section("spool").dir,
+            "[export] dir": installation.section("export").dir}
 
 
 def _places(installation) -> dict[str, str]:
@@ -114,13 +112,13 @@ def private_folders(installation):
                 yield problem(f"{option}: there is no folder {path}", "Nothing can run without it.",
                               "`jobs.py migrate` makes it, if the path is right.")
             continue
-        if not stat.S_ISDIR(status.st_mode):            # told with the configuration
+        if not stat.S_ISDIR(status.st_mode):            # reported with the configuration
             continue
         if status.st_uid != os.geteuid() and os.geteuid() != 0:
             yield problem(f"{option}: {path} belongs to another user ({status.st_uid}, and you are "
-                          f"{os.geteuid()})", "A lock of another user cannot be taken, and his "
-                          "files cannot be written.", "Run the jobs always as the same user, and "
-                          "give him the folder with all that is in it.")
+                          f"{os.geteuid()})", "A lock of another user cannot be taken, and "
+                          "their files cannot be written.", "Run the jobs always as the same user, "
+                          "and give that user the folder with all that is in it.")
         elif status.st_mode & OTHERS:
             say = warning if option == "[core] log_dir" else problem
             yield say(f"{option}: others on this host can look into {path} (mode "
@@ -139,9 +137,9 @@ def files_of_others(installation):
     """What one run as another user has left is used by this one, too."""
     if installation.config is None:
         raise NothingToAsk
-    told = _folders(installation).values()                   # by private_folders
+    reported = _folders(installation).values()               # by private_folders
     for each in access.found(installation.config):
-        if each.path not in told and os.path.exists(each.path):
+        if each.path not in reported and os.path.exists(each.path):
             yield problem(f"{each.option}: {each.what} cannot be used: {each.why}",
                           "Jobs that need a lock, a log or a file of another user do not run.",
                           f"{each.fix[:1].upper()}{each.fix[1:]}.")
@@ -192,7 +190,8 @@ def web_root(installation):
     """No secret lies where a web server may hand it out."""
     if installation.config is None:
         raise NothingToAsk
-    places = {"the program": installation.home, "config.ini": installation.config.folder, **_places(installation)}
+    places = {"the program": installation.home, "config.ini": installation.config.folder,
+              **_places(installation)}
     exposed = {name: path for name, path in places.items() if _below(path)}
     if exposed:
         root = _below(next(iter(exposed.values()))) or ""
@@ -202,10 +201,10 @@ def web_root(installation):
                  "it.")
         yield problem(f"{', '.join(exposed)} {'lies' if len(exposed) == 1 else 'lie'} below the "
                       f"web root {root}",
-                      f"Whoever guesses a name may fetch passwords and messages. {guard}",
-                      run(f"Move {installation.home} beside {os.path.basename(root)}, and correct the "
-                          "cron line (`jobs.py crontab`). Until then see that this is refused (403 "
-                          "or 404), with your domain:",
+                      f"Anyone who guesses a name may fetch passwords and messages. {guard}",
+                      run(f"Move {installation.home} beside {os.path.basename(root)}, and correct "
+                          "the cron line (`jobs.py crontab`). Until then see that this is refused "
+                          "(403 or 404), with your domain:",
                           f"curl -I https://example.org{_address(exposed, root)}"))
         return
     for name, path in places.items():
@@ -263,7 +262,7 @@ def _address(exposed: dict, root: str) -> str:
 def locks(installation):
     """A lock file keeps a second run out, on the file system that it lies on."""
     core, state = installation.section("core"), installation.state_dir
-    if not os.access(state, os.W_OK):           # told by private_folders
+    if not os.access(state, os.W_OK):           # reported by private_folders
         raise NothingToAsk
     kind = file_system(installation.mounts, state)
     fix = ("Move [core] state_dir to a local disk; with a MySQL database, or set [core] lock = "
@@ -336,7 +335,7 @@ def a_file(installation):
     """A file can be written in full and is private, also where an account has a quota; and its time
     is ours."""
     state = installation.state_dir
-    if not os.access(state, os.W_OK):           # told by private_folders
+    if not os.access(state, os.W_OK):           # reported by private_folders
         raise NothingToAsk
     try:
         with tempfile.NamedTemporaryFile(dir=state, prefix="doctor.") as file:

@@ -27,7 +27,7 @@ def held(installation) -> list[Held]:
     living = {shards.whole(row["job"]) for row in installation.database().query(
         "SELECT job, host, pid, lease_until FROM {job_runs} WHERE status = 'running'")
               if _lives(row, installation.now)}
-    return [each for each in (*_files(installation, living), *_in_database(installation, living)) if each]
+    return [*_files(installation, living), *_in_database(installation, living)]
 
 
 def _lives(row: dict, now) -> bool:
@@ -39,7 +39,8 @@ def _lives(row: dict, now) -> bool:
 
 def _names(installation, living: set) -> list[str]:
     """The locks of all jobs that no run of ours has."""
-    most, usual, found = installation.section("worker").shards, installation.section("core").mode, []
+    most, usual = installation.section("worker").shards, installation.section("core").mode
+    found = []
     for job in installation.jobs:
         if job.name not in living:
             count = most if job.sharded and (installation.job(job).mode or usual) != CRON else 1
@@ -55,7 +56,7 @@ def _files(installation, living: set):
         try:
             if lock.is_free():
                 continue
-        except (JobsError, OSError):        # another user's, no folder: told by files.py
+        except (JobsError, OSError):        # another user's, no folder: files.py reports it
             continue
         pid = holder_of(lock.path)
         if pid and is_ours(pid, installation.script):
@@ -74,7 +75,7 @@ def _in_database(installation, living: set):
                    f"KILL {holder.number};")
 
 
-# Processes of this host, as Linux tells
+# Processes of this host, as Linux lists them
 
 def holder_of(path: str) -> int:
     """The process that has a lock on this file, or 0 where that is not known."""

@@ -20,8 +20,8 @@ from jobs_lib.paths import HOME, VERSION
 from .writable import run_as
 
 Package = namedtuple("Package", "module name least purpose missing")
-Package.__doc__ = """`missing`: how bad it would be here if it were missing: `problem`, `note`, or None
-where it is not needed."""
+Package.__doc__ = """`missing`: how bad it would be here if it were missing: `problem`, `note`, or
+None where it is not needed."""
 # bytes: a run needs about 30 MB, sending large messages a little more
 LEAST_MEMORY = 128 * 1024 ** 2
 LEAST_CPU = 60                           # seconds
@@ -167,7 +167,7 @@ def _numbers(version: str) -> tuple:
 
 
 def limits(installation):
-    """What the host lets one process use, as far as it is told."""
+    """What the host lets one process use, as far as it says."""
     seconds = resource.getrlimit(resource.RLIMIT_CPU)[0]
     if seconds != resource.RLIM_INFINITY:
         say = warning if seconds < LEAST_CPU else note
@@ -178,7 +178,8 @@ def limits(installation):
     if memory != resource.RLIM_INFINITY:
         megabytes = memory // 1024 ** 2
         fix = run("Let a run stop in time:", "[core]", f"memory = {max(megabytes * 3 // 4, 32)}MB")
-        say = warning if memory < LEAST_MEMORY and installation.section("core").memory is None else note
+        unlimited = installation.section("core").memory is None
+        say = warning if memory < LEAST_MEMORY and unlimited else note
         yield say(f"A process may use {megabytes} MB of memory here (ulimit -v)",
                   "A run that needs more fails.", fix)
 

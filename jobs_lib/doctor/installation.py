@@ -25,7 +25,7 @@ class Installation:
 
     config   None when there is no such file         script   jobs.py, home: its folder
     jobs     every job that can be loaded            broken   why others cannot, a sentence each
-    now      the present second in UTC               mounts   /proc/mounts, or what a test puts there
+    now      the present second in UTC               mounts   /proc/mounts, or a test's
     crontab  a function that returns the lines of this user's crontab; see crontab/installed.py
     """
 

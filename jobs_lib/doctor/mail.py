@@ -48,18 +48,19 @@ def relay(installation):
     mail = installation.section("mail")
     if mail.transport != "smtp":
         raise NothingToAsk
-    fix = "docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in config.ini."
+    fix = ("docs/failures.md, Mail is not going out, explains the message. Then look at [mail] in "
+           "config.ini.")
     why = "All mail waits, and the queues grow."
-    trouble = resolve(mail.host, mail.port)
-    if trouble:
-        yield problem(f"[mail] host: {trouble}", why, fix)
+    if unknown := resolve(mail.host, mail.port):
+        yield problem(f"[mail] host: {unknown}", why, fix)
         return
     found = probe(mail, time.monotonic() + SECONDS)
     if found.trouble:
         yield problem(f"The relay did not accept the connection: {found.trouble}", why, fix)
         return
-    yield ok(f"{mail.host}:{mail.port} accepts the connection"
-             f"{', by ' + found.tls if found.tls else ', unencrypted'}{', signed in' if mail.username else ''}")
+    secured = f"by {found.tls}" if found.tls else "unencrypted"
+    yield ok(f"{mail.host}:{mail.port} accepts the connection, {secured}"
+             f"{', signed in' if mail.username else ''}")
     yield from _offers(found.offers)
 
 

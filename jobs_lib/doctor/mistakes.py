@@ -18,7 +18,7 @@ def mistakes(config: Config, jobs: list) -> list[Finding]:
     except ConfigError as error:
         found = list(error.problems)
     found += path_checks.wrong(config)
-    for check in (_database, _stores, _spool, _status):
+    for check in (_database, _folders, _status):
         with suppress(ConfigError):         # a section that cannot be read: reported above
             found += check(config)
     return [problem(text, "What needs this section does not run.",
@@ -42,20 +42,11 @@ def _database(config: Config):
                f"file ({place})")
 
 
-def _stores(config: Config):
-    """A folder for archives, or for exports, that is not their own."""
-    yield from filter(None, (misplaced(config.section, "archive", "store"),
-                             misplaced(config.section, "export", "dir")))
-
-
-def _spool(config: Config):
-    """What no row names is removed from the spool."""
-    from jobs_lib.folders import shared
-
-    core, spool = config.section("core"), config.section("spool").dir
-    others = [("[core] state_dir", core.state_dir), ("[core] log_dir", core.log_dir)]
-    if why := shared(spool, others):
-        yield f"[spool] dir = {spool}: {why}; give the spool a folder of its own"
+def _folders(config: Config):
+    """A folder from which files are removed, and that something else uses too; each pair once."""
+    stores = [misplaced(config.section, "archive", "store"),
+              misplaced(config.section, "export", "dir")]
+    yield from filter(None, stores if any(stores) else [misplaced(config.section, "spool", "dir")])
 
 
 def _status(config: Config):

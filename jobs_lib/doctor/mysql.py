@@ -36,7 +36,7 @@ def examine(db, now):
 def _version(db):
     version = db.value("SELECT VERSION()")
     kind = "MariaDB" if "mariadb" in version.lower() else "MySQL"
-    # as old replicas had to be told
+    # a prefix for old replicas
     words = version.lower().replace("5.5.5-", "", 1).split("-")[0]
     numbers = tuple(int(part) for part in words.split(".") if part.isdigit())
     floor = ".".join(map(str, FLOORS[kind]))
@@ -95,7 +95,7 @@ def _limits(db, found: dict):
     if most and used > most * CROWDED:
         yield warning(f"{used} of the server's {most} connections are in use",
                       "When none is left, a job stops and its next run goes on.",
-                      "If that is often so, tell your host.")
+                      "If that is often so, ask your host for more.")
     elif most:
         yield ok(f"{used} of {most} connections are in "
                  f"use{f', {own} allowed to this user' if own > 0 else ''}")

@@ -70,7 +70,9 @@ def _unknown_variables(config: Config, _jobs):
     starts = tuple(variable_name(section, "") for section in known_sections())
     known = [variable_name(section, name) for section, name, _ in settings.shared_options()]
     for variable in (*config.sources.environ, *config.sources.dotenv):
-        if variable.startswith(PREFIX) and variable != CONFIG_VARIABLE and not variable.startswith(starts):
+        if not variable.startswith(PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        if not variable.startswith(starts):
             source = "environment" if variable in config.sources.environ else ".env"
             yield warning(f"{variable} ({source}) sets no option{did_you_mean(variable, known)}",
                           "Nothing reads it.", "Correct its name, or remove it.")
@@ -210,9 +212,9 @@ def _repeated_times(_config, job, options):
 
 def _odd_retention(_config, job, options):
     """Kept for less than a day, or for more than ten years."""
-    for name in job.options:
+    for name in job.options if options.enabled else ():
         kept = getattr(options, name) if name.startswith("keep") else None
-        if not isinstance(kept, timedelta) or not options.enabled or SHORTEST_KEPT <= kept <= LONGEST_KEPT:
+        if not isinstance(kept, timedelta) or SHORTEST_KEPT <= kept <= LONGEST_KEPT:
             continue
         extent, why = (("over ten years", "The table grows all that time.")
                        if kept > LONGEST_KEPT else

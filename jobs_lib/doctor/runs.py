@@ -34,26 +34,26 @@ def vanished(installation):
     names = ", ".join(f"{job} ({number})" if number > 1 else job for job, number in
                       Counter(row["job"] for row in rows).items())
     what = f"The last {len(rows)} killed runs" if len(rows) > 1 else "The last killed run"
-    span = f"{lived[0].seconds}-{lived[-1].seconds} s" if lived[0].seconds != lived[-1].seconds else \
-        f"{lived[0].seconds} s"
+    shortest, longest = lived[0].seconds, lived[-1].seconds
+    span = f"{shortest} s" if shortest == longest else f"{shortest}-{longest} s"
     memory = [used for row in rows if (used := history.memory_of(row))]
     held = f", holding {max(memory)} MB at most" if memory else ""
     proposal = _proposal(installation, lived) if len(lived) > 1 else None
     core = installation.section("core")
-    told = f"{what} ({names}) died after {span}{held}"
+    what = f"{what} ({names}) died after {span}{held}"
     if proposal and proposal < core.budget.total_seconds():
-        yield warning(told, "They died at about the same time after their start: your host ends "
+        yield warning(what, "They died at about the same time after their start: your host ends "
                       "processes then. Nothing is lost, but what was in hand is done again.",
                       run("End before it does (and lower the budget of each job that has a line of "
                           "its own):", "[core]",
                           f"budget = {show_duration(timedelta(seconds=proposal))}"))
     elif memory and lived[-1] > SHORT and core.memory is None:
-        yield warning(told, "Not at the same time: perhaps at a limit of memory, or the host was "
+        yield warning(what, "Not at the same time: perhaps at a limit of memory, or the host was "
                       "restarted.",
                       run("Ask your host for its limit, and let a run stop before it:", "[core]",
                           f"memory = {max(memory)}MB"))
     else:
-        yield note(told, "Not at the same time after their start, as at a host's limit: restarts, "
+        yield note(what, "Not at the same time after their start, as at a host's limit: restarts, "
                    "or a kill by hand.",
                    "`jobs.py history` shows each; the run after it went on by itself.")
 
@@ -67,7 +67,7 @@ def timeouts(installation):
         yield warning(f"Runs that hung and were ended by force: {names}, the last at "
                       f"{rows[0]['started_at']} UTC",
                       "Something did not answer: the database, the relay, a name server, the disk.",
-                      "`jobs.py history` and the log of the job tell when; docs/failures.md, A run "
+                      "`jobs.py history` and the log of the job say when; docs/failures.md, A run "
                       "hung.")
 
 

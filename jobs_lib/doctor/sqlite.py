@@ -7,7 +7,7 @@ from jobs_lib.output.findings import ok, problem, run, warning
 
 FLOOR = (3, 26)
 LARGEST_CHECKED = 64 * 1024 ** 2         # bytes: what is read through in a moment
-LARGE_LOG = 64 * 1024 ** 2               # bytes in the -wal file; the engine starts anew at 4 MB
+LARGE_LOG = 64 * 1024 ** 2               # bytes in the -wal file; the engine begins again at 4 MB
 MAY_WRITE = ("Let this user write the file and the folder that it is in (`chmod u+w`, or `chown`), "
              "and see that neither is on a disk that is mounted for reading alone.")
 SYNCHRONOUS = {0: "OFF", 1: "NORMAL", 2: "FULL", 3: "EXTRA"}
@@ -56,4 +56,4 @@ def _whole(db, path: str):
         yield problem(f"{path} is damaged: {words}",
                       "Rows may be missing or wrong, and it can get worse.",
                       run("Stop cron, copy the file, and take back a backup, or save what can be "
-                          "read:", f"sqlite3 {path} .recover | sqlite3 mended.db"))
+                          "read:", f"sqlite3 {path} .recover | sqlite3 repaired.db"))

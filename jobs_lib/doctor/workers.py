@@ -44,9 +44,10 @@ def _open(option: str, url: str):
     """A broker elsewhere that anyone may write to, or whose password anyone in between may read."""
     try:
         parts = urlsplit(url)
-        host, password = parts.hostname or "", parts.password or parse_qs(parts.query).get("password", [""])[0]
+        host = parts.hostname or ""
+        password = parts.password or parse_qs(parts.query).get("password", [""])[0]
     except ValueError:
-        return                               # told by the attempt to use it
+        return                               # the attempt to use it reports that
     if parts.scheme == "unix" or host in LOOPBACK or not host:
         return
     if password in ("", USUAL):

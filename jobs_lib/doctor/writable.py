@@ -26,8 +26,8 @@ passing  whether only the next one can be put in its place: it lies in a folder 
 
 
 class Owner(namedtuple("Owner", "name uid start")):
-    """The user whose installation it is, where this is root and that is another; and what starts
-    jobs.py."""
+    """The user that an installation belongs to, where this is root and that is another; and what
+    starts jobs.py."""
 
     def command(self, words: str) -> str:
         """What root types to have it done by that user."""
@@ -50,7 +50,7 @@ def owner(config, home: str = HOME) -> int:
     """The user who runs the jobs: this one, or, where this is root, the owner of the state folder,
     config.ini, jobs.py or their folder.
 
-    The first that is not root's tells: root may have unpacked a bundle that another user runs.
+    The first that is not root's decides: root may have unpacked a bundle that another user runs.
     """
     if os.geteuid() != 0:
         return os.geteuid()
@@ -94,14 +94,14 @@ def _program(home: str):
 
 
 def _named(config, options=None):
-    """The folders that are set, as far as they are folders: of what else a path leads to,
-    config/path_checks.py tells."""
+    """The folders that are set, as far as they are folders: config/path_checks.py reports what else
+    a path leads to."""
     for section, option in FOLDERS:
         if options and option not in options:
             continue
         try:
             value = getattr(config.section(section), option)
-        except ConfigError:                      # told by itself
+        except ConfigError:                      # reported by itself
             value = settings.SECTIONS[section][option].default
         path = os.path.join(config.folder, value)
         if value and "://" not in value and (os.path.isdir(path) or not os.path.lexists(path)):
@@ -124,7 +124,7 @@ def _judge(path: str, user: int, ours: bool) -> Open | None:
     break the system."""
     try:
         status = os.stat(path)
-    except OSError:                              # not there, which is told by whatever needs it
+    except OSError:                              # not there: whatever needs it reports that
         return None
     if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
         # a device in the place of a folder: config/path_checks.py reports it

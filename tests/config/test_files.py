@@ -101,9 +101,9 @@ APP_KEY=base64:x\r
 
 @pytest.mark.parametrize("data, problem", [
     (b"\n\nJOBS_A\n",
-     "FILE line 3: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
+     "FILE line 3: expected NAME=value; put a value with spaces or quotes into 'single quotes'"),
     (b"JOBS_B=1\nJOBS_A='open\n",
-     "FILE line 2: expected NAME=value; a value with spaces or quotes stands in 'single quotes'"),
+     "FILE line 2: expected NAME=value; put a value with spaces or quotes into 'single quotes'"),
     (b"JOBS_A=1\n\nJOBS_A=2\n", "JOBS_A is set twice (FILE lines 1 and 3): keep one"),
     (b"JOBS_A=\xe9\n", "FILE line 1 is not in UTF-8: save it as UTF-8"),
 ])

@@ -2,27 +2,27 @@
 
 Each has `name`, `package` (what has to be installed for it), `Error` (the driver's root error), and
 
-    parse(url, base, timeout) -> target       what `connect` needs; raises ValueError for a wrong URL
+    parse(url, base, timeout) -> target       what `connect` needs; ValueError for a wrong URL
     connect(target, readonly, create) -> raw  a driver's connection in autocommit
     execute(raw, sql, values) -> cursor       sql and values in the driver's notation
     translated(error, target) -> DatabaseError  the driver's error in our words
     retry_lossy(raw, error) -> bool           whether the statement is to be tried once more
     within(target, seconds) -> target         for a connect that may take so long
-    limit(raw, target, seconds)               no later call takes much longer; None: as long as it does by itself
+    limit(raw, target, seconds)               no later call takes much longer; None: no limit
     stale(raw), in_transaction(raw), alive(raw), interrupt(raw, target), close(raw)
     mark(name), literal(text), quote(name)    the driver's notation
-    exact(name)                               the same for a column that may not be there: an error, and no text
+    exact(name)                               the same, an error for a column that is not there
     begin(readonly), conflict(keys, updates), excluded_value(column), for_update, explain
-    clock                                     the present second in UTC by the server's own clock, or NULL
-    snapshot                                  statements that begin a transaction which sees one moment alone
+    clock                                     the present second in UTC by the server, or NULL
+    snapshot                                  statements that begin a transaction as of one moment
     snapshot_blocks_writers(raw) -> bool      whether such a transaction makes all writers wait
     tables, columns, indexes                  statements that read the catalogue
-    sizes                                     one for the bytes of each table, or of all under the name ''
-    day(column), word(column)                 a time as a day, a text as our columns take it, whatever an app wrote
+    sizes                                     one for the bytes of each table, or of all under ''
+    day(column), word(column)                 a time as a day, any text as our columns take it
     types, now_default(db), table_options, create_view, drop_index(index, table), transactional_ddl
                                               for database/schema/ddl.py
     named_locks                               whether it has locks for runner/locks.py
-    batches, by_key, after_batch              for engines/batch_delete.py: how rows are deleted in short batches
+    batches, by_key, after_batch              for engines/batch_delete.py: rows in short batches
 """
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ from collections import namedtuple
 Batches = namedtuple("Batches", "seconds least most pause share")
 Batches.__doc__ = """How many rows are deleted at once.
 
-seconds  how long a batch should hold its locks      least, most  rows in a batch
-pause    seconds after it, at least                  share        of the batch's own time that the pause lasts
+seconds      how long a batch should hold its locks
+least, most  rows in a batch
+pause        seconds after it, at least
+share        of the batch's own time that the pause lasts
 """
 
 

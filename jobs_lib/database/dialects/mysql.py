@@ -29,7 +29,7 @@ for_update = " FOR UPDATE"
 explain = "EXPLAIN "
 transactional_ddl = False
 named_locks = True                   # GET_LOCK
-# no DEFINER: where a dump is restored he may not exist
+# no DEFINER: where a dump is restored that user may not exist
 create_view = "CREATE SQL SECURITY INVOKER VIEW"
 table_options = "ENGINE=InnoDB ROW_FORMAT=DYNAMIC DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
 # Row locks: few writers meet them.
@@ -58,8 +58,9 @@ types = {
     "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
 
-MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-        "NO_ENGINE_SUBSTITUTION,PIPES_AS_CONCAT")    # `||` joins text, as in SQLite
+MODE = ("STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ZERO_IN_DATE,NO_ZERO_DATE,"
+        "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,"
+        "PIPES_AS_CONCAT")                           # `||` joins text, as in SQLite
 # What else a server's defaults, or its init_connect, may change in what a statement means. The time
 # limit of one statement has another name on each; a comment hides it from the other.
 MEANING = ("autocommit = 1, completion_type = 0, time_zone = '+00:00', character_set_client = "

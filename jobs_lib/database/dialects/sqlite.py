@@ -23,7 +23,7 @@ create_view = "CREATE VIEW"
 table_options = ""
 # One write lock for all: every writer waits for it.
 batches = Batches(seconds=0.010, least=100, most=5_000, pause=0.005, share=1.0)
-# bars nobody: done in the pause and not in a commit
+# keeps nobody waiting: done in the pause and not in a commit
 after_batch = "PRAGMA wal_checkpoint(PASSIVE)"
 # without statistics it prefers a time index to a range of ids, all of it
 by_key = " NOT INDEXED"
@@ -44,7 +44,8 @@ types = {
     "ref": "BIGINT", "int": "INTEGER", "big": "BIGINT", "flag": "TINYINT", "real": "DOUBLE",
     "word": "VARCHAR(64)", "hash": "VARCHAR(64)", "label": "VARCHAR(190)", "path": "VARCHAR(500)",
     "address": "VARCHAR(254)", "name": "VARCHAR(255)", "line": "VARCHAR(2000)",
-    "text": "TEXT", "json": "TEXT", "blob": "BLOB", "date": "DATE", "time": "DATETIME", "now": "DATETIME",
+    "text": "TEXT", "json": "TEXT", "blob": "BLOB",
+    "date": "DATE", "time": "DATETIME", "now": "DATETIME",
 }
 
 
@@ -345,4 +346,5 @@ columns = ("SELECT m.name AS table_name, c.name AS name "
 indexes = ("SELECT l.name AS name, i.name AS column_name, l.\"unique\" AS is_unique "
            "FROM pragma_index_list(:name) l,"
            " pragma_index_info(l.name) i ORDER BY l.name, i.seqno")
-sizes = "SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size"
+sizes = ("SELECT '' AS name, page_count * page_size AS bytes FROM pragma_page_count, "
+         "pragma_page_size")

@@ -75,4 +75,5 @@ def _remark(db, difference) -> str:
     needed = (db.name.column(difference.table.name, column.name)
               for column in difference.table.columns if column.default is NO_DEFAULT
               and not column.null)
-    return "   -- your app has to fill it" if difference.kind == "column" and difference.name in needed else ""
+    is_needed = difference.kind == "column" and difference.name in needed
+    return "   -- your app has to fill it" if is_needed else ""

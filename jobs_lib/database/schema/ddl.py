@@ -8,8 +8,10 @@ from .tables import NO_DEFAULT, VIEW
 Difference = namedtuple("Difference", "table kind name purpose statements")
 Difference.__doc__ = """Something of ours that a database lacks.
 
-table  as in database/schema/tables.py, or None for the view     kind     table, column, index, unique index or view
-name   in the database                                  purpose  what it is for, in words, as far as that is written
+table       as in database/schema/tables.py, or None for the view
+kind        table, column, index, unique index or view
+name        in the database
+purpose     what it is for, in words, as far as that is written
 statements  what to run, in this order
 """
 
@@ -85,7 +87,8 @@ def add_column(db, table, column) -> str:
     quote = db.dialect.quote
     if column.default is NO_DEFAULT:
         column = column._replace(null=True)
-    return f"ALTER TABLE {quote(db.name(table.name))} ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}"
+    return (f"ALTER TABLE {quote(db.name(table.name))} "
+            f"ADD COLUMN {_list(db, table, [column.name])} {_type(db, column)}")
 
 
 def is_size(column: str) -> str:
