@@ -95,8 +95,8 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
         settings = loader.load(config_path, beside=HOME)
         core, hidden = settings.section("core"), secrets(settings)
         words = defects.sentence(error, hidden)
-        from jobs_lib.runner.log import Log
-        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files)
+        from jobs_lib.runner.log import open_log
+        log = open_log(core, "jobs")
         log.error("exception", traceback=defects.trace(error, hidden))
         log.close()
         place = f"; {log.path} has the traceback"

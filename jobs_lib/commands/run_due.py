@@ -31,7 +31,10 @@ LAST_SECONDS = 20.0
 
 def arguments(parser) -> None:
     """--budget, --json and -v."""
-    parser.add_argument("--budget", metavar="DURATION", type=_duration,
+    from jobs_lib.config.option_types import duration
+
+    from ._arguments import parsed_as
+    parser.add_argument("--budget", metavar="DURATION", type=parsed_as(duration),
                         help="how long all of it may work (default: [core] budget)")
     parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON "
                         "document")
@@ -115,12 +118,11 @@ class _Tick:
     def outage(self, error, repeat: bool) -> int:
         """No job can be run. It is raised when it is to be printed; in between the log and the
         service outside know."""
-        from jobs_lib.runner.log import Log
+        from jobs_lib.runner.log import open_log
         error, outages = folders.no_access(error), self.launch.outages()
         met = outages.failed(error)
-        core = self.config.section("core")
-        log = Log(core.log_dir, "run-due", size=core.log_size, files=core.log_files,
-                  now=self.ports.now, silent=True, job="run-due", run_id=None)
+        log = open_log(self.config.section("core"), "run-due", now=self.ports.now, silent=True,
+                       job="run-due", run_id=None)
         log.error("no job can run", error=str(error))
         log.close()
         self.launch.results, self.failures = [], [] if met.early else [str(error)]
@@ -236,13 +238,3 @@ class _Tick:
 def _is_last(name: str) -> bool:
     """Whether it is the job that looks at all others."""
     return catalogue.load(name).priority == LAST
-
-
-def _duration(word: str):
-    from argparse import ArgumentTypeError
-
-    from jobs_lib.config.option_types import duration
-    try:
-        return duration.parse(word)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from None

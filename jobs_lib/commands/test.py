@@ -13,7 +13,7 @@ import sys
 from importlib.util import find_spec
 
 from jobs_lib import catalogue, schedule, schedule_text
-from jobs_lib.config.option_types import hide_password
+from jobs_lib.config import option_types
 from jobs_lib.database import copies
 from jobs_lib.database.schema.version import check
 from jobs_lib.errors import FAILED, OK, DatabaseError, UsageError
@@ -22,7 +22,9 @@ from jobs_lib.output.paint import Paint
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs, shown
 from jobs_lib.runner import access, dead_runs, history, outcome, runner
-from jobs_lib.text import moment, positive
+from jobs_lib.text import moment, positive, size
+
+from ._arguments import parsed_as
 
 MAX_SIZE = "1GB"
 
@@ -37,23 +39,13 @@ def arguments(parser) -> None:
                      "changed")
     parser.add_argument("--keep", action="store_true", help="with --sandbox: leave the copy for "
                         "you to look at")
-    parser.add_argument("--max-size", metavar="SIZE", type=_size,
+    parser.add_argument("--max-size", metavar="SIZE", type=parsed_as(option_types.size),
                         help=f"with --sandbox: copy no more than this (default: {MAX_SIZE})")
     parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
                         help="another value for this run: an option of the job, or SECTION.OPTION")
     parser.add_argument("--yes", action="store_true", help="go past a safety stop, once")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def _size(word: str) -> int:
-    from argparse import ArgumentTypeError
-
-    from jobs_lib.config.option_types import size
-    try:
-        return size.parse(word)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{word!r}: {error}") from None
 
 
 def run(args, make_session, config_path) -> int:
@@ -113,16 +105,16 @@ class Trial:
 
     def sandbox(self, make_session) -> int:
         """The real run on a copy, and what it changed there."""
-        from jobs_lib.launch.sandbox import Sandbox, remove_left_over, size_words
+        from jobs_lib.launch.sandbox import Sandbox, remove_left_over
         from jobs_lib.runner.limits import ExitOnSignal
 
         if removed := remove_left_over():
             self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: "
                      "killed before the end.")
-        box = Sandbox(self.session.config, self.args.max_size or _size(MAX_SIZE), self.args.keep)
-        size = box.size
-        self.say(f"Copying the database ({size_words(size.database)}) and {size.files:,} files of "
-                 f"the spool ({size_words(size.spool)}).", "The real ones stay as they are.")
+        most = self.args.max_size or option_types.size.parse(MAX_SIZE)
+        box = Sandbox(self.session.config, most, self.args.keep)
+        self.say(f"Copying the database ({size(box.size.database)}) and {box.size.files:,} files "
+                 f"of the spool ({size(box.size.spool)}).", "The real ones stay as they are.")
         console = self.session.console
         with ExitOnSignal(), box:           # it holds people's mail
             inside = make_session(self.config_path, console.level,
@@ -183,7 +175,7 @@ class Trial:
     def _state(self) -> tuple[dict | None, dict | None, dict]:
         """(row of job_state, last run, the database as a need), without a write."""
         found = {"need": "database",
-                 "what": hide_password(self.session.config.section("core").database)}
+                 "what": option_types.hide_password(self.session.config.section("core").database)}
         try:
             db = self.session.ports.database(readonly=True)
             try:

@@ -13,6 +13,7 @@ from jobs_lib.errors import FAILED, OK, Busy, ConfigError, DatabaseError, JobsEr
 from jobs_lib.job import CRON
 from jobs_lib.monitoring import database_outage
 from jobs_lib.runner import access, history, locks, outcome, standing
+from jobs_lib.runner.log import open_log
 
 
 class Outages:
@@ -127,7 +128,6 @@ class Outages:
     def _log_is_back(self) -> bool:
         """Whether all logs can be opened, and a line of ours be written."""
         from jobs_lib.folders import open_own
-        from jobs_lib.runner.log import Log
         core = self._config.section("core")
         try:
             for name in os.listdir(core.log_dir):
@@ -135,8 +135,7 @@ class Outages:
                     os.close(open_own(os.path.join(core.log_dir, name), os.O_WRONLY | os.O_APPEND))
         except OSError:
             return False
-        log = Log(core.log_dir, "jobs", size=core.log_size, files=core.log_files,
-                  now=self._ports.now, silent=True)
+        log = open_log(core, "jobs", now=self._ports.now, silent=True)
         log.event("log can be written again")
         log.close()
         return not log.broken

@@ -23,6 +23,7 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.errors import UsageError
 from jobs_lib.features.forwards.headers import header_text, read_headers
 from jobs_lib.runner.dead_runs import is_there
+from jobs_lib.text import size
 
 # the folder of a sandbox: PREFIX, the process that made it, a dash; or KEPT, and never removed
 PREFIX, KEPT = "jobs-sandbox-", "kept"
@@ -52,16 +53,17 @@ class Sandbox:
         self.spool, self.state = config.section("spool").dir, core.state_dir
         self.folder = ""
         found = list(_files(self.spool))
-        self.size = Size(copies.size(self.original), sum(size for _, size in found), len(found))
+        self.size = Size(copies.size(self.original), sum(length for _, length in found),
+                         len(found))
         self._check_size()
 
     def _check_size(self) -> None:
         """Refuse what is larger than was asked for, or than there is room; the database is copied
         twice."""
         needed = 2 * self.size.database + self.size.spool
-        about = (f"the copy needs {size_words(needed)} (twice the database, "
-                 f"{size_words(self.size.database)}, and {self.size.files:,} files of the spool, "
-                 f"{size_words(self.size.spool)})")
+        about = (f"the copy needs {size(needed)} (twice the database, "
+                 f"{size(self.size.database)}, and {self.size.files:,} files of the spool, "
+                 f"{size(self.size.spool)})")
         if needed > self.most:
             raise UsageError(f"--sandbox: {about}, and the limit is {show_size(self.most)}: allow "
                              f"more by --max-size {needed * 11 // 10 // 1024 ** 2 + 1}MB, or look "
@@ -69,7 +71,7 @@ class Sandbox:
         where = tempfile.gettempdir()
         free = shutil.disk_usage(where).free
         if needed + MARGIN > free:
-            raise UsageError(f"--sandbox: {about}, and {where} has {size_words(free)} left: make "
+            raise UsageError(f"--sandbox: {about}, and {where} has {size(free)} left: make "
                              "room, or set the environment variable TMPDIR to a private folder "
                              "that has it")
 
@@ -187,15 +189,6 @@ def remove_left_over() -> int:
     return removed
 
 
-def size_words(size: float) -> str:
-    """`12 KB`, `3.4 MB`: bytes for a person."""
-    for unit in ("KB", "MB"):
-        size /= 1024
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "KB" or size >= 10 else f"{size:.1f} {unit}"
-    return f"{size / 1024:.1f} GB"
-
-
 def _shown(change) -> dict:
     """A Change for a person: {"change", "key", "columns": {name: [before, after]}}, only what
     differs."""
@@ -222,8 +215,8 @@ def _files(folder: str):
 
 
 def _listing(folder: str) -> dict:
-    return {name: (size, os.stat(os.path.join(folder, name)).st_mtime_ns) for name,
-            size in _files(folder)}
+    return {name: (length, os.stat(os.path.join(folder, name)).st_mtime_ns)
+            for name, length in _files(folder)}
 
 
 def _copy_file(source: str, target: str) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from jobs_lib import catalogue, shards
 from jobs_lib.errors import DatabaseError, JobsError, NoAccess
 from jobs_lib.runner import outcome, runner
-from jobs_lib.runner.log import Log
+from jobs_lib.runner.log import open_log
 from jobs_lib.workers import dispatch
 from jobs_lib.workers.dispatch import Refused
 
@@ -108,8 +108,7 @@ def _launch():
 
 def refused(queue: str, message: str, why: Refused) -> None:
     """Report that a message was refused: in worker.log, and on stderr for the service manager."""
-    core = _session().config.section("core")
-    log = Log(core.log_dir, "worker", size=core.log_size, files=core.log_files)
+    log = open_log(_session().config.section("core"), "worker")
     log.warning("message refused", queue=queue, message=message, why=str(why))
     log.close()
     print(f"jobs.py: refused the message {message} in the queue {queue}: {why}", file=sys.stderr)

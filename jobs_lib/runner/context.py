@@ -114,8 +114,7 @@ class Context:
     def mail(self):
         """The mail transport, opened at the first call, one for the run. A dry run has none:
         ReadOnly."""
-        if self.dry_run:
-            raise ReadOnly("a dry run opens no connection for mail")
+        self._refuse_dry_run("opens no connection for mail")
         if self._transport is None:
             self._transport = self._ports.mail(self.section("mail"))
         return self._transport
@@ -123,8 +122,7 @@ class Context:
     def http(self):
         """The client for HTTP, made at the first call, one for the run. A dry run has none:
         ReadOnly."""
-        if self.dry_run:
-            raise ReadOnly("a dry run opens no connection for HTTP")
+        self._refuse_dry_run("opens no connection for HTTP")
         if self._poster is None:
             self._poster = self._ports.http(self.section("webhooks"))
         return self._poster
@@ -132,16 +130,18 @@ class Context:
     def trusted_http(self):
         """The same for URLs that the operator has chosen: they may lead to any address, this host
         included."""
-        if self.dry_run:
-            raise ReadOnly("a dry run opens no connection for HTTP")
+        self._refuse_dry_run("opens no connection for HTTP")
         from jobs_lib.ports.http.message import trusted
         return self._ports.http(trusted(self.section("webhooks"), self.section("alerts").timeout))
 
     def dns(self):
         """A resolver (ports/dns.py). A dry run has none: ReadOnly."""
-        if self.dry_run:
-            raise ReadOnly("a dry run asks no name server")
+        self._refuse_dry_run("asks no name server")
         return self._ports.dns(self.section("dns"))
+
+    def _refuse_dry_run(self, words: str) -> None:
+        if self.dry_run:
+            raise ReadOnly(f"a dry run {words}")
 
     def clock(self):
         """The present second: attempts and limits count from here, not from the run's start."""

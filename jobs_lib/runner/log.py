@@ -127,6 +127,20 @@ class Log:
             os.close(lock)
 
 
+class NoLog:
+    """A dry run leaves no line."""
+
+    def event(self, *_args, **_fields) -> None:
+        """Nothing is written."""
+
+    warning = error = close = event
+
+
+def open_log(core, name: str, **more) -> Log:
+    """The log of this name, as `[core]` has it."""
+    return Log(core.log_dir, name, size=core.log_size, files=core.log_files, **more)
+
+
 def _stat(path: str):
     try:
         return os.stat(path)

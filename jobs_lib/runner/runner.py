@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections import namedtuple
+from contextlib import closing
 from datetime import timedelta
 
 from jobs_lib import clock, errors, folders, schedule, shards
@@ -15,7 +16,7 @@ from . import clock_doubt, history, locks, slots, standing, unrecorded
 from .call import call, out_of_memory
 from .context import Context
 from .limits import RunLimits
-from .log import Log
+from .log import NoLog, open_log
 from .outcome import BUSY, EXIT_CODES, HELD, STRANGER, as_json, blank, outcome_words
 
 TYPE_CHECKING = False
@@ -61,9 +62,9 @@ class _Attempt:
     def __init__(self, session, job, request: Request) -> None:
         config, ports, console = session.config, session.ports, session.console
         self.job, self.config, self.ports, self.request = job, config, ports, request
-        self.console, self.core = console, config.section("core")
-        self.result = blank(job, request, ports.now())
-        core, budget = self.core, config.job(job).budget.total_seconds()
+        core = config.section("core")
+        self.console, self.core, self.result = console, core, blank(job, request, ports.now())
+        budget = config.job(job).budget.total_seconds()
         if request.budget is not None:
             budget = min(budget, request.budget)
         self.longest = budget + core.grace.total_seconds()
@@ -79,7 +80,9 @@ class _Attempt:
         # as far as is known, the app's tables have all that jobs need
         self.complete = True
         self.ping_url = "" if request.dry_run else config.job(job).ping_url
-        self.log = _NoLog() if request.dry_run else self._log()
+        self.log = NoLog() if request.dry_run else open_log(
+            core, job.name, now=ports.now, incident=standing.Incident(core, standing.LOG),
+            job=job.name, run_id=self.result["run_id"])
         # A worker takes its own shard; any other run takes all shards and holds all their locks
         self.shards = config.shards(job)
         self.shard = (shards.number(job.name), self.shards) if request.trigger == WORKER else (0, 1)
@@ -102,9 +105,7 @@ class _Attempt:
     def _dry(self) -> None:
         """Call the job against a database that refuses to write; no lock, no row, no log, no
         outside world."""
-        self.db = self.limits.database = self.ports.database(readonly=True)
-        self.db.left = self._left
-        self.complete = version.check(self.db)
+        self._database(readonly=True)
         self._look_at_clock()
         self._call()
 
@@ -151,27 +152,24 @@ class _Attempt:
         self.log.close()
 
     def _skip(self, holder: str) -> None:
-        db = None
+        """Record that the lock is held, and by whom."""
         try:
-            db = self.ports.connect(timeout=SKIP_SECONDS)
-            db.left = self._left
-            version.check(db)
-            if not holder.startswith("process"):
-                holder = self._holder(db, holder)
-            self._not_started(HELD + holder)
-            history.skipped(db, self.result, installation=self.installation,
-                            trigger=self.request.trigger)
+            with closing(self.ports.connect(timeout=SKIP_SECONDS)) as db:
+                db.left = self._left
+                version.check(db)
+                if not holder.startswith("process"):
+                    holder = self._holder(db, holder)
+                self._not_started(HELD + holder)
+                history.skipped(db, self.result, installation=self.installation,
+                                trigger=self.request.trigger)
         except errors.Busy:
             # the holder itself writes, perhaps: the log line has to do
             if self.result["status"] == "running":
                 self._not_started(HELD + holder)
-        finally:
-            if db is not None:
-                db.close()
 
     def _holder(self, db, holder: str) -> str:
-        """Who has the database's lock: a run of ours, by its row, or else a connection of nobody
-        that we know."""
+        """Who holds the lock in the database: a run of ours, by its row, or else a connection that
+        is none of ours."""
         for wait in (STARTING_SECONDS, 0):
             row = history.holder(db, self.job.name, self.ports.now())
             if row and row["status"] == "running":
@@ -187,8 +185,8 @@ class _Attempt:
         self._close()
         self.log.event("run skipped", reason=why)
 
-    def _database(self) -> None:
-        self.db = self.limits.database = self.ports.database()
+    def _database(self, readonly: bool = False) -> None:
+        self.db = self.limits.database = self.ports.database(readonly)
         self.db.left = self._left
         self.complete = version.check(self.db)
 
@@ -325,23 +323,8 @@ class _Attempt:
         self.result["finished_at"] = self.result["started_at"] + timedelta(seconds=int(elapsed))
         self.result["duration_ms"] = int(elapsed * 1000)
 
-    def _log(self) -> Log:
-        return Log(self.core.log_dir, self.job.name, size=self.core.log_size,
-                   files=self.core.log_files, now=self.ports.now,
-                   incident=standing.Incident(self.core, standing.LOG), job=self.job.name,
-                   run_id=self.result["run_id"])
-
     def _last_words(self, why: str) -> None:
         """From the watchdog's thread, just before the process ends."""
         if self.console.level >= 0:
             os.write(sys.stderr.fileno(), f"{self.job.name}: {why}\n".encode())
         self.log.error("run stuck", reason=why)
-
-
-class _NoLog:
-    """A dry run leaves no line."""
-
-    def event(self, *_args, **_fields) -> None:
-        """Nothing is written."""
-
-    warning = error = close = event

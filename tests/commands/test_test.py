@@ -285,7 +285,8 @@ def test_a_real_run_in_progress_does_not_matter(service):
 def test_too_large_a_copy_is_refused_and_how_to_allow_it_is_said(service):
     (service.folder / "spool" / "large.eml").write_bytes(bytes(3 * 1024 ** 2))
     _, err = service.test("retry_forwards", "--sandbox", "--max-size", "2MB", code=2)
-    enough = re.search(r"files of the spool, 3\.0 MB\), and the limit is 2MB: allow more by --max-size (\d+MB)", err)
+    enough = re.search(r"files of the spool, 3\.0 MB\), and the limit is 2MB: allow more by "
+                       r"--max-size (\d+MB)", err)
     assert service.left_over() == []
     assert "6 sent" in service.test("retry_forwards", "--sandbox", "--max-size", enough[1])[0]
 
@@ -295,7 +296,7 @@ def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
                                                                         {"free": 10 * 1024 ** 2}))
     session = demo_session(service)
     with pytest.raises(sandbox.UsageError,
-                       match=r"has 10 MB left: make room, or set the environment variable TMPDIR"):
+                       match=r"has 10\.0 MB left: make room, or set the environment variable TMPDIR"):
         sandbox.Sandbox(session, 10 ** 9)
 
 
