@@ -1,7 +1,7 @@
 """Give a job to the workers of RQ or Celery, to be run now regardless of its schedule."""
 from __future__ import annotations
 
-from jobs_lib import catalogue
+from jobs_lib import catalogue, shards
 from jobs_lib.errors import OK, UsageError
 from jobs_lib.job import CRON
 from jobs_lib.workers import dispatch
@@ -22,6 +22,7 @@ def run(args, make_session, config_path) -> int:
     if not session.config.job(job).enabled:
         raise UsageError(f"enqueue: {job.name} is disabled, and no worker runs it: `jobs.py "
                          f"{job.name}` runs it here and now")
-    for name in dispatch.enqueue(session.config, dispatch.parts(session.config, job), False):
+    parts = shards.parts(job, session.config.shards(job))
+    for name in dispatch.enqueue(session.config, parts, False):
         session.console.say(f"{name}: enqueued")
     return OK

@@ -1,7 +1,7 @@
 """`jobs.py JOB`: one run of one job, by hand or from a crontab line of its own."""
 from __future__ import annotations
 
-from jobs_lib import folders
+from jobs_lib import folders, shards
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess
 from jobs_lib.job import CRON
 from jobs_lib.output.tables import samples_words
@@ -87,8 +87,8 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
 
 def _taken_by_workers(launch: Launch, job) -> bool:
     """Whether its workers have got it; else this process is to run it."""
-    from jobs_lib.workers import dispatch
-    return not launch.outages().hand_over(dispatch.parts(launch.session.config, job))[0]
+    parts = shards.parts(job, launch.session.config.shards(job))
+    return not launch.outages().hand_over(parts)[0]
 
 
 def _answer(session, result: dict, **more) -> None:

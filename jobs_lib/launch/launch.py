@@ -20,8 +20,6 @@ class Launch:
     def __init__(self, session, start: str = "jobs.py") -> None:
         self.session, self.start = session, start
         self.results: list[dict] = []
-        # incidents that earlier processes have met and none has seen the end of
-        self.lasting = standing.names(session.config.section("core"))
 
     def outages(self):
         """What says, alerts and ends what keeps every job from running (launch/outages.py)."""
@@ -33,10 +31,10 @@ class Launch:
         ports = self.session.ports
         db = ports.database()
         version.check(db)
-        if self.lasting:
-            if standing.UNWRITABLE in self.lasting:
+        if lasting := standing.names(self.session.config.section("core")):
+            if standing.UNWRITABLE in lasting:
                 version.writable(db, ports.now())       # raises what it was
-            self.outages().back(self.lasting)
+            self.outages().back(lasting)
         return db
 
     def open_slot(self, job):

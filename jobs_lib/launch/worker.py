@@ -87,8 +87,7 @@ def tick(*asked) -> list[str]:
     with _launch() as launch:
         config, ports = launch.session.config, launch.session.ports
         names = dispatch.enqueue_due(config, ports)
-        if launch.lasting:
-            launch.outages().handed_over({config.mode(catalogue.part(name)) for name in names})
+        launch.outages().handed_over({config.mode(catalogue.part(name)) for name in names})
         return names
 
 

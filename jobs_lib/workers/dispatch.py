@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from jobs_lib import catalogue, shards
+from jobs_lib import catalogue
 from jobs_lib.errors import JobsError
 from jobs_lib.job import CRON, PRIORITIES
 from jobs_lib.runner import slots
@@ -62,11 +62,6 @@ def message(config, job, scheduled: bool) -> Message:
     longest = config.job(job).budget + config.section("core").grace
     return Message(job.name, scheduled, f"{config.section('worker').queues}_{job.priority}",
                    int(longest.total_seconds()) + MARGIN)
-
-
-def parts(config, job) -> list:
-    """The shards of a job, each as a job; the job itself where there is one."""
-    return shards.parts(job, config.shards(job))
 
 
 def enqueue(config, jobs: list, scheduled: bool) -> list[str]:
