@@ -14,10 +14,6 @@ from jobs_lib.errors import TERMINATED, Stopped
 
 from .watchdog import Watchdog
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:                # `typing` is not loaded otherwise
-    from typing import Any
-
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 AGAIN_SECONDS = 1.0              # between alarms that nobody heard
 MEMORY_SHARE = 0.9               # of the limit: the rest is for finishing the item in hand
@@ -86,7 +82,7 @@ class Alarm:
 
     def __init__(self, reason: str, seconds: float = 0.0, first=None) -> None:
         self._reason, self._seconds, self._first = reason, seconds, first
-        self._handler: Any = None
+        self._started: float | None = None
         self._cancelled = False
 
     def __enter__(self) -> Alarm:
@@ -109,10 +105,11 @@ class Alarm:
 
     def restore(self) -> None:
         """Cancel it, and go on with the alarm that was set before: a worker has its own."""
-        self.cancel()
-        if self._handler is None:                # it was never started
+        if self._started is None:
             return
-        signal.signal(signal.SIGALRM, self._handler)
+        self.cancel()
+        # None: a handler that was not set by Python
+        signal.signal(signal.SIGALRM, self._handler or signal.SIG_DFL)
         left, again = self._outer
         if left:
             passed = time.monotonic() - self._started
