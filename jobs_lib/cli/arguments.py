@@ -107,10 +107,14 @@ def overview() -> str:
     """The text of `jobs.py --help`."""
     broken: list[str] = []
     jobs = [(job.name, job.summary) for job in catalogue.load_all(broken)]
-    others = [(name, (commands.load(name).__doc__ or "").strip().partition("\n")[0].rstrip("."))
+    others = [(name, _first_sentence(commands.load(name).__doc__ or ""))
               for name in commands.names()]
     text = USAGE.format(jobs=_listed("jobs", jobs), commands=_listed("commands", others))
     return text + "".join(f"\n{words}\n" for words in broken)
+
+
+def _first_sentence(doc: str) -> str:
+    return " ".join(doc.split()).partition(". ")[0].rstrip(".")
 
 
 def _listed(title: str, rows: list[tuple[str, str]]) -> str:
@@ -126,7 +130,7 @@ def _about(job) -> str:
     if job.enabled:
         when = f"{words(parse(job.schedule))} ({job.schedule})"
     facts = [("when", when), ("priority", job.priority), ("at most", f"{job.budget} a run"),
-             ("repeated", job.idempotency)]
+             ("if repeated", job.idempotency)]
     return f"{job.doc}\n\n" + "\n".join(pairs(facts, _width()))
 
 
@@ -166,7 +170,7 @@ def _parser(name: str, about: str, more: str = "") -> Parser:
 def _place(name: str) -> str:
     """Where config.ini is, for all that read it."""
     return "" if name == "demo" else "\n".join(paragraphs(
-        "--config FILE, anywhere in the line, uses another config.ini than the one beside "
+        "--config FILE, anywhere on the line: use this file instead of the config.ini beside "
         "jobs.py.", _width()))
 
 

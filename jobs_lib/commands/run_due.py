@@ -2,7 +2,7 @@
 
 A job is due when the latest slot of its schedule has no run yet, so nothing is missed when cron
 ticks rarely or stalls, and a job missed for days runs once. A slot that ended unfinished is carried
-on, one that failed is tried again after 15 minutes and after an hour.
+on; one that failed is tried again after 15 minutes and after an hour.
 """
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def arguments(parser) -> None:
 
     from ._arguments import parsed_as
     parser.add_argument("--budget", metavar="DURATION", type=parsed_as(duration),
-                        help="how long all of it may work (default: [core] budget)")
+                        help="how long all runs together may take (default: [core] budget)")
     parser.add_argument("--json", action="store_true", help="print the outcomes as one JSON "
                         "document")
     parser.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
-                        help="say what was done")
+                        help="print what was done")
 
 
 def run(args, make_session, config_path) -> int:

@@ -37,14 +37,16 @@ def arguments(parser) -> None:
     how.add_argument("--sandbox", action="store_true",
                      help="run for real on a private copy (SQLite), and show which rows and files "
                      "changed")
-    parser.add_argument("--keep", action="store_true", help="with --sandbox: leave the copy for "
-                        "you to look at")
+    parser.add_argument("--keep", action="store_true", help="with --sandbox: keep the copy for you "
+                        "to look at")
     parser.add_argument("--max-size", metavar="SIZE", type=parsed_as(option_types.size),
                         help=f"with --sandbox: copy no more than this (default: {MAX_SIZE})")
     parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                        help="another value for this run: an option of the job, or SECTION.OPTION")
-    parser.add_argument("--yes", action="store_true", help="go past a safety stop, once")
+                        help="use another value in this run: of an option of the job, or of "
+                        "SECTION.OPTION")
+    parser.add_argument("--yes", action="store_true", help="do what a safety stop has refused, "
+                        "this once")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

@@ -23,21 +23,22 @@ def arguments(parser) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="handle at most N items in "
                         "each step of this run")
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE",
-                        help="another value for this run, over every file: an option of the job, "
-                        "or SECTION.OPTION")
+                        help="use another value in this run: of an option of the job, or of "
+                        "SECTION.OPTION")
     parser.add_argument("--json", action="store_true", help="print the outcome as one JSON "
                         "document")
     parser.add_argument("--scheduled", action="store_true",
-                        help="belong to the latest slot of the schedule; do nothing if it was "
+                        help="run for the latest slot of the schedule; do nothing if that slot was "
                         "started before")
     parser.add_argument("--fail-if-locked", action="store_true", help="exit 75 when another run "
                         "holds the lock")
-    parser.add_argument("--yes", action="store_true", help="go past a safety stop, once")
+    parser.add_argument("--yes", action="store_true", help="do what a safety stop has refused, "
+                        "this once")
     loud = parser.add_mutually_exclusive_group()
     loud.add_argument("-v", "--verbose", action="store_const", const=1, dest="level",
-                      help="say what was done")
+                      help="print what was done")
     loud.add_argument("-q", "--quiet", action="store_const", const=-1, dest="level",
-                      help="say nothing, not even why")
+                      help="print nothing, not even errors")
 
 
 def run(job, args, make_session, config_path) -> int:

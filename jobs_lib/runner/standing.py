@@ -48,7 +48,7 @@ class Incident:
                        for folder in dict.fromkeys((core.state_dir, core.log_dir))]
 
     def since(self, suffix: str = "") -> datetime | None:
-        """When it began. By a suffix: when it was printed or alerted, or when that one began which is
+        """When it began. By a suffix: when it was printed or alerted, or when the one began that is
         over now."""
         for path in self._paths:
             try:

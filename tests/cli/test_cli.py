@@ -30,6 +30,12 @@ def test_the_overview_shows_every_job_and_command(line):
         assert re.search(rf"^  {name}  +\w", out, re.M), name
 
 
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_has_the_whole_first_sentence_of_a_command(line, name):
+    sentence = " ".join((commands.load(name).__doc__ or "").split()).partition(". ")[0]
+    assert sentence.rstrip(".") in " ".join(line("--help").out.split())
+
+
 @pytest.mark.parametrize("name", [*COMMANDS, *JOBS])
 def test_help_begins_with_what_it_does_and_needs_no_configuration(tmp_path, name):
     line = Shell(tmp_path)
@@ -168,7 +174,8 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
 def test_a_configuration_that_is_not_there_is_told(tmp_path, words):
     answer = Shell(tmp_path)("--config", "none.ini", *words)
     assert answer.code == 78
-    assert answer.err == "jobs.py: there is no file none.ini: name your config.ini by --config or JOBS_CONFIG\n"
+    assert answer.err == ("jobs.py: there is no file none.ini: name your config.ini by --config or "
+                          "JOBS_CONFIG\n")
 
 
 @pytest.mark.parametrize("words", [["run-due"], ["retry_forwards"], ["retry_forwards", "--dry-run"],
@@ -336,4 +343,4 @@ def test_a_closed_stdout_is_no_traceback(line):
 
 @pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
 def test_every_help_tells_where_the_configuration_comes_from(line, name):
-    assert "--config FILE, anywhere in the line" in line(name, "--help").out
+    assert "--config FILE, anywhere on the line" in line(name, "--help").out

@@ -161,7 +161,8 @@ def test_live_runs_for_real_and_says_what_was_done(service):
     assert "id 1, attempt 1, outcome sent, to j***@home.example" in out
     assert "retry_forwards: done in" in out
     assert "6 sent, 2 failed" in out
-    assert service.db.value("SELECT COUNT(*) FROM {failed_emails} WHERE status = 'sent' AND id < 7") == 6
+    assert service.db.value("SELECT COUNT(*) FROM {failed_emails} "
+                            "WHERE status = 'sent' AND id < 7") == 6
     assert len(list((service.folder / "maildir" / "new").iterdir())) == 6
 
 
@@ -213,7 +214,8 @@ def test_it_shows_the_files_that_went_and_the_mail_that_would_have_gone_out(serv
 
 def test_it_shows_rows_that_were_deleted(service):
     out, _ = service.test("purge_failed_emails", "--sandbox")
-    assert "  failed_emails: 2 deleted\n    id 14  deleted: status sent, envelope_to j***@work.example, " in out
+    assert ("  failed_emails: 2 deleted\n    id 14  deleted: status sent, "
+            "envelope_to j***@work.example, ") in out
     assert "deleted: recipe.eml" in out
     assert "Mail that would have gone out\n  none" in out
 
@@ -296,7 +298,8 @@ def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
                                                                         {"free": 10 * 1024 ** 2}))
     session = demo_session(service)
     with pytest.raises(sandbox.UsageError,
-                       match=r"has 10\.0 MB left: make room, or set the environment variable TMPDIR"):
+                       match=r"has 10\.0 MB left: make room, or set the environment variable "
+                             r"TMPDIR"):
         sandbox.Sandbox(session, 10 ** 9)
 
 
@@ -334,7 +337,8 @@ def test_a_copy_goes_when_its_maker_is_stopped(service, number):
                               next_attempt_at=clock.now())
     process = service.start("retry_forwards", "--sandbox", "--set", "mail.per_hour=off")
     until = time.monotonic() + 20
-    while not any(service.temporary.glob("jobs-sandbox-*/outbox/new/*")) and time.monotonic() < until:
+    sent = "jobs-sandbox-*/outbox/new/*"
+    while not any(service.temporary.glob(sent)) and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(number)
     out, err = process.communicate(timeout=30)

@@ -56,7 +56,8 @@ def test_a_clock_400_days_ahead_deletes_nothing_and_says_so(known):             
     known.set_clock(days=400)
     result = known.attempt("purge_sessions")
     assert (result["status"], result["counts"]) == ("partial", {"deleted": 0})
-    assert "it says 2027-12-29 14:35 UTC, 400 days after the last run; nothing is deleted" in result["stop_reason"]
+    assert ("it says 2027-12-29 14:35 UTC, 400 days after the last run; nothing is deleted"
+            in result["stop_reason"])
     assert known.ids("sessions") == [1]
     assert of_clock(known) == ["deletions are paused: the clock is in doubt"]
 
@@ -181,7 +182,8 @@ def test_the_servers_clock_is_a_second_witness(mariadb_bench):                  
     session(bench, expires_at=bench.ago(days=1))
     bench.server_skew = timedelta(minutes=-16)
     reason = bench.attempt("purge_sessions")["stop_reason"]
-    assert "this host says 2026-11-24 14:30 UTC and the database server 2026-11-24 14:14 UTC" in reason
+    assert ("this host says 2026-11-24 14:30 UTC and the database server 2026-11-24 14:14 UTC"
+            in reason)
     minutes(bench, 120)
     # no second look of the same host outweighs it
     assert bench.run("purge_sessions") == {"deleted": 0}
@@ -294,7 +296,8 @@ def lost(before: dict, after: dict) -> list:
 def test_three_ticks_400_days_ahead_lose_nothing_and_the_right_clock_goes_on(bench):           # R68
     fill(bench)
     taken, refused = Result(SENT, 250, "2.0.0", "taken"), Result(RETRY, 451, "4.2.0", "later")
-    bench.outbox.answer = lambda envelope: refused if envelope.recipient == "young@work.example" else taken
+    bench.outbox.answer = lambda envelope: (
+        refused if envelope.recipient == "young@work.example" else taken)
     before = left(bench)
     bench.set_clock(days=400)
     ran: dict = {}

@@ -356,7 +356,8 @@ def test_what_was_over_within_the_minute_has_one_time(seconds, said):
 
 
 # R69
-def test_where_nothing_can_be_remembered_it_is_said_each_time_and_alerted_in_part_of_each_hour(site, outside):
+def test_where_nothing_can_be_remembered_each_tick_prints_it_and_part_of_each_hour_alerts(
+        site, outside):
     site.configure("alerts", webhook=f"http://127.0.0.1:{outside.port}/alert")
     assert unprivileged(site, "run-due", **at(1)).returncode == 0
     (site.folder / "log").mkdir(exist_ok=True)
@@ -445,7 +446,8 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
                                    "installed")
     assert first.stderr.endswith("The jobs of workers are run by cron meanwhile\n")
     assert (second.returncode, second.stderr, second.stdout) == (1, "", "")
-    assert [site.outcomes(job) for job in ("tick_critical", "tick_low", "tick_last")] == [["ok", "ok"]] * 3
+    assert [site.outcomes(job) for job in ("tick_critical", "tick_low", "tick_last")] == [
+        ["ok", "ok"]] * 3
     assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
     incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["troubles"]
     assert incident["kind"] == "workers"

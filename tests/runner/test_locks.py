@@ -329,7 +329,8 @@ def test_a_stranger_who_guesses_takes_no_lock_of_ours(maria_site, mariadb):     
         name = maria_site.url.partition("?")[0].rpartition("/")[2]
         for scope in (f"{name}//dig", f"{name}//dig/"):
             # all that can be known from outside
-            assert theirs(f"SELECT GET_LOCK('db:{hashlib.sha256(scope.encode()).hexdigest()[:40]}', 0)") == 1
+            guess = hashlib.sha256(scope.encode()).hexdigest()[:40]
+            assert theirs(f"SELECT GET_LOCK('db:{guess}', 0)") == 1
         assert maria_site.job("dig")["status"] == "ok"
 
 
@@ -407,7 +408,8 @@ def test_a_tick_that_does_not_come_to_the_job_does_not_call_it_over(held):      
     short = site("run-due", "--budget", "2s", now="2026-11-24 14:36:00")
     assert (short.code, short.err) == (0, "")
     assert site.runs("tick_low")[-1]["started_at"] < "2026-11-24 14:36:00"      # out of budget
-    assert "an unknown connection holds the database lock" in site("status", now="2026-11-24 14:37:00").out
+    status = site("status", now="2026-11-24 14:37:00").out
+    assert "an unknown connection holds the database lock" in status
     free("tick_low")
     assert "All jobs can be started again" in site("run-due", now="2026-11-24 14:41:00").err
 

@@ -138,7 +138,8 @@ def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, l
     told, = (json.loads(request.body) for request in bench.web)
     trouble, = told["troubles"]
     assert trouble["name"] == "tables"
-    assert trouble["command"] == f"python3 jobs.py --config {bench.folder}/config.ini migrate --own-tables --dry-run"
+    assert trouble["command"] == (f"python3 jobs.py --config {bench.folder}/config.ini migrate "
+                                  "--own-tables --dry-run")
     assert "no table app_export_requests" in trouble["last_error"] or not some
     assert "purge_sessions" not in trouble["what"]                      # it is switched off
     for make in (publish.page, publish.metrics):
@@ -210,7 +211,8 @@ def test_a_table_without_its_own_number_is_named_and_no_statement_made_up(tmp_pa
     db = connect(adopted.make(fresh("app"), ("sessions",)), tables=adopted.TABLES,
                  columns=adopted.COLUMNS)
     db.execute("CREATE TABLE app_sessions (uuid VARCHAR(36) PRIMARY KEY)")
-    remark = "-- app_sessions needs a whole number that grows with each row: name it by [columns] sessions.id"
+    remark = ("-- app_sessions needs a whole number that grows with each row: name it by [columns] "
+              "sessions.id")
     assert statements(db)[0] == remark
     assert [sql for sql in statements(db) if "its_id" in sql] == []
     db.close()

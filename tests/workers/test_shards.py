@@ -111,7 +111,8 @@ def test_one_notice_for_an_owner_whoever_gives_up(service, crew):            # R
             crew(service, "--burst")
         over(service, "retry_forwards")
     assert service.statuses() == {"failed": 30}
-    assert service.db.value("SELECT COUNT(*) FROM {notifications} WHERE kind = 'forward_failed'") == 1
+    assert service.db.value("SELECT COUNT(*) FROM {notifications} "
+                            "WHERE kind = 'forward_failed'") == 1
 
 
 def test_exports_are_shared_with_one_live_for_each_account(service, crew):    # R55

@@ -75,7 +75,8 @@ def test_redis_with_foreign_messages_gives_them_nothing(small, rq, tmp_path):   
     ended = small("worker", "--burst")
     assert ended.code == 0, ended
     assert not struck.exists()
-    assert [(row["job"], row["status"], row["trigger_type"]) for row in small.runs()] == [("dig", "ok", "worker")]
+    assert [(row["job"], row["status"], row["trigger_type"]) for row in small.runs()] == [
+        ("dig", "ok", "worker")]
     assert redis.llen(f"rq:queue:{queue}") == 0                 # and none comes again
     failed = {id.decode() for id in redis.zrange(f"rq:failed:{queue}", 0, -1)}
     # RQ knows no such id: it is passed over
