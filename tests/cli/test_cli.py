@@ -171,7 +171,7 @@ def test_the_configuration_is_named_anywhere_on_the_line(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["run-due"], ["list"], ["config", "check"]], ids=" ".join)
-def test_a_configuration_that_is_not_there_is_told(tmp_path, words):
+def test_a_missing_configuration_is_reported(tmp_path, words):
     answer = Shell(tmp_path)("--config", "none.ini", *words)
     assert answer.code == 78
     assert answer.err == ("jobs.py: there is no file none.ini: name your config.ini by --config or "
@@ -191,7 +191,7 @@ def test_a_broken_core_stops_everything_with_all_its_problems(line, words):     
     assert str(path) in answer.err
 
 
-def test_a_run_tells_what_is_wrong_in_all_its_sections_at_once(line):       # R63
+def test_a_run_lists_what_is_wrong_in_all_its_sections_at_once(line):       # R63
     line.ini("[mail]\nport = x\n[spool]\ndri = y\n[retry_forwards]\nmax_hops = "
              "z\n[purge_failed_emails]\nkeep = q\n")
     answer = line("retry_forwards")
@@ -279,7 +279,7 @@ def test_packages_beside_the_program_are_found(upload, place):
     assert "found beside the program" in upload("migrate").err
 
 
-def test_a_spoilt_job_file_is_told_and_stops_no_other(upload):
+def test_a_broken_job_file_is_reported_and_stops_no_other(upload):
     upload("migrate")
     job = upload.folder / "jobs_lib" / "jobs" / "purge_failed_emails.py"
     job.write_bytes(job.read_bytes() + b"job = purge(\n")       # the upload ended there
@@ -326,7 +326,7 @@ def test_a_number_has_its_limits(line, words, most, number):
     assert f"expected a whole number, 1-{most}, not '{number[:40]}'" in answer.err
 
 
-def test_a_value_that_looks_like_an_option_is_told_as_such(line):
+def test_a_value_that_looks_like_an_option_is_reported_as_such(line):
     answer = line("run-due", "--budget", "-4m")
     assert answer.code == 2
     assert "--budget: expected a value after it, and none that begins with -" in answer.err
@@ -342,5 +342,5 @@ def test_a_closed_stdout_is_no_traceback(line):
 
 
 @pytest.mark.parametrize("name", [name for name in [*COMMANDS, *JOBS] if name != "demo"])
-def test_every_help_tells_where_the_configuration_comes_from(line, name):
+def test_every_help_says_where_the_configuration_comes_from(line, name):
     assert "--config FILE, anywhere on the line" in line(name, "--help").out

@@ -51,7 +51,7 @@ def test_resuming_fires_nothing_by_itself(service):         # R7
     assert len(runs(service)) == 1
 
 
-def test_pausing_twice_keeps_the_first_time_and_tells_it(service):
+def test_pausing_twice_keeps_the_first_time_and_says_so(service):
     service.run("pause", "retry_forwards")
     first = clock.now() - timedelta(days=3)
     service.db.execute("UPDATE {job_state} SET paused_at = :first WHERE job = 'retry_forwards'",
@@ -79,7 +79,7 @@ def test_a_job_that_was_never_seen_can_be_paused(service):
     assert json.loads(service.run("resume", "retry_forwards", "--json"))["changed"] is True
 
 
-def test_resuming_a_job_that_is_switched_off_says_so(service):
+def test_resuming_a_disabled_job_says_so(service):
     service.run("pause", "purge_failed_emails")
     said = service.run("resume", "purge_failed_emails")
     assert "it is disabled: [purge_failed_emails] enabled = no." in said

@@ -204,7 +204,7 @@ def test_it_shows_each_row_that_changed_and_how(service):
     assert "jane@" not in out
 
 
-def test_it_shows_the_files_that_went_and_the_mail_that_would_have_gone_out(service):
+def test_it_shows_deleted_files_and_the_mail_that_would_have_gone_out(service):
     out, _ = service.test("retry_forwards", "--sandbox")
     assert "Files in the spool that changed\n  deleted: ticket.eml\n" in out
     outbox = out.partition("Mail that would have gone out\n")[2]
@@ -293,7 +293,7 @@ def test_too_large_a_copy_is_refused_and_how_to_allow_it_is_said(service):
     assert "6 sent" in service.test("retry_forwards", "--sandbox", "--max-size", enough[1])[0]
 
 
-def test_a_full_disk_is_told_before_anything_is_copied(service, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_copied(service, monkeypatch):
     monkeypatch.setattr(sandbox.shutil, "disk_usage", lambda path: type("Usage", (),
                                                                         {"free": 10 * 1024 ** 2}))
     session = demo_session(service)
@@ -326,7 +326,7 @@ def test_a_database_on_a_server_is_no_case_for_a_sandbox(service):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_copy_goes_when_its_maker_is_stopped(service, number):
+def test_a_copy_is_deleted_when_its_maker_is_stopped(service, number):
     with service.db.transaction():
         for name in range(400):                     # work enough to be met in the middle of it
             path = service.folder / "spool" / f"more-{name}.eml"
@@ -367,7 +367,7 @@ def pair(tmp_path, table: str, before: list, after: list) -> list:
             for change in copies.differences(*names, "t")]
 
 
-def test_added_changed_and_deleted_rows_are_told_apart(tmp_path):
+def test_added_changed_and_deleted_rows_are_distinguished(tmp_path):
     found = pair(tmp_path, "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b BLOB)",
                  [(1, "same", None), (2, "old", b"\0"), (3, None, None), (4, "gone", None)],
                  [(1, "same", None), (2, "new", b"\0"), (3, "", None), (5, "come", None)])
@@ -427,7 +427,7 @@ def test_a_sandbox_is_offered_only_where_there_can_be_one(tmp_path, engine_url):
     assert ("--sandbox" in out) == engine_url.startswith("sqlite:")
 
 
-def test_a_copy_whose_maker_was_killed_goes_with_the_next_sandbox(service):
+def test_a_copy_whose_maker_was_killed_is_deleted_by_the_next_sandbox(service):
     code = ("import os, sys; from jobs_lib.config import loader as config; from jobs_lib.launch "
             "import sandbox\ngiven = config.load(sys.argv[1], beside='.')\n"
             "with sandbox.Sandbox(given, 2 ** 30): os.kill(os.getpid(), 9)")

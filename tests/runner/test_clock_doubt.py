@@ -80,7 +80,7 @@ def test_the_first_run_of_all_is_not_in_doubt(bench):                           
     assert bench.run("purge_sessions") == {"deleted": 1}
 
 
-def test_after_an_upgrade_the_latest_run_tells_the_time(known):                                # R68
+def test_after_an_upgrade_the_time_of_the_latest_run_counts(known):        # R68
     databases.forget_clock(known.db)
     known.set_clock(days=400)
     assert known.run("purge_sessions") == {"deleted": 0}
@@ -112,7 +112,7 @@ def test_a_clock_that_stays_there_is_trusted_after_an_hour(known):              
     assert known.attempt("purge_sessions")["status"] == "ok"
 
 
-def test_a_clock_that_jumps_again_within_the_hour_begins_anew(known):                          # R68
+def test_a_clock_that_jumps_again_within_the_hour_starts_the_hour_again(known):     # R68
     known.set_clock(days=400)
     known.run("purge_sessions")
     known.set_clock(days=800)
@@ -158,7 +158,7 @@ def test_a_host_that_only_had_no_run_for_three_days_is_not_in_doubt(known):     
     assert known.attempt("purge_sessions")["status"] == "ok"
 
 
-def test_a_host_that_tells_no_start_trusts_a_job_that_is_not_due_more_often(known):            # R68
+def test_a_host_without_a_boot_time_trusts_a_job_that_is_not_due_more_often(known):            # R68
     known.starts = None
     known.config(purge_sessions={"schedule": "17 4 * * 1"})
     known.now += timedelta(days=6) - timedelta(hours=10, minutes=18)            # the Monday after
@@ -170,7 +170,7 @@ def test_a_host_that_tells_no_start_trusts_a_job_that_is_not_due_more_often(know
     assert known.attempt("purge_sessions")["status"] == "partial"
 
 
-def test_what_stands_in_meta_and_is_no_look_counts_as_none(known):                             # R67
+def test_an_unreadable_look_in_meta_counts_as_none(known):                             # R67
     for value in ("", "|||", "never|x|-1|y", "2026-11-24 14:30:05", "9999-99-99 00:00:00|a|b"):
         for name in (clock_doubt.TRUSTED, clock_doubt.DOUBTED):
             known.db.upsert("meta", {"name": name}, {"value": value})

@@ -48,7 +48,7 @@ def test_an_unexpected_error_of_one_item_fails_the_run_after_the_others_were_wor
     assert "in job" in lines[0]["traceback"]
 
 
-def test_the_error_of_the_job_itself_is_told_with_it(bench):                    # R73
+def test_the_error_of_the_job_itself_is_reported_with_it(bench):                    # R73
     error = bench.fails(working({"forward 7": TypeError()}, JobsError("the well is dry")))
     assert error.startswith("the well is dry. Besides, 1 item met an unexpected error: TypeError "
                             "in test_defects.py")

@@ -79,7 +79,7 @@ def test_a_kill_with_the_lock_in_the_database(maria_site, point, dead):      # R
     survives(maria_site, point, dead)
 
 
-def test_a_vanished_run_is_told_with_its_last_progress(any_site):            # R2
+def test_a_vanished_run_is_reported_with_its_last_progress(any_site):            # R2
     worker = any_site.start("dig", "--set", "items=100", "--set", "pause=50")
     any_site.wait("SELECT progress FROM {job_runs} WHERE progress IS NOT NULL")
     worker.kill()

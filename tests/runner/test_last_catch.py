@@ -33,7 +33,7 @@ def test_an_answer_that_cannot_be_written_is_a_failure(site, words, unbuffered):
     assert "standard output: No space left on device" in done.err
 
 
-def test_nobody_to_hear_it_is_no_crash_either(site):                            # R69
+def test_a_closed_stderr_is_no_crash_either(site):                            # R69
     with open("/dev/full", "w") as full:
         assert site("list", stdout=full, stderr=full).code == 1
         assert site("nosuchjob", stderr=full).code == 2

@@ -94,7 +94,7 @@ def test_a_second_run_says_who_works_and_ends_within_a_second(locked_site):     
     assert locked_site.job("dig", "--set", "items=1")["status"] == "ok"      # no hand was needed
 
 
-def test_a_held_lock_is_told_while_the_holder_writes(site):                  # R1
+def test_a_held_lock_is_reported_while_the_holder_writes(site):                  # R1
     # with an open transaction
     worker = site.start("hang", "--set", "how=sleep")
     site.working("hang")
@@ -195,7 +195,7 @@ def two_locks(tmp_path):
     return FileLock(str(tmp_path), "dig"), FileLock(str(tmp_path), "dig")
 
 
-def test_who_holds_a_lock_file_stands_in_it(two_locks):                      # R1
+def test_a_lock_file_says_who_holds_it(two_locks):                      # R1
     one, two = two_locks
     one.acquire("process 7 on here since then")
     with pytest.raises(LockHeld, match="process 7 on here since then"):
@@ -206,7 +206,7 @@ def test_who_holds_a_lock_file_stands_in_it(two_locks):                      # R
     two.acquire("another")
 
 
-def test_a_holder_that_has_not_written_yet_is_no_trouble(two_locks):
+def test_a_holder_that_has_not_written_yet_is_called_just_starting(two_locks):
     one, two = two_locks
     one.acquire("")
     os.truncate(one.path, 0)
@@ -214,7 +214,7 @@ def test_a_holder_that_has_not_written_yet_is_no_trouble(two_locks):
         two.acquire("another")
 
 
-def test_the_holder_before_is_never_told(two_locks):
+def test_the_holder_before_is_never_named(two_locks):
     one, _ = two_locks
     one.acquire("the first")
     one.release()

@@ -84,7 +84,7 @@ def test_several_writers_lose_and_mix_no_line_while_files_are_rotated(tmp_path):
     assert found == [(writer, number) for writer in range(WRITERS) for number in range(LINES)]
 
 
-def test_a_log_that_cannot_be_written_is_told_once_and_what_is_wrong_is_shown(tmp_path, capsys):
+def test_a_log_that_cannot_be_written_is_reported_once_and_errors_are_shown(tmp_path, capsys):
     (tmp_path / "log").write_text("a file where the folder should be")
     broken = log(tmp_path / "log")
     broken.event("fine")

@@ -64,7 +64,7 @@ def test_a_failure_is_called_as_one_with_the_end_of_the_log(site, outside):
     assert [json.loads(line)["event"] for line in log.splitlines()][-1] == "run ended"
 
 
-def test_what_is_told_has_10_kB_at_most_and_is_of_this_run_alone(site, outside):
+def test_the_body_has_10_kB_at_most_and_is_of_this_run_alone(site, outside):
     for _ in range(2):
         site.configure("chatter", ping_url=url(outside))
         run = site.job("chatter", "--set", "lines=300")

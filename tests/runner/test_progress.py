@@ -39,7 +39,7 @@ def test_slow_work_has_a_rate_too(bench):
     assert progress(bench, {"done": 0, "total": 40}, {"done": 4, "total": 40})["rate"] == 0.4
 
 
-def test_a_job_that_knows_its_rate_tells_it(bench):
+def test_a_job_that_knows_its_rate_reports_it(bench):
     assert progress(bench, {"done": 0, "total": 1000}, {"done": 500, "total": 1000,
                                                         "rate": 100}) == {
         "done": 500, "total": 1000, "rate": 100, "seconds_left": 6}
@@ -47,11 +47,11 @@ def test_a_job_that_knows_its_rate_tells_it(bench):
 
 @pytest.mark.parametrize("last", [{"done": 10, "total": 10}, {"done": 0, "total": 10},
                                   {"done": 10}])
-def test_nothing_is_left_or_nobody_can_tell(bench, last):
+def test_no_time_is_left_or_it_is_not_known(bench, last):
     assert "seconds_left" not in progress(bench, {"done": 0, "total": 10}, last)
 
 
-def test_a_count_that_begins_anew_is_judged_by_itself(bench):
+def test_a_count_that_starts_again_is_judged_by_itself(bench):
     assert progress(bench, {"done": 900, "total": 1000}, {"done": 0, "total": 50},
                     {"done": 20, "total": 50}) == {
         "done": 20, "total": 50, "rate": 2.0, "seconds_left": 16}

@@ -200,7 +200,7 @@ def test_a_job_with_more_work_than_time_uses_what_the_others_usually_leave(site,
 
 
 @pytest.mark.parametrize("status", ["timeout", "vanished"])
-def test_who_hung_or_died_goes_last_once(site, ticks, status):               # R9
+def test_a_job_that_hung_or_died_goes_last_once(site, ticks, status):               # R9
     site.enable(*ALL, since=utc("2026-11-24 14:20"))
     site.began("tick_critical", utc("2026-11-24 14:25"), status)
     assert ticks.names("2026-11-24 14:31") == ["tick_high", "tick_normal", "tick_low",

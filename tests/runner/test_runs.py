@@ -97,7 +97,7 @@ def test_a_dry_run_does_not_wait_for_the_lock(site):
     worker.communicate()
 
 
-def test_broken_options_are_told_before_anything_is_touched(site):
+def test_broken_options_are_reported_before_anything_is_touched(site):
     site.configure("dig", items="many", pause="-1")
     done = site("dig")
     assert done.code == 78

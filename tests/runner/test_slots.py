@@ -143,7 +143,7 @@ def test_the_line_of_a_job_that_is_off_does_nothing(site):
     ("10 3 * * *", "2026-11-24 14:34:00", []),
     ("10 3 * * *", "2026-11-25 03:10:02", ["2026-11-25 03:10:00"]),
 ])
-def test_a_job_that_is_switched_on_begins_with_its_next_time_whoever_starts_it(       # R7
+def test_a_job_that_is_enabled_begins_with_its_next_time_however_it_is_started(       # R7
         any_site, line, known_as, schedule, first, runs):
     any_site.enable("dig", schedule=schedule)
     any_site.configure("dig", enabled="no")

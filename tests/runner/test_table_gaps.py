@@ -127,7 +127,7 @@ def test_a_job_refuses_before_it_touches_anything(tmp_path, fresh):
 @pytest.mark.parametrize("lacks", [("export_requests", "domains.recheck_requested_at"),
                                    tuple(app_tables.TABLES)], ids=["some", "all"])
 # R59 R60
-def test_who_looks_at_everything_leaves_out_what_is_not_there(tmp_path, fresh, lacks):
+def test_what_looks_at_everything_leaves_out_missing_tables(tmp_path, fresh, lacks):
     bench = adopted_bench(tmp_path, fresh("app"), *lacks)
     bench.config(purge_sessions={"enabled": "no"}, alerts={"webhook": "http://hook.example/x",
                                                            "disk_free": "off"})
@@ -166,7 +166,7 @@ def test_what_is_complete_is_looked_at_once(tmp_path, fresh):
     bench.db.close()
 
 
-def test_a_column_that_goes_later_ends_one_run_and_the_next_one_refuses(tmp_path, fresh):
+def test_a_column_that_is_dropped_later_ends_one_run_and_the_next_one_refuses(tmp_path, fresh):
     bench = adopted_bench(tmp_path, fresh("app"))
     bench.db.execute("DROP TABLE {sessions}")
     bench.db.execute("CREATE TABLE app_sessions (its_id INTEGER PRIMARY KEY, its_user_id INTEGER)")
@@ -176,7 +176,7 @@ def test_a_column_that_goes_later_ends_one_run_and_the_next_one_refuses(tmp_path
     bench.db.close()
 
 
-def test_a_view_stands_for_a_table(tmp_path, fresh):
+def test_a_view_may_take_the_place_of_a_table(tmp_path, fresh):
     url = adopted.make(fresh("app"), ("users",))
     db = connect(url, tables=adopted.TABLES, columns=adopted.COLUMNS)
     names = [column.name for column in table("users").columns]
@@ -231,7 +231,7 @@ def test_the_view_waits_for_the_columns_that_it_adds_up(fresh):
     db.close()
 
 
-def test_the_view_is_made_anew_for_other_names(fresh):            # R20
+def test_the_view_is_made_again_for_other_names(fresh):            # R20
     url = adopted.make(fresh("app"))
 
     def migrated(renamed: dict) -> list:
@@ -305,7 +305,7 @@ def test_a_foreign_key_of_the_apps_stops_a_purge_with_a_sentence(tmp_path, maria
     mariadb.drop(url)
 
 
-def test_an_apps_own_trigger_sees_each_row_that_goes(tmp_path, fresh):
+def test_an_apps_own_trigger_sees_each_row_that_is_deleted(tmp_path, fresh):
     bench = adopted_bench(tmp_path, fresh("app"))
     bench.db.execute("CREATE TABLE ended (session_id INTEGER)")
     bench.db.execute("CREATE TRIGGER ends AFTER DELETE ON app_sessions FOR EACH ROW BEGIN"

@@ -101,7 +101,7 @@ def test_the_relays_limit_holds_for_all_workers(service, crew):
     assert not service.db.query("SELECT id FROM {failed_emails} WHERE claim_run IS NOT NULL")
 
 
-def test_one_notice_for_an_owner_whoever_gives_up(service, crew):            # R27
+def test_one_notice_for_an_owner_whichever_worker_gives_up(service, crew):            # R27
     with Sink("-r", "RCPT") as sink:                        # refuses for good
         service.configure("mail", port=sink.port)
         owner = service.owner(email="owner@work.example")       # an address that does not refuse

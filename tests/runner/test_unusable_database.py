@@ -55,14 +55,14 @@ def test_migrate_check_refuses_a_newer_schema(site):                         # R
 
 
 @WAYS
-def test_a_missing_file_is_told_and_not_made(site, tmp_path, words):
+def test_a_missing_file_is_reported_and_not_made(site, tmp_path, words):
     site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
     assert "mistyped.db" in one_line(site(*words))
     assert not (tmp_path / "mistyped.db").exists()
 
 
 @WAYS
-def test_a_wrong_password_is_told(maria_site, mariadb, words):
+def test_a_wrong_password_is_reported(maria_site, mariadb, words):
     maria_site.configure(database=f"mysql://jobs:secret-word@127.0.0.1:{mariadb.port}/test_1")
     said = one_line(maria_site(*words))
     assert "wrong name or password" in said
@@ -70,14 +70,14 @@ def test_a_wrong_password_is_told(maria_site, mariadb, words):
 
 
 @WAYS
-def test_a_server_that_is_down_is_told(site, words):
+def test_a_server_that_is_down_is_reported(site, words):
     site.configure(database="mysql://jobs:secret-word@127.0.0.1:1/test_1")
     said = one_line(site(*words))
     assert "127.0.0.1:1" in said
     assert "secret-word" not in said
 
 
-def test_it_stands_in_the_log_too(site, tmp_path):
+def test_it_is_in_the_log_too(site, tmp_path):
     site.configure(database=f"sqlite:///{tmp_path}/mistyped.db")
     site("dig")
     event = site.events("dig")[-1]
