@@ -9,7 +9,7 @@ from __future__ import annotations
 from .mail_queues import NOTICES, waiting
 from .queue import Worker
 from .relay_limits import RESERVED, WINDOWS, Asked, Refusal, Relay
-from .turns import mixed
+from .rotation import mixed
 
 LONGER = WINDOWS[1:]            # the windows of which runs do not wait for the next one
 

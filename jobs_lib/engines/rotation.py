@@ -1,51 +1,103 @@
 """Owners take turns: around all of them in the order of their ids, from one run to the next.
 
-One value a job is kept, the owner that had the last turn; the next run begins behind it. So nobody
-has a second turn before everybody else has had one, and nothing is stored for each owner.
+One value a queue is kept, the owner that had the last turn; the next run begins behind it. So
+nobody has a second turn before everybody else has had one, and nothing is stored for each owner.
+Rows of nobody (NULL) are an owner's as well, the first in the order.
 """
 from __future__ import annotations
 
-import json
+from collections import namedtuple
+from itertools import zip_longest
 
 from jobs_lib.database.values import ordered
 
-LONGEST = 200               # characters of an owner's id that is kept
+LONGEST = 64                # characters of an owner's id that is kept
+GROWTH = 4                  # times as many entries are read after a page without any that is due
+BEGINNING: object = object()            # the place before all owners
+_NONE = object()
+
+Group = namedtuple("Group", "owner is_due is_later rows", defaults=(False, None))
+Group.__doc__ = """Entries of one owner, next to each other in an index.
+
+is_due    whether a row is due; None where that is not known: it was seen in part
+is_later  whether the last entry is due later, and so is what comes behind it
+rows      what the caller keeps of all that are due
+"""
 
 
-def last(ctx):
-    """The owner that had the last turn in the run before, or None."""
-    try:
-        return json.loads(ctx.db.value("SELECT value FROM {meta} WHERE name = :name",
-                                       name=_name(ctx)) or "null")
-    except (ValueError, TypeError):
-        return None
+def last(db, queue: str, priority: int = 0):
+    """The owner that had the last turn, or BEGINNING."""
+    row = db.row("SELECT last_owner FROM {queue_turns} WHERE queue = :queue "
+                 "AND priority = :priority", queue=queue, priority=priority)
+    return BEGINNING if row is None else _owner(row["last_owner"])
 
 
-def keep(ctx, owner) -> None:
+def keep(db, queue: str, owner, priority: int = 0) -> None:
     """Remember who had the last turn."""
-    if isinstance(owner, (int, str)) and len(json.dumps(owner)) <= LONGEST and owner != last(ctx):
-        ctx.db.upsert("meta", {"name": _name(ctx)}, {"value": json.dumps(owner)})
+    text = None if owner is None else str(owner)
+    if isinstance(owner, (int, str, type(None))) and len(text or "") <= LONGEST:
+        db.upsert("queue_turns", {"queue": queue, "priority": priority}, {"last_owner": text})
 
 
-def in_order(owners, after) -> list:
-    """These owners, the one behind `after` first. Their ids may be of any type: an app may have
+def in_order(owners, place) -> list:
+    """These owners, the one behind `place` first. Their ids may be of any type: an app may have
     written anything."""
-    found = sorted(owners, key=ordered)
-    behind = [owner for owner in found if after is not None and ordered(owner) > ordered(after)]
-    return behind + found[:len(found) - len(behind)]
+    return sorted(owners, key=lambda owner: (
+        place is not BEGINNING and ordered(owner) <= ordered(place), ordered(owner)))
 
 
-def one_each(rows_of: dict, after) -> list:
-    """{owner: rows} as one list: the first row of each owner, then the second of each, and so
-    on."""
-    owners = [iter(rows_of[owner]) for owner in in_order(rows_of, after)]
-    found: list = []
-    while owners:
-        taken = [(rows, row) for rows in owners if (row := next(rows, None)) is not None]
-        owners = [rows for rows, _ in taken]
-        found += [row for _, row in taken]
-    return found
+def mixed(lists) -> list:
+    """The first of each, then the second of each, and so on."""
+    return [item for turn in zip_longest(*lists, fillvalue=_NONE) for item in turn
+            if item is not _NONE]
 
 
-def _name(ctx) -> str:
-    return f"turn.{ctx.job.name}"
+def walk(read, place, fewest: int, most: int):
+    """Owner by owner along an index, from the one behind `place` on, and around to it: pages, each
+    a list of Groups.
+
+    `read(behind, up_to, size)`: (the Groups in so many entries behind this owner, whether they are
+    the last of those up to that one). None stands for the beginning and for the end. Each time that
+    nothing is due, more of them are read.
+    """
+    around = place not in (BEGINNING, None)
+    nobodys = [Group(None, None)]
+    if place is BEGINNING:
+        yield nobodys
+    yield from _lap(read, place if around else None, None, fewest, most)
+    if place is not BEGINNING:
+        yield nobodys
+    if around:
+        yield from _lap(read, None, place, fewest, most)
+
+
+def _lap(read, behind, up_to, fewest: int, most: int):
+    size, is_end = fewest, False
+    while not is_end:
+        groups, is_end = read(behind, up_to, size)
+        if groups and not is_end:                       # of the last one there may be more
+            *whole, part = groups
+            is_due = part.is_due or (False if part.is_later else None)
+            # where there are others, the next page begins with one of which nothing is known
+            unknown = whole and is_due is None
+            groups = whole if unknown else [*whole, part._replace(is_due=is_due, rows=None)]
+        behind = groups[-1].owner if groups else behind
+        size = fewest if any(group.is_due for group in groups) else min(most, size * GROWTH)
+        yield groups
+
+
+def grouped(db, entries: str, **values) -> tuple[list[Group], int]:
+    """(Groups, how many entries they are of): of a SELECT for owner, is_due and is_later."""
+    rows = db.query("SELECT owner, MAX(is_due) AS is_due, MAX(is_later) AS is_later,"
+                    f" COUNT(*) AS number FROM ({entries}) entries GROUP BY owner ORDER BY owner",
+                    **values)
+    return [Group(row["owner"], bool(row["is_due"]), bool(row["is_later"]))
+            for row in rows], sum(row["number"] for row in rows)
+
+
+def _owner(text):
+    """The owner behind what was stored of it."""
+    try:
+        return None if text is None else int(text)
+    except ValueError:
+        return text

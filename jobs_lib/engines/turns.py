@@ -1,12 +1,11 @@
 """Whose rows a claim takes: owners take turns, the one that was served longest ago first.
 
-The owners stand in a ring, in the order of their ids; nobody's rows are an owner's as well. A claim
-goes on behind the owner that was served last, takes a few rows of each, and mixes them, so that any
-limit that cuts the claim short cuts all owners alike. Where the ring stands is kept in
-`queue_turns`, for the claims and runs to come.
+The owners stand in a ring, in the order of their ids (rotation.py); nobody's rows are an owner's as
+well. A claim goes on behind the owner that was served last, takes a few rows of each, and mixes
+them, so that any limit that cuts the claim short cuts all owners alike.
 
 It costs the same whatever waits. A claim first reads the rows that are due longest, a window of
-some hundred: if these are all, they are put in order here. If there are more, it steps from owner
+some hundred: if these are all, they are put in order here. If there are more, it walks from owner
 to owner by an index: an owner with many rows costs one step, as one with few does, and after a
 number of steps the claim takes what it has found, filled up from the window. (docs/decisions.md,
 "Owners take turns")
@@ -14,20 +13,22 @@ number of steps the claim takes what it has found, filled up from the window. (d
 from __future__ import annotations
 
 from collections import namedtuple
-from itertools import groupby, takewhile
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
+from . import rotation
+from .rotation import Group, mixed
 from .rows import UNCLAIMED
 
 URGENT, NORMAL, LOW = 0, 1, 2        # of notices, as `priority` holds them
 WINDOW = 300                # rows: if fewer are due, they are all that is due
 TURN = 10                   # an owner gets one row in so many of a claim, while others wait
-# entries of the index that a step reads: few where owners have many rows
-FEWEST, MOST = 20, 500
-# what a claim may spend on its walk; a query costs 1, and each 100 entries 1 more
+# entries of the index in one step: few where owners have many rows, more where nothing is due
+FEWEST, MOST = 20, 5000
+LISTED = 500                # of so many each is looked at; of more, by the index alone
+# what a claim may spend on its walk; a query costs 1, and so do 100 entries, or 1,000 by the index
 STEPS = 150.0
-# entries that are looked at to pass owners with nothing due, and how many it has to pass
-STRIDE, WORTH_IT = 5000, 10
-BEGINNING = ("",)           # the place before all owners
 
 Rank = namedtuple("Rank", "priority wait", defaults=(None, None))
 Rank.__doc__ = """Rows that go together.
@@ -43,10 +44,11 @@ class Turns:
     def __init__(self, worker) -> None:
         self.worker, self.db, self.queue = worker, worker.db, worker.queue
         self._crowded: set = set()          # ranks with more due rows than the window holds
-        self._places: dict | None = None    # {priority: the owner that was served last}
+        self._places: dict = {}             # {priority: the owner that was served last}
         self._moved: set = set()            # the priorities of which that has changed in this run
         # the claim's: {priority: {owner: where the ring stands once it was served}}
         self._order: dict = {}
+        self._left = STEPS                  # what the walk of this claim may still spend
 
     def choose(self, most: int, without: frozenset) -> list[int]:
         """The ids of at most so many due rows, in the order in which they are to be served: a
@@ -86,40 +88,29 @@ class Turns:
         """Store where the ring stands. All that has changed in the run: what was stored before may
         be rolled back."""
         for priority in self._moved:
-            place = self._place_of()[priority]
-            self.db.upsert("queue_turns", {"queue": self.queue.table, "priority": priority or 0},
-                           {"last_owner": None if place is None else str(place)})
+            rotation.keep(self.db, self.queue.table, self._places[priority], priority or 0)
 
     def _move(self, priority, place) -> None:
-        self._place_of()[priority] = place
+        self._places[priority] = place
         self._moved.add(priority)
 
     @property
     def _ranked(self) -> bool:
         return self.queue.ranks[0].priority is not None
 
-    def _place_of(self) -> dict:
-        if self._places is None:
-            rows = self.db.query("SELECT priority, last_owner FROM {queue_turns} "
-                                 "WHERE queue = :queue", queue=self.queue.table)
-            self._places = {row["priority"] if self._ranked else None: _owner(row["last_owner"])
-                            for row in rows}
-        return self._places
+    def _place(self, priority):
+        """The owner that was served last."""
+        if priority not in self._places:
+            self._places[priority] = rotation.last(self.db, self.queue.table, priority or 0)
+        return self._places[priority]
 
     # All that is due
-
-    def _window(self, rank: Rank, most: int) -> list[dict]:
-        rule, values = self.worker.of(rank.priority)
-        return self.worker.select(self.worker.kinds(rank.wait), most, rule, **values)
-
-    def _allowed(self, rows: list[dict], without: frozenset) -> list[dict]:
-        barred = self.worker.suspended({row["owner"] for row in rows}) | without
-        return [row for row in rows if row["owner"] not in barred]
 
     def _with_window(self, rank: Rank, most: int, without: frozenset, found: dict,
                      ring: dict) -> tuple[dict, dict]:
         """What a walk has found, filled up with the rows that are due longest."""
-        rows = self._window(rank, WINDOW)
+        rule, values = self.worker.of(rank.priority)
+        rows = self.worker.select(self.worker.kinds(rank.wait), WINDOW, rule, **values)
         whole = len(rows) < WINDOW
         if whole:
             self._crowded.discard(rank)
@@ -127,11 +118,13 @@ class Turns:
             self._crowded.add(rank)
             found, ring = self._walk(rank, most, without)
         if sum(map(len, found.values())) < most:
+            barred = self.worker.suspended({row["owner"] for row in rows}) | without
             window: dict = {}
-            for row in self._allowed(rows, without):
-                window.setdefault(row["owner"], []).append(row["id"])
-            place = self._place_of().get(rank.priority, BEGINNING) if len(window) > 1 else BEGINNING
-            for owner in sorted(window, key=lambda owner: (_at(owner) <= _at(place), _at(owner))):
+            for row in rows:
+                if row["owner"] not in barred:
+                    window.setdefault(row["owner"], []).append(row["id"])
+            place = self._place(rank.priority) if len(window) > 1 else rotation.BEGINNING
+            for owner in rotation.in_order(window, place):
                 found.setdefault(owner, window[owner])
         return found, {**dict(zip(found, found)), **ring} if whole else ring
 
@@ -140,171 +133,72 @@ class Turns:
     def _walk(self, rank: Rank, most: int, without: frozenset) -> tuple[dict, dict]:
         """({owner: ids of due rows}, {owner: where the ring stands once it was served}), from the
         owner that was served last on, once round at most."""
-        walk = _Walk(self, rank, most, without, self._place_of().get(rank.priority, BEGINNING))
-        walk.run()
-        ring = dict(zip(walk.found, walk.found))
-        if not ring:
-            self._move(rank.priority, walk.at)
-        else:
-            ring[list(ring)[-1]] = walk.at          # those behind the last one had nothing
-        return walk.found, ring
+        at, found = None, {}
+        self._left, turn = STEPS, max(most // TURN, 1)
+        for at, ids in self._owners(rank, most, without):
+            if ids:
+                found[at] = ids
+            if sum(min(len(ids), turn) for ids in found.values()) >= most:
+                break                           # the rest is for the next claim
+        if not found:
+            self._move(rank.priority, at)
+        ring = dict(zip(found, found))
+        if ring:
+            ring[list(ring)[-1]] = at           # those behind the last one had nothing
+        return found, ring
 
+    def _owners(self, rank: Rank, most: int, without: frozenset):
+        """Each owner that the walk passes, with the ids of its rows that are due longest."""
+        place = self._place(rank.priority)
+        for page in rotation.walk(partial(self._read, rank), place, FEWEST, MOST):
+            due = {group.owner for group in page if group.is_due is not False} - without
+            due -= self.worker.suspended(due)
+            for group in page:
+                yield group.owner, self._due_of(rank, group, most) if group.owner in due else []
+            if self._left <= 0:
+                return
 
-class _Walk:
-    """One walk along the ring."""
-
-    def __init__(self, turns: Turns, rank: Rank, most: int, without: frozenset, place) -> None:
-        self.turns, self.worker, self.db = turns, turns.worker, turns.db
-        self.rank, self.most, self.without = rank, most, without
-        self.place, self.at = place, place
-        self.found: dict = {}
-        self.left, self.size, self.turn = STEPS, FEWEST, max(most // TURN, 1)
-        self.wrapped, self.strides = place == BEGINNING, True
-        rule, self.values = self.worker.of(rank.priority)
-        self.where = f"FROM {self.worker.table} WHERE status = 'pending'{rule}"
-        self.kinds = self.worker.kinds(rank.wait)
-
-    def run(self) -> None:
-        """Go on until enough is found, the ring is through, or the steps are used up."""
-        while self.left > 0 and not self._enough():
-            if self.at == BEGINNING:
-                self._nobodys()
-            elif not self._step():
-                if self.wrapped:
-                    return
-                self.wrapped, self.at = True, BEGINNING
-
-    def _enough(self) -> bool:
-        return sum(min(len(ids), self.turn) for ids in self.found.values()) >= self.most
-
-    def _over(self, owner) -> bool:
-        """Whether the walk has come round to where it began."""
-        return self.wrapped and self.place != BEGINNING and _at(owner) > _at(self.place)
-
-    def _nobodys(self) -> None:
-        self.at = None
-        if not self._over(None):
-            self._take({None: self._of(None)})
-
-    def _step(self) -> bool:
-        """The next owners. False at the end of the ring."""
-        rows = self._entries()
-        groups = [(owner, list(group)) for owner,
-                  group in groupby(rows, key=lambda row: row["owner"])]
-        whole = len(rows) < self.size
-        self.size = max(FEWEST, min(MOST, self.size * 4 if len(groups) * 4 >= self.size
-                                    else self.size // 2))
-        due: dict = {}
-        number = 0
-        for place, (owner, group) in enumerate(groups, 1):
-            if self._over(owner):
-                self._take(due)
-                return False
-            self.at = owner
-            if owner not in self.without:
-                due[owner] = self._due_of(owner, group, whole or place < len(groups))
-                number += min(len(due[owner]), self.turn)
-                if number >= self.most:         # the rest is for the next claim
-                    whole = False
-                    break
-        self._take(due)
-        if self.strides and not (whole or number):
-            self._stride()
-        return not whole
-
-    def _stride(self) -> None:
-        """Pass owners with nothing due, many at once, by the index alone. Of the last one it may
-        show a part only."""
-        _, never_tried = self.kinds
-        rows = self.db.query(
-            "SELECT owner, MAX(is_due) AS is_due, COUNT(*) AS number FROM (SELECT user_id AS owner,"
-            f" CASE WHEN next_attempt_at <= :until OR ({never_tried.rule}) THEN 1 ELSE 0 END AS "
-            f"is_due {self.where}"
-            " AND user_id > :owner ORDER BY user_id, next_attempt_at, created_at, id "
-            "LIMIT :most) entries"
-            " GROUP BY owner ORDER BY owner", owner=self.at, most=STRIDE, **self.values, **{
-                **self.kinds[0].values, **never_tried.values})
-        self.left -= 1 + sum(row["number"] for row in rows) / 1000
-        passed = list(takewhile(lambda row: not row["is_due"] and not self._over(row["owner"]),
-                                rows[:-1]))
-        self.at = passed[-1]["owner"] if passed else self.at
-        self.strides = len(passed) >= WORTH_IT or any(row["is_due"] for row in rows)
-
-    def _due_of(self, owner, group: list[dict], whole: bool) -> list[int]:
-        """An owner's due rows, of whom `group` are the first entries, or all."""
-        if whole:
-            return self._ids([row for row in group if row["is_due"]])
-        return self._of(owner) if self._may_have_due(group) else []
-
-    def _entries(self) -> list[dict]:
-        """Entries of the owners behind the one that we are at, each owner's own in the order in
-        which they are due."""
-        after, value = "user_id > :owner", self.at
-        if self.at is None:
-            # MIN takes an index and knows no NULL; `IS NOT NULL` takes none in SQLite.
-            after, value = "user_id >= :owner", self.db.value("SELECT MIN(user_id) AS first "
-                                                              f"{self.where}", **self.values)
-            if value is None:
-                return []
-        scheduled, never_tried = self.kinds
-        fresh = " AND attempts = 0" if self.worker.only_first_attempts else ""
-        rows = self.db.query(
-            "SELECT id, user_id AS owner, next_attempt_at AS scheduled, created_at AS created,"
-            f" CASE WHEN {UNCLAIMED}{fresh} AND (({scheduled.rule}) "
-            f"OR ({never_tried.rule})) THEN 1 ELSE 0 END"
-            f" AS is_due {self.where} AND {after} "
-            "ORDER BY user_id, next_attempt_at, created_at, id LIMIT :most",
-            owner=value, most=self.size, **self.values,
-            **{**never_tried.values, **scheduled.values})
-        self.left -= 1 + len(rows) / 100
-        return rows
-
-    @staticmethod
-    def _may_have_due(group: list[dict]) -> bool:
-        """Whether an owner of whom we have seen a part may have rows that are due: what has waited
-        longest stands first, those never tried before the others."""
-        return any(row["is_due"] for row in group) or group[-1]["scheduled"] is None
-
-    def _of(self, owner) -> list[int]:
-        """The rows of one owner that are due longest."""
-        self.left -= 2
-        rule, _ = self.worker.of(self.rank.priority)
-        if owner is None:
-            return self._ids(self.worker.select(self.kinds, self.most,
-                                                f"{rule} AND user_id IS NULL", **self.values))
-        return self._ids(self.worker.select(self.kinds, self.most, f"{rule} AND user_id = :owner",
-                                            owner=owner, **self.values))
-
-    def _ids(self, rows: list[dict]) -> list[int]:
+    def _due_of(self, rank: Rank, group: Group, most: int) -> list[int]:
+        rows = group.rows
+        if rows is None:
+            self._left -= 2
+            rule, values = self.worker.of(rank.priority)
+            whose = "IS NULL" if group.owner is None else "= :owner"
+            rows = self.worker.select(self.worker.kinds(rank.wait), most,
+                                      f"{rule} AND user_id {whose}", owner=group.owner, **values)
         return [row["id"] for row in sorted(map(self.worker.dated, rows),
-                                            key=lambda row: (row["due"], row["id"]))]
+                                            key=itemgetter("due", "id"))]
 
-    def _take(self, due: dict) -> None:
-        due = {owner: ids for owner, ids in due.items() if ids}
-        barred = self.worker.suspended(due)
-        self.found.update((owner, ids) for owner, ids in due.items() if owner not in barred)
+    def _read(self, rank: Rank, behind, up_to, size: int) -> tuple[list[Group], bool]:
+        """(the owners of so many entries, whether these are the last): each owner's own in the
+        order in which they are due."""
+        rule, values = self.worker.of(rank.priority)
+        where, after = f"FROM {self.worker.table} WHERE status = 'pending'{rule}", ">"
+        if behind is None:
+            # MIN takes an index and knows no NULL; `IS NOT NULL` takes none in SQLite.
+            after, behind = ">=", self.db.value(f"SELECT MIN(user_id) AS first {where}", **values)
+        end = "" if up_to is None else " AND user_id <= :up_to"
+        scheduled, never_tried = self.worker.kinds(rank.wait)
+        values = {**values, **scheduled.values, **never_tried.values, "behind": behind,
+                  "up_to": up_to, "size": size}
+        columns = ("SELECT user_id AS owner, CASE WHEN next_attempt_at > :until THEN 1 ELSE 0 END"
+                   " AS is_later, CASE WHEN %s THEN 1 ELSE 0 END AS is_due")
+        tail = (f"{where} AND user_id {after} :behind{end}"
+                " ORDER BY user_id, next_attempt_at, created_at, id LIMIT :size")
+        if size > LISTED:
+            is_due = f"next_attempt_at <= :until OR ({never_tried.rule})"
+            groups, number = rotation.grouped(self.db, f"{columns % is_due} {tail}", **values)
+            self._left -= 1 + number / 1000
+            return groups, number < size
+        fresh = " AND attempts = 0" if self.worker.only_first_attempts else ""
+        is_due = f"{UNCLAIMED}{fresh} AND (({scheduled.rule}) OR ({never_tried.rule}))"
+        rows = self.db.query(f"{columns % is_due}, id, next_attempt_at AS scheduled,"
+                             f" created_at AS created {tail}", **values)
+        self._left -= 1 + len(rows) / 100
+        return [_group(owner, list(rows)) for owner, rows
+                in groupby(rows, itemgetter("owner"))], len(rows) < size
 
 
-def mixed(lists: list[list]) -> list:
-    """The first of each, then the second of each, and so on."""
-    longest = max(map(len, lists), default=0)
-    return [each[at] for at in range(longest) for each in lists if at < len(each)]
-
-
-def _at(owner) -> tuple:
-    """Where an owner stands in the ring: in the order of both engines' indexes."""
-    if owner == BEGINNING:
-        return (0,)
-    if owner is None:
-        return (1,)
-    return (2, owner) if isinstance(owner, (int, float)) else (3, str(owner))
-
-
-def _owner(text):
-    """The owner behind what was stored of it."""
-    if text is None:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        return text
+def _group(owner, rows: list[dict]) -> Group:
+    due = [row for row in rows if row["is_due"]]
+    return Group(owner, bool(due), bool(rows[-1]["is_later"]), due)

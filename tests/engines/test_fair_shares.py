@@ -156,7 +156,7 @@ def test_an_owner_behind_many_with_much_that_is_not_due_is_found(shared, job):  
 @pytest.mark.parametrize("job", [FORWARDS, NOTICES])
 def test_a_walk_that_was_too_long_is_carried_on_by_the_next_run(shared, job, monkeypatch):     # R66
     monkeypatch.setattr(turns, "STEPS", 10.0)
-    monkeypatch.setattr(turns, "STRIDE", 20)
+    monkeypatch.setattr(turns, "MOST", 20)
     hide(shared, job, 40, 30)
     for _ in range(9):
         shared.run(job, limit=2)

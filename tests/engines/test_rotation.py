@@ -16,7 +16,6 @@ def test_owners_of_any_type_come_in_the_order_of_the_database(bench):        # R
         bench.db.execute("INSERT INTO odd (user_id) VALUES (:owner)", owner=owner)
     theirs = [row["user_id"] for row in bench.db.query("SELECT user_id FROM odd ORDER BY user_id")]
     bench.db.execute("DROP TABLE odd")
-    assert rotation.in_order(reversed(theirs), None) == theirs
+    assert rotation.in_order(reversed(theirs), rotation.BEGINNING) == theirs
     for at, owner in enumerate(theirs):
-        if owner is not None:                   # a turn of nobody's rows is none
-            assert rotation.in_order(theirs, owner) == theirs[at + 1:] + theirs[:at + 1]
+        assert rotation.in_order(theirs, owner) == theirs[at + 1:] + theirs[:at + 1]

@@ -427,11 +427,10 @@ def test_whose_turn_it_was_is_stored_once_a_page(owned):        # R22
     owned.on_statement = lambda sql, values: heard.append((sql, values))
     assert owned.run(JOB)["checked"] == 30
     owned.on_statement = None
-    assert sum("{meta}" in sql and not sql.startswith("SELECT")
-               and "turn.check_domains" in values.values()
-               for sql, values in heard) == 1
-    stored = owned.db.query("SELECT value FROM {meta} WHERE name = 'turn.check_domains'")
-    assert [row["value"] for row in stored] == ["129"]
+    assert sum("{queue_turns}" in sql and not sql.startswith("SELECT")
+               and "check_domains" in values.values() for sql, values in heard) == 1
+    stored = owned.db.query("SELECT last_owner FROM {queue_turns} WHERE queue = 'check_domains'")
+    assert [row["last_owner"] for row in stored] == ["129"]
 
 
 @pytest.mark.parametrize("asked", [True, False])

@@ -10,6 +10,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, is_text, number
 from jobs_lib.engines import audit, rotation
+from jobs_lib.engines.rotation import mixed
 from jobs_lib.engines.rows import count_unknown_status
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.hostnames import ascii_form, forms
@@ -93,16 +94,10 @@ def _due(ctx) -> list[dict]:
                       values in _arms(ctx))
     rows = sorted((row for arm in others for row in arm),
                   key=lambda row: (str(row["next_check_at"] or ""), row["id"]))
-    wanted, due = _by_owner(asked), _by_owner(rows)
-    both = {owner: _in_turn(wanted.get(owner, []), due.get(owner, [])) for owner in {**wanted,
-                                                                                     **due}}
-    return rotation.one_each(both, rotation.last(ctx))[:PAGE]
-
-
-def _in_turn(asked: list, rows: list) -> list:
-    """Turn by turn: an owner who asks again and again still has the others looked at."""
-    turns = [row for pair in zip(asked, rows) for row in pair]
-    return [*turns, *asked[len(turns) // 2:], *rows[len(turns) // 2:]]
+    requested, due = _by_owner(asked), _by_owner(rows)
+    owners = rotation.in_order({**requested, **due}, rotation.last(ctx.db, ctx.job.name))
+    # an owner who asks again and again still has the others looked at
+    return mixed([mixed([requested.get(owner, ()), due.get(owner, ())]) for owner in owners])[:PAGE]
 
 
 def _by_owner(rows: list[dict]) -> dict:
@@ -122,7 +117,7 @@ def _of_all_owners(ctx, where: str, order: str, values: dict) -> list[dict]:
         f"SELECT user_id FROM {{domains}} WHERE {where}{mine[0]}{ACTIVE} GROUP BY user_id",
         **values, **mine[1])]
     for owner in rotation.in_order([owner for owner in owners if owner not in here],
-                                   rotation.last(ctx))[:PAGE]:
+                                   rotation.last(ctx.db, ctx.job.name))[:PAGE]:
         if ctx.should_stop():
             break
         # By the owner's index, not by one of all that are due (docs/decisions.md, "Statements are
@@ -220,7 +215,7 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
         if ctx.should_stop():
             break
     if owner is not None:
-        rotation.keep(ctx, owner)
+        rotation.keep(ctx.db, ctx.job.name, owner)
 
 
 def _follow_up(item: tuple, answers: dict):

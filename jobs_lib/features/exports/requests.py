@@ -167,7 +167,7 @@ def waiting(ctx, out: set, tried: dict):
     Owners in turn, from the one behind the last that a run has worked for."""
     owners = [row["user_id"] for row in ctx.db.query(
         "SELECT user_id FROM {export_requests} WHERE status = 'queued' GROUP BY user_id")]
-    for owner in rotation.in_order(set(owners) - out, rotation.last(ctx)):
+    for owner in rotation.in_order(set(owners) - out, rotation.last(ctx.db, ctx.job.name)):
         row = ctx.db.row(f"SELECT {COLUMNS} FROM {{export_requests}} WHERE status = 'queued' "
                          "AND user_id = :owner AND id NOT IN (:tried) "
                          "ORDER BY requested_at, id LIMIT 1", owner=owner,

@@ -64,7 +64,7 @@ def _claimed(ctx):
             if not requests.is_valid(ctx, row):
                 continue
             taken = requests.claim(ctx, row)
-            rotation.keep(ctx, row["user_id"])
+            rotation.keep(ctx.db, ctx.job.name, row["user_id"])
             if taken:
                 yield taken, os.path.join(folder, taken.file_name)
             elif ctx.counts["refused"] == refused:

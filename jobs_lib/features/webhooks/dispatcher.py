@@ -131,7 +131,7 @@ class Dispatcher:
         while not rows:
             most = max(1, CLAIMED_TOGETHER * self.slots.number
                        // max(self.slots.number, len(self.plan.owners())))
-            found = self.worker.claim(most, rows_of(item), self.plan.uncertain)
+            found = self.worker.claim(most, rows_of(*item), self.plan.uncertain)
             if not found:
                 self.claimed.pop(item)
                 self.plan.drop(item)

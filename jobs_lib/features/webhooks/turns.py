@@ -10,11 +10,10 @@ known already is begun, and the search goes on when slots are free again.
 from __future__ import annotations
 
 from collections import Counter, deque
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 
 from jobs_lib.engines import rotation
+from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.shards import is_mine
 
 from .endpoints import is_failing, with_state
@@ -31,22 +30,14 @@ FEWEST, MOST = 50, 1000
 PAUSE: Any = object()       # in place of what is looked for: a query has gone by
 END: Any = object()         # likewise: there is no more
 
-ENTRIES = ("SELECT user_id AS owner, webhook_id AS id, CASE WHEN claim_token IS NULL "
-           "AND (%s) THEN 1 ELSE 0 END AS"
-           " is_due, CASE WHEN next_attempt_at > :until THEN 1 ELSE 0 END AS is_later "
-           "FROM {webhook_deliveries}"
-           " WHERE status = 'pending' AND %s ORDER BY user_id, webhook_id, next_attempt_at "
-           "LIMIT :most")
 LAST_TRIED = ("SELECT webhook_id FROM {endpoint_state} WHERE user_id = :owner "
               "ORDER BY tried_at DESC, webhook_id DESC LIMIT 1")
 
 
-def rows_of(item: tuple) -> tuple[str, dict]:
-    """(SQL, values): the deliveries of one owner to one endpoint."""
-    owner, id = item
-    if owner is None:
-        return "user_id IS NULL AND webhook_id = :part", {"part": id}
-    return "user_id = :owner AND webhook_id = :part", {"owner": owner, "part": id}
+def rows_of(owner, id=None) -> tuple[str, dict]:
+    """(SQL, values): the deliveries of one owner, to one endpoint or to all."""
+    rule = "user_id IS NULL" if owner is None else "user_id = :owner"
+    return rule + (" AND webhook_id = :part" if id is not None else ""), {"owner": owner, "part": id}
 
 
 class Owner:
@@ -77,7 +68,7 @@ class Plan:
         self.served: dict = {}
         self.host_of: dict = {}                 # {item in a lane: its host, when it was looked up}
         self.at_host: dict = {}                 # {host: how many items each owner has there}
-        self.last = rotation.last(ctx)
+        self.last = rotation.last(ctx.db, ctx.job.name)
         found = worker.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1,
                                   uncertain)
         self.total = len(found) if len(found) <= PAGE else None
@@ -107,65 +98,52 @@ class Plan:
     def _many(self):
         """Owners with due rows one by one, along the index: from the one behind the last run's on,
         and around."""
-        for at, last in _laps(self.last):
-            size, is_end = FEWEST, False
-            while not is_end:
-                rows, is_end = self._entries("user_id", at, last, size, ("user_id IS NOT NULL", {}))
-                owners = [(owner, any(due for *_, due in group)) for owner,
-                          group in groupby(rows, itemgetter(0))]
-                if not is_end and len(owners) > 1 and not owners[-1][1]:
-                    owners.pop()                # seen in part: the next query begins with it
-                at = owners[-1][0] if owners else at
-                size = FEWEST if any(due for _, due in owners) else min(MOST, size * 4)
-                # one that is all that a query found may have more, which is due
-                listed = [owner for owner, due in owners if due
-                          or (len(owners) == 1 and not is_end)]
-                barred = self.worker.suspended(listed)
-                yield from [(owner, self._due_endpoints(owner), AT_FIRST) for owner in listed
-                            if owner not in barred]
-                yield PAUSE
-        if None in self.window:                 # nobody's: no comparison finds them
-            yield None, self._due_endpoints(None), AT_FIRST
+        for page in self._walk("user_id", self.last, "1 = 1"):
+            owners = [group.owner for group in page if group.is_due is not False
+                      and (group.owner is not None or None in self.window)]
+            barred = self.worker.suspended(owners)
+            yield from [(owner, self._due_endpoints(owner), AT_FIRST) for owner in owners
+                        if owner not in barred]
+            yield PAUSE
 
     def _due_endpoints(self, owner):
         """An owner's endpoints that have due rows, from the one behind the last tried one on, and
         around."""
-        whose = ("user_id IS NULL", {}) if owner is None else ("user_id = :owner", {"owner": owner})
-        for at, last in _laps(self.ctx.db.value(LAST_TRIED, owner=owner)):
-            size, is_end = FEWEST, False
-            while not is_end:
-                rows, is_end = self._entries("webhook_id", at, last, size, whose)
-                at = rows[-1][1] if rows else at
-                size = FEWEST if any(due for *_, due in rows) else min(MOST, size * 4)
-                yield from [id for _, id, due in rows if due]
-                yield PAUSE
+        tried = self.ctx.db.row(LAST_TRIED, owner=owner)
+        place = tried["webhook_id"] if tried else rotation.BEGINNING
+        for page in self._walk("webhook_id", place, *rows_of(owner)):
+            yield from [group.owner for group in page if group.owner is not None
+                        and (group.is_due or (group.is_due is None
+                                              and self._has_due(owner, group.owner)))]
+            yield PAUSE
 
-    def _entries(self, column: str, at, last, size: int, only: tuple = ("1 = 1", {})) -> tuple[list, bool]:
-        """([(owner, endpoint, whether it has due rows)], whether these are the last): by one query,
-        of so many entries of the index, behind `at` in this column and up to `last`. `only`: (SQL,
-        values) of the rows that are meant."""
+    def _has_due(self, owner, id) -> bool:
         self.queries -= 1
+        return bool(self.worker.due_values("id", 1, self.uncertain, rows_of(owner, id)))
+
+    def _walk(self, column: str, place, rule: str, values=None):
+        """Pages of Groups (engines/rotation.py), along the index, of what is in this column of the
+        rows of a rule."""
         kinds = (self.worker.uncertain_kind(),) if self.uncertain else self.worker.kinds()
-        rules, values = [only[0]], {**only[1]}
+        values = dict(values or {})
         for kind in kinds:
             values.update(kind.values)
-        if at is not None:
-            rules, values = [*rules, f"{column} > :at"], {**values, "at": at}
-        if last is not None:
-            rules, values = [*rules, f"{column} <= :last"], {**values, "last": last}
-        rows = self.ctx.db.query(ENTRIES % (" OR ".join(f"({kind.rule})" for kind in kinds),
-                                            " AND ".join(rules)), most=size, **values)
-        found = [(*item, any(row["is_due"] for row in group))
-                 for item, group in groupby(rows, itemgetter("owner", "id"))]
-        is_end = len(rows) < size
-        if not (is_end or found[-1][2] or rows[-1]["is_later"]):
-            # its further entries may be due
-            *item, _ = found.pop()
-            if not found:                       # else the next query begins with it
-                self.queries -= 1
-                found = [(*item, bool(self.worker.due_values("id", 1, self.uncertain,
-                                                             rows_of(tuple(item)))))]
-        return found, is_end
+        is_later = "next_attempt_at > :until" if column == "webhook_id" else "1 = 0"
+        entries = (f"SELECT {column} AS owner, CASE WHEN {is_later} THEN 1 ELSE 0 END AS is_later,"
+                   f" CASE WHEN {UNCLAIMED} AND ({' OR '.join(f'({kind.rule})' for kind in kinds)})"
+                   " THEN 1 ELSE 0 END AS is_due FROM {webhook_deliveries}"
+                   f" WHERE status = 'pending' AND {rule}")
+
+        def read(behind, up_to, size: int) -> tuple:
+            self.queries -= 1
+            start = "IS NOT NULL" if behind is None else "> :behind"
+            end = "" if up_to is None else f" AND {column} <= :up_to"
+            groups, number = rotation.grouped(
+                self.ctx.db, f"{entries} AND {column} {start}{end}"
+                " ORDER BY user_id, webhook_id, next_attempt_at LIMIT :size", size=size,
+                behind=behind, up_to=up_to, **values)
+            return groups, number < size
+        return rotation.walk(read, place, FEWEST, MOST)
 
     def search_on(self, free: int = 1) -> None:
         """So many slots are free, for each of which some queries may go by again."""
@@ -332,14 +310,7 @@ class Plan:
 
     def keep(self) -> None:
         """Remember whose turn it was: the next run goes on behind it."""
-        rotation.keep(self.ctx, self.last)
+        rotation.keep(self.ctx.db, self.ctx.job.name, self.last)
 
     def _owner(self, item: tuple) -> Owner:
         return self.fresh.get(item[0]) or self.served[item[0]]
-
-
-def _laps(last) -> tuple:
-    """(behind what, up to what) to go along an index, so as to begin behind the last one and come
-    around to it."""
-    return ((None, None),) if last is None else ((last, None), (None, last))
-
