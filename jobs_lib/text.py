@@ -46,6 +46,11 @@ def moment(time: datetime, now: datetime, zone: tzinfo) -> str:
     return f"{local:%Y-%m-%d} {clock}"
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """`1 row`, `1,204 rows`; `plural` where it is not the noun with an s."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def size(number: float) -> str:
     """`1.4 GB`, `310 MB`, `812 bytes`."""
     for unit, name in SIZES:

@@ -15,7 +15,7 @@ from jobs_lib.features.archives import format as form
 from jobs_lib.features.archives.catalogue import verify, verify_known
 from jobs_lib.ports.storage.folder import FolderStore
 from jobs_lib.ports.storage.stores import open_store
-from jobs_lib.text import one_of, positive
+from jobs_lib.text import counted, one_of, positive
 
 ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
@@ -155,7 +155,7 @@ def tell(console, found, as_json: bool) -> int:
             told.append(one)
         elif one["ok"]:
             console.tell(f"{'OK' if one['sealed'] else 'WHOLE'}: {one['location']}: "
-                         f"{one['row_count']:,} row{'s' * (one['row_count'] != 1)}, "
+                         f"{counted(one['row_count'], 'row')}, "
                          f"{one['first_time']} to "
                          f"{one['last_time']}{'' if one['sealed'] else NO_KEY}")
         else:

@@ -13,6 +13,7 @@ from jobs_lib.config import path_checks
 from jobs_lib.errors import FAILED, OK, ConfigError
 from jobs_lib.paths import HOME
 from jobs_lib.runner import slots
+from jobs_lib.text import counted
 
 MADE = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"))       # by `migrate`
 TO_DO = ("Your app's own tables still lack this. Put it into your app's migrations, or run it "
@@ -52,7 +53,7 @@ def run(args, make_session, config_path) -> int:
     _settle_in(session, db)
     lacks = app_gaps.statements(db)
     ours = "our own tables" if lacks else "the schema"
-    made = f"{len(done)} statement{'s' * (len(done) != 1)} run"
+    made = f"{counted(len(done), 'statement')} run"
     session.console.answer(f"{made}: {ours} {'are' if lacks else 'is'} up to date" if done
                            else f"{ours} {'were' if lacks else 'was'} up to date already")
     _tell_app(lacks, session.console)

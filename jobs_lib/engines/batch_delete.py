@@ -4,7 +4,7 @@ The time index tells where the next rows are. Where they lie close together, as 
 ranges of the primary key delete them, which is the fastest way that both engines know; where fewer
 than a fifth of a range goes, the rows are deleted by their ids, oldest first. A batch is one
 commit. Its size follows the time that the last one took, and a pause after it lets the others in.
-How long both should be is a word of the dialect.
+How long both should be is for the dialect to say.
 """
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from jobs_lib.errors import Conflict
 FIRST = 1000                 # rows in the first batch
 SPARSE = 5                   # a range of ids should lose at least one row in so many
 LISTED = 900                 # ids in one statement: for more, MariaDB turns the list into a join
+FILES_AT_ONCE = 100          # rows with files: a kill strands no more than a sweep takes unasked
 
 Batch = namedtuple("Batch", "rows files")
 Batch.__doc__ = "What one commit deleted: how many rows, and the files that they named."
 Rows = namedtuple("Rows", "source key filter values")
-Rows.__doc__ = """The rows that one batch is about to delete, for who keeps something of them in the same transaction.
+Rows.__doc__ = """The rows that a batch is about to delete, for what keeps something of them.
 
-source  ` FROM table WHERE ...`, all of the condition         key     the part of it about `id`: ` BETWEEN ...`
-filter  the other part, that of the Selection                 values  of both
+source  ` FROM table WHERE ...`, all of the condition
+key     the part of it about `id`: ` BETWEEN ...`
+filter  the other part, that of the Selection
+values  of both
 """
 
 
-class Pace:
+class BatchSizer:
     """How many rows the next batch takes, and how long to wait before it."""
 
     def __init__(self, batches, most: int | None = None) -> None:
@@ -36,7 +39,7 @@ class Pace:
         self._least = min(batches.least, self._most)
         self.rows = min(FIRST, self._most)
 
-    def after(self, rows: int, seconds: float) -> float:
+    def pause_after(self, rows: int, seconds: float) -> float:
         """Learn from a batch of so many rows that held its locks so long; the pause it calls for,
         in seconds."""
         aim = rows * self._batches.seconds / max(seconds, 1e-6)
@@ -46,32 +49,29 @@ class Pace:
         return max(least, seconds * self._batches.share)
 
 
-class Walk:
-    """A walk over one Selection after the other, of one table.
+class BatchDeleter:
+    """Deletes one Selection of a table after the other, until there is nothing left or the run is
+    to stop: `limit`, `stuck`, or what else is its reason.
 
-    `reason` says why it ended: done, stuck, limit, or what stops the run. `within(db, rows)` is
-    called in each batch's transaction just before the DELETE, with rows that are locked and that
-    are just those which will go.
+    `files` is the column that names a file. `within(db, rows)` is called in each batch's
+    transaction just before the DELETE, with rows that are locked and that are just those which will
+    go.
     """
 
-    def __init__(self, ctx, table: str, files: str | None = None, most: int | None = None,
-                 within=None) -> None:
+    def __init__(self, ctx, table: str, files: str | None = None, within=None) -> None:
         self.ctx, self.db, self.files, self.within = ctx, ctx.db, files, within
         self.table, self._from, self._by_key = table, f"{{{table}}}", ctx.db.dialect.by_key
-        self.pace = Pace(ctx.db.dialect.batches, most)
-        self.reason, self.number, self.rows = "done", 0, 0
-        self._began = self._rested = ctx.monotonic()
+        self.sizer = BatchSizer(ctx.db.dialect.batches, FILES_AT_ONCE if files else None)
+        self.number, self.rows = 0, 0
+        self._began = self._next = ctx.monotonic()
 
     def batches(self, chosen):
-        """Delete, and yield a Batch after each commit, until all arms are empty or there is a
-        reason to stop.
+        """Delete, and yield a Batch after each commit.
 
         What the caller does with a batch counts as a part of the pause after it.
         """
-        for arm in chosen.arms:
-            yield from self._arm(chosen, arm)
-            if self.reason != "done":
-                return
+        for branch in chosen.branches:
+            yield from self._branch(chosen, branch)
 
     def delete_ids(self, chosen, ids):
         """Delete just these rows, as far as `chosen` still says so, in their order; yield as
@@ -86,11 +86,11 @@ class Walk:
         """Rows a second so far, pauses included."""
         return int(self.rows / max(self.ctx.monotonic() - self._began, 1e-3))
 
-    def _arm(self, chosen, arm):
+    def _branch(self, chosen, branch):
         since, before = None, None
         while self._may_go_on():
             asked = self._most(LISTED)
-            rows = self._oldest(chosen, arm, since, asked)
+            rows = self._oldest(chosen, branch, since, asked)
             if not rows:
                 return
             ids = [row["id"] for row in rows]
@@ -104,8 +104,7 @@ class Walk:
                 since = rows[-1]["age"] if clock.parse_any(rows[-1]["age"]) else since
                 yield batch
             if not deleted and ids == before:
-                self.reason = "stuck"           # found again, and again none of them would go
-                return
+                self.ctx.stop("stuck")          # found again, and again none of them would go
             before = ids
             if len(ids) < asked and deleted:
                 return
@@ -115,22 +114,24 @@ class Walk:
         went."""
         deleted = 0
         while self._may_go_on():
-            width = self._most(self.pace.rows)
-            batch = self._delete(chosen, " BETWEEN :low AND :high", width, low=start, high=start
-                                 + width - 1)
+            width = self._most(self.sizer.rows)
+            batch = self._delete(chosen, " BETWEEN :low AND :high", width,
+                                 low=start, high=start + width - 1)
             start, deleted = start + width, deleted + batch.rows
             yield batch
             if batch.rows * SPARSE < width:
                 break
         return deleted
 
-    def _oldest(self, chosen, arm, since, most: int) -> list[dict]:
-        """The next rows by the arm's time index. Those before `since` are gone: to pass them over
-        takes time too."""
-        later = f" AND {arm.age} >= :since" if since is not None else ""
-        return self.db.query(f"SELECT id, {arm.age} AS age FROM {self._from} WHERE {arm.sql}{later}"
-                             f" ORDER BY {arm.age} LIMIT :most", **chosen.values,
-                             **({"since": since} if later else {}), most=most)
+    def _oldest(self, chosen, branch, since, most: int) -> list[dict]:
+        """The next rows by the branch's time index. Those before `since` are gone: to pass them
+        over takes time too."""
+        values, later = chosen.values, ""
+        if since is not None:
+            values, later = {**values, "since": since}, f" AND {branch.age} >= :since"
+        return self.db.query(f"SELECT id, {branch.age} AS age FROM {self._from}"
+                             f" WHERE {branch.sql}{later} ORDER BY {branch.age} LIMIT :most",
+                             **values, most=most)
 
     def _delete(self, chosen, key: str, width: int, **values) -> Batch:
         values.update(chosen.values)
@@ -151,7 +152,7 @@ class Walk:
         begin = self.ctx.monotonic()
         batch = self.db.batch(work)
         end = self.ctx.monotonic()
-        self._rested = end + self.pace.after(width, end - begin)
+        self._next = end + self.sizer.pause_after(width, end - begin)
         self.number, self.rows = self.number + 1, self.rows + batch.rows
         if self.db.dialect.after_batch:
             self.db.query(self.db.dialect.after_batch)
@@ -166,14 +167,10 @@ class Walk:
         return number
 
     def _most(self, wanted: int) -> int:
-        """At most so many rows now: the pace, and what `--limit` leaves."""
-        wanted = min(wanted, self.pace.rows)
-        return wanted if self.ctx.limit is None else min(wanted, self.ctx.limit - self.rows)
+        """At most so many rows now: as the sizer has it, and `--limit`."""
+        return self.ctx.within_limit(min(wanted, self.sizer.rows), self.rows)
 
     def _may_go_on(self) -> bool:
-        if self.ctx.limit is not None and self.rows >= self.ctx.limit:
-            self.reason = "limit"
-            return False
-        self.ctx.sleep(self._rested - self.ctx.monotonic())
-        self.reason = self.ctx.stop_reason or "done"
-        return self.reason == "done"
+        if not self.ctx.should_stop(self.rows):
+            self.ctx.sleep(self._next - self.ctx.monotonic())
+        return not self.ctx.should_stop()

@@ -6,35 +6,36 @@ import stat
 
 from jobs_lib.chunks import chunked
 from jobs_lib.database.schema import tables
+from jobs_lib.text import counted
 
 from . import spool
+from .safety_stop import would_stop
 
 SAMPLE_ROWS = 5
 WINDOW = 2000                # ids looked at in one query
 
 
-def preview(ctx, chosen, files: str | None, trouble: str | None, more=()) -> dict:
-    """Show a sample and return the counts that a run would end with. `trouble`: why it would stop
-    instead.
+def preview(ctx, due, more=()) -> dict:
+    """Show what purge.finish would delete, and return the counts that it would end with.
 
-    `more` are the Selections of further rows; none of them is in `chosen` too.
+    `more` are the Selections of further rows; none of them is in that of `due` too.
     """
-    counts = {"deleted": chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)}
-    if ctx.limit is not None:
-        counts["deleted"] = min(counts["deleted"], ctx.limit)
-    tell(ctx, chosen.table, counts["deleted"], _sample(ctx, chosen), trouble)
+    chosen, files = due.chosen, due.purge.files
+    number = chosen.count(ctx.db) + sum(others.count(ctx.db) for others in more)
+    ctx.counts["deleted"] = ctx.within_limit(number)
+    show_deletion(ctx, chosen.table, ctx.counts["deleted"], _sample(ctx, chosen), due.unconfirmed)
     if files:
         if ctx.limit is None:           # else nobody can tell which rows it will be
-            counts.update(_files(ctx, chosen, files))
+            _count_files(ctx, chosen, files)
         from .orphan_files import preview as sweep_preview
-        sweep_preview(ctx, counts)
-    return counts
+        sweep_preview(ctx)
+    return ctx.counts
 
 
-def tell(ctx, table: str, number: int, rows: list[dict], trouble: str | None) -> None:
-    """Show that so many rows would go, some of them, and why a run would stop instead."""
-    ctx.show(f"delete {number:,} row{'s' * (number != 1)} of {table}", rows,
-             f"a run would stop: {trouble}" if trouble else "")
+def show_deletion(ctx, table: str, number: int, rows: list[dict], unconfirmed: str | None) -> None:
+    """Show that so many rows would be deleted, some of them, and why a run would stop instead."""
+    ctx.show(f"delete {counted(number, 'row')} of {table}", rows,
+             would_stop(unconfirmed))
 
 
 def _sample(ctx, chosen) -> list[dict]:
@@ -42,41 +43,44 @@ def _sample(ctx, chosen) -> list[dict]:
     has."""
     names = {column.name for column in tables.table(chosen.table).columns}
     shown, rows = [name for name in ctx.job.sample if name in names] or ["id"], []
-    for arm in chosen.arms:
-        rows += ctx.db.query(f"SELECT {', '.join(shown)} FROM {{{chosen.table}}} WHERE {arm.sql}"
-                             f" ORDER BY {arm.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
+    for branch in chosen.branches:
+        rows += ctx.db.query(
+            f"SELECT {', '.join(shown)} FROM {{{chosen.table}}} WHERE {branch.sql}"
+            f" ORDER BY {branch.age} LIMIT :most", **chosen.values, most=SAMPLE_ROWS)
     return rows[:SAMPLE_ROWS]
 
 
-def _files(ctx, chosen, column: str) -> dict:
-    """How many files would go with the rows, and their bytes: those that no row names which
+def _count_files(ctx, chosen, column: str) -> None:
+    """Count the files that would go with the rows, and their bytes: those that no row names which
     stays."""
-    table, by_key = f"{{{chosen.table}}}", ctx.db.dialect.by_key
-    stays = f"CASE WHEN {chosen.sql} THEN 0 ELSE 1 END"
-    folder, files, freed, low = ctx.section("spool").dir, 0, 0, 0
+    folder, low = ctx.section("spool").dir, 0
+    ctx.counts.update(files=0, bytes_freed=0)
+    table = f"{{{chosen.table}}}"
     while not ctx.should_stop():
         low = ctx.db.value(f"SELECT MIN(id) FROM {table} WHERE id > :low", low=low)
         if low is None:
-            break
+            return
         paths = {row["path"] for row in ctx.db.query(
-            f"SELECT {column} AS path FROM {table}{by_key} WHERE id BETWEEN :low AND :high "
-            f"AND {chosen.sql}",
+            f"SELECT {column} AS path FROM {table}{ctx.db.dialect.by_key}"
+            f" WHERE id BETWEEN :low AND :high AND {chosen.sql}",
             low=low, high=low + WINDOW - 1, **chosen.values) if isinstance(row["path"], str)}
-        for path in paths - _needed(ctx.db, paths, chosen, column, stays, low):
+        for path in paths - _needed(ctx.db, paths, chosen, column, low):
             status = _status(folder, path)
             if status is not None:
-                files, freed = files + 1, freed + status.st_size
+                ctx.count("files")
+                ctx.count("bytes_freed", status.st_size)
         low += WINDOW - 1
-    return {"files": files, "bytes_freed": freed}
 
 
-def _needed(db, paths: set, chosen, column: str, stays: str, low: int) -> set:
+def _needed(db, paths: set, chosen, column: str, low: int) -> set:
     """Those that a row names which stays, and those that were counted with a row before `low`."""
     needed: set = set()
+    stays = f" AND (CASE WHEN {chosen.sql} THEN 0 ELSE 1 END = 1 OR id < :low)"
     for some in chunked(sorted(paths), spool.ASKED_AT_ONCE):
         for table in spool.NAMING_TABLES:
-            rule = f" AND ({stays} = 1 OR id < :low)" if table == chosen.table else ""
-            values = {**chosen.values, "low": low} if rule else {}
+            rule, values = "", {}
+            if table == chosen.table:
+                rule, values = stays, {**chosen.values, "low": low}
             needed |= {row["path"] for row in db.query(
                 f"SELECT {column} AS path FROM {{{table}}} WHERE {column} IN (:some){rule}",
                 some=some, **values)}

@@ -3,11 +3,14 @@ files behind.
 
 Here a mistake would delete people's mail, so each of these must hold, and each has its test:
 
-- the folder carries the id of this very database (`.jobs-spool`, written by `migrate`), and nothing else lives in it
+- the folder carries the id of this very database (`.jobs-spool`, written by `migrate`), and nothing
+  else is in it
 - the file is a regular one, by a plain name below the folder; hidden files and links are left alone
-- no row of any table names it, in whatever spelling, in two sweeps at least an hour apart, and at the unlink
+- no row of any table names it, in whatever spelling, in two sweeps at least an hour apart, and at
+  the unlink
 - its mtime and its ctime are over an hour old
-- unnamed are not more than 100 files and a fifth of the folder: for so many, the database is wrong, not the files
+- not more than 100 files and a fifth of the folder have no row: for so many, the database is wrong,
+  not the files
 
 Names are looked up in groups and suspects kept in a table, so a million files cost little memory
 and few queries. A sweep is made once an hour at most, whichever job or host asks for it.
@@ -21,9 +24,10 @@ from hashlib import sha256
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.errors import Busy, Duplicate, JobsError
+from jobs_lib.errors import Busy, Duplicate
 
 from . import spool
+from .safety_stop import refuse, unconfirmed, would_stop
 
 APART = timedelta(hours=1)           # between two sweeps, and since the file was last touched
 MOST_FILES, MOST_SHARE = 100, 0.2
@@ -34,14 +38,10 @@ SWEPT = "spool_swept_at"             # in the table `meta`: when, or STOPPED
 STOPPED = "stopped"
 
 
-class SweepStop(JobsError):
-    """So many files are named by no row that something else must be wrong: nothing was removed."""
-
-
-def sweep(ctx, counts: dict) -> None:
+def sweep(ctx) -> None:
     """Note the files that no row names and remove those noted before; count them as `orphans`.
 
-    SweepStop when there are too many; `--yes` goes past that once it was said.
+    SafetyStop when there are too many; `--yes` goes past that once it was reported.
     """
     folder = ctx.section("spool").dir
     refused = _refused(ctx, folder)
@@ -54,15 +54,12 @@ def sweep(ctx, counts: dict) -> None:
     work = Sweep(ctx, folder)
     try:
         if work.look(note=True):
-            trouble = work.trouble()
-            if trouble and not (ctx.confirmed and before == STOPPED):
+            reason = work.unconfirmed(reported=before == STOPPED)
+            if reason:
                 # looked at again by the next run, and confirmed by --yes alone
                 _set(ctx.db, STOPPED)
-                ctx.log.error("sweep stopped", folder=folder, files=work.total,
-                              unnamed=work.unnamed)
-                raise SweepStop(f"{trouble}. If they may go, run `jobs.py {ctx.job.name} --yes` "
-                                "once, an hour from now or later")
-            work.remove(counts)
+                refuse(ctx, reason)
+            work.remove()
     except Busy as error:
         ctx.log.warning("database busy", error=str(error))
         ctx.stop("busy")
@@ -70,7 +67,7 @@ def sweep(ctx, counts: dict) -> None:
                   orphans=work.removed, reason=ctx.stop_reason or "done")
 
 
-def preview(ctx, counts: dict) -> None:
+def preview(ctx) -> None:
     """For a dry run: say what a sweep finds now."""
     folder = ctx.section("spool").dir
     refused = _refused(ctx, folder)
@@ -81,11 +78,10 @@ def preview(ctx, counts: dict) -> None:
     complete = work.look(note=False)
     if complete and not work.unnamed:
         return
-    counts["unnamed"] = work.unnamed
-    trouble = work.trouble() if complete else None
+    ctx.counts["unnamed"] = work.unnamed
     ctx.show(f"remove files that no row names: {work.unnamed:,} of {work.total:,} in {folder}", [],
-             f"a run would stop: {trouble}" if trouble else
-             "each goes when two runs, an hour apart or more, have found it so")
+             would_stop(work.unconfirmed() if complete else None)
+             or "each is removed when two runs, an hour or more apart, have found it so")
 
 
 class Sweep:
@@ -118,15 +114,15 @@ class Sweep:
                             now=self.ctx.now)
         return True
 
-    def trouble(self) -> str | None:
-        """What is wrong when far too many files have no row."""
-        if self.unnamed <= MOST_FILES or self.unnamed <= MOST_SHARE * self.total:
-            return None
-        return (f"{self.unnamed:,} of {self.total:,} files in {self.folder} are named by no row, "
-                "which looks like a wrong or an empty database: no file was swept. Check [core] "
-                "database and [spool] dir")
+    def unconfirmed(self, reported: bool = True) -> str | None:
+        """Why so many files must not be removed: the database is wrong, not the files."""
+        return unconfirmed(
+            self.ctx, f"files in {self.folder}", self.unnamed, self.total,
+            why="no row names them, which looks like a wrong or an empty database",
+            fix="check [core] database and [spool] dir", how=", an hour from now or later",
+            most=MOST_FILES, share=MOST_SHARE, reported=reported)
 
-    def remove(self, counts: dict) -> None:
+    def remove(self) -> None:
         """Remove what was found unnamed now and an hour ago or earlier, looking once more."""
         for rows in self.db.pages(
                 "SELECT path_hash, path FROM {spool_suspects} WHERE last_seen_at = :now"
@@ -135,11 +131,11 @@ class Sweep:
             if self.ctx.should_stop() or not _is_ours(self.db, self.folder):
                 return
             for path in self._unnamed([row["path"] for row in rows]):
-                self._remove_file(path, counts)
+                self._remove_file(path)
             self.db.execute("DELETE FROM {spool_suspects} WHERE path_hash IN (:some)",
                             some=[row["path_hash"] for row in rows])
 
-    def _remove_file(self, path: str, counts: dict) -> None:
+    def _remove_file(self, path: str) -> None:
         try:
             if not self._is_old(os.lstat(spool.locate(self.folder, path))):
                 return
@@ -151,8 +147,8 @@ class Sweep:
             return
         if freed is not None:
             self.removed += 1
-            counts["orphans"] = counts.get("orphans", 0) + 1
-            counts["bytes_freed"] += freed
+            self.ctx.count("orphans")
+            self.ctx.count("bytes_freed", freed)
 
     def _judge(self, group: list[str], note: bool) -> None:
         unnamed = self._unnamed(group)

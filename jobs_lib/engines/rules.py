@@ -1,18 +1,73 @@
-"""Which rows a purge deletes, as data."""
+"""What a purge deletes, as data: the file of a job declares it, purge.py carries it out."""
 from __future__ import annotations
 
 from collections import namedtuple
 from datetime import timedelta
 
-PRESENT = object()              # in a rule's `only`: any value but NULL
+from jobs_lib.config.option_types import Option, duration, optional
+from jobs_lib.job import NAMES_FILES, Job
 
-Rule = namedtuple("Rule", "age fallback only option later also", defaults=(None, {}, "keep",
-                                                                           timedelta(0), None))
-Rule.__doc__ = """Which rows go, and when.
+BUDGET = "4m"                   # of a run: the next one goes on
+IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file "
+              "goes only after it: a killed or repeated run finds what is left and goes on.")
 
-age       the column that the age counts from         fallback  the column instead, where that one is NULL
-only      {column: value}; None is NULL, PRESENT any  option    the option that says how long they are kept;
-                                                                 None: `age` is itself the time when they go
-later     kept so much longer than the option says
-also      function of the Context -> (SQL, values): one more condition, judged again inside each DELETE
-"""
+
+class Rule(namedtuple("Rule", "age fallback only option later also",
+                      defaults=(None, {}, "keep", timedelta(0), None))):
+    """Which rows go, and when. A row exactly at the limit stays.
+
+    age       the column that the age counts from
+    fallback  the column instead, where that one is NULL
+    only      {column: value}; None is NULL, PRESENT any value but NULL
+    option    the option that says how long they are kept; None: `age` is the time when they go
+    later     kept so much longer than the option says
+    also      function of the Context -> (SQL, values): one more condition, judged again in each
+              DELETE
+    """
+
+    __slots__ = ()
+    PRESENT = object()
+
+
+PRESENT = Rule.PRESENT
+
+
+class Purge(namedtuple("Purge", "table rules files run", defaults=(None, None))):
+    """The rows of a table that are deleted by their age; called with a Context, it deletes them.
+
+    files  the column that names a file in the spool, which goes with the last row that names it
+    run    function of (Context, Purge) -> counts, of a job that does more; None: purge.run
+    """
+
+    __slots__ = ()
+
+    def __call__(self, ctx) -> dict:
+        if self.run:
+            return self.run(ctx, self)
+        from .purge import run
+        return run(ctx, self)
+
+    def works_on(self, sample: tuple = ()) -> str:
+        """The lines of Job's `tables` that follow from the rules and the sample."""
+        columns = [column for rule in self.rules for column in (rule.age, rule.fallback, *rule.only)
+                   if column]
+        return (f"{self.table}: id {' '.join((*columns, *sample))}\n"
+                + (NAMES_FILES if self.files else ""))
+
+
+def keep(default: str, meaning: str) -> Option:
+    """An option that says how long rows are kept: a duration, or off."""
+    return Option(optional(duration), default, meaning)
+
+
+def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None,
+          files: str | None = None, run=None, priority: str = "low", sections: tuple = (),
+          sample: tuple = (), idempotency: str = IDEMPOTENT, tables: str = "") -> Job:
+    """A job that is a Purge; the rest is as in Job.
+
+    `tables` is what it works on besides the columns of its rules and its sample.
+    """
+    what = Purge(table, rules, files, run)
+    return Job("", "", "", schedule, priority, BUDGET, True, options or {},
+               (*sections, *(("spool",) if files else ())), idempotency, sample, what,
+               tables=lambda: what.works_on(sample) + tables)

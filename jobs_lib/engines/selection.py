@@ -1,30 +1,28 @@
 """The rows that a purge is about: one filter, fixed at the start, the same for counting, showing
 and deleting.
 
-Each rule is one or two *arms*: conditions with one `=` or IS NULL a column and then one range of
-times, which an index serves from end to end. All arms joined by OR are the filter that each DELETE
-carries, so that a row which changed meanwhile is judged again. Never COALESCE: no index would serve
-it.
+Each rule is one or two branches: conditions with one `=` or IS NULL a column and then one range of
+times, which an index serves from end to end. All branches joined by OR are the filter that each
+DELETE carries, so that a row which changed meanwhile is judged again. Never COALESCE: no index
+would serve it.
 """
 from __future__ import annotations
 
 from collections import namedtuple
 
-from .rules import PRESENT
-
 # An empty text, a number or MySQL's 0000-00-00 is no time: such a row is nobody's oldest, and
 # stays.
 DAWN = "1000-01-01 00:00:00"
 
-Arm = namedtuple("Arm", "sql age")
-Arm.__doc__ = "A condition, and the column of times that its rows are ordered by."
+Branch = namedtuple("Branch", "sql age")
+Branch.__doc__ = "A condition, and the column of times that its rows are ordered by."
 
 
 class Selection:
     """`rules` is a list of (Rule, the time before which its rows go); `ctx` is for what a rule's
     `also` asks.
 
-    What else is walked over like this has `arms`, `values`, `sql` and these two:
+    What else is deleted like this has `branches`, `values`, `sql` and these two:
     listed   only rows that were read go, by their ids, and never a range of ids
     counted  the name under which the rows are counted too
     """
@@ -33,28 +31,27 @@ class Selection:
 
     def __init__(self, table: str, rules: list, ctx) -> None:
         self.table, self.cutoffs = table, [cutoff for _, cutoff in rules]
-        self.arms: list[Arm] = []
+        self.branches: list[Branch] = []
         self.values: dict = {"dawn": DAWN}
         for number, (rule, cutoff) in enumerate(rules):
             before = f"before{number}"
             self.values[before] = cutoff
-            only = [self._equal(column, value, f"only{number}_{column}") for column,
-                    value in rule.only.items()]
+            only = [self._equal(rule, column, f"only{number}_{column}") for column in rule.only]
             more = self._also(rule, ctx)
             for age, missing in ((rule.age, ()), (rule.fallback, (f"{rule.age} IS NULL",))):
                 if age:
                     past = f"{age} >= :dawn AND {age} < :{before}"
-                    self.arms.append(Arm(" AND ".join([*only, *missing, past, *more]), age))
-        self.sql = "(" + " OR ".join(f"({arm.sql})" for arm in self.arms) + ")"
+                    self.branches.append(Branch(" AND ".join([*only, *missing, past, *more]), age))
+        self.sql = _any(self.branches)
 
     def count(self, db) -> int:
-        """How many rows that is. Each arm is counted by its index, without the rows of the arms
-        before it."""
+        """How many rows that is. Each branch is counted by its index, without the rows of the
+        branches before it."""
         number = 0
-        for at, arm in enumerate(self.arms):
-            before = " OR ".join(f"({other.sql})" for other in self.arms[:at])
-            others = f" AND CASE WHEN {before} THEN 0 ELSE 1 END = 1" if before else ""
-            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {arm.sql}{others}",
+        for at, branch in enumerate(self.branches):
+            others = (f" AND CASE WHEN {_any(self.branches[:at])} THEN 0 ELSE 1 END = 1"
+                      if at else "")
+            number += db.value(f"SELECT COUNT(*) FROM {{{self.table}}} WHERE {branch.sql}{others}",
                                **self.values)
         return number
 
@@ -65,10 +62,15 @@ class Selection:
         self.values.update(values)
         return [f"({sql})"]
 
-    def _equal(self, column: str, value, name: str) -> str:
+    def _equal(self, rule, column: str, name: str) -> str:
+        value = rule.only[column]
         if value is None:
             return f"{column} IS NULL"
-        if value is PRESENT:
+        if value is rule.PRESENT:
             return f"{column} IS NOT NULL"
         self.values[name] = value
         return f"{column} = :{name}"
+
+
+def _any(branches: list[Branch]) -> str:
+    return "(" + " OR ".join(f"({branch.sql})" for branch in branches) + ")"

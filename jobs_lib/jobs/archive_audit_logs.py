@@ -16,37 +16,12 @@ verified one.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import Purge, keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 
-class _Archive(Purge):
-    """With a store, rows go by way of an archive."""
-
-    def __call__(self, ctx) -> dict:
-        counts = super().__call__(ctx)
-        if "expired" in counts and not ctx.dry_run and not ctx.should_stop():
-            from jobs_lib.features.archives.recover import remember
-            remember(ctx)               # last: the engine writes down its own options just before
-        return counts
-
-    def show(self, ctx, chosen, trouble: str | None) -> dict:
-        archived = {}
-        if ctx.section("archive").store:
-            from jobs_lib.features.archives.preview import preview
-            archived = preview(ctx, chosen)
-        else:
-            from jobs_lib.features.archives.catalogue import lost
-            trouble = trouble or lost(ctx)
-        return {**archived, **super().show(ctx, chosen, trouble)}
-
-    def delete(self, ctx, chosen) -> dict:
-        if not ctx.section("archive").store:
-            from jobs_lib.features.archives.catalogue import go_without
-            go_without(ctx)
-            return super().delete(ctx, chosen)
-        from jobs_lib.features.archives.run import archive
-        return archive(ctx, chosen)
+def _run(ctx, declared) -> dict:
+    from jobs_lib.features.archives.run import run
+    return run(ctx, declared)
 
 
 job = purge(
@@ -60,7 +35,7 @@ job = purge(
         Rule("created_at", only={"severity": "warning"}),
         Rule("created_at", only={"severity": "critical"}, option="keep_critical"),
     ),
-    by=_Archive, tables="audit_logs: id user_id actor event severity ip details created_at",
+    run=_run, tables="audit_logs: id user_id actor event severity ip details created_at",
     idempotency="A row is deleted only by its id out of a verified archive, or, without a store, "
     "by its age; a killed or repeated run discards an unverified archive, finishes a verified one, "
     "and continues.",

@@ -6,8 +6,8 @@ deleted, aliases and webhooks are switched off, queued mail, deliveries and expo
 Its owner gets one last notice, which names the day. On that day all that belongs to the account is
 deleted, table by table, with its files. Audit rows stay, without anything that says who they were
 about, and are deleted by their own age. A keyed hash of each of its aliases stays, so that no
-address is ever given to anyone else. Rows that another program writes later for an account that is
-already deleted are deleted, too.
+address is ever given to anyone else. Rows that another program writes for it within three
+days after that are deleted, too.
 
 If more than 50 accounts and a fifth of all would be deleted at once, they are closed and nothing is
 deleted until `--yes` confirms that it is no mistake. After a backup was restored, `--set
@@ -25,7 +25,7 @@ from jobs_lib.job import declare
 
 
 def _tables() -> str:
-    from jobs_lib.features.accounts.cascade import works_on
+    from jobs_lib.features.accounts.deletion_order import works_on
     return works_on() + """
         users: id email name status created_at deleted_at
         aliases: active
@@ -54,28 +54,26 @@ def _tables() -> str:
 )
 def job(ctx):
     """Close what is new, delete what is due, then what came in late."""
-    from jobs_lib.engines.purge import Known, refuse
+    from jobs_lib.engines import safety_stop
     from jobs_lib.features.accounts import deleted, erase, late_rows, ledger, revoke
 
-    known = Known(ctx, {})
+    guard = safety_stop.RetentionGuard(ctx, {})
     if ctx.dry_run:
         from jobs_lib.features.accounts.preview import preview
-        return preview(ctx, known)
-    counts = ctx.counts
-    counts.update(revoked=0, erased=0, notices=0, rows=0, files=0, bytes_freed=0)
-    pace = deleted.pace(ctx)
-    unread = ledger.reapply(ctx, counts) if ctx.options.reapply else ""
-    if not revoke.revoke_all(ctx, counts, pace):
-        return counts
-    if not ctx.may_expire():                # those that are new are shut all the same
-        return counts
+        return preview(ctx, guard)
+    ctx.counts.update(revoked=0, erased=0, notices=0, rows=0, files=0, bytes_freed=0)
+    sizer = deleted.batch_sizer(ctx)
+    unread = ledger.reapply(ctx) if ctx.options.reapply else ""
+    # those that are new are closed all the same while the clock is in doubt
+    if not revoke.revoke_all(ctx, sizer) or not ctx.may_expire():
+        return ctx.counts
     going = erase.due(ctx)
-    # What is suspicious stops the run at its end only: late rows have nothing to do with it.
-    trouble = erase.trouble(ctx, known, going)
-    if trouble or erase.erase_all(ctx, known, going, counts, pace):
-        late_rows.erase_all(ctx, counts, pace)
-    if trouble:
-        refuse(ctx, "users", f"{trouble}. {unread}" if unread else trouble)
+    # A safety stop comes at the end only: late rows have nothing to do with it.
+    unconfirmed = erase.unconfirmed(ctx, guard, going)
+    if unconfirmed or erase.erase_all(ctx, guard, going, sizer):
+        late_rows.erase_all(ctx, sizer)
+    if unconfirmed:
+        safety_stop.refuse(ctx, f"{unconfirmed}. {unread}" if unread else unconfirmed)
     if unread:
         raise JobsError(unread)
-    return counts
+    return ctx.counts

@@ -42,9 +42,8 @@ def job(ctx):
     from jobs_lib.features.expiry import aliases
     from jobs_lib.features.notifications.reminders import remind
 
-    counts = ctx.counts
-    counts.update(expired=0, notices=0)
-    aliases.expire(ctx, counts)
+    ctx.counts.update(expired=0, notices=0)
+    aliases.expire(ctx)
     if ctx.options.warn_before is not None and not ctx.should_stop():
         remind(ctx, aliases.EXPIRING)
-    return counts
+    return ctx.counts

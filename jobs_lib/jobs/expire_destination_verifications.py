@@ -47,15 +47,15 @@ from jobs_lib.job import AUDITS, NOTIFIES, declare
 )
 def job(ctx):
     """Tokens, reminders, notices of removals, removals."""
-    from jobs_lib.engines.purge import Purge
-    from jobs_lib.engines.rules import Rule
+    from jobs_lib.engines.rules import Purge, Rule
     from jobs_lib.features.expiry import destinations
+    from jobs_lib.features.notifications.reminders import remind
 
     counts = ctx.counts
     Purge("destination_verifications", (Rule("expires_at", option=None),))(ctx)
     counts.update(tokens=counts.pop("deleted"), notices=0, removed=0)
     if ctx.options.remind_after is not None and not ctx.should_stop():
-        destinations.remind_unverified(ctx)
+        remind(ctx, destinations.UNVERIFIED)
     if ctx.options.remove_after is not None and not ctx.should_stop():
         destinations.remove(ctx)
         counts["removed"] = counts.pop("deleted")

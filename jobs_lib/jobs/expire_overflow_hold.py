@@ -17,14 +17,13 @@ from __future__ import annotations
 
 from jobs_lib.config import option_types as kind
 from jobs_lib.config.option_types import Option
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 from jobs_lib.job import NOTIFIES
 
 
-def _warn(ctx) -> dict:
+def _run(ctx, declared) -> dict:
     from jobs_lib.features.expiry import overflow_hold
-    return overflow_hold.warn(ctx)
+    return overflow_hold.expire(ctx, declared)
 
 
 def _told(ctx) -> tuple[str, dict]:
@@ -48,7 +47,7 @@ job = purge(
         Rule("held_at", only={"released_at": None}, also=_told),
         Rule("released_at", option="keep_released"),
     ),
-    first=_warn,
+    run=_run,
     tables=NOTIFIES + """
         aliases: id address
         overflow_hold: alias_id sender subject warning_id

@@ -16,8 +16,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import PRESENT, Rule
+from jobs_lib.engines.rules import PRESENT, Rule, keep, purge
 
 DAY = timedelta(days=1)
 

@@ -11,8 +11,7 @@ Crash safety: each batch is one commit, and the next run finds what is left by i
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 KEPT = 10               # of each job; as many good runs as history.usual_seconds() looks at
 
@@ -31,13 +30,13 @@ def _not_needed(ctx) -> tuple[str, dict]:
     """The condition. What is needed when the run begins is looked up once: a newer run only makes
     it less."""
     # NOT IN an empty list is never true
-    needed, job, before = {0}, "", clock.text(ctx.now - ctx.options.keep)
-    while True:
-        job = ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job", job=job)
-        if job is None:
-            return ("{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)",
-                    {"needed": sorted(needed)})
+    needed, before = {0}, clock.text(ctx.now - ctx.options.keep)
+    job = ""
+    while (job := ctx.db.value("SELECT MIN(job) AS job FROM {job_runs} WHERE job > :job",
+                               job=job)) is not None:
         needed |= {row["id"] for row in _needed(ctx.db, job) if row["started_at"] < before}
+    return ("{job_runs}.status <> 'running' AND {job_runs}.id NOT IN (:needed)",
+            {"needed": sorted(needed)})
 
 
 def _needed(db, job: str) -> list[dict]:

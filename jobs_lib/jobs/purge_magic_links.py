@@ -7,8 +7,7 @@ Crash safety: each batch is one commit, and the next run finds what is left by i
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 job = purge(
     table="magic_links", schedule="41 2 * * *",

@@ -12,18 +12,12 @@ twice or not at all, and the next run continues with what is left.
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 
-def _totals(db, rows) -> None:
-    from jobs_lib.features.message_logs.retention import keep_totals
-    keep_totals(db, rows)
-
-
-def _of_owners(ctx):
-    from jobs_lib.features.message_logs.retention import of_owners
-    return of_owners(ctx)
+def _run(ctx, declared) -> dict:
+    from jobs_lib.features.message_logs.retention import purge_logs
+    return purge_logs(ctx, declared)
 
 
 job = purge(
@@ -31,7 +25,7 @@ job = purge(
     options={"keep": keep("90d", "How long a row is kept before only its totals are left. Users "
                           "may choose a shorter time, from 3 days on. `off` keeps all rows, also "
                           "of users who chose a time.")},
-    rules=(Rule("created_at"),), within=_totals, more=_of_owners,
+    rules=(Rule("created_at"),), run=_run,
     tables="""
         users: id log_retention_days
         message_logs: user_id alias_id

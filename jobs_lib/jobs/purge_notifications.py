@@ -15,8 +15,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 # longer than a notice of a removal counts (features/expiry/destinations.py)
 REMOVALS = timedelta(days=60)

@@ -12,8 +12,7 @@ first, and at most a hundred files are left without a row, for a later run to fi
 """
 from __future__ import annotations
 
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 
 job = purge(
     table="spam_quarantine", files="raw_path", schedule="19 3 * * *",

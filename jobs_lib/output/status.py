@@ -7,7 +7,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.monitoring.queues import in_words
-from jobs_lib.text import moment, size, span
+from jobs_lib.text import counted, moment, size, span
 
 from .layout import cut, wrapped
 from .listing import COLOURS
@@ -93,8 +93,7 @@ def _notes(job: dict, say: _Times, stopped: bool) -> list[str]:
         if job["error"]:
             notes.append(" ".join(job["error"].split()))
     if job["invalid"]:
-        notes.append(f"{job['invalid']:,} invalid row{'s' * (job['invalid'] != 1)} in its last "
-                     "run: its log says which")
+        notes.append(f"{counted(job['invalid'], 'invalid row')} in its last run: its log says which")
     if job["late_since"] and not stopped:
         notes.append(f"late: due since {say.at(job['late_since'])}")
     return notes

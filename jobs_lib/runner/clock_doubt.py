@@ -18,6 +18,7 @@ from collections import namedtuple
 from datetime import timedelta
 
 from jobs_lib import clock
+from jobs_lib.text import counted
 
 TRUSTED, DOUBTED = "clock_trusted", "clock_doubted"     # in `meta`
 # host and database, at most; and what a clock may be set by within an hour
@@ -137,7 +138,7 @@ def _span(length: timedelta) -> str:
                        >= size),
                       ("minute", 60))
     number = round(seconds / size)
-    return f"{number} {unit}{'s' * (number != 1)} {side}"
+    return f"{counted(number, unit)} {side}"
 
 
 # What is known of earlier looks

@@ -20,8 +20,7 @@ from pathlib import Path
 from jobs_lib import catalogue, clock
 from jobs_lib.config import loader
 from jobs_lib.database.connection import connect
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.rules import Rule, keep, purge
 from jobs_lib.output.console import Console
 from jobs_lib.runner import runner
 from jobs_lib.runner.resources import Ports, Session

@@ -174,7 +174,7 @@ def test_with_an_empty_database_a_full_folder_is_left_alone(swept):
     named(swept, 150)
     databases.empty(swept.db)
     for _ in range(3):
-        assert "are named by no row" in swept.fails(JOB)
+        assert "no row names them" in swept.fails(JOB)
         swept.now += HOUR
     assert len(swept.spooled()) == 152
 
@@ -207,12 +207,13 @@ def test_a_stopped_sweep_says_what_to_look_at_and_keeps_the_counts(swept):
     swept.table("failed_emails",
                 [{"raw_path": "x", "status": "sent", "finished_at": swept.ago(days=8)}])
     assert swept.fails(JOB) == (
-        f"151 of 152 files in {swept.spool_dir} are named by no row, which looks like a wrong or "
-        "an empty database: no file was swept. Check [core] database and [spool] dir. If they may "
-        f"go, run `jobs.py {JOB} --yes` once, an hour from now or later")
+        f"151 of 152 files in {swept.spool_dir} would be deleted: no row names them, which looks "
+        "like a wrong or an empty database. Nothing was deleted. If this is intended, run `jobs.py "
+        f"{JOB} --yes` once, an hour from now or later; if not, check [core] database and [spool] "
+        "dir")
     assert swept.result["counts"] == {"deleted": 1, "files": 0, "bytes_freed": 0}
-    [event] = [event for event in swept.events(JOB) if event["event"] == "sweep stopped"]
-    assert (event["level"], event["files"], event["unnamed"]) == ("error", 152, 151)
+    [event] = [event for event in swept.events(JOB) if event["event"] == "safety stop"]
+    assert (event["level"], event["error"]) == ("error", swept.result["error"])
 
 
 def test_a_stopped_sweep_is_tried_again_by_the_next_run(swept):
@@ -234,7 +235,7 @@ def test_yes_does_not_confirm_what_nobody_was_told_of(swept):
     swept.run(JOB)
     orphans(swept, 150)
     swept.now += HOUR
-    assert "named by no row" in swept.fails(JOB, yes=True)
+    assert "no row names them" in swept.fails(JOB, yes=True)
     assert len(swept.spooled()) == 152
 
 
@@ -419,7 +420,8 @@ def test_a_dry_run_tells_what_it_finds_and_notes_nothing(swept):      # R11
     assert databases.rows(swept.db) == before
     step = swept.samples[-1]
     assert step["step"] == f"remove files that no row names: 1 of 2 in {swept.spool_dir}"
-    assert step["note"] == "each goes when two runs, an hour apart or more, have found it so"
+    assert step["note"] == (
+        "each is removed when two runs, an hour or more apart, have found it so")
 
 
 def test_a_dry_run_tells_that_a_sweep_would_stop(swept):

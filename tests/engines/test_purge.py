@@ -10,9 +10,9 @@ import pytest
 
 from jobs_lib.database.connection import connect
 from jobs_lib.database.dialects.base import Batches
-from jobs_lib.engines.batch_delete import LISTED, Pace
-from jobs_lib.engines.purge import Purge, keep, purge
-from jobs_lib.engines.rules import PRESENT, Rule
+from jobs_lib.engines.batch_delete import LISTED, BatchSizer
+from jobs_lib.engines.purge import begin, finish
+from jobs_lib.engines.rules import PRESENT, Purge, Rule, keep, purge
 from jobs_lib.engines.selection import Selection
 from tests.support.databases import bulk, lax
 from tests.support.engines import on_sqlite
@@ -70,7 +70,7 @@ def test_an_option_that_is_off_leaves_the_other_rules(bench):
 def test_the_filter_serves_an_index_from_end_to_end():
     rule = Rule("finished_at", "created_at", {"status": "failed", "told_at": PRESENT})
     chosen = Selection("failed_emails", [(rule, "T")], None)
-    assert [arm.sql for arm in chosen.arms] == [
+    assert [branch.sql for branch in chosen.branches] == [
         ("status = :only0_status AND told_at IS NOT NULL AND finished_at >= :dawn "
         "AND finished_at < :before0"),
         ("status = :only0_status AND told_at IS NOT NULL AND finished_at IS NULL"
@@ -116,14 +116,23 @@ def test_one_more_condition_is_judged_again_when_the_row_goes(bench):
 def test_the_step_before_comes_first_and_its_counts_are_told(bench):
     logs(bench, {1: 91, 2: 1})
 
-    def first(ctx) -> dict:
+    def run(ctx, declared) -> dict:
+        due = begin(ctx, declared)
+        ctx.count("made_old")
         if not ctx.dry_run:
             ctx.db.execute("UPDATE {message_logs} SET created_at = :old WHERE id = 2",
                            old=bench.ago(days=91))
-        return {"made_old": 1}
-    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), first=first))
+        return finish(ctx, due)
+    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), run=run))
     assert bench.run(job, dry_run=True) == {"made_old": 1, "deleted": 1}
     assert bench.run(job) == {"made_old": 1, "deleted": 2}
+
+
+def keeping(within):
+    """The purge of logs that keeps something of each batch."""
+    def run(ctx, declared) -> dict:
+        return finish(ctx, begin(ctx, declared), within=within)
+    return LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), run=run))
 
 
 def test_what_is_kept_of_a_batch_is_told_just_the_rows_that_go(bench):
@@ -136,8 +145,7 @@ def test_what_is_kept_of_a_batch_is_told_just_the_rows_that_go(bench):
         same = f"SELECT COUNT(*) FROM {{message_logs}} WHERE id{rows.key} AND {rows.filter}"
         assert db.value(same, **rows.values) == len(kept[-1])
     before = bench.ids("message_logs")
-    deleted = bench.run(LOGS._replace(run=Purge("message_logs", (Rule("created_at"),),
-                                                within=within)))["deleted"]
+    deleted = bench.run(keeping(within))["deleted"]
     assert set(ways(bench)) == {"range", "ids"}
     told = [id for ids in kept for id in ids]
     assert len(told) == len(set(told)) == deleted
@@ -155,8 +163,7 @@ def test_a_batch_whose_rows_changed_while_they_were_kept_is_done_again(bench):
             # as if another program had inserted a row in between
             db.execute("UPDATE {message_logs} SET created_at = :now WHERE id = 2", now=bench.now)
     bench.table("users", [{"name": ""}])
-    job = LOGS._replace(tables="", run=Purge("message_logs", (Rule("created_at"),), within=within))
-    assert bench.run(job) == {"deleted": 2}
+    assert bench.run(keeping(within)._replace(tables="")) == {"deleted": 2}
     assert len(calls) == 2
     assert bench.rows("users")[0]["name"] == "x"            # what the first attempt did is undone
 
@@ -170,7 +177,11 @@ def test_further_rows_go_after_those_of_the_rules_and_a_dry_run_counts_them(benc
             of_one = Rule("created_at", only={"id": id}, also=lambda ctx: ("created_at >= :ours",
                                                                            {"ours": ours}))
             yield Selection("message_logs", [(of_one, ctx.now - timedelta(hours=12))], ctx)
-    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), more=more))
+
+    def run(ctx, declared) -> dict:
+        due = begin(ctx, declared)
+        return finish(ctx, due, more=more(ctx)) if due else ctx.counts
+    job = LOGS._replace(run=Purge("message_logs", (Rule("created_at"),), run=run))
     assert bench.run(job, dry_run=True) == {"deleted": 3}
     assert bench.run(job, limit=1) == {"deleted": 1}
     assert bench.ids("message_logs") == [2, 3]
@@ -271,38 +282,38 @@ FAST = Batches(seconds=0.1, least=100, most=20_000, pause=0.01, share=0.25)
 
 
 def test_a_batch_grows_to_what_the_time_allows_and_no_further():       # R16
-    pace, sizes = Pace(FAST), []
+    sizer, sizes = BatchSizer(FAST), []
     for _ in range(10):
-        sizes.append(pace.rows)
+        sizes.append(sizer.rows)
         # a database that deletes 50,000 rows a second
-        pace.after(pace.rows, pace.rows / 50_000)
+        sizer.pause_after(sizer.rows, sizer.rows / 50_000)
     assert sizes[:4] == [1000, 2000, 4000, 5000]
     assert set(sizes[3:]) == {5000}
 
 
 @pytest.mark.parametrize("speed, rows", [(1e9, 20_000), (1.0, 100)])
 def test_a_batch_keeps_within_its_bounds(speed, rows):                 # R16
-    pace = Pace(FAST)
+    sizer = BatchSizer(FAST)
     for _ in range(20):
-        pace.after(pace.rows, pace.rows / speed)
-    assert pace.rows == rows
+        sizer.pause_after(sizer.rows, sizer.rows / speed)
+    assert sizer.rows == rows
 
 
 def test_a_slow_batch_halves_the_next():
-    pace = Pace(FAST)
-    pace.after(1000, 60.0)
-    assert pace.rows == 500
+    sizer = BatchSizer(FAST)
+    sizer.pause_after(1000, 60.0)
+    assert sizer.rows == 500
 
 
 @pytest.mark.parametrize("seconds, pause", [(0.001, 0.01), (0.04, 0.01), (0.1, 0.025), (4.0, 1.0)])
 def test_the_pause_is_a_share_of_the_batch_and_never_less_than_its_least(seconds, pause):
-    assert Pace(FAST).after(1000, seconds) == pytest.approx(pause)
+    assert BatchSizer(FAST).pause_after(1000, seconds) == pytest.approx(pause)
 
 
 def test_a_few_rows_call_for_a_short_pause():
     """Else a hundred thousand users with one row each would be waited for longer than worked on."""
-    assert Pace(FAST).after(5, 0.001) == pytest.approx(0.010 * 5 / 100)
-    assert Pace(FAST).after(100, 0.001) == pytest.approx(0.010)
+    assert BatchSizer(FAST).pause_after(5, 0.001) == pytest.approx(0.010 * 5 / 100)
+    assert BatchSizer(FAST).pause_after(100, 0.001) == pytest.approx(0.010)
 
 
 def test_the_engines_have_the_numbers_that_were_measured(bench):       # R16
@@ -436,10 +447,10 @@ def test_a_rule_without_a_sample_shows_ids(bench):
 
 
 def test_where_files_go_too_no_batch_is_larger_than_its_cap():
-    pace = Pace(FAST, most=50)
-    assert pace.rows == 50
-    pace.after(50, 0.0)
-    assert pace.rows == 50
+    sizer = BatchSizer(FAST, most=50)
+    assert sizer.rows == 50
+    sizer.pause_after(50, 0.0)
+    assert sizer.rows == 50
 
 
 @on_sqlite          # MariaDB refuses it

@@ -17,9 +17,9 @@ import pytest
 from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
 from jobs_lib.database.schema.tables import table
-from jobs_lib.engines import batch_delete, purge
-from jobs_lib.engines.purge import FILES_AT_ONCE, Purge
-from jobs_lib.engines.rules import PRESENT
+from jobs_lib.engines import batch_delete, safety_stop
+from jobs_lib.engines.batch_delete import FILES_AT_ONCE
+from jobs_lib.engines.rules import PRESENT, Purge
 from jobs_lib.errors import ConfigError, JobsError
 from tests.support import databases
 from tests.support.bench import Bench
@@ -39,7 +39,7 @@ Special.__doc__ = """What a job needs besides the columns of its rules.
 
 values   function of the bench -> what each row has too         mine  which rows of the table are the test's
 spared   function of the bench -> what a row has that the `also` of a rule keeps, however old it is
-further  function of the bench -> rows that go by `more` alone
+further  function of the bench -> rows that go by the job's `run` alone
 """
 
 
@@ -122,8 +122,7 @@ def cases(bench, job) -> list[Case]:
                                   False))
         if not rule.fallback and can_be_null(job, rule.age):
             found.append(Case({**values, rule.age: None}, False))
-    if job.run.more:
-        assert special(job).further, "a job with `more` needs an example of what goes by it, in SPECIAL"
+    if special(job).further:
         found += [Case(values, True) for values in special(job).further(bench)]
     return found
 
@@ -371,7 +370,7 @@ def test_limit_caps_the_rows(bench, job):
 # R19
 def test_a_shorter_limit_that_would_empty_the_table_stops_before_anything_is_done(bench, job,
                                                                                   monkeypatch):
-    monkeypatch.setattr(purge, "MOST_ROWS", 10)
+    monkeypatch.setattr(safety_stop, "MOST_ROWS", 10)
     for option in options(job):
         databases.empty(bench.db)
         bench.run(job)
@@ -398,8 +397,7 @@ def kinds() -> dict:
     """The first job of each make: what they do differently is decided by that alone."""
     found: dict = {}
     for job in PURGES:
-        found.setdefault((bool(job.run.files), bool(job.run.first), bool(job.run.within),
-                          bool(job.run.more)), job)
+        found.setdefault((bool(job.run.files), job.run.run), job)
     return {job.name: job for job in found.values()}
 
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from jobs_lib.engines import spool
-from jobs_lib.engines.purge import FILES_AT_ONCE
+from jobs_lib.engines.batch_delete import FILES_AT_ONCE
 from tests.house.source import ROOT
 
 JOB = "purge_failed_emails"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobs_lib import clock
-from jobs_lib.engines.purge import FILES_AT_ONCE
+from jobs_lib.engines.batch_delete import FILES_AT_ONCE
 from tests.support.shell import Shell, at_sql
 
 JOB = "purge_failed_emails"

@@ -9,9 +9,8 @@ import json
 
 import pytest
 
-from jobs_lib.engines import purge as retention
-from jobs_lib.engines.purge import keep, purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines import safety_stop
+from jobs_lib.engines.rules import Rule, keep, purge
 from tests.support.databases import bulk
 
 LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",),
@@ -22,7 +21,7 @@ LOGS = purge(table="message_logs", schedule="0 0 * * *", sample=("id",),
 @pytest.fixture
 def small(monkeypatch):
     """The rule on ten rows instead of ten thousand; `test_the_numbers...` has the real ones."""
-    monkeypatch.setattr(retention, "MOST_ROWS", 10)
+    monkeypatch.setattr(safety_stop, "MOST_ROWS", 10)
 
 
 def logs(bench, number: int, days: float) -> None:
@@ -40,11 +39,11 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_it_deletes(benc
     logs(bench, 20, days=30)
     bench.run(LOGS)
     assert bench.fails(LOGS, keep="9d") == (
-        "[purge_logs] keep is 9d, it was 90d at the last good run: 20 of 20 rows of message_logs "
-        "would go now. Nothing was deleted. If that is meant, run `jobs.py purge_logs --yes` once, "
-        "with the same --set if there was one; if not, put the option right")
+        "20 of 20 rows of message_logs would be deleted: [purge_logs] keep is 9d, it was 90d at the "
+        "last good run. Nothing was deleted. If this is intended, run `jobs.py purge_logs --yes` "
+        "once, with the same --set if there was one; if not, correct the option")
     assert len(bench.ids("message_logs")) == 20
-    assert bench.events("purge_logs")[-2]["event"] == "purge stopped"
+    assert bench.events("purge_logs")[-2]["event"] == "safety stop"
     assert bench.events("purge_logs")[-2]["level"] == "error"
     assert known(bench) == {"keep": 90 * 86400}
 
@@ -120,8 +119,7 @@ def test_a_dry_run_tells_that_a_run_would_stop(bench, small):
     logs(bench, 20, days=30)
     bench.run(LOGS)
     assert bench.run(LOGS, keep="9d", dry_run=True) == {"deleted": 20}
-    assert bench.samples[0]["note"].startswith("a run would stop: [purge_logs] keep is 9d, it was "
-                                               "90d")
+    assert bench.samples[0]["note"].startswith("a run would stop: 20 of 20 rows of message_logs")
     assert known(bench) == {"keep": 90 * 86400}
 
 

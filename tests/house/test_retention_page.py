@@ -7,13 +7,13 @@ import re
 import pytest
 
 from jobs_lib import catalogue
-from jobs_lib.engines import purge
+from jobs_lib.engines.rules import Purge
 from tests.house.source import ROOT
 
 PAGE = ROOT / "docs" / "retention.md"
 OTHERS = ("purge_header_snapshots", "archive_audit_logs", "expire_aliases",
           "expire_destination_verifications")
-JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, purge.Purge)
+JOBS = [job.name for job in catalogue.load_all() if isinstance(job.run, Purge)
         or job.name in OTHERS]
 
 

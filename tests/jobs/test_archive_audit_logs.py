@@ -518,8 +518,8 @@ def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, bef
     aged(disk, 9, 11)
     disk.config(archive={"store": "archives", "keep": before})
     disk.run(JOB)
-    said = (f"[archive] keep is 10d, it was {before} at the last good run: 1 archive that would "
-            "have stayed would go now. No archive was removed.")
+    said = (f"1 of 2 archives would be deleted: [archive] keep is 10d, it was {before} at the last "
+            "good run. Nothing was deleted.")
     disk.config(archive={"store": "archives", "keep": "10d"})
     assert disk.run(JOB, dry_run=True)["expired"] == 1
     assert f"a run would stop: {said}" in json.dumps(disk.samples)
@@ -528,7 +528,7 @@ def test_archives_that_go_by_a_shorter_keep_alone_have_to_be_confirmed(disk, bef
     assert len(files(disk)) == 4
     assert disk.run(JOB, yes=True)["expired"] == 1
     disk.config(archive={"store": "archives", "keep": "8d"})
-    assert "it was 10d at the last good run: 1 archive" in disk.fails(JOB)
+    assert "1 of 1 archives would be deleted: [archive] keep is 8d, it was 10d" in disk.fails(JOB)
     disk.config(archive={"store": "archives", "keep": "228h"})
     assert disk.run(JOB)["expired"] == 0                        # nothing would go: nothing to ask
     disk.db.execute("UPDATE {audit_archives} SET created_at = :then", then=disk.ago(days=11))
@@ -539,7 +539,7 @@ def test_most_archives_at_once_have_to_be_confirmed(disk):
     aged(disk, *range(12))
     # else it is seen that it became shorter
     disk.db.execute("UPDATE {job_state} SET last_options = NULL")
-    assert ("[archive] keep is 1h: 11 of 12 archives would go now. Nothing was deleted."
+    assert ("11 of 12 archives would be deleted: [archive] keep is 1h. Nothing was deleted."
             in disk.fails(JOB, **{"archive.keep": "1h"}))
     assert len(files(disk)) == 24
     assert disk.run(JOB, yes=True, **{"archive.keep": "1h"})["expired"] == 11

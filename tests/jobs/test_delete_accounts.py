@@ -10,7 +10,7 @@ import pytest
 from jobs_lib import clock, find_export, is_retired
 from jobs_lib.database.schema.references import REFERENCES, to
 from jobs_lib.errors import JobsError
-from jobs_lib.features.accounts import cascade, erase, retired
+from jobs_lib.features.accounts import deletion_order, erase, retired
 from jobs_lib.features.exports.columns import KINDS
 from jobs_lib.ports.mail.message import Result
 from jobs_lib.ports.outcomes import RETRY, SENT
@@ -523,7 +523,7 @@ def test_very_many_at_once_are_shut_and_go_only_when_confirmed(bench):
     for number in range(61, 101):
         user(bench, "active", id=number)
     error = bench.fails(JOB)
-    assert "60 of 100 accounts would be deleted for good now" in error
+    assert "60 of 100 accounts would be deleted" in error
     assert "jobs.py delete_accounts --yes" in error
     assert bench.ids("sessions") == []
     assert len(bench.ids("users")) == 100
@@ -677,7 +677,7 @@ def test_without_the_record_nothing_counts_as_done(bench):
 # The order
 
 def test_no_row_goes_before_those_that_refer_to_it():
-    order = [reference.table for reference in cascade.order()]
+    order = [reference.table for reference in deletion_order.order()]
     assert sorted(order) == sorted({reference.table for reference in to("users")})
     for reference in REFERENCES:
         if reference.goes == "with" and {reference.table, reference.target} <= set(order):

@@ -12,14 +12,14 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.schema.references import REFERENCES
-from jobs_lib.features.accounts import cascade
+from jobs_lib.features.accounts import deletion_order
 from tests.support.account import everything, found
 from tests.support.databases import empty
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell
 
 JOB = "delete_accounts"
-TABLES = [reference.table for reference in cascade.order()]
+TABLES = [reference.table for reference in deletion_order.order()]
 BESIDE = ("send_notifications", "retry_forwards", "retry_webhooks", "export_accounts",
           "rollup_usage", "check_usage_thresholds", "purge_message_logs")
 STAYS = ("aliases", "destinations", "domains", "webhooks", "header_snapshots", "spam_quarantine",

@@ -9,7 +9,7 @@ import pytest
 
 from jobs_lib import clock
 from jobs_lib.database.connection import connect
-from jobs_lib.engines import purge
+from jobs_lib.engines import safety_stop
 from tests.support.databases import bulk
 from tests.support.repeats import REPEATS
 from tests.support.shell import Shell, at_sql
@@ -328,11 +328,13 @@ def test_off_warns_of_nothing_and_still_drops_what_was_released(hold):
 
 
 def test_a_keep_that_was_shortened_by_mistake_warns_nobody(hold, monkeypatch):         # R19
-    monkeypatch.setattr(purge, "MOST_ROWS", 10)
+    monkeypatch.setattr(safety_stop, "MOST_ROWS", 10)
     bulk(hold.db, "overflow_hold", ["user_id", "alias_id", "raw_path", "held_at"],
          [(1, 1, f"{number}.eml", hold.ago(days=10)) for number in range(20)])
     hold.run(JOB)
-    assert "[expire_overflow_hold] keep is 3d, it was 30d at the last good run: 20 of 20" in hold.fails(JOB, keep="3d")
+    assert hold.fails(JOB, keep="3d").startswith(
+        "20 of 20 rows of overflow_hold would be deleted: [expire_overflow_hold] keep is 3d, it was "
+        "30d at the last good run.")
     assert warned(hold) == {}
     assert hold.rows("notifications") == []
     assert hold.run(JOB, keep="3d", yes=True)["notices"] == 1

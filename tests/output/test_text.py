@@ -105,3 +105,11 @@ def test_an_outcome_is_one_line(result, said):
 ])
 def test_progress_tells_what_is_done_how_fast_and_what_is_left(counts, said):
     assert outcomes.counts_words(counts) == said
+
+
+@pytest.mark.parametrize("number, plural, expected", [
+    (0, None, "0 rows"), (1, None, "1 row"), (1204, None, "1,204 rows"), (1, "rows!", "1 row"),
+    (2, "rows!", "2 rows!"),
+])
+def test_a_number_and_its_noun_agree(number, plural, expected):
+    assert times.counted(number, "row", plural) == expected

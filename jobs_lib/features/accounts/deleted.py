@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections import namedtuple
+from collections import Counter, namedtuple
 from contextlib import contextmanager
 from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.database import stored
-from jobs_lib.engines import purge, spool
-from jobs_lib.engines.batch_delete import LISTED, Pace
-from jobs_lib.engines.purge import FILES_AT_ONCE
+from jobs_lib.engines import spool
+from jobs_lib.engines.batch_delete import FILES_AT_ONCE, LISTED, BatchSizer
+from jobs_lib.engines.purge import drop_files
 
-from .cascade import HELD, Gone, columns, erase, is_queue, next_key
+from .deletion_order import HELD, Removal, columns, is_queue, next_key
 
 LABEL = "account-deletion"          # of the derived key that makes a `user_ref` of a user's id
 PAGE = 500                          # accounts read at once
@@ -25,8 +25,11 @@ FIRST = "1000-01-01 00:00:00"       # the first time that every engine takes for
 TIMELESS = f"status = 'deleted' AND (deleted_at IS NULL OR deleted_at < '{FIRST}')"
 
 Account = namedtuple("Account", "user_id deleted_at created_at name email ref deletion")
-Account.__doc__ = """A user whose status is `deleted`, and the row of account_deletions that is about this deletion, or
-None. `deleted_at` is None for what is no time."""
+Account.__doc__ = """A user whose status is `deleted`.
+
+`deletion` is the row of account_deletions that is about this deletion, or None. `deleted_at` is
+None for what is no time.
+"""
 
 
 class Restored(Exception):
@@ -37,9 +40,9 @@ class InFlight(Exception):
     """A run that lives is just sending something of the account: the next run goes on with it."""
 
 
-def pace(ctx) -> Pace:
+def batch_sizer(ctx) -> BatchSizer:
     """How large the batches of a run are; it learns from each."""
-    return Pace(ctx.db.dialect.batches, LISTED)
+    return BatchSizer(ctx.db.dialect.batches, LISTED)
 
 
 def user_ref(ctx, user_id: int) -> str:
@@ -95,39 +98,40 @@ class Batches:
     """Changes rows of one account, a short transaction at a time, and counts what went in the same
     transaction.
 
-    `counts` are the run's. `there`: the user's own row is expected, with the status `deleted`, in
-    each transaction; without it, that there is none. Restored where that is no longer so.
+    `there`: the user's own row is expected, with the status `deleted`, in each transaction; without
+    it, that there is none. Restored where that is no longer so.
     """
 
-    def __init__(self, ctx, user_id: int, deletion_id: int, counts: dict, pace: Pace,
+    def __init__(self, ctx, user_id: int, deletion_id: int, sizer: BatchSizer,
                  there: bool = True) -> None:
         self.ctx, self.db, self.user_id, self.deletion_id = ctx, ctx.db, user_id, deletion_id
-        self.counts, self.pace, self.there = counts, pace, there
+        self.sizer, self.there = sizer, there
         self.checked = False                # whether the spool folder is the right one
 
-    def gone(self, name: str) -> bool:
+    def delete(self, name: str) -> bool:
         """Delete all rows of a table that name the user. False when the run is to stop."""
         if next_key(name) != "id":
-            return self.each(name, "user_id = :user", _erase_keyed)
+            return self.each(name, "user_id = :user", Removal.erase_keyed)
         held = f" AND {HELD}" if is_queue(name) else ""
-        return self.each(name, f"user_id = :user{held}", erase)
+        return self.each(name, f"user_id = :user{held}", Removal.erase)
 
     def change(self, name: str, rule: str, sets: str, **values) -> bool:
         """UPDATE the rows that match, so that they match no more. False when the run is to stop."""
-        def act(db, table: str, ids: list, where: str, values: dict, gone: Gone) -> int:
-            return db.execute(f"UPDATE {{{table}}} SET {sets} WHERE id IN (:ids) AND {where}",
-                              ids=ids, **values)
-        return self.each(name, rule, act, **values)
+        def update(removal: Removal, table: str, ids: list, where: str, values: dict) -> int:
+            return removal.db.execute(
+                f"UPDATE {{{table}}} SET {sets} WHERE id IN (:ids) AND {where}", ids=ids, **values)
+        return self.each(name, rule, update, **values)
 
     def each(self, name: str, rule: str, act, **values) -> bool:
-        """`act` on all rows that match, in batches. False when the run is to stop."""
+        """`act`, which is a method of Removal or like one, on all rows that match, in batches.
+        False when the run is to stop."""
         key = next_key(name)
         most = FILES_AT_ONCE if "raw_path" in columns(name) else LISTED
         values = {"user": self.user_id, "claimed_before": self.ctx.clock(), **values}
         order = "" if key == "id" else f" ORDER BY {key}"
         asked = f"SELECT {key} AS part FROM {{{name}}} WHERE {rule}{order} LIMIT :most"
         while not self.ctx.should_stop():
-            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.pace.rows),
+            parts = [row["part"] for row in self.db.query(asked, most=min(most, self.sizer.rows),
                                                           **values)]
             if not parts:
                 return True
@@ -136,30 +140,30 @@ class Batches:
             if not done:
                 # what is left changed meanwhile, or is not for us to take now
                 return True
-            pause = self.pace.after(len(parts), self.ctx.monotonic() - begin)
-            self.counts["rows"] += done
-            self.ctx.progress(self.counts["rows"], accounts=self.counts["erased"])
+            pause = self.sizer.pause_after(len(parts), self.ctx.monotonic() - begin)
+            self.ctx.count("rows", done)
+            self.ctx.progress(self.ctx.counts["rows"], accounts=self.ctx.counts["erased"])
             self.ctx.sleep(GENTLE * pause)
         return False
 
     def _work(self, name: str, act, parts: list, rule: str, values: dict) -> int:
         self.check_status()
-        gone = Gone({}, [], [], [])
-        number = act(self.db, name, parts, rule, values, gone)
-        self.keep(gone)
+        removal = Removal(self.db)
+        number = act(removal, name, parts, rule, values)
+        self.keep(removal)
         return number
 
-    def keep(self, gone: Gone) -> None:
+    def keep(self, removal: Removal) -> None:
         """What stays of the rows that the open transaction deletes: numbers, hashes of aliases; and
         their files go."""
-        if gone.addresses:
-            self._retire(gone.addresses)
-        self._count(gone.rows)
-        if gone.files:
-            self._drop(gone.files)
-        if gone.exports:
+        if removal.addresses:
+            self._retire(removal.addresses)
+        self._count(removal.rows)
+        if removal.files:
+            self._drop(removal.files)
+        if removal.exports:
             from jobs_lib.features.exports.requests import forget_files
-            self.counts["files"] += forget_files(self.ctx, gone.exports)
+            self.ctx.count("files", forget_files(self.ctx, removal.exports))
 
     def check_status(self) -> None:
         """Restored, unless the account still is what it was when it was chosen. Locks the user's
@@ -169,15 +173,15 @@ class Batches:
         if status != ("deleted" if self.there else None):
             raise Restored()
 
-    def _count(self, rows: dict) -> None:
+    def _count(self, rows: Counter) -> None:
         """Add numbers to the account's `counts`, in the transaction that made them true."""
         if not any(rows.values()):
             return
         text = self.db.value("SELECT counts FROM {account_deletions} "
                              f"WHERE id = :id{self.db.for_update}", id=self.deletion_id)
         counts = stored.memory(text)
-        for name, number in rows.items():
-            counts[name] = counts.get(name, 0) + number
+        counts.update({name: counts.get(name, 0) + number
+                       for name, number in rows.items() if number})
         self.db.execute("UPDATE {account_deletions} SET counts = :counts WHERE id = :id",
                         id=self.deletion_id, counts=json.dumps(counts, sort_keys=True))
 
@@ -195,27 +199,18 @@ class Batches:
         if not self.checked:
             spool.need_folder(self.db, self.ctx.section("spool").dir)
             self.checked = True
-        purge.drop_files(self.ctx, paths, self.counts)
-
-
-def _erase_keyed(db, name: str, parts: list, rule: str, values: dict, gone: Gone) -> int:
-    """The rows of a table whose key has several columns, up to the last of the parts that were
-    read."""
-    number = db.execute(f"DELETE FROM {{{name}}} WHERE {rule} AND {next_key(name)} <= :last",
-                        last=parts[-1], **values)
-    gone.rows[name] = number
-    return number
+        drop_files(self.ctx, paths)
 
 
 @contextmanager
-def unless_restored(ctx, user_id: int, counts: dict):
+def unless_restored(ctx, user_id: int):
     """What follows is left where it is once the account turns out to be active again, or in use by
     a run."""
     try:
         yield
     except InFlight:
-        counts["waiting"] = counts.get("waiting", 0) + 1
+        ctx.count("waiting")
     except Restored:
-        counts["restored"] = counts.get("restored", 0) + 1
+        ctx.count("restored")
         ctx.log.warning("account changed meanwhile", user_id=user_id, what="it is not deleted any "
                         "more: left alone")

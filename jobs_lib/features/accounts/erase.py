@@ -2,15 +2,14 @@
 from __future__ import annotations
 
 from jobs_lib import clock
-from jobs_lib.engines import audit
+from jobs_lib.engines import audit, safety_stop
 from jobs_lib.features.notifications.reminders import alone
 
 from . import deleted, ledger
-from .cascade import Gone, anonymise, erase, is_queue, order
+from .deletion_order import Removal, is_queue, order
 from .revoke import is_revoked
 
-# accounts that go in one run without being confirmed, and their share of all
-MOST, SHARE = 50, 0.2
+MOST, SHARE = 50, 0.2           # accounts that go in one run unconfirmed, and their share of all
 CONFIRMED = "confirmed_before"  # among the numbers of `job_state`: deletions up to then are meant
 EVENT = "account.deleted"
 
@@ -18,37 +17,30 @@ EVENT = "account.deleted"
 def due(ctx) -> list:
     """Accounts whose time has come, longest deleted first."""
     return [account for account in deleted.deleted(ctx) if is_revoked(account)
-            and _time_is_over(ctx, account)]
+            and is_due(ctx, account)]
 
 
-def _time_is_over(ctx, account) -> bool:
-    known = account.deletion["erase_after"]
-    when = clock.parse_any(known) if known else ctx.now
-    if when is None:                    # not read: never sooner than it was said to the owner
-        when = clock.plus(clock.parse_any(account.deleted_at) or ctx.now, ctx.options.grace)
-    return when <= ctx.now
+def is_due(ctx, account) -> bool:
+    """Whether the grace of the account is over: never sooner than its owner was notified of."""
+    named = clock.parse_any(account.deletion["erase_after"]) if is_revoked(account) else None
+    since = clock.parse_any(account.deleted_at) or ctx.now
+    return (named or clock.plus(since, ctx.options.grace)) <= ctx.now
 
 
-def trouble(ctx, known, going: list) -> str | None:
-    """Why none of them may go, unless `--yes` says that all are meant: from then on those deleted
-    up to now are."""
+def unconfirmed(ctx, guard, going: list) -> str | None:
+    """Why none of these may go: so many may be a mistake of the app. `--yes` confirms all that were
+    deleted up to now, for the next runs too."""
+    last = guard.last.get(CONFIRMED, 0)
     newest = max((_seconds(account.deleted_at) for account in going), default=0)
-    if ctx.confirmed and newest > known.last.get(CONFIRMED, 0):
-        known.store(**{CONFIRMED: newest})
-    return suspicious(ctx, known, going)
-
-
-def suspicious(ctx, known, going: list) -> str | None:
-    """Why it may be a mistake of the app that so many accounts go, in a sentence."""
-    new = sum(_seconds(account.deleted_at) > known.last.get(CONFIRMED, 0) for account in going)
+    if ctx.confirmed and not ctx.dry_run and newest > last:
+        guard.store(**{CONFIRMED: newest})
+    new = sum(_seconds(account.deleted_at) > last for account in going)
     if new <= MOST:
         return None
-    users = ctx.db.value("SELECT COUNT(*) FROM {users}")
-    if new <= SHARE * users:
-        return None
-    return (f"{new:,} of {users:,} accounts would be deleted for good now. They are shut, and "
-            "nothing else of them was deleted. If that is meant, run `jobs.py delete_accounts "
-            "--yes` once; if not, set users.status back to active (docs/deletion.md)")
+    return safety_stop.unconfirmed(
+        ctx, "accounts", new, ctx.db.value("SELECT COUNT(*) FROM {users}"), most=MOST, share=SHARE,
+        why="they are closed, and their days of grace are over",
+        fix="set users.status back to active (docs/deletion.md)")
 
 
 def _seconds(text: str) -> int:
@@ -56,18 +48,19 @@ def _seconds(text: str) -> int:
     return int(moment.timestamp()) if moment else 0
 
 
-def erase_all(ctx, known, going: list, counts: dict, pace) -> bool:
+def erase_all(ctx, guard, going: list, sizer) -> bool:
     """Delete these accounts, one after the other. False when the run is to stop."""
     for account in going:
-        if ctx.should_stop(counts["erased"]):
+        if ctx.should_stop(ctx.counts["erased"]):
             return False
-        batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], counts, pace)
-        with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id, counts):
-            if not (empty(batches) and _end(ctx, account, batches, counts)):
+        batches = deleted.Batches(ctx, account.user_id, account.deletion["id"], sizer)
+        with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
+            if not empty(batches):
                 return False
-    if known.last.get(CONFIRMED):
+            _finish(ctx, account, batches)
+    if guard.last.get(CONFIRMED):
         # what was meant is done: the next ones are asked for again
-        known.store(**{CONFIRMED: 0})
+        guard.store(**{CONFIRMED: 0})
     return True
 
 
@@ -79,8 +72,8 @@ def empty(batches) -> bool:
     """
     for reference in order():
         name = reference.table
-        if not (batches.each(name, "user_id = :user", anonymise) if reference.goes == "stays"
-                else batches.gone(name)):
+        if not (batches.each(name, "user_id = :user", Removal.anonymise) if reference.goes == "stays"
+                else batches.delete(name)):
             return False
         if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user "
                                              "LIMIT 1", user=batches.user_id):
@@ -88,13 +81,13 @@ def empty(batches) -> bool:
     return True
 
 
-def _end(ctx, account, batches, counts: dict) -> bool:
+def _finish(ctx, account, batches) -> None:
     """The user's own row goes, with what came in meanwhile, and the deletion is complete."""
     def work() -> None:
         batches.check_status()
-        now, gone = ctx.clock(), Gone({}, [], [], [])
-        erase(ctx.db, "users", [account.user_id], "status = 'deleted'", {}, gone)
-        batches.keep(gone)
+        now, removal = ctx.clock(), Removal(ctx.db)
+        removal.erase("users", [account.user_id], "status = 'deleted'", {})
+        batches.keep(removal)
         complete(ctx, batches.deletion_id, now)
         # Before the COMMIT: a kill in between leaves one line too many, which does no harm, never
         # one too few.
@@ -103,9 +96,8 @@ def _end(ctx, account, batches, counts: dict) -> bool:
             "deleted_at": account.deleted_at, "completed_at": clock.text(now)})
 
     ctx.db.batch(work)
-    counts["erased"] += 1
+    ctx.count("erased")
     ctx.log.event("erased", user_ref=account.ref, deletion=batches.deletion_id)
-    return True
 
 
 def complete(ctx, deletion_id: int, now) -> None:

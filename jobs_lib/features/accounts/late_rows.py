@@ -32,19 +32,19 @@ def owners(ctx) -> list[int]:
     return sorted(found, key=ordered)
 
 
-def erase_all(ctx, counts: dict, pace) -> bool:
+def erase_all(ctx, sizer) -> bool:
     """Delete all of these rows. False when the run is to stop."""
     for user_id in owners(ctx):
         if ctx.should_stop():
             return False
         deletion = ctx.db.batch(partial(_deletion, ctx, user_id))
-        batches = deleted.Batches(ctx, user_id, deletion, counts, pace, False)
-        before = counts["rows"]
-        with deleted.unless_restored(ctx, user_id, counts):
+        batches = deleted.Batches(ctx, user_id, deletion, sizer, there=False)
+        before = ctx.counts["rows"]
+        with deleted.unless_restored(ctx, user_id):
             if not empty(batches):
                 return False
             ctx.db.batch(partial(complete, ctx, deletion, ctx.clock()))
-        ctx.count("late_rows", counts["rows"] - before)
+        ctx.count("late_rows", ctx.counts["rows"] - before)
     return True
 
 

@@ -14,6 +14,7 @@ from jobs_lib import clock
 from jobs_lib.engines.spool import database_id
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import open_own, private
+from jobs_lib.text import counted
 
 NAME = "deletions.jsonl"
 TAIL = 256 * 1024                # octets: some 1,200 deletions
@@ -69,7 +70,8 @@ def _entry(line: bytes) -> dict | None:
     try:
         entry = json.loads(line)
         clock.parse(entry["completed_at"])
-        return entry if type(entry["user_id"]) is int and entry["created_at"] and entry["database"] else None
+        valid = type(entry["user_id"]) is int and entry["created_at"] and entry["database"]
+        return entry if valid else None
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -84,7 +86,7 @@ def recent(ctx, since) -> list[int]:
 
 # After a backup was put back
 
-def reapply(ctx, counts: dict) -> str:
+def reapply(ctx) -> str:
     """Give the users that were gone for good the status `deleted` again. The run then does the
     rest.
 
@@ -99,13 +101,12 @@ def reapply(ctx, counts: dict) -> str:
             "UPDATE {users} SET status = 'deleted', deleted_at = :at WHERE id = :id "
             "AND created_at = :made"
             " AND (status <> 'deleted' OR deleted_at IS NULL OR deleted_at > :at)",
-            id=entry["user_id"],
-            made=entry["created_at"], at=min(before, over))
-    counts["reapplied"] = again
+            id=entry["user_id"], made=entry["created_at"], at=min(before, over))
+    ctx.count("reapplied", again)
     ctx.log.event("reapplied", accounts=again)
     if unread:
         ctx.log.warning("deletions not read", lines=unread, file=_path(ctx))
-        return (f"{_path(ctx)}: {unread:,} line{'s' * (unread != 1)} could not be read, so an "
+        return (f"{_path(ctx)}: {counted(unread, 'line')} could not be read, so an "
                 "account may be back that was deleted. All others were deleted again. Look for a "
                 "whole copy of that file")
     return ""

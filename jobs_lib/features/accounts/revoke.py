@@ -1,12 +1,13 @@
-"""The first thing that is done to a deleted account: it is shut, and nothing more is sent for it.
+"""The first thing that is done to a deleted account: it is closed, and nothing more is sent for it.
 
-Nothing here is beyond repair but the sessions and tokens, which are made anew at the next sign-in:
-until the grace has passed, an operator can make the account active again, and switch on its aliases
-and endpoints.
+Nothing here is beyond repair but the sessions and tokens, which the next sign-in makes again: until
+the grace has passed, an operator can make the account active again, and switch on its aliases and
+endpoints.
 """
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 from jobs_lib import clock
 from jobs_lib.features.notifications import render
@@ -16,36 +17,38 @@ from jobs_lib.features.notifications.reminders import alone
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from . import deleted
-from .cascade import Gone, erase
+from .deletion_order import Removal
 
 NOTICE = "account_deletion_scheduled"
 # so long what a request or a run that was under way has written is looked for, too
 AGAIN = timedelta(hours=1)
 WHY = "the account is deleted"
-HIS_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
+THEIR_DESTINATIONS = "destination_id IN (SELECT id FROM {destinations} WHERE user_id = :user)"
 ENDED = ("status = 'failed', finished_at = :now, next_attempt_at = NULL, claim_token = NULL, "
          "claim_run = NULL, lease_until = NULL, last_error = :error")
 
 
-def revoke_all(ctx, counts: dict, pace) -> bool:
-    """Shut every account that is newly deleted, then end what waits to be sent for them. False: the
-    run is to stop."""
-    _mend_times(ctx)
-    for step in (_shut, _silence):
+def revoke_all(ctx, sizer) -> bool:
+    """Close every account that is newly deleted, then cancel what waits to be sent for them. False:
+    the run is to stop."""
+    _fix_times(ctx)
+    for step in (_close, _cancel_outgoing):
         for account in deleted.deleted(ctx):
             if not account.deleted_at or _is_ahead(ctx, account):
                 account = _timed(ctx, account)
             if not _is_new(ctx, account):
                 continue
-            with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id, counts):
-                if not step(ctx, account, counts, pace):
+            with alone(ctx, account.user_id), deleted.unless_restored(ctx, account.user_id):
+                opened = partial(deleted.open_deletion, ctx, account)
+                batches = deleted.Batches(ctx, account.user_id, ctx.db.batch(opened), sizer)
+                if not step(ctx, account, batches):
                     return False
     return True
 
 
 def is_revoked(account) -> bool:
-    """Whether that was done for this deletion: an account that was active again meanwhile is shut
-    once more."""
+    """Whether that was done for this deletion: an account that was active again meanwhile is closed
+    again."""
     known = account.deletion
     return bool(known and known["revoked_at"] and known["requested_at"] == account.deleted_at)
 
@@ -57,12 +60,11 @@ def _is_new(ctx, account) -> bool:
     return when is None or when >= ctx.now - AGAIN
 
 
-def _mend_times(ctx) -> None:
+def _fix_times(ctx) -> None:
     """An app that gave no time has deleted now: the grace begins when it is seen."""
     for ids in deleted.timeless(ctx):
         ctx.db.execute("UPDATE {users} SET deleted_at = :now WHERE id IN (:ids) "
-                       f"AND {deleted.TIMELESS}",
-                       ids=ids, now=ctx.now)
+                       f"AND {deleted.TIMELESS}", ids=ids, now=ctx.now)
 
 
 def _is_ahead(ctx, account) -> bool:
@@ -82,79 +84,70 @@ def _timed(ctx, account):
     return account._replace(deleted_at=now)
 
 
-def _shut(ctx, account, counts: dict, pace) -> bool:
-    """Nobody gets in, nothing comes in."""
-    batches = _batches(ctx, account, counts, pace)
-    return (batches.gone("sessions") and batches.gone("magic_links")
-            and batches.each("destination_verifications", HIS_DESTINATIONS, erase)
-            and batches.change("webhooks", "user_id = :user AND active = 1",
+def _close(ctx, account, batches) -> bool:
+    """Nobody gets in, nothing comes in. False when the run is to stop, as in all of these."""
+    active, now = "user_id = :user AND active = 1", ctx.clock()
+    return (batches.delete("sessions")
+            and batches.delete("magic_links")
+            and batches.each("destination_verifications", THEIR_DESTINATIONS,
+                             Removal.erase)
+            and batches.change("webhooks", active,
                                "active = 0, disabled_at = :now, disabled_reason = :why",
-                               now=ctx.clock(), why=WHY) and batches.change("aliases",
-                                                                            "user_id = :user AND "
-                                                                            "active = 1",
-                                                                            "active = 0"))
+                               now=now, why=WHY)
+            and batches.change("aliases", active, "active = 0"))
 
 
-def _silence(ctx, account, counts: dict, pace) -> bool:
+def _cancel_outgoing(ctx, account, batches) -> bool:
     """Nothing goes out but the one notice; then the account counts as revoked."""
-    batches = _batches(ctx, account, counts, pace)
-    how = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
-    for rule in ("user_id = :user", HIS_DESTINATIONS):
-        if not batches.change("failed_emails", f"{rule} AND status = 'pending'",
-                              f"{ENDED}, told_at = :now", **how):
-            return False
-    if not (batches.change("webhook_deliveries", "user_id = :user AND status = 'pending'", ENDED,
-                           **how) and batches.change("notifications", "user_id = :user AND status "
-                                                     "= 'pending' AND kind NOT IN (:last)",
-                                                     f"{ENDED}, body_text = NULL, body_html = NULL",
-                                                     last=list(AFTER_DELETION), **how)
-            and batches.each("export_requests", "user_id = :user AND status IN ('queued', 'ready')",
+    pending = "user_id = :user AND status = 'pending'"
+    ended = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
+    forwards, emptied = f"{ENDED}, told_at = :now", f"{ENDED}, body_text = NULL, body_html = NULL"
+    if not (batches.change("failed_emails", pending, forwards, **ended)
+            and batches.change("failed_emails", f"{THEIR_DESTINATIONS} AND status = 'pending'",
+                               forwards, **ended)
+            and batches.change("webhook_deliveries", pending, ENDED, **ended)
+            and batches.change("notifications", f"{pending} AND kind NOT IN (:last)", emptied,
+                               last=list(AFTER_DELETION), **ended)
+            and batches.each("export_requests",
+                             "user_id = :user AND status IN ('queued', 'ready')",
                              _cancel_exports)):
         return False
-    _mark(ctx, account, batches, counts)
+    _mark(ctx, account, batches)
     return True
 
 
-def _cancel_exports(db, name: str, ids: list, rule: str, values: dict, gone: Gone) -> int:
+def _cancel_exports(removal: Removal, name: str, ids: list, rule: str, values: dict) -> int:
     """No link opens them any more, and their files go. One that is being made is given up by the
     run that makes it."""
+    db = removal.db
     rows = db.query("SELECT id, file_name, file_bytes FROM {export_requests} WHERE id IN (:ids) "
                     f"AND {rule}{db.for_update}", ids=ids, **values)
-    gone.exports.extend(rows)
+    removal.exports.extend(rows)
     return db.execute("UPDATE {export_requests} "
                       "SET status = 'expired', token_hash = NULL, token_nonce = NULL"
                       " WHERE id IN (:ids)", ids=[row["id"] for row in rows])
 
 
-def _batches(ctx, account, counts: dict, pace):
-    def opened() -> int:
-        return deleted.open_deletion(ctx, account)
-    return deleted.Batches(ctx, account.user_id, ctx.db.batch(opened), counts, pace)
-
-
-def _mark(ctx, account, batches, counts: dict) -> None:
-    due = clock.parse(account.deleted_at) + ctx.options.grace
+def _mark(ctx, account, batches) -> None:
+    """The account counts as revoked, and its owner is notified of the day, in one commit."""
     closed = clock.parse(account.deleted_at)
+    due = closed + ctx.options.grace
     user = {"id": account.user_id, "email": account.email, "name": account.name}
     is_news = not is_revoked(account) and due > ctx.now and account.email
 
-    def work() -> tuple[int, int]:
+    def work() -> int:
         batches.check_status()
         first = ctx.db.execute(
-            "UPDATE {account_deletions} "
-            "SET requested_at = :asked, revoked_at = :now, erase_after = :due WHERE id = :id"
+            "UPDATE {account_deletions}"
+            " SET requested_at = :asked, revoked_at = :now, erase_after = :due WHERE id = :id"
             " AND (revoked_at IS NULL OR requested_at IS NULL OR requested_at <> :asked)",
-            id=batches.deletion_id,
-            asked=account.deleted_at, now=ctx.clock(), due=due)
-        notice = None
-        if first and is_news:
-            notice = notify(ctx, user, NOTICE,
-                            f"account-deletion:{account.user_id}:{account.deleted_at}",
-                            {"date": render.day(due), "closed": render.day(closed)})
-        return first, notice is not None
+            id=batches.deletion_id, asked=account.deleted_at, now=ctx.clock(), due=due)
+        ctx.count("revoked", first)
+        if first and is_news and notify(
+                ctx, user, NOTICE, f"account-deletion:{account.user_id}:{account.deleted_at}",
+                {"date": render.day(due), "closed": render.day(closed)}) is not None:
+            ctx.count("notices")
+        return first
 
-    first, notified = ctx.db.batch(work)
-    counts["revoked"] += first
-    counts["notices"] += notified
-    if first:
+    if ctx.db.batch(work):
         ctx.log.event("revoked", user_id=account.user_id, erase_after=clock.text(due))

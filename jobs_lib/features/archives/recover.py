@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.config.option_types import show_duration
-from jobs_lib.engines.purge import Known, SafetyStop
+from jobs_lib.engines.safety_stop import NEVER, RetentionGuard, confirm
 from jobs_lib.ports.storage.base import ArchiveError
 from jobs_lib.ports.storage.folder import FolderStore
 
@@ -16,8 +16,7 @@ from .catalogue import OTHERS, UNFINISHED, Verified, is_in, names, verify_known
 
 # archives that go at once without being confirmed
 MOST_EXPIRED, EXPIRED_SHARE = 10, 0.5
-# what `keep` is known as; `off`, as a number
-KEEP, NEVER = "archive.keep", timedelta(days=999_999)
+KEEP = "archive.keep"        # what `[archive] keep` is remembered as
 
 
 def unfinished(ctx, store, look):
@@ -104,22 +103,18 @@ def expire(ctx, store):
     SafetyStop if that is most of them, or some because `keep` became shorter, and nobody said
     `--yes`.
     """
-    keep = ctx.section("archive").keep
-    if keep is None:
-        return
-    old = [row for row in ctx.db.query("SELECT id, location, created_at FROM {audit_archives} WHERE status = 'purged'"
-                                       " AND created_at < :old ORDER BY created_at", old=ctx.now - keep)
-           if clock.parse_any(row["created_at"])]       # what is no time is not old
     here: list[dict] = []
     elsewhere: list[dict] = []
-    for row in old:
+    for row in old(ctx):
         # also what was moved here by hand, though the table has the place from before
         found = is_in(store.place, row["location"]) or store.has(names(row["location"])[0])
         (here if found else elsewhere).append(row)
     if elsewhere:
         ctx.log.warning("old archives in another store", number=len(elsewhere),
                         location=elsewhere[0]["location"])
-    _check(ctx, store, here)
+    confirm_expiry(ctx, store.place, here)
+    if ctx.confirmed:
+        remember(ctx)                   # for the next runs too, if this one cannot finish
     for row in here:
         if ctx.should_stop():
             return
@@ -133,45 +128,40 @@ def expire(ctx, store):
         yield row["location"]
 
 
-def _check(ctx, store, going: list[dict]) -> None:
-    """They become old one by one: most of them at once means a typing error in `keep`."""
-    if ctx.confirmed:
-        remember(ctx)                   # for the next runs too, if this one cannot finish
-        return
-    if trouble := shortened(ctx, going):
-        raise SafetyStop(trouble)
-    if len(going) <= MOST_EXPIRED:
-        return
-    known = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
-    here = {row["id"] for row in known if is_in(store.place, row["location"])} | {row["id"]
-                                                                                  for row in going}
-    if len(going) > EXPIRED_SHARE * len(here):
-        raise SafetyStop(f"[archive] keep is {show_duration(ctx.section('archive').keep)}: "
-                         f"{len(going):,} of {len(here):,} archives would go now. Nothing was "
-                         f"deleted. If that is meant, run `jobs.py {ctx.job.name} --yes` once; if "
-                         "not, put the option right")
+def old(ctx) -> list[dict]:
+    """The archives of all stores that are past `[archive] keep`, oldest first."""
+    keep = ctx.section("archive").keep
+    if keep is None:
+        return []
+    rows = ctx.db.query("SELECT id, location, created_at FROM {audit_archives}"
+                        " WHERE status = 'purged' AND created_at < :old ORDER BY created_at",
+                        old=ctx.now - keep)
+    return [row for row in rows if clock.parse_any(row["created_at"])]
 
 
-def shortened(ctx, going: list[dict]) -> str | None:
-    """Why these must not go unasked, in a sentence: by the `keep` of the last good run, some would
-    have stayed."""
-    known = _known(ctx)
-    now, last = known.limits[KEEP], known.last.get(KEEP, 0)
-    early = sum((ctx.now - clock.parse(row["created_at"])).total_seconds() <= last for row in going)
-    if now >= last or not early:
+def confirm_expiry(ctx, place: str, going: list[dict]) -> str | None:
+    """SafetyStop, or in a dry run its sentence, when some of these would have stayed by the `keep`
+    of the last good run, or when they are most of those in this place: archives become old one by
+    one."""
+    if not going:
         return None
-    before = "off" if last == NEVER.total_seconds() else show_duration(timedelta(seconds=last))
-    return (f"[archive] keep is {show_duration(ctx.section('archive').keep)}, it was {before} at "
-            f"the last good run: {early:,} archive{'s' * (early != 1)} that would have stayed "
-            f"would go now. No archive was removed. If that is meant, run `jobs.py {ctx.job.name} "
-            "--yes` once, with the same --set if there was one; if not, put the option right")
+    guard, keep = _guard(ctx), ctx.section("archive").keep
+    known = ctx.db.query("SELECT id, location FROM {audit_archives} WHERE status = 'purged'")
+    here = {row["id"] for row in known if is_in(place, row["location"])}
+    total = len(here.union(row["id"] for row in going))
+    last = timedelta(seconds=guard.last.get(KEEP, 0))
+    change = guard.shortened()
+    if change and any(ctx.now - clock.parse(row["created_at"]) <= last for row in going):
+        return confirm(ctx, "archives", len(going), total, most=0, share=0, **change)
+    return confirm(ctx, "archives", len(going), total, most=MOST_EXPIRED, share=EXPIRED_SHARE,
+                   why=f"[archive] keep is {show_duration(keep)}", fix="correct the option")
 
 
 def remember(ctx) -> None:
     """From now on this `keep` is the known one."""
-    _known(ctx).store()
+    _guard(ctx).store()
 
 
-def _known(ctx) -> Known:
+def _guard(ctx) -> RetentionGuard:
     keep = ctx.section("archive").keep
-    return Known(ctx, {KEEP: NEVER if keep is None else keep})
+    return RetentionGuard(ctx, {KEEP: NEVER if keep is None else keep}, {KEEP: "[archive] keep"})

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import namedtuple
 
-from jobs_lib import clock
-from jobs_lib.engines.batch_delete import Walk
+from jobs_lib.engines.batch_delete import BatchDeleter
+from jobs_lib.engines.purge import begin, finish, log_deletion
 from jobs_lib.errors import Busy
 from jobs_lib.ports.storage.base import ArchiveError
 
-from .catalogue import TABLE, Verified, open_for, refuse_shared
-from .recover import expire, unfinished
+from .catalogue import TABLE, Verified, go_without, lost, open_for, refuse_shared
+from .recover import expire, remember, unfinished
 from .write import MOST_ROWS, write
 
 Exactly = namedtuple("Exactly", "table sql values")
@@ -26,18 +26,40 @@ class _Enough(Exception):
     """The run has to end in the middle of a file."""
 
 
-def archive(ctx, chosen) -> dict:
-    """Archive the rows of a Selection and delete them; how many."""
+def run(ctx, purge) -> dict:
+    """Delete what is due; with a store, by way of an archive. The counts."""
+    due = begin(ctx, purge)
+    if due is None:
+        return ctx.counts
+    if not ctx.section("archive").store:
+        if ctx.dry_run:
+            due = due._replace(unconfirmed=due.unconfirmed or lost(ctx))
+        else:
+            go_without(ctx)
+        return finish(ctx, due)
+    if ctx.dry_run:
+        from .preview import preview
+        preview(ctx, due.chosen)
+        return finish(ctx, due)
+    _archive(ctx, due.chosen)
+    if not ctx.should_stop():
+        due.guard.store()
+        remember(ctx)               # last: the guard has just stored what it read at the start
+    return ctx.counts
+
+
+def _archive(ctx, chosen) -> None:
+    """Archive the rows of a Selection and delete them."""
     section = ctx.section("archive")
     refuse_shared(ctx)
-    counts, walk = ctx.counts, Walk(ctx, TABLE)
+    counts, deleter = ctx.counts, BatchDeleter(ctx, TABLE)
     counts.update(archived=0, archives=0, deleted=0, expired=0)
     try:
         store = open_for(ctx.db, section)
     except ArchiveError as error:
         raise _told(error, counts) from None
     try:
-        _work(ctx, chosen, store, walk, counts)
+        _work(ctx, chosen, store, deleter, counts)
     except _Enough:
         pass                                # what stops the run is told by itself
     except Busy as error:
@@ -47,10 +69,7 @@ def archive(ctx, chosen) -> dict:
         raise _told(error, counts) from None
     finally:
         store.close()
-    ctx.log.event("purge", table=TABLE, **counts, reason=ctx.stop_reason or "done",
-                  batches=walk.number, rate=walk.rate(),
-                  before=sorted({clock.text(moment) for moment in chosen.cutoffs}))
-    return counts
+    log_deletion(ctx, deleter, chosen.cutoffs)
 
 
 def _told(error: ArchiveError, counts: dict) -> ArchiveError:
@@ -60,7 +79,7 @@ def _told(error: ArchiveError, counts: dict) -> ArchiveError:
     return ArchiveError(f"{error}. {rows}")
 
 
-def _work(ctx, chosen, store, walk, counts: dict) -> None:
+def _work(ctx, chosen, store, deleter, counts: dict) -> None:
     """Finish what a dead run left, drop what is too old, then archive until nothing is left."""
     total = 2 * chosen.count(ctx.db)        # each row is written and deleted
 
@@ -74,34 +93,33 @@ def _work(ctx, chosen, store, walk, counts: dict) -> None:
             raise _Enough
 
     for left in unfinished(ctx, store, look):
-        _delete(ctx, walk, left, counts, tell)
+        _delete(ctx, deleter, left, counts, tell)
         if ctx.should_stop():
             break
     if ctx.should_stop():
         return
     for _ in expire(ctx, store):
         counts["expired"] += 1
-    while not ctx.should_stop(walk.rows):
-        most = ctx.within_limit(MOST_ROWS, walk.rows)
+    while not ctx.should_stop(deleter.rows):
+        most = ctx.within_limit(MOST_ROWS, deleter.rows)
         written = write(ctx, store, chosen, counts["archives"] + 1, most, look)
         if written is None:
             return
         counts["archives"] += 1
         counts["archived"] += len(written.ids)
-        _delete(ctx, walk, written, counts, tell)
+        _delete(ctx, deleter, written, counts, tell)
 
 
-def _delete(ctx, walk, archived: Verified, counts: dict, tell) -> None:
+def _delete(ctx, deleter, archived: Verified, counts: dict, tell) -> None:
     """Delete these rows, and stop the run if that cannot be finished.
 
     One that got another time since stays: with an old engine its id may have a new owner.
     """
     still = Exactly(TABLE, "(created_at < :cutoff)", {"cutoff": archived.cutoff})
-    for batch in walk.delete_ids(still, archived.ids):
+    for batch in deleter.delete_ids(still, archived.ids):
         counts["deleted"] += batch.rows
         tell()
-    if walk.reason != "done":
-        ctx.stop(walk.reason)
+    if ctx.stop_reason:
         return
     ctx.db.execute("UPDATE {audit_archives} SET status = 'purged' WHERE id = :id "
                    "AND status = 'verified'", id=archived.id)

@@ -62,8 +62,8 @@ def _claim(db, location: str, began, cutoff) -> int | None:
 
 
 def _pages(db, chosen):
-    """Lists of rows, arm by arm, oldest first, each page about as large as memory should hold at
-    once."""
+    """Lists of rows, branch by branch, oldest first, each page about as large as memory should hold
+    at once."""
     largest = PAGE_BYTES // PAGE_ROWS
 
     def fitting(page: list[dict]) -> int:
@@ -71,8 +71,8 @@ def _pages(db, chosen):
         largest = max(largest, *(len(row["details"] or "") for row in page), 0)
         return max(1, min(PAGE_ROWS, PAGE_BYTES // largest))
 
-    for arm in chosen.arms:
-        yield from db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {arm.sql}", key=(arm.age, "id"),
+    for branch in chosen.branches:
+        yield from db.pages(f"SELECT * FROM {{{TABLE}}} WHERE {branch.sql}", key=(branch.age, "id"),
                             size=fitting, **chosen.values)
 
 

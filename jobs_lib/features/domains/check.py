@@ -15,7 +15,7 @@ from jobs_lib.engines.rows import count_unknown_status
 from jobs_lib.errors import Invalid, JobsError
 from jobs_lib.hostnames import ascii_form, forms
 from jobs_lib.runner.clock_doubt import AHEAD as TOO_FAR
-from jobs_lib.text import did_you_mean
+from jobs_lib.text import counted, did_you_mean
 
 from . import notices, records
 from . import status as domain_rules
@@ -51,7 +51,7 @@ def preview(ctx) -> dict:
         for where, _, values in _arms(ctx))
     number = ctx.within_limit(number)
     if number:
-        ctx.show(f"look at the records of {number:,} domain{'s' * (number != 1)}",
+        ctx.show(f"look at the records of {counted(number, 'domain')}",
                  first[:min(number, SHOWN)])
     return {**ctx.counts, "checked": number}
 

@@ -16,6 +16,7 @@ from jobs_lib.features.notifications.reminders import (
     owners,
     remind_owner,
 )
+from jobs_lib.text import counted
 
 EVENT = "alias.expired"
 # aliases of one owner that are switched off in one transaction, and that a notice lists
@@ -23,38 +24,55 @@ MOST = 500
 # of an older end nobody is told any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
-COLUMNS = ("user_id", "address", "expires_at")
+COLUMNS = "id, user_id, address, expires_at"
 
 
-def expire(ctx, counts: dict) -> None:
+def expire(ctx) -> None:
     """Switch off what is past its end, an owner at a time, each with its audit rows and its notice
-    in one commit."""
-    past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
+    in one commit. A dry run shows it."""
     if not ctx.may_expire():
         return
-    if ctx.dry_run:
-        _preview(ctx, past, counts)
-        return
+    past = {"dawn": clock.FIRST, "ended": ctx.now}     # MySQL's 0000-00-00 is no end
+    sample: list[dict] = []
     for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
         with alone(ctx, user_id):
-            _expire_of(ctx, user_id, past, counts)
+            sample += _expire_of(ctx, user_id, past)[:SAMPLE_ROWS - len(sample)]
+        if ctx.should_stop(ctx.counts["expired"]):
+            break
+    if ctx.dry_run:
+        ctx.show(f"deactivate {counted(ctx.counts['expired'], 'alias', 'aliases')}, with "
+                 f"{counted(ctx.counts['notices'], 'notice')}", sample)
 
 
-def _expire_of(ctx, user_id: int, past: dict, counts: dict) -> None:
-    ended = most = MOST
-    while ended == most and not ctx.should_stop(counts["expired"]):
-        most = ctx.within_limit(MOST, counts["expired"])
-        ended = ctx.db.batch(partial(_switch_off, ctx, user_id, past, most))
-        ctx.progress(counts["expired"], notices=counts["notices"])
-        ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+def _expire_of(ctx, user_id: int, past: dict) -> list[dict]:
+    """Those of one owner; some of them."""
+    sample: list[dict] = []
+    for page in ctx.db.pages(
+            f"SELECT {COLUMNS} FROM {{aliases}} WHERE user_id = :user_id AND {PAST}",
+            key=("expires_at", "id"), size=MOST, user_id=user_id, **past):
+        rows = page[:ctx.within_limit(MOST, ctx.counts["expired"])]
+        sample = sample or rows[:SAMPLE_ROWS]
+        ctx.db.batch(partial(_switch_off, ctx, user_id, past, [row["id"] for row in rows]))
+        ctx.progress(ctx.counts["expired"], notices=ctx.counts["notices"])
+        if not ctx.dry_run:
+            ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
+        if ctx.should_stop(ctx.counts["expired"]):
+            break
+    return sample
 
 
-def _switch_off(ctx, user_id: int, past: dict, most: int) -> int:
-    """How many aliases, in one transaction. The rows are read again, locked: what was extended
-    meanwhile stays on."""
-    rows = _ended(ctx, user_id, past, most)
-    if not rows:
-        return 0
+def _switch_off(ctx, user_id: int, past: dict, ids: list[int]) -> None:
+    """One transaction. The rows are read again, locked: what was extended meanwhile stays on."""
+    rows = ctx.db.query(f"SELECT {COLUMNS} FROM {{aliases}} WHERE id IN (:ids) AND {PAST}"
+                        f" ORDER BY expires_at, id{ctx.db.for_update}", ids=ids, **past)
+    if rows and not ctx.dry_run:
+        _record(ctx, user_id, past, rows)
+    ctx.count("expired", len(rows))
+    if news := _news(ctx, rows):
+        remind_owner(ctx, EXPIRED, user_id, news)
+
+
+def _record(ctx, user_id: int, past: dict, rows: list[dict]) -> None:
     changed = ctx.db.execute(f"UPDATE {{aliases}} SET active = 0 WHERE id IN (:ids) AND {PAST}",
                              ids=[row["id"] for row in rows], **past)
     if changed != len(rows):
@@ -63,40 +81,12 @@ def _switch_off(ctx, user_id: int, past: dict, most: int) -> int:
         (user_id, {"alias_id": row["id"], "address": row["address"],
                    "expires_at": row["expires_at"]})
         for row in rows])
-    ctx.count("expired", changed)
-    if ctx.options.notify_expired:
-        remind_owner(ctx, EXPIRED, user_id, _news(ctx, rows))
-    return changed
 
 
 def _news(ctx, rows: list[dict]) -> list[dict]:
-    return [row for row in rows if (end := clock.parse_any(row["expires_at"])) and end >= ctx.now
-            - NEWS]
-
-
-def _ended(ctx, user_id: int, past: dict, most: int) -> list[dict]:
-    return ctx.db.query(f"SELECT id, {', '.join(COLUMNS)} FROM {{aliases}} "
-                        f"WHERE user_id = :user_id AND {PAST}"
-                        f" ORDER BY expires_at, id LIMIT :most{ctx.db.for_update}",
-                        user_id=user_id, most=most, **past)
-
-
-def _preview(ctx, past: dict, counts: dict) -> None:
-    number = ctx.db.value(f"SELECT COUNT(*) FROM {{aliases}} WHERE {PAST}", **past)
-    sample: list[dict] = []
-    left = ctx.within_limit(number)
-    counts["expired"] = left
-    for user_id in owners(ctx, "aliases", "expires_at", PAST, past):
-        if not left:
-            break
-        rows = _ended(ctx, user_id, past, left)
-        left -= len(rows)
-        sample += rows[:SAMPLE_ROWS - len(sample)]
-        with alone(ctx, user_id):
-            for start in range(0, len(rows) if ctx.options.notify_expired else 0, MOST):
-                remind_owner(ctx, EXPIRED, user_id, _news(ctx, rows[start:start + MOST]))
-    ctx.show(f"deactivate {counts['expired']:,} alias{'es' * (counts['expired'] != 1)}, with "
-             f"{counts['notices']:,} notice{'s' * (counts['notices'] != 1)}", sample)
+    """Those whose owner is to be notified."""
+    return [row for row in rows if ctx.options.notify_expired
+            and (end := clock.parse_any(row["expires_at"])) and end >= ctx.now - NEWS]
 
 
 # Notices
@@ -132,5 +122,6 @@ EXPIRING = Reminder(kind="alias_expiring", table="aliases", age="expires_at", du
                     columns=("address", "expiry_notified_at"), notified=("expiry_notified_at",),
                     wanted=_wanted, key=partial(_key, "alias-expiring"), values=_values, most=MOST)
 EXPIRED = Reminder(kind="alias_expired", table="aliases", age="expires_at", due=None,
-                   columns=COLUMNS, notified=(), key=partial(_key, "alias-expired"), values=_values,
+                   columns=("address",), notified=(), key=partial(_key, "alias-expired"),
+                   values=_values,
                    most=MOST)

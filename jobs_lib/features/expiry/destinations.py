@@ -7,8 +7,8 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.chunks import chunked
 from jobs_lib.engines import audit
-from jobs_lib.engines.purge import Purge
-from jobs_lib.engines.rules import Rule
+from jobs_lib.engines.purge import begin, finish
+from jobs_lib.engines.rules import Purge, Rule
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder, remind
 
@@ -39,16 +39,18 @@ TOO_FRESH = ("(SELECT MIN({notifications}.id) FROM {notifications} WHERE {notifi
              " AND {notifications}.created_at > :given_up)))")
 
 
-def remove(ctx) -> dict:
-    """Queue the notices of removals, then remove what was told of long enough ago: {"deleted": n,
-    "notices": n}.
+def remove(ctx) -> None:
+    """Queue the notices of removals, then remove what was told of long enough ago, counted as
+    `notices` and `deleted`.
 
-    Notices come after the engine has looked whether a limit was shortened by mistake: such a
-    mistake writes no mail.
+    Notices come after the purge has looked whether a limit was shortened by mistake: such a mistake
+    writes no mail.
     """
-    rule = Rule("created_at", only={"verified_at": None}, option="remove_after", also=_may_go)
-    return Purge("destinations", (rule,), first=_tell_of_removal, within=lambda _,
-                 rows: _with_them(ctx, rows))(ctx)
+    due = begin(ctx, UNUSED)
+    if due is None:
+        return
+    remind(ctx, TO_GO)
+    finish(ctx, due, within=lambda _, rows: _with_them(ctx, rows))
 
 
 def _may_go(ctx) -> tuple[str, dict]:
@@ -73,15 +75,8 @@ def _with_them(ctx, rows) -> None:
         for row in found])
 
 
-def _tell_of_removal(ctx) -> dict:
-    ctx.count("notices", 0)
-    remind(ctx, TO_GO)
-    return ctx.counts
-
-
-def remind_unverified(ctx) -> None:
-    """Queue the reminders; what is due for the notice of its removal gets that one instead."""
-    remind(ctx, UNVERIFIED)
+UNUSED = Purge("destinations", (
+    Rule("created_at", only={"verified_at": None}, option="remove_after", also=_may_go),))
 
 
 # Notices
@@ -104,11 +99,14 @@ def _due_removal(ctx) -> tuple[str, dict]:
 
 
 def _due_reminder(ctx) -> tuple[str, dict]:
-    sql = "verified_at IS NULL AND created_at < :remind_from AND reminded_at IS NULL AND removal_notified_at IS NULL"
+    sql = ("verified_at IS NULL AND created_at < :remind_from AND reminded_at IS NULL"
+           " AND removal_notified_at IS NULL")
     values = {"remind_from": ctx.now - ctx.options.remind_after}
     if ctx.options.remove_after is None:
         return sql, values
-    return f"{sql} AND (created_at >= :told_from OR {USE} IS NOT NULL)", {**values, "told_from": _told_from(ctx)}
+    # what is due for the notice of its removal gets that one instead
+    return (f"{sql} AND (created_at >= :told_from OR {USE} IS NOT NULL)",
+            {**values, "told_from": _told_from(ctx)})
 
 
 def _reminder_key(ctx, user_id: int, rows: list[dict]) -> str:

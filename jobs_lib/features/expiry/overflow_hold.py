@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.database.values import one_line, ordered
+from jobs_lib.engines.purge import begin, finish
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder, remind
 
@@ -38,17 +39,27 @@ def told(ctx) -> tuple[str, dict]:
     return TOLD, {"told_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
 
 
-def warn(ctx) -> dict:
-    """Queue the warnings that are owed; how many, and how many messages past their time wait for
-    theirs.
+def expire(ctx, declared) -> dict:
+    """Warn, then delete what has been warned of for long enough. The counts.
 
-    Also tells the operator of messages that are about to go although their warning was never sent
-    (`unwarned`).
+    A `keep` that was shortened by mistake writes no warning: the purge looks at that first.
+    """
+    due = begin(ctx, declared)
+    if due is None:
+        return ctx.counts
+    ctx.counts.update(notices=0, waiting=0)
+    if ctx.options.keep is not None:
+        _warn(ctx)
+    return finish(ctx, due)
+
+
+def _warn(ctx) -> None:
+    """Queue the warnings that are owed, and count what waits for its warning: `waiting`.
+
+    Also tells the operator of messages that are about to go although their warning was never sent:
+    `unwarned`.
     """
     counts = ctx.counts
-    counts.update(notices=0, waiting=0)
-    if ctx.options.keep is None:
-        return counts
     remind(ctx, WARNING)
     sql, values = told(ctx)
     past = {"past": ctx.now - ctx.options.keep, **values}
@@ -62,7 +73,6 @@ def warn(ctx) -> dict:
     if ctx.dry_run and counts["waiting"]:
         ctx.show(f"keep {counts['waiting']:,} past their time: their warning is not 24 hours old",
                  [])
-    return counts
 
 
 def _due(ctx) -> tuple[str, dict]:

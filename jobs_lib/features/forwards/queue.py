@@ -8,6 +8,7 @@ from jobs_lib.addresses import check
 from jobs_lib.engines import mail_queues, mail_sending, requeue, spool
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
+from jobs_lib.text import counted
 
 from . import srs
 from .headers import loop_reason, trace_head
@@ -90,7 +91,7 @@ def preview(ctx) -> None:
                         "FROM {failed_emails} WHERE status = 'failed' AND told_at IS NULL) AS owed")
     ctx.count("notices", owed)
     if owed:
-        ctx.show(f"queue {owed:,} notice{'s' * (owed != 1)} of messages that finally failed", [])
+        ctx.show(f"queue {counted(owed, 'notice')} of messages that finally failed", [])
 
 
 def drop_sent_files(ctx) -> None:

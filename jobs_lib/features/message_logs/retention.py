@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib.database.schema.ddl import size
+from jobs_lib.engines.purge import begin, finish
 from jobs_lib.engines.rules import Rule
 from jobs_lib.engines.selection import Selection
 from jobs_lib.features.usage import rollup
@@ -37,6 +38,13 @@ def shorter(db, keep: timedelta):
         days = db.value("SELECT MIN(log_retention_days) FROM {users} "
                         "WHERE log_retention_days > :days"
                         " AND log_retention_days < :most", days=days, most=most)
+
+
+def purge_logs(ctx, declared) -> dict:
+    """Delete what is past its time, by the deployment's retention and then by each owner's, and
+    keep the totals. The counts."""
+    due = begin(ctx, declared)
+    return finish(ctx, due, within=keep_totals, more=of_owners(ctx)) if due else ctx.counts
 
 
 def of_owners(ctx):

@@ -14,6 +14,7 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.database.values import INVALID, words
 from jobs_lib.errors import Invalid, JobsError
+from jobs_lib.text import counted
 
 from . import enqueue
 
@@ -66,7 +67,7 @@ def remind(ctx, reminder: Reminder) -> None:
             ctx.sleep(ctx.db.dialect.batches.pause)             # others write too
     due = ctx.counts["notices"] - before
     if ctx.dry_run and due:
-        ctx.show(f"queue {due:,} notice{'s' * (due != 1)}: {reminder.kind}", sample)
+        ctx.show(f"queue {counted(due, 'notice')}: {reminder.kind}", sample)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from functools import partial
 from jobs_lib.database import stored
 from jobs_lib.database.schema.ddl import is_size, size
 from jobs_lib.database.values import INVALID
-from jobs_lib.engines.purge import Known
+from jobs_lib.engines.safety_stop import RetentionGuard
 from jobs_lib.errors import Busy, JobsError
+from jobs_lib.text import counted
 
 OPEN = timedelta(hours=48)      # so long a day may change by other means than by rows that come in
 # so long after a row with a higher id one with a lower may be committed
@@ -39,8 +40,8 @@ LIVING = (" (SELECT 1 FROM {users} WHERE {users}.id = %s.user_id AND {users}.sta
 def run(ctx) -> dict:
     """Add up the days that are due, newest first, and delete what is past its time. The counts."""
     ctx.counts.update(days=0, user_days=0, deleted=0)
-    first, known = _first(ctx), _guard(ctx)
-    known.check("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))
+    first, guard = _first(ctx), _guard(ctx)
+    guard.confirm("usage_daily", lambda: _stale(ctx.db, "usage_daily", "day", first))
     try:
         for days, state in _found(ctx, first):
             _put_down(ctx.db, days, state)
@@ -50,14 +51,14 @@ def run(ctx) -> dict:
         ctx.log.warning("database busy", error=str(error))
         ctx.stop("busy")
     if not (ctx.should_stop() or ctx.suspended):
-        known.store()
+        guard.store()
     return ctx.counts
 
 
 def preview(ctx) -> dict:
     """Show which days a run would add up, with how many users each, and what it would delete. The
     counts."""
-    from jobs_lib.engines.dry_run import tell
+    from jobs_lib.engines.dry_run import show_deletion
 
     first = _first(ctx)
     days = {row["day"] for row in ctx.db.query("SELECT day FROM {rollup_days} "
@@ -72,18 +73,18 @@ def preview(ctx) -> dict:
             f"SELECT COUNT(DISTINCT user_id) FROM ({DETAIL}) AS parts WHERE EXISTS"
             f"{LIVING % 'parts'}", day=day, next_day=_after(day))})
         _count_invalid(ctx, day)
-    ctx.show(f"add up {len(rows):,} day{'s' * (len(rows) != 1)}", rows[:SHOWN])
+    ctx.show(f"add up {counted(len(rows), 'day')}", rows[:SHOWN])
     old = {table: _stale(ctx.db, table, column, first) for table, column in TABLES.items()}
-    trouble = _guard(ctx).trouble("usage_daily", lambda: old["usage_daily"])
+    unconfirmed = _guard(ctx).confirm("usage_daily", lambda: old["usage_daily"])
     for table, number in old.items():
         if number:
-            tell(ctx, table, number, [], trouble)
+            show_deletion(ctx, table, number, [], unconfirmed)
     return {**ctx.counts, "days": len(rows), "user_days": sum(row["users"] for row in rows),
             "deleted": sum(old.values())}
 
 
-def _guard(ctx) -> Known:
-    return Known(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
+def _guard(ctx) -> RetentionGuard:
+    return RetentionGuard(ctx, {"keep": ctx.options.keep} if ctx.options.keep else {})
 
 
 def mark_unseen(db, rows) -> None:

@@ -18,6 +18,7 @@ from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
+from jobs_lib.text import counted
 
 from . import billing
 
@@ -66,9 +67,9 @@ def check(ctx) -> None:
         if not ctx.dry_run:
             ctx.sleep(ctx.db.dialect.batches.pause)         # others write too
     if sample:
-        numbers = [f"{number:,} {name[:-1]}{'s' * (number != 1)}" for name, number in (
-            (name, ctx.counts[name]) for name in ("events", "users", "notices"))]
-        ctx.show("record {} of {}, with {}".format(*numbers), sample)
+        events, users, notices = (counted(ctx.counts[f"{noun}s"], noun)
+                                  for noun in ("event", "user", "notice"))
+        ctx.show(f"record {events} of {users}, with {notices}", sample)
 
 
 # Who has used how much
@@ -246,7 +247,7 @@ def _bytes(used: int, limit: int) -> tuple[str, str]:
 
 
 def _emails(used: int, limit: int) -> tuple[str, str]:
-    return f"{used:,}", f"{limit:,} email{'s' * (limit != 1)}"
+    return f"{used:,}", counted(limit, "email")
 
 
 METRICS = (Metric("bandwidth", "bandwidth_limit_bytes", "your data allowance", _bytes),

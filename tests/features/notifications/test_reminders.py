@@ -250,9 +250,9 @@ def test_two_at_once_write_one_notice(tmp_path, engine_url, bench):
 
 KILLS = {
     "before the rows are read": ("FROM {destinations} WHERE user_id", 2, 1),
-    "before the key is looked up": ("FROM {notifications} WHERE dedupe_key", 2, 1),
+    "before the key is looked up": ("FROM {notifications} WHERE dedupe_key", 3, 1),
     "before the notice": ("INSERT INTO {notifications}", 2, 1),
-    "before the mark": ("SET reminded_at = :now", 2, 1),
+    "before the mark": ("SET reminded_at = :reminded_at", 2, 1),
     "before the commit": ("COMMIT", 2, 1),
     "after the last": ("SET status = :status, finished_at", 1, 3),
 }

@@ -1,0 +1,130 @@
+"""What goes with an account, table by table, derived from the one list of who refers to whom.
+
+Rows that others refer to go after those others, so that each table is emptied in batches of its
+own. Whatever refers to a row that goes, and belongs to nobody or to another account, goes in the
+same transaction.
+"""
+from __future__ import annotations
+
+from collections import Counter
+from functools import cache
+
+from jobs_lib.database.schema import references
+from jobs_lib.database.schema.tables import table
+
+# A row in the hands of a run that lives: its owner stores what comes of it, and the next run takes
+# it.
+HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_until < "
+        ":claimed_before)")
+# What may identify somebody. `details` is the app's own JSON: nobody can tell what in it would.
+ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
+
+KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal tells of
+
+
+def order() -> list:
+    """The references to `users`: queues first, and each before those of the tables that its own
+    rows refer to."""
+    from graphlib import TopologicalSorter
+
+    mine = {reference.table: reference for reference in references.to("users")}
+    before = {name: sorted({other.table for other in references.to(name) if other.goes == "with"}
+                           & set(mine)) for name in mine}
+    names = sorted(TopologicalSorter(before).static_order(), key=lambda name: not is_queue(name))
+    return [mine[name] for name in names]
+
+
+def works_on() -> str:
+    """What is read and changed to delete an account, as Job's `tables` says it."""
+    own = {name: {*table(name).key, *({"status", "lease_until"} if is_queue(name) else ()),
+                  *(column for column in KEPT if column in columns(name))}
+           for name in dict.fromkeys(reference.table for reference in references.REFERENCES)}
+    for reference in references.REFERENCES:
+        if reference.goes != "later":
+            own[reference.table].add(reference.column)
+    return "".join(f"{name}: {' '.join(sorted(found))}\n" for name, found in own.items())
+
+
+def is_queue(name: str) -> bool:
+    """Whether its rows are claimed by the runs that work on them."""
+    return "claim_run" in columns(name)
+
+
+@cache
+def columns(name: str) -> frozenset:
+    """The columns of a table of ours."""
+    return frozenset(column.name for column in table(name).columns)
+
+
+@cache
+def next_key(name: str) -> str:
+    """`id`, or what comes second in a key of several columns: a user's rows are told apart by
+    it."""
+    return table(name).key[-1 if len(table(name).key) == 1 else 1]
+
+
+class Removal:
+    """What one transaction deletes of an account, and what has to follow from that.
+
+    rows       {table: number}      files    in the spool that the rows named
+    addresses  of aliases           exports  rows of export_requests: `id`, `file_name`, `file_bytes`
+
+    Each method gets the ids of rows, the condition that they must still fulfil with its values, and
+    returns how many rows of that table it met.
+    """
+
+    def __init__(self, db) -> None:
+        self.db = db
+        self.rows: Counter = Counter()
+        self.files: list[str] = []
+        self.addresses: list[str] = []
+        self.exports: list[dict] = []
+
+    def erase(self, name: str, ids: list, rule: str, values: dict) -> int:
+        """Delete the rows, and what goes with them."""
+        db, by_key = self.db, self.db.dialect.by_key
+        kept = [column for column in KEPT if column in columns(name)]
+        rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{by_key}"
+                        f" WHERE id IN (:ids) AND {rule}{db.for_update}", ids=ids, **values)
+        ids = [row["id"] for row in rows]
+        if not ids:
+            return 0
+        for reference in references.to(name):
+            self._erase_with(reference, ids)
+        db.execute(f"DELETE FROM {{{name}}}{by_key} WHERE id IN (:ids)", ids=ids)
+        self.rows[name] += len(ids)
+        self.files.extend(row["raw_path"] for row in rows if "raw_path" in row)
+        if name == "aliases":
+            self.addresses.extend(row["address"] for row in rows)
+        if name == "export_requests":
+            self.exports.extend(rows)
+        return len(ids)
+
+    def erase_keyed(self, name: str, parts: list, rule: str, values: dict) -> int:
+        """The same for a table whose key has several columns, up to the last of the parts that were
+        read."""
+        self.rows[name] += (number := self.db.execute(
+            f"DELETE FROM {{{name}}} WHERE {rule} AND {next_key(name)} <= :last", last=parts[-1],
+            **values))
+        return number
+
+    def anonymise(self, name: str, ids: list, rule: str, values: dict) -> int:
+        """Take out of rows of audit_logs what may identify somebody; they stay."""
+        self.rows[name] += (number := self.db.execute(
+            f"UPDATE {{{name}}} SET {ANONYMOUS} WHERE id IN (:ids) AND {rule}", ids=ids, **values))
+        return number
+
+    def _erase_with(self, reference, ids: list) -> None:
+        """What refers to the rows with these ids."""
+        name, where, values = reference.table, f"{reference.column} IN (:parents)", {"parents": ids}
+        if reference.goes == "unset":
+            self.db.execute(f"UPDATE {{{name}}} SET {reference.column} = NULL WHERE {where}",
+                            **values)
+        elif reference.goes == "with" and table(name).key != ("id",):
+            self.rows[name] += self.db.execute(f"DELETE FROM {{{name}}} WHERE {where}", **values)
+        elif reference.goes in ("with", "stays"):
+            found = [row["id"] for row in self.db.query(f"SELECT id FROM {{{name}}} WHERE {where}",
+                                                        **values)]
+            if found:
+                act = self.erase if reference.goes == "with" else self.anonymise
+                act(name, found, where, values)
