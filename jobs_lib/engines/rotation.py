@@ -57,7 +57,7 @@ def walk(read, place, fewest: int, most: int):
     a list of Groups.
 
     `read(behind, up_to, size)`: (the Groups in so many entries behind this owner, whether they are
-    the last of those up to that one). None stands for the beginning and for the end. Each time that
+    the last of those up to that one). None is the beginning, and the end. Each time that
     nothing is due, more of them are read.
     """
     around = place not in (BEGINNING, None)

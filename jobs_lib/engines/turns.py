@@ -1,6 +1,6 @@
 """Whose rows a claim takes: owners take turns, the one that was served longest ago first.
 
-The owners stand in a ring, in the order of their ids (rotation.py); nobody's rows are an owner's as
+The owners form a ring, in the order of their ids (rotation.py); rows of nobody are an owner's as
 well. A claim goes on behind the owner that was served last, takes a few rows of each, and mixes
 them, so that any limit that cuts the claim short cuts all owners alike.
 
@@ -46,7 +46,7 @@ class Turns:
         self._crowded: set = set()          # ranks with more due rows than the window holds
         self._places: dict = {}             # {priority: the owner that was served last}
         self._moved: set = set()            # the priorities of which that has changed in this run
-        # the claim's: {priority: {owner: where the ring stands once it was served}}
+        # the claim's: {priority: {owner: the ring's place once it is served}}
         self._order: dict = {}
         self._left = STEPS                  # what the walk of this claim may still spend
 
@@ -78,15 +78,15 @@ class Turns:
         return mixed([[id for id in ids if id not in taken] for ids in found.values()])[:most]
 
     def served(self, row: dict) -> None:
-        """This row is begun: the ring stands behind its owner, unless it was further already."""
+        """This row is begun: the ring moves behind its owner, unless it was further already."""
         priority = row.get("priority") if self._ranked else None
         order = self._order.get(priority, {})
         while row.get("user_id") in order:
             self._move(priority, order.pop(next(iter(order))))
 
     def keep(self) -> None:
-        """Store where the ring stands. All that has changed in the run: what was stored before may
-        be rolled back."""
+        """Store the ring's places, all that have changed in the run: what was stored before may be
+        rolled back."""
         for priority in self._moved:
             rotation.keep(self.db, self.queue.table, self._places[priority], priority or 0)
 
@@ -131,7 +131,7 @@ class Turns:
     # From owner to owner
 
     def _walk(self, rank: Rank, most: int, without: frozenset) -> tuple[dict, dict]:
-        """({owner: ids of due rows}, {owner: where the ring stands once it was served}), from the
+        """({owner: ids of due rows}, {owner: the ring's place once it is served}), from the
         owner that was served last on, once round at most."""
         at, found = None, {}
         self._left, turn = STEPS, max(most // TURN, 1)
