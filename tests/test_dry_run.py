@@ -93,7 +93,7 @@ def test_a_dry_run_changes_nothing(service, name, closed, tmp_path_factory):    
     result = json.loads(words[0])
     assert result["status"] == "ok", result["error"]
     assert result["dry_run"] is True
-    # One that finds nothing to do proves nothing: give it rows in jobs_lib/demo/service.py.
+    # One that finds nothing to do proves nothing: give it rows in jobs_lib/demo/data.py.
     assert any(result["counts"].values()), f"{name} found nothing to do among the sample rows"
 
 

@@ -1,6 +1,7 @@
 """`python3 -m docs.generate`: write every generated file again, from the declarations.
 
-With `--check` nothing is written: it lists the files that are out of date, and exits 1 if there are any.
+With `--check` nothing is written: it lists the files that are out of date, and exits 1 if there are
+any.
 """
 from __future__ import annotations
 
@@ -16,9 +17,9 @@ from jobs_lib.output import config_example
 HOME = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PLACE = lines.Place("/usr/bin/python3", "/home/you/jobs/jobs.py", None, "example")
 CRONTAB_HEAD = """\
-# Two crontabs to choose from, with example paths: put your own in their place, or
-# let `jobs.py crontab` print either with the right ones. Take one of the two; both
-# at once do no harm, since a time that was started is not started again.
+# Two crontabs to choose from, with example paths. Replace them with your own, or let
+# `jobs.py crontab` print either with the right ones. Use one of the two; both at once
+# do no harm, since a time that was started is not started again.
 
 # === Style 1: one line for everything (jobs.py crontab) ===
 
@@ -54,10 +55,10 @@ def crontab_txt(jobs: list) -> str:
     entries = [lines.Entry(job.name, job.summary, schedule.parse(job.schedule), job.enabled)
                for job in jobs]
     core = SECTIONS["core"]
-    one, each = (lines.body(style, PLACE, entries, zone=core["timezone"].default, same_clock=True,
-                              budget=core["budget"].default) for style in lines.STYLES)
-    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + "\n".join(one), SECOND_HEAD
-                      + "\n".join(each), ""])
+    one, each = ("\n".join(lines.body(style, PLACE, entries, zone=core["timezone"].default,
+                                      same_clock=True, budget=core["budget"].default))
+                 for style in lines.STYLES)
+    return "\n".join([*lines.opening(PLACE), CRONTAB_HEAD + one, SECOND_HEAD + each, ""])
 
 
 def main(words: list[str]) -> int:

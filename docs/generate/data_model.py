@@ -10,16 +10,17 @@ HEAD = """\
 
 Every table that `jobs.py migrate` makes, what its columns mean, and what each index is for.
 
-The web app, the mail hook and the jobs share one database. Your app may already have some of these tables: then
-`[tables]` and `[columns]` in `config.ini` say what is called how there ([adoption.md](adoption.md)), and
-`jobs.py migrate --own-tables` leaves out those that the app writes. How the mail hook fills `failed_emails` stands
-in [mail.md](mail.md#what-the-mail-hook-writes).
+The web app, the mail hook and the jobs share one database. Your app may already have some of these
+tables: then `[tables]` and `[columns]` in `config.ini` map our names to yours
+([adoption.md](adoption.md)), and `jobs.py migrate --own-tables` leaves out those that the app
+writes. [mail.md](mail.md#what-the-mail-hook-writes) says how the mail hook fills `failed_emails`.
 
 - All times are UTC, to the second, written as `2026-11-24 15:05:00`. `DATETIME` on both engines.
 - `0` and `1` stand for no and yes. A status is lower case.
-- A column with a default, or that may be NULL, may be left out when a row is written.
-- There are no foreign keys, since an app's own tables may not bear them. *Refers to* below says who names whom.
-- A job may be killed at any time; what each column means holds at every moment.
+- A column that has a default, or that may be NULL, may be left out when a row is written.
+- There are no foreign keys, since an app's own tables may not allow them. *Refers to* below names
+  the other table.
+- A job may be killed at any time; the meaning of each column holds at every moment.
 """
 TYPES = (
     ("id", "whole number, given by the database", "`INTEGER PRIMARY KEY`",
@@ -48,17 +49,17 @@ GROUPS = (
     ("Written by the web app and the mail hook", "app",
      "The jobs work on these."),
     ("Written by the jobs", "bundle",
-     ("The app may read them all. It may add rows to `notifications` and `notification_optouts`, "
-     "and to no other.")),
+     ("The app may read them all. It may add rows only to `notifications` and "
+     "`notification_optouts`.")),
 )
 ABOUT_THE_VIEW = """\
-Messages and bytes for each user, alias, day, direction and status: what `message_stats` holds of purged rows plus
-what is still in `message_logs`. `purge_message_logs` moves rows from one to the other in one commit, so the view
-tells the same before, during and after it. A `bytes_used` that can be no message's (below 0, above 1 TiB, no whole
-number) counts as 0.
+Messages and bytes for each user, alias, day, direction and status: what `message_stats` has of
+purged rows plus what is still in `message_logs`. `purge_message_logs` moves rows from one to the
+other in one commit, so the view has the same totals before, during and after it. A `bytes_used`
+that no message can have (below 0, above 1 TiB, not a whole number) counts as 0.
 
-It is made for looking at everybody. For one user, as on a dashboard, put the user into both halves, so that an index
-serves each:
+The view is for totals of all users. For one user, as on a dashboard, put the user into both halves,
+so that an index serves each:
 
 ```sql
 SELECT day, direction, status, SUM(email_count) AS email_count, SUM(bytes_used) AS bytes_used FROM (
@@ -68,10 +69,10 @@ SELECT day, direction, status, SUM(email_count) AS email_count, SUM(bytes_used) 
 ) AS parts GROUP BY day, direction, status;
 ```
 
-With 500,000 rows in each of the two tables and 200 of one user, this takes 0.6 ms on SQLite, and the view with `WHERE
-user_id = 42` 134 ms, 200 times as long. MariaDB 11.8 puts the condition into the view by itself: 2 ms either way. A
-server that does not, such as MySQL 5.7, adds up both tables for each question: tried on MariaDB with that switched off,
-half a minute.
+With 500,000 rows in each of the two tables and 200 of one user, this takes 0.6 ms on SQLite, and
+the view with `WHERE user_id = 42` 134 ms, 200 times as long. MariaDB 11.8 puts the condition into
+the view by itself: 2 ms either way. A server that does not, such as MySQL 5.7, adds up both tables
+for each query: half a minute, measured on MariaDB with that optimization switched off.
 """
 SAME_IN_ALL = ("claim_token", "claim_run", "lease_until")
 

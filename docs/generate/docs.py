@@ -12,37 +12,44 @@ from jobs_lib.output.layout import wrapped
 from jobs_lib.runner.table_gaps import works_on
 
 WIDTH = 100
-GENERATED = "<!-- Generated from the declarations in jobs_lib: `python3 -m docs.generate` makes it anew. -->"
+GENERATED = ("<!-- Generated from the declarations in jobs_lib. To generate it again: "
+             "`python3 -m docs.generate` -->")
 
 JOBS_HEAD = """\
 # What runs when
 
-Every job, what it does, when it is due and what can be set. Times are in `[core] timezone` (default UTC).
+Every job, what it does, when it is due and what you can set. Times are in `[core] timezone`
+(default UTC).
 
-- `python3 jobs.py list` shows the same for your installation, with the next and the last run of each.
-- `python3 jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. Without `--dry-run` it runs.
-- `python3 jobs.py pause JOB` and `python3 jobs.py resume JOB` stop and start what cron does; by hand a paused job
-  still runs.
-- A job is due when the latest time of its schedule has not been started. So cron may come late, rarely or twice:
-  each time is run once, and a job missed for days runs once. Why none does harm when it runs twice or is killed:
-  [idempotency.md](idempotency.md).
-- Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` besides what is
-  listed here. [configuration.md](configuration.md) tells how values are written.
+- `python3 jobs.py list` shows the same for your installation, with the next and the last run of
+  each.
+- `python3 jobs.py JOB --dry-run` shows what a job would do now, and changes nothing. Without
+  `--dry-run` it runs.
+- `python3 jobs.py pause JOB` keeps cron from starting a job, until `python3 jobs.py resume JOB`. By
+  hand a paused job still runs.
+- A job is due when the latest time of its schedule has not been started. So cron may run late,
+  rarely or twice: each time is run once, and a job missed for days runs once. Why none does harm
+  when it runs twice or is killed: [idempotency.md](idempotency.md).
+- Each job has a section of its own name in `config.ini`, with `schedule`, `enabled` and `budget` in
+  addition to the options listed here. [configuration.md](configuration.md) explains how values are
+  written.
 """
 
 TWICE_HEAD = """\
 # May it run twice?
 
-Yes: every job, at any time, by cron or by hand, after a kill or not. This page has what each job declares about itself.
-[guarantees.md](guarantees.md) goes through the steps and says what a kill between two of them leaves.
+Yes: every job, at any time, by cron or by hand, after a kill or not. This page lists what each job
+declares about itself. [guarantees.md](guarantees.md) goes through the steps and says what a kill
+between two of them leaves behind.
 
 For all of them:
 
-- **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and ends. The lock ends
-  with its process, however that ends. Workers may share a queue by shards: then each has a lock, and claims its rows.
-- **Twice in a row** the second run finds nothing left to do.
-- **Killed**: what was committed stays, the rest is undone by the database. The next run notices the dead one, records
-  it as `vanished`, and goes on.
+- **Twice at once** does not happen. A run takes a lock; a second one is recorded as `skipped` and
+  ends. The lock ends with its process, however that ends. Workers can share a queue by shards: then
+  each has a lock, and claims its rows.
+- **Twice in a row**: the second run finds nothing left to do.
+- **Killed**: what was committed stays, the database undoes the rest. The next run notices the dead
+  one, records it as `vanished`, and continues.
 
 | job | why a repeated or killed run does no harm |
 |---|---|
@@ -51,22 +58,22 @@ For all of them:
 CONFIG_HEAD = """\
 # Configuration
 
-Values come from four places. What stands further down wins:
+Values come from four places. A later one wins:
 
 1. the default, as listed here;
-2. `config.ini`, beside `jobs.py` (or the file named by `--config FILE`, or by the environment variable
-   `JOBS_CONFIG`);
+2. `config.ini`, beside `jobs.py` (or the file named by `--config FILE` or by the environment
+   variable `JOBS_CONFIG`);
 3. `.env`, beside `config.ini`, as `JOBS_<SECTION>_<OPTION>`: `JOBS_MAIL_HOST` for `[mail] host`;
 4. the environment, by the same names;
 
 and for a single run `--set OPTION=VALUE` (of the job) or `--set SECTION.OPTION=VALUE`.
 
-    python3 jobs.py config check      everything that is wrong, at once, and what is rarely meant
+    python3 jobs.py config check      all mistakes at once, and values that are rarely intended
     python3 jobs.py config show       each value, and what set it; secrets are masked
     python3 jobs.py config example    a new config.ini, every option explained
 
-A mistake in one job's section stops that job alone; one in `[core]`, or a section that does not exist, stops them
-all, since a setting that is silently ignored does more harm.
+A mistake in one job's section stops only that job; one in `[core]`, or a section that does not
+exist, stops them all, since a setting that is silently ignored does more harm.
 
 ## How values are written
 
@@ -75,51 +82,53 @@ all, since a setting that is silently ignored does more harm.
 | duration | `90d`, `36h`, `15m`, `30s`, `2w` |
 | size | `500KB`, `25MB`, `2GB` |
 | yes or no | `yes`, `no`, `on`, `off`, `true`, `false`, `1`, `0` |
-| list | `1h, 6h, 24h`; it may go on over lines that begin with a space |
+| list | `1h, 6h, 24h`; it may continue on lines that begin with a space |
 | cron expression | `*/5 * * * *`: minute, hour, day, month, weekday; `17 3 * * mon-fri`; `@daily` |
-| path | counts from the folder of `config.ini`; `~` is your home folder |
+| path | relative to the folder of `config.ini`; `~` is your home folder |
 | database URL | `sqlite:///var/jobs.db`, `mysql://user:password@host:3306/name` |
 
-`off` switches a rule off, where a table below says so. `0` is refused: it could mean "off" or "everything".
+`off` switches a rule off, where a table below says so. `0` is refused: it could mean "off" or
+"everything".
 
-In `config.ini` a comment has a line of its own and begins with `#` or `;`. A value is everything after the `=`: `%`,
-`;`, `#`, `=` and quotes are part of it, so a password is written as it is. The file is UTF-8; a byte order mark and
-Windows line ends do no harm.
+In `config.ini` a comment has a line of its own and begins with `#` or `;`. A value is everything
+after the `=`: `%`, `;`, `#`, `=` and quotes are part of it, so a password is written as it is. The
+file is UTF-8; a byte order mark and Windows line ends do no harm.
 
-`.env` is read by the package python-dotenv, which must be installed if the file is used. There a value with
-spaces, quotes or `#` stands in 'single quotes'. Variables that do not begin with `JOBS_` are left alone, so it may
-be the web app's own file.
+`.env` is read by the package python-dotenv, which must be installed if the file is used. There,
+write a value with spaces, quotes or `#` in 'single quotes'. Variables that do not begin with
+`JOBS_` are ignored, so it may be the web app's own file.
 
-Both files hold secrets: mode 0600, and not below the web root. `config check` warns when others can read them.
+Both files hold secrets: mode 0600, and not below the web root. `config check` warns when others can
+read them.
 """
 
 TABLES_TEXT = """\
 ## [tables]
 
-For a database that exists already. Each line names one of our tables and what it is called there:
+For a database that exists already. Each line names one of our tables and its name there:
 
     [tables]
     users = members
     aliases = mail_aliases
 
-Tables that are not mentioned have their own names, after `[core] prefix`.
+Tables that are not listed keep their own names, after `[core] prefix`.
 
 ## [columns]
 
-The same for the columns of tables that your app writes. What is not mentioned has our name:
+The same for the columns of tables that your app writes. Columns that are not listed have our names:
 
     [columns]
     users.email = mail
     message_logs.bytes_used = size
 
-In the environment the dot is an underscore: `JOBS_COLUMNS_USERS_EMAIL`. [adoption.md](adoption.md) goes through it
-step by step.
+In the environment the dot is an underscore: `JOBS_COLUMNS_USERS_EMAIL`.
+[adoption.md](adoption.md) goes through it step by step.
 """
 
 
 ARGUMENTS_TEXT = """\
-Given by hand with `--set NAME=VALUE`, and by nothing else: in `config.ini`, `.env` or the environment they would hold
-for every run, so there they are an error.
+Given by hand with `--set NAME=VALUE` only: in `config.ini`, `.env` or the environment they would
+apply to every run, so there they are an error.
 """
 
 
@@ -143,11 +152,8 @@ def configuration_page(jobs: list) -> str:
     for name, known in settings.SECTIONS.items():
         lines += ["", f"## [{name}]", "", settings.MEANINGS[name], "", *_table(known)]
     lines += ["", *TABLES_TEXT.rstrip("\n").split("\n"), "", "## Each job's own section", "",
-              ("Named like the job. All have these; what else each has stands in "
-              "[jobs.md](jobs.md)."), "",
-              *_table({name: option._replace(default="the job's own, see jobs.md"
-                                             if option.default is None else "") for name,
-                       option in settings.JOB_OPTIONS.items()}, code=False), ""]
+              "Named like the job. All have these; [jobs.md](jobs.md) lists the others.", "",
+              *_table(_of_all_jobs(), code=False), ""]
     lines += [f"- [`[{job.name}]`](jobs.md#{job.name}): "
               f"{', '.join(f'`{name}`' for name in options)}" for job in jobs
               if (options := _parted(job)[0])]
@@ -156,6 +162,11 @@ def configuration_page(jobs: list) -> str:
               f"{', '.join(f'`{name}`' for name in arguments)}" for job in jobs
               if (arguments := _parted(job)[1])]
     return "\n".join(lines) + "\n"
+
+
+def _of_all_jobs() -> dict:
+    return {name: option._replace(default="the job's own, see jobs.md" if option.default is None
+                                  else "") for name, option in settings.JOB_OPTIONS.items()}
 
 
 def _parted(job) -> tuple[dict, dict]:
@@ -175,8 +186,8 @@ def _overview(jobs: list) -> list[str]:
 def _job(job) -> list[str]:
     lines = [f"## {job.name}", "", *_doc(job.doc), "",
              (f"- When: {_when(job)} (`{job.schedule}`), priority {job.priority}, at most "
-             f"{job.budget} a run."), *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH,
-                                              "", "  ")]
+             f"{job.budget} a run."),
+             *wrapped(f"- Run twice or killed: {job.idempotency}", WIDTH, "", "  ")]
     if job.sections:
         links = ", ".join(f"[`[{name}]`](configuration.md#{name})" for name in job.sections)
         lines.append(f"- Reads {links} too.")
@@ -187,7 +198,7 @@ def _job(job) -> list[str]:
             lines += wrapped(f"`{name}`: {listed}", WIDTH, "  - ", "    ")
     options, arguments = _parted(job)
     return [*lines, *(["", *_table(options)] if options else []),
-            *(["", "For one run, by `--set` alone:", "", *_table(arguments)] if arguments else [])]
+            *(["", "For one run, by `--set` only:", "", *_table(arguments)] if arguments else [])]
 
 
 def _doc(doc: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Look at archives of the audit log: `verify` that they are whole, `show` their rows.
+"""Read archives of the audit log: `verify` that they are complete, `show` their rows.
 
   verify    each FILE against the manifest beside it, and the manifest's seal;
             without FILE, all archives that the store should hold
@@ -13,6 +13,7 @@ import os
 from jobs_lib.errors import FAILED, OK, JobsError, UsageError
 from jobs_lib.features.archives import format as form
 from jobs_lib.features.archives.catalogue import verify, verify_known
+from jobs_lib.output import tables
 from jobs_lib.ports.storage.folder import FolderStore
 from jobs_lib.ports.storage.stores import open_store
 from jobs_lib.text import counted, one_of, positive
@@ -21,12 +22,13 @@ ACTIONS = ("verify", "show")
 FILTERS = ("user", "event", "since", "until")
 HEAD = {"created_at": "created_at", "id": "id", "severity": "severity", "event": "event",
         "user_id": "user", "actor": "actor", "ip": "ip", "details": "details"}
-NO_KEY = ("; who wrote it cannot be told here, since the key of the installation is not on this "
+NO_KEY = ("; who wrote it cannot be checked here, since the key of the installation is not on this "
           "host ([core] secret_key, or the file `secret` in state_dir)")
 UNSEALED = ("not sealed by this installation's key: the rows are what the manifest says, but "
             "anybody could have written both")
 FOREIGN = ("not sealed by this installation's key: another installation wrote it, the key has "
            "changed since, or it is forged")
+LONGEST = 10_000                    # characters of a value
 FORMATS = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 
 
@@ -52,7 +54,8 @@ def _time(word: str) -> str:
 
     for pattern in FORMATS:
         try:
-            return f"{datetime.strptime(word.replace('T', ' '), pattern):%Y-%m-%d %H:%M:%S}"    # noqa: DTZ007  UTC
+            found = datetime.strptime(word.replace("T", " "), pattern)      # noqa: DTZ007  UTC
+            return f"{found:%Y-%m-%d %H:%M:%S}"
         except ValueError:
             continue
     raise ArgumentTypeError("expected a time such as 2025-01-31 or '2025-01-31 10:30', not "
@@ -60,7 +63,7 @@ def _time(word: str) -> str:
 
 
 def run(args, make_session, config_path) -> int:
-    """Do one of the two; 1 if anything is wrong with an archive."""
+    """Do one of the two; 1 if an archive has a problem."""
     given = [f"--{name}" for name in FILTERS if getattr(args, name) is not None]
     if args.action == "verify" and given:
         raise UsageError(f"archive verify: {given[0]} goes with show only")
@@ -72,13 +75,13 @@ def run(args, make_session, config_path) -> int:
     core = session.config.section("core")
     key = seal_key(core.state_dir, core.secret_key)
     found = verify_files(args.files, key) if args.files else verify_store(session, key)
-    return tell(session.console, found, args.json)
+    return print_found(session.console, found, args.json)
 
 
 # verify
 
 def seal_key(state_dir: str, configured: str) -> bytes | None:
-    """What archives of this installation are sealed with; None on a host that has no key yet."""
+    """The key of this installation's seals; None on a host that has no key yet."""
     if not configured and not os.path.exists(os.path.join(state_dir, "secret")):
         return None
     from jobs_lib.folders import secret_key
@@ -87,8 +90,7 @@ def seal_key(state_dir: str, configured: str) -> bytes | None:
 
 
 def verify_files(paths: list[str], key: bytes | None):
-    """What is found of each local archive: {"location", "ok", "sealed", "problem", and its
-    facts}."""
+    """For each local archive {"location", "ok", "sealed", "problem", and its facts}."""
     for path in paths:
         yield _judged(path, lambda path=path: _manifest_of(path), key)
 
@@ -120,7 +122,7 @@ def verify_store(session, key: bytes | None):
                     " WHERE status IN ('verified', 'purged') ORDER BY id")
     if not rows:
         return
-    # nothing is made: who only looks must not turn a typing error into a folder
+    # no folder is made: a typing error in [archive] store must not become one
     store = open_store(section)
     try:
         for row in rows:
@@ -130,7 +132,7 @@ def verify_store(session, key: bytes | None):
 
 
 def _judged(location: str, ask, key: bytes | None) -> dict:
-    """`sealed`: True, False, or None where there is no key to tell it by."""
+    """`sealed`: True, False, or None without a key to check it."""
     found = {"location": location, "ok": True, "sealed": None, "problem": None}
     try:
         manifest = ask()
@@ -143,28 +145,29 @@ def _judged(location: str, ask, key: bytes | None) -> dict:
     return {**found, **{name: manifest[name] for name in form.Facts._fields}}
 
 
-def tell(console, found, as_json: bool) -> int:
+def print_found(console, found, as_json: bool) -> int:
     """Print what was found, as soon as it is known; the exit code."""
-    number, bad = 0, []
-    told = []
+    archives = []
     for one in found:
-        number += 1
-        if not one["ok"]:
-            bad.append(one)
+        archives.append(one)
         if as_json:
-            told.append(one)
-        elif one["ok"]:
-            console.tell(f"{'OK' if one['sealed'] else 'WHOLE'}: {one['location']}: "
-                         f"{counted(one['row_count'], 'row')}, "
-                         f"{one['first_time']} to "
-                         f"{one['last_time']}{'' if one['sealed'] else NO_KEY}")
+            continue
+        if one["ok"]:
+            console.tell(_about(one))
         else:
             console.fail(f"{one['location']}: {one['problem']}")
+    ok = all(one["ok"] for one in archives)
     if as_json:
-        console.document({"ok": not bad, "archives": told})
-    elif not number:
+        console.document({"ok": ok, "archives": archives})
+    elif not archives:
         console.tell("There is no archive yet.")
-    return FAILED if bad else OK
+    return OK if ok else FAILED
+
+
+def _about(one: dict) -> str:
+    rows = counted(one["row_count"], "row")
+    state, note = ("OK", "") if one["sealed"] else ("WHOLE", NO_KEY)
+    return f"{state}: {one['location']}: {rows}, {one['first_time']} to {one['last_time']}{note}"
 
 
 # show
@@ -185,9 +188,8 @@ def show(console, args) -> int:
             console.fail(f"{path}: {error}")
             code = FAILED
     if not number and code == OK and not args.json:
-        console.tell("There is no row like that." if any(getattr(args, name) is not None
-                                                         for name in FILTERS) else "There is no "
-                     "row.")
+        filtered = any(getattr(args, name) is not None for name in FILTERS)
+        console.tell("There is no such row." if filtered else "There is no row.")
     return code
 
 
@@ -202,9 +204,8 @@ def wanted(row: dict, args) -> bool:
 
 
 def _columns(row: dict) -> str:
-    """A row as a line; the widths are fixed, since nobody knows yet what is to come."""
+    """A row as a line; the widths are fixed, since the later rows are not known yet."""
     def cell(name: str) -> str:
-        words = "-" if row.get(name) in (None, "") else str(row[name])
-        return "".join(char if char.isprintable() else " " for char in words)
+        return tables.cell(row.get(name), LONGEST)
     return (f"{cell('created_at'):19}  {cell('id'):>8}  {cell('severity'):8}  {cell('event'):24}  "
             f"{cell('user_id'):>6}  {cell('actor')}  {cell('ip')}  {cell('details')}")

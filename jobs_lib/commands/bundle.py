@@ -69,7 +69,7 @@ def _fill(folder: str, files: dict) -> str:
 def _advice(output: str) -> str:
     if output.endswith(".pyz"):
         return ("Upload it with a config.ini beside it, outside of the web root. It is used like "
-                "jobs.py: `python3 jobs.pyz migrate`. Python compiles a file like this anew at "
+                "jobs.py: `python3 jobs.pyz migrate`. Python compiles a file like this again at "
                 "each start, so an unpacked bundle starts faster.")
     place = ("Upload it beside public_html and extract it there: that makes the folder jobs."
              if output.endswith(".zip") else "Upload it beside public_html, hidden files too.")

@@ -1,9 +1,9 @@
 """Build a sample service in a folder, run what is due in it, and show what became of every message.
 
 Nothing leaves this machine: the database is SQLite, mail is delivered into a Maildir, webhooks go
-to an endpoint and questions to a name server of the demo's own, both on a loopback port and ended
-with it. Your own configuration is neither read nor touched. The folder stays, to try the commands
-in; the next demo makes it anew.
+to an endpoint and DNS questions to a name server of the demo's own, both on a loopback port and
+stopped with it. Your own configuration is neither read nor touched. The folder stays, to try the
+commands in; the next demo replaces it.
 """
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from types import SimpleNamespace
 
 from jobs_lib import clock
 from jobs_lib.config import loader
-from jobs_lib.demo import domains, exports, hooks, keeping, letters, nameserver, records, service
+from jobs_lib.demo import data, nameserver, service, state, text
 from jobs_lib.demo import folder as demo_folder
-from jobs_lib.demo import text as words
 from jobs_lib.demo.receiver import Receiver
 from jobs_lib.errors import FAILED, TERMINATED, JobsError, UsageError
 from jobs_lib.output.console import Console
@@ -30,20 +29,18 @@ from jobs_lib.runner import clock_doubt
 from jobs_lib.runner.limits import ExitOnSignal
 from jobs_lib.runner.resources import Ports
 
-from . import migrate, names, run_due
+from . import migrate, run_due
 
 WARNING = "overflow_warning"
-# between the two ticks; the first is told as if it were so long ago
-LATER = timedelta(minutes=5)
-OVER_THE_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
+LATER = timedelta(minutes=5)        # between the two ticks: the first one is dated so long ago
+WINS_OVER_FILE = ("JOBS_CORE_", "JOBS_SPOOL_", "JOBS_MAIL_")
 TO_TRY = (
-    ("list", "list", "every job: what it does, when, how it went"),
-    ("status", "status", "what needs you, what waits, how every job fares"),
-    ("replay", "replay forward 16", "queue no. 16 once more, which had failed for good"),
-    ("test", "test purge_message_logs --set keep=14d",
+    ("list", "every job: what it does, when, how it went"),
+    ("status", "what needs you, what waits, the state of every job"),
+    ("replay forward 16", "put no. 16, which had failed for good, into the queue again"),
+    ("test purge_message_logs --set keep=14d",
      "what a shorter retention would delete; nothing is changed"),
-    ("test", "test retry_forwards --sandbox",
-     "a job for real on a copy, with each row that changes"),
+    ("test retry_forwards --sandbox", "a real run on a copy, with each row that changes"),
 )
 
 
@@ -65,8 +62,7 @@ def run(args, make_session, config_path) -> int:
     past = _Past()
     with ExitStack() as stack:
         stack.enter_context(ExitOnSignal())
-        receiver = stack.enter_context(Receiver(hooks.SECRET, past.now,
-                                                busy_at=(hooks.event_id(1),)))
+        receiver = stack.enter_context(Receiver(data.SECRET, past.now, busy_at=(data.BUSY_AT,)))
         port, missing = _nameserver(stack, folder)
         session = _filled(folder, demo_folder.configure(folder, port), past.now, receiver.url)
         stack.callback(session.ports.close)
@@ -77,14 +73,13 @@ def build(folder: str):
     """The sample service in `folder`, as a session: `migrate`, then rows and messages. No server
     runs for it."""
     demo_folder.make(folder)
-    return _filled(folder, demo_folder.configure(folder, None), clock.now, hooks.URL)
+    return _filled(folder, demo_folder.configure(folder, None), clock.now, service.URL)
 
 
 def _filled(folder: str, path: str, now, hooks_url: str):
-    # The environment is left out: a JOBS_CORE_DATABASE in it would win over the demo's own
-    # database.
+    # not the environment: a JOBS_CORE_DATABASE in it would win over the demo's own database
     settings = loader.load(path, beside=folder, environ={})
-    console = _Heard(0)
+    console = _Recorder(0)
     console.terminal = False
     session = SimpleNamespace(config=settings, ports=Ports(settings), console=console,
                               folder=folder)
@@ -92,23 +87,23 @@ def _filled(folder: str, path: str, now, hooks_url: str):
     migrate.run(_no_arguments(migrate), lambda *_: session, None)
     db = session.ports.database()
     service.fill(db, settings.section("spool").dir, now(), hooks_url)
-    # A first install fires nothing old; here the latest slot of every job shall be due.
+    # a first install starts nothing old; here the latest slot of every job is to be due
     db.execute("UPDATE {job_state} SET due_after = NULL")
     clock_doubt.trust(db, session.ports)                    # its runs are old ones
     return session
 
 
 class _Past:
-    """The demo's clock: it stands five minutes back until they are over, so that nothing is in the
-    future then."""
+    """The demo's clock: five minutes behind until they are over, so that nothing is in the future
+    then."""
 
     back = LATER
 
     def now(self):
-        """What the jobs take for the present."""
+        """The present, for the jobs."""
         return clock.now() - self.back
 
-    def over(self) -> None:
+    def catch_up(self) -> None:
         """The five minutes are over."""
         self.back = timedelta(0)
 
@@ -123,25 +118,25 @@ def _nameserver(stack: ExitStack, folder: str) -> tuple[int | None, str]:
         missing.insert(0, str(error))
     if not missing:
         try:
-            server = nameserver.Nameserver(os.path.join(folder, demo_folder.DNS), domains.ZONES)
+            server = nameserver.Nameserver(os.path.join(folder, demo_folder.DNS), data.ZONES)
             return stack.enter_context(server).port, ""
         except JobsError as error:
             missing.append(str(error))
     return None, "; ".join(missing)
 
 
-class _Heard(Console):
-    """Keeps what a command answers: the story tells it in its place."""
+class _Recorder(Console):
+    """Keeps the answer of a command, to be shown later."""
 
-    heard = ""
+    last = ""
 
     def answer(self, text: str) -> None:
-        """Keep the last of it."""
-        self.heard = text
+        """Keep it in place of the one before."""
+        self.last = text
 
 
 def _no_arguments(command):
-    """The arguments of a command as if it was called without any."""
+    """The arguments of a command that is called without any."""
     from argparse import ArgumentParser
 
     parser = ArgumentParser()
@@ -150,50 +145,34 @@ def _no_arguments(command):
 
 
 class Story:
-    """One demo, told section by section as it happens."""
+    """One demo, printed section by section as it happens."""
 
     def __init__(self, session, paint, past, receiver, no_domains: str) -> None:
         self.session, self.paint, self.past, self.receiver = session, paint, past, receiver
         self.db, self.config, self.folder = session.ports.database(), session.config, session.folder
-        self.spool, self.mail = self.config.section("spool").dir, self.config.section("mail")
-        self.no_domains = no_domains            # why none are looked at, or ""
+        self.spool = self.config.section("spool").dir
+        self.maildir = self.config.section("mail").maildir
+        self.no_domains = no_domains            # why none are checked, or ""
         self.now = session.ports.now()
 
     def tell(self) -> int:
-        """Run what is due, by the very code that cron's `jobs.py run-due` runs, and say what came
-        of it."""
-        before, originals = service.snapshot(self.db, self.spool), service.originals(self.db,
-                                                                                     self.spool)
-        held, totals = keeping.snapshot(self.db, self.spool), records.totals(self.db)
-        events, domain = hooks.snapshot(self.db), domains.snapshot(self.db)
-        self._say(self._opening(len(before), len(held)))
-        self._say(["", self.paint("bold", "$ jobs.py run-due")])
+        """Run what is due, by the very code of cron's `jobs.py run-due`, and show the results."""
+        before = state.look(self.db, self.spool)
+        originals = state.originals(self.db, self.spool)
+        self._print(self._opening(before))
+        self._print(["", self.paint("bold", "$ jobs.py run-due")])
         results, code = self._tick()
-        self._say(words.outcomes(self.paint, results))
+        self._print(text.outcomes(self.paint, results))
         if code == TERMINATED:
             return code
-        self.past.over()
-        self._say(["", self.paint("bold", "$ jobs.py run-due")
-                   + self.paint("dim", "   # five minutes later, for what the first one queued")])
+        self.past.catch_up()
+        why = self.paint("dim", "   # five minutes later, for what the first one queued")
+        self._print(["", self.paint("bold", "$ jobs.py run-due") + why])
         more, second = self._tick()
-        self._say(words.outcomes(self.paint, [result for result in more if result["status"] != "ok"
-                                              or any(result["counts"].values())], heading=False))
-        after = service.snapshot(self.db, self.spool, before)
-        self._section("What became of each forward",
-                      [*words.queue(self.paint, before, after, self.now),
-                       *self._delivered(originals)])
-        self._section("What became of held mail",
-                      words.held(self.paint, held, keeping.snapshot(self.db, self.spool, held),
-                                 self.now))
-        self._notices()
-        self._webhooks(events)
-        self._domain(domain)
-        self._export()
-        self._section("Totals of each user: log rows go, what they add up to stays",
-                      words.totals(self.paint, totals, records.totals(self.db)))
-        page = shown(os.path.join(self.folder, demo_folder.PAGE))
-        self._section("How it all stands",
-                      words.paragraph(f"For your browser, and fit to be published: {page}"))
+        busy = [result for result in more
+                if result["status"] != "ok" or any(result["counts"].values())]
+        self._print(text.outcomes(self.paint, busy, heading=False))
+        self._results(before, state.look(self.db, self.spool, before), originals)
         self._section("What you can do next", self._next())
         return code or second or (0 if results else FAILED)
 
@@ -201,90 +180,88 @@ class Story:
         budget = self.config.section("core").budget.total_seconds()
         return run_due.tick(self.session, budget)
 
+    def _results(self, before: state.State, after: state.State, originals: dict) -> None:
+        paint, now, arrived = self.paint, self.now, self.receiver.arrived
+        self._section("What became of each forward", [
+            *text.forwards(paint, before.forwards, after.forwards, now),
+            *self._delivered(originals)])
+        self._section("What became of held mail", text.held(paint, before.held, after.held, now))
+        self._notices()
+        self._section("What became of webhooks", [
+            *text.webhooks(paint, before.deliveries, after.deliveries, arrived, now),
+            *(["", *text.request(paint, arrived[-1])] if arrived else [])])
+        self._section("A domain of a user's own", text.paragraph(
+            f"Not checked here: {self.no_domains}. Everything else works without it.")
+            if self.no_domains else text.domain(paint, before.domain, after.domain))
+        export = state.opened_export(self.db, self.config, self.maildir, self.session.ports.now())
+        if export:
+            self._section("An account's own data, as its owner opens it",
+                          text.export(paint, {**export, "path": shown(export["path"])}))
+        self._section("Totals of each user: log rows are deleted, their totals are kept",
+                      text.totals(paint, before.totals, after.totals))
+        page = shown(os.path.join(self.folder, demo_folder.PAGE))
+        self._section("The status page",
+                      text.paragraph(f"For your browser, and safe to publish: {page}"))
+
     @staticmethod
-    def _say(lines: list[str]) -> None:
+    def _print(lines: list[str]) -> None:
         print("\n".join(lines), flush=True)
 
     def _section(self, title: str, lines: list[str]) -> None:
-        if lines:
-            self._say([*words.heading(self.paint, title), *lines])
+        self._print([*text.heading(self.paint, title), *lines])
 
-    def _opening(self, forwards: int, held: int) -> list[str]:
+    def _opening(self, before: state.State) -> list[str]:
         return [self.paint("bold", f"A sample mail forwarding service, in {shown(self.folder)}"),
-                self.paint("dim", f"(jobs.py migrate: {self.session.console.heard})"), "",
-                *words.paragraph(
-                    f"Mail to its aliases goes on to their owners. {forwards} forwards failed at "
-                    f"their first try, {held} messages are held since their owners were over their "
-                    "limit, and what is kept for a time only has grown old: spam, logs, sessions, "
-                    "links. Cron would now run what is due.")]
+                self.paint("dim", f"(jobs.py migrate: {self.session.console.last})"), "",
+                *text.paragraph(
+                    f"It forwards mail for its aliases to their owners. {len(before.forwards)} "
+                    f"forwards failed at their first try, {len(before.held)} messages are held "
+                    "because their owners were over their limit, and data has passed its "
+                    "retention: spam, logs, sessions, links. Cron would now run what is due.")]
 
     def _delivered(self, originals: dict) -> list[str]:
-        found = service.delivered(self.mail.maildir, originals)
-        if not found:
-            return []
-        changed = [number for number, (_, _, identical) in found.items() if not identical]
+        found = state.delivered_forwards(self.maildir, originals)
+        changed = [number for number, is_identical in found.items() if not is_identical]
         if changed:
-            return ["", *words.paragraph(f"Not what came in, which is a defect: no. {changed}")]
-        path = next(iter(found.values()))[0]
-        return ["", *words.paragraph(
-            f"The {len(found)} delivered ones are files in {shown(os.path.dirname(path))}, which "
-            "stands for the relay: each what came in, byte for byte, below a few lines of ours. So "
-            "a signature (DKIM) still holds.")]
+            return ["", *text.paragraph(f"Changed on the way, which is a defect: no. {changed}")]
+        return ["", *text.paragraph(
+            f"The {len(found)} delivered ones are files in "
+            f"{shown(os.path.join(self.maildir, 'new'))}, which takes the place of the relay: each "
+            "is the message that came in, byte for byte, below a few lines of ours. So a signature "
+            "(DKIM) still holds.")] if found else []
 
     def _notices(self) -> None:
         """All that were sent, as files; the warning as its reader sees it, from what was
         delivered."""
-        rows = self.db.query("SELECT id, kind, status FROM {notifications} "
-                             "WHERE finished_at >= :since ORDER BY id", since=self.now)
-        sent = [{**row, **letter} for row in rows if (letter := letters.delivered(self.mail.maildir,
-                                                                                  row["id"]))]
-        paths = {row["id"]: shown(demo_folder.notice(self.folder, row)) for row in sent}
+        rows = self.db.query("SELECT id, kind FROM {notifications} WHERE finished_at >= :since "
+                             "ORDER BY id", since=self.now)
+        sent = [{**row, **notice} for row in rows
+                if (notice := state.delivered_notice(self.maildir, row["id"]))]
+        if not sent:
+            return
+        for row in sent:
+            row["place"], row["file"] = os.path.split(demo_folder.notice(self.folder, row))
+        place = shown(sent[0]["place"])
         for row in [row for row in sent if row["kind"] == WARNING][:1]:
             self._section("The warning, as its owner sees it", [
-                *words.notice(self.paint, row), "", f"  In a browser: {paths[row['id']]}"])
-        if sent:
-            self._section("All notices that were sent, as files in "
-                          f"{os.path.dirname(paths[sent[0]['id']])}",
-                          words.notices(self.paint, sent, paths, len(rows) - len(sent)))
-
-    def _webhooks(self, before: dict) -> None:
-        came = self.receiver.arrived
-        self._section("What became of webhooks", [
-            *words.webhooks(self.paint, before, hooks.snapshot(self.db), came, self.now),
-            *(["", *words.request(self.paint, came[-1])] if came else [])])
-
-    def _domain(self, before: dict) -> None:
-        if self.no_domains:
-            lines = words.paragraph(f"Not looked at here: {self.no_domains}. All else works "
-                                    "without it.")
-        else:
-            lines = words.domain(self.paint, before, domains.snapshot(self.db))
-        self._section("A domain of a user's own", lines)
-
-    def _export(self) -> None:
-        """The one that was asked for, by the link in its notice."""
-        found = exports.opened(self.db, self.config, self.mail.maildir, self.session.ports.now())
-        if found:
-            self._section("An account's own data, as its owner opens it", words.export(self.paint, {
-                **found, "path": shown(found["path"])}))
+                *text.notice(self.paint, row), "",
+                f"  In a browser: {os.path.join(place, row['file'])}"])
+        self._section(f"All notices that were sent, as files in {place}",
+                      text.notices(self.paint, sent, len(rows) - len(sent)))
 
     def _next(self) -> list[str]:
-        mine, there = os.path.join(self.folder, "config.ini"), names()
+        config = os.path.join(self.folder, "config.ini")
         lines: list[str] = []
-        over = sorted(name for name in os.environ if name.startswith(OVER_THE_FILE))
-        if over:
-            lines = [*words.paragraph(f"Your environment sets {', '.join(over)}, which goes over "
-                                      "the demo's config.ini: unset it before you try these."), ""]
-        lines += words.command_lines(self.paint, [
-            (jobs(*line.split(), config=mine), meaning) for command, line, meaning in TO_TRY
-            if command in there])
+        winners = sorted(name for name in os.environ if name.startswith(WINS_OVER_FILE))
+        if winners:
+            lines = [*text.paragraph(f"Your environment sets {', '.join(winners)}, which wins over "
+                                     "the demo's config.ini: unset it before you try these."), ""]
+        commands = [(jobs(*line.split(), config=config), meaning) for line, meaning in TO_TRY]
+        commands += [(shlex.join(["zcat", shown(path)]),
+                      "the audit rows that were archived before they were deleted")
+                     for path in demo_folder.archives(self.folder)[:1]]
         log = shown(os.path.join(self.config.section("core").log_dir, "retry_forwards.log"))
-        archives = demo_folder.archives(self.folder)
-        return lines + [*words.command_lines(self.paint, [
-            *((shlex.join(["zcat", shown(path)]),
-               "the audit rows that were archived before they were deleted")
-              for path in archives[:1]),
-            (shlex.join(["less", log]), "the log: one line of JSON for each event"),
-            (program(os.path.join(HOME, "install.sh")),
-             "your own service: config.ini, the database and the line for cron")])]
-
+        commands += [(shlex.join(["less", log]), "the log: one line of JSON for each event"),
+                     (program(os.path.join(HOME, "install.sh")),
+                      "your own service: config.ini, the database and the line for cron")]
+        return lines + text.command_lines(self.paint, commands)

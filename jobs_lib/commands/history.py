@@ -1,13 +1,13 @@
 """Show past runs, newest first: when, how they were started, how they ended, what they did.
 
-A run that is `vanished` died without a word (killed by the host, most often); the run after it went
-on by itself.
+The process of a `vanished` run ended without a result, most often because the host killed it; the
+run after it continued its work.
 """
 from __future__ import annotations
 
 import sys
 
-from jobs_lib import catalogue, schedule
+from jobs_lib import catalogue
 from jobs_lib.errors import OK
 from jobs_lib.runner import dead_runs, history
 from jobs_lib.text import at_most
@@ -21,10 +21,10 @@ def arguments(parser) -> None:
     """JOB, --limit, -v and --json."""
     parser.add_argument("job", nargs="?", metavar="JOB", help="only the runs of this job")
     parser.add_argument("--limit", type=at_most(MOST), default=LIMIT, metavar="N",
-                        help=f"so many runs (default: {LIMIT}, at most {MOST})")
+                        help=f"show N runs (default: {LIMIT}, at most {MOST})")
     parser.add_argument("-v", "--verbose", action="store_true",
-                        help="on a terminal too, show the whole of what came of a run; elsewhere "
-                        "it always is")
+                        help="on a terminal, show long results and errors in full; elsewhere they "
+                        "always are")
     parser.add_argument("--json", action="store_true", help="print an array of objects, one a run, "
                         "times in UTC")
 
@@ -32,15 +32,15 @@ def arguments(parser) -> None:
 def run(args, make_session, config_path) -> int:
     """Print the table or the JSON."""
     session = make_session(config_path)
-    # first: all that is wrong with [core] is told
+    # before the name is checked: an error in [core] is reported first
     name, db = args.job, session.ports.database()
     if name is not None and not (name and name.isascii()):
-        catalogue.load(name)            # no job was ever called so: told, and not looked for
+        catalogue.load(name)            # no job ever had such a name
     count = session.config.section("worker").shards
     runs = [run_object(row) for row in dead_runs.shown(
         history.last_runs(db, name, args.limit, count), session.config, session.ports.now(), db)]
     if name and not runs:
-        # a wrong name is told; a job that was removed may still have runs
+        # a job that was removed may still have runs; any other name is wrong
         catalogue.load(name)
     if args.json:
         session.console.document(runs)
@@ -51,11 +51,10 @@ def run(args, make_session, config_path) -> int:
         return OK
     from jobs_lib.output.console import columns
     from jobs_lib.output.listing import history as table
-    from jobs_lib.output.paint import Paint
+    from jobs_lib.output.screen import Screen
 
-    zone = session.config.section("core").timezone
-    one = name if len({row["job"] for row in runs}) == 1 else None
+    # the shards of a job have names of their own
+    only = name if len({row["job"] for row in runs}) == 1 else None
     width = columns() if sys.stdout is not None and sys.stdout.isatty() else None
-    session.console.answer(table(runs, schedule.zone(zone), zone, name and one, width,
-                                 Paint(sys.stdout), args.verbose))
+    session.console.answer(table(runs, only, Screen(session), width, args.verbose))
     return OK

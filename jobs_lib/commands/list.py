@@ -1,7 +1,7 @@
-"""Show every job: what it does, when, its next runs, how it last ended.
+"""Show every job: what it does, when, its next runs, how its last run ended.
 
-Works without a database too; then nothing is known of past runs. Times are in `[core] timezone`, in
-the JSON in UTC.
+It works without a database too; then nothing is known of past runs. Times are in `[core] timezone`,
+in the JSON in UTC.
 """
 from __future__ import annotations
 
@@ -22,25 +22,22 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Print the list. 0 also when a job's own section is wrong: that is said beside it."""
+    """Print the list. 0 also when a job's own section is wrong: the list says so."""
     session = make_session(config_path)
     config, now = session.config, session.ports.now()
     zone = schedule.zone(config.section("core").timezone)
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
-    states, runs, trouble = past(session, jobs)
+    states, runs, unknown = past(session, jobs)
     since = waiting(session, jobs, states, runs, now, zone) if states else {}
     found = [{**about(config, job, states.get(job.name), runs.get(job.name), now, zone, args.next),
               **since.get(job.name, {"due_since": None, "overdue": False})} for job in jobs]
     if args.json:
         session.console.document(found)
     else:
-        import sys
-
         from jobs_lib.output.listing import listing
-        from jobs_lib.output.paint import Paint
-        session.console.answer(listing(found, now, zone, config.section("core").timezone,
-                                       [*broken, *trouble], Paint(sys.stdout)))
+        from jobs_lib.output.screen import Screen
+        session.console.answer(listing(found, [*broken, *unknown], Screen(session)))
     return OK
 
 
@@ -67,7 +64,7 @@ def about(config, job, state: dict | None, last: dict | None, now, zone, number:
 
 
 def run_object(row: dict) -> dict:
-    """A run of the table `job_runs`, as `jobs.py JOB --json` tells it, and a little more."""
+    """A run of the table `job_runs`, as `jobs.py JOB --json` prints it, and a little more."""
     names = ("job", "run_id", "status", "slot", "started_at", "finished_at", "duration_ms",
              "counts", "stop_reason", "error")
     more = ("trigger_type", "progress", "host", "pid")

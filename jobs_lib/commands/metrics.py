@@ -1,7 +1,7 @@
-"""Print how everything stands as OpenMetrics text, for Prometheus.
+"""Print the status as OpenMetrics text, for Prometheus.
 
-Meant for the textfile collector of the node exporter: `[status] metrics` has the file made anew
-after each run of check_jobs. It holds names, numbers and times only.
+Meant for the textfile collector of the node exporter: with `[status] metrics` the file is replaced
+after each run of check_jobs. It contains names, numbers and times only.
 """
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _check(db, migrations) -> int:
 
 
 def _settle_in(session, db) -> None:
-    """What an installation needs besides its tables. Each step looks what is there: a kill does no
+    """What an installation needs besides its tables. Each step checks what is there: a kill does no
     harm."""
     from jobs_lib.engines.spool import database_id, mark_folder
 
@@ -116,10 +116,10 @@ def _settle_in(session, db) -> None:
 
 
 def _compile() -> None:
-    """Byte-compile the bundle, for cron's user may not be allowed to, and then each tick would
-    compile all anew.
+    """Byte-compile the bundle: if cron's user may not write there, each tick would compile
+    everything again.
 
-    What cannot be written is left out: it costs time, and nothing else.
+    A file that cannot be written is left out: it costs time, and nothing else.
     """
     import compileall
     compileall.compile_dir(os.path.join(HOME, "jobs_lib"), quiet=2)

@@ -1,8 +1,8 @@
 """Write a notice as a file, before its readers see it: KIND.eml for a mail program, KIND.html for a
 browser.
 
-The content is made up; templates, personas and addresses are yours. Without KIND all of them are
-written. A template of your own ([notifications] templates) that cannot be used is told, and then
+The content is an example; templates, personas and addresses are yours. Without KIND all of them are
+written. A template of your own ([notifications] templates) that cannot be used is reported, and
 nothing of that kind is written.
 """
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _letter(config, kind: str) -> render.Letter:
     link = download_token.link(config.section("export").url or (known["app_url"] or EXAMPLE)
                                + "/export",
                              "a-sample-and-no-token")
-    return letter._replace(text=letter.text.replace(PLACE, link), html=letter.html.replace(PLACE, escape(link)))
+    return letter._replace(text=letter.text.replace(PLACE, link),
+                           html=letter.html.replace(PLACE, escape(link)))
 
 
 def _write(session, folder: str, kind: str, letter) -> list[str]:

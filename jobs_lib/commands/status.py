@@ -1,26 +1,23 @@
-"""Show how jobs, queues and the host fare; exit 1 when something needs you.
+"""Show the state of jobs, queues and host; exit 1 when something needs you.
 
 First what needs you, each with since when and what to run next; then what waits in the queues; then
-every job with its last run and its next. It reads little: ask it as often as you like. Times are in
+every job with its last run and its next. It reads little: run it as often as you like. Times are in
 `[core] timezone`, in the JSON in UTC.
 """
 from __future__ import annotations
 
-import sys
-
-from jobs_lib import schedule
 from jobs_lib.database.schema import version
 from jobs_lib.errors import FAILED, OK
 
 
 def arguments(parser) -> None:
     """--json."""
-    parser.add_argument("--json", action="store_true", help="print one object: troubles, jobs, "
+    parser.add_argument("--json", action="store_true", help="print one object: incidents, jobs, "
                         "queues, mail, disks")
 
 
 def run(args, make_session, config_path) -> int:
-    """Print it. 1 when there is a trouble."""
+    """Print it. 1 when there is an incident."""
     from jobs_lib.monitoring import overview
 
     session = make_session(config_path)
@@ -30,10 +27,7 @@ def run(args, make_session, config_path) -> int:
     if args.json:
         session.console.document(found)
     else:
-        from jobs_lib.output.console import WIDEST, columns
-        from jobs_lib.output.paint import Paint
+        from jobs_lib.output.screen import Screen
         from jobs_lib.output.status import status
-        zone = session.config.section("core").timezone
-        session.console.answer(status(found, schedule.zone(zone), zone, min(columns(), WIDEST),
-                                      Paint(sys.stdout)))
-    return FAILED if found["troubles"] else OK
+        session.console.answer(status(found, Screen(session)))
+    return FAILED if found["incidents"] else OK

@@ -3,7 +3,7 @@
 Without --live and --sandbox it is a dry run: the database refuses to write, and nothing else is
 touched. With --sandbox the job runs for real on a private copy of the SQLite database and the
 spool, with a folder in place of the network, and what it changed is shown. With --live it runs as
-`jobs.py JOB` does, in words.
+`jobs.py JOB` does, and shows its log.
 """
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import os
 import sys
 from importlib.util import find_spec
 
-from jobs_lib import catalogue, schedule, schedule_text
+from jobs_lib import catalogue, clock, schedule, schedule_text
 from jobs_lib.config import option_types
 from jobs_lib.database import copies
 from jobs_lib.database.schema.version import check
 from jobs_lib.errors import FAILED, OK, DatabaseError, UsageError
-from jobs_lib.output import trial as words
+from jobs_lib.output import trial
 from jobs_lib.output.paint import Paint
+from jobs_lib.output.screen import Screen
 from jobs_lib.output.tables import dry_lines
 from jobs_lib.output.typed import jobs, shown
 from jobs_lib.runner import access, dead_runs, history, outcome, runner
-from jobs_lib.text import moment, positive, size
+from jobs_lib.text import positive, size
 
 from ._arguments import parsed_as
 
@@ -57,51 +58,49 @@ def run(args, make_session, config_path) -> int:
         raise UsageError(f"test: {'--keep' if args.keep else '--max-size'} goes with --sandbox "
                          "only")
     session = make_session(config_path, -1 if args.json else 1, args.set, job)
-    trial = Trial(job, args, session, config_path)
+    one = Trial(job, args, session, config_path)
     if args.sandbox:
-        return trial.sandbox(make_session)
-    return trial.live() if args.live else trial.dry()
+        return one.sandbox(make_session)
+    return one.live() if args.live else one.dry()
 
 
 class Trial:
-    """One `jobs.py test`: its parts are said as they are known, or gathered into one JSON
+    """One `jobs.py test`: its parts are printed as they are known, or gathered into one JSON
     document."""
 
     def __init__(self, job, args, session, config_path) -> None:
         self.job, self.args, self.session, self.config_path = job, args, session, config_path
-        self.paint = Paint(sys.stdout)
+        self.config, self.console, self.paint = session.config, session.console, Paint(sys.stdout)
         self.request = runner.Request("manual", None, args.limit, False, args.yes)
 
     def say(self, *lines: str) -> None:
         """Lines for a person; --json stays silent until its end."""
         if not self.args.json and lines:
-            self.session.console.answer("\n".join(lines))
+            self.console.answer("\n".join(lines))
 
     def dry(self) -> int:
         """What would be done now; nothing is changed, and nobody is contacted."""
         about = self._about()
-        self.say(*words.about(self.paint, about))
-        if any(need["state"] == "missing" for need in about["needs"] if need["need"] == "database"):
-            if self.args.json:
-                self.session.console.document(about)
+        self.say(*trial.about(self.paint, about))
+        missing = [need["need"] for need in about["needs"] if need["state"] == "missing"]
+        if "database" in missing:
+            self._end(about)
             return FAILED
         result = runner.run(self.session, self.job, self.request._replace(dry_run=True))
-        samples = self.session.console.samples
-        copied = self._can_be_copied()
+        samples = self.console.samples
         self.say("", self.paint("bold", "What it would do now (a dry run: nothing is changed, "
-                                "nobody is contacted)"), *dry_lines(result, samples), "",
-                 *([self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}"]
-                   if copied else []), self.paint("dim", "  # for real"),
-                 f"  {self._typed('--live')}")
+                                "nobody is contacted)"), *dry_lines(result, samples), "")
+        if self._can_be_copied():
+            self.say(self.paint("dim", "  # for real, on a copy"), f"  {self._typed('--sandbox')}")
+        self.say(self.paint("dim", "  # for real"), f"  {self._typed('--live')}")
         self._end({**about, **outcome.as_json(result), "samples": samples})
-        missing = any(need["state"] == "missing" for need in about["needs"])
         return outcome.exit_code(result) or (FAILED if missing else OK)
 
     def live(self) -> int:
         """The real run."""
-        self.say(*words.about(self.paint, self._about()))
+        self.say(*trial.about(self.paint, self._about()))
         result = runner.run(self.session, self.job, self.request)
-        self._said(result, self.session.config.section("core").log_dir)
+        self._say_result(result, self.config.section("core").log_dir)
         self._end(outcome.as_json(result))
         return outcome.exit_code(result)
 
@@ -114,142 +113,140 @@ class Trial:
             self.say(f"Removed what {removed} sandbox{'es' if removed > 1 else ''} left behind: "
                      "killed before the end.")
         most = self.args.max_size or option_types.size.parse(MAX_SIZE)
-        box = Sandbox(self.session.config, most, self.args.keep)
+        box = Sandbox(self.config, most, self.args.keep)
         self.say(f"Copying the database ({size(box.size.database)}) and {box.size.files:,} files "
                  f"of the spool ({size(box.size.spool)}).", "The real ones stay as they are.")
-        console = self.session.console
         with ExitOnSignal(), box:           # it holds people's mail
-            inside = make_session(self.config_path, console.level,
+            inside = make_session(self.config_path, self.console.level,
                                   [*self.args.set, *box.settings()], self.job)
             try:
-                result = runner.run(inside._replace(console=console), self.job, self.request)
+                result = runner.run(inside._replace(console=self.console), self.job,
+                                    self.request)
             finally:
                 inside.ports.close()
-            self._said(result, box.path("log"))
+            self._say_result(result, box.path("log"))
             found = {"tables": box.tables(), "spool": box.files(), "outbox": box.outbox(),
                      "requests": box.requests(),
                      "folder": box.folder if box.keep else None}
-            self._changes(found)
+            self._say_changes(found)
         self._end({**outcome.as_json(result), "sandbox": found})
         return outcome.exit_code(result)
 
-    def _changes(self, found: dict) -> None:
-        for title, lines in (("Rows that changed", words.changes(self.paint, found["tables"],
-                                                                 self.job.sample)),
-                             ("Files in the spool that changed", words.spool(found["spool"])),
-                             ("Mail that would have gone out", words.outbox(found["outbox"])),
-                             *([("Webhooks that would have gone out",
-                                 words.outbox(found["requests"]))] if {"webhooks", "alerts"}
-                               & set(self.job.sections) else [])):
+    def _say_changes(self, found: dict) -> None:
+        parts = {"Rows that changed": trial.changes(self.paint, found["tables"], self.job.sample),
+                 "Files in the spool that changed": trial.spool(found["spool"]),
+                 "Mail that would have gone out": trial.outbox(found["outbox"])}
+        if {"webhooks", "alerts"} & set(self.job.sections):
+            parts["Webhooks that would have gone out"] = trial.outbox(found["requests"])
+        for title, lines in parts.items():
             self.say("", self.paint("bold", title), *(lines or ["  none"]))
         self.say("", f"The copy stays in {found['folder']} (jobs.db, before.db, spool, outbox, "
                  "log). It holds people's mail: delete it." if found["folder"] else
                  "The copy is deleted; with --keep it stays, to look at.")
 
-    def _said(self, result: dict, log_dir: str) -> None:
-        lines = words.events(_log_lines(log_dir, self.job.name, result["run_id"]))
-        self.say("", self.paint("bold", "What it did"), *lines,
-                 f"  {outcome.outcome_words(result)}")
+    def _say_result(self, result: dict, log_dir: str) -> None:
+        lines = trial.events(_log_lines(log_dir, self.job.name, result["run_id"]))
+        self.say("", self.paint("bold", "What it did"), *lines, f"  {outcome.outcome_words(result)}")
 
     def _end(self, document: dict) -> None:
         if self.args.json:
-            self.session.console.document(document)
+            self.console.document(document)
 
     # What the job is and needs
 
     def _about(self) -> dict:
-        config, job = self.session.config, self.job
-        core, now = config.section("core"), self.session.ports.now()
-        zone, options = schedule.zone(core.timezone), config.job(job)
-        state, last, database = self._state()
-        when = f"{schedule_text.words(options.schedule)} ({core.timezone}); "
+        screen, options = Screen(self.session), self.config.job(self.job)
+        paused_at, last, database = self._database()
+        when = f"{schedule_text.words(options.schedule)} ({screen.zone_name}); "
         if not options.enabled:
-            when += f"not by itself: [{job.name}] enabled = no"
-        elif state and state["paused_at"]:
-            when += f"paused since {state['paused_at']} UTC: `jobs.py resume {job.name}`"
+            when += f"not by itself: [{self.job.name}] enabled = no"
+        elif paused_at:
+            when += f"paused since {paused_at} UTC: `jobs.py resume {self.job.name}`"
         else:
-            when += f"next: {moment(schedule.following(options.schedule, now, zone), now, zone)}"
-        return {"job": job.name, "summary": job.summary, "when": when, "last": words.last_run(last,
-                                                                                              zone,
-                                                                                              now),
-                "options": self._options(), "needs": [database, *self._folders(core)]}
+            following = schedule.following(options.schedule, screen.now, screen.zone)
+            when += f"next: {screen.at(clock.text(following))}"
+        ran = (f"last run {last['status']}, at {screen.at(last['started_at'])}" if last
+               else "never ran")
+        return {"job": self.job.name, "summary": self.job.summary, "when": when, "last": ran,
+                "options": self._options(), "needs": [database, *self._needs()]}
 
-    def _state(self) -> tuple[dict | None, dict | None, dict]:
-        """(row of job_state, last run, the database as a need), without a write."""
-        found = {"need": "database",
-                 "what": option_types.hide_password(self.session.config.section("core").database)}
+    def _database(self) -> tuple[str | None, dict | None, dict]:
+        """(since when the job is paused, its last run, the database as a need), without a write."""
+        what = option_types.hide_password(self.config.section("core").database)
+        name, ports = self.job.name, self.session.ports
         try:
-            db = self.session.ports.database(readonly=True)
+            db = ports.database(readonly=True)
             try:
                 check(db)
-                state = db.row("SELECT paused_at FROM {job_state} WHERE job = :job",
-                               job=self.job.name)
-                last = next(iter(dead_runs.shown(history.last_runs(db, self.job.name, 1),
-                                                 self.session.config, self.session.ports.now(),
-                                                 db)), None)
+                paused = db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=name)
+                runs = dead_runs.shown(history.last_runs(db, name, 1), self.config, ports.now(), db)
             finally:
                 db.close()
         except DatabaseError as error:
-            return None, None, {**found, "state": "missing", "words": str(error)}
-        return state, last, {**found, "state": "there", "words": "there, its tables are up to date"}
+            return None, None, _need("database", what, "missing", str(error))
+        there = _need("database", what, "there", "there, its tables are up to date")
+        return paused, next(iter(runs), None), there
 
-    def _folders(self, core) -> list[dict]:
-        found = []
-        if "spool" in self.job.sections:
-            found.append(_folder("spool", self.session.config.section("spool").dir, made=False))
-        if "mail" in self.job.sections:
-            mail = self.session.config.section("mail")
-            if mail.transport == "maildir":
-                found.append(_folder("mail", mail.maildir, made=True))
-            else:
-                login = f"as {mail.username}" if mail.username else "without a login"
-                lost = mail.ca_file and not os.path.isfile(mail.ca_file)
-                found.append({"need": "mail", "what": f"{mail.host}:{mail.port} ({mail.security}), "
-                              f"{login}", "state": "missing" if lost else "there",
-                              "words": f"there is no file [mail] ca_file = {mail.ca_file}" if lost
-                              else "not contacted by a dry run"})
-        if "dns" in self.job.sections:
-            there = find_spec("dns") is not None
-            found.append({"need": "package", "what": "dnspython", "state": "there" if there
-                          else "missing", "words": "there" if there else "not installed: "
-                          f"{sys.executable} -m pip install dnspython"})
-        found += [_folder("state", core.state_dir, made=True), _folder("log", core.log_dir,
-                                                                       made=True)]
-        return [*found, *({"need": "files", "what": sentence.partition(": ")[0], "state": "missing",
-                           "words": sentence.partition(": ")[2]}
-                          for sentence in access.unusable(self.session.config))]
+    def _needs(self) -> list[dict]:
+        core, sections, found = self.config.section("core"), self.job.sections, []
+        if "spool" in sections:
+            found.append(_folder("spool", self.config.section("spool").dir, made=False))
+        if "mail" in sections:
+            found.append(_mail(self.config.section("mail")))
+        if "dns" in sections:
+            found.append(_need("package", "dnspython", "there", "there") if find_spec("dns") else
+                         _need("package", "dnspython", "missing", "not installed: "
+                               f"{sys.executable} -m pip install dnspython"))
+        found += [_folder("state", core.state_dir, made=True),
+                  _folder("log", core.log_dir, made=True)]
+        for sentence in access.unusable(self.config):
+            what, _, why = sentence.partition(": ")
+            found.append(_need("files", what, "missing", why))
+        return found
 
     def _options(self) -> dict:
         """{the job's own options: their values as they would be written}, no secret among them."""
         found = {}
         for name, option in self.job.options.items():
-            written = self.session.config.written(self.job.name, name, option).text
+            written = self.config.written(self.job.name, name, option).text
             found[name] = option.kind.mask(written) if option.kind.mask else written
         return found
 
     def _can_be_copied(self) -> bool:
         try:
-            copies.database_file(self.session.config.section("core").database,
-                                 self.session.config.folder)
+            copies.database_file(self.config.section("core").database, self.config.folder)
         except UsageError:                      # it is on a server
             return False
         return True
 
-    def _typed(self, *more: str) -> str:
+    def _typed(self, how: str) -> str:
         limits = ["--limit", str(self.args.limit)] if self.args.limit else []
         sets = [word for value in self.args.set for word in ("--set", value)]
-        return jobs("test", self.job.name, *more, *limits, *sets, config=self.config_path)
+        return jobs("test", self.job.name, how, *limits, *sets, config=self.config_path)
+
+
+def _need(need: str, what: str, state: str, words: str) -> dict:
+    return {"need": need, "what": what, "state": state, "words": words}
+
+
+def _mail(mail) -> dict:
+    if mail.transport == "maildir":
+        return _folder("mail", mail.maildir, made=True)
+    login = f"as {mail.username}" if mail.username else "without a login"
+    what = f"{mail.host}:{mail.port} ({mail.security}), {login}"
+    if mail.ca_file and not os.path.isfile(mail.ca_file):
+        return _need("mail", what, "missing", f"there is no file [mail] ca_file = {mail.ca_file}")
+    return _need("mail", what, "there", "not contacted by a dry run")
 
 
 def _folder(need: str, path: str, made: bool) -> dict:
     """Whether a folder is there and ours to write in; `made`: a run makes it when it is missing."""
-    there = os.path.isdir(path)
-    usable = there and os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    state = "there" if usable else "made" if made and not there else "missing"
-    said = {"there": "there", "made": "not there yet, a real run makes it",
-            "missing": "there, but this user may not read and write in it" if there
-            else "not there"}
-    return {"need": need, "what": shown(path), "state": state, "words": said[state]}
+    if not os.path.isdir(path):
+        return (_need(need, shown(path), "made", "not there yet, a real run makes it") if made
+                else _need(need, shown(path), "missing", "not there"))
+    if os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        return _need(need, shown(path), "there", "there")
+    return _need(need, shown(path), "missing", "there, but this user may not read and write in it")
 
 
 def _log_lines(folder: str, job: str, run_id: str) -> list[dict]:
@@ -262,4 +259,3 @@ def _log_lines(folder: str, job: str, run_id: str) -> list[dict]:
         except FileNotFoundError:
             continue
     return [line for line in lines if line.get("run_id") == run_id]
-

@@ -15,8 +15,10 @@ CONFIG_VARIABLE = "JOBS_CONFIG"
 Entry = namedtuple("Entry", "number schedule command words config")
 Entry.__doc__ = """One line of a crontab that runs something.
 
-number    of the line              schedule  its five fields, or its @word
-command   as cron runs it          words     what stands behind `jobs.py`, without --config FILE; None: another program
+number    of the line
+schedule  its five fields, or its @word
+command   as cron runs it
+words     the arguments of `jobs.py`, without --config FILE; None: another program
 config    that file, or what JOBS_CONFIG names in the crontab; None: the one beside jobs.py
 """
 
@@ -77,7 +79,8 @@ def _words(command: str, script: str) -> tuple[list[str] | None, str | None]:
         if found is None:
             if word == "cd":
                 folder = _full(next(rest, "").rstrip(";"), folder)
-            elif word.endswith(os.path.basename(script)) and _full(word, folder) == os.path.realpath(script):
+            elif (word.endswith(os.path.basename(script))
+                  and _full(word, folder) == os.path.realpath(script)):
                 found = []
             elif word.startswith(f"{CONFIG_VARIABLE}="):
                 config = _full(word.partition("=")[2], folder)
@@ -93,5 +96,5 @@ def _words(command: str, script: str) -> tuple[list[str] | None, str | None]:
 
 
 def _full(path: str, folder: str) -> str:
-    """A path as the shell of a cron line, which stands in this folder, would take it."""
+    """A path as the shell of a cron line takes it in this folder."""
     return os.path.realpath(os.path.join(folder, os.path.expandvars(os.path.expanduser(path))))

@@ -1,4 +1,4 @@
-"""The demo's folder: made anew each time, and never mistaken for one that holds something else."""
+"""The demo's folder: replaced each time, and never mistaken for one that holds something else."""
 from __future__ import annotations
 
 import os
@@ -11,7 +11,7 @@ MARK, NOTICES, ARCHIVE, DNS, PAGE = ".jobs-demo", "notices", "archive", "dns", "
 MADE = ("config.ini", "jobs.db", "jobs.db-wal", "jobs.db-shm", "jobs.db-journal", "spool",
         "maildir", "state", "log", ARCHIVE, NOTICES, DNS, PAGE, "exports")
 CONFIG = """\
-# The demo's own configuration, made anew by each `jobs.py demo`. Nothing here leaves this machine.
+# The demo's own configuration, replaced by each `jobs.py demo`. Nothing here leaves this machine.
 [core]
 database = sqlite:///jobs.db
 state_dir = state
@@ -41,8 +41,8 @@ security = Security <security@alias.example>
 postmaster = Postmaster <postmaster@alias.example>
 
 [webhooks]
-# The demo's own endpoint, which ended with it. Never name this network for others: whoever may register an endpoint
-# can then reach whatever listens there.
+# The demo's own endpoint, which ended with it. Never allow this network on a real service: anyone
+# who may register an endpoint could then reach everything that listens there.
 allow_networks = 127.0.0.0/8
 
 [status]
@@ -60,14 +60,13 @@ NO_DOMAINS = """
 # No name server could be started here: `jobs.py demo` says why.
 enabled = no
 """
-NOBODY = 9                      # a port for which no name server stands
+NOBODY = 9                      # a port at which no name server answers
 
 
 def make(folder: str) -> None:
     """An empty demo folder.
 
-    What a demo before left is deleted, and nothing else. UsageError for a folder that holds other
-    things.
+    Only what an earlier demo left is deleted. UsageError for a folder that holds other things.
     """
     mark = os.path.join(folder, MARK)
     try:
@@ -77,16 +76,17 @@ def make(folder: str) -> None:
             raise UsageError(f"demo: {folder} is not empty and was not made by the demo: it stays "
                              "as it is; name another by --dir")
         folders.private(folder)
-        folders.write(mark, "Made by `jobs.py demo`, which deletes and makes it anew each time.\n")
+        folders.write(mark, "Made by `jobs.py demo`, which replaces it each time.\n")
         for name in MADE:
             _remove(os.path.join(folder, name))
     except OSError as error:
-        raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by --dir") from None
+        raise UsageError(f"demo: {folder} cannot be used ({error.strerror}); name another by "
+                         "--dir") from None
 
 
 def configure(folder: str, dns_port: int | None) -> str:
-    """Its config.ini, whose path is returned. Without a name server's port no domain is looked
-    at."""
+    """Write its config.ini and return the path. Without a name server's port no domain is
+    checked."""
     path = os.path.join(folder, "config.ini")
     folders.write(path, CONFIG.format(port=dns_port or NOBODY) + ("" if dns_port else NO_DOMAINS))
     return path

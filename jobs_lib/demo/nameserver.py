@@ -17,7 +17,12 @@ LOG = "server.log"
 HINT = "no name server to ask is installed (Debian: `apt-get install knot`, or nsd)"
 # a question for a zone's SOA
 SOA = b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00%s\x00\x06\x00\x01"
-ZONE = "$ORIGIN {name}.\n$TTL 60\n@ SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1\n@ NS ns.invalid.\n"
+ZONE = """\
+$ORIGIN {name}.
+$TTL 60
+@ SOA ns.invalid. hostmaster.invalid. 1 60 60 60 1
+@ NS ns.invalid.
+"""
 
 # All paths are relative to the folder that it is started in: any sign may be in the folder's own
 # name. That of the socket would be made absolute, and longer than a socket's may be.
@@ -69,7 +74,8 @@ def installed() -> list[tuple]:
 class Nameserver:
     """Answers for `zones`, {name: its records as lines of a zone file}, as a context manager.
 
-    folder  of its own, which goes with it.     JobsError, in one sentence, where there is none to start.
+    folder  its own: deleted at the end
+    JobsError, in one sentence, if there is none to start.
     """
 
     def __init__(self, folder: str, zones: dict) -> None:

@@ -14,7 +14,11 @@ from collections import namedtuple
 from http.server import BaseHTTPRequestHandler
 
 Arrived = namedtuple("Arrived", "line headers body genuine status")
-Arrived.__doc__ = """One request. headers: [(name, value)] as they came; genuine: whether its signature holds."""
+Arrived.__doc__ = """One request.
+
+headers  [(name, value)] as they arrived
+genuine  whether its signature holds
+"""
 TOLERANCE = 300              # seconds that its time may be away from ours
 
 

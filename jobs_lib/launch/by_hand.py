@@ -4,7 +4,7 @@ from __future__ import annotations
 from jobs_lib import folders, shards
 from jobs_lib.errors import OK, Busy, DatabaseError, NoAccess
 from jobs_lib.job import CRON
-from jobs_lib.output.tables import samples_words
+from jobs_lib.output.tables import dry_run
 from jobs_lib.runner import outcome, runner
 from jobs_lib.text import positive
 
@@ -80,7 +80,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     if args.json:
         _answer(session, result, **({"samples": session.console.samples} if args.dry_run else {}))
     elif args.dry_run:
-        session.console.answer(samples_words(result, session.console.samples))
+        session.console.answer(dry_run(result, session.console.samples))
     show(session.console, result, request, quiet=args.json or args.dry_run)
     busy = launch.report() if by_cron else OK
     return busy or outcome.exit_code(result, args.fail_if_locked) or launch.publish()

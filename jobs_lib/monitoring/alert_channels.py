@@ -1,5 +1,5 @@
-"""The ways to the operator: e-mail and a webhook. Each says what went wrong, or "" when the alert
-is on its way.
+"""The channels to the operator: e-mail and a webhook. Each returns what went wrong, or "" when the
+alert was sent.
 
 The operator's own URL is trusted: it may lead to an address that is not public.
 """
@@ -24,21 +24,21 @@ def configured(alerts) -> list[str]:
 
 
 def send_email(alert, alerts, mail, transport, deadline: float, now, counted=None) -> str:
-    """To each address. One that takes it is enough; `counted()` is called for each."""
+    """To each address. One that accepts it is enough; `counted()` is called for each."""
     errors, taken = [], 0
     for recipient in alerts.email:
         result = transport.send(*_mail(alert, recipient, mail, now), deadline,
                                 f"alert-{now:%Y%m%d%H%M%S}-{taken}")
         if result.outcome in (SENT, UNCERTAIN):
-            # told twice a minute would be worse than told late
+            # a message twice a minute would be worse than a late one
             taken += 1
             if counted:
                 counted()
         else:
             where = mail.maildir if mail.transport == "maildir" else f"{mail.host}:{mail.port}"
-            said = f"{result.code or ''} {result.text}".strip()
-            # it names itself, most often
-            errors.append(said if said.startswith(where) else f"{where}: {said}")
+            reply = f"{result.code or ''} {result.text}".strip()
+            # most replies name the relay
+            errors.append(reply if reply.startswith(where) else f"{where}: {reply}")
     return "" if taken else "; ".join(dict.fromkeys(errors))
 
 
@@ -62,7 +62,7 @@ def send_webhook(alert, alerts, poster) -> str:
 
 
 def attempt(send) -> str:
-    """What `send()` says, or what is wrong with the sections that it needs."""
+    """The result of `send()`, or what is wrong with the sections that it needs."""
     try:
         return send()
     except ConfigError as error:

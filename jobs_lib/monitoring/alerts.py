@@ -1,4 +1,4 @@
-"""One look at everything, and one message to each channel about what it has not told yet."""
+"""One look at everything, and one message to each channel about what it has not reported yet."""
 from __future__ import annotations
 
 from functools import partial
@@ -9,28 +9,28 @@ from jobs_lib.errors import JobsError
 from jobs_lib.paths import program
 from jobs_lib.runner import standing
 
-from . import alert_messages, alert_rows, database_outage, health, incidents, samples
+from . import alert_messages, alert_rows, database_outage, health, incidents, metrics_samples
 from .alert_channels import EMAIL_SECONDS, attempt, configured, send_email, send_webhook
 
 LEAST_SECONDS = 5.0
 SHOWN = 50
-NOBODY = "nobody is told of anything: set [alerts] email or webhook"
+NO_CHANNEL = "no alert can be sent: set [alerts] email or webhook"
 
 
 def check(ctx, counts: dict) -> None:
-    """Look, record, tell. JobsError when no channel works."""
+    """Look, record, notify. JobsError when no channel works."""
     looked, found = _look(ctx, counts)
-    rows = alert_rows.load(ctx.db)
-    before = {key: row["resolved_at"] for key, row in rows.items()}
-    alert_rows.store(ctx.db, alert_rows.judge(rows, found, ctx.now))
+    table = alert_rows.load(ctx.db)
+    open_before = table.open()
+    table.reconcile(found, ctx.now)
+    table.store(ctx.db)
     database_outage.forget(ctx.section("core"))
-    _log(ctx, rows, before)
-    if ctx.clock_in_doubt is None:
-        alert_rows.forget(ctx.db, rows, ctx.now)
-    counts["troubles"] = _open(rows)
-    error = _tell(ctx, rows, counts, looked.zone)
-    if ctx.clock_in_doubt is None:          # it forgets what is old
-        samples.record(ctx.db, looked)
+    _log(ctx, table, open_before)
+    counts["incidents"] = len(table.open())
+    error = _notify(ctx, table, counts, looked.zone)
+    if ctx.clock_in_doubt is None:          # both delete what is old
+        table.purge(ctx.db, ctx.now)
+        metrics_samples.record(ctx.db, looked)
     if error:
         raise error
 
@@ -39,36 +39,32 @@ def preview(ctx) -> dict:
     """A dry run: which alerts would be sent, and by what."""
     counts: dict = {}
     _, found = _look(ctx, counts)
-    rows, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
-    alert_rows.judge(rows, found, ctx.now)
-    counts.update(troubles=_open(rows), sent=0)
+    table, alerts = alert_rows.load(ctx.db), ctx.section("alerts")
+    table.reconcile(found, ctx.now)
+    counts.update(incidents=len(table.open()), sent=0)
     for channel in configured(alerts):
-        sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
+        sent = table.pending(channel, ctx.now, alerts.remind)
         counts["sent"] += len(sent)
         if sent:
-            ctx.show(f"tell of {len(sent)} by {channel}",
+            ctx.show(f"report {len(sent)} by {channel}",
                      [_shown(each.state, each.row) for each in sent[:SHOWN]])
-    if counts["troubles"] and not counts["sent"]:
-        note = "told before" if configured(alerts) else "nobody is told: set [alerts] email or webhook"
-        ctx.show(f"{counts['troubles']} incidents", [_shown("open", row) for row in rows.values()
-                                                     if _is_open(row)], note)
+    if counts["incidents"] and not counts["sent"]:
+        note = "reported before" if configured(alerts) else NO_CHANNEL
+        ctx.show(f"{counts['incidents']} incidents",
+                 [_shown("open", row) for row in table.open().values()], note)
     return counts
 
 
 def preview_test(ctx) -> dict:
     """A dry run of the test: by what it would be sent."""
-    channels = configured(ctx.section("alerts"))
-    if not channels:
-        raise JobsError(NOBODY)
+    channels = _some_channels(ctx)
     ctx.show(f"send a test alert by {' and '.join(channels)}", [])
     return {"sent": len(channels)}
 
 
 def test(ctx, counts: dict) -> None:
-    """Send a test by each channel, and say what came of it."""
-    channels = configured(ctx.section("alerts"))
-    if not channels:
-        raise JobsError(NOBODY)
+    """Send a test by each channel. JobsError with what went wrong."""
+    channels = _some_channels(ctx)
     errors = [f"{channel}: {error}" for channel in channels
               if (error := _send(ctx, channel, alert_messages.trial()))]
     counts["sent"] = len(channels) - len(errors)
@@ -76,26 +72,26 @@ def test(ctx, counts: dict) -> None:
         raise JobsError("; ".join(errors))
 
 
+def _some_channels(ctx) -> list[str]:
+    channels = configured(ctx.section("alerts"))
+    if not channels:
+        raise JobsError(NO_CHANNEL)
+    return channels
+
+
 def _look(ctx, counts: dict) -> tuple:
+    """(Health, the incidents that this job reports)."""
     broken: list[str] = []
     looked = health.collect(ctx.db, ctx.config, catalogue.load_all(broken), ctx.now, broken)
     counts.update(jobs=len(looked.jobs), queues=len(looked.queues))
     found = [*database_outage.returned(ctx.section("core"), looked),
              *incidents.find(looked, ctx.config)]
-    # Broken channels it finds out by itself, and of itself there is nothing to tell: it runs.
+    # This run notices broken channels when it sends, and shows that the database can be written;
+    # of itself there is nothing to report, since it runs.
+    known_better = (alert_rows.CHANNEL, standing.UNWRITABLE)
     own = [f"{kind}:{ctx.job.name}" for kind in ("failing", "late")]
-    # That the database can be written, this run has shown.
-    return looked, [each for each in found if each.kind not in (alert_rows.CHANNEL,
-                                                                standing.UNWRITABLE)
-                    and each.key not in own]
-
-
-def _open(rows: dict) -> int:
-    return sum(map(_is_open, rows.values()))
-
-
-def _is_open(row: dict) -> bool:
-    return row["resolved_at"] is None
+    return looked, [each for each in found
+                    if each.kind not in known_better and each.alert_key not in own]
 
 
 def _shown(state: str, row: dict) -> dict:
@@ -103,42 +99,46 @@ def _shown(state: str, row: dict) -> dict:
             "since": clock.text(row["since"]), "last_error": row["last_error"]}
 
 
-def _log(ctx, rows: dict, before: dict) -> None:
-    """What began and what ended, whether or not anybody is told."""
-    for key, row in rows.items():
-        if _is_open(row) and before.get(key, ctx.now) is not None:
-            ctx.log.warning("trouble", trouble=key, subject=row["subject"], error=row["last_error"])
-        elif not _is_open(row) and key in before and before[key] is None:
-            ctx.log.event("trouble over", trouble=key, subject=row["subject"])
+def _log(ctx, table, before: dict) -> None:
+    """What began and what ended, whether or not anybody is notified."""
+    now_open = table.open()
+    for key, row in table.rows.items():
+        if key in now_open and key not in before:
+            ctx.log.warning("incident", incident=key, subject=row["subject"],
+                            error=row["last_error"])
+        elif key in before and key not in now_open:
+            ctx.log.event("incident over", incident=key, subject=row["subject"])
 
 
-def _tell(ctx, rows: dict, counts: dict, zone) -> JobsError | None:
+def _notify(ctx, table, counts: dict, zone) -> JobsError | None:
+    """Send what is pending by each channel. The error, if none worked."""
     alerts, errors = ctx.section("alerts"), {}
     channels = configured(alerts)
+    # the first one again: it reports that the second did not work
     for channel in channels + channels[:1]:
-        # the first once more: it tells of what the second could not
-        sent = alert_rows.pending(rows, channel, ctx.now, alerts.remind)
+        sent = table.pending(channel, ctx.now, alerts.remind)
         if not sent or channel in errors or ctx.hard_limit - ctx.monotonic() < LEAST_SECONDS:
             continue
-        error = _send(ctx, channel, alert_messages.alert(sent, alerts.remind, zone,
-                                                         program(ctx.config.path)))
+        message = alert_messages.alert(sent, alerts.remind, zone, program(ctx.config.path))
+        error = incidents.short_error(_send(ctx, channel, message))
         if error:
-            errors[channel] = incidents.words(error)
-            ctx.log.warning("alert not sent", channel=channel, error=errors[channel])
-            alert_rows.broken(ctx.db, rows, channel, errors[channel], ctx.clock())
-            continue
-        alert_rows.told(ctx.db, rows, channel, sent, ctx.clock())
-        counts["sent"] = counts.get("sent", 0) + 1
-        ctx.log.event("alert sent", channel=channel,
-                      troubles=[each.row["alert_key"] for each in sent])
+            errors[channel] = error
+            ctx.log.warning("alert not sent", channel=channel, error=error)
+            table.broken(channel, error, ctx.clock())
+        else:
+            table.delivered(channel, sent, ctx.clock())
+            counts["sent"] = counts.get("sent", 0) + 1
+            ctx.log.event("alert sent", channel=channel,
+                          incidents=[each.row["alert_key"] for each in sent])
+        table.store(ctx.db)
     for channel in alert_rows.CHANNELS:
-        if channel not in channels and _is_open(rows.get(alert_rows.key_of(channel),
-                                                         {"resolved_at": ctx.now})):
-            # nobody wants it any more
-            alert_rows.told(ctx.db, rows, channel, [], ctx.clock())
+        if channel not in channels:
+            # nobody wants it any more, so it is not broken either
+            table.delivered(channel, [], ctx.clock())
+    table.store(ctx.db)
     if errors and len(errors) == len(channels):
-        return JobsError("no alert could be sent: " + "; ".join(f"{name}: {error}" for name,
-                                                                error in errors.items()))
+        causes = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        return JobsError(f"no alert could be sent: {causes}")
     return None
 
 
@@ -149,7 +149,7 @@ def _send(ctx, channel: str, alert) -> str:
 def _email(ctx, alert) -> str:
     mail, now = ctx.section("mail"), ctx.clock()
     deadline = min(ctx.hard_limit, ctx.monotonic() + EMAIL_SECONDS)
-    # an alert counts, and no limit holds it back
+    # an alert counts, and no limit delays it
     counted = partial(Relay(ctx.db, mail).count, now)
     return send_email(alert, ctx.section("alerts"), mail, ctx.mail(), deadline, now, counted)
 

@@ -1,10 +1,12 @@
-"""How jobs, queues and the host fare: facts from the database, the configuration and the folders;
+"""The health of jobs, queues and host: facts from the database, the configuration and the folders;
 nothing is written.
 
-    found = health.collect(ports.database(), config, catalogue.load_all(broken), ports.now(), broken)
-    found.jobs["retry_forwards"].failures            incidents.find(found, config) says which of it needs somebody
+    found = health.collect(db, config, catalogue.load_all(broken), now, broken)
+    found.jobs["retry_forwards"].failures
+    incidents.find(found, config)               which of it needs the operator
 
-`check_jobs`, `status`, `report`, `metrics` and `doctor` read it, so that all of them say the same.
+`check_jobs`, `status`, `report`, `metrics` and `doctor` read it, so that all of them report the
+same.
 """
 from __future__ import annotations
 
@@ -17,9 +19,10 @@ from jobs_lib.database import stored
 from jobs_lib.database.schema import version
 from jobs_lib.engines.relay_limits import Relay
 from jobs_lib.errors import ConfigError
-from jobs_lib.runner import access, clock_doubt, dead_runs, standing
-from jobs_lib.runner import slots as due
+from jobs_lib.runner import access, clock_doubt, dead_runs, slots, standing
 
+from . import heartbeat
+from .heartbeat import TICKS, past
 from .queues import queues
 
 Health = namedtuple("Health",
@@ -27,59 +30,66 @@ Health = namedtuple("Health",
                     defaults=((), (), None))
 Health.__doc__ = """Everything, at `now`.
 
-jobs      {name: JobHealth}                     queues  {name: QueueHealth} (monitoring/queues.py)
-host      Host                                  problems  [(job or section, sentence)]: what cannot be used at all
-channels  rows of `alerts` about ways to the operator that do not work      zone  `[core] timezone`, for words
-blocked   Blocked: which jobs refuse, since the app's tables lack something
+jobs      {name: JobHealth}
+queues    {name: QueueHealth} (monitoring/queues.py)
+host      Host
+problems  [(job or section, sentence)]: what cannot be used at all
+channels  rows of `alerts` about channels that do not work
+zone      `[core] timezone`, for texts
+blocked   Blocked: which jobs refuse because the app's tables lack something
 standing  [(name, since, error)]: incidents that files remember (runner/standing.py)
-unusable  sentences about files of ours that this user, or the one who runs the jobs, cannot use (runner/access.py)
+unusable  sentences about files of ours that this user, or the user of the jobs, cannot use
 clock     ClockHealth, or None while nothing is wrong with it
 """
 ClockHealth = namedtuple("ClockHealth", "doubt since ahead latest")
 ClockHealth.__doc__ = """What is wrong with the clock.
 
-doubt  the sentence, or ""; `since`: when that began      ahead  how many runs of the last day have a time to come
+doubt   the sentence, or ""
+since   when that began
+ahead   how many runs of the last day are dated in the future
 latest  the time of the last of these, or None
 """
 Blocked = namedtuple("Blocked", "jobs idle lack")
-Blocked.__doc__ = """`jobs`: all that refuse, and so no queue of theirs is told; `idle`: those of them that are switched
-on; `lack`: what these need, in words."""
+Blocked.__doc__ = """Jobs that refuse because the app's tables lack something.
+
+jobs  all of them; their queues are not reported
+idle  those of them that are enabled and not paused
+lack  what these need, as a sentence
+"""
 JobHealth = namedtuple("JobHealth", "name priority enabled paused_at when last last_ok_at failures "
                        "failing_since last_error running vanished vanished_at late_since next_at "
                        "interval")
 JobHealth.__doc__ = """One job. Times are aware UTC or None; rows are of `job_runs`.
 
-when           its schedule in words            interval  between two runs, as schedule and cron allow it
-last           the last run that did not just find another at work
+when           its schedule in words
+interval       between two runs, as schedule and cron allow it
+last           the last run that was not skipped
 last_ok_at     start of the last run that did its work, `partial` ones too
 failures       in a row since then, with `failing_since` and `last_error`
 running        the row of a run at work
-vanished       runs of the last day that ended without a word; `vanished_at`: the latest of them
+vanished       runs of the last day that ended without a result; `vanished_at`: the latest of them
 late_since     the first slot that was missed, once there was no success for three intervals
 next_at        the next slot
 """
 Host = namedtuple("Host", "relay sent disks last_run_at stopped gap")
 Host.__doc__ = """What all jobs share.
 
-relay    row of `relay_state` while it is paused, or None      sent   {"hour": (recipients, limit), ...}
-disks    [Disk]: where we write, one for each file system      last_run_at  start of the latest run of any job
-stopped  since when nothing was started that should have been, or None
-gap      (from, to) of the last such time that is over, within a day, or None
+relay        row of `relay_state` while it is paused, or None
+sent         {"hour": (recipients, limit), ...}
+disks        [Disk]: where we write, one for each file system
+last_run_at  start of the latest run of any job
+stopped      since when nothing was started that should have been, or None
+gap          (from, to) of the last such time that is over, within a day, or None
 """
 Disk = namedtuple("Disk", "names path free total")           # free and total in bytes, for us
+View = namedtuple("View", "db config now zone states pause")
+View.__doc__ = "What all jobs are judged by. `pause`: (from, to) when no job could run, or None."
 
 GOOD, BAD = ("ok", "partial"), ("failed", "timeout", "vanished", dead_runs.VANISHED)
 BUSY = "busy"                           # `partial` for this reason did nothing
 DAY = timedelta(days=1)
 LATE_INTERVALS = 3
-# the longest time between two ticks of cron that is thought to be meant
-TICKS = timedelta(hours=1)
-# without a run, at least, before cron is said to have stopped
-GAP = timedelta(hours=1)
-# runs in nearly every tick, so its runs tell when there were none
-HEART = "check_jobs"
-LOOKED_AT = 20
-RUNS_A_DAY = 320
+LOOKED_AT = 20                          # runs of a job
 RUN = ("id, run_id, job, slot, trigger_type, status, started_at, finished_at, duration_ms, "
        "stop_reason, error, lease_until, installation, lock_name, host, pid")
 
@@ -88,34 +98,30 @@ def collect(db, config, jobs, now, broken=()) -> Health:
     """All of it. `broken`: sentences about job files that cannot be loaded (catalogue.load_all)."""
     states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
                                                   "FROM {job_state}")}
-    zone = schedule.zone(config.section("core").timezone)
-    beats, heart = _heartbeats(db), states.get(HEART)
-    gap, found = _gap(beats, heart, now), {}
+    heart = heartbeat.Heartbeat(db, states.get(heartbeat.JOB), now)
     last = stored.time(db.value("SELECT MAX(started_at) AS last FROM {job_runs} "
                                 "WHERE started_at <= :now", now=now))
-    changed = _clock_changed(db, last, now)
-    pause = (now, now) if changed else gap
+    gap, clock_changed = heart.gap(), _clock_changed(db, last, now)
+    view = View(db, config, now, schedule.zone(config.section("core").timezone), states,
+                (now, now) if clock_changed else gap)
     problems = [("jobs_lib/jobs", sentence) for sentence in broken]
-    usable = []
+    found, usable = {}, []
     for job in jobs:
         try:
-            parts = [_job(db, config, name, job.priority, config.job(job), states.get(job.name),
-                          now, zone, pause) for name in shards.names(job.name, config.shards(job))]
-            found[job.name] = parts[0] if len(parts) == 1 else _together(parts)
+            found[job.name] = _job(view, job)
             usable.append(job)
         except ConfigError as error:
             problems.append((job.name, "; ".join(error.problems)))
-    broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command "
-                               "FROM {alerts}"
-                               " WHERE kind = 'channel' AND resolved_at IS NULL ORDER BY alert_key")
     blocked = _blocked(db, usable, found)
     able = [job for job in usable if job.name not in blocked.jobs]
     relay, sent = _mail(db, config, now, problems)
-    return Health(now, found, queues(db, config, able, now, found),
-                  Host(relay, sent, disks(config), last, _stopped(beats, heart, last, now), gap),
-                  problems, broken_channels, zone, blocked, _standing(config),
-                  access.unusable(config),
-                  _clock(db, config, now, changed))
+    host = Host(relay, sent, disks(config), last, heart.stopped(last), gap)
+    broken_channels = db.query("SELECT alert_key, kind, subject, since, what, last_error, command "
+                               "FROM {alerts} WHERE kind = 'channel' AND resolved_at IS NULL "
+                               "ORDER BY alert_key")
+    return Health(now, found, queues(db, config, able, now, found), host, problems, broken_channels,
+                  view.zone, blocked, _standing(config), access.unusable(config),
+                  _clock(db, config, now, clock_changed))
 
 
 def _standing(config) -> list:
@@ -125,15 +131,15 @@ def _standing(config) -> list:
 
 
 def _clock(db, config, now, changed: bool) -> ClockHealth | None:
-    """What the last run found, and the runs of the last day that have a time to come."""
+    """The doubt of the last run, and the runs of the last day that are dated in the future."""
     if config.section("core").max_clock_jump is None:
         return None
     doubted = clock_doubt.stored(db)
     before = db.value("SELECT id FROM {job_runs} WHERE started_at < :since "
                       "ORDER BY started_at DESC, id DESC LIMIT 1", since=now - DAY) or 0
     row = db.row("SELECT COUNT(*) AS number, MAX(started_at) AS latest FROM {job_runs} "
-                 "WHERE started_at > :ahead"
-                 " AND id > :before", ahead=now + clock_doubt.APART, before=before)
+                 "WHERE started_at > :ahead AND id > :before",
+                 ahead=now + clock_doubt.APART, before=before)
     if not (doubted or row["number"]):
         return None
     since = min(doubted.at, now) if doubted and not changed else now
@@ -142,8 +148,8 @@ def _clock(db, config, now, changed: bool) -> ClockHealth | None:
 
 
 def _clock_changed(db, last, now) -> bool:
-    """Whether the latest run was by another clock than ours: what is late by ours may only wait for
-    its next tick."""
+    """Whether the latest run had another clock than this one: what is late by this clock may only
+    wait for its next tick."""
     latest = stored.time(db.value("SELECT started_at FROM {job_runs} WHERE id = (SELECT MAX(id) "
                                   "FROM {job_runs})"))
     return latest is not None and (latest > now + clock_doubt.APART
@@ -165,56 +171,54 @@ def _blocked(db, jobs, health: dict) -> Blocked:
 
 # Jobs
 
-def _job(db, config, name, priority, options, state, now, zone, gap) -> JobHealth:
-    rows = dead_runs.shown(list(map(stored.run, db.query(
-        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC "
-        "LIMIT :most",
-        job=name, most=LOOKED_AT))), config, now, db)
-    good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
-    times = [row["started_at"] for row in (*rows, good) if row and _did_its_work(row)]
-    failures, since, error = _failures(db, name, rows, good, now)
-    died = db.query("SELECT started_at FROM {job_runs} WHERE job = :job AND status = 'vanished'"
-                    " AND started_at >= :since AND started_at <= :now ORDER BY id DESC",
-                    job=name, since=now - DAY, now=now)
-    paused = state["paused_at"] if state else None
-    counts = options.enabled and not paused and state is not None and state["due_after"] != due.OFF
-    every = interval(options.schedule, rows, now, zone)
-    running = next((row for row in rows if row["status"] == "running"), None)
-    last_ok = max(filter(None, (_past(time, now) for time in times)), default=None)
-    after = max(filter(None, (last_ok, _past(state and state["due_after"], now))), default=None)
-    return JobHealth(
-        name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
-        schedule_text.words(options.schedule),
-        rows[0] if rows else None, last_ok, failures, since, error, running, len(died),
-        (stored.time(died[0]["started_at"]) or now) if died else None,
-        late(options, after, now, zone, every, gap) if counts and after else None,
-        schedule.following(options.schedule, now, zone) if options.enabled and not paused else None,
-        every)
-
-
-def _together(parts: list[JobHealth]) -> JobHealth:
-    """A job whose queue several workers share fares as the worst of its shards does."""
+def _job(view: View, job) -> JobHealth:
+    """Of a job whose queue several workers share, the worst of its shards."""
+    options, state = view.config.job(job), view.states.get(job.name)
+    parts = [_shard(view, name, job.priority, options, state)
+             for name in shards.names(job.name, view.config.shards(job))]
+    if len(parts) == 1:
+        return parts[0]
     worst = max(parts, key=lambda part: part.failures)
-    died = [part.vanished_at for part in parts if part.vanished_at]
+    never_ok = any(part.last_ok_at is None for part in parts)
     return parts[0]._replace(
         last=max((part.last for part in parts if part.last), key=lambda row: row["id"],
                  default=None),
-        last_ok_at=None if any(part.last_ok_at is None for part in parts)
-        else min(part.last_ok_at for part in parts),
+        last_ok_at=None if never_ok else min(part.last_ok_at for part in parts),
         failures=worst.failures, failing_since=worst.failing_since, last_error=worst.last_error,
         running=next((part.running for part in parts if part.running), None),
-        vanished=sum(part.vanished for part in parts), vanished_at=max(died, default=None),
+        vanished=sum(part.vanished for part in parts),
+        vanished_at=max((part.vanished_at for part in parts if part.vanished_at), default=None),
         late_since=min((part.late_since for part in parts if part.late_since), default=None))
+
+
+def _shard(view: View, name: str, priority, options, state: dict | None) -> JobHealth:
+    db, now = view.db, view.now
+    rows = dead_runs.shown([stored.run(row) for row in db.query(
+        f"SELECT {RUN} FROM {{job_runs}} WHERE job = :job AND status <> 'skipped' ORDER BY id DESC "
+        "LIMIT :most", job=name, most=LOOKED_AT)], view.config, now, db)
+    good = next((row for row in rows if _did_its_work(row)), None) or _last_good(db, name)
+    failures, failing_since, error = _failures(db, name, rows, good, now)
+    starts = [past(row["started_at"], now) for row in (*rows, good) if row and _did_its_work(row)]
+    last_ok = max(filter(None, starts), default=None)
+    vanished = db.query("SELECT started_at FROM {job_runs} WHERE job = :job "
+                        "AND status = 'vanished' AND started_at >= :since AND started_at <= :now "
+                        "ORDER BY id DESC", job=name, since=now - DAY, now=now)
+    paused, due_after = (state["paused_at"], state["due_after"]) if state else (None, None)
+    runs_by_itself = options.enabled and not paused
+    every = interval(options.schedule, rows, now, view.zone)
+    after = max(filter(None, (last_ok, past(due_after, now))), default=None)
+    awaited = runs_by_itself and state is not None and due_after != slots.OFF and after
+    return JobHealth(
+        name, priority, options.enabled, (stored.time(paused) or now) if paused else None,
+        schedule_text.words(options.schedule), rows[0] if rows else None, last_ok, failures,
+        failing_since, error, next((row for row in rows if row["status"] == "running"), None),
+        len(vanished), (stored.time(vanished[0]["started_at"]) or now) if vanished else None,
+        late(options, after, now, view.zone, every, view.pause) if awaited else None,
+        schedule.following(options.schedule, now, view.zone) if runs_by_itself else None, every)
 
 
 def _did_its_work(row: dict) -> bool:
     return row["status"] in GOOD and row["stop_reason"] != BUSY
-
-
-def _past(value, now):
-    """A time that is over. One to come was written by a clock that was wrong, and says nothing."""
-    moment = stored.time(value)
-    return moment if moment and moment <= now else None
 
 
 def _last_good(db, job: str) -> dict | None:
@@ -238,26 +242,25 @@ def _failures(db, job: str, rows: list[dict], good: dict | None, now) -> tuple:
                      " AND id > :after AND status IN (:bad)", job=job, after=after, bad=BAD)
         number, since = row["number"], str(row["since"])
     return (number, stored.time(since) or now,
-            bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a word")
+            bad[0]["error"] or bad[0]["stop_reason"] or "the process ended without a result")
 
 
 def interval(when, rows: list[dict], now, zone) -> timedelta:
-    """Between two runs: the schedule's step, or what cron makes of it where it ticks more
-    rarely."""
+    """Between two runs: the schedule's step, or the time between two ticks where that is longer."""
     first = schedule.following(when, now, zone)
     step = schedule.following(when, first, zone) - first
-    slots = [start for row in rows
+    starts = [start for row in rows
              if row["trigger_type"] == "scheduled" and (start := stored.time(row["started_at"]))]
-    seen = next((later - earlier for later, earlier in zip(slots, slots[1:]) if later > earlier),
+    seen = next((later - earlier for later, earlier in zip(starts, starts[1:]) if later > earlier),
                 step)
     return max(step, min(seen, TICKS))
 
 
 def late(options, after, now, zone, every, gap):
-    """The first slot missed, when there was no success for three intervals, or as long as the job's
-    section says.
+    """The first slot missed, if there was no success for three intervals, or for the time that the
+    job's section sets.
 
-    Just after a time without any run nobody is late yet: each job is given its turn first.
+    Just after a time without any run no job is late yet: each is given its turn first.
     """
     first = schedule.following(options.schedule, after, zone)
     if options.alert_late_after == "":
@@ -294,18 +297,12 @@ def disks(config) -> list[Disk]:
     for section, option in (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"),
                             ("export", "dir"), ("archive", "store"), ("core", "database")):
         path = _folder(config, section, option)
-        if not path:
-            continue
         try:
             device, space = os.stat(path).st_dev, os.statvfs(path)
-        except OSError:
+        except OSError:                     # of "" too
             continue
-        name = f"[{section}] {option}"
-        if device in found:
-            found[device].names.append(name)
-        else:
-            found[device] = Disk([name], path, space.f_bavail * space.f_frsize, space.f_blocks
-                                 * space.f_frsize)
+        disk = Disk([], path, space.f_bavail * space.f_frsize, space.f_blocks * space.f_frsize)
+        found.setdefault(device, disk).names.append(f"[{section}] {option}")
     return list(found.values())
 
 
@@ -324,57 +321,3 @@ def _folder(config, section: str, option: str) -> str:
         if value == before:
             return ""
     return value
-
-
-def _heartbeats(db) -> list:
-    """Starts of the runs of `check_jobs` of a day and more, in the order in which they were made,
-    newest first."""
-    rows = db.query("SELECT started_at FROM {job_runs} WHERE job = :job ORDER BY id DESC "
-                    "LIMIT :most",
-                    job=HEART, most=RUNS_A_DAY)
-    return [start for row in rows if (start := stored.time(row["started_at"]))]
-
-
-def _in_time(beats: list, now) -> list:
-    """Those until now as their times tell, newest first: a clock that was wrong for a while mixes
-    them up."""
-    return sorted((beat for beat in beats if beat <= now), reverse=True)
-
-
-def _too_long(beats: list, now) -> timedelta:
-    """Without a beat for longer than this, cron had stopped: thrice the usual time between two, at
-    least GAP."""
-    ordered = _in_time(beats, now)
-    steps = sorted(later - earlier for later, earlier in zip(ordered, ordered[1:]))
-    usual = steps[len(steps) // 2] if steps else timedelta(0)
-    return max(GAP, min(usual, TICKS) * 3)
-
-
-def _gap(beats: list, state, now):
-    known = _past(state and state["due_after"], now)
-    most, ordered = _too_long(beats, now), _in_time(beats, now)
-    for later, earlier in zip(ordered, ordered[1:]):
-        if later < now - DAY:
-            break
-        # it may have been paused, or switched off
-        begin = max(filter(None, (earlier, known)))
-        if later - begin > most and not _ran_between(beats, later, earlier):
-            return begin, later
-    return None
-
-
-def _ran_between(beats: list, later, earlier) -> bool:
-    """Whether there were runs between these two, which a clock that was wrong then has noted at
-    other times."""
-    between = beats[beats.index(later) + 1:beats.index(earlier)]
-    return any(not earlier - clock_doubt.APART <= beat <= later + clock_doubt.APART
-               for beat in between)
-
-
-def _stopped(beats: list, state, last, now):
-    """Since when nothing was started that should have been: no run of any job for as long as
-    that."""
-    if state is None or state["paused_at"] or state["due_after"] in (None, due.OFF):
-        return None
-    since = max(filter(None, (last, _past(state["due_after"], now))), default=now)
-    return since if now - since > _too_long(beats, now) else None

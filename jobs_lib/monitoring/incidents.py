@@ -1,9 +1,9 @@
-"""Which of what monitoring/health.py found needs somebody, as a list of troubles, one for each
+"""Which of what monitoring/health.py found needs the operator: a list of incidents, one for each
 cause.
 
-One trouble explains others: a relay that rests, and the queues behind it; a full disk, and the jobs
-that could not write; a cron that has stopped, and every job that is late. What is explained is not
-told of by itself.
+One incident explains others: a paused relay, and the queues behind it; a full disk, and the jobs
+that could not write; a cron that has stopped, and every job that is late. What another incident
+explains is not reported by itself.
 """
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ from jobs_lib.runner.standing import BARS_ALL
 
 from .queues import in_words
 
-Trouble = namedtuple("Trouble", "key kind subject since what error command explains",
-                     defaults=((),))
-Trouble.__doc__ = """One thing that needs somebody.
+Incident = namedtuple("Incident", "alert_key kind subject since what last_error command explains",
+                      defaults=((),))
+Incident.__doc__ = """One thing that needs the operator. All but `explains` are columns of `alerts`.
 
-key      names it, the same as long as it lasts       kind     its heading in docs/alerts.md
-subject  in a few words, with its cause's name         since    aware UTC datetime
-what     one or two sentences                          error    the last error in its own words, or ""
-command  what to run next, without `python3 jobs.py`
-explains  the jobs of which nothing else is told
+alert_key  names it, and stays the same while it lasts
+kind       its heading in docs/alerts.md
+subject    in a few words, with the name of its cause
+since      aware UTC datetime
+what       one or two sentences
+last_error  the last error, addresses masked, or ""
+command    what to run next, without `python3 jobs.py`
+explains   the jobs of which nothing else is reported
 """
 KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk", "archive",
          "config", "tables", "clock", "cron", "database", "unwritable", "files", "workers", "log",
@@ -35,13 +38,13 @@ KINDS = ("failing", "late", "vanished", "waiting", "undelivered", "relay", "disk
 STANDING = {                # {name: (subject, what, command)}
     "unwritable": (
         "the database cannot be written to",
-        ("It answers, but nothing can be stored, so no job runs. Another process has locked it, it is read-only, "
-         "or its disk is full. Nothing is lost."),
+        ("It answers, but nothing can be stored, so no job runs. Another process has locked it, "
+        "it is read-only, or its disk is full. Nothing is lost."),
         "doctor"),
     "files": (
         "the jobs cannot use some of their files",
-        ("Jobs that need them do not run. Usually a command was run as another user, such as root, and left files that "
-         "belong to that user."),
+        ("Jobs that need them do not run. Usually a command was run as another user, such as root, "
+        "and left files that belong to that user."),
         "doctor"),
     "workers": (
         "jobs cannot be handed to the workers",
@@ -49,8 +52,9 @@ STANDING = {                # {name: (subject, what, command)}
         "doctor"),
     "locks": (
         "an unknown connection holds the database lock of a job",
-        ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its run loses the lock "
-         "within minutes. Otherwise end that connection at the database server, and change its password."),
+        ("It belongs to no run of the jobs, so the job never starts. If a host was cut off, its "
+         "run loses the lock within minutes. Otherwise end that connection at the database server, "
+         "and change its password."),
         "history"),
     "log": (
         "the log cannot be written",
@@ -58,144 +62,146 @@ STANDING = {                # {name: (subject, what, command)}
         "doctor"),
 }
 FULL = ("no space left on device", "disk quota exceeded", "database or disk is full")
-RELAY = "the relay cannot be used"              # how the error of a job begins that met it
-MANY = 20                   # attempts of a day, of which none came through
+RELAY = "the relay cannot be used"   # how the error of a job begins that could not use the relay
+MANY = 20                   # attempts of a day, of which none succeeded
 RELAY_PAUSES = 2            # in a row: one of five minutes is nothing to wake anybody for
 MAIL_QUEUES = ("forwards", "notifications")
 ARCHIVE_JOB = "archive_audit_logs"
 ERROR_LENGTH = 500
 
 
-def find(health, config) -> list[Trouble]:
-    """The troubles, the ones that explain others first. ConfigError when [alerts] is wrong."""
+def find(health, config) -> list[Incident]:
+    """The incidents, the ones that explain others first. ConfigError when [alerts] is wrong."""
     alerts = config.section("alerts")
     found = [*_standing(health), *_clock(health), *_stopped(health), *_disks(health, alerts),
-             *_relay(health), *_unusable(health),
-             *_tables(health)]
-    disk, relay = (any(each.kind == kind for each in found) for kind in ("disk", "relay"))
-    found += _failing(health, config, alerts, disk, relay)
-    idle = []
-    if not health.host.stopped and not any(each.kind == "unwritable" for each in found):
+             *_relay(health), *_unusable(health), *_tables(health)]
+    causes = {each.kind for each in found}
+    found += _failing(health, config, alerts, causes)
+    idle: list[Incident] = []
+    if not health.host.stopped and "unwritable" not in causes:
         idle += _late(health, _explained(found))
     idle += _vanished(health, config, alerts, _explained([*found, *idle]))
-    idle += _queues(health, alerts, _explained([*found, *idle]), relay)
-    found += _never_started(health, idle) if idle and health.host.last_run_at is None else idle
-    return found + [_channel({name: stored.words(value) for name, value in row.items()}, health.now)
-                    for row in health.channels]
+    idle += _queues(health, alerts, _explained([*found, *idle]), causes)
+    if idle and health.host.last_run_at is None:
+        idle = [_never_started(idle)]
+    return [*found, *idle, *(_channel(row, health.now) for row in health.channels)]
 
 
-def _channel(row: dict, now) -> Trouble:
-    return Trouble(row["alert_key"], row["kind"], row["subject"] or stored.UNKNOWN,
-                   stored.time(row["since"]) or now, row["what"] or "", row["last_error"] or "",
-                   row["command"])
+def _channel(row: dict, now) -> Incident:
+    found = {name: stored.words(value) for name, value in row.items()}
+    return Incident(found["alert_key"], found["kind"], found["subject"] or stored.UNKNOWN,
+                    stored.time(found["since"]) or now, found["what"] or "",
+                    found["last_error"] or "", found["command"])
 
 
-def unreachable(error, since, now) -> Trouble:
-    """The database is away or has another schema, as this DatabaseError says, so nothing else is
-    known."""
+def unreachable(error, since, now) -> Incident:
+    """The database cannot be used, or has another schema, as this DatabaseError says: nothing
+    else is known."""
     unfit = isinstance(error, Unfit)
-    return Trouble("database", "database",
-                   "the database does not match this version" if unfit else "the database cannot "
-                   "be used", since or now,
-                   "No job runs until this is fixed. Due work waits, and nothing is lost.",
-                   words(str(error)), error.command if unfit else "doctor")
+    subject = ("the database does not match this version" if unfit
+               else "the database cannot be used")
+    return Incident("database", "database", subject, since or now,
+                    "No job runs until this is fixed. Due work waits, and nothing is lost.",
+                    short_error(str(error)), error.command if unfit else "doctor")
 
 
-def standing(name: str, error, since) -> Trouble:
-    """An incident that is remembered by a file (runner/standing.py), so that it is known without a
+def standing(name: str, error, since) -> Incident:
+    """An incident that a file remembers (runner/standing.py), so that it is known without a
     database."""
     if name == "database":
         return unreachable(error, since, since)
     subject, what, command = STANDING[name]
-    return Trouble(name, name, subject, since, what, words(str(error)), command)
+    return Incident(name, name, subject, since, what, short_error(str(error)), command)
 
 
-def words(error: str | None) -> str:
-    """An error as it may be told: on one line, not too long, nobody's address in it."""
+def short_error(error: str | None) -> str:
+    """An error as it may be shown: on one line, not too long, addresses masked."""
     short = " ".join(masked(error or "").split())
     return short if len(short) <= ERROR_LENGTH else short[:ERROR_LENGTH] + "..."
 
 
-def at(moment, zone) -> str:
-    """`14:05 UTC on 24 Nov`, as it may stand in a subject; in the operator's zone, by its short
-    name."""
+def short_time(moment, zone) -> str:
+    """`14:05 UTC on 24 Nov`, for a subject; in the operator's zone, by its short name."""
     local = moment.astimezone(zone)
     return f"{local:%H:%M %Z} on {local.day} {local:%b}"
 
 
-def full(moment, zone) -> str:
+def full_time(moment, zone) -> str:
     """`2026-11-24 14:05:10 UTC`, likewise."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
-def from_to(begin, end, zone) -> str:
-    """`from 14:05 to 15:20 UTC on 24 Nov`, or `at 14:05 UTC on 24 Nov` where it was over within the
+def time_span(begin, end, zone) -> str:
+    """`from 14:05 to 15:20 UTC on 24 Nov`, or `at 14:05 UTC on 24 Nov` if it lasted less than a
     minute."""
     first, last = begin.astimezone(zone), end.astimezone(zone)
     if f"{first:%Y-%m-%d %H:%M}" == f"{last:%Y-%m-%d %H:%M}":
-        return f"at {at(end, zone)}"
-    return f"from {f'{first:%H:%M}' if first.date() == last.date() else at(begin, zone)} to {at(end, zone)}"
+        return f"at {short_time(end, zone)}"
+    start = f"{first:%H:%M}" if first.date() == last.date() else short_time(begin, zone)
+    return f"from {start} to {short_time(end, zone)}"
 
 
 # What explains others
 
-def _standing(health) -> list[Trouble]:
-    """What files remember, and what of our own files this user cannot use, whether or not a run has
-    met it."""
+def _standing(health) -> list[Incident]:
+    """What files remember, and which of our files this user cannot use, even if no run has noticed
+    it yet."""
     known = {name: standing(name, error, since) for name, since, error in health.standing
              if name in STANDING}
     if health.unusable:
         found = known.get("files", standing("files", "", health.now))
-        known["files"] = found._replace(what=f"{found.what} {words('; '.join(health.unusable))}.",
-                                        error="")
+        sentences = short_error("; ".join(health.unusable))
+        known["files"] = found._replace(what=f"{found.what} {sentences}.", last_error="")
     return list(known.values())
 
 
-def _stopped(health) -> list[Trouble]:
+def _stopped(health) -> list[Incident]:
     since = health.host.stopped
+    # while one of BARS_ALL lasts, cron works but can start nothing
     if not since or any(name in BARS_ALL for name, _, _ in health.standing):
-        # cron comes, and can start nothing
         return []
-    return [Trouble("cron", "cron", f"no job has started since {at(since, health.zone)}", since,
-                    "Cron does not start `run-due`, or every start fails immediately. No job runs.",
-                    "", "crontab")]
+    return [Incident("cron", "cron", f"no job has started since {short_time(since, health.zone)}",
+                     since, "Cron does not start `run-due`, or every start fails immediately. No "
+                     "job runs.", "", "crontab")]
 
 
-def _never_started(health, idle: list) -> list[Trouble]:
-    """Nothing ever ran: whatever is late or waits, waits for cron."""
-    since = min(each.since for each in idle)
-    return [Trouble("cron", "cron", "no job has ever started", since,
+def _never_started(idle: list[Incident]) -> Incident:
+    """Nothing ever ran: everything that is late or waits, waits for cron."""
+    return Incident("cron", "cron", "no job has ever started", min(each.since for each in idle),
                     "Cron has not started `run-due` yet, so everything waits. If its line is in "
                     "your crontab, wait for its next minute. This command prints the line.", "",
-                    "crontab")]
+                    "crontab")
 
 
-def _clock(health) -> list[Trouble]:
-    """The clock is in doubt, or was: runs of the last day have a time to come."""
+def _clock(health) -> list[Incident]:
+    """The clock is in doubt, or was: runs of the last day are dated in the future."""
     if health.clock is None:
         return []
     doubt, since, ahead, latest = health.clock
-    what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only off "
-            "for a while, you do not need to do anything." if doubt else "The clock is trusted "
-            "again.")
+    if doubt:
+        subject = f"deletions are paused: {clock.IN_DOUBT}"
+        what = (f"{doubt[:1].upper()}{doubt[1:]}. Everything else continues. If the host was only "
+                "off for a while, you do not need to do anything.")
+    else:
+        subject = "runs are dated in the future: the clock was ahead, or is behind"
+        what = "The clock is trusted again."
     if ahead:
-        until = f"up to {full(latest, health.zone)}" if latest else "with times that cannot be"
+        until = (f"up to {full_time(latest, health.zone)}" if latest
+                 else "with times that cannot be")
         what += (f" Runs of the last day that are dated in the future, {until}: {ahead:,}. The "
                  "clock was ahead then, or is behind now.")
-    return [Trouble("clock", "clock", f"deletions are paused: {clock.IN_DOUBT}" if doubt
-                    else "runs are dated in the future: the clock was ahead, or is behind", since,
-                    what, "", "doctor")]
+    return [Incident("clock", "clock", subject, since, what, "", "doctor")]
 
 
-def _disks(health, alerts) -> list[Trouble]:
+def _disks(health, alerts) -> list[Incident]:
     least = alerts.disk_free
-    full = [disk for disk in health.host.disks if least is not None and disk.free < least]
-    return [Trouble(f"disk:{disk.names[0]}", "disk",
-                    f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
-                    f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of "
-                    f"{show_mb(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
-                    "When it is full, no job can write anything.", "",
-                    "doctor") for disk in full]
+    nearly_full = [disk for disk in health.host.disks if least is not None and disk.free < least]
+    return [Incident(f"disk:{disk.names[0]}", "disk",
+                     f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
+                     f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of "
+                     f"{show_mb(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
+                     "When it is full, no job can write anything.", "", "doctor")
+            for disk in nearly_full]
 
 
 def show_mb(size: int) -> str:
@@ -203,148 +209,155 @@ def show_mb(size: int) -> str:
     return f"{size / 1024 ** 3:.1f} GB" if size >= 1024 ** 3 else f"{size // 1024 ** 2} MB"
 
 
-def _relay(health) -> list[Trouble]:
+def _relay(health) -> list[Incident]:
     row = health.host.relay
     if row is None:
         return []
-    since, until = stored.time(row["since"]) or health.now, stored.time(row["paused_until"]) or health.now
+    since = stored.time(row["since"]) or health.now
+    until = stored.time(row["paused_until"]) or health.now
     if stored.number(row["failures"]) < RELAY_PAUSES and until - since < timedelta(hours=1):
         return []
-    return [Trouble("relay", "relay",
-                    f"outgoing mail has been paused since {at(since, health.zone)}", since,
-                    "The relay accepts no mail, so sending is paused until "
-                    f"{full(until, health.zone)}, and then tried again. Forwards and notices wait, "
-                    "and none loses an attempt.", words(row["reason"]),
-                    "doctor")]
+    return [Incident("relay", "relay",
+                     f"outgoing mail has been paused since {short_time(since, health.zone)}", since,
+                     "The relay accepts no mail, so sending is paused until "
+                     f"{full_time(until, health.zone)}, and then tried again. Forwards and notices "
+                     "wait, and none loses an attempt.", short_error(row["reason"]), "doctor")]
 
 
-def _unusable(health) -> list[Trouble]:
+def _unusable(health) -> list[Incident]:
     """Sections of config.ini, and files of jobs, that are wrong: those jobs do not run."""
-    return [Trouble(f"config:{name}", "config", f"{name} cannot be used", health.now,
-                    "It does not run until this is fixed.", words(sentence), "config check")
+    return [Incident(f"config:{name}", "config", f"{name} cannot be used", health.now,
+                     "It does not run until this is fixed.", short_error(sentence), "config check")
             for name, sentence in health.problems]
 
 
-def _tables(health) -> list[Trouble]:
-    """Jobs that refuse, since the app's own tables lack something; not those that are switched off
-    or paused."""
+def _tables(health) -> list[Incident]:
+    """Jobs that refuse because the app's own tables lack something; not those that are disabled or
+    paused."""
     names = health.blocked.idle
     if not names:
         return []
     who = f"{names[0]} needs" if len(names) == 1 else f"{len(names)} jobs need"
-    return [Trouble("tables", "tables", f"your app's tables lack what {who}", health.now,
-                    f"Not running: {', '.join(names)}. Add what is missing, or disable what you do "
-                    "not need.", words(health.blocked.lack), "migrate --own-tables --dry-run",
-                    names)]
+    return [Incident("tables", "tables", f"your app's tables lack what {who}", health.now,
+                     f"Not running: {', '.join(names)}. Add what is missing, or disable what you "
+                     "do not need.", short_error(health.blocked.lack),
+                     "migrate --own-tables --dry-run", names)]
 
 
 # Jobs
 
-def _explained(found: list) -> set:
+def _explained(found: list[Incident]) -> set:
     return {name for each in found for name in each.explains}
 
 
-def _failing(health, config, alerts, disk: bool, relay: bool) -> list[Trouble]:
+def _failing(health, config, alerts, causes: set) -> list[Incident]:
+    """Jobs that fail for the same reason are one incident."""
     jobs = [job for job in health.jobs.values()
-            if job.failures >= _after(config, job.name, alerts)
-            and job.name not in health.blocked.jobs and not _known(job.last_error or "", disk,
-                                                                   relay)]
+            if job.failures >= _threshold(config, job.name, alerts)
+            and job.name not in health.blocked.jobs
+            and not _is_explained(job.last_error or "", causes)]
     groups: dict = {}
     for job in sorted(jobs, key=lambda job: (job.failing_since, job.name)):
-        groups.setdefault(alike(job.last_error), []).append(job)
+        groups.setdefault(without_digits(job.last_error), []).append(job)
     return [_failing_together(group, health.zone) for group in groups.values()]
 
 
-def _after(config, name: str, alerts) -> int:
+def _threshold(config, name: str, alerts) -> int:
+    """After how many failures in a row this job is an incident."""
     try:
         return config.job_named(name).alert_after_failures or alerts.after_failures
     except ConfigError:
         return alerts.after_failures
 
 
-def _known(error: str, disk: bool, relay: bool) -> bool:
-    return (disk and any(sign in error.lower() for sign in FULL)) or (relay
-                                                                      and error.startswith(RELAY))
+def _is_explained(error: str, causes: set) -> bool:
+    no_room = any(sign in error.lower() for sign in FULL)
+    return ("disk" in causes and no_room) or ("relay" in causes and error.startswith(RELAY))
 
 
-def alike(error: str | None) -> str:
-    """What two jobs with the same cause have in common: the words, without numbers."""
+def without_digits(error: str | None) -> str:
+    """What the errors of two jobs with the same cause have in common."""
     return "".join(sign for sign in error or "" if not sign.isdigit())
 
 
-def _failing_together(group: list, zone) -> Trouble:
-    """One trouble for all jobs that fail for the same reason, under the name of the first: the
-    others come and go."""
+def _failing_together(group: list, zone) -> Incident:
+    """One incident under the name of the first job: the others come and go."""
     job, others = group[0], [each.name for each in group[1:]]
-    good = (f"Its last successful run began {full(job.last_ok_at, zone)}." if job.last_ok_at else
-            "It has never succeeded.")
-    with_ = f" Other jobs fail with the same error: {', '.join(others)}." if others else ""
+    what = (f"Its last successful run began {full_time(job.last_ok_at, zone)}." if job.last_ok_at
+            else "It has never succeeded.")
+    if others:
+        what += f" Other jobs fail with the same error: {', '.join(others)}."
     kind = "archive" if job.name == ARCHIVE_JOB else "failing"
-    return Trouble(f"failing:{job.name}", kind,
-                   f"{job.name} has failed {job.failures} times since "
-                   f"{at(job.failing_since, zone)}", job.failing_since, f"{good}{with_}",
-                   words(job.last_error),
-                   f"history {job.name}", (job.name, *others))
+    return Incident(f"failing:{job.name}", kind, f"{job.name} has failed {job.failures} times "
+                    f"since {short_time(job.failing_since, zone)}", job.failing_since, what,
+                    short_error(job.last_error), f"history {job.name}", (job.name, *others))
 
 
-def _late(health, broken: set) -> list[Trouble]:
-    found = []
-    for job in health.jobs.values():
-        if job.late_since and job.name not in broken and not job.failures:
-            last = f"since {full(job.last_ok_at, health.zone)}" if job.last_ok_at else "yet"
-            found.append(Trouble(f"late:{job.name}", "late",
-                                 f"{job.name} has not succeeded since "
-                                 f"{at(job.late_since, health.zone)}", job.late_since,
-                                 f"{job.name} ({job.when}) has not succeeded {last}, although "
-                                 "other jobs ran. Something keeps it from starting, or it never "
-                                 "finishes.", _last_words(job), f"history {job.name}", (job.name,)))
-    return found
+def _late(health, broken: set) -> list[Incident]:
+    return [_late_job(job, health.zone) for job in health.jobs.values()
+            if job.late_since and job.name not in broken and not job.failures]
 
 
-def _last_words(job) -> str:
-    """How its last run ended, when that was not well."""
-    return words(job.last and (job.last["error"] or job.last["stop_reason"]))
+def _late_job(job, zone) -> Incident:
+    last = f"since {full_time(job.last_ok_at, zone)}" if job.last_ok_at else "yet"
+    return Incident(f"late:{job.name}", "late", f"{job.name} has not succeeded since "
+                    f"{short_time(job.late_since, zone)}", job.late_since,
+                    f"{job.name} ({job.when}) has not succeeded {last}, although other jobs ran. "
+                    "Something keeps it from starting, or it never finishes.",
+                    _last_problem(job), f"history {job.name}", (job.name,))
 
 
-def _vanished(health, config, alerts, broken: set) -> list[Trouble]:
-    return [Trouble(f"vanished:{job.name}", "vanished",
-                    f"{job.name} was killed {job.vanished} times within a day", job.vanished_at,
-                    f"The host killed {job.vanished} runs of {job.name} within a day, without an "
-                    "error. Each next run went on from there, so nothing is lost, but progress is "
-                    "slow.", "", f"history {job.name}")
+def _last_problem(job) -> str:
+    """Why its last run failed or stopped early, if it did."""
+    return short_error(job.last and (job.last["error"] or job.last["stop_reason"]))
+
+
+def _vanished(health, config, alerts, broken: set) -> list[Incident]:
+    return [Incident(f"vanished:{job.name}", "vanished",
+                     f"{job.name} was killed {job.vanished} times within a day", job.vanished_at,
+                     f"The host killed {job.vanished} runs of {job.name} within a day, without an "
+                     "error. Each next run went on from there, so nothing is lost, but progress is "
+                     "slow.", "", f"history {job.name}")
             for job in health.jobs.values()
-            if job.vanished >= _after(config, job.name, alerts) and job.name not in broken]
+            if job.vanished >= _threshold(config, job.name, alerts) and job.name not in broken]
 
 
 # Queues
 
-def _queues(health, alerts, broken: set, relay: bool) -> list[Trouble]:
-    found = []
-    for queue in health.queues.values():
-        if queue.job in broken or (relay and queue.name in MAIL_QUEUES) or health.host.stopped \
-                or health.jobs[queue.job].paused_at:
-            continue
-        since, reasons = queue.oldest_due_at, []
-        if since and alerts.queue_age is not None and health.now - since > alerts.queue_age:
-            reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
-        if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
-            reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
-        if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):
-            # a pause is no standstill
-            reasons.append("none was finished since then")
-        if reasons:
-            # too many, and when the oldest came is no time
-            since = since or health.now
-            found.append(Trouble(f"waiting:{queue.name}", "waiting",
-                                 f"{queue.what}: {in_words(queue.due)} overdue since "
-                                 f"{at(since, health.zone)}", since, f"{in_words(queue.due)} due, "
-                                 f"the oldest since {full(since, health.zone)}: "
-                                 f"{', and '.join(reasons)}.", _last_words(health.jobs[queue.job]),
-                                 f"history {queue.job}"))
-        elif queue.tried_last_day >= MANY and not queue.done_last_day:
-            found.append(Trouble(f"undelivered:{queue.name}", "undelivered",
-                                 f"every attempt failed within a day: {queue.what}", health.now
-                                 - timedelta(days=1), f"{queue.job} made {queue.tried_last_day:,} "
-                                 "attempts within a day, and none succeeded.", "",
-                                 f"history {queue.job}"))
-    return found
+def _queues(health, alerts, broken: set, causes: set) -> list[Incident]:
+    if health.host.stopped:
+        return []
+    behind_relay = MAIL_QUEUES if "relay" in causes else ()
+    watched = [queue for queue in health.queues.values()
+               if queue.job not in broken and queue.name not in behind_relay
+               and not health.jobs[queue.job].paused_at]
+    return [incident for queue in watched
+            if (incident := _waiting(queue, health, alerts) or _undelivered(queue, health.now))]
+
+
+def _waiting(queue, health, alerts) -> Incident | None:
+    oldest, reasons = queue.oldest_due_at, []
+    if oldest and alerts.queue_age is not None and health.now - oldest > alerts.queue_age:
+        reasons.append(f"longer than [alerts] queue_age = {show_duration(alerts.queue_age)}")
+    if alerts.queue_depth is not None and queue.due > alerts.queue_depth:
+        reasons.append(f"more than [alerts] queue_depth = {alerts.queue_depth:,}")
+    # a queue behind a paused relay is paused, not stalled
+    if queue.stalled_since and not (health.host.relay and queue.name in MAIL_QUEUES):
+        reasons.append("none was finished since then")
+    if not reasons:
+        return None
+    since = oldest or health.now    # too many may be due, with no time that can be read
+    due = in_words(queue.due)
+    return Incident(f"waiting:{queue.name}", "waiting", f"{queue.what}: {due} overdue since "
+                    f"{short_time(since, health.zone)}", since, f"{due} due, the oldest since "
+                    f"{full_time(since, health.zone)}: {', and '.join(reasons)}.",
+                    _last_problem(health.jobs[queue.job]), f"history {queue.job}")
+
+
+def _undelivered(queue, now) -> Incident | None:
+    if queue.tried_last_day < MANY or queue.done_last_day:
+        return None
+    return Incident(f"undelivered:{queue.name}", "undelivered",
+                    f"every attempt failed within a day: {queue.what}", now - timedelta(days=1),
+                    f"{queue.job} made {queue.tried_last_day:,} attempts within a day, and none "
+                    "succeeded.", "", f"history {queue.job}")

@@ -1,100 +1,121 @@
-"""OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/) of how everything
-stands.
+"""The status as OpenMetrics text (https://prometheus.io/docs/specs/om/open_metrics_spec/).
 
 All are gauges. A counter of runs or mails would have to be kept for ever: what we know of them is
-purged with the history, and a counter that falls looks like a restart. Numbers of the last day say
-what an alert needs.
+purged with the history, and a counter that falls looks like a restart. Numbers of the last day are
+enough for an alert.
 """
 from __future__ import annotations
 
 from jobs_lib import clock
 
 STATUSES = ("ok", "partial", "skipped", "failed", "timeout", "interrupted", "vanished")
+# (name, unit, help, value), of each job; the value takes the job and the time of the document
+OF_JOBS = (
+    ("job_enabled", "",
+     "Whether cron starts it: 0 when it is switched off, paused or its configuration is wrong.",
+     lambda job, now: int(job["state"] not in ("off", "paused", "misconfigured"))),
+    ("last_run_timestamp", "seconds", "When the last run began.",
+     lambda job, now: job["last"] and _stamp(job["last"]["started_at"])),
+    ("last_success_timestamp", "seconds", "When the last run that did its work began.",
+     lambda job, now: _stamp(job["last_ok_at"])),
+    ("last_run_duration", "seconds", "How long the last run took.",
+     lambda job, now: job["last"] and _seconds(job["last"]["duration_ms"])),
+    ("next_run_timestamp", "seconds", "When it is due next.",
+     lambda job, now: _stamp(job["next_at"])),
+    ("lateness", "seconds", "Since its first slot that was missed; 0 when it is not late.",
+     lambda job, now: now - (_stamp(job["late_since"]) or now)),
+    ("failures_in_a_row", "", "Failed runs since the last success.",
+     lambda job, now: job["failures"]),
+)
+# (name, unit, help, key), of each queue
+OF_QUEUES = (
+    ("queue_depth", "", "What is not finished.", "depth"),
+    ("queue_due", "", "What is due now.", "due"),
+    ("queue_oldest_due_age", "seconds", "Since the oldest is due; 0 when nothing is.",
+     "oldest_due_seconds"),
+    ("queue_done_last_day", "", "Finished well by the runs of the last 24 hours.",
+     "done_last_day"),
+    ("queue_failed_last_day", "", "Given up by the runs of the last 24 hours.",
+     "failed_last_day"),
+    ("queue_uncertain_last_day", "", "Lost in flight in the last 24 hours, and tried once more.",
+     "uncertain_last_day"),
+)
 
 
 def metrics(found: dict) -> str:
     """The whole file: `jobs_last_success_timestamp_seconds{job="retry_forwards"} 1795525505`, and
     so on."""
-    lines: list[str] = []
+    families = [*_general(found), *_jobs(found), *_queues(found), *_mail(found["mail"]),
+                *_disks(found["disks"])]
+    return "\n".join([*(line for family in families for line in _family(*family)), "# EOF", ""])
 
-    def gauge(name: str, about: str, samples, unit: str = "") -> None:
-        """A family; a sample is (labels, value), and one whose value is None is left out."""
-        full = f"jobs_{name}_{unit}" if unit else f"jobs_{name}"
-        lines.append(f"# TYPE {full} gauge")
-        if unit:
-            lines.append(f"# UNIT {full} {unit}")
-        lines.append(f"# HELP {full} {about}")
-        lines.extend(f"{full}{_labels(labels)} {_number(value)}" for labels, value in samples
-                     if value is not None)
 
-    now, jobs, queues = clock.parse(found["generated_at"]), found["jobs"], found["queues"]
+def _family(name: str, unit: str, about: str, samples: list) -> list[str]:
+    """Its lines. A sample is (labels, value); one whose value is None is left out."""
+    full = f"jobs_{name}_{unit}" if unit else f"jobs_{name}"
+    heads = [f"# TYPE {full} gauge", f"# UNIT {full} {unit}", f"# HELP {full} {about}"]
+    if not unit:
+        del heads[1]
+    return heads + [f"{full}{_labels(labels)} {_number(value)}" for labels, value in samples
+                    if value is not None]
 
-    def of_jobs(take) -> list:
-        return [({"job": job["name"]}, take(job)) for job in jobs]
 
-    def of_queues(take) -> list:
-        return [({"queue": queue["name"]}, take(queue)) for queue in queues]
+def _general(found: dict) -> list[tuple]:
+    incidents = found["incidents"]
+    return [
+        ("build_info", "", "The version of the bundle.", [({"version": found["version"]}, 1)]),
+        ("generated_timestamp", "seconds",
+         "When this file was made: an old one means that cron has stopped.",
+         [({}, _stamp(found["generated_at"]))]),
+        ("incidents", "", "What needs the operator now.", [({}, len(incidents))]),
+        ("incident_age", "seconds", "How long each of them lasts.",
+         [({"key": each["key"], "kind": each["kind"]}, each["seconds"]) for each in incidents]),
+    ]
 
-    def last(job: dict, name: str):
-        return job["last"] and job["last"][name]
 
-    gauge("build_info", "The version of the bundle.", [({"version": found["version"]}, 1)])
-    gauge("generated_timestamp", "When this file was made: an old one means that cron has stopped.",
-          [({}, now.timestamp())], "seconds")
-    gauge("troubles", "What needs the operator now.", [({}, len(found["troubles"]))])
-    gauge("trouble_age", "How long each of them lasts.",
-          [({"key": each["key"], "kind": each["kind"]}, each["seconds"])
-           for each in found["troubles"]], "seconds")
-    gauge("job_enabled", "Whether cron starts it: 0 when it is switched off, paused or its "
-          "configuration is wrong.",
-          of_jobs(lambda job: int(job["state"] not in ("off", "paused", "misconfigured"))))
-    gauge("last_run_timestamp", "When the last run began.",
-          of_jobs(lambda job: _stamp(last(job, "started_at"))), "seconds")
-    gauge("last_success_timestamp", "When the last run that did its work began.",
-          of_jobs(lambda job: _stamp(job["last_ok_at"])), "seconds")
-    gauge("last_run_duration", "How long the last run took.",
-          of_jobs(lambda job: None if last(job, "duration_ms") is None else last(job, "duration_ms")
-                  / 1000), "seconds")
-    gauge("next_run_timestamp", "When it is due next.", of_jobs(lambda job: _stamp(job["next_at"])),
-          "seconds")
-    gauge("lateness", "Since its first slot that was missed; 0 when it is not late.",
-          of_jobs(lambda job: now.timestamp() - (_stamp(job["late_since"]) or now.timestamp())),
-          "seconds")
-    gauge("failures_in_a_row", "Failed runs since the last success.",
-          of_jobs(lambda job: job["failures"]))
-    gauge("runs_last_day", "Runs that began in the last 24 hours, by how they ended.",
-          [({"job": job["name"], "status": status}, found["runs"].get(job["name"], {}).get(status,
-                                                                                           0))
-           for job in jobs for status in STATUSES])
-    gauge("queue_depth", "What is not finished.", of_queues(lambda queue: queue["depth"]))
-    gauge("queue_due", "What is due now.", of_queues(lambda queue: queue["due"]))
-    gauge("queue_oldest_due_age", "Since the oldest is due; 0 when nothing is.",
-          of_queues(lambda queue: queue["oldest_due_seconds"]), "seconds")
-    gauge("queue_done_last_day", "Finished well by the runs of the last 24 hours.",
-          of_queues(lambda queue: queue["done_last_day"]))
-    gauge("queue_failed_last_day", "Given up by the runs of the last 24 hours.",
-          of_queues(lambda queue: queue["failed_last_day"]))
-    gauge("queue_uncertain_last_day", "Lost in flight in the last 24 hours, and tried once more.",
-          of_queues(lambda queue: queue["uncertain_last_day"]))
-    gauge("mail_recipients",
-          "Recipients in the running minute, hour and day, as far as limits are set.",
-          [({"window": window["name"]}, window["sent"]) for window in found["mail"]["windows"]])
-    gauge("mail_limit_recipients", "The limits in [mail].",
-          [({"window": window["name"]}, window["limit"]) for window in found["mail"]["windows"]])
-    gauge("relay_paused",
-          "1 while no mail is sent, since the relay is in trouble or its limit is reached.",
-          [({}, int(found["mail"]["paused_until"] is not None))])
-    disks = [({"holds": ", ".join(disk["holds"])}, disk) for disk in found["disks"]]
-    gauge("disk_free", "Free space where the jobs write.", [(labels, disk["free"]) for labels,
-                                                            disk in disks], "bytes")
-    gauge("disk_size", "Size of the same.", [(labels, disk["total"]) for labels, disk in disks],
-          "bytes")
-    return "\n".join([*lines, "# EOF", ""])
+def _jobs(found: dict) -> list[tuple]:
+    now, jobs, runs = _stamp(found["generated_at"]), found["jobs"], found["runs"]
+    families = [(name, unit, about, [({"job": job["name"]}, value(job, now)) for job in jobs])
+                for name, unit, about, value in OF_JOBS]
+    ended = [({"job": job["name"], "status": status}, runs.get(job["name"], {}).get(status, 0))
+             for job in jobs for status in STATUSES]
+    return [*families, ("runs_last_day", "",
+                        "Runs that began in the last 24 hours, by how they ended.", ended)]
+
+
+def _queues(found: dict) -> list[tuple]:
+    return [(name, unit, about, [({"queue": queue["name"]}, queue[key])
+                                 for queue in found["queues"]])
+            for name, unit, about, key in OF_QUEUES]
+
+
+def _mail(mail: dict) -> list[tuple]:
+    windows = [({"window": window["name"]}, window) for window in mail["windows"]]
+    return [
+        ("mail_recipients", "",
+         "Recipients in the running minute, hour and day, as far as limits are set.",
+         [(labels, window["sent"]) for labels, window in windows]),
+        ("mail_limit_recipients", "", "The limits in [mail].",
+         [(labels, window["limit"]) for labels, window in windows]),
+        ("relay_paused", "",
+         "1 while no mail is sent, because the relay does not work or its limit is reached.",
+         [({}, int(mail["paused_until"] is not None))]),
+    ]
+
+
+def _disks(disks: list) -> list[tuple]:
+    labelled = [({"holds": ", ".join(disk["holds"])}, disk) for disk in disks]
+    return [
+        ("disk_free", "bytes", "Free space where the jobs write.",
+         [(labels, disk["free"]) for labels, disk in labelled]),
+        ("disk_size", "bytes", "Size of the same.",
+         [(labels, disk["total"]) for labels, disk in labelled]),
+    ]
 
 
 def _labels(labels: dict) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name,
-                          value in labels.items()) + "}" if labels else ""
+    pairs = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+    return f"{{{pairs}}}" if pairs else ""
 
 
 def _escaped(value: str) -> str:
@@ -107,3 +128,7 @@ def _number(value: float) -> str:
 
 def _stamp(text: str | None) -> float | None:
     return clock.parse(text).timestamp() if text else None
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

@@ -1,5 +1,4 @@
-"""Which jobs are waited for: each job's last run, and since when one is due that has not been
-started."""
+"""Which jobs are due and have not been started: each job's last run, and since when it is due."""
 from __future__ import annotations
 
 from datetime import timedelta
@@ -13,12 +12,12 @@ OVERDUE = timedelta(minutes=30)
 
 
 def past(session, jobs) -> tuple[dict, dict, list[str]]:
-    """({job: its job_state}, {job: its last run}, why nothing is known of them)."""
+    """({job: its job_state}, {job: its last run}, why nothing is known of them: sentences)."""
     try:
         db = session.ports.database()
         states = {row["job"]: row for row in db.query("SELECT job, paused_at, due_after "
                                                       "FROM {job_state}")}
-        runs = {job.name: last_worth_telling(rows) for job in jobs
+        runs = {job.name: last_that_ran(rows) for job in jobs
                 if (rows := dead_runs.shown(history.last_runs(db, job.name, 20,
                                                               _shards(session.config, job)),
                                             session.config, session.ports.now(), db))}
@@ -36,8 +35,10 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
         try:
             options = session.config.job(job)
         except ConfigError:
-            continue                            # told beside the job
-        if state is None or state["paused_at"] or not options.enabled or state["due_after"] == slots.OFF:
+            continue                            # shown beside the job
+        if state is None or state["paused_at"] or state["due_after"] == slots.OFF:
+            continue
+        if not options.enabled:
             continue
         slot = schedule.previous(options.schedule, now, zone)
         if slots.is_early(options.schedule, slot, state["due_after"], now, zone):
@@ -53,10 +54,10 @@ def waiting(session, jobs, states: dict, runs: dict, now, zone) -> dict[str, dic
 def _shards(config, job) -> int:
     try:
         return config.shards(job)
-    except ConfigError:                     # told beside the job
+    except ConfigError:                     # shown beside the job
         return 1
 
 
-def last_worth_telling(runs: list[dict]) -> dict:
-    """The last run that did not just find another one at work."""
+def last_that_ran(runs: list[dict]) -> dict:
+    """The last run that was not skipped; the last one if all were."""
     return next((run for run in runs if run["status"] != "skipped"), runs[0])

@@ -1,14 +1,13 @@
-"""How everything stands, as one document: what `status`, `report` and `metrics` show, each in its
-own way.
+"""The status as one document: what `status`, `report` and `metrics` show, each in its own way.
 
 Facts and judgement come from monitoring/health.py and monitoring/incidents.py; here they become
 plain values, times as UTC text, as `status --json` prints them. `error`, `what` and `reason` hold
-words of the outside world, addresses masked; `public()` takes them out.
+text of the outside world, addresses masked; `public()` takes it out.
 """
 from __future__ import annotations
 
 import shlex
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database import stored
@@ -16,54 +15,67 @@ from jobs_lib.database.schema import NAMES
 from jobs_lib.database.values import INVALID, UNKNOWN_STATUS
 from jobs_lib.paths import VERSION, program
 
-from . import health, incidents, run_stats, samples
+from . import health, incidents, metrics_samples, run_statistics
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 DISKS = {"[core] database": "database", "[core] state_dir": "state", "[core] log_dir": "logs",
          "[spool] dir": "raw messages", "[export] dir": "exports", "[archive] store": "archive"}
-PRIVATE = {"troubles": ("what", "error"), "jobs": ("error",)}
+PRIVATE = {"incidents": ("what", "error"), "jobs": ("error",)}
+OF_JOB = ("when", "last_ok_at", "failures", "failing_since", "late_since", "next_at")
+OF_RUN = ("status", "started_at", "finished_at", "duration_ms")
+OF_QUEUE = ("name", "job", "what", "depth", "due", "oldest_due_at", "uncertain_last_day",
+            "done_last_day", "failed_last_day", "stalled_since")
+MISCONFIGURED = {**dict.fromkeys(OF_JOB), "when": "", "failures": 0, "state": "misconfigured",
+                 "last": None, "error": None, "invalid": 0}
 
 
 def collect(config, db, now) -> dict:
-    """The state now: small reads only."""
+    """The status now: small reads only."""
     broken: list[str] = []
     jobs = catalogue.load_all(broken)
     found = health.collect(db, config, jobs, now, broken)
+    start, invalid = program(config.path), _invalid_rows(db, found.jobs.values())
     return {"generated_at": clock.text(now), "version": VERSION,
-            "troubles": [_trouble(each, now, program(config.path)) for each in incidents.find(found, config)],
-            "jobs": _with_invalid(db, [_job(job, found.jobs.get(job.name)) for job in jobs], found.jobs),
-            "queues": [_queue(queue, now) for queue in found.queues.values()],
-            "mail": _mail(found.host), "disks": [_disk(disk) for disk in found.host.disks],
+            "incidents": [_incident(each, now, start) for each in incidents.find(found, config)],
+            "jobs": [_job(job, found.jobs.get(job.name), invalid) for job in jobs],
+            "queues": [{**_plain(queue, OF_QUEUE),
+                        "oldest_due_seconds": queue.oldest_due_seconds(now)}
+                       for queue in found.queues.values()],
+            "mail": _mail(found.host),
+            "disks": [{"holds": [DISKS.get(name, name) for name in disk.names],
+                       "free": disk.free, "total": disk.total} for disk in found.host.disks],
             "last_run_at": _text(found.host.last_run_at)}
 
 
 def with_past(document: dict, db, now) -> dict:
-    """The same with what the charts need: 30 days of runs, an hour's measures, sizes of tables."""
-    runs, sizes = run_stats.by_job(db, now), db.sizes()
-    jobs = [{**job, "days": {str(day): numbers._asdict() for day, numbers in runs.get(job["name"],
-                                                                                      {}).items()}}
-            for job in document["jobs"]]
-    return {**document, "jobs": jobs, "days": [str(day) for day in run_stats.days(now)],
-            "series": samples.series(db, now), "tables": _tables(db, sizes),
+    """The same with what the charts need: 30 days of runs, hourly samples, sizes of tables."""
+    runs, sizes = run_statistics.by_job(db, now), db.sizes()
+
+    def days(job: dict) -> dict:
+        return {str(day): totals._asdict() for day, totals in runs.get(job["name"], {}).items()}
+
+    return {**document, "jobs": [{**job, "days": days(job)} for job in document["jobs"]],
+            "days": [str(day) for day in run_statistics.days(now)],
+            "series": metrics_samples.series(db, now), "tables": _tables(db, sizes),
             "database_bytes": sum(sizes.values())}
 
 
 def with_last_day(document: dict, db, now) -> dict:
     """The same with the runs of the last day: `{job: {status: number}}`."""
     numbers: dict = {}
-    for (job, status), runs in run_stats.outcomes(db, now - DAY, now + SECOND).items():
-        # this second's, too
+    # to the end of this second
+    for (job, status), runs in run_statistics.outcomes(db, now - DAY, now + SECOND).items():
         numbers.setdefault(job, {})[status] = runs
     return {**document, "runs": numbers}
 
 
 def public(document: dict) -> dict:
-    """The same without a word of the outside world: no error, no reason, no path."""
-    bare = {**document, "mail": {**document["mail"], "reason": None},
-            **{part: [{**each, **dict.fromkeys(names)} for each in document[part]] for part,
-               names in PRIVATE.items()}}
-    return {**bare, "troubles": [{**each, "command": _without_path(each["command"])}
-                                 for each in bare["troubles"]]}
+    """The same without any text of the outside world: no error, no reason, no path."""
+    bare = {part: [{**each, **dict.fromkeys(names)} for each in document[part]]
+            for part, names in PRIVATE.items()}
+    bare["incidents"] = [{**each, "command": _without_path(each["command"])}
+                         for each in bare["incidents"]]
+    return {**document, **bare, "mail": {**document["mail"], "reason": None}}
 
 
 def _without_path(command: str | None) -> str | None:
@@ -74,90 +86,70 @@ def _without_path(command: str | None) -> str | None:
     return shlex.join(words[:at] + words[at + 2:])
 
 
-def _trouble(each, now, start: str) -> dict:
-    return {"key": each.key, "kind": each.kind, "subject": each.subject,
-            "since": clock.text(each.since), "seconds": _seconds(now - each.since),
-            "what": each.what, "error": each.error or None, "command": f"{start} {each.command}"
-            if each.command else None}
+def _plain(facts, names: tuple) -> dict:
+    """Some fields of a namedtuple, with times as text."""
+    return {name: _text(getattr(facts, name)) for name in names}
 
 
-def _job(job, found) -> dict:
+def _text(value):
+    return clock.text(value) if isinstance(value, datetime) else value
+
+
+def _incident(each, now, start: str) -> dict:
+    seconds = int((now - each.since).total_seconds())
+    return {"key": each.alert_key, **_plain(each, ("kind", "subject", "since", "what")),
+            "seconds": max(0, seconds), "error": each.last_error or None,
+            "command": f"{start} {each.command}" if each.command else None}
+
+
+def _job(job, found, invalid: dict) -> dict:
+    """`found`: its JobHealth, None if its section is wrong. `invalid`: {id of a run: rows}."""
     known = {"name": job.name, "summary": job.summary, "priority": job.priority}
     if found is None:
-        return {**known, "when": "", "state": "misconfigured", "last": None, "last_ok_at": None,
-                "failures": 0, "failing_since": None, "late_since": None, "next_at": None,
-                "error": None}
-    last = found.last and {name: found.last[name] for name in ("status", "started_at",
-                                                               "finished_at", "duration_ms")}
-    return {**known, "when": found.when, "state": _state(found), "last": last,
-            "last_ok_at": _text(found.last_ok_at), "failures": found.failures,
-            "failing_since": _text(found.failing_since), "late_since": _text(found.late_since),
-            "next_at": _text(found.next_at), "error": incidents.words(found.last_error) or None}
+        return {**known, **MISCONFIGURED}
+    last = found.last
+    return {**known, **_plain(found, OF_JOB), "state": _state(found),
+            "last": last and {name: last[name] for name in OF_RUN},
+            "error": incidents.short_error(found.last_error) or None,
+            "invalid": invalid.get(last["id"], 0) if last else 0}
 
 
-def _with_invalid(db, jobs: list[dict], found: dict) -> list[dict]:
-    """Each with how many rows its last run could not read: `invalid`."""
-    ids = [job.last["id"] for job in found.values() if job.last]
-    counts = {row["id"]: stored.document(row["counts"]) for row in db.query(
-        "SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids)} if ids else {}
-    last = {name: counts.get(job.last["id"], {}) for name, job in found.items() if job.last}
-    return [{**job, "invalid": sum(stored.number(last.get(job["name"], {}).get(name, 0))
-                                   for name in (INVALID, UNKNOWN_STATUS))} for job in jobs]
+def _invalid_rows(db, jobs) -> dict[int, int]:
+    """{id of a job's last run: how many rows it could not read}."""
+    ids = [job.last["id"] for job in jobs if job.last]
+    if not ids:
+        return {}
+    found = {}
+    for row in db.query("SELECT id, counts FROM {job_runs} WHERE id IN (:ids)", ids=ids):
+        counts = stored.document(row["counts"])
+        found[row["id"]] = stored.count(counts, INVALID) + stored.count(counts, UNKNOWN_STATUS)
+    return found
 
 
 def _state(job) -> str:
-    """In a word: what keeps it from running, then how it fares."""
-    if not job.enabled:
-        return "off"
-    if job.paused_at:
-        return "paused"
-    if job.running:
-        return "running"
-    if job.failures:
-        return "failing"
-    if job.late_since:
-        return "late"
-    return "ok" if job.last else "new"
-
-
-def _queue(queue, now) -> dict:
-    age = _seconds(now - queue.oldest_due_at) if queue.oldest_due_at else 0
-    return {"name": queue.name, "job": queue.job, "what": queue.what, "depth": queue.depth,
-            "due": queue.due, "oldest_due_at": _text(queue.oldest_due_at),
-            "oldest_due_seconds": age, "uncertain_last_day": queue.uncertain_last_day,
-            "done_last_day": queue.done_last_day, "failed_last_day": queue.failed_last_day,
-            "stalled_since": _text(queue.stalled_since)}
+    """In a word: what keeps it from running, or how it is doing."""
+    states = {"off": not job.enabled, "paused": job.paused_at, "running": job.running,
+              "failing": job.failures, "late": job.late_since, "new": not job.last}
+    return next((state for state, applies in states.items() if applies), "ok")
 
 
 def _mail(host) -> dict:
-    return {"windows": [{"name": name, "sent": int(sent), "limit": limit} for name,
-                        (sent, limit) in host.sent.items()], "paused_until": host.relay
-            and _text(stored.time(host.relay["paused_until"])), "reason": host.relay
-            and incidents.words(host.relay["reason"])}
-
-
-def _disk(disk) -> dict:
-    return {"holds": [DISKS.get(name, name) for name in disk.names], "free": disk.free,
-            "total": disk.total}
+    relay = host.relay or {"paused_until": None, "reason": None}
+    return {"windows": [{"name": name, "sent": int(sent), "limit": limit}
+                        for name, (sent, limit) in host.sent.items()],
+            "paused_until": _text(stored.time(relay["paused_until"])),
+            "reason": host.relay and incidents.short_error(relay["reason"])}
 
 
 def _tables(db, sizes: dict) -> list[dict]:
-    """Our tables, the largest first. Rows are told by the first id and the last: counting them
+    """Our tables, the largest first. `rows` is the distance from the first id to the last: a count
     would read them all."""
     present, found = db.tables(), []
     for name in NAMES:
-        place = db.name(name)
-        if place in present and "id" in db.columns(name):
+        table = db.name(name)
+        if table in present and "id" in db.columns(name):
             first, last = (db.value(f"SELECT {end}(id) AS id FROM {{{name}}}")
                            for end in ("MIN", "MAX"))
             found.append({"name": name, "rows": 0 if last is None else last - first + 1,
-                          "bytes": sizes.get(place)})
+                          "bytes": sizes.get(table)})
     return sorted(found, key=lambda table: (table["bytes"] or 0, table["rows"]), reverse=True)
-
-
-def _text(moment) -> str | None:
-    return clock.text(moment) if moment else None
-
-
-def _seconds(length: timedelta) -> int:
-    return max(0, int(length.total_seconds()))

@@ -1,4 +1,4 @@
-"""The status page and the metrics as files, replaced as a whole: by hand, or by each run of
+"""The status page and the metrics as files, replaced as a whole: by hand, or after each run of
 check_jobs."""
 from __future__ import annotations
 
@@ -10,20 +10,18 @@ from jobs_lib import folders, schedule
 from jobs_lib.errors import ConfigError, JobsError, Stopped
 
 PUBLIC, PRIVATE = 0o644, 0o600
-# for all files of [status]: they are made after the run, outside of its budget
-SECONDS = 20.0
+SECONDS = 20.0      # for all files of [status]: they are made after the run, outside of its budget
 SIGNS = {"page": (b"<!doctype html>", b" - background jobs</title>"),
          "metrics": (b"# TYPE jobs_build_info gauge", b"")}
-SIGN_BYTES = 4096                # at the beginning of a file, in which its signs stand
+SIGN_BYTES = 4096                # at the beginning of a file, which contain its signs
 PRIVATE_FOLDERS = (("core", "state_dir"), ("core", "log_dir"), ("spool", "dir"), ("export", "dir"),
                    ("archive", "store"))
 BESIDE_SQLITE = ("", "-wal", "-shm", "-journal")
-# a draft so much older than the file itself was left by a run that was killed
-LEFT_SECONDS = 3600
+LEFT_SECONDS = 3600     # a draft that much older than the file itself: its run was killed
 
 
 def page(config, db, now, private: bool = False) -> str:
-    """The status page. Without `private` it is fit to be published."""
+    """The status page. Without `private` it is safe to publish."""
     from . import overview
     from .status_page import page as render
 
@@ -41,8 +39,7 @@ def metrics(config, db, now) -> str:
 
 
 def write(path: str, text: str, mode: int = PUBLIC) -> None:
-    """Replace the file: who reads it sees the old one or the new one. Its folder has to be
-    there."""
+    """Replace the file: a reader sees the old one or the new one. Its folder must exist."""
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
         raise JobsError(f"{path} cannot be written: there is no folder {folder}; make it, or name "
@@ -58,16 +55,17 @@ def write(path: str, text: str, mode: int = PUBLIC) -> None:
 
 
 def refusal(config, what: str, path: str) -> str | None:
-    """Why this file may not become the `page` or the `metrics`, in words: what is replaced is gone.
+    """Why this file may not be replaced by the `page` or the `metrics`, or None.
 
-    It lies in a folder of ours, or is the configuration or the database; or there is a file that we
-    did not make.
+    It is in a folder of ours, or is the configuration or the database; or there is a file that we
+    did not write.
     """
     real = os.path.realpath(path)
     for name, place in _taken(config):
         other = os.path.realpath(place)
         if real == other or real.startswith(other.rstrip(os.sep) + os.sep):
-            return f"that {'is' if real == other else 'is in'} {name} ({place}); name a file elsewhere"
+            return (f"that {'is' if real == other else 'is in'} {name} ({place}); name a file "
+                    "elsewhere")
     if not os.path.exists(path):
         return None
     if not os.path.isfile(path):
@@ -80,19 +78,20 @@ def refusal(config, what: str, path: str) -> str | None:
         return f"there is such a file, which cannot be read: {error.strerror}; name another"
     if head and not (head.startswith(begins) and holds in head):
         ours = "status page" if what == "page" else "file of metrics"
-        return f"there is such a file already, and it is no {ours} of ours; remove it, or name another"
+        return (f"there is such a file already, and it is no {ours} of ours; remove it, or name "
+                "another")
     return None
 
 
 def replace(config, what: str, path: str, text: str, mode: int = PUBLIC) -> None:
-    """`write`, unless the file is not ours to replace."""
+    """`write`, or a JobsError if the file is not ours to replace."""
     if why := refusal(config, what, path):
         raise JobsError(f"{path} is not written: {why}")
     write(path, text, mode)
 
 
 def _taken(config) -> list[tuple[str, str]]:
-    """(name, path) of what no page may replace, nor be put into."""
+    """(name, path) of what no page may replace, nor be written into."""
     from jobs_lib.config import settings
     from jobs_lib.database.dialects import file_of
 
@@ -100,7 +99,7 @@ def _taken(config) -> list[tuple[str, str]]:
     for section, option in (*PRIVATE_FOLDERS, ("core", "database")):
         try:
             value = getattr(config.section(section), option)
-        except ConfigError:                 # it is told elsewhere, and keeps no page back
+        except ConfigError:                 # reported elsewhere; the page is made all the same
             value = settings.SECTIONS[section][option].default
         if option == "database":
             file = file_of(value, config.folder)
@@ -111,7 +110,7 @@ def _taken(config) -> list[tuple[str, str]]:
 
 
 def files(config, ports, seconds: float = SECONDS) -> list[str]:
-    """Make the files that [status] names anew. What went wrong, a sentence each; nothing is
+    """Replace the files that [status] names. What went wrong, a sentence each; nothing is
     raised."""
     from jobs_lib.runner.limits import RunLimits
 

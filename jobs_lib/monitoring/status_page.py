@@ -1,9 +1,9 @@
-"""The status page: one HTML file without a script, fit to be published, from what
-`monitoring/overview.py` tells.
+"""The status page: one HTML file without a script, fit to be published, from the document of
+`monitoring/overview.py`.
 
-Without `private` it holds nothing that a user, a sender or the host's files gave: names of jobs,
-queues and tables, numbers, times, and words of our own. Its style stands inside, allowed by its
-hash, and nothing else is loaded.
+Without `private` it holds nothing from a user, a sender or the host's files: only names of jobs,
+queues and tables, numbers, times and fixed texts. Its style is inline, allowed by its hash, and
+nothing else is loaded.
 """
 from __future__ import annotations
 
@@ -14,27 +14,42 @@ from datetime import timedelta
 from html import escape
 
 from jobs_lib import clock
-from jobs_lib.text import span
+from jobs_lib.text import span, took
 
 from . import charts
-from .status_page_parts import Words, badge, definitions, history, mail, queues, storage
+from .status_page_parts import (
+    Times,
+    badge,
+    day_name,
+    definitions,
+    history,
+    mail,
+    queues,
+    runs,
+    storage,
+    total,
+)
 
-TROUBLED = ("misconfigured", "failing", "late")
-# A job's name begins with what it is for.
-GROUPS = {"retry": "Deliver", "send": "Deliver", "check": "Check and count",
-          "rollup": "Check and count", "export": "Exports, closed accounts, expiry",
-          "delete": "Exports, closed accounts, expiry", "expire": "Exports, closed accounts, "
-          "expiry", "purge": "Delete or archive past the retention", "archive": "Delete or archive "
-          "past the retention"}
+PROBLEMS = ("misconfigured", "failing", "late")
+# {how the names of a group's jobs begin: its title}
+GROUPS = {prefix: title for title, prefixes in (
+    ("Deliver", ("retry", "send")),
+    ("Check and count", ("check", "rollup")),
+    ("Exports, closed accounts, expiry", ("export", "delete", "expire")),
+    ("Delete or archive past the retention", ("purge", "archive"))) for prefix in prefixes}
 OTHERS = "Others"
+JOBS = """<section><h2 id="jobs">Jobs</h2>\
+<div class="card table"><table aria-labelledby="jobs"><thead><tr><th scope="col">Job</th>\
+<th scope="col">Last run</th><th scope="col">Next</th><th scope="col">Took</th>\
+<th scope="col" class="days">30 days</th></tr></thead>{rows}</table></div>{key}</section>"""
 HEAD = """\
 <!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; \
-form-action 'none'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \
+style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'">
 <meta name="robots" content="noindex">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
@@ -47,18 +62,17 @@ form-action 'none'">
 
 def page(found: dict, zone, zone_name: str, private: bool = False) -> str:
     """The whole page."""
-    say = Words(clock.parse(found["generated_at"]), zone, private)
-    title = _verdict(found)
-    parts = [_hero(found, title, say), queues(found, say), _jobs(found, say), mail(found, say),
-             history(found, say), storage(found, say)]
-    return (_head(title) + charts.PATTERNS
-            + '\n<header><div class="pair"><h1>Background jobs</h1><span class="soft">as of '
-            f'{say.stamp()} in'
-              f' {escape(zone_name)}</span></div></header>\n<main>\n' + "\n".join(parts)
-            + f'\n</main>\n<footer>Made {say.stamp()} ({escape(zone_name)}) by jobs.py '
-            f'{escape(found["version"])}.'
-              " A page that is made again every few minutes and shows an older time than that "
-            "means that cron has stopped.</footer>\n</body>\n</html>\n")
+    times = Times(clock.parse(found["generated_at"]), zone)
+    title, made, zone_name = _verdict(found), times.made(), escape(zone_name)
+    main = "\n".join([_hero(found, title, times, private), queues(found, times),
+                      _jobs(found, times, private), mail(found, times, private), history(found),
+                      storage(found, times)])
+    return (f'{_head(title)}{charts.PATTERNS}\n<header><div class="pair"><h1>Background jobs</h1>'
+            f'<span class="soft">as of {made} in {zone_name}</span></div></header>\n'
+            f"<main>\n{main}\n</main>\n<footer>Made {made} ({zone_name}) by jobs.py "
+            f'{escape(found["version"])}. '
+            "If this page should be updated every few minutes and shows an older time, cron has "
+            "stopped.</footer>\n</body>\n</html>\n")
 
 
 def _head(title: str) -> str:
@@ -69,112 +83,110 @@ def _head(title: str) -> str:
 
 
 def _verdict(found: dict) -> str:
-    number = len(found["troubles"])
+    number = len(found["incidents"])
     if number:
         return "1 thing needs you" if number == 1 else f"{number} things need you"
     return "All is well" if any(job["last"] for job in found["jobs"]) else "Nothing has run yet"
 
 
-def _hero(found: dict, title: str, say: Words) -> str:
-    if not found["troubles"]:
+def _hero(found: dict, title: str, times: Times, private: bool) -> str:
+    if found["incidents"]:
+        items = "".join(_incident(incident, private) for incident in found["incidents"])
+        style, body = "hero bad", f'<ul class="incidents">{items}</ul>'
+    else:
         style = "hero" if any(job["last"] for job in found["jobs"]) else "hero none"
-        return (f'<section class="card {style}"><p class="verdict">{escape(title)}</p>'
-                f'<p class="soft">{_all_well(found, say)}</p></section>')
-    items = "".join(_trouble(trouble, say) for trouble in found["troubles"])
-    return (f'<section class="card hero bad"><p class="verdict">{escape(title)}</p>'
-            f'<ul class="troubles">{items}</ul></section>')
+        body = f'<p class="soft">{_all_well(found, times)}</p>'
+    return (f'<section class="card {style}"><p class="verdict">{escape(title)}</p>{body}</section>')
 
 
-def _all_well(found: dict, say: Words) -> str:
+def _all_well(found: dict, times: Times) -> str:
     last = max((job["last"]["started_at"] or "" for job in found["jobs"] if job["last"]),
                default=None)
     if last is None:
-        return "No job has run so far. Cron starts them by its line with run-due; jobs.py crontab prints it."
-    words = [f"The last run began {say.moment(last)}."]
+        return ("No job has run so far. Cron starts them by its line with run-due; jobs.py crontab "
+                "prints it.")
+    sentences = [f"The last run began {times.at(last)}."]
     for state, title in (("failing", "Failed the last time, not yet often enough to need you"),
                          ("paused", "Paused"), ("off", "Switched off")):
         names = [job["name"] for job in found["jobs"] if job["state"] == state]
         if names:
-            words.append(f"{title}: {escape(', '.join(names))}.")
+            sentences.append(f"{title}: {escape(', '.join(names))}.")
     waiting = sum(queue["depth"] for queue in found["queues"])
-    return " ".join([*words,
-                     (f"{waiting:,} {'item waits' if waiting == 1 else 'items wait'} in the "
-                     "queues.")])
+    items = "item waits" if waiting == 1 else "items wait"
+    return " ".join([*sentences, f"{waiting:,} {items} in the queues."])
 
 
-def _trouble(trouble: dict, say: Words) -> str:
-    words = "".join(f'<span class="error">{escape(trouble[name])}</span>' for name in ("what",
-                                                                                       "error")
-                    if say.private and trouble[name])
-    command = f'<div><code>{escape(trouble["command"])}</code></div>' if trouble["command"] else ""
-    more = f'<div class="soft">What it means: docs/alerts.md#{escape(trouble["kind"])}</div>'
-    lasts = (f'<span class="soft">for {span(timedelta(seconds=trouble["seconds"]))}</span>' if trouble["seconds"]
-             # of a wrong setting or a full disk it is not known
-             else "")
-    return f'<li><strong>{escape(trouble["subject"])}</strong>{lasts}{words}{command}{more}</li>'
+def _incident(incident: dict, private: bool) -> str:
+    details = [incident[name] for name in ("what", "error") if private and incident[name]]
+    lines = "".join(f'<span class="error">{escape(text)}</span>' for text in details)
+    if incident["command"]:
+        lines += f'<div><code>{escape(incident["command"])}</code></div>'
+    # since when a setting is wrong or a disk is full is not known
+    lasts = (f'<span class="soft">for {span(timedelta(seconds=incident["seconds"]))}</span>'
+             if incident["seconds"] else "")
+    return (f'<li><strong>{escape(incident["subject"])}</strong>{lasts}{lines}<div class="soft">'
+            f'What it means: docs/alerts.md#{escape(incident["kind"])}</div></li>')
 
 
-def _jobs(found: dict, say: Words) -> str:
-    rows = "".join(_group(title, [job for job in found["jobs"] if _title(job) == title],
-                          found["days"], say) for title in (*dict.fromkeys(GROUPS.values()),
-                                                            OTHERS))
-    return ('<section><h2 id="jobs">Jobs</h2><div class="card table"><table '
-            'aria-labelledby="jobs"><thead><tr>'
-            '<th scope="col">Job</th><th scope="col">Last run</th><th scope="col">Next</th>'
-            '<th scope="col">Took</th><th scope="col" class="days">30 days</th></tr></thead>'
-            f"{rows}</table></div>"
-            + definitions(("ok", "a day, as tall as its runs took long"),
-                          ("early", "some ended early, to go on"),
-                          ("bad", "hangs from the top: the share of runs that failed"))
-            + "</section>")
+def _jobs(found: dict, times: Times, private: bool) -> str:
+    groups: dict[str, list] = {title: [] for title in (*GROUPS.values(), OTHERS)}
+    for job in found["jobs"]:
+        groups[GROUPS.get(job["name"].partition("_")[0], OTHERS)].append(job)
+    rows = "".join(_group(title, jobs, found["days"], times, private)
+                   for title, jobs in groups.items() if jobs)
+    return JOBS.format(rows=rows, key=definitions(
+        ("ok", "a day, as tall as its runs took long"), ("early", "some ended early, to continue"),
+        ("bad", "hangs from the top: the share of runs that failed")))
 
 
-def _title(job: dict) -> str:
-    return GROUPS.get(job["name"].partition("_")[0], OTHERS)
-
-
-def _group(title: str, jobs: list, days: list[str], say: Words) -> str:
-    """The jobs that are for one thing, those first that fare badly."""
-    if not jobs:
-        return ""
-    jobs = sorted(jobs, key=lambda job: job["state"] not in TROUBLED)
+def _group(title: str, jobs: list, days: list[str], times: Times, private: bool) -> str:
+    """The jobs of one purpose, those with problems first."""
+    jobs = sorted(jobs, key=lambda job: job["state"] not in PROBLEMS)
+    rows = "".join(_job(job, days, times, private) for job in jobs)
     return (f'<tbody><tr class="group"><th scope="rowgroup" colspan="5">{escape(title)}</th></tr>'
-            + "".join(_job(job, days, say) for job in jobs) + "</tbody>")
+            f"{rows}</tbody>")
 
 
-def _job(job: dict, days: list[str], say: Words) -> str:
-    last, notes = job["last"], []
+def _job(job: dict, days: list[str], times: Times, private: bool) -> str:
+    last, notes = job["last"], _notes(job, times, private)
+    began = f' <span class="moment">{times.at(last["started_at"])}</span>' if last else ""
+    note = "".join(f"<small>{escape(text)}</small>" for text in notes)
+    following = times.at(job["next_at"]) if job["next_at"] else "-"
+    if job["state"] == "paused":
+        following = "paused"
+    style, name = ' class="problem"' if notes else "", escape(job["name"]).replace("_", "_<wbr>")
+    return (f'<tr{style}><th scope="row">{name}<small>{escape(job["when"])}</small></th>'
+            f'<td class="last">{badge(job)}{began}{note}</td><td class="next">{following}</td>'
+            f'<td class="took">{took(last and last["duration_ms"])}</td>'
+            f'<td class="days">{_strip(job, days)}</td></tr>')
+
+
+def _notes(job: dict, times: Times, private: bool) -> list[str]:
+    notes = []
     if job["failures"] > 1:
         notes.append(f"{job['failures']:,} failed in a row")
     if job["late_since"]:
-        notes.append(f"due since {say.moment(job['late_since'])}")
+        notes.append(f"due since {times.at(job['late_since'])}")
     if job["failures"]:
-        notes.append(f"last good run {say.moment(job['last_ok_at'])}" if job["last_ok_at"]
+        notes.append(f"last good run {times.at(job['last_ok_at'])}" if job["last_ok_at"]
                      else "no good run yet")
-    if say.private and job["error"]:
+    if private and job["error"]:
         notes.append(job["error"])
-    when = f' <span class="moment">{say.moment(last["started_at"])}</span>' if last else ""
-    note = "".join(f"<small>{escape(word)}</small>" for word in notes)
-    following = say.moment(job["next_at"]) if job["next_at"] else "paused" if job["state"] == "paused" else "-"
-    style, name = ' class="troubled"' if notes else "", escape(job["name"]).replace("_", "_<wbr>")
-    return (f'<tr{style}><th scope="row">{name}<small>{escape(job["when"])}</small></th>'
-            f'<td class="last">{badge(job)}{when}{note}</td><td class="next">{following}</td>'
-            f'<td class="took">{say.took(job)}</td><td '
-            f'class="days">{_strip(job, days, say)}</td></tr>')
+    return notes
 
 
-def _strip(job: dict, days: list[str], say: Words) -> str:
+def _strip(job: dict, days: list[str]) -> str:
     longest = max((day["mean_ms"] for day in job["days"].values()), default=0) or 1
-    marks: list = []
-    for name in days:
-        day = job["days"].get(name)
-        if day is None:
-            marks.append(None)
-            continue
-        runs = day["ok"] + day["early"] + day["bad"]
-        words = (f"{say.day(name)}: {say.runs(day)}, {say.length(day['mean_ms'])} each, "
-                 f"{say.length(day['longest_ms'])} the longest")
-        marks.append((words, day["mean_ms"] / longest, day["bad"] / runs, bool(day["early"])))
-    total = {key: sum(day[key] for day in job["days"].values()) for key in ("ok", "early", "bad")}
-    return charts.strip(marks, f"{job['name']} in 30 days: {say.runs(total)}")
+    marks = [_mark(name, job["days"].get(name), longest) for name in days]
+    whole = runs(total(job["days"].values()))
+    return charts.strip(marks, f"{job['name']} in 30 days: {whole}")
 
+
+def _mark(name: str, day: dict | None, longest: int) -> tuple | None:
+    """What charts.strip needs of one day. `longest`: milliseconds, of the day with the tallest."""
+    if day is None:
+        return None
+    number = day["ok"] + day["early"] + day["bad"]
+    label = (f"{day_name(name)}: {runs(day)}, {took(day['mean_ms'])} each, "
+             f"{took(day['longest_ms'])} the longest")
+    return label, day["mean_ms"] / longest, day["bad"] / number, bool(day["early"])

@@ -1,206 +1,222 @@
-"""The parts of the status page below its table of jobs, and the words that they share."""
+"""The parts of the status page around its table of jobs, and the texts that they share."""
 from __future__ import annotations
 
 from datetime import date, timedelta
 from html import escape
 
 from jobs_lib.database import stored
-from jobs_lib.text import moment, size, span, took
+from jobs_lib.text import moment, size, span
 
 from . import charts
 from .queues import in_words
 
 BAD, NONE = "\u2715", "\u2013"
-SIGNS = {"ok": "\u2713", "partial": "\u25d0", "interrupted": "\u25d0", "running": "\u25b8",
-         "skipped": NONE}
-STYLES = {"ok": "ok", "partial": "early", "interrupted": "early", "running": "none",
-          "skipped": "none"}
+# {outcome: (style, sign)}
+OUTCOMES = {"ok": ("ok", "\u2713"), "partial": ("early", "\u25d0"),
+            "interrupted": ("early", "\u25d0"), "running": ("none", "\u25b8"),
+            "skipped": ("none", NONE)}
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WINDOWS = {"minute": "this minute", "hour": "in the last hour", "day": "in the last day"}
 NEARLY = 0.9                     # of a limit or a disk
 SHOWN_TABLES = 8
+SIZES = """<div class="card table sizes"><table>\
+<caption class="soft">The largest tables. Rows are counted from the first id to the last, so there \
+may be fewer.</caption>\
+<thead><tr><th scope="col">Table</th><th scope="col" class="number">Rows, at most</th>\
+<th scope="col" class="number">Size</th></tr></thead><tbody>{rows}</tbody></table></div>"""
 
 
-class Words:
-    """Times and numbers as the page says them; `private` lets messages through."""
+class Times:
+    """Times as the page shows them."""
 
-    def __init__(self, now, zone, private: bool) -> None:
-        self.now, self.zone, self.private = now, zone, private
+    def __init__(self, now, zone) -> None:
+        self.now, self.zone = now, zone
 
-    def stamp(self) -> str:
+    def made(self) -> str:
         """When the page was made."""
         local = self.now.astimezone(self.zone)
         return (f'<time datetime="{self.now:%Y-%m-%dT%H:%M:%SZ}">{local.day} '
                 f'{MONTHS[local.month - 1]} {local:%H:%M}</time>')
 
-    def moment(self, text: str | None) -> str:
+    def at(self, text: str | None) -> str:
         """A time as short as it is clear; `unknown` where the database holds none."""
         found = stored.time(text)
         return escape(moment(found, self.now, self.zone)) if found else stored.UNKNOWN
 
-    @staticmethod
-    def day(text: str) -> str:
-        """`24 Nov`."""
-        day = date(int(text[:4]), int(text[5:7]), int(text[8:10]))
-        return f"{day.day} {MONTHS[day.month - 1]}"
 
-    @staticmethod
-    def length(milliseconds: int) -> str:
-        """How long a run took."""
-        return took(milliseconds)
+def day_name(text: str) -> str:
+    """`24 Nov`."""
+    day = date(int(text[:4]), int(text[5:7]), int(text[8:10]))
+    return f"{day.day} {MONTHS[day.month - 1]}"
 
-    @staticmethod
-    def took(job: dict) -> str:
-        """How long the last run took."""
-        last = job["last"]
-        return took(last["duration_ms"]) if last and last["duration_ms"] is not None else "-"
 
-    @staticmethod
-    def runs(day: dict) -> str:
-        """`288 runs, 2 failed`."""
-        number = day["ok"] + day["early"] + day["bad"]
-        words = [f"{number:,} run" if number == 1 else f"{number:,} runs"]
-        if day["early"]:
-            words.append(f"{day['early']:,} ended early")
-        words.append(f"{day['bad']:,} failed" if day["bad"] else "none failed")
-        return ", ".join(words)
+def total(days) -> dict[str, int]:
+    """The runs of several days, as one."""
+    days = list(days)
+    return {key: sum(day[key] for day in days) for key in ("ok", "early", "bad")}
+
+
+def runs(day: dict) -> str:
+    """`288 runs, 2 failed`."""
+    number = day["ok"] + day["early"] + day["bad"]
+    parts = [f"{number:,} run" if number == 1 else f"{number:,} runs"]
+    if day["early"]:
+        parts.append(f"{day['early']:,} ended early")
+    parts.append(f"{day['bad']:,} failed" if day["bad"] else "none failed")
+    return ", ".join(parts)
 
 
 def badge(job: dict) -> str:
-    """A job's last outcome as a sign and a word; what keeps it from running goes first."""
-    if job["state"] in ("off", "paused", "misconfigured"):
-        style = "bad" if job["state"] == "misconfigured" else "none"
-        return f'<span class="badge {style}">{BAD if style == "bad" else NONE} {job["state"]}</span>'
+    """A job's last outcome as a sign and a word, or what keeps it from running."""
+    if job["state"] == "misconfigured":
+        return _badge("bad", f"{BAD} {job['state']}")
+    if job["state"] in ("off", "paused"):
+        return _badge("none", f"{NONE} {job['state']}")
     if job["last"] is None:
-        return f'<span class="badge none">{NONE} no run yet</span>'
+        return _badge("none", f"{NONE} no run yet")
     status = job["last"]["status"]
-    late = ' <span class="badge bad">! late</span>' if job["late_since"] else ""
-    return f'<span class="badge {STYLES.get(status, "bad")}">{SIGNS.get(status, BAD)} {escape(status)}</span>{late}'
+    style, sign = OUTCOMES.get(status, ("bad", BAD))
+    outcome = _badge(style, f"{sign} {escape(status)}")
+    return f"{outcome} {_badge('bad', '! late')}" if job["late_since"] else outcome
+
+
+def _badge(style: str, text: str) -> str:
+    return f'<span class="badge {style}">{text}</span>'
 
 
 def definitions(*marks: tuple[str, str]) -> str:
     """What the marks of a chart mean."""
-    keys = (f'<span><svg class="chart" viewBox="0 0 14 14" aria-hidden="true">'
-            f'<rect class="{style}" width="14" height="14"/></svg>{escape(words)}</span>' for style,
-            words in marks)
-    return f'<div class="key">{"".join(keys)}</div>'
+    keys = "".join('<span><svg class="chart" viewBox="0 0 14 14" aria-hidden="true">'
+                   f'<rect class="{style}" width="14" height="14"/></svg>{escape(text)}</span>'
+                   for style, text in marks)
+    return f'<div class="key">{keys}</div>'
 
 
-def queues(found: dict, say: Words) -> str:
-    """What waits: how much, since when, and how that went in 30 days."""
-    cards = "".join(_queue(queue, found["series"], say) for queue in found["queues"])
+def queues(found: dict, times: Times) -> str:
+    """What waits: how much, since when, and how that was in 30 days."""
+    cards = "".join(_queue(queue, found["series"], times) for queue in found["queues"])
     return f'<section><h2>Queues</h2><div class="grid">{cards}</div></section>' if cards else ""
 
 
-def _queue(queue: dict, series: dict, say: Words) -> str:
-    style, state = ("bad", "! stalled") if queue["stalled_since"] else (
-        ("ok", "\u2713 moving") if queue["depth"] else ("none", "\u2713 empty"))
-    oldest = f"the oldest due {say.moment(queue['oldest_due_at'])}" if queue["due"] else "nothing is due"
-    oldest += f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in 24 hours"
+def _queue(queue: dict, series: dict, times: Times) -> str:
+    if queue["stalled_since"]:
+        state = _badge("bad", "! stalled")
+    else:
+        state = _badge("ok", "\u2713 moving") if queue["depth"] else _badge("none", "\u2713 empty")
+    facts = "nothing is due"
+    if queue["due"]:
+        facts = f"the oldest due {times.at(queue['oldest_due_at'])}"
+    facts += (f"; {queue['done_last_day']:,} done and {queue['failed_last_day']:,} failed in "
+              "24 hours")
     if queue["uncertain_last_day"]:
-        oldest += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
-    title = queue["what"][:1].upper() + queue["what"][1:]
-    return (f'<div class="card"><div class="pair"><h3>{escape(title)}</h3>'
-            f'<span class="badge {style}">{state}</span></div>'
-            f'<p class="big">{queue["depth"]:,} <small>waiting, {in_words(queue["due"])} due</small></p>'
-            f'<p class="soft">{oldest}</p><div class="halves">'
-            + _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", say, lambda value: f"{value:,}")
-            + _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", say,
-                     lambda value: span(timedelta(seconds=value))) + "</div></div>")
+        facts += f", {queue['uncertain_last_day']:,} lost in flight and tried again"
+    waiting = _trend(series.get(f"queue.depth.{queue['name']}"), "Waiting", times, _number)
+    oldest = _trend(series.get(f"queue.age.{queue['name']}"), "Oldest due", times, _age)
+    return (f'<div class="card"><div class="pair"><h3>{escape(_capital(queue["what"]))}</h3>'
+            f'{state}</div><p class="big">{queue["depth"]:,} <small>waiting, '
+            f'{in_words(queue["due"])} due</small></p><p class="soft">{facts}</p>'
+            f'<div class="halves">{waiting}{oldest}</div></div>')
 
 
-def mail(found: dict, say: Words) -> str:
-    """What was sent against the limits, and whether the relay rests."""
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _age(seconds: int) -> str:
+    return span(timedelta(seconds=seconds))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def mail(found: dict, times: Times, private: bool) -> str:
+    """What was sent against the limits, and whether sending is paused."""
     facts = found["mail"]
     rows = "".join(_window(window) for window in facts["windows"])
-    paused = ""
     if facts["paused_until"]:
-        why = f": {facts['reason']}" if say.private and facts["reason"] else ""
-        paused = ('<p><span class="badge bad">! paused</span> No mail is sent until'
-                  f' {say.moment(facts["paused_until"])}{escape(why)}.</p>')
-    if not rows and not paused:
-        rows = '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
-    trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", say,
-                   lambda value: f"{value:,}")
-    return f'<section><h2>Mail sent against the limits</h2><div class="card">{paused}{rows}{trend}</div></section>'
+        why = f": {facts['reason']}" if private and facts["reason"] else ""
+        rows = (f'<p>{_badge("bad", "! paused")} No mail is sent until '
+                f'{times.at(facts["paused_until"])}{escape(why)}.</p>{rows}')
+    rows = rows or '<p class="soft">No limit is set in [mail], so nothing is counted.</p>'
+    trend = _trend(found["series"].get("mail.hour"), "Recipients in an hour", times, _number)
+    return ('<section><h2>Mail sent against the limits</h2>'
+            f'<div class="card">{rows}{trend}</div></section>')
 
 
 def _window(window: dict) -> str:
     sent, limit = window["sent"], window["limit"]
-    words = f"{sent:,} of {limit:,} recipients {WINDOWS[window['name']]}"
-    full = f" ({sent * 100 // limit} %)"
-    return (f'<div class="meter-row"><div class="pair"><span>{words}</span><span '
-            f'class="soft">{full}</span></div>'
-            f"{charts.meter(sent / limit, words, NEARLY)}</div>")
+    text = f"{sent:,} of {limit:,} recipients {WINDOWS[window['name']]}"
+    return _meter(text, f"({sent * 100 // limit} %)", sent / limit, text)
 
 
-def history(found: dict, say: Words) -> str:
+def _meter(name: str, text: str, share: float, label: str) -> str:
+    return (f'<div class="meter-row"><div class="pair"><span>{escape(name)}</span>'
+            f'<span class="soft">{text}</span></div>{charts.meter(share, label, NEARLY)}</div>')
+
+
+def history(found: dict) -> str:
     """All runs of 30 days."""
-    if not any(job["days"] for job in found["jobs"]):
+    jobs = found["jobs"]
+    if not any(job["days"] for job in jobs):
         return ""
-    days = [(name, {key: sum(job["days"].get(name, {}).get(key, 0) for job in found["jobs"])
-                    for key in ("ok", "early", "bad")}) for name in found["days"]]
-    total = {key: sum(day[key] for _, day in days) for key in ("ok", "early", "bad")}
-    bars = [(f"{say.day(name)}: {say.runs(day)}", day["ok"], day["early"], day["bad"]) for name,
-            day in days]
-    most = max((sum(day.values()) for _, day in days), default=0)
-    worst = "".join(f"<li>{escape(words)}</li>" for words in _worst(found, say))
+    days = {name: total(job["days"][name] for job in jobs if name in job["days"])
+            for name in found["days"]}
+    whole = runs(total(days.values()))
+    most = max(sum(day.values()) for day in days.values())
+    chart = charts.stacked([(f"{day_name(name)}: {runs(day)}", day["ok"], day["early"], day["bad"])
+                            for name, day in days.items()], f"Runs of all jobs in 30 days: {whole}")
+    worst = "".join(f"<li>{escape(text)}</li>" for text in _worst(jobs))
     return ('<section><h2>Runs in 30 days</h2><div class="card">'
-            f'<div class="pair"><span>{say.runs(total)}</span><span class="soft">at most {most:,} a day</span></div>'
-            f'<div class="whole">{charts.stacked(bars, f"Runs of all jobs in 30 days: {say.runs(total)}")}</div>'
-            + _ends(say.day(found["days"][0]), "today")
-            + definitions(("ok", "ok"), ("early", "ended early, to go on"), ("bad", "failed"))
+            f'<div class="pair"><span>{whole}</span>'
+            f'<span class="soft">at most {most:,} a day</span></div>'
+            f'<div class="whole">{chart}</div>{_ends(day_name(found["days"][0]))}'
+            + definitions(("ok", "ok"), ("early", "ended early, to continue"), ("bad", "failed"))
             + (f'<ul class="soft">{worst}</ul>' if worst else "") + "</div></section>")
 
 
-def _worst(found: dict, say: Words) -> list[str]:
-    """The jobs that failed most, in words."""
-    failed = [(sum(day["bad"] for day in job["days"].values()), job) for job in found["jobs"]]
+def _worst(jobs: list[dict]) -> list[str]:
+    """A sentence for each of the jobs that failed most."""
+    failed = [(total(job["days"].values())["bad"], job) for job in jobs]
     worst = sorted((pair for pair in failed if pair[0]), key=lambda pair: -pair[0])[:5]
     return [f"{job['name']} failed {number:,} {'time' if number == 1 else 'times'}, last on "
-            f"{say.day(max(name for name, day in job['days'].items() if day['bad']))}" for number,
-            job in worst]
+            f"{day_name(max(name for name, day in job['days'].items() if day['bad']))}"
+            for number, job in worst]
 
 
-def storage(found: dict, say: Words) -> str:
+def storage(found: dict, times: Times) -> str:
     """Free space and large tables."""
     disks = "".join(_disk(disk) for disk in found["disks"])
     rows = "".join(_table(table) for table in found["tables"][:SHOWN_TABLES] if table["rows"])
-    trend = _trend(found["series"].get("disk.free"), "Free space", say, size)
-    table = ('<div class="card table sizes"><table><caption class="soft">The largest tables. Rows '
-             'are counted from the first id to the last, so there may be '
-             'fewer.</caption><thead><tr><th scope="col">Table</th><th scope="col" '
-             'class="number">Rows, at most</th><th scope="col" '
-             'class="number">Size</th></tr></thead>'
-             f"<tbody>{rows}</tbody></table></div>") if rows else ""
+    trend = _trend(found["series"].get("disk.free"), "Free space", times, size)
+    table = SIZES.format(rows=rows) if rows else ""
     return (f'<section><h2>Disk and tables</h2><div class="grid"><div class="card">{disks}{trend}'
-            '<p class="soft">The database takes '
-            f'{size(found["database_bytes"])}.</p></div>{table}</div></section>')
+            f'<p class="soft">The database takes {size(found["database_bytes"])}.</p></div>'
+            f'{table}</div></section>')
 
 
 def _disk(disk: dict) -> str:
     used = 1 - disk["free"] / disk["total"] if disk["total"] else 0
-    holds, words = ", ".join(disk["holds"]), f"{size(disk['free'])} free of {size(disk['total'])}"
-    return (f'<div class="meter-row"><div class="pair"><span>{escape(holds[:1].upper() + holds[1:])}</span>'
-            f'<span class="soft">{words}</span></div>{charts.meter(used, f"{holds}: {words}", NEARLY)}</div>')
+    holds, text = ", ".join(disk["holds"]), f"{size(disk['free'])} free of {size(disk['total'])}"
+    return _meter(_capital(holds), text, used, f"{holds}: {text}")
 
 
 def _table(table: dict) -> str:
-    bytes_ = size(table["bytes"]) if table["bytes"] is not None else "-"
+    taken = size(table["bytes"]) if table["bytes"] is not None else "-"
     return (f'<tr><th scope="row">{escape(table["name"])}</th><td '
-            f'class="number">{table["rows"]:,}</td><td class="number">{bytes_}</td></tr>')
+            f'class="number">{table["rows"]:,}</td><td class="number">{taken}</td></tr>')
 
 
-def _trend(points, title: str, say: Words, show) -> str:
+def _trend(points, title: str, times: Times, show) -> str:
+    """A line over 30 days; nothing where there are not two points to connect."""
     if not points or len(points) < 2:
         return ""
-    start, points = say.now - timedelta(days=30), _thinned(points)
-    most = max(value for _, value in points)
-    words = f"{title} in 30 days: {show(points[-1][1])} now, {show(most)} at most"
-    return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption><span '
-            'class="ends">at most'
-            f" {escape(show(most))}</span></div>{charts.line(points, start, say.now, words)}"
-            + _ends(say.day(f"{start:%Y-%m-%d}"), "today") + "</figure>")
+    start, points = times.now - timedelta(days=30), _thinned(points)
+    most = show(max(value for _, value in points))
+    label = f"{title} in 30 days: {show(points[-1][1])} now, {most} at most"
+    return (f'<figure><div class="pair"><figcaption>{escape(title)}</figcaption>'
+            f'<span class="ends">at most {escape(most)}</span></div>'
+            f'{charts.line(points, start, times.now, label)}{_ends(day_name(str(start)))}</figure>')
 
 
 def _thinned(points: list) -> list:
@@ -213,5 +229,5 @@ def _thinned(points: list) -> list:
     return [*largest.values(), points[-1]]
 
 
-def _ends(first: str, last: str) -> str:
-    return f'<div class="ends" aria-hidden="true"><span>{first}</span><span>{last}</span></div>'
+def _ends(first: str) -> str:
+    return f'<div class="ends" aria-hidden="true"><span>{first}</span><span>today</span></div>'

@@ -9,11 +9,12 @@ from datetime import timedelta
 BAR, LEAST_BAR = 24, 4           # columns
 REDRAW_SECONDS = 0.1
 CLEAR_LINE = "\r\x1b[K"
-SPACES = "\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+SPACES = ("\n\t\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+          "\u202f\u205f\u3000")
 # Printable by name, and nothing to be seen: default ignorable code points (UAX 44), which Python
 # calls letters or marks
-HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
-                "\U000e0000-\U000e0fff]")
+HIDDEN_SIGNS = ("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u3164\ufe00-\ufe0f\uffa0"
+                "\ufff0-\ufff8\U000e0000-\U000e0fff]")
 # columns: of a terminal that does not tell, and as far as text is read well
 NARROW, WIDEST = 80, 100
 

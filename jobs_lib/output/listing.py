@@ -2,81 +2,78 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, tzinfo
+import sys
 
-from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.runner.outcome import counts_words
-from jobs_lib.text import moment, span, took
+from jobs_lib.text import span, took
 
-from .console import WIDEST, columns
+from .console import WIDEST
 from .layout import cut, one_line, wrapped
+from .screen import INDENT, Screen
+from .tables import GAP, joined, padded, total_width
 
-INDENT = "    "
 SHORT = slice(5, 16)         # of `2026-11-24 13:00:00`
 COLOURS = {"ok": "green", "partial": "yellow", "interrupted": "yellow", "running": "cyan",
            "skipped": "dim"}
 STARTED_BY = {"scheduled": "cron", "continue": "goes on", "manual": "hand", "worker": "worker"}
 
 
-def listing(jobs: list[dict], now: datetime, zone: tzinfo, zone_name: str, notes: list[str],
-            paint) -> str:
+def listing(jobs: list[dict], notes: list[str], screen: Screen) -> str:
     """Each job in three lines: its name and schedule, what it does, when next and how last."""
-    width = min(columns(), WIDEST)
+    width = screen.width
     lines = [line for note in notes for line in [*wrapped(note, width), ""]]
     room = max((len(job["name"]) for job in jobs), default=0)
     for job in jobs:
-        head, *rest = wrapped(job["when"] or job["schedule"], width, f"{job['name']:<{room}}  ",
-                              " " * (room + 2))
-        lines += [paint("bold", head[:room]) + head[room:], *rest,
-                  *wrapped(f"{job['summary']}.", width, INDENT, INDENT),
-                  *wrapped(f"{_next(job, now, zone)}; {_last(job['last_run'], now)}", width, INDENT,
-                           INDENT)]
-        lines += [line for problem in job["problems"] for line in wrapped(problem, width, INDENT,
-                                                                          INDENT)]
+        head, *rest = wrapped(job["when"] or job["schedule"], width,
+                              f"{job['name']:<{room}}{GAP}", " " * (room + len(GAP)))
+        lines += [screen.paint("bold", head[:room]) + head[room:], *rest]
+        for text in (f"{job['summary']}.", f"{_next(job, screen)}; {_last(job, screen)}",
+                     *job["problems"]):
+            lines += screen.below(text)
         lines.append("")
-    return "\n".join([*lines, f"It is {now.astimezone(zone):%H:%M} in {zone_name}."])
+    return "\n".join([*lines, screen.clock()])
 
 
-def _next(job: dict, now: datetime, zone: tzinfo) -> str:
+def _next(job: dict, screen: Screen) -> str:
     if job["problems"]:
         return "Does not run: its configuration is wrong"
     if not job["enabled"]:
         return "Switched off (enabled = no)"
     if job["paused_at"]:
-        paused = stored.time(job["paused_at"])
-        return f"Paused since {moment(paused, now, zone)}" if paused else "Paused, since when is unknown"
+        return f"Paused since {screen.at(job['paused_at'])}"
     if job["due_since"]:
-        since = moment(clock.parse(job["due_since"]), now, zone)
-        return f"Overdue since {since} (is cron running?)" if job["overdue"] else f"Due now, since {since}"
-    return "Next " + ", ".join(moment(clock.parse(time), now, zone) for time in job["next"])
+        since = screen.at(job["due_since"])
+        if job["overdue"]:
+            return f"Overdue since {since} (is cron running?)"
+        return f"Due now, since {since}"
+    return "Next " + ", ".join(map(screen.at, job["next"]))
 
 
-def _last(run: dict | None, now: datetime) -> str:
+def _last(job: dict, screen: Screen) -> str:
+    run = job["last_run"]
     if run is None:
         return "no run yet"
-    started = stored.time(run["started_at"])
+    started, what = stored.time(run["started_at"]), _what(run)
     if started is None:
         return f"last {run['status']} at an unknown time"
-    ago = span(now - started)
+    ago, details = span(screen.now - started), f" ({cut(what, WIDEST)})" if what else ""
     if run["status"] == "running":
-        return f"running for {ago}" + (f" ({_what(run)})" if _what(run) else "")
-    return f"last {run['status']} {ago} ago" + (f" ({cut(_what(run), WIDEST)})" if _what(run)
-                                                else "")
+        return f"running for {ago}{details}"
+    return f"last {run['status']} {ago} ago{details}"
 
 
 def _what(run: dict) -> str:
-    """What came of a run, or how far it is: counts, a reason, an error."""
+    """What a run did, or how far it is: counts, a reason, an error."""
     if run["status"] == "running":
         return counts_words(run["progress"])
-    words = [counts_words(run["counts"]),
-             one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))]
-    return "; ".join(word for word in words if word) or ("nothing to do" if run["status"] == "ok"
-                                                         else "")
+    reason = one_line(_progress_in_words(run["error"] or run["stop_reason"] or ""))
+    found = "; ".join(filter(None, (counts_words(run["counts"]), reason)))
+    return found or ("nothing to do" if run["status"] == "ok" else "")
 
 
 def _progress_in_words(error: str) -> str:
-    """What is told of a run that died holds its last progress as JSON, as the table does."""
+    """The error of a run that died holds its last progress as JSON, as the table does."""
     start, _, rest = error.partition("last progress: {")
     held, brace, end = rest.rpartition("}")
     if not brace:
@@ -87,48 +84,38 @@ def _progress_in_words(error: str) -> str:
         return error
 
 
-def history(runs: list[dict], zone: tzinfo, zone_name: str, job: str | None, width: int | None,
-            paint, whole: bool = False) -> str:
-    """A line a run, newest first. Where there is a `width`, what does not fit in it stands below:
-    cut, or as `whole` folded; and where even the line does not fit, the year and the seconds go."""
-    heads = ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
-    rows = [[_started(run, zone), *([] if job else [run["job"]]),
-             STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
-             run["status"], took(run["duration_ms"])] for run in runs]
-    if width and _whole(_rooms(heads, rows)) > width:
-        rows = [[row[0][SHORT], *row[1:]] for row in rows]
-    rooms = _rooms(heads, rows)
-    lines = [_line(heads, rooms, None, paint) + "  WHAT"]
-    if width and len(lines[0]) > width:
-        lines[0] = lines[0][:-len("  WHAT")]
-    for row, run in zip(rows, runs):
-        line, what = _line(row, rooms, run["status"], paint), _what(run)
-        if width and what and len(what) > width - _whole(rooms) - 2:
-            below = wrapped(what, width, INDENT, INDENT) if whole else [INDENT
-                                                                        + cut(what,
-                                                                              width - len(INDENT))]
-            lines += [line.rstrip(), *below]
+def history(runs: list[dict], job: str | None, screen: Screen, width: int | None,
+            whole: bool = False) -> str:
+    """A line a run, newest first.
+
+    Where there is a `width`, what does not fit beside a run is shown below it, cut, or as `whole`
+    folded; where even the line does not fit, the year and the seconds are left out.
+    """
+    rows = [_heads(job), *(_cells(run, job, screen) for run in runs)]
+    if width and total_width(rows) > width:
+        rows = [rows[0], *([row[0][SHORT], *row[1:]] for row in rows[1:])]
+    head, *table = padded(rows)
+    room = (width or sys.maxsize) - total_width(rows) - len(GAP)
+    lines = [joined([*head, "WHAT"] if len("WHAT") <= room else head)]
+    for cells, run in zip(table, runs):
+        what = _what(run)
+        cells[-2] = screen.paint(COLOURS.get(run["status"], "red"), cells[-2])
+        if not width or len(what) <= room:
+            lines.append(joined([*cells, what]))
         else:
-            lines.append(f"{line}  {what}".rstrip())
-    return "\n".join([*lines, "", f"Times are in {zone_name}."])
+            below = screen.below(what) if whole else [INDENT + cut(what, width - len(INDENT))]
+            lines += [joined(cells), *below]
+    return "\n".join([*lines, "", f"Times are in {screen.zone_name}."])
 
 
-def _rooms(heads: list[str], rows: list[list[str]]) -> list[int]:
-    return [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
+def _heads(job: str | None) -> list[str]:
+    return ["STARTED", *([] if job else ["JOB"]), "BY", "OUTCOME", "TOOK"]
 
 
-def _whole(rooms: list[int]) -> int:
-    return sum(rooms) + 2 * (len(rooms) - 1)
-
-
-def _started(run: dict, zone: tzinfo) -> str:
+def _cells(run: dict, job: str | None, screen: Screen) -> list[str]:
+    """Of a run, without what it did. With a `job` all are of this one."""
     started = stored.time(run["started_at"])
-    return f"{started.astimezone(zone):%Y-%m-%d %H:%M:%S}" if started else stored.UNKNOWN
-
-
-def _line(words: list[str], rooms: list[int], status: str | None, paint) -> str:
-    cells = [f"{word:<{room}}" for word, room in zip(words, rooms)]
-    if status is None:
-        return "  ".join(cells)
-    cells[-2] = paint(COLOURS.get(status, "red"), cells[-2])
-    return "  ".join(cells)
+    return [f"{started.astimezone(screen.zone):%Y-%m-%d %H:%M:%S}" if started else stored.UNKNOWN,
+            *([] if job else [run["job"]]),
+            STARTED_BY.get(run["trigger_type"], run["trigger_type"] or stored.UNKNOWN),
+            run["status"], took(run["duration_ms"])]

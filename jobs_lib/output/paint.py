@@ -15,8 +15,11 @@ class Paint:
 
     def __init__(self, stream, environ=os.environ) -> None:
         terminal = stream is not None and stream.isatty()           # None: `>&-`
-        self.colours = terminal and environ.get("TERM", "dumb") not in ("", "dumb") and not environ.get("NO_COLOR")
+        able = environ.get("TERM", "dumb") not in ("", "dumb")
+        self.colours = terminal and able and not environ.get("NO_COLOR")
 
     def __call__(self, style: str, words: str) -> str:
         """The words in a style of `STYLES`; "" is none."""
-        return f"{MARK}{STYLES[style]}m{words}{MARK}0m" if style and words and self.colours else words
+        if not (style and words and self.colours):
+            return words
+        return f"{MARK}{STYLES[style]}m{words}{MARK}0m"

@@ -1,120 +1,112 @@
-"""What `status` prints: what needs somebody first, then the queues, then the jobs in short; 80
+"""What `status` prints: what needs the operator first, then the queues, then the jobs in short; 80
 columns are enough."""
 from __future__ import annotations
 
 from datetime import timedelta
 
-from jobs_lib import clock
 from jobs_lib.database import stored
 from jobs_lib.monitoring.queues import in_words
-from jobs_lib.text import counted, moment, size, span
+from jobs_lib.text import counted, size, span
 
-from .layout import cut, wrapped
+from .layout import cut, one_line, wrapped
 from .listing import COLOURS
-
-INDENT = "    "
-WINDOWS = {"minute": "minute", "hour": "hour", "day": "day"}
-
-
-def status(found: dict, zone, zone_name: str, width: int, paint) -> str:
-    """The whole answer."""
-    say = _Times(clock.parse(found["generated_at"]), zone)
-    lines = [*_troubles(found, width, paint), "", *_queues(found, paint), "",
-             *_jobs(found, say, width, paint), "", *_host(found, say, width)]
-    return "\n".join([*lines, f"It is {say.at(found['generated_at'])} in {zone_name}."])
+from .screen import INDENT, Screen
+from .tables import joined, padded
 
 
-class _Times:
-    def __init__(self, now, zone) -> None:
-        self.now, self.zone = now, zone
-
-    def at(self, text: str | None) -> str:
-        return moment(clock.parse(text), self.now, self.zone) if text else "-"
-
-    def began(self, run: dict | None) -> str:
-        """When this run began."""
-        return "-" if run is None else self.at(run["started_at"]) if run["started_at"] else stored.UNKNOWN
+def status(found: dict, screen: Screen) -> str:
+    """The whole answer. `found`: monitoring/overview.py."""
+    return "\n".join([*_incidents(found, screen), "", *_queues(found, screen), "",
+                      *_jobs(found, screen), "", *_host(found, screen), screen.clock()])
 
 
-def _troubles(found: dict, width: int, paint) -> list[str]:
-    troubles = found["troubles"]
-    if not troubles:
+def _incidents(found: dict, screen: Screen) -> list[str]:
+    incidents, paint = found["incidents"], screen.paint
+    if not incidents:
         return [paint("green", "All is well.") if found["last_run_at"] else "No job has run yet."]
-    lines = [paint("bold", "1 thing needs you." if len(troubles) == 1 else f"{len(troubles)} "
-                   "things need you.")]
-    for each in troubles:
+    number = len(incidents)
+    lines = [paint("bold", "1 thing needs you." if number == 1 else f"{number} things need you.")]
+    for each in incidents:
         lasts = f" (for {span(timedelta(seconds=each['seconds']))})" if each["seconds"] else ""
-        first, *rest = wrapped(each["subject"] + lasts, width, "! ", "  ")
-        lines += ["", paint("red", first), *(paint("red", line) for line in rest),
-                  *wrapped(each["what"], width, INDENT, INDENT)]
+        head = wrapped(each["subject"] + lasts, screen.width, "! ", "  ")
+        lines += ["", *(paint("red", line) for line in head), *screen.below(each["what"])]
         if each["error"]:
-            lines.append(INDENT + cut(" ".join(each["error"].split()), width - len(INDENT)))
+            lines.append(_cut_below(each["error"], screen))
         if each["command"]:
             lines.append(f"{INDENT}-> {each['command']}")
     return lines
 
 
-def _queues(found: dict, paint) -> list[str]:
-    rows = [[queue["what"], f"{queue['depth']:,}", in_words(queue["due"]),
-             "-" if not queue["due"] else span(timedelta(seconds=queue["oldest_due_seconds"]))
-             if queue["oldest_due_at"] else stored.UNKNOWN,
+def _cut_below(text: str, screen: Screen) -> str:
+    return INDENT + cut(one_line(text), screen.width - len(INDENT))
+
+
+def _queues(found: dict, screen: Screen) -> list[str]:
+    rows = [[queue["what"], f"{queue['depth']:,}", in_words(queue["due"]), _oldest(queue),
              f"{queue['done_last_day']:,} done, {queue['failed_last_day']:,} failed",
              "stalled" if queue["stalled_since"] else ""] for queue in found["queues"]]
-    return _table(["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""], rows, "lrrrll",
-                  lambda row: "red" if row[-1] else "", paint)
+    head, *lines = map(joined, padded([["QUEUE", "WAITING", "DUE", "OLDEST", "LAST 24 H", ""],
+                                       *rows], "lrrrll"))
+    return [screen.paint("bold", head),
+            *(screen.paint("red" if queue["stalled_since"] else "", line)
+              for queue, line in zip(found["queues"], lines))]
 
 
-def _jobs(found: dict, say: _Times, width: int, paint) -> list[str]:
+def _oldest(queue: dict) -> str:
+    if not queue["due"]:
+        return "-"
+    if not queue["oldest_due_at"]:
+        return stored.UNKNOWN
+    return span(timedelta(seconds=queue["oldest_due_seconds"]))
+
+
+def _jobs(found: dict, screen: Screen) -> list[str]:
+    """A line a job, and below it what no incident has said of it."""
     rows = []
     for job in found["jobs"]:
-        last = job["last"]
-        rows.append([job["name"], last["status"] if last else "-", say.began(last),
-                     say.at(job["next_at"]) if job["next_at"] else job["state"]])
-    lines = _table(["JOB", "LAST", "BEGAN", "NEXT"], rows, "llll", lambda row: COLOURS.get(row[1],
-                                                                                           "red")
-                   if row[1] != "-" else "", paint)
-    told = " ".join(f"{each['subject']} {each['what']}" for each in found["troubles"])
-    # then that is why they are late
-    stopped = any(each["kind"] == "cron" for each in found["troubles"])
-    for at in range(len(found["jobs"]), 0, -1):
-        # from below: what is said of a job stands under it
-        job = found["jobs"][at - 1]
-        if job["name"] not in told:
-            lines[at + 1:at + 1] = [INDENT + cut(words, width - len(INDENT))
-                                    for words in _notes(job, say, stopped)]
+        outcome, began = "-", "-"
+        if job["last"]:
+            outcome, began = job["last"]["status"], screen.at(job["last"]["started_at"] or "")
+        rows.append([job["name"], outcome, began,
+                     screen.at(job["next_at"]) if job["next_at"] else job["state"]])
+    head, *table = map(joined, padded([["JOB", "LAST", "BEGAN", "NEXT"], *rows]))
+    lines = [screen.paint("bold", head)]
+    said = " ".join(f"{each['subject']} {each['what']}" for each in found["incidents"])
+    cron_stopped = any(each["kind"] == "cron" for each in found["incidents"])
+    for job, line in zip(found["jobs"], table):
+        lines.append(screen.paint(_colour(job["last"]), line))
+        if job["name"] not in said:
+            lines += [_cut_below(note, screen) for note in _notes(job, screen, cron_stopped)]
     return lines
 
 
-def _notes(job: dict, say: _Times, stopped: bool) -> list[str]:
+def _colour(last: dict | None) -> str:
+    return COLOURS.get(last["status"], "red") if last else ""
+
+
+def _notes(job: dict, screen: Screen, cron_stopped: bool) -> list[str]:
+    """Where cron has stopped, that is why jobs are late."""
     notes = []
     if job["failures"]:
-        good = f"last good run {say.at(job['last_ok_at'])}" if job["last_ok_at"] else "no good run yet"
+        last = job["last_ok_at"]
+        good = f"last good run {screen.at(last)}" if last else "no good run yet"
         notes.append(f"{job['failures']:,} failed in a row, {good}")
         if job["error"]:
-            notes.append(" ".join(job["error"].split()))
+            notes.append(job["error"])
     if job["invalid"]:
-        notes.append(f"{counted(job['invalid'], 'invalid row')} in its last run: its log says which")
-    if job["late_since"] and not stopped:
-        notes.append(f"late: due since {say.at(job['late_since'])}")
+        rows = counted(job["invalid"], "invalid row")
+        notes.append(f"{rows} in its last run: its log says which")
+    if job["late_since"] and not cron_stopped:
+        notes.append(f"late: due since {screen.at(job['late_since'])}")
     return notes
 
 
-def _host(found: dict, say: _Times, width: int) -> list[str]:
+def _host(found: dict, screen: Screen) -> list[str]:
     sent = [f"{window['sent']:,} of {window['limit']:,} recipients this {window['name']}"
             for window in found["mail"]["windows"]]
     if found["mail"]["paused_until"]:
-        sent.insert(0, f"paused until {say.at(found['mail']['paused_until'])}")
+        sent.insert(0, f"paused until {screen.at(found['mail']['paused_until'])}")
     disks = [f"{size(disk['free'])} free of {size(disk['total'])} ({', '.join(disk['holds'])})"
              for disk in found["disks"]]
-    return [line for title, words in (("Mail: ", sent), ("Disk: ", disks)) if words
-            for line in wrapped("; ".join(words), width, title, "      ")]
-
-
-def _table(heads: list[str], rows: list[list[str]], sides: str, colour, paint) -> list[str]:
-    """Lines in columns, `l`eft or `r`ight; `colour(row)` is of the whole line."""
-    rooms = [max(len(row[at]) for row in [heads, *rows]) for at in range(len(heads))]
-
-    def line(cells: list[str]) -> str:
-        return "  ".join(cell.rjust(room) if side == "r" else cell.ljust(room)
-                         for cell, room, side in zip(cells, rooms, sides)).rstrip()
-    return [paint("bold", line(heads)), *(paint(colour(row), line(row)) for row in rows)]
+    return [line for title, facts in (("Mail: ", sent), ("Disk: ", disks)) if facts
+            for line in wrapped("; ".join(facts), screen.width, title, "      ")]

@@ -54,7 +54,7 @@ def day(number: int) -> str:
 
 # verify
 
-def test_files_that_are_whole_are_told_with_their_rows_and_times(service, copy):
+def test_complete_files_are_listed_with_their_rows_and_times(service, copy):
     folder, name = copy
     expected = f"OK: {folder}/{name}: 5 rows, {day(0)} to {day(4)}\n"
     assert answer(service, "verify", str(folder / name)) == (0, expected, "")
@@ -62,7 +62,7 @@ def test_files_that_are_whole_are_told_with_their_rows_and_times(service, copy):
     assert answer(service, "verify", manifest).out == expected.replace(str(folder / name), manifest)
 
 
-def test_a_flipped_bit_a_lost_manifest_and_a_lost_file_are_told_and_the_rest_is_checked(service,
+def test_a_flipped_bit_a_lost_manifest_and_a_lost_file_are_reported_and_the_rest_is_checked(service,
                                                                                         copy):
     folder, name = copy
     other = next(path for path in folder.glob("*.gz") if path.name != name)
@@ -120,7 +120,7 @@ def test_a_host_without_the_key_says_what_it_cannot_tell(copy, tmp_path_factory)
     code, out, err = line("archive", "verify", str(folder / name))
     assert (code, err) == (0, "")
     assert out.startswith(f"WHOLE: {folder}/{name}: 5 rows, ")
-    assert "who wrote it cannot be told here" in out
+    assert "who wrote it cannot be checked here" in out
     assert json.loads(line("archive", "verify", str(folder / name),
                            "--json").out)["archives"][0]["sealed"] is None
     assert not (line.folder / "state").exists()
@@ -139,7 +139,7 @@ def test_a_row_that_no_table_can_hold_is_damage(service, copy, id):     # R72
     assert answer(service, "verify", str(folder / name)) == (1, "", said)
 
 
-def test_a_renamed_file_is_told(service, copy):
+def test_a_renamed_file_is_reported(service, copy):
     folder, name = copy
     for end in (".jsonl.gz", ".manifest.json"):
         os.rename(folder / name.replace(".jsonl.gz", end), folder / f"renamed{end}")
@@ -154,7 +154,7 @@ def test_without_a_file_all_that_the_table_names_are_read_from_the_store(service
         f"5 rows, {day(0)} to {day(4)}", f"1 row, {day(5)} to {day(5)}"]
 
 
-def test_an_archive_that_was_exchanged_or_is_gone_is_told(service):
+def test_an_archive_that_was_exchanged_or_deleted_is_reported(service):
     path = max((service.folder / "archives").glob("*.gz"))
     row = service.db.row("SELECT * FROM {audit_archives} WHERE location = :path", path=str(path))
     service.db.execute("UPDATE {audit_archives} SET sha256 = 'x' WHERE id = :id", id=row["id"])
@@ -172,7 +172,7 @@ def test_an_archive_that_was_exchanged_or_is_gone_is_told(service):
         f"{path.name} is not in {service.folder}/archives"]
 
 
-def test_a_mistyped_store_is_told_and_not_made(service):
+def test_a_mistyped_store_is_reported_and_not_created(service):
     code, out, err = answer(service, "verify", JOBS_ARCHIVE_STORE="archvies")
     assert (code, out) == (1, "")
     assert f"there is no folder {service.folder}/archvies, and archives should be in it" in err
@@ -252,13 +252,13 @@ def test_the_head_comes_with_the_first_row_alone(service, copy):
     folder, name = copy
     assert answer(service, "show", f"{folder}/none") == (1, "",
                                                          f"{folder}/none: there is no such file\n")
-    assert answer(service, "show", str(folder / name), "--user", "99") == (0, ("There is no row "
-                                                                           "like that.\n"), "")
+    assert answer(service, "show", str(folder / name), "--user", "99") == (
+        0, "There is no such row.\n", "")
     assert answer(service, "show", str(folder / name), "--user", "99", "--json") == (0, "", "")
 
 
 @pytest.mark.parametrize("action", ["verify", "show"])
-def test_a_folder_is_told_as_one(service, copy, action):
+def test_a_folder_is_reported_as_one(service, copy, action):
     assert answer(service, action, str(copy[0])) == (1, "", (f"{copy[0]}: this is a folder: name "
                                                      "the files in it\n"))
 
@@ -275,7 +275,7 @@ def test_a_file_is_not_called_required(service):
      "expected a time such as 2025-01-31 or '2025-01-31 10:30'"),
     (["list"], "expected verify or show"),
 ])
-def test_wrong_words_are_told(service, words, said):
+def test_wrong_arguments_are_reported(service, words, said):
     code, _, err = answer(service, *words)
     assert code == 2
     assert said in err

@@ -120,7 +120,7 @@ def test_check_tells_every_problem_of_every_section_and_job(line):      # R63
     assert len(lines) == 7
 
 
-def test_a_file_without_any_section_is_told_in_one_line(line):
+def test_a_file_without_any_section_is_reported_in_one_line(line):
     line.ini("".join(f"<p>line {number}</p>\n" for number in range(130)))
     answer = line("config", "check")
     assert answer.code == 78
@@ -320,7 +320,7 @@ def installation(tmp_path):
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("state", ["", "[core]\nstate_dir = state\n"])
 # R71
-def test_root_is_told_to_check_as_the_user_of_the_installation(installation, state):
+def test_root_is_advised_to_check_as_the_user_of_the_installation(installation, state):
     with (installation.folder / "config.ini").open("a") as file:
         file.write(state)
     answer = installation("config", "check")

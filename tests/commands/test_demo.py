@@ -23,11 +23,10 @@ import pytest
 
 from jobs_lib import catalogue, clock
 from jobs_lib.database.connection import connect
-from jobs_lib.demo import domains, hooks, letters, nameserver, signed
-from jobs_lib.demo import text as sample_words
+from jobs_lib.demo import data, nameserver, signed
+from jobs_lib.demo import text as story
 from jobs_lib.demo.messages import MESSAGES, raw
 from jobs_lib.demo.receiver import is_genuine
-from jobs_lib.demo.service import ROWS
 from jobs_lib.errors import JobsError
 from tests.support.require import program
 
@@ -74,7 +73,7 @@ def test_it_shows_every_state_and_what_became_of_it(demo, db):
     expected = [row["status"] for row in db.query("SELECT status FROM {failed_emails} ORDER BY id")]
     assert sorted(set(expected)) == ["failed", "pending", "sent"]
     for words in ("due: retry 1 of 4        delivered",
-                  "due: retry 4 of 4        failed: owner told",
+                  "due: retry 4 of 4        failed: owner notified",
                   "in 40 min: retry 1 of 4  waits, due in 40 min",
                   "due, owner suspended     waits for its owner",
                   "due, owner deleted       cancelled",
@@ -156,7 +155,7 @@ def test_the_warning_is_shown_as_it_was_delivered_and_can_be_opened(demo, db):
     whole = [f"From:    {message['From']}", f"To:      {message['To']}",
              f"Subject: {message['Subject']}", "",
              *(line.rstrip() for line in text.rstrip().split("\n"))]
-    assert shown == [*whole[:sample_words.LETTER], "..."]
+    assert shown == [*whole[:story.NOTICE_LINES], "..."]
     assert "  Subject:   Minutes of the meeting" in shown
     page = demo[0] / lines[-1].partition("In a browser: ")[2]
     assert page.read_text(encoding="utf-8") == html
@@ -178,14 +177,16 @@ def test_each_notice_that_was_sent_is_a_file_to_look_at(demo, db):
         assert ("<html" in content) == line.split()[0].endswith(".html")
 
 
-def test_who_opted_out_gets_none_of_it_and_no_notice_waits(demo, db):
+def test_users_who_opted_out_get_none_and_no_notice_waits(demo, db):
     assert section(demo[1], "All notices that were sent, as files in demo/notices")[-1] == (
         "  and 1 not sent: its owner does not want this kind")
     assert sorted(message["To"] for message in notices(demo).values() if message["To"] != "jane@home.example") == [
         "jane@work.example",                # that mail to her other address failed
         "lena@home.example"]                # that her account will be deleted
     assert db.value("SELECT COUNT(*) FROM {notifications} WHERE status NOT IN ('sent', 'failed')") == 0
-    assert {row[2] for row in letters.WAITING} == {0, 1, 2}
+    columns, rows = data.MAIL["notifications"]
+    priority = columns.split().index("priority")
+    assert {row[priority] for row in rows} >= {0, 1, 2}
 
 
 # Webhooks and domains
@@ -194,12 +195,12 @@ def test_each_webhook_and_what_became_of_it(demo, db):
     told = section(demo[1], "What became of webhooks")
     for words in ("message.forwarded, shop      due: try 1 of 5          503, then delivered",
                   "message.held, shop           due: try 3 of 5          delivered",
-                  "message.forwarded, old       due: try 2 of 5          endpoint switched off",
+                  "message.forwarded, old       due: try 2 of 5          endpoint disabled",
                   "message.blocked, shop        in 20 min: try 4 of 5    waits",
                   "message.forwarded, omar      due, owner suspended     waits for its owner"):
         assert any(line.endswith(words) for line in told), words
     assert db.value("SELECT attempts FROM {webhook_deliveries} WHERE event_id = :id",
-                    id=hooks.event_id(1)) == 2
+                    id=data.BUSY_AT) == 2
 
 
 def test_a_webhook_is_shown_as_it_arrived(demo, db):
@@ -221,13 +222,13 @@ def test_the_receiver_would_notice_a_signature_that_does_not_hold(wrong):
     # Computed once by `openssl dgst -sha256 -hmac`, over "evt_1.1000000.{}".
     headers = {"webhook-id": wrong.get("id", "evt_1"), "webhook-timestamp": "1000000",
                "webhook-signature": "v1,ULMDGPc4gqOtc3vKzsyvfNneG5P9mYn+TPophv80K8Y="}
-    assert is_genuine(wrong.get("secret", hooks.SECRET), headers, wrong.get("body", b"{}"),
+    assert is_genuine(wrong.get("secret", data.SECRET), headers, wrong.get("body", b"{}"),
                       wrong.get("now", 1_000_300)) == (not wrong)
 
 
 def test_without_a_name_server_no_domain_is_looked_at_and_it_says_why(demo, db):
     told = " ".join(section(demo[1], "A domain of a user's own"))
-    assert "Not looked at here: checking domains needs dnspython" in told
+    assert "Not checked here: checking domains needs dnspython" in told
     assert "pip install dnspython" in told
     assert [row["status"]
             for row in db.query("SELECT status FROM {domains} ORDER BY id")] == ["pending",
@@ -305,19 +306,19 @@ def test_either_name_server_will_do(tmp_path, monkeypatch, name):
                                                       if each[0] == name))
     if not nameserver.installed():
         return                                          # one of the two is enough
-    with nameserver.Nameserver(str(tmp_path / "a \"folder\" of its own"), domains.ZONES) as server:
+    with nameserver.Nameserver(str(tmp_path / "a \"folder\" of its own"), data.ZONES) as server:
         assert not is_free(server.port)
     assert is_free(server.port)
 
 
-def test_one_that_does_not_start_is_told_of(tmp_path, monkeypatch):
+def test_a_name_server_that_does_not_start_is_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(nameserver, "PROGRAMS", (("false", *nameserver.PROGRAMS[0][1:]),))
     with pytest.raises(JobsError, match="does not start here"):
-        nameserver.Nameserver(str(tmp_path / "dns"), domains.ZONES).__enter__()
+        nameserver.Nameserver(str(tmp_path / "dns"), data.ZONES).__enter__()
 
 
 def test_the_totals_of_each_user_are_equal_before_and_after(demo, db):
-    lines = section(demo[1], "Totals of each user: log rows go, what they add up to stays")[1:]
+    lines = section(demo[1], "Totals of each user: log rows are deleted, their totals are kept")[1:]
     owners = db.query("SELECT id, name FROM {users} ORDER BY id")
     assert len(lines) == len(owners) == 4
     for line, owner in zip(lines, owners):
@@ -333,7 +334,7 @@ def test_the_totals_of_each_user_are_equal_before_and_after(demo, db):
 @pytest.mark.parametrize("name", ["rows", "emails", "bytes"])
 def test_totals_that_differ_would_be_seen(name):
     before = {"user_id": 1, "name": "Jane", "rows": 5, "emails": 9, "bytes": 100}
-    line = sample_words.totals(lambda style, words: words, [before], [{**before, name: 4}])[1]
+    line = story.totals(lambda style, words: words, [before], [{**before, name: 4}])[1]
     assert line.endswith("equal" if name == "rows" else "NOT EQUAL, a defect")
 
 
@@ -419,7 +420,8 @@ def test_each_delivered_message_ends_with_the_bytes_that_came_in(demo, db):  # R
     for number, content in found.items():
         received = clock.parse(db.value("SELECT created_at FROM {failed_emails} WHERE id = :id",
                                         id=number))
-        assert content.endswith(raw(ROWS[number - 1].file, received)), number
+        name = db.value("SELECT raw_path FROM {failed_emails} WHERE id = :id", id=number)
+        assert content.endswith(raw(name, received)), number
 
 
 def test_the_senders_of_what_is_delivered_are_ours_and_nobody_stays_nobody(demo):   # R36
@@ -477,7 +479,7 @@ def test_what_is_no_folder_is_refused(tmp_path, make):
     assert "is not a folder" in run(tmp_path, "--dir", "demo", code=2).stderr
 
 
-def test_a_folder_of_its_own_is_made_anew_and_only_what_it_made_goes(tmp_path):
+def test_its_own_folder_is_replaced_and_only_its_own_files_are_deleted(tmp_path):
     run(tmp_path, "--dir", "demo")
     (tmp_path / "demo" / "spool" / "left.eml").write_text("from the demo before")
     (tmp_path / "demo" / "notes.txt").write_text("my own")

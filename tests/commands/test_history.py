@@ -35,7 +35,7 @@ def test_without_a_run_it_says_how_to_make_one(service):
     assert json.loads(service.run("history", "--json")) == []
 
 
-def test_runs_are_told_in_words_newest_first(service):
+def test_runs_are_listed_newest_first(service):
     past(service,
          {"counts": '{"sent": 5, "retried": 1200, "failed": 0}', "duration_ms": 200_400,
           "trigger_type": "manual"}, {"status": "vanished", "duration_ms": None,
@@ -94,7 +94,7 @@ def test_the_last_progress_of_a_run_that_died_is_in_words(service):
     assert "it ended without a word (last progress: 1 of 6 done)" in service.run("history")
 
 
-def test_a_run_at_work_tells_rows_done_rate_and_time_left(service):
+def test_a_running_run_shows_rows_done_rate_and_time_left(service):
     past(service, {"status": "running", "progress": '{"done": 1200, "total": 3000, "rate": 90, '
                    '"seconds_left": 20}'})
     assert "1,200 of 3,000 done, 90 a second, 20 s left" in service.run("history")

@@ -100,7 +100,7 @@ def test_a_single_kind_is_shown_as_text(line):
     assert answer[-1] == "overflow_warning: preview/overflow_warning.eml, preview/overflow_warning.html"
 
 
-def test_a_template_of_ones_own_that_is_broken_is_told(line):
+def test_a_broken_template_of_ones_own_is_reported(line):
     (line.folder / "own").mkdir()
     (line.folder / "own" / "overflow_warning.txt").write_text("Subject: {{nobdy}}\n\nx\n")
     line.ini("[notifications]\ntemplates = own\n")

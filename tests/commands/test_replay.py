@@ -69,7 +69,7 @@ def test_what_is_in_the_queue_is_left_alone(service, status):
     assert row(service, id) == before
 
 
-def test_a_row_that_is_not_there_is_told(service):
+def test_a_missing_row_is_reported(service):
     huge = 10 ** 30
     assert replay(service, 99, huge, code=1)[1] == [
         f"forward {id}: refused, there is no such row (it may have been purged)"
@@ -85,7 +85,7 @@ def test_a_path_that_leaves_the_spool_is_refused(service, raw_path):
     assert service.statuses() == {"failed": 1}
 
 
-def test_each_id_is_told_once_and_the_good_ones_go_through(service):
+def test_each_id_is_reported_once_and_the_good_ones_go_through(service):
     first, second = service.forwards(2, **FAILED)
     out, err = replay(service, second, 99, first, second, code=1)
     assert out[:2] == [f"forward {second}: back in the queue, due now",

@@ -105,14 +105,14 @@ def test_what_can_only_be_cancelled_is_said(service):
     (["replay", "forward", "--endpoint", "1", "--since", "2026-11-24"], "is for webhooks"),
     (["replay", "forward"], "say which rows"),
     (["replay", "webhook", "--endpoint", "1", "--since", "yesterday"], "expected a time such as")])
-def test_wrong_words_are_told(line, words, said):
+def test_wrong_arguments_are_reported(line, words, said):
     line.ini("[core]\ndatabase = sqlite:///jobs.db\n")
     answer = line(*words)
     assert answer.code == 2, answer
     assert said in answer.err
 
 
-def test_only_what_was_put_back_is_told_as_put_back(service):
+def test_only_rows_that_were_put_back_are_reported_as_put_back(service):
     heard: list = []
 
     def statement(sql, *_) -> None:

@@ -46,7 +46,7 @@ def test_nothing_of_the_shells_environment_is_there(line, tmp_path):
     assert set(seen) <= {"HOME", "LOGNAME", "USER", "SHELL", "PATH", "PWD", "OLDPWD", "SHLVL", "_"}
 
 
-def test_a_mistyped_job_is_told_its_neighbour(line):
+def test_a_mistyped_job_gets_a_suggestion(line):
     answer = line("run-as-cron", "retry_forwads")
     assert answer.code == 2
     assert "did you mean 'retry_forwards'?" in answer.err

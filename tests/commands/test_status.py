@@ -43,15 +43,15 @@ def troubled(tmp_path, trouble, line):
     return Shell(tmp_path, f"sqlite:///{tmp_path}/jobs.db", mail={"per_hour": "80"})
 
 
-def test_a_new_installation_needs_nobody(service):
+def test_a_new_installation_has_no_incident(service):
     assert service.run("status").startswith("No job has run yet.\n")
     found = json.loads(service.run("status", "--json"))
-    assert found["troubles"] == []
+    assert found["incidents"] == []
     assert {job["state"] for job in found["jobs"]} == {"new"}
     assert [job["name"] for job in found["jobs"]] == catalogue.names()
 
 
-def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(service):        # R59
+def test_every_job_shows_its_outcome_lateness_and_failures(service):        # R59
     now = clock.now()
     service.db.upsert("job_state", {"job": "retry_forwards"},
                       {"due_after": now - timedelta(days=1)})
@@ -65,13 +65,13 @@ def test_every_job_tells_how_it_ended_how_late_it_is_and_how_often_it_failed(ser
     assert (job["state"], job["failures"], job["last"]["status"]) == ("failing", 3, "failed")
     assert job["last_ok_at"] == clock.text(now - timedelta(hours=4))
     assert job["late_since"] > job["last_ok_at"]
-    assert [each["command"] for each in found["troubles"]] == [
+    assert [each["command"] for each in found["incidents"]] == [
         f"python3 jobs.py --config {service.folder}/config.ini history retry_forwards"]
-    assert overview.public(found)["troubles"][0]["command"] == "python3 jobs.py history retry_forwards"
+    assert overview.public(found)["incidents"][0]["command"] == "python3 jobs.py history retry_forwards"
     assert "no route to j***@home.example" in service.run("status", code=1)
 
 
-def test_a_job_tells_how_many_rows_its_last_run_could_not_read(service):                     # R67
+def test_a_job_shows_how_many_rows_its_last_run_could_not_read(service):                     # R67
     now = clock.now()
     for number, invalid in enumerate((7, 3)):
         at = now - timedelta(minutes=10 - number)
@@ -84,7 +84,7 @@ def test_a_job_tells_how_many_rows_its_last_run_could_not_read(service):        
     assert "3 invalid rows in its last run: its log says which" in service.run("status")
 
 
-def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):        # R59
+def test_a_queue_shows_its_depth_and_stalls_within_two_intervals(service):        # R59
     now = clock.now()
     owner = service.owner()
 
@@ -107,7 +107,7 @@ def test_a_queue_tells_its_depth_and_stalls_within_two_intervals(service):      
                                                                           - timedelta(minutes=16))
 
 
-def test_what_needs_somebody_stands_first_and_fits_80_columns(troubled, line):
+def test_incidents_are_first_and_fit_80_columns(troubled, line):
     seen = line.on_terminal("status")
     # a command is to be copied
     assert max(len(row) for row in seen if not row.startswith("    -> ")) <= 80
@@ -119,7 +119,7 @@ def test_what_needs_somebody_stands_first_and_fits_80_columns(troubled, line):
     assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
 
 
-def test_status_exits_with_1_only_when_something_needs_somebody(troubled, line):
+def test_status_exits_with_1_only_when_there_is_an_incident(troubled, line):
     assert line("status").code == line("status", "--json").code == 1
 
 
@@ -212,7 +212,7 @@ def test_a_dash_prints_it(troubled, line, tmp_path):
     assert not (tmp_path / "-").exists()
 
 
-def test_who_reads_while_it_is_replaced_sees_the_whole_of_one(tmp_path):         # R62
+def test_a_reader_never_sees_half_a_file(tmp_path):         # R62
     path, seen = tmp_path / "jobs.prom", set()
     texts = [f"{letter * 200_000}\n" for letter in "ab"]
     publish.write(str(path), texts[0])
@@ -260,7 +260,7 @@ def test_a_database_that_hangs_does_not_hold_up_the_tick(tmp_path, mariadb):
     assert publish.files(settings, Ports(settings)) == []
 
 
-def test_each_run_of_check_jobs_makes_the_files_anew(service):
+def test_each_run_of_check_jobs_replaces_the_files(service):
     service.configure("status", page="status.html", metrics="jobs.prom")
     service.run("check_jobs", "--dry-run")
     assert not (service.folder / "status.html").exists()
@@ -281,7 +281,7 @@ def test_a_tick_makes_them_though_a_job_could_not_run(service):
     assert " need you" in (service.folder / "status.html").read_text()
 
 
-def test_files_that_cannot_be_written_are_told_in_one_line(service):
+def test_files_that_cannot_be_written_are_one_line(service):
     service.configure("status", page="none/status.html")
     process = service.start("check_jobs")
     assert process.communicate(timeout=60)[1].startswith("[status] ")

@@ -121,7 +121,7 @@ def test_a_path_of_any_signs_reaches_the_shell_as_it_is(tmp_path):
 
 @pytest.mark.parametrize("path", ["/home/a\nb/jobs.py", "/home/a\\b/jobs.py"])
 def test_a_path_that_no_crontab_can_hold_is_refused(path):
-    with pytest.raises(UsageError, match="cannot stand in a crontab"):
+    with pytest.raises(UsageError, match="cannot be written in a crontab"):
         printed("one-line", place=PLACE._replace(script=path))
 
 
@@ -133,7 +133,7 @@ def test_what_is_switched_off_has_no_line_and_a_changed_schedule_is_printed(line
     assert re.search(r"^\d+-59/20 \* \* \* \* .* retry_forwards --scheduled$", text, re.M)
 
 
-def test_a_wrong_schedule_is_told_before_anything_is_printed(line):
+def test_a_wrong_schedule_is_reported_before_anything_is_printed(line):
     line.ini("[retry_forwards]\nschedule = nonsense\n")
     answer = line("crontab")
     assert (answer.code, answer.out) == (78, "")

@@ -76,11 +76,11 @@ def test_another_copy_is_named_and_does_not_count(verify):
     (f"0 4 * * * {RUN} run-due", "too rarely"),
     (f"*/5 * * * * /nowhere/python3 {SCRIPT} run-due", "there is no program /nowhere/python3"),
     (f"*/5 * * * * {RUN} run-due >/dev/null 2>&1", "throws away what it prints"),
-    (f"61 * * * * {RUN} run-due", "is no schedule that can be read"),
+    (f"61 * * * * {RUN} run-due", "is not a valid schedule"),
     (f"*/5 * * * * {RUN} run-due\n3 * * * * {RUN} purge_nothing --scheduled",
      "there is no job 'purge_nothing'"),
 ])
-def test_what_would_go_wrong_is_told_with_its_line(verify, entry, told):
+def test_each_mistake_is_reported_with_its_line(verify, entry, told):
     code, said = verify(entry + "\n")
     assert code == 1
     assert told in said
@@ -107,19 +107,19 @@ def test_a_job_without_a_line_is_missed_unless_run_due_makes_up_for_it(line, ver
     assert "WRONG  purge_sessions has no line\n" in said
 
 
-def test_a_line_from_before_a_schedule_was_changed_is_told(line, verify):
+def test_a_line_from_before_a_schedule_was_changed_is_reported(line, verify):
     line.ini("[core]\n")
     printed = line("crontab", "--style", "per-job").out
     line.ini("[purge_sessions]\nschedule = 11 17 * * *\n[purge_magic_links]\nenabled = no\n")
     said = verify(printed)[1]
     assert "for its schedule '11 17 * * *' it should be" in said
-    assert "purge_magic_links is switched off in config.ini, and starts all the same" in said
+    assert "purge_magic_links is switched off in config.ini, and is started all the same" in said
 
 
 def test_a_schedule_that_cron_refuses_is_wrong_in_any_line(verify):
     code, said = verify(f"*/5 * * * * {RUN} run-due\n61 * * * * {RUN} purge_sessions --scheduled\n")
     assert code == 1
-    assert "WRONG  line 2: '61 * * * *' is no schedule that can be read" in said
+    assert "WRONG  line 2: '61 * * * *' is not a valid schedule" in said
 
 
 def test_without_crontab_a_file_can_be_compared(line):

@@ -1,4 +1,4 @@
-"""One alert for each trouble, a reminder a day, a word when it is over; never twenty for one
+"""One alert for each incident, a reminder a day, a message when it is over; never twenty for one
 cause."""
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def later(bench, **span) -> None:
     bench.now = end
 
 
-def told(bench) -> list[str]:
+def sent(bench) -> list[str]:
     """The subjects that both channels were sent since the last look, which have to be the same."""
     mails = [mail.subject for mail in bench.outbox]
     calls = [json.loads(request.body)["title"] for request in bench.web]
@@ -70,14 +70,14 @@ def told(bench) -> list[str]:
 
 
 def check(bench) -> list[str]:
-    """A run, and what it told."""
+    """A run, and the subjects of what it sent."""
     bench.run(JOB)
-    return told(bench)
+    return sent(bench)
 
 
-# One alert for each trouble
+# One alert for each incident
 
-def test_three_failures_in_a_row_are_told_of_once(bench):        # R60
+def test_three_failures_in_a_row_are_reported_once(bench):        # R60
     fails(bench, "retry_forwards")
     assert check(bench) == ["[jobs] retry_forwards has failed 3 times since 14:15 UTC on 24 Nov"]
     for _ in range(5):
@@ -86,7 +86,7 @@ def test_three_failures_in_a_row_are_told_of_once(bench):        # R60
         assert check(bench) == []
 
 
-def test_two_failures_are_not(bench):
+def test_two_failures_are_not_reported(bench):
     fails(bench, "retry_forwards", times=2)
     assert check(bench) == []
 
@@ -117,7 +117,7 @@ def test_several_new_ones_are_one_message(bench):
     assert [subject.endswith("(and 1 more)") for subject in check(bench)] == [True]
 
 
-def test_what_lasts_is_told_of_again_after_a_day(bench):         # R60
+def test_an_incident_that_lasts_is_reported_again_after_a_day(bench):         # R60
     fails(bench, "retry_forwards")
     check(bench)
     later(bench, hours=23, minutes=59)
@@ -129,7 +129,7 @@ def test_what_lasts_is_told_of_again_after_a_day(bench):         # R60
     assert check(bench) == []
 
 
-def test_what_is_over_is_told_of_once_when_it_has_stayed_away(bench):        # R60
+def test_the_end_of_an_incident_is_reported_once_after_half_an_hour(bench):        # R60
     fails(bench, "retry_forwards")
     check(bench)
     later(bench, minutes=5)
@@ -144,7 +144,7 @@ def test_what_is_over_is_told_of_once_when_it_has_stayed_away(bench):        # R
     assert check(bench) == []
 
 
-def test_what_was_never_told_of_ends_without_a_word(bench):
+def test_an_incident_that_was_never_reported_ends_without_a_message(bench):
     setup(bench, alerts={"email": "", "webhook": ""})
     fails(bench, "retry_forwards")
     check(bench)
@@ -158,7 +158,7 @@ def test_what_was_never_told_of_ends_without_a_word(bench):
 
 # One cause, one alert
 
-def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
+def test_a_paused_relay_explains_the_jobs_and_queues_behind_it(bench):
     for job in ("retry_forwards", "send_notifications"):
         fails(bench, job, error="the relay cannot be used: mail.example.org:587: Connection "
               "refused")
@@ -169,7 +169,7 @@ def test_a_relay_that_rests_explains_the_jobs_and_queues_behind_it(bench):
     assert check(bench) == ["[jobs] outgoing mail has been paused since 13:50 UTC on 24 Nov"]
 
 
-def test_a_queue_behind_a_relay_that_rests_for_the_first_time_does_not_stand_still(bench):
+def test_a_queue_behind_a_relay_that_is_paused_for_the_first_time_is_not_stalled(bench):
     bench.table("failed_emails",
                 [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=1)}])
     bench.table("relay_state",
@@ -187,7 +187,7 @@ def test_a_first_short_pause_of_the_relay_is_nothing_to_wake_anybody_for(bench):
     assert check(bench) == []
 
 
-def test_jobs_that_fail_for_the_same_reason_are_one_trouble(bench):
+def test_jobs_that_fail_for_the_same_reason_are_one_incident(bench):
     for number, job in enumerate(("purge_sessions", "retry_forwards", "rollup_usage",
                                   "purge_magic_links")):
         if job in catalogue.names():
@@ -238,7 +238,7 @@ def test_a_job_without_success_for_three_intervals_is_late(bench):           # R
 
 @pytest.mark.parametrize("options", [{"alert_late_after": "off"}, {"enabled": "no"},
                                      {"alert_late_after": "5d"}])
-def test_one_that_need_not_be_in_time_is_not(bench, options):
+def test_a_job_that_need_not_be_in_time_is_not_late(bench, options):
     setup(bench, purge_sessions=options)
     bench.table("job_state", [{"job": "purge_sessions", "due_after": bench.ago(days=9)}])
     ended(bench, "purge_sessions", "ok", ago=timedelta(days=4))
@@ -252,7 +252,7 @@ def test_a_paused_job_is_not_late(bench):
     assert check(bench) == []
 
 
-def test_one_that_is_killed_again_and_again_is_told_of(bench):
+def test_a_job_that_is_killed_repeatedly_is_reported(bench):
     for hour in (9, 6, 3):
         ended(bench, "retry_forwards", "vanished", ago=timedelta(hours=hour))
         ended(bench, "retry_forwards", "ok", ago=timedelta(hours=hour - 1))
@@ -261,14 +261,14 @@ def test_one_that_is_killed_again_and_again_is_told_of(bench):
 
 
 @pytest.mark.parametrize("age, alerts", [({"hours": 6}, 0), ({"hours": 6, "seconds": 1}, 1)])
-def test_what_is_due_for_too_long_is_told_of(bench, age, alerts):            # R59
+def test_items_that_are_due_for_too_long_are_reported(bench, age, alerts):            # R59
     bench.table("failed_emails",
                 [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(**age)}])
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=1), counts='{"sent": 80}')
     assert len(check(bench)) == alerts
 
 
-def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R59
+def test_a_stalled_queue_is_noticed_within_two_intervals(bench):      # R59
     ended(bench, "retry_forwards", "ok", ago=timedelta(minutes=1), counts='{"sent": 0}')
     bench.table("failed_emails",
                 [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(minutes=10)}])
@@ -278,7 +278,7 @@ def test_a_queue_that_stands_still_is_seen_within_two_intervals(bench):      # R
     assert subject == "[jobs] forwarded mail: 1 overdue since 14:20 UTC on 24 Nov"
 
 
-def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
+def test_a_queue_that_moves_is_not_stalled(bench):             # R59
     bench.table("failed_emails",
                 [{"created_at": bench.ago(days=2), "next_attempt_at": bench.ago(hours=3)}])
     ended(bench, "retry_forwards", "partial", ago=timedelta(minutes=5), counts='{"sent": 80}')
@@ -286,7 +286,7 @@ def test_a_queue_that_gets_on_is_not_stalled(bench):             # R59
 
 
 def test_what_a_queue_counts_its_job_counts(bench):              # R59
-    for kind in queues.KINDS:
+    for kind in queues.QUEUES:
         assert set(kind.done + kind.failed) <= bench.run(kind.job).keys()
 
 
@@ -296,19 +296,19 @@ def test_mail_of_a_suspended_owner_waits_for_nobody(bench):
     assert check(bench) == []
 
 
-def test_a_deep_queue_is_told_of(bench):
+def test_a_deep_queue_is_reported(bench):
     setup(bench, alerts={"queue_depth": "2"})
     bench.table("notifications", [{"created_at": bench.ago(minutes=1)} for _ in range(3)])
     subject, = check(bench)
     assert subject == "[jobs] notices: 3 overdue since 14:29 UTC on 24 Nov"
 
 
-def test_a_day_of_attempts_without_one_that_came_through_is_told_of(bench):
+def test_a_day_without_one_successful_attempt_is_reported(bench):
     ended(bench, "retry_webhooks", "ok", counts='{"delivered": 0, "retried": 15, "failed": 5}')
     assert check(bench) == ["[jobs] every attempt failed within a day: webhook deliveries"]
 
 
-def test_a_section_that_is_wrong_is_told_of(bench):
+def test_a_wrong_section_is_reported(bench):
     setup(bench, purge_sessions={"idle": "for ever"})
     assert check(bench) == ["[jobs] purge_sessions cannot be used"]
 
@@ -319,14 +319,14 @@ def broken_mail(envelope) -> Result:
     return Result(RELAY, None, "", "127.0.0.1:25: Connection refused")
 
 
-def test_broken_mail_is_told_of_by_the_webhook_and_by_mail_once_it_works_again(bench):       # R60
+def test_broken_mail_is_reported_by_the_webhook_and_by_mail_once_it_works_again(bench):       # R60
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")
     bench.run(JOB)
     said = [json.loads(request.body) for request in bench.web]
-    assert [each["name"] for each in said[0]["troubles"]] == ["failing:retry_forwards",
+    assert [each["name"] for each in said[0]["incidents"]] == ["failing:retry_forwards",
                                                               "channel:email"]
-    assert "Connection refused" in said[0]["troubles"][1]["last_error"]
+    assert "Connection refused" in said[0]["incidents"][1]["last_error"]
     for _ in range(3):
         later(bench, minutes=5)
         bench.run(JOB)
@@ -344,7 +344,7 @@ def test_broken_mail_is_told_of_by_the_webhook_and_by_mail_once_it_works_again(b
     assert len(bench.web) == 2
 
 
-def test_a_broken_webhook_is_told_of_by_mail_in_the_same_run(bench):         # R60
+def test_a_broken_webhook_is_reported_by_mail_in_the_same_run(bench):         # R60
     bench.web.answer = lambda request: Response(ANSWERED, 500, "", "no")
     fails(bench, "retry_forwards")
     bench.run(JOB)
@@ -389,14 +389,14 @@ def test_each_address_is_written_to_and_one_that_takes_it_is_enough(bench):
     assert [mail.recipient for mail in bench.outbox] == [OPERATOR]
 
 
-def test_a_mail_section_that_is_wrong_does_not_keep_the_webhook_from_telling(bench):
+def test_a_wrong_mail_section_does_not_stop_the_webhook(bench):
     setup(bench, mail={"port": "abc"})
     bench.run(JOB)
-    assert {each["name"] for each in json.loads(bench.web[0].body)["troubles"]} >= {"config:mail",
+    assert {each["name"] for each in json.loads(bench.web[0].body)["incidents"]} >= {"config:mail",
                                                                                     "channel:email"}
 
 
-def test_a_channel_that_is_taken_away_is_no_trouble_any_more(bench):
+def test_a_channel_that_is_removed_is_no_incident_any_more(bench):
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")
     bench.run(JOB)
@@ -411,7 +411,7 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
     assert bench.run(JOB, dry_run=True, **{"try": "yes"}) == {"sent": 2}
     assert bench.outbox == []
     assert bench.run(JOB, **{"try": "yes"}) == {"sent": 2}
-    assert told(bench) == ["[jobs] this is a test"]
+    assert sent(bench) == ["[jobs] this is a test"]
     bench.web.answer = lambda request: Response(ANSWERED, 404, "", "no such hook")
     assert bench.fails(JOB, **{"try": "yes"}) == "webhook: it answered 404 no such hook"
     setup(bench, alerts={"email": "", "webhook": ""})
@@ -421,9 +421,9 @@ def test_a_test_alert_goes_out_by_each_channel(bench):
 def test_without_a_channel_it_is_in_the_log_and_in_the_table(bench):
     setup(bench, alerts={"email": "", "webhook": ""})
     fails(bench, "retry_forwards")
-    assert bench.run(JOB)["troubles"] == 1
+    assert bench.run(JOB)["incidents"] == 1
     assert [row["alert_key"] for row in bench.rows("alerts")] == ["failing:retry_forwards"]
-    logged = [event["trouble"] for event in bench.events(JOB) if event["event"] == "trouble"]
+    logged = [event["incident"] for event in bench.events(JOB) if event["event"] == "incident"]
     assert logged == ["failing:retry_forwards"]
 
 
@@ -432,9 +432,9 @@ def test_without_a_channel_it_is_in_the_log_and_in_the_table(bench):
 def test_a_dry_run_shows_what_would_be_sent(bench):
     fails(bench, "retry_forwards")
     counts = bench.run(JOB, dry_run=True)
-    assert (counts["troubles"], counts["sent"]) == (1, 2)
-    assert [sample["step"] for sample in bench.samples] == ["tell of 1 by email",
-                                                            "tell of 1 by webhook"]
+    assert (counts["incidents"], counts["sent"]) == (1, 2)
+    assert [sample["step"] for sample in bench.samples] == ["report 1 by email",
+                                                            "report 1 by webhook"]
     assert bench.rows("alerts") == []
 
 
@@ -470,15 +470,15 @@ def test_its_times_are_in_the_zone_of_the_schedules_by_name(bench):
     assert "since       2026-11-24 15:15:05 CET" in mail.text
     assert "UTC" not in mail.text
     # for programs
-    assert json.loads(bench.web[0].body)["troubles"][0]["since"] == "2026-11-24 14:15:05"
+    assert json.loads(bench.web[0].body)["incidents"][0]["since"] == "2026-11-24 14:15:05"
 
 
-def test_each_kind_of_trouble_has_its_heading_in_the_docs():
+def test_each_kind_of_incident_has_its_heading_in_the_docs():
     page = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text()
     assert [kind for kind in incidents.KINDS if f"\n### {kind}\n" not in page] == []
 
 
-def test_troubles_that_are_over_are_forgotten_after_a_month(bench):
+def test_incidents_that_are_over_are_deleted_after_a_month(bench):
     bench.table("alerts", [{"alert_key": f"a{days}", "kind": "failing", "since": bench.ago(days=40),
                             "first_seen_at": bench.ago(days=40),
                             "resolved_at": bench.ago(days=days)}
@@ -496,17 +496,17 @@ def test_a_run_that_finds_nothing_new_writes_nothing_of_its_own(bench):
             and "job_runs" not in sql] == []
 
 
-def test_a_measure_of_the_queues_is_kept_each_hour(bench):
+def test_a_sample_of_the_queues_is_kept_each_hour(bench):
     for _ in range(3):
         bench.run(JOB)
         later(bench, minutes=20)
     assert len({row["at"] for row in bench.rows("gauges")}) == 2
 
 
-def test_who_asks_for_the_state_is_told_of_a_broken_channel(bench):          # R60
+def test_status_shows_a_broken_channel(bench):          # R60
     bench.outbox.answer = broken_mail
     fails(bench, "retry_forwards")
     bench.run(JOB)
     found = incidents.find(health.collect(bench.db, bench._config, catalogue.load_all(), bench.now),
                            bench._config)
-    assert [each.key for each in found] == ["failing:retry_forwards", "channel:email"]
+    assert [each.alert_key for each in found] == ["failing:retry_forwards", "channel:email"]

@@ -18,7 +18,7 @@ from tests.support.shell import Shell, at_sql
 
 pytestmark = pytest.mark.slow
 JOB = "check_jobs"
-TELL = "jobs_lib.monitoring.alert_rows:told"
+RECORD = "jobs_lib.monitoring.alert_rows:AlertTable.delivered"
 
 
 @pytest.fixture
@@ -50,15 +50,15 @@ def fails(service, job: str) -> None:
 
 
 def named(hook) -> list[str]:
-    """The troubles that the webhook was told of, in order."""
-    return [each["name"] for heard in hook.requests for each in json.loads(heard.body)["troubles"]]
+    """The incidents that the webhook received, in order."""
+    return [each["name"] for heard in hook.requests for each in json.loads(heard.body)["incidents"]]
 
 
 # (where, how often each channel is notified in the end)
 POINTS = {
     "before the rows": (at_sql("INSERT INTO {alerts}"), (1, 1)),
-    "mail sent, not recorded": (f"{TELL}:before:1", (2, 1)),
-    "webhook notified, not recorded": (f"{TELL}:before:2", (1, 2)),
+    "mail sent, not recorded": (f"{RECORD}:before:1", (2, 1)),
+    "webhook sent, not recorded": (f"{RECORD}:before:2", (1, 2)),
     "at the end": ("jobs_lib.runner.history:finish:before", (1, 1)),
 }
 
@@ -76,7 +76,7 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
     fails(service, "purge_sessions")
     for _ in REPEATS:
         service.db.execute("DELETE FROM {alerts}")
-        # three killed ones are told of
+        # three killed ones would be an incident
         service.db.execute("DELETE FROM {job_runs} WHERE job = :job", job=JOB)
         relay.accepted.clear()
         hook.requests.clear()
@@ -85,29 +85,29 @@ def test_a_kill_loses_no_alert_and_repeats_one_at_most(service, hook, relay, poi
         assert (len(relay.accepted), len(hook.requests)) == notified
         assert set(named(hook)) == {"failing:purge_sessions"}
         row = service.db.row("SELECT email_told_at, webhook_told_at FROM {alerts}")
-        assert None not in row.values()             # so it is never told again
+        assert None not in row.values()             # so it is never reported again
 
 
 @SQLITE
-def test_a_relay_that_is_down_is_told_of_by_the_webhook(service, hook):      # R60
+def test_a_relay_that_is_down_is_reported_by_the_webhook(service, hook):      # R60
     service.configure("mail", port=free_port())
     fails(service, "purge_sessions")
     for _ in range(2):
         service.run(JOB)
     assert named(hook) == ["failing:purge_sessions", "channel:email"]
-    assert "refused" in json.loads(hook.requests[0].body)["troubles"][1]["last_error"]
+    assert "refused" in json.loads(hook.requests[0].body)["incidents"][1]["last_error"]
 
 
 @SQLITE
-def test_a_relay_that_refuses_the_alert_is_told_of_by_the_webhook(service, hook):            # R60
+def test_a_relay_that_refuses_the_alert_is_reported_by_the_webhook(service, hook):            # R60
     with Relay(RCPT=b"550 5.7.1 you are blocked") as blocked:
         service.configure("mail", port=blocked.port)
         fails(service, "purge_sessions")
         service.run(JOB)
-    assert "you are blocked" in json.loads(hook.requests[0].body)["troubles"][1]["last_error"]
+    assert "you are blocked" in json.loads(hook.requests[0].body)["incidents"][1]["last_error"]
 
 
-def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service, hook, relay):
+def test_a_missing_database_is_reported_once_a_day_by_the_run_itself(service, hook, relay):
     if not service.url.startswith("sqlite"):
         service.configure(database="mysql://jobs:secret-word@127.0.0.1:1/none")
     else:
@@ -127,7 +127,7 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
     assert named(hook) == ["database"] * 2
 
     service.configure(database=service.url)
-    service.run(JOB, code=-signal.SIGKILL, kill=f"{TELL}:before:1")
+    service.run(JOB, code=-signal.SIGKILL, kill=f"{RECORD}:before:1")
     service.run(JOB)
     away = [name for name in named(hook) if name.startswith("away:")]
     assert len(away) == 1
@@ -135,7 +135,7 @@ def test_a_database_that_is_away_is_told_of_once_a_day_by_the_run_itself(service
 
 
 @SQLITE
-def test_a_dry_run_without_a_database_tells_nobody(service, hook):
+def test_a_dry_run_without_a_database_alerts_nobody(service, hook):
     service.configure(database=f"sqlite:///{service.folder}/away.db")
     service.run("retry_forwards", "--dry-run", code=1)
     assert hook.requests == []

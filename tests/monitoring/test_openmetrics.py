@@ -47,7 +47,7 @@ def test_every_family_has_its_help_and_its_unit(text):
 def test_the_values_are_those_of_the_service(troubled, text):
     found = values(text)
     now = troubled.now.timestamp()
-    assert found["jobs_troubles",] == 3
+    assert found["jobs_incidents",] == 3
     assert found["jobs_generated_timestamp_seconds",] == now
     assert found["jobs_failures_in_a_row", ("job", "retry_webhooks")] > 20
     assert found["jobs_failures_in_a_row", ("job", "retry_forwards")] == 0
@@ -75,6 +75,6 @@ def test_they_show_nothing_of_the_outside_world(troubled, text):       # R61
 
 def test_a_new_installation_has_metrics_too(bench):
     found = values(publish.metrics(bench._config, bench.db, bench.now))
-    assert found["jobs_troubles",] == 0
+    assert found["jobs_incidents",] == 0
     assert ("jobs_last_success_timestamp_seconds", ("job", "retry_forwards")) not in found
     assert found["jobs_runs_last_day", ("job", "retry_forwards"), ("status", "failed")] == 0

@@ -69,7 +69,7 @@ def test_when_all_is_well_it_says_so(well):
     assert "41 of 80 recipients" in read.text
 
 
-def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
+def test_incidents_are_first_with_what_to_run(troubled):
     text = Page(page(troubled)).text
     assert "3 things need you" in text
     # incidents, queues, then jobs
@@ -86,7 +86,7 @@ def test_what_needs_somebody_stands_first_with_what_to_run(troubled):
     assert rest.index("purge_ sessions") < rest.index("archive_ audit_ logs")
 
 
-def test_what_failed_once_or_is_paused_is_told_though_nothing_needs_you(bench):
+def test_a_single_failure_and_a_pause_are_shown_although_nothing_needs_you(bench):
     bench.table("job_runs", [{"job": "retry_forwards", "run_id": "r1", "status": "failed",
                               "started_at": bench.now}])
     bench.table("job_state", [{"job": "purge_sessions", "paused_at": bench.now}])
@@ -143,8 +143,8 @@ def test_an_outcome_is_a_word_not_a_colour(troubled):
     assert "! late" in text
 
 
-def test_whatever_a_trouble_is_called_is_escaped(well, monkeypatch):
-    trouble = incidents.Trouble("k", "config", "<b>&\"x\"", well.now, "what", "<i>",
+def test_the_texts_of_an_incident_are_escaped(well, monkeypatch):
+    trouble = incidents.Incident("k", "config", "<b>&\"x\"", well.now, "what", "<i>",
                                 "config <check>")
     monkeypatch.setattr(incidents, "find", lambda *_: [trouble])
     text = page(well, private=True)
@@ -160,13 +160,13 @@ def test_times_are_in_the_zone_of_the_configuration(well):
     assert "Asia/Kolkata" in text
 
 
-def test_both_engines_tell_the_same(bench, troubled):
+def test_both_engines_show_the_same(bench, troubled):
     fill(bench.db, bench.now, troubled=True)
 
     def told(one) -> dict:
         found = overview.with_past(overview.collect(one._config, one.db, one.now), one.db, one.now)
-        found["troubles"] = [{**each, "command": each["command"].replace(str(one.folder), "")}
-                             for each in found["troubles"]]
+        found["incidents"] = [{**each, "command": each["command"].replace(str(one.folder), "")}
+                             for each in found["incidents"]]
         return {name: value for name, value in found.items() if name not in ("tables",
                                                                              "database_bytes",
                                                                              "disks")}
@@ -176,7 +176,7 @@ def test_both_engines_tell_the_same(bench, troubled):
                                                     for job in told(troubled)["jobs"]]
 
 
-def test_domains_are_no_queue_while_nobody_looks_at_them(bench):
+def test_domains_are_no_queue_while_they_are_not_checked(bench):
     def queues() -> list:
         return [queue["name"] for queue in overview.collect(bench._config, bench.db,
                                                             bench.now)["queues"]]

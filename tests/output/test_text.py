@@ -61,7 +61,7 @@ def test_pairs_fold_the_meaning_within_its_own_column():
     ("xyzzy", ["list", "history"], ""),
     ("", ["list"], ""),
 ])
-def test_the_nearest_known_words_are_told(word, known, said):
+def test_the_nearest_known_words_are_suggested(word, known, said):
     assert did_you_mean(word, known) == said
 
 
@@ -103,7 +103,7 @@ def test_an_outcome_is_one_line(result, said):
     ({"done": 10}, "10 done"),
     ({"files_removed": 1, "rows": 2}, "1 file removed, 2 rows"),
 ])
-def test_progress_tells_what_is_done_how_fast_and_what_is_left(counts, said):
+def test_progress_has_items_done_rate_and_time_left(counts, said):
     assert outcomes.counts_words(counts) == said
 
 

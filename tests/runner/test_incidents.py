@@ -92,7 +92,7 @@ class Hours:
             path = each.line.split()[1]
             if path == "/alert":
                 found += [f"{item['state']} {item['kind']}"
-                          for item in json.loads(each.body)["troubles"]]
+                          for item in json.loads(each.body)["incidents"]]
             else:
                 found.append("fail" if path.endswith("/fail") else "ping")
         return found
@@ -194,7 +194,7 @@ def test_while_it_is_held_status_says_so_and_not_that_cron_has_stopped(hours):  
         shown = hours.status()
     finally:
         release()
-    assert [(each["kind"], each["seconds"]) for each in shown["troubles"]] == [("unwritable",
+    assert [(each["kind"], each["seconds"]) for each in shown["incidents"]] == [("unwritable",
                                                                                 90 * 60)]
 
 
@@ -211,10 +211,10 @@ def test_after_a_wrong_clock_nobody_is_late_and_cron_had_not_stopped(any_hours, 
             hours.tick()
         hours.now -= wrong
         if hours.now < BEGIN + timedelta(hours=1):
-            assert hours.status()["troubles"] == []     # nothing has run by this clock yet
+            assert hours.status()["incidents"] == []     # nothing has run by this clock yet
     heard = [word for _ in range(4) for word in hours.tick()[2]]
     assert heard == ["ping"] * 4
-    assert hours.status()["troubles"] == []
+    assert hours.status()["incidents"] == []
 
 
 def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):                # R68
@@ -224,21 +224,21 @@ def test_a_doubt_of_the_clock_is_not_as_old_as_the_wrong_clock_was(hours):      
     hours.now -= timedelta(days=2)
     hours.tick()
     hours.now += timedelta(days=2)
-    assert [(each["kind"], each["seconds"]) for each in hours.status()["troubles"]] == [("clock",
+    assert [(each["kind"], each["seconds"]) for each in hours.status()["incidents"]] == [("clock",
                                                                                          0)]
 
 
 def test_before_the_first_run_status_says_that_cron_has_not_come(any_hours):              # R59
     site, old = any_hours.site, BEGIN - timedelta(minutes=50)
     site.known(*catalogue.names(), since=old)
-    assert any_hours.status()["troubles"][0]["kind"] == "cron"
+    assert any_hours.status()["incidents"][0]["kind"] == "cron"
     site.db.insert("notifications", kind="odd", to_email="ann@example.org", created_at=old
                    - timedelta(days=1))
-    trouble, = any_hours.status()["troubles"]
+    trouble, = any_hours.status()["incidents"]
     assert (trouble["kind"], trouble["subject"]) == ("cron", "no job has ever started")
     assert trouble["command"].endswith(" crontab")
     any_hours.tick()
-    assert "cron" not in [each["kind"] for each in any_hours.status()["troubles"]]
+    assert "cron" not in [each["kind"] for each in any_hours.status()["incidents"]]
 
 
 def test_one_that_cannot_even_be_read_is_an_incident_as_late(hours):                      # R69
@@ -307,7 +307,7 @@ def test_a_lock_file_of_another_user_stops_that_job_alone_and_is_said_once(site)
     assert site.outcomes("tick_critical") == site.outcomes("tick_last") == ["ok"] * 3
     status = unprivileged(site, "status", "--json", **at(42))
     assert status.returncode == 1
-    incident, = json.loads(status.stdout)["troubles"]
+    incident, = json.loads(status.stdout)["incidents"]
     assert (incident["kind"], round(incident["seconds"] / 60)) == ("files", 6)
     assert f"[core] state_dir: {lock} cannot be used: " in incident["what"]
     ours(lock)
@@ -352,7 +352,7 @@ def test_one_run_as_another_user_is_said_once_alerted_and_said_when_it_is_over(s
                                             "from 20:07 UTC on 24 Nov to 20:07 UTC on 25 Nov")])
 def test_what_was_over_within_the_minute_has_one_time(seconds, said):
     begin = utc("2026-11-24 20:07:03")
-    assert incidents.from_to(begin, begin + timedelta(seconds=seconds), clock.UTC) == said
+    assert incidents.time_span(begin, begin + timedelta(seconds=seconds), clock.UTC) == said
 
 
 # R69
@@ -449,7 +449,7 @@ def test_without_the_workers_package_cron_runs_the_jobs_and_says_so_once(site, o
     assert [site.outcomes(job) for job in ("tick_critical", "tick_low", "tick_last")] == [
         ["ok", "ok"]] * 3
     assert [each.line.split()[1] for each in outside.requests] == ["/ping/fail"] * 2
-    incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["troubles"]
+    incident, = json.loads(without_packages(site, "status", "--json", **at(37)).stdout)["incidents"]
     assert incident["kind"] == "workers"
     site.configure("tick_low", mode="cron")
     back = without_packages(site, "run-due", **at(41))
@@ -506,7 +506,7 @@ def test_jobs_that_cron_runs_again_end_what_was_wrong_with_the_workers(site):   
         "jobs.py: Jobs can be handed to the workers again: jobs could not be handed to the workers "
         "from 14:31 to 14:41 UTC on 24 Nov\n")
     assert line(site, "tick_low", 41) == ""
-    assert json.loads(site("status", "--json", now="2026-11-24 14:42:00").out)["troubles"] == []
+    assert json.loads(site("status", "--json", now="2026-11-24 14:42:00").out)["incidents"] == []
 
 
 # A run whose process has been killed

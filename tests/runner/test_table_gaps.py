@@ -136,7 +136,7 @@ def test_what_looks_at_everything_leaves_out_missing_tables(tmp_path, fresh, lac
     assert counts["queues"] == (2 if some else 0)       # notices hold links of exports
     # one alert, and not one for each job
     told, = (json.loads(request.body) for request in bench.web)
-    trouble, = told["troubles"]
+    trouble, = told["incidents"]
     assert trouble["name"] == "tables"
     assert trouble["command"] == (f"python3 jobs.py --config {bench.folder}/config.ini migrate "
                                   "--own-tables --dry-run")
@@ -145,7 +145,7 @@ def test_what_looks_at_everything_leaves_out_missing_tables(tmp_path, fresh, lac
     for make in (publish.page, publish.metrics):
         assert make(bench._config, bench.db, bench.now)
     assert [each["key"] for each in overview.collect(bench._config, bench.db,
-                                                     bench.now)["troubles"]] == ["tables"]
+                                                     bench.now)["incidents"]] == ["tables"]
     mend(bench)
     assert bench.run("check_jobs")["queues"] == 5
     bench.db.close()

@@ -211,24 +211,23 @@ TABLES = {
         id                  int
         paused_until        time     null
         reason              line     null
-        since               time     null        # of the trouble that lasts
+        since               time     null        # of the failure that lasts
         failures            int      = 0         # pauses in a row
         key id
         """,
     "alerts": """
-        Troubles that the operator is told of, one row each; kept for a while after they are over.
-        alert_key           label                # names the trouble: `failing:retry_forwards`
+        Incidents that the operator is notified of, one row each; kept for a while after they are over.
+        alert_key           label                # names the incident: `failing:retry_forwards`
         kind                word                 # what docs/alerts.md explains under this name
-        since               time                 # of the trouble itself
+        since               time                 # of the incident itself
         subject             line     = ''
         what                text     null
         last_error          text     null
         command             line     = ''        # to run next
         first_seen_at       time                 # by check_jobs
-        cleared_at          time     null        # not seen since; a trouble that comes back soon is the same one
+        cleared_at          time     null        # not found since; an incident that returns soon is the same one
         resolved_at         time     null        # over
-        returns             int      = 0         # how often it came back within a day of its end
-        email_told_at       time     null        # when this channel last carried anything of it
+        email_told_at       time     null        # when this channel last reported it
         webhook_told_at     time     null
         key alert_key
         """,

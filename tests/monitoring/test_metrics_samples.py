@@ -4,16 +4,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jobs_lib import catalogue
-from jobs_lib.monitoring import health, samples
+from jobs_lib.monitoring import health, metrics_samples
 
 
 def record(bench) -> bool:
-    return samples.record(bench.db, health.collect(bench.db, bench._config, catalogue.load_all(),
+    return metrics_samples.record(bench.db, health.collect(bench.db, bench._config, catalogue.load_all(),
                                                    bench.now))
 
 
 def kept(bench, name: str) -> list[tuple]:
-    return [(at.strftime("%d %H:%M"), value) for at, value in samples.series(bench.db,
+    return [(at.strftime("%d %H:%M"), value) for at, value in metrics_samples.series(bench.db,
                                                                              bench.now).get(name,
                                                                                             [])]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from jobs_lib.monitoring import run_stats
-from jobs_lib.monitoring.run_stats import Day
+from jobs_lib.monitoring import run_statistics
+from jobs_lib.monitoring.run_statistics import Day
 from tests.support.plans import analyse, troubles
 
 TODAY = date(2026, 11, 24)
@@ -21,13 +21,13 @@ def test_a_day_tells_how_many_ended_how_and_how_long_they_took(bench):
     runs(bench, (bench.ago(hours=1), "ok", 100), (bench.ago(hours=2), "ok", 300),
          (bench.ago(hours=3), "failed", 800), (bench.ago(hours=4), "partial", 0),
          (bench.ago(hours=5), "vanished", None))
-    assert run_stats.by_job(bench.db, bench.now) == {"retry_forwards": {TODAY: Day(2, 1, 2, 240,
+    assert run_statistics.by_job(bench.db, bench.now) == {"retry_forwards": {TODAY: Day(2, 1, 2, 240,
                                                                                    800)}}
 
 
 def test_what_found_another_at_work_or_is_at_work_is_no_run(bench):
     runs(bench, (bench.ago(hours=1), "skipped", 0), (bench.ago(hours=1), "running", None))
-    assert run_stats.by_job(bench.db, bench.now) == {}
+    assert run_statistics.by_job(bench.db, bench.now) == {}
 
 
 def test_a_day_begins_at_midnight_and_the_thirtieth_is_the_last(bench):
@@ -35,16 +35,16 @@ def test_a_day_begins_at_midnight_and_the_thirtieth_is_the_last(bench):
     first = midnight - timedelta(days=29)
     runs(bench, (midnight, "ok", 1), (midnight - timedelta(seconds=1), "ok", 1), (first, "ok", 1),
          (first - timedelta(seconds=1), "ok", 1))
-    assert list(run_stats.by_job(bench.db, bench.now)["retry_forwards"]) == [
+    assert list(run_statistics.by_job(bench.db, bench.now)["retry_forwards"]) == [
         date(2026, 10, 26), date(2026, 11, 23), date(2026, 11, 24)]
-    assert run_stats.days(bench.now)[0] == date(2026, 10, 26)
-    assert len(run_stats.days(bench.now)) == 30
+    assert run_statistics.days(bench.now)[0] == date(2026, 10, 26)
+    assert len(run_statistics.days(bench.now)) == 30
 
 
 def test_the_last_day_is_counted_by_status(bench):
     runs(bench, (bench.ago(hours=24), "ok", 1), (bench.ago(hours=24, seconds=1), "ok", 1),
          (bench.ago(hours=2), "ok", 1), (bench.ago(hours=2), "skipped", 1))
-    assert run_stats.outcomes(bench.db, bench.ago(days=1), bench.now) == {
+    assert run_statistics.outcomes(bench.db, bench.ago(days=1), bench.now) == {
         ("retry_forwards", "ok"): 2, ("retry_forwards", "skipped"): 1}
 
 
@@ -55,7 +55,7 @@ def test_an_index_serves_each_day(bench):          # R15
     analyse(bench.db, ["job_runs"])
     heard = []
     bench.db.on_statement = lambda sql, values: heard.append((sql, values))
-    run_stats.by_job(bench.db, bench.now)
+    run_statistics.by_job(bench.db, bench.now)
     bench.db.on_statement = None
     assert len(heard) == 30
     assert [why for sql, values in heard for why in troubles(bench.db, sql, values,

@@ -1,8 +1,7 @@
-"""What is measured once an hour and kept for 30 days: depths of queues, mail sent, free disk, sizes
-of tables.
+"""Samples taken once an hour and kept for 30 days: depths of queues, mail sent, free disk space.
 
-A few numbers an hour in a table of their own, so that the status page can show how things went
-without asking the large tables about their past.
+A few numbers an hour in the table `gauges`: the status page can show the past without a query over
+the large tables.
 """
 from __future__ import annotations
 
@@ -14,15 +13,15 @@ KEPT = timedelta(days=30)
 
 
 def record(db, health) -> bool:
-    """Store what health.collect() found, unless this hour is measured already, and forget what is
-    old. One commit.
+    """Store what health.collect() found, unless this hour has its samples already, and delete old
+    ones, in one commit.
 
-    What a clock that was wrong has written ahead of time goes too.
+    Samples that a wrong clock has dated in the future are deleted too.
     """
     now, hour = health.now, health.now.replace(minute=0, second=0)
 
     def work() -> None:
-        for name, value in measures(health).items():
+        for name, value in measure(health).items():
             db.upsert("gauges", {"name": name, "at": hour}, {"value": value})
         db.execute("DELETE FROM {gauges} WHERE at < :first", first=now - KEPT)
         db.execute("DELETE FROM {gauges} WHERE at > :now", now=now)
@@ -33,13 +32,12 @@ def record(db, health) -> bool:
     return True
 
 
-def measures(health) -> dict[str, int]:
-    """{name: value} of this moment."""
+def measure(health) -> dict[str, int]:
+    """{name: value} now; ages in seconds, space in bytes."""
     values = {}
     for queue in health.queues.values():
         values[f"queue.depth.{queue.name}"] = queue.depth
-        values[f"queue.age.{queue.name}"] = (
-            int((health.now - queue.oldest_due_at).total_seconds()) if queue.oldest_due_at else 0)
+        values[f"queue.age.{queue.name}"] = queue.oldest_due_seconds(health.now)
     if "hour" in health.host.sent:
         values["mail.hour"] = int(health.host.sent["hour"][0])
     if health.host.disks:
@@ -53,6 +51,6 @@ def series(db, now: datetime) -> dict[str, list[tuple[datetime, int]]]:
     for row in db.query("SELECT name, at, value FROM {gauges} WHERE at >= :first AND at <= :now "
                         "ORDER BY at", first=now - KEPT, now=now):
         if at := stored.time(row["at"]):
-            found.setdefault(stored.words(row["name"]),
-                             []).append((at, max(0, stored.number(row["value"]))))
+            point = at, max(0, stored.number(row["value"]))
+            found.setdefault(stored.words(row["name"]), []).append(point)
     return found
