@@ -50,24 +50,21 @@ def _version(db):
 def _session(found: dict):
     """What our connection sets, as the server has taken it: a proxy in between may swallow it."""
     isolation = found.get("transaction_isolation") or found.get("tx_isolation")
-    expected = {"isolation": (isolation, "READ-COMMITTED",
-                              "A purge locks gaps between rows, where your app inserts."),
-                "time_zone": (found.get("time_zone"), "+00:00",
-                              "Times come in another zone than UTC."),
-                "character_set_client": (found.get("character_set_client"), "utf8mb4",
-                                         "Letters are stored wrong.")}
-    wrong = {name: values for name, values in expected.items() if values[0] != values[1]}
-    for name, (value, wanted, why) in wrong.items():
+    wrong = [(name, wanted, value, why) for name, wanted, value, why in (
+        ("isolation", "READ-COMMITTED", isolation,
+         "A purge locks gaps between rows, where your app inserts."),
+        ("time_zone", "+00:00", found.get("time_zone"), "Times come in another zone than UTC."),
+        ("character_set_client", "utf8mb4", found.get("character_set_client"),
+         "Letters are stored wrong."),
+        ("sql_mode", "STRICT_ALL_TABLES", found.get("sql_mode"),
+         "What does not fit is cut off without a word."),
+    ) if wanted not in (value or "").split(",")]
+    for name, wanted, value, why in wrong:
         yield problem(f"Our connection asks for {name} = {wanted}, and has {value}", why,
-                      "Something between us and the server swallows "
-                      "SET SESSION, such as a proxy: connect directly.")
-    if "STRICT_ALL_TABLES" not in (found.get("sql_mode") or ""):
-        yield problem("Our connection asks for strict mode, and has sql_mode = "
-                      f"{found.get('sql_mode')}", "What does not fit is cut off without a word.",
-                      "Something between us and the server swallows "
-                      "SET SESSION, such as a proxy: connect directly.")
+                      "Something between us and the server swallows SET SESSION, such as a proxy: "
+                      "connect directly.")
     if not wrong:
-        yield ok("the connection is as it should be: READ COMMITTED, UTC, utf8mb4")
+        yield ok("the connection is as it should be: READ COMMITTED, UTC, utf8mb4, strict")
 
 
 def _log(found: dict):
@@ -135,10 +132,10 @@ def _encryption(db):
 def _tables(db):
     """The engine and character set of the tables that the jobs use."""
     ours = [db.name(name) for name in NAMES]
-    rows = db.query("SELECT table_name AS name, engine AS engine, table_collation AS collation"
-                    " FROM information_schema.tables WHERE table_schema = DATABASE() "
-                    "AND table_name IN (:ours)"
-                    " AND table_type = 'BASE TABLE' ORDER BY table_name", ours=ours)
+    rows = db.query("SELECT table_name AS name, engine AS engine, table_collation AS collation "
+                    "FROM information_schema.tables WHERE table_schema = DATABASE() "
+                    "AND table_name IN (:ours) AND table_type = 'BASE TABLE' ORDER BY table_name",
+                    ours=ours)
     for row in rows:
         if row["engine"] != "InnoDB":
             yield problem(f"The table {row['name']} is {row['engine']}, not InnoDB", "It knows no "

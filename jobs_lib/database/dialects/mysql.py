@@ -192,15 +192,36 @@ _CONVERT[FIELD_TYPE.DECIMAL] = _CONVERT[FIELD_TYPE.NEWDECIMAL] = _number
 
 # Errors. Codes: https://mariadb.com/kb/en/mariadb-error-codes/ and MySQL's errmsg.
 
-UNSENT = {0, 2006}                       # found dead before anything was sent
+UNSENT = (0, 2006)                       # found dead before anything was sent
 # shutdown, killed, lost while waiting, ended for being idle
-LOST = {1053, 1927, 2013, 2055, 4031}
-GIVE_WAY = {1020: "changed a row that we had read", 1205: "held rows that we need for too long",
-            1213: "and ours waited for each other"}
-NO_CONNECTION = {1040, 1203, 1226}
-READ_ONLY = {1290, 1792, 1836}
-# their words quote what was stored or sent: personal data
-WITH_VALUES = {1064, 1292, 1366, 1411, 1525}
+LOST = (1053, 1927, 2013, 2055, 4031)
+UNREACHABLE = (2002, 2003)
+# their text quotes what was stored or sent: personal data
+WITH_VALUES = (1064, 1292, 1366, 1411, 1525)
+NO_ACCESS = (DatabaseError, ("the database server {where} refuses the user {user!r}: wrong name or "
+             "password in [core] database, or no access from this host"))
+NO_CONNECTION = (Busy, "the database server {where} has no connection left for us ({code})")
+READ_ONLY = (ReadOnly, ("the database {database} cannot be written: it is opened for reading "
+             "({code})"))
+# code: (what is raised, what it says); `text` is the server's own
+SENTENCES = {
+    1020: (Conflict, "another transaction changed a row that we had read ({code})"),
+    1205: (Conflict, "another transaction held rows that we need for too long ({code})"),
+    1213: (Conflict, "another transaction and ours waited for each other ({code})"),
+    1062: (Duplicate, "a row with this unique key is there already: {key}"),
+    1146: (Missing, "{text}: run `jobs.py migrate`"),
+    1054: (Missing, "{text}: compare the table with docs/data-model.md"),
+    1451: (DatabaseError, ("a foreign key keeps these rows: {reference}. Nothing of this batch was "
+           "deleted: give it ON DELETE CASCADE or SET NULL, or switch this job off")),
+    1045: NO_ACCESS, 1698: NO_ACCESS,
+    1049: (DatabaseError, "the database server {where} has no database {database!r}"),
+    1044: (DatabaseError, ("the user {user!r} may not use the database {database!r}: give it "
+                           "access at the host")),
+    1130: (DatabaseError, "the database server {where} accepts no connection from this host"),
+    1040: NO_CONNECTION, 1203: NO_CONNECTION, 1226: NO_CONNECTION,
+    1290: READ_ONLY, 1792: READ_ONLY, 1836: READ_ONLY,
+}
+OTHER = (DatabaseError, "database {database}: {text} ({code})")
 
 
 def retry_lossy(raw, error: pymysql.MySQLError) -> bool:
@@ -211,55 +232,20 @@ def retry_lossy(raw, error: pymysql.MySQLError) -> bool:
 def translated(error: pymysql.MySQLError, target: Target) -> DatabaseError:
     """The driver's error in our words; never with a password, or with a value of a row."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else None
-    words = str(error.args[-1]) if error.args else ""
+    text = str(error.args[-1]) if error.args else ""
     if code in UNSENT:
         return Lost("the connection to the database server is gone", sent=False)
     if code in LOST or code is None:     # PyMySQL gives no code when the answers are out of step
         return Lost("the connection to the database server was lost")
-    if code in GIVE_WAY:
-        return Conflict(f"another transaction {GIVE_WAY[code]} ({code})")
-    if code == 1062:
-        return Duplicate("a row with this unique key is there already: "
-                         + words.rpartition("for key ")[2])
-    if code in READ_ONLY:
-        return ReadOnly(f"the database {target.database} cannot be written: it is opened for "
-                        f"reading ({code})")
-    if code == 1146:
-        return Missing(f"{words}: run `jobs.py migrate`")
-    return _refused(code, target) or _other(code, words, error, target)
-
-
-def _refused(code: int, target: Target) -> DatabaseError | None:
-    """What is wrong with the settings or the server, when we connect."""
-    where = target.socket or f"{target.host}:{target.port}"
-    if code in (1045, 1698):
-        return DatabaseError(f"the database server {where} refuses the user {target.user!r}: wrong "
-                             "name or password in [core] database, or no access from this host")
-    if code == 1049:
-        return DatabaseError(f"the database server {where} has no database {target.database!r}")
-    if code == 1044:
-        return DatabaseError(f"the user {target.user!r} may not use the database "
-                             f"{target.database!r}: give it access at the host")
-    if code == 1130:
-        return DatabaseError(f"the database server {where} accepts no connection from this host")
-    if code in NO_CONNECTION:
-        return Busy(f"the database server {where} has no connection left for us ({code})")
-    return None
-
-
-def _other(code: int, words: str, error: pymysql.MySQLError, target: Target) -> DatabaseError:
-    if code in (2002, 2003):
+    if code in UNREACHABLE:
         return _unreachable(getattr(error, "original_exception", None), target)
-    if code == 1054:
-        return Missing(f"{words}: compare the table with docs/data-model.md")
-    if code == 1451:
-        return DatabaseError("a foreign key keeps these rows: "
-                             f"{words.partition('(')[2].rstrip(')')}). Nothing of this"
-                             " batch was deleted: give it ON DELETE CASCADE or "
-                             "SET NULL, or switch this job off")
     if code in WITH_VALUES:
-        words = words.partition("'")[0].strip() + " ..."
-    return DatabaseError(f"database {target.database}: {words} ({code})")
+        text = text.partition("'")[0].strip() + " ..."
+    kind, sentence = SENTENCES.get(code, OTHER)
+    return kind(sentence.format(
+        code=code, text=text, user=target.user, database=target.database,
+        where=target.socket or f"{target.host}:{target.port}", key=text.rpartition("for key ")[2],
+        reference=text.partition("(")[2].rstrip(")")))
 
 
 def _unreachable(cause, target: Target) -> DatabaseError:

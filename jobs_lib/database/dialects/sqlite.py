@@ -226,34 +226,33 @@ def retry_lossy(raw, error: sqlite3.Error) -> bool:
     return True
 
 
+# (a part of SQLite's text, what is raised, what it says). Python before 3.11 gives no error code.
+SENTENCES = (
+    ("is locked", Busy, "{path}: another process was writing for more than {wait:g} s"),
+    ("UNIQUE constraint failed", Duplicate,
+     "a row with this unique key is there already: {detail}"),
+    ("readonly database", ReadOnly,
+     "{path} cannot be written: it is opened for reading, or is another user's"),
+    ("no such table", Missing, "{path} has no table: {detail}: run `jobs.py migrate`"),
+    ("no such column", Missing, "{path}: {text}: compare the table with docs/data-model.md"),
+    (" has no column named ", Missing, "{path}: {text}: compare the table with docs/data-model.md"),
+    ("not a database", DatabaseError, "{path} is not an SQLite database"),
+    ("unable to open", DatabaseError, "cannot open {path}: {cause}"),
+    ("", DatabaseError, "{path}: {text}"),
+)
+
+
 def translated(error: sqlite3.Error, target: Target) -> DatabaseError:
-    """Python before 3.11 gives no error code, so the words decide."""
-    words = str(error)
-    if "is locked" in words:
-        return Busy(f"{target.path}: another process was writing for more than {target.timeout:g} "
-                    "s")
-    if words.startswith("UNIQUE constraint failed"):
-        return Duplicate("a row with this unique key is there already: " + words.partition(": ")[2])
-    if "readonly database" in words:
-        return ReadOnly(f"{target.path} cannot be written: it is opened for reading, or is another "
-                        "user's")
-    if words.startswith("no such table"):
-        return Missing(f"{target.path} has {words.replace('such ', '')}: run `jobs.py migrate`")
-    if words.startswith(("no such column", "table ")):           # "table x has no column named y"
-        return Missing(f"{target.path}: {words}: compare the table with docs/data-model.md")
-    if "not a database" in words:
-        return DatabaseError(f"{target.path} is not an SQLite database")
-    if "unable to open" in words:
-        if cause := _cause(target.path):
-            return DatabaseError(f"cannot open {target.path}: {cause}")
-        return DatabaseError(f"cannot open {target.path}: this user must be able to write to its "
-                             "folder")
-    return DatabaseError(f"{target.path}: {words}")
+    """The driver's error in our words."""
+    text = str(error)
+    kind, sentence = next((kind, sentence) for part, kind, sentence in SENTENCES if part in text)
+    cause = _cause(target.path) if "{cause}" in sentence else ""
+    return kind(sentence.format(path=target.path, wait=target.timeout, text=text, cause=cause,
+                                detail=text.partition(": ")[2]))
 
 
 def _cause(path: str) -> str:
-    """What the system says of the file, where it is not permissions: SQLite has the same words for
-    all."""
+    """Why the file cannot be opened, as the system says it: SQLite has the same text for all."""
     if os.path.isdir(path):
         return "it is a folder: name a file in [core] database"
     opened: list = []
@@ -261,13 +260,13 @@ def _cause(path: str) -> str:
         for _ in range(NEEDED):
             opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     except PermissionError:
-        return ""
+        pass
     except OSError as error:
         return error.strerror or str(error)
     finally:
         for each in opened:
             os.close(each)
-    return ""
+    return "this user must be able to write to its folder"
 
 
 # SQL
