@@ -53,7 +53,7 @@ def run(args, make_session, config_path) -> int:
         paused = local(session, clock.parse(since), now)
         words = f"{job.name} is resumed. It was paused since {paused}."
     if options.enabled:
-        words += f" It runs next at {local(session, next_slot, now)}."
+        words += f" Next run: {local(session, next_slot, now)}."
     else:
         words += f" But it is disabled: [{job.name}] enabled = no."
     session.console.tell(words)

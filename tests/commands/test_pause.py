@@ -41,7 +41,7 @@ def test_resuming_fires_nothing_by_itself(service):         # R7
     service.run("pause", "retry_forwards")
     out = service.run("resume", "retry_forwards")
     assert out.startswith("retry_forwards is resumed. It was paused since ")
-    assert " It runs next at " in out
+    assert " Next run: " in out
     service.run("run-due")
     assert runs(service) == []
     service.db.execute("UPDATE {job_state} SET due_after = :then", then=clock.now()
