@@ -96,7 +96,7 @@ class _Tick:
 
     def run(self) -> tuple[list[dict], int]:
         """(outcomes, exit code)."""
-        self.launch.database()
+        self.launch.check_database()
         broken: list[str] = []          # a job's broken file stops no other
         jobs = catalogue.load_all(broken)
         found, problems = slots.due_slots(self.config, self.ports, jobs, self.budget)

@@ -67,6 +67,7 @@ def _run(job, args, launch: Launch, by_cron: bool) -> int:
     request = runner.Request("manual", None, args.limit, args.dry_run, args.yes)
     if args.scheduled and not args.dry_run:
         # what would be done does not depend on the slot
+        launch.check_database()
         slot = launch.open_slot(job)
         if slot is None:
             if args.json:

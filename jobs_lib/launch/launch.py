@@ -26,8 +26,9 @@ class Launch:
         from .outages import Outages
         return Outages(self.session, self.start)
 
-    def database(self):
-        """The database with the right schema; which incidents are over is reported first."""
+    def check_database(self) -> None:
+        """Refuse a database that is out of reach or has another schema: DatabaseError. Which
+        incidents are over is reported."""
         ports = self.session.ports
         db = ports.database()
         version.check(db)
@@ -35,12 +36,11 @@ class Launch:
             if standing.UNWRITABLE in lasting:
                 version.writable(db, ports.now())       # raises what it was
             self.outages().back(lasting)
-        return db
 
     def open_slot(self, job):
         """The latest slot, or None where nothing is to be done: paused, disabled, or before the
         first install."""
-        db, name = self.database(), shards.whole(job.name)
+        db, name = self.session.ports.database(), shards.whole(job.name)
         state = db.row("SELECT paused_at, due_after FROM {job_state} WHERE job = :job", job=name)
         return slots.open_slot(self.session.config, job._replace(name=name), db,
                                self.session.ports.now(), state)

@@ -50,6 +50,7 @@ def perform(*asked) -> dict:
                         "(prefork), not with threads")
     with _launch() as launch:
         job, scheduled = _asked_for(asked, launch.session.config)
+        launch.check_database()
         slot = launch.open_slot(job) if scheduled else None
         if scheduled and slot is None:
             return {}
