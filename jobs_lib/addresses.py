@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from jobs_lib.hostnames import exact_ascii
+
 MAX_OCTETS = 254            # RFC 5321 4.5.3.1.3: a path is 256 with its angles
 
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\-\u0080-\U0010ffff]+\Z")
@@ -38,29 +40,16 @@ def check(address: str) -> str:
         raise AddressError("the address is not of the form name@domain")
     if not (_ATOM.match(local) or _QUOTED.match(local)):
         raise AddressError("the part of the address before the @ is not a valid name")
-    if not domain.isascii():
-        domain = _idna(domain)
+    try:
+        domain = exact_ascii(domain)
+    except ValueError:
+        raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as "
+                           "xn--...") from None
     if not all(_LABEL.match(label) for label in domain.split(".")):
         raise AddressError(f"{domain!a} is not a domain name")
     if len(local.encode()) + 1 + len(domain) > MAX_OCTETS:
         raise AddressError(f"the address is longer than {MAX_OCTETS} octets")
     return f"{local}@{domain}"
-
-
-def _idna(domain: str) -> str:
-    """The `xn--` form, only when it means exactly this domain.
-
-    Python's codec is IDNA 2003, which turns `faß` into `fass` and full-width letters into plain
-    ones: another domain. What does not come back as it went in is refused.
-    """
-    try:
-        ascii_form = domain.encode("idna").decode("ascii")
-        same = ascii_form.encode().decode("idna") == domain.lower()
-    except UnicodeError:
-        same = False
-    if not same:
-        raise AddressError(f"the domain {domain!a} has no safe ASCII form; write it as xn--...")
-    return ascii_form
 
 
 def split_local(address: str):

@@ -31,6 +31,21 @@ def ascii_form(name: str) -> str:
     return made
 
 
+def exact_ascii(name: str) -> str:
+    """The same for whoever connects to the name, or sends to it: only a form that IDNA 2003 and
+    2008 make alike, and that means exactly this name. ASCII stays as it is.
+
+    Python's codec is IDNA 2003, which makes `fass` of `faß` and plain letters of full-width ones:
+    another name, with another owner. ValueError for what does not come back as it went in.
+    """
+    if name.isascii():
+        return name
+    made = name.encode("idna").decode("ascii")          # a UnicodeError is a ValueError
+    if made.encode().decode("idna") != unicodedata.normalize("NFC", name).lower():
+        raise ValueError(f"{name[:80]!a} has no safe ASCII form")
+    return made
+
+
 def shown(name: str) -> str:
     """The name as it is read, with its `xn--` form behind it where that is another one."""
     try:

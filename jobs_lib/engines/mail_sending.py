@@ -24,9 +24,8 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 from .due_rows import COUNTED, Queue
 from .fair_share import FairShare
 from .queue import CLAIM, Worker, until_stored
-from .recovery import count_unclaimable, recover
+from .recovery import recover
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
-from .rows import invalid
 
 # connections lost in a row before DATA: the relay's problem, not a message's
 LOST_AGAIN = 2
@@ -35,7 +34,6 @@ RECHECK_SECONDS = 5             # after which it is asked again whose rows are t
 # seconds to wait for room under a limit a minute; for more, the run ends
 LONGEST_WAIT = 65.0
 ERROR_LENGTH = 512
-LOOKED_AT, SHOWN = 1000, 10     # rows that a dry run judges one by one, and shows
 
 
 class RelayFailure(JobsError):
@@ -337,25 +335,14 @@ class MailSender:
 
 
 def preview(ctx, queue: Queue, source: MailSource) -> None:
-    """A dry run: what would be sent, with a sample, judged on the state now."""
-    worker, relay = Worker(ctx, queue), Relay(ctx.db, ctx.section("mail"))
-    count_unclaimable(worker)
-    due = ctx.within_limit(worker.count_due())
-    rows = worker.due(min(due, LOOKED_AT))
-    wrong = invalid(queue.table, rows)
-    cancelled = source.reasons_to_cancel([row for row in rows if row["id"] not in wrong])
-    left_out = {**cancelled, **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
-    paused = relay.paused(ctx.now)
-    ctx.show(f"send {due - len(left_out):,} due messages by {ctx.section('mail').transport}",
-             [row for row in rows if row["id"] not in left_out][:SHOWN],
-             f"not now: the relay is paused {paused}" if paused else "")
-    if left_out:
-        ctx.show(f"cancel {len(left_out):,}: {', '.join(sorted(set(left_out.values())))}",
-                 [row for row in rows if row["id"] in left_out][:SHOWN])
-    ctx.count("sent", due - len(left_out))
-    ctx.count("cancelled", len(cancelled))
-    if wrong:
-        ctx.count("invalid", len(wrong))
+    """A dry run: what would be sent."""
+    from . import queue_preview
+
+    paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
+    transport = ctx.section("mail").transport
+    queue_preview.preview(ctx, Worker(ctx, queue), source.reasons_to_cancel,
+                          lambda number, _: f"send {number:,} due messages by {transport}",
+                          f"not now: the relay is paused {paused}" if paused else "")
 
 
 def _masked(text: str) -> str:

@@ -51,7 +51,6 @@ def job(ctx):
 
     if ctx.dry_run:
         return check.preview(ctx)
-    counts = ctx.counts
-    counts.update(checked=0, verified=0, warned=0, failed=0, unknown=0)
-    check.check_due(ctx, counts)
-    return counts
+    ctx.counts.update(checked=0, verified=0, warned=0, failed=0, unknown=0)
+    check.check_due(ctx)
+    return ctx.counts

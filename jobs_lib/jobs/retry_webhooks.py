@@ -48,4 +48,7 @@ def job(ctx):
     """Send what is due."""
     from jobs_lib.features.webhooks import run
 
-    return run.preview(ctx) if ctx.dry_run else run.send_due(ctx)
+    if ctx.dry_run:
+        run.preview(ctx)
+    else:
+        run.send_due(ctx)

@@ -15,8 +15,8 @@ Answer = namedtuple("Answer", "outcome records why", defaults=((), ""))
 Answer.__doc__ = """What came of one question.
 
 outcome  FOUND, NXDOMAIN, NODATA or UNKNOWN        why  of UNKNOWN, in words
-records  TXT: a text each, its strings joined; MX: (preference, host); CNAME: a name. Names are in lower case and
-         without the dot at their end; the root itself is "."
+records  TXT: a text each, its strings joined; MX: (preference, host); CNAME: a name. Names are in
+         lower case and without the dot at their end; the root itself is "."
 """
 FOUND, NXDOMAIN, NODATA, UNKNOWN = "found", "nxdomain", "nodata", "unknown"
 

@@ -3,6 +3,7 @@ domain."""
 from __future__ import annotations
 
 import json
+from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -35,10 +36,12 @@ MOST_FAILURES = 2 ** 31 - 1      # one more is no number that the column takes
 LONGEST_RULE = timedelta(days=36_500)        # any rule adds less than that to a time
 OF_ONE_OWNER = 2                 # so many domains of one owner say something about the resolver
 RESOLVER_DOWN = "resolver down"
+CHANGED = "changed"              # the row, while its records were asked for
 
 COLUMNS = ("id, user_id, name, ownership_token, status, dns_results, checked_at, next_check_at, "
            "recheck_requested_at, failing_since, failures, warned_at, verified_at, created_at")
-ACTIVE = " AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id AND {users}.status = 'active')"
+ACTIVE = (" AND EXISTS (SELECT 1 FROM {users} WHERE {users}.id = {domains}.user_id"
+          " AND {users}.status = 'active')")
 COUNTS = {VERIFIED: "verified", FAILING: "warned", FAILED: "failed"}
 
 
@@ -56,7 +59,7 @@ def preview(ctx) -> dict:
     return {**ctx.counts, "checked": number}
 
 
-def check_due(ctx, counts: dict) -> None:
+def check_due(ctx) -> None:
     """Look at every domain that is due, owners in turn, those asked for turn by turn with the
     others."""
     count_unknown_status(ctx, "domains", (PENDING, VERIFIED, FAILED))
@@ -66,7 +69,7 @@ def check_due(ctx, counts: dict) -> None:
             if not _may_judge(ctx, len(page)):
                 return
             resolver = ctx.dns()
-        _check(ctx, resolver, page, counts, doubt)
+        _check(ctx, resolver, page, doubt)
         if ctx.should_stop():
             break
 
@@ -187,7 +190,7 @@ def _may_judge(ctx, due: int) -> bool:
 
 # Looking
 
-def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
+def _check(ctx, resolver, rows: list[dict], doubt: Doubt) -> None:
     """Ask for the records of these, and store each result as it comes."""
     items = []
     for row in rows:
@@ -196,7 +199,7 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
             try:
                 name = ascii_form(row["name"])
             except ValueError:
-                _store(ctx, row, records.judge_bad_name(_wanted(ctx, row, row["name"])), counts)
+                _store(ctx, row, records.judge_bad_name(_wanted(ctx, row, row["name"])))
                 continue
             wanted = _wanted(ctx, row, name)
             items.append(((row, wanted), records.questions(wanted)))
@@ -206,11 +209,12 @@ def _check(ctx, resolver, rows: list[dict], counts: dict, doubt: Doubt) -> None:
         with _alone(ctx, row):
             if isinstance(answers, Exception):
                 raise answers
-            verdict = _store(ctx, row, records.judge(wanted, answers), counts)
-        ctx.progress(counts["checked"], **{name: number for name, number in counts.items() if name
-                                           != "checked"})
+            verdict = _store(ctx, row, records.judge(wanted, answers))
+        more = {**ctx.counts}
+        ctx.progress(more.pop("checked"), **more)
         if verdict and doubt.is_down(resolver, row["user_id"], verdict):
-            ctx.log.warning("resolver down", checked=counts["checked"], unknown=counts["unknown"])
+            ctx.log.warning("resolver down", checked=ctx.counts["checked"],
+                            unknown=ctx.counts["unknown"])
             ctx.stop(RESOLVER_DOWN)
         if ctx.should_stop():
             break
@@ -273,68 +277,64 @@ class Doubt:
 
     def __init__(self, ctx) -> None:
         self._name = records.own_name(ctx.section("dns"))
-        self._all, self._fair = _Tally(), _Tally()      # fair: of each owner the first ones alone
-        self._of: dict = {}                             # owner: how many
+        self._all: Counter = Counter()                  # {verdict: how many}
+        self._fair: Counter = Counter()                 # the same, of each owner's first ones alone
+        self._of: Counter = Counter()                   # {owner: how many}
         # our own name was answered: so many looks until the next time
         self._ask_from = 0
 
     def is_down(self, resolver, owner: int, verdict: str) -> bool:
         """Heard after each look: over half unknown, among many owners or with our own name unknown,
         too."""
-        self._all.add(verdict)
-        self._of[owner] = self._of.get(owner, 0) + 1
-        if self._of[owner] <= OF_ONE_OWNER:
-            self._fair.add(verdict)
-        if not self._all.suspicious():
+        self._all[verdict] += 1
+        self._of[owner] += 1
+        self._fair[verdict] += self._of[owner] <= OF_ONE_OWNER
+        if not _is_suspicious(self._all):
             return False
-        if self._fair.suspicious():
+        if _is_suspicious(self._fair):
             return True
-        if self._all.looks < self._ask_from:
+        looks = sum(self._all.values())
+        if looks < self._ask_from:
             return False
-        self._ask_from = self._all.looks + SUSPICIOUS
+        self._ask_from = looks + SUSPICIOUS
         return resolver.look_up(self._name, "TXT").outcome == UNKNOWN
 
 
-class _Tally:
-    """Looks, and how many of them got no answer."""
-
-    def __init__(self) -> None:
-        self.looks = self.unknown = 0
-
-    def add(self, verdict: str) -> None:
-        self.looks += 1
-        self.unknown += verdict == UNKNOWN
-
-    def suspicious(self) -> bool:
-        return self.looks >= SUSPICIOUS and self.unknown * 2 > self.looks
+def _is_suspicious(verdicts: Counter) -> bool:
+    looks = sum(verdicts.values())
+    return looks >= SUSPICIOUS and verdicts[UNKNOWN] * 2 > looks
 
 
 def _wanted(ctx, row: dict, name: str) -> Wanted:
     return Wanted(name, row["ownership_token"] or "", ctx.section("dns"), ctx.options.require)
 
 
-def _store(ctx, row: dict, results: dict, counts: dict) -> str | None:
+def _store(ctx, row: dict, results: dict) -> str | None:
     """The verdict, once it is stored."""
     verdict = records.verdict(results)
     event = ctx.db.batch(partial(_change, ctx, row, results, verdict))
-    if event == "changed":
-        counts["changed"] = counts.get("changed", 0) + 1
+    if event == CHANGED:
+        ctx.count(CHANGED)
         return None
-    counts["checked"] += 1
-    counts["unknown"] += verdict == UNKNOWN
+    ctx.count("checked")
+    ctx.count("unknown", verdict == UNKNOWN)
     if event:
-        counts[COUNTS[event]] += 1
+        ctx.count(COUNTS[event])
     why = next((result["problem"] for result in results.values() if result["state"] == UNKNOWN),
                None)
     ctx.log.event("domain checked", domain_id=row["id"], verdict=verdict, change=event,
-                  unanswered=why, wrong={check: result["reason"] for check,
-                                         result in results.items() if result["state"] == FAIL})
+                  unanswered=why, wrong=_wrong(results))
     return verdict
 
 
+def _wrong(results: dict) -> dict:
+    return {check: result["reason"] for check, result in results.items()
+            if result["state"] == FAIL}
+
+
 def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
-    """In one transaction: judge the row as it stands now, store, tell. The event, or `changed` if
-    it is another."""
+    """In one transaction: judge the row as it is now, store, notify. The event, or CHANGED if it is
+    another."""
     row = ctx.db.row(f"SELECT {COLUMNS} FROM {{domains}} WHERE id = :id{ctx.db.for_update}",
                      id=seen["id"])
     user = row and ctx.db.row("SELECT id, email, name, status FROM {users} WHERE id = :id",
@@ -342,7 +342,7 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     same = row and all(row[name] == seen[name] for name in ("user_id", "name", "ownership_token",
                                                             "status"))
     if not same or not user or user["status"] != "active":
-        return "changed"
+        return CHANGED
     _judge_row(row)
     # fixed for the run: a slow one puts no domain off its rhythm
     now = ctx.now
@@ -355,19 +355,13 @@ def _change(ctx, seen: dict, results: dict, verdict: str) -> str | None:
     ctx.db.execute(f"UPDATE {{domains}} SET {sets} WHERE id = :id", id=row["id"], **values)
     _forget_request(ctx, seen)
     if change.event:
-        _tell(ctx, user, row, change, results, now)
-    return change.event
-
-
-def _tell(ctx, user: dict, row: dict, change, results: dict, now) -> None:
-    notices.queue(ctx, user, row, change, results, now)
-    if change.event != FAILING:
-        wrong = {check: result["reason"] for check, result in results.items() if result["state"]
-                 == FAIL}
+        notices.queue(ctx, user, row, change, results, now)
+    if change.event in (VERIFIED, FAILED):
         audit.record(ctx.db, now=now, user_id=user["id"], event=f"domain.{change.event}",
                      severity="info" if change.event == VERIFIED else "warning",
                      details={"domain_id": row["id"], "name": row["name"], "was": row["status"],
-                              "wrong": wrong})
+                              "wrong": _wrong(results)})
+    return change.event
 
 
 def _merged(row: dict, results: dict, now) -> str:
@@ -378,14 +372,13 @@ def _merged(row: dict, results: dict, now) -> str:
     except (ValueError, TypeError):
         before = {}
     before = before if isinstance(before, dict) else {}
-    merged = {}
+    moment, merged = clock.text(now), {}
     for check, result in results.items():
         known = before.get(check)
-        if result["state"] == UNKNOWN and isinstance(known, dict) and known.get("state") in (PASS,
-                                                                                             FAIL):
-            merged[check] = {**known, "required": result["required"],
-                             "unanswered": f"{now:%Y-%m-%d %H:%M:%S}",
+        known = known if isinstance(known, dict) else {}
+        if result["state"] == UNKNOWN and known.get("state") in (PASS, FAIL):
+            merged[check] = {**known, "required": result["required"], "unanswered": moment,
                              "unanswered_why": result["problem"]}
         else:
-            merged[check] = {**result, "checked_at": f"{now:%Y-%m-%d %H:%M:%S}"}
+            merged[check] = {**result, "checked_at": moment}
     return json.dumps(merged, ensure_ascii=False)

@@ -4,10 +4,10 @@ owner.
 Nothing here asks anybody: answers of the DNS port go in, and for each record comes out
 
     state     pass, fail, or unknown where there was no answer that means anything
-    name      where it stands                          type      TXT, MX or CNAME
-    expected  what has to be there                     found     what is there, a list of texts
-    reason    a word for programs                      problem   what is wrong, in a sentence
-    fix       what the owner can do                    required  whether the domain's status depends on it
+    name      where it is                  type      TXT, MX or CNAME
+    expected  what has to be there         found     what is there, a list of texts
+    reason    a word for programs          problem   what is wrong, in a sentence
+    fix       what the owner can do        required  whether the domain's status depends on it
 
 Case and a dot at the end never count. docs/domains.md has all reasons.
 """
@@ -28,7 +28,8 @@ MOST_FOUND, LONGEST_FOUND = 10, 500
 WALK_LABELS = 7
 
 Wanted = namedtuple("Wanted", "name token dns required")
-Wanted.__doc__ = "A domain by its xn-- name, its token, the `[dns]` section, and the checks that its status depends on."
+Wanted.__doc__ = """A domain by its xn-- name, its token, the `[dns]` section, and the checks that
+its status depends on."""
 
 
 def configured(dns) -> tuple:
@@ -308,7 +309,8 @@ def _unknown(place: dict, answer) -> dict:
 
 
 def _missing(place: dict, answer, what: str, fix: str) -> dict:
-    if answer.outcome == NXDOMAIN and not place["name"].startswith("_") and "._domainkey." not in place["name"]:
+    is_apex = not place["name"].startswith("_") and "._domainkey." not in place["name"]
+    if answer.outcome == NXDOMAIN and is_apex:
         return _fail(place, (), "no_domain", f"{shown(place['name'])} does not exist in DNS: it is "
                      "not registered, or has no name servers.", fix)
     return _fail(place, (), "missing", f"There is no {what}.", fix)

@@ -1,10 +1,11 @@
 """What one look at its records means for a domain: its state, when to look again, and what to tell.
 
     pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed
-    verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of another; failed
-               after 3 failures over 72 hours, when a warning of this time has been out for a day.
-               One pass, and all is forgotten but when the last warning was
-    failed     pass: verified. One that was verified before is looked at daily for 30 days, others on demand alone
+    verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of
+               another; failed after 3 failures over 72 hours, when a warning of this time has been
+               out for a day. One pass, and all is forgotten but when the last warning was
+    failed     pass: verified. One that was verified before is checked daily for 30 days, others on
+               demand alone
 
 `unknown` changes nothing but the time of the next look.
 """

@@ -17,15 +17,16 @@ from functools import partial
 from jobs_lib import clock
 from jobs_lib.engines.queue import Worker, until_stored
 from jobs_lib.errors import DatabaseError
+from jobs_lib.ports.outcomes import RETRY, SENT
 
 from . import endpoints
 from .deliveries import MARGIN, delays
 from .network import Network
-from .outcomes import DELIVERED, FAILED, RETRIED, SETTLED_AS, UNTOUCHED
 from .requests import Attempt, Requests
+from .search import rows_of
 from .servers import Servers
 from .slots import Slots
-from .turns import Plan, rows_of
+from .turns import Plan
 
 CLAIMED_TOGETHER = 20       # rows of an endpoint, where few wait
 
@@ -53,7 +54,7 @@ class Dispatcher:
         try:
             for uncertain in (False, True):
                 self.plan = Plan(self.ctx, self.worker, self.known, uncertain)
-                due = self.plan.total
+                due = self.plan.search.total
                 self.total = None if due is None else self.done + due
                 self._send_all()
                 if not uncertain:
@@ -89,11 +90,11 @@ class Dispatcher:
         if self.ctx.limit:
             free = min(free, self.ctx.limit - self.begun)
         while True:
-            self.plan.search_on(free)
+            self.plan.search.go_on(free)
             rows = self._pick(False, free)
             rows += self._pick(True, min(free - len(rows), self.slots.left_for_failing()))
             # with nothing in flight there is nothing to wait for before the search goes on
-            if rows or in_flight or not self.plan.is_searching or self.ctx.should_stop():
+            if rows or in_flight or self.plan.search.queries > 0 or self.ctx.should_stop():
                 return rows
 
     def _may_go_on(self) -> bool:
@@ -190,7 +191,7 @@ class Dispatcher:
         """Whether anything of other owners than these is in flight or waits."""
         if any(attempt.owner not in owners for attempt in self.requests.in_flight):
             return True
-        self.plan.search_on()
+        self.plan.search.go_on()
         return self.plan.has(False, owners) and not self.ctx.should_stop()
 
     # Settle
@@ -204,7 +205,7 @@ class Dispatcher:
         completed, self.completed = self.completed, []
         disabled: list = []
         for attempt, (settled, changed, reason) in zip(completed, stored):
-            if attempt.verdict.outcome == UNTOUCHED:
+            if attempt.is_void:
                 self.begun -= 1
                 continue
             id = attempt.endpoint["id"]
@@ -223,30 +224,28 @@ class Dispatcher:
         """Store one result. (as settled, what has changed of the endpoint, why it was disabled or
         ""). It may be called again after a deadlock, so it changes nothing but rows."""
         row, response, verdict = attempt.row, attempt.response, attempt.verdict
-        how = SETTLED_AS[verdict.outcome]
-        if verdict.outcome == UNTOUCHED:
-            return self.worker.settle(row, how, next_attempt_at=row["next_attempt_at"],
-                                      last_attempt_at=row["last_attempt_at"]), {}, ""
         values = {"response_status": response.status, "response_excerpt": response.excerpt or None,
-                  "last_error": verdict.error}
-        settled = self.worker.settle(row, how, **values, **self._next_attempt(row, verdict))
+                  "last_error": verdict.error, **self._next_attempt(row, verdict)}
+        if attempt.is_void:
+            values = {"last_attempt_at": row["last_attempt_at"]}
+        settled = self.worker.settle(row, verdict.outcome, **values)
         return settled, *endpoints.store_attempt(self.ctx, attempt, self.waits)
 
     def _next_attempt(self, row: dict, verdict) -> dict:
         """When, if not as the schedule says: never earlier than that."""
         wait = verdict.wait
-        if wait and verdict.outcome == RETRIED:
+        if wait and verdict.outcome == RETRY:
             if row["attempt"] >= len(self.waits):
                 return {}                           # that was the last one
             wait = max(wait, self.waits[row["attempt"]])
         return {"next_attempt_at": self.ctx.clock() + wait} if wait else {}
 
     def _report(self, attempt: Attempt, settled) -> None:
-        outcome = FAILED if settled.meaning.status == "failed" else attempt.verdict.outcome
+        outcome = settled.meaning.counted
         row, due = attempt.row, settled.next_attempt_at
         self.done += 1
         self.ctx.count(outcome)
-        self.ctx.log.event("delivery", "info" if outcome == DELIVERED else "warning",
+        self.ctx.log.event("delivery", "info" if attempt.verdict.outcome == SENT else "warning",
                            id=row["id"], webhook_id=row["webhook_id"], attempt=row["attempt"],
                            outcome=outcome, code=attempt.response.status,
                            next_attempt_at=due and clock.text(due))

@@ -15,10 +15,10 @@ from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.ports.http.message import ANSWERED
 from jobs_lib.ports.http.url import server_of, shown
+from jobs_lib.ports.outcomes import GIVEN_BACK, SENT
 from jobs_lib.runner.clock_doubt import AHEAD
 
 from .deliveries import first_due, text
-from .outcomes import DELIVERED, GIVEN_BACK
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since")
@@ -99,7 +99,7 @@ def store_attempt(ctx, attempt, waits: tuple) -> tuple[dict, str]:
     if verdict.outcome == GIVEN_BACK:
         return {}, ""
     changed = _note_try(ctx, attempt, now)
-    if verdict.outcome == DELIVERED:
+    if verdict.outcome == SENT:
         if endpoint["failing_since"]:               # a success ends whatever failed before
             _set_failing_since(ctx.db, endpoint, None)
         return {**changed, "failing_since": None}, ""

@@ -9,8 +9,9 @@ looked up either.
 from __future__ import annotations
 
 from jobs_lib.ports.http.url import host_of
+from jobs_lib.ports.outcomes import GIVEN_BACK
 
-from .outcomes import GIVEN_BACK, given_back
+from .outcomes import given_back
 
 HOSTS = 10                  # so many that were not reached, and nobody that was
 OWNERS = 3                  # of so many owners at least

@@ -6,32 +6,26 @@ from datetime import timedelta
 
 from jobs_lib import clock
 from jobs_lib.ports.http import message as http
-from jobs_lib.ports.outcomes import FINAL, RETRY, SENT
-from jobs_lib.ports.outcomes import GIVEN_BACK as BACK
-
-# What a run counts and logs. UNTOUCHED: nothing was sent, and the row is as if it had not begun.
-DELIVERED, RETRIED, FAILED, GIVEN_BACK, UNTOUCHED = (
-    "delivered", "retried", "failed", "given_back", "untouched")
-# The same for the row (ports/outcomes.py).
-SETTLED_AS = {DELIVERED: SENT, RETRIED: RETRY, FAILED: FINAL, GIVEN_BACK: BACK, UNTOUCHED: BACK}
+from jobs_lib.ports.outcomes import FINAL, GIVEN_BACK, RETRY, SENT
 
 NOT_SENT = "not_sent"       # by us: the endpoint's row makes no request, or an error of ours
 # {Response.outcome: (outcome, whether the endpoint is to blame)} where there is no status
-WITHOUT_STATUS = {http.FAILED: (RETRIED, True), http.TIMEOUT: (RETRIED, True),
-                  http.REFUSED: (RETRIED, True), NOT_SENT: (RETRIED, False),
-                  http.UNSENDABLE: (FAILED, False), http.OURS: (GIVEN_BACK, False),
-                  http.BUSY: (UNTOUCHED, False)}
+WITHOUT_STATUS = {http.FAILED: (RETRY, True), http.TIMEOUT: (RETRY, True),
+                  http.REFUSED: (RETRY, True), NOT_SENT: (RETRY, False),
+                  http.UNSENDABLE: (FINAL, False), http.OURS: (GIVEN_BACK, False),
+                  http.BUSY: (GIVEN_BACK, False)}
 
 GONE, TOO_MANY, UNAVAILABLE = 410, 429, 503
 LONGEST_WAIT = timedelta(hours=24)         # of a Retry-After that is honoured
 GIVEN_BACK_FOR = timedelta(minutes=1)
 ERROR_LENGTH = 512
 
-Verdict = namedtuple("Verdict", "outcome error blames wait gone", defaults=(None, True, None,
-                                                                            False))
+Verdict = namedtuple("Verdict", "outcome error blames wait gone",
+                     defaults=(None, True, None, False))
 Verdict.__doc__ = """What a response means.
 
-outcome  DELIVERED, ...                      error  what `last_error` says, or None
+outcome  of the delivery (ports/outcomes.py)
+error    what `last_error` says, or None
 blames   whether a failure is the endpoint's
 wait     how long nothing is sent to the endpoint, or None
 gone     whether it wants no more at all
@@ -44,14 +38,14 @@ def judge(response, now) -> Verdict:
     if response.outcome != http.ANSWERED:
         outcome, blames = WITHOUT_STATUS[response.outcome]
         verdict = Verdict(outcome, response.text[:ERROR_LENGTH], blames)
-        return given_back(verdict) if outcome == GIVEN_BACK else verdict
+        return given_back(verdict) if response.outcome == http.OURS else verdict
     if 200 <= status < 300:
-        return Verdict(DELIVERED)
+        return Verdict(SENT)
     if status == GONE:
-        return Verdict(FAILED, "the endpoint answered 410: it is gone for good", gone=True)
+        return Verdict(FINAL, "the endpoint answered 410: it is gone for good", gone=True)
     redirect = ", and redirects are not followed" if status < 400 else ""
     asks_to_wait = status in (TOO_MANY, UNAVAILABLE)
-    return Verdict(RETRIED, f"the endpoint answered {status}{redirect}",
+    return Verdict(RETRY, f"the endpoint answered {status}{redirect}",
                    wait=retry_after(response.retry_after, now) if asks_to_wait else None)
 
 

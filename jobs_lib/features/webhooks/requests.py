@@ -6,7 +6,7 @@ import threading
 import time
 from queue import Empty, SimpleQueue
 
-from jobs_lib.ports.http.message import TIMEOUT, Response
+from jobs_lib.ports.http.message import BUSY, TIMEOUT, Response
 
 from .deliveries import Unsendable, request
 from .outcomes import NOT_SENT, Verdict, judge
@@ -32,6 +32,11 @@ class Attempt:
     def owner(self):
         """Whose delivery it is."""
         return self.row["user_id"]
+
+    @property
+    def is_void(self) -> bool:
+        """Whether nothing was sent, since the address was busy: as if it had not begun."""
+        return self.response.outcome == BUSY
 
 
 class Requests:

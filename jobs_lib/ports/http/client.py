@@ -9,7 +9,17 @@ from typing import Any
 from jobs_lib.errors import JobsError
 from jobs_lib.paths import VERSION
 
-from .connect import Deadline, Places, Trouble, connect, resolve, resolves, secure, spent, words
+from .connect import (
+    Deadline,
+    Failure,
+    Places,
+    connect,
+    out_of_resources,
+    reason,
+    resolve,
+    resolves,
+    secure,
+)
 from .message import ANSWERED, FAILED, REFUSED, TIMEOUT, UNSENDABLE, Request, Response
 from .response import Reader, excerpt
 from .url import UrlError, parse
@@ -33,22 +43,16 @@ class Poster:
     def post(self, request: Request) -> Response:
         """Send it once. Never raises; takes `[webhooks] timeout` at most, but for a look-up that
         the system holds."""
+        deadline = Deadline(self.seconds)
         try:
-            return self._post(request, Deadline(self.seconds))
-        except UrlError as error:
-            return Response(REFUSED, text=str(error), reached=None)
-        except ValueError as error:         # a header that would be two
-            return Response(UNSENDABLE, text=str(error), reached=None)
-        except Trouble as trouble:
-            return Response(trouble.outcome, text=trouble.text, reached=trouble.reached,
-                            address=trouble.address)
+            return self._post(request, deadline)
+        except Failure as failure:
+            return failure.response
         except socket.timeout:
-            return Response(TIMEOUT, text=f"no answer within {self.seconds:g} seconds")
+            return deadline.missed().response
         except OSError as error:
-            ours = spent(error)
-            if ours:
-                return Response(ours.outcome, text=ours.text, reached=ours.reached)
-            return Response(FAILED, text=f"the connection broke ({words(error)})")
+            broken = Failure(FAILED, f"the connection broke ({reason(error)})")
+            return (out_of_resources(error) or broken).response
 
     def resolves(self, name: str) -> bool:
         """Whether a name server answers for this name of our own; takes `[webhooks] timeout` at
@@ -69,28 +73,26 @@ class Poster:
                     if self._ca_file:
                         context.load_verify_locations(self._ca_file)
                 except OSError as error:
-                    raise JobsError(f"[webhooks] ca_file = {self._ca_file}: {error.strerror or error}; expected "
-                                    "certificates in PEM") from None
+                    raise JobsError(f"[webhooks] ca_file = {self._ca_file}: "
+                                    f"{error.strerror or error}; expected certificates in "
+                                    "PEM") from None
                 self._context = context
             return self._context
 
     def _post(self, request: Request, deadline: Deadline) -> Response:
-        target = parse(request.url)
-        data = message(target, request)     # before anybody is asked for a name
+        target, data = prepare(request)     # before anybody is asked for a name
         addresses = resolve(target, self.allowed, deadline)
         sock, address = connect(addresses, self.allowed, deadline, self._places)
+        broken = ""
         try:
             if target.secure:
                 sock = secure(sock, self.context(), target.host, deadline)
             broken = _write(sock, data, deadline)
-            try:
-                answer = Reader(sock, deadline).answer()
-            except Trouble as trouble:
-                if broken and trouble.outcome == FAILED:
-                    raise Trouble(FAILED, broken) from None
-                raise
-        except Trouble as trouble:
-            trouble.address = address
+            answer = Reader(sock, deadline).answer()
+        except Failure as failure:
+            response = failure.response
+            text = broken if broken and response.outcome == FAILED else response.text
+            failure.response = response._replace(text=text, address=address)
             raise
         finally:
             with contextlib.suppress(OSError):
@@ -100,16 +102,20 @@ class Poster:
                         excerpt(answer.body), address=address)
 
 
-def message(target, request: Request) -> bytes:
-    """The request as it goes over the wire. ValueError for a header that would be two."""
+def prepare(request: Request) -> tuple:
+    """(its Target, the request as it goes over the wire). Failure for a URL that we do not call,
+    and for a header that would be two."""
+    try:
+        target = parse(request.url)
+    except UrlError as error:
+        raise Failure(REFUSED, str(error), None) from None
     lines = [f"POST {target.path} HTTP/1.1", f"Host: {target.header}", f"User-Agent: {AGENT}",
              *(f"{name}: {value}" for name, value in request.headers),
              f"Content-Length: {len(request.body)}", "Accept: */*", "Connection: close"]
-    for line in lines:
-        if not (line.isascii() and line.isprintable()):
-            raise ValueError("a header of this delivery holds a control character, or one that is "
-                             "not ASCII")
-    return "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
+    if not all(line.isascii() and line.isprintable() for line in lines):
+        raise Failure(UNSENDABLE, "a header of this delivery holds a control character, or one "
+                      "that is not ASCII", None)
+    return target, "\r\n".join([*lines, "", ""]).encode("ascii") + request.body
 
 
 def _write(sock, data: bytes, deadline: Deadline) -> str:
@@ -121,8 +127,8 @@ def _write(sock, data: bytes, deadline: Deadline) -> str:
             sock.settimeout(deadline.left())
             view = view[sock.send(view[:WRITE]):]
     except socket.timeout:
-        raise Trouble(TIMEOUT,
+        raise Failure(TIMEOUT,
                       f"the request was not taken within {deadline.seconds:g} seconds") from None
     except OSError as error:
-        return f"the connection broke ({words(error)})"
+        return f"the connection broke ({reason(error)})"
     return ""

@@ -14,33 +14,42 @@ import threading
 import time
 
 from . import public_addresses
-from .message import BUSY, FAILED, NOT_PUBLIC, OURS, PER_ADDRESS, REFUSED, TIMEOUT
+from .message import (
+    BUSY,
+    FAILED,
+    NOT_PUBLIC,
+    OURS,
+    PER_ADDRESS,
+    REFUSED,
+    TIMEOUT,
+    Response,
+)
 
 MOST_ADDRESSES = 4          # of one name that are tried
 # connecting may take this part of the whole time: a third SYN goes out after 3 seconds
 CONNECT_SHARE = 3
 BLACK_HOLE = ("192.0.2.1", "2001:db8::1")         # for documentation: nobody's own
-SPENT = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 UNREACHED = {errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN,
              errno.EADDRNOTAVAIL, errno.EACCES, errno.EPERM}
 
 
-class Trouble(Exception):
-    """An attempt that ends here: `outcome`, `text`, `reached` and `address` of the Response."""
+class Failure(Exception):
+    """An attempt that ends here, with this Response."""
 
     def __init__(self, outcome: str, text: str, reached: bool | None = True,
                  address: str = "") -> None:
         super().__init__(text)
-        self.outcome, self.text, self.reached, self.address = outcome, text, reached, address
+        self.response = Response(outcome, text=text, reached=reached, address=address)
 
 
-def spent(error: Exception) -> Trouble | None:
-    """The trouble, if it is that this host has no file handle or memory left. A look-up has numbers
-    of its own."""
-    numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else SPENT
+def out_of_resources(error: Exception) -> Failure | None:
+    """The Failure, if this host has no file handle or memory left. A look-up has numbers of its
+    own."""
+    numbers = {socket.EAI_MEMORY} if isinstance(error, socket.gaierror) else EXHAUSTED
     if getattr(error, "errno", None) not in numbers:
         return None
-    return Trouble(OURS, f"this host could not send ({words(error)})", None)
+    return Failure(OURS, f"this host could not send ({reason(error)})", None)
 
 
 class Deadline:
@@ -51,11 +60,15 @@ class Deadline:
         self.seconds, self.until = seconds, time.monotonic() + seconds
 
     def left(self) -> float:
-        """Seconds; Trouble when there are none."""
+        """Seconds; Failure when there are none."""
         left = self.until - time.monotonic()
         if left <= 0:
-            raise Trouble(TIMEOUT, f"no answer within {self.seconds:g} seconds")
+            raise self.missed()
         return left
+
+    def missed(self) -> Failure:
+        """What an attempt ends with that did not meet it."""
+        return Failure(TIMEOUT, f"no answer within {self.seconds:g} seconds")
 
 
 def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
@@ -65,18 +78,18 @@ def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
         found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM,
                                    socket.IPPROTO_TCP)
     except (OSError, UnicodeError) as error:
-        text = f"the name {target.host} cannot be resolved ({words(error)})"
+        text = f"the name {target.host} cannot be resolved ({reason(error)})"
         # An answer that there is no such name shows nothing: it may be remembered by a resolver
         # that is near.
-        raise spent(error) or Trouble(FAILED, text, _answered(error)) from None
+        raise out_of_resources(error) or Failure(FAILED, text, _answered(error)) from None
     deadline.left()
     addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found
                                    if family in (socket.AF_INET, socket.AF_INET6)))
     if not addresses:
-        raise Trouble(FAILED, f"the name {target.host} has no address", None)
+        raise Failure(FAILED, f"the name {target.host} has no address", None)
     for family, address in addresses:
         if not _may(family, address, allowed):
-            raise Trouble(REFUSED, NOT_PUBLIC, None)
+            raise Failure(REFUSED, NOT_PUBLIC, None)
     return addresses[:MOST_ADDRESSES]
 
 
@@ -155,31 +168,31 @@ class Places:
 
 def connect(addresses: list[tuple], allowed, deadline: Deadline, places: Places) -> tuple:
     """(a socket connected to the first of these addresses that answers, the address): its place is
-    the caller's to give back. Trouble BUSY when the places at one of them are taken, and none
+    the caller's to give back. Failure BUSY when the places at one of them are taken, and none
     before it answers."""
     until = min(deadline.until, time.monotonic() + deadline.seconds / CONNECT_SHARE)
-    failed, reached = Trouble(FAILED, "no connection"), False
+    failed, reached = Failure(FAILED, "no connection"), False
     for number, (family, address) in enumerate(addresses):
         share = max(0.05, (until - time.monotonic()) / (len(addresses) - number))
         place = public_addresses.spelled(address[0])
         if not places.take(place):
-            raise Trouble(BUSY, "", None, place)
+            raise Failure(BUSY, "", None, place)
         sock = None
         try:
             sock = _connected(family, address, allowed, min(share, deadline.left()))
             return sock, place
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            failed = Trouble(TIMEOUT,
+            failed = Failure(TIMEOUT,
                              f"no connection within {deadline.seconds / CONNECT_SHARE:g} seconds")
         except OSError as error:
-            if trouble := spent(error):
-                raise trouble from None
-            failed = Trouble(FAILED, f"no connection ({words(error)})")
+            if failure := out_of_resources(error):
+                raise failure from None
+            failed = Failure(FAILED, f"no connection ({reason(error)})")
             reached = reached or error.errno not in UNREACHED          # somebody refused it
         finally:
             if sock is None:
                 places.give_back(place)
-    failed.reached = reached
+    failed.response = failed.response._replace(reached=reached)
     raise failed
 
 
@@ -190,7 +203,7 @@ def _connected(family, address: tuple, allowed, seconds: float):
         sock.connect(address)
         if sock.getsockname()[0] == address[0] and not public_addresses.is_in(address[0], allowed):
             # one of our own that could not be told before
-            raise Trouble(REFUSED, NOT_PUBLIC, None)
+            raise Failure(REFUSED, NOT_PUBLIC, None)
         return sock
     except BaseException:
         sock.close()
@@ -205,18 +218,17 @@ def secure(sock, context: ssl.SSLContext, host: str, deadline: Deadline):
         # the limit is for the handshake as a whole
         return context.wrap_socket(sock, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise Trouble(FAILED,
+        raise Failure(FAILED,
                       f"the certificate of {host} is not valid ({error.verify_message})") from None
     except socket.timeout:
-        raise Trouble(TIMEOUT, f"no answer within {deadline.seconds:g} seconds") from None
+        raise deadline.missed() from None
     except (OSError, ValueError) as error:
         # ValueError: a name that no certificate can be for
-        raise Trouble(FAILED, f"no TLS connection ({words(error)})") from None
+        raise Failure(FAILED, f"no TLS connection ({reason(error)})") from None
 
 
-def words(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What the system says, without address and number."""
-    reason = getattr(error, "reason", None)         # of ssl: TLSV1_ALERT_PROTOCOL_VERSION
-    said = reason if isinstance(reason, str) else getattr(error, "strerror",
-                                                          None) or type(error).__name__
-    return str(said).lower().replace("_", " ")
+    name = getattr(error, "reason", None)           # of ssl: TLSV1_ALERT_PROTOCOL_VERSION
+    text = name if isinstance(name, str) else getattr(error, "strerror", None)
+    return str(text or type(error).__name__).lower().replace("_", " ")

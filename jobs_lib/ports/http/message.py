@@ -70,4 +70,6 @@ def refusal(response: Response) -> str:
     """What was wrong with an answer: anything but 2xx, or none. "" when it is well."""
     if response.outcome != ANSWERED:
         return response.text
-    return "" if 200 <= response.status < 300 else f"it answered {response.status} {response.excerpt[:100]}".rstrip()
+    if 200 <= response.status < 300:
+        return ""
+    return f"it answered {response.status} {response.excerpt[:100]}".rstrip()

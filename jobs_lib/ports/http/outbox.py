@@ -4,8 +4,7 @@ from __future__ import annotations
 import os
 import re
 
-from .message import ANSWERED, OURS, REFUSED, UNSENDABLE, Request, Response
-from .url import UrlError, parse
+from .message import ANSWERED, OURS, Request, Response
 
 
 class FilePoster:
@@ -17,17 +16,16 @@ class FilePoster:
     def post(self, request: Request) -> Response:
         """Keep one request, under the name of its item: the same again replaces it. No name is
         resolved."""
-        from .client import message
+        from .client import prepare
+        from .connect import Failure
         try:
-            data = message(parse(request.url), request)
+            _, data = prepare(request)
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
             name = re.sub(r"[^A-Za-z0-9._-]", "_", str(request.item_id)).lstrip(".") + ".http"
             with open(os.path.join(self.folder, name), "wb", opener=_private) as file:
                 file.write(data)
-        except UrlError as error:
-            return Response(REFUSED, text=str(error), reached=None)
-        except ValueError as error:         # a header that would be two
-            return Response(UNSENDABLE, text=str(error), reached=None)
+        except Failure as failure:
+            return failure.response
         except OSError as error:
             return Response(OURS, reached=None, text=f"[webhooks] outbox = {self.folder}: "
                             f"{error.strerror or error}")

@@ -9,19 +9,20 @@ address that the resolver gave, never how a URL spells it: the C library takes `
 multicast and 168.63.129.16, and before Python 3.12.4 for 6to4. So the networks stand here, each
 with its source:
 
-- IANA's registries of special-purpose addresses (RFC 6890 and its updates), also those that it calls globally
-  reachable: they are services of the network (AS112, AMT, relays), and nobody's endpoint.
+- IANA's registries of special-purpose addresses (RFC 6890 and its updates), also those that it
+  calls globally reachable: they are services of the network (AS112, AMT, relays), and nobody's
+  endpoint.
 - Multicast and what is reserved (RFC 1112, RFC 5771, RFC 4291).
-- Metadata of clouds: 169.254.169.254 is link-local, 100.100.100.200 is shared address space, 192.0.0.192 is among the
-  protocol assignments, fd00:ec2::254 and fd20:ce::254 are unique local; 168.63.129.16 is named by
-  itself.
-- Of IPv6 only 2000::/3 is given out (RFC 4291 section 2.4): all else is refused by that one rule, but for the two
-  kinds that stand for an IPv4 address and are used today, which are judged by it: mapped
-  (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) and NAT64 with the well-known prefix
+- Metadata of clouds: 169.254.169.254 is link-local, 100.100.100.200 is shared address space,
+  192.0.0.192 is among the protocol assignments, fd00:ec2::254 and fd20:ce::254 are unique local;
+  168.63.129.16 is named by itself.
+- Of IPv6 only 2000::/3 is given out (RFC 4291 section 2.4): all else is refused by that one rule,
+  but for the two kinds that stand for an IPv4 address and are used today, which are judged by it:
+  mapped (`::ffff:a.b.c.d`, RFC 4291 section 2.5.5.2) and NAT64 with the well-known prefix
   (`64:ff9b::a.b.c.d`, RFC 6052).
-- Kinds that stand for an IPv4 address and are used no more are refused whatever they hold: compatible
-  (`::a.b.c.d`, RFC 4291), translated (`::ffff:0:a.b.c.d`, RFC 2765), 6to4 (RFC 3056, 7526), Teredo
-  (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused unless the IPv4
+- Kinds that stand for an IPv4 address and are used no more are refused whatever they hold:
+  compatible (`::a.b.c.d`, RFC 4291), translated (`::ffff:0:a.b.c.d`, RFC 2765), 6to4 (RFC 3056,
+  7526), Teredo (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused unless the IPv4
   address in it is public.
 
 What this host itself is called in the network no list can tell: the port that connects looks
@@ -54,7 +55,8 @@ NETWORKS_4 = {
 }
 GIVEN_OUT_6 = "2000::/3"
 NETWORKS_6 = {                  # within what is given out
-    "2001::/23": "protocol assignments: Teredo, benchmarks, ORCHID and others (RFC 2928, 4380, 5180, 7343, 9374)",
+    "2001::/23": "protocol assignments: Teredo, benchmarks, ORCHID and others (RFC 2928, 4380, "
+                 "5180, 7343, 9374)",
     "2001:db8::/32": "documentation (RFC 3849)",
     "2002::/16": "6to4 (RFC 3056)",
     "2620:4f:8000::/48": "AS112 (RFC 7534)",

@@ -10,8 +10,8 @@ import re
 import socket
 from collections import namedtuple
 
-from .connect import Deadline, Trouble, words
-from .message import EXCERPT, FAILED, TIMEOUT
+from .connect import Deadline, Failure, reason
+from .message import EXCERPT, FAILED
 
 MOST = 65536                # bytes that are read of one answer, head and body
 READ = 16384
@@ -33,18 +33,18 @@ class Reader:
         self.sock, self.deadline, self.buffer, self.read, self.ended = sock, deadline, b"", 0, False
 
     def answer(self) -> Answer:
-        """The whole answer. Trouble without a status; of a body that does not come to its end, what
+        """The whole answer. Failure without a status; of a body that does not come to its end, what
         came of it."""
         for _ in range(MAX_INTERIM + 1):
             found = _STATUS.match(self._line())
             if not found:
-                raise Trouble(FAILED, "the answer is not HTTP")
+                raise Failure(FAILED, "the answer is not HTTP")
             status, headers = int(found[1]), self._headers()
             if status == 101:
-                raise Trouble(FAILED, "the answer is not HTTP")
+                raise Failure(FAILED, "the answer is not HTTP")
             if status >= 200:
                 return Answer(status, headers, self._body(status, headers))
-        raise Trouble(FAILED, "the answer never comes to its status")
+        raise Failure(FAILED, "the answer never comes to its status")
 
     def _headers(self) -> dict:
         headers: dict = {}
@@ -58,10 +58,10 @@ class Reader:
     def _line(self) -> bytes:
         while b"\n" not in self.buffer:
             if len(self.buffer) > MAX_LINE:
-                raise Trouble(FAILED, "the answer has a line without an end")
+                raise Failure(FAILED, "the answer has a line without an end")
             if not self._fill():
-                text = "the answer is too long" if self.read >= MOST else "the connection ended before the answer did"
-                raise Trouble(FAILED, text)
+                raise Failure(FAILED, "the answer is too long" if self.read >= MOST else
+                              "the connection ended before the answer did")
         line, _, self.buffer = self.buffer.partition(b"\n")
         return line.rstrip(b"\r")
 
@@ -78,7 +78,7 @@ class Reader:
             length = headers.get("content-length", "")
             return self._plain(int(length) if length.isascii() and length.isdecimal()
                                and len(length) < 10 else MOST)
-        except Trouble:             # the status counts
+        except Failure:             # the status counts
             return self.buffer[:EXCERPT]
 
     def _plain(self, length: int) -> bytes:
@@ -97,7 +97,7 @@ class Reader:
                     pass
                 body += self.buffer[:size]
                 self.buffer = self.buffer[size + 2:]
-        except Trouble:
+        except Failure:
             body += self.buffer
         return body[:EXCERPT]
 
@@ -109,12 +109,12 @@ class Reader:
             self.sock.settimeout(self.deadline.left())
             data = self.sock.recv(min(READ, MOST - self.read))
         except socket.timeout:      # TimeoutError only from Python 3.10 on
-            raise Trouble(TIMEOUT, f"no answer within {self.deadline.seconds:g} seconds") from None
+            raise self.deadline.missed() from None
         except OSError as error:
             if self.read:           # a TLS connection that is cut, or a reset behind a whole answer
                 data = b""
             else:
-                raise Trouble(FAILED, f"the connection broke ({words(error)})") from None
+                raise Failure(FAILED, f"the connection broke ({reason(error)})") from None
         self.read += len(data)
         self.buffer += data
         self.ended = not data
@@ -124,5 +124,6 @@ class Reader:
 def excerpt(body: bytes) -> str:
     """The beginning of an answer as it may be stored and shown: printable, at most EXCERPT
     bytes."""
-    text = " ".join("".join(char if char.isprintable() else " " for char in body.decode("utf-8", "replace")).split())
+    text = body.decode("utf-8", "replace")
+    text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text.encode("utf-8")[:EXCERPT].decode("utf-8", "ignore")

@@ -10,17 +10,20 @@ from __future__ import annotations
 import re
 from collections import namedtuple
 
+from jobs_lib.hostnames import LONGEST, exact_ascii
+
 # host: ASCII, lower case, no brackets and no dot at its end; header: as the Host header says it
 Target = namedtuple("Target", "secure host port path header")
 
 SCHEMES = {"http": (False, 80), "https": (True, 443)}
-LONGEST, LONGEST_HOST = 2000, 253
+MOST_CHARACTERS = 2000
 # from here on any; below only 80 and 443, so that nobody makes us talk to a mail server
 OPEN_PORTS = 1024
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\Z")
 _SHOWN = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?\Z")        # a host and maybe a port
-_QUOTED = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_abcdefghijklmnopqrstuvwxyz~")
+_PLAIN = frozenset(b"!#$%&'()*+,-./0123456789:;=?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]_"
+                   b"abcdefghijklmnopqrstuvwxyz~")
 
 
 class UrlError(ValueError):
@@ -29,16 +32,15 @@ class UrlError(ValueError):
 
 def parse(url: str) -> Target:
     """Take a URL apart. UrlError for everything that is no address of an endpoint."""
-    if len(url) > LONGEST:
-        raise UrlError(f"the URL of this endpoint is longer than {LONGEST} characters")
+    if len(url) > MOST_CHARACTERS:
+        raise UrlError(f"the URL of this endpoint is longer than {MOST_CHARACTERS} characters")
     if not url.isprintable() or " " in url or "\\" in url:
         raise UrlError("the URL of this endpoint holds a space, a backslash or a control character")
     scheme, slashes, rest = url.partition("://")
     if not slashes or scheme.lower() not in SCHEMES:
         raise UrlError("the URL of this endpoint does not begin with http:// or https://")
     secure, usual = SCHEMES[scheme.lower()]
-    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
-    authority, path = rest[:end], rest[end:].partition("#")[0]
+    authority, path = _split(rest)
     if "@" in authority:
         raise UrlError("the URL of this endpoint holds a user name")
     host, port = _host_and_port(authority)
@@ -72,13 +74,18 @@ def shown(url: str) -> str:
     before, slashes, rest = url.partition("://")
     if not slashes:
         before, rest = "", url
-    rest = rest.partition("#")[0].partition("?")[0]
-    authority, slash, path = rest.partition("/")
-    authority = authority.rpartition("@")[2]
+    authority, path = _split(rest)
+    authority, path = authority.rpartition("@")[2], path.partition("?")[0]
     if not _SHOWN.match(authority):
         # a password with a `/`, `?` or `#` in it: nothing behind the colon
-        authority, slash, path = authority.partition(":")[0], "", ""
-    return before + slashes + authority + slash + path
+        authority, path = authority.partition(":")[0], ""
+    return before + slashes + authority + path
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """(the authority, the path with the query) of what is behind the scheme; no fragment."""
+    end = next((at for at, sign in enumerate(rest) if sign in "/?#"), len(rest))
+    return rest[:end], rest[end:].partition("#")[0]
 
 
 def _host_and_port(authority: str) -> tuple[str, str]:
@@ -116,30 +123,18 @@ def _six(words: str) -> str:
 
 
 def _name(host: str) -> str:
-    host = host if host.isascii() else _ascii(host)
-    host = host.lower()
+    try:
+        host = exact_ascii(host).lower()
+    except ValueError:
+        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write "
+                       "it as xn--...") from None
     host = host[:-1] if host.endswith(".") else host
-    if not host or len(host) > LONGEST_HOST or not all(map(_LABEL.match, host.split("."))):
+    if not host or len(host) > LONGEST or not all(map(_LABEL.match, host.split("."))):
         raise UrlError("the URL of this endpoint has an invalid host name")
     return host
 
 
-def _ascii(host: str) -> str:
-    """The `xn--` form, only when it means exactly this host: Python's codec is IDNA 2003, which
-    makes `fass` of `faß` and plain letters of full-width ones. That is another host, with another
-    owner."""
-    import unicodedata
-    try:
-        made = host.encode("idna").decode("ascii")
-        same = made.encode().decode("idna") == unicodedata.normalize("NFC", host).lower()
-    except UnicodeError:
-        same = False
-    if not same:
-        raise UrlError("the URL of this endpoint has a host name without a safe ASCII form: write "
-                       "it as xn--...")
-    return made
-
-
 def _path(path: str) -> str:
     path = path if path.startswith("/") else "/" + path
-    return "".join(chr(byte) if byte in _QUOTED else f"%{byte:02X}" for byte in path.encode("utf-8", "replace"))
+    return "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}"
+                   for byte in path.encode("utf-8", "replace"))
