@@ -55,8 +55,8 @@ def relay(installation):
         yield problem(f"[mail] host: {unknown}", why, fix)
         return
     found = probe(mail, time.monotonic() + SECONDS)
-    if found.trouble:
-        yield problem(f"The relay did not accept the connection: {found.trouble}", why, fix)
+    if found.problem:
+        yield problem(f"The relay did not accept the connection: {found.problem}", why, fix)
         return
     secured = f"by {found.tls}" if found.tls else "unencrypted"
     yield ok(f"{mail.host}:{mail.port} accepts the connection, {secured}"

@@ -66,7 +66,8 @@ def mailbox(persona: str) -> tuple[str, str]:
 
 def date(when) -> str:
     """RFC 5322 3.3, of an aware UTC datetime."""
-    return f"{DAYS[when.weekday()]}, {when.day} {MONTHS[when.month - 1]} {when.year} {when:%H:%M:%S} +0000"
+    day = f"{DAYS[when.weekday()]}, {when.day} {MONTHS[when.month - 1]} {when.year}"
+    return f"{day} {when:%H:%M:%S} +0000"
 
 
 def _folded(value: str) -> str:

@@ -44,8 +44,8 @@ waiting        rows that are due in the other queue, which is left as much room,
                nobody has counted them yet, so that the answer may be RESERVED for nothing
 """
 Reservation = namedtuple("Reservation", "when recipients shares failed_before")
-Reservation.__doc__ = """What was counted as sent, under which names of `mail_shares`, and whether as
-failing again."""
+Reservation.__doc__ = """What was counted as sent, under which names of `mail_shares`, and whether
+as failing again."""
 
 
 class Relay:

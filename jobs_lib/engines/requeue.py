@@ -11,15 +11,18 @@ from jobs_lib.chunks import chunked
 FINISHED = ("failed", "sent", "delivered")
 LARGEST_ID = 2 ** 63 - 1
 AT_ONCE = 500                   # rows in one transaction
-COUNTED = 10                    # reasons that are told one by one
+LISTED = 10                     # reasons that are given one by one
 
-Kind = namedtuple("Kind", "name table job columns lost reset gone lives")
+Kind = namedtuple("Kind", "name table job columns why_lost reset reasons_to_cancel expires")
 Kind.__doc__ = """One queue, as far as its rows differ from those of another.
 
-name     what a row is called           table    where it stands          job     which job works it off
-columns  SQL: what `lost` needs         lost     function of (row, session): why it cannot be sent again, or None
-reset    SQL: what else begins anew     gone     function of (db, ids): {id: why the job can only cancel it}
-lives    whether the job has `give_up_after`
+name      what a row is called
+table     its table; job: which job works it off
+columns   SQL: what `why_lost` needs of a row
+why_lost  function of (row, session): why it cannot be sent again, or None
+reset     SQL: what else starts over
+reasons_to_cancel  function of (db, ids): {id: why the job can only cancel it}
+expires   whether the job has `give_up_after`
 """
 
 
@@ -39,37 +42,38 @@ def _refusal(kind: Kind, row: dict | None, session) -> str | None:
         return "there is no such row (it may have been purged)"
     if row["status"] not in FINISHED:
         return f"it is in the queue already ({row['status']})"
-    return kind.lost(row, session)
+    return kind.why_lost(row, session)
 
 
 def reset(db, kind: Kind, ids: list[int], now) -> None:
-    db.execute(f"UPDATE {{{kind.table}}} "
-               "SET status = 'pending', attempts = 0, next_attempt_at = :now,"
-               " finished_at = NULL, uncertain = 0, claim_token = NULL, claim_run = NULL, "
-               f"lease_until = NULL{kind.reset} WHERE id IN (:ids)", ids=ids, now=now)
+    """Have them start over, whatever they are."""
+    db.execute(f"UPDATE {{{kind.table}}} SET status = 'pending', attempts = 0,"
+               " next_attempt_at = :now, finished_at = NULL, uncertain = 0, claim_token = NULL,"
+               f" claim_run = NULL, lease_until = NULL{kind.reset} WHERE id IN (:ids)",
+               ids=ids, now=now)
 
 
 def hints(db, kind: Kind, session, done: list[int], now) -> list[str]:
     """What else the operator may want to know of the rows that were put back."""
     if not done:
         return []
-    gone: dict = {}
+    reasons: dict = {}
     for ids in chunked(done, AT_ONCE):
-        gone.update(kind.gone(db, ids))
-    words = [f"{kind.name} {id}: the next run of {kind.job} can only cancel it, since {why}."
-             for id, why in list(gone.items())[:COUNTED]]
-    if len(gone) > COUNTED:
-        words.append(f"The same goes for {len(gone) - COUNTED:,} others.")
-    if len(done) > len(gone):
-        which = "the rest" if gone else "it" if len(done) == 1 else "them"
-        words.append(f"The next run of {kind.job} sends {which}.")
-    old = _past_their_time(db, kind, session, done, now) if kind.lives else 0
+        reasons.update(kind.reasons_to_cancel(db, ids))
+    hints = [f"{kind.name} {id}: the next run of {kind.job} can only cancel it, since {why}."
+             for id, why in list(reasons.items())[:LISTED]]
+    if len(reasons) > LISTED:
+        hints.append(f"The same goes for {len(reasons) - LISTED:,} others.")
+    if len(done) > len(reasons):
+        which = "the rest" if reasons else "it" if len(done) == 1 else "them"
+        hints.append(f"The next run of {kind.job} sends {which}.")
+    old = _past_their_time(db, kind, session, done, now) if kind.expires else 0
     if old:
-        words.append(f"Older than [{kind.job}] give_up_after: {old}. For "
+        hints.append(f"Older than [{kind.job}] give_up_after: {old}. For "
                      f"{'it' if old == 1 else 'these'} that attempt is the only one.")
     if db.value("SELECT paused_at FROM {job_state} WHERE job = :job", job=kind.job):
-        words.append(f"{kind.job} is paused: `jobs.py resume {kind.job}`.")
-    return words
+        hints.append(f"{kind.job} is paused: `jobs.py resume {kind.job}`.")
+    return hints
 
 
 def _past_their_time(db, kind: Kind, session, ids: list[int], now) -> int:

@@ -35,22 +35,22 @@ def invalid(table: str, rows: list[dict]) -> dict:
 def lost(table: str, now: str) -> tuple[str, dict]:
     """(SQL, values): the claim of a row is no living run's, or has run out. Never by what was read
     as its run, since octets that are no text are read as something else."""
-    living = f"SELECT 1 FROM {{job_runs}} WHERE {{job_runs}}.run_id = {{{table}}}.claim_run AND {{job_runs}}.status"
-    return f"(lease_until IS NULL OR lease_until < :lost_by OR NOT EXISTS ({living} = 'running'))", {"lost_by": now}
+    alive = (f"SELECT 1 FROM {{job_runs}} WHERE {{job_runs}}.run_id = {{{table}}}.claim_run"
+             " AND {job_runs}.status = 'running'")
+    return (f"(lease_until IS NULL OR lease_until < :lost_by OR NOT EXISTS ({alive}))",
+            {"lost_by": now})
 
 
 def of_unknown_status(db, table: str, known) -> list:
     """The ids of rows, MOST_COUNTED at most, whose status is none of the `known` ones, so that no
     statement ever asks for them. They stay as they are, since an app may have a status of its own.
     Ranges of the index cost nothing when they are empty."""
-    first, *_, last = known = sorted(known)
-    rules = [f"status < '{first}'", *(f"status > '{one}' AND status < '{next}'" for one,
-                                      next in zip(known, known[1:])), f"status > '{last}'"]
+    known = sorted(known)
+    between = [f"status > '{one}' AND status < '{next}'" for one, next in zip(known, known[1:])]
     ids: list = []
-    for rule in rules:
-        ids += [row["id"] for row in db.query(f"SELECT id FROM {{{table}}} WHERE {rule} "
-                                              "LIMIT :most", most=MOST_COUNTED
-                                              - len(ids))] if len(ids) < MOST_COUNTED else []
+    for rule in (f"status < '{known[0]}'", *between, f"status > '{known[-1]}'"):
+        ids += [row["id"] for row in db.query(
+            f"SELECT id FROM {{{table}}} WHERE {rule} LIMIT :most", most=MOST_COUNTED - len(ids))]
     return ids
 
 
@@ -74,13 +74,13 @@ def _reason(columns: dict, row: dict) -> str:
             if not column.null:
                 return f"its {name} is missing"
         elif column.type in NUMBERS:
-            if reason := _no_number(column, value):
+            if reason := _why_no_number(column, value):
                 return reason
         elif column.type in TIMES:
-            if _no_time(value) and not column.null:
-                return f"its {name} is not a valid time"
-            # a schedule that is none: it is due now
-            row[name] = None if _no_time(value) else value
+            if _is_no_time(value):
+                if not column.null:
+                    return f"its {name} is not a valid time"
+                row[name] = None        # a schedule that is none: it is due now
         elif column.type in SHORT_TEXTS:
             try:
                 row[name] = value.decode() if isinstance(value, bytes) else str(value)
@@ -89,17 +89,19 @@ def _reason(columns: dict, row: dict) -> str:
     return ""
 
 
-def _no_number(column, value) -> str:
+def _why_no_number(column, value) -> str:
     if type(value) is not int:
         return f"its {column.name} is not a whole number"
     largest = LARGEST.get(column.type, 2 ** 63)
-    if not -largest <= value < largest or (column.name == "attempts" and not 0 <= value
-                                           <= MOST_ATTEMPTS):
+    possible = -largest <= value < largest
+    if column.name == "attempts":
+        possible = 0 <= value <= MOST_ATTEMPTS
+    if not possible:
         return f"its {column.name} is out of range"
     return ""
 
 
-def _no_time(value) -> bool:
+def _is_no_time(value) -> bool:
     try:
         clock.parse(value) + LONGEST_SCHEDULE
     except (ValueError, TypeError, OverflowError):

@@ -164,8 +164,7 @@ def _automatic(folder: str, row: dict) -> bool:
 
 
 def _headers(folder: str, row: dict):
-    path = _path(folder, row)
-    return read_headers(path or "")
+    return read_headers(_path(folder, row) or "")
 
 
 def _path(folder: str, row: dict) -> str | None:
@@ -209,9 +208,10 @@ def _values(ctx, folder: str, destination: str, rows: list[dict], number: int) -
             "ended": _when(ended), "why": why, "said": _said(row, ours),
             "kept": _when(clock.plus(ended, keep)) if keep and ended and _path(folder, row)
             else ""})
-    return {"destination": destination or "an unknown address", "many": number > 1, "number": f"{number:,}",
-            "messages": messages, "more": f"{number - len(messages):,}" if number > len(messages)
-            else "", "advice": advice, "kept": any(message["kept"] for message in messages)}
+    more = number - len(messages)
+    return {"destination": destination or "an unknown address", "many": number > 1,
+            "number": f"{number:,}", "messages": messages, "more": f"{more:,}" if more > 0 else "",
+            "advice": advice, "kept": any(message["kept"] for message in messages)}
 
 
 def _when(moment) -> str:

@@ -75,6 +75,6 @@ def header_text(headers, name: str, limit: int = 150) -> str:
     """A header in words, on one line, decoded, cut; "" when it is missing or cannot be decoded."""
     try:
         value = str(headers.get(name, ""))
-    except Exception:                   # noqa: BLE001  (the email package raises anything on hostile headers)
+    except Exception:           # noqa: BLE001  (hostile headers: the email package raises anything)
         return ""
     return one_line(value, limit)

@@ -124,20 +124,22 @@ def drop_sent_files(ctx) -> None:
 # Sent again on request
 
 
-def _gone(db, ids: list[int]) -> dict:
-    return reasons_to_cancel(db,
-                db.query("SELECT id, user_id, alias_id, destination_id FROM {failed_emails} "
-                         "WHERE id IN (:ids)", ids=ids))
+def _reasons_to_cancel(db, ids: list[int]) -> dict:
+    return reasons_to_cancel(db, db.query(
+        "SELECT id, user_id, alias_id, destination_id FROM {failed_emails} WHERE id IN (:ids)",
+        ids=ids))
 
 
-def _lost(row: dict, session) -> str | None:
+def _why_lost(row: dict, session) -> str | None:
     try:
         path = spool.locate(session.config.section("spool").dir, row["raw_path"])
     except spool.SpoolError as error:
         return str(error)
-    return None if os.path.isfile(path) else f"its raw message {row['raw_path']} is gone from the spool"
+    if os.path.isfile(path):
+        return None
+    return f"its raw message {row['raw_path']} is gone from the spool"
 
 
-# told_at and notice_id: when it fails again, its owner is told again.
-REPLAY = requeue.Kind("forward", "failed_emails", "retry_forwards", "raw_path", _lost,
-                     ", told_at = NULL, notice_id = NULL", _gone, True)
+# told_at and notice_id: when it fails again, its owner is notified again.
+REPLAY = requeue.Kind("forward", "failed_emails", "retry_forwards", "raw_path", _why_lost,
+                      ", told_at = NULL, notice_id = NULL", _reasons_to_cancel, True)

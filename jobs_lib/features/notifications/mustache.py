@@ -2,14 +2,15 @@
 
     {{name}}                  the value; `&`, `<`, `>` and quotes are escaped where the page is HTML
     {{{name}}}                the value as it is
-    {{#name}} ... {{/name}}   for each item of a list, or once if the value is neither empty nor false
+    {{#name}} ... {{/name}}   for each item of a list, or once if it is neither empty nor false
     {{^name}} ... {{/name}}   once if it is empty or false
     {{! words }}              nothing
+    {{> name}}                on a line to itself: the lines of another template
 
 Inside a list the names of the item come first, then those around it; `{{.}}` is an item that is no
 dict. A tag of a section or a comment that has a line to itself takes the whole line away. None is
 shown as nothing; a name that nobody gives is an error, so that a slip is seen at once. Source: the
-mustache(5) manual; partials, lambdas and other delimiters are left out.
+mustache(5) manual; lambdas, other delimiters and partials inside of partials are left out.
 """
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ from jobs_lib.errors import JobsError
 TAG = re.compile(r"\{\{(?:\{\s*([\w.]+)\s*\}|([#^/])\s*([\w.]+)\s*|(!).*?|\s*([\w.]+)\s*)\}\}",
                  re.DOTALL)
 ALONE = re.compile(r"^[ \t]*(\{\{[#^/!][^}]*\}\})[ \t]*\n", re.MULTILINE)
+PARTIAL = re.compile(r"^[ \t]*\{\{>\s*([\w.]+)\s*\}\}[ \t]*\n", re.MULTILINE)
 ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 
@@ -27,8 +29,10 @@ class TemplateError(JobsError):
     """A template cannot be used; the message says which, where and why."""
 
 
-def render(source: str, values: dict, *, html: bool, name: str = "template") -> str:
-    """The template filled in. `name` is for the errors."""
+def render(source: str, values: dict, *, html: bool, name: str = "template", partial=None) -> str:
+    """The template filled in. `name` is for the errors; `partial(name)` reads another template."""
+    if partial:
+        source = PARTIAL.sub(lambda found: partial(found[1]), source)
     nodes = _parse(ALONE.sub(r"\1", source), name)
     return "".join(_filled(nodes, [values], html, name))
 

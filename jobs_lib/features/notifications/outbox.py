@@ -35,24 +35,24 @@ class Notices(mail_sending.MailSource):
         self.waits = {NORMAL: ctx.options.normal_wait, LOW: ctx.options.low_wait}
 
     def reasons_to_cancel(self, rows: list[dict]) -> dict:
-        """Its account is deleted, its owner does not want this kind, or the export that it tells of
-        is gone."""
+        """Its account is deleted, its owner does not want this kind, or the export that it is about
+        is deleted."""
         users = sorted({row["user_id"] for row in rows if row["user_id"] is not None})
-        there = {row["id"]: row["status"] for row in self.ctx.db.query(
+        statuses = {row["id"]: row["status"] for row in self.ctx.db.query(
             "SELECT id, status FROM {users} WHERE id IN (:ids)", ids=users)} if users else {}
-        unwanted = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
+        optouts = {(row["user_id"], row["kind"]) for row in self.ctx.db.query(
             "SELECT user_id, kind FROM {notification_optouts} WHERE user_id IN (:ids)",
             ids=users)} if users else set()
         reasons: dict = {}
         for kind, links in self.links.items():
-            if told := [row for row in rows if row["kind"] == kind]:
-                reasons.update(links.gone(self.ctx, told))
+            if theirs := [row for row in rows if row["kind"] == kind]:
+                reasons.update(links.gone(self.ctx, theirs))
         for row in rows:
-            user = row["user_id"]
-            if user is not None and there.get(user, "deleted") == "deleted" and not (
-                    user in there and row["kind"] in AFTER_DELETION):
+            user, kind = row["user_id"], row["kind"]
+            is_deleted = user is not None and statuses.get(user, "deleted") == "deleted"
+            if is_deleted and not (user in statuses and kind in AFTER_DELETION):
                 reasons[row["id"]] = "the account is deleted"
-            elif (user, row["kind"]) in unwanted and not required(row["kind"]):
+            elif (user, kind) in optouts and not required(kind):
                 reasons[row["id"]] = "its owner has opted out of this kind"
         return reasons
 
@@ -131,13 +131,13 @@ def compose(row: dict, recipient: str, personas: dict, domain: str,
 # Sent again on request
 
 
-def _lost(row: dict, _session) -> str | None:
+def _why_lost(row: dict, _session) -> str | None:
     if row["status"] == "sent":
         return "it was sent, and its text is gone since then"
     return None if row["whole"] else "it was cancelled, and its text is gone since then"
 
 
 REPLAY = requeue.Kind("notification", "notifications", "send_notifications",
-                     "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END AS whole",
-                      _lost, "",
-                     lambda _db, _ids: {}, True)
+                      "CASE WHEN body_text IS NULL AND body_html IS NULL THEN 0 ELSE 1 END"
+                      " AS whole",
+                      _why_lost, "", lambda _db, _ids: {}, True)

@@ -54,7 +54,9 @@ def compose(kind: str, values: dict, folder: str = "") -> Letter:
     known = _plain(values)
 
     def fill(name: str, html: bool, **more) -> str:
-        return mustache.render(_template(name, folder), {**known, **more}, html=html, name=name)
+        return mustache.render(
+            _template(name, folder), {**known, **more}, html=html, name=name,
+            partial=lambda part: _template(f"{part}.{'html' if html else 'txt'}", folder))
 
     head, _, body = fill(kind + ".txt", False).partition("\n\n")
     subject = one_line(head.partition("Subject:")[2], 200)
@@ -90,7 +92,8 @@ def size(number, base: int = 1000) -> str:
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
         if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
             rounded = number / base ** power
-            return f"{rounded:.1f} {unit}" if rounded < 9.95 and power > 1 else f"{rounded:.0f} {unit}"
+            digits = 1 if rounded < 9.95 and power > 1 else 0
+            return f"{rounded:.{digits}f} {unit}"
     return f"{number} bytes"
 
 
@@ -165,7 +168,9 @@ def _template(name: str, folder: str = "") -> str:
                 return file.read()
         except (OSError, UnicodeDecodeError) as error:
             raise mustache.TemplateError(f"{path}: cannot be read: {error}") from None
-    # works inside a .pyz too
-    data = pkgutil.get_data(__package__, "templates/" + name) or b""
+    try:                                # works inside a .pyz too
+        data = pkgutil.get_data(__package__, "templates/" + name) or b""
+    except OSError:
+        raise mustache.TemplateError(f"there is no template {name}") from None
     # an upload may have made CRLF of the line ends
     return data.decode("utf-8").replace("\r\n", "\n")

@@ -9,7 +9,7 @@ import re
 import socket
 import time
 
-from .replies import Lost, Reply
+from .replies import Disconnected, Reply
 
 MAX_LINE = 8192            # octets; RFC 5321 4.5.3.1.5 asks for 512
 MAX_LINES = 128            # of one reply
@@ -19,7 +19,7 @@ WRITE = 65536
 _REPLY = re.compile(rb"[2-5]\d\d(?:[ -]|\Z)")
 
 
-class Wire:
+class Connection:
     """One connection. `total` is the monotonic second that nothing may outlast; `allow` sets the
     phase's."""
 
@@ -36,7 +36,7 @@ class Wire:
     def _left(self) -> float:
         left = self.until - time.monotonic()
         if left <= 0:
-            raise Lost("no answer in time")
+            raise Disconnected("no answer in time")
         return left
 
     def write(self, data: bytes) -> None:
@@ -47,9 +47,9 @@ class Wire:
                 self.sock.settimeout(self._left())
                 view = view[self.sock.send(view[:WRITE]):]
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            raise Lost("the server did not take the data in time") from None
+            raise Disconnected("the server did not take the data in time") from None
         except OSError as error:
-            raise Lost(f"the connection broke ({_words(error)})") from None
+            raise Disconnected(f"the connection broke ({_words(error)})") from None
 
     def reply(self) -> Reply:
         """The next reply, within the phase (RFC 5321 4.2)."""
@@ -58,9 +58,9 @@ class Wire:
         while True:
             line = self._line()
             if len(lines) == MAX_LINES or not _REPLY.match(line):
-                raise Lost("the server's answer is not SMTP")
+                raise Disconnected("the server's answer is not SMTP")
             if code and line[:3] != code:
-                raise Lost("the server gave two codes in one answer")
+                raise Disconnected("the server gave two codes in one answer")
             code = line[:3]
             lines.append(line[4:].strip())
             if line[3:4] != b"-":
@@ -73,7 +73,7 @@ class Wire:
                 self.buffer = rest
                 return line.rstrip(b"\r")
             if len(line) > MAX_LINE:
-                raise Lost("the server's answer has no end")
+                raise Disconnected("the server's answer has no end")
             self._fill()
 
     def _fill(self) -> None:
@@ -81,11 +81,11 @@ class Wire:
             self.sock.settimeout(self._left())
             data = b"" if self.ended else self.sock.recv(READ)
         except socket.timeout:          # TimeoutError only from Python 3.10 on
-            raise Lost("no answer in time") from None
+            raise Disconnected("no answer in time") from None
         except OSError as error:
-            raise Lost(f"the connection broke ({_words(error)})") from None
+            raise Disconnected(f"the connection broke ({_words(error)})") from None
         if not data:
-            raise Lost("the server closed the connection")
+            raise Disconnected("the server closed the connection")
         self.buffer += data
 
     def has_spoken(self) -> bool:

@@ -69,7 +69,7 @@ def chunks(file):
 
 
 def _unreadable(error: OSError) -> Unsendable:
-    """Rights and disks can be mended; a name that no file can have cannot."""
+    """Rights and disks can be fixed; a name that no file can have cannot."""
     outcome = FINAL if error.errno in _HOPELESS else RETRY
     return Unsendable(outcome, f"the stored message cannot be read: {error.strerror}")
 

@@ -54,7 +54,8 @@ class MaildirTransport:
         draft = os.path.join(self.folder, "tmp", name)
         try:
             with open(draft, "wb", opener=_private) as target:
-                target.write(f"X-Envelope-From: <{sender}>\r\nX-Envelope-To: <{recipient}>\r\n".encode())
+                target.write(f"X-Envelope-From: <{sender}>\r\n"
+                             f"X-Envelope-To: <{recipient}>\r\n".encode())
                 target.write(head)
                 for chunk in chunks(file):
                     target.write(chunk)

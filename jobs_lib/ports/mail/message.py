@@ -23,8 +23,8 @@ Result = namedtuple("Result", "outcome code enhanced text")
 MESSAGE_MINIMUM = 60
 
 # Quota: replies that speak of the sending account's limit and not of this recipient. Every further
-# message would get the same, so the relay rests until it passes, which it does by itself. Compared
-# without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must
+# message would get the same, so all mail is paused until it passes, which it does by itself.
+# Compared without case, anywhere in the text. A recipient's full mailbox ("quota exceeded", 5.2.2) must
 # never match, so each pattern holds words that only a relay says to its customer.
 DEFAULT_PAUSE_PATTERNS = (
     # cPanel with Exim: "Domain x has exceeded the max emails per hour (125/100 (125%)) allowed"
@@ -44,12 +44,13 @@ DEFAULT_PAUSE_PATTERNS = (
 )
 
 # Denied: the account may not send at all until somebody sees to it. No message pays either, but the
-# operator is told, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
+# operator is notified, whatever `pause_patterns` says: no waiting helps. Compared in the same way.
 DENIED_PATTERNS = (
     # not signed in, or no longer: no recipient would be taken (Postfix, Exim, Sendmail)
     "relay access denied", "relay not permitted", "relaying denied",
     # cPanel: "Domain x has an outgoing mail suspension. Message discarded."
     "outgoing mail suspension", "outgoing mail hold",
     # Amazon SES, and Mailgun for a domain that it has not verified or has closed
-    "sending paused for this account", "sending suspended for this account", "is not allowed to send",
+    "sending paused for this account", "sending suspended for this account",
+    "is not allowed to send",
 )

@@ -27,7 +27,7 @@ _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")      # RFC 2034
 Reply = namedtuple("Reply", "code text")           # text: bytes, the lines joined by newlines
 
 
-class Lost(Exception):
+class Disconnected(Exception):
     """The connection broke, fell silent beyond its limit, or said what is no SMTP."""
 
     def __init__(self, text: str) -> None:
@@ -71,11 +71,11 @@ def _can_be_the_message(code: int, enhanced: str) -> bool:
     return code in OF_THE_MESSAGE or enhanced in OF_THE_MESSAGE_ENHANCED
 
 
-def judge_loss(lost: Lost, phase: str) -> Result:
+def judge_loss(lost: Disconnected, phase: str) -> Result:
     """What a broken or silent connection means for the message in hand.
 
-    Before the content it is the relay's trouble and uses no attempt. A message that the relay falls
-    silent at each time is the caller's to see.
+    Before the content it is a failure of the relay and uses no attempt. A message at which the
+    relay falls silent each time is the caller's to see.
     """
     if phase == "dot":
         outcome = UNCERTAIN
@@ -83,16 +83,17 @@ def judge_loss(lost: Lost, phase: str) -> Result:
         outcome = LOST
     else:
         outcome = RETRY
-    where = {"dot": "after the final dot", "content": "while the content was sent"}.get(phase, f"at {phase}")
+    where = {"dot": "after the final dot",
+             "content": "while the content was sent"}.get(phase, f"at {phase}")
     return Result(outcome, None, "", plain(f"{lost.text} {where}"))
 
 
-def judge_trouble(trouble) -> Result:
+def judge_no_session(failure) -> Result:
     """The Result of a session that could not be opened."""
-    if trouble.reply is None:
-        return Result(RELAY, None, "", plain(trouble.text))
-    code, enhanced, text = digest(trouble.reply)
-    return Result(RELAY, code, enhanced, plain(f"{trouble.text}: {text}"))
+    if failure.reply is None:
+        return Result(RELAY, None, "", plain(failure.text))
+    code, enhanced, text = digest(failure.reply)
+    return Result(RELAY, code, enhanced, plain(f"{failure.text}: {text}"))
 
 
 def speaks_of(text: str, patterns) -> bool:

@@ -8,9 +8,9 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY
 
 from .content import Content, Unsendable
 from .message import DEFAULT_PAUSE_PATTERNS, Envelope, Message, Result
-from .replies import Lost, judge, judge_loss, judge_trouble, plain
-from .smtp_exchange import Transaction, unsendable
-from .smtp_session import LIMITS, RelayTrouble, Session, open_session
+from .replies import Disconnected, judge, judge_loss, judge_no_session, plain
+from .smtp_exchange import MailTransaction, unsendable
+from .smtp_session import LIMITS, NoSession, SmtpSession, open_session
 
 RECONNECT_MINIMUM = 10       # seconds that a second try over a new connection needs
 
@@ -22,7 +22,7 @@ class SmtpTransport:
         self.mail = mail
         self.stop = stop
         self.limits = limits
-        self.session: Session | None = None
+        self.session: SmtpSession | None = None
         patterns = DEFAULT_PAUSE_PATTERNS if mail.pause_patterns is None else mail.pause_patterns
         self.pause_patterns = [pattern.lower() for pattern in patterns if pattern]
 
@@ -50,10 +50,10 @@ class SmtpTransport:
         if session is None:
             return
         try:
-            session.wire.total = time.monotonic() + self.limits.quit
-            session.wire.allow(self.limits.quit)
+            session.connection.total = time.monotonic() + self.limits.quit
+            session.connection.allow(self.limits.quit)
             session.docmd("QUIT")
-        except Lost:
+        except Disconnected:
             pass
         finally:
             self._drop()
@@ -67,7 +67,7 @@ class SmtpTransport:
         """Over the open session; once more over a new one when the open one turns out to be
         dead."""
         session = self.session
-        if session is not None and session.wire.has_spoken():
+        if session is not None and session.connection.has_spoken():
             self._drop()                  # it said goodbye meanwhile, or is out of step with us
         elif session is not None:
             result = self._try(session, sender, recipient, content, deadline, reused=True)
@@ -79,27 +79,27 @@ class SmtpTransport:
             return Result(LOST, None, "", "no time was left to make a connection")
         try:
             self.session = session = open_session(self.mail, self.limits, deadline)
-        except RelayTrouble as trouble:
-            return judge_trouble(trouble)
+        except NoSession as failure:
+            return judge_no_session(failure)
         return self._try(session, sender, recipient, content, deadline, reused=False)
 
-    def _try(self, session: Session, sender: str, recipient: str, content: Content, deadline: float,
-             reused: bool) -> Result:
+    def _try(self, session: SmtpSession, sender: str, recipient: str, content: Content,
+             deadline: float, reused: bool) -> Result:
         """The Result over this session; `lost` when the message had not begun and may try
         another."""
         refusal = unsendable(session.esmtp_features, sender, recipient, content)
         if refusal is not None:
             return refusal
-        transaction = Transaction(session, self.limits, deadline, reused)
+        transaction = MailTransaction(session, self.limits, deadline, reused)
         try:
             reply = transaction.run(sender, recipient, content)
-        except Lost as lost:
+        except Disconnected as lost:
             self._drop()
             return judge_loss(lost, transaction.phase)
         except BaseException:
             self._drop()                  # stopped in mid-command: the connection is out of step
             raise
-        if session.spoilt:
+        if session.unusable:
             self._drop()
         result = judge(reply, transaction.phase, sender, self.pause_patterns)
         if reused and transaction.phase == "MAIL" and result.outcome == RELAY:

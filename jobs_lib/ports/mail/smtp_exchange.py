@@ -12,7 +12,7 @@ import time
 from jobs_lib.ports.outcomes import FINAL
 
 from .message import Result
-from .replies import CLOSING, Lost, Reply
+from .replies import CLOSING, Disconnected, Reply
 
 
 def unsendable(features: dict, sender: str, recipient: str, content) -> Result | None:
@@ -29,28 +29,28 @@ def unsendable(features: dict, sender: str, recipient: str, content) -> Result |
     return Result(FINAL, None, "", text)
 
 
-class Transaction:
+class MailTransaction:
     """`run` gives the reply that decides; `phase` says what it answered, or where the connection
     was lost."""
 
     def __init__(self, session, limits, deadline: float, reused: bool) -> None:
         self.reused = reused
         self.session = session
-        self.wire = session.wire
+        self.connection = session.connection
         self.limits = limits
         self.deadline = deadline
         self.phase = "MAIL"
-        self.wire.total = deadline
+        self.connection.total = deadline
 
     def run(self, sender: str, recipient: str, content) -> Reply:
-        """Sends the message. Raises Lost, after which, as when it is `spoilt`, the session is of no
-        use."""
+        """Sends the message. Raises Disconnected; then the session is of no use, nor when it is
+        `unusable`."""
         refusal = self._begin(self._commands(sender, recipient, content))
         reply = refusal or self._content(content)
         accepted = self.phase == "dot" and reply.code // 100 == 2
         self.session.needs_reset = not accepted
         if not accepted and reply.code < 400:
-            self.session.spoilt = True         # neither yes nor no: out of step with us
+            self.session.unusable = True         # neither yes nor no: out of step with us
         return reply
 
     def _commands(self, sender: str, recipient: str, content) -> list:
@@ -88,16 +88,16 @@ class Transaction:
                 elif number == 0:
                     self._write("\r\n".join(line for _, line, _ in commands), seconds)
                 reply = self._answer(seconds)
-            except Lost:
+            except Disconnected:
                 if refusal is None:
                     raise
                 # the refusal stands, whatever became of the connection
-                self.session.spoilt = True
+                self.session.unusable = True
                 return refusal
             if (reply.code == 354) if phase == "DATA" else (reply.code // 100 == 2):
                 accepted.add(phase)
             elif phase == "RSET":
-                raise Lost("the relay refused RSET")
+                raise Disconnected("the relay refused RSET")
             else:
                 refusal = refusal or reply
             if reply.code == CLOSING or (refusal and not pipelining):
@@ -112,26 +112,26 @@ class Transaction:
 
         With a recipient accepted the dot could deliver an empty message: then we hang up instead.
         """
-        self.session.spoilt = recipient_accepted
+        self.session.unusable = recipient_accepted
         if recipient_accepted:
             return
         try:
             self._write(".", self.limits.data)
             self._answer(self.limits.data)
-        except Lost:
-            self.session.spoilt = True
+        except Disconnected:
+            self.session.unusable = True
 
     def _content(self, content) -> Reply:
         self.phase = "content"
         for block, is_last in content.blocks():
-            if self.wire.has_spoken():
+            if self.connection.has_spoken():
                 # the relay will not wait for the rest: a refusal ahead of time, or the end
-                self.session.spoilt = True
+                self.session.unusable = True
                 return self._answer(self.limits.data)
             if is_last and self._dot_seconds() <= 0:
-                raise Lost("no time is left for an answer to the final dot")
-            self.wire.allow(self.limits.block)
-            self.wire.write(block)
+                raise Disconnected("no time is left for an answer to the final dot")
+            self.connection.allow(self.limits.block)
+            self.connection.write(block)
         # only now: as long as a write fails, its end with the dot was never sent
         self.phase = "dot"
         return self._answer(self._dot_seconds())
@@ -140,12 +140,12 @@ class Transaction:
         return min(self.limits.dot, self.deadline - time.monotonic())
 
     def _write(self, lines: str, seconds: float) -> None:
-        self.wire.allow(seconds)
-        self.wire.write(lines.encode() + b"\r\n")
+        self.connection.allow(seconds)
+        self.connection.write(lines.encode() + b"\r\n")
 
     def _answer(self, seconds: float) -> Reply:
-        self.wire.allow(seconds)
-        reply = self.wire.reply()
+        self.connection.allow(seconds)
+        reply = self.connection.reply()
         if reply.code == CLOSING:
-            self.session.spoilt = True
+            self.session.unusable = True
         return reply

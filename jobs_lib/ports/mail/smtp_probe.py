@@ -6,13 +6,14 @@ import contextlib
 import ssl
 from collections import namedtuple
 
-from .replies import Lost, judge_trouble
-from .smtp_session import LIMITS, RelayTrouble, open_session
+from .replies import Disconnected, judge_no_session
+from .smtp_session import LIMITS, NoSession, open_session
 
-Probe = namedtuple("Probe", "trouble tls offers", defaults=("", "", {}))
+Probe = namedtuple("Probe", "problem tls offers", defaults=("", "", {}))
 Probe.__doc__ = """What came of it.
 
-trouble  why it ended, in words; "" when a message could have followed     tls  `TLSv1.3`, or ""
+problem  why it ended, in words; "" when a message could have followed
+tls      `TLSv1.3`, or ""
 offers   {extension in lower case: its parameters}
 """
 
@@ -21,14 +22,14 @@ def probe(mail, deadline: float) -> Probe:
     """A session as for sending, without a message. deadline: monotonic seconds."""
     try:
         session = open_session(mail, LIMITS, deadline)
-    except RelayTrouble as trouble:
-        return Probe(judge_trouble(trouble).text)
+    except NoSession as failure:
+        return Probe(judge_no_session(failure).text)
     try:
-        sock = session.wire.sock
+        sock = session.connection.sock
         tls = sock.version() or "" if isinstance(sock, ssl.SSLSocket) else ""
         found = Probe("", tls, dict(session.esmtp_features))
-        with contextlib.suppress(Lost):
-            session.wire.allow(LIMITS.quit)
+        with contextlib.suppress(Disconnected):
+            session.connection.allow(LIMITS.quit)
             session.docmd("QUIT")
         return found
     finally:

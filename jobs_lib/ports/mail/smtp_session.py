@@ -14,8 +14,8 @@ import ssl
 import time
 from collections import namedtuple
 
-from .connection import Wire
-from .replies import Lost, Reply
+from .connection import Connection
+from .replies import Disconnected, Reply
 
 # Seconds for each phase. Up to `data` (the 354) they are shorter than RFC 5321 4.5.3.2's 2 to 5
 # minutes: those are for a queue runner that can wait, while a run has about 4 minutes for all its
@@ -30,7 +30,7 @@ LIMITS = Limits(connect=30, greeting=60, ehlo=30, tls=30, auth=60, again=30, mai
                 block=180, dot=600, quit=2, margin=5)
 
 
-class RelayTrouble(Exception):
+class NoSession(Exception):
     """The relay could not be reached or did not let us in; `reply` is what it said, or None."""
 
     def __init__(self, text: str, reply=None) -> None:
@@ -39,8 +39,8 @@ class RelayTrouble(Exception):
         self.reply = reply
 
 
-class Session(smtplib.SMTP):
-    """smtplib's commands over our wire: no command waits longer than the wire allows."""
+class SmtpSession(smtplib.SMTP):
+    """smtplib's commands over our connection: none waits longer than that allows."""
 
     def __init__(self, name: str, sock: socket.socket, deadline: float) -> None:
         super().__init__(local_hostname=name)        # without a name smtplib asks DNS for one
@@ -48,66 +48,66 @@ class Session(smtplib.SMTP):
         # the last transaction was refused and may still be open
         self.needs_reset = False
         # out of step or told to go: not for another message
-        self.spoilt = False
+        self.unusable = False
 
     def speak_over(self, sock: socket.socket, deadline: float) -> None:
         """This socket from now on; what came over an earlier one is forgotten (RFC 3207 4.2)."""
         self.sock = sock
-        self.wire = Wire(sock)
-        self.wire.total = deadline
-        # so that EHLO is said anew, which clears its features
+        self.connection = Connection(sock)
+        self.connection.total = deadline
+        # so that EHLO is said again, which clears its features
         self.helo_resp = self.ehlo_resp = None
 
     def send(self, s) -> None:
-        self.wire.write(s.encode(self.command_encoding) if isinstance(s, str) else s)
+        self.connection.write(s.encode(self.command_encoding) if isinstance(s, str) else s)
 
     def getreply(self) -> tuple:
-        return tuple(self.wire.reply())
+        return tuple(self.connection.reply())
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             super().close()
 
     def expect(self, what: str, answer, *codes: int) -> None:
-        """Raises RelayTrouble unless smtplib's (code, text) has one of these codes."""
+        """Raises NoSession unless smtplib's (code, text) has one of these codes."""
         if answer[0] not in codes:
-            raise RelayTrouble(f"the relay refused {what}", Reply(*answer))
+            raise NoSession(f"the relay refused {what}", Reply(*answer))
 
 
-def open_session(mail, limits: Limits, deadline: float) -> Session:
-    """A session ready for MAIL. Raises RelayTrouble with words for the operator."""
+def open_session(mail, limits: Limits, deadline: float) -> SmtpSession:
+    """A session ready for MAIL. Raises NoSession with words for the operator."""
     session = None
     try:
-        session = Session(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline),
+        session = SmtpSession(ehlo_name(mail), _connect(mail.host, mail.port, limits, deadline),
                           deadline)
         _introduce(session, mail, limits, deadline)
         return session
     except BaseException as error:
         if session is not None:
             session.close()
-        trouble = _trouble(error, mail)
-        if trouble is None:
+        failure = _no_session(error, mail)
+        if failure is None:
             raise
-        raise trouble from None
+        raise failure from None
 
 
-def _trouble(error: BaseException, mail):
-    """The RelayTrouble behind what went wrong, or None for what is not the relay's doing (a hard
+def _no_session(error: BaseException, mail):
+    """The NoSession behind what went wrong, or None for what is not the relay's doing (a hard
     limit)."""
     where = f"{mail.host}:{mail.port}"
-    if isinstance(error, RelayTrouble):
-        return RelayTrouble(f"{where}: {error.text}", error.reply)
-    if isinstance(error, Lost):
-        return RelayTrouble(f"{where}: {error.text}")
+    if isinstance(error, NoSession):
+        return NoSession(f"{where}: {error.text}", error.reply)
+    if isinstance(error, Disconnected):
+        return NoSession(f"{where}: {error.text}")
     if isinstance(error, smtplib.SMTPResponseException):
-        return RelayTrouble(f"{where}: the relay refused us",
+        return NoSession(f"{where}: the relay refused us",
                             Reply(error.smtp_code, error.smtp_error))
     if isinstance(error, ssl.SSLCertVerificationError):
-        return RelayTrouble(f"{where}: the certificate is not accepted: {error.verify_message}")
+        return NoSession(f"{where}: the certificate is not accepted: {error.verify_message}")
     if isinstance(error, socket.timeout):            # no TimeoutError before Python 3.10
-        return RelayTrouble(f"{where}: no connection in time")
+        return NoSession(f"{where}: no connection in time")
     if isinstance(error, (OSError, ValueError)):     # SMTPException is an OSError
-        return RelayTrouble(f"{where}: {getattr(error, 'strerror', None) or error}")
+        return NoSession(f"{where}: {getattr(error, 'strerror', None) or error}")
     return None
 
 
@@ -142,35 +142,35 @@ def _connect(host: str, port: int, limits: Limits, deadline: float):
     raise failure
 
 
-def _introduce(session: Session, mail, limits: Limits, deadline: float) -> None:
+def _introduce(session: SmtpSession, mail, limits: Limits, deadline: float) -> None:
     """Greeting, EHLO, TLS and AUTH, as the section asks for."""
     if mail.security == "tls":              # before a word in clear: RFC 8314 3.3
         _encrypt(session, mail, limits, deadline)
-    session.wire.allow(limits.greeting)
+    session.connection.allow(limits.greeting)
     session.expect("the connection", session.getreply(), 220)
-    session.wire.allow(limits.ehlo)
+    session.connection.allow(limits.ehlo)
     session.ehlo_or_helo_if_needed()
     if mail.security == "starttls":
         if "starttls" not in session.esmtp_features:
-            raise RelayTrouble("the relay does not offer STARTTLS, which [mail] security = "
+            raise NoSession("the relay does not offer STARTTLS, which [mail] security = "
                                "starttls asks for")
-        session.wire.allow(limits.tls)
+        session.connection.allow(limits.tls)
         session.expect("STARTTLS", session.docmd("STARTTLS"), 220)
-        if session.wire.has_spoken():
+        if session.connection.has_spoken():
             # bytes that came in clear together with the 220 would be read as if they had come
             # encrypted
-            raise RelayTrouble("the relay sent data in clear after agreeing to STARTTLS")
+            raise NoSession("the relay sent data in clear after agreeing to STARTTLS")
         _encrypt(session, mail, limits, deadline)
-        session.wire.allow(limits.ehlo)
+        session.connection.allow(limits.ehlo)
         session.ehlo_or_helo_if_needed()
     if mail.username:
         _sign_in(session, mail, limits)
 
 
-def _encrypt(session: Session, mail, limits: Limits, deadline: float) -> None:
-    """TLS, or RelayTrouble; what came before it is forgotten."""
+def _encrypt(session: SmtpSession, mail, limits: Limits, deadline: float) -> None:
+    """TLS, or NoSession; what came before it is forgotten."""
     context = tls_context(mail.ca_file)
-    sock = session.wire.sock
+    sock = session.connection.sock
     # for the whole handshake
     sock.settimeout(max(0.001, min(limits.tls, deadline - time.monotonic())))
     session.speak_over(context.wrap_socket(sock, server_hostname=mail.host), deadline)
@@ -181,20 +181,20 @@ def tls_context(ca_file: str) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file or None)
     except OSError as error:
-        raise RelayTrouble(f"[mail] ca_file = {ca_file}: {error.strerror or error}") from None
+        raise NoSession(f"[mail] ca_file = {ca_file}: {error.strerror or error}") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 
-def _sign_in(session: Session, mail, limits: Limits) -> None:
+def _sign_in(session: SmtpSession, mail, limits: Limits) -> None:
     """AUTH; a password goes in clear only to this very machine."""
-    sock = session.wire.sock
+    sock = session.connection.sock
     if not isinstance(sock, ssl.SSLSocket) and not is_loopback(sock.getpeername()[0]):
-        raise RelayTrouble("[mail] security = none shows the password; set starttls or tls")
+        raise NoSession("[mail] security = none shows the password; set starttls or tls")
     methods = session.esmtp_features.get("auth", "").upper().split()
     if not methods:
-        raise RelayTrouble("the relay offers no AUTH, but [mail] username is set")
-    session.wire.allow(limits.auth)
+        raise NoSession("the relay offers no AUTH, but [mail] username is set")
+    session.connection.allow(limits.auth)
     password = mail.password or ""
     if "PLAIN" in methods and not (mail.username + password).isascii():
         # smtplib knows only ASCII; RFC 4616 says UTF-8
@@ -204,10 +204,10 @@ def _sign_in(session: Session, mail, limits: Limits) -> None:
     try:
         session.login(mail.username, password)
     except smtplib.SMTPAuthenticationError as error:
-        raise RelayTrouble("the relay refused the username or password",
+        raise NoSession("the relay refused the username or password",
                            Reply(error.smtp_code, error.smtp_error)) from None
     except UnicodeError:
-        raise RelayTrouble("the relay takes only ASCII in username and password") from None
+        raise NoSession("the relay takes only ASCII in username and password") from None
 
 
 def is_loopback(address: str) -> bool:

@@ -84,3 +84,9 @@ def test_a_slip_is_told_with_its_place(source, said):
     with pytest.raises(TemplateError) as error:
         text(source)
     assert said in str(error.value)
+
+
+def test_a_partial_is_the_lines_of_another_template():
+    parts = {"greeting": "Hello {{name}},\n"}
+    assert render("{{> greeting}}\nwelcome", VALUES, html=False,
+                  partial=parts.__getitem__) == "Hello Jo & <Co>,\nwelcome"

@@ -175,7 +175,8 @@ def own(bench, templates):
 
 def test_a_file_of_the_operators_takes_the_place_of_ours(own):
     folder, letter, _ = own
-    (folder / "odd_kind.txt").write_bytes("\ufeffSubject: Mine: {{subject}}\r\n\r\nIn my words.\r\n".encode())
+    (folder / "odd_kind.txt").write_bytes(
+        "\ufeffSubject: Mine: {{subject}}\r\n\r\nIn my words.\r\n".encode())
     assert letter().subject == "Mine: mail"
     assert letter().text.startswith("Hello Jo,\n\nIn my words.\n\n-- \n")
     assert "<h1>mail</h1>" in letter().html            # the other half is still ours
@@ -188,6 +189,7 @@ def test_a_file_of_the_operators_takes_the_place_of_ours(own):
     (b"Subject: \xff\n\nx\n", "odd_kind.txt: cannot be read: 'utf-8' codec"),
     (b"Subject: \n\nx\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
     (b"Subject: x\nno empty line\n", "odd_kind.txt: expected its first line to be `Subject: ...`"),
+    (b"Subject: x\n\n{{> nothing}}\n", "there is no template nothing.txt"),
     (b"Subject: x\n\n", "layout.txt or odd_kind.txt: the notice itself is not in it"),
 ])
 def test_one_that_is_broken_is_an_error_and_ours_is_sent(own, content, why):

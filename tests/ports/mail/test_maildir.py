@@ -93,7 +93,7 @@ def test_a_bad_address_or_file_is_a_result(transport, stored, tmp_path):     # R
         "final", None, "", "the stored message is missing")
 
 
-def test_a_folder_that_cannot_be_written_is_the_relays_trouble(opened, stored, tmp_path):
+def test_a_folder_that_cannot_be_written_is_the_relays_failure(opened, stored, tmp_path):
     (tmp_path / "file").write_text("")
     transport = opened(transport="maildir", maildir=str(tmp_path / "file"))
     result = transport.send(ENVELOPE, stored(), soon(), 1)

@@ -40,7 +40,7 @@ def test_a_refusal_is_for_now_or_for_good(relay, opened, stored, extensions, pha
     "550 no",
     "451 4.1.8 Domain does not resolve", "501 5.1.8 Domain must exist",
 ])
-def test_a_refused_sender_is_the_relays_trouble_since_it_is_always_ours(relay, opened, stored,
+def test_a_refused_sender_is_the_relays_failure_since_it_is_always_ours(relay, opened, stored,
                                                                         extensions, reply):
     server = relay(extensions, MAIL=reply.encode())
     sender = "SRS0=abcd=AB=a.example=joe@service.example"
@@ -217,7 +217,7 @@ def test_denial_costs_no_message_and_is_no_quota(relay, opened, stored, patterns
     b"550 5.7.1 Message rejected as spam", b"552 5.3.4 Message size exceeds fixed limit",
     b"452 4.5.3 Error: too many recipients", b"554 5.7.1 Service unavailable; client host blocked",
 ])
-def test_one_recipients_trouble_never_pauses_the_relay(relay, opened, stored, text):     # R27
+def test_one_recipients_refusal_never_pauses_the_relay(relay, opened, stored, text):     # R27
     result = opened(port=relay(RCPT=text).port).send(ENVELOPE, stored(), soon(), 1)
     assert result.outcome == ("final" if text.startswith(b"5") else "retry")
 

@@ -129,7 +129,7 @@ def test_what_was_offered_before_tls_is_forgotten(tls_relay, authority, opened, 
 
 
 @SECURE
-def test_a_wrong_password_is_the_relays_trouble_and_never_shown(        # R34
+def test_a_wrong_password_is_the_relays_failure_and_never_shown(        # R34
         tls_relay, authority, opened, stored, security):
     server = tls_relay(authority.context("127.0.0.1"), security, ("us", "pass"))
     result = opened(port=server.port, security=security, ca_file=authority.ca_file, username="us",
@@ -191,7 +191,7 @@ def test_a_dead_tls_connection_is_made_anew(tls_relay, authority, opened, stored
     server = tls_relay(authority.context("127.0.0.1"), "tls")
     transport = opened(port=server.port, security="tls", ca_file=authority.ca_file)
     assert transport.send(ENVELOPE, stored(), soon(), 1).outcome == "sent"
-    transport.session.wire.sock.shutdown(socket.SHUT_RDWR)
+    transport.session.connection.sock.shutdown(socket.SHUT_RDWR)
     assert transport.send(ENVELOPE, stored(), soon(), 2).outcome == "sent"
 
 
