@@ -1,10 +1,10 @@
-"""Look at the host, the configuration, the database, mail, DNS and cron: what is wrong, why it
+"""Check the host, the configuration, the database, mail, DNS and cron: what is wrong, why it
 matters, how to fix it.
 
-A line for each area, and below it what was found. Exit code 1 when there is a problem; warnings and
-notes are none. Nothing is sent and nothing is changed: a mail connection ends before its first
-message, the row and the file that are written to see whether that works are taken back. It takes 20
-seconds at most, also when nothing answers.
+A line for each area, and its findings below. Exit code 1 when there is a problem, not for warnings
+and notes. Nothing is sent and nothing is changed: a mail connection ends before its first message,
+and the row and the file of the write test are removed again. It takes 20 seconds at most, even if
+nothing answers.
 """
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """Examine and tell; 1 on a problem."""
+    """Examine and print; 1 on a problem."""
     import sys
 
     from jobs_lib.doctor import AREAS, ONLINE, examine
@@ -31,20 +31,20 @@ def run(args, make_session, config_path) -> int:
     from jobs_lib.output.console import Console
     from jobs_lib.paths import SCRIPT
 
-    trouble, config = [], None
+    wrong_file, config = [], None
     try:
         config = make_session(config_path).config
     except ConfigError as error:                # the file that was named is not there
-        trouble = [problem(words, "Nothing runs without it.",
-                           "Name the right file.")._replace(area="config")
-                   for words in error.problems]
+        wrong_file = [problem(sentence, "Nothing runs without it.",
+                              "Name the right file.")._replace(area="config")
+                      for sentence in error.problems]
     left_out = [note("Left out (--offline)", "Others would have to be asked.",
-                     "Run it without --offline.") ._replace(area=area) for area in ONLINE
-                if args.offline]
+                     "Run it without --offline.")._replace(area=area)
+                for area in ONLINE if args.offline]
     installation = Installation(config, SCRIPT)
     try:
         areas = [area for area in AREAS if not (args.offline and area in ONLINE)]
-        found = [*trouble, *examine(installation, areas), *left_out]
+        found = [*wrong_file, *examine(installation, areas), *left_out]
     finally:
         installation.close()
     if args.json:

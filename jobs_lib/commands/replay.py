@@ -1,10 +1,10 @@
-"""Put failed items back into their queue, as if they had never been tried: due now, all attempts
-ahead.
+"""Put failed items back into their queue, as if they had never been tried: due now, with all
+attempts ahead.
 
-What was sent can be sent again too: a forward as long as its raw message is still in the spool, a
-webhook under the same id, by which its endpoint knows it; of a notice that was sent nothing is
-kept. What waits in the queue anyway is refused, and so is what has lost its content. The others are
-put back all the same, in one transaction.
+Sent items can be sent again too: a forward as long as its raw message is still in the spool, a
+webhook under the same id, by which its endpoint recognises it; a sent notice cannot, since its text
+is not kept. Items that are in the queue already, or have lost their content, are refused. The
+others are put back, in one transaction.
 """
 from __future__ import annotations
 

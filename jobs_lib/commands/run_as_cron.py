@@ -1,9 +1,9 @@
-"""Run a job, or run-due, for real, as cron would: nothing but its poor environment, no terminal, in
-the home folder.
+"""Run a job, or run-due, for real, as cron would: with cron's minimal environment, without a
+terminal, in the home folder.
 
-What works by hand and not by cron most often misses something of your own shell: a PATH, a
-variable, a folder. Here it misses it too. Shown are the command, how it ended, and what cron would
-mail.
+A command that works by hand but not by cron usually depends on your own shell: a PATH, a variable,
+a folder. Here it fails as it does under cron. Shown are the command, its exit code, and what cron
+would mail.
 """
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def arguments(parser) -> None:
 
 
 def run(args, make_session, config_path) -> int:
-    """0 if it ended well and printed nothing, as cron likes it."""
+    """0 if it ended well and printed nothing, so that cron mails nothing."""
     known = [*catalogue.names(), TICK]
     if args.what not in known:
         raise UsageError("run-as-cron: there is no job "
@@ -49,13 +49,13 @@ def run(args, make_session, config_path) -> int:
 
 
 def command_of(where: lines.Place, job: str) -> str:
-    """What cron gives to the shell: the command of a crontab line, in which a percent sign is
-    escaped no more."""
+    """What cron gives to the shell: the command of a crontab line, with percent signs no longer
+    escaped."""
     return lines.command(where, job).replace("\\%", "%")
 
 
 def started(line: str) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; `stdout` has all that it printed."""
+    """Run it to its end; `stdout` has everything that it printed."""
     found = pwd.getpwuid(os.getuid())
     home = found.pw_dir if os.path.isdir(found.pw_dir) else "/"
     return subprocess.run(["/bin/sh", "-c", line], cwd=home, stdin=subprocess.DEVNULL,

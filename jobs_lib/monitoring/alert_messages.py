@@ -1,4 +1,4 @@
-"""The text of an alert, for somebody who is woken by it: what happened, since when, the last
+"""The text of an alert, for an operator who is woken by it: what happened, since when, the last
 error, what to run next."""
 from __future__ import annotations
 

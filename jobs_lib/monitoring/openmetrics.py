@@ -37,7 +37,7 @@ OF_QUEUES = (
      "done_last_day"),
     ("queue_failed_last_day", "", "Given up by the runs of the last 24 hours.",
      "failed_last_day"),
-    ("queue_uncertain_last_day", "", "Lost in flight in the last 24 hours, and tried once more.",
+    ("queue_uncertain_last_day", "", "Lost in flight in the last 24 hours, and tried again.",
      "uncertain_last_day"),
 )
 

@@ -8,44 +8,43 @@ from jobs_lib.config.option_types import Option
 from .layout import wrapped
 
 WIDTH = 80
-LONGEST_LINE = 100           # a default that is longer stands over several lines
+LONGEST_LINE = 100           # a longer default is written over several lines
 INI_HEAD = """\
 # The configuration of the jobs. Copy this file to config.ini, beside jobs.py, and
-# change what you need: take the # away before an option. What stays commented out
-# has the default that is shown. `jobs.py config check` tells what is wrong.
+# change what you need: remove the # before an option. An option that is commented
+# out has the default that is shown. `jobs.py config check` lists all mistakes.
 #
-# Comments have lines of their own. A value ends with its line, and may hold any
-# sign: % ; # = and quotes are part of it. A line that begins with a space goes on
-# with the list before it.
+# Comments have lines of their own. A value ends with its line, and may contain any
+# character: % ; # = and quotes are part of it. A line that begins with a space
+# continues the list before it.
 #
 # Durations: 90d, 36h, 15m, 30s. Sizes: 500KB, 25MB, 2GB. `off` switches a rule off.
-# Paths count from the folder of this file.
+# Paths are relative to the folder of this file.
 #
 # A file .env beside it, and environment variables, win over this file:
 # JOBS_MAIL_HOST for [mail] host. This file and .env hold secrets: keep them at
 # mode 0600, and out of the web root.
 """
 ENV_HEAD = """\
-# Secrets, and when each job runs, how often it tries again and how long it keeps what
-# it looks after, if you would rather not have them in config.ini: copy this file to
-# .env, beside it, with mode 0600, and take the # away before what you change. Needs
-# python-dotenv (python3 -m pip install python-dotenv).
+# Secrets, and each job's schedule, retries and retention, if you prefer not to have them
+# in config.ini: copy this file to .env, beside it, with mode 0600, and remove the #
+# before what you change. It needs python-dotenv (python3 -m pip install python-dotenv).
 #
-# Every other option may be set here as well: JOBS_<SECTION>_<OPTION>, as in
+# Every other option can be set here as well: JOBS_<SECTION>_<OPTION>, as in
 # config.ini.example. It wins over config.ini, and a variable of the environment wins
-# over both. A value with spaces, quotes or # in it is put in 'single quotes'; nothing
-# is replaced within it.
+# over both. Write a value with spaces, quotes or # in 'single quotes'; nothing is
+# replaced within it.
 """
 ENV_JOBS = """\
 # === The jobs ===
 #
-# SCHEDULE: when it runs: minute, hour, day, month, weekday. ENABLED: no: it never
-# runs by itself. BUDGET: how long one run works before it leaves the rest to the
-# next. What else each job has is explained before it.
+# SCHEDULE: minute, hour, day, month, weekday. ENABLED: with no, cron never starts it.
+# BUDGET: how long one run works before it leaves the rest to the next. The other
+# options of each job are explained before it.
 """
 
 
-ALSO = "The sections that follow are the jobs'. In each of them these options may stand, too:"
+ALSO = "The following sections are those of the jobs. Each of them can have these options, too:"
 
 
 def config_ini(jobs: list) -> str:

@@ -1,4 +1,4 @@
-"""What a person sees: nothing for cron, short lines and a progress bar on a terminal."""
+"""What a person sees: nothing under cron, short lines and a progress bar on a terminal."""
 from __future__ import annotations
 
 import os
@@ -20,14 +20,14 @@ NARROW, WIDEST = 80, 100
 
 
 class Console:
-    """Words on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 as cron wants it, 1 in
-    words."""
+    """Text on stdout, the bar and failures on stderr. `level`: -1 quiet, 0 only failures, as cron
+    wants it, 1 everything."""
 
     def __init__(self, level: int | None = None) -> None:
         guard()
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
-                # one that cannot show an umlaut must not end a run
+                # a stream without umlauts must not end a run
                 stream.reconfigure(errors="backslashreplace")
         self.terminal = _is_terminal(sys.stderr) and os.environ.get("TERM", "dumb") != "dumb"
         self.level = (1 if _is_terminal(sys.stdout) else 0) if level is None else level
@@ -40,7 +40,7 @@ class Console:
             self.tell(words)
 
     def tell(self, words: str) -> None:
-        """A sentence that was asked for, on stdout, whoever reads it."""
+        """A sentence that was asked for, on stdout, at every level."""
         self.answer(folded(words, sys.stdout))
 
     def answer(self, text: str) -> None:
@@ -49,8 +49,8 @@ class Console:
         print(text)
 
     def document(self, value) -> None:
-        """What `--json` asked for; in ASCII on a terminal, as what is in it may come from
-        anybody."""
+        """The answer to `--json`; in ASCII on a terminal, since anybody may have written its
+        texts."""
         import json
         self.answer(json.dumps(value, ensure_ascii=_is_terminal(sys.stdout), default=str))
 
@@ -98,11 +98,10 @@ class Console:
 
 
 class Terminal:
-    """A stream to a terminal that shows the signs of a text and obeys none of them, whoever wrote
-    it.
+    """A stream to a terminal that shows the characters of a text and obeys none of them.
 
-    What would move the cursor, turn the writing round or hide something is shown as \\u001b, as
-    JSON writes it.
+    A character that would move the cursor, reverse the writing or hide something is shown as
+    \\u001b, as JSON writes it.
     """
 
     def __init__(self, stream) -> None:
@@ -150,7 +149,7 @@ class Output:
 
 
 def guard() -> None:
-    """From here on nothing is written to a terminal but by way of `Terminal`."""
+    """From here on everything is written to a terminal through `Terminal`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if _is_terminal(stream) and not isinstance(stream, Terminal):
@@ -160,7 +159,7 @@ def guard() -> None:
 
 
 def control(stream, sequence: str) -> None:
-    """Write what a terminal is to obey: only ever a constant of ours, and what is `visible`."""
+    """Write a sequence that the terminal obeys: only a constant of ours, and `visible` text."""
     getattr(stream, "bare", stream).write(sequence)
 
 
@@ -186,8 +185,8 @@ def _escape(sign: str) -> str:
 
 
 def folded(text: str, stream) -> str:
-    """The text with its long lines folded between words, on a terminal only: who reads a pipe wants
-    whole lines."""
+    """The text with its long lines folded between words, on a terminal only: a pipe gets whole
+    lines."""
     if not _is_terminal(stream):
         return text
     import textwrap

@@ -10,8 +10,10 @@ LEVELS = ("ok", "note", "warning", "problem")
 Finding = namedtuple("Finding", "level area what why fix")
 Finding.__doc__ = """One finding.
 
-level  one of LEVELS                         area  whose module in doctor/ found it; filled in there
-what   a sentence, without its full stop     why   it matters; "" for what is fine
+level  one of LEVELS
+area   the module in doctor/ that found it; filled in there
+what   a sentence, without its full stop
+why    it matters; "" for what is fine
 fix    what to do; lines after the first that begin with two spaces are to be copied as they are
 """
 
@@ -27,7 +29,7 @@ def note(what: str, why: str = "", fix: str = "") -> Finding:
 
 
 def warning(what: str, why: str, fix: str) -> Finding:
-    """It works, and may not for long, or not as it is meant."""
+    """It works, but perhaps not for long, or not as intended."""
     return Finding("warning", "", what, why, fix)
 
 
