@@ -124,7 +124,8 @@ def test_a_file_without_any_section_is_reported_in_one_line(line):
     line.ini("".join(f"<p>line {number}</p>\n" for number in range(130)))
     answer = line("config", "check")
     assert answer.code == 78
-    assert answer.err == f"jobs.py: {line.folder}/config.ini line 1: expected a [section] first, 130 such lines\n"
+    assert answer.err == (f"jobs.py: {line.folder}/config.ini line 1: expected a [section] first, "
+                          "130 such lines\n")
 
 
 def test_what_migrate_would_run_can_be_read_before_there_is_a_file(line):
@@ -147,11 +148,13 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
 
 @pytest.mark.parametrize("text, environment, said", [
     ("[mail]\n", {}, "[mail] from is not set"),
-    ("[mail]\n", {}, "[mail] domain = localhost. Forwards leave with a sender that no other host can reply to"),
+    ("[mail]\n", {},
+     "[mail] domain = localhost. Forwards leave with a sender that no other host can reply to"),
     ("[mail]\ndomain = alias.example\n[personas]\nporter = Porter <porter@localhost>\n", {},
      "[personas] porter at localhost"),
     (re.sub(r"(?s)\[personas\].*(?=\[archive\])", "", FINE), {}, None),
-    (FINE, {"JOBS_MIAL_HOST": "x"}, "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
+    (FINE, {"JOBS_MIAL_HOST": "x"},
+     "JOBS_MIAL_HOST (environment) sets no option; did you mean 'JOBS_MAIL_HOST'?"),
     (FINE + "[retry_forwards]\ndelays = '1h'\n", {},
      "[retry_forwards] delays is in quotes. They are part of the value here."),
     (FINE + "[core]\nprefix =\n[spool]\ndir = /spool # the messages\n", {},
@@ -159,8 +162,10 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
      "-> Put it on a line of its own")),
     (FINE.replace("[mail]", "[mail]\nhost = relay.example.org\nsecurity = none"), {},
      "[mail] security = none: mail goes to relay.example.org in clear"),
-    (FINE.replace("[mail]", "[mail]\nusername = me"), {}, "[mail] username is set, password is not"),
-    (FINE.replace("[mail]", "[mail]\nport = 465"), {}, "[mail] port 465 goes with security = tls, not starttls"),
+    (FINE.replace("[mail]", "[mail]\nusername = me"), {},
+     "[mail] username is set, password is not"),
+    (FINE.replace("[mail]", "[mail]\nport = 465"), {},
+     "[mail] port 465 goes with security = tls, not starttls"),
     (FINE.replace("[mail]", "[mail]\nport = 587\nsecurity = tls"), {},
      "[mail] port 587 goes with security = starttls or none, not tls"),
     (FINE.replace("[mail]", "[mail]\nport = 465\nsecurity = tls"), {}, None),
@@ -173,16 +178,23 @@ def test_check_refuses_a_lock_that_the_database_does_not_have(line, lock):
     (FINE + "[core]\nbudget = 40s\ngrace = 30s\n", {}, None),
     (FINE + "[purge_message_logs]\nkeep = 30000d\n", {},
      "[purge_message_logs] keep = 30000d is over ten years. The table grows all that time"),
-    (FINE + "[purge_message_logs]\nkeep = 1h\n", {}, "[purge_message_logs] keep = 1h is under a day"),
+    (FINE + "[purge_message_logs]\nkeep = 1h\n", {},
+     "[purge_message_logs] keep = 1h is under a day"),
     (FINE + "[purge_message_logs]\nkeep = 1h\nenabled = no\n", {}, None),
-    (FINE + "[purge_sessions]\nschedule = 0 3 1 * mon\n", {}, "(1) and weekday (mon) are both restricted"),
+    (FINE + "[purge_sessions]\nschedule = 0 3 1 * mon\n", {},
+     "(1) and weekday (mon) are both restricted"),
+    (FINE + "[purge_sessions]\nschedule = 5,5 3 * * *\n", {},
+     "[purge_sessions] schedule = 5,5 3 * * *: 5 is listed twice"),
+    (FINE + "[purge_sessions]\nschedule = 5,15 3 * * *\n", {}, None),
     (FINE + "[status]\npage = nowhere/status.html\n", {}, "/nowhere. The file cannot be written."),
     (FINE + "[status]\npage = status.html\n", {}, None),
     (FINE + "[core]\ngrace = 10s\n[purge_failed_emails]\nbudget = 50s\n", {}, None),
-    ("[mail]\ntransport = maildir\n[archive]\nstore = archives\n[check_domains]\nenabled = no\n", {}, None),
+    (("[mail]\ntransport = maildir\n[archive]\nstore = archives\n"
+     "[check_domains]\nenabled = no\n"), {}, None),
     (FINE + "[core]\ndatabase = mysql://me@db.example.org/name\n", {}, None),
     (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=off\n", {},          # R71
-     "[core] database: ?tls=off to db.example.org. Passwords and people's data cross the network in clear"),
+     ("[core] database: ?tls=off to db.example.org. Passwords and people's data cross the network "
+      "in clear")),
     (FINE + "[core]\ndatabase = mysql://me@db.example.org/name?tls=on\n", {},
      "?tls=on to db.example.org. The server is not verified"),
     (FINE + "[core]\ndatabase = mysql://me@127.0.0.1/name?tls=off\n", {}, None),
@@ -333,7 +345,8 @@ def test_root_is_advised_to_check_as_the_user_of_the_installation(installation, 
     assert "chown" not in doctor
     assert f"sudo -u nobody python3 {folder}/jobs.py doctor" in doctor
     if state:
-        assert "run the jobs as that user: `sudo -u nobody python3 jobs.py ...`" in installation("run-due").err
+        advice = "run the jobs as that user: `sudo -u nobody python3 jobs.py ...`"
+        assert advice in installation("run-due").err
 
 
 # example
@@ -393,7 +406,8 @@ def test_a_secret_is_not_taken_from_the_command_line(line, given):              
     answer = line("retry_forwards", "--set", given)
     name = given.partition("=")[0]
     assert answer.code == 2
-    assert f"--set {name}: a secret in a command line is seen by every user of this machine" in answer.err
+    why = "a secret in a command line is seen by every user of this machine"
+    assert f"--set {name}: {why}" in answer.err
     assert f"JOBS_{name.replace('.', '_').upper()} in .env" in answer.err
     assert "hunter2" not in answer.err
 

@@ -114,7 +114,8 @@ def test_a_password_of_any_signs_survives_the_file(load, write):
 
 @pytest.mark.parametrize("quote", ["'p%s;s#w=r\"d $HOME'", '"p%s;s#w=r\\"d $HOME"'])
 def test_a_password_of_any_signs_survives_dotenv(load, quote):
-    assert load(dotenv=f"JOBS_MAIL_PASSWORD={quote}\n").section("mail").password == 'p%s;s#w=r"d $HOME'
+    given = load(dotenv=f"JOBS_MAIL_PASSWORD={quote}\n")
+    assert given.section("mail").password == 'p%s;s#w=r"d $HOME'
 
 
 def test_the_tables_of_an_app_are_named_in_the_file_or_the_environment(load):
@@ -166,17 +167,19 @@ ALL_TOLD = """\
 FILE line 7: expected option = value in [mail]
 [mial]: there is no such section; did you mean 'mail'? (FILE line 8)
 [tables] user: there is no such option; did you mean 'users'? (FILE line 13)
-[core] timezone = 'Europe/Berln': expected UTC or a zone such as Europe/Berlin; did you mean 'Europe/Berlin'? \
-(FILE line 3)
+[core] timezone = 'Europe/Berln': expected UTC or a zone such as Europe/Berlin; did you mean \
+'Europe/Berlin'? (FILE line 3)
 [core] budget = '4': expected a duration with its unit, such as 90d, 36h, 15m or 30s (FILE line 2)
 [mail] hots: there is no such option; did you mean 'host'? (FILE line 6)
 [mail] port = '99999': expected a whole number, 1-65535 (FILE line 5)
-[mail] per_hour = 'many': expected a whole number, 1-10000000, or off (environment variable JOBS_MAIL_PER_HOUR)
-[personas] porter = 'porter@example.org': expected Name <address>, such as Porter <porter@example.org> (FILE line 11)
-[retry_forwards] schedule = '61 * * * *': minute '61': expected 0-59, '*', a range, a list, or a step such as */5 \
-(FILE line 16)
-[retry_forwards] delays = '1h, soon': 'soon': expected a duration with its unit, such as 90d, 36h, 15m or 30s \
-(FILE line 15)
+[mail] per_hour = 'many': expected a whole number, 1-10000000, or off (environment variable \
+JOBS_MAIL_PER_HOUR)
+[personas] porter = 'porter@example.org': expected Name <address>, such as Porter \
+<porter@example.org> (FILE line 11)
+[retry_forwards] schedule = '61 * * * *': minute '61': expected 0-59, '*', a range, a list, or a \
+step such as */5 (FILE line 16)
+[retry_forwards] delays = '1h, soon': 'soon': expected a duration with its unit, such as 90d, 36h, \
+15m or 30s (FILE line 15)
 """.splitlines()
 
 

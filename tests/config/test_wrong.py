@@ -82,7 +82,8 @@ VALUES = [
      "minute '*/0': expected a step of 1-59 after '/'"),
     ("purge_sessions", "schedule", "0 0 30 feb *",
      "day '30' with month 'feb': expected a day that one of these months has"),
-    ("purge_sessions", "schedule", "@often", ("expected one of @hourly, @daily, @midnight, @weekly, "
+    ("purge_sessions", "schedule", "@often", (
+        "expected one of @hourly, @daily, @midnight, @weekly, "
      "@monthly, @yearly, @annually, or five fields")),
     # names, addresses, URLs
     ("mail", "host", "smtp://relay.example.org:25", HOST),
@@ -133,9 +134,11 @@ VALUES = [
      f"expected a port of 1-65535 in {FORM}"),
     ("core", "database", "mysql://me:hunter2@host:port/name",
      f"expected a port of 1-65535 in {FORM}"),
-    ("core", "database", "mysql://me:hunter2@host/name?ssl=1", (f"expected nothing after {FORM} but "
+    ("core", "database", "mysql://me:hunter2@host/name?ssl=1", (
+        f"expected nothing after {FORM} but "
      "?unix_socket=/path, ?ssl_ca=/path or ?tls=off|on|ca|verify")),
-    ("core", "database", "mysql://me:hunter2@host/name?tls=maybe", (f"expected nothing after {FORM} "
+    ("core", "database", "mysql://me:hunter2@host/name?tls=maybe", (
+        f"expected nothing after {FORM} "
      "but ?unix_socket=/path, ?ssl_ca=/path or ?tls=off|on|ca|verify")),
     ("core", "database", "mysql://me:hunter2@host/name?tls=ca", ("expected &ssl_ca=/path with "
      "?tls=ca: the file with the authority that signed the certificate")),
@@ -184,7 +187,8 @@ TEXTS = [
      "[columns] users.emial: there is no such option; did you mean 'users.email'?"),
     ("[columns]\nuser.email = mail",
      "[columns] user.email: there is no such option; did you mean 'users.email'?"),
-    ("[columns]\nusers.email = mail\nusers.name = MAIL", ("[columns] users.name = MAIL: users.email "
+    ("[columns]\nusers.email = mail\nusers.name = MAIL", (
+        "[columns] users.name = MAIL: users.email "
      "and users.name cannot both have this name")),
     ("[columns]\nusers.email = status", ("[columns] users.email = status: users.email and "
      "users.status cannot both have this name")),
@@ -207,7 +211,8 @@ TEXTS = [
      "(HERE/var/state); give the spool a folder of its own")),
     ("[spool]\ndir = var/log/mail", ("[spool] dir = HERE/var/log/mail: that is in [core] log_dir "
      "(HERE/var/log); give the spool a folder of its own")),
-    ("[archive]\nstore = var/spool/old", ("[archive] store = HERE/var/spool/old: that is in [spool] "
+    ("[archive]\nstore = var/spool/old", (
+        "[archive] store = HERE/var/spool/old: that is in [spool] "
      "dir (HERE/var/spool); give archives a folder of their own")),
     ("[export]\ndir = var/log", ("[export] dir = HERE/var/log: that is [core] log_dir "
      "(HERE/var/log); give exports a folder of their own")),
@@ -227,7 +232,8 @@ TEXTS = [
      "[core] log_dir: /dev/null is not a folder: name another path"),
     ("[mail]\nca_file = ca.pem",
      "[mail] ca_file: there is no file HERE/ca.pem: put it there, or name another"),
-    ("[notifications]\ntemplates = mine", ("[notifications] templates: there is no folder HERE/mine: "
+    ("[notifications]\ntemplates = mine", (
+        "[notifications] templates: there is no folder HERE/mine: "
      "put it there, or name another")),
 ]
 

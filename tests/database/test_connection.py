@@ -252,7 +252,8 @@ def test_a_created_at_that_is_left_out_is_the_present_second_in_utc(db):
     # The server's own zone is -05:00: a writer that leaves it out must not shift the first retry by
     # hours.
     db.insert("users", email="a@example.org")
-    written = datetime.fromisoformat(db.value("SELECT created_at FROM {users}")).replace(tzinfo=timezone.utc)
+    text = db.value("SELECT created_at FROM {users}")
+    written = datetime.fromisoformat(text).replace(tzinfo=timezone.utc)
     assert abs(written - datetime.now(timezone.utc)) < timedelta(minutes=5)
 
 

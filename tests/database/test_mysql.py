@@ -472,7 +472,8 @@ def test_no_such_database(mariadb):
 
 
 def test_an_unknown_host():
-    assert _words("mysql://u:hidden@nowhere.invalid/x") == "unknown host 'nowhere.invalid' in [core] database"
+    said = _words("mysql://u:hidden@nowhere.invalid/x")
+    assert said == "unknown host 'nowhere.invalid' in [core] database"
 
 
 def test_a_server_that_is_not_there(tmp_path):
@@ -569,7 +570,8 @@ def test_a_python_of_another_version_is_told_which_one_has_pymysql(tmp_path):
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     (tmp_path / ".venv" / "bin" / "python").touch()
     (tmp_path / ".venv" / "lib" / "python3.0").mkdir(parents=True)
-    assert way_to_pymysql(str(tmp_path)) == f"`.venv/bin/python jobs.py` in {tmp_path} has it: use that Python"
+    advice = f"`.venv/bin/python jobs.py` in {tmp_path} has it: use that Python"
+    assert way_to_pymysql(str(tmp_path)) == advice
     (tmp_path / ".venv" / "lib" / "python{}.{}".format(*sys.version_info)).mkdir()
     assert way_to_pymysql(str(tmp_path)) == f"run `{sys.executable} -m pip install PyMySQL`"
 

@@ -119,7 +119,8 @@ def test_a_file_that_may_only_be_read_is_told_as_one(lite):
 
 
 def test_an_older_schema_and_a_newer_one(installed):
-    installed.db.execute("DELETE FROM {schema_migrations} WHERE version = :last", last=SCHEMA_VERSION)
+    installed.db.execute("DELETE FROM {schema_migrations} WHERE version = :last",
+                         last=SCHEMA_VERSION)
     assert installed.one("database",
                       f"the database is at schema {SCHEMA_VERSION - 1}").level == "problem"
     installed.db.insert("schema_migrations", version=99, applied_at=clock.now())
@@ -139,7 +140,8 @@ def test_what_cannot_be_reached_is_one_problem(installed):
 @on_mariadb
 def test_a_wrong_password_is_told_and_not_shown(installed, request):
     server = request.getfixturevalue("mariadb")
-    installed.configure("core", database=f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}")
+    url = f"mysql://nobody:hunter2hunter2@localhost/x?unix_socket={server.socket}"
+    installed.configure("core", database=url)
     found = installed.one("database", "refuses the user 'nobody'")
     assert "hunter2" not in "".join(found)
 
@@ -147,7 +149,8 @@ def test_a_wrong_password_is_told_and_not_shown(installed, request):
 def test_a_server_that_says_nothing_is_told_and_costs_a_few_seconds(lite, monkeypatch):
     monkeypatch.setattr(doctor, "CHECK_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        lite.configure("core", database=f"mysql://me:hunter2hunter2@127.0.0.1:{silent.getsockname()[1]}/mail")
+        port = silent.getsockname()[1]
+        lite.configure("core", database=f"mysql://me:hunter2hunter2@127.0.0.1:{port}/mail")
         assert lite.one("database",
                         "The database server has not answered within 1 s").level == "problem"
 
@@ -172,7 +175,8 @@ def test_a_user_who_may_only_read_is_told(installed, request):
     server.root("CREATE OR REPLACE USER 'reader'@'localhost' IDENTIFIED BY 'hunter2hunter2'")
     server.root(f"GRANT SELECT ON `{name}`.* TO 'reader'@'localhost'")
     socket = server.socket
-    installed.configure("core", database=f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}")
+    url = f"mysql://reader:hunter2hunter2@localhost/{name}?unix_socket={socket}"
+    installed.configure("core", database=url)
     found = installed.one("database", "A row cannot be written")
     assert (found.level, "SELECT, INSERT, UPDATE" in found.fix) == ("problem", True)
 

@@ -120,7 +120,8 @@ def test_root_is_sent_to_the_user_of_the_installation(lite, names):             
     told, = [each for each in found if each.what.startswith("This installation belongs to user "
                                                             "nobody")]
     assert told.level == "warning"
-    assert f"  sudo -u nobody python3 {lite.script} --config {lite.folder}/config.ini doctor" in told.fix
+    command = f"python3 {lite.script} --config {lite.folder}/config.ini doctor"
+    assert f"  sudo -u nobody {command}" in told.fix
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to a group")
@@ -227,7 +228,8 @@ def test_a_local_one_is_in_order(lite):
 
 
 def test_the_innermost_mount_counts():
-    text = "/dev/sda1 / ext4 rw 0 0\nnas:/a /home nfs4 rw 0 0\n/dev/sdb1 /home/you\\040two xfs rw 0 0\nnone /ho tmpfs 0"
+    text = ("/dev/sda1 / ext4 rw 0 0\nnas:/a /home nfs4 rw 0 0\n"
+            "/dev/sdb1 /home/you\\040two xfs rw 0 0\nnone /ho tmpfs 0")
     assert [file_system(text, path) for path in ("/home/you two/jobs", "/home/other", "/etc",
                                                  "/homework")] == [
         "xfs", "nfs4", "ext4", "ext4"]

@@ -100,7 +100,8 @@ def holding(code: str, *words: str):
 
 
 def locking(path, how: str = "LOCK_EX"):
-    code = f"import fcntl, os\nfile = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\nfcntl.flock(file, fcntl.{how})"
+    code = ("import fcntl, os\nfile = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)\n"
+            f"fcntl.flock(file, fcntl.{how})")
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return holding(code, str(path))
 

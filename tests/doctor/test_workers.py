@@ -26,10 +26,12 @@ def test_a_broker_that_is_away_is_a_problem_with_its_way_out(lite, mode, option,
 
 
 @pytest.mark.parametrize("url, expected", [                                  # R71
-    ("redis://localhost:6379/0", []), ("unix:///run/redis.sock", []), ("rediss://:a-word@10.0.0.5/0", []),
+    ("redis://localhost:6379/0", []), ("unix:///run/redis.sock", []),
+    ("rediss://:a-word@10.0.0.5/0", []),
     ("redis://10.0.0.5/0", ["problem", "warning"]), ("redis://:a-word@10.0.0.5/0", ["warning"]),
     ("rediss://me:@10.0.0.5/0", ["problem"]), ("redis://10.0.0.5/0?password=a-word", ["warning"]),
-    ("amqp://guest:guest@mq.example.org//", ["problem", "warning"]), ("amqps://me:a-word@mq.example.org//", []),
+    ("amqp://guest:guest@mq.example.org//", ["problem", "warning"]),
+    ("amqps://me:a-word@mq.example.org//", []),
     ("amqp://guest:guest@localhost:5672//", []), ("redis://[::1]:6379/0", [])])
 def test_a_broker_elsewhere_needs_a_password_and_should_have_tls(url, expected):
     found = list(workers._open("broker", url))

@@ -1,5 +1,5 @@
-"""`DoctorBench`: an installation in a temporary folder that `doctor` looks at, one area at a time, in
-this process.
+"""`DoctorBench`: an installation in a temporary folder that `doctor` looks at, one area at a time,
+in this process.
 
     installed.configure("mail", host="127.0.0.1")       write config.ini, with these options changed
     installed.found("files")                            the findings of an area that are not `ok`

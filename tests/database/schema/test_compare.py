@@ -37,7 +37,8 @@ def test_a_missing_index_comes_with_its_create_index(db):          # R15
     assert (found.kind, found.name, found.purpose) == ("index", "sessions_expiry", "purge_sessions")
     quote = db.dialect.quote
     sql, = found.statements
-    assert sql == f"CREATE INDEX {quote('sessions_expiry')} ON {quote('sessions')} ({quote('expires_at')})"
+    assert sql == (f"CREATE INDEX {quote('sessions_expiry')} ON {quote('sessions')} "
+                   f"({quote('expires_at')})")
     mend(db)
     assert compare.differences(db) == []
 
