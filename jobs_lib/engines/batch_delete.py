@@ -1,8 +1,8 @@
 """Deleting a selection of rows in short batches, so that nobody who writes beside it waits long.
 
-The time index tells where the next rows are. Where they lie close together, as old rows mostly do,
-ranges of the primary key delete them, which is the fastest way that both engines know; where fewer
-than a fifth of a range goes, the rows are deleted by their ids, oldest first. A batch is one
+The time index says where the next rows are. Where they are close together, as old rows mostly are,
+ranges of the primary key delete them, which is the fastest way that both engines know; where that
+is less than a fifth of a range, the rows are deleted by their ids, oldest first. A batch is one
 commit. Its size follows the time that the last one took, and a pause after it lets the others in.
 How long both should be is for the dialect to say.
 """
@@ -124,7 +124,7 @@ class BatchDeleter:
         return deleted
 
     def _oldest(self, chosen, branch, since, most: int) -> list[dict]:
-        """The next rows by the branch's time index. Those before `since` are gone: to pass them
+        """The next rows by the branch's time index. Those before `since` are deleted: to pass them
         over takes time too."""
         values, later = chosen.values, ""
         if since is not None:

@@ -41,7 +41,7 @@ STOPPED = "stopped"
 def sweep(ctx) -> None:
     """Note the files that no row names and remove those noted before; count them as `orphans`.
 
-    SafetyStop when there are too many; `--yes` goes past that once it was reported.
+    SafetyStop when there are too many; `--yes` confirms them once that was reported.
     """
     folder = ctx.section("spool").dir
     refused = _refused(ctx, folder)
@@ -109,7 +109,7 @@ class Sweep:
                 self._judge(group, note)
                 group = []
         self._judge(group, note)
-        if note:                             # what was not seen again is named now, or gone
+        if note:                             # what was not seen again is named now, or deleted
             self.db.execute("DELETE FROM {spool_suspects} WHERE last_seen_at <> :now",
                             now=self.ctx.now)
         return True
@@ -193,7 +193,7 @@ def files(folder: str):
         try:
             entries = os.scandir(os.path.join(folder, below))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
-            continue                         # gone meanwhile, or not ours to look into
+            continue                         # deleted meanwhile, or not ours to look into
         with entries:
             for entry in entries:
                 if entry.name.startswith("."):

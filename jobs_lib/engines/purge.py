@@ -1,6 +1,6 @@
 """Deleting what is old: one engine for every job that removes rows by their age.
 
-What goes is declared (rules.py). `off` ends before any SQL. Rows go in short batches
+What is deleted is declared (rules.py). `off` ends before any SQL. Rows are deleted in short batches
 (batch_delete.py), the files that they named after the commit, when no other row names them
 (spool.py); what a kill between the two leaves behind is swept up later (orphan_files.py). A
 retention that was shortened by mistake stops before it empties a table (safety_stop.py).
@@ -48,14 +48,14 @@ def begin(ctx, purge) -> Due | None:
         return None
     if purge.files:
         from .spool import need_folder
-        # else rows would go and their files stay
+        # else rows would be deleted and their files stay
         need_folder(ctx.db, ctx.section("spool").dir)
     timed = [(rule, ctx.now - limits.get(rule.option, timedelta(0)) - rule.later)
              for rule in rules]
 
     def by_age() -> int:
         # A retention that is too short is seen by age alone, also where rows wait for something
-        # else before they go.
+        # else before they are deleted.
         bare = [(rule._replace(also=None), before) for rule, before in timed]
         return Selection(purge.table, bare, ctx).count(ctx.db)
 
@@ -124,7 +124,7 @@ def log_deletion(ctx, deleter: BatchDeleter, cutoffs) -> None:
 
 
 def drop_files(ctx, paths: list[str]) -> None:
-    """Delete the files whose last row is gone. One that cannot be deleted is left for the sweep."""
+    """Delete the files whose last row is deleted. One that cannot be is left for the sweep."""
     from . import spool
 
     folder, failed = ctx.section("spool").dir, []

@@ -14,12 +14,12 @@ IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one co
 
 class Rule(namedtuple("Rule", "age fallback only option later also",
                       defaults=(None, {}, "keep", timedelta(0), None))):
-    """Which rows go, and when. A row exactly at the limit stays.
+    """Which rows are deleted, and when. A row exactly at the limit stays.
 
     age       the column that the age counts from
     fallback  the column instead, where that one is NULL
     only      {column: value}; None is NULL, PRESENT any value but NULL
-    option    the option that says how long they are kept; None: `age` is the time when they go
+    option    the option that says how long they are kept; None: `age` is when they are deleted
     later     kept so much longer than the option says
     also      function of the Context -> (SQL, values): one more condition, judged again in each
               DELETE
@@ -35,7 +35,7 @@ PRESENT = Rule.PRESENT
 class Purge(namedtuple("Purge", "table rules files run", defaults=(None, None))):
     """The rows of a table that are deleted by their age; called with a Context, it deletes them.
 
-    files  the column that names a file in the spool, which goes with the last row that names it
+    files  the column that names a file in the spool, deleted with the last row that names it
     run    function of (Context, Purge) -> counts, of a job that does more; None: purge.run
     """
 

@@ -1,7 +1,7 @@
 """Raw messages on disk: which file a row names, and when a file may go.
 
-Several rows may name one file, so it goes only with the last of them. A name comes from another
-program: absolute paths, `..` and links are refused, whatever they point to.
+Several rows may name one file, so it is deleted only with the last of them. A name comes from
+another program: absolute paths, `..` and links are refused, whatever they point to.
 """
 from __future__ import annotations
 

@@ -26,9 +26,9 @@ def _run(ctx, declared) -> dict:
     return overflow_hold.expire(ctx, declared)
 
 
-def _told(ctx) -> tuple[str, dict]:
+def _is_warned(ctx) -> tuple[str, dict]:
     from jobs_lib.features.expiry import overflow_hold
-    return overflow_hold.told(ctx)
+    return overflow_hold.is_warned(ctx)
 
 
 job = purge(
@@ -44,7 +44,7 @@ job = purge(
         "keep_released": keep("7d", "How long a message is kept after its owner has released it."),
     },
     rules=(
-        Rule("held_at", only={"released_at": None}, also=_told),
+        Rule("held_at", only={"released_at": None}, also=_is_warned),
         Rule("released_at", option="keep_released"),
     ),
     run=_run,

@@ -37,7 +37,7 @@ class Restored(Exception):
 
 
 class InFlight(Exception):
-    """A run that lives is just sending something of the account: the next run goes on with it."""
+    """A run that lives is just sending something of the account: the next run continues."""
 
 
 def batch_sizer(ctx) -> BatchSizer:
@@ -46,7 +46,7 @@ def batch_sizer(ctx) -> BatchSizer:
 
 
 def user_ref(ctx, user_id: int) -> str:
-    """What stands for a user's id once it must not be told any more."""
+    """What stands for a user's id once nobody may know it any more."""
     return hmac.digest(ctx.secret(LABEL), str(user_id).encode(), "sha256").hex()
 
 
@@ -194,8 +194,7 @@ class Batches:
 
     def _drop(self, paths: list[str]) -> None:
         """Delete files that no row names any more, before the COMMIT: a kill in between brings back
-        the rows, never leaves a file that nothing names. The next run finds the file gone and takes
-        the rows."""
+        the rows, never leaves a file that nothing names. The next run deletes the rows."""
         if not self.checked:
             spool.need_folder(self.db, self.ctx.section("spool").dir)
             self.checked = True

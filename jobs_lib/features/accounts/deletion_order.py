@@ -1,8 +1,8 @@
-"""What goes with an account, table by table, derived from the one list of who refers to whom.
+"""What is deleted with an account, in which order, derived from the one list of references.
 
-Rows that others refer to go after those others, so that each table is emptied in batches of its
-own. Whatever refers to a row that goes, and belongs to nobody or to another account, goes in the
-same transaction.
+Rows that others refer to are deleted after those others, so that each table is emptied in batches
+of its own. What refers to a deleted row, and belongs to nobody or to another account, is deleted in
+the same transaction.
 """
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from jobs_lib.database.schema.tables import table
 # it.
 HELD = ("(status NOT IN ('sending', 'running') OR lease_until IS NULL OR lease_until < "
         ":claimed_before)")
-# What may identify somebody. `details` is the app's own JSON: nobody can tell what in it would.
+# What may identify somebody. `details` is the app's own JSON: nobody knows what in it would.
 ANONYMOUS = "user_id = NULL, actor = '', ip = '', details = NULL"
 
-KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal tells of
+KEPT = ("raw_path", "address", "file_name", "file_bytes")     # columns that a Removal keeps
 
 
 def order() -> list:
@@ -66,8 +66,10 @@ def next_key(name: str) -> str:
 class Removal:
     """What one transaction deletes of an account, and what has to follow from that.
 
-    rows       {table: number}      files    in the spool that the rows named
-    addresses  of aliases           exports  rows of export_requests: `id`, `file_name`, `file_bytes`
+    rows       {table: number}
+    files      in the spool that the rows named
+    addresses  of aliases
+    exports    rows of export_requests: `id`, `file_name`, `file_bytes`
 
     Each method gets the ids of rows, the condition that they must still fulfil with its values, and
     returns how many rows of that table it met.
@@ -81,7 +83,7 @@ class Removal:
         self.exports: list[dict] = []
 
     def erase(self, name: str, ids: list, rule: str, values: dict) -> int:
-        """Delete the rows, and what goes with them."""
+        """Delete the rows, and what has to be deleted with them."""
         db, by_key = self.db, self.db.dialect.by_key
         kept = [column for column in KEPT if column in columns(name)]
         rows = db.query(f"SELECT {', '.join(['id', *kept])} FROM {{{name}}}{by_key}"

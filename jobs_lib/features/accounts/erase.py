@@ -72,7 +72,8 @@ def empty(batches) -> bool:
     """
     for reference in order():
         name = reference.table
-        if not (batches.each(name, "user_id = :user", Removal.anonymise) if reference.goes == "stays"
+        stays = reference.goes == "stays"
+        if not (batches.each(name, "user_id = :user", Removal.anonymise) if stays
                 else batches.delete(name)):
             return False
         if is_queue(name) and batches.db.row(f"SELECT id FROM {{{name}}} WHERE user_id = :user "
@@ -82,7 +83,7 @@ def empty(batches) -> bool:
 
 
 def _finish(ctx, account, batches) -> None:
-    """The user's own row goes, with what came in meanwhile, and the deletion is complete."""
+    """Delete the user's own row, with what came in meanwhile: the deletion is complete."""
     def work() -> None:
         batches.check_status()
         now, removal = ctx.clock(), Removal(ctx.db)

@@ -1,4 +1,4 @@
-"""`state_dir/deletions.jsonl`: which accounts are gone for good, kept where no database backup
+"""`state_dir/deletions.jsonl`: which accounts are erased, kept where no database backup
 reaches.
 
 A backup that is put back brings deleted accounts with it; `--set reapply=yes` deletes them again by
@@ -77,7 +77,7 @@ def _entry(line: bytes) -> dict | None:
 
 
 def recent(ctx, since) -> list[int]:
-    """The ids of users of this database that were gone for good since then."""
+    """The ids of users of this database that were erased since then."""
     owner = database_id(ctx.db)
     return sorted({entry["user_id"] for entry in _entries(ctx, TAIL)
                    if entry and entry["database"] == owner and clock.parse(entry["completed_at"])
@@ -87,7 +87,7 @@ def recent(ctx, since) -> list[int]:
 # After a backup was put back
 
 def reapply(ctx) -> str:
-    """Give the users that were gone for good the status `deleted` again. The run then does the
+    """Give the users that were erased the status `deleted` again. The run then does the
     rest.
 
     Returns what the run has to fail with at its end, "" if all of the file was understood.

@@ -98,7 +98,7 @@ def _close(ctx, account, batches) -> bool:
 
 
 def _cancel_outgoing(ctx, account, batches) -> bool:
-    """Nothing goes out but the one notice; then the account counts as revoked."""
+    """Nothing is sent but the one notice; then the account counts as revoked."""
     pending = "user_id = :user AND status = 'pending'"
     ended = {"now": ctx.clock(), "error": f"cancelled: {WHY}"}
     forwards, emptied = f"{ENDED}, told_at = :now", f"{ENDED}, body_text = NULL, body_html = NULL"

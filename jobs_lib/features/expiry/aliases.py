@@ -21,7 +21,7 @@ from jobs_lib.text import counted
 EVENT = "alias.expired"
 # aliases of one owner that are switched off in one transaction, and that a notice lists
 MOST = 500
-# of an older end nobody is told any more: it was long ago, as on a first run
+# of an older end nobody is notified any more: it was long ago, as on a first run
 NEWS = timedelta(days=7)
 PAST = "active = 1 AND expires_at >= :dawn AND expires_at < :ended"
 COLUMNS = "id, user_id, address, expires_at"
@@ -98,10 +98,10 @@ def _due(ctx) -> tuple[str, dict]:
 
 
 def _wanted(ctx, row: dict) -> bool:
-    """Whether the owner is still to be told of this end: a notice from before its span was about an
-    earlier one."""
-    told, end = clock.parse_any(row["expiry_notified_at"]), clock.parse_any(row["expires_at"])
-    return end is not None and (told is None or told < end - ctx.options.warn_before)
+    """Whether the owner is still to be notified of this end: a notice from before its span was about
+    an earlier one."""
+    notified, end = (clock.parse_any(row[name]) for name in ("expiry_notified_at", "expires_at"))
+    return end is not None and (notified is None or notified < end - ctx.options.warn_before)
 
 
 def _key(kind: str, ctx, user_id: int, rows: list[dict]) -> str:

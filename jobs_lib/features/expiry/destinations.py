@@ -34,13 +34,13 @@ AWAITED = ("(SELECT MIN({failed_emails}.id) FROM {failed_emails} WHERE {failed_e
 TOO_FRESH = ("(SELECT MIN({notifications}.id) FROM {notifications} WHERE {notifications}.user_id ="
              " {destinations}.user_id AND {notifications}.kind = :removal_kind"
              " AND {notifications}.created_at = {destinations}.removal_notified_at"
-             " AND ({notifications}.finished_at > :told_by "
+             " AND ({notifications}.finished_at > :notified_by "
              "OR ({notifications}.status IN ('pending', 'sending')"
              " AND {notifications}.created_at > :given_up)))")
 
 
 def remove(ctx) -> None:
-    """Queue the notices of removals, then remove what was told of long enough ago, counted as
+    """Queue the notices of removals, then remove what was announced long enough ago, counted as
     `notices` and `deleted`.
 
     Notices come after the purge has looked whether a limit was shortened by mistake: such a mistake
@@ -56,15 +56,14 @@ def remove(ctx) -> None:
 def _may_go(ctx) -> tuple[str, dict]:
     """Told of for `warn_before` at least, used by no alias, awaited by no forward; judged in the
     DELETE itself."""
-    sql = ("removal_notified_at <= :told_by AND removal_notified_at >= :forgotten"
+    sql = ("removal_notified_at <= :notified_by AND removal_notified_at >= :forgotten"
            f" AND {USE} IS NULL AND {AWAITED} IS NULL AND {TOO_FRESH} IS NULL")
-    return sql, {"told_by": ctx.now - ctx.options.warn_before, "forgotten": _forgotten(ctx),
+    return sql, {"notified_by": ctx.now - ctx.options.warn_before, "forgotten": _forgotten(ctx),
                  "given_up": ctx.now - GIVEN_UP, "removal_kind": REMOVAL}
 
 
 def _with_them(ctx, rows) -> None:
-    """What goes with destinations, and what is recorded of them, in the transaction that deletes
-    them."""
+    """What is deleted with destinations, and what is recorded of them, in the same transaction."""
     found = ctx.db.query(f"SELECT id, user_id, email, created_at{rows.source}", **rows.values)
     for some in chunked(found, IDS_AT_ONCE):
         ctx.db.execute("DELETE FROM {destination_verifications} WHERE destination_id IN (:gone)",
@@ -81,8 +80,8 @@ UNUSED = Purge("destinations", (
 
 # Notices
 
-def _told_from(ctx):
-    """Created before this, a destination is told of its removal."""
+def _announced_from(ctx):
+    """Of a destination created before this, the removal is announced."""
     return ctx.now - max(ctx.options.remove_after - ctx.options.warn_before, timedelta(0))
 
 
@@ -92,10 +91,10 @@ def _forgotten(ctx):
 
 
 def _due_removal(ctx) -> tuple[str, dict]:
-    sql = ("verified_at IS NULL AND created_at < :told_from"
+    sql = ("verified_at IS NULL AND created_at < :announced_from"
            " AND (removal_notified_at IS NULL OR removal_notified_at < :forgotten) "
            f"AND {USE} IS NULL")
-    return sql, {"told_from": _told_from(ctx), "forgotten": _forgotten(ctx)}
+    return sql, {"announced_from": _announced_from(ctx), "forgotten": _forgotten(ctx)}
 
 
 def _due_reminder(ctx) -> tuple[str, dict]:
@@ -105,8 +104,8 @@ def _due_reminder(ctx) -> tuple[str, dict]:
     if ctx.options.remove_after is None:
         return sql, values
     # what is due for the notice of its removal gets that one instead
-    return (f"{sql} AND (created_at >= :told_from OR {USE} IS NOT NULL)",
-            {**values, "told_from": _told_from(ctx)})
+    return (f"{sql} AND (created_at >= :announced_from OR {USE} IS NOT NULL)",
+            {**values, "announced_from": _announced_from(ctx)})
 
 
 def _reminder_key(ctx, user_id: int, rows: list[dict]) -> str:
@@ -138,8 +137,8 @@ def _removal_values(ctx, user: dict, rows: list[dict]) -> dict:
 
 
 UNVERIFIED = Reminder(kind="destination_reminder", table="destinations", age="created_at",
-                      columns=("email",), due=_due_reminder, notified=("reminded_at",), key=_reminder_key,
-                      values=_values)
+                      columns=("email",), due=_due_reminder, notified=("reminded_at",),
+                      key=_reminder_key, values=_values)
 TO_GO = Reminder(kind=REMOVAL, table="destinations", age="created_at", columns=("email",),
-                 due=_due_removal, notified=("removal_notified_at", "reminded_at"), key=_removal_key,
-                 values=_removal_values, must_know=True)
+                 due=_due_removal, notified=("removal_notified_at", "reminded_at"),
+                 key=_removal_key, values=_removal_values, must_know=True)

@@ -17,26 +17,24 @@ GIVEN_UP = timedelta(days=7)
 SUBJECT_SHOWN = 200                 # signs: a line of the mail, not a page of it
 
 # Values, not EXISTS: that MariaDB may answer by reading all notices that were ever sent.
-FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at, "
-            "{notifications}.created_at) FROM {notifications} WHERE {notifications}.id = "
-            "{overflow_hold}.warning_id AND {notifications}.status IN"
-            " ('sent', 'failed'))")
-TOLD = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :told_by "
-        "OR {overflow_hold}.warned_at <="
-        f" :given_up AND {FINISHED} IS NULL)")
-UNSENT = ("({overflow_hold}.warning_id IS NULL OR (SELECT {notifications}.status "
-          "FROM {notifications} WHERE"
-          " {notifications}.id = {overflow_hold}.warning_id) <> 'sent')")
+ITS_WARNING = " FROM {notifications} WHERE {notifications}.id = {overflow_hold}.warning_id"
+FINISHED = ("(SELECT COALESCE({notifications}.sent_at, {notifications}.finished_at,"
+            f" {{notifications}}.created_at){ITS_WARNING}"
+            " AND {notifications}.status IN ('sent', 'failed'))")
+WARNED = (f"{{overflow_hold}}.warned_at IS NOT NULL AND ({FINISHED} <= :warned_by"
+          f" OR {{overflow_hold}}.warned_at <= :given_up AND {FINISHED} IS NULL)")
+UNSENT = ("({overflow_hold}.warning_id IS NULL OR "
+          f"(SELECT {{notifications}}.status{ITS_WARNING}) <> 'sent')")
 
 
-def told(ctx) -> tuple[str, dict]:
+def is_warned(ctx) -> tuple[str, dict]:
     """(SQL, values): the owner has had the warning that lists this message for 24 hours, or cannot
     be warned.
 
     A warning counts from when it was sent, or given up; one that still waits, that is no longer
     there, or that could not be addressed, lets go 7 days after it was written.
     """
-    return TOLD, {"told_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
+    return WARNED, {"warned_by": ctx.now - NOTICE, "given_up": ctx.now - GIVEN_UP}
 
 
 def expire(ctx, declared) -> dict:
@@ -56,12 +54,12 @@ def expire(ctx, declared) -> dict:
 def _warn(ctx) -> None:
     """Queue the warnings that are owed, and count what waits for its warning: `waiting`.
 
-    Also tells the operator of messages that are about to go although their warning was never sent:
+    Also logs how many messages are about to be deleted although their warning was never sent:
     `unwarned`.
     """
     counts = ctx.counts
     remind(ctx, WARNING)
-    sql, values = told(ctx)
+    sql, values = is_warned(ctx)
     past = {"past": ctx.now - ctx.options.keep, **values}
     held = "SELECT COUNT(*) FROM {overflow_hold} WHERE released_at IS NULL AND held_at < :past"
     counts["waiting"] = ctx.db.value(f"{held} AND CASE WHEN {sql} THEN 0 ELSE 1 END = 1", **past)
@@ -104,7 +102,8 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
     }
 
 
-WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due, notified=("warned_at",),
-                   notice="warning_id", daily=True, key=_key, values=_values,
+WARNING = Reminder(kind=KIND, table="overflow_hold", age="held_at", due=_due,
+                   notified=("warned_at",), notice="warning_id", daily=True, key=_key,
+                   values=_values,
                    statuses=("active", "suspended"), columns=("alias_id", "sender", "subject",
                                                               "size_bytes"))

@@ -1,11 +1,10 @@
-"""Header snapshots that are due to go: their log row is gone, or past the time that headers are
-kept.
+"""Header snapshots that are due: their log row is missing, or past the time that headers are kept.
 
-Which they are is told by the log rows alone, so a run goes over the index by log id, in windows
-that no statement leaves, and deletes what it finds in one before it looks at the next: what is due
-lies mostly at the beginning, and a run that cannot finish has come further all the same. A snapshot
-goes by its id, only after a consistent read has found it due: an app writes a row and its headers
-in one transaction, and such a read sees both or neither.
+The log rows alone decide which they are, so a run reads the index by log id, in windows that no
+statement leaves, and deletes what it finds in one before it looks at the next: what is due is
+mostly at the beginning, and a run that cannot finish has come further all the same. A snapshot is
+deleted by its id, only after a consistent read has found it due: an app writes a row and its
+headers in one transaction, and such a read sees both or neither.
 """
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ CHOICES_AT_ONCE = 100        # users' own retentions in one condition
 ORPHANS, CONFIRMED = "orphans", "confirmed_orphans"
 
 Part = namedtuple("Part", "name sql values")
-Part.__doc__ = """One condition for snapshots that go, counted under `name` too; no snapshot fulfils two."""
+Part.__doc__ = """A condition for snapshots, counted under `name` too; none fulfils two of them."""
 
 # The second half says nothing new, but whichever way a subquery is run, it reads no more rows than
 # these.

@@ -65,7 +65,7 @@ def of_owners(ctx):
 
 
 def _owners(db, days: int, before, since):
-    """The users with that choice who have such rows. The oldest row tells it: one step in the index
+    """The users with that choice who have such rows. The oldest row decides: one step in the index
     for each user."""
     for rows in db.pages(
             "SELECT id FROM {users} WHERE log_retention_days = :days"
