@@ -156,8 +156,11 @@ def test_another_folder_is_never_swept(swept):
 def test_a_folder_that_changes_its_owner_in_mid_sweep_loses_nothing(swept):
     swept.run(JOB)
     swept.now += HOUR
-    swept.on_statement = lambda sql, _: (swept.spool_dir / ".jobs-spool").write_text("someone else") \
-        if sql.startswith("DELETE FROM {spool_suspects} WHERE last_seen_at") else None
+
+    def change_owner(sql, _) -> None:
+        if sql.startswith("DELETE FROM {spool_suspects} WHERE last_seen_at"):
+            (swept.spool_dir / ".jobs-spool").write_text("someone else")
+    swept.on_statement = change_owner
     assert "orphans" not in swept.run(JOB)
     assert swept.spooled() == ["named.eml", "orphan.eml"]
 

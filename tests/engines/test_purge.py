@@ -251,7 +251,11 @@ def test_no_range_reaches_further_than_the_pace_allows(bench):
 def test_a_list_of_ids_stays_short(bench):
     logs(bench, {id * 10: 91 for id in range(1, 2500)})
     lengths = []
-    bench.on_statement = lambda sql, values: lengths.append(len(values["ids"])) if "ids" in values else None
+
+    def hear(_sql, values) -> None:
+        if "ids" in values:
+            lengths.append(len(values["ids"]))
+    bench.on_statement = hear
     bench.run(LOGS)
     assert max(lengths) <= LISTED
 
@@ -262,7 +266,11 @@ def test_no_batch_reads_all_that_is_old_by_the_time_index(bench):      # R16
     if not bench.db.dialect.by_key:
         bench.db.query("ANALYZE TABLE {audit_logs}")
     ranges = {}
-    bench.on_statement = lambda sql, values: ranges.update({sql: values}) if "BETWEEN" in sql else None
+
+    def hear(sql, values) -> None:
+        if "BETWEEN" in sql:
+            ranges[sql] = values
+    bench.on_statement = hear
     bench.run(AUDIT, limit=1000)
     [(sql, values)] = ranges.items()
     [step] = bench.db.explain(sql, **values)
@@ -413,7 +421,11 @@ def test_sigterm_ends_it_after_the_batch_in_hand(bench):       # R5
     import signal
 
     logs(bench, dict.fromkeys(range(1, 4001), 91))
-    bench.on_statement = lambda sql, _: os.kill(os.getpid(), signal.SIGTERM) if sql.startswith("DELETE") else None
+
+    def end(sql, _) -> None:
+        if sql.startswith("DELETE"):
+            os.kill(os.getpid(), signal.SIGTERM)
+    bench.on_statement = end
     result = bench.attempt(LOGS)
     assert (result["status"], result["stop_reason"]) == ("interrupted", "SIGTERM")
     assert result["counts"] == {"deleted": 1000}

@@ -37,7 +37,8 @@ Case = namedtuple("Case", "values goes")
 Special = namedtuple("Special", "values spared further mine", defaults=(None, None, None, "1 = 1"))
 Special.__doc__ = """What a job needs besides the columns of its rules.
 
-values   function of the bench -> what each row has too         mine  which rows of the table are the test's
+values   function of the bench -> what each row has too
+mine     which rows of the table are the test's
 spared   function of the bench -> what a row has that the `also` of a rule keeps, however old it is
 further  function of the bench -> rows that go by the job's `run` alone
 """
@@ -300,8 +301,8 @@ def test_one_batch_more_than_one(bench, job):
 
 def test_a_run_stops_between_batches_and_the_next_goes_on(bench, job):      # R4
     oldest(bench, job, SEVERAL)
-    bench.on_statement = lambda sql, _: bench.clock.sleep(0.6 if sql.startswith(f"DELETE FROM {{{job.run.table}}}")
-                                                          else 0)
+    delete = f"DELETE FROM {{{job.run.table}}}"
+    bench.on_statement = lambda sql, _: bench.clock.sleep(0.6 if sql.startswith(delete) else 0)
     first = bench.run(job, budget="1s")
     assert bench.result["status"] == "partial"
     assert bench.result["stop_reason"] == "budget"

@@ -1,4 +1,4 @@
-"""A typing error in a retention must not empty a table, and an honest backlog is not stopped.  # R19
+"""A typo in a retention must not empty a table, and an honest backlog is not stopped.  # R19
 
 How the rule goes, on a plain job; that each job and each of its options keeps to it is in
 test_retention_contract.py.
@@ -39,8 +39,8 @@ def test_a_shorter_limit_that_would_empty_the_table_stops_before_it_deletes(benc
     logs(bench, 20, days=30)
     bench.run(LOGS)
     assert bench.fails(LOGS, keep="9d") == (
-        "20 of 20 rows of message_logs would be deleted: [purge_logs] keep is 9d, it was 90d at the "
-        "last good run. Nothing was deleted. If this is intended, run `jobs.py purge_logs --yes` "
+        "20 of 20 rows of message_logs would be deleted: [purge_logs] keep is 9d, it was 90d at "
+        "the last good run. Nothing was deleted. If this is intended, run `jobs.py purge_logs --yes` "
         "once, with the same --set if there was one; if not, correct the option")
     assert len(bench.ids("message_logs")) == 20
     assert bench.events("purge_logs")[-2]["event"] == "safety stop"
@@ -133,7 +133,8 @@ def test_other_options_of_the_job_are_kept(bench, small):
 
 def test_a_job_first_seen_by_hand_is_not_due_for_the_past(bench, small):
     bench.run(LOGS)
-    assert bench.db.value("SELECT due_after FROM {job_state} WHERE job = 'purge_logs'") == "2026-11-24 14:30:05"
+    due_after = bench.db.value("SELECT due_after FROM {job_state} WHERE job = 'purge_logs'")
+    assert due_after == "2026-11-24 14:30:05"
 
 
 def test_an_unchanged_limit_is_not_written_again(bench, small):

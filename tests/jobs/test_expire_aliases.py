@@ -169,7 +169,8 @@ def test_all_that_ended_is_in_one_notice(owned):
     assert (row["kind"], row["persona"], row["to_email"], row["dedupe_key"]) == (
         "alias_expired", "porter", "jo@home.example", "alias-expired:2:2026-11-24 12:30:05")
     assert row["subject"] == "2 of your aliases have expired"
-    assert "- a2@alias.example\n  expired on 24 November 2026 at 12:30 UTC\n- a1@alias.example" in row["body_text"]
+    assert ("- a2@alias.example\n  expired on 24 November 2026 at 12:30 UTC\n- a1@alias.example"
+            in row["body_text"])
 
 
 def test_what_was_told_and_is_switched_on_again_with_its_old_end_is_not_told_again(owned):

@@ -300,8 +300,8 @@ def test_two_at_once_do_what_one_does(tmp_path, engine_url, owned):
 
 
 KILLS = {
-    "reminded, not marked": ("SET reminded_at = :now", 1, 0, 0),
-    "told of removal, not marked": ("SET removal_notified_at = :now", 1, 1, 0),
+    "reminded, not marked": ("SET reminded_at = :reminded_at", 1, 0, 0),
+    "told of removal, not marked": ("SET removal_notified_at = :removal_notified_at", 1, 1, 0),
     "told, not committed": ("COMMIT", 2, 1, 0),
     "tokens gone": ("INSERT INTO {audit_logs}", 1, 2, 0),
     "recorded": ("DELETE FROM {destinations}", 1, 2, 0),

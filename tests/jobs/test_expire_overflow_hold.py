@@ -71,7 +71,8 @@ def test_a_day_before_their_time_messages_are_warned_of_in_one_notice(hold):
         "overflow_warning", "overflow", "pending", 1, "jo@home.example",
         "overflow-warning:1:2026-11-24")
     for body in (row["body_text"], row["body_html"]):
-        assert [word in body for word in ("Order 1.", "Order 2.", "Order 3.", "Order 4.")] == [True, False, True, False]
+        listed = [number for number in (1, 2, 3, 4) if f"Order {number}." in body]
+        assert listed == [1, 3]
 
 
 def test_the_warning_says_what_goes_when_and_how_to_keep_it(hold):
@@ -124,7 +125,8 @@ after sending you this warning. Nobody can restore a deleted message.
 Overflow desk
 https://mail.example.org
 """
-    assert '<a class="button" href="https://mail.example.org">Sign in and release</a>' in row["body_html"]
+    assert ('<a class="button" href="https://mail.example.org">Sign in and release</a>'
+            in row["body_html"])
     assert "<b>&lt;script&gt;x&lt;/script&gt;</b>" in row["body_html"]
 
 
@@ -264,7 +266,8 @@ def test_a_released_message_goes_with_its_file_7_days_later(hold):
         message(hold, 1, OLD, released_at=hold.ago(days=7, seconds=1)),
         # exactly at the limit stays
         message(hold, 2, OLD, released_at=hold.ago(days=7)),
-        message(hold, 3, OLD, released_at=hold.ago(seconds=1), warned_at=hold.ago(days=20), warning_id=1),
+        message(hold, 3, OLD, released_at=hold.ago(seconds=1), warned_at=hold.ago(days=20),
+                warning_id=1),
         # whatever its age
         message(hold, 4, timedelta(days=8), released_at=hold.ago(days=7, seconds=1)),
     ])
@@ -333,8 +336,8 @@ def test_a_keep_that_was_shortened_by_mistake_warns_nobody(hold, monkeypatch):  
          [(1, 1, f"{number}.eml", hold.ago(days=10)) for number in range(20)])
     hold.run(JOB)
     assert hold.fails(JOB, keep="3d").startswith(
-        "20 of 20 rows of overflow_hold would be deleted: [expire_overflow_hold] keep is 3d, it was "
-        "30d at the last good run.")
+        "20 of 20 rows of overflow_hold would be deleted: [expire_overflow_hold] keep is 3d, it "
+        "was 30d at the last good run.")
     assert warned(hold) == {}
     assert hold.rows("notifications") == []
     assert hold.run(JOB, keep="3d", yes=True)["notices"] == 1

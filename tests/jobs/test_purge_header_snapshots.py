@@ -294,7 +294,8 @@ def test_two_at_once_do_what_one_does(tmp_path, engine_url):
     both = [service.start(JOB, "--json", JOBS_CORE_STATE_DIR=f"state{host}") for host in (1, 2)]
     outs = [process.communicate(timeout=60) for process in both]
     assert [process.returncode for process in both] == [0, 0], outs
-    assert [row["id"] for row in service.db.query("SELECT id FROM {header_snapshots} ORDER BY id")] == [*range(1, 51)]
+    left = service.db.query("SELECT id FROM {header_snapshots} ORDER BY id")
+    assert [row["id"] for row in left] == [*range(1, 51)]
     service.db.close()
 
 

@@ -68,7 +68,11 @@ def test_the_condition_names_only_what_is_old_so_jobs_that_run_daily_add_nothing
     for name in ("send_mail", "retry_mail", "check_mail"):
         runs(bench, name, *range(100, 0, -1))
     named = []
-    bench.on_statement = lambda sql, values: named.append(values["needed"]) if sql.startswith("DELETE") else None
+
+    def hear(sql, values) -> None:
+        if sql.startswith("DELETE"):
+            named.append(values["needed"])
+    bench.on_statement = hear
     purge(bench)
     assert named[0] == [0, old]
 

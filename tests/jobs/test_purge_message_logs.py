@@ -102,7 +102,8 @@ def test_the_view_tells_the_same_before_and_after_any_purge(bench, seed):       
         assert totals(bench.db) == before
         bench.run(JOB, keep=keep, yes=True)
         assert totals(bench.db) == before
-    assert bench.db.value("SELECT MIN(created_at) FROM {message_logs}") >= str(bench.ago(hours=30))[:19]
+    oldest = bench.db.value("SELECT MIN(created_at) FROM {message_logs}")
+    assert oldest >= str(bench.ago(hours=30))[:19]
 
 
 # Headers
@@ -110,8 +111,10 @@ def test_the_view_tells_the_same_before_and_after_any_purge(bench, seed):       
 def test_the_headers_of_what_goes_go_too_and_no_others(bench):
     bench.table("message_logs", [log(1, bench.ago(days=91)), log(2, bench.ago(days=89)),
                                  log(3, bench.ago(days=91))])
-    bench.table("header_snapshots", [{"id": 10, "message_log_id": 1}, {"id": 11, "message_log_id": 1},
-                                     {"id": 20, "message_log_id": 2}, {"id": 30, "message_log_id": 3},
+    bench.table("header_snapshots", [{"id": 10, "message_log_id": 1},
+                                     {"id": 11, "message_log_id": 1},
+                                     {"id": 20, "message_log_id": 2},
+                                     {"id": 30, "message_log_id": 3},
                                      # its row is not to be seen yet
                                      {"id": 90, "message_log_id": 9}])
     assert bench.run(JOB) == {"deleted": 2}

@@ -1,4 +1,4 @@
-"""Ten times the rows, the headers and the users with a time of their own take the same memory.  # R18"""
+"""Ten times the rows, headers and users with a time of their own take the same memory.  # R18"""
 from __future__ import annotations
 
 from datetime import timedelta

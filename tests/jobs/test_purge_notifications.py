@@ -10,7 +10,8 @@ def test_finished_ones_go_90_days_after_they_were_queued(bench):
         {"id": 2, "status": "sent", "created_at": bench.ago(days=90)},
         {"id": 3, "status": "failed", "created_at": bench.ago(days=90, seconds=1)},
         {"id": 4, "status": "failed", "created_at": bench.ago(days=90)},
-        {"id": 5, "status": "sent", "created_at": bench.ago(days=91), "finished_at": bench.ago(days=1)},
+        {"id": 5, "status": "sent", "created_at": bench.ago(days=91),
+         "finished_at": bench.ago(days=1)},
     ])
     assert bench.run("purge_notifications") == {"deleted": 3}
     assert bench.ids("notifications") == [2, 4]
@@ -58,8 +59,10 @@ def test_how_long_is_an_option(bench):
 
 def test_a_notice_of_a_removal_stays_as_long_as_it_counts(bench):
     bench.table("notifications", [
-        {"id": 1, "kind": "destination_removal", "status": "sent", "created_at": bench.ago(days=60, seconds=1)},
-        {"id": 2, "kind": "destination_removal", "status": "sent", "created_at": bench.ago(days=60)},
+        {"id": 1, "kind": "destination_removal", "status": "sent",
+         "created_at": bench.ago(days=60, seconds=1)},
+        {"id": 2, "kind": "destination_removal", "status": "sent",
+         "created_at": bench.ago(days=60)},
         {"id": 3, "kind": "alias_expired", "status": "sent", "created_at": bench.ago(days=8)},
     ])
     assert bench.run("purge_notifications", keep="7d") == {"deleted": 2}
