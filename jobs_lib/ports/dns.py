@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import namedtuple
+from functools import partial
 
 from jobs_lib.errors import JobsError
 
@@ -103,32 +104,24 @@ class Resolver:
         up. `follow_up(item, answers)` gives the next question about an item, when the answers so
         far raise one.
         """
-        import threading
         from queue import Empty, SimpleQueue
+        from threading import Event
 
         waiting: SimpleQueue = SimpleQueue()
         done: SimpleQueue = SimpleQueue()
-        over = threading.Event()
+        over = Event()
         for pair in items:
             waiting.put(pair)
         number = waiting.qsize()
-        threads = 0
-        try:
-            for _ in range(min(self.concurrency, number)):
-                # A daemon: at the end of the process nobody waits for a name server.
-                threading.Thread(target=self._work, args=(waiting, done, over, follow_up),
-                                 daemon=True).start()
-                threads += 1
-        except RuntimeError:
-            # no more threads: those that there are, or else this one, do it
-            pass
+        threads = _start(partial(self._work, waiting, done, over, follow_up),
+                         min(self.concurrency, number))
         try:
             for _ in range(number):
                 found = None
                 while found is None:
                     if stopped():
                         return
-                    if not threads:
+                    if not threads:             # so this one does it
                         self._one(waiting, done, over, follow_up)
                     try:
                         found = done.get(timeout=LOOK_SECONDS)
@@ -201,6 +194,19 @@ class Resolver:
             # a mere referral
             return Answer(UNKNOWN, why="the name server does not look names up for others")
         return Answer(NODATA)
+
+
+def _start(work, most: int) -> int:
+    """So many threads that do `work()`, or fewer where the host allows no more: how many. At the
+    end of the process nobody waits for them."""
+    import threading
+
+    for number in range(most):
+        try:
+            threading.Thread(target=work, daemon=True).start()
+        except RuntimeError:
+            return number
+    return most
 
 
 def _record(data):
