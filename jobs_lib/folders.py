@@ -7,6 +7,8 @@ import os
 from .errors import NoAccess
 
 LINK = (errno.ELOOP, errno.EMLINK)       # what O_NOFOLLOW says of a link: EMLINK in FreeBSD
+# what a file system says that does this for files alone: it has done what it can
+NO_FOLDERS = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF)
 DRAFT = ".part"             # at the end of the name of what is being written: NAME.<hex>.part
 DRAFT_SECONDS = 24 * 3600   # a draft that is so old was left by a killed process
 HTACCESS = """\
@@ -211,13 +213,14 @@ def new_file(path: str):
 
 
 def publish(draft: str, path: str) -> None:
-    """Give a finished file its name, also after a power cut."""
+    """Give a finished file its name, for good: also after a power cut."""
     os.rename(draft, path)
     handle = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(handle)
-    except OSError:             # a file system that cannot do that for folders has done what it can
-        pass
+    except OSError as error:
+        if error.errno not in NO_FOLDERS:
+            raise
     finally:
         os.close(handle)
 

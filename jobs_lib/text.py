@@ -6,7 +6,6 @@ from datetime import datetime, timedelta, tzinfo
 from .errors import UsageError
 
 DURATIONS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
-SIZES = ((1 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 MOST_SUGGESTED, MOST_COMPARED = 3, 2000
 OTHER_NAMES = {"ssl": "tls"}         # what is near in meaning, not in spelling
 
@@ -51,12 +50,15 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def size(number: float) -> str:
-    """`1.4 GB`, `310 MB`, `812 bytes`."""
-    for unit, name in SIZES:
-        if number >= unit:
-            digits = 1 if number < 100 * unit else 0
-            return f"{number / unit:,.{digits}f} {name}"
+def size(number, base: int = 1024) -> str:
+    """`740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1000 for users, who are sold it so."""
+    if not isinstance(number, (int, float)) or number < 0:
+        return "unknown"
+    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
+        if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
+            rounded = number / base ** power
+            digits = 1 if rounded < 9.95 and power > 1 else 0
+            return f"{rounded:,.{digits}f} {unit}"
     return f"{number:,.0f} bytes"
 
 

@@ -8,6 +8,7 @@ from collections import namedtuple
 from contextlib import closing
 
 from jobs_lib.errors import DatabaseError, UsageError
+from jobs_lib.folders import new_file
 
 from . import dialects
 
@@ -48,7 +49,7 @@ def copy(url: str, base: str, target: str) -> None:
     source = dialects.target(url, base, 5.0)
     try:
         with closing(dialect.connect(source, True, False)) as original:
-            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            new_file(target).close()
             with closing(sqlite3.connect(target)) as made:
                 original.backup(made)
     except sqlite3.Error as error:

@@ -5,6 +5,8 @@ import os
 from base64 import encodebytes
 from email.utils import format_datetime
 
+from jobs_lib.folders import new_file
+
 from .signed import SIGNED
 
 LONG_LINE = 12_000       # octets: RFC 5322 2.1.1 allows 998, newsletters do not care
@@ -39,8 +41,7 @@ def store(spool: str, name: str, received) -> int:
     if name not in MESSAGES:
         return 0
     if not os.path.exists(path):
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as file:
+        with new_file(path) as file:
             file.write(raw(name, received))
     return os.path.getsize(path)
 

@@ -15,6 +15,7 @@ from jobs_lib.folders import HTACCESS
 from jobs_lib.output.findings import Finding, note, ok, problem, run, warning
 from jobs_lib.paths import HOME
 from jobs_lib.runner import access
+from jobs_lib.text import size
 
 from . import NothingToAsk
 from .mounts import NETWORK, file_system
@@ -316,7 +317,7 @@ def room(installation):
         free = disk.f_bavail * disk.f_frsize
         if free < TIGHT:
             say = problem if free < LITTLE else warning
-            yield say(f"{free // MB} MB are free on the disk of {name} ({path})",
+            yield say(f"{size(free)} are free on the disk of {name} ({path})",
                       "Full, a run ends with an error, and mail that comes in cannot be kept.",
                       "Make room: `du -sh *` in your home folder shows what takes it.")
         elif disk.f_files and disk.f_favail < FEW_INODES:
@@ -324,11 +325,7 @@ def room(installation):
                           "Each stored message is a file.",
                           "Remove old files, such as sessions and caches of your app.")
         else:
-            yield ok(f"{_much(free)} free for {name}")
-
-
-def _much(size: int) -> str:
-    return f"{size / GB:.1f} GB" if size >= GB else f"{size // MB} MB"
+            yield ok(f"{size(free)} free for {name}")
 
 
 def a_file(installation):

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 
+from jobs_lib import text
 from jobs_lib.output.findings import ok, problem, run, warning
 
 FLOOR = (3, 26)
@@ -41,7 +42,7 @@ def _log(path: str):
     log = path + "-wal"
     size = os.path.getsize(log) if path and os.path.exists(log) else 0
     if size > LARGE_LOG:
-        yield warning(f"{log} has {size // 1024 ** 2} MB",
+        yield warning(f"{log} has {text.size(size)}",
                       "Somebody reads without end, so it is never emptied.",
                       "Restart the program that keeps the file open, such as your app.")
 

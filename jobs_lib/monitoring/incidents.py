@@ -16,6 +16,7 @@ from jobs_lib.database import stored
 from jobs_lib.errors import ConfigError, Unfit
 from jobs_lib.masking import text as masked
 from jobs_lib.runner.standing import BARS_ALL
+from jobs_lib.text import size
 
 from .queues import in_words
 
@@ -197,16 +198,11 @@ def _disks(health, alerts) -> list[Incident]:
     least = alerts.disk_free
     nearly_full = [disk for disk in health.host.disks if least is not None and disk.free < least]
     return [Incident(f"disk:{disk.names[0]}", "disk",
-                     f"the disk is nearly full: {show_mb(disk.free)} left", health.now,
-                     f"{disk.path} ({', '.join(disk.names)}) has {show_mb(disk.free)} left of "
-                     f"{show_mb(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
+                     f"the disk is nearly full: {size(disk.free)} left", health.now,
+                     f"{disk.path} ({', '.join(disk.names)}) has {size(disk.free)} left of "
+                     f"{size(disk.total)}, less than [alerts] disk_free = {show_size(least)}. "
                      "When it is full, no job can write anything.", "", "doctor")
             for disk in nearly_full]
-
-
-def show_mb(size: int) -> str:
-    """`1.5 GB`, `120 MB`."""
-    return f"{size / 1024 ** 3:.1f} GB" if size >= 1024 ** 3 else f"{size // 1024 ** 2} MB"
 
 
 def _relay(health) -> list[Incident]:

@@ -240,9 +240,9 @@ def test_a_disk_that_is_nearly_full_is_told(lite, monkeypatch):
     """On a disk of a few megabytes, if one may be mounted here; else by where the limits lie."""
     free = os.statvfs(lite.folder)
     monkeypatch.setattr(files, "TIGHT", free.f_bavail * free.f_frsize * 2)
-    assert lite.one("files", "MB are free on the disk").level == "warning"
+    assert lite.one("files", "are free on the disk").level == "warning"
     monkeypatch.setattr(files, "LITTLE", free.f_bavail * free.f_frsize * 2)
-    assert lite.one("files", "MB are free on the disk").level == "problem"
+    assert lite.one("files", "are free on the disk").level == "problem"
 
 
 def test_nothing_stays_of_what_is_written(lite):

@@ -6,6 +6,7 @@ import sqlite3
 from collections import namedtuple
 
 from jobs_lib.errors import Busy, DatabaseError, Duplicate, Missing, ReadOnly
+from jobs_lib.folders import new_file
 
 from .base import Batches
 from .urls import file as parse_file
@@ -107,7 +108,7 @@ def connect(target: Target, readonly: bool, create: bool):
 def _create(path: str) -> None:
     """An empty file that only its owner can read; the -wal and -shm files take over its mode."""
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        new_file(path).close()
     except FileExistsError:
         pass
     except OSError as error:

@@ -9,6 +9,7 @@ from jobs_lib.database.values import one_line, ordered
 from jobs_lib.engines.purge import begin, finish
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.reminders import Reminder, remind
+from jobs_lib.text import size
 
 KIND = "overflow_warning"
 NOTICE = timedelta(hours=24)        # between a sent warning and deleting: the owner's time to act
@@ -97,7 +98,7 @@ def _values(ctx, user: dict, rows: list[dict]) -> dict:
                       "subject": one_line(row["subject"], SUBJECT_SHOWN) or "(no subject)",
                       "alias": aliases.get(row["alias_id"], "a deleted alias"),
                       "received": render.minute(clock.parse(row["held_at"])),
-                      "size": render.size(row["size_bytes"]),
+                      "size": size(row["size_bytes"], 1000),
                       "gone": render.minute(gone[row["id"]])} for row in rows],
     }
 

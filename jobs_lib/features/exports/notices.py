@@ -2,7 +2,7 @@
 so."""
 from __future__ import annotations
 
-from jobs_lib import clock
+from jobs_lib import clock, text
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.kinds import EXPORT_READY
@@ -13,7 +13,7 @@ READY = "export-ready:"      # and the request's number: by its key a notice nam
 def ready(ctx, user: dict, row: dict, size: int, expires) -> None:
     """It can be downloaded. The link is put in when the notice is sent (export_link.py)."""
     notify(ctx, user, EXPORT_READY, f"{READY}{row['id']}", {
-        "requested": _day(row), "size": render.size(size), "expires": render.minute(expires)})
+        "requested": _day(row), "size": text.size(size, 1000), "expires": render.minute(expires)})
 
 
 def failed(ctx, user: dict | None, row: dict) -> None:

@@ -84,19 +84,6 @@ def fold(text: str) -> str:
     return "\n".join(part for line in text.split("\n") for part in _folded(line))
 
 
-def size(number, base: int = 1000) -> str:
-    """Bytes as people say them: `740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1024 for
-    who counts so."""
-    if not isinstance(number, (int, float)) or number < 0:
-        return "unknown"
-    for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):
-        if number >= base ** power * 0.9995:        # 999,500 bytes are 1.0 MB, not 1000 kB
-            rounded = number / base ** power
-            digits = 1 if rounded < 9.95 and power > 1 else 0
-            return f"{rounded:.{digits}f} {unit}"
-    return f"{number} bytes"
-
-
 def day(moment) -> str:
     """`25 November 2026`: no reader takes the month for the day. For an aware UTC datetime."""
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"

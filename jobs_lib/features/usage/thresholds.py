@@ -18,7 +18,7 @@ from jobs_lib.errors import Invalid
 from jobs_lib.features.notifications import render
 from jobs_lib.features.notifications.enqueue import notify
 from jobs_lib.features.notifications.reminders import SAMPLE_ROWS, alone
-from jobs_lib.text import counted
+from jobs_lib.text import counted, size
 
 from . import billing
 
@@ -243,7 +243,7 @@ def _bytes(used: int, limit: int) -> tuple[str, str]:
     """In the units of the limit: who sells 10 GB may have stored it as 10 times 1024 three times
     over."""
     base = 1024 if limit % 1_000_000 and limit % 1_048_576 == 0 else 1000
-    return render.size(used, base), render.size(limit, base)
+    return size(used, base), size(limit, base)
 
 
 def _emails(used: int, limit: int) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import os
 import re
 
 from jobs_lib.addresses import AddressError, check
+from jobs_lib.folders import publish
 from jobs_lib.ports.outcomes import FINAL, RELAY, SENT
 
 from .content import Unsendable, chunks, open_message
@@ -61,12 +62,11 @@ class MaildirTransport:
                     target.write(chunk)
                 target.flush()
                 os.fsync(target.fileno())
-            os.replace(draft, os.path.join(self.folder, "new", name))
+            publish(draft, os.path.join(self.folder, "new", name))
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(draft)
             raise
-        _sync_folder(os.path.join(self.folder, "new"))
         return Result(SENT, None, "", "stored")
 
     def _prepare(self) -> set:
@@ -78,12 +78,3 @@ class MaildirTransport:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-
-
-def _sync_folder(path: str) -> None:
-    """Puts the new name itself onto the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -127,17 +127,6 @@ def test_folding_keeps_the_other_lines():
                        + "\n  two\n") == "one\n\n" + "word " * 13 + "word\nword\n  two\n"
 
 
-@pytest.mark.parametrize("number, said", [
-    (0, "0 bytes"), (740, "740 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345, "12 kB"),
-    (999_499, "999 kB"),
-    (999_500, "1.0 MB"), (1_000_000, "1.0 MB"), (3_440_000, "3.4 MB"), (9_949_999, "9.9 MB"),
-    (9_950_000, "10 MB"),
-    (25_600_000, "26 MB"),
-])
-def test_sizes_in_words(number, said):
-    assert render.size(number) == said
-
-
 def test_moments_in_words():
     moment = datetime(2026, 3, 5, 7, 9, 59, tzinfo=timezone.utc)
     assert render.day(moment) == "5 March 2026"
