@@ -149,7 +149,8 @@ def field(low: int, high: int) -> st.SearchStrategy[str]:
 
 EXPRESSIONS = st.tuples(field(0, 59), field(0, 23), field(1, 31), field(1, 12),
                         field(0, 7)).map(" ".join)
-MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))   # noqa: DTZ001
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1),      # noqa: DTZ001
+                       timezones=st.just(UTC))
 
 
 @pytest.mark.slow
@@ -205,7 +206,8 @@ ST_JOHNS_AUTUMN = ("America/St_Johns", "2010-11-06T20:00Z", "2010-11-07T12:00Z")
     ("17 2 * * *", YORK_SPRING, ["2026-03-08 03:00-04:00"]),
     ("15 2 * * *", HOWE_SPRING, ["2026-10-04 02:30+11:00"]),
     ("45 2 * * *", HOWE_SPRING, ["2026-10-04 02:45+11:00"]),
-    ("0 12 * * *", APIA, ["2011-12-29 12:00-10:00", "2011-12-31 00:00+14:00", "2011-12-31 12:00+14:00"]),
+    ("0 12 * * *", APIA,
+     ["2011-12-29 12:00-10:00", "2011-12-31 00:00+14:00", "2011-12-31 12:00+14:00"]),
     ("0 12 30 12 *", APIA, ["2011-12-31 00:00+14:00"]),
     ("30 0 29 3 *", BEIRUT_SPRING, ["2026-03-29 01:00+03:00"]),
     # A repeated time is due the first time only.

@@ -196,7 +196,8 @@ def test_the_few_lines_of_the_documentation_read_it_too(copy, monkeypatch):
     exec(program, space)
     assert [row["id"] for row in space["rows"]] == [1, 2, 3, 4, 5]
     manifest = space["manifest"]
-    assert set(manifest) == set(re.findall(r"`(\w+)`", page.partition("| name | what |")[2].partition("## Reading")[0]))
+    table = page.partition("| name | what |")[2].partition("## Reading")[0]
+    assert set(manifest) == set(re.findall(r"`(\w+)`", table))
     seal = manifest.pop("manifest_sha256")
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert hashlib.sha256(text.encode()).hexdigest() == seal
@@ -292,7 +293,8 @@ def test_the_store_shows_no_password_and_a_wrong_one_says_what_is_expected(line)
     assert "holds secrets ([archive] store)" in line("config", "check").out
     line.ini("[archive]\nstore = ftp://me:s3same@backup.example/audit\n")
     answer = line("config", "check")
-    assert "[archive] store = ...: expected ftps://user:password@host:21/folder, or empty" not in answer.out
+    expected = "[archive] store = ...: expected ftps://user:password@host:21/folder, or empty"
+    assert expected not in answer.out
     assert "expected ftps://user:password@host:21/folder" in answer.err
     assert "s3same" not in answer.out + answer.err
 

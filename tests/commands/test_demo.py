@@ -180,10 +180,12 @@ def test_each_notice_that_was_sent_is_a_file_to_look_at(demo, db):
 def test_users_who_opted_out_get_none_and_no_notice_waits(demo, db):
     assert section(demo[1], "All notices that were sent, as files in demo/notices")[-1] == (
         "  and 1 not sent: its owner does not want this kind")
-    assert sorted(message["To"] for message in notices(demo).values() if message["To"] != "jane@home.example") == [
+    assert sorted(message["To"] for message in notices(demo).values()
+                  if message["To"] != "jane@home.example") == [
         "jane@work.example",                # that mail to her other address failed
         "lena@home.example"]                # that her account will be deleted
-    assert db.value("SELECT COUNT(*) FROM {notifications} WHERE status NOT IN ('sent', 'failed')") == 0
+    assert db.value("SELECT COUNT(*) FROM {notifications} "
+                    "WHERE status NOT IN ('sent', 'failed')") == 0
     columns, rows = data.MAIL["notifications"]
     priority = columns.split().index("priority")
     assert {row[priority] for row in rows} >= {0, 1, 2}
@@ -212,7 +214,8 @@ def test_a_webhook_is_shown_as_it_arrived(demo, db):
     assert re.fullmatch(r"v1,[A-Za-z0-9+/]{18}\.\.\.", headers["webhook-signature"])
     assert shown[-1] == db.value("SELECT payload FROM {webhook_deliveries} WHERE event_id = :id",
                                  id=headers["webhook-id"])
-    assert "  The receiver computed the signature from the secret by itself: genuine." in demo[1].stdout
+    verdict = "  The receiver computed the signature from the secret by itself: genuine."
+    assert verdict in demo[1].stdout
 
 
 @pytest.mark.parametrize("wrong", [{}, {"now": 1_000_301}, {"body": b"{ }"}, {"id": "evt_2"},

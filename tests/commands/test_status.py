@@ -67,7 +67,8 @@ def test_every_job_shows_its_outcome_lateness_and_failures(service):        # R5
     assert job["late_since"] > job["last_ok_at"]
     assert [each["command"] for each in found["incidents"]] == [
         f"python3 jobs.py --config {service.folder}/config.ini history retry_forwards"]
-    assert overview.public(found)["incidents"][0]["command"] == "python3 jobs.py history retry_forwards"
+    bare, = overview.public(found)["incidents"]
+    assert bare["command"] == "python3 jobs.py history retry_forwards"
     assert "no route to j***@home.example" in service.run("status", code=1)
 
 
@@ -115,7 +116,8 @@ def test_incidents_are_first_and_fit_80_columns(troubled, line):
     heads = [seen.index(next(row for row in seen if row.startswith(word)))
              for word in ("! ", "QUEUE", "JOB", "Mail:")]
     assert heads == sorted(heads)
-    assert f"    -> python3 jobs.py --config {line.folder}/config.ini history retry_webhooks" in seen
+    command = f"python3 jobs.py --config {line.folder}/config.ini history retry_webhooks"
+    assert f"    -> {command}" in seen
     assert any(row.startswith("webhook deliveries") and row.endswith("stalled") for row in seen)
 
 
@@ -199,7 +201,8 @@ def test_what_is_no_page_stays_whatever_asks_for_one(troubled, line, tmp_path):
 
 
 def test_a_page_of_an_earlier_version_is_replaced_and_an_empty_file_is(troubled, line, tmp_path):
-    head = "<!doctype html>\n<html lang=\"en\">\n<head>\n<title>All is well - background jobs</title>\n"
+    head = ("<!doctype html>\n<html lang=\"en\">\n<head>\n"
+            "<title>All is well - background jobs</title>\n")
     for text in (head, ""):
         (tmp_path / "status.html").write_text(text)
         assert line("report", "--output", "status.html").code == 0

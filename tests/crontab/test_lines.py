@@ -42,7 +42,7 @@ def accepted(text: str, tmp_path) -> str:
     usage = subprocess.run([command, "-h"], capture_output=True, text=True)
     usage_text = usage.stdout + usage.stderr
     flag = "-T" if re.search(r"-T\b", usage_text) else "-n"
-    assert flag == "-T" or "dry run" in usage_text, f"this crontab has no way to only check: {usage_text}"
+    assert flag == "-T" or "dry run" in usage_text, f"this crontab cannot only check: {usage_text}"
     # by its name alone: Debian's crontab cuts a path at 100 letters
     path = tmp_path / "crontab"
     path.write_text(text)
@@ -233,7 +233,8 @@ from datetime import datetime, timezone
 from jobs_lib.commands.crontab import same_clock
 from jobs_lib.schedule import zone
 december = datetime(2026, 12, 1, tzinfo=timezone.utc)
-print([same_clock(zone(name), december) for name in ("UTC", "Europe/London", "Europe/Berlin", "Europe/Paris")])
+names = ("UTC", "Europe/London", "Europe/Berlin", "Europe/Paris")
+print([same_clock(zone(name), december) for name in names])
 """
 
 

@@ -335,12 +335,14 @@ def test_broken_mail_is_reported_by_the_webhook_and_by_mail_once_it_works_again(
     later(bench, minutes=5)
     bench.run(JOB)
     mail, = bench.outbox
-    assert mail.subject == "[jobs] retry_forwards has failed 3 times since 14:15 UTC on 24 Nov (and 1 more)"
+    assert mail.subject == ("[jobs] retry_forwards has failed 3 times since 14:15 UTC on 24 Nov "
+                            "(and 1 more)")
     assert "RESOLVED: Alerts by e-mail do not arrive." in mail.text
     later(bench, minutes=5)
     bench.run(JOB)
     assert len(bench.outbox) == 1
-    assert json.loads(bench.web[-1].body)["title"] == "[jobs] resolved: alerts by e-mail do not arrive"
+    title = json.loads(bench.web[-1].body)["title"]
+    assert title == "[jobs] resolved: alerts by e-mail do not arrive"
     assert len(bench.web) == 2
 
 
@@ -380,8 +382,8 @@ def test_no_limit_holds_an_alert_back_and_it_counts(bench):
 
 def test_each_address_is_written_to_and_one_that_takes_it_is_enough(bench):
     setup(bench, alerts={"email": "gone@example.org, op@example.org", "webhook": ""})
-    bench.outbox.answer = lambda envelope: Result(FINAL, 550, "5.1.1", "gone") if "gone" in envelope.recipient else \
-        Result("sent", 250, "2.0.0", "taken")
+    gone, taken = Result(FINAL, 550, "5.1.1", "gone"), Result("sent", 250, "2.0.0", "taken")
+    bench.outbox.answer = lambda envelope: gone if "gone" in envelope.recipient else taken
     fails(bench, "retry_forwards")
     bench.run(JOB)
     later(bench, minutes=5)
@@ -456,7 +458,8 @@ def test_an_alert_says_what_since_when_the_error_and_what_to_run(bench):
     assert all(len(line) < 79 for line in text.splitlines() if "run next" not in line)
     assert "since       2026-11-24 14:15:05 UTC" in text
     assert "last error  word word" in text
-    assert f"  run next    python3 jobs.py --config {bench.folder}/config.ini history retry_forwards" in text
+    command = f"python3 jobs.py --config {bench.folder}/config.ini history retry_forwards"
+    assert f"  run next    {command}" in text
     assert "docs/alerts.md#failing" in text
     assert (mail.sender, mail.recipient) == ("jobs@example.org", OPERATOR)
 

@@ -8,14 +8,13 @@ from jobs_lib.monitoring import health, metrics_samples
 
 
 def record(bench) -> bool:
-    return metrics_samples.record(bench.db, health.collect(bench.db, bench._config, catalogue.load_all(),
-                                                   bench.now))
+    found = health.collect(bench.db, bench._config, catalogue.load_all(), bench.now)
+    return metrics_samples.record(bench.db, found)
 
 
 def kept(bench, name: str) -> list[tuple]:
-    return [(at.strftime("%d %H:%M"), value) for at, value in metrics_samples.series(bench.db,
-                                                                             bench.now).get(name,
-                                                                                            [])]
+    series = metrics_samples.series(bench.db, bench.now)
+    return [(at.strftime("%d %H:%M"), value) for at, value in series.get(name, [])]
 
 
 def waiting(bench, number: int) -> None:

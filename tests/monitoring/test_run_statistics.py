@@ -21,8 +21,8 @@ def test_a_day_tells_how_many_ended_how_and_how_long_they_took(bench):
     runs(bench, (bench.ago(hours=1), "ok", 100), (bench.ago(hours=2), "ok", 300),
          (bench.ago(hours=3), "failed", 800), (bench.ago(hours=4), "partial", 0),
          (bench.ago(hours=5), "vanished", None))
-    assert run_statistics.by_job(bench.db, bench.now) == {"retry_forwards": {TODAY: Day(2, 1, 2, 240,
-                                                                                   800)}}
+    assert run_statistics.by_job(bench.db, bench.now) == {
+        "retry_forwards": {TODAY: Day(2, 1, 2, 240, 800)}}
 
 
 def test_what_found_another_at_work_or_is_at_work_is_no_run(bench):

@@ -19,7 +19,8 @@ from tests.support.shell import Shell
 
 # Colour, cursor, title of the window, C1's CSI, turned writing (Trojan Source), zero width, tags,
 # line and paragraph
-HOSTILE = "\x1b[31m\x1b[2J\x1b]0;x\x07\r\x9b2J\u202egnp\u2066\u200b\u2060\ufeff\U000e0041\u2028\u00ad\x7f\u3164"
+HOSTILE = ("\x1b[31m\x1b[2J\x1b]0;x\x07\r\x9b2J\u202egnp\u2066\u200b\u2060\ufeff\U000e0041\u2028"
+           "\u00ad\x7f\u3164")
 TEXTS = {"users": ("name", "email"), "domains": ("name", "dns_results"), "aliases": ("address",),
          "destinations": ("email",), "webhooks": ("url",), "job_runs": ("host", "error",
                                                                         "stop_reason"),

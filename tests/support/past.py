@@ -2,7 +2,7 @@
 time the same.
 
     fill(db, now)                     all is well
-    fill(db, now, troubled=True)      a job fails, one is late, a queue stands still, the relay rests
+    fill(db, now, troubled=True)      a job fails, one is late, a queue stalls, the relay is paused
 
 Whatever the outside world may have written into errors, rows and reasons is there too (SECRETS): a
 page that is fit to be published shows none of it.
@@ -33,7 +33,8 @@ def fill(db, now, troubled: bool = False) -> None:
     """The rows."""
     chance = random.Random(5)
     runs = [run for job in catalogue.load_all() for run in _runs(job, now, troubled, chance)]
-    names = ("run_id job slot trigger_type status started_at finished_at duration_ms counts error").split()
+    names = ("run_id job slot trigger_type status started_at finished_at duration_ms counts "
+             "error").split()
     bulk(db, "job_runs", names, [(f"r{number}", *run) for number, run in
                                  enumerate(sorted(runs, key=lambda run: run[1]))])
     bulk(db, "gauges", ["name", "at", "value"], list(_gauges(now, troubled, chance)))
