@@ -8,8 +8,9 @@ from jobs_lib.config.option_types import Option, duration, optional
 from jobs_lib.job import NAMES_FILES, Job
 
 BUDGET = "4m"                   # of a run: the next one goes on
-IDEMPOTENT = ("Which rows go is decided by their age alone, each batch is one commit, and a file "
-              "goes only after it: a killed or repeated run finds what is left and goes on.")
+IDEMPOTENT = "Each batch is one commit: a killed or repeated run deletes what is left."
+FILES_AFTER = (" A file is deleted after the commit of its row; one that a kill leaves behind is "
+               "found by a later run.")
 
 
 class Rule(namedtuple("Rule", "age fallback only option later also",
@@ -62,12 +63,13 @@ def keep(default: str, meaning: str) -> Option:
 
 def purge(*, table: str, rules: tuple, schedule: str, options: dict | None = None,
           files: str | None = None, run=None, priority: str = "low", sections: tuple = (),
-          sample: tuple = (), idempotency: str = IDEMPOTENT, tables: str = "") -> Job:
+          sample: tuple = (), idempotency: str = "", tables: str = "") -> Job:
     """A job that is a Purge; the rest is as in Job.
 
     `tables` is what it works on besides the columns of its rules and its sample.
     """
     what = Purge(table, rules, files, run)
+    idempotency = idempotency or IDEMPOTENT + (FILES_AFTER if files else "")
     return Job("", "", "", schedule, priority, BUDGET, True, options or {},
                (*sections, *(("spool",) if files else ())), idempotency, sample, what,
                tables=lambda: what.works_on(sample) + tables)

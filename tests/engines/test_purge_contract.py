@@ -1,7 +1,7 @@
 """What every purge job keeps to, on both engines. A job made by `purge(...)` is found and tested
 here by itself.
 
-Batches are small here, so that a few hundred rows are several; test_retention.py has the real
+Batches are small here, so that a few hundred rows are several; test_purge.py has the real
 numbers.
 """
 from __future__ import annotations

@@ -5,6 +5,7 @@ import ast
 import re
 import subprocess
 import sys
+import tokenize
 from importlib.util import find_spec
 
 import pytest
@@ -13,6 +14,7 @@ from tests.house.source import ROOT, modules, tree, where
 from tests.support.require import missing, program
 
 OURS = sorted([*modules().values(), *(ROOT / "tests").rglob("*.py")])
+NAMED = re.compile(r"(?<![\w*./-])(?:[\w.]+/)*(\w+\.py)\b")
 SCRIPTS = ("install.sh", ".ci/run")
 
 
@@ -22,6 +24,31 @@ SCRIPTS = ("install.sh", ".ci/run")
 def test_a_module_says_what_it_is(path):
     doc = ast.get_docstring(tree(path)) or ""
     assert doc.partition("\n")[0].strip()
+
+
+def test_a_file_that_a_comment_or_docstring_names_is_there():
+    names = {path.name for path in OURS} | {path.name for path in (ROOT / "docs").rglob("*.py")}
+    wrong = [f"{where(path, token.start[0])}: {name}" for path in OURS
+             for token in remarks(path) for name in NAMED.findall(token.string)
+             if name not in names]
+    assert wrong == []
+
+
+def test_every_requirement_that_a_test_names_is_listed():
+    listed = set(re.findall(r"^- \*\*(R\d+)\*\* ",
+                            (ROOT / "tests/REQUIREMENTS.md").read_text(encoding="utf-8"), re.M))
+    named = {number for path in OURS if path.is_relative_to(ROOT / "tests")
+             for token in remarks(path) for number in re.findall(r"\bR\d{1,2}\b", token.string)}
+    assert named - listed == set()
+
+
+def remarks(path):
+    """The comments and the docstrings of a file, as tokens."""
+    with path.open("rb") as file:
+        found = [token for token in tokenize.tokenize(file.readline)
+                 if token.type in (tokenize.COMMENT, tokenize.STRING)]
+    return [token for token in found
+            if token.type == tokenize.COMMENT or token.string.startswith(('"""', 'r"""'))]
 
 
 def test_the_code_runs_on_python_3_9():

@@ -11,7 +11,7 @@ READY = "export-ready:"      # and the request's number: by its key a notice nam
 
 
 def ready(ctx, user: dict, row: dict, size: int, expires) -> None:
-    """It can be downloaded. The link is put in when the notice is sent (export_link.py)."""
+    """It can be downloaded. The link is put in when the notice is sent (link.py)."""
     notify(ctx, user, EXPORT_READY, f"{READY}{row['id']}", {
         "requested": _day(row), "size": text.size(size, 1000), "expires": render.minute(expires)})
 
