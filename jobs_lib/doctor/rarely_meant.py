@@ -43,7 +43,7 @@ def _no_file(config: Config, _jobs):
     set_otherwise = any(name.startswith(PREFIX) and name != CONFIG_VARIABLE
                         for name in (*config.sources.environ, *config.sources.dotenv))
     say = note if set_otherwise else warning
-    yield say(f"there is no {config.path}: the defaults hold",
+    yield say(f"There is no {config.path}: the defaults hold",
               "Most of all [mail] and [core] database have no default that fits you.",
               "Copy config.ini.example to config.ini and look through it.")
 
@@ -229,5 +229,5 @@ def _no_archive(config: Config, job, options):
     if "archive" not in job.sections or "keep" not in job.options or not options.enabled:
         return
     if options.keep and not config.section("archive").store:
-        yield warning(f"audit rows are deleted after {show_duration(options.keep)} without an "
+        yield warning(f"Audit rows are deleted after {show_duration(options.keep)} without an "
                       "archive", "They cannot be restored.", "Set [archive] store.")

@@ -306,7 +306,7 @@ def test_the_store_shows_no_password_and_a_wrong_one_says_what_is_expected(line)
 def test_check_says_that_nothing_is_archived(line, text, warned):
     line.ini(text)
     said = line("config", "check").out
-    assert ("audit rows are deleted after 365d without an archive." in said) == warned
+    assert ("Audit rows are deleted after 365d without an archive." in said) == warned
     assert ("-> Set [archive] store." in said) == warned
 
 
