@@ -17,8 +17,8 @@ UNFINISHED = "status IN ('verified', 'writing')"
 OTHERS = "another run archives"                     # why a run stops
 
 Verified = namedtuple("Verified", "id ids cutoff")
-Verified.__doc__ = """A verified archive whose rows may be deleted: its id in the table, the ids that
-were read back, its cutoff."""
+Verified.__doc__ = """A verified archive whose rows may be deleted: its id in the table, the ids
+that were read back, its cutoff."""
 
 
 def refuse_shared(ctx) -> None:

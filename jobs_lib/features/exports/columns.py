@@ -1,7 +1,7 @@
-"""What an export holds: for each table the columns that leave, and for each that stays the reason.
+"""What an export holds: for each table the columns that are exported, and why others are not.
 
-A column that stands in neither list fails a test, so that nobody's new column leaves, or is
-forgotten, unseen.
+A column that is in neither list fails a test, so that no new column is exported, or forgotten,
+unnoticed.
 """
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from collections import namedtuple
 Kind = namedtuple("Kind", "name table about columns order through")
 Kind.__doc__ = """One kind of data: a JSON and a CSV file.
 
-name     of the files                   about    what it is, in words for their reader
-columns  that leave, in this order      order    columns of an index that begins with the owner: pages are read by it
-through  (column, parent's name): rows that name no owner, found by the parent that they belong to; or None
+name     of the files
+about    what it is, in words for their reader
+columns  that are exported, in this order
+order    columns of an index that begins with the owner: pages are read by it
+through  (column, parent's name): rows that name no owner, found by the parent that they belong to;
+         or None
 """
 
 
@@ -32,7 +35,8 @@ def _kinds(text: str) -> tuple:
 
 KINDS = _kinds("""
     profile users: your account
-    id email name status bandwidth_limit_bytes email_limit billing_anchor log_retention_days created_at
+    id email name status bandwidth_limit_bytes email_limit billing_anchor log_retention_days
+    created_at
     by id
 
     aliases aliases: your addresses
@@ -52,7 +56,8 @@ KINDS = _kinds("""
     through destination_id of destinations
 
     domains domains: your own domains, their records and when they were looked at
-    id name ownership_token status dns_results checked_at next_check_at recheck_requested_at failing_since failures
+    id name ownership_token status dns_results checked_at next_check_at recheck_requested_at
+    failing_since failures
     warned_at verified_at created_at
     by id
 
@@ -89,7 +94,8 @@ KINDS = _kinds("""
     by id
 
     failed_forwards failed_emails: messages that could not be forwarded at once
-    id alias_id destination_id envelope_from envelope_to size_bytes status attempts next_attempt_at last_attempt_at
+    id alias_id destination_id envelope_from envelope_to size_bytes status attempts next_attempt_at
+    last_attempt_at
     last_code last_error created_at finished_at told_at notice_id
     by id
 
@@ -98,12 +104,14 @@ KINDS = _kinds("""
     by id
 
     webhook_deliveries webhook_deliveries: what was sent to your endpoints
-    id webhook_id event_id event_type payload status attempts next_attempt_at last_attempt_at response_status
+    id webhook_id event_id event_type payload status attempts next_attempt_at last_attempt_at
+    response_status
     response_excerpt last_error created_at finished_at
     by id
 
     notifications notifications: notices that we wrote to you
-    id kind persona to_email subject priority status attempts next_attempt_at first_attempt_at last_attempt_at last_code
+    id kind persona to_email subject priority status attempts next_attempt_at first_attempt_at
+    last_attempt_at last_code
     last_error created_at sent_at finished_at
     by id
 
@@ -128,10 +136,10 @@ KINDS = _kinds("""
     by requested_at id
 """)
 
-OWNER = "it is the account's own number, which stands in the profile"
+OWNER = "it is the account's own number, which is in the profile"
 CLAIM = "bookkeeping of our own programs"
 PATH = "where we store a file"
-TOKEN = "whoever has it, or can guess what is behind it, gets in"
+TOKEN = "anyone who has it, or can guess what is behind it, gets in"
 NOT_EXPORTED = {
     "users": {"deleted_at": "an account that is deleted has no export"},
     "destination_verifications": {"token_hash": TOKEN},

@@ -13,7 +13,8 @@ from .notices import READY
 
 PLACE = "{export_link}"
 GONE = "its export can no longer be downloaded"
-OTHER_KEY = "[core] secret_key is another one than when this export was made, so its link cannot be put together"
+OTHER_KEY = ("[core] secret_key has changed since this export was made, so its link cannot be put "
+             "together")
 
 
 def url(ctx) -> str:

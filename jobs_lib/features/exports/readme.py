@@ -14,12 +14,14 @@ manifest.json   how many rows each file has, its size and its SHA-256
     rows  file                        what it is
 """
 TAIL = """\
-- All times are UTC. `id` numbers a row; `alias_id` and the like name the row of that number in another file.
-- In the CSV files there is an apostrophe (') wherever a spreadsheet could take a text for a formula. The JSON files \
-have each text as it is. All are UTF-8.
-- Not in here: your mail itself, which we do not keep (what is held or quarantined for a while can be read in the \
-app); the encrypted headers, which can be read only there; passwords, tokens and keys, since whoever finds this file \
-could sign in with them; and the bookkeeping of our own programs.
+- All times are UTC. `id` numbers a row; `alias_id` and the like name the row of that number in \
+another file.
+- In the CSV files there is an apostrophe (') wherever a spreadsheet could take a text for a \
+formula. The JSON files have each text as it is. All are UTF-8.
+- Not in here: your mail itself, which we do not keep (what is held or quarantined for a while \
+can be read in the app); the encrypted headers, which can be read only there; passwords, tokens \
+and keys, since whoever finds this file could sign in with them; and the bookkeeping of our own \
+programs.
 - Whoever has this file has this data: delete it where you no longer need it.
 """
 

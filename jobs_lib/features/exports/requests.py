@@ -81,7 +81,8 @@ def _unfinished(ctx, row: dict, why: str, ours: tuple, given_back: int = 0) -> N
     """
     rule, values = ours
     failed = row["attempts"] >= ATTEMPTS and not given_back
-    change = "status = 'failed', finished_at = :now" if failed else "status = 'queued', progress = 0"
+    change = ("status = 'failed', finished_at = :now" if failed
+              else "status = 'queued', progress = 0")
     if not ctx.db.execute(f"UPDATE {{export_requests}} SET {change}, error = :error, "
                           f"attempts = attempts - :given_back, file_name = NULL, {NOT_CLAIMED} "
                           f"WHERE id = :id AND status = 'running' AND {rule}", now=ctx.clock(),
@@ -224,7 +225,9 @@ def refusal(ctx, user: dict | None, row: dict) -> tuple | None:
     from jobs_lib.features.notifications import render
     again = render.minute((clock.parse_any(made["first"]) or ctx.now) + DAY)
     times = {1: "once", 2: "twice"}.get(most, f"{most} times")
-    return (f"refused: {made['number']} exports within a day are enough ([export_accounts] per_day)",
+    reason = (f"refused: {made['number']} exports within a day are enough ([export_accounts] "
+              "per_day)")
+    return (reason,
             f"You can export your account {times} a day. You can request another after {again}.")
 
 

@@ -8,8 +8,8 @@ from jobs_lib.errors import JobsError
 PARTIAL = ".part"            # at the end of a passing name
 BLOCK = 65536
 PORT = 21
-EXPECTED = ("expected ftps://user:password@host:21/folder; in user and password write % as %25, @ as "
-            "%40, : as %3A, / as %2F")
+EXPECTED = ("expected ftps://user:password@host:21/folder; in user and password write % as %25, "
+            "@ as %40, : as %3A, / as %2F")
 
 Login = namedtuple("Login", "user password host port folder")
 
@@ -53,13 +53,13 @@ class Store:
     """What both kinds of stores have; each has `put`, `read`, `has` and `remove` besides.
 
     place                   where it is, in words and without a login
-    put(name, blocks)       write a new file under a passing name, made durable, then give it its name
+    put(name, blocks)       write a new file under a temporary name, made durable, then rename it
     read(name)              its bytes, block by block
     has(name)               whether it is there
-    remove(name)            delete it, and what was left under its passing name; a missing one is fine
+    remove(name)            delete it under both names; a missing one is fine
 
-    Everything else that fails is an ArchiveError, one sentence that names the place. Names are ours:
-    letters, digits, dots and dashes.
+    Everything else that fails is an ArchiveError, one sentence that names the place. Names are
+    ours: letters, digits, dots and dashes.
     """
 
     place: str
