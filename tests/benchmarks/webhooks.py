@@ -53,8 +53,8 @@ def hosts(count: int, net: int = 0) -> list[str]:
 def run(port: int, dead_port: int | None, args) -> list[tuple[float, float]]:
     """`timed` of the first run, and of a second one with as many deliveries again."""
     with tempfile.TemporaryDirectory() as folder:
-        service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={"allow_networks": "127.0.0.0/8",
-                                                                          "timeout": f"{args.timeout}s"})
+        service = Shell(folder, f"sqlite:///{folder}/jobs.db", webhooks={
+            "allow_networks": "127.0.0.0/8", "timeout": f"{args.timeout}s"})
         each, found = args.deliveries // args.endpoints, []
         for _ in range(2):
             fill(service, port, args.endpoints - args.dead, each, hosts(args.endpoints))

@@ -136,7 +136,8 @@ def test_a_verified_domain_is_warned_and_then_loses_its_status(owned):          
     assert kinds(owned) == ["domain_failing"]
     notice = owned.rows("notifications")[0]
     assert notice["subject"] == "Fix the DNS of example.org before 27 November 2026"
-    assert "mail.other.example has a lower number than our mail servers" in " ".join(notice["body_text"].split())
+    text = " ".join(notice["body_text"].split())
+    assert "mail.other.example has a lower number than our mail servers" in text
     for _ in range(7):
         look(owned, 10)
     assert (row(owned)["status"], kinds(owned)) == ("verified", ["domain_failing"])
@@ -312,7 +313,8 @@ def test_a_row_that_makes_no_sense_is_left_out_and_the_others_are_looked_at(owne
 
 @pytest.mark.parametrize("code", ["''", "'6361660A'", "'EDA0BD'"])
 def test_a_code_of_any_octets_is_looked_at_once_a_turn(owned, code):      # R67
-    cast = "CAST(x{} AS TEXT)" if owned.db.dialect.name == "sqlite" else "CONVERT(x{} USING utf8mb4)"
+    on_file = owned.db.dialect.name == "sqlite"
+    cast = "CAST(x{} AS TEXT)" if on_file else "CONVERT(x{} USING utf8mb4)"
     domain(owned)
     writer = connect(owned.url)
     if writer.dialect.name != "sqlite":
@@ -590,7 +592,8 @@ def test_a_domain_follows_its_zone(authority, tmp_path):        # R48
 
 
 def test_a_subdomain_is_covered_by_the_dmarc_record_above_it(authority, tmp_path):      # R48
-    authority.zone("d0.example", ZONE + ZONE.replace("@ ", "mail ").replace("_domainkey CNAME", "_domainkey.mail CNAME")
+    authority.zone("d0.example", ZONE + ZONE.replace("@ ", "mail ").replace(
+        "_domainkey CNAME", "_domainkey.mail CNAME")
                    .replace("_dmarc TXT", "unused TXT"))
     with Unbound(authority) as resolver:
         service = serviced(tmp_path, f"sqlite:///{tmp_path}/jobs.db", resolver.port)

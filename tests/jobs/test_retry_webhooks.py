@@ -410,7 +410,8 @@ def test_an_error_of_our_own_fails_the_run_and_stops_nobody(bench, hook):     # 
         return Response(ANSWERED, 204)
     bench.web.answer = answer
     bad, good = delivery(bench, event_id="evt_bad"), [delivery(bench) for _ in range(3)]
-    assert "1 item met an unexpected error: RuntimeError in test_retry_webhooks.py" in bench.fails(JOB)
+    failure = bench.fails(JOB)
+    assert "1 item met an unexpected error: RuntimeError in test_retry_webhooks.py" in failure
     assert bench.result["counts"] == {**NONE, "delivered": 3, "retried": 1, "defects": 1}
     assert [row(bench, id)["status"] for id in good] == ["delivered"] * 3
     assert row(bench, bad)["last_error"] == "it could not be sent: an error of ours"
@@ -463,7 +464,8 @@ class Busy:
     """An answer that takes a while, and counts what is in flight at once."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds, self.lock, self.now, self.most = seconds, threading.Lock(), Counter(), Counter()
+        self.seconds, self.lock = seconds, threading.Lock()
+        self.now, self.most = Counter(), Counter()
 
     def __call__(self, sent) -> Response:
         host = sent.url.split("/")[2]
@@ -846,7 +848,8 @@ def flood(bench, owner: int, endpoints: int, each: int, url: str = "https://u{ow
     first = (bench.db.value("SELECT MAX(id) FROM {webhooks}") or 0) + 1
     long_ago = clock.text(bench.ago(hours=9))
     bulk(bench.db, "webhooks", ["id", "user_id", "url", "secret", "created_at"],
-         [(id, owner, url.format(owner=owner, id=id), SECRET, long_ago) for id in range(first, first + endpoints)])
+         [(id, owner, url.format(owner=owner, id=id), SECRET, long_ago)
+          for id in range(first, first + endpoints)])
     bulk(bench.db, "webhook_deliveries", ["user_id", "webhook_id", "event_id", "payload",
                                           "attempts", "created_at", "last_attempt_at",
                                           "next_attempt_at"],
@@ -931,7 +934,8 @@ def test_what_is_known_of_an_endpoint_is_forgotten_after_a_week(bench, hook):
     delivery(bench)
     bench.run(JOB)
     [known] = bench.rows("endpoint_state")
-    assert (known["webhook_id"], known["user_id"], known["tried_at"], known["slow"]) == (1, 7, clock.text(bench.now), 0)
+    assert (known["webhook_id"], known["user_id"]) == (1, 7)
+    assert (known["tried_at"], known["slow"]) == (clock.text(bench.now), 0)
     bench.now = bench.ahead(days=8)
     delivery(bench, endpoint(bench, url="https://other.example/"))
     bench.run(JOB)

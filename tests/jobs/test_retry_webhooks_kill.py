@@ -80,7 +80,8 @@ def test_a_kill_at_a_statement_loses_nothing(service, point):     # R2 R22
             assert outcome["counts"].get("uncertain", 0) == sending
             assert sum(web.count().values()) - taken <= NUMBER + sending
         check_all_arrived(service, ids, web.count(), len(REPEATS) * CONCURRENCY)
-    assert service.db.value("SELECT COUNT(*) FROM {job_runs} WHERE status = 'vanished'") == len(REPEATS)
+    vanished = service.db.value("SELECT COUNT(*) FROM {job_runs} WHERE status = 'vanished'")
+    assert vanished == len(REPEATS)
 
 
 @pytest.mark.slow
@@ -130,7 +131,8 @@ def test_many_deliveries_survive_random_kills(service):     # R22
                 strike(process)
             process.communicate(timeout=120)
             kills += process.returncode == -signal.SIGKILL
-            service.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = NULL, last_attempt_at = NULL"
+            service.db.execute("UPDATE {webhook_deliveries} SET next_attempt_at = NULL,"
+                               " last_attempt_at = NULL"
                                # lost twice: not for minutes
                                " WHERE status = 'pending' AND claim_run IS NULL")
             if service.statuses("webhook_deliveries") == {"delivered": len(ids)}:

@@ -228,7 +228,7 @@ def _follow_up(item: tuple, answers: dict):
 
 @contextmanager
 def _alone(ctx, row: dict):
-    """A row that is unreadable, or that trips a bug of ours, holds up no other; it waits a day."""
+    """A row that is unreadable, or that meets a bug of ours, holds up no other; it waits a day."""
     try:
         yield
     except Invalid as error:
@@ -264,7 +264,7 @@ def _put_off(ctx, seen: dict) -> None:
 
 
 def _forget_request(ctx, seen: dict) -> None:
-    """One that came in while we were asking stands."""
+    """The request is done, but not one that came in while we were asking."""
     if seen["recheck_requested_at"] is not None:
         ctx.db.execute("UPDATE {domains} SET recheck_requested_at = NULL WHERE id = :id"
                        " AND recheck_requested_at = :seen", id=seen["id"],

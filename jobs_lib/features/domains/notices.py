@@ -1,5 +1,4 @@
-"""What the owner of a domain is told: that it works, that it is about to stop, or that it does not
-work."""
+"""Notices to the owner of a domain: it works, it is about to stop, or it does not work."""
 from __future__ import annotations
 
 from jobs_lib import clock

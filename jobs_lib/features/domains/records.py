@@ -17,11 +17,12 @@ import re
 from collections import namedtuple
 
 from jobs_lib.hostnames import ascii_form, same, shown
-from jobs_lib.ports.dns import FOUND, NXDOMAIN, Answer
+from jobs_lib.ports.dns import FOUND, NODATA, NXDOMAIN, Answer
 from jobs_lib.ports.dns import UNKNOWN as UNKNOWN
 
+from .problems import CHECKS, DKIM, DMARC, MX, OWNERSHIP, SPF, text
+
 PASS, FAIL = "pass", "fail"                  # the third state is UNKNOWN
-OWNERSHIP, MX, SPF, DKIM, DMARC = CHECKS = ("ownership", "mx", "spf", "dkim", "dmarc")
 # records kept of a name, and signs of each: strangers write them
 MOST_FOUND, LONGEST_FOUND = 10, 500
 # of a longer name DMARC asks for these next: 8 questions at most
@@ -30,6 +31,14 @@ WALK_LABELS = 7
 Wanted = namedtuple("Wanted", "name token dns required")
 Wanted.__doc__ = """A domain by its xn-- name, its token, the `[dns]` section, and the checks that
 its status depends on."""
+
+
+Seen = namedtuple("Seen", "state reason found values elsewhere", defaults=("", (), {}, {}))
+Seen.__doc__ = """What a check has seen: its state, reason and what was found.
+
+values     what the text of that reason says besides (problems.py)
+elsewhere  what of the record's place differs, where another record counts
+"""
 
 
 def configured(dns) -> tuple:
@@ -80,16 +89,43 @@ def judge(wanted: Wanted, answers: dict) -> dict[str, dict]:
     """{check: result}, from {question: Answer}. Every question that was not asked counts as
     unanswered."""
     judges = {OWNERSHIP: _ownership, MX: _mx, SPF: _spf, DKIM: _dkim, DMARC: _dmarc}
-    return {check: {**judges[check](wanted, answers), "required": check in wanted.required}
+    return {check: _result(check, wanted, _place(check, wanted), judges[check](wanted, answers))
             for check in configured(wanted.dns)}
 
 
 def judge_bad_name(wanted: Wanted) -> dict[str, dict]:
     """The same for a name that cannot be asked for."""
-    words = (f"{wanted.name} is not a domain name.",
-             "Remove the domain, and add it again with its correct name.")
-    return {check: {**_fail(_place("", wanted.name, ""), (), "not_a_domain", *words),
-                    "required": check in wanted.required} for check in configured(wanted.dns)}
+    place = {"type": "", "name": wanted.name, "expected": ""}
+    return {check: _result(check, wanted, place, Seen(FAIL, "not_a_domain"))
+            for check in configured(wanted.dns)}
+
+
+def _place(check: str, wanted: Wanted) -> dict:
+    """Where the record has to be, and what."""
+    dns, name = wanted.dns, wanted.name
+    if check == OWNERSHIP:
+        kind, expected = "TXT", _code(wanted)
+    elif check == MX:
+        hosts = enumerate(map(_ascii, dns.mx_hosts), 1)
+        kind, expected = "MX", ", ".join(f"{10 * number} {host}" for number, host in hosts)
+    elif check == SPF:
+        kind, expected = "TXT", f"v=spf1 {_include(wanted)} ~all"
+    elif check == DMARC:
+        kind, name, expected = "TXT", f"_dmarc.{name}", "v=DMARC1; p=none"
+    elif dns.dkim_target:
+        kind, name, expected = "CNAME", _selector(wanted), _ascii(dns.dkim_target)
+    else:
+        kind, name, expected = "TXT", _selector(wanted), f"v=DKIM1; p={_key(dns.dkim_key)}"
+    return {"type": kind, "name": name, "expected": expected}
+
+
+def _result(check: str, wanted: Wanted, place: dict, seen: Seen) -> dict:
+    place = {**place, **seen.elsewhere}
+    problem, fix = text(check, seen.reason, {**place, "shown": shown(place["name"]),
+                                             **seen.values})
+    found = [str(one)[:LONGEST_FOUND] for one in seen.found][:MOST_FOUND]
+    return {"state": seen.state, **place, "found": found, "reason": seen.reason,
+            "problem": problem, "fix": fix, "required": check in wanted.required}
 
 
 def verdict(results: dict) -> str:
@@ -100,150 +136,110 @@ def verdict(results: dict) -> str:
 
 # The five records
 
-def _ownership(wanted: Wanted, answers: dict) -> dict:
-    prefix = wanted.dns.ownership_prefix
-    expected = prefix + wanted.token
-    place, (answer, texts) = _place("TXT", wanted.name, expected), _texts(answers, wanted.name)
-    ours = [text for text in texts if _bare(text).startswith(prefix.lower())]
+def _ownership(wanted: Wanted, answers: dict) -> Seen:
+    answer, texts = _texts(answers, wanted.name)
+    prefix, code = wanted.dns.ownership_prefix.lower(), _code(wanted).lower()
+    ours = [text for text in texts if _bare(text).startswith(prefix)]
     if not wanted.token:
-        return _fail(place, ours, "no_token", "This domain has no verification code yet.",
-                     "Ask us for a new code.")
+        return Seen(FAIL, "no_token", ours)
     if answer.outcome == UNKNOWN:
-        return _unknown(place, answer)
-    if any(_bare(text) == expected.lower() for text in ours):
-        return _pass(place, ours)
-    fix = f"Add a TXT record at {wanted.name} with exactly this value: {expected}"
-    if ours:
-        return _fail(place, ours, "other_token",
-                     "There is such a record, but its code is not the one we expect.", fix)
-    return _missing(place, answer, "TXT record with our code", fix)
+        return _unknown(answer)
+    if any(_bare(text) == code for text in ours):
+        return Seen(PASS, found=ours)
+    return Seen(FAIL, "other_token", ours) if ours else _missing(answer)
 
 
-def _mx(wanted: Wanted, answers: dict) -> dict:
+def _mx(wanted: Wanted, answers: dict) -> Seen:
+    answer = _answer(answers, wanted.name, "MX")
+    if answer.outcome == UNKNOWN:
+        return _unknown(answer)
     hosts = [_ascii(host) for host in wanted.dns.mx_hosts]
-    expected = ", ".join(f"{10 * number} {host}" for number, host in enumerate(hosts, 1))
-    place, answer = _place("MX", wanted.name, expected), _answer(answers, wanted.name, "MX")
-    if answer.outcome == UNKNOWN:
-        return _unknown(place, answer)
     records = sorted(answer.records) if answer.outcome == FOUND else []
     found = [f"{preference} {host}" for preference, host in records]
-    add = f"Add these MX records at {wanted.name}: {expected}"
     if not records:
-        return _missing(place, answer, "MX record", add)
+        return _missing(answer)
     if any(host == "." for _, host in records):         # RFC 7505
-        return _fail(place, found, "null_mx",
-                     "The domain is set to accept no mail at all (a null MX record).",
-                     f"Remove the MX record that has only a dot. {add}")
-    ours = [preference for preference, host in records if _ascii(host) in hosts]
-    if not ours:
-        return _fail(place, found, "foreign_mx",
-                     "Mail for this domain goes to mail servers that are not ours.",
-                     f"Remove the existing MX records. {add}")
-    foreign = [(preference, host) for preference, host in records if _ascii(host) not in hosts]
+        return Seen(FAIL, "null_mx", found)
+    ours = min((preference for preference, host in records if _ascii(host) in hosts), default=None)
+    if ours is None:
+        return Seen(FAIL, "foreign_mx", found)
     # Mail goes to the lowest number first, and to equal ones in any order (RFC 5321 5.1).
-    better = [host for preference, host in foreign if preference < min(ours)]
-    if better:
-        return _fail(place, found, "foreign_mx_first", f"{better[0]} has a lower number than our "
-                     "mail servers, so mail goes there first.",
-                     f"Remove {better[0]}, or give it a higher number than {min(ours)}.")
-    level = [host for preference, host in foreign if preference == min(ours)]
-    if level:
-        return _pass(place, found, "foreign_mx_level", f"{level[0]} has the same number as our "
-                     "mail servers, so some mail goes there.",
-                     f"Remove {level[0]}, or give it a higher number than {min(ours)}.")
-    return _pass(place, found)
+    for preference, host in records:
+        if _ascii(host) not in hosts and preference <= ours:
+            is_first = preference < ours
+            return Seen(FAIL if is_first else PASS,
+                        "foreign_mx_first" if is_first else "foreign_mx_level", found,
+                        {"host": host, "ours": ours})
+    return Seen(PASS, found=found)
 
 
-def _spf(wanted: Wanted, answers: dict) -> dict:
-    ours = f"include:{_ascii(wanted.dns.spf_include)}"
-    place, (answer, texts) = _place("TXT", wanted.name, f"v=spf1 {ours} ~all"), _texts(answers,
-                                                                                       wanted.name)
+def _spf(wanted: Wanted, answers: dict) -> Seen:
+    answer, texts = _texts(answers, wanted.name)
     if answer.outcome == UNKNOWN:
-        return _unknown(place, answer)
+        return _unknown(answer)
     found = [text for text in texts if re.match(r"v=spf1(\s|$)", _bare(text))]
     if not found:
-        return _missing(place, answer, "SPF record",
-                        f"Add a TXT record at {wanted.name}: {place['expected']}")
+        return _missing(answer)
+    ours = _include(wanted)
     if len(found) > 1:                      # RFC 7208 4.5
-        return _fail(place, found, "two_records", f"There are {len(found)} SPF records, and more "
-                     "than one makes all of them invalid.",
-                     f"Keep one of them, with {ours} in it, and remove the others.")
+        return Seen(FAIL, "two_records", found, {"number": len(found), "ours": ours})
     terms = _bare(found[0]).split()[1:]
-    at = [number for number, term in enumerate(terms) if same(term.lstrip("+-~?"), ours)]
-    if not at:
-        return _fail(place, found, "no_include", f"The SPF record does not contain {ours}",
-                     f"Add {ours} to it, before the term that ends with: all")
-    if terms[at[0]][0] in "-~?":
-        return _fail(place, found, "wrong_sign",
-                     f"The SPF record says {terms[at[0]]}, which does not allow us to send.",
-                     f"Write {ours} without the sign in front of it.")
-    ends = [number for number, term in enumerate(terms) if re.fullmatch(r"[-+~?]?all", term)]
-    if ends and ends[0] < at[0]:            # RFC 7208 5.1
-        return _fail(place, found, "after_all", f"In the SPF record, {ours} comes after "
-                     f"{terms[ends[0]]}, where it is ignored.",
-                     f"Move {ours} before {terms[ends[0]]}")
-    return _pass(place, found)
+    at = next((at for at, term in enumerate(terms) if same(term.lstrip("+-~?"), ours)), None)
+    if at is None:
+        return Seen(FAIL, "no_include", found, {"ours": ours})
+    if terms[at][0] in "-~?":
+        return Seen(FAIL, "wrong_sign", found, {"ours": ours, "term": terms[at]})
+    end = next((term for term in terms[:at] if re.fullmatch(r"[-+~?]?all", term)), None)
+    if end:                                 # RFC 7208 5.1
+        return Seen(FAIL, "after_all", found, {"ours": ours, "term": end})
+    return Seen(PASS, found=found)
 
 
-def _dkim(wanted: Wanted, answers: dict) -> dict:
-    dns, name = wanted.dns, _selector(wanted)
-    target, key = _ascii(dns.dkim_target) if dns.dkim_target else "", _key(dns.dkim_key)
-    place = _place("CNAME", name, target) if target else _place("TXT", name, f"v=DKIM1; p={key}")
-    alias = _answer(answers, name, "CNAME") if target else None
-    fix = f"Add a {place['type']} record at {name}: {place['expected']}"
-    if alias and alias.outcome == UNKNOWN:
-        return _unknown(place, alias)
-    if alias and alias.outcome == FOUND:
-        found = [f"CNAME {record}" for record in alias.records]
-        if all(same(record, target) for record in alias.records):
-            return _pass(place, found)
+def _dkim(wanted: Wanted, answers: dict) -> Seen:
+    name, target = _selector(wanted), _ascii(wanted.dns.dkim_target)
+    key = _key(wanted.dns.dkim_key)
+    alias = _answer(answers, name, "CNAME") if target else Answer(NODATA)
+    if alias.outcome == UNKNOWN:
+        return _unknown(alias)
+    aliases = alias.records if alias.outcome == FOUND else ()
+    found = [f"CNAME {record}" for record in aliases]
+    if aliases and all(same(record, target) for record in aliases):
+        return Seen(PASS, found=found)
     answer, texts = _texts(answers, name)
     if answer.outcome == UNKNOWN:
-        return _unknown(place, answer)
+        return _unknown(answer)
     keys = [text for text in texts if "p" in _tags(text)]
-    if alias and alias.outcome == FOUND:
-        if not (key and [_key(text) for text in keys] == [key]):
-            # a chain to our key is as good
-            return _fail(place, found, "wrong_target",
-                         f"The CNAME points to {alias.records[0]}, not to us.", fix)
-        return _pass(place, [*found, *keys])
+    is_ours = bool(key) and [_key(text) for text in keys] == [key]
+    if is_ours:                                 # a chain to our key is as good
+        return Seen(PASS, found=[*found, *keys])
+    if aliases:
+        return Seen(FAIL, "wrong_target", found, {"target": aliases[0]})
     if not keys:
-        return _missing(place, answer, "DKIM record", fix)
+        return Seen(FAIL, "missing")
     if len(keys) > 1:
-        return _fail(place, keys, "two_records", f"There are {len(keys)} keys at one name, and "
-                     "more than one makes all of them invalid.", f"Remove them all. {fix}")
-    if not _key(keys[0]):                   # RFC 6376 3.6.1
-        return _fail(place, keys, "empty_key",
-                     "The key is empty (p=), which means that it was revoked.", f"Remove it. {fix}")
-    if key and _key(keys[0]) == key:
-        return _pass(place, keys)
-    return _fail(place, keys, "wrong_key", "The key in this record is not ours.",
-                 f"Remove it. {fix}")
+        return Seen(FAIL, "two_records", keys, {"number": len(keys)})
+    # an empty one is a revoked one (RFC 6376 3.6.1)
+    return Seen(FAIL, "wrong_key" if _key(keys[0]) else "empty_key", keys)
 
 
-def _dmarc(wanted: Wanted, answers: dict) -> dict:
-    name = f"_dmarc.{wanted.name}"
-    place, (answer, texts) = _place("TXT", name, "v=DMARC1; p=none"), _texts(answers, name)
+def _dmarc(wanted: Wanted, answers: dict) -> Seen:
+    answer, texts = _texts(answers, f"_dmarc.{wanted.name}")
     if answer.outcome == UNKNOWN:
-        return _unknown(place, answer)
+        return _unknown(answer)
     own = _dmarc_records(texts)
     if len(own) == 1:
-        return _pass(place, own)
+        return Seen(PASS, found=own)
     above, not_asked, unanswered = _walk(wanted.name, answers)
-    several = (f"There are {len(own)} DMARC records, and more than one makes all of them invalid.",
-               "Keep one of them, and remove the others.")
+    several = {"number": len(own), "used": ""}
     if above:
         at, record = _policy(wanted.name, above)
         if own:
-            return _pass(place, own, "two_records",
-                         f"{several[0]} The record at _dmarc.{at} is used.", several[1])
-        return _pass({**place, "name": f"_dmarc.{at}"}, [record])
+            several["used"] = f" The record at _dmarc.{at} is used."
+            return Seen(PASS, "two_records", own, several)
+        return Seen(PASS, found=[record], elsewhere={"name": f"_dmarc.{at}"})
     if not_asked or unanswered:
-        return _unknown(place, unanswered or _answer(answers, *not_asked))
-    if own:
-        return _fail(place, own, "two_records", *several)
-    return _missing(place, answer, "DMARC record",
-                    f"Add a TXT record at {name}: {place['expected']}")
+        return _unknown(unanswered or _answer(answers, *not_asked))
+    return Seen(FAIL, "two_records", own, several) if own else Seen(FAIL, "missing")
 
 
 def _walk(name: str, answers: dict) -> tuple:
@@ -290,36 +286,21 @@ def _dmarc_records(texts) -> list:
 
 # What they share
 
-def _place(kind: str, name: str, expected: str) -> dict:
-    return {"type": kind, "name": name, "expected": expected}
+def _unknown(answer) -> Seen:
+    return Seen(UNKNOWN, "no_answer", values={"why": answer.why})
 
 
-def _pass(place: dict, found, reason: str = "", problem: str = "", fix: str = "") -> dict:
-    return _result(PASS, place, found, reason, problem, fix)
+def _missing(answer) -> Seen:
+    """No such record at the domain itself."""
+    return Seen(FAIL, "no_domain" if answer.outcome == NXDOMAIN else "missing")
 
 
-def _fail(place: dict, found, reason: str, problem: str, fix: str) -> dict:
-    return _result(FAIL, place, found, reason, problem, fix)
+def _code(wanted: Wanted) -> str:
+    return wanted.dns.ownership_prefix + wanted.token
 
 
-def _unknown(place: dict, answer) -> dict:
-    return _result(UNKNOWN, place, (), "no_answer",
-                   f"We could not check this record: {answer.why}.",
-                   "We will check again. If this keeps happening, ask the provider of your DNS.")
-
-
-def _missing(place: dict, answer, what: str, fix: str) -> dict:
-    is_apex = not place["name"].startswith("_") and "._domainkey." not in place["name"]
-    if answer.outcome == NXDOMAIN and is_apex:
-        return _fail(place, (), "no_domain", f"{shown(place['name'])} does not exist in DNS: it is "
-                     "not registered, or has no name servers.", fix)
-    return _fail(place, (), "missing", f"There is no {what}.", fix)
-
-
-def _result(state: str, place: dict, found, reason: str, problem: str, fix: str) -> dict:
-    return {"state": state, **place, "found": [str(text)[:LONGEST_FOUND]
-                                               for text in found][:MOST_FOUND], "reason": reason,
-            "problem": problem, "fix": fix}
+def _include(wanted: Wanted) -> str:
+    return f"include:{_ascii(wanted.dns.spf_include)}"
 
 
 def _answer(answers: dict, name: str, kind: str):

@@ -1,4 +1,4 @@
-"""What one look at its records means for a domain: its state, when to look again, and what to tell.
+"""What a check of its records means for a domain: its state, the next check, and the notice.
 
     pending    pass: verified. fail: looked at ever more rarely for 30 days, then failed
     verified   fail: counted; a warning once it has lasted for an hour, but none within 30 days of
@@ -89,7 +89,7 @@ def _failed(row: dict, verdict: str, now, options) -> Change:
     since = clock.parse(row["failing_since"]) if row["failing_since"] else None
     if since is not None and now - since < options.grace + options.give_up_after:
         return Change({"next_check_at": now + options.recheck}, None)
-    # on demand: once more, in an hour
+    # on demand: again in an hour
     asked_in_vain = verdict != FAIL and row["next_check_at"] is None
     return Change({"next_check_at": now + AGAIN if asked_in_vain else None}, None)
 

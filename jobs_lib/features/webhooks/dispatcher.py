@@ -7,7 +7,7 @@ the other.
     collect    what is completed; whether it is the endpoint's fault (network.py)
     settle     one commit: the results
 
-An endpoint is worked off a few rows at a time, and then comes after the others.
+An endpoint has a few rows in its turn, and then comes after the others.
 """
 from __future__ import annotations
 

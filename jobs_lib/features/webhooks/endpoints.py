@@ -22,7 +22,7 @@ from .deliveries import first_due, text
 
 COLUMNS = ("id, user_id, url, secret, previous_secret, previous_secret_expires_at, active, "
            "failing_since")
-# a year: what is said to fail since before that was not written by anybody who knows
+# a year: nobody who knows has written that an endpoint has failed since before it
 EARLIEST = 2000
 ASKED_AT_ONCE = 100         # few enough that an engine reads them by their key
 SLOW = 0.5                  # of the time limit: an answer that takes longer makes an endpoint slow

@@ -11,7 +11,7 @@ from collections import Counter
 
 from jobs_lib.ports.http.message import ANSWERED, BUSY, OURS, TIMEOUT
 
-# seconds: a request that ends later than that without an answer has kept us waiting
+# seconds: a request that ends later than that without an answer has held the run up
 HANGS_AFTER = 1.0
 OWNERS = 2
 # of one owner at a server: then its others there that have not answered are skipped too
@@ -23,7 +23,7 @@ class Servers:
     """What one run knows of them."""
 
     def __init__(self) -> None:
-        self._has_waited = False            # whether anything has kept this run waiting
+        self._has_waited = False            # whether anything has held this run up
         # servers, and endpoints that asked for it or are disabled
         self._skipped: set = set()
         self._busy: Counter = Counter()     # hosts: how often their address was busy

@@ -13,6 +13,8 @@ import ssl
 import threading
 import time
 
+from jobs_lib.ports.in_time import in_time
+
 from . import public_addresses
 from .message import (
     BUSY,
@@ -72,8 +74,8 @@ class Deadline:
 
 
 def resolve(target, allowed, deadline: Deadline) -> list[tuple]:
-    """The (family, address) of a host, all of them public. The look-up itself cannot be ended: who
-    waits for us is to give up at the deadline, and we go no further."""
+    """The (family, address) of a host, all of them public. The look-up itself cannot be ended: the
+    caller gives up at the deadline, and we go no further."""
     try:
         found = socket.getaddrinfo(target.host.encode("ascii"), target.port, 0, socket.SOCK_STREAM,
                                    socket.IPPROTO_TCP)
@@ -104,22 +106,16 @@ def _answered(error: Exception) -> bool | None:
 def resolves(name: str, seconds: float) -> bool:
     """Whether a name server says anything of this name, be it that there is none. A look-up that
     hangs says nothing."""
-    answered: list = []
-
-    def ask() -> None:
+    def ask() -> bool:
         try:
             socket.getaddrinfo(name, None)
-            answered.append(True)
         except (OSError, UnicodeError) as error:
-            answered.append(_answered(error) is not False)
-
-    thread = threading.Thread(target=ask, daemon=True)
+            return _answered(error) is not False
+        return True
     try:
-        thread.start()
+        return bool(in_time(ask, seconds))
     except RuntimeError:            # no more threads: nothing is known
         return True
-    thread.join(seconds)
-    return bool(answered and answered[0])
 
 
 def _may(family, address: tuple, allowed) -> bool:

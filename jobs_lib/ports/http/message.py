@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import namedtuple
 from types import SimpleNamespace
 
+from jobs_lib.ports.in_time import in_time
+
 # body: bytes, sent as they are; headers: [(name, value)], besides Host, Content-Length and
 # Connection
 Request = namedtuple("Request", "item_id url headers body")
@@ -49,21 +51,15 @@ def trusted(webhooks, timeout):
 def post_in_time(poster, request: Request, timeout) -> Response:
     """`poster.post`, left to itself when a look-up of the name hangs past `timeout`. RuntimeError
     without threads."""
-    import threading
+    seconds = timeout.total_seconds()
 
-    found: list[Response] = []
-
-    def post() -> None:
+    def post() -> Response:
         try:
-            found.append(poster.post(request))
+            return poster.post(request)
         except Exception as error:      # noqa: BLE001  nobody else would hear of it
-            found.append(Response(FAILED, text=str(error)))
-
-    thread = threading.Thread(target=post, daemon=True)
-    thread.start()
-    thread.join(timeout.total_seconds() + MARGIN)
-    return found[0] if found else Response(TIMEOUT, text="no answer within "
-                                           f"{timeout.total_seconds():g} seconds")
+            return Response(FAILED, text=str(error))
+    late = Response(TIMEOUT, text=f"no answer within {seconds:g} seconds")
+    return in_time(post, seconds + MARGIN) or late
 
 
 def refusal(response: Response) -> str:

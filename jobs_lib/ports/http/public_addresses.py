@@ -22,8 +22,8 @@ with its source:
   (`64:ff9b::a.b.c.d`, RFC 6052).
 - Kinds that stand for an IPv4 address and are used no more are refused whatever they hold:
   compatible (`::a.b.c.d`, RFC 4291), translated (`::ffff:0:a.b.c.d`, RFC 2765), 6to4 (RFC 3056,
-  7526), Teredo (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused unless the IPv4
-  address in it is public.
+  7526), Teredo (RFC 4380). ISATAP (RFC 5214) hides in any network's last 64 bits, and is refused
+  unless the IPv4 address in it is public.
 
 What this host itself is called in the network no list can tell: the port that connects looks
 (ports/http/connect.py).

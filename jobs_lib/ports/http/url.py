@@ -69,7 +69,7 @@ def server_of(url: str) -> tuple[str, int]:
 
 
 def shown(url: str) -> str:
-    """A URL as it may be told to its owner: without its query and its user name, which may hold a
+    """A URL as its owner may be shown it: without its query and its user name, which may hold a
     secret."""
     before, slashes, rest = url.partition("://")
     if not slashes:
@@ -98,8 +98,8 @@ def _host_and_port(authority: str) -> tuple[str, str]:
     return host, colon + port
 
 
-def _port(words: str, usual: int) -> int:
-    digits = words[1:]
+def _port(text: str, usual: int) -> int:
+    digits = text[1:]
     if not digits:                      # none, or an empty one as RFC 3986 allows it
         return usual
     if not (digits.isascii() and digits.isdecimal() and len(digits) < 6):
@@ -111,13 +111,13 @@ def _port(words: str, usual: int) -> int:
                    f"{OPEN_PORTS}-65535")
 
 
-def _six(words: str) -> str:
+def _six(text: str) -> str:
     import ipaddress
     try:
-        address = ipaddress.IPv6Address(words)
+        address = ipaddress.IPv6Address(text)
     except ValueError:
         raise UrlError("the URL of this endpoint has no host that can be called") from None
-    if "%" in words:
+    if "%" in text:
         raise UrlError("the URL of this endpoint has no host that can be called")
     return str(address)
 

@@ -187,7 +187,8 @@ def dmarc_of(name: str, *, stopped: int = 99, **records) -> tuple[dict, list]:
     return domain_checks.judge(wanted, answers)["dmarc"], asked
 
 
-PLAIN, STRICT, SUFFIX, ALONE = "v=DMARC1", "v=DMARC1; p=reject", "v=DMARC1; psd=y", "v=DMARC1; psd=n"
+PLAIN, STRICT = "v=DMARC1", "v=DMARC1; p=reject"
+SUFFIX, ALONE = "v=DMARC1; psd=y", "v=DMARC1; psd=n"
 
 
 @pytest.mark.parametrize("name, records, asked, state, place", [

@@ -160,7 +160,8 @@ def test_what_is_no_answer_is_a_failure(answer):     # R43
                                 "file:///etc/passwd"])
 def test_redirects_are_not_followed(status, to):     # R41 R47
     with Web(lambda connection, _: connection.sendall(
-            f"HTTP/1.1 {status} Moved\r\nLocation: {to.format(port=web.port)}\r\nRefresh: 0\r\n\r\n".encode())) as web:
+            f"HTTP/1.1 {status} Moved\r\nLocation: {to.format(port=web.port)}\r\n"
+            "Refresh: 0\r\n\r\n".encode())) as web:
         assert post(f"http://127.0.0.1:{web.port}/one").status == status
         assert (web.connections, len(web.requests)) == (1, 1)
 

@@ -93,7 +93,8 @@ def test_a_local_listener_sees_nothing_of_any_spelling(monkeypatch):     # R45
                         if host != b"localhost" else real("127.0.0.1", *how))
     settings = {"timeout": timedelta(seconds=5), "ca_file": "", "outbox": ""}
     poster = open_poster(types.SimpleNamespace(**settings, allow_networks=()))
-    trusting = open_poster(types.SimpleNamespace(**settings, allow_networks=(ipaddress.ip_network("127.0.0.0/8"),)))
+    trusting = open_poster(types.SimpleNamespace(
+        **settings, allow_networks=(ipaddress.ip_network("127.0.0.0/8"),)))
     with Web() as web:
         reached = 0
         for host in SPELLINGS:
