@@ -1,8 +1,11 @@
 """Work in chunks: a statement takes so many ids, and a list has more."""
 from __future__ import annotations
 
+from itertools import islice
+
 
 def chunked(items, size: int):
-    """`items`, a list or another sequence, as slices of at most `size`, in order."""
-    for start in range(0, len(items), size):
-        yield items[start:start + size]
+    """`items`, of any kind, as lists of at most `size`, in order; no more are asked for ahead."""
+    waiting = iter(items)
+    while chunk := list(islice(waiting, size)):
+        yield chunk

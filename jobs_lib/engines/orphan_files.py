@@ -23,6 +23,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.database import stored
 from jobs_lib.errors import Busy, Duplicate
 
@@ -96,19 +97,13 @@ class Sweep:
     def look(self, note: bool) -> bool:
         """Count the files and those that no row names, and note these. Whether the whole folder was
         looked at."""
-        group: list[str] = []
-        for path, status in files(self.folder):
-            self.total += 1
-            if self._is_old(status) and _is_plain(path):
-                group.append(path)
-            if self.total % GROUP == 0:
-                if self.ctx.should_stop():
-                    return False
-                self.ctx.progress(self.total)
-            if len(group) == GROUP:
-                self._judge(group, note)
-                group = []
-        self._judge(group, note)
+        for group in chunked(files(self.folder), GROUP):
+            if self.ctx.should_stop():
+                return False
+            self.total += len(group)
+            self.ctx.progress(self.total)
+            self._judge([path for path, status in group
+                         if self._is_old(status) and _is_plain(path)], note)
         if note:                             # what was not seen again is named now, or deleted
             self.db.execute("DELETE FROM {spool_suspects} WHERE last_seen_at <> :now",
                             now=self.ctx.now)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 
 from jobs_lib import clock
+from jobs_lib.chunks import chunked
 from jobs_lib.engines.spool import database_id
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import open_own, private
@@ -123,25 +125,22 @@ def returned(ctx) -> tuple[list[dict], int]:
         raise JobsError(f"there is no {_path(ctx)}, which says what was deleted: nothing was "
                         "deleted again. Put it there, the newest that there is. (None was made if "
                         "no account was ever deleted.)")
-    owner, others, unread = database_id(ctx.db), 0, 0
-    found: list[dict] = []
-    page: list[dict] = []
-    for entry in _entries(ctx):
-        if entry is None:
-            unread += 1
-            continue
-        if entry["database"] != owner:
-            others += 1
-            continue
-        page.append(entry)
-        if len(page) == PAGE:
-            found += _there(ctx, page)
-            page = []
-    if others and not (page or found):
+    owner = database_id(ctx.db)
+    seen: Counter = Counter()           # whether a line is ours; None: it is no entry
+
+    def ours():
+        for entry in _entries(ctx):
+            whose = entry and entry["database"] == owner
+            seen[whose] += 1
+            if whose:
+                yield entry
+
+    found = {entry["user_id"]: entry for page in chunked(ours(), PAGE)
+             for entry in _there(ctx, page)}
+    if seen[False] and not seen[True]:
         raise JobsError(f"{_path(ctx)} is about another database: nothing was deleted again. Put "
                         "the file of this database there, the newest that there is")
-    found += _there(ctx, page)
-    return list({entry["user_id"]: entry for entry in found}.values()), unread
+    return list(found.values()), seen[None]
 
 
 def _there(ctx, page: list[dict]) -> list[dict]:

@@ -142,7 +142,7 @@ def _past(before) -> Part:
 
 def _own_parts(ctx, keep: timedelta):
     """Of users with a shorter retention of their own: what is past that and not past ours."""
-    for some in chunked(list(retention.shorter(ctx.db, keep)), CHOICES_AT_ONCE):
+    for some in chunked(retention.shorter(ctx.db, keep), CHOICES_AT_ONCE):
         values = {"ours": ctx.now - keep}
         terms = []
         for number, days in enumerate(some):

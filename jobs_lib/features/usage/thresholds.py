@@ -86,7 +86,7 @@ def _suspects(ctx):
                 return
             period, users = groups.pop()            # what is done with need not be kept
             found = _crossing(ctx, period, users)
-            for ids in chunked(list(found), AT_ONCE):
+            for ids in chunked(found, AT_ONCE):
                 yield period, {user_id: found[user_id] for user_id in ids}
         looked += len(page)
         ctx.progress(looked, events=ctx.counts["events"])
