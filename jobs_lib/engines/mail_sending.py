@@ -18,6 +18,7 @@ from datetime import timedelta
 from jobs_lib import clock
 from jobs_lib.addresses import AddressError, mask
 from jobs_lib.errors import DatabaseError, JobsError
+from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import MESSAGE_MINIMUM, Result
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 
@@ -249,8 +250,7 @@ class MailSender:
             result = Result(RETRY, None, "", text)
         except Exception as error:      # noqa: BLE001  (an error of ours stops no other message)
             self.ctx.defect(error, f"{self.source.event} {row['id']}")
-            result = Result(RETRY, None, "",
-                            f"it could not be sent: an error of ours ({type(error).__name__})")
+            result = Result(RETRY, None, "", reasons.DEFECT.text(error=type(error).__name__))
         self._watch_relay(result)
         return result
 

@@ -13,6 +13,7 @@ from jobs_lib.chunks import chunked
 from jobs_lib.errors import JobsError
 from jobs_lib.folders import kept, private, write
 from jobs_lib.paths import HOME
+from jobs_lib.ports.mail.reasons import BAD_PATH
 
 NAMING_TABLES = ("failed_emails", "overflow_hold", "spam_quarantine")
 # names in one query: few enough for every engine, so that a million take some thousand
@@ -31,8 +32,8 @@ def locate(folder: str, raw_path: str) -> str:
     for part in _parts(raw_path):
         path = os.path.join(path, part)
         if os.path.islink(path):
-            raise SpoolError(f"raw_path {raw_path[:80]!r}: {part!r} is a link, which is never "
-                             "followed")
+            raise SpoolError(BAD_PATH.text(path=repr(raw_path[:80]),
+                                           error=f"{part!r} is a link, which is never followed"))
     return path
 
 
@@ -158,13 +159,13 @@ def mark(folder: str, marker: str = MARKER) -> str | None:
 
 def _parts(raw_path: str) -> list[str]:
     if not isinstance(raw_path, str):           # SQLite keeps octets where text belongs
-        raise SpoolError(f"raw_path {str(raw_path)[:80]}: expected text")
+        raise SpoolError(BAD_PATH.text(path=str(raw_path)[:80], error="expected text"))
     parts = raw_path.split("/")
     # An empty part begins "/etc"; a hidden one is our own mark, or "..".
     if "\\" in raw_path or "\0" in raw_path or any(not part or part.startswith(".")
                                                    for part in parts):
-        raise SpoolError(f"raw_path {raw_path[:80]!r}: expected a path below the spool folder, "
-                         "without '..'")
+        raise SpoolError(BAD_PATH.text(path=repr(raw_path[:80]), error="expected a path below the "
+                                       "spool folder, without '..'"))
     return parts
 
 

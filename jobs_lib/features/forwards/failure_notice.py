@@ -19,6 +19,7 @@ from jobs_lib.engines import spool
 from jobs_lib.engines.rows import UNCLAIMED
 from jobs_lib.features.notifications import enqueue, render
 from jobs_lib.features.notifications.reminders import alone
+from jobs_lib.ports.mail import reasons
 
 from .headers import header_text, read_headers
 
@@ -29,7 +30,8 @@ OTHER_ADDRESSES = 50              # destinations looked at for one that works
 COLUMNS = ("id, user_id, alias_id, envelope_from, envelope_to, raw_path, attempts, last_code, "
            "last_error, created_at, finished_at")
 
-REASONS = (
+# by what the status code begins with (RFC 3463)
+BY_STATUS = (
     ("5.1.1", "The address does not exist.",
      "Check the address, and change or remove this destination."),
     ("5.1.3", "The address is not valid.", "Correct or remove this destination."),
@@ -58,24 +60,31 @@ REFUSED = ("The receiving mail server rejected the message.",
            "Check the mailbox, or use another destination.")
 OUR_FAULT = ("We could not send the message. The problem is on our side.",
              "You do not need to change anything.")
-# What was never offered to the other server, by how its error begins.
-OURS = (
-    ("the message has ", "The message is too large for our mail server.",
-     "Ask the sender for a link instead of a file."),
-    ("the message holds ", "Our mail server cannot send a message in this format.",
-     "Ask the sender to send it in another format."),
-    ("the address is not ASCII",
-     "Our mail server cannot handle special characters in this address or the sender's.",
-     "Use a destination without letters such as é or ü."),
-    ("the sender cannot be rewritten",
-     "The sender's address is not valid, so we could not send the message.",
-     "If you expected this message, ask the sender to contact you another way."),
-    ("the stored message cannot be read", *OUR_FAULT),
-    ("the stored message changed", *OUR_FAULT),
-    ("the stored message", *NOT_STORED),
-    ("the path of the stored message", *NOT_STORED),
-    ("raw_path", *NOT_STORED),
-)
+# what was never offered to the other server
+BY_REASON = {
+    reasons.TOO_LARGE: ("The message is too large for our mail server.",
+                        "Ask the sender for a link instead of a file."),
+    reasons.EIGHT_BIT: ("Our mail server cannot send a message in this format.",
+                        "Ask the sender to send it in another format."),
+    reasons.NOT_ASCII: (
+        "Our mail server cannot handle special characters in this address or the sender's.",
+        "Use a destination without letters such as é or ü."),
+    reasons.BAD_SENDER: (
+        "The sender's address is not valid, so we could not send the message.",
+        "If you expected this message, ask the sender to contact you another way."),
+    reasons.MISSING: NOT_STORED,
+    reasons.EMPTY: NOT_STORED,
+    reasons.NOT_A_FILE: NOT_STORED,
+    reasons.NOT_A_PATH: NOT_STORED,
+    reasons.BAD_PATH: NOT_STORED,
+    reasons.UNREADABLE: OUR_FAULT,
+    reasons.FORBIDDEN: OUR_FAULT,
+    reasons.CHANGED: OUR_FAULT,
+    reasons.STOPPED: OUR_FAULT,
+    reasons.NO_TIME: OUR_FAULT,
+    reasons.DEFECT: OUR_FAULT,
+}
+# how mail_sending begins the text of an error in the content
 EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 
@@ -236,12 +245,12 @@ def in_words(code, error) -> tuple[str, str, bool]:
     """(why it failed, what the owner can do, whether it was never offered) for an SMTP reply (RFC
     3463)."""
     text, answered = words(error), isinstance(code, int) and code > 0
-    for enhanced, why, what_to_do in REASONS:
+    for enhanced, why, what_to_do in BY_STATUS:
         if text.startswith(enhanced) and text[len(enhanced):len(enhanced) + 1] in ("", ".", " "):
             return why, what_to_do, not answered
     if answered:
         return (*(REFUSED if code >= 500 else NO_ANSWER), False)
-    for beginning, why, what_to_do in OURS:
-        if text.startswith(beginning):
-            return why, what_to_do, True
+    for reason, wording in BY_REASON.items():
+        if reason.explains(text):
+            return (*wording, True)
     return (*OUR_FAULT, True) if EXCEPTION.match(text) else (*NO_ANSWER, False)

@@ -6,6 +6,7 @@ import os
 
 from jobs_lib.addresses import check
 from jobs_lib.engines import mail_queues, mail_sending, requeue, spool
+from jobs_lib.ports.mail import reasons
 from jobs_lib.ports.mail.message import Envelope, Message, Result
 from jobs_lib.ports.outcomes import FINAL, UNREADABLE
 from jobs_lib.text import counted
@@ -47,8 +48,7 @@ class Forwards(mail_sending.MailSource):
         except (spool.SpoolError, srs.SrsError) as error:
             return Result(FINAL, None, "", str(error))
         if not os.access(path, os.R_OK) and os.path.lexists(path):
-            return Result(UNREADABLE, None, "",
-                          f"{path} may not be read by the user that runs the jobs")
+            return Result(UNREADABLE, None, "", reasons.FORBIDDEN.text(path=path))
         return self.ctx.mail().send(Envelope(sender, row["envelope_to"]), Message(path, mark),
                                     self.ctx.hard_limit, f"forward-{row['id']}")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 
 from jobs_lib.addresses import AddressError, check, join_local, split_local
+from jobs_lib.ports.mail.reasons import BAD_SENDER
 
 MAX_AGE = 21                 # days that a bounce may take
 AHEAD = 1                    # days that another host's clock may be ahead of ours
@@ -47,7 +48,7 @@ def forward(sender: str, domain: str, secret: str, now) -> str:
             return check(sender)
         return check(f"{join_local(_compile(local, host, secret, now))}@{domain}")
     except AddressError as error:
-        raise SrsError(f"the sender cannot be rewritten: {error}") from None
+        raise SrsError(BAD_SENDER.text(error=error)) from None
 
 
 def _compile(local: str, host: str, secret: str, now) -> str:

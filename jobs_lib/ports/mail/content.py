@@ -13,6 +13,7 @@ import stat
 
 from jobs_lib.ports.outcomes import FINAL, RETRY
 
+from . import reasons
 from .message import IN_MEMORY, Message
 
 CHUNK = 65536
@@ -23,10 +24,10 @@ _HOPELESS = (errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO)
 class Unsendable(Exception):
     """The stored message cannot be sent now (`outcome` retry) or ever (final)."""
 
-    def __init__(self, outcome: str, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, outcome: str, reason: reasons.Reason, **values) -> None:
         self.outcome = outcome
-        self.text = text
+        self.text = reason.text(**values)
+        super().__init__(self.text)
 
 
 def open_message(message: Message):
@@ -42,9 +43,9 @@ def open_raw(path):
         # without O_NONBLOCK a pipe in the spool would hold the run for ever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
-        raise Unsendable(FINAL, "the stored message is missing") from None
+        raise Unsendable(FINAL, reasons.MISSING) from None
     except (ValueError, TypeError):
-        raise Unsendable(FINAL, "the path of the stored message is not a path") from None
+        raise Unsendable(FINAL, reasons.NOT_A_PATH) from None
     except OSError as error:
         raise _unreadable(error) from None
     state = os.fstat(descriptor)
@@ -52,8 +53,8 @@ def open_raw(path):
         return open(descriptor, "rb", buffering=0), state.st_size
     os.close(descriptor)
     if stat.S_ISREG(state.st_mode):
-        raise Unsendable(FINAL, "the stored message is empty")
-    raise Unsendable(FINAL, "the stored message is not a regular file")
+        raise Unsendable(FINAL, reasons.EMPTY)
+    raise Unsendable(FINAL, reasons.NOT_A_FILE)
 
 
 def chunks(file):
@@ -71,7 +72,7 @@ def chunks(file):
 def _unreadable(error: OSError) -> Unsendable:
     """Rights and disks can be fixed; a name that no file can have cannot."""
     outcome = FINAL if error.errno in _HOPELESS else RETRY
-    return Unsendable(outcome, f"the stored message cannot be read: {error.strerror}")
+    return Unsendable(outcome, reasons.UNREADABLE, error=error.strerror)
 
 
 class Normaliser:
@@ -168,7 +169,7 @@ class Content:
             waiting = stuff(chunk, line_start)
             line_start = chunk.endswith(b"\n")
         if total != self.size:
-            raise Unsendable(RETRY, "the stored message changed while it was sent")
+            raise Unsendable(RETRY, reasons.CHANGED)
         yield waiting + b".\r\n", True
 
 

@@ -36,7 +36,7 @@ class MaildirTransport:
             with file:
                 return self._store(sender, recipient, message.head or b"", file, item_id)
         except AddressError as error:
-            return Result(FINAL, None, "", plain(str(error)))
+            return Result(FINAL, None, "5.1.3", plain(str(error)))
         except Unsendable as error:
             return Result(error.outcome, None, "", plain(error.text))
         except OSError as error:

@@ -6,6 +6,7 @@ import time
 from jobs_lib.addresses import AddressError, check
 from jobs_lib.ports.outcomes import FINAL, LOST, RELAY
 
+from . import reasons
 from .content import Content, Unsendable
 from .message import DEFAULT_PAUSE_PATTERNS, Envelope, Message, Result
 from .replies import Disconnected, judge, judge_loss, judge_no_session, plain
@@ -40,7 +41,7 @@ class SmtpTransport:
             with Content(message) as content:
                 return self._deliver(sender, recipient, content, deadline)
         except AddressError as error:
-            return Result(FINAL, None, "", plain(str(error)))
+            return Result(FINAL, None, "5.1.3", plain(str(error)))
         except Unsendable as error:
             return Result(error.outcome, None, "", plain(error.text))
 
@@ -74,9 +75,9 @@ class SmtpTransport:
             if result.outcome != LOST or deadline - time.monotonic() < RECONNECT_MINIMUM:
                 return result
         if self.stop and self.stop():
-            return Result(LOST, None, "", "stopped before a connection was made")
+            return Result(LOST, None, "", reasons.STOPPED.text())
         if deadline <= time.monotonic():
-            return Result(LOST, None, "", "no time was left to make a connection")
+            return Result(LOST, None, "", reasons.NO_TIME.text())
         try:
             self.session = session = open_session(self.mail, self.limits, deadline)
         except NoSession as failure:

@@ -11,6 +11,7 @@ import time
 
 from jobs_lib.ports.outcomes import FINAL
 
+from . import reasons
 from .message import Result
 from .replies import CLOSING, Disconnected, Reply
 
@@ -19,11 +20,11 @@ def unsendable(features: dict, sender: str, recipient: str, content) -> Result |
     """The final Result of a message that this relay cannot take, or None. features: of EHLO."""
     limit = features.get("size", "").split(" ")[0]
     if limit.isdecimal() and 0 < int(limit) < content.size:
-        text = f"the message has {content.size} octets, the relay takes at most {limit}"
+        text = reasons.TOO_LARGE.text(size=content.size, limit=limit)
     elif content.eight_bit and "8bitmime" not in features:
-        text = "the message holds 8-bit data, the relay takes only 7-bit (no 8BITMIME)"
+        text = reasons.EIGHT_BIT.text()
     elif not (sender + recipient).isascii() and "smtputf8" not in features:
-        text = "the address is not ASCII, the relay takes only ASCII (no SMTPUTF8)"
+        text = reasons.NOT_ASCII.text()
     else:
         return None
     return Result(FINAL, None, "", text)
