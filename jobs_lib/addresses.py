@@ -61,7 +61,7 @@ def split_local(address: str):
 
 
 def join_local(local: str) -> str:
-    """The local part as it is written: quoted when it holds what stands only between quotes."""
+    """The local part as it is written: quoted when it holds what is only allowed in quotes."""
     if _ATOM.match(local):
         return local
     return '"' + re.sub(r'(["\\])', r"\\\1", local) + '"'

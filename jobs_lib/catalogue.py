@@ -41,8 +41,8 @@ def part(name: str) -> Job:
 
 
 def load_all(broken: list[str] | None = None) -> list[Job]:
-    """Every job, by name. With `broken`, a file that cannot be loaded is told there and stops none
-    of the others."""
+    """Every job, by name. A file that cannot be loaded stops none of the others if there is a list
+    `broken`, which gets the error's message."""
     found = []
     for name in names():
         try:

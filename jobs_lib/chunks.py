@@ -1,4 +1,4 @@
-"""Work in chunks: a statement takes so many ids, and a list has more."""
+"""Work in chunks: a list may have more ids than one statement takes."""
 from __future__ import annotations
 
 from itertools import islice

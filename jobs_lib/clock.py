@@ -61,7 +61,7 @@ def parse_any(value) -> datetime | None:
 
 def boot() -> tuple[str, int]:
     """(which start of this host, whole seconds since then), which no setting of the clock changes;
-    ("", 0) where the system does not tell."""
+    ("", 0) where the system does not provide it."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             name = file.read().strip()

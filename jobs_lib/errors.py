@@ -34,7 +34,7 @@ class DatabaseError(JobsError):
 
 
 class Unfit(DatabaseError):
-    """The database answers, and has another schema than this bundle needs; `command` tells what to
+    """The database answers, and has another schema than this bundle needs; `command` is what to
     run."""
 
     def __init__(self, words: str, command: str = "migrate") -> None:
@@ -47,7 +47,7 @@ class Busy(DatabaseError):
 
 
 class Lost(DatabaseError):
-    """The connection is gone, and the transaction that was open on it.
+    """The connection was lost, and the transaction that was open on it.
 
     `sent` is False when the statement surely never reached the server, so that even a write may be
     repeated.

@@ -32,8 +32,8 @@ def ascii_form(name: str) -> str:
 
 
 def exact_ascii(name: str) -> str:
-    """The same for whoever connects to the name, or sends to it: only a form that IDNA 2003 and
-    2008 make alike, and that means exactly this name. ASCII stays as it is.
+    """The same, for connecting to the name or sending to it: only a form that IDNA 2003 and 2008
+    make alike, and that means exactly this name. ASCII stays as it is.
 
     Python's codec is IDNA 2003, which makes `fass` of `faß` and plain letters of full-width ones:
     another name, with another owner. ValueError for what does not come back as it went in.

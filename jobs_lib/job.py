@@ -31,8 +31,8 @@ tables       what it reads and writes of the app's tables, each line `table: col
              may have several lines. A function that returns them, where they come from a list.
              tests/test_tables.py proves it
 """
-# What several jobs work on: who tells owners, who writes audit rows, and who asks which rows name a
-# file of the spool.
+# What several jobs work on: those that notify owners, those that write audit rows, and those that
+# look up which rows name a file of the spool.
 NOTIFIES = "users: id email name status\n"
 AUDITS = "audit_logs: user_id actor event severity details created_at\n"
 NAMES_FILES = "failed_emails: raw_path\noverflow_hold: raw_path\nspam_quarantine: raw_path\n"

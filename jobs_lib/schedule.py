@@ -4,8 +4,8 @@
     weekday 0-7 or sun-sat (0 and 7: Sunday)
 
 Each field takes `*`, a number, a range `1-5`, a step `*/5` or `10-40/10`, and a list of these; in
-place of all five there may be @hourly, @daily, @weekly, @monthly or @yearly. When both day fields are
-restricted, either one is enough, as in cron: `0 3 1 * mon` is the first of the month and every
+place of all five there may be @hourly, @daily, @weekly, @monthly or @yearly. When both day fields
+are restricted, either one is enough, as in cron: `0 3 1 * mon` is the first of the month and every
 Monday (`Schedule.either_day`). As in cron, a day field that begins with `*` does not count as
 restricted: in `0 3 */2 * mon` both must hold.
 
@@ -16,8 +16,8 @@ A slot is a moment at which a schedule is due. Where the clock changes:
   are one slot. Of a time that comes twice, the first counts.
 - A schedule for every hour (`*/5 * * * *`, `17 * * * *`) keeps its rhythm: it is due in each minute
   that really passes and whose local time fits, so in both of two equal hours, and nothing is made
-  up for a skipped one. So does Vixie cron, which decides by the letter (a field that begins with `*`);
-  here the hours count.
+  up for a skipped one. So does Vixie cron, which decides by the letter (a field that begins with
+  `*`); here the hours count.
 """
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def following(schedule: Schedule, after: datetime, zone: tzinfo = UTC) -> dateti
 
 
 def _at_or_before(schedule: Schedule, moment: datetime) -> datetime:
-    """The latest time that fits, with the clock read as it stands: no zone, no changes."""
+    """The latest time that fits, by the bare clock: no zone, no changes."""
     year, month, day, hour = moment.year, moment.month, moment.day, moment.hour
     hours, minutes = schedule.hours, schedule.minutes
     if schedule.months >> month & 1 and _days(schedule, year, month) >> day & 1:
@@ -198,7 +198,7 @@ def _at_or_before(schedule: Schedule, moment: datetime) -> datetime:
 
 
 def _at_or_after(schedule: Schedule, moment: datetime) -> datetime:
-    """The first time that fits, with the clock read as it stands: no zone, no changes."""
+    """The first time that fits, by the bare clock: no zone, no changes."""
     year, month, day, hour = moment.year, moment.month, moment.day, moment.hour
     hours, minutes = schedule.hours, schedule.minutes
     if schedule.months >> month & 1 and _days(schedule, year, month) >> day & 1:

@@ -18,12 +18,12 @@ def whole(name: str) -> str:
 
 
 def number(name: str) -> int:
-    """Which shard this is."""
+    """The shard's number; 0 for the job's own name."""
     return int(name.partition(SHARD)[2] or 0)
 
 
 def names(job: str, count: int) -> list[str]:
-    """Of all shards of a job."""
+    """The names of all shards of a job."""
     return [job, *(f"{job}{SHARD}{each}" for each in range(1, count))]
 
 

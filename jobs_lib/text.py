@@ -51,7 +51,8 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def size(number, base: int = 1024) -> str:
-    """`740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1000 for users, who are sold it so."""
+    """`740 bytes`, `12 kB`, `3.4 MB`, `8.1 GB`; with the base 1000 for users, whose plans count so.
+    """
     if not isinstance(number, (int, float)) or number < 0:
         return "unknown"
     for power, unit in ((4, "TB"), (3, "GB"), (2, "MB"), (1, "kB")):

@@ -78,7 +78,7 @@ SAME_IN_ALL = ("claim_token", "claim_run", "lease_until")
 
 
 def data_model_page() -> str:
-    """The whole page."""
+    """docs/data-model.md, as Markdown."""
     lines = [GENERATED, "", *HEAD.rstrip("\n").split("\n"), "", "## Kinds of columns", "",
              "| kind | what it holds | SQLite | MySQL, MariaDB |", "|---|---|---|---|",
              *(f"| {' | '.join(row)} |" for row in TYPES)]
@@ -119,7 +119,7 @@ def _meaning(table, column) -> str:
     if column.name in SAME_IN_ALL:
         about = {"claim_token": "which claim holds the row", "claim_run": "the `run_id` of the run "
                  "that holds it",
-                 "lease_until": "until when, should that run's host be gone"}[column.name]
+                 "lease_until": "when the claim expires, if that run's host is lost"}[column.name]
     targets = [f"refers to [`{found.target}`](#{found.target})" for found in REFERENCES
                if (found.table, found.column) == (table.name, column.name)]
     return _cell("; ".join(part for part in (about, *targets) if part))
@@ -134,5 +134,5 @@ def _view() -> list[str]:
 
 
 def _cell(text: str) -> str:
-    """Text within a table of Markdown."""
+    """Text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("<>", "`<>`")

@@ -1,4 +1,4 @@
-"""docs/jobs.md, docs/idempotency.md and docs/configuration.md, from the declarations."""
+"""Regenerates docs/jobs.md, docs/idempotency.md and docs/configuration.md from the declarations."""
 from __future__ import annotations
 
 import re
@@ -133,7 +133,7 @@ apply to every run, so there they are an error.
 
 
 def jobs_page(jobs: list) -> str:
-    """docs/jobs.md."""
+    """docs/jobs.md, as Markdown."""
     lines = [GENERATED, "", *JOBS_HEAD.rstrip("\n").split("\n"), "", *_overview(jobs)]
     for job in jobs:
         lines += ["", *_job(job)]
@@ -141,13 +141,13 @@ def jobs_page(jobs: list) -> str:
 
 
 def idempotency_page(jobs: list) -> str:
-    """docs/idempotency.md."""
+    """docs/idempotency.md, as Markdown."""
     rows = [f"| [`{job.name}`](jobs.md#{job.name}) | {_cell(job.idempotency)} |" for job in jobs]
     return "\n".join([GENERATED, "", TWICE_HEAD + "\n".join(rows)]) + "\n"
 
 
 def configuration_page(jobs: list) -> str:
-    """docs/configuration.md."""
+    """docs/configuration.md, as Markdown."""
     lines = [GENERATED, "", *CONFIG_HEAD.rstrip("\n").split("\n")]
     for name, known in settings.SECTIONS.items():
         lines += ["", f"## [{name}]", "", settings.MEANINGS[name], "", *_table(known)]

@@ -31,7 +31,7 @@ first steps:
   jobs.py JOB --dry-run             see what a job would do; nothing is changed
   jobs.py crontab                   the lines for cron
 
-`jobs.py JOB --help` and `jobs.py COMMAND --help` tell more. All of them take
+`jobs.py JOB --help` and `jobs.py COMMAND --help` explain more. All of them take
 --config FILE (default: config.ini beside jobs.py, or the environment variable
 JOBS_CONFIG).
 """
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
         """Raise instead of printing the usage and leaving."""
         name = self.prog.partition(" ")[2]
         if message.endswith(": expected one argument"):
-            # also said of `--budget -4m`, which has one
+            # also the message for `--budget -4m`, which has one
             message = message.replace("expected one argument",
                                       "expected a value after it, and none that begins with -")
         raise UsageError(f"{name}: {message} (`{self.prog} --help` shows what it takes)")
@@ -151,7 +151,7 @@ def _options(job) -> str:
     shared = ", ".join(f"[{name}]" for name in job.sections)
     lines += ["", *paragraphs(f"Every job also has {', '.join(settings.JOB_OPTIONS)}."
                               + (f" This one reads {shared} too." if shared else "")
-                              + f" `jobs.py config show {job.name}` tells what is set.", _width())]
+                              + f" `jobs.py config show {job.name}` shows what is set.", _width())]
     return "\n".join(lines)
 
 

@@ -106,8 +106,8 @@ def _unexpected(error: Exception, config_path: str | None) -> str:
 
 
 def _flushed(stream, silent: bool = False) -> bool:
-    """Whether all that was printed is written: else it is said here, not by the interpreter's end
-    (exit code 120)."""
+    """Whether all that was printed is written: else it is reported here, not at the interpreter's
+    end (exit code 120)."""
     try:
         if stream is not None:
             stream.flush()

@@ -89,8 +89,8 @@ def read_dotenv(path: str, problems: list[str]) -> dict:
 
 
 def shown_name(name: str) -> str:
-    """An option's name as it may be shown; what cannot be one is left out, since it may be a part of
-    a secret."""
+    """An option's name as it may be shown; what cannot be one is left out, since it may be a part
+    of a secret."""
     return name if name.replace(".", "", 1).isidentifier() and len(name) <= SHOWN else "(no name)"
 
 

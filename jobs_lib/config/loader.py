@@ -1,9 +1,9 @@
 """config.ini, .env, the environment and --set, in rising order, as typed values.
 
 Only the sections that a run needs are checked, so that a mistake in one job stops no other; `config
-check` looks at everything. All problems are reported at once. The file is read by our own few lines and
-not by configparser: they keep the line numbers for the messages, and a tick that finds nothing to
-do is a third cheaper (docs/decisions.md, "Reading config.ini").
+check` looks at everything. All problems are reported at once. The file is read by our own few lines
+and not by configparser: they keep the line numbers for the messages, and a tick that finds nothing
+to do is a third cheaper (docs/decisions.md, "Reading config.ini").
 """
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Config:
         return self.section("worker").shards if job.sharded and self.mode(job) != CRON else 1
 
     def job_named(self, name: str) -> SimpleNamespace:
-        """The same by the job's name."""
+        """The options of the job with this name."""
         return self.job(catalogue.load(name))
 
     def tables(self) -> dict:
@@ -307,11 +307,11 @@ def _wrong_override(section: str, option: str, known: dict, job: Job | None, giv
         near = did_you_mean(section, [*settings.SECTIONS, *catalogue.names()])
         return f"--set {name}: there is no section [{shown_name(section)}]{near}"
     if not option or not (given or option in known):
-        return (f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such as "
-                "core.budget=2m")
+        return (f"--set {name}: expected OPTION=VALUE of this job, or SECTION.OPTION=VALUE, such "
+                "as core.budget=2m")
     if option not in known:
-        return (f"--set {name}: [{section}] has no such option{did_you_mean(option, known)} (it has "
-                f"{', '.join(known)})")
+        near = did_you_mean(option, known)
+        return f"--set {name}: [{section}] has no such option{near} (it has {', '.join(known)})"
     return f"--set {name}: expected {name}=VALUE"
 
 

@@ -29,7 +29,7 @@ argument  whether it is about one run and given by --set alone: in a file or the
 
 
 def argument(kind: Kind, default: str, meaning: str) -> Option:
-    """What is said to one run by `--set`, and in no file: a test alert, a domain to look at, a day
+    """What is given to one run by `--set`, and in no file: a test alert, a domain to check, a day
     to begin with."""
     return Option(kind, default, meaning, True)
 
@@ -53,7 +53,7 @@ ZERO = "expected more than 0 (0 could mean 'off' or 'everything')"
 # What is hidden of a value that is shown
 
 def hide_all(value: str) -> str:
-    """Stars, however long it is."""
+    """Stars, which do not show the value's length."""
     return STARS if value else ""
 
 
@@ -303,7 +303,7 @@ def show_duration(value: timedelta) -> str:
 
 
 def show_size(value: int) -> str:
-    """`25MB`."""
+    """`25MB`, in the largest unit that divides it."""
     return _with_unit(value, BYTES)
 
 
@@ -365,7 +365,7 @@ def integer(low: int, high: int) -> Kind:
 # Types made of types
 
 def choice(*words: str) -> Kind:
-    """One of a few words."""
+    """The option type that takes one of these words."""
     @option_type(" or ".join(words))
     def parse(value: str) -> str:
         word = value.strip().lower()

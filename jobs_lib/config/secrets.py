@@ -38,5 +38,5 @@ def _parts(mask, text: str) -> list[str]:
 
 
 def _password(url: str) -> str:
-    """`user:password@` is what stands before the last `@`, as the MySQL dialect reads it."""
+    """`user:password@` is all before the last `@`, as the MySQL dialect reads it."""
     return url.partition("://")[2].rpartition("@")[0].partition(":")[2]

@@ -66,8 +66,8 @@ SECTIONS = {
                                  "until a run an hour later finds no further jump "
                                  "(docs/failures.md). off: the clock is always trusted."),
         "memory": Option(kind.optional(kind.limited(kind.size, LEAST_MEMORY)), "off",
-                         "A run stops, and continues next time, before it uses this much memory: set "
-                         "it under your host's limit."),
+                         "A run stops, and continues next time, before it uses this much memory: "
+                         "set it under your host's limit."),
         "app_url": Option(kind.or_empty(kind.url), "",
                           "Base of every link in a mail, e.g. https://mail.example.org."),
         "secret_key": Option(kind.signing_key, "", "Signs links and sender addresses: at least 32 "
@@ -198,8 +198,8 @@ SECTIONS["alerts"] = {
     "webhook": Option(kind.or_empty(kind.private_url), "", "What is called then, with a JSON body "
                       "that Slack, Discord, Mattermost and ntfy show. Empty: nothing."),
     "ping_url": Option(kind.or_empty(kind.private_url), "", "Called at the end of each `run-due`: "
-                       "a service such as healthchecks alerts you when the calls stop, which is how "
-                       "you hear that cron has stopped. Empty: nothing."),
+                       "a service such as healthchecks alerts you when the calls stop, which is "
+                       "how you hear that cron has stopped. Empty: nothing."),
     "timeout": Option(kind.limited(kind.duration, "1s", "1m"), "5s",
                       "How long such a call may take."),
     "after_failures": Option(kind.integer(1, 1000), "3",

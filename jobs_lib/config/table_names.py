@@ -54,7 +54,7 @@ def _read(config, section: str, known: list) -> dict:
 
 
 def _refuse_twice(config, section: str, found: dict, names: dict) -> None:
-    """ConfigError when two of ours would be one of theirs; case does not tell names apart."""
+    """ConfigError when two of ours would be one of theirs; case is ignored."""
     seen: dict = {}
     for ours, theirs in names.items():
         other = seen.setdefault(theirs.lower(), ours)

@@ -19,7 +19,7 @@ from jobs_lib.schedule_text import even_step, members, words
 
 STYLES = ("one-line", "per-job")
 WIDTH = 80
-LATEST = 30                  # minutes: so much later, at most, than its schedule says
+LATEST = 30                  # minutes that a line may run after its schedule
 MIDNIGHT_GAP = 120           # minutes between two times that allow to leave the hour after midnight
 DAY = 24 * 60
 
@@ -44,7 +44,7 @@ def crontab(style: str, place: Place, entries: list[Entry], *, zone: str, same_c
 
 def body(style: str, place: Place, entries: list[Entry], *, zone: str, same_clock: bool,
          budget: str) -> list[str]:
-    """The lines of one style."""
+    """The lines of the crontab in this style."""
     if style == "one-line":
         return one_line(place, budget)
     return per_job(place, entries, zone, same_clock)

@@ -2,8 +2,8 @@
 keep ours.
 
 Only such a statement comes here, once, before it is kept for all its runs. Each name is looked for
-where SQL itself would look: in the tables of its own SELECT, then in those around it. What stands
-alone in a SELECT's list gets our name by AS, so that neither rows nor outer queries notice
+where SQL itself would look: in the tables of its own SELECT, then in those around it. A column that
+is by itself in a SELECT's list gets our name by AS, so that neither rows nor outer queries notice
 anything.
 """
 from __future__ import annotations
@@ -40,7 +40,7 @@ NOWHERE = _Scope(None, 0)
 
 
 class _Token:
-    """A piece of the statement, where it stands, and what is written instead."""
+    """A piece of the statement, where it is, and what is written instead."""
 
     def __init__(self, kind: str, text: str) -> None:
         self.kind, self.text, self.written = kind, text, text

@@ -18,7 +18,7 @@ CACHED = 500                 # translated statements kept; a job has a few dozen
 def connect(url: str, *, prefix: str = "", tables: dict | None = None, columns: dict | None = None,
             base: str = ".", readonly: bool = False, create: bool = False, timeout: float = 5.0,
             hidden=tuple) -> Database:
-    """Open `url` (as in `[core] database`) now, so that what is wrong with it is said here.
+    """Open `url` (as in `[core] database`) now, so that what is wrong with it is raised here.
 
     prefix    put before the names of our tables, unless `tables` gives one its full name
     columns   {our table: {our column: its name there}}
@@ -40,9 +40,9 @@ class Database:
     """One connection, opened again by itself when it was lost outside a transaction.
 
     `on_statement(sql, values)`, when set, sees each statement before it runs, in our notation.
-    `left()`, when set, tells the seconds that are left to whoever uses it: no call takes much
-    longer than that. `journal`, when set, hears of each transaction: `begin()`, then `committed()`
-    or `rolled_back()` (runner/journal.py).
+    `left()`, when set, returns the seconds that its user has left: no call takes much longer than
+    that. `journal`, when set, is called for each transaction: `begin()`, then `committed()` or
+    `rolled_back()` (runner/journal.py).
     """
 
     def __init__(self, dialect, target, name: Names, readonly: bool, create: bool) -> None:
@@ -59,12 +59,12 @@ class Database:
     # Statements
 
     def query(self, sql: str, /, **values) -> list[dict]:
-        """All rows. Outside a transaction a lost connection is opened anew and asked again,
+        """All rows. Outside a transaction, a lost connection is reopened and the query repeated,
         once."""
         return self._run(sql, values, self._fetch, repeatable=True)
 
     def row(self, sql: str, /, **values) -> dict | None:
-        """The first row or None."""
+        """The first row of the result, or None."""
         rows = self.query(sql, **values)
         return rows[0] if rows else None
 
@@ -76,9 +76,9 @@ class Database:
     def pages(self, sql: str, /, *, key: str | tuple = "id", size, end: str = "", **values):
         """The rows of `sql`, as lists of at most `size` rows in the order of `key`; no empty list.
 
-        `sql` ends with its WHERE. `key` is a column that `sql` reads, or several, which tell the
-        rows apart together: each page begins behind the last row of the one before, so no page
-        costs more for those before it. `size` may be a function of the page before, [] at first.
+        `sql` ends with its WHERE. `key` is a column that `sql` reads, or several that are unique
+        together: each page begins behind the last row of the one before, so no page costs more
+        for those before it. `size` may be a function of the page before, [] at first.
         `end` is put behind the LIMIT.
         """
         keys = (key,) if isinstance(key, str) else key
@@ -336,7 +336,7 @@ class Database:
         likes."""
         translated = self.dialect.translated(error, self._target)
         if isinstance(translated, (Busy, Conflict, Duplicate, Lost)):
-            # in words of ours, and met in any run
+            # our own text, and common in any run
             return translated
         from jobs_lib.masking import without_secrets
         translated.args = (without_secrets(str(translated), self.hidden()),)

@@ -56,7 +56,7 @@ def document(value) -> dict:
 
 
 def counts(value) -> dict:
-    """The same, of which everything is a number."""
+    """The same, with a number for each name."""
     return {str(name): each if isinstance(each, float) and abs(each) < LARGEST else number(each)
             for name, each in document(value).items()}
 
@@ -68,7 +68,7 @@ def memory(value) -> dict:
 
 
 def count(row_counts: dict, name: str) -> int:
-    """One of them, as a number."""
+    """The count of that name; 0 when there is none."""
     return number(row_counts.get(name, 0))
 
 

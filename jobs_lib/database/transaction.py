@@ -40,7 +40,7 @@ class Transaction:
         first, *more = self._begin or (database.dialect.begin(database.readonly),)
         self.broken = None
         database._run(first, {}, _nothing, repeatable=True)
-        # from here on a lost connection is told, and not opened anew
+        # from here on a lost connection is an error, and not reopened
         database.current = self
         try:
             for statement in more:

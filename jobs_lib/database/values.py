@@ -2,8 +2,7 @@
 does not fit.
 
 Each such value is judged once, where it is read: here, and for times in clock.parse. What cannot be
-read is Invalid, which is that row's own trouble and nobody else's; any other exception is a mistake
-of ours.
+read is Invalid, which affects that row alone; any other exception is a mistake of ours.
 """
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def rhythm(installation):
 
 
 def _starts(installation, job: str) -> list[datetime]:
-    """When cron started the job, of late."""
+    """When cron started the job recently."""
     rows = installation.database().query("SELECT started_at FROM {job_runs} WHERE job = :job "
                                     f"AND {BY_CRON}"
                                     " ORDER BY id DESC LIMIT :runs", job=job, runs=RUNS)

@@ -26,7 +26,7 @@ RUN_SQL = "Run this SQL (phpMyAdmin: the tab SQL):"
 
 
 def connection(installation):
-    """It answers."""
+    """Whether the database answers."""
     began = time.monotonic()
     try:
         _look_up(installation)
@@ -216,7 +216,7 @@ def exports(installation):
 
 
 class _TakenBack(Exception):
-    """Rolls the transaction back."""
+    """Raised to roll a transaction back."""
 
 
 def judge(dialect):

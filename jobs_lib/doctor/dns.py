@@ -60,7 +60,7 @@ def what_is_checked(installation):
         yield warning("[dns] mx_hosts, spf_include and dkim_target are not set: only the owner of "
                       "a domain is checked",
                       "A domain counts as verified although no mail can reach it.",
-                      "Set what your users are told to put into DNS (docs/domains.md).")
+                      "Set what your users have to put into DNS (docs/domains.md).")
 
 
 def _section(installation):

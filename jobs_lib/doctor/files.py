@@ -217,7 +217,7 @@ def web_root(installation):
                           "handed out to anybody.",
                           "If a web server serves that folder, move this one out of it.")
             return
-    yield ok("nothing private lies below a web root, as far as names tell")
+    yield ok("nothing private is below a web root, judging by the names of folders")
 
 
 def _below(path: str) -> str | None:

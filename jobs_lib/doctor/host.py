@@ -31,7 +31,7 @@ INSTALL = "Install it (without a shell: docs/install.md, The bundle):"
 
 
 def python(installation):
-    """Which Python, and as whom."""
+    """Which Python runs this, and as which user."""
     version = ".".join(map(str, sys.version_info[:3]))
     yield ok(f"jobs.py {VERSION}, Python {version} ({sys.executable})")
     of_another = another_users(installation.config, "doctor", installation.home)

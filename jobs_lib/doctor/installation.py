@@ -48,7 +48,7 @@ class Installation:
         return self._lenient(name, settings.SECTIONS[name])
 
     def job(self, job) -> SimpleNamespace:
-        """A job's options, likewise."""
+        """A job's options; a wrong one is its default."""
         return self._lenient(job.name, settings.job_options(job))
 
     def clock(self):
@@ -126,7 +126,7 @@ class Installation:
             self._database.invalidate()
 
     def close(self) -> None:
-        """Give back what was opened."""
+        """Close the database, if it was opened."""
         if self._database is not None:
             self._database.close()
 
@@ -141,7 +141,7 @@ class Installation:
 
     @property
     def state_dir(self) -> str:
-        """`[core] state_dir`."""
+        """The folder `[core] state_dir`."""
         return self.section("core").state_dir
 
     def own_id(self) -> str | None:

@@ -19,7 +19,7 @@ KEPT = 10               # of each job; as many good runs as history.usual_second
 SLOTS = "slot IS NOT NULL ORDER BY slot DESC LIMIT :kept"
 LAST = ("status <> 'skipped' ORDER BY id DESC LIMIT :kept",
         "status = 'ok' ORDER BY id DESC LIMIT :kept")
-# By these slots.reconcile() tells whether a slot is done: how it ended at last, and how often it
+# From these slots.reconcile() sees whether a slot is done: how it ended at last, and how often it
 # failed.
 CARRIED_ON = (("id > :slot AND trigger_type = 'continue' AND status <> 'skipped' ORDER BY id DESC "
               "LIMIT 1"), ("id > :slot AND trigger_type = 'continue' AND status = 'failed' "

@@ -47,7 +47,7 @@ def _words(error: BaseException) -> str:
 
 
 def worker(config, queues: list[str], burst: bool, processes: int, runs) -> int:
-    """Celery's own worker over these queues, with so many processes. Returns when it is stopped.
+    """Celery's own worker over these queues, with this many processes. Returns when it is stopped.
 
     runs: what a message may ask for: `perform`, `tick`, and `refused` for what asks for anything
     else.

@@ -154,7 +154,7 @@ def _worker_class(runs):
             signal."""
 
         def handle_exception(self, job, *exc_info):
-            """Log how a message failed."""
+            """Log why a message was refused, or how it failed."""
             if isinstance(exc_info[1], Refused):
                 runs.refused(shown(job.origin), shown(job.id), exc_info[1])
             else:

@@ -1,4 +1,4 @@
-"""Generated files are what the declarations say: `python3 -m docs.generate` makes them anew."""
+"""Generated files are what the declarations say: `python3 -m docs.generate` regenerates them."""
 from __future__ import annotations
 
 import subprocess

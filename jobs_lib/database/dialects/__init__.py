@@ -1,4 +1,4 @@
-"""One module for each kind of database; what each has is said in base.py."""
+"""One module for each kind of database; base.py lists what each has."""
 from __future__ import annotations
 
 from jobs_lib.errors import DatabaseError

@@ -99,7 +99,7 @@ def parse(url: str, base: str, timeout: float) -> Target:
     After it `?unix_socket=/path`, or `?ssl_ca=/path` and `?tls=`: verify (the server's certificate
     and its name, by that CA or the system's), ca (by that CA, whatever its name), on (encrypted,
     nothing verified) or off. Elsewhere than on this machine, and with a CA, it is verify unless
-    something else is said; here it is off.
+    set otherwise; here it is off.
     """
     found = parse_server(url)
     host, path, ca, tls = found.host or "localhost", found.socket, found.ca, found.tls

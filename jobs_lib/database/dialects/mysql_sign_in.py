@@ -3,7 +3,7 @@ password.
 
 A password itself, and not a hash of it, is sent only by TLS to a server whose certificate was
 verified, or by a socket that root, mysql or this user listens on. Elsewhere PyMySQL would send it
-to whoever asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that came from
+to any server that asks: in clear (`mysql_clear_password`, `dialog`), or encrypted with a key that came from
 the other side (`sha256_password`, `caching_sha2_password`). docs/decisions.md, "What the database's
 server may ask for".
 """
@@ -25,7 +25,7 @@ from jobs_lib.errors import DatabaseError
 
 # bytes of the packet before TLS begins; the one with the user's name is longer
 SSL_REQUEST = 32
-ACCOUNT = "mysql"            # whom a server runs as
+ACCOUNT = "mysql"            # the user that a server runs as
 MARKED = "utf8_with_marks"   # a codec of ours
 REFUSED = ("mysql_clear_password", "dialog", "mysql_old_password")
 
@@ -161,8 +161,8 @@ class _Connection(Connection):
         return bool(self.target.socket) or (encrypted and self.target.tls in ("ca", "verify"))
 
     def _gives_away(self, payload: bytes) -> bool:
-        """Whether the password stands in an answer, or behind the user's name in the first
-        packet."""
+        """Whether an answer is the password, or the first packet has it behind the user's
+        name."""
         user = self.target.user.encode()
         secret, behind = self.password + b"\0", payload[SSL_REQUEST + len(user) + 1:]
         return payload in (self.password, secret) or any(behind[length:].startswith(secret)
@@ -191,7 +191,7 @@ class _Refuse:
         self._target = connection.target
 
     def authenticate(self, _packet):
-        """Answer nothing."""
+        """Refuse: raises DatabaseError."""
         raise _asks_for_password(self._target)
 
 

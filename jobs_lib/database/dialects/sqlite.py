@@ -34,7 +34,7 @@ MEMORY = ":memory:"
 # descriptors that it may need at once: the file, its journal, their folder
 NEEDED = 5
 LEAST_WAIT = 0.05                    # seconds for another writer, however little time is left
-# before that time is up: to be told that it is busy is better than to be ended
+# before that time is up: the error that it is busy is better than a kill
 MARGIN = 0.5
 # prepared statements kept: with a list of ids, one takes 100 KB or more
 CACHED = 12
@@ -87,7 +87,7 @@ def connect(target: Target, readonly: bool, create: bool):
     try:
         if readonly:
             raw.execute("PRAGMA query_only = ON")
-            # not a database? said here, not later
+            # a file that is not a database fails here, not later
             raw.execute("SELECT 1 FROM sqlite_master LIMIT 1")
             return raw
         # With WAL, NORMAL survives every end of a process; only a power cut can take back the
@@ -300,8 +300,8 @@ def quote(identifier: str) -> str:
 
 
 def exact(identifier: str) -> str:
-    """In double quotes a column that is not there would be a text: `"gone" IS NOT NULL` would hold
-    for each row."""
+    """In double quotes a column that does not exist would be a text: `"typo" IS NOT NULL` would
+    hold for each row."""
     return f"[{identifier}]"
 
 

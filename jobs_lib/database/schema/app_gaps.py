@@ -37,7 +37,7 @@ def note(db) -> list[str]:
 
 
 def noted(db) -> str:
-    """What is written down."""
+    """What `meta` says about the app's tables; "" when nothing."""
     return db.value("SELECT value FROM {meta} WHERE name = :name", name=APP_TABLES) or ""
 
 

@@ -12,12 +12,12 @@ TABLES = {
         bandwidth_limit_bytes  big   null        # NULL: no limit
         email_limit         big      null        # NULL: no limit
         billing_anchor      date     null        # NULL: created_at
-        log_retention_days  int      null        # NULL: the deployment's; 3 at least, so 0 counts as 3
+        log_retention_days  int      null        # NULL: the deployment's; at least 3: 0 counts as 3
         created_at          now
         deleted_at          time     null
         index email: email                       # sign-in
-        index status: status, deleted_at         # delete_accounts: who is deleted, longest ago first
-        index retention: log_retention_days      # purge_message_logs: who has a retention of their own
+        index status: status, deleted_at         # delete_accounts: deleted ones, oldest first
+        index retention: log_retention_days      # purge_message_logs: users with their own retention
         """,
     "aliases": """
         The addresses that mail comes in by.
@@ -27,7 +27,7 @@ TABLES = {
         address             address
         active              flag     = 1
         expires_at          time     null
-        expiry_notified_at  time     null        # when its owner was told of this end: NULL it with a new expires_at
+        expiry_notified_at  time     null        # when its owner was notified; a new expires_at NULLs it
         created_at          now
         unique address: address                  # the mail hook: whose is this recipient
         index user: user_id                      # an account's aliases: pages, export, deletion
@@ -44,10 +44,10 @@ TABLES = {
         removal_notified_at time     null
         created_at          now
         index user: user_id                      # an account's destinations: pages, export, deletion
-        index verified: verified_at, created_at  # expire_destination_verifications: unverified, oldest first
+        index verified: verified_at, created_at  # expire_destination_verifications: oldest first
         """,
     "alias_destinations": """
-        Which alias forwards to which destinations. Lock the destination (FOR UPDATE) before you add a row for it.
+        Which alias forwards to which destinations. Before adding a row, lock its destination.
         alias_id            ref
         destination_id      ref
         key alias_id, destination_id
@@ -94,8 +94,8 @@ TABLES = {
         status              word                 # delivered, blocked, held, spam, bounced, failed
         bytes_used          big      = 0
         created_at          now
-        index created: created_at, user_id, bytes_used   # purge_message_logs; rollup_usage needs no more
-        index user: user_id, created_at          # one account's log: pages, own retention, export, deletion
+        index created: created_at, user_id, bytes_used   # purge_message_logs; covers rollup_usage
+        index user: user_id, created_at          # an account's log: pages, retention, export, deletion
         """,
     "header_snapshots": """
         Encrypted headers of logged messages.
@@ -104,7 +104,7 @@ TABLES = {
         user_id             ref
         ciphertext          blob     null
         created_at          now
-        index log: message_log_id                # goes with its log row
+        index log: message_log_id                # deleted with its log row
         index user: user_id                      # deletion
         index created: created_at                # purge_header_snapshots
         """,
@@ -116,7 +116,7 @@ TABLES = {
         destination_id      ref      null
         envelope_from       address  = ''        # '' is the null sender <>
         envelope_to         address
-        raw_path            path                 # relative to [spool] dir; several rows may name one file
+        raw_path            path                 # relative to [spool] dir; rows may share a file
         size_bytes          big      = 0
         status              word     = pending   # pending, sending, sent, failed
         attempts            int      = 0         # retries made
@@ -129,19 +129,19 @@ TABLES = {
         claim_token         word     null
         claim_run           word     null
         lease_until         time     null
-        uncertain           int      = 0         # 1: lost in flight, tried once more; 2: tried once more
+        uncertain           int      = 0         # 1: lost in flight, is retried once; 2: was retried
         told_at             time     null        # when the owner was notified of the final failure
-        notice_id           ref      null        # the notice that lists it; none, though told: show it in the app
-        index due: status, next_attempt_at, created_at   # retry_forwards: what is due, first retries too
+        notice_id           ref      null        # the notice that lists it; NULL: show it in the app
+        index due: status, next_attempt_at, created_at   # retry_forwards: all that is due
         index turns: status, user_id, next_attempt_at, created_at   # retry_forwards: owners in turn
         index run: claim_run                     # retry_forwards: what a dead run held
         index path: raw_path                     # is this spool file named by any row
         index finished: status, finished_at, created_at  # purge_failed_emails
-        index untold: status, told_at            # retry_forwards: failures to tell of
+        index untold: status, told_at            # retry_forwards: failures not yet reported
         index notice: notice_id                  # retry_forwards: the rows that a notice lists
         index user: user_id                      # an account's queue: pages, cancelling, deletion
-        index destination: destination_id        # a destination's queue, when it goes
-        index alias: alias_id                    # an alias's queue, when it goes
+        index destination: destination_id        # a destination's queue, when it is deleted
+        index alias: alias_id                    # an alias's queue, when it is deleted
         """,
     "overflow_hold": """
         Messages held back because the account was over its limit.
@@ -156,7 +156,7 @@ TABLES = {
         warned_at           time     null
         warning_id          ref      null        # the notice in `notifications` that listed it
         released_at         time     null
-        index held: released_at, held_at         # expire_overflow_hold: unreleased by age; released ones
+        index held: released_at, held_at         # expire_overflow_hold: unreleased ones by age
         index warning: warning_id                # which messages a notice listed
         index path: raw_path                     # is this spool file named by any row
         index user: user_id                      # an account's held mail: pages, export, deletion
@@ -241,7 +241,7 @@ TABLES = {
         payload             text     null
         status              word     = pending   # pending, sending, delivered, failed
         attempts            int      = 0         # the app's own first one included
-        next_attempt_at     time     null        # NULL: last_attempt_at + the delay, or now if never tried
+        next_attempt_at     time     null        # NULL: last_attempt_at + the delay, else now
         last_attempt_at     time     null
         response_status     int      null
         response_excerpt    text     null
@@ -254,8 +254,8 @@ TABLES = {
         uncertain           int      = 0
         index due: status, next_attempt_at, last_attempt_at  # retry_webhooks: what is due
         index run: claim_run                     # retry_webhooks: what a dead run held
-        index hook: webhook_id, status           # an endpoint's queue, when it is disabled or goes
-        index turn: status, user_id, webhook_id, next_attempt_at, created_at  # retry_webhooks: owners in turn
+        index hook: webhook_id, status           # an endpoint's queue, when it is disabled or deleted
+        index turn: status, user_id, webhook_id, next_attempt_at, created_at  # owners in turn
         index age: status, created_at            # purge_webhook_deliveries: finished ones by age
         index user: user_id                      # deletion
         """,

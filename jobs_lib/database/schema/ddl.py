@@ -68,7 +68,7 @@ def differences(db, table) -> list:
 
 
 def create_index(db, table, index) -> str:
-    """One index by itself."""
+    """The statement that creates this index."""
     quote = db.dialect.quote
     return (f"CREATE {'UNIQUE ' if index.unique else ''}INDEX {quote(db.name.prefix + index.name)}"
             f" ON {quote(db.name(table.name))} ({_list(db, table, index.columns)})")

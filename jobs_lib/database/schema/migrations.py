@@ -172,7 +172,7 @@ def strangers(db) -> list[str]:
 
 
 def stranger(db, name: str) -> str:
-    """What is to be said of one of them, or of a table that has our name by chance."""
+    """The message about one of them, or about a table that has our name by chance."""
     theirs, lacks = db.name(name), _lacking(db, table(name))[0]
     if name in db.name.mapped:
         return (f"the table {theirs}, which [tables] {name} names, is there already and is not "

@@ -28,9 +28,9 @@ TABLES = {
         claim_run           word     null
         lease_until         time     null
         uncertain           int      = 0
-        unique dedupe: dedupe_key                # a notice is queued once, whoever queues it
-        index queue: status, priority, next_attempt_at, created_at   # send_notifications: what is due, urgent first
-        index turns: status, priority, user_id, next_attempt_at, created_at   # send_notifications: owners in turn
+        unique dedupe: dedupe_key                # a notice is queued only once
+        index queue: status, priority, next_attempt_at, created_at   # what is due, urgent first
+        index turns: status, priority, user_id, next_attempt_at, created_at   # owners in turn
         index run: claim_run                     # send_notifications: what a dead run held
         index age: status, created_at            # purging finished ones by age
         index user: user_id                      # deletion
@@ -79,8 +79,8 @@ TABLES = {
     "rollup_state": """
         One row: up to which log row the days of usage are known.
         id                  int
-        log_row             big      = 0         # its id; days of later rows are looked for in message_logs
-        newest              big      = 0         # the highest id of the log at `noted_at`: known for good 30 minutes on
+        log_row             big      = 0         # its id; only later rows are read
+        newest              big      = 0         # the highest id at `noted_at`; final 30 minutes later
         noted_at            time     null        # NULL: no run has looked for all days
         key id
         """,
@@ -95,7 +95,7 @@ TABLES = {
         limit_value         big      = 0
         elapsed_percent     int      = 0
         created_at          now
-        unique once: user_id, cycle_start, metric, threshold   # check_usage_thresholds: an event happens once
+        unique once: user_id, cycle_start, metric, threshold   # an event is recorded once
         """,
     "audit_archives": """
         Files that audit rows were moved to.
@@ -108,7 +108,7 @@ TABLES = {
         sha256              hash     null
         status              word     = writing   # writing, verified, purged
         created_at          now
-        index status: status, created_at         # archive_audit_logs: what a dead run left; old ones
+        index status: status, created_at         # archive_audit_logs: left by a dead run; old ones
         """,
     "account_deletions": """
         Accounts deleted, without saying whose.
@@ -116,8 +116,8 @@ TABLES = {
         user_ref            hash                 # salted hash
         requested_at        time     null        # users.deleted_at
         revoked_at          time     null
-        erase_after         time     null        # when the rows go: what the owner was told, whatever `grace` is then
-        completed_at        time     null        # NULL for good: the account was made active again in time
+        erase_after         time     null        # the deletion date that the owner was given
+        completed_at        time     null        # stays NULL if the account was restored in time
         counts              json     null        # rows deleted or changed, by table
         index user: user_ref                     # delete_accounts: go on with this account
         """,
@@ -156,16 +156,16 @@ TABLES = {
         counts              json     null
         stop_reason         line     null
         error               text     null
-        unique slot: job, slot                   # a slot is started once, whoever starts it
+        unique slot: job, slot                   # a slot is started only once
         unique run: run_id                       # the end of a run is written to its own row
-        index latest: job, id                    # a job's last runs
+        index latest: job, id                    # a job's latest runs
         index outcome: job, status, id           # a job's last good runs
         index started: started_at                # purging old ones
-        index running: status                    # which run now, or died: few at any time
+        index running: status                    # those that run now, or died
         """,
     "gauges": """
         What was measured in each hour of the last 30 days: the charts of the status page.
-        name                word                 # queue.depth.forwards, queue.age.forwards, mail.hour, disk.free
+        name                word                 # queue.depth.NAME, queue.age.NAME, mail.hour, disk.free
         at                  time                 # the hour
         value               big                  # a number, seconds, recipients, bytes
         key name, at
@@ -192,12 +192,12 @@ TABLES = {
         key span, bucket
         """,
     "mail_shares": """
-        Recipients of each owner's and each queue's mail a minute, for a day: none uses up a limit while others wait.
-        owner               word     = ''        # an id; '': nobody's; `queue:TABLE`; `urgent:hour`: by the reserve
+        Recipients per minute for each owner and queue, for a day: limits are shared fairly.
+        owner               word     = ''        # an id; '': nobody's; `queue:TABLE`; `urgent:hour`
         bucket              big                  # number of the minute since 1970
         recipients          int      = 0
         key owner, bucket
-        index old: bucket                        # forgetting old ones
+        index old: bucket                        # purging old ones
         """,
     "queue_turns": """
         Which owner was served last in each queue: the next in turn are those behind.
@@ -216,7 +216,7 @@ TABLES = {
         key id
         """,
     "alerts": """
-        Incidents that the operator is notified of, one row each; kept for a while after they are over.
+        Incidents that the operator is notified of, one row each; kept for a while after the end.
         alert_key           label                # names the incident: `failing:retry_forwards`
         kind                word                 # what docs/alerts.md explains under this name
         since               time                 # of the incident itself
@@ -225,29 +225,29 @@ TABLES = {
         last_error          text     null
         command             line     = ''        # to run next
         first_seen_at       time                 # by check_jobs
-        cleared_at          time     null        # not found since; an incident that returns soon is the same one
+        cleared_at          time     null        # not found since; if it returns soon, it is the same
         resolved_at         time     null        # over
         email_told_at       time     null        # when this channel last reported it
         webhook_told_at     time     null
         key alert_key
         """,
     "endpoint_state": """
-        How the endpoints of webhooks answered lately; a row goes a week after a run last sent something to it.
+        How the endpoints of webhooks answered lately; a row is deleted a week after its last use.
         webhook_id          ref
         user_id             ref
         tried_at            time                 # when a run last sent something
-        slow                flag     = 0         # it took over half of the time limit: others go first
+        slow                flag     = 0         # it took over half of the time limit: others first
         key webhook_id
-        index user: user_id, tried_at            # retry_webhooks: behind which one to go on; deletion
-        index age: tried_at                      # forgetting what was not tried for long
+        index user: user_id, tried_at            # retry_webhooks: where to continue; deletion
+        index age: tried_at                      # purging rows that were not used for long
         """,
     "spool_suspects": """
-        Files that no row named when a sweep saw them: gone only when a later sweep finds them still unnamed.
+        Files that no row named in a sweep: deleted only if a later sweep finds the same.
         path_hash           hash
         path                path
         first_seen_at       time
         last_seen_at        time
         key path_hash
-        index seen: last_seen_at                 # forgetting what was not seen again
+        index seen: last_seen_at                 # purging what was not seen again
         """,
 }

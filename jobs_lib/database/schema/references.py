@@ -1,10 +1,10 @@
-"""Who refers to whom: no foreign keys are declared (the app may have none), so this is the one
-list.
+"""Which table refers to which: no foreign keys are declared (the app may have none), so this is the
+only list.
 
 Export, deletion and the tests read it. `goes` says what becomes of a row when what it refers to is
 deleted: "with" (deleted too), "stays" (kept and made anonymous), "unset" (kept, and the column
-becomes NULL), "later" (its own table's retention removes it; until then it names something that is
-gone).
+becomes NULL), "later" (its own table's retention removes it; until then it names something that no
+longer exists).
 """
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ NOT_REFERENCES = {("webhook_deliveries", "event_id"), ("job_runs", "run_id"),
 
 
 def to(target: str) -> list:
-    """What refers to this table."""
+    """The references to the table `target`."""
     return [reference for reference in REFERENCES if reference.target == target]

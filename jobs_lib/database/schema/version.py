@@ -1,7 +1,7 @@
 """Which schema this bundle was written for, and whether the database has it: one query in each run.
 
-The same query tells whether the app's own tables were found to have all that the jobs need: then
-nobody looks again.
+The same query returns whether the app's own tables were found to have all that the jobs need: then
+they are not checked again.
 """
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def found(db) -> int:
 def check(db) -> bool:
     """Raise Unfit, in one sentence, unless the schema is the one that this bundle was written for.
 
-    Whether the app's tables are known to be complete; else `need` of runner/table_gaps.py tells
-    what a job can do.
+    Returns whether the app's tables are known to be complete; else `need` of runner/table_gaps.py
+    finds out what a job can do.
     """
     try:
         row = db.row("SELECT MAX(version) AS version, (SELECT value FROM {meta} "
@@ -59,9 +59,9 @@ def complete(names) -> str:
     if not (names.mapped or names.columns):
         return str(SCHEMA_VERSION)
     from binascii import crc32
-    told = repr((sorted(names.mapped.items()), sorted((table, sorted(columns.items()))
-                                                      for table, columns in names.columns.items())))
-    return f"{SCHEMA_VERSION}-{crc32(told.encode()):08x}"
+    columns = sorted((table, sorted(mapped.items())) for table, mapped in names.columns.items())
+    mapping = repr((sorted(names.mapped.items()), columns))
+    return f"{SCHEMA_VERSION}-{crc32(mapping.encode()):08x}"
 
 
 def newer(version: int) -> Unfit:
