@@ -310,7 +310,7 @@ def test_owners_who_cannot_be_told_delay_their_mail_or_keep_it(hold):
     assert hold.run(JOB) == {**NONE, "waiting": 2}
     assert warned(hold) == {2: None}
     assert [event["event"] for event in hold.events(JOB) if event["level"]
-            == "warning"] == ["owner cannot be told"]
+            == "warning"] == ["owner cannot be notified"]
     hold.now += timedelta(days=7)
     assert hold.run(JOB) == {**NONE, "waiting": 1, "deleted": 1, "files": 1, "bytes_freed": 100,
                              "unwarned": 1}

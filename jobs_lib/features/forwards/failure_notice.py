@@ -88,7 +88,7 @@ BY_REASON = {
 EXCEPTION = re.compile(r"[A-Za-z_.]*(?:Error|Exception|Warning): ")
 
 
-def notify_owners(ctx) -> None:
+def queue_notices(ctx) -> None:
     """Queue the notices that are owed. Each is one commit with the marks of the rows it lists."""
     folder = ctx.section("spool").dir
     for rows in ctx.db.pages(f"SELECT {COLUMNS} FROM {{failed_emails}} WHERE status = 'failed' "
@@ -160,7 +160,7 @@ def _address(ctx, user: dict, failing: set) -> str | None:
         is_failing = words(address).lower() in failing
         if not is_failing and enqueue.is_reachable(ctx, {"id": user["id"], "email": address}):
             return address
-    ctx.log.warning("owner cannot be told", user_id=user["id"], reason="mail to all of their "
+    ctx.log.warning("owner cannot be notified", user_id=user["id"], reason="mail to all of their "
                     "addresses has just failed")
     return None
 

@@ -81,7 +81,7 @@ def notify_owners(ctx) -> None:
                   "LIMIT 1"):
         from . import failure_notice  # most runs owe none and need not load it
 
-        failure_notice.notify_owners(ctx)
+        failure_notice.queue_notices(ctx)
 
 
 def preview(ctx) -> None:

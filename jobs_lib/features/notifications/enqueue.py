@@ -40,7 +40,7 @@ def is_reachable(ctx, user: dict) -> bool:
         check(user["email"])
         return True
     except AddressError as error:
-        ctx.log.warning("owner cannot be told", user_id=user["id"], reason=str(error))
+        ctx.log.warning("owner cannot be notified", user_id=user["id"], reason=str(error))
         return False
 
 

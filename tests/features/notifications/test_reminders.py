@@ -118,7 +118,7 @@ def test_who_has_no_usable_address_is_marked_and_logged_and_stands_in_nobodys_wa
     assert owned.run(job()) == {"notices": 1}
     assert told(owned) == [1, 2]
     assert [(event["level"], event["user_id"]) for event in owned.events("remind_test")
-            if event["event"] == "owner cannot be told"] == [("warning", 1)]
+            if event["event"] == "owner cannot be notified"] == [("warning", 1)]
 
 
 def test_more_owners_than_a_page_are_all_told(bench, monkeypatch):
