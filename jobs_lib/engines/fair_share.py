@@ -7,7 +7,7 @@ other queue of mail is left as much room as it has due rows. (docs/decisions.md)
 from __future__ import annotations
 
 from .mail_queues import NOTICES, waiting
-from .queue import Worker
+from .queue import QueueClaims
 from .relay_limits import RESERVED, WINDOWS, Asked, Refusal, Relay
 from .rotation import mixed
 
@@ -17,9 +17,9 @@ LONGER = WINDOWS[1:]            # the windows of which runs do not wait for the 
 class FairShare:
     """Who stands aside in this run, and what the other queue is left."""
 
-    def __init__(self, ctx, worker: Worker, relay: Relay) -> None:
-        self.ctx, self.worker, self.relay = ctx, worker, relay
-        self.table = worker.queue.table
+    def __init__(self, ctx, claims: QueueClaims, relay: Relay) -> None:
+        self.ctx, self.claims, self.relay = ctx, claims, relay
+        self.table = claims.queue.table
         self.aside: dict = {}           # {owner that has had half of a limit: the refusal}
         self.put_off: list[dict] = []   # their rows in our hands
         # the windows of which an owner gets half: not while it is alone
@@ -32,7 +32,7 @@ class FairShare:
         self.others = None
         for self.halves in (WINDOWS, LONGER, ()):
             barred = frozenset(filter(self._stands_aside, self.aside))
-            rows = self._rows_put_off(most) or self.worker.claim(most, without=barred)
+            rows = self._rows_put_off(most) or self.claims.claim(most, without=barred)
             if rows or not barred:
                 return rows
             if self.halves == LONGER and self._count_others():

@@ -24,7 +24,7 @@ from jobs_lib.ports.outcomes import FINAL, LOST, RELAY, RETRY, SENT, UNREADABLE
 
 from .due_rows import COUNTED, Queue
 from .fair_share import FairShare
-from .queue import CLAIM, Worker, until_stored
+from .queue import CLAIM, QueueClaims, until_stored
 from .recovery import recover
 from .relay_limits import FAILURES, HALF, QUOTA_PAUSE, URGENT_HALF, Refusal, Relay
 
@@ -89,11 +89,11 @@ def send_due(ctx, queue: Queue, source: MailSource) -> JobsError | None:
     for name in ("sent", "retried", "failed"):
         ctx.count(name, 0)
     sender = MailSender(ctx, queue, source)
-    recover(sender.worker)
+    recover(sender.claims)
     try:
         sender.send_all()
     finally:
-        sender.worker.release()
+        sender.claims.release()
     return sender.finish()
 
 
@@ -102,9 +102,9 @@ class MailSender:
 
     def __init__(self, ctx, queue: Queue, source: MailSource) -> None:
         self.ctx, self.source, self.mail = ctx, source, ctx.section("mail")
-        self.worker = Worker(ctx, queue)
+        self.claims = QueueClaims(ctx, queue)
         self.relay = Relay(ctx.db, self.mail)
-        self.share = FairShare(ctx, self.worker, self.relay)
+        self.share = FairShare(ctx, self.claims, self.relay)
         self.done = 0
         self.total: int | None = None
         self.claimed: list[dict] = []
@@ -127,7 +127,7 @@ class MailSender:
     def finish(self) -> JobsError | None:
         """Say why the run ends before all is sent, and tell the other processes how the relay is.
         What is wrong with it, or None."""
-        if self.ctx.within_limit(1, self.done) == 0 and self.worker.due(1):
+        if self.ctx.within_limit(1, self.done) == 0 and self.claims.due(1):
             self.ctx.stop("limit")
         if self.failures_reached:
             self.share.stop(self.failures_reached)
@@ -168,13 +168,13 @@ class MailSender:
         return True
 
     def _stop_if_due(self, reason: str) -> None:
-        if self.worker.count_due(COUNTED):
+        if self.claims.count_due(COUNTED):
             self.ctx.stop(reason)
 
     def _count_total(self) -> int | None:
         """How many messages this run may have to send, as far as that can be told without counting
         them all."""
-        due = self.worker.count_due(COUNTED)
+        due = self.claims.count_due(COUNTED)
         within = self.ctx.within_limit(due)
         return within if within < COUNTED else None
 
@@ -207,13 +207,13 @@ class MailSender:
         if isinstance(found, Refusal):
             return False, found
         row["reserved"] = found
-        if self.worker.begin(row):
+        if self.claims.begin(row):
             return True, None
         self.relay.correct(found, self.ctx.clock(), handed_over=False)
         return False, None
 
     def _cancel(self, row: dict, reason: str) -> None:
-        self.worker.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled)
+        self.claims.cancel(row, last_error=f"cancelled: {reason}", **self.source.when_cancelled)
         self.ctx.count("cancelled")
         self.ctx.log.event(self.source.event, id=row["id"], outcome="cancelled", reason=reason)
 
@@ -223,7 +223,7 @@ class MailSender:
             self.share.aside[row["user_id"]] = refusal
             return True
         if refusal.kind == FAILURES and self.source.has_first_attempts:
-            self.worker.only_first_attempts, self.failures_reached = True, refusal
+            self.claims.only_first_attempts, self.failures_reached = True, refusal
             return False
         if not (self.share.leaves_more(refusal) or self._waits_for(refusal)):
             self.share.stop(refusal)
@@ -304,18 +304,18 @@ class MailSender:
         if outcome in (LOST, UNREADABLE) or (outcome == RELAY and result.code):
             # It may be this message that the relay cannot stand: it goes behind the others, and not
             # for ever.
-            if self.worker.is_old(row):
+            if self.claims.is_old(row):
                 outcome = RETRY
             else:
                 wait = QUOTA_PAUSE if self._is_quota(result.text) else LOST_DELAY
                 stored["next_attempt_at"] = now + wait
-        uses_attempt = self.worker.meanings[outcome].uses_attempt
+        uses_attempt = self.claims.meanings[outcome].uses_attempt
         if uses_attempt:
             reply = f"{result.enhanced} {result.text}".strip()[:ERROR_LENGTH]
             stored.update(last_code=result.code, last_error=None if outcome == SENT else reply)
         else:
             stored["last_attempt_at"] = row["last_attempt_at"]
-        settled = self.worker.settle(row, outcome, **stored)
+        settled = self.claims.settle(row, outcome, **stored)
         if settled.stored:
             refused_by_us = outcome == FINAL and not result.code    # the relay never saw it
             self.relay.correct(row["reserved"], now,
@@ -340,7 +340,7 @@ def preview(ctx, queue: Queue, source: MailSource) -> None:
 
     paused = Relay(ctx.db, ctx.section("mail")).paused(ctx.now)
     transport = ctx.section("mail").transport
-    queue_preview.preview(ctx, Worker(ctx, queue), source.reasons_to_cancel,
+    queue_preview.preview(ctx, QueueClaims(ctx, queue), source.reasons_to_cancel,
                           lambda number, _: f"send {number:,} due messages by {transport}",
                           f"not now: the relay is paused {paused}" if paused else "")
 

@@ -67,8 +67,8 @@ def until_stored(ctx, work):
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-class Worker(DueRows):
-    """The steps above for one run. Rows are dicts."""
+class QueueClaims(DueRows):
+    """The rows of a queue that one run claims, and the steps above for them. Rows are dicts."""
 
     def __init__(self, ctx, queue: Queue) -> None:
         super().__init__(ctx, queue)

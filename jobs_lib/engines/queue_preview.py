@@ -1,23 +1,23 @@
 """A dry run over a queue: what would be sent, with a sample, judged on the state now."""
 from __future__ import annotations
 
-from .queue import Worker
+from .queue import QueueClaims
 from .recovery import count_unclaimable
 from .rows import invalid
 
 LOOKED_AT, SHOWN = 1000, 10          # rows that a dry run judges one by one, and shows
 
 
-def preview(ctx, worker: Worker, reasons_to_cancel, title, note: str = "") -> None:
+def preview(ctx, claims: QueueClaims, reasons_to_cancel, title, note: str = "") -> None:
     """Show and count what a run would send and cancel.
 
     `reasons_to_cancel(rows)`: {row id: why}. `title(number, rows)`: what is said of so many that
     would be sent; `rows` are those of the first ones that are valid.
     """
-    count_unclaimable(worker)
-    due = ctx.within_limit(worker.count_due())
-    rows = worker.due(min(due, LOOKED_AT))
-    wrong = invalid(worker.queue.table, rows)
+    count_unclaimable(claims)
+    due = ctx.within_limit(claims.count_due())
+    rows = claims.due(min(due, LOOKED_AT))
+    wrong = invalid(claims.queue.table, rows)
     valid = [row for row in rows if row["id"] not in wrong]
     cancelled = reasons_to_cancel(valid)
     left_out = {**cancelled, **{id: f"invalid: {reason}" for id, reason in wrong.items()}}
@@ -26,7 +26,7 @@ def preview(ctx, worker: Worker, reasons_to_cancel, title, note: str = "") -> No
     if left_out:
         ctx.show(f"cancel {len(left_out):,}: {', '.join(sorted(set(left_out.values())))}",
                  [row for row in rows if row["id"] in left_out][:SHOWN])
-    ctx.count(worker.queue.done, due - len(left_out))
+    ctx.count(claims.queue.done, due - len(left_out))
     ctx.count("cancelled", len(cancelled))
     if wrong:
         ctx.count("invalid", len(wrong))

@@ -41,8 +41,8 @@ wait      only rows that have been due for so long; None: all
 class Turns:
     """The ring of a queue's owners, one for each priority."""
 
-    def __init__(self, worker) -> None:
-        self.worker, self.db, self.queue = worker, worker.db, worker.queue
+    def __init__(self, claims) -> None:
+        self.claims, self.db, self.queue = claims, claims.db, claims.queue
         self._crowded: set = set()          # ranks with more due rows than the window holds
         self._places: dict = {}             # {priority: the owner that was served last}
         self._moved: set = set()            # the priorities of which that has changed in this run
@@ -62,9 +62,9 @@ class Turns:
 
     def _of_rank(self, rank: Rank, most: int, without: frozenset, taken) -> list[int]:
         if not self.queue.in_turns:
-            rule, values = self.worker.of(rank.priority)
-            rows = self.worker.select(self.worker.kinds(rank.wait), most,
-                                      rule + self.worker.owner_may, **values)
+            rule, values = self.claims.of(rank.priority)
+            rows = self.claims.select(self.claims.kinds(rank.wait), most,
+                                      rule + self.claims.owner_may, **values)
             return [row["id"] for row in rows if row["owner"] not in without
                     and row["id"] not in taken][:most]
         found, ring = self._walk(rank, most, without) if rank in self._crowded else ({}, {})
@@ -109,8 +109,8 @@ class Turns:
     def _with_window(self, rank: Rank, most: int, without: frozenset, found: dict,
                      ring: dict) -> tuple[dict, dict]:
         """What a walk has found, filled up with the rows that are due longest."""
-        rule, values = self.worker.of(rank.priority)
-        rows = self.worker.select(self.worker.kinds(rank.wait), WINDOW, rule, **values)
+        rule, values = self.claims.of(rank.priority)
+        rows = self.claims.select(self.claims.kinds(rank.wait), WINDOW, rule, **values)
         whole = len(rows) < WINDOW
         if whole:
             self._crowded.discard(rank)
@@ -118,7 +118,7 @@ class Turns:
             self._crowded.add(rank)
             found, ring = self._walk(rank, most, without)
         if sum(map(len, found.values())) < most:
-            barred = self.worker.suspended({row["owner"] for row in rows}) | without
+            barred = self.claims.suspended({row["owner"] for row in rows}) | without
             window: dict = {}
             for row in rows:
                 if row["owner"] not in barred:
@@ -152,7 +152,7 @@ class Turns:
         place = self._place(rank.priority)
         for page in rotation.walk(partial(self._read, rank), place, FEWEST, MOST):
             due = {group.owner for group in page if group.is_due is not False} - without
-            due -= self.worker.suspended(due)
+            due -= self.claims.suspended(due)
             for group in page:
                 yield group.owner, self._due_of(rank, group, most) if group.owner in due else []
             if self._left <= 0:
@@ -162,23 +162,23 @@ class Turns:
         rows = group.rows
         if rows is None:
             self._left -= 2
-            rule, values = self.worker.of(rank.priority)
+            rule, values = self.claims.of(rank.priority)
             whose = "IS NULL" if group.owner is None else "= :owner"
-            rows = self.worker.select(self.worker.kinds(rank.wait), most,
+            rows = self.claims.select(self.claims.kinds(rank.wait), most,
                                       f"{rule} AND user_id {whose}", owner=group.owner, **values)
-        return [row["id"] for row in sorted(map(self.worker.dated, rows),
+        return [row["id"] for row in sorted(map(self.claims.dated, rows),
                                             key=itemgetter("due", "id"))]
 
     def _read(self, rank: Rank, behind, up_to, size: int) -> tuple[list[Group], bool]:
         """(the owners of so many entries, whether these are the last): each owner's own in the
         order in which they are due."""
-        rule, values = self.worker.of(rank.priority)
-        where, after = f"FROM {self.worker.table} WHERE status = 'pending'{rule}", ">"
+        rule, values = self.claims.of(rank.priority)
+        where, after = f"FROM {self.claims.table} WHERE status = 'pending'{rule}", ">"
         if behind is None:
             # MIN takes an index and knows no NULL; `IS NOT NULL` takes none in SQLite.
             after, behind = ">=", self.db.value(f"SELECT MIN(user_id) AS first {where}", **values)
         end = "" if up_to is None else " AND user_id <= :up_to"
-        scheduled, never_tried = self.worker.kinds(rank.wait)
+        scheduled, never_tried = self.claims.kinds(rank.wait)
         values = {**values, **scheduled.values, **never_tried.values, "behind": behind,
                   "up_to": up_to, "size": size}
         columns = ("SELECT user_id AS owner, CASE WHEN next_attempt_at > :until THEN 1 ELSE 0 END"
@@ -190,7 +190,7 @@ class Turns:
             groups, number = rotation.grouped(self.db, f"{columns % is_due} {tail}", **values)
             self._left -= 1 + number / 1000
             return groups, number < size
-        fresh = " AND attempts = 0" if self.worker.only_first_attempts else ""
+        fresh = " AND attempts = 0" if self.claims.only_first_attempts else ""
         is_due = f"{UNCLAIMED}{fresh} AND (({scheduled.rule}) OR ({never_tried.rule}))"
         rows = self.db.query(f"{columns % is_due}, id, next_attempt_at AS scheduled,"
                              f" created_at AS created {tail}", **values)

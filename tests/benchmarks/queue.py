@@ -21,7 +21,7 @@ from jobs_lib import catalogue
 from jobs_lib.config import loader
 from jobs_lib.engines import mail_queues
 from jobs_lib.engines.due_rows import COUNTED
-from jobs_lib.engines.queue import Worker
+from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.features.webhooks import deliveries
 from jobs_lib.monitoring import queues
 from tests.servers.mariadb import MariaDB
@@ -50,12 +50,12 @@ def fill(db, table: str, owners, rows: int, **values) -> None:
                    "WHERE user_id = :first", first=first)
 
 
-def worker(db, table: str):
+def claims_of(db, table: str):
     """A new run's."""
     job, queue = QUEUES[table]
     run = SimpleNamespace(db=db, now=NOW, options=OPTIONS[job], run_id="bench", clock=lambda: NOW,
                           hard_limit=270.0, monotonic=lambda: 0.0, should_stop=lambda: False)
-    return Worker(run, queue(run))
+    return QueueClaims(run, queue(run))
 
 
 def timed(what, times: int, afterwards=lambda: None) -> float:
@@ -71,7 +71,7 @@ def timed(what, times: int, afterwards=lambda: None) -> float:
 
 def measure(db, table: str, claims: int) -> dict[str, float]:
     """Milliseconds of each, and how many claims it took to reach the neighbour."""
-    running, taken = [worker(db, table)], []
+    running, taken = [claims_of(db, table)], []
 
     def claim() -> None:
         rows = running[-1].claim()
@@ -79,10 +79,10 @@ def measure(db, table: str, claims: int) -> dict[str, float]:
             running[-1].turns.served(row)
         taken.append({row["user_id"] for row in rows})
     found = {"claim": timed(claim, claims, lambda: running[-1].release())}
-    found["first"] = timed(lambda: (running.append(worker(db, table)), claim()), claims,
+    found["first"] = timed(lambda: (running.append(claims_of(db, table)), claim()), claims,
                            lambda: running[-1].release())
     taken = taken[:claims]
-    found["count"] = timed(lambda: worker(db, table).count_due(COUNTED), 3)
+    found["count"] = timed(lambda: claims_of(db, table).count_due(COUNTED), 3)
     found["depth"] = timed(lambda: queues.unfinished(db, table), 3)
     reached = [number for number, owners in enumerate(taken, 1) if 9_000_000 in owners]
     found["reached"] = reached[0] if reached else 0

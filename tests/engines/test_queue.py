@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from jobs_lib.engines import mail_queues
-from jobs_lib.engines.queue import Worker
+from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.errors import DatabaseError
 from jobs_lib.monitoring import overview
 from jobs_lib.ports.mail.message import Result
@@ -237,13 +237,12 @@ def test_what_a_wrong_clock_has_put_off_for_years_is_due(bench, job):     # R68
 
 def test_a_row_can_be_cancelled_with_nothing_more_to_store(bench):
     forwards(bench, 1)
-    worker = Worker(SimpleNamespace(db=bench.db, now=bench.now,
-                                    options=bench.settings("retry_forwards"), run_id="me",
-                                    clock=lambda: bench.now, hard_limit=1.0, monotonic=lambda: 0.0),
-                    mail_queues.forwards(SimpleNamespace(now=bench.now,
-                                                         options=bench.settings("retry_forwards"))))
-    row, = worker.claim()
-    assert worker.cancel(row)
+    options = bench.settings("retry_forwards")
+    ctx = SimpleNamespace(db=bench.db, now=bench.now, options=options, run_id="me",
+                          clock=lambda: bench.now, hard_limit=1.0, monotonic=lambda: 0.0)
+    claims = QueueClaims(ctx, mail_queues.forwards(ctx))
+    row, = claims.claim()
+    assert claims.cancel(row)
     assert bench.rows("failed_emails")[0]["status"] == "failed"
 
 

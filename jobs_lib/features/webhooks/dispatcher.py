@@ -15,7 +15,7 @@ import time
 from functools import partial
 
 from jobs_lib import clock
-from jobs_lib.engines.queue import Worker, until_stored
+from jobs_lib.engines.queue import QueueClaims, until_stored
 from jobs_lib.errors import DatabaseError
 from jobs_lib.ports.outcomes import RETRY, SENT
 
@@ -36,8 +36,8 @@ class Dispatcher:
 
     plan: Plan
 
-    def __init__(self, ctx, worker: Worker) -> None:
-        self.ctx, self.worker, self.waits = ctx, worker, delays(ctx)
+    def __init__(self, ctx, claims: QueueClaims) -> None:
+        self.ctx, self.claims, self.waits = ctx, claims, delays(ctx)
         self.requests = Requests(ctx)
         self.slots = Slots(ctx.section("webhooks").concurrency)
         self.servers = Servers()
@@ -53,15 +53,15 @@ class Dispatcher:
         """Send what is due, first all but what a killed run was sending, and that at the end."""
         try:
             for uncertain in (False, True):
-                self.plan = Plan(self.ctx, self.worker, self.known, uncertain)
+                self.plan = Plan(self.ctx, self.claims, self.known, uncertain)
                 due = self.plan.search.total
                 self.total = None if due is None else self.done + due
                 self._send_all()
                 if not uncertain:
                     self.plan.keep()
         finally:
-            self.worker.release()
-        if self.ctx.limit and self.begun >= self.ctx.limit and self.worker.due(1):
+            self.claims.release()
+        if self.ctx.limit and self.begun >= self.ctx.limit and self.claims.due(1):
             self.ctx.stop("limit")
 
     def _send_all(self) -> None:
@@ -132,7 +132,7 @@ class Dispatcher:
         while not rows:
             most = max(1, CLAIMED_TOGETHER * self.slots.number
                        // max(self.slots.number, len(self.plan.owners())))
-            found = self.worker.claim(most, rows_of(*item), self.plan.uncertain)
+            found = self.claims.claim(most, rows_of(*item), self.plan.uncertain)
             if not found:
                 self.claimed.pop(item)
                 self.plan.drop(item)
@@ -152,7 +152,7 @@ class Dispatcher:
 
         def cancel() -> None:
             for row_id, reason in reasons.items():
-                self.worker.cancel({"id": row_id}, last_error=f"cancelled: {reason}")
+                self.claims.cancel({"id": row_id}, last_error=f"cancelled: {reason}")
         if reasons:
             self.ctx.db.batch(cancel)
             self.ctx.count("cancelled", len(reasons))
@@ -166,7 +166,7 @@ class Dispatcher:
     def begin(self, rows: list[dict]) -> list[dict]:
         """Those of the rows that are still ours, now `sending`."""
         begun = rows and self.ctx.db.batch(
-            lambda: [row for row in rows if self.worker.begin(row)])
+            lambda: [row for row in rows if self.claims.begin(row)])
         self.begun += len(begun)
         return begun
 
@@ -228,7 +228,7 @@ class Dispatcher:
                   "last_error": verdict.error, **self._next_attempt(row, verdict)}
         if attempt.is_void:
             values = {"last_attempt_at": row["last_attempt_at"]}
-        settled = self.worker.settle(row, verdict.outcome, **values)
+        settled = self.claims.settle(row, verdict.outcome, **values)
         return settled, *endpoints.store_attempt(self.ctx, attempt, self.waits)
 
     def _next_attempt(self, row: dict, verdict) -> dict:

@@ -1,7 +1,7 @@
 """One run of the webhooks: what is left of others first, then everything that is due."""
 from __future__ import annotations
 
-from jobs_lib.engines.queue import Worker
+from jobs_lib.engines.queue import QueueClaims
 from jobs_lib.engines.recovery import recover
 from jobs_lib.errors import JobsError
 
@@ -17,14 +17,14 @@ def send_due(ctx) -> None:
                         "seconds, and no request is begun with less than [webhooks] timeout and "
                         f"{deliveries.MARGIN:g}: make the budget longer")
     ctx.counts.update(delivered=0, retried=0, failed=0)
-    worker = Worker(ctx, deliveries.queue(ctx))
-    recover(worker)
-    if worker.due(1):
+    claims = QueueClaims(ctx, deliveries.queue(ctx))
+    recover(claims)
+    if claims.due(1):
         # most runs have nothing to send and need not load these
         from . import endpoints
         from .dispatcher import Dispatcher
 
-        Dispatcher(ctx, worker).send_due()
+        Dispatcher(ctx, claims).send_due()
         endpoints.forget_tries(ctx)
 
 
@@ -41,4 +41,4 @@ def preview(ctx) -> None:
     def title(number: int, rows: list[dict]) -> str:
         return (f"send {number:,} due deliveries to "
                 f"{len({row['webhook_id'] for row in rows}):,} endpoints")
-    queue_preview.preview(ctx, Worker(ctx, deliveries.queue(ctx)), reasons_to_cancel, title)
+    queue_preview.preview(ctx, QueueClaims(ctx, deliveries.queue(ctx)), reasons_to_cancel, title)

@@ -40,10 +40,10 @@ class Search:
     all      the endpoints, where one query has found all that is due
     """
 
-    def __init__(self, ctx, worker, place, uncertain: bool) -> None:
-        self.ctx, self.worker, self.place, self.uncertain = ctx, worker, place, uncertain
+    def __init__(self, ctx, claims, place, uncertain: bool) -> None:
+        self.ctx, self.claims, self.place, self.uncertain = ctx, claims, place, uncertain
         self.queries, self.certain, self.all = QUERIES, {}, []
-        rows = worker.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1,
+        rows = claims.due_values("user_id, webhook_id, next_attempt_at, created_at", PAGE + 1,
                                  uncertain)
         found: dict = {}
         # of each owner, the endpoint with the longest due row first
@@ -81,7 +81,7 @@ class Search:
         for page in self._walk("user_id", self.place, "1 = 1"):
             owners = [group.owner for group in page if group.is_due is not False
                       and (group.owner is not None or None in self.certain)]
-            barred = self.worker.suspended(owners)
+            barred = self.claims.suspended(owners)
             yield from [(owner, self.due_endpoints(owner), AT_FIRST) for owner in owners
                         if owner not in barred]
             yield PAUSE
@@ -99,12 +99,12 @@ class Search:
 
     def _has_due(self, owner, id) -> bool:
         self.queries -= 1
-        return bool(self.worker.due_values("id", 1, self.uncertain, rows_of(owner, id)))
+        return bool(self.claims.due_values("id", 1, self.uncertain, rows_of(owner, id)))
 
     def _walk(self, column: str, place, rule: str, values=None):
         """Pages of Groups (engines/rotation.py), along the index, of what is in this column of the
         rows of a rule."""
-        kinds = (self.worker.uncertain_kind(),) if self.uncertain else self.worker.kinds()
+        kinds = (self.claims.uncertain_kind(),) if self.uncertain else self.claims.kinds()
         values = dict(values or {})
         for kind in kinds:
             values.update(kind.values)

@@ -38,10 +38,10 @@ class Plan:
     `known` is filled with the endpoints as they are looked up.
     """
 
-    def __init__(self, ctx, worker, known: dict, uncertain: bool) -> None:
+    def __init__(self, ctx, claims, known: dict, uncertain: bool) -> None:
         self.ctx, self.known, self.uncertain = ctx, known, uncertain
         self.last = rotation.last(ctx.db, ctx.job.name)
-        self.search = Search(ctx, worker, self.last, uncertain)
+        self.search = Search(ctx, claims, self.last, uncertain)
         # {id: Owner} without a turn in this run, the next one first; and those that had one
         self.fresh: dict = {}
         self.served: dict = {}
